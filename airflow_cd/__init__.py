@@ -1,0 +1,31 @@
+"""Continuous delivery on Apache Airflow: pipelines that deploy, verify and roll back by themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_cd.pipeline import Approval, Canary, Environment, Pipeline
+    from airflow_cd.release import Release
+    from airflow_cd.verification.configuration import Verification
+
+__version__ = "0.1.0"
+__all__ = ["Approval", "Canary", "Environment", "Pipeline", "Release", "Verification", "__version__"]
+
+_HOMES = {
+    "Approval": "airflow_cd.pipeline",
+    "Canary": "airflow_cd.pipeline",
+    "Environment": "airflow_cd.pipeline",
+    "Pipeline": "airflow_cd.pipeline",
+    "Release": "airflow_cd.release",
+    "Verification": "airflow_cd.verification.configuration",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what an author writes when it is asked for: every process of ours imports this module."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,138 @@
+"""What a person does in Airflow's UI, over the REST API the UI itself uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from airflow_cd.errors import AirflowCdError
+
+FINISHED = ("success", "failed")
+
+
+def _passes(error: BaseException) -> bool:
+    """SQLite answers 500 when a lock lasted too long; a server that is busy starting does not answer at all."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    return isinstance(error, httpx.TransportError)
+
+
+class AirflowClient:
+    """One logged-in user.
+
+    :param url: of the API server, without ``/api/v2``.
+    """
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30)
+        answer = self._http.post("/auth/token", json={"username": user, "password": password})
+        if answer.status_code >= 400:
+            raise AirflowCdError(f"Airflow at {url} refuses user {user}: HTTP {answer.status_code}.")
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """One API call, tried again for as long as the server is busy; raises ``httpx.HTTPStatusError``."""
+        for attempt in Retrying(
+            retry=retry_if_exception(_passes),
+            stop=stop_after_delay(30),
+            wait=wait_exponential(0.2, max=3),
+            reraise=True,
+        ):
+            with attempt:
+                answer = self._http.request(method, path, json=body)
+                answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def wait_for_dag(self, dag_id: str, *, seconds: float = 120) -> None:
+        """Return when Airflow has parsed the DAG; raises with its import error if there is one."""
+
+        def parsed() -> bool:
+            try:
+                self.call("GET", f"/api/v2/dags/{dag_id}")
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != 404:
+                    raise
+            else:
+                return True
+            for broken in self.call("GET", "/api/v2/importErrors")["import_errors"]:
+                raise AirflowCdError(f"{broken['filename']} cannot be imported: {broken['stack_trace']}")
+            return False
+
+        wait_until(parsed, f"DAG {dag_id} is parsed", seconds=seconds)
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any], *, run_id: str | None = None) -> str:
+        """Trigger a run and return its id."""
+        body: dict[str, Any] = {"conf": dict(conf), "logical_date": None}
+        if run_id:
+            body["dag_run_id"] = run_id
+        try:
+            return str(self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+        except httpx.HTTPStatusError as error:
+            # A try that Airflow answered with 500 may have been carried out all the same.
+            if run_id and error.response.status_code == 409:
+                return run_id
+            raise AirflowCdError(f"cannot trigger {dag_id}: {error.response.text}") from error
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """State of a run."""
+        return str(self.call("GET", self._run(dag_id, run_id))["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        """State of every task of a run."""
+        rows = self.call("GET", f"{self._run(dag_id, run_id)}/taskInstances?limit=200")["task_instances"]
+        return {row["task_id"]: row["state"] for row in rows}
+
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str, note: str = "") -> None:
+        """Mark a task, as the grid's *Mark as* does."""
+        body = {"new_state": state, **({"note": note} if note else {})}
+        self.call("PATCH", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}", body)
+
+    def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a whole run."""
+        self.call("PATCH", self._run(dag_id, run_id), {"state": state})
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, reason: str = "") -> None:
+        """Answer a required action, as its button does."""
+        body = {"chosen_options": [option], "params_input": {"reason": reason}}
+        self.call("PATCH", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}/-1/hitlDetails", body)
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """A task's log as text, one event a line."""
+        answer = self.call(
+            "GET", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
+        )
+        return "\n".join(
+            str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in answer["content"]
+        )
+
+    def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 600) -> str:
+        """The state a run ends in."""
+        wait_until(lambda: self.run_state(dag_id, run_id) in FINISHED, f"{dag_id} {run_id} ends", seconds=seconds)
+        return self.run_state(dag_id, run_id)
+
+    def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str, seconds: float = 300) -> str | None:
+        """The state, one of ``states``, that a task has come to."""
+        wait_until(
+            lambda: self.tasks(dag_id, run_id).get(task_id) in states,
+            f"{dag_id} {run_id} {task_id} is {' or '.join(states)}",
+            seconds=seconds,
+        )
+        return self.tasks(dag_id, run_id).get(task_id)
+
+    @staticmethod
+    def _run(dag_id: str, run_id: str) -> str:
+        return f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float = 0.3) -> None:
+    """Return when the condition holds; raises :class:`AirflowCdError` saying what was waited for in vain."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AirflowCdError(f"waited {seconds:.0f} s in vain until {what}.")
+        time.sleep(every)

@@ -1,0 +1,182 @@
+"""An ``airflow standalone`` of its own: started on a free port, found ready, and ended with every process of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+
+from airflow_cd.demo.serving import listen
+from airflow_cd.errors import AirflowCdError
+
+START_SECONDS = 300.0
+STOP_SECONDS = 15.0
+USER = "admin"
+
+
+class AirflowServer:
+    """Airflow with its API server, scheduler, DAG processor and triggerer, in a home directory of its own.
+
+    :param home: AIRFLOW_HOME; made when missing.
+    :param dags: folder of DAG files.
+    :param port: of the UI and API; 0 takes a free one.
+    :param environment: further environment variables (connections, options).
+    :param users: names and roles of the simple auth manager; all get the same password.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        dags: Path,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = home
+        self.dags = dags
+        self.user = USER
+        self.password = secrets.token_urlsafe(9)
+        self._users = dict(users or {USER: "admin"})
+        listener = listen(port)
+        self.port: int = listener.getsockname()[1]
+        listener.close()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {**os.environ, **self._settings(), **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _settings(self) -> dict[str, str]:
+        log_ports = []
+        for _ in range(2):
+            listener = listen(0)
+            log_ports.append(str(listener.getsockname()[1]))
+            listener.close()
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            # Airflow starts its parts by the name of its command.
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{n}:{role}" for n, role in self._users.items()),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": log_ports[0],
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": log_ports[1],
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            # The lever on time between tasks; the shipped second is made for thousands of DAGs.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+            # A task that fails waits this long, blindly, before it says so.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "15",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+        }
+
+    @property
+    def log(self) -> Path:
+        """Everything Airflow's components write to their output."""
+        return self.home / "standalone.log"
+
+    def start(self) -> None:
+        """Start, and return when the API answers and the scheduler lives.
+
+        Raises :class:`AirflowCdError` with the end of Airflow's own output when it does not come up.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        passwords = self.home / "passwords.json"
+        passwords.write_text(json.dumps(dict.fromkeys(self._users, self.password)))
+        passwords.chmod(0o600)
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "standalone"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._healthy():
+            ended = self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                how = "ended while starting" if ended else f"was not healthy after {START_SECONDS:.0f} s"
+                said = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+                self.stop()
+                raise AirflowCdError(f"airflow standalone {how}. It said last:\n{said}\n", state="Nothing of it runs.")
+            time.sleep(0.5)
+
+    def _healthy(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+        except httpx.HTTPError:
+            return False
+        if answer.status_code != 200:
+            return False
+        health = answer.json()
+        return all((health.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler"))
+
+    def is_running(self) -> bool:
+        """Whether Airflow's first process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that belongs to it, whoever its parent is by now, this one excepted."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and self._owns(process):
+                    found.append(process)
+        return found
+
+    def _owns(self, process: psutil.Process) -> bool:
+        # Airflow's workers overwrite their environment with their title; what leaves the session still has it.
+        if self._process is not None and os.getsid(process.pid) == self._process.pid:
+            return True
+        return process.environ().get("AIRFLOW_HOME") == str(self.home)
+
+    def stop(self) -> None:
+        """End every process of it: those that ``airflow standalone`` leaves behind when it ends, too."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        left = self.processes()
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        while left and time.monotonic() < deadline:
+            _, left = psutil.wait_procs(left, timeout=0.5)
+        while left := self.processes():
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(left, timeout=1)
+        if self._process is not None:
+            self._process.wait()
+
+    def __enter__(self) -> AirflowServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()

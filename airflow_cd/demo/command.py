@@ -1,0 +1,108 @@
+"""``airflow-cd demo``: starts everything, tells the story, and leaves everything running until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import Any
+
+from airflow_cd.demo.story import PIPELINE, Told, tell
+from airflow_cd.demo.world import World
+from airflow_cd.errors import AirflowCdError
+
+
+class _Ended(KeyboardInterrupt):
+    """SIGTERM, told like Ctrl-C so that everything is cleaned up either way."""
+
+
+def _end(number: int, frame: Any) -> None:
+    raise _Ended
+
+
+def run(*, port: int, leave: bool) -> int:
+    """Run the demo; returns the process's exit code: 0 only if every expectation held.
+
+    :param port: of the Airflow UI; 0 takes a free one.
+    :param leave: keep everything running after the story until Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    world = World(port=port)
+    started = time.monotonic()
+    try:
+        _say("Starting a fleet of shops, their traffic, New Relic's and Sumo Logic's protocols, and Airflow ...")
+        world.start()
+        _say(f"Airflow UI: {world.airflow.url}  user {world.airflow.user}, password {world.airflow.password}")
+        story, told = tell(world, _say)
+        _timeline(told)
+        failures = story.failures
+        for failure in failures:
+            _say(f"EXPECTED, BUT NOT SO: {failure}")
+        _say(f"Told in {time.monotonic() - started:.0f} s.")
+        if leave:
+            _wait(world, told)
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        return 130
+    except AirflowCdError as error:
+        _say(f"The demo cannot go on: {error}")
+        return 1
+    finally:
+        # A second Ctrl-C while cleaning up would leave processes behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        world.stop()
+    _say(_last_line(told, failed=bool(failures)))
+    return 1 if failures else 0
+
+
+def _wait(world: World, told: Told) -> None:
+    run = f"{world.airflow.url}/dags/{PIPELINE}/runs/{told.run_id}"
+    _say("")
+    _say(f"Airflow UI:  {world.airflow.url}   user {world.airflow.user}   password {world.airflow.password}")
+    _say(f"The run:     {run}")
+    _say(f"The report:  {world.airflow.url}/airflow-cd/report/{PIPELINE}/{told.run_id}/production.phase_20.verify")
+    _say("Everything keeps running. Ctrl-C ends it.")
+    try:
+        while not (dead := world.dead()):
+            time.sleep(1)
+        _say(f"{' and '.join(dead)} died; ending the rest.")
+    except KeyboardInterrupt:
+        _say("Ending everything ...")
+
+
+def _timeline(told: Told) -> None:
+    deployment = told.deployment
+    if deployment is None:
+        return
+    moments = {
+        "production opened": deployment.opened_at,
+        "first bad event": deployment.first_bad_at,
+        "verdict": deployment.verdict_at,
+        "safe: canary out of the traffic": deployment.safe_at,
+        "restored: artifact and configuration read back": deployment.restored_at,
+    }
+    _say("")
+    for what, when in sorted(((w, t) for w, t in moments.items() if t is not None), key=lambda pair: pair[1]):
+        _say(f"  {when:%H:%M:%S}.{when.microsecond // 1000:03d}  {what}")
+    _say("")
+
+
+def _last_line(told: Told, *, failed: bool) -> str:
+    deployment = told.deployment
+    if deployment is None:
+        return "NOT AS EXPECTED: nothing was deployed to production"
+    clocks = ", ".join(
+        f"{name} {value:.2f} s" if value is not None else f"{name} not reached"
+        for name, value in (
+            ("to verdict", deployment.to_verdict),
+            ("to safe", deployment.to_safe),
+            ("to restored", deployment.to_restored),
+        )
+    )
+    verdict = told.verdicts.get("phase_20", {}).get("verdict", "none")
+    return f"{'NOT AS EXPECTED' if failed else 'AS EXPECTED'}: verdict {verdict}; {clocks}"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a command speaks on standard output
+    sys.stdout.flush()

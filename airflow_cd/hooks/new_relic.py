@@ -1,0 +1,339 @@
+"""New Relic: NRQL queries and deployment markers, through NerdGraph."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from airflow.sdk import BaseHook
+
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnreachable
+from airflow_cd.hooks import nerdgraph
+from airflow_cd.hooks.nrql import literal
+from airflow_cd.hooks.pace import pace_of
+from airflow_cd.hooks.vendor_connection import VendorConnection
+from airflow_cd.hooks.vendor_http import Endpoint, VendorClient
+
+log = logging.getLogger(__name__)
+
+REGIONS = {
+    "US": "https://api.newrelic.com",
+    "EU": "https://api.eu.newrelic.com",
+    "JP": "https://api.jp.newrelic.com",
+    "GOV": "https://gov-api.newrelic.com",
+}
+DEPLOYMENT_TYPES = ("Basic", "Blue Green", "Canary", "Rolling", "Shadow", "Other")
+
+# NerdGraph allows a user 3,000 NRQL queries a minute and 25 requests at once, and asks for at most 5 heavy ones.
+_CALLS, _SECONDS, _CONCURRENT = 40, 1.0, 5
+# A synchronous query must be answered within one HTTP request; a longer one is started and asked after.
+_LONGEST_SYNCHRONOUS = 60
+_TIMEOUT_RANGE = (5, 600)
+
+
+@dataclass(frozen=True)
+class NrqlResult:
+    """What a query found.
+
+    :param results: rows as New Relic sends them.
+    :param total: the aggregates over all facets: one row, or one for each time bucket, or none.
+    :param messages: what New Relic said beside the answer.
+    """
+
+    results: list[dict[str, Any]]
+    total: list[dict[str, Any]]
+    messages: tuple[str, ...] = ()
+
+
+class NewRelicHook(BaseHook):
+    """Speaks to New Relic over one Airflow connection of type ``new_relic``.
+
+    The connection: password is a User key (``NRAK-…``); extra holds ``account_id`` (or the login does), ``region``
+    (US, EU, JP, GOV), ``timeout`` (seconds for a request, 30), ``deadline`` (seconds for an operation with its
+    retries, 120) and ``verify`` (a CA bundle's path). A host replaces the region's address.
+
+    Every method raises :class:`~airflow_cd.errors.SourceError`, in the class that says what is wrong.
+    """
+
+    conn_name_attr = "new_relic_conn_id"
+    default_conn_name = "new_relic_default"
+    conn_type = "new_relic"
+    hook_name = "New Relic"
+
+    def __init__(
+        self, new_relic_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__()
+        self.conn_id = new_relic_conn_id
+        self._sleep = sleep
+        self._connection: VendorConnection | None = None
+
+    @property
+    def connection(self) -> VendorConnection:
+        """The connection, read once."""
+        if self._connection is None:
+            self._connection = VendorConnection.read(self.conn_id)
+        return self._connection
+
+    @property
+    def account_id(self) -> int:
+        """The account that is queried."""
+        given = self.connection.text("account_id") or self.connection.login
+        if not given.isascii() or not given.isdigit():
+            raise SourceError(
+                f"Connection {self.conn_id!r}: the account id is {given!r}, not a number.",
+                next_step="Put New Relic's account id into 'account_id' of the connection's extra.",
+            )
+        return int(given)
+
+    def get_conn(self, *, longest: float = 0.0) -> VendorClient:
+        """A session with New Relic; use it as a context manager.
+
+        :param longest: seconds New Relic may be at work, which the time-outs have to leave room for.
+        """
+        connection = self.connection
+        endpoint = Endpoint(
+            vendor="New Relic",
+            conn_id=self.conn_id,
+            base_url=connection.choose(REGIONS, "US").removesuffix("/graphql"),
+            headers={"Api-Key": connection.password},
+            secrets=(connection.password,),
+            timeout=max(connection.number("timeout", 30.0), min(longest, _LONGEST_SYNCHRONOUS) + 5),
+            deadline=max(connection.number("deadline", 120.0), longest + 30),
+            verify=connection.verify,
+        )
+        pace = pace_of(f"{endpoint.base_url} {connection.password}", _CALLS, _SECONDS, _CONCURRENT)
+        return VendorClient(endpoint, pace=pace, sleep=self._sleep)
+
+    def graphql(
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        *,
+        repeatable: bool = True,
+        client: VendorClient | None = None,
+    ) -> dict[str, Any]:
+        """Send a GraphQL document; returns its ``data``.
+
+        :param repeatable: False for a mutation, which is sent again only where it surely had no effect.
+        """
+        if client is None:
+            with self.get_conn() as client:
+                return self.graphql(document, variables, repeatable=repeatable, client=client)
+        endpoint = client.endpoint
+        content = client.json(
+            "POST",
+            "/graphql",
+            body={"query": document, "variables": dict(variables)},
+            repeatable=repeatable,
+            judge=lambda status, body: nerdgraph.judge(endpoint, status, body),
+        )
+        for warning in nerdgraph.warnings_of(content):
+            log.warning("%s: %s", endpoint.whom, endpoint.redact(warning))
+        data = content.get("data") if isinstance(content, Mapping) else None
+        if not isinstance(data, dict):
+            raise SourceUnreachable(
+                f"{endpoint.whom} answered without data: {endpoint.redact(content)}.",
+                next_step="Check the connection's host: this does not look like NerdGraph.",
+            )
+        return data
+
+    def nrql(self, query: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Rows of an NRQL query; see :meth:`query`."""
+        return self.query(query, timeout).results
+
+    def query(self, query: str, timeout: float | None = None) -> NrqlResult:
+        """Run an NRQL query to its end.
+
+        :param timeout: seconds New Relic may work on it (5 to 600; how many an account has depends on its plan);
+            ``query_timeout`` of the connection's extra, or 30, by default.
+        """
+        seconds = timeout if timeout is not None else self.connection.number("query_timeout", 30.0)
+        seconds = min(max(int(seconds), _TIMEOUT_RANGE[0]), _TIMEOUT_RANGE[1])
+        variables = {
+            "accountId": self.account_id,
+            "query": query,
+            "timeout": seconds,
+            "async": seconds > _LONGEST_SYNCHRONOUS,
+        }
+        with self.get_conn(longest=seconds) as client:
+            found = self._found(self.graphql(nerdgraph.NRQL_QUERY, variables, client=client), "nrql", client)
+            while _unfinished(found):
+                progress = found["queryProgress"]
+                self._sleep(min(max(float(progress.get("retryAfter") or 1), 0.2), max(client.remaining, 0.2)))
+                asked = {"accountId": variables["accountId"], "queryId": progress["queryId"]}
+                data = self.graphql(nerdgraph.NRQL_PROGRESS_QUERY, asked, client=client)
+                found = self._found(data, "nrqlQueryProgress", client)
+            redact = client.endpoint.redact
+        metadata = found.get("metadata") or {}
+        return NrqlResult(
+            results=_rows(found.get("results")),
+            total=_rows(found.get("totalResult")),
+            messages=tuple(redact(message) for message in metadata.get("messages") or ()),
+        )
+
+    def _found(self, data: Mapping[str, Any], name: str, client: VendorClient) -> dict[str, Any]:
+        account = (data.get("actor") or {}).get("account")
+        found = account.get(name) if isinstance(account, Mapping) else None
+        if not isinstance(found, dict):
+            raise SourceQueryRejected(
+                f"{client.endpoint.whom} gave no result for account {self.account_id}.",
+                next_step="Check that the account exists in this region and that the key may see it.",
+            )
+        return found
+
+    def resolve_entity(self, application: str) -> str:
+        """GUID of the one APM application that has this name or application id.
+
+        :raises SourceQueryRejected: none has it, or several have; the message names them.
+        """
+        try:
+            text = literal(application)
+        except ValueError as error:
+            raise SourceQueryRejected(f"The application {error}.", next_step="Give its entity GUID instead.") from error
+        field = "domainId" if application.isdigit() else "name"
+        asked = {"query": f"domain = 'APM' AND {field} = {text}"}
+        data = self.graphql(nerdgraph.ENTITY_SEARCH_QUERY, asked)
+        results = ((data.get("actor") or {}).get("entitySearch") or {}).get("results") or {}
+        entities = [entity for entity in results.get("entities") or [] if entity and entity.get("guid")]
+        if len(entities) == 1:
+            return str(entities[0]["guid"])
+        if not entities:
+            raise SourceQueryRejected(
+                f"New Relic (connection {self.conn_id!r}) knows no application {application!r}.",
+                next_step="Check its name, and whether it has reported to this account.",
+            )
+        named = ", ".join(f"{entity.get('name')} ({entity['guid']})" for entity in entities[:10])
+        raise SourceQueryRejected(
+            f"New Relic (connection {self.conn_id!r}) knows {len(entities)} applications {application!r}: {named}.",
+            next_step="Give the GUID of the one that is meant.",
+        )
+
+    def mark_deployment(
+        self,
+        *,
+        version: str,
+        application: str | None = None,
+        entity_guid: str | None = None,
+        description: str = "",
+        user: str = "",
+        group_id: str = "",
+        attributes: Mapping[str, str | int | float | bool] | None = None,
+        changelog: str | None = None,
+        commit: str | None = None,
+        deep_link: str | None = None,
+        timestamp: datetime | None = None,
+        deployment_type: str = "Canary",
+        api: Literal["nerdgraph", "rest_v2"] = "nerdgraph",
+    ) -> str:
+        """Record a deployment on an application's charts; returns the marker's id.
+
+        A marker is sent again only where the first surely was not recorded.
+
+        :param version: what was deployed.
+        :param application: its name or application id; or
+        :param entity_guid: its entity GUID, which needs no look-up.
+        :param group_id: what markers of one run have in common.
+        :param attributes: anything else to keep with it.
+        :param timestamp: when it happened, within 24 hours of now; now by default.
+        :param deployment_type: one of :data:`DEPLOYMENT_TYPES`.
+        :param api: ``rest_v2`` needs the numeric application id, keeps neither type nor attributes, and ends on
+            31 July 2027.
+        """
+        if timestamp is not None and timestamp.tzinfo is None:
+            raise self._wrong_marker("timestamp has no time zone")
+        if api == "rest_v2":
+            deployment = _without_empty(
+                revision=version,
+                changelog=changelog,
+                description=description,
+                user=user,
+                timestamp=timestamp and timestamp.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+            return self._mark_over_rest(application, deployment)
+        if api != "nerdgraph":
+            raise self._wrong_marker(f"api is {api!r}, expected 'nerdgraph' or 'rest_v2'")
+        if deployment_type not in DEPLOYMENT_TYPES:
+            raise self._wrong_marker(
+                f"deployment_type is {deployment_type!r}, expected one of {', '.join(DEPLOYMENT_TYPES)}"
+            )
+        if not (entity_guid or application):
+            raise self._wrong_marker("neither application nor entity_guid is given")
+        guid = entity_guid or self.resolve_entity(str(application))
+        try:
+            entity = f"id = {literal(guid)}"
+        except ValueError as error:
+            raise self._wrong_marker(f"the entity GUID {error}") from error
+        fields = _without_empty(version=version, changelog=changelog, commit=commit, deepLink=deep_link)
+        event = _without_empty(
+            categoryAndTypeData={
+                "kind": {"category": "Deployment", "type": deployment_type},
+                "categoryFields": {"deployment": fields},
+            },
+            entitySearch={"query": entity},
+            user=user,
+            shortDescription=description[:100],
+            description=description,
+            groupId=group_id,
+            timestamp=timestamp and int(timestamp.timestamp() * 1000),
+            customAttributes=dict(attributes or {}),
+        )
+        rules = {"validationFlags": ["FAIL_ON_FIELD_LENGTH"]}
+        asked = {"changeTrackingEvent": event, "dataHandlingRules": rules}
+        data = self.graphql(nerdgraph.CREATE_EVENT_MUTATION, asked, repeatable=False)
+        created = data.get("changeTrackingCreateEvent") or {}
+        messages = [str(message) for message in created.get("messages") or []]
+        for message in messages:
+            log.warning("New Relic says about the marker of %s: %s", version, message)
+        marker = (created.get("changeTrackingEvent") or {}).get("changeTrackingId")
+        if not marker:
+            raise SourceQueryRejected(
+                f"New Relic (connection {self.conn_id!r}) did not record the marker of {version}: "
+                f"{'; '.join(messages) or 'it gave no id and no reason'}.",
+                next_step="Deploying goes on without it; correct the marker's values.",
+            )
+        return str(marker)
+
+    def _mark_over_rest(self, application: str | None, deployment: Mapping[str, Any]) -> str:
+        if not application or not application.isdigit():
+            raise self._wrong_marker("the REST v2 API needs the numeric application id as application")
+        path = f"/v2/applications/{application}/deployments.json"
+        with self.get_conn() as client:
+            content = client.json("POST", path, body={"deployment": deployment}, repeatable=False)
+        made = content.get("deployment") if isinstance(content, Mapping) else None
+        return str(made.get("id", "")) if isinstance(made, Mapping) else ""
+
+    def _wrong_marker(self, reason: str) -> SourceQueryRejected:
+        return SourceQueryRejected(
+            f"The deployment marker for New Relic (connection {self.conn_id!r}) is written wrongly: {reason}.",
+            next_step="Correct its values; nothing was sent.",
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask New Relic who we are and let it count the last minute; returns whether it worked, and a sentence."""
+        try:
+            data = self.graphql(nerdgraph.USER_QUERY, {})
+            user = ((data.get("actor") or {}).get("user") or {}).get("email") or "this key's user"
+            self.nrql("SELECT count(*) FROM Transaction SINCE 1 minute ago")
+        except SourceError as error:
+            return False, str(error)
+        return True, f"New Relic knows {user}, who may query account {self.account_id}."
+
+
+def _unfinished(found: Mapping[str, Any]) -> bool:
+    progress = found.get("queryProgress") or {}
+    return progress.get("completed") is False and bool(progress.get("queryId"))
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    """Rows of a field that is a list, or one object, or null."""
+    items: Sequence[Any] = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _without_empty(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, "", {})}

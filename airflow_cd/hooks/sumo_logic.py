@@ -1,0 +1,307 @@
+"""Sumo Logic: log searches through the Search Job API, version 1."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from airflow.sdk import BaseHook
+
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized
+from airflow_cd.hooks.pace import pace_of
+from airflow_cd.hooks.sumo_job import Job, lost_for_good
+from airflow_cd.hooks.vendor_connection import VendorConnection
+from airflow_cd.hooks.vendor_http import Endpoint, VendorClient
+
+log = logging.getLogger(__name__)
+
+_DEPLOYMENTS = ("au", "ca", "ch", "de", "eu", "fed", "in", "jp", "kr", "us2")
+REGIONS = {
+    "us1": "https://api.sumologic.com",
+    **{code: f"https://api.{code}.sumologic.com" for code in _DEPLOYMENTS},
+}
+
+# Sumo Logic allows 4 requests a second and 10 at once for one access key; the margin is for uneven networks.
+_CALLS, _SECONDS, _CONCURRENT = 4, 1.1, 10
+_SMALLEST_SPLIT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search for messages found.
+
+    :param messages: their fields, lower-case names to texts (``_raw``, ``_messagetime`` in epoch ms, …); oldest first.
+    :param truncated: True when there was more than Sumo Logic, or the given limit, let through.
+    """
+
+    messages: list[dict[str, str]]
+    warnings: tuple[str, ...] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class RecordsResult:
+    """What an aggregating search found; like :class:`SearchResult`."""
+
+    records: list[dict[str, str]]
+    warnings: tuple[str, ...] = ()
+    truncated: bool = False
+
+
+@dataclass
+class _Found:
+    """What has been collected so far, over all the windows a search was split into."""
+
+    by_receipt_time: bool
+    limit: int | None
+    messages: dict[tuple[Any, ...], dict[str, str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    truncated: bool = False
+
+    def add(self, messages: Iterable[dict[str, str]], since: datetime, until: datetime) -> None:
+        for message in messages:
+            if self._is_within(message, since, until):
+                self.messages.setdefault(_identity(message), message)
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+
+    @property
+    def room(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit - len(self.messages))
+
+    def _is_within(self, message: Mapping[str, str], since: datetime, until: datetime) -> bool:
+        try:
+            moment = int(message["_receipttime" if self.by_receipt_time else "_messagetime"])
+        except (KeyError, ValueError):
+            return True
+        return _milliseconds(since) <= moment < _milliseconds(until)
+
+    def in_order(self) -> list[dict[str, str]]:
+        def moment(message: Mapping[str, str]) -> int:
+            text = message.get("_messagetime", "")
+            return int(text) if text.lstrip("-").isdigit() else 0
+
+        return sorted(self.messages.values(), key=moment)
+
+
+class SumoLogicHook(BaseHook):
+    """Searches logs over one Airflow connection of type ``sumo_logic``.
+
+    The connection: login is the access id, password the access key; extra holds ``region`` (us1, us2, eu, …),
+    ``timeout`` (seconds for a request, 30), ``deadline`` (seconds for a search, 120) and ``verify`` (a CA bundle's
+    path). A host replaces the region's address.
+
+    Every method raises :class:`~airflow_cd.errors.SourceError`, in the class that says what is wrong.
+    """
+
+    conn_name_attr = "sumo_logic_conn_id"
+    default_conn_name = "sumo_logic_default"
+    conn_type = "sumo_logic"
+    hook_name = "Sumo Logic"
+
+    def __init__(
+        self, sumo_logic_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__()
+        self.conn_id = sumo_logic_conn_id
+        self._sleep = sleep
+        self._connection: VendorConnection | None = None
+        self._moved_to: str | None = None
+
+    @property
+    def connection(self) -> VendorConnection:
+        """The connection, read once."""
+        if self._connection is None:
+            connection = VendorConnection.read(self.conn_id)
+            if not connection.login:
+                raise SourceUnauthorized(
+                    f"Connection {self.conn_id!r} has no access id.",
+                    next_step="Put the access id into the connection's login field, the key into the password field.",
+                )
+            self._connection = connection
+        return self._connection
+
+    def get_conn(self) -> VendorClient:
+        """A session with Sumo Logic, with cookies of its own; use it as a context manager."""
+        connection = self.connection
+        configured = connection.choose(REGIONS, "us1").removesuffix("/api/v1").removesuffix("/api")
+        endpoint = Endpoint(
+            vendor="Sumo Logic",
+            conn_id=self.conn_id,
+            base_url=self._moved_to or configured,
+            basic=(connection.login, connection.password),
+            timeout=connection.number("timeout", 30.0),
+            deadline=connection.number("deadline", 120.0),
+            verify=connection.verify,
+        )
+        pace = pace_of(f"sumo {connection.login} {connection.password}", _CALLS, _SECONDS, _CONCURRENT)
+        return VendorClient(
+            endpoint,
+            pace=pace,
+            sleep=self._sleep,
+            may_redirect=lambda _, location: may_redirect(configured, location),
+        )
+
+    def search(
+        self,
+        query: str,
+        since: datetime,
+        until: datetime,
+        *,
+        by_receipt_time: bool = False,
+        limit: int | None = None,
+    ) -> SearchResult:
+        """Messages of ``since <= t < until``, each once, oldest first.
+
+        Where Sumo Logic pauses a search at its message limit, the window is halved, down to one second; only what
+        does not fit then is left out, and the result says so.
+
+        :param query: a search that does not aggregate.
+        :param since: aware; ``until`` likewise.
+        :param by_receipt_time: whether t is when Sumo Logic received the message, not the message's own time.
+        :param limit: read at most so many, the newest.
+        """
+        found = _Found(by_receipt_time=by_receipt_time, limit=limit)
+        with self._session() as client:
+            self._collect(client, query, since, until, found)
+        return SearchResult(found.in_order(), tuple(found.warnings), found.truncated)
+
+    def _collect(self, client: VendorClient, query: str, since: datetime, until: datetime, found: _Found) -> None:
+        if since >= until:
+            return
+        if found.room == 0:
+            found.truncated = True
+            return
+        if self._read(client, query, since, until, found, split=until - since > _SMALLEST_SPLIT):
+            return
+        middle = datetime.fromtimestamp((_milliseconds(since) + _milliseconds(until)) // 2 / 1000, timezone.utc)
+        log.info("Sumo Logic paused the search at its message limit; it is split at %s.", middle.isoformat())
+        self._collect(client, query, middle, until, found)
+        self._collect(client, query, since, middle, found)
+
+    def _read(
+        self, client: VendorClient, query: str, since: datetime, until: datetime, found: _Found, *, split: bool
+    ) -> bool:
+        """Run one search job; returns False when it was paused and the window is to be split."""
+        body = _job_of(query, since, until, by_receipt_time=found.by_receipt_time, raw=True)
+        for job in self._attempts(client, body):
+            with job:
+                job.wait()
+                found.warn(job.warnings)
+                if job.paused and split:
+                    return False
+                page = job.messages(found.room)
+                found.warn(job.warnings)
+                found.add(page, since, until)
+                found.truncated |= job.paused or job.incomplete or job.message_count > len(page)
+        return True
+
+    def records(
+        self,
+        query: str,
+        since: datetime,
+        until: datetime,
+        *,
+        by_receipt_time: bool = False,
+        limit: int | None = None,
+    ) -> RecordsResult:
+        """Records of a search that aggregates (``| timeslice 1m | count by _timeslice``)."""
+        body = _job_of(query, since, until, by_receipt_time=by_receipt_time, raw=False)
+        with self._session() as client:
+            for job in self._attempts(client, body):
+                with job:
+                    job.wait()
+                    records = job.records(limit)
+                    truncated = job.paused or job.incomplete or job.record_count > len(records)
+                    return RecordsResult(records, tuple(job.warnings), truncated)
+        raise AssertionError("attempts end by returning or raising")  # pragma: no cover
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[VendorClient]:
+        with self.get_conn() as client:
+            before = client.base_url
+            try:
+                yield client
+            finally:
+                if client.base_url != before:
+                    self._moved_to = client.base_url
+
+    def _attempts(self, client: VendorClient, body: Mapping[str, Any]) -> Iterator[Job]:
+        """A search job, and a second one should the first be lost.
+
+        Lost means that Sumo Logic knows it no more: it was cancelled for want of polls, or a cookie went astray.
+        """
+        first = Job(client, body)
+        yield first
+        if first.lost is None:
+            return
+        log.warning("Sumo Logic lost search job %s; it is created again.", first.id)
+        second = Job(client, body)
+        yield second
+        if second.lost is not None:
+            raise lost_for_good(client, second.lost)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Search one second of logs, as a verification would; returns whether it worked, and a sentence."""
+        now = datetime.now(timezone.utc)
+        try:
+            result = self.search("*", now - timedelta(seconds=1), now, limit=1)
+        except SourceError as error:
+            return False, str(error)
+        said = f" It warns: {'; '.join(result.warnings)}." if result.warnings else ""
+        return True, f"Sumo Logic searches for access id {self.connection.login}.{said}"
+
+
+def may_redirect(configured: str, location: str) -> bool:
+    """Whether credentials for one address may follow a redirect to another.
+
+    They may to Sumo Logic itself, to the same host, and to a sister of the configured host (``api.us2.example.com``
+    for ``api.example.com`` or ``api.eu.example.com``); never from TLS to plain HTTP, and to loopback only from there.
+    """
+    here, there = urlsplit(configured), urlsplit(urljoin(configured + "/", location))
+    if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
+        return False
+    old, new = (here.hostname or "").lower(), (there.hostname or "").lower()
+    if new == old:
+        return True
+    if old in _LOOPBACK or new in _LOOPBACK:
+        return old in _LOOPBACK and new in _LOOPBACK
+    if there.scheme == "https" and new.endswith(".sumologic.com"):
+        return True
+    suffix = old.partition(".")[2]
+    return suffix.count(".") >= 1 and new.endswith("." + suffix)
+
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _job_of(query: str, since: datetime, until: datetime, *, by_receipt_time: bool, raw: bool) -> dict[str, Any]:
+    if since.tzinfo is None or until.tzinfo is None:
+        raise SourceQueryRejected("A search needs times with a time zone.", next_step="Give aware datetimes.")
+    return {
+        "query": query,
+        "from": str(_milliseconds(since)),
+        "to": str(_milliseconds(until)),
+        "timeZone": "UTC",
+        "byReceiptTime": by_receipt_time,
+        "autoParsingMode": "Manual",
+        "requiresRawMessages": raw,
+    }
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _identity(message: Mapping[str, str]) -> tuple[Any, ...]:
+    """What makes a message the same one in two searches: its id, or everything it says when it has none."""
+    if message.get("_messageid"):
+        return (message["_messageid"], message.get("_messagetime"))
+    return tuple(sorted(message.items()))

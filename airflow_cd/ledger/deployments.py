@@ -1,0 +1,309 @@
+"""Deployments: opened once for each run, looked up, timed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from airflow_cd.errors import DeploymentSettled, LedgerError, ReleaseVetoed
+from airflow_cd.ledger.columns import plain
+from airflow_cd.ledger.leases import Leases
+from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow
+from airflow_cd.ledger.records import (
+    DEPLOYMENT_STATES,
+    PROMOTED,
+    ROLLBACK_FAILED,
+    ROLLED_BACK,
+    ROLLING_BACK,
+    RUNNING,
+    Deployment,
+    Lease,
+)
+from airflow_cd.ledger.vetoes import standing_veto
+from airflow_cd.release import Release
+
+ROLLBACKS = ("automatic", "human")
+
+
+class Deployments(Leases):
+    """One deployment for each run, service and environment."""
+
+    def open_deployment(
+        self,
+        lease: Lease,
+        release: Release,
+        *,
+        previous: Mapping[str, Release | None],
+        reason: str,
+        triggered_by: str,
+        rollback: str,
+        learn: bool,
+        requested_at: datetime | None = None,
+    ) -> Deployment:
+        """Record what is about to be deployed and what to return to; the same run gets the same deployment back.
+
+        :param previous: what each instance runs before anything is touched; kept as first given.
+        :param rollback: ``automatic`` or ``human``.
+        :param requested_at: when the run was asked for (Airflow's ``run_after``); by default when it first asked
+            for the lease. A release asked for earlier is never put over one asked for later.
+
+        Raises :class:`LeaseLost`, :class:`ReleaseVetoed`, and :class:`DeploymentSettled` when this run's deployment
+        is over, was for another release, or a newer run has deployed here since.
+        """
+        if rollback not in ROLLBACKS:
+            raise LedgerError(f"rollback is {rollback!r}.", next_step=f"Use one of {', '.join(ROLLBACKS)}.")
+        with self._writing() as session:
+            self._current(session, lease)
+            row = self._of_run(session, lease)
+            requested = requested_at or self._first_asked(session, lease)
+            if row is not None:
+                _refuse_unless_running(row)
+                if row.digest != release.digest:
+                    raise DeploymentSettled(
+                        f"this run deploys {Release.from_dict(row.release)} here and cannot turn to {release} halfway.",
+                        pipeline=lease.pipeline,
+                        environment=lease.environment,
+                        state=f"the deployment is {row.state}.",
+                        next_step="Start a new run for the other release.",
+                    )
+            self._refuse_backwards(session, lease, row, requested)
+            veto = standing_veto(session, lease.service, lease.environment, release.digest)
+            if veto is not None:
+                raise ReleaseVetoed(
+                    f"{release} was rolled back here at {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
+                    pipeline=lease.pipeline,
+                    environment=lease.environment,
+                    state="nothing was touched.",
+                    next_step="Deploy another release, or lift the veto with a reason.",
+                )
+            if row is None:
+                row = DeploymentRow(
+                    id=str(uuid.uuid4()),
+                    pipeline=lease.pipeline,
+                    run_id=lease.run_id,
+                    service=lease.service,
+                    environment=lease.environment,
+                    version=release.version,
+                    digest=release.digest,
+                    release=_stored(release),
+                    previous={name: _stored(old) if old else None for name, old in previous.items()},
+                    state=RUNNING,
+                    reason=reason,
+                    triggered_by=triggered_by,
+                    rollback=rollback,
+                    learn=learn,
+                    requested_at=requested,
+                    opened_at=self._now(session),
+                    outcome="",
+                )
+                session.add(row)
+            row.token = lease.token
+            return deployment_record(self._written(session, row))
+
+    def get_deployment(self, deployment_id: str) -> Deployment:
+        """The deployment of that id; raises :class:`LedgerError` when there is none."""
+        with self._reading() as session:
+            return deployment_record(self._deployment_row(session, deployment_id))
+
+    def find_deployment(self, pipeline: str, run_id: str, service: str, environment: str) -> Deployment | None:
+        """The run's deployment there, if it has opened one."""
+        found = self.deployments(service, environment, pipeline=pipeline, run_id=run_id, limit=1)
+        return found[0] if found else None
+
+    def deployments(
+        self,
+        service: str | None = None,
+        environment: str | None = None,
+        state: str | None = None,
+        pipeline: str | None = None,
+        run_id: str | None = None,
+        limit: int = 100,
+    ) -> list[Deployment]:
+        """Deployments that match everything given, newest first."""
+        if state is not None and state not in DEPLOYMENT_STATES:
+            raise LedgerError(
+                f"no deployment is ever {state!r}.", next_step=f"Use one of {', '.join(DEPLOYMENT_STATES)}."
+            )
+        wanted = {
+            "service": service,
+            "environment": environment,
+            "state": state,
+            "pipeline": pipeline,
+            "run_id": run_id,
+        }
+        query = select(DeploymentRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
+        return self._records(query.order_by(DeploymentRow.seq.desc()).limit(limit))
+
+    def unsettled(self, service: str, environment: str) -> list[Deployment]:
+        """Deployments that may have left the environment between two releases, newest first.
+
+        Neither promoted nor rolled back, nor followed by one that was promoted, which made the environment whole.
+        """
+        later = aliased(DeploymentRow)
+        made_whole = (
+            select(later.seq)
+            .where(
+                later.service == DeploymentRow.service,
+                later.environment == DeploymentRow.environment,
+                later.state == PROMOTED,
+                later.seq > DeploymentRow.seq,
+            )
+            .exists()
+        )
+        return self._records(
+            select(DeploymentRow)
+            .where(
+                DeploymentRow.service == service,
+                DeploymentRow.environment == environment,
+                DeploymentRow.state.in_([RUNNING, ROLLING_BACK, ROLLBACK_FAILED]),
+                ~made_whole,
+            )
+            .order_by(DeploymentRow.seq.desc())
+        )
+
+    def last_promoted(self, service: str, environment: str) -> Deployment | None:
+        """The deployment whose release is the environment's good one."""
+        found = self.deployments(service, environment, PROMOTED, limit=1)
+        return found[0] if found else None
+
+    def set_clock(
+        self,
+        deployment_id: str,
+        *,
+        first_bad_at: datetime | None = None,
+        verdict_at: datetime | None = None,
+        safe_at: datetime | None = None,
+        restored_at: datetime | None = None,
+    ) -> None:
+        """Record when something happened; what is recorded already stays."""
+        given = {
+            "first_bad_at": first_bad_at,
+            "verdict_at": verdict_at,
+            "safe_at": safe_at,
+            "restored_at": restored_at,
+        }
+        with self._writing() as session:
+            self._deployment_row(session, deployment_id)
+            for name, value in given.items():
+                if value is not None:
+                    column = getattr(DeploymentRow, name)
+                    session.execute(
+                        update(DeploymentRow)
+                        .where(DeploymentRow.id == deployment_id, column.is_(None))
+                        .values({name: value})
+                    )
+
+    def _records(self, query: Select[Any]) -> list[Deployment]:
+        with self._reading() as session:
+            return [deployment_record(row) for row in session.scalars(query)]
+
+    def _of_run(self, session: Session, lease: Lease) -> DeploymentRow | None:
+        return session.scalars(
+            select(DeploymentRow).where(
+                DeploymentRow.pipeline == lease.pipeline,
+                DeploymentRow.run_id == lease.run_id,
+                DeploymentRow.service == lease.service,
+                DeploymentRow.environment == lease.environment,
+            )
+        ).one_or_none()
+
+    def _first_asked(self, session: Session, lease: Lease) -> datetime:
+        asked = session.scalars(
+            select(func.min(LeaseRequestRow.asked_at)).where(
+                LeaseRequestRow.service == lease.service,
+                LeaseRequestRow.environment == lease.environment,
+                LeaseRequestRow.pipeline == lease.pipeline,
+                LeaseRequestRow.run_id == lease.run_id,
+            )
+        ).one()
+        return asked or lease.acquired_at
+
+    def _refuse_backwards(
+        self, session: Session, lease: Lease, mine: DeploymentRow | None, requested: datetime
+    ) -> None:
+        if mine is not None:
+            newer = DeploymentRow.seq > mine.seq
+        else:
+            # What was asked for later and rolled back stands no more in the way: the release before it is back.
+            newer = and_(DeploymentRow.requested_at > requested, DeploymentRow.state != ROLLED_BACK)
+        row = session.scalars(
+            select(DeploymentRow)
+            .where(
+                DeploymentRow.service == lease.service,
+                DeploymentRow.environment == lease.environment,
+                or_(DeploymentRow.pipeline != lease.pipeline, DeploymentRow.run_id != lease.run_id),
+                newer,
+            )
+            .order_by(DeploymentRow.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        if row is not None:
+            raise DeploymentSettled(
+                f"run {row.run_id} of {row.pipeline}, newer than run {lease.run_id}, has deployed "
+                f"{Release.from_dict(row.release)} here at {row.opened_at:%Y-%m-%d %H:%M:%S} UTC.",
+                pipeline=lease.pipeline,
+                environment=lease.environment,
+                state="nothing was touched: an older run never goes silently over a newer one.",
+                next_step="To deploy this release after all, start a new run.",
+            )
+
+
+def _stored(release: Release) -> dict[str, Any]:
+    content = release.as_dict()
+    if plain(content) != content:
+        # Mending it, as is done with evidence, would make another release of it.
+        raise LedgerError(
+            f"{release} holds characters that cannot be stored (NUL or half a surrogate pair).",
+            state="nothing was touched.",
+            next_step="Take them out of its configuration.",
+        )
+    return content
+
+
+def _refuse_unless_running(row: DeploymentRow) -> None:
+    if row.state != RUNNING:
+        raise settled(row)
+
+
+def settled(row: DeploymentRow) -> DeploymentSettled:
+    """What a caller is told who wants to go on with a deployment that is over."""
+    state = row.state.replace("_", " ") + (f" ({row.outcome})" if row.outcome else "")
+    return DeploymentSettled(
+        f"the deployment of {Release.from_dict(row.release)} by run {row.run_id} is {state}.",
+        pipeline=row.pipeline,
+        environment=row.environment,
+        state="nothing was changed by this call.",
+        next_step="Start a new run to deploy again.",
+    )
+
+
+def deployment_record(row: DeploymentRow) -> Deployment:
+    """The row as a plain value; raises :class:`ReleaseError` when a stored release was tampered with."""
+    return Deployment(
+        id=row.id,
+        pipeline=row.pipeline,
+        run_id=row.run_id,
+        service=row.service,
+        environment=row.environment,
+        release=Release.from_dict(row.release),
+        previous={name: Release.from_dict(old) if old else None for name, old in row.previous.items()},
+        state=row.state,
+        reason=row.reason,
+        triggered_by=row.triggered_by,
+        rollback=row.rollback,
+        learn=row.learn,
+        token=row.token,
+        requested_at=row.requested_at,
+        opened_at=row.opened_at,
+        settled_at=row.settled_at,
+        first_bad_at=row.first_bad_at,
+        verdict_at=row.verdict_at,
+        safe_at=row.safe_at,
+        restored_at=row.restored_at,
+        outcome=row.outcome,
+    )

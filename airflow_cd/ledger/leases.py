@@ -1,0 +1,271 @@
+"""Who owns an environment: leases with fencing tokens, and the queue of the runs that wait."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerError
+from airflow_cd.ledger.models import LeaseRequestRow, LeaseRow
+from airflow_cd.ledger.records import Lease, Waiting
+from airflow_cd.ledger.store import Store, lease_lost
+
+WAITING = "waiting"
+SERVED = "served"
+LEFT = "left"
+SUPERSEDED = "superseded"
+
+
+class Leases(Store):
+    """One owner for each environment of each service.
+
+    Tokens only grow. A lease that has expired still holds until the environment is given to another run, so a
+    run that was slow loses nothing unless somebody waited.
+    """
+
+    def acquire_lease(
+        self,
+        service: str,
+        environment: str,
+        *,
+        pipeline: str,
+        run_id: str,
+        ttl: timedelta,
+        supersede: bool = False,
+    ) -> Lease:
+        """Own the environment, or wait for it in order of asking.
+
+        The same run gets the same token, renewed. A run that waits keeps its place as long as it asks again within
+        ``ttl``; one that does not is taken for dead.
+
+        :param supersede: take every older run that waits out of the queue, for good; never the owner.
+
+        Raises :class:`LeaseHeld` while it is another run's turn, :class:`DeploymentSettled` when a newer run has
+        superseded this one.
+        """
+        _require_positive(ttl)
+        with self._writing() as session:
+            lease = self._lock(session, service, environment)
+            now = self._now(session)
+            if (lease.pipeline, lease.run_id) == (pipeline, run_id):
+                lease.expires_at = now + ttl
+                return _record(lease)
+            request = self._request(session, lease, pipeline, run_id, now)
+            if request.state == SUPERSEDED:
+                raise DeploymentSettled(
+                    f"run {run_id} is superseded by {request.superseded_by}.",
+                    pipeline=pipeline,
+                    environment=environment,
+                    state="nothing was deployed here by this run.",
+                    next_step="Nothing to do; to deploy this release after all, start a new run.",
+                )
+            self._drop_dead(session, request, now)
+            if supersede:
+                self._supersede(session, request)
+            if request.state != WAITING:
+                request.state = WAITING
+                request.place = self._last_place(session, lease) + 1
+            request.keep_until = now + ttl
+            session.flush()
+            line = self._line(session, service, environment, now)
+            free = lease.expires_at is None or lease.expires_at <= now
+            if free and line[0].seq == request.seq:
+                return self._grant(lease, request, now, ttl)
+            position = [waiting.seq for waiting in line].index(request.seq) + 1
+            held = _held(lease, line[0], position, free=free)
+        # Raised outside, so that the place in the queue is kept.
+        raise held.at(pipeline=pipeline)
+
+    def renew_lease(self, lease: Lease, ttl: timedelta) -> Lease:
+        """Own the environment for ``ttl`` from now; raises :class:`LeaseLost` when another token is current."""
+        _require_positive(ttl)
+        with self._writing() as session:
+            row = self._current(session, lease)
+            row.expires_at = self._now(session) + ttl
+            return _record(row)
+
+    def check_lease(self, lease: Lease) -> None:
+        """Raise :class:`LeaseLost` unless the lease's token is current."""
+        with self._reading() as session:
+            row = session.get(LeaseRow, (lease.service, lease.environment))
+            if row is None or row.run_id is None or row.token != lease.token:
+                raise lease_lost(row or _unknown(lease), lease.token)
+
+    def overrule_lease(self, service: str, environment: str, *, pipeline: str, run_id: str, ttl: timedelta) -> Lease:
+        """A new, higher token for the same run: whatever still works under its older token is void from now on.
+
+        Takes an environment that nobody owns, too. Raises :class:`LeaseLost` when another run owns it.
+        """
+        _require_positive(ttl)
+        with self._writing() as session:
+            row = self._lock(session, service, environment)
+            if row.run_id is not None and (row.pipeline, row.run_id) != (pipeline, run_id):
+                raise LeaseLost(
+                    f"{service} belongs to run {row.run_id} of {row.pipeline} now, not to run {run_id}.",
+                    pipeline=pipeline,
+                    environment=environment,
+                    state="nothing was written.",
+                    next_step="Stop: the other run puts right what this one left.",
+                )
+            now = self._now(session)
+            return self._grant(row, self._request(session, row, pipeline, run_id, now), now, ttl)
+
+    def release_lease(self, lease: Lease) -> None:
+        """Let the next run have the environment; does nothing when the lease's token is not current any more."""
+        with self._writing() as session:
+            row = self._lock(session, lease.service, lease.environment)
+            if row.token == lease.token and (row.pipeline, row.run_id) == (lease.pipeline, lease.run_id):
+                row.pipeline = row.run_id = row.acquired_at = row.expires_at = None
+
+    def leave_queue(self, service: str, environment: str, *, pipeline: str, run_id: str) -> None:
+        """Wait no longer; does nothing when the run does not wait."""
+        with self._writing() as session:
+            self._lock(session, service, environment)
+            session.execute(
+                update(LeaseRequestRow)
+                .where(
+                    LeaseRequestRow.service == service,
+                    LeaseRequestRow.environment == environment,
+                    LeaseRequestRow.pipeline == pipeline,
+                    LeaseRequestRow.run_id == run_id,
+                    LeaseRequestRow.state == WAITING,
+                )
+                .values(state=LEFT)
+            )
+
+    def current_lease(self, service: str, environment: str) -> Lease | None:
+        """The lease in force, expired or not; None when nobody owns the environment."""
+        with self._reading() as session:
+            row = session.get(LeaseRow, (service, environment))
+            return None if row is None or row.run_id is None else _record(row)
+
+    def waiting(self, service: str, environment: str) -> list[Waiting]:
+        """The runs that wait for the environment, next one first."""
+        with self._reading() as session:
+            line = self._line(session, service, environment, self._now(session))
+            return [
+                Waiting(service, environment, row.pipeline, row.run_id, position, row.asked_at)
+                for position, row in enumerate(line, 1)
+            ]
+
+    def _current(self, session: Session, lease: Lease) -> LeaseRow:
+        row = self._lock(session, lease.service, lease.environment)
+        if row.run_id is None or row.token != lease.token:
+            raise lease_lost(row, lease.token)
+        return row
+
+    def _request(self, session: Session, lease: LeaseRow, pipeline: str, run_id: str, now: datetime) -> LeaseRequestRow:
+        row = session.scalars(
+            select(LeaseRequestRow).where(
+                LeaseRequestRow.service == lease.service,
+                LeaseRequestRow.environment == lease.environment,
+                LeaseRequestRow.pipeline == pipeline,
+                LeaseRequestRow.run_id == run_id,
+            )
+        ).one_or_none()
+        if row is None:
+            row = LeaseRequestRow(
+                service=lease.service,
+                environment=lease.environment,
+                pipeline=pipeline,
+                run_id=run_id,
+                state=WAITING,
+                place=self._last_place(session, lease) + 1,
+                asked_at=now,
+                keep_until=now,
+            )
+            session.add(row)
+            session.flush()
+        return row
+
+    def _last_place(self, session: Session, lease: LeaseRow) -> int:
+        query = select(func.max(LeaseRequestRow.place)).where(
+            LeaseRequestRow.service == lease.service,
+            LeaseRequestRow.environment == lease.environment,
+            LeaseRequestRow.state == WAITING,
+        )
+        return session.scalars(query).one() or 0
+
+    def _drop_dead(self, session: Session, mine: LeaseRequestRow, now: datetime) -> None:
+        session.execute(
+            update(LeaseRequestRow)
+            .where(
+                LeaseRequestRow.service == mine.service,
+                LeaseRequestRow.environment == mine.environment,
+                LeaseRequestRow.state == WAITING,
+                LeaseRequestRow.keep_until <= now,
+                LeaseRequestRow.seq != mine.seq,
+            )
+            .values(state=LEFT)
+        )
+
+    def _supersede(self, session: Session, mine: LeaseRequestRow) -> None:
+        # Those that left may come back; older than this run they still are.
+        session.execute(
+            update(LeaseRequestRow)
+            .where(
+                LeaseRequestRow.service == mine.service,
+                LeaseRequestRow.environment == mine.environment,
+                LeaseRequestRow.state.in_([WAITING, LEFT]),
+                LeaseRequestRow.seq < mine.seq,
+            )
+            .values(state=SUPERSEDED, superseded_by=f"run {mine.run_id} of {mine.pipeline}")
+        )
+
+    def _line(self, session: Session, service: str, environment: str, now: datetime) -> list[LeaseRequestRow]:
+        query = (
+            select(LeaseRequestRow)
+            .where(
+                LeaseRequestRow.service == service,
+                LeaseRequestRow.environment == environment,
+                LeaseRequestRow.state == WAITING,
+                LeaseRequestRow.keep_until > now,
+            )
+            .order_by(LeaseRequestRow.place)
+        )
+        return list(session.scalars(query))
+
+    def _grant(self, lease: LeaseRow, request: LeaseRequestRow, now: datetime, ttl: timedelta) -> Lease:
+        request.state = SERVED
+        lease.token += 1
+        lease.pipeline, lease.run_id = request.pipeline, request.run_id
+        lease.acquired_at, lease.expires_at = now, now + ttl
+        return _record(lease)
+
+
+def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool) -> LeaseHeld:
+    if free:
+        what = f"run {first.run_id} of {first.pipeline} is before this run to have {lease.service}"
+    else:
+        what = (
+            f"{lease.service} belongs to run {lease.run_id} of {lease.pipeline} since "
+            f"{lease.acquired_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    return LeaseHeld(
+        f"{what}; this run is number {position} in the queue.",
+        environment=lease.environment,
+        state="nothing was touched by this run.",
+        next_step="Ask again; the run gets its turn when those before it are done.",
+    )
+
+
+def _record(row: LeaseRow) -> Lease:
+    if row.pipeline is None or row.run_id is None or row.acquired_at is None or row.expires_at is None:
+        raise LedgerError(
+            f"the lease on {row.service} is half written.",
+            environment=row.environment,
+            state=f"token {row.token}, run {row.run_id}.",
+            next_step="Somebody changed the record by hand; clear or complete its columns.",
+        )
+    return Lease(row.service, row.environment, row.pipeline, row.run_id, row.token, row.acquired_at, row.expires_at)
+
+
+def _unknown(lease: Lease) -> LeaseRow:
+    return LeaseRow(service=lease.service, environment=lease.environment, token=0)
+
+
+def _require_positive(ttl: timedelta) -> None:
+    if ttl <= timedelta(0):
+        raise LedgerError(f"a lease of {ttl} would never hold.", next_step="Give a ttl above zero.")

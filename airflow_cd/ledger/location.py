@@ -1,0 +1,75 @@
+"""Where the ledger is: a database URL, checked before anything connects to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from airflow_cd.errors import LedgerError
+
+OPTION = "[airflow_cd] sql_alchemy_conn"
+
+
+def ledger_url(url: str | None = None) -> URL:
+    """The ledger's database: ``url``, else Airflow's option ``[airflow_cd] sql_alchemy_conn``, else a SQLite file.
+
+    Raises :class:`LedgerError` for a URL that cannot serve: another database than SQLite and PostgreSQL, a SQLite
+    file in memory or at a relative path (each process would see its own), a driver that is async or not installed.
+    """
+    if url is None:
+        url = _configured() or f"sqlite:///{_airflow_home() / 'airflow_cd.db'}"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The text of the URL stays out of the message: it may hold a password.
+        raise _unusable("it is not a database URL.") from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or not Path(parsed.database).is_absolute():
+            raise _unusable(f"{shown(parsed)} is not an absolute path, so each process would have a ledger of its own.")
+    elif parsed.get_backend_name() != "postgresql":
+        raise _unusable(f"{parsed.get_backend_name()} is not supported.")
+    elif parsed.drivername == "postgresql" and importlib.util.find_spec("psycopg") is None:
+        # SQLAlchemy 2.0 and 2.1 take different drivers for a URL that names none.
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    try:
+        asynchronous = parsed.get_dialect().is_async
+        parsed.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ImportError) as error:
+        raise _unusable(f"the driver of {shown(parsed)} is not installed: {error}.") from error
+    if asynchronous:
+        raise _unusable(f"the driver of {shown(parsed)} is asynchronous.")
+    return parsed
+
+
+def shown(url: URL) -> str:
+    """The URL as it may be shown: without password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _airflow_home() -> Path:
+    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser().absolute()
+
+
+def _configured() -> str | None:
+    from airflow.configuration import conf
+
+    # What a command prints ends with a newline.
+    url = str(conf.get("airflow_cd", "sql_alchemy_conn", fallback=None) or "").strip()
+    for way in ("cmd", "secret"):
+        if not url and conf.get("airflow_cd", f"sql_alchemy_conn_{way}", fallback=None):
+            # Falling back to the default would silently make a second ledger.
+            raise _unusable(f"sql_alchemy_conn_{way} is set, but Airflow gets no value from it.")
+    return url or None
+
+
+def _unusable(why: str) -> LedgerError:
+    return LedgerError(
+        f"the ledger's database cannot be used: {why}",
+        state="nothing was read or written.",
+        next_step=f"Set {OPTION} to sqlite:////absolute/path.db or postgresql+psycopg2://user@host/database "
+        "(with `pip install airflow-cd[postgres]`).",
+    )

@@ -1,0 +1,248 @@
+"""The ledger's tables. Every change here needs a migration; a test compares the two.
+
+All tables start with ``cd_``, so that the ledger may share a PostgreSQL database with something else. ``seq``
+columns number rows in the order they were written; within one environment that is the order things happened,
+because whoever writes there holds the lock on its lease row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from airflow_cd.ledger.columns import Json, Name, Prose, Utc
+
+VERSION_TABLE = "cd_alembic_version"
+
+_Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    """All tables; every constraint has a name, so that a migration can change it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class LeaseRow(Base):
+    """Who owns an environment. The row stays for ever: it holds the last token, and its lock is the environment's."""
+
+    __tablename__ = "cd_lease"
+
+    service: Mapped[str] = mapped_column(Name(), primary_key=True)
+    environment: Mapped[str] = mapped_column(Name(100), primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger)
+    pipeline: Mapped[str | None] = mapped_column(Name())
+    run_id: Mapped[str | None] = mapped_column(Name())
+    acquired_at: Mapped[datetime | None] = mapped_column(Utc)
+    expires_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class LeaseRequestRow(Base):
+    """A run that asked for an environment: when first, and what became of it."""
+
+    __tablename__ = "cd_lease_request"
+    __table_args__ = (
+        UniqueConstraint("service", "environment", "pipeline", "run_id"),
+        Index(None, "service", "environment", "state", "place"),
+    )
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    pipeline: Mapped[str] = mapped_column(Name())
+    run_id: Mapped[str] = mapped_column(Name())
+    state: Mapped[str] = mapped_column(Name(20))
+    place: Mapped[int] = mapped_column(BigInteger)
+    asked_at: Mapped[datetime] = mapped_column(Utc)
+    keep_until: Mapped[datetime] = mapped_column(Utc)
+    superseded_by: Mapped[str | None] = mapped_column(Prose)
+
+
+class DeploymentRow(Base):
+    """One run bringing one release to one environment."""
+
+    __tablename__ = "cd_deployment"
+    __table_args__ = (
+        UniqueConstraint("pipeline", "run_id", "service", "environment"),
+        Index(None, "service", "environment", "seq"),
+        Index(None, "service", "environment", "state", "seq"),
+        Index(None, "state", "seq"),
+    )
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(Name(36), unique=True)
+    pipeline: Mapped[str] = mapped_column(Name())
+    run_id: Mapped[str] = mapped_column(Name())
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    version: Mapped[str] = mapped_column(Name())
+    digest: Mapped[str] = mapped_column(Name(80))
+    release: Mapped[dict[str, Any]] = mapped_column(Json)
+    previous: Mapped[dict[str, Any]] = mapped_column(Json)
+    state: Mapped[str] = mapped_column(Name(20))
+    reason: Mapped[str] = mapped_column(Prose)
+    triggered_by: Mapped[str] = mapped_column(Prose)
+    rollback: Mapped[str] = mapped_column(Name(20))
+    learn: Mapped[bool]
+    token: Mapped[int] = mapped_column(BigInteger)
+    requested_at: Mapped[datetime] = mapped_column(Utc)
+    opened_at: Mapped[datetime] = mapped_column(Utc)
+    settled_at: Mapped[datetime | None] = mapped_column(Utc)
+    first_bad_at: Mapped[datetime | None] = mapped_column(Utc)
+    verdict_at: Mapped[datetime | None] = mapped_column(Utc)
+    safe_at: Mapped[datetime | None] = mapped_column(Utc)
+    restored_at: Mapped[datetime | None] = mapped_column(Utc)
+    outcome: Mapped[str] = mapped_column(Prose)
+
+
+class PhaseRow(Base):
+    """One step of a deployment: these instances were, or may have been, given the release."""
+
+    __tablename__ = "cd_phase"
+    __table_args__ = (UniqueConstraint("deployment_id", "name"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
+    name: Mapped[str] = mapped_column(Name())
+    share: Mapped[int]
+    instances: Mapped[list[str]] = mapped_column(Json)
+    state: Mapped[str] = mapped_column(Name(20))
+    started_at: Mapped[datetime] = mapped_column(Utc)
+    deployed_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class ActionRow(Base):
+    """One side effect, recorded before and after."""
+
+    __tablename__ = "cd_action"
+    __table_args__ = (Index(None, "deployment_id", "seq"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    key: Mapped[str] = mapped_column(Name(), unique=True)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
+    kind: Mapped[str] = mapped_column(Name(50))
+    token: Mapped[int] = mapped_column(BigInteger)
+    attempt: Mapped[int]
+    detail: Mapped[dict[str, Any]] = mapped_column(Json)
+    ok: Mapped[bool | None]
+    began_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class InstanceRow(Base):
+    """What ran on an instance when it was last looked at."""
+
+    __tablename__ = "cd_instance"
+
+    service: Mapped[str] = mapped_column(Name(), primary_key=True)
+    environment: Mapped[str] = mapped_column(Name(100), primary_key=True)
+    name: Mapped[str] = mapped_column(Name(), primary_key=True)
+    version: Mapped[str | None] = mapped_column(Prose)
+    artifact: Mapped[str | None] = mapped_column(Prose)
+    configuration: Mapped[dict[str, Any]] = mapped_column(Json)
+    health: Mapped[str] = mapped_column(Name(20))
+    drained: Mapped[bool]
+    message: Mapped[str] = mapped_column(Prose)
+    observed_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class VerdictRow(Base):
+    """What a verification said, with its evidence."""
+
+    __tablename__ = "cd_verdict"
+    __table_args__ = (Index(None, "deployment_id", "phase", "seq"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
+    phase: Mapped[str] = mapped_column(Name())
+    token: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[str] = mapped_column(Name(20))
+    evidence: Mapped[dict[str, Any]] = mapped_column(Json)
+    final: Mapped[bool]
+    recorded_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class ProfileRow(Base):
+    """What one source showed of one phase, for later deployments to be compared with."""
+
+    __tablename__ = "cd_profile"
+    __table_args__ = (UniqueConstraint("deployment_id", "phase", "source", "kind"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
+    phase: Mapped[str] = mapped_column(Name())
+    source: Mapped[str] = mapped_column(Name(500))
+    kind: Mapped[str] = mapped_column(Name(20))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    teaches: Mapped[bool]
+    saved_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class VetoRow(Base):
+    """A release that was rolled back here; in force until somebody lifts it."""
+
+    __tablename__ = "cd_veto"
+    __table_args__ = (Index(None, "service", "environment", "digest"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    digest: Mapped[str] = mapped_column(Name(80))
+    version: Mapped[str] = mapped_column(Name())
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
+    at: Mapped[datetime] = mapped_column(Utc)
+    reason: Mapped[str] = mapped_column(Prose)
+    lifted_at: Mapped[datetime | None] = mapped_column(Utc)
+    lifted_by: Mapped[str | None] = mapped_column(Name())
+    lifted_why: Mapped[str | None] = mapped_column(Prose)
+
+
+class HumanActionRow(Base):
+    """What a person did, or tried to do and was not allowed."""
+
+    __tablename__ = "cd_human_action"
+    __table_args__ = (Index(None, "pipeline", "run_id", "seq"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Utc)
+    who: Mapped[str] = mapped_column(Name())
+    action: Mapped[str] = mapped_column(Name())
+    why: Mapped[str] = mapped_column(Prose)
+    pipeline: Mapped[str | None] = mapped_column(Name())
+    run_id: Mapped[str | None] = mapped_column(Name())
+    task_id: Mapped[str | None] = mapped_column(Name())
+    service: Mapped[str | None] = mapped_column(Name())
+    environment: Mapped[str | None] = mapped_column(Name(100))
+    allowed: Mapped[bool]
+    detail: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class QuestionRow(Base):
+    """A question a run waits on, and its answer."""
+
+    __tablename__ = "cd_question"
+
+    pipeline: Mapped[str] = mapped_column(Name(), primary_key=True)
+    run_id: Mapped[str] = mapped_column(Name(), primary_key=True)
+    task_id: Mapped[str] = mapped_column(Name(), primary_key=True)
+    options: Mapped[list[str]] = mapped_column(Json)
+    approvers: Mapped[list[str]] = mapped_column(Json)
+    subject: Mapped[str] = mapped_column(Prose)
+    body: Mapped[str] = mapped_column(Prose)
+    asked_at: Mapped[datetime] = mapped_column(Utc)
+    deadline: Mapped[datetime | None] = mapped_column(Utc)
+    reopened: Mapped[bool]
+    option: Mapped[str | None] = mapped_column(Name())
+    who: Mapped[str | None] = mapped_column(Name())
+    why: Mapped[str | None] = mapped_column(Prose)
+    answered_at: Mapped[datetime | None] = mapped_column(Utc)

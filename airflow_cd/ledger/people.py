@@ -1,0 +1,212 @@
+"""What people did and why, and the questions runs wait on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_cd.errors import LedgerError
+from airflow_cd.ledger.models import HumanActionRow, QuestionRow
+from airflow_cd.ledger.records import HumanAction, Question
+from airflow_cd.ledger.store import Store
+
+
+class People(Store):
+    """Who, when and why; and answers, of which the first counts."""
+
+    def record_human_action(
+        self,
+        *,
+        who: str,
+        action: str,
+        why: str,
+        pipeline: str | None,
+        run_id: str | None,
+        task_id: str | None,
+        service: str | None = None,
+        environment: str | None = None,
+        allowed: bool = True,
+        detail: Mapping[str, Any] | None = None,
+    ) -> HumanAction:
+        """Record what a person did, or tried to do without being allowed to."""
+        with self._writing() as session:
+            row = HumanActionRow(
+                at=self._now(session),
+                who=who,
+                action=action,
+                why=why,
+                pipeline=pipeline,
+                run_id=run_id,
+                task_id=task_id,
+                service=service,
+                environment=environment,
+                allowed=allowed,
+                detail=dict(detail or {}),
+            )
+            session.add(row)
+            return _human_action(self._written(session, row))
+
+    def human_actions(
+        self, pipeline: str | None = None, run_id: str | None = None, limit: int = 200
+    ) -> list[HumanAction]:
+        """What people did, newest first."""
+        wanted = {"pipeline": pipeline, "run_id": run_id}
+        query = select(HumanActionRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
+        with self._reading() as session:
+            rows = session.scalars(query.order_by(HumanActionRow.seq.desc()).limit(limit))
+            return [_human_action(row) for row in rows]
+
+    def ask(
+        self,
+        *,
+        pipeline: str,
+        run_id: str,
+        task_id: str,
+        options: Sequence[str],
+        approvers: Sequence[str],
+        subject: str,
+        body: str,
+        deadline: datetime | None,
+    ) -> Question:
+        """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened."""
+        if not options:
+            raise LedgerError("a question needs options to choose from.", pipeline=pipeline, next_step="Name them.")
+        asked = {
+            "options": list(options),
+            "approvers": list(approvers),
+            "subject": subject,
+            "body": body,
+            "deadline": deadline,
+            "reopened": False,
+        }
+        with self._writing() as session:
+            place = {"pipeline": pipeline, "run_id": run_id, "task_id": task_id}
+            self._insert_once(session, QuestionRow, **place, **asked, asked_at=self._now(session))
+            row = self._question(session, pipeline, run_id, task_id)
+            if row.reopened and row.option is None:
+                for name, value in asked.items():
+                    setattr(row, name, value)
+            return _record(self._written(session, row))
+
+    def answer(
+        self,
+        pipeline: str,
+        run_id: str,
+        task_id: str,
+        *,
+        option: str,
+        who: str,
+        why: str,
+        at: datetime | None = None,
+    ) -> Question:
+        """Answer a question and record the human action; the same answer again changes nothing.
+
+        :param who: empty when nobody answered in time and the default counts, which is no human action.
+
+        Whether ``who`` may answer is for the caller to enforce. Raises :class:`LedgerError` for a question that
+        was never asked, an option it does not have, and a second, different answer.
+        """
+        with self._writing() as session:
+            row = self._question(session, pipeline, run_id, task_id)
+            if option not in row.options:
+                raise LedgerError(
+                    f"{option!r} is no answer to {row.subject!r}.",
+                    pipeline=pipeline,
+                    state="the question is unchanged.",
+                    next_step=f"Choose one of {', '.join(row.options)}.",
+                )
+            if row.option == option:
+                return _record(row)
+            if row.option is not None:
+                first = f"{row.option!r} by {row.who or 'nobody in time'} at {row.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+                raise LedgerError(
+                    f"{row.subject!r} was answered {first}, and the first answer counts.",
+                    pipeline=pipeline,
+                    state=f"{option!r} by {who} changed nothing.",
+                    next_step="Clear the task to be asked again.",
+                )
+            now = self._now(session)
+            row.option, row.who, row.why, row.answered_at = option, who or None, why, at or now
+            if who:
+                session.add(
+                    HumanActionRow(
+                        at=at or now,
+                        who=who,
+                        action="answer",
+                        why=why,
+                        pipeline=pipeline,
+                        run_id=run_id,
+                        task_id=task_id,
+                        allowed=True,
+                        detail={"option": option, "subject": row.subject},
+                    )
+                )
+            return _record(self._written(session, row))
+
+    def question(self, pipeline: str, run_id: str, task_id: str) -> Question | None:
+        """The question the task asked, if it has, with its answer, if there is one."""
+        with self._reading() as session:
+            row = session.get(QuestionRow, (pipeline, run_id, task_id))
+            return None if row is None else _record(row)
+
+    def reopen(self, pipeline: str, run_id: str, task_id: str) -> Question:
+        """Take the answer away, so that it is asked again; who had answered what stays among the human actions.
+
+        The next :meth:`ask` may change text, options and deadline. Raises :class:`LedgerError` when it was never
+        asked.
+        """
+        with self._writing() as session:
+            row = self._question(session, pipeline, run_id, task_id)
+            row.option = row.who = row.why = row.answered_at = None
+            row.reopened, row.asked_at = True, self._now(session)
+            return _record(self._written(session, row))
+
+    def _question(self, session: Session, pipeline: str, run_id: str, task_id: str) -> QuestionRow:
+        row = session.get(QuestionRow, (pipeline, run_id, task_id), with_for_update=True, populate_existing=True)
+        if row is None:
+            raise LedgerError(
+                f"task {task_id} of run {run_id} has asked nothing.",
+                pipeline=pipeline,
+                state="nothing was written.",
+                next_step="Check pipeline, run and task.",
+            )
+        return row
+
+
+def _human_action(row: HumanActionRow) -> HumanAction:
+    return HumanAction(
+        id=row.seq,
+        at=row.at,
+        who=row.who,
+        action=row.action,
+        why=row.why,
+        pipeline=row.pipeline,
+        run_id=row.run_id,
+        task_id=row.task_id,
+        service=row.service,
+        environment=row.environment,
+        allowed=row.allowed,
+        detail=row.detail,
+    )
+
+
+def _record(row: QuestionRow) -> Question:
+    return Question(
+        pipeline=row.pipeline,
+        run_id=row.run_id,
+        task_id=row.task_id,
+        options=tuple(row.options),
+        approvers=tuple(row.approvers),
+        subject=row.subject,
+        body=row.body,
+        asked_at=row.asked_at,
+        deadline=row.deadline,
+        option=row.option,
+        who=row.who,
+        why=row.why,
+        answered_at=row.answered_at,
+    )

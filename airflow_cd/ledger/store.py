@@ -1,0 +1,176 @@
+"""The ledger's transactions: one writer at a time for each environment, on SQLite and PostgreSQL alike.
+
+SQLite takes its one write lock when a writing transaction begins (``BEGIN IMMEDIATE``), so that a transaction never
+has to upgrade and fail. PostgreSQL locks the lease row of the environment (``SELECT ... FOR UPDATE``); whoever
+writes about an environment locks that row first, and no other lock is taken before it, so none can deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, NullPool, create_engine, event, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.orm import Session
+
+from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError
+from airflow_cd.ledger.columns import serialize
+from airflow_cd.ledger.location import shown
+from airflow_cd.ledger.models import Base, DeploymentRow, LeaseRow
+
+Row = TypeVar("Row", bound=Base)
+
+BUSY_SECONDS = 60
+WRITES = {"airflow_cd_writes": True}
+
+
+def ledger_engine(url: URL) -> Engine:
+    """An engine for the ledger; connects lazily."""
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, json_serializer=serialize, pool_pre_ping=True, pool_size=5, max_overflow=10)
+    # No connection outlives its transaction: SQLite must not be carried across the forks of Airflow's executors.
+    engine = create_engine(url, json_serializer=serialize, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling would begin too late and too weakly.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("airflow_cd_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+class Store:
+    """The database under the ledger.
+
+    :param engine: made by :func:`ledger_engine`.
+    :param clock: the time, aware; by default the database's on PostgreSQL, so that machines whose clocks differ
+        agree on when a lease ends, and this machine's on SQLite.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.engine = engine
+        self._clock = clock
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with self._translated(), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with self._translated(), Session(self.engine) as session, session.begin():
+            session.connection(execution_options=WRITES)
+            if self.engine.dialect.name == "postgresql":
+                # A process frozen inside a transaction must not keep everybody else from rolling back.
+                session.execute(
+                    text(
+                        "SELECT set_config('lock_timeout', :limit, true),"
+                        " set_config('idle_in_transaction_session_timeout', :limit, true)"
+                    ),
+                    {"limit": f"{BUSY_SECONDS}s"},
+                )
+            yield session
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except StatementError as error:
+            if isinstance(error.orig, AirflowCdError):
+                raise error.orig from None
+            raise self._unavailable(error.orig or error) from error
+        except SQLAlchemyError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: BaseException) -> LedgerError:
+        first_line = str(error).strip().partition("\n")[0]
+        return LedgerError(
+            f"the ledger {shown(self.engine.url)} cannot be read or written: {first_line}.",
+            state="the call may not have been recorded; every call may be repeated.",
+            next_step="See that the database is up, reachable and migrated (`airflow-cd ledger migrate`), then retry.",
+        )
+
+    def _now(self, session: Session) -> datetime:
+        if self._clock is not None:
+            return self._clock()
+        if self.engine.dialect.name == "postgresql":
+            # Not now(): that is when the transaction began, before it waited for its lock.
+            time: datetime = session.scalars(select(func.clock_timestamp())).one()
+            return time.astimezone(timezone.utc)
+        return datetime.now(timezone.utc)
+
+    def _written(self, session: Session, row: Row) -> Row:
+        """The row as the database keeps it: texts bounded, numbers and times as they will be read."""
+        session.flush()
+        session.refresh(row)
+        return row
+
+    def _insert_once(self, session: Session, model: type[Any], **values: Any) -> None:
+        if self.engine.dialect.name == "postgresql":
+            session.execute(postgresql.insert(model).values(**values).on_conflict_do_nothing())
+        else:
+            session.execute(sqlite.insert(model).values(**values).on_conflict_do_nothing())
+
+    def _lock(self, session: Session, service: str, environment: str) -> LeaseRow:
+        """The environment's lease row, locked until the transaction ends."""
+        query = (
+            select(LeaseRow)
+            .where(LeaseRow.service == service, LeaseRow.environment == environment)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        row = session.scalars(query).one_or_none()
+        if row is None:
+            # Tokens start at the clock's seconds: a ledger that was lost and made anew still counts above every
+            # token that targets remember from the lost one.
+            start = int(self._now(session).timestamp())
+            self._insert_once(session, LeaseRow, service=service, environment=environment, token=start)
+            row = session.scalars(query).one()
+        return row
+
+    def _fenced(self, session: Session, deployment_id: str, token: int, *, by_its_run: bool = False) -> DeploymentRow:
+        """The deployment, its environment locked, if ``token`` is current there.
+
+        :param by_its_run: the lease must belong to the run of the deployment, too. What puts an environment right
+            may be done by the next run as well; what goes forward may not.
+        """
+        row = self._deployment_row(session, deployment_id)
+        lease = self._lock(session, row.service, row.environment)
+        session.refresh(row)
+        if lease.run_id is None or lease.token != token:
+            raise lease_lost(lease, token)
+        if by_its_run and (lease.pipeline, lease.run_id) != (row.pipeline, row.run_id):
+            raise lease_lost(lease, token)
+        return row
+
+    def _deployment_row(self, session: Session, deployment_id: str) -> DeploymentRow:
+        row = session.scalars(select(DeploymentRow).where(DeploymentRow.id == deployment_id)).one_or_none()
+        if row is None:
+            raise LedgerError(
+                f"the ledger knows no deployment {deployment_id!r}.",
+                state=f"looked in {shown(self.engine.url)}.",
+                next_step="Check that every machine uses the same ledger.",
+            )
+        return row
+
+
+def lease_lost(lease: LeaseRow, token: int) -> LeaseLost:
+    """What a caller with an old token is told."""
+    owner = f"run {lease.run_id} of {lease.pipeline}, token {lease.token}" if lease.run_id else "nobody"
+    return LeaseLost(
+        f"the lease on {lease.service} with token {token} is void: the environment now belongs to {owner}.",
+        environment=lease.environment,
+        state="nothing was written.",
+        next_step="Stop: whoever holds the newer token decides what happens here.",
+    )

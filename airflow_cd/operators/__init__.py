@@ -1,0 +1,19 @@
+"""Airflow operators: deploy, mark, verify, promote, roll back, settle. Each works alone in a hand-written DAG."""
+
+from __future__ import annotations
+
+from airflow_cd.operators.deploy import CanaryDeployOperator, DeployOperator
+from airflow_cd.operators.mark import DeploymentMarkerOperator
+from airflow_cd.operators.promote import PromoteOperator
+from airflow_cd.operators.rollback import RollbackOperator, SettleOperator
+from airflow_cd.operators.verify import VerifyOperator
+
+__all__ = [
+    "CanaryDeployOperator",
+    "DeployOperator",
+    "DeploymentMarkerOperator",
+    "PromoteOperator",
+    "RollbackOperator",
+    "SettleOperator",
+    "VerifyOperator",
+]

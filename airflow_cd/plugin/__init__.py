@@ -1,0 +1,49 @@
+"""What Airflow CD adds to Airflow's UI and API server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from airflow_cd.operators.report_link import VerificationReportLink
+
+
+def _app() -> Any:
+    from airflow_cd.plugin.app import app
+
+    return app
+
+
+class _LazyApp:
+    """The web app, built when the API server first calls it: every task start loads plugins too."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await _app()(scope, receive, send)
+
+
+class _LazyHands:
+    """The middleware that records what people's hands do, imported when the API server builds its stack."""
+
+    def __new__(cls, app: Any, **options: Any) -> Any:
+        from airflow_cd.plugin.hands import HandsMiddleware
+
+        return HandsMiddleware(app, **options)
+
+
+class AirflowCdPlugin(AirflowPlugin):
+    """Pages below ``/airflow-cd``, the report as a tab of its verify task, and the record of human actions."""
+
+    name = "airflow_cd"
+    fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/airflow-cd", "name": "Airflow CD"}]
+    fastapi_root_middlewares = [{"middleware": _LazyHands, "name": "Airflow CD human actions"}]
+    operator_extra_links = [VerificationReportLink()]
+    external_views = [
+        {
+            "name": "Verification",
+            "href": "/airflow-cd/report/{DAG_ID}/{RUN_ID}/{TASK_ID}",
+            "destination": "task_instance",
+            "url_route": "airflow-cd-verification",
+            "category": "airflow-cd",
+        }
+    ]

@@ -1,0 +1,67 @@
+"""The report of one verification, gathered from the ledger: the judgement, then what was done about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Deployment, Ledger
+
+REPORT_VERSION = 1
+
+
+def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> dict[str, Any] | None:
+    """The report as JSON values, or None when the task has judged nothing.
+
+    A verify task is named ``<environment>.<phase>.verify`` by the pipeline; in a hand-written DAG, where names are
+    the author's, the last verdict of the run is taken.
+    """
+    deployments = ledger.deployments(pipeline=pipeline, run_id=run_id)
+    parts = task_id.split(".")
+    named = [found for found in deployments if found.environment == parts[0]]
+    phase = parts[-2] if len(parts) > 2 else None
+    for deployment in named or deployments:
+        verdicts = ledger.verdicts(deployment.id, phase) or ([] if named else ledger.verdicts(deployment.id))
+        if verdicts:
+            return _gather(ledger, deployment, verdicts[-1])
+    return None
+
+
+def _gather(ledger: Ledger, deployment: Deployment, verdict: Any) -> dict[str, Any]:
+    previous = {release.digest: release for release in deployment.previous.values() if release is not None}
+    return {
+        "schema": REPORT_VERSION,
+        "service": deployment.service,
+        "pipeline": deployment.pipeline,
+        "run_id": deployment.run_id,
+        "environment": deployment.environment,
+        "phase": verdict.phase,
+        "release": deployment.release.as_dict(),
+        "previous": [release.as_dict() for release in previous.values()],
+        "judgement": verdict.evidence,
+        "actions": [
+            {
+                "kind": action.kind,
+                "ok": action.ok,
+                "began": _iso(action.began_at),
+                "ended": _iso(action.ended_at),
+                "detail": dict(action.detail),
+            }
+            for action in ledger.actions(deployment.id)
+        ],
+        "clocks": {
+            "to_verdict": deployment.to_verdict,
+            "to_safe": deployment.to_safe,
+            "to_restored": deployment.to_restored,
+        },
+        "outcome": {"state": deployment.state, "text": deployment.outcome},
+        "human": [
+            {"who": action.who, "action": action.action, "when": _iso(action.at), "why": action.why}
+            for action in ledger.human_actions(pipeline=deployment.pipeline, run_id=deployment.run_id)
+        ],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

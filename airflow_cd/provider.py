@@ -1,0 +1,162 @@
+"""What Airflow is told about this package: its hooks and the forms of their connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TIMEOUT = {
+    "label": "Timeout",
+    "description": "Seconds that one request may take.",
+    "schema": {"type": ["number", "null"], "default": 30},
+}
+_DEADLINE = {
+    "label": "Deadline",
+    "description": "Seconds that one operation may take with all its requests, retries and waits.",
+    "schema": {"type": ["number", "null"], "default": 120},
+}
+_VERIFY = {
+    "label": "CA bundle",
+    "description": "Path of a CA bundle to check the server with; empty for the system's.",
+    "schema": {"type": ["string", "null"]},
+}
+
+_NEW_RELIC = {
+    "connection-type": "new_relic",
+    "hook-class-name": "airflow_cd.hooks.new_relic.NewRelicHook",
+    "hook-name": "New Relic",
+    "ui-field-behaviour": {
+        "hidden-fields": ["login", "schema", "port"],
+        "relabeling": {"host": "Address", "password": "User key"},
+        "placeholders": {
+            "host": "only where the region does not say it: https://api.newrelic.com",
+            "password": "NRAK-…",
+        },
+    },
+    "conn-fields": {
+        "account_id": {
+            "label": "Account id",
+            "description": "The account that is queried.",
+            "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+        },
+        "region": {
+            "label": "Region",
+            "description": "The region the account lives in.",
+            "schema": {"type": ["string", "null"], "enum": ["US", "EU", "JP", "GOV"], "default": "US"},
+        },
+        "timeout": _TIMEOUT,
+        "deadline": _DEADLINE,
+        "verify": _VERIFY,
+    },
+}
+
+_SUMO_LOGIC = {
+    "connection-type": "sumo_logic",
+    "hook-class-name": "airflow_cd.hooks.sumo_logic.SumoLogicHook",
+    "hook-name": "Sumo Logic",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Address", "login": "Access id", "password": "Access key"},
+        "placeholders": {"host": "only where the region does not say it: https://api.us2.sumologic.com"},
+    },
+    "conn-fields": {
+        "region": {
+            "label": "Deployment",
+            "description": "The deployment the account lives in: us1, us2, eu, de, au, ca, ch, jp, kr, in, fed.",
+            "schema": {"type": ["string", "null"], "default": "us1"},
+        },
+        "timeout": _TIMEOUT,
+        "deadline": _DEADLINE,
+        "verify": _VERIFY,
+    },
+}
+
+_DEPLOYMENT_API = {
+    "connection-type": "deployment_api",
+    "hook-class-name": "airflow_cd.hooks.deployment_api.DeploymentApiHook",
+    "hook-name": "Deployment API",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {
+            "host": "Base URL",
+            "login": "User (empty for a bearer token)",
+            "password": "Bearer token or password",
+        },
+        "placeholders": {"host": "https://deploy.example.com"},
+    },
+    "conn-fields": {
+        "timeout": {**_TIMEOUT, "schema": {"type": ["number", "null"], "default": 10}},
+        "retry_for": {
+            "label": "Retry for",
+            "description": "Seconds for which one call is tried again while the API is away or busy.",
+            "schema": {"type": ["number", "null"], "default": 30},
+        },
+        "verify": _VERIFY,
+    },
+}
+
+_CONFIG = {
+    "airflow_cd": {
+        "description": "Airflow CD",
+        "options": {
+            "sql_alchemy_conn": {
+                "description": "The ledger's database; a SQLite file under AIRFLOW_HOME when it is not given.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",
+                "default": None,
+                "sensitive": True,
+            }
+        },
+    }
+}
+
+_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API)
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's description, as Airflow's ``provider_info.schema.json`` wants it."""
+    names = [str(connection_type["hook-name"]) for connection_type in _CONNECTION_TYPES]
+    return {
+        "package-name": "airflow-cd",
+        "name": "Airflow CD",
+        "description": "Continuous delivery on Apache Airflow: deploys, verifies and rolls back by itself.",
+        "integrations": [
+            {"integration-name": "New Relic", "external-doc-url": "https://docs.newrelic.com/", "tags": ["service"]},
+            {"integration-name": "Sumo Logic", "external-doc-url": "https://help.sumologic.com/", "tags": ["service"]},
+            {
+                "integration-name": "Deployment API",
+                "external-doc-url": "https://pypi.org/project/airflow-cd/",
+                "tags": ["protocol"],
+            },
+            {
+                "integration-name": "Airflow CD",
+                "external-doc-url": "https://pypi.org/project/airflow-cd/",
+                "tags": ["software"],
+            },
+        ],
+        "operators": [
+            {
+                "integration-name": "Airflow CD",
+                "python-modules": [
+                    "airflow_cd.operators.deploy",
+                    "airflow_cd.operators.mark",
+                    "airflow_cd.operators.promote",
+                    "airflow_cd.operators.rollback",
+                    "airflow_cd.operators.verify",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Airflow CD",
+                "python-modules": ["airflow_cd.sensors.approval", "airflow_cd.sensors.lease"],
+            }
+        ],
+        "hooks": [
+            {"integration-name": name, "python-modules": [str(kind["hook-class-name"]).rpartition(".")[0]]}
+            for name, kind in zip(names, _CONNECTION_TYPES, strict=True)
+        ],
+        "extra-links": ["airflow_cd.operators.report_link.VerificationReportLink"],
+        "config": _CONFIG,
+        "connection-types": [dict(kind) for kind in _CONNECTION_TYPES],
+    }

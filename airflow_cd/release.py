@@ -1,0 +1,92 @@
+"""A release: an artifact and its run-time configuration, immutable, known by a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_cd.errors import ReleaseError
+
+
+@dataclass(frozen=True)
+class Release:
+    """What runs, whole: rolling back means restoring one of these.
+
+    :param service: what is deployed.
+    :param version: the version as people say it (``1.2.0``).
+    :param artifact: what the target fetches (``shop:1.2.0``).
+    :param configuration: run-time configuration; JSON values only. Holds references to secrets, never secrets.
+    """
+
+    service: str
+    version: str
+    artifact: str
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("service", "version", "artifact"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
+                raise ReleaseError(
+                    f"a release needs a {name}, got {getattr(self, name)!r}.",
+                    next_step=f"Give the {name} and start again; nothing was touched.",
+                )
+        try:
+            # A round trip makes the copy ours and refuses what a target could not be sent.
+            copy = json.loads(json.dumps(self.configuration, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ReleaseError(
+                f"the configuration of {self.service} {self.version} is not JSON: {error}.",
+                next_step="Use strings, numbers, booleans, null, lists and objects only; nothing was touched.",
+            ) from error
+        if not isinstance(copy, dict):
+            raise ReleaseError(
+                f"the configuration of {self.service} {self.version} is a {type(copy).__name__}, not an object.",
+                next_step='Write it as {"key": "value"}; nothing was touched.',
+            )
+        object.__setattr__(self, "configuration", copy)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over service, artifact and configuration, as ``sha256:`` and 64 hex digits."""
+        content = {"service": self.service, "artifact": self.artifact, "configuration": self.configuration}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The release as JSON values, digest included."""
+        return {
+            "service": self.service,
+            "version": self.version,
+            "artifact": self.artifact,
+            "configuration": dict(self.configuration),
+            "digest": self.digest,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Release:
+        """Read what :meth:`as_dict` wrote; raises :class:`ReleaseError` when the digest does not fit."""
+        release = cls(
+            service=content["service"],
+            version=content["version"],
+            artifact=content["artifact"],
+            configuration=content.get("configuration") or {},
+        )
+        if content.get("digest") not in (None, release.digest):
+            raise ReleaseError(
+                f"the stored release {release.service} {release.version} does not have the digest it was stored with.",
+                state=f"stored {content['digest']}, computed {release.digest}.",
+                next_step="Somebody changed the record; find out who before deploying it.",
+            )
+        return release
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Release) and other.digest == self.digest
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.version} ({self.digest[7:15]})"

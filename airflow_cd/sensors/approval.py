@@ -1,0 +1,131 @@
+"""The approval: a sensor that a person marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_cd.errors import AirflowCdError
+from airflow_cd.operators.base import life
+from airflow_cd.operators.question import Answer, ask, read_answer
+from airflow_cd.verification.duration import parse_duration
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_cd.ledger import Ledger
+
+APPROVE, REJECT = "Approve", "Reject"
+
+
+class ApprovalSensor(BaseSensorOperator):
+    """Wait for a person to approve, at no cost: no worker, no triggerer, no pool slot.
+
+    Approve and Reject show as a required action; marking the task success on the grid approves, marking it failed
+    rejects. A rejection fails the run, and so does no answer in time.
+
+    :param approvers: user names that may answer; empty: everybody who may edit the run.
+    :param service: what would be deployed, and ``environments`` where to, for the evidence that is shown.
+    """
+
+    template_fields: Sequence[str] = ("version", "reason", "overrides", "result")
+    template_fields_renderers = {"result": "json"}  # noqa: RUF012 - Airflow's own signature
+    overwrite_rtif_after_execution = True
+    ui_color = "#e8f5c8"
+
+    def __init__(
+        self,
+        *,
+        approvers: Sequence[str] = (),
+        wait: str | timedelta = "7d",
+        service: str = "",
+        environments: Sequence[str] = (),
+        version: str = "{{ params.version }}",
+        reason: str = "{{ params.reason or '' }}",
+        overrides: Mapping[str, Any] | str = "{{ (params.configuration or {}) | tojson }}",
+        **kwargs: Any,
+    ) -> None:
+        # An answer that Airflow's resume race throws away is honoured from the ledger on the next try.
+        kwargs.setdefault("retries", 5)
+        kwargs.setdefault("retry_delay", timedelta(seconds=1))
+        super().__init__(**kwargs)
+        self.approvers = tuple(approvers)
+        self.wait = wait
+        self.service = service
+        self.environments = tuple(environments)
+        self.version = version
+        self.reason = reason
+        self.overrides = overrides
+        self.result: dict[str, Any] | str = ""
+
+    def execute(self, context: Context) -> str:
+        """Ask, or honour the answer that was given while this task was being resumed."""
+        from airflow_cd.ledger import open_ledger
+
+        try:
+            ledger = open_ledger()
+            ti = context["ti"]
+            known = ledger.question(ti.dag_id, ti.run_id, ti.task_id)
+            if known is not None and known.option is not None:
+                if life(context) > 1:
+                    return self._answered(Answer(known.option, known.who or "", known.why or ""))
+                ledger.reopen(ti.dag_id, ti.run_id, ti.task_id)
+            where = ", ".join(self.environments) or "the next stage"
+            ask(
+                ledger,
+                context,
+                subject=f"Deploy {self.service or ti.dag_id} {self.version} to {where}?",
+                body=self._evidence(ledger, context),
+                options=[APPROVE, REJECT],
+                default=REJECT,
+                timeout=parse_duration(self.wait),
+                method="execute_complete",
+                approvers=self.approvers,
+            )
+        except AirflowCdError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Take the answer; raises :class:`AirflowFailException` unless it is Approve."""
+        from airflow_cd.ledger import open_ledger
+
+        try:
+            return self._answered(read_answer(open_ledger(), context, event, default=REJECT))
+        except AirflowCdError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _answered(self, answer: Answer) -> str:
+        who = answer.who or "nobody in time"
+        self.result = {"answer": answer.option, "who": who, "why": answer.why}
+        self.log.info("%s: %s. %s", who, answer.option, answer.why)
+        if self.approvers and answer.option == APPROVE and answer.who not in self.approvers:
+            raise AirflowFailException(
+                f"{who} approved but is not an approver; approvers are {', '.join(self.approvers)}. "
+                "State: nothing was deployed. Next: clear this task and let an approver answer."
+            )
+        if answer.option != APPROVE:
+            raise AirflowFailException(
+                f"Rejected by {who}: {answer.why or 'no reason given'}. State: nothing further is deployed. "
+                "Next: start a new run when it may go on."
+            )
+        return answer.option
+
+    def _evidence(self, ledger: Ledger, context: Context) -> str:
+        """What an approver wants to know: what changes, and what the stages before found."""
+        ti = context["ti"]
+        lines = [f"**{self.service or ti.dag_id} {self.version}**", ""]
+        if self.reason:
+            lines.append(f"Reason: {self.reason}")
+        if self.overrides not in ("", "{}", {}):
+            lines.append(f"Configuration overrides: `{self.overrides}`")
+        for environment in self.environments:
+            last = ledger.last_promoted(self.service, environment)
+            lines.append(f"- {environment} runs {last.release if last else 'nothing this system has deployed'}")
+        lines.append("")
+        for deployment in reversed(ledger.deployments(pipeline=ti.dag_id, run_id=ti.run_id)):
+            lines.append(f"- {deployment.environment}: {deployment.state.replace('_', ' ')} {deployment.outcome or ''}")
+        return "\n".join(lines)

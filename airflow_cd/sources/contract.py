@@ -1,0 +1,184 @@
+"""What every source must do, as tests to run against your own.
+
+Subclass :class:`MetricSourceContract` or :class:`LogSourceContract` in a test module and say what it is to be run
+against::
+
+    class TestOurMetrics(MetricSourceContract):
+        @pytest.fixture
+        def source(self): return OurMetrics(app="shop")
+
+        @pytest.fixture
+        def window(self): return Window(since, until)
+
+        @pytest.fixture
+        def instances(self): return ["shop-1", "shop-2"]
+
+The window must lie wholly in the past, be an even number of buckets long, and hold data of every instance in both of
+its halves. Needs pytest.
+"""
+
+# ruff: noqa: S101 - assertions are what a test-suite is made of
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_cd.errors import SourceError, SourceQueryRejected
+from airflow_cd.verification.samples import (
+    LOG_COLUMNS,
+    METRIC_COLUMNS,
+    LogSample,
+    LogSource,
+    MetricSample,
+    MetricSource,
+    Window,
+)
+
+_HOSTILE = ("x' OR 'a'='a", 'x" OR *', "x\\", "x) OR (1=1", "x\nSELECT")
+
+
+class _SourceContract:
+    """What sources of both kinds must do."""
+
+    columns: Sequence[str] = ()
+    counted: Sequence[str] = ()
+    """Columns whose rows tell what was read, to compare one read with another."""
+
+    @pytest.fixture
+    def source(self) -> Any:
+        """The source under test."""
+        raise pytest.UsageError("a source's contract needs a fixture `source`")
+
+    @pytest.fixture
+    def broken(self) -> Any:
+        """A source like it that cannot be read (wrong credentials, say); None where there is none."""
+        return None
+
+    @pytest.fixture
+    def window(self) -> Window:
+        """A past window that holds data of every instance in both of its halves."""
+        raise pytest.UsageError("a source's contract needs a fixture `window`")
+
+    @pytest.fixture
+    def instances(self) -> Sequence[str]:
+        """Two instances or more that have data."""
+        raise pytest.UsageError("a source's contract needs a fixture `instances`")
+
+    def _rows(self, sample: Any) -> list[tuple[Any, ...]]:
+        return sorted(sample.frame[list(self.counted)].itertuples(index=False, name=None))
+
+    def test_specification_is_deterministic(self, source: Any) -> None:
+        """It is equal to its copy, prints like it, and finds no mistake in itself."""
+        copy = pickle.loads(pickle.dumps(source))  # noqa: S301 - our own bytes
+        assert copy == source
+        assert repr(copy) == repr(source)
+        assert isinstance(source.name, str)
+        assert source.name
+        assert isinstance(source.delay, timedelta)
+        assert getattr(source, "mistakes", list)() == []
+
+    def test_frame_has_the_columns(self, source: Any, window: Window, instances: Sequence[str]) -> None:
+        """Columns, their order and their types are right, and nothing is missing in them."""
+        frame = source.read(window, instances).frame
+        assert tuple(frame.columns) == tuple(self.columns)
+        assert len(frame) > 0
+        assert str(frame["time"].dt.tz) == "UTC"
+        assert not frame.isna().any().any()
+        assert set(frame["instance"]) == set(instances)
+
+    def test_nothing_found_is_an_empty_frame(self, source: Any, window: Window, instances: Sequence[str]) -> None:
+        """An instance without data, no instance and no time give an empty frame of the same types."""
+        full = source.read(window, instances).frame
+        for sample in (
+            source.read(window, ["no-such-instance"]),
+            source.read(window, []),
+            source.read(Window(window.since, window.since), instances),
+        ):
+            assert len(sample.frame) == 0
+            assert list(sample.frame.dtypes) == list(full.dtypes)
+
+    def test_only_the_window_is_read(self, source: Any, window: Window, instances: Sequence[str]) -> None:
+        """Every row lies in the half-open window."""
+        frame = source.read(window, instances).frame
+        assert frame["time"].min() >= window.since
+        assert frame["time"].max() < window.until
+
+    def test_windows_that_touch_neither_lose_nor_repeat(
+        self, source: Any, window: Window, instances: Sequence[str]
+    ) -> None:
+        """Both halves of a window hold together what the whole holds."""
+        middle = window.since + window.length / 2
+        halves = [Window(window.since, middle), Window(middle, window.until)]
+        parts = [row for half in halves for row in self._rows(source.read(half, instances))]
+        assert sorted(parts) == self._rows(source.read(window, instances))
+
+    def test_each_instance_is_read_alone(self, source: Any, window: Window, instances: Sequence[str]) -> None:
+        """What instances have one by one is what they have together; order and repetition do not matter."""
+        alone = [row for instance in instances for row in self._rows(source.read(window, [instance]))]
+        together = source.read(window, [*reversed(instances), instances[0]])
+        assert sorted(alone) == self._rows(together)
+
+    def test_reading_again_gives_the_same(self, source: Any, window: Window, instances: Sequence[str]) -> None:
+        """A past window does not change."""
+        first, second = source.read(window, instances), source.read(window, instances)
+        assert self._rows(first) == self._rows(second)
+        assert first.query == second.query
+        assert first.query
+
+    @pytest.mark.parametrize("name", _HOSTILE)
+    def test_an_instance_name_is_no_query(self, source: Any, window: Window, name: str) -> None:
+        """A hostile name finds nothing, or is refused as what it is."""
+        try:
+            sample = source.read(window, [name])
+        except SourceQueryRejected:
+            return
+        assert len(sample.frame) == 0
+
+    def test_failures_are_the_sources_own(self, broken: Any, window: Window, instances: Sequence[str]) -> None:
+        """A source that cannot be read raises a SourceError, never an empty sample."""
+        if broken is None:
+            pytest.skip("no broken source is given")
+        with pytest.raises(SourceError) as raised:
+            broken.read(window, instances)
+        assert raised.value.what
+        assert raised.value.next_step
+
+
+class MetricSourceContract(_SourceContract):
+    """The contract of a source of metrics."""
+
+    columns = METRIC_COLUMNS
+    counted = ("time", "instance", "metric", "group", "count")
+
+    def test_is_a_metric_source(self, source: MetricSource, window: Window, instances: Sequence[str]) -> None:
+        """It speaks of the metrics it has rows for; a bucket without requests has no row, and none is there twice."""
+        assert isinstance(source, MetricSource)
+        sample = source.read(window, instances)
+        assert isinstance(sample, MetricSample)
+        assert set(sample.frame["metric"]) <= {metric.name for metric in sample.metrics}
+        assert (sample.frame["count"] > 0).all()
+        assert sample.frame["value"].dtype == "float64"
+        assert sample.frame["count"].dtype == "int64"
+        assert not sample.frame.duplicated(["time", "instance", "metric", "group"]).any()
+        assert timedelta(0) < sample.bucket <= window.length
+
+
+class LogSourceContract(_SourceContract):
+    """The contract of a source of log records."""
+
+    columns = LOG_COLUMNS
+    counted = LOG_COLUMNS
+
+    def test_is_a_log_source(self, source: LogSource, window: Window, instances: Sequence[str]) -> None:
+        """Records come oldest first and whole, and a sample that is not truncated says so."""
+        assert isinstance(source, LogSource)
+        sample = source.read(window, instances)
+        assert isinstance(sample, LogSample)
+        assert sample.frame["time"].is_monotonic_increasing
+        assert sample.truncated is False
+        assert all(isinstance(message, str) for message in sample.frame["message"])

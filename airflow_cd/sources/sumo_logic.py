@@ -1,0 +1,128 @@
+"""Logs from Sumo Logic: what authors write in a DAG, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.verification.duration import DurationField
+from airflow_cd.verification.samples import LogSample, Window
+
+_NAME = re.compile(r"[A-Za-z_]\w*\Z")
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[()|]', re.DOTALL)
+_AGGREGATE = re.compile(
+    r"(count|count_distinct|sum|avg|min|max|pct|stddev|first|last|top|fillmissing|outlier|transpose|logreduce)\b",
+    re.IGNORECASE,
+)
+# Names of instances are a condition of the query; more of them make another query.
+_INSTANCES_A_QUERY = 100
+
+
+@dataclass(frozen=True)
+class SumoLogicLogs:
+    """Log records of an application, as they were logged.
+
+    :param query: a Sumo Logic search that does not aggregate (``_sourceCategory=prod/storefront``); the window and
+        the instances are added to it.
+    :param conn_id: Airflow connection of type ``sumo_logic``.
+    :param instance_field: metadata field that holds the instance's name.
+    :param delay: how long after an event Sumo Logic is sure to have it.
+    :param name: what reports call the source.
+    """
+
+    query: str
+    conn_id: str = "sumo_logic_default"
+    instance_field: str = "_sourceHost"
+    delay: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"Sumo Logic {self.query}")
+
+    def mistakes(self) -> list[str]:
+        """What is wrong with the specification, one sentence each."""
+        found = []
+        for name, text in (("query", self.query), ("conn_id", self.conn_id)):
+            if not isinstance(text, str) or not text.strip():
+                found.append(f"{name}: {text!r} is empty or no text")
+        if not _NAME.match(str(self.instance_field)):
+            found.append(f"instance_field: {self.instance_field!r} is no field's name")
+        if wrong := DurationField.mistake(self.delay, "delay"):
+            found.append(wrong)
+        parts = _split(str(self.query))
+        if parts is None:
+            found.append("query: a quote or a parenthesis does not close")
+        else:
+            found += [
+                f"query: {part.strip()!r} aggregates, but records are wanted as they were logged"
+                for part in parts[1:]
+                if _AGGREGATE.match(part.strip())
+            ]
+        return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        """Records of the instances over the window, oldest first."""
+        from airflow_cd.hooks.sumo_logic import SumoLogicHook
+        from airflow_cd.sources.frames import log_frame
+
+        if mistakes := self.mistakes():
+            raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
+        names = sorted(set(instances))
+        hook = SumoLogicHook(self.conn_id)
+        rows, queries, warnings, truncated = [], [], [], False
+        field = self.instance_field.lower()
+        for start in range(0, len(names), _INSTANCES_A_QUERY):
+            query = self.resolved(names[start : start + _INSTANCES_A_QUERY])
+            result = hook.search(query, window.since, window.until)
+            queries.append(query)
+            warnings += [warning for warning in result.warnings if warning not in warnings]
+            truncated = truncated or result.truncated
+            without_time = 0
+            for message in result.messages:
+                moment = _moment(message.get("_messagetime"))
+                if moment is None:
+                    without_time += 1
+                elif message.get(field) in names:
+                    rows.append((moment, message[field], message.get("_raw", "")))
+            if without_time:
+                warnings.append(f"{without_time} messages without a time were left out.")
+                truncated = True
+        return LogSample(log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
+
+    def resolved(self, instances: Sequence[str]) -> str:
+        """The query as it is sent for these instances; their condition stands before the first operator."""
+        for name in instances:
+            if not name or any(character in '"\\*?' or not character.isprintable() for character in name):
+                raise SourceQueryRejected(
+                    f"{self.name}: the instance name {name!r} is empty or holds a quote, a backslash, a wildcard or a "
+                    "control character.",
+                    next_step="Such an instance cannot be asked for; rename it.",
+                )
+        scope, *operators = _split(self.query) or [self.query]
+        hosts = " OR ".join(f'{self.instance_field}="{name}"' for name in instances)
+        return " | ".join([f"({scope.strip() or '*'}) AND ({hosts})", *map(str.strip, operators)])
+
+
+def _split(query: str) -> list[str] | None:
+    """Scope and operators of a search, cut at its pipes; None when quotes or parentheses do not close."""
+    parts, begin, depth = [], 0, 0
+    for token in _PART.finditer(query):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if depth < 0:
+            return None
+        if token[0] == "|" and depth == 0:
+            parts.append(query[begin : token.start()])
+            begin = token.end()
+    if depth or '"' in _PART.sub("", query):
+        return None
+    return [*parts, query[begin:]]
+
+
+def _moment(milliseconds: str | None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(milliseconds or "") / 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,86 @@
+"""Targets: how an environment is reached and changed, and the registry that finds one by its name.
+
+A target *kind* is a class with a class method ``from_connection(conn_id, environment)``. The built-in kinds are in
+:data:`BUILT_IN`; other packages add theirs through the entry point group ``airflow_cd.targets``::
+
+    [project.entry-points."airflow_cd.targets"]
+    nomad = "my_package.targets:NomadTarget"
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from airflow_cd.targets.base import Instance, Target
+from airflow_cd.targets.http import HttpTarget
+
+__all__ = ["BUILT_IN", "GROUP", "HttpTarget", "Instance", "Target", "resolve_target", "target_kinds"]
+
+GROUP = "airflow_cd.targets"
+BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget}
+
+
+@functools.cache
+def _plugged_in() -> dict[str, tuple[EntryPoint, ...]]:
+    """Entry points of other packages by kind; a thousand pipelines in one file ask, the disk is read once."""
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in entry_points(group=GROUP):
+        if point.name not in BUILT_IN and point not in found.get(point.name, ()):
+            found[point.name] = (*found.get(point.name, ()), point)
+    return found
+
+
+def _load(kind: str) -> type[Any]:
+    if kind in BUILT_IN:
+        return BUILT_IN[kind]
+    points = _plugged_in()[kind]
+    if len(points) > 1:
+        places = " and ".join(sorted(point.value for point in points))
+        raise ValueError(f"target kind {kind!r} is provided twice, by {places}: uninstall one of them")
+    try:
+        loaded = points[0].load()
+    except Exception as error:
+        raise ValueError(
+            f"target kind {kind!r} cannot be loaded from {points[0].value}: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(loaded, type) or not callable(getattr(loaded, "from_connection", None)):
+        raise ValueError(
+            f"target kind {kind!r} ({points[0].value}) is not a class with a class method from_connection(conn_id, "
+            "environment)"
+        )
+    return loaded
+
+
+def target_kinds() -> dict[str, type[Any]]:
+    """Every target kind by name, built-in ones first; raises ValueError naming a kind that cannot be loaded."""
+    return {kind: _load(kind) for kind in (*BUILT_IN, *sorted(_plugged_in()))}
+
+
+def resolve_target(spec: str | Target, environment: str) -> Target:
+    """Make the target a pipeline names.
+
+    :param spec: a target, which is returned as it is, or the id of a connection, whose part before the first
+        underscore is the kind: ``http_production`` is an :class:`HttpTarget` over the connection of that name.
+    :param environment: what the target calls the environment.
+    :raises ValueError: in one sentence, when there is no such kind, or the target is none.
+    """
+    if not isinstance(spec, str):
+        if isinstance(spec, type) or not isinstance(spec, Target):
+            raise ValueError(
+                f"target {spec!r} of environment {environment!r} is neither a connection id nor a target "
+                "(an object with instances, check, deploy, drain and restore)"
+            )
+        return spec
+    kind = spec.partition("_")[0]
+    if kind not in BUILT_IN and kind not in _plugged_in():
+        known = ", ".join((*BUILT_IN, *sorted(_plugged_in())))
+        raise ValueError(
+            f"target {spec!r} of environment {environment!r} is of unknown kind {kind!r} (the part before the first "
+            f"underscore of the connection id); known kinds: {known}"
+        )
+    target = _load(kind).from_connection(spec, environment)
+    if not isinstance(target, Target):
+        raise ValueError(f"target kind {kind!r} made {target!r}, which is not a target")
+    return target

@@ -1,0 +1,81 @@
+"""An environment behind the HTTP deployment API, described in ``http_openapi.yaml`` beside this module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.release import Release
+from airflow_cd.targets.base import Instance
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.deployment_api import DeploymentApiHook
+
+OPENAPI_DOCUMENT = Path(__file__).with_name("http_openapi.yaml")
+
+
+@dataclass(frozen=True)
+class HttpTarget:
+    """One environment of a server that speaks the HTTP deployment API.
+
+    Cheap to import and to build: nothing is looked up before the first question. The connection is read once and
+    then kept, so that a rollback minutes later needs neither Airflow's API server nor its database.
+
+    :param conn_id: Airflow connection of type ``deployment_api``.
+    :param environment: what the server calls the environment.
+    """
+
+    conn_id: str
+    environment: str
+
+    @classmethod
+    def from_connection(cls, conn_id: str, environment: str) -> HttpTarget:
+        """Make the target; what the registry of kinds calls."""
+        return cls(conn_id=conn_id, environment=environment)
+
+    def mistakes(self) -> list[str]:
+        """What is wrong with this specification, one sentence each; asked when the DAG file is parsed."""
+        found = []
+        for name in ("conn_id", "environment"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                found.append(f"an HTTP target needs a {name}, got {value!r}")
+            elif value != value.strip() or not value.isprintable():
+                found.append(f"{name} {value!r} of an HTTP target has blanks around it or control characters in it")
+        if self.environment in (".", ".."):
+            found.append(f"environment {self.environment!r} cannot be part of an address")
+        return found
+
+    @cached_property
+    def hook(self) -> DeploymentApiHook:
+        """The hook that speaks to the server; keeps its connection."""
+        from airflow_cd.hooks.deployment_api import DeploymentApiHook
+
+        return DeploymentApiHook(self.conn_id)
+
+    def instances(self) -> list[Instance]:
+        """What runs where, sorted by name, as the server says now."""
+        return self.hook.instances(self.environment)
+
+    def check(self, release: Release) -> None:
+        """Raise :class:`~airflow_cd.errors.ArtifactNotFound` unless the server has the release's artifact."""
+        self.hook.check_artifact(release.artifact)
+
+    def deploy(self, release: Release | None, instances: Sequence[str], *, key: str, token: int) -> None:
+        """Ask for the release on these instances; returns when the server has accepted."""
+        self.hook.put_release(self.environment, release, instances, key=key, token=token)
+
+    def drain(self, instances: Sequence[str], *, key: str, token: int) -> None:
+        """Keep these instances out of the traffic; returns when no request reaches them any more."""
+        self.hook.drain(self.environment, instances, key=key, token=token)
+
+    def restore(self, instances: Sequence[str], *, key: str, token: int) -> None:
+        """Give these instances their traffic back."""
+        self.hook.restore(self.environment, instances, key=key, token=token)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Airflow copies operators, and an open session must not travel with the copy.
+        return {field.name: getattr(self, field.name) for field in fields(self)}

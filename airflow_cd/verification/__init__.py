@@ -1,0 +1,1 @@
+"""Verification of a canary from its metrics and logs. Never imports Airflow."""

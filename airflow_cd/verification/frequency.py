@@ -1,0 +1,124 @@
+"""Is an event more or less frequent on the canary than earlier deployments and the control let expect?
+
+Counts of log events spread wider than chance alone: deployments differ and events come in bursts. So each is judged
+by a negative binomial. Its mean is what the references logged, scaled by a volume factor (the median of ratios over
+events, after Anders and Huber 2010, "Differential expression analysis for sequence count data"), which cancels more
+or less traffic. Its dispersion is estimated over the references, shrunk towards :data:`PRIOR_DISPERSION`, and grows
+with how little the references hold: an event that was seen once may well be seen three times. Over all events the
+false discovery rate is held by Benjamini and Hochberg's procedure (1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+PRIOR_DISPERSION = 0.15
+PRIOR_WEIGHT = 4.0  # in references
+_FEW_EVENTS = 4  # fewer shared events than this make no median
+_ENOUGH_RECORDS = 10.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What one earlier deployment, or the control, logged.
+
+    :param counts: records for each event.
+    :param watched: seconds watched, summed over instances; 0 when unknown.
+    """
+
+    counts: Mapping[str, int]
+    watched: float
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What was to be expected of one event on the canary.
+
+    :param expected: mean number of records.
+    :param p_value: two-sided probability of a count this far out.
+    """
+
+    expected: float
+    p_value: float
+
+
+def volume_factor(canary: Mapping[str, int], reference: Mapping[str, int], exposure: float | None) -> float:
+    """How many records the canary is to have for each one of the reference.
+
+    :param exposure: canary's instance seconds for each one of the reference's; None when unknown.
+    """
+    ratios = [
+        (canary.get(event, 0) + 0.5) / (count + 0.5)
+        for event, count in reference.items()
+        if count >= _ENOUGH_RECORDS and canary.get(event, 0) > 0
+    ]
+    if len(ratios) >= _FEW_EVENTS:
+        return float(np.median(ratios))
+    if exposure is not None:
+        return exposure
+    total = sum(reference.values())
+    return sum(canary.values()) / total if total else 0.0
+
+
+def expectations(
+    canary: Mapping[str, int], watched: float, references: Sequence[Reference], events: Sequence[str]
+) -> dict[str, Expectation]:
+    """Judge the count of each event.
+
+    :param canary: records for each event on the canary.
+    :param watched: seconds the canary was watched, summed over instances; 0 when unknown.
+    """
+    from scipy.special import betainc
+
+    usable = [reference for reference in references if reference.counts]
+    if not usable or not events:
+        return {}
+    factors = np.array(
+        [
+            volume_factor(canary, usage.counts, watched / usage.watched if watched and usage.watched else None)
+            for usage in usable
+        ]
+    )
+    counts = np.array([[usage.counts.get(event, 0) for usage in usable] for event in events], dtype=float)
+    observed = np.array([canary.get(event, 0) for event in events], dtype=float)
+    factors = np.maximum(factors, 1e-9)
+    # Each reference says count * factor; the sum of counts over the sum of 1 / factor weighs them by their volume.
+    exposure = (1.0 / factors).sum()
+    mean = counts.sum(axis=1) / exposure
+    dispersion = _dispersion(counts, factors, mean)
+    size = 1.0 / (dispersion + 1.0 / (counts.sum(axis=1) + 0.5))
+    guarded = (counts.sum(axis=1) + 0.5) / exposure
+    chance = size / (size + guarded)
+    # Both tails of the negative binomial as incomplete beta functions, which are defined for any size.
+    upper = np.where(observed > 0, betainc(np.maximum(observed, 1.0), size, 1.0 - chance), 1.0)
+    lower = betainc(size, observed + 1.0, chance)
+    p_values = np.minimum(1.0, 2.0 * np.minimum(upper, lower))
+    return {event: Expectation(float(mean[row]), float(p_values[row])) for row, event in enumerate(events)}
+
+
+def _dispersion(counts: np.ndarray, factors: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Dispersion of each event over the references, by moments, shrunk towards the prior."""
+    number = counts.shape[1]
+    if number < 2:
+        return np.full(len(mean), PRIOR_DISPERSION)
+    fitted = mean[:, None] / factors[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = ((counts - fitted) ** 2 - fitted) / fitted**2
+    moments = np.nan_to_num(excess, nan=0.0, posinf=0.0, neginf=0.0).sum(axis=1) / (number - 1)
+    weight = number - 1.0
+    shrunk = (PRIOR_WEIGHT * PRIOR_DISPERSION + weight * np.clip(moments, 0.0, 5.0)) / (PRIOR_WEIGHT + weight)
+    # Never below half the prior: few references that agree are luck more often than proof.
+    return np.asarray(np.maximum(shrunk, PRIOR_DISPERSION / 2))
+
+
+def discoveries(p_values: Mapping[str, float], level: float) -> set[str]:
+    """The events that stand out at this false discovery rate (Benjamini and Hochberg 1995)."""
+    ranked = sorted(p_values.items(), key=lambda item: item[1])
+    passed = 0
+    for rank, (_, p_value) in enumerate(ranked, 1):
+        if p_value <= level * rank / len(ranked):
+            passed = rank
+    return {event for event, _ in ranked[:passed]}

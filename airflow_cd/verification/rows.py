@@ -1,0 +1,92 @@
+"""Rows of one metric as plain arrays: a judgement sums them up hundreds of times, which frames are too slow for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of one metric; all arrays are of one length.
+
+    :param time: start of the bucket, milliseconds since 1970.
+    :param instance: position in ``instance_names``.
+    :param group: position in ``group_names``.
+    :param value: mean or number, as the metric's kind has it.
+    :param count: requests.
+    :param instance_names: may hold names that no row is of; so may ``group_names``.
+    """
+
+    time: np.ndarray
+    instance: np.ndarray
+    group: np.ndarray
+    value: np.ndarray
+    count: np.ndarray
+    instance_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def where(self, chosen: np.ndarray) -> Rows:
+        """The rows a mask chooses."""
+        return replace(
+            self,
+            time=self.time[chosen],
+            instance=self.instance[chosen],
+            group=self.group[chosen],
+            value=self.value[chosen],
+            count=self.count[chosen],
+        )
+
+    @property
+    def requests(self) -> float:
+        """Sum of the counts."""
+        return float(self.count.sum())
+
+    @property
+    def total(self) -> np.ndarray:
+        """Value times count of each row."""
+        return self.value * self.count
+
+    def instances(self) -> list[int]:
+        """Positions of the instances that have rows, by name."""
+        return sorted((int(code) for code in np.unique(self.instance)), key=lambda code: self.instance_names[code])
+
+
+def pair_of_rows(
+    canary: pd.DataFrame, control: pd.DataFrame, metric: str, *, ignore_count: bool = False
+) -> tuple[Rows, Rows]:
+    """Both sides' rows of a metric, with the same positions for the same groups.
+
+    Rows whose value or count is no number are left out. Where a metric is broken down by group, its rows without a
+    group (a sum over them) are left out too.
+
+    :param ignore_count: count every row as one.
+    """
+    import pandas as pd
+
+    parts = [frame[frame["metric"] == metric] for frame in (canary, control)]
+    both = pd.concat(parts, ignore_index=True)
+    side = np.repeat([0, 1], [len(part) for part in parts])
+    instance, instance_names = pd.factorize(both["instance"].astype(str), sort=True)
+    group, group_names = pd.factorize(both["group"].astype(str), sort=True)
+    time = pd.to_datetime(both["time"], utc=True).astype("datetime64[ms, UTC]").astype("int64").to_numpy()
+    value = both["value"].to_numpy(dtype=float)
+    count = np.ones(len(both)) if ignore_count else both["count"].to_numpy(dtype=float)
+    rows = Rows(time, instance, group, value, count, tuple(instance_names), tuple(group_names))
+    usable = np.isfinite(value) & np.isfinite(count) & (count >= 0)
+    if any(group_names):
+        usable &= np.array([bool(name) for name in group_names])[group]
+    return rows.where(usable & (side == 0)), rows.where(usable & (side == 1))
+
+
+def summed(codes: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """Sum of the values for each code below ``size``."""
+    return np.bincount(codes, weights=values, minlength=size)

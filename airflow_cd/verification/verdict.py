@@ -1,0 +1,263 @@
+"""Verdicts and the evidence they rest on, as plain values that turn into JSON and back."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime
+from typing import Any
+
+from airflow_cd.errors import VerificationError
+
+EVIDENCE_VERSION = 1
+
+
+class Verdict(str, enum.Enum):
+    """What a verification says. INCONCLUSIVE is an answer of its own, never a weaker PASS."""
+
+    PASS = "PASS"  # noqa: S105 - not a password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class EventKind(str, enum.Enum):
+    """What an event is to the baseline."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    UNEXPECTED_FREQUENCY = "unexpected frequency"
+    WENT_SILENT = "went silent"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason of a verdict: a sentence with its numbers, and the numbers by name.
+
+    :param code: stable word for machines (``unknown_events``, ``metric_regressed``, ``no_data``, ``few_requests``,
+        ``source_error``, ``no_baseline``, ``nothing_new``, ``no_regression``, ``learning``).
+    """
+
+    code: str
+    text: str
+    numbers: Mapping[str, float | int | str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A cluster of log messages.
+
+    :param id: content hash of the template; the same event has the same id in every run.
+    :param severity: ``fatal``, ``error``, ``warning``, ``info`` or ``debug``.
+    :param risk: True when this event is a reason to fail the release: these are the red dots.
+    :param template: the message with its variable parts masked.
+    :param samples: a few original records, newest last, bounded in number and length.
+    :param exception: class of the exception, if it is one.
+    :param frames: its top application frames.
+    :param counts: records on ``canary``, on ``control`` and in the ``baseline`` (its mean for each deployment).
+    :param instances: records for each canary instance.
+    :param expected: how many the baseline and control let expect on the canary in this window; None if unknown.
+    :param first_seen: ISO 8601 time of the first record on the canary, ``""`` if there is none.
+    :param x: place in the picture, 0 to 1; like events are near.
+    :param y: place in the picture, 0 to 1.
+    """
+
+    id: str
+    kind: EventKind
+    severity: str
+    risk: bool
+    template: str
+    samples: Sequence[str] = ()
+    exception: str | None = None
+    frames: Sequence[str] = ()
+    counts: Mapping[str, float] = field(default_factory=dict)
+    instances: Mapping[str, int] = field(default_factory=dict)
+    expected: float | None = None
+    p_value: float | None = None
+    first_seen: str = ""
+    last_seen: str = ""
+    x: float = 0.5
+    y: float = 0.5
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One metric, judged.
+
+    :param effect: relative change of the canary against what it is compared with, ``0.25`` for 25 % more.
+    :param interval: confidence interval of the effect.
+    :param threshold: the smallest relative change that counts as a regression.
+    :param smallest_detectable: the smallest relative change this much data could have shown.
+    :param canary: ``mean``, ``requests``, ``buckets`` (and more) of the canary; ``control`` likewise.
+    :param compared_with: ``control``, ``before`` (the same instances before the deployment) or ``baseline``.
+    :param series: for ``canary`` and ``control``, points ``[ISO 8601 time, value]`` pooled over instances.
+    :param instances: mean for each canary instance.
+    """
+
+    name: str
+    group: str
+    kind: str
+    unit: str
+    direction: str
+    verdict: Verdict
+    reason: Reason
+    effect: float | None = None
+    interval: tuple[float, float] | None = None
+    threshold: float | None = None
+    smallest_detectable: float | None = None
+    canary: Mapping[str, float] = field(default_factory=dict)
+    control: Mapping[str, float] = field(default_factory=dict)
+    compared_with: str = "control"
+    series: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
+    instances: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What the metrics say."""
+
+    verdict: Verdict
+    reasons: Sequence[Reason] = ()
+    metrics: Sequence[MetricResult] = ()
+    queries: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the logs say.
+
+    :param records: number of log records read of ``canary``, ``control`` and ``baseline``.
+    :param baseline: the deployments whose profiles were compared with, oldest first.
+    """
+
+    verdict: Verdict
+    reasons: Sequence[Reason] = ()
+    events: Sequence[Event] = ()
+    records: Mapping[str, int] = field(default_factory=dict)
+    baseline: Sequence[str] = ()
+    queries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def risks(self) -> list[Event]:
+        """The red dots."""
+        return [event for event in self.events if event.risk]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of one verification, whole.
+
+    :param reasons: of the overall verdict, the decisive one first.
+    :param started: ISO 8601, when watching began. ``decided``: when the verdict stood.
+    :param first_bad: when the first event or measurement happened that the FAIL rests on; ``""`` if none.
+    :param looks: how often the sources were read.
+    :param source_errors: what sources answered instead of data, in their words.
+    :param final: False while it still watches.
+    """
+
+    verdict: Verdict
+    reasons: Sequence[Reason]
+    performance: Performance | None = None
+    quality: Quality | None = None
+    started: str = ""
+    decided: str = ""
+    first_bad: str = ""
+    looks: int = 0
+    canary: Sequence[str] = ()
+    control: Sequence[str] = ()
+    source_errors: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    final: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """The decisive reason, for a person who has seconds."""
+        return f"{self.verdict}: {self.reasons[0].text}" if self.reasons else str(self.verdict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values only (NaN and infinity become None); read back by :meth:`from_dict`."""
+        content: dict[str, Any] = _plain(self)
+        return {"version": EVIDENCE_VERSION, **content}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Judgement:
+        """Read what :meth:`as_dict` wrote, of this version or an older one.
+
+        Fields that this version does not know are passed over.
+
+        :raises airflow_cd.errors.VerificationError: it is no judgement, or one of a newer version.
+        """
+        version = content.get("version") if isinstance(content, Mapping) else None
+        if not isinstance(version, int) or "verdict" not in content:
+            raise VerificationError("this is no stored judgement: it has no version or no verdict.")
+        if version > EVIDENCE_VERSION:
+            raise VerificationError(
+                f"the stored judgement is of version {version}, this installation reads up to {EVIDENCE_VERSION}.",
+                next_step="Upgrade airflow-cd here to the version that wrote it.",
+            )
+        try:
+            judgement: Judgement = _read(cls, content)
+        except (TypeError, ValueError, KeyError) as error:
+            raise VerificationError(f"the stored judgement is damaged: {error}.") from error
+        return judgement
+
+
+# How a field is read back where plain JSON is not what it holds.
+_READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("Judgement", "verdict"): Verdict,
+    ("Judgement", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
+    ("Judgement", "performance"): lambda row: None if row is None else _read(Performance, row),
+    ("Judgement", "quality"): lambda row: None if row is None else _read(Quality, row),
+    ("Performance", "verdict"): Verdict,
+    ("Performance", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
+    ("Performance", "metrics"): lambda rows: [_read(MetricResult, row) for row in rows],
+    ("Quality", "verdict"): Verdict,
+    ("Quality", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
+    ("Quality", "events"): lambda rows: [_read(Event, row) for row in rows],
+    ("Event", "kind"): EventKind,
+    ("MetricResult", "verdict"): Verdict,
+    ("MetricResult", "reason"): lambda row: _read(Reason, row),
+    ("MetricResult", "interval"): lambda pair: None if pair is None else (pair[0], pair[1]),
+    ("MetricResult", "series"): lambda series: {
+        name: [(point[0], point[1]) for point in points] for name, points in series.items()
+    },
+}
+
+
+def _read(kind: type[Any], content: Mapping[str, Any]) -> Any:
+    values = {}
+    for known in fields(kind):
+        if known.name in content:
+            reader = _READERS.get((kind.__name__, known.name))
+            values[known.name] = reader(content[known.name]) if reader else content[known.name]
+    return kind(**values)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON: dataclasses, enums, numpy numbers and arrays, times."""
+    if value is None or (isinstance(value, (bool, int)) and not isinstance(value, enum.Enum)):
+        return value
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return {known.name: _plain(getattr(value, known.name)) for known in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if hasattr(value, "tolist"):  # numpy, without importing it
+        return _plain(value.tolist())
+    raise TypeError(f"evidence cannot hold a {type(value).__name__}: {value!r}")

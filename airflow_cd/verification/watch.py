@@ -1,0 +1,329 @@
+"""Watching a canary: reads what is new every few seconds, judges, and stops as soon as it knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from airflow_cd.errors import VerificationError
+from airflow_cd.verification.configuration import Verification
+from airflow_cd.verification.duration import format_duration
+from airflow_cd.verification.layout import placed
+from airflow_cd.verification.performance import judge_performance
+from airflow_cd.verification.profile import LogProfile
+from airflow_cd.verification.quality import judge_quality
+from airflow_cd.verification.reading import Instances, LogReader, MetricReader, Reader, advance_all
+from airflow_cd.verification.samples import Metric, Window
+from airflow_cd.verification.verdict import Judgement, MetricResult, Performance, Quality, Reason, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LONGEST_NAP = 1.0  # seconds between two questions whether to stop
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a verification ended.
+
+    :param judgement: the verdict with its evidence.
+    :param profiles: what the canary logged, by source; teaches the baseline when the release turns out good.
+    :param policy_key: which policy applies to an INCONCLUSIVE verdict: ``no_data``, ``source_error`` or
+        ``inconclusive``; None for the others.
+    """
+
+    judgement: Judgement
+    profiles: Mapping[str, LogProfile] = field(default_factory=dict)
+    policy_key: str | None = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Watch:
+    """One verification of one canary.
+
+    :param configuration: what to watch and how to judge.
+    :param canary: names of the instances on the new release.
+    :param control: names of those on the running release; may be empty.
+    :param since: when the canary's window starts, aware.
+    :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
+        logged in it counts as known.
+    :param baselines: for each log source, by name, what earlier good deployments logged, newest first.
+    :param learn: whether having nothing to compare with is a reason to pass.
+    :param clock: tells the time, aware.
+    :param sleep: waits so many seconds.
+    :param on_look: is told the judgement so far after every look, as INCONCLUSIVE until it is final.
+    :param stop: asked at least once a second; True ends the watch without a verdict.
+    :raises VerificationError: the configuration has mistakes, or nothing is to be watched.
+    """
+
+    def __init__(
+        self,
+        configuration: Verification,
+        *,
+        canary: Sequence[str],
+        control: Sequence[str] = (),
+        since: datetime,
+        before: Window | None = None,
+        baselines: Mapping[str, Sequence[LogProfile]] | None = None,
+        learn: bool = False,
+        clock: Callable[[], datetime] = _utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+        on_look: Callable[[Judgement], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> None:
+        mistakes = configuration.mistakes()
+        if mistakes:
+            raise VerificationError(f"the verification is configured wrongly: {'; '.join(mistakes)}.")
+        if not canary or set(canary) & set(control):
+            raise VerificationError("a verification needs canary instances, none of which is a control too.")
+        if since.tzinfo is None:
+            raise VerificationError("the start of a verification needs a time zone.")
+        self.configuration = configuration
+        self.instances = Instances(tuple(canary), tuple(control), before)
+        self.since = since
+        self.baselines = baselines or {}
+        self.learn = learn
+        self._clock, self._sleep = clock, sleep
+        self._on_look = on_look
+        self._stop = stop or (lambda: False)
+        self._logs = [LogReader(source, self.instances, since) for source in configuration.logs]
+        self._metrics = [MetricReader(source, self.instances, since) for source in configuration.metrics]
+        self._looks = 0
+        self._started = ""
+
+    def run(self) -> Outcome:
+        """Watch until the verdict stands."""
+        self._started = _iso(self._clock())
+        end = self.since + self.configuration.length
+        extended = False
+        while True:
+            began = self._clock()
+            advance_all(self._readers, began, end)
+            judgement, key = self._look(end)
+            if judgement.final and key is not None and not extended and self.configuration.policy(key) == "wait":
+                extended = True
+                # A late start has its full second chance too.
+                end = max(end, self._clock()) + self.configuration.length
+                for reader in self._readers:
+                    reader.forgive()
+                judgement = replace(judgement, final=False)
+            if judgement.final:
+                return self._outcome(judgement, key)
+            if self._on_look is not None:
+                self._on_look(judgement)
+            if not self._wait(began + self.configuration.pause, end):
+                return self._outcome(self._stopped(judgement), "inconclusive")
+
+    @property
+    def _readers(self) -> list[Reader]:
+        return [*self._metrics, *self._logs]
+
+    def _wait(self, until: datetime, end: datetime) -> bool:
+        """Wait for the next look; False when told to stop."""
+        # The last look is worth no later moment than the one at which everything can be read.
+        complete = end + max(reader.delay for reader in self._readers)
+        if self._clock() < complete:
+            until = min(until, complete)
+        while True:
+            if self._stop():
+                return False
+            left = (until - self._clock()).total_seconds()
+            if left <= 0:
+                return True
+            self._sleep(min(left, _LONGEST_NAP))
+
+    def _look(self, end: datetime) -> tuple[Judgement, str | None]:
+        """Judge what has been read; the judgement is final when the watch is over."""
+        self._looks += 1
+        horizon = min(reader.cursor for reader in self._readers) - self.since
+        over = all(reader.cursor >= end for reader in self._readers)
+        lost = [
+            reader
+            for reader in self._readers
+            if reader.hopeless or reader.failures >= self.configuration.source_error_budget
+        ]
+        last = over or bool(lost)
+        performance = self._performance()
+        quality = self._quality(final=last)
+        judged = [part for part in (quality, performance) if part is not None]
+        # A source that errs holds nothing up: what the others show is judged by how far *they* are.
+        seen = max(reader.cursor for reader in self._readers) - self.since
+        failed = [part for part in judged if part.verdict is Verdict.FAIL]
+        if failed and (seen >= self.configuration.least or last):
+            reasons = [reason for part in failed for reason in part.reasons]
+            return self._judgement(Verdict.FAIL, reasons, performance, quality, final=True), None
+        if lost:
+            return self._judgement(
+                Verdict.INCONCLUSIVE, [self._lost(lost)], performance, quality, final=True
+            ), "source_error"
+        if not over:
+            reasons = [self._watching(horizon, end), *(reason for part in judged for reason in part.reasons)]
+            return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=False), None
+        open_ones = [part for part in judged if part.verdict is Verdict.INCONCLUSIVE]
+        if open_ones:
+            reasons = [reason for part in open_ones for reason in part.reasons]
+            reasons.sort(key=lambda reason: reason.code != "no_data")
+            key = "no_data" if reasons[0].code == "no_data" else "inconclusive"
+            return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=True), key
+        reasons = [reason for part in judged for reason in part.reasons]
+        return self._judgement(Verdict.PASS, reasons, performance, quality, final=True), None
+
+    def _performance(self) -> Performance | None:
+        import pandas as pd
+
+        if not self._metrics:
+            return None
+        canary, control, past = [], [], []
+        metrics: list[Metric] = []
+        several = len(self._metrics) > 1
+        for reader in self._metrics:
+            prefix = f"{reader.name}: " if several else ""
+            metrics += [replace(metric, name=prefix + metric.name) for metric in reader.metrics]
+            canary.append(_prefixed(reader.frame(self.instances.canary), prefix))
+            control.append(_prefixed(reader.frame(self.instances.control), prefix))
+            before = reader.past()
+            if before is not None:
+                past.append(_prefixed(before, prefix))
+        configuration = self.configuration
+        performance = judge_performance(
+            pd.concat(canary, ignore_index=True),
+            pd.concat(control, ignore_index=True) if self.instances.control else None,
+            pd.concat(past, ignore_index=True) if past else None,
+            metrics,
+            sensitivity=configuration.sensitivity,
+            minimum_effect=configuration.minimum_effect,
+            min_requests=configuration.min_requests,
+            learn=self.learn,
+        )
+        return replace(performance, queries={reader.name: reader.query for reader in self._metrics})
+
+    def _quality(self, *, final: bool) -> Quality | None:
+        if not self._logs:
+            return None
+        judged = []
+        for reader in self._logs:
+            learned = list(self.baselines.get(reader.name, ()))
+            names = [f"deployment {number} back" for number in range(1, len(learned) + 1)]
+            if reader.past.records:
+                learned, names = [reader.past, *learned], ["before the deployment", *names]
+            judged.append(
+                judge_quality(
+                    reader.canary,
+                    reader.control if self.instances.control else None,
+                    learned,
+                    sensitivity=self.configuration.sensitivity,
+                    learn=self.learn,
+                    baseline_names=names,
+                    look=self._looks,
+                    final=final,
+                )
+            )
+        together = judged[0] if len(judged) == 1 else _together(judged)
+        return replace(together, queries={reader.name: reader.query for reader in self._logs})
+
+    def _judgement(
+        self,
+        verdict: Verdict,
+        reasons: Sequence[Reason],
+        performance: Performance | None,
+        quality: Quality | None,
+        *,
+        final: bool,
+    ) -> Judgement:
+        return Judgement(
+            verdict=verdict,
+            reasons=list(reasons),
+            performance=performance,
+            quality=quality,
+            started=self._started,
+            decided=_iso(self._clock()) if final else "",
+            first_bad=_first_bad(performance, quality) if verdict is Verdict.FAIL else "",
+            looks=self._looks,
+            canary=list(self.instances.canary),
+            control=list(self.instances.control),
+            source_errors=[error for reader in self._readers for error in reader.errors],
+            warnings=[warning for reader in self._readers for warning in reader.warnings],
+            final=final,
+        )
+
+    def _outcome(self, judgement: Judgement, key: str | None) -> Outcome:
+        quality = judgement.quality
+        if quality is not None:
+            judgement = replace(judgement, quality=replace(quality, events=placed(quality.events)))
+        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key)
+
+    def _lost(self, lost: Sequence[Reader]) -> Reason:
+        worst = lost[0]
+        names = ", ".join(reader.name for reader in lost)
+        times = "for good" if worst.hopeless else f"{worst.failures} times in a row"
+        text = f"Source {names} could not be read ({times}); its last answer: {worst.errors[-1]}"
+        return Reason("source_error", text, {"failures": worst.failures, "source": worst.name})
+
+    def _watching(self, horizon: timedelta, end: datetime) -> Reason:
+        length = end - self.since
+        text = f"Watching: {format_duration(_whole(horizon))} of {format_duration(length)} are read."
+        numbers = {"seconds": horizon.total_seconds(), "of": length.total_seconds()}
+        return Reason("watching", text, numbers)
+
+    def _stopped(self, judgement: Judgement) -> Judgement:
+        reason = Reason("stopped", "The verification was told to stop before it knew.")
+        reasons = [reason, *judgement.reasons]
+        return replace(judgement, reasons=reasons, final=True, decided=_iso(self._clock()))
+
+
+def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    return frame.assign(metric=prefix + frame["metric"]) if prefix else frame
+
+
+def _together(judged: Sequence[Quality]) -> Quality:
+    """What several log sources say, as one."""
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    verdict = min((quality.verdict for quality in judged), key=order.index)
+    records: dict[str, int] = {}
+    for quality in judged:
+        for side, count in quality.records.items():
+            records[side] = records.get(side, 0) + count
+    return Quality(
+        verdict,
+        [reason for quality in judged if quality.verdict is verdict for reason in quality.reasons],
+        [event for quality in judged for event in quality.events],
+        records,
+        sorted({name for quality in judged for name in quality.baseline}),
+    )
+
+
+def _first_bad(performance: Performance | None, quality: Quality | None) -> str:
+    """When the first event or measurement happened that a FAIL rests on."""
+    times = [event.first_seen for event in quality.risks if event.first_seen] if quality else []
+    for result in performance.metrics if performance else ():
+        if result.verdict is Verdict.FAIL:
+            times += _first_regressed(result)
+    return min(times, default="")
+
+
+def _first_regressed(result: MetricResult) -> list[str]:
+    """The first point at which the canary was worse by the threshold, else its first point at all."""
+    points = list(result.series.get("canary", ()))
+    control = dict(result.series.get("control", ()))
+    usual = result.control.get("mean", 0.0)
+    limit = 1.0 + (result.threshold or 0.0)
+    for when, value in points:
+        other = control.get(when, usual)
+        higher, lower = value >= other * limit and value > other, value * limit <= other and value < other
+        if {"higher_is_worse": higher, "lower_is_worse": lower}.get(result.direction, higher or lower):
+            return [when]
+    return [points[0][0]] if points else []
+
+
+def _whole(length: timedelta) -> timedelta:
+    return timedelta(seconds=max(0, int(length.total_seconds())))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")

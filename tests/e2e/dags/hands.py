@@ -1,0 +1,55 @@
+"""One pipeline for each case, in an environment of its own, judged by logs that the test writes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
+from airflow_cd.verification.samples import LogSample, Window
+
+SCRIPTS = Path(os.environ["HANDS_SCRIPTS"])
+CASES = json.loads((SCRIPTS / "cases.json").read_text())
+
+
+@dataclass(frozen=True)
+class ScriptedLogs:
+    """Logs as the test's file for the pipeline says, read anew at each look."""
+
+    case: str
+    name: str = "scripted"
+    delay: timedelta = timedelta(0)
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        import pandas as pd
+
+        (SCRIPTS / f"{self.case}.pid").write_text(str(os.getpid()))
+        script = json.loads((SCRIPTS / f"{self.case}.json").read_text())
+        if script.get("die"):
+            os._exit(1)
+        lines = [f"2026-01-01T00:00:00.000Z INFO shop - order {number} placed" for number in range(20)]
+        rows = [(pd.Timestamp(window.since), name, line) for name in instances for line in lines]
+        bad, after = script.get("bad"), datetime.fromisoformat(script.get("after", "2026-01-01T00:00:00+00:00"))
+        if bad and window.until > after:
+            line = "2026-01-01T00:00:00.000Z ERROR shop - TaxTableMissing: no table for region 9"
+            rows += [(pd.Timestamp(window.since), name, line) for name in instances if name.endswith(bad)]
+        frame = pd.DataFrame(rows, columns=["time", "instance", "message"])
+        return LogSample(frame=frame, query=f"scripted {self.case}")
+
+
+def pipeline(case: str) -> Pipeline:
+    verify = Verification(
+        logs=[ScriptedLogs(case)], duration=CASES[case].get("duration", "3s"), every="0.5s", minimum="1s"
+    )
+    production = Canary(Environment(case, target=f"http_{case}", instances=2), phases=[50, 100], verify=verify)
+    stages = [Approval(approvers=["alice"]), production] if CASES[case].get("approval") else [production]
+    return Pipeline(f"hands_{case}", service="shop", stages=stages)
+
+
+for case in sorted(CASES):
+    if (dag := pipeline(case).dag()) is not None:
+        globals()[dag.dag_id] = dag

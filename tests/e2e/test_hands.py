@@ -1,0 +1,245 @@
+"""What becomes of production under failures and people's hands, on a real Airflow over a real fleet.
+
+In every case production ends wholly on one release, nothing is deployed after a rollback, and the run's colour tells
+the truth.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import httpx
+import pytest
+
+from airflow_cd.demo.airflow_client import AirflowClient, wait_until
+from tests.e2e.conftest import Hands
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+
+OLD, NEW = {"shop:1.0"}, {"shop:1.1"}
+
+
+def ends(hands: Hands, case: str, run_id: str = "run") -> str:
+    state = hands.client.wait_for_run(f"hands_{case}", run_id, seconds=240)
+    assert hands.drained(case) == set()
+    return state
+
+
+def watching(hands: Hands, case: str, run_id: str = "run") -> None:
+    """Return when the verification of the first phase has looked at least once."""
+    task = f"{case}.phase_50.verify"
+    hands.client.wait_for_task(f"hands_{case}", run_id, task, "running", seconds=120)
+    wait_until((hands.scripts / f"{case}.pid").exists, f"{task} looks", seconds=60)
+
+
+def tasks(hands: Hands, case: str, run_id: str = "run") -> dict[str, str | None]:
+    found = hands.client.tasks(f"hands_{case}", run_id)
+    return {task.removeprefix(f"{case}."): state for task, state in found.items()}
+
+
+def test_a_good_release_goes_to_all_instances(hands: Hands) -> None:
+    hands.start("passes")
+    assert ends(hands, "passes") == "success"
+    assert hands.artifacts("passes") == NEW
+    assert tasks(hands, "passes")["phase_50.rollback"] == "skipped"
+
+
+def test_a_bad_release_is_rolled_back_from_the_first_phase(hands: Hands) -> None:
+    hands.script("fails-at-half", bad="01")
+    hands.start("fails-at-half")
+    assert ends(hands, "fails-at-half") == "failed"
+    assert hands.artifacts("fails-at-half") == OLD
+    after = tasks(hands, "fails-at-half")
+    assert after["phase_50.rollback"] == "success"
+    assert after["phase_100.deploy"] == "skipped"
+
+
+def test_a_bad_release_is_rolled_back_from_the_last_phase(hands: Hands) -> None:
+    hands.start("fails-at-all")
+    hands.client.wait_for_task("hands_fails-at-all", "run", "fails-at-all.phase_100.deploy", "success", seconds=120)
+    hands.script("fails-at-all", bad="02")
+    assert ends(hands, "fails-at-all") == "failed"
+    assert hands.artifacts("fails-at-all") == OLD
+    assert tasks(hands, "fails-at-all")["promote"] == "skipped"
+
+
+def test_a_release_that_does_not_start_is_rolled_back(hands: Hands) -> None:
+    hands.start("does-not-start", version="1.4")
+    assert ends(hands, "does-not-start") == "failed"
+    assert hands.artifacts("does-not-start") == OLD
+    after = tasks(hands, "does-not-start")
+    assert after["phase_50.rollback"] == "success"
+    assert after["phase_100.rollback"] == "skipped"
+
+
+def test_a_verification_that_dies_is_rolled_back(hands: Hands) -> None:
+    hands.script("verify-dies", die=True)
+    hands.start("verify-dies")
+    assert ends(hands, "verify-dies") == "failed"
+    assert hands.artifacts("verify-dies") == OLD
+    assert tasks(hands, "verify-dies")["phase_100.rollback"] == "skipped"
+
+
+def test_a_verification_that_is_killed_is_rolled_back(hands: Hands) -> None:
+    hands.start("verify-killed")
+    watching(hands, "verify-killed")
+    os.kill(int((hands.scripts / "verify-killed.pid").read_text()), signal.SIGKILL)
+    assert ends(hands, "verify-killed") == "failed"
+    assert hands.artifacts("verify-killed") == OLD
+
+
+def test_marking_the_verification_success_is_a_persons_promotion(hands: Hands) -> None:
+    case = "verify-marked-success"
+    hands.start(case)
+    watching(hands, case)
+    hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success", "we know better")
+    hands.client.wait_for_task(f"hands_{case}", "run", f"{case}.phase_100.verify", "running", seconds=120)
+    hands.client.mark(f"hands_{case}", "run", f"{case}.phase_100.verify", "success", "here too")
+    assert ends(hands, case) == "success"
+    assert hands.artifacts(case) == NEW
+    after = tasks(hands, case)
+    assert after["phase_50.rollback"] == after["phase_100.rollback"] == "skipped"
+    who = [(action.who, action.action, action.why) for action in hands.world.ledger().human_actions(f"hands_{case}")]
+    assert ("admin", "marked success", "we know better") in who
+
+
+def test_marking_the_verification_failed_is_a_persons_rollback(hands: Hands) -> None:
+    case = "verify-marked-failed"
+    hands.start(case)
+    watching(hands, case)
+    hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "failed", "customers call")
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+    assert tasks(hands, case)["phase_50.rollback"] == "success"
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_marking_the_whole_run_leaves_nothing_half(hands: Hands, state: str) -> None:
+    case = f"run-marked-{state}"
+    hands.start(case)
+    watching(hands, case)
+    hands.client.mark_run(f"hands_{case}", "run", state)
+    wait_until(lambda: tasks(hands, case)["settle"] in ("success", "failed"), "settle ran", seconds=120)
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+
+
+def test_a_late_mark_after_a_crash_deploys_nothing_after_the_rollback(hands: Hands) -> None:
+    case = "marked-after-crash"
+    hands.script(case, die=True)
+    hands.start(case)
+    assert ends(hands, case) == "failed"
+    hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success")
+    hands.client.wait_for_task(f"hands_{case}", "run", f"{case}.phase_100.deploy", "failed", "skipped", seconds=120)
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+    assert "rolled back" in hands.client.task_log(f"hands_{case}", "run", f"{case}.phase_100.deploy")
+
+
+def test_a_late_mark_after_a_fail_deploys_nothing(hands: Hands) -> None:
+    case = "marked-after-fail"
+    hands.script(case, bad="01")
+    hands.start(case)
+    assert ends(hands, case) == "failed"
+    hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success")
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+
+
+def asked(hands: Hands, case: str) -> None:
+    hands.script(case, bad="01")
+    hands.start(case, rollback="human")
+    hands.client.wait_for_task(f"hands_{case}", "run", f"{case}.phase_50.verify", "awaiting_input", seconds=120)
+    assert len(hands.drained(case)) == 1
+
+
+def test_a_person_who_is_asked_can_go_on(hands: Hands) -> None:
+    case = "human-goes-on"
+    asked(hands, case)
+    hands.script(case)
+    hands.client.answer(f"hands_{case}", "run", f"{case}.phase_50.verify", "Go on", "known and harmless")
+    assert ends(hands, case) == "success"
+    assert hands.artifacts(case) == NEW
+
+
+def test_a_person_who_is_asked_can_roll_back(hands: Hands) -> None:
+    case = "human-rolls-back"
+    asked(hands, case)
+    hands.client.answer(f"hands_{case}", "run", f"{case}.phase_50.verify", "Roll back", "not worth it")
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+
+
+def test_a_person_who_is_asked_can_verify_again(hands: Hands) -> None:
+    case = "human-verifies-again"
+    asked(hands, case)
+    hands.script(case)
+    hands.client.answer(f"hands_{case}", "run", f"{case}.phase_50.verify", "Verify again", "the tax table is back")
+    assert ends(hands, case) == "success"
+    assert hands.artifacts(case) == NEW
+
+
+def test_rejecting_deploys_nothing_and_the_run_is_not_green(hands: Hands) -> None:
+    hands.start("rejected")
+    alice = hands.world.client("alice")
+    alice.wait_for_task("hands_rejected", "run", "approve", "awaiting_input", seconds=120)
+    alice.mark("hands_rejected", "run", "approve", "failed", "not before the holidays")
+    assert ends(hands, "rejected") == "failed"
+    assert hands.artifacts("rejected") == OLD
+    assert hands.world.ledger().find_deployment("hands_rejected", "run", "shop", "rejected") is None
+    question = hands.world.ledger().question("hands_rejected", "run", "approve")
+    assert question is not None
+    assert (question.option, question.who, question.why) == ("Reject", "alice", "not before the holidays")
+
+
+def test_an_answer_in_the_moment_of_parking_is_not_lost(hands: Hands) -> None:
+    hands.start("approved-at-once")
+    alice = hands.world.client("alice")
+    answered = False
+
+    def answer() -> bool:
+        nonlocal answered
+        try:
+            alice.answer("hands_approved-at-once", "run", "approve", "Approve", "go")
+        except httpx.HTTPStatusError as error:
+            return error.response.status_code == 409
+        answered = True
+        return True
+
+    wait_until(answer, "the question can be answered", seconds=120, every=0.02)
+    assert answered
+    assert ends(hands, "approved-at-once") == "success"
+    assert hands.artifacts("approved-at-once") == NEW
+
+
+def test_nobody_but_an_approver_can_approve(hands: Hands) -> None:
+    case = "not-an-approver"
+    hands.start(case)
+    alice = hands.world.client("alice")
+    alice.wait_for_task(f"hands_{case}", "run", "approve", "awaiting_input", seconds=120)
+    mallory: AirflowClient = hands.world.client("mallory")
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        mallory.mark(f"hands_{case}", "run", "approve", "success", "I am in a hurry")
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        mallory.answer(f"hands_{case}", "run", "approve", "Approve", "I am in a hurry")
+    bulk = {
+        "actions": [{"action": "update", "entities": [{"task_id": "approve", "new_state": "success"}]}],
+    }
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        mallory.call("PATCH", f"/api/v2/dags/hands_{case}/dagRuns/run/taskInstances", bulk)
+    assert hands.client.tasks(f"hands_{case}", "run")["approve"] == "awaiting_input"
+    refused = [a for a in hands.world.ledger().human_actions(f"hands_{case}") if not a.allowed]
+    assert {action.who for action in refused} == {"mallory"}
+    alice.mark(f"hands_{case}", "run", "approve", "failed")
+    assert ends(hands, case) == "failed"
+
+
+def test_a_second_run_waits_for_the_environment_and_then_goes_on(hands: Hands) -> None:
+    hands.start("two-runs", run_id="first")
+    watching(hands, "two-runs", "first")
+    hands.start("two-runs", version="1.3", run_id="second")
+    hands.client.wait_for_task("hands_two-runs", "second", "two-runs.lease", "up_for_reschedule", seconds=60)
+    assert ends(hands, "two-runs", "first") == "success"
+    assert ends(hands, "two-runs", "second") == "success"
+    assert hands.artifacts("two-runs") == {"shop:1.3"}

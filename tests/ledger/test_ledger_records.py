@@ -1,0 +1,334 @@
+"""Actions, instances, verdicts, profiles, human actions, questions."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from airflow_cd.errors import LedgerError
+from airflow_cd.ledger import Ledger, Question, verdicts
+from airflow_cd.targets.base import Instance
+from tests.ledger.ledger_runs import Clock, Run, shop
+
+# -- actions -----------------------------------------------------------------------------------------------------
+
+
+def test_an_action_is_recorded_before_and_after(run: Any, ledger: Ledger, clock: Clock) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    begun = ledger.begin_action(deployment.id, "deploy", "key-1", token=it.token, detail={"instances": ["web-1"]})
+    assert (begun.kind, begun.key, begun.ok, begun.attempt, begun.token) == ("deploy", "key-1", None, 1, it.token)
+    assert begun.began_at == clock.time
+    at = clock.forward(seconds=2)
+    done = ledger.finish_action("key-1", ok=True, detail={"seconds": 2})
+    assert (done.ok, done.ended_at, done.detail) == (True, at, {"instances": ["web-1"], "seconds": 2})
+    assert ledger.actions(deployment.id) == [done]
+    ledger.begin_action(deployment.id, "drain", "key-2", token=it.token, detail={})
+    assert [action.key for action in ledger.actions(deployment.id)] == ["key-1", "key-2"]
+
+
+def test_an_action_that_succeeded_stays_so(run: Any, ledger: Ledger, clock: Clock) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    ledger.begin_action(deployment.id, "deploy", "key", token=it.token, detail={})
+    done = ledger.finish_action("key", ok=True, detail={})
+    clock.forward(minutes=1)
+    assert ledger.begin_action(deployment.id, "deploy", "key", token=it.token, detail={"other": 1}) == done
+    assert ledger.finish_action("key", ok=False, detail={"late": 1}) == done
+
+
+def test_an_action_that_failed_or_was_cut_off_may_be_begun_again(run: Any, ledger: Ledger) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    ledger.begin_action(deployment.id, "deploy", "key", token=it.token, detail={})
+    it.overrule()
+    resumed = ledger.begin_action(deployment.id, "deploy", "key", token=it.token, detail={})
+    assert (resumed.attempt, resumed.ok, resumed.token) == (1, None, it.token)
+    ledger.finish_action("key", ok=False, detail={"error": "503"})
+    again = ledger.begin_action(deployment.id, "deploy", "key", token=it.token, detail={})
+    assert (again.attempt, again.ok, again.ended_at, again.detail) == (2, None, None, {})
+
+
+def test_a_key_belongs_to_one_action(run: Any, ledger: Ledger) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    ledger.begin_action(deployment.id, "deploy", "key", token=it.token, detail={})
+    with pytest.raises(LedgerError, match="'key' belongs to another action: deploy"):
+        ledger.begin_action(deployment.id, "drain", "key", token=it.token, detail={})
+    with pytest.raises(LedgerError, match="no action 'other' was begun"):
+        ledger.finish_action("other", ok=True, detail={})
+
+
+# -- instances ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_last_seen_to_run_is_kept_whole(ledger: Ledger, clock: Clock) -> None:
+    web = Instance("web-1", "1.0.0", "shop:1.0.0", {"workers": 4})
+    broken = Instance("web-2", None, None, {}, health="failed", drained=True, message="exit 1\x00")
+    ledger.record_instances("shop", "production", [broken, web], clock.time)
+    ledger.record_instances("shop", "staging", [web], clock.time)
+    seen = ledger.running("shop", "production")
+    assert [row.instance.name for row in seen] == ["web-1", "web-2"]
+    assert seen[0].instance == web
+    assert seen[0].observed_at == clock.time
+    assert seen[1].instance == Instance("web-2", None, None, {}, "failed", drained=True, message="exit 1\ufffd")
+    assert [row.environment for row in ledger.running("shop")] == ["production", "production", "staging"]
+    older = clock.time - timedelta(seconds=1)
+    ledger.record_instances("shop", "production", [], older)
+    assert ledger.running("shop", "production") == seen
+    ledger.record_instances("shop", "production", [web], clock.forward(seconds=1))
+    assert [row.instance.name for row in ledger.running("shop", "production")] == ["web-1"]
+
+
+def test_instances_recorded_at_the_same_moment_do_not_mix(real_ledger: Ledger, clock: Clock) -> None:
+    together = Barrier(4)
+
+    def record(number: int) -> None:
+        together.wait()
+        version = f"1.{number}.0"
+        instances = [Instance(f"web-{index}", version, f"shop:{version}") for index in range(5)]
+        real_ledger.record_instances("shop", "production", instances, clock.time)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record, range(4)))
+    seen = real_ledger.running("shop", "production")
+    assert len(seen) == 5
+    assert len({row.instance.version for row in seen}) == 1
+
+
+# -- verdicts ----------------------------------------------------------------------------------------------------
+
+
+def test_final_verdicts_stay_and_others_are_replaced(run: Any, ledger: Ledger) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    ledger.start_phase(deployment.id, "phase_20", share=20, instances=["web-1"], token=it.token)
+
+    def record(verdict: str, look: int, *, final: bool, phase: str = "phase_20") -> None:
+        ledger.record_verdict(
+            deployment.id, phase, token=it.token, verdict=verdict, evidence={"looks": look}, final=final
+        )
+
+    def kept(phase: str | None = None) -> list[tuple[str, int, bool]]:
+        return [(v.verdict, v.evidence["looks"], v.final) for v in ledger.verdicts(deployment.id, phase)]
+
+    record("INCONCLUSIVE", 1, final=False)
+    record("INCONCLUSIVE", 2, final=False)
+    assert kept() == [("INCONCLUSIVE", 2, False)]
+    record("INCONCLUSIVE", 3, final=True)
+    assert ledger.phases(deployment.id)[0].state == "inconclusive"
+    record("PASS", 1, final=False)
+    record("PASS", 2, final=True)
+    record("FAIL", 1, final=True, phase="phase_100")
+    assert kept("phase_20") == [("INCONCLUSIVE", 3, True), ("PASS", 2, True)]
+    assert kept() == [("INCONCLUSIVE", 3, True), ("PASS", 2, True), ("FAIL", 1, True)]
+    assert ledger.phases(deployment.id)[0].state == "passed"
+    with pytest.raises(LedgerError, match="'MAYBE' is no verdict"):
+        record("MAYBE", 1, final=True)
+
+
+def test_evidence_comes_back_as_json_can_hold_it(run: Any, ledger: Ledger) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    evidence = {
+        "p": float("nan"),
+        "interval": (0.1, float("inf")),
+        "sample": "a\x00b\udcff",
+        "nested": [{"é": True, "none": None}],
+    }
+    record = ledger.record_verdict(
+        deployment.id, "phase_20", token=it.token, verdict="FAIL", evidence=evidence, final=True
+    )
+    (read,) = ledger.verdicts(deployment.id)
+    assert read.evidence == {
+        "p": None,
+        "interval": [0.1, None],
+        "sample": "a\ufffdb?",
+        "nested": [{"é": True, "none": None}],
+    }
+    assert read.id == record.id
+    for wrong, why in (({"x": object()}, "is not JSON"), ({"x": "y" * 17_000_000}, "is larger than")):
+        with pytest.raises(LedgerError, match=why):
+            ledger.record_verdict(deployment.id, "phase_20", token=it.token, verdict="FAIL", evidence=wrong, final=True)
+    assert len(ledger.verdicts(deployment.id)) == 1
+
+
+# -- profiles ----------------------------------------------------------------------------------------------------
+
+
+def save(it: Run, deployment_id: str, content: bytes, **more: Any) -> None:
+    arguments: dict[str, Any] = {"kind": "logs", "teaches": True, "token": it.token, **more}
+    phase, source = arguments.pop("phase", "phase_20"), arguments.pop("source", "sumo")
+    it.ledger.save_profile(deployment_id, phase, source, content=content, **arguments)
+
+
+def test_only_promoted_deployments_teach_newest_first(run: Any, ledger: Ledger, clock: Clock) -> None:
+    for number, end in enumerate(["promote", "roll back", "promote", "leave"], 1):
+        it = run(f"run-{number}")
+        deployment = it.open(shop(f"1.{number}.0"))
+        save(it, deployment.id, b"first")
+        save(it, deployment.id, bytes([number, 0, 255]))
+        save(it, deployment.id, b"metrics", kind="metrics")
+        save(it, deployment.id, b"silent", phase="phase_100", teaches=False)
+        assert number in (1, 2) or ledger.profiles("shop", "production", "sumo", kind="logs")
+        if end == "promote":
+            ledger.promote(deployment.id, token=it.token, outcome="")
+        elif end == "roll back":
+            ledger.begin_rollback(deployment.id, token=it.token, outcome="")
+            ledger.finish_rollback(deployment.id, token=it.token, restored=True, outcome="")
+        it.release()
+        clock.forward(minutes=1)
+    found = ledger.profiles("shop", "production", "sumo", kind="logs")
+    assert [(p.version, p.phase, p.content) for p in found] == [
+        ("1.3.0", "phase_20", bytes([3, 0, 255])),
+        ("1.1.0", "phase_20", bytes([1, 0, 255])),
+    ]
+    assert found[1].saved_at == clock.time - timedelta(minutes=4)
+    assert [p.version for p in ledger.profiles("shop", "production", "sumo", kind="logs", limit=1)] == ["1.3.0"]
+    assert ledger.profiles("shop", "staging", "sumo", kind="logs") == []
+    assert ledger.profiles("shop", "production", "other", kind="logs") == []
+
+
+def test_profiles_have_a_kind_and_a_bound(run: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = run()
+    deployment = it.open(shop("1.0.0"))
+    with pytest.raises(LedgerError, match="no profile is of kind 'traces'"):
+        save(it, deployment.id, b"", kind="traces")
+    monkeypatch.setattr(verdicts, "BLOB_BYTES", 10)
+    with pytest.raises(LedgerError, match="logs profile of sumo has 11 bytes"):
+        save(it, deployment.id, b"x" * 11)
+
+
+# -- people ------------------------------------------------------------------------------------------------------
+
+
+def test_what_people_do_is_kept_newest_first(ledger: Ledger, clock: Clock) -> None:
+    place = {"pipeline": "storefront", "run_id": "run-1", "task_id": "approve"}
+    first = ledger.record_human_action(who="ada", action="approve", why="looks good", **place)
+    second = ledger.record_human_action(
+        who="bob",
+        action="mark success",
+        why="",
+        pipeline="billing",
+        run_id="run-9",
+        task_id=None,
+        service="billing",
+        environment="production",
+        allowed=False,
+        detail={"from": "grid"},
+    )
+    assert ledger.human_actions() == [second, first]
+    assert ledger.human_actions("storefront", "run-1") == [first]
+    assert ledger.human_actions(limit=1) == [second]
+    assert (first.at, first.allowed, first.detail) == (clock.time, True, {})
+    assert (second.allowed, second.task_id, second.environment) == (False, None, "production")
+
+
+def ask(ledger: Ledger, **more: Any) -> Question:
+    arguments: dict[str, Any] = {
+        "pipeline": "storefront",
+        "run_id": "run-1",
+        "task_id": "approve",
+        "options": ["Approve", "Reject"],
+        "approvers": ["release-managers"],
+        "subject": "Deploy shop 1.2.0 to production?",
+        "body": "What changes: ...",
+        "deadline": None,
+    }
+    return ledger.ask(**{**arguments, **more})
+
+
+WHERE = ("storefront", "run-1", "approve")
+
+
+def test_a_question_is_asked_once(ledger: Ledger, clock: Clock) -> None:
+    deadline = clock.time + timedelta(hours=1)
+    assert ledger.question(*WHERE) is None
+    question = ask(ledger, deadline=deadline)
+    assert (question.options, question.approvers, question.deadline, question.option, question.asked_at) == (
+        ("Approve", "Reject"),
+        ("release-managers",),
+        deadline,
+        None,
+        clock.time,
+    )
+    clock.forward(minutes=1)
+    assert ask(ledger, deadline=None, subject="Other?") == question == ledger.question(*WHERE)
+    with pytest.raises(LedgerError, match="needs options"):
+        ask(ledger, options=[], task_id="other")
+
+
+def test_the_first_answer_counts(ledger: Ledger, clock: Clock) -> None:
+    ask(ledger)
+    at = clock.forward(minutes=1)
+    answered = ledger.answer(*WHERE, option="Reject", who="ada", why="freeze")
+    assert (answered.option, answered.who, answered.why, answered.answered_at) == ("Reject", "ada", "freeze", at)
+    clock.forward(minutes=1)
+    assert ledger.answer(*WHERE, option="Reject", who="bob", why="too") == answered
+    with pytest.raises(LedgerError, match=r"answered 'Reject' by ada at 2026-03-01 12:01:00 UTC.*first answer counts"):
+        ledger.answer(*WHERE, option="Approve", who="bob", why="no")
+    assert ask(ledger) == ledger.question(*WHERE) == answered
+    assert [(a.who, a.action, a.why, a.detail["option"]) for a in ledger.human_actions()] == [
+        ("ada", "answer", "freeze", "Reject")
+    ]
+
+
+def test_a_default_that_counts_because_nobody_answered_is_no_human_action(ledger: Ledger) -> None:
+    ask(ledger)
+    answered = ledger.answer(*WHERE, option="Reject", who="", why="no answer in time")
+    assert (answered.option, answered.who, answered.why) == ("Reject", None, "no answer in time")
+    assert ledger.human_actions() == []
+    with pytest.raises(LedgerError, match="answered 'Reject' by nobody in time"):
+        ledger.answer(*WHERE, option="Approve", who="ada", why="late")
+
+
+def test_only_what_was_asked_can_be_answered(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="task approve of run run-1 has asked nothing"):
+        ledger.answer(*WHERE, option="Approve", who="ada", why="")
+    with pytest.raises(LedgerError, match="has asked nothing"):
+        ledger.reopen(*WHERE)
+    ask(ledger)
+    with pytest.raises(LedgerError, match=r"'Perhaps' is no answer.*Approve, Reject"):
+        ledger.answer(*WHERE, option="Perhaps", who="ada", why="")
+
+
+def test_a_reopened_question_is_asked_anew_and_the_old_answer_remembered(ledger: Ledger, clock: Clock) -> None:
+    ask(ledger)
+    earlier = clock.time - timedelta(seconds=30)
+    ledger.answer(*WHERE, option="Reject", who="ada", why="freeze", at=earlier)
+    clock.forward(minutes=1)
+    reopened = ledger.reopen(*WHERE)
+    assert (reopened.option, reopened.who, reopened.why, reopened.answered_at) == (None, None, None, None)
+    deadline = clock.forward(minutes=1)
+    anew = ask(ledger, subject="Again?", deadline=deadline)
+    assert (anew.subject, anew.deadline) == ("Again?", deadline)
+    assert ask(ledger, subject="And again?") == anew
+    assert ledger.answer(*WHERE, option="Approve", who="bob", why="freeze is over").option == "Approve"
+    assert [(a.who, a.detail["option"], a.at) for a in ledger.human_actions()] == [
+        ("bob", "Approve", deadline),
+        ("ada", "Reject", earlier),
+    ]
+
+
+def test_of_answers_at_the_same_moment_one_counts(real_ledger: Ledger) -> None:
+    ask(real_ledger)
+    together = Barrier(6)
+
+    def answer(number: int) -> bool:
+        together.wait()
+        try:
+            real_ledger.answer(*WHERE, option=["Approve", "Reject"][number % 2], who=f"person-{number}", why="")
+        except LedgerError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        accepted = sum(pool.map(answer, range(6)))
+    question = real_ledger.question(*WHERE)
+    assert question is not None
+    assert accepted == 3
+    assert [(a.who, a.detail["option"]) for a in real_ledger.human_actions()] == [(question.who, question.option)]

@@ -1,0 +1,26 @@
+"""Connections for sources, and the small servers that the hooks are tested with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own servers need no mercy."""
+    monkeypatch.setattr("airflow_cd.hooks.sumo_logic._CALLS", 10_000)
+    monkeypatch.setattr("airflow_cd.hooks.pace._paces", {})
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Define an Airflow connection for the test."""
+
+    def define(conn_id: str, **fields: Any) -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return define

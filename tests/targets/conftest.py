@@ -1,0 +1,37 @@
+"""Connections to a server that answers what a test tells it to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_cd.hooks.deployment_api import DeploymentApiHook
+from tests.targets.scripted_server import TOKEN, Connect, ScriptedServer, quick
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    scripted = ScriptedServer()
+    yield scripted
+    scripted.stop()
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Define an Airflow connection in the environment; gives its id."""
+
+    def define(conn_id: str = "http_test", **fields: Any) -> str:
+        content = {"conn_type": "deployment_api", "password": TOKEN, **fields}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(content))
+        return conn_id
+
+    return define
+
+
+@pytest.fixture
+def hook(server: ScriptedServer, connect: Connect) -> DeploymentApiHook:
+    """A hook on the scripted server that waits for nothing."""
+    return quick(DeploymentApiHook(connect(host=server.url)))

@@ -1,0 +1,97 @@
+"""A small server that answers what a test tells it to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from airflow_cd.hooks.deployment_api import DeploymentApiHook
+
+TOKEN = "s3cr3t-t0ken"
+
+
+@dataclass
+class Answer:
+    """What the server says once; ``raw`` bytes go out as they are, in place of an HTTP answer."""
+
+    status: int = 200
+    body: Any = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    wait: threading.Event | None = None
+
+
+@dataclass
+class Asked:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+class ScriptedServer:
+    """Gives its answers in order, the last one for ever, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = [Answer()]
+        self.asked: list[Asked] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+                answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+                if answer.wait is not None:
+                    answer.wait.wait(10)
+                if answer.raw is not None:
+                    self.wfile.write(answer.raw)
+                    self.close_connection = True
+                    return
+                content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+                self.send_response(answer.status)
+                for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_PUT = do_POST = answer  # noqa: N815
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        # Clients that hang up are what is being tested, not something to report.
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.thread.start()
+
+    def says(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+Connect = Callable[..., str]
+"""Defines an Airflow connection from its fields, and gives its id."""
+
+
+def quick(hook: DeploymentApiHook) -> DeploymentApiHook:
+    """Make the hook skip its pauses, and remember them."""
+    hook.pauses = []  # type: ignore[attr-defined]
+    hook._sleep = hook.pauses.append  # type: ignore[attr-defined]
+    return hook

@@ -1,0 +1,178 @@
+"""Waiting and reading back, on a target whose looks are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from airflow_cd.errors import DeploymentFailed, TargetUnauthorized, TargetUnreachable
+from airflow_cd.release import Release
+from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, UNHEALTHY, Instance
+from airflow_cd.targets.rollout import differences, read_back, wait_until
+
+OLD = Release("shop", "1.0", "shop:1.0", {"limit": 5})
+NEW = Release("shop", "1.1", "shop:1.1", {"limit": 5})
+
+
+def on(name: str, release: Release | None, health: str = HEALTHY, message: str = "", drained: bool = False) -> Instance:
+    if release is None:
+        return Instance(name, None, None, {}, EMPTY)
+    return Instance(name, release.version, release.artifact, release.configuration, health, drained, message)
+
+
+@dataclass
+class Played:
+    """Shows its looks one after the other, the last one for ever; time passes only in sleep."""
+
+    looks: list[list[Instance] | Exception]
+    environment: str = "production"
+    now: float = 0.0
+    seen: int = 0
+    slept: list[float] = field(default_factory=list)
+
+    def instances(self) -> list[Instance]:
+        look = self.looks[min(self.seen, len(self.looks) - 1)]
+        self.seen += 1
+        if isinstance(look, Exception):
+            raise look
+        return look
+
+    def check(self, release: Release) -> None: ...
+    def deploy(self, release: Release | None, instances: Sequence[str], *, key: str, token: int) -> None: ...
+    def drain(self, instances: Sequence[str], *, key: str, token: int) -> None: ...
+    def restore(self, instances: Sequence[str], *, key: str, token: int) -> None: ...
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def wait(target: Played, wanted: dict[str, Release | None], timeout: float | timedelta = 1.0, **more: object) -> list:
+    return wait_until(target, wanted, timeout=timeout, clock=target.clock, sleep=target.sleep, **more)  # type: ignore[arg-type]
+
+
+def test_waits_until_all_are_healthy_on_it() -> None:
+    target = Played(
+        [
+            [on("a", OLD), on("b", OLD), on("c", OLD)],
+            [on("a", NEW, STARTING), on("b", NEW, STARTING), on("c", OLD)],
+            [on("a", NEW), on("b", NEW, UNHEALTHY), on("c", OLD)],
+            [on("a", NEW), on("b", NEW, drained=True), on("c", OLD)],
+        ]
+    )
+    progress: list[tuple[int, list[str]]] = []
+    ready = wait(target, {"a": NEW, "b": NEW}, on_progress=lambda *told: progress.append(told))
+    assert [instance.name for instance in ready] == ["a", "b"]
+    assert target.slept == [0.1, 0.1, 0.1]
+    assert [count for count, _ in progress] == [0, 0, 1, 2]
+    assert progress[2][1] == ["b is unhealthy"]
+
+
+def test_progress_is_told_only_when_it_changes() -> None:
+    target = Played([[on("a", NEW, STARTING)]] * 5 + [[on("a", NEW)]])
+    told: list[list[str]] = []
+    wait(target, {"a": NEW}, on_progress=lambda count, left: told.append(left))
+    assert told == [["a is starting"], []]
+
+
+def test_ends_at_once_when_one_has_failed_on_it() -> None:
+    target = Played([[on("a", NEW, STARTING), on("b", NEW, FAILED, "ImportError: pricing\n"), on("c", OLD)]])
+    with pytest.raises(DeploymentFailed) as caught:
+        wait(target, {"a": NEW, "b": NEW})
+    text = str(caught.value)
+    assert "a is starting" in text
+    assert "b is failed: ImportError: pricing" in text
+    assert "2 of 2 instances are not healthy on shop 1.1" in text
+    assert "[production]" in text
+    assert " c " not in text
+    assert target.slept == []
+
+
+def test_an_earlier_failure_on_another_release_may_pass() -> None:
+    target = Played([[on("a", OLD, FAILED, "died")], [on("a", NEW, STARTING)], [on("a", NEW)]])
+    assert wait(target, {"a": NEW})
+
+
+def test_ends_at_once_when_one_vanishes() -> None:
+    target = Played([[on("a", NEW, STARTING), on("b", NEW)], [on("b", NEW)]])
+    with pytest.raises(DeploymentFailed, match="a is gone: the target no longer lists it"):
+        wait(target, {"a": NEW, "b": NEW})
+    assert target.slept == [0.1]
+
+
+@pytest.mark.parametrize("timeout", [2.0, timedelta(seconds=2)])
+def test_ends_when_the_time_is_over(timeout: float | timedelta) -> None:
+    target = Played([[on("a", OLD), on("b", NEW, UNHEALTHY, "no answer from /health"), on("c", NEW)]])
+    with pytest.raises(DeploymentFailed) as caught:
+        wait(target, {"a": NEW, "b": NEW, "c": NEW}, timeout, poll=0.5)
+    text = str(caught.value)
+    assert "within 2 s" in text
+    assert "a runs shop:1.0, wanted shop:1.1" in text
+    assert "b is unhealthy: no answer from /health" in text
+    assert "1 of 3 instances run what was asked for" in text
+    assert target.now <= 2.0
+
+
+def test_looks_once_even_without_time() -> None:
+    assert wait(Played([[on("a", NEW)]]), {"a": NEW}, 0)
+
+
+def test_a_target_that_is_away_for_a_while_is_asked_again() -> None:
+    away = TargetUnreachable("the API is away.")
+    assert wait(Played([away, [on("a", NEW, STARTING)], away, [on("a", NEW)]]), {"a": NEW})
+
+
+def test_a_target_that_stays_away_is_not_an_application_failure() -> None:
+    target = Played([TargetUnreachable("the API is away.")])
+    with pytest.raises(TargetUnreachable, match="State: unknown"):
+        wait(target, {"a": NEW})
+    assert 0.8 <= target.now <= 1.0
+
+
+def test_a_target_that_refuses_is_not_asked_again() -> None:
+    target = Played([TargetUnauthorized("no.")])
+    with pytest.raises(TargetUnauthorized):
+        wait(target, {"a": NEW})
+    assert target.seen == 1
+
+
+def test_waits_for_instances_to_be_emptied() -> None:
+    target = Played([[on("a", OLD)], [on("a", None)]])
+    assert wait(target, {"a": None})[0].artifact is None
+    with pytest.raises(DeploymentFailed, match=r"a runs shop:1\.0, wanted nothing"):
+        wait(Played([[on("a", OLD)]]), {"a": None})
+
+
+def test_each_instance_may_have_a_release_of_its_own() -> None:
+    target = Played([[on("a", OLD), on("b", NEW), on("c", None)]])
+    assert len(wait(target, {"a": OLD, "b": NEW, "c": None})) == 3
+
+
+def test_differences_name_every_key_of_a_configuration() -> None:
+    wanted = Release("shop", "1.1", "shop:1.1", {"same": 1, "flag": True, "gone": None, "deep": {"a": [1]}})
+    running = Instance("a", "1.1", "shop:1.1", {"same": 1, "flag": 1, "deep": {"a": ["1"]}, "extra": "x" * 500})
+    (sentence,) = differences([running], {"a": wanted})
+    assert "has flag 1, wanted true" in sentence
+    assert "has gone unset, wanted null" in sentence
+    assert 'has deep {"a": ["1"]}, wanted {"a": [1]}' in sentence
+    assert "same" not in sentence
+    assert len(sentence) < 400
+
+
+def test_no_differences_when_all_is_as_wanted() -> None:
+    assert differences([on("a", NEW), on("b", None), on("z", OLD, FAILED)], {"a": NEW, "b": None}) == []
+
+
+def test_read_back_looks_at_what_runs_and_not_at_health() -> None:
+    target = Played([[on("a", NEW, UNHEALTHY, "busy"), on("b", OLD)]])
+    assert read_back(target, {"a": NEW, "b": NEW, "c": NEW}) == [
+        "b runs shop:1.0, wanted shop:1.1",
+        "c is gone: the target no longer lists it",
+    ]
+    assert read_back(Played([[on("a", None)]]), {"a": NEW}) == ["a is empty, wanted shop:1.1"]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_cd.errors import ReleaseError
+from airflow_cd.release import Release
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_a_release_survives_being_stored(configuration: dict[str, object]) -> None:
+    release = Release("shop", "1.0", "shop:1.0", configuration)
+    assert Release.from_dict(release.as_dict()) == release
+
+
+def test_the_digest_knows_artifact_and_configuration_but_not_the_order_of_keys() -> None:
+    one = Release("shop", "1.0", "shop:1.0", {"a": 1, "b": 2})
+    assert one.digest == Release("shop", "1.0", "shop:1.0", {"b": 2, "a": 1}).digest
+    assert one.digest != Release("shop", "1.0", "shop:1.0", {"a": 1, "b": 3}).digest
+    assert one.digest != Release("shop", "1.0", "shop:1.1", {"a": 1, "b": 2}).digest
+
+
+def test_a_release_cannot_be_changed_through_what_it_was_made_from() -> None:
+    configuration = {"nested": {"key": 1}}
+    release = Release("shop", "1.0", "shop:1.0", configuration)
+    digest = release.digest
+    configuration["nested"]["key"] = 2
+    assert release.digest == digest
+
+
+def test_a_changed_record_is_noticed() -> None:
+    stored = Release("shop", "1.0", "shop:1.0", {"limit": 5}).as_dict()
+    stored["configuration"] = {"limit": 500}
+    with pytest.raises(ReleaseError, match="digest"):
+        Release.from_dict(stored)
+
+
+@pytest.mark.parametrize("configuration", [{"x": object()}, {"x": float("nan")}, ["list"], "text"])
+def test_a_configuration_that_is_no_json_object_is_refused(configuration: object) -> None:
+    with pytest.raises(ReleaseError, match="configuration of shop"):
+        Release("shop", "1.0", "shop:1.0", configuration)  # type: ignore[arg-type]
+
+
+def test_a_release_without_a_version_is_refused() -> None:
+    with pytest.raises(ReleaseError, match="needs a version"):
+        Release("shop", " ", "shop:1.0")

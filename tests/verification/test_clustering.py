@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_cd.verification.clustering import Vocabulary, is_protected, merge_parameters, tokenize
+from airflow_cd.verification.profile import LogProfile, Signature
+
+from .log_examples import python_trace
+
+
+def _signatures(*records: str) -> list[Signature]:
+    return list(LogProfile.of(records).tallies)
+
+
+_NAMES = ("anna", "bert", "carl", "dora", "emil")
+
+
+def test_a_word_that_takes_many_values_is_a_parameter() -> None:
+    vocabulary = Vocabulary(_signatures(*(f"INFO session opened for user {name} by root" for name in _NAMES)))
+    (new,) = _signatures("INFO session opened for user zoe by root")
+    assert vocabulary.template_of(new) == "INFO session opened for user <*> by root"
+
+
+def test_few_values_are_no_parameter() -> None:
+    vocabulary = Vocabulary(_signatures("INFO valve was opened today", "INFO valve was closed today"))
+    (new,) = _signatures("INFO valve was stuck today")
+    assert vocabulary.template_of(new) is None
+
+
+def test_protected_words_do_not_become_values() -> None:
+    known = _signatures(*(f"INFO order for {name} was shipped" for name in _NAMES))
+    vocabulary = Vocabulary(known)
+    for word in ("null", "failed", "NullPointerException", "ERROR"):
+        (new,) = _signatures(f"INFO order for {word} was shipped")
+        assert vocabulary.template_of(new) is None, word
+
+
+def test_a_new_exception_under_a_known_header_is_new() -> None:
+    known = [f"ERROR request 1 failed: java.lang.{name}Exception: x" for name in ("A", "B", "C", "D", "E")]
+    vocabulary = Vocabulary(_signatures(*known))
+    (new,) = _signatures("ERROR request 2 failed: java.lang.NewException: x")
+    assert vocabulary.template_of(new) is None
+
+
+def test_the_canary_never_makes_a_parameter() -> None:
+    vocabulary = Vocabulary(_signatures("INFO could read file now", "INFO could write file now"))
+    new = _signatures(*(f"INFO could {verb} file now" for verb in ("lose", "burn", "drop", "eat")))
+    assert [vocabulary.template_of(signature) for signature in new] == [None] * 4
+    assert set(vocabulary.unknown_events(new).values()) == {"INFO could <*> file now"}
+
+
+def test_names_of_keys_are_kept() -> None:
+    lines = [f"INFO {name}=1 in use" for name in _NAMES]
+    assert len({tuple(template) for template in merge_parameters([tokenize(line) for line in lines]).values()}) == 5
+
+
+def test_short_messages_are_not_all_one() -> None:
+    lines = [tokenize(word) for word in ("running", "blocked", "active", "idle", "waiting")]
+    assert all(template == line for line, template in merge_parameters(lines).items())
+
+
+def test_a_known_fault_over_a_slightly_different_path_is_known() -> None:
+    (known,) = _signatures(python_trace("KeyError", "redeem"))
+    wrapped = python_trace("KeyError", "redeem").replace(
+        '  File "/srv/shop/app.py"', '  File "/srv/shop/trace.py", line 3, in traced\n    x\n  File "/srv/shop/app.py"'
+    )
+    (near,) = _signatures(wrapped)
+    assert near != known
+    assert Vocabulary([known]).template_of(near) == known.template
+
+
+def test_the_same_class_in_another_function_is_new() -> None:
+    (known,) = _signatures(python_trace("KeyError", "redeem"))
+    (new,) = _signatures(python_trace("KeyError", "label"))
+    assert Vocabulary([known]).template_of(new) is None
+
+
+def test_a_known_exception_at_a_higher_level_is_new() -> None:
+    (known,) = _signatures(python_trace("KeyError", "redeem").replace("ERROR", "WARN"))
+    (new,) = _signatures(python_trace("KeyError", "redeem"))
+    assert Vocabulary([known]).template_of(new) is None
+
+
+def test_protection() -> None:
+    assert all(map(is_protected, ("KeyError", "true", "ERROR", "503", "GET", "refused", "E17")))
+    assert not any(map(is_protected, ("alice", "errors.log", "getter", "")))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "c", "d", "e", "fgh", "x=", "failed"]), min_size=1, max_size=5).map(
+            " ".join
+        ),
+        max_size=30,
+    ),
+    st.integers(0, 2**32),
+)
+def test_the_order_of_lines_does_not_matter(lines: list[str], seed: int) -> None:
+    shuffled = lines.copy()
+    random.Random(seed).shuffle(shuffled)
+    assert merge_parameters([tokenize(line) for line in lines]) == merge_parameters(
+        [tokenize(line) for line in shuffled]
+    )
