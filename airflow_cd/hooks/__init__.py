@@ -1,1 +1,1 @@
-
+"""Airflow hooks: New Relic, Sumo Logic and the HTTP deployment API."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -106,15 +106,21 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                 f"this run's deployment is over: {deployment.state.replace('_', ' ')} ({deployment.outcome})."
             )
         lease = delivery.lease()
-        outcome = self._watch(delivery, deployment, lease, since)
-        judgement = outcome.judgement
-        action = self._action(deployment, outcome)
-        drained = False
-        try:
-            if (action in ("fail", "ask") and judgement.verdict == Verdict.FAIL) or action == "fail":
+        # Its first call opens the connection and shows trouble now, not in the moment when every second counts.
+        delivery.target.instances()
+        action, drained = "fail", False
+
+        def act(judgement: Judgement, policy_key: str | None) -> None:
+            nonlocal action, drained
+            action = self._action(deployment, judgement, policy_key)
+            if action == "fail" or (action == "ask" and judgement.verdict == Verdict.FAIL):
                 delivery.ledger.check_lease(lease)
                 drained = delivery.drain(lease, deployment)
                 self._clocks(delivery, deployment, judgement)
+
+        try:
+            outcome = self._watch(delivery, deployment, lease, since, act)
+            judgement = outcome.judgement
             self._record(delivery, deployment, lease, judgement, final=True)
             for source, profile in outcome.profiles.items():
                 delivery.ledger.save_profile(
@@ -135,7 +141,14 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self._ask(delivery, context, judgement, drained=drained)
         return self._branch(context, self.follow if action == "pass" else self.rollback, judgement.sentence)
 
-    def _watch(self, delivery: Delivery, deployment: Deployment, lease: Lease, since: datetime | None) -> Outcome:
+    def _watch(
+        self,
+        delivery: Delivery,
+        deployment: Deployment,
+        lease: Lease,
+        since: datetime | None,
+        act: Callable[[Judgement, str | None], None],
+    ) -> Outcome:
         from airflow_cd.verification.profile import LogProfile
         from airflow_cd.verification.watch import Watch
 
@@ -144,9 +157,6 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self._give_up(f"phase {self.phase!r} has not been deployed by this run.")
         canary = list(phase.instances)
         control = sorted(set(deployment.previous) - set(canary))
-        length = parse_duration(self.verification.duration)
-        before = Window(deployment.opened_at - length, deployment.opened_at)
-        empty = all(release is None for release in deployment.previous.values())
         baselines = {
             source.name: [
                 LogProfile.from_bytes(profile.content)
@@ -171,10 +181,11 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             canary=canary,
             control=control,
             since=since or phase.deployed_at,
-            before=None if control or empty else before,
+            before=self._before(delivery, deployment),
             baselines=baselines,
             learn=deployment.learn,
             on_look=on_look,
+            on_verdict=act,
             stop=lambda: lost,
         ).run()
         if lost:
@@ -183,15 +194,26 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             )
         return outcome
 
-    def _action(self, deployment: Deployment, outcome: Outcome) -> str:
+    def _before(self, delivery: Delivery, deployment: Deployment) -> Window | None:
+        """A time when the environment ran the release before and nothing else; None if there was none."""
+        if all(release is None for release in deployment.previous.values()):
+            return None
+        since = deployment.opened_at - parse_duration(self.verification.duration)
+        # What a canary that was rolled back has logged is no reason to know it.
+        for earlier in delivery.ledger.deployments(self.service, self.environment, limit=2):
+            settled = earlier.settled_at if earlier.id != deployment.id else None
+            since = max(since, settled) if settled is not None else since
+        return Window(since, deployment.opened_at) if since < deployment.opened_at else None
+
+    def _action(self, deployment: Deployment, judgement: Judgement, policy_key: str | None) -> str:
         """``pass``, ``fail`` or ``ask``: the verdict under the author's and the run's policies."""
-        verdict = outcome.judgement.verdict
+        verdict = judgement.verdict
         if verdict == Verdict.PASS or self.verification.advisory:
             return "pass"
         if verdict == Verdict.FAIL:
             action = "fail"
         else:
-            action = getattr(self.verification, f"on_{outcome.policy_key or 'inconclusive'}")
+            action = self.verification.policy(policy_key or 'inconclusive')
             # A watch that was told to wait has waited by now.
             action = "fail" if action == "wait" else action
         return "ask" if action == "fail" and deployment.rollback == "human" else action

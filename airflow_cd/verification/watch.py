@@ -58,6 +58,8 @@ class Watch:
     :param clock: tells the time, aware.
     :param sleep: waits so many seconds.
     :param on_look: is told the judgement so far after every look, as INCONCLUSIVE until it is final.
+    :param on_verdict: is told the final judgement and the key of its policy (see :class:`Outcome`) in the moment it
+        stands, before anything else is made of it: what must happen at once happens here.
     :param stop: asked at least once a second; True ends the watch without a verdict.
     :raises VerificationError: the configuration has mistakes, or nothing is to be watched.
     """
@@ -75,6 +77,7 @@ class Watch:
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
         on_look: Callable[[Judgement], None] | None = None,
+        on_verdict: Callable[[Judgement, str | None], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> None:
         mistakes = configuration.mistakes()
@@ -91,6 +94,7 @@ class Watch:
         self.learn = learn
         self._clock, self._sleep = clock, sleep
         self._on_look = on_look
+        self._on_verdict = on_verdict
         self._stop = stop or (lambda: False)
         self._logs = [LogReader(source, self.instances, since) for source in configuration.logs]
         self._metrics = [MetricReader(source, self.instances, since) for source in configuration.metrics]
@@ -114,6 +118,8 @@ class Watch:
                     reader.forgive()
                 judgement = replace(judgement, final=False)
             if judgement.final:
+                if self._on_verdict is not None:
+                    self._on_verdict(judgement, key)
                 return self._outcome(judgement, key)
             if self._on_look is not None:
                 self._on_look(judgement)
