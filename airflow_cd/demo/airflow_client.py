@@ -92,6 +92,18 @@ class AirflowClient:
         body = {"new_state": state, **({"note": note} if note else {})}
         self.call("PATCH", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}", body)
 
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task and all after it, as the grid's *Clear* does."""
+        body = {
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "include_downstream": True,
+            "only_failed": False,
+            "reset_dag_runs": True,
+            "dry_run": False,
+        }
+        self.call("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
+
     def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
         """Mark a whole run."""
         self.call("PATCH", self._run(dag_id, run_id), {"state": state})
@@ -102,13 +114,18 @@ class AirflowClient:
         self.call("PATCH", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}/-1/hitlDetails", body)
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """A task's log as text, one event a line."""
+        """A task's log as text: one event a line, an exception's own words on the line after its event."""
         answer = self.call(
             "GET", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
         )
-        return "\n".join(
-            str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in answer["content"]
-        )
+        lines: list[str] = []
+        for line in answer["content"]:
+            if not isinstance(line, dict):
+                lines.append(str(line))
+                continue
+            lines.append(str(line.get("event", line)))
+            lines += [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ()]
+        return "\n".join(lines)
 
     def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 600) -> str:
         """The state a run ends in."""

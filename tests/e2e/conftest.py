@@ -24,6 +24,7 @@ CASES: dict[str, dict[str, object]] = {
     "run-marked-success": {"duration": "60s"},
     "marked-after-crash": {},
     "marked-after-fail": {},
+    "cleared-after-fail": {},
     "human-goes-on": {},
     "human-rolls-back": {},
     "human-verifies-again": {},

@@ -142,9 +142,26 @@ def test_a_late_mark_after_a_fail_deploys_nothing(hands: Hands) -> None:
     hands.script(case, bad="01")
     hands.start(case)
     assert ends(hands, case) == "failed"
-    hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success")
+    # It succeeded, with the branch to the rollback: Airflow has nothing to mark.
+    with pytest.raises(httpx.HTTPStatusError, match="409"):
+        hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success")
     assert ends(hands, case) == "failed"
     assert hands.artifacts(case) == OLD
+
+
+def test_clearing_the_verification_after_the_rollback_deploys_nothing(hands: Hands) -> None:
+    case = "cleared-after-fail"
+    hands.script(case, bad="01")
+    hands.start(case)
+    assert ends(hands, case) == "failed"
+    hands.script(case)
+    hands.client.clear(f"hands_{case}", "run", f"{case}.phase_50.verify")
+    wait_until(lambda: tasks(hands, case)["phase_50.verify"] == "failed", "the verification ran again", seconds=120)
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+    after = tasks(hands, case)
+    assert "success" not in (after["phase_100.deploy"], after["promote"])
+    assert "rolled back" in hands.client.task_log(f"hands_{case}", "run", f"{case}.phase_50.verify", attempt=2)
 
 
 def asked(hands: Hands, case: str) -> None:
