@@ -161,6 +161,7 @@ class Delivery:
         try:
             self.target.check(release)
         except AirflowCdError as error:
+            error.state = error.state or "nothing was touched."
             raise self._here(error) from None
 
     def deploy(
@@ -339,7 +340,7 @@ class Delivery:
                 self.target.deploy(release, instances, key=f"{key}-{number}", token=lease.token)
             wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
         except AirflowCdError as error:
-            self.ledger.finish_action(key, ok=False, detail={"put": names, "error": str(error)})
+            self.ledger.finish_action(key, ok=False, detail={"put": names, "error": error.what})
             raise
         finally:
             self._observe()

@@ -106,7 +106,9 @@ class RollbackOperator(EnvironmentTask):
             if final and final[-1].verdict != Verdict.PASS:
                 return _sentence(final[-1])
             return "the verification failed, was killed, or was marked failed by a person"
-        return "the deployment failed before it could be verified"
+        failures = [action.detail["error"] for action in delivery.ledger.actions(deployment.id) if action.ok is False]
+        said = f": {' '.join(str(failures[-1]).split())}" if failures else ""
+        return f"the deployment failed before it could be verified{said}"
 
     def _state_of(self, task_id: str, context: Context) -> str | None:
         ti = context["ti"]
@@ -159,7 +161,8 @@ class SettleOperator(EnvironmentTask):
             mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=deployment.outcome)
         self.result = {"running": "the release before", "state": deployment.state, "because": deployment.outcome}
         raise AirflowFailException(
-            f"[{deployment.pipeline} / {self.environment}] {deployment.release} was rolled back: {deployment.outcome} "
+            f"[{deployment.pipeline} / {self.environment}] {deployment.release} was rolled back: "
+            f"{deployment.outcome.rstrip('.')}. "
             "State: the release before runs again, artifact and configuration read back. "
             "Next: read the verification report; the release is vetoed here until a person lifts the veto."
         )

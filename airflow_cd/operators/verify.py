@@ -213,7 +213,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         if verdict == Verdict.FAIL:
             action = "fail"
         else:
-            action = self.verification.policy(policy_key or 'inconclusive')
+            action = self.verification.policy(policy_key or "inconclusive")
             # A watch that was told to wait has waited by now.
             action = "fail" if action == "wait" else action
         return "ask" if action == "fail" and deployment.rollback == "human" else action

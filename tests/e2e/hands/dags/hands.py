@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
+from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 from airflow_cd.verification.samples import LogSample, Window
 
 SCRIPTS = Path(os.environ["HANDS_SCRIPTS"])
@@ -42,10 +44,18 @@ class ScriptedLogs:
 
 
 def pipeline(case: str) -> Pipeline:
-    verify = Verification(
-        logs=[ScriptedLogs(case)], duration=CASES[case].get("duration", "3s"), every="0.5s", minimum="1s"
-    )
-    production = Canary(Environment(case, target=f"http_{case}", instances=2), phases=[50, 100], verify=verify)
+    given = CASES[case]
+    logs: list[Any] = [ScriptedLogs(case)]
+    metrics = []
+    if conn_id := given.get("new_relic"):
+        logs = []
+        metrics = [NewRelicMetrics(app="shop", conn_id=conn_id, bucket="1s", delay="1s")]
+    if conn_id := given.get("sumo_logic"):
+        query = given.get("query", f"_sourceCategory={case}/shop")
+        logs = [SumoLogicLogs(query=query, conn_id=conn_id, delay="1s")]
+    verify = Verification(metrics=metrics, logs=logs, duration=given.get("duration", "3s"), every="0.5s", minimum="1s")
+    environment = Environment(case, target=given.get("target", f"http_{case}"), instances=2)
+    production = Canary(environment, phases=[50, 100], verify=verify)
     stages = [Approval(approvers=["alice"]), production] if CASES[case].get("approval") else [production]
     return Pipeline(f"hands_{case}", service="shop", stages=stages)
 

@@ -13,17 +13,11 @@ import httpx
 import pytest
 
 from airflow_cd.demo.airflow_client import AirflowClient, wait_until
-from tests.e2e.conftest import Hands
+from tests.e2e.hands.conftest import Hands, ends, tasks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 OLD, NEW = {"shop:1.0"}, {"shop:1.1"}
-
-
-def ends(hands: Hands, case: str, run_id: str = "run") -> str:
-    state = hands.client.wait_for_run(f"hands_{case}", run_id, seconds=240)
-    assert hands.drained(case) == set()
-    return state
 
 
 def watching(hands: Hands, case: str, run_id: str = "run") -> None:
@@ -31,11 +25,6 @@ def watching(hands: Hands, case: str, run_id: str = "run") -> None:
     task = f"{case}.phase_50.verify"
     hands.client.wait_for_task(f"hands_{case}", run_id, task, "running", seconds=120)
     wait_until((hands.scripts / f"{case}.pid").exists, f"{task} looks", seconds=60)
-
-
-def tasks(hands: Hands, case: str, run_id: str = "run") -> dict[str, str | None]:
-    found = hands.client.tasks(f"hands_{case}", run_id)
-    return {task.removeprefix(f"{case}."): state for task, state in found.items()}
 
 
 def test_a_good_release_goes_to_all_instances(hands: Hands) -> None:

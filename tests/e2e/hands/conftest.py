@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_cd.demo.world import World, example_dags
+from airflow_cd.demo.world import World
 
 DAGS = Path(__file__).parent / "dags"
 CASES: dict[str, dict[str, object]] = {
@@ -32,7 +32,17 @@ CASES: dict[str, dict[str, object]] = {
     "approved-at-once": {"approval": True},
     "not-an-approver": {"approval": True},
     "two-runs": {"duration": "6s"},
+    "unknown-version": {},
+    "dies-while-deployed": {},
+    "api-away": {"target": "http_nowhere"},
+    "api-answers-rubbish": {},
+    "api-away-for-the-rollback": {},
+    "new-relic-refuses": {"new_relic": "new_relic_wrong"},
+    "sumo-logic-refuses": {"sumo_logic": "sumo_logic_wrong"},
+    "query-finds-nothing": {"sumo_logic": "sumo_logic_default", "query": "_sourceCategory=no/such/thing"},
+    "no-traffic": {"new_relic": "new_relic_default"},
 }
+TRAFFIC = {"passes": 1.0, "new-relic-refuses": 4.0, "sumo-logic-refuses": 4.0, "query-finds-nothing": 4.0}
 
 
 class Hands:
@@ -48,6 +58,17 @@ class Hands:
         content = {"after": datetime.now(timezone.utc).isoformat(), **content}
         (self.scripts / f"{case}.json").write_text(json.dumps(content))
 
+    def fault(self, case: str, **content: object) -> None:
+        """Let the deployment API go wrong for the case's environment."""
+        self.fleet("PUT", "/v1/faults", {"path_prefix": f"/v1/environments/{case}/", **content})
+
+    def fleet(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """One request to the deployment API."""
+        headers = {"Authorization": f"Bearer {self.world.fleet.token}"}
+        answer = httpx.request(method, f"{self.world.fleet.api_url}{path}", json=body, headers=headers, timeout=30)
+        answer.raise_for_status()
+        return answer
+
     def artifacts(self, case: str) -> set[str | None]:
         return {row["artifact"] for row in self.world.running(case).values()}
 
@@ -59,16 +80,16 @@ class Hands:
         return self.client.trigger(f"hands_{case}", {"version": version, **conf}, run_id=run_id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hands]:
     scripts = tmp_path_factory.mktemp("scripts")
     (scripts / "cases.json").write_text(json.dumps(CASES))
     for case in CASES:
         (scripts / f"{case}.json").write_text("{}")
     users = {"admin": "admin", "alice": "op", "mallory": "op"}
-    settings = {"HANDS_SCRIPTS": str(scripts), "PYTHONPATH": str(DAGS.parent.parent.parent)}
+    settings = {"HANDS_SCRIPTS": str(scripts), "PYTHONPATH": str(DAGS.parents[3])}
     environments = dict.fromkeys(CASES, 2)
-    with World(dags=DAGS, environments=environments, rates={"passes": 1.0}, users=users, settings=settings) as world:
+    with World(dags=DAGS, environments=environments, rates=TRAFFIC, users=users, settings=settings) as world:
         release = {"service": "shop", "version": "1.0", "artifact": "shop:1.0", "configuration": {}, "digest": ""}
         for case in CASES:
             names = sorted(world.running(case))
@@ -83,10 +104,38 @@ def hands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hands]:
                 timeout=30,
             )
             answer.raise_for_status()
-        yield Hands(world, scripts)
+        found = Hands(world, scripts)
+        for name, connection in wrong_connections(world).items():
+            found.client.call("POST", "/api/v2/connections", {"connection_id": name, **connection})
+        yield found
 
 
-@pytest.fixture(scope="session")
-def story_world() -> Iterator[World]:
-    with World(dags=example_dags()) as world:
-        yield world
+def wrong_connections(world: World) -> dict[str, dict[str, object]]:
+    """Connections as a person may have got them wrong."""
+    account = json.dumps({"account_id": world.new_relic.account_id})
+    return {
+        "http_nowhere": {"conn_type": "deployment_api", "host": "http://127.0.0.1:9"},
+        "new_relic_wrong": {
+            "conn_type": "new_relic",
+            "host": world.new_relic.url,
+            "password": "NRAK-of-somebody-else",
+            "extra": account,
+        },
+        "sumo_logic_wrong": {
+            "conn_type": "sumo_logic",
+            "host": world.sumo_logic.url,
+            "login": world.sumo_logic.access_id,
+            "password": "forgotten",
+        },
+    }
+
+
+def ends(hands: Hands, case: str, run_id: str = "run") -> str:
+    state = hands.client.wait_for_run(f"hands_{case}", run_id, seconds=240)
+    assert hands.drained(case) == set()
+    return state
+
+
+def tasks(hands: Hands, case: str, run_id: str = "run") -> dict[str, str | None]:
+    found = hands.client.tasks(f"hands_{case}", run_id)
+    return {task.removeprefix(f"{case}."): state for task, state in found.items()}

@@ -1,0 +1,99 @@
+"""Build.com's story and what belongs to it, on a real Airflow, over a real fleet, its traffic, and its telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, red_events, tell
+from airflow_cd.demo.world import World, example_dags
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[tuple[World, Story, Told]]:
+    """The world after the story; every test leaves production on 1.1 as it found it."""
+    with World(dags=example_dags()) as world:
+        story, last = tell(world, print)
+        yield world, story, last
+        processes = world.airflow.processes()
+    assert processes
+    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_the_story_goes_as_it_must(told: tuple[World, Story, Told]) -> None:
+    _, story, last = told
+    assert story.failures == []
+    assert last.deployment is not None
+    assert last.deployment.to_verdict is not None
+
+
+def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[World, Story, Told]) -> None:
+    world, _, _ = told
+    story = Story(world, print)
+    again = story.deploy("1.2", reason="once more")
+    assert again.state == "failed"
+    assert again.before == again.after
+    assert again.deployment is None
+    said = story.client.task_log(PIPELINE, again.run_id, "production.phase_20.deploy")
+    assert "was rolled back here" in said
+    assert "lift the veto" in said
+
+
+def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story, Told]) -> None:
+    world, _, _ = told
+    story = Story(world, print)
+    again = story.deploy("1.1", reason="again")
+    story.expect_promoted(again, "1.1")
+    assert story.failures == []
+    assert list(again.verdicts) == ["phase_20", "phase_100"]
+    for evidence in again.verdicts.values():
+        assert [event["template"] for event in evidence["quality"]["events"] if event["kind"] != "known"] == []
+
+
+def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tuple[World, Story, Told]) -> None:
+    world, _, _ = told
+    story = Story(world, print)
+    bad = story.deploy("1.1", configuration={"inventory_timeout_ms": 1}, reason="a faster timeout")
+    story.expect_restored(bad)
+    assert story.failures == []
+    [red] = red_events(bad.verdicts["phase_20"])
+    assert "imeout" in red["template"] + (red.get("exception") or "")
+
+
+def test_a_slow_release_is_caught_by_its_response_times_alone(told: tuple[World, Story, Told]) -> None:
+    world, _, _ = told
+    story = Story(world, print)
+    slow = story.deploy("1.3", reason="a new recommendation engine")
+    story.expect_restored(slow)
+    assert story.failures == []
+    evidence = slow.verdicts["phase_20"]
+    assert evidence["performance"]["verdict"] == "FAIL"
+    assert red_events(evidence) == []
+    failed = [metric for metric in evidence["performance"]["metrics"] if metric["verdict"] == "FAIL"]
+    assert failed
+    assert all("response_time" in metric["name"] for metric in failed)
+
+
+def test_the_deployment_and_the_rollback_are_marked_in_new_relic(told: tuple[World, Story, Told]) -> None:
+    _, story, last = told
+    states = story.client.tasks(PIPELINE, last.run_id)
+    assert states["production.phase_20.mark"] == "success"
+    said = story.client.task_log(PIPELINE, last.run_id, "production.phase_20.rollback")
+    assert "marked" in said.lower()
+
+
+def test_the_rendered_fields_say_what_was_done(told: tuple[World, Story, Told]) -> None:
+    _, story, last = told
+
+    def result(task_id: str) -> Any:
+        path = f"/api/v2/dags/{PIPELINE}/dagRuns/{last.run_id}/taskInstances/{task_id}"
+        return story.client.call("GET", path)["rendered_fields"]["result"]
+
+    assert f"{SERVICE} 1.2" in str(result("production.phase_20.deploy"))
+    assert "red events" in str(result("production.phase_20.verify"))
+    assert "seconds to restored" in str(result("production.phase_20.rollback"))
