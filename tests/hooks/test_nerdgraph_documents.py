@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import nerdgraph_schema
 import pytest
 from graphql import GraphQLSchema, execute_sync, parse, validate
 
 from airflow_cd.hooks import nerdgraph
+from tests.hooks import nerdgraph_schema
 
 DOCUMENTS = {name: value for name, value in vars(nerdgraph).items() if name.endswith(("_QUERY", "_MUTATION"))}
 EVENT = {
