@@ -155,7 +155,8 @@ class Delivery:
                 ReleaseVetoed(
                     f"{release} was rolled back here on {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
                     state="nothing was touched.",
-                    next_step="Deploy another release, or lift the veto with a reason.",
+                    next_step="Deploy another release, or lift the veto: "
+                    f"airflow-cd veto lift {self.service} {self.environment} {release.digest[7:15]} --why ...",
                 )
             )
         try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -17,11 +15,11 @@ from types import TracebackType
 import httpx
 import psutil
 
+from airflow_cd.demo.airflow_processes import end_processes, processes_of, start_guard
 from airflow_cd.demo.serving import listen
 from airflow_cd.errors import AirflowCdError
 
 START_SECONDS = 300.0
-STOP_SECONDS = 15.0
 USER = "admin"
 
 
@@ -55,6 +53,7 @@ class AirflowServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, **self._settings(), **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def _settings(self) -> dict[str, str]:
         log_ports = []
@@ -113,6 +112,7 @@ class AirflowServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._guard = start_guard(self._process.pid, str(self.home))
         deadline = time.monotonic() + START_SECONDS
         while not self._healthy():
             ended = self._process.poll() is not None
@@ -139,38 +139,20 @@ class AirflowServer:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to it, whoever its parent is by now, this one excepted."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and self._owns(process):
-                    found.append(process)
-        return found
-
-    def _owns(self, process: psutil.Process) -> bool:
-        # Airflow's workers overwrite their environment with their title; what leaves the session still has it.
-        if self._process is not None and os.getsid(process.pid) == self._process.pid:
-            return True
-        return process.environ().get("AIRFLOW_HOME") == str(self.home)
+        return processes_of(self._session, str(self.home))
 
     def stop(self) -> None:
         """End every process of it: those that ``airflow standalone`` leaves behind when it ends, too."""
-        if self._process is not None and self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        left = self.processes()
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.terminate()
-        while left and time.monotonic() < deadline:
-            _, left = psutil.wait_procs(left, timeout=0.5)
-        while left := self.processes():
-            for process in left:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(left, timeout=1)
+        end_processes(self._session, str(self.home))
         if self._process is not None:
             self._process.wait()
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            self._guard.wait()
+
+    @property
+    def _session(self) -> int | None:
+        return None if self._process is None else self._process.pid
 
     def __enter__(self) -> AirflowServer:
         self.start()

@@ -79,7 +79,8 @@ class Deployments(Leases):
                     pipeline=lease.pipeline,
                     environment=lease.environment,
                     state="nothing was touched.",
-                    next_step="Deploy another release, or lift the veto with a reason.",
+                    next_step="Deploy another release, or lift the veto: "
+                    f"airflow-cd veto lift {lease.service} {lease.environment} {release.digest[7:15]} --why ...",
                 )
             if row is None:
                 row = DeploymentRow(

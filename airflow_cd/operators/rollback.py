@@ -127,7 +127,8 @@ class SettleOperator(EnvironmentTask):
     """The end of a run's work on an environment: the safety net, as teardown of the lease.
 
     Restores whatever is neither promoted nor rolled back, whoever ended the run and however; lets the next run
-    have the environment; and fails when the release did not stay, so that the run's colour tells the truth.
+    have the environment; and fails when the release did not get there or did not stay, so that the run's colour
+    tells the truth.
 
     :param mark: New Relic connections in which a rollback made here is marked.
     """
@@ -142,7 +143,7 @@ class SettleOperator(EnvironmentTask):
         self.application = application
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Settle; raises :class:`AirflowFailException` with the decisive reason after a rollback."""
+        """Settle; raises :class:`AirflowFailException` with the decisive reason unless the release stays."""
         delivery = self.delivery(context)
         before = delivery.deployment()
         try:
@@ -153,7 +154,10 @@ class SettleOperator(EnvironmentTask):
             raise
         if deployment is None:
             self.result = {"deployed": "nothing"}
-            return self.result
+            raise AirflowFailException(
+                f"[{delivery.pipeline} / {self.environment}] Nothing was deployed here by this run. "
+                "State: what ran before still runs. Next: the log of the deploy task says why."
+            )
         if deployment.state == "promoted":
             self.result = {"running": str(deployment.release), "state": "promoted"}
             return self.result

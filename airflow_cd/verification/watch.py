@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.configuration import Verification
@@ -22,6 +22,7 @@ from airflow_cd.verification.verdict import Judgement, MetricResult, Performance
 if TYPE_CHECKING:
     import pandas as pd
 
+_Part = TypeVar("_Part", Quality, Performance)
 _LONGEST_NAP = 1.0  # seconds between two questions whether to stop
 
 
@@ -207,7 +208,7 @@ class Watch:
             min_requests=configuration.min_requests,
             learn=self.learn,
         )
-        return replace(performance, queries={reader.name: reader.query for reader in self._metrics})
+        return _with_queries(performance, self._metrics)
 
     def _quality(self, *, final: bool) -> Quality | None:
         if not self._logs:
@@ -231,7 +232,7 @@ class Watch:
                 )
             )
         together = judged[0] if len(judged) == 1 else _together(judged)
-        return replace(together, queries={reader.name: reader.query for reader in self._logs})
+        return _with_queries(together, self._logs)
 
     def _judgement(
         self,
@@ -281,6 +282,18 @@ class Watch:
         reason = Reason("stopped", "The verification was told to stop before it knew.")
         reasons = [reason, *judgement.reasons]
         return replace(judgement, reasons=reasons, final=True, decided=_iso(self._clock()))
+
+
+def _with_queries(part: _Part, readers: Sequence[Reader]) -> _Part:
+    """What was asked, kept, and where the answer was nothing, said: a wrong query looks like a silent canary."""
+    asked = "; ".join(f"{reader.name}: {reader.query}" for reader in readers)
+    reasons = [
+        replace(reason, text=f"{reason.text} Asked {asked}. Next: run that query in the source itself.")
+        if reason.code in ("no_data", "few_requests") and not reason.numbers.get("canary_requests")
+        else reason
+        for reason in part.reasons
+    ]
+    return replace(part, reasons=reasons, queries={reader.name: reader.query for reader in readers})
 
 
 def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:

@@ -27,17 +27,16 @@ def watching(hands: Hands, case: str, run_id: str = "run") -> None:
     wait_until((hands.scripts / f"{case}.pid").exists, f"{task} looks", seconds=60)
 
 
+@pytest.mark.runs("passes")
 def test_a_good_release_goes_to_all_instances(hands: Hands) -> None:
-    hands.start("passes")
-    assert ends(hands, "passes") == "success"
+    assert hands.state("passes") == "success"
     assert hands.artifacts("passes") == NEW
     assert tasks(hands, "passes")["phase_50.rollback"] == "skipped"
 
 
+@pytest.mark.runs("fails-at-half", bad="01")
 def test_a_bad_release_is_rolled_back_from_the_first_phase(hands: Hands) -> None:
-    hands.script("fails-at-half", bad="01")
-    hands.start("fails-at-half")
-    assert ends(hands, "fails-at-half") == "failed"
+    assert hands.state("fails-at-half") == "failed"
     assert hands.artifacts("fails-at-half") == OLD
     after = tasks(hands, "fails-at-half")
     assert after["phase_50.rollback"] == "success"
@@ -53,19 +52,18 @@ def test_a_bad_release_is_rolled_back_from_the_last_phase(hands: Hands) -> None:
     assert tasks(hands, "fails-at-all")["promote"] == "skipped"
 
 
+@pytest.mark.runs("does-not-start", version="1.4")
 def test_a_release_that_does_not_start_is_rolled_back(hands: Hands) -> None:
-    hands.start("does-not-start", version="1.4")
-    assert ends(hands, "does-not-start") == "failed"
+    assert hands.state("does-not-start") == "failed"
     assert hands.artifacts("does-not-start") == OLD
     after = tasks(hands, "does-not-start")
     assert after["phase_50.rollback"] == "success"
     assert after["phase_100.rollback"] == "skipped"
 
 
+@pytest.mark.runs("verify-dies", die=True)
 def test_a_verification_that_dies_is_rolled_back(hands: Hands) -> None:
-    hands.script("verify-dies", die=True)
-    hands.start("verify-dies")
-    assert ends(hands, "verify-dies") == "failed"
+    assert hands.state("verify-dies") == "failed"
     assert hands.artifacts("verify-dies") == OLD
     assert tasks(hands, "verify-dies")["phase_100.rollback"] == "skipped"
 
@@ -114,11 +112,10 @@ def test_marking_the_whole_run_leaves_nothing_half(hands: Hands, state: str) -> 
     assert hands.artifacts(case) == OLD
 
 
+@pytest.mark.runs("marked-after-crash", die=True)
 def test_a_late_mark_after_a_crash_deploys_nothing_after_the_rollback(hands: Hands) -> None:
     case = "marked-after-crash"
-    hands.script(case, die=True)
-    hands.start(case)
-    assert ends(hands, case) == "failed"
+    assert hands.state(case) == "failed"
     hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success")
     hands.client.wait_for_task(f"hands_{case}", "run", f"{case}.phase_100.deploy", "failed", "skipped", seconds=120)
     assert ends(hands, case) == "failed"
@@ -126,11 +123,10 @@ def test_a_late_mark_after_a_crash_deploys_nothing_after_the_rollback(hands: Han
     assert "rolled back" in hands.client.task_log(f"hands_{case}", "run", f"{case}.phase_100.deploy")
 
 
+@pytest.mark.runs("marked-after-fail", bad="01")
 def test_a_late_mark_after_a_fail_deploys_nothing(hands: Hands) -> None:
     case = "marked-after-fail"
-    hands.script(case, bad="01")
-    hands.start(case)
-    assert ends(hands, case) == "failed"
+    assert hands.state(case) == "failed"
     # It succeeded, with the branch to the rollback: Airflow has nothing to mark.
     with pytest.raises(httpx.HTTPStatusError, match="409"):
         hands.client.mark(f"hands_{case}", "run", f"{case}.phase_50.verify", "success")
@@ -138,11 +134,10 @@ def test_a_late_mark_after_a_fail_deploys_nothing(hands: Hands) -> None:
     assert hands.artifacts(case) == OLD
 
 
+@pytest.mark.runs("cleared-after-fail", bad="01")
 def test_clearing_the_verification_after_the_rollback_deploys_nothing(hands: Hands) -> None:
     case = "cleared-after-fail"
-    hands.script(case, bad="01")
-    hands.start(case)
-    assert ends(hands, case) == "failed"
+    assert hands.state(case) == "failed"
     hands.script(case)
     hands.client.clear(f"hands_{case}", "run", f"{case}.phase_50.verify")
     wait_until(lambda: tasks(hands, case)["phase_50.verify"] == "failed", "the verification ran again", seconds=120)
