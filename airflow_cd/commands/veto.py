@@ -1,0 +1,74 @@
+"""``airflow-cd veto``: releases that were rolled back, and are not deployed again until a person allows it."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.errors import LedgerError
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Ledger
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to ``airflow-cd``."""
+    parser = commands.add_parser("veto", help="releases that were rolled back, and are not deployed again")
+    actions = parser.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("list", help="the vetoes in force, and those that were lifted")
+    lift = actions.add_parser("lift", help="allow a release in an environment again")
+    for action in (listing, lift):
+        action.add_argument("service")
+        action.add_argument("environment")
+        add_ledger_url(action)
+    lift.add_argument("release", help="its version, or the beginning of its digest where several have the version")
+    lift.add_argument("--why", required=True, help="the reason, for the ledger")
+    lift.add_argument("--who", help="who decided that (whoever calls this)")
+
+
+def run(given: argparse.Namespace) -> int:
+    """List the vetoes of a service, or lift one."""
+    from airflow_cd.ledger import open_ledger
+
+    ledger = open_ledger(given.url)
+    if given.action == "list":
+        return _list(ledger, given.service, given.environment)
+    return _lift(ledger, given)
+
+
+def _list(ledger: Ledger, service: str, environment: str) -> int:
+    vetoes = ledger.vetoes(service, environment)
+    for veto in vetoes:
+        state = f"lifted by {veto.lifted_by}: {veto.lifted_why}" if veto.lifted_at else "in force"
+        print(f"{veto.version}  {veto.digest[7:15]}  since {veto.at:%Y-%m-%d %H:%M} UTC  {state}\n    {veto.reason}")
+    if not vetoes:
+        print(f"Nothing of {service} was ever rolled back in {environment}.")
+    return 0
+
+
+def _lift(ledger: Ledger, given: argparse.Namespace) -> int:
+    wanted = given.release.removeprefix("sha256:")
+    fitting = {
+        veto.digest: veto
+        for veto in ledger.vetoes(given.service, given.environment)
+        if veto.lifted_at is None and (veto.version == given.release or veto.digest[7:].startswith(wanted))
+    }
+    if len(fitting) != 1:
+        found = ", ".join(f"{veto.version} {veto.digest[7:15]}" for veto in fitting.values())
+        raise LedgerError(
+            f"{given.release} names several vetoed releases: {found}."
+            if fitting
+            else f"no veto is in force against {given.service} {given.release}.",
+            environment=given.environment,
+            state="nothing was changed.",
+            next_step="Name one by its digest."
+            if fitting
+            else f"Look at `airflow-cd veto list {given.service} {given.environment}`.",
+        )
+    [digest] = fitting
+    who = given.who or getpass.getuser()
+    lifted = ledger.lift_veto(given.service, given.environment, digest, who=who, why=given.why)
+    print(f"{given.service} {lifted.version} may be deployed to {given.environment} again.")
+    return 0
