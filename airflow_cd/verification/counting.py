@@ -17,12 +17,18 @@ from airflow_cd.verification.masking import (
     without_marks,
 )
 from airflow_cd.verification.profile import SAMPLE_LENGTH, Signature, Tally
-from airflow_cd.verification.records import MAY_CONTINUE, join_lines, severity_of, stack_trace, unfold_json
+from airflow_cd.verification.records import (
+    LONGEST_RECORD,
+    MAY_CONTINUE,
+    join_lines,
+    severity_of,
+    stack_trace,
+    unfold_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST_RECORD = 16_384  # characters; of a longer record only the beginning is judged
 _LINES_OF_PLAIN_RECORD = 3  # so many lines tell a multi-line record without a stack trace from others
 _MAY_CONTINUE = re.compile(MAY_CONTINUE)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 FRAMES_KEPT = 3
+LONGEST_RECORD = 16_384  # characters; of a longer record only the beginning is judged
 SEVERITIES = ("debug", "info", "warning", "error", "fatal")
 
 _LEVELS = {
@@ -58,7 +59,8 @@ _CONTINUES = re.compile(
 )
 _TRACEBACK = "Traceback (most recent call last)"
 _STARTS = re.compile(r"^\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of its own, whatever came before
-MAY_CONTINUE = r"^(?:\s|Caused by: |Traceback \(most recent|goroutine [0-9]|\.\.\. [0-9])"
+# Whatever may make a record of several lines begins with one of these; the rest needs no joining.
+MAY_CONTINUE = r"^(?:\s|Caused by: |Traceback \(most recent|goroutine [0-9]|\.\.\. [0-9]|---|panic: )"
 
 _FRAMEWORK = re.compile(
     r"(?:site-packages|dist-packages|/lib/python|[\\/]lib[\\/]python|<frozen |node_modules|node:|\binternal/)"
@@ -164,35 +166,67 @@ def _go_trace(lines: list[str]) -> StackTrace | None:
     return StackTrace((f"panic: {kind}" if kind else "panic",), _top(frames))
 
 
-def join_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Join the lines of records that arrive apart.
+class RecordJoiner:
+    """Joins the lines of records that arrive apart, however they are divided into portions.
 
-    Yields each record with the position of its first line. What arrives as several lines is whole already.
+    What arrives as several lines is whole already.
     """
-    start, parts = 0, list[str]()
-    traced = False  # the record holds a Python traceback
-    unfinished = False  # and the line with the exception's class is still to come
-    panicked = False  # the record holds a Go panic
-    whole = False  # the record arrived as several lines
-    for position, line in enumerate(lines):
-        if (
-            parts
-            and not whole
-            and "\n" not in line
-            and _continues(line, traced=traced, unfinished=unfinished, panicked=panicked)
-        ):
-            parts.append(line)
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._traced = False  # the record holds a Python traceback
+        self._unfinished = False  # and the line with the exception's class is still to come
+        self._panicked = False  # the record holds a Go panic
+        self._whole = False  # the record arrived as several lines
+
+    def feed(self, lines: Iterable[str]) -> list[str]:
+        """The records that are complete by now."""
+        complete = []
+        for line in lines:
+            record = self.push(line)
+            if record is not None:
+                complete.append(record)
+        return complete
+
+    def push(self, line: str) -> str | None:
+        """Take one line in; the record before it, if the line begins another."""
+        done = None
+        if self._parts and not self._whole and "\n" not in line and self._continues(line):
+            if self._length <= LONGEST_RECORD:  # a record without an end must not fill the memory
+                self._parts.append(line)
+                self._length += len(line) + 1
         else:
-            if parts:
-                yield start, "\n".join(parts)
-            start, parts, traced, unfinished = position, [line], False, False
-            panicked, whole = line.startswith("panic: "), "\n" in line
+            if self._parts:
+                done = "\n".join(self._parts)
+            self._parts, self._length = [line], len(line)
+            self._traced, self._unfinished = False, False
+            self._panicked, self._whole = line.startswith("panic: "), "\n" in line
         if line.startswith(_TRACEBACK):
-            traced, unfinished = True, True
-        elif unfinished and line[:1].strip():
-            unfinished = False
-    if parts:
-        yield start, "\n".join(parts)
+            self._traced, self._unfinished = True, True
+        elif self._unfinished and line[:1].strip():
+            self._unfinished = False
+        return done
+
+    def finish(self) -> list[str]:
+        """The last record; there may be none."""
+        parts, self._parts = self._parts, []
+        return ["\n".join(parts)] if parts else []
+
+    def _continues(self, line: str) -> bool:
+        return _continues(line, traced=self._traced, unfinished=self._unfinished, panicked=self._panicked)
+
+
+def join_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Join the lines of records that arrive apart; yields each record with the position of its first line."""
+    joiner, start = RecordJoiner(), 0
+    for position, line in enumerate(lines):
+        done = joiner.push(line)
+        if done is not None:
+            yield start, done
+            start = position
+    for record in joiner.finish():
+        yield start, record
 
 
 def _continues(line: str, *, traced: bool, unfinished: bool, panicked: bool) -> bool:
