@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from airflow_cd.verification.configuration import Sensitivity
 from airflow_cd.verification.events import Comparison, compare
+from airflow_cd.verification.feedback import Opinions
 from airflow_cd.verification.frequency import discoveries, expectations
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.records import SEVERITIES
 from airflow_cd.verification.verdict import Event, EventKind, Quality, Reason, Verdict
-
-Feedback = Literal["not_a_risk", "always_a_risk"]
 
 BASELINES_USED = 8  # the newest ones; older releases say less and less about this one
 PLENTY = 20.0  # so many records expected of the canary, and none there, is no data rather than silence
@@ -54,7 +52,7 @@ def judge_quality(
     *,
     sensitivity: Sensitivity = "medium",
     learn: bool = False,
-    feedback: Mapping[str, Feedback] | None = None,
+    opinions: Opinions | None = None,
     baseline_names: Sequence[str] = (),
     look: int = 1,
     final: bool = True,
@@ -65,7 +63,7 @@ def judge_quality(
     :param baseline: what earlier good deployments logged, newest first.
     :param sensitivity: see :data:`STRICTNESS`.
     :param learn: whether having nothing to compare with is a reason to pass and learn.
-    :param feedback: what people said of events, by event id; outranks every rule here.
+    :param opinions: what people and the pipeline said of events; outranks every rule here.
     :param baseline_names: what to call the baselines in reports, newest first.
     :param look: how often this verification was judged before and now; spends the false discovery rate.
     :param final: whether this is the last look. A new error that might well be a rare known one (there was too
@@ -90,11 +88,12 @@ def judge_quality(
     judged = list(_with_frequencies(comparison, canary.watched, strictness, level).values())
     share = _share(canary, sources)
     events = [_with_unknown(event, share, strictness, final=final) for event in judged]
-    events = [_with_feedback(event, (feedback or {}).get(event.id)) for event in events]
+    opinions = opinions or Opinions()
+    events = [opinions.applied(event) for event in events]
     if not final and any(event.risk for event in events):
         # It fails here and now: nothing is gained by still calling its other new errors undecided.
         events = [_with_unknown(event, share, strictness, final=True) for event in judged]
-        events = [_with_feedback(event, (feedback or {}).get(event.id)) for event in events]
+        events = [opinions.applied(event) for event in events]
     events.sort(key=lambda event: (not event.risk, -SEVERITIES.index(event.severity), event.kind.value, event.id))
     verdict = Verdict.FAIL if events and events[0].risk else Verdict.PASS
     return Quality(verdict, _reasons(events, records, len(used)), events, records, names)
@@ -176,14 +175,6 @@ def _with_unknown(event: Event, chance: float, strictness: Strictness, *, final:
     if not final and chance ** event.counts["canary"] > CHANCE_OF_A_KNOWN:
         risk = False
     return replace(event, risk=risk)
-
-
-def _with_feedback(event: Event, feedback: Feedback | None) -> Event:
-    if feedback == "not_a_risk":
-        return replace(event, risk=False)
-    if feedback == "always_a_risk" and event.counts["canary"] > 0:
-        return replace(event, risk=True)
-    return event
 
 
 def _share(canary: LogProfile, sources: Sequence[LogProfile]) -> float:

@@ -51,6 +51,26 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Feedback:
+    """What was said of an event beside the rules.
+
+    :param says: one of :data:`airflow_cd.verification.feedback.SAYS`, or ``expected`` where the pipeline said it
+        ahead of the deployment.
+    :param when: ISO 8601 time, ``""`` if unknown.
+    """
+
+    says: str
+    who: str
+    why: str
+    when: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it says, for a person."""
+        return self.says.replace("_", " ")
+
+
+@dataclass(frozen=True)
 class Event:
     """A cluster of log messages.
 
@@ -65,6 +85,7 @@ class Event:
     :param instances: records for each canary instance.
     :param expected: how many the baseline and control let expect on the canary in this window; None if unknown.
     :param first_seen: ISO 8601 time of the first record on the canary, ``""`` if there is none.
+    :param feedback: what a person or the pipeline said of it, which outranks the rules; None if nobody did.
     :param x: place in the picture, 0 to 1; like events are near.
     :param y: place in the picture, 0 to 1.
     """
@@ -85,6 +106,7 @@ class Event:
     last_seen: str = ""
     x: float = 0.5
     y: float = 0.5
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +244,7 @@ _READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("Quality", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
     ("Quality", "events"): lambda rows: [_read(Event, row) for row in rows],
     ("Event", "kind"): EventKind,
+    ("Event", "feedback"): lambda row: None if row is None else _read(Feedback, row),
     ("MetricResult", "verdict"): Verdict,
     ("MetricResult", "reason"): lambda row: _read(Reason, row),
     ("MetricResult", "interval"): lambda pair: None if pair is None else (pair[0], pair[1]),

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from airflow_cd.verification.feedback import Opinions, Statement
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.quality import judge_quality
-from airflow_cd.verification.verdict import EventKind, Quality, Verdict
+from airflow_cd.verification.verdict import EventKind, Feedback, Quality, Verdict
 
 from .log_examples import python_trace
 from .shop_logs import CANARY, CONTROL, INSTANCES, shop_profile
@@ -197,9 +198,11 @@ def test_feedback_outranks_the_rules() -> None:
     control = LogProfile.of([*usual * 4, "INFO coupon used"], watched=80)
     canary = LogProfile.of([*usual, "INFO coupon used", python_trace("KeyError", "redeem")], watched=20)
     risk = judge_quality(canary, control).risks[0]
-    assert judge_quality(canary, control, feedback={risk.id: "not_a_risk"}).verdict is Verdict.PASS
+    fine = Statement(risk.id, Feedback("not_a_risk", "ada", "it is caught"))
+    assert judge_quality(canary, control, opinions=Opinions([fine])).verdict is Verdict.PASS
     coupon = next(event for event in judge_quality(canary, control).events if "coupon" in event.template)
-    both = judge_quality(canary, control, feedback={risk.id: "not_a_risk", coupon.id: "always_a_risk"})
+    never = Statement(coupon.id, Feedback("always_a_risk", "bob", "coupons are off"))
+    both = judge_quality(canary, control, opinions=Opinions([fine, never]))
     assert [event.id for event in both.risks] == [coupon.id]
     assert _codes(both) == ["always_a_risk"]
 
