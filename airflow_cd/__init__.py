@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from airflow_cd.pipeline import Approval, Canary, Environment, Pipeline
     from airflow_cd.release import Release
     from airflow_cd.verification.configuration import Verification
+    from airflow_cd.verification.feedback import Expected
 
 __version__ = "0.1.0"
-__all__ = ["Approval", "Canary", "Environment", "Pipeline", "Release", "Verification", "__version__"]
+__all__ = ["Approval", "Canary", "Environment", "Expected", "Pipeline", "Release", "Verification", "__version__"]
 
 _HOMES = {
     "Approval": "airflow_cd.pipeline",
     "Canary": "airflow_cd.pipeline",
     "Environment": "airflow_cd.pipeline",
+    "Expected": "airflow_cd.verification.feedback",
     "Pipeline": "airflow_cd.pipeline",
     "Release": "airflow_cd.release",
     "Verification": "airflow_cd.verification.configuration",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from airflow_cd.verification.duration import DurationLike, parse_duration
+from airflow_cd.verification.feedback import Expected, expectations_of
 from airflow_cd.verification.samples import LogSource, MetricSource
 
 Sensitivity = Literal["low", "medium", "high"]
@@ -15,6 +17,7 @@ Policy = Literal["fail", "pass", "ask", "wait"]
 
 SENSITIVITIES = ("low", "medium", "high")
 POLICIES = ("fail", "pass", "ask", "wait")
+BASELINES = ("all", "previous", "control")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
 
 
@@ -39,6 +42,13 @@ class Verification:
     :param on_source_error: policy when a source could not be read.
     :param source_error_budget: consecutive failed reads of one source after which it is given up.
     :param advisory: judged and shown in full, but never in the way of a release.
+    :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
+        :class:`~airflow_cd.verification.feedback.Expected` with the reason. Unknown ones that match are no risk.
+    :param baseline: which earlier good deployments the canary is compared with beside the control (if there is one)
+        and what ran before: ``all`` (the newest eight, recent ones counting more), ``previous`` (the last one),
+        ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was never promoted
+        leaves nothing to compare with: the verdict is INCONCLUSIVE, whatever else there is. A person's pin in the
+        ledger outranks this.
     """
 
     metrics: Sequence[MetricSource] = ()
@@ -54,12 +64,16 @@ class Verification:
     on_source_error: Policy = "fail"
     source_error_budget: int = 5
     advisory: bool = False
+    expected: Sequence[Expected | str] = ()
+    baseline: str = "all"
 
     def __post_init__(self) -> None:
         for name in ("metrics", "logs"):
             given = getattr(self, name)
             if isinstance(given, (list, tuple, set, frozenset)):
                 object.__setattr__(self, name, tuple(given))
+        if isinstance(self.expected, (list, tuple)):
+            object.__setattr__(self, "expected", expectations_of(self.expected))
 
     @property
     def length(self) -> timedelta:
@@ -89,7 +103,13 @@ class Verification:
 
     def mistakes(self) -> list[str]:
         """Everything that is wrong with it, one sentence each; empty when it can be used."""
-        return [*self._wrong_sources(), *self._wrong_durations(), *self._wrong_words(), *self._wrong_numbers()]
+        return [
+            *self._wrong_sources(),
+            *self._wrong_durations(),
+            *self._wrong_words(),
+            *self._wrong_numbers(),
+            *self._wrong_expectations(),
+        ]
 
     def _wrong_sources(self) -> Iterator[str]:
         seen: set[str] = set()
@@ -151,3 +171,25 @@ class Verification:
         effect: Any = self.minimum_effect
         if isinstance(effect, bool) or not isinstance(effect, (int, float)) or not 0 < effect <= 10:
             yield f"minimum_effect is {effect!r}, must be a share above 0 and at most 10 (0.2 is 20 %)"
+
+    def _wrong_expectations(self) -> Iterator[str]:
+        if not isinstance(self.expected, tuple):
+            yield f"expected must be a list of patterns, got {self.expected!r}"
+        else:
+            mistakes = (one.mistake() for one in self.expected if isinstance(one, Expected))
+            yield from (mistake for mistake in mistakes if mistake is not None)
+        mistake = wrong_baseline(self.baseline)
+        if mistake is not None:
+            yield mistake
+
+
+def wrong_baseline(baseline: object) -> str | None:
+    """Why this cannot name a baseline, as a sentence; None when it can, though nobody may have deployed it."""
+    words = f"{', '.join(BASELINES)}, a deployment's id or a version"
+    if not isinstance(baseline, str) or not baseline.strip() or len(baseline) > 250:
+        return f"baseline is {baseline!r}, must be one of {words}"
+    # A word in other letters, or nearly one, is a slip: no version is called so.
+    meant = get_close_matches(baseline.strip().casefold(), BASELINES, 1, 0.75)
+    if meant and baseline not in BASELINES:
+        return f"baseline is {baseline!r}; write {meant[0]!r}, if that is meant, else {words}"
+    return None

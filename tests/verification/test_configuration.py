@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.verification.configuration import Verification
+from airflow_cd.verification.feedback import Expected
 from airflow_cd.verification.samples import Window
 
 
@@ -75,6 +77,15 @@ def test_it_is_frozen_and_its_lists_are_tuples() -> None:
         ({"minimum_effect": -0.1}, "minimum_effect is -0.1"),
         ({"minimum_effect": "20%"}, "minimum_effect"),
         ({"advisory": "yes"}, "advisory"),
+        ({"expected": "PaymentRetried*"}, "expected must be a list of patterns"),
+        ({"expected": ["*"]}, "expected holds '*', which would match nearly everything"),
+        ({"expected": [7]}, "expected holds 7, which is no text"),
+        ({"expected": ["re:retry (\\d+"]}, "'re:retry (\\\\d+', which is no regular expression"),
+        ({"expected": [Expected("re:.*", why="all is well")]}, "'re:.*', which would match everything"),
+        ({"baseline": ""}, "baseline is ''"),
+        ({"baseline": None}, "baseline is None"),
+        ({"baseline": "Previous"}, "write 'previous'"),
+        ({"baseline": "contol"}, "write 'control'"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], part: str) -> None:
@@ -84,6 +95,17 @@ def test_mistakes_are_named(changes: dict[str, Any], part: str) -> None:
 
 def test_all_mistakes_are_named_at_once() -> None:
     assert len(_verification(duration="x", sensitivity="y", min_requests=-1, on_no_data="z").mistakes()) == 4
+
+
+@pytest.mark.parametrize("baseline", ["all", "previous", "control", "1.2.0", "release-7", str(uuid.uuid4())])
+def test_a_baseline_is_a_word_or_a_deployment(baseline: str) -> None:
+    assert _verification(baseline=baseline).mistakes() == []
+
+
+def test_a_pattern_alone_is_an_expectation() -> None:
+    verification = _verification(expected=["PaymentRetried*", Expected("re:retry \\d+", why="a new queue")])
+    assert verification.mistakes() == []
+    assert verification.expected == (Expected("PaymentRetried*"), Expected("re:retry \\d+", "a new queue"))
 
 
 def test_importing_it_is_cheap() -> None:
