@@ -246,3 +246,39 @@ class QuestionRow(Base):
     who: Mapped[str | None] = mapped_column(Name())
     why: Mapped[str | None] = mapped_column(Prose)
     answered_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class FeedbackRow(Base):
+    """What a person said of an event. Rows are only ever added: undoing one is a row, too, that names it."""
+
+    __tablename__ = "cd_feedback"
+    __table_args__ = (Index(None, "service", "event_id", "seq"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str | None] = mapped_column(Name(100))
+    event_id: Mapped[str] = mapped_column(Name(64))
+    says: Mapped[str] = mapped_column(Name(40))
+    template: Mapped[str] = mapped_column(Prose)
+    sample: Mapped[str] = mapped_column(Prose)
+    undoes: Mapped[int | None] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Utc)
+    who: Mapped[str] = mapped_column(Name())
+    why: Mapped[str] = mapped_column(Prose)
+
+
+class BaselineChoiceRow(Base):
+    """Which baseline a person wants there. Rows are only ever added, as with feedback."""
+
+    __tablename__ = "cd_baseline_choice"
+    __table_args__ = (Index(None, "service", "environment", "seq"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    action: Mapped[str] = mapped_column(Name(20))
+    choice: Mapped[str | None] = mapped_column(Name())
+    undoes: Mapped[int | None] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Utc)
+    who: Mapped[str] = mapped_column(Name())
+    why: Mapped[str] = mapped_column(Prose)
