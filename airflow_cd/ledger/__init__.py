@@ -9,7 +9,9 @@ from airflow_cd.ledger.location import ledger_url
 from airflow_cd.ledger.records import (
     DEPLOYMENT_STATES,
     Action,
+    BaselineChoice,
     Deployment,
+    FeedbackRecord,
     HumanAction,
     Lease,
     Phase,
@@ -24,7 +26,9 @@ from airflow_cd.ledger.records import (
 __all__ = [
     "DEPLOYMENT_STATES",
     "Action",
+    "BaselineChoice",
     "Deployment",
+    "FeedbackRecord",
     "HumanAction",
     "Lease",
     "Ledger",

@@ -171,13 +171,66 @@ class VerdictRecord:
 
 @dataclass(frozen=True)
 class Profile:
-    """What one source showed of one phase of a promoted deployment."""
+    """What one source showed of one phase of a deployment.
+
+    :param teaches: whether it is part of the baseline once the deployment is promoted.
+    """
 
     deployment_id: str
     phase: str
     version: str
     content: bytes
     saved_at: datetime
+    source: str = ""
+    kind: str = "logs"
+    teaches: bool = True
+
+
+@dataclass(frozen=True)
+class FeedbackRecord:
+    """What a person said of an event, or took back.
+
+    :param id: its number, by which it can be undone.
+    :param environment: where it holds; None for every environment of the service.
+    :param says: one of :data:`airflow_cd.verification.feedback.SAYS`.
+    :param undoes: number of the statement that this one takes back; None for a statement.
+    :param undone: whether it was taken back.
+    """
+
+    id: int
+    service: str
+    environment: str | None
+    event_id: str
+    says: str
+    who: str
+    why: str
+    at: datetime
+    template: str = ""
+    sample: str = ""
+    undoes: int | None = None
+    undone: bool = False
+
+
+@dataclass(frozen=True)
+class BaselineChoice:
+    """Which baseline a person wanted in an environment, or what they took back.
+
+    :param action: ``pin``, ``reset`` or ``undo``.
+    :param choice: of a pin: ``all``, ``previous``, ``control`` or the id of a deployment.
+    :param undoes: number of the pin or reset that this one takes back.
+    :param undone: whether it was taken back.
+    """
+
+    id: int
+    service: str
+    environment: str
+    action: str
+    choice: str | None
+    who: str
+    why: str
+    at: datetime
+    undoes: int | None = None
+    undone: bool = False
 
 
 @dataclass(frozen=True)

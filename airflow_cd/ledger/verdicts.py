@@ -1,4 +1,4 @@
-"""Verdicts with their evidence, and the profiles that good deployments leave as baseline."""
+"""Verdicts with their evidence, and the profiles of what they judged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import delete, select, update
 
 from airflow_cd.errors import LedgerError
 from airflow_cd.ledger.columns import BLOB_BYTES
-from airflow_cd.ledger.models import DeploymentRow, PhaseRow, ProfileRow, VerdictRow
-from airflow_cd.ledger.records import PROMOTED, Profile, VerdictRecord
+from airflow_cd.ledger.models import PhaseRow, ProfileRow, VerdictRow
+from airflow_cd.ledger.records import VerdictRecord
 from airflow_cd.ledger.store import Store
 
 KINDS = ("logs", "metrics")
@@ -106,28 +106,6 @@ class Verdicts(Store):
                 session.add(ProfileRow(**one, **values))
             else:
                 session.execute(update(ProfileRow).where(ProfileRow.seq == row.seq).values(**values))
-
-    def profiles(self, service: str, environment: str, source: str, *, kind: str, limit: int = 20) -> list[Profile]:
-        """What promoted deployments taught about a source, newest first; each phase has a profile of its own."""
-        query = (
-            select(ProfileRow, DeploymentRow.version)
-            .join(DeploymentRow, DeploymentRow.id == ProfileRow.deployment_id)
-            .where(
-                DeploymentRow.service == service,
-                DeploymentRow.environment == environment,
-                DeploymentRow.state == PROMOTED,
-                ProfileRow.source == source,
-                ProfileRow.kind == kind,
-                ProfileRow.teaches.is_(True),
-            )
-            .order_by(DeploymentRow.seq.desc(), ProfileRow.seq.desc())
-            .limit(limit)
-        )
-        with self._reading() as session:
-            return [
-                Profile(row.deployment_id, row.phase, version, row.content, row.saved_at)
-                for row, version in session.execute(query)
-            ]
 
 
 def _verdict(row: VerdictRow) -> VerdictRecord:
