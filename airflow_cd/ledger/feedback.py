@@ -103,9 +103,8 @@ class FeedbackHistory(Store):
         else.
         """
         in_force: dict[str, FeedbackRecord] = {}
-        found = [
-            said for said in self.feedback_history(service, environment) if said.undoes is None and not said.undone
-        ]
+        history = self.feedback_history(service, environment)
+        standing = [said for said in history if said.undoes is None and not said.undone]
         for own in (True, False):
             for said in standing:
                 if (said.environment is not None) is own:
