@@ -6,6 +6,9 @@ events, after Anders and Huber 2010, "Differential expression analysis for seque
 or less traffic. Its dispersion is estimated over the references, shrunk towards :data:`PRIOR_DISPERSION`, and grows
 with how little the references hold: an event that was seen once may well be seen three times. Over all events the
 false discovery rate is held by Benjamini and Hochberg's procedure (1995).
+
+What a service logs changes from release to release, so a recent deployment counts more than an old one: each is
+worth half of the one :data:`HALVED_AFTER` deployments later. The control, which runs beside the canary, counts in full.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 
 PRIOR_DISPERSION = 0.15
 PRIOR_WEIGHT = 4.0  # in references
+HALVED_AFTER = 4.0  # deployments
 _FEW_EVENTS = 4  # fewer shared events than this make no median
 _ENOUGH_RECORDS = 10.0
 
@@ -27,10 +31,17 @@ class Reference:
 
     :param counts: records for each event.
     :param watched: seconds watched, summed over instances; 0 when unknown.
+    :param weight: what its records count for; see :func:`recency`.
     """
 
     counts: Mapping[str, int]
     watched: float
+    weight: float = 1.0
+
+
+def recency(age: int) -> float:
+    """What a deployment counts for that is ``age`` deployments older than the newest one."""
+    return float(0.5 ** (age / HALVED_AFTER))
 
 
 @dataclass(frozen=True)
@@ -85,12 +96,14 @@ def expectations(
     counts = np.array([[usage.counts.get(event, 0) for usage in usable] for event in events], dtype=float)
     observed = np.array([canary.get(event, 0) for event in events], dtype=float)
     factors = np.maximum(factors, 1e-9)
+    weights = np.array([usage.weight for usage in usable])
     # Each reference says count * factor; the sum of counts over the sum of 1 / factor weighs them by their volume.
-    exposure = (1.0 / factors).sum()
-    mean = counts.sum(axis=1) / exposure
+    exposure = (weights / factors).sum()
+    known = counts @ weights
+    mean = known / exposure
     dispersion = _dispersion(counts, factors, mean)
-    size = 1.0 / (dispersion + 1.0 / (counts.sum(axis=1) + 0.5))
-    guarded = (counts.sum(axis=1) + 0.5) / exposure
+    size = 1.0 / (dispersion + 1.0 / (known + 0.5))
+    guarded = (known + 0.5) / exposure
     chance = size / (size + guarded)
     # Both tails of the negative binomial as incomplete beta functions, which are defined for any size.
     upper = np.where(observed > 0, betainc(np.maximum(observed, 1.0), size, 1.0 - chance), 1.0)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from airflow_cd.verification.frequency import Reference, discoveries, expectations, volume_factor
+from airflow_cd.verification.frequency import Reference, discoveries, expectations, recency, volume_factor
 
 
 def test_volume_is_the_median_of_ratios() -> None:
@@ -64,3 +66,12 @@ def test_the_procedure_of_benjamini_and_hochberg() -> None:
 def test_nothing_to_refer_to_says_nothing() -> None:
     assert expectations({"a": 3}, 1.0, [], ["a"]) == {}
     assert discoveries({}, 0.05) == set()
+
+
+def test_recent_deployments_count_more() -> None:
+    rising = [Reference({"a": count}, 60.0, recency(age)) for age, count in enumerate([40, 30, 20, 10])]
+    alike = [replace(reference, weight=1.0) for reference in rising]
+    assert expectations({"a": 40}, 60.0, alike, ["a"])["a"].expected == pytest.approx(25.0)
+    assert expectations({"a": 40}, 60.0, rising, ["a"])["a"].expected > 26.0
+    assert recency(0) == 1.0
+    assert recency(4) == 0.5
