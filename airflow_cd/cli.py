@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
@@ -10,8 +11,9 @@ from types import ModuleType
 from airflow_cd.commands.parsing import CommandParser
 from airflow_cd.errors import AirflowCdError
 
-COMMANDS = ("demo", "ledger", "veto")
+COMMANDS = ("verify", "demo", "ledger", "veto")
 """Modules of :mod:`airflow_cd.commands`, in the order in which the help names them."""
+INTERRUPTED = 130
 
 
 def _module(name: str) -> ModuleType:
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     :returns: its exit code; for an error of ours the command's code for that, after one readable line on standard
-        error.
+        error, and for a bug the same after its traceback.
     """
     parser, commands = _parser()
     given, unread = parser.parse_known_args(arguments)
@@ -42,6 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = _module(given.command).run(given)
     except AirflowCdError as error:
         print(error, file=sys.stderr)
+        return command.failure
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit:
+        raise
+    except BaseException:  # a panic of a Rust extension is no Exception; none of them may look like a verdict
+        traceback.print_exc()
         return command.failure
     return code
 

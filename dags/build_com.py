@@ -11,7 +11,7 @@ production = Canary(
         metrics=[NewRelicMetrics(app="shop", bucket="2s", delay="2s")],
         logs=[SumoLogicLogs(query="_sourceCategory=production/shop", delay="2s")],
         # Forty requests a second say enough in half a minute; ten minutes is the default.
-        duration="40s",
+        duration="30s",
         minimum="20s",
         every="3s",
     ),

@@ -129,7 +129,9 @@ class AirflowClient:
 
     def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 600) -> str:
         """The state a run ends in."""
-        wait_until(lambda: self.run_state(dag_id, run_id) in FINISHED, f"{dag_id} {run_id} ends", seconds=seconds)
+        wait_until(
+            lambda: self.run_state(dag_id, run_id) in FINISHED, f"{dag_id} {run_id} ends", seconds=seconds, every=1.0
+        )
         return self.run_state(dag_id, run_id)
 
     def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str, seconds: float = 300) -> str | None:

@@ -19,11 +19,13 @@ class Comparison:
     :param events: every event of either side, by template; *known* or *unknown*, not yet judged any further.
     :param canary: records of the canary for each template.
     :param references: the control (if there is one) and each baseline, as counts for each template.
+    :param members: for each signature of either side the template of its event.
     """
 
     events: dict[str, Event]
     canary: dict[str, int]
     references: list[Reference]
+    members: dict[Signature, str]
 
 
 def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[LogProfile]) -> Comparison:
@@ -67,7 +69,7 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
             last_seen=iso_time(on_canary.last),
         )
     references = [Reference(counts, profile.watched) for counts, profile in zip(counted, profiles, strict=True)]
-    return Comparison(events, group(canary.counts(), seen), references)
+    return Comparison(events, group(canary.counts(), seen), references, {**known, **seen})
 
 
 def _templates(signatures: Iterable[Signature], vocabulary: Vocabulary) -> dict[Signature, str]:

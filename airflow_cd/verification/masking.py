@@ -119,31 +119,33 @@ def blank_numbers_column(texts: pl.Expr) -> pl.Expr:
     return texts.str.replace_all(rust(_NUMBER), "0")
 
 
+_UNITS = r"(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hours?|days?|%)"
+
 _REFINEMENTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"[ \t]+"), " "),
     (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*"), WILDCARD),
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
     (re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
+    # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
+    (re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
+    (re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
     (re.compile(r"<<\*>"), WILDCARD),
     (re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
     # An absolute path is a parameter, but for the one that follows an HTTP method: that one is the event.
     (
         re.compile(
             r"(?<![\w>.:/*-])(?<!GET )(?<!POST )(?<!PUT )(?<!PATCH )(?<!DELETE )(?<!HEAD )(?<!OPTIONS )"
-            r"/(?:[\w.$@+~-]|<\*>)+(?:/(?:[\w.$@+~-]|<\*>)*)+"
+            r"\.{0,2}/(?:[\w.$@+~-]|<\*>)+(?:/(?:[\w.$@+~-]|<\*>)*)+"
         ),
         WILDCARD,
     ),
     (re.compile(r"<\*>(?:(?:[:.,/\\|x^_+-]|, |: )?<\*>)+"), WILDCARD),
-    (
-        re.compile(
-            r"<\*>(?: ?(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hours?|days?|%))(?![\w])"
-        ),
-        WILDCARD,
-    ),
+    (re.compile(rf"<\*>(?: ?{_UNITS})(?![\w])"), WILDCARD),
     (re.compile(r"[\[(]<\*>(?:(?:[,;] ?| )<\*>)*[\])]"), "(" + WILDCARD + ")"),
+    # What stands in parentheses after a parameter explains it, and may as well be missing.
+    (re.compile(r"<\*> \((?:<\*>)?\)"), WILDCARD),
     (re.compile(r"<\*>(?:[,;]? <\*>)+"), WILDCARD),
-    (re.compile(r"[ \t]+"), " "),
 )
 
 

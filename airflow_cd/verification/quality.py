@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from airflow_cd.verification.configuration import Sensitivity
 from airflow_cd.verification.events import Comparison, compare
 from airflow_cd.verification.feedback import Opinions
-from airflow_cd.verification.frequency import discoveries, expectations
+from airflow_cd.verification.frequency import discoveries, expectations, recency
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.records import SEVERITIES
 from airflow_cd.verification.verdict import Event, EventKind, Quality, Reason, Verdict
@@ -25,22 +25,24 @@ class Strictness:
     :param unknown: severities (and above) whose unknown events are risks. Exceptions always are.
     :param frequency: severities (and above) whose unexpected frequencies are risks.
     :param ratio: smallest ratio between observed and expected that counts.
-    :param discovery_rate: false discovery rate over all frequencies of one verification.
+    :param p_value: largest probability that chance alone does it, beside the false discovery rate over all events.
     :param silence: whether an event that went silent is a risk, when it is frequent enough to be sure.
     """
 
     unknown: str
     frequency: str
     ratio: float
-    discovery_rate: float
+    p_value: float
     silence: bool
 
 
 STRICTNESS: dict[Sensitivity, Strictness] = {
-    "low": Strictness("error", "fatal", 5.0, 0.001, False),
-    "medium": Strictness("error", "error", 3.0, 0.005, False),
-    "high": Strictness("warning", "warning", 2.0, 0.02, True),
+    "low": Strictness("error", "fatal", 5.0, 1e-4, False),
+    "medium": Strictness("error", "error", 3.0, 1e-3, False),
+    "high": Strictness("warning", "warning", 2.0, 1.0, True),
 }
+DISCOVERY_RATE = 0.01  # share of false ones among the unexpected frequencies
+LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no event of its own
 _FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
 _NAMED = 6  # events named in a reason
 
@@ -83,9 +85,12 @@ def judge_quality(
     if silent is not None:
         return Quality(Verdict.INCONCLUSIVE, [silent], [], records, names)
     strictness = STRICTNESS[sensitivity]
-    comparison = compare(canary, control if records["control"] else None, used)
-    level = strictness.discovery_rate * _spending(look, final)
-    judged = list(_with_frequencies(comparison, canary.watched, strictness, level).values())
+    comparison = _weighted(compare(canary, control if records["control"] else None, used), len(used))
+    spending = _spending(look, final)
+    judged = [
+        _with_frequency(event, strictness, spending)
+        for event in judge_frequencies(comparison, canary.watched, spending).values()
+    ]
     share = _share(canary, sources)
     events = [_with_unknown(event, share, strictness, final=final) for event in judged]
     opinions = opinions or Opinions()
@@ -97,6 +102,13 @@ def judge_quality(
     events.sort(key=lambda event: (not event.risk, -SEVERITIES.index(event.severity), event.kind.value, event.id))
     verdict = Verdict.FAIL if events and events[0].risk else Verdict.PASS
     return Quality(verdict, _reasons(events, records, len(used)), events, records, names)
+
+
+def _weighted(comparison: Comparison, baselines: int) -> Comparison:
+    """The same, older baselines counting less; they stand last, newest first."""
+    ages = [0] * (len(comparison.references) - baselines) + list(range(baselines))
+    pairs = zip(comparison.references, ages, strict=True)
+    return replace(comparison, references=[replace(reference, weight=recency(age)) for reference, age in pairs])
 
 
 def _spending(look: int, final: bool) -> float:
@@ -135,31 +147,43 @@ def _no_data(canary: LogProfile, sources: Sequence[LogProfile], records: Mapping
     return Reason("no_data", text, numbers)
 
 
-def _with_frequencies(comparison: Comparison, watched: float, strictness: Strictness, level: float) -> dict[str, Event]:
-    """The known events with what was expected of them, marked where the canary's counts are far from it."""
+def judge_frequencies(comparison: Comparison, watched: float, spending: float = 1.0) -> dict[str, Event]:
+    """The events with what was expected of the known ones, marked where the canary's counts are far from it.
+
+    What is marked is the same at every sensitivity; that decides what of it is a risk.
+
+    :param watched: seconds the canary was watched, summed over instances; 0 when unknown.
+    :param spending: share of the false discovery rate for this look.
+    """
     known = [template for template, event in comparison.events.items() if event.kind is EventKind.KNOWN]
     expected = expectations(comparison.canary, watched, comparison.references, known)
-    standing_out = discoveries({template: item.p_value for template, item in expected.items()}, level)
+    p_values = {template: item.p_value for template, item in expected.items()}
+    standing_out = discoveries(p_values, DISCOVERY_RATE * spending)
     judged = dict(comparison.events)
     for template, item in expected.items():
         event = replace(judged[template], expected=item.expected, p_value=item.p_value)
-        kind = _frequency(event, strictness) if template in standing_out else EventKind.KNOWN
-        more = event.counts["canary"] > item.expected
-        if kind is EventKind.UNEXPECTED_FREQUENCY and more:
-            risk = _at_least(_weight(event), strictness.frequency)
-        else:
-            risk = kind is EventKind.WENT_SILENT and strictness.silence
-        judged[template] = replace(event, kind=kind, risk=risk)
+        kind = _frequency(event, LEAST_RATIO) if template in standing_out else EventKind.KNOWN
+        judged[template] = replace(event, kind=kind)
     return judged
 
 
-def _frequency(event: Event, strictness: Strictness) -> EventKind:
+def _with_frequency(event: Event, strictness: Strictness, spending: float) -> Event:
+    """The events of unexpected frequency, red where they are severe and sure enough."""
+    if event.p_value is None or event.p_value > strictness.p_value * spending:
+        return event
+    kind = _frequency(event, strictness.ratio) if event.kind is not EventKind.KNOWN else event.kind
+    if kind is EventKind.UNEXPECTED_FREQUENCY and event.counts["canary"] > (event.expected or 0.0):
+        return replace(event, risk=_at_least(_weight(event), strictness.frequency))
+    return replace(event, risk=kind is EventKind.WENT_SILENT and strictness.silence)
+
+
+def _frequency(event: Event, ratio: float) -> EventKind:
     """What a count that stands out statistically is, given how much it must differ to matter."""
     observed, expected = event.counts["canary"], event.expected or 0.0
     if observed > expected:
-        enough = observed >= _FEWEST_MORE and observed >= strictness.ratio * expected
+        enough = observed >= _FEWEST_MORE and observed >= ratio * expected
         return EventKind.UNEXPECTED_FREQUENCY if enough else EventKind.KNOWN
-    if expected < _FEWEST_MORE or observed * strictness.ratio > expected:
+    if expected < _FEWEST_MORE or observed * ratio > expected:
         return EventKind.KNOWN
     return EventKind.UNEXPECTED_FREQUENCY if observed else EventKind.WENT_SILENT
 

@@ -17,7 +17,14 @@ import jinja2
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification import report_words as words
-from airflow_cd.verification.report_answers import clock_times, is_it_safe, release_name, what_was_done, what_was_new
+from airflow_cd.verification.report_answers import (
+    Fact,
+    clock_times,
+    is_it_safe,
+    release_name,
+    what_was_done,
+    what_was_new,
+)
 from airflow_cd.verification.report_figures import (
     CHART_HEIGHT,
     CHART_WIDTH,
@@ -26,12 +33,13 @@ from airflow_cd.verification.report_figures import (
     IntervalFigure,
     chart,
     dots,
-    finite,
     interval_figure,
     look_of,
     threshold_of,
     unit_of,
 )
+from airflow_cd.verification.report_file_answers import what_next, what_was_compared
+from airflow_cd.verification.report_order import by_weight, worst_first
 from airflow_cd.verification.verdict import Event, EventKind, Judgement, MetricResult, Verdict
 
 SCHEMA = 1
@@ -40,9 +48,6 @@ OPEN_EVENTS = 40
 OPEN_CHARTS = 4
 MOST_SAMPLES = {True: 5, False: 2}
 LONGEST_SAMPLE = {True: 6_000, False: 1_200}
-_ORDER = (EventKind.UNKNOWN, EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT, EventKind.KNOWN)
-_SEVERITIES = ("fatal", "error", "warning", "info", "debug")
-_VERDICTS = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ def render_report(report: Mapping[str, Any]) -> str:
         ``release`` and ``previous`` (as releases write themselves), ``judgement``
         (:meth:`~airflow_cd.verification.verdict.Judgement.as_dict`), ``actions`` (``kind``, ``ok``, ``began``,
         ``ended``, ``detail``), ``clocks`` (seconds: ``to_verdict``, ``to_safe``, ``to_restored``), ``outcome``
-        (``state``, ``text``) and ``human`` (``who``, ``action``, ``when``, ``why``).
+        (``state``, ``text``) and ``human`` (``who``, ``action``, ``when``, ``why``). A report with ``files``
+        (:meth:`~airflow_cd.verification.file_verification.Verified.report`) is of no deployment.
     :raises airflow_cd.errors.VerificationError: it is no report, or one of a newer version.
     """
     if report.get("schema") != SCHEMA:
@@ -119,11 +125,8 @@ def render_report(report: Mapping[str, Any]) -> str:
             risks=[view for view in events if view.event.risk],
             metrics=metrics,
             open_charts=max(OPEN_CHARTS, sum(view.result.verdict is Verdict.FAIL for view in metrics)),
-            facts=[
-                what_was_new(judgement, events, metrics),
-                what_was_done(report, judgement),
-                is_it_safe(report, judgement),
-            ],
+            facts=[what_was_new(judgement, events, metrics), *_answers(report, judgement)],
+            files=report.get("files") or [],
             clocks=clock_times(report.get("clocks") or {}),
             steps=_steps(report, judgement),
             changes=_changes(report),
@@ -132,6 +135,13 @@ def render_report(report: Mapping[str, Any]) -> str:
             height=CHART_HEIGHT,
         )
     )
+
+
+def _answers(report: Mapping[str, Any], judgement: Judgement) -> list[Fact]:
+    """What a deployment makes of a verdict; of files a person does."""
+    if report.get("files"):
+        return [what_was_compared(report, judgement), what_next(report, judgement)]
+    return [what_was_done(report, judgement), is_it_safe(report, judgement)]
 
 
 @functools.cache
@@ -144,14 +154,24 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for helper in ("number", "change", "duration", "clock_time", "full_time", "one_line", "seconds_between"):
+    for helper in (
+        "number",
+        "change",
+        "duration",
+        "clock_time",
+        "full_time",
+        "one_line",
+        "seconds_between",
+        "size",
+        "plainly",
+    ):
         environment.filters[helper] = getattr(words, helper)
     return environment
 
 
 def _events(judgement: Judgement) -> list[EventView]:
     """Risks first, then by kind, severity and number of records."""
-    ordered = sorted(judgement.quality.events if judgement.quality else (), key=_weight)
+    ordered = sorted(judgement.quality.events if judgement.quality else (), key=by_weight)
     return [
         _event(number, event, dot) for number, (event, dot) in enumerate(zip(ordered, dots(ordered), strict=True), 1)
     ]
@@ -185,24 +205,14 @@ def _event(number: int, event: Event, dot: Dot) -> EventView:
     )
 
 
-def _weight(event: Event) -> tuple[bool, int, int, float, str]:
-    severity = _SEVERITIES.index(event.severity) if event.severity in _SEVERITIES else len(_SEVERITIES)
-    return not event.risk, _ORDER.index(event.kind), severity, -finite(event.counts.get("canary")), event.id
-
-
 def _metrics(judgement: Judgement) -> list[MetricView]:
-    """Worst first: by verdict, then by how far the change goes towards its threshold."""
+    """Worst first."""
     found = judgement.performance.metrics if judgement.performance else ()
-
-    def badness(result: MetricResult) -> tuple[int, float, str, str]:
-        effect = result.effect or 0.0
-        worse = {"higher_is_worse": effect, "lower_is_worse": -effect}.get(result.direction, abs(effect))
-        return _VERDICTS.index(result.verdict), -worse / (result.threshold or 1.0), result.name, result.group
 
     marks = {"first bad": judgement.first_bad, "decided": judgement.decided if judgement.final else ""}
     return [
         MetricView(number, result, chart(result, marks), interval_figure(result), unit_of(result), threshold_of(result))
-        for number, result in enumerate(sorted(found, key=badness), 1)
+        for number, result in enumerate(sorted(found, key=worst_first), 1)
     ]
 
 

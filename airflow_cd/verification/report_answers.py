@@ -42,13 +42,13 @@ def what_was_new(judgement: Judgement, events: Sequence[EventView], metrics: Seq
         for view in worse
     ]
     if links:
-        parts = [_counted(len(risks), "event"), _counted(len(worse), "worse metric")]
+        parts = [counted(len(risks), "event"), counted(len(worse), "worse metric")]
         answer = " and ".join(part for part in parts if part)
         said = [f"the worst {NAMED_FIRST} of {len(links)}"] if len(links) > NAMED_FIRST else []
         said += [f"{name} {side.verdict}" for name, side in judged if side is not None]
         return Fact(question, "bad", answer, ", ".join(said), links[:NAMED_FIRST])
     if not judgement.final:
-        return Fact(question, "wait", "Nothing so far", f"after {_counted(judgement.looks, 'look')}")
+        return Fact(question, "wait", "Nothing so far", f"after {counted(judgement.looks, 'look')}")
     unknown = sum(view.event.kind is EventKind.UNKNOWN for view in events)
     text = f"{unknown} of {len(events)} events are unknown, none of them a risk" if unknown else ""
     if judgement.verdict is Verdict.PASS:
@@ -74,7 +74,7 @@ def what_was_done(report: Mapping[str, Any], judgement: Judgement) -> Fact:
         for entry in report.get("human") or []
         if since and (when := words.moment(entry.get("when"))) and when >= since
     ]
-    parts = [_counted(failed, "action") + " failed" if failed else "", *said[-2:]]
+    parts = [counted(failed, "action") + " failed" if failed else "", *said[-2:]]
     return Fact(
         "What was done?", tone, answer, "; ".join(part for part in parts if part), [("done", "step by step", "")]
     )
@@ -144,5 +144,6 @@ def clock_times(clocks: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """``3 events``, ``1 event``; nothing at all for none."""
     return "" if not count else f"{count} {noun}" if count == 1 else f"{count} {noun}s"

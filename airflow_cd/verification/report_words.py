@@ -86,6 +86,15 @@ def number(value: Any, unit: str = "") -> str:
     return f"{text} {unit}".strip()
 
 
+def size(count: float) -> str:
+    """Bytes as ``812 B``, ``4.1 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
 def change(value: float | None) -> str:
     """A relative change with its sign: ``+82 %``, ``−3.1 %``, ``13 times`` when it is that large."""
     if value is None or not math.isfinite(value):

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.baselines import Baseline, Learned
 from airflow_cd.verification.configuration import Verification
 from airflow_cd.verification.duration import format_duration
+from airflow_cd.verification.feedback import Opinions
 from airflow_cd.verification.layout import placed
 from airflow_cd.verification.performance import judge_performance
 from airflow_cd.verification.profile import LogProfile
@@ -54,7 +56,9 @@ class Watch:
     :param since: when the canary's window starts, aware.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
-    :param baselines: for each log source, by name, what earlier good deployments logged, newest first.
+    :param baselines: for each log source, by name, what earlier good deployments logged.
+    :param opinions: asked at every look what people and the pipeline say of events; by default what the
+        configuration expects.
     :param learn: whether having nothing to compare with is a reason to pass.
     :param clock: tells the time, aware.
     :param sleep: waits so many seconds.
@@ -73,7 +77,8 @@ class Watch:
         control: Sequence[str] = (),
         since: datetime,
         before: Window | None = None,
-        baselines: Mapping[str, Sequence[LogProfile]] | None = None,
+        baselines: Mapping[str, Baseline] | None = None,
+        opinions: Callable[[], Opinions] | None = None,
         learn: bool = False,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
@@ -93,6 +98,7 @@ class Watch:
         self.since = since
         self.baselines = baselines or {}
         self.learn = learn
+        self._opinions = opinions or (lambda: Opinions(expected=configuration.expected))  # type: ignore[arg-type]
         self._clock, self._sleep = clock, sleep
         self._on_look = on_look
         self._on_verdict = on_verdict
@@ -155,7 +161,7 @@ class Watch:
             for reader in self._readers
             if reader.hopeless or reader.failures >= self.configuration.source_error_budget
         ]
-        last = over or bool(lost)
+        last = over or bool(lost) or self._is_pointless
         performance = self._performance()
         quality = self._quality(final=last)
         judged = [part for part in (quality, performance) if part is not None]
@@ -175,11 +181,18 @@ class Watch:
         open_ones = [part for part in judged if part.verdict is Verdict.INCONCLUSIVE]
         if open_ones:
             reasons = [reason for part in open_ones for reason in part.reasons]
-            reasons.sort(key=lambda reason: reason.code != "no_data")
+            reasons.sort(key=lambda reason: ["no_baseline", "no_data"].index(reason.code) if reason.code in ("no_baseline", "no_data") else 2)
             key = "no_data" if reasons[0].code == "no_data" else "inconclusive"
             return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=True), key
         reasons = [reason for part in judged for reason in part.reasons]
         return self._judgement(Verdict.PASS, reasons, performance, quality, final=True), None
+
+    @property
+    def _is_pointless(self) -> bool:
+        """Whether a baseline that was asked for is missing, so that no look can end well."""
+        unusable = any(self.baselines.get(reader.name, Baseline()).unusable for reader in self._logs)
+        # Where that may pass, the metrics are watched to the end all the same.
+        return unusable and self.configuration.policy("inconclusive") != "pass"
 
     def _performance(self) -> Performance | None:
         import pandas as pd
@@ -214,19 +227,23 @@ class Watch:
         if not self._logs:
             return None
         judged = []
+        opinions = self._opinions()
         for reader in self._logs:
-            learned = list(self.baselines.get(reader.name, ()))
-            names = [f"deployment {number} back" for number in range(1, len(learned) + 1)]
-            if reader.past.records:
-                learned, names = [reader.past, *learned], ["before the deployment", *names]
+            baseline = self.baselines.get(reader.name, Baseline())
+            if baseline.unusable:
+                judged.append(Quality(Verdict.INCONCLUSIVE, [Reason("no_baseline", baseline.unusable)]))
+                continue
+            past = [Learned("before the deployment", reader.past)] if reader.past.records else []
+            learned = [*past, *baseline.learned]
             judged.append(
                 judge_quality(
                     reader.canary,
                     reader.control if self.instances.control else None,
-                    learned,
+                    [one.profile for one in learned],
                     sensitivity=self.configuration.sensitivity,
                     learn=self.learn,
-                    baseline_names=names,
+                    opinions=opinions,
+                    baseline_names=[one.name for one in learned],
                     look=self._looks,
                     final=final,
                 )

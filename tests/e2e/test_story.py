@@ -11,7 +11,7 @@ import pytest
 from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, red_events, tell
 from airflow_cd.demo.world import World, example_dags
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

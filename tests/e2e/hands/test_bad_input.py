@@ -7,7 +7,7 @@ import pytest
 from airflow_cd.demo.airflow_client import wait_until
 from tests.e2e.hands.conftest import Hands, ends, tasks
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("hands"), pytest.mark.timeout(420)]
 
 OLD = {"shop:1.0"}
 
