@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except SystemExit:
         raise
-    except BaseException:  # a panic of a Rust extension is no Exception; none of them may look like a verdict
+    except BaseException:  # noqa: BLE001 - a Rust panic is no Exception, and nothing may look like a verdict
         traceback.print_exc()
         return command.failure
     return code

@@ -47,6 +47,17 @@ OPEN_EVENTS = 40
 """Risks whose details stand on the page; those of all other events open when they are asked for."""
 OPEN_CHARTS = 4
 MOST_SAMPLES = {True: 5, False: 2}
+_FILTERS = (
+    "number",
+    "change",
+    "duration",
+    "clock_time",
+    "full_time",
+    "one_line",
+    "seconds_between",
+    "size",
+    "plainly",
+)
 LONGEST_SAMPLE = {True: 6_000, False: 1_200}
 
 

@@ -1,0 +1,145 @@
+"""What ``airflow-cd verify`` tells a person: the verdict first, then what is red, then the counts and what is next."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from airflow_cd.verification import report_words as words
+from airflow_cd.verification.file_verification import Verified
+from airflow_cd.verification.report_figures import threshold_of, unit_of
+from airflow_cd.verification.report_file_answers import next_steps
+from airflow_cd.verification.report_order import by_weight, worst_first
+from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Quality, Verdict
+
+MOST_EVENTS = 10
+MOST_METRICS = 10
+MOST_LINES = 14
+LONGEST_LINE = 200
+_COLOURS = {"FAIL": "1;31", "PASS": "1;32", "INCONCLUSIVE": "1;33", "bold": "1", "dim": "2"}
+
+
+class Paint:
+    """Colours, where they are wanted: on a terminal, unless ``NO_COLOR`` is set (https://no-color.org)."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.on = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def __call__(self, text: str, colour: str) -> str:
+        """The text in a colour of :data:`_COLOURS`, or as it is."""
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.on else text
+
+
+def told(verified: Verified, stream: TextIO, *, report: str | None = None) -> str:
+    """Everything there is to say.
+
+    :param stream: where it will be printed.
+    :param report: where the report was written, if it was.
+    """
+    paint, judgement = Paint(stream), verified.judgement
+    blocks = [[_sentence(verified, paint)]]
+    if judgement.quality is not None:
+        risks = sorted(judgement.quality.risks, key=by_weight)
+        blocks += [_event(number, event, paint) for number, event in enumerate(risks[:MOST_EVENTS], 1)]
+        if len(risks) > MOST_EVENTS:
+            blocks.append([f"and {len(risks) - MOST_EVENTS} more events that are a risk."])
+    if judgement.performance is not None:
+        bad = [result for result in judgement.performance.metrics if result.verdict is Verdict.FAIL]
+        blocks += [_metric(result, paint) for result in sorted(bad, key=worst_first)[:MOST_METRICS]]
+    blocks.append([*_counts(verified), *(f"Note      {_plain(text)}" for text in judgement.warnings)])
+    steps = next_steps(verified.report(), judgement, report is not None)
+    ending = [f"{'Next' if not number else '':<10}{text}" for number, text in enumerate(steps)]
+    if report is not None:
+        ending.append(f"Report    {report}")
+    return "\n\n".join("\n".join(block) for block in [*blocks, ending] if block)
+
+
+def _sentence(verified: Verified, paint: Paint) -> str:
+    judgement = verified.judgement
+    first, *others = judgement.reasons
+    lines = [f"{paint(str(judgement.verdict), str(judgement.verdict))}: {_plain(first.text)}"]
+    return "\n".join(lines + [f"      {_plain(reason.text)}" for reason in others[:MOST_METRICS]])
+
+
+def _event(number: int, event: Event, paint: Paint) -> list[str]:
+    title = event.exception or words.one_line(event.template, 100)
+    counts = [f"{words.number(event.counts.get('canary'))} on the canary"]
+    if event.expected is not None:
+        counts.append(f"{words.number(event.expected)} expected")
+    counts += [
+        f"{words.number(event.counts.get(side))} {name}"
+        for side, name in (("control", "on the control"), ("baseline", "in a baseline"))
+        if event.counts.get(side)
+    ]
+    lines = [f"{number:>3}. {paint(_plain(title), 'bold')}  {event.kind}, {event.severity}: {', '.join(counts)}"]
+    if event.frames:
+        lines.append(f"     in {_plain(' < '.join(event.frames))}")
+    if event.samples:
+        lines += [f"     {paint('|', 'dim')} {paint(line, 'dim')}" for line in _sample(event.samples[-1])]
+    return lines
+
+
+def _sample(text: str) -> list[str]:
+    """The record, shortened in the middle: what it is and where it happened stand at its ends."""
+    lines = [words.short(line, LONGEST_LINE) for line in _plain(text, keep_lines=True).split("\n")]
+    if len(lines) <= MOST_LINES:
+        return lines
+    half = MOST_LINES // 2
+    return [*lines[:half], f"... {len(lines) - 2 * half} more lines ...", *lines[-half:]]
+
+
+def _metric(result: MetricResult, paint: Paint) -> list[str]:
+    title = f"{result.name} of {result.group}" if result.group else result.name
+    unit = unit_of(result)
+    means = " against ".join(words.number(side.get("mean"), unit) for side in (result.canary, result.control))
+    size = f"{words.change(result.effect)} ({threshold_of(result)} counts)"
+    requests = f"{words.number(result.canary.get('requests'))} requests"
+    lines = [f"  -  {paint(_plain(title), 'bold')}  {size}: {means}, {requests}"]
+    if len(result.instances) > 1:
+        each = ", ".join(f"{name} {words.number(value, unit)}" for name, value in sorted(result.instances.items()))
+        lines.append(f"     {_plain(words.short(each, LONGEST_LINE))}")
+    return lines
+
+
+def _counts(verified: Verified) -> list[str]:
+    judgement, lines = verified.judgement, []
+    quality, performance = judgement.quality, judgement.performance
+    if quality is not None:
+        files = {side: sum(file.side == side and file.what == "logs" for file in verified.files) for side in
+                 ("canary", "control", "baseline")}  # fmt: skip
+        read = [
+            f"{quality.records.get(side, 0):,} records of the {side} ({_counted(count, 'file')})"
+            for side, count in files.items()
+            if count
+        ]
+        lines.append(f"Logs      {quality.verdict}: {', '.join(read)}")
+        lines.append(f"Events    {_kinds(quality)}")
+    if performance is not None:
+        pooled = [result for result in performance.metrics if not result.group]
+        by_verdict = [
+            f"{sum(result.verdict is verdict for result in pooled)} {verdict}"
+            for verdict in Verdict
+            if any(result.verdict is verdict for result in pooled)
+        ]
+        lines.append(f"Metrics   {performance.verdict}: {_counted(len(pooled), 'metric')}: {', '.join(by_verdict)}")
+    return lines
+
+
+def _kinds(quality: Quality) -> str:
+    parts = []
+    for kind in EventKind:
+        events = [event for event in quality.events if event.kind is kind]
+        risks = sum(event.risk for event in events)
+        if events:
+            parts.append(f"{len(events):,} {kind}" + (f" ({risks} a risk)" if risks else ""))
+    return ", ".join(parts) or "none"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _plain(text: str, *, keep_lines: bool = False) -> str:
+    """Text from a log as a terminal may have it: nothing in it moves the cursor or changes a colour."""
+    shown = str(words.visible(text.replace("\t", "    ")))
+    return shown if keep_lines else shown.replace("\n", " ")
