@@ -20,6 +20,7 @@
     ├── LedgerError              the ledger cannot be read or written, or is of another version
     │   ├── LeaseHeld            another run owns the environment
     │   ├── LeaseLost            this run no longer owns the environment
+    │   ├── BaselineMissing      the one deployment that was asked for as a baseline cannot be one
     │   ├── ReleaseVetoed        the release was rolled back here and nobody lifted the veto
     │   └── DeploymentSettled    this run's deployment is over, or a newer one has taken its place
     └── VerificationError        a verification is configured wrongly or cannot be computed
@@ -147,6 +148,10 @@ class LeaseHeld(LedgerError):
 
 class LeaseLost(LedgerError):
     """This run no longer owns the environment: somebody with a newer fencing token does."""
+
+
+class BaselineMissing(LedgerError):
+    """The one deployment that was asked for as a baseline was never promoted, has taught nothing, or was reset."""
 
 
 class ReleaseVetoed(LedgerError):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import BaselineMissing, LedgerError
 from airflow_cd.ledger.models import BaselineChoiceRow, DeploymentRow, HumanActionRow, ProfileRow
 from airflow_cd.ledger.records import PROMOTED, BaselineChoice, Profile
 from airflow_cd.ledger.store import Store
@@ -32,7 +32,7 @@ class Baselines(Store):
             version. A person's pin or reset there outranks it.
         :param limit: how many deployments at most.
 
-        Raises :class:`LedgerError` when one deployment is asked for that was never promoted there, or was reset.
+        Raises :class:`BaselineMissing` when one deployment is asked for that was never promoted there, or was reset.
         """
         with self._reading() as session:
             wanted, since = _in_force(_rows(session, service, environment), choice)
@@ -56,7 +56,7 @@ class Baselines(Store):
             if wanted not in BASELINES:
                 pinned = _promoted(session, service, environment, wanted)
                 if since is not None and not _taught_after(pinned, since):
-                    raise LedgerError(
+                    raise BaselineMissing(
                         f"{since.who} reset the baseline at {since.at:%Y-%m-%d %H:%M} UTC ({since.why}), "
                         f"and {wanted} is from before.",
                         environment=environment,
@@ -78,7 +78,7 @@ class Baselines(Store):
             )
             found = [_profile(row, version) for row, version in session.execute(query)]
             if not found and wanted not in BASELINES:
-                raise LedgerError(
+                raise BaselineMissing(
                     f"deployment {wanted} has taught nothing about {source}: no phase of it passed a verification.",
                     environment=environment,
                     next_step="Name another one, or `all`.",
@@ -101,7 +101,8 @@ class Baselines(Store):
 
         :param choice: as in :meth:`profiles`; a version is kept as the deployment it means now.
 
-        Raises :class:`LedgerError` when no such deployment was promoted there, or no reason is given.
+        Raises :class:`BaselineMissing` when no such deployment was promoted there, :class:`LedgerError` when no reason
+        is given.
         """
         mistake = wrong_baseline(choice)
         if mistake is not None:
@@ -238,7 +239,7 @@ def _promoted(session: Session, service: str, environment: str, choice: str) -> 
     if promoted:
         return promoted[0]
     was = f"is {found[0].state.replace('_', ' ')}, not promoted" if found else "was never deployed here"
-    raise LedgerError(
+    raise BaselineMissing(
         f"the baseline {choice} cannot be used: no such deployment of {service} was promoted here ({choice} {was}).",
         environment=environment,
         next_step=f"Name a deployment that was: `airflow-cd baseline list {service} {environment}` shows them.",

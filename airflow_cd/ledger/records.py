@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
+from airflow_cd.verification.feedback import Statement
+from airflow_cd.verification.verdict import Feedback
 
 RUNNING = "running"
 PROMOTED = "promoted"
@@ -209,6 +211,12 @@ class FeedbackRecord:
     sample: str = ""
     undoes: int | None = None
     undone: bool = False
+
+    @property
+    def statement(self) -> Statement:
+        """The same as verification takes it."""
+        said = Feedback(self.says, self.who, self.why, self.at.isoformat(timespec="seconds"))
+        return Statement(self.event_id, said, self.template, self.sample)
 
 
 @dataclass(frozen=True)

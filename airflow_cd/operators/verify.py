@@ -10,7 +10,7 @@ from airflow.sdk import BranchMixIn
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery.delivery import LEASE_TTL, now
-from airflow_cd.errors import AirflowCdError, LeaseLost, TargetConflict
+from airflow_cd.errors import AirflowCdError, BaselineMissing, LeaseLost, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask, life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from airflow_cd.delivery import Delivery
     from airflow_cd.ledger import Deployment, Lease
+    from airflow_cd.verification.baselines import Baseline
     from airflow_cd.verification.configuration import Verification
+    from airflow_cd.verification.feedback import Opinions
     from airflow_cd.verification.watch import Outcome
 
 DECISION = "decision"
@@ -149,7 +151,6 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         since: datetime | None,
         act: Callable[[Judgement, str | None], None],
     ) -> Outcome:
-        from airflow_cd.verification.profile import LogProfile
         from airflow_cd.verification.watch import Watch
 
         phase = delivery.phase(self.phase)
@@ -157,13 +158,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self._give_up(f"phase {self.phase!r} has not been deployed by this run.")
         canary = list(phase.instances)
         control = sorted(set(deployment.previous) - set(canary))
-        baselines = {
-            source.name: [
-                LogProfile.from_bytes(profile.content)
-                for profile in delivery.ledger.profiles(self.service, self.environment, source.name, kind="logs")
-            ]
-            for source in self.verification.logs
-        }
+        baselines = {source.name: self._baseline(delivery, source.name) for source in self.verification.logs}
         self.log.info("Canary: %s. Control: %s.", ", ".join(canary), ", ".join(control) or "none; compared with before")
         lost = False
 
@@ -183,6 +178,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             since=since or phase.deployed_at,
             before=self._before(delivery, deployment),
             baselines=baselines,
+            opinions=lambda: self._opinions(delivery),
             learn=deployment.learn,
             on_look=on_look,
             on_verdict=act,
@@ -193,6 +189,30 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                 "a person or the end of the run has overruled this verification; its verdict changes nothing."
             )
         return outcome
+
+    def _baseline(self, delivery: Delivery, source: str) -> Baseline:
+        """What the author's choice, or a person's above it, has to say about a log source."""
+        from airflow_cd.verification.baselines import Baseline
+
+        person = delivery.ledger.baseline_choice(self.service, self.environment)
+        chosen = f"; baseline {person.action} by {person.who}: {person.why}" if person else ""
+        try:
+            kept = delivery.ledger.profiles(
+                self.service, self.environment, source, kind="logs", choice=self.verification.baseline
+            )
+        except BaselineMissing as error:
+            return Baseline(unusable=str(error))
+        return Baseline.of(
+            (one.deployment_id, f"{one.version} of {one.saved_at:%Y-%m-%d %H:%M} UTC{chosen}", one.content)
+            for one in kept
+        )
+
+    def _opinions(self, delivery: Delivery) -> Opinions:
+        """What people say of events by now, and what the pipeline expects."""
+        from airflow_cd.verification.feedback import Opinions, expectations_of
+
+        said = delivery.ledger.feedback(self.service, self.environment)
+        return Opinions([record.statement for record in said], expectations_of(self.verification.expected))
 
     def _before(self, delivery: Delivery, deployment: Deployment) -> Window | None:
         """A time when the environment ran the release before and nothing else; None if there was none."""

@@ -161,7 +161,7 @@ class Watch:
             for reader in self._readers
             if reader.hopeless or reader.failures >= self.configuration.source_error_budget
         ]
-        last = over or bool(lost) or self._is_pointless
+        last = over or bool(lost) or bool(self._pointless)
         performance = self._performance()
         quality = self._quality(final=last)
         judged = [part for part in (quality, performance) if part is not None]
@@ -175,24 +175,28 @@ class Watch:
             return self._judgement(
                 Verdict.INCONCLUSIVE, [self._lost(lost)], performance, quality, final=True
             ), "source_error"
+        if self._pointless:
+            reasons = [Reason("no_baseline", self._pointless)]
+            return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=True), "inconclusive"
         if not over:
             reasons = [self._watching(horizon, end), *(reason for part in judged for reason in part.reasons)]
             return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=False), None
         open_ones = [part for part in judged if part.verdict is Verdict.INCONCLUSIVE]
         if open_ones:
             reasons = [reason for part in open_ones for reason in part.reasons]
-            reasons.sort(key=lambda reason: ["no_baseline", "no_data"].index(reason.code) if reason.code in ("no_baseline", "no_data") else 2)
+            reasons.sort(key=lambda reason: reason.code != "no_data")
             key = "no_data" if reasons[0].code == "no_data" else "inconclusive"
             return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=True), key
         reasons = [reason for part in judged for reason in part.reasons]
         return self._judgement(Verdict.PASS, reasons, performance, quality, final=True), None
 
     @property
-    def _is_pointless(self) -> bool:
-        """Whether a baseline that was asked for is missing, so that no look can end well."""
-        unusable = any(self.baselines.get(reader.name, Baseline()).unusable for reader in self._logs)
-        # Where that may pass, the metrics are watched to the end all the same.
-        return unusable and self.configuration.policy("inconclusive") != "pass"
+    def _pointless(self) -> str:
+        """Why no look can end well: a baseline that was asked for is missing; ``""`` when one can."""
+        if self.configuration.policy("inconclusive") == "pass":
+            return ""  # then the metrics are watched to the end all the same
+        missing = (self.baselines.get(reader.name, Baseline()).unusable for reader in self._logs)
+        return next((why for why in missing if why), "")
 
     def _performance(self) -> Performance | None:
         import pandas as pd

@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnreachable, VerificationError
+from airflow_cd.verification.baselines import Baseline, Learned
 from airflow_cd.verification.configuration import Verification
+from airflow_cd.verification.feedback import Opinions, Statement
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.samples import LogSample, MetricSample, Window
-from airflow_cd.verification.verdict import Judgement, Verdict
+from airflow_cd.verification.verdict import Feedback, Judgement, Verdict
 from airflow_cd.verification.watch import Outcome, Watch
 
 from .shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
@@ -88,9 +90,13 @@ def _metric_source(*, slower: float = 1.0, seconds: int = 80, **options: Any) ->
     return _Metrics("metrics", pd.concat([ours, metric_rows(rng, CONTROL, load, Model(seconds))]), **options)
 
 
-def _baselines() -> dict[str, list[LogProfile]]:
+def _baselines() -> dict[str, Baseline]:
     rng = random.Random(8)
-    return {"logs": [shop_profile(rng, CANARY, 60), shop_profile(rng, INSTANCES, 60)]}
+    return {
+        "logs": Baseline(
+            [Learned("1.1", shop_profile(rng, CANARY, 60)), Learned("1.0", shop_profile(rng, INSTANCES, 60))]
+        )
+    }
 
 
 def _run(
@@ -348,3 +354,53 @@ def test_evidence_survives_json() -> None:
 def test_what_cannot_be_watched_is_refused(configuration: dict[str, Any], watch: dict[str, Any], part: str) -> None:
     with pytest.raises(VerificationError, match=part):
         _run([_log_source()], watch=watch, **configuration)
+
+
+def test_a_missing_baseline_ends_it_at_once_without_another_one_instead() -> None:
+    clock = _Clock()
+    missing = {"logs": Baseline(unusable="the baseline 9.9 was never deployed here")}
+    outcome = _run([_log_source()], [_metric_source()], clock=clock, watch={"baselines": missing})
+    assert outcome.judgement.verdict is Verdict.INCONCLUSIVE
+    assert outcome.policy_key == "inconclusive"
+    assert outcome.judgement.looks == 1
+    assert clock.now == START
+    assert "the baseline 9.9 was never deployed here" in outcome.judgement.sentence
+
+
+def test_where_inconclusive_passes_the_metrics_are_still_watched_to_the_end() -> None:
+    missing = {"logs": Baseline(unusable="the baseline 9.9 was never deployed here")}
+    options: dict[str, Any] = {"watch": {"baselines": missing}, "on_inconclusive": "pass"}
+    good, bad = (_run([_log_source()], [_metric_source(slower=slower)], **options) for slower in (1.0, 2.0))
+    assert (good.judgement.verdict, good.policy_key) == (Verdict.INCONCLUSIVE, "inconclusive")
+    assert good.judgement.looks > 5
+    assert bad.judgement.verdict is Verdict.FAIL
+
+
+def test_what_was_learned_has_its_names() -> None:
+    quality = _run([_log_source()]).judgement.quality
+    assert quality is not None
+    assert quality.baseline == ["1.0", "1.1"]
+
+
+def test_feedback_given_meanwhile_counts_from_the_next_look_on() -> None:
+    first = _run([_log_source(broken=True)], minimum="60s").judgement
+    assert first.quality is not None
+    statements = [Statement(event.id, Feedback("not_a_risk", "ada", "known")) for event in first.quality.risks]
+    said: list[Statement] = []
+    looks: list[Judgement] = []
+
+    def opinions() -> Opinions:
+        if len(looks) == 1:
+            said.extend(statements)
+        return Opinions(said)
+
+    outcome = _run([_log_source(broken=True)], looks=looks, watch={"opinions": opinions})
+    assert outcome.judgement.verdict is Verdict.PASS
+    assert outcome.judgement.quality is not None
+    assert {event.feedback.who for event in outcome.judgement.quality.events if event.feedback} == {"ada"}
+
+
+def test_what_the_pipeline_expects_is_no_risk() -> None:
+    expected = ["KeyError", "ZeroDivisionError", "ExportError", "TypeError"]
+    assert _run([_log_source(broken=True)], expected=expected).judgement.verdict is Verdict.PASS
+    assert _run([_log_source(broken=True)], expected=expected[1:]).judgement.verdict is Verdict.FAIL
