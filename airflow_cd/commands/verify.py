@@ -32,6 +32,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
     parser = commands.add_parser(
         "verify",
+        usage="%(prog)s --baseline OLD.log --canary NEW.log [--report OUT.html] [more options: see --help]",
         help="judge log files and metrics of a new release against those of before, without Airflow",
         description=_DESCRIPTION,
         epilog=_EPILOG,

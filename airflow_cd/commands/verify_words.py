@@ -122,6 +122,9 @@ def _counts(verified: Verified) -> list[str]:
             if any(result.verdict is verdict for result in pooled)
         ]
         lines.append(f"Metrics   {performance.verdict}: {_counted(len(pooled), 'metric')}: {', '.join(by_verdict)}")
+        for kind in dict.fromkeys(result.kind for result in pooled):
+            names = ", ".join(result.name for result in pooled if result.kind == kind)
+            lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")
     return lines
 
 

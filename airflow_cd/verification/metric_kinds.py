@@ -113,5 +113,5 @@ def _direction(kind: MetricKind, text: str) -> Direction:
 
 def _unit(kind: MetricKind, text: str) -> str:
     if kind in ("errors", "apdex", "throughput"):
-        return {"errors": "errors", "apdex": "", "throughput": "requests"}[kind]
+        return "requests" if kind == "throughput" else ""
     return next((unit for unit, words in _UNITS if re.search(rf"\b(?:{words})$", text)), "")

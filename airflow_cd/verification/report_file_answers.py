@@ -71,9 +71,10 @@ def next_steps(report: Mapping[str, Any], judgement: Judgement, has_report: bool
         if judgement.quality is not None and baselines < _GOOD_BASELINES:
             steps.append("Logs of more earlier deployments after --baseline make the next answer surer.")
         unknown = judgement.quality is not None and any(
-            event.kind is EventKind.UNKNOWN for event in judgement.quality.events
+            event.kind is EventKind.UNKNOWN and event.severity == "warning" and event.feedback is None
+            for event in judgement.quality.events
         )
-        if unknown:
+        if unknown and (report.get("settings") or {}).get("sensitivity") != "high":
             steps.append("--sensitivity high counts unknown warnings too.")
     if not has_report:
         steps.append("--report out.html shows every event and metric.")

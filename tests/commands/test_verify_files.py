@@ -1,0 +1,391 @@
+"""``airflow-cd verify`` on log files, as a person calls it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_cd.cli import main
+from airflow_cd.verification.report import render_report
+from airflow_cd.verification.verdict import Judgement
+from tests.verification.shop_logs import INSTANCES, shop_logs
+
+PASSED, FAILED, INCONCLUSIVE, BROKEN = 0, 1, 2, 3
+PLANTED = {"KeyError", "ZeroDivisionError", "shop.errors.ExportError", "TypeError"}
+
+
+def shop(seed: int, *, broken: bool = False, seconds: float = 120) -> str:
+    frame = shop_logs(random.Random(seed), INSTANCES[:3], seconds, broken=broken)
+    return "\n".join(frame["message"]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def logs() -> dict[str, str]:
+    return {"old.log": shop(1), "older.log": shop(2), "good.log": shop(3), "bad.log": shop(4, broken=True)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, logs: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with logs of a shop, and the current one."""
+    for name, content in logs.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def verify(*arguments: str) -> int:
+    return main(["verify", *arguments])
+
+
+def test_a_bad_release_fails_and_its_exceptions_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--baseline", "old.log", "older.log", "--canary", "bad.log") == FAILED
+    said = capsys.readouterr().out
+    assert said.startswith("FAIL: 4 events are unknown: ")
+    for exception in PLANTED:
+        assert re.search(rf"^ +\d\. {exception}  unknown, error: \d+ on the canary$", said, re.MULTILINE)
+    assert "in gift.redeem < app.handle" in said
+    assert 'File "/srv/shop/gift.py"' in said
+    assert "--expected" in said
+    assert "\x1b" not in said
+
+
+def test_a_good_release_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--baseline", "old.log", "--canary", "good.log") == PASSED
+    assert capsys.readouterr().out.startswith("PASS: ")
+
+
+def test_without_anything_to_compare_with_it_is_inconclusive(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--canary", "good.log") == INCONCLUSIVE
+    said = capsys.readouterr().out
+    assert said.startswith("INCONCLUSIVE: ")
+    assert "with --baseline" in said
+
+
+def test_a_canary_of_empty_lines_is_inconclusive(folder: Path) -> None:
+    Path("blank.log").write_text("\n \n\n", encoding="utf-8")
+    assert verify("--baseline", "old.log", "--canary", "blank.log") == INCONCLUSIVE
+
+
+def test_a_control_that_errs_alike_excuses_the_canary(folder: Path, logs: dict[str, str]) -> None:
+    Path("control.log").write_text(shop(5, broken=True), encoding="utf-8")
+    assert verify("--baseline", "old.log", "--control", "control.log", "--canary", "bad.log") == PASSED
+
+
+def test_each_canary_file_is_an_instance(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two"):
+        Path(name).mkdir()
+        Path(name, "app.log").write_text(Path("bad.log").read_text(encoding="utf-8"), encoding="utf-8")
+    assert verify("--baseline", "old.log", "--canary", "one/app.log", "two/app.log", "--json", "-") == FAILED
+    judgement = json.loads(capsys.readouterr().out)["judgement"]
+    assert judgement["canary"] == ["one/app.log", "two/app.log"]
+    risk = next(event for event in judgement["quality"]["events"] if event["risk"])
+    assert set(risk["instances"]) == {"one/app.log", "two/app.log"}
+
+
+def test_the_newest_baseline_stands_last(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--baseline", "older.log", "old.log", "--canary", "good.log", "--json", "-") == PASSED
+    assert json.loads(capsys.readouterr().out)["judgement"]["quality"]["baseline"] == ["older.log", "old.log"]
+
+
+def test_expected_events_are_no_risk(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = [word for name in ("KeyError", "TypeError", "ExportError") for word in ("--expected", name)]
+    assert verify("--baseline", "old.log", "--canary", "bad.log", *told) == FAILED
+    assert capsys.readouterr().out.startswith("FAIL: 1 event is unknown: ZeroDivisionError")
+    told += ["--expected", "re:Zero\\w+Error"]
+    assert verify("--baseline", "old.log", "--canary", "bad.log", *told) == PASSED
+
+
+def test_sensitivity_decides_about_warnings(folder: Path) -> None:
+    Path("warns.log").write_text(
+        Path("good.log").read_text(encoding="utf-8") + "2026-11-23T08:10:00.000Z WARN shop.pool - pool is exhausted\n",
+        encoding="utf-8",
+    )
+    given = ("--baseline", "old.log", "--canary", "warns.log", "--sensitivity")
+    assert verify(*given, "medium") == PASSED
+    assert verify(*given, "high") == FAILED
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+def test_compressed_files_are_read_whatever_their_name(folder: Path, logs: dict[str, str], pack: Any) -> None:
+    Path("packed").write_bytes(pack(logs["bad.log"].encode()))
+    Path("old.log").write_bytes(pack(logs["old.log"].encode()))
+    assert verify("--baseline", "old.log", "--canary", "packed") == FAILED
+    Path("packed").write_bytes(pack(logs["good.log"].encode()))
+    assert verify("--baseline", "old.log", "--canary", "packed") == PASSED
+
+
+def test_a_gzip_file_of_several_parts_is_read_whole(folder: Path, logs: dict[str, str]) -> None:
+    Path("rotated.gz").write_bytes(gzip.compress(logs["good.log"].encode()) + gzip.compress(logs["bad.log"].encode()))
+    assert verify("--baseline", "old.log", "--canary", "rotated.gz") == FAILED
+
+
+def test_zstandard_is_read_where_the_module_is_there_and_named_where_it_is_not(
+    folder: Path, logs: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.zst").write_bytes(b"\x28\xb5\x2f\xfd" + logs["bad.log"].encode())
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    assert verify("--baseline", "old.log", "--canary", "bad.zst") == BROKEN
+    assert "pip install zstandard" in capsys.readouterr().err
+
+    class Pretended:
+        """Stands for the module: what it unpacks is the rest of the file."""
+
+        @staticmethod
+        def ZstdDecompressor() -> Any:  # noqa: N802
+            return Pretended
+
+        @staticmethod
+        def stream_reader(stream: Any, *, read_across_frames: bool) -> Any:
+            assert read_across_frames
+            return io.BytesIO(stream.read()[4:])
+
+    monkeypatch.setitem(sys.modules, "zstandard", Pretended)
+    assert verify("--baseline", "old.log", "--canary", "bad.zst") == FAILED
+
+
+def test_utf_16_is_read(folder: Path, logs: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wide.log").write_bytes(logs["bad.log"].encode("utf-16"))
+    assert verify("--baseline", "old.log", "--canary", "wide.log") == FAILED
+    assert capsys.readouterr().out.startswith("FAIL: 4 events")
+
+
+def test_undecodable_and_overlong_records_are_counted_and_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("good.log").open("ab") as file:
+        file.write(b"2026-11-23T08:10:00.000Z INFO caf\xe9 is open\n")
+        file.write(b"2026-11-23T08:10:00.000Z INFO " + b"x" * 100_000 + b"\n")
+    verify("--baseline", "old.log", "--canary", "good.log")
+    said = capsys.readouterr().out
+    assert "good.log: 1 record was not UTF-8" in said
+    assert "good.log: 1 record was too long" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--baseline", "old.log", "--canary", "nowhere.log"], r"^nowhere\.log does not exist\. Next: "),
+        (["--baseline", "old.log", "--canary", "."], r"^\. is a folder\. Next: Name the files in it: \./\*"),
+        (["--baseline", "void.log", "--canary", "bad.log"], r"^void\.log is empty\. Next: "),
+        (["--baseline", "void.log.gz", "--canary", "bad.log"], r"^void\.log\.gz is empty once decompressed\. Next: "),
+        (["--baseline", "cut.gz", "--canary", "bad.log"], r"^cut\.gz is damaged or was cut off: .* Next: "),
+        (["--baseline", "program", "--canary", "bad.log"], r"^program is no text: .* Next: "),
+        (["--baseline", "logs.zip", "--canary", "bad.log"], r"^logs\.zip is a zip archive\. Next: Unpack it"),
+        (["--baseline", "-", "--canary", "-"], r"^standard input \(-\) is given more than once"),
+        (["--baseline", "old.log"], r"^nothing of the canary is given to compare old\.log with\. Next: "),
+        ([], r"^there is nothing to verify\. Next: "),
+        (["--baseline", "old.log", "--canary", "bad.log", "--report", "no/such/r.html"], r"r\.html cannot be written"),
+        (["--baseline", "old.log", "--canary", "bad.log", "--expected", "re:("], r"no regular expression"),
+        (["--metrics-canary", "old.log"], r"^old\.log (is no readable CSV|has no column of times)"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it_and_what_to_do(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    Path("void.log").touch()
+    Path("void.log.gz").write_bytes(gzip.compress(b""))
+    Path("cut.gz").write_bytes(gzip.compress(os.urandom(50_000))[:20_000])
+    Path("program").write_bytes(bytes(range(256)) * 50)
+    Path("logs.zip").write_bytes(b"PK\x03\x04" + bytes(100))
+    assert verify(*arguments) == BROKEN
+    told = capsys.readouterr()
+    assert re.search(said, told.err), told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--no-such-option"],
+        ["--sensitivity", "huge"],
+        ["--baseline"],
+        ["--minimum-effect", "lots"],
+        ["--min-requests", "0"],
+        ["--kind", "latency"],
+        ["a-file.log"],
+    ],
+)
+def test_a_wrong_command_line_is_no_verdict(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        verify(*arguments)
+    assert ended.value.code == BROKEN
+    assert "airflow-cd verify: error: " in capsys.readouterr().err
+
+
+def test_a_bug_of_ours_is_no_verdict(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Panic(BaseException):
+        pass
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise Panic("out of luck")
+
+    monkeypatch.setattr("airflow_cd.verification.file_verification.profile_stream", broken)
+    assert verify("--baseline", "old.log", "--canary", "bad.log") == BROKEN
+    assert "out of luck" in capsys.readouterr().err
+
+
+def test_json_is_alone_on_standard_output_and_tells_everything(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify("--baseline", "old.log", "--canary", "bad.log", "--json", "-") == FAILED
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == 1
+    assert told["verdict"] == "FAIL"
+    assert told["sentence"].startswith("FAIL: 4 events are unknown")
+    assert told["settings"] == {"sensitivity": "medium", "expected": [], "minimum_effect": 0.2}
+    sizes = {name: Path(name).stat().st_size for name in ("old.log", "bad.log")}
+    assert [(file["path"], file["side"], file["read"]) for file in told["files"]] == [
+        ("old.log", "baseline", sizes["old.log"]),
+        ("bad.log", "canary", sizes["bad.log"]),
+    ]
+    assert all(file["records"] > 100 for file in told["files"])
+    judgement = Judgement.from_dict(told["judgement"])
+    assert judgement.quality is not None
+    assert {event.exception for event in judgement.quality.risks} == PLANTED
+    assert "<title>FAIL: bad.log</title>" in render_report(told)
+
+
+def test_the_report_is_one_page_about_the_files(folder: Path) -> None:
+    assert verify("--baseline", "old.log", "--canary", "bad.log", "--report", "out.html", "--json", "out.json") == 1
+    page = Path("out.html").read_text(encoding="utf-8")
+    for exception in PLANTED:
+        assert exception in page
+    for word in ("old.log", "bad.log", "What next?", "What was compared?"):
+        assert word in page
+    for word in ("Is it safe now?", "What was done", "ledger", "Nothing ran here before"):
+        assert word not in page
+    assert json.loads(Path("out.json").read_text(encoding="utf-8"))["verdict"] == "FAIL"
+
+
+def test_hostile_lines_are_text_everywhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "<script>alert(1)</script>\x1b[2J\x1b]0;owned\x07 \u202e{{ 7*7 }}"
+    Path("hostile<b>.log").write_text(
+        Path("good.log").read_text(encoding="utf-8") + f"2026-11-23T08:10:00.000Z ERROR {hostile}\n", encoding="utf-8"
+    )
+    assert verify("--baseline", "old.log", "--canary", "hostile<b>.log", "--report", "out.html") == FAILED
+    page, said = Path("out.html").read_text(encoding="utf-8"), capsys.readouterr().out
+    assert "<script" not in page
+    assert "<b>.log" not in page
+    assert "{{ 7*7 }}" in page
+    for text in (page, said):
+        assert "alert(1)" in text
+        assert not set(text) & {"\x1b", "\x07", "\u202e"}
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what it was shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_only_on_a_terminal_and_not_with_no_color(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        with monkeypatch.context() as patch:
+            patch.delenv("NO_COLOR", raising=False)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            terminal = Terminal()
+            patch.setattr(sys, "stdout", terminal)
+            verify("--baseline", "old.log", "--canary", "bad.log")
+            assert ("\x1b[" in terminal.getvalue()) is coloured
+
+
+def test_progress_is_shown_on_a_terminal_alone_and_wiped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cd.commands.verify_progress.PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_cd.commands.verify_progress.PAUSE", 0.0)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert verify("--baseline", "old.log", "--canary", "good.log") == PASSED
+    assert re.search(r"reading old\.log: +\d+ % of \d+ kB", terminal.getvalue())
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    silent = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", silent)
+    assert verify("--baseline", "old.log", "--canary", "good.log") == PASSED
+    assert silent.getvalue() == ""
+
+
+def test_quiet_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--baseline", "old.log", "--canary", "bad.log", "--quiet") == FAILED
+    assert capsys.readouterr().out == ""
+
+
+PROBE = """
+import sys
+from airflow_cd.cli import main
+code = main(sys.argv[1:])
+loaded = [name for name in sys.modules if name.split(".")[0] in ("airflow", "sqlalchemy", "alembic")]
+print("LOADED", loaded, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_standard_input_in_a_process_of_its_own_without_airflow(folder: Path, logs: dict[str, str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROBE, "verify", "--baseline", "old.log", "--canary", "-", "--report", "out.html"],
+        input=gzip.compress(logs["bad.log"].encode()),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == FAILED, ended.stderr.decode()
+    assert ended.stdout.startswith(b"FAIL: 4 events are unknown")
+    assert ended.stderr.decode().strip() == "LOADED []"
+    assert "standard input" in Path("out.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no /dev/fd on this system")
+def test_a_pipe_by_its_path_is_read_once_and_whole(folder: Path, logs: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    content = (shop(6, seconds=20) + "2026-11-23T08:10:00.000Z ERROR shop.end - the very last line\n").encode()
+    assert len(content) < 60_000  # fits into the pipe
+    os.write(writing, content)
+    os.close(writing)
+    try:
+        assert verify("--baseline", "old.log", "--canary", f"/dev/fd/{reading}", "--json", "out.json") == FAILED
+    finally:
+        os.close(reading)
+    told = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    [file] = [file for file in told["files"] if file["side"] == "canary"]
+    assert file["read"] == len(content)
+    assert any("the very last line" in event["template"] for event in told["judgement"]["quality"]["events"])
+
+
+def test_a_long_file_is_read_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing asks for all of a file at once: what is held does not grow with it."""
+    asked: list[int] = []
+    from airflow_cd.verification import file_sources
+
+    counted = file_sources._Counted.readinto
+
+    def readinto(self: Any, buffer: Any) -> int:
+        asked.append(len(buffer))
+        return counted(self, buffer)
+
+    monkeypatch.setattr(file_sources._Counted, "readinto", readinto)
+    line = Path("good.log").read_text(encoding="utf-8")
+    with Path("long.log").open("w", encoding="utf-8") as file:
+        for _ in range(200):
+            file.write(line)
+    size = Path("long.log").stat().st_size
+    assert size > 15_000_000
+    assert verify("--baseline", "old.log", "--canary", "long.log", "--quiet") in (PASSED, FAILED)
+    assert max(asked) <= size / 2
