@@ -1,0 +1,258 @@
+"""Is what is new found, and what is not new left alone? Simulated deployments of labelled log systems.
+
+    python -m benchmarks.novelty DATA_FOLDER [--runs 10] [--tier normal] [--system NAME]
+
+For each system and run: eight baseline deployments, a canary with something new, and one with nothing new.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airflow_cd.verification.events import Comparison, compare
+from airflow_cd.verification.profile import LogProfile, Signature, Tally
+from airflow_cd.verification.quality import judge_frequencies
+from airflow_cd.verification.verdict import EventKind
+from benchmarks.deployments import Deployment, World
+from benchmarks.loghub import System, load
+from benchmarks.peers import drain3, has_drain3
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """What a judge made red in one canary: for each flagged group how many records of which name it holds."""
+
+    unknown: list[Counter[str]]
+    frequency: list[Counter[str]]
+
+
+Judge = Callable[[World, Deployment], Flagged]
+
+
+@dataclass
+class Score:
+    """Sums over canaries."""
+
+    canaries: int = 0
+    right: int = 0
+    false: int = 0
+    found: int = 0
+    injected: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, flagged: Sequence[Counter[str]], wanted: frozenset[str], neutral: frozenset[str]) -> None:
+        """Score one canary: a group is right if most of its records are wanted ones."""
+        self.canaries += 1
+        self.injected += len(wanted)
+        found: set[str] = set()
+        for group in flagged:
+            total, hits = sum(group.values()), sum(group[name] for name in wanted)
+            if 2 * hits > total:
+                self.right += 1
+                found |= {name for name in wanted if group[name]}
+            elif 2 * sum(group[name] for name in neutral | wanted) <= total:
+                self.false += 1
+                self.examples.append(f"{max(group, key=lambda name: group[name])} ({total})")
+        self.found += len(found)
+
+    @property
+    def precision(self) -> float:
+        """Share of flagged groups that are right."""
+        return self.right / (self.right + self.false) if self.right else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Share of what was injected that is flagged."""
+        return self.found / self.injected if self.injected else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of the two."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+    @property
+    def false_rate(self) -> float:
+        """False groups for each canary."""
+        return self.false / self.canaries if self.canaries else 0.0
+
+
+def ours(world: World, canary: Deployment) -> Flagged:
+    """The verification's events."""
+    return _flagged(_profile(canary), [_profile(baseline) for baseline in world.baselines])
+
+
+def _profile(deployment: Deployment) -> LogProfile:
+    """What a deployment logged; the names of its records stand for instances, which no judgement looks at."""
+    import pandas as pd
+
+    rows = [(None, name, record) for name, records in deployment.records.items() for record in records]
+    return LogProfile.of(pd.DataFrame(rows, columns=["time", "instance", "message"]))
+
+
+def oracle(world: World, canary: Deployment) -> Flagged:
+    """Perfect clusters: every record is known by the name it was made under."""
+
+    def profile(deployment: Deployment) -> LogProfile:
+        return LogProfile(
+            {
+                # Without a wildcard in them nothing merges.
+                Signature(f"n{number}", "info", causes=(name,)): Tally({name: len(records)})
+                for name, records in deployment.records.items()
+                for number in [numbers.setdefault(name, len(numbers))]
+            }
+        )
+
+    numbers: dict[str, int] = {}
+    return _flagged(profile(canary), [profile(baseline) for baseline in world.baselines])
+
+
+def _flagged(canary: LogProfile, baselines: Sequence[LogProfile]) -> Flagged:
+    comparison = compare(canary, None, baselines)
+    contents: dict[str, Counter[str]] = {}
+    for profile in (canary, *baselines):
+        for signature, tally in profile.tallies.items():
+            contents.setdefault(comparison.members[signature], Counter()).update(tally.instances)
+    events = judge_frequencies(comparison, 0.0)
+    return Flagged(
+        [Counter(event.instances) for event in events.values() if event.kind is EventKind.UNKNOWN],
+        [
+            contents[template]
+            for template, event in events.items()
+            if event.kind in (EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT)
+        ],
+    )
+
+
+def drain3_created(world: World, canary: Deployment, *, masks: bool) -> Flagged:
+    """Drain3 as a novelty detector: a cluster that the canary makes is new; over twice and z > 3 is frequent."""
+    return _drain3(world, canary, masks=masks, frozen=False)
+
+
+def drain3_frozen(world: World, canary: Deployment) -> Flagged:
+    """The same with its tree frozen after the baseline: what it does not match is new."""
+    return _drain3(world, canary, masks=True, frozen=True)
+
+
+def _drain3(world: World, canary: Deployment, *, masks: bool, frozen: bool) -> Flagged:
+    miner = drain3(masks=masks)
+    seen: list[Counter[int]] = []
+    contents: dict[int, Counter[str]] = {}
+    for baseline in world.baselines:
+        counts: Counter[int] = Counter()
+        for name, line in _lines(baseline):
+            cluster = miner.add_log_message(line)["cluster_id"]
+            counts[cluster] += 1
+            contents.setdefault(cluster, Counter())[name] += 1
+        seen.append(counts)
+    known = set(contents)
+    counts, unknown = Counter(), dict[object, Counter[str]]()
+    for name, line in _lines(canary):
+        if frozen:
+            match = miner.match(line)
+            cluster = match.cluster_id if match else -1
+        else:
+            cluster = miner.add_log_message(line)["cluster_id"]
+        if cluster in known:
+            counts[cluster] += 1
+            contents[cluster][name] += 1
+        else:
+            # Unmatched lines are grouped as kindly as can be: by what they are.
+            unknown.setdefault(name if frozen else cluster, Counter())[name] += 1
+    volume = sum(counts.values()) / max(1, sum(sum(baseline.values()) for baseline in seen))
+    frequent = []
+    for cluster in known:
+        expected = volume * sum(baseline[cluster] for baseline in seen)
+        observed = counts[cluster]
+        ratio = (observed + 0.5) / (expected + 0.5)
+        if abs(observed - expected) > 3 * max(1.0, expected) ** 0.5 and not 0.5 <= ratio <= 2:
+            frequent.append(contents[cluster])
+    return Flagged(list(unknown.values()), frequent)
+
+
+def _lines(deployment: Deployment) -> list[tuple[str, str]]:
+    return [
+        (name, line)
+        for name, records in deployment.records.items()
+        for record in records
+        for line in record.split("\n")
+    ]
+
+
+@dataclass
+class Result:
+    """One judge's scores over many canaries."""
+
+    unknown: Score = field(default_factory=Score)
+    frequency: Score = field(default_factory=Score)
+    unknown_null: Score = field(default_factory=Score)
+    frequency_null: Score = field(default_factory=Score)
+
+    def add(self, world: World, judge: Judge) -> None:
+        """Judge the world's two canaries."""
+        known = {name for baseline in world.baselines for name in baseline.records}
+        for canary, unknown, frequency in (
+            (world.changed, self.unknown, self.frequency),
+            (world.unchanged, self.unknown_null, self.frequency_null),
+        ):
+            flagged = judge(world, canary)
+            unknown.add(flagged.unknown, canary.new, frozenset(canary.records) - known)
+            frequency.add(flagged.frequency, canary.shifted, frozenset())
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        parts = []
+        for score, null in ((self.unknown, self.unknown_null), (self.frequency, self.frequency_null)):
+            values = (score.precision, score.recall, score.f1, score.false_rate, null.false_rate)
+            parts.append("".join(f"{value:>8.3f}" for value in values))
+        return f"{name:<24}" + " |".join(parts)
+
+
+HEAD = f"{'':<24}" + " |".join(["".join(f"{word:>8}" for word in ("P", "R", "F1", "false", "null"))] * 2)
+
+
+def measure(systems: Sequence[System], runs: int, judges: dict[str, Judge], *, hostile: bool) -> dict[str, Result]:
+    """Scores of each judge over all systems and runs; the worlds are the same for all."""
+    results = {name: Result() for name in judges}
+    for system in systems:
+        for seed in range(runs):
+            world = World(system, seed, hostile)
+            for name, judge in judges.items():
+                results[name].add(world, judge)
+    return results
+
+
+def main() -> None:
+    """Print a table for each tier; UNKNOWN on the left, UNEXPECTED FREQUENCY on the right."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--runs", type=int, default=10, help="canaries of each kind for each system")
+    arguments.add_argument("--tier", choices=("normal", "hostile", "both"), default="both")
+    arguments.add_argument("--system", action="append", help="only this system; may be given several times")
+    arguments.add_argument("--peers", action="store_true", help="Drain3 as well")
+    arguments.add_argument("--examples", action="store_true", help="name what was flagged falsely")
+    given = arguments.parse_args()
+    systems = [system for system in load(given.folder) if not given.system or system.name in given.system]
+    judges: dict[str, Judge] = {"ours": ours, "perfect clusters": oracle}
+    if given.peers and has_drain3():
+        judges["Drain3 defaults"] = lambda world, canary: drain3_created(world, canary, masks=False)
+        judges["Drain3 example masks"] = lambda world, canary: drain3_created(world, canary, masks=True)
+        judges["Drain3 frozen + match"] = drain3_frozen
+    for tier in ("normal", "hostile") if given.tier == "both" else (given.tier,):
+        print(f"{tier} tier, {len(systems)} systems, {given.runs} runs each; UNKNOWN | UNEXPECTED FREQUENCY")
+        print(HEAD)
+        for name, result in measure(systems, given.runs, judges, hostile=tier == "hostile").items():
+            print(result.row(name))
+            if given.examples and name == "ours":
+                false = Counter(result.unknown.examples + result.unknown_null.examples)
+                print(*(f"    unknown: {text[:150]} x{count}" for text, count in false.most_common(40)), sep="\n")
+                false = Counter(result.frequency.examples + result.frequency_null.examples)
+                print(*(f"    frequency: {text[:150]} x{count}" for text, count in false.most_common(20)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
