@@ -6,9 +6,11 @@ are what is recorded here, with their outcome. Where an approval has approvers, 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +38,7 @@ RUN = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/dagRuns/(?P<run>[^/]+)\Z")
 GROUP = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/dagRuns/(?P<run>[^/]+)/taskGroupInstances/(?P<task>[^/]+)\Z")
 CLEAR = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/clearTaskInstances\Z")
 LARGEST_BODY = 1_000_000
+LONGEST_PARKING = 20.0  # seconds; longer than a loaded machine takes from showing a question to parking its task
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class HandsMiddleware:
             await run_in_threadpool(_record, hands, who, False)
             await JSONResponse({"detail": refusal}, status_code=403)(scope, replay, send)
             return
+        await _parked(hands)
         status = 0
 
         async def watch(message: Message) -> None:
@@ -126,6 +130,33 @@ class HandsMiddleware:
             await send(message)
 
         await self.app(scope, replay, watch)
+
+
+async def _parked(hands: list[Hand]) -> None:
+    """Hold an answer back until its task waits for it.
+
+    The question can be seen a moment before the task is parked. Airflow accepts an answer in that moment, wakes
+    nobody, and parks the task until its time is over.
+    """
+    for hand in hands:
+        deadline = time.monotonic() + LONGEST_PARKING
+        while hand.option is not None and time.monotonic() < deadline:
+            if await run_in_threadpool(_state, hand) not in ("running", "queued"):
+                break
+            await asyncio.sleep(0.1)
+
+
+def _state(hand: Hand) -> str | None:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(TaskInstance.state).where(
+        TaskInstance.dag_id == hand.pipeline, TaskInstance.run_id == hand.run_id, TaskInstance.task_id == hand.task_id
+    )
+    with create_session() as session:
+        state = session.scalars(query).first()
+    return None if state is None else str(state)
 
 
 async def _buffer(receive: Receive) -> tuple[bytes, Receive]:
