@@ -13,7 +13,7 @@ from airflow_cd.ledger.models import PhaseRow, ProfileRow, VerdictRow
 from airflow_cd.ledger.records import VerdictRecord
 from airflow_cd.ledger.store import Store
 
-KINDS = ("logs", "metrics")
+KINDS = ("logs", "metrics", "control")
 _PHASE_STATES = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
 
 
@@ -84,7 +84,7 @@ class Verdicts(Store):
     ) -> None:
         """Keep what a source showed of a phase; replaces what was kept for the same phase, source and kind.
 
-        :param kind: ``logs`` or ``metrics``.
+        :param kind: ``logs`` or ``metrics`` of the canary, or ``control``: what the running release logged.
         :param teaches: whether it joins the baseline once the deployment is promoted.
 
         Raises :class:`LeaseLost`, and :class:`LedgerError` for an unknown kind or a profile above 64 MiB.

@@ -124,14 +124,16 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             outcome = self._watch(delivery, deployment, lease, since, act)
             judgement = outcome.judgement
             self._record(delivery, deployment, lease, judgement, final=True)
-            for source, profile in outcome.profiles.items():
+            taught = [("logs", source, profile) for source, profile in outcome.profiles.items()]
+            beside = [("control", source, profile.without_instances()) for source, profile in outcome.running.items()]
+            for kind, source, profile in [*taught, *beside]:
                 delivery.ledger.save_profile(
                     deployment.id,
                     self.phase,
                     source,
-                    kind="logs",
+                    kind=kind,
                     content=profile.to_bytes(),
-                    teaches=judgement.verdict == Verdict.PASS,
+                    teaches=kind == "logs" and judgement.verdict == Verdict.PASS,
                     token=lease.token,
                 )
         except (LeaseLost, TargetConflict):

@@ -36,11 +36,14 @@ class Outcome:
     :param profiles: what the canary logged, by source; teaches the baseline when the release turns out good.
     :param policy_key: which policy applies to an INCONCLUSIVE verdict: ``no_data``, ``source_error`` or
         ``inconclusive``; None for the others.
+    :param running: what the running release logged, by source: the control meanwhile, and all instances before the
+        deployment. It is no baseline for others, and lets a backtest judge this one again as it was judged.
     """
 
     judgement: Judgement
     profiles: Mapping[str, LogProfile] = field(default_factory=dict)
     policy_key: str | None = None
+    running: Mapping[str, LogProfile] = field(default_factory=dict)
 
 
 def _utc_now() -> datetime:
@@ -284,7 +287,8 @@ class Watch:
         quality = judgement.quality
         if quality is not None:
             judgement = replace(judgement, quality=replace(quality, events=placed(quality.events)))
-        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key)
+        running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
+        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running)
 
     def _lost(self, lost: Sequence[Reader]) -> Reason:
         worst = lost[0]

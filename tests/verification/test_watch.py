@@ -404,3 +404,11 @@ def test_what_the_pipeline_expects_is_no_risk() -> None:
     expected = ["KeyError", "ZeroDivisionError", "ExportError", "TypeError"]
     assert _run([_log_source(broken=True)], expected=expected).judgement.verdict is Verdict.PASS
     assert _run([_log_source(broken=True)], expected=expected[1:]).judgement.verdict is Verdict.FAIL
+
+
+def test_what_the_running_release_logged_is_kept_beside_it() -> None:
+    source = _log_source()
+    outcome = _run([source])
+    inside = source._frame[source._frame["time"] < START + timedelta(seconds=60)]
+    theirs = inside[inside["instance"].isin(CONTROL)]
+    assert outcome.running["logs"] == LogProfile.of(theirs, watched=60 * len(CONTROL))
