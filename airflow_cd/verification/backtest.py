@@ -47,7 +47,8 @@ class PastDeployment:
     """A deployment that is over.
 
     :param name: what reports call it.
-    :param good: True when it was promoted, False when it was rolled back.
+    :param good: True when it was promoted, False when it was rolled back, None when it was rolled back for what its
+        logs could not show (its metrics); then it is judged and not counted.
     :param outcome: how it ended, in one sentence.
     :param phases: in their order.
     """
@@ -55,7 +56,7 @@ class PastDeployment:
     id: str
     version: str
     name: str
-    good: bool
+    good: bool | None
     outcome: str
     phases: Sequence[PastPhase]
 
@@ -79,13 +80,13 @@ class Case:
     """One deployment, as it was or with a regression put into it.
 
     :param regression: name of the regression; ``""`` for the deployment as it was.
-    :param bad: whether it should be blocked.
+    :param bad: whether it should be blocked; None when its logs need not show it.
     :param answers: for each sensitivity.
     """
 
     deployment: PastDeployment
     regression: str
-    bad: bool
+    bad: bool | None
     answers: Mapping[Sensitivity, Answer]
 
 
@@ -98,6 +99,7 @@ class Score:
     blocked_wrongly: int = 0
     passed_rightly: int = 0
     undecided: int = 0
+    uncounted: int = 0
 
     @property
     def bad(self) -> int:
@@ -138,7 +140,7 @@ class Backtest:
         return Score(*(ways.count(one) for one in WAYS))
 
 
-WAYS = ("blocked rightly", "missed", "blocked wrongly", "passed rightly", "no verdict")
+WAYS = ("blocked rightly", "missed", "blocked wrongly", "passed rightly", "no verdict", "not counted")
 
 
 def way(case: Case, sensitivity: Sensitivity) -> str:
@@ -146,6 +148,8 @@ def way(case: Case, sensitivity: Sensitivity) -> str:
     verdict = case.answers[sensitivity].verdict
     if verdict is Verdict.INCONCLUSIVE:
         return "no verdict"
+    if case.bad is None:
+        return "not counted"
     if case.bad:
         return "blocked rightly" if verdict is Verdict.FAIL else "missed"
     return "blocked wrongly" if verdict is Verdict.FAIL else "passed rightly"
@@ -233,7 +237,7 @@ class _Judge:
             )
             for sensitivity in self.sensitivities
         }
-        return Case(deployment, "", not deployment.good, answers)
+        return Case(deployment, "", None if deployment.good is None else not deployment.good, answers)
 
     def with_regression(
         self,
