@@ -8,10 +8,12 @@ For each system and run: eight baseline deployments, a canary with something new
 from __future__ import annotations
 
 import argparse
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_cd.verification.events import Comparison, compare
 from airflow_cd.verification.profile import LogProfile, Signature, Tally
@@ -20,6 +22,9 @@ from airflow_cd.verification.verdict import EventKind
 from benchmarks.deployments import Deployment, World
 from benchmarks.loghub import System, load
 from benchmarks.peers import drain3, has_drain3
+
+if TYPE_CHECKING:
+    from drain3 import TemplateMiner
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Flagged:
     frequency: list[Counter[str]]
 
 
-Judge = Callable[[World, Deployment], Flagged]
+Judge = Callable[[World], tuple[Flagged, Flagged]]
+"""What it says of a world's changed canary and of its unchanged one."""
 
 
 @dataclass
@@ -81,9 +87,9 @@ class Score:
         return self.false / self.canaries if self.canaries else 0.0
 
 
-def ours(world: World, canary: Deployment) -> Flagged:
+def ours(world: World) -> tuple[Flagged, Flagged]:
     """The verification's events."""
-    return _flagged(_profile(canary), [_profile(baseline) for baseline in world.baselines])
+    return _both(world, _profile)
 
 
 def _profile(deployment: Deployment) -> LogProfile:
@@ -94,7 +100,7 @@ def _profile(deployment: Deployment) -> LogProfile:
     return LogProfile.of(pd.DataFrame(rows, columns=["time", "instance", "message"]))
 
 
-def oracle(world: World, canary: Deployment) -> Flagged:
+def oracle(world: World) -> tuple[Flagged, Flagged]:
     """Perfect clusters: every record is known by the name it was made under."""
 
     def profile(deployment: Deployment) -> LogProfile:
@@ -108,7 +114,12 @@ def oracle(world: World, canary: Deployment) -> Flagged:
         )
 
     numbers: dict[str, int] = {}
-    return _flagged(profile(canary), [profile(baseline) for baseline in world.baselines])
+    return _both(world, profile)
+
+
+def _both(world: World, profile: Callable[[Deployment], LogProfile]) -> tuple[Flagged, Flagged]:
+    baselines = [profile(baseline) for baseline in world.baselines]
+    return _flagged(profile(world.changed), baselines), _flagged(profile(world.unchanged), baselines)
 
 
 def _flagged(canary: LogProfile, baselines: Sequence[LogProfile]) -> Flagged:
@@ -128,17 +139,12 @@ def _flagged(canary: LogProfile, baselines: Sequence[LogProfile]) -> Flagged:
     )
 
 
-def drain3_created(world: World, canary: Deployment, *, masks: bool) -> Flagged:
-    """Drain3 as a novelty detector: a cluster that the canary makes is new; over twice and z > 3 is frequent."""
-    return _drain3(world, canary, masks=masks, frozen=False)
+def drain3_as_judge(world: World, *, masks: bool, frozen: bool) -> tuple[Flagged, Flagged]:
+    """Drain3 as a novelty detector: over twice and z > 3 is frequent.
 
-
-def drain3_frozen(world: World, canary: Deployment) -> Flagged:
-    """The same with its tree frozen after the baseline: what it does not match is new."""
-    return _drain3(world, canary, masks=True, frozen=True)
-
-
-def _drain3(world: World, canary: Deployment, *, masks: bool, frozen: bool) -> Flagged:
+    :param frozen: whether its tree stays as the baselines made it, and what it does not match is new; else a cluster
+        that the canary makes is.
+    """
     miner = drain3(masks=masks)
     seen: list[Counter[int]] = []
     contents: dict[int, Counter[str]] = {}
@@ -149,8 +155,24 @@ def _drain3(world: World, canary: Deployment, *, masks: bool, frozen: bool) -> F
             counts[cluster] += 1
             contents.setdefault(cluster, Counter())[name] += 1
         seen.append(counts)
+    # A miner learns while it reads: each canary gets its own copy.
+    both = [
+        _drain3_reads(copy.deepcopy(miner), seen, copy.deepcopy(contents), canary, frozen=frozen)
+        for canary in (world.changed, world.unchanged)
+    ]
+    return both[0], both[1]
+
+
+def _drain3_reads(
+    miner: TemplateMiner,
+    seen: Sequence[Counter[int]],
+    contents: dict[int, Counter[str]],
+    canary: Deployment,
+    *,
+    frozen: bool,
+) -> Flagged:
     known = set(contents)
-    counts, unknown = Counter(), dict[object, Counter[str]]()
+    counts, unknown = Counter[int](), dict[object, Counter[str]]()
     for name, line in _lines(canary):
         if frozen:
             match = miner.match(line)
@@ -195,11 +217,13 @@ class Result:
     def add(self, world: World, judge: Judge) -> None:
         """Judge the world's two canaries."""
         known = {name for baseline in world.baselines for name in baseline.records}
-        for canary, unknown, frequency in (
-            (world.changed, self.unknown, self.frequency),
-            (world.unchanged, self.unknown_null, self.frequency_null),
+        for canary, flagged, unknown, frequency in zip(
+            (world.changed, world.unchanged),
+            judge(world),
+            (self.unknown, self.unknown_null),
+            (self.frequency, self.frequency_null),
+            strict=True,
         ):
-            flagged = judge(world, canary)
             unknown.add(flagged.unknown, canary.new, frozenset(canary.records) - known)
             frequency.add(flagged.frequency, canary.shifted, frozenset())
 
@@ -239,9 +263,9 @@ def main() -> None:
     systems = [system for system in load(given.folder) if not given.system or system.name in given.system]
     judges: dict[str, Judge] = {"ours": ours, "perfect clusters": oracle}
     if given.peers and has_drain3():
-        judges["Drain3 defaults"] = lambda world, canary: drain3_created(world, canary, masks=False)
-        judges["Drain3 example masks"] = lambda world, canary: drain3_created(world, canary, masks=True)
-        judges["Drain3 frozen + match"] = drain3_frozen
+        judges["Drain3 defaults"] = lambda world: drain3_as_judge(world, masks=False, frozen=False)
+        judges["Drain3 example masks"] = lambda world: drain3_as_judge(world, masks=True, frozen=False)
+        judges["Drain3 frozen + match"] = lambda world: drain3_as_judge(world, masks=True, frozen=True)
     for tier in ("normal", "hostile") if given.tier == "both" else (given.tier,):
         print(f"{tier} tier, {len(systems)} systems, {given.runs} runs each; UNKNOWN | UNEXPECTED FREQUENCY")
         print(HEAD)
