@@ -11,7 +11,7 @@ from types import ModuleType
 from airflow_cd.commands.parsing import CommandParser
 from airflow_cd.errors import AirflowCdError
 
-COMMANDS = ("verify", "backtest", "demo", "ledger", "veto")
+COMMANDS = ("verify", "backtest", "demo", "ledger", "veto", "feedback", "baseline")
 """Modules of :mod:`airflow_cd.commands`, in the order in which the help names them."""
 INTERRUPTED = 130
 

@@ -1,0 +1,83 @@
+"""``airflow-cd baseline``: which good deployments canaries are compared with; a person outranks the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.commands.parsing import add_ledger_url
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import BaselineChoice, Ledger
+
+_LISTED = 20
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to ``airflow-cd``."""
+    parser = commands.add_parser("baseline", help="what canaries are compared with")
+    actions = parser.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("list", help="the deployments that have taught, and what people chose")
+    pin = actions.add_parser("pin", help="compare with this one, whatever the pipeline says")
+    reset = actions.add_parser("reset", help="forget what was taught up to now, and any pin")
+    undo = actions.add_parser("undo", help="take back the newest pin or reset")
+    for action in (listing, pin, reset, undo):
+        action.add_argument("service")
+        action.add_argument("environment")
+        if action is not listing:
+            action.add_argument("--why", required=True, help="the reason, for the ledger")
+            action.add_argument("--who", help="who decides that (whoever calls this)")
+        add_ledger_url(action)
+    pin.add_argument("choice", help="all, previous, control, a deployment's id or a version")
+
+
+def run(given: argparse.Namespace) -> int:
+    """List, pin, reset, or take back."""
+    from airflow_cd.ledger import open_ledger
+
+    ledger = open_ledger(given.url)
+    if given.action == "list":
+        return _list(ledger, given.service, given.environment)
+    person = {"who": given.who or getpass.getuser(), "why": given.why}
+    if given.action == "pin":
+        ledger.pin_baseline(given.service, given.environment, given.choice, **person)
+    elif given.action == "reset":
+        ledger.reset_baseline(given.service, given.environment, **person)
+    else:
+        ledger.undo_baseline(given.service, given.environment, **person)
+    print(_in_force(ledger, given.service, given.environment))
+    return 0
+
+
+def _list(ledger: Ledger, service: str, environment: str) -> int:
+    print(_in_force(ledger, service, environment))
+    listed = False
+    for deployment in ledger.deployments(service, environment, "promoted", limit=_LISTED):
+        kept = [one for one in ledger.profiles_of(deployment.id) if one.teaches and one.kind != "control"]
+        if kept:
+            listed = True
+            sources = ", ".join(sorted({one.source for one in kept}))
+            print(
+                f"{deployment.id}  {deployment.release.version}  {deployment.opened_at:%Y-%m-%d %H:%M} UTC  {sources}"
+            )
+    if not listed:
+        print(f"No good deployment of {service} has taught anything in {environment}.")
+    history = ledger.baseline_history(service, environment)
+    if history:
+        print("What people chose, newest first:")
+    for choice in history:
+        print(f"    {_told(choice)}{'  undone' if choice.undone else ''}")
+    return 0
+
+
+def _in_force(ledger: Ledger, service: str, environment: str) -> str:
+    choice = ledger.baseline_choice(service, environment)
+    if choice is None:
+        return f"{service} in {environment} is compared with what its pipeline says."
+    return f"{service} in {environment}: {_told(choice)}"
+
+
+def _told(choice: BaselineChoice) -> str:
+    what = f"{choice.action} {choice.choice}" if choice.choice else choice.action
+    return f"{what}, by {choice.who}, {choice.at:%Y-%m-%d %H:%M} UTC: {choice.why}"
