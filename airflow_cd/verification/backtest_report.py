@@ -187,6 +187,7 @@ def render_backtest(scene: Scene, backtest: Backtest) -> str:
         scene=scene,
         backtest=backtest,
         heading=_heading(scene, backtest),
+        tone="wait" if any(wrong_ways(backtest, sensitivity) for sensitivity in backtest.sensitivities) else "good",
         sentences=[sentence(backtest, sensitivity) for sensitivity in backtest.sensitivities],
         asides=[*asides(backtest), *scene.notes],
         rows=rows(backtest),
