@@ -7,6 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.verification.configuration import BASELINES
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import BaselineChoice, Ledger
@@ -67,7 +68,7 @@ def _list(ledger: Ledger, service: str, environment: str) -> int:
     if history:
         print("What people chose, newest first:")
     for choice in history:
-        print(f"    {_told(choice)}{'  undone' if choice.undone else ''}")
+        print(f"    {_told(ledger, choice)}{'  undone' if choice.undone else ''}")
     return 0
 
 
@@ -75,9 +76,13 @@ def _in_force(ledger: Ledger, service: str, environment: str) -> str:
     choice = ledger.baseline_choice(service, environment)
     if choice is None:
         return f"{service} in {environment} is compared with what its pipeline says."
-    return f"{service} in {environment}: {_told(choice)}"
+    return f"{service} in {environment}: {_told(ledger, choice)}"
 
 
-def _told(choice: BaselineChoice) -> str:
-    what = f"{choice.action} {choice.choice}" if choice.choice else choice.action
+def _told(ledger: Ledger, choice: BaselineChoice) -> str:
+    what = choice.action
+    if choice.choice in BASELINES:
+        what = f"{choice.action} {choice.choice}"
+    elif choice.choice:
+        what = f"{choice.action} {ledger.get_deployment(choice.choice).release.version} ({choice.choice[:8]})"
     return f"{what}, by {choice.who}, {choice.at:%Y-%m-%d %H:%M} UTC: {choice.why}"

@@ -91,7 +91,7 @@ def test_a_baseline_is_pinned_reset_and_taken_back(url: str, capsys: pytest.Capt
     first = call("list")
     assert "what its pipeline says" in first
     assert [line.split()[1] for line in first.splitlines()[1:]] == ["1.4", "1.2", "1.1", "1.0"]
-    assert "pin" in call("pin", "1.1")
+    assert "shop in production: pin 1.1 (" in call("pin", "1.1")
     assert "by ada" in call("list")
     assert "reset, by ada" in call("reset")
     assert opened(url).profiles("shop", "production", "sumo", kind="logs") == []
