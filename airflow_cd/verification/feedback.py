@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from airflow_cd.verification.clustering import is_protected, tokenize
+from airflow_cd.verification.masking import WILDCARD
 from airflow_cd.verification.profile import LogProfile, content_id
 from airflow_cd.verification.verdict import Event, EventKind, Feedback
 
@@ -101,6 +103,27 @@ class Statement:
             ids |= _ids_of(self.sample)
         return ids
 
+    def covers(self, event: Event) -> bool:
+        """Whether the event is a part of what was judged, or for what always is a risk, the other way round.
+
+        What is one event to one comparison may be several to another, which saw fewer values of a parameter.
+        """
+        if _is_part(event.template, self.template):
+            return True
+        return self.feedback.says == ALWAYS_A_RISK and _is_part(self.template, event.template)
+
+
+def _is_part(template: str, whole: str) -> bool:
+    """Whether the template is the other one with some of its parameters filled in."""
+    words, parameters = tokenize(template), tokenize(whole)
+    if WILDCARD not in parameters or template == whole or len(words) != len(parameters):
+        return False
+    # No parameter ever stands for a word that says what happened.
+    return all(
+        word == parameter or (parameter == WILDCARD and word != "" and not is_protected(word))
+        for word, parameter in zip(words, parameters, strict=True)
+    )
+
 
 @functools.lru_cache(maxsize=4096)
 def _ids_of(sample: str) -> frozenset[str]:
@@ -130,6 +153,8 @@ class Opinions:
     def of(self, event: Event) -> Feedback | None:
         """What was said of the event, if anything."""
         said = self._by_id.get(event.id)
+        if said is None:
+            said = next((one.feedback for one in self.statements if one.covers(event)), None)
         if said is not None:
             return None if said.says == DEFAULT else said
         if event.kind is EventKind.UNKNOWN:

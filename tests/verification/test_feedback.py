@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,28 @@ def test_what_was_said_of_the_event_itself_comes_before_what_was_said_of_one_lik
     alike = Statement("an-older-id", Feedback("not_a_risk", "ada", "fine"), template=event.template)
     own = Statement(event.id, Feedback("always_a_risk", "bob", "never"))
     assert Opinions([alike, own]).applied(event).risk
+
+
+def test_a_part_of_what_was_judged_is_judged_so_too() -> None:
+    said = _said(
+        _event("ERROR quota of <*> refused for <*>"), "not_a_risk", template="ERROR quota of <*> refused for <*>"
+    )
+    assert not said.applied(_event("ERROR quota of alpha refused for <*>")).risk
+    for other in (
+        "ERROR quota of alpha beta refused for <*>",
+        "ERROR quota of NullPointerException refused for <*>",
+        "ERROR quota of alpha refused for <*> and gone",
+        "ERROR quota of <*> granted for <*>",
+    ):
+        assert said.applied(_event(other)).risk
+
+
+def test_the_whole_is_judged_by_its_part_only_where_that_always_is_a_risk() -> None:
+    whole = _event("ERROR quota of <*> refused", risk=False)
+    part = "ERROR quota of alpha refused"
+    assert _said(_event(part), "always_a_risk", template=part).applied(whole).risk
+    red = replace(whole, risk=True)
+    assert _said(_event(part), "not_a_risk_at_any_frequency", template=part).applied(red).risk
 
 
 @pytest.mark.parametrize(
