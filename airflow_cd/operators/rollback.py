@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_cd.errors import AirflowCdError
+from airflow_cd.errors import AirflowCdError, DeploymentFailed
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
 from airflow_cd.operators.verify import DECISION
@@ -164,9 +164,14 @@ class SettleOperator(EnvironmentTask):
         if self.mark and before is not None and before.state != deployment.state:
             mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=deployment.outcome)
         self.result = {"running": "the release before", "state": deployment.state, "because": deployment.outcome}
-        raise AirflowFailException(
-            f"[{deployment.pipeline} / {self.environment}] {deployment.release} was rolled back: "
-            f"{deployment.outcome.rstrip('.')}. "
-            "State: the release before runs again, artifact and configuration read back. "
-            "Next: read the verification report; the release is vetoed here until a person lifts the veto."
+        error = DeploymentFailed(
+            f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
+            pipeline=deployment.pipeline,
+            environment=self.environment,
+            state="the release before runs again, artifact and configuration read back.",
+            next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
         )
+        # A line each: Airflow shows an exception's text as one line, cut off at the edge of the screen.
+        for line in (error.what, f"State: {error.state}", f"Next: {error.next_step}"):
+            self.log.error("%s", line)
+        raise AirflowFailException(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -259,9 +260,10 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         delivery.ledger.set_clock(deployment.id, verdict_at=decided, first_bad_at=first_bad)
 
     def _say(self, judgement: Judgement) -> None:
-        self.log.info("VERDICT %s", judgement.sentence)
+        level = logging.INFO if judgement.verdict == Verdict.PASS else logging.ERROR
+        self.log.log(level, "VERDICT %s", judgement.sentence)
         for reason in judgement.reasons[1:]:
-            self.log.info("  %s", reason.text)
+            self.log.log(level, "  %s", reason.text)
         quality, performance = judgement.quality, judgement.performance
         self.result = {
             "verdict": str(judgement.verdict),
@@ -272,7 +274,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             "looks": judgement.looks,
         }
         for event in quality.risks if quality else ():
-            self.log.info("  red: %s (%s on the canary)", event.exception or event.template, event.counts.get("canary"))
+            count = event.counts.get("canary", 0.0)
+            self.log.error("  red: %s (%.0f on the canary)", event.exception or event.template, count)
 
     # -- a person is asked -------------------------------------------------------------------------------------
 

@@ -132,7 +132,8 @@ class Watch:
                     self._on_verdict(judgement, key)
                 return self._outcome(judgement, key)
             if self._on_look is not None:
-                self._on_look(judgement)
+                # Placed at every look: the report grows live, and the verdict finds the libraries loaded.
+                self._on_look(_with_places(judgement))
             if not self._wait(began + self.configuration.pause, end):
                 return self._outcome(self._stopped(judgement), "inconclusive")
 
@@ -284,9 +285,7 @@ class Watch:
         )
 
     def _outcome(self, judgement: Judgement, key: str | None) -> Outcome:
-        quality = judgement.quality
-        if quality is not None:
-            judgement = replace(judgement, quality=replace(quality, events=placed(quality.events)))
+        judgement = _with_places(judgement)
         running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
         return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running)
 
@@ -319,6 +318,14 @@ def _with_queries(part: _Part, readers: Sequence[Reader]) -> _Part:
         for reason in part.reasons
     ]
     return replace(part, reasons=reasons, queries={reader.name: reader.query for reader in readers})
+
+
+def _with_places(judgement: Judgement) -> Judgement:
+    """The judgement with its events placed in the picture."""
+    quality = judgement.quality
+    if quality is None:
+        return judgement
+    return replace(judgement, quality=replace(quality, events=placed(quality.events)))
 
 
 def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
