@@ -26,7 +26,9 @@ _FACTORS = (0.1, 0.2, 3.0, 5.0, 10.0)
 _LEAST_SHIFTED = 10.0  # lines expected of a template whose frequency changes: a tenth of fewer is not to be seen
 _KNOWN_EXCEPTIONS = {"known exception 1": 6.0, "known exception 2": 3.0}
 
-_KEPT_NUMBER = re.compile(r"(?i)(?:\bstatus|\bcode|\berrno|\bexit|\bsignal|\brc|\bsqlstate|HTTP/[0-9.]+\"?)[\"'=: (\[]*$")
+_KEPT_NUMBER = re.compile(
+    r"(?i)(?:\bstatus|\bcode|\berrno|\bexit|\bsignal|\brc|\bsqlstate|HTTP/[0-9.]+\"?)[\"'=: (\[]*$"
+)
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"[A-Za-z_]{2,}")
 _HEXADECIMAL = re.compile(r"(?=.*[0-9])(?=.*[a-fA-F])[0-9a-fA-F]{6,}")

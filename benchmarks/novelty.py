@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.events import Comparison, compare
+from airflow_cd.verification.events import compare
 from airflow_cd.verification.profile import LogProfile, Signature, Tally
 from airflow_cd.verification.quality import judge_frequencies
 from airflow_cd.verification.verdict import EventKind

@@ -1,6 +1,6 @@
 """Do lines of one template come out as one event? Grouping accuracy on labelled logs.
 
-    python -m benchmarks.parsing DATA_FOLDER
+python -m benchmarks.parsing DATA_FOLDER
 """
 
 from __future__ import annotations

@@ -18,8 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from airflow_cd.verification.masking import WILDCARD
 from airflow_cd.verification.profile import Signature
 
-VALUES_OF_A_PARAMETER = 4
-VALUES_BESIDE_MASKED = 3  # with one of them masked already
+VALUES_OF_A_PARAMETER = 5
+VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages
+VALUES_AMONG_MANY_WORDS = 3  # in a message that says much beside them
+_MANY_WORDS, _MOST_WORDS = 6, 24
 _LEAST_WORDS = 2  # a template keeps so many words, or all messages of its length would be one
 _ROUNDS = 3  # a message with more word parameters than this keeps the rest
 _FRAMES_SHARED = 0.5
@@ -36,6 +38,8 @@ _PROTECTED = re.compile(
     |[A-Z]{0,4}-?[0-9][0-9A-Z]*)$""",
     re.VERBOSE,
 )
+
+_GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
 
 Tokens = tuple[str, ...]
 
@@ -54,16 +58,6 @@ def _is_key(tokens: Tokens, position: int) -> bool:
     """Whether the word is the name of a key (``user=``, ``user:``)."""
     followed = position + 1 < len(tokens) and tokens[position + 1][:1] in ("=", ":")
     return followed and "." not in tokens[position]
-
-
-def _says_enough(tokens: Tokens, without: int) -> bool:
-    """Whether the line would still say something without this word."""
-    words = sum(
-        token not in ("", WILDCARD) and position != without
-        for position, token in enumerate(tokens)
-        if position % 2 == 0
-    )
-    return words >= _LEAST_WORDS
 
 
 class Vocabulary:
@@ -137,26 +131,94 @@ class Vocabulary:
 def merge_parameters(lines: Iterable[Tokens]) -> dict[Tokens, Tokens]:
     """For each tokenized line the template it belongs to, its word parameters replaced by the wildcard."""
     current = {tokens: tokens for tokens in lines}
+    values: set[str] = set()
     for _ in range(_ROUNDS):
-        wild: dict[Tokens, set[int]] = {}
-        families: dict[tuple[int, int, int], list[Tokens]] = {}
-        distinct = set(current.values())
-        for tokens in distinct:
-            for position in range(0, len(tokens), 2):
-                if tokens[position] and not _is_key(tokens, position) and _says_enough(tokens, position):
-                    family = (position, hash(tokens[:position]), hash(tokens[position + 1 :]))
-                    families.setdefault(family, []).append(tokens)
-        for (position, _, _), members in families.items():
-            free = [tokens for tokens in members if not is_protected(tokens[position])]
-            # Values with digits in the same place prove that it is one for parameters.
-            masked = any(tokens[position] == WILDCARD for tokens in free)
-            if len(free) >= (VALUES_BESIDE_MASKED if masked else VALUES_OF_A_PARAMETER):
-                for tokens in free:
-                    wild.setdefault(tokens, set()).add(position)
+        wild = _single_parameters(set(current.values()), values)
         if not wild:
             break
+        # What is a parameter's value in one message is likely to be one in the next.
+        values.update(tokens[position] for tokens, positions in wild.items() for position in positions)
         current = {tokens: _masked(template, wild.get(template, ())) for tokens, template in current.items()}
-    return current
+    pairs = _pairs_of_parameters(set(current.values()))
+    current = {tokens: _masked(template, pairs.get(template, ())) for tokens, template in current.items()}
+    whole = set(current.values())
+    return {tokens: _absorbed(template, whole) for tokens, template in current.items()}
+
+
+def _absorbed(template: Tokens, templates: set[Tokens]) -> Tokens:
+    """The template in which a word glued to a parameter (a host and its port) is part of it, where there is one."""
+    text = "".join(template)
+    shorter = _GLUED.sub(WILDCARD, text)
+    tokens = tokenize(shorter) if shorter != text else template
+    return tokens if tokens in templates and _words(tokens) >= _LEAST_WORDS else template
+
+
+def _single_parameters(templates: Iterable[Tokens], values: set[str]) -> dict[Tokens, set[int]]:
+    """Positions in which templates that are equal elsewhere show enough different words.
+
+    :param values: words that are known to be values of parameters.
+    """
+    families: dict[tuple[int, int, int], list[Tokens]] = {}
+    for tokens in templates:
+        words = _words(tokens)
+        for position in range(0, len(tokens), 2):
+            token = tokens[position]
+            if token and words - (token != WILDCARD) >= _LEAST_WORDS and not _is_key(tokens, position):
+                family = (position, hash(tokens[:position]), hash(tokens[position + 1 :]))
+                families.setdefault(family, []).append(tokens)
+    wild: dict[Tokens, set[int]] = {}
+    for (position, _, _), members in families.items():
+        if len(members) < 2:
+            continue
+        free = [tokens for tokens in members if not is_protected(tokens[position])]
+        # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
+        proven = any(tokens[position] == WILDCARD for tokens in free) or all(
+            tokens[position] in values for tokens in free
+        )
+        if len(free) >= _values_needed(members[0], position, proven=proven):
+            for tokens in free:
+                wild.setdefault(tokens, set()).add(position)
+    return wild
+
+
+def _values_needed(tokens: Tokens, position: int, *, proven: bool) -> int:
+    """How many different words make a position one for parameters."""
+    if proven:
+        return VALUES_WHERE_PROVEN
+    said = _words(tokens) - (tokens[position] != WILDCARD)
+    return VALUES_OF_A_PARAMETER if said < _MANY_WORDS else VALUES_AMONG_MANY_WORDS
+
+
+def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:
+    """The same for two positions whose words change together, in messages that say much beside them."""
+    families: dict[tuple[int, int, Tokens], list[Tokens]] = {}
+    for tokens in templates:
+        if not _MANY_WORDS + 2 <= _words(tokens) <= _MOST_WORDS:
+            continue
+        free = [
+            position
+            for position in range(0, len(tokens), 2)
+            if tokens[position] not in ("", WILDCARD)
+            and not is_protected(tokens[position])
+            and not _is_key(tokens, position)
+        ]
+        for index, one in enumerate(free):
+            for other in free[index + 1 :]:
+                rest = tokens[:one] + tokens[one + 1 : other] + tokens[other + 1 :]
+                families.setdefault((one, other, rest), []).append(tokens)
+    wild: dict[Tokens, set[int]] = {}
+    for (one, other, _), members in families.items():
+        if len(members) >= VALUES_AMONG_MANY_WORDS and all(
+            len({tokens[position] for tokens in members}) >= VALUES_AMONG_MANY_WORDS for position in (one, other)
+        ):
+            for tokens in members:
+                wild.setdefault(tokens, set()).update((one, other))
+    return wild
+
+
+def _words(tokens: Tokens) -> int:
+    """Words of a message that are no parameters."""
+    return sum(token not in ("", WILDCARD) for token in tokens[::2])
 
 
 def _masked(tokens: Tokens, positions: Iterable[int]) -> Tokens:

@@ -136,7 +136,7 @@ _REFINEMENTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
     (
         re.compile(
             r"(?<![\w>.:/*-])(?<!GET )(?<!POST )(?<!PUT )(?<!PATCH )(?<!DELETE )(?<!HEAD )(?<!OPTIONS )"
-            r"\.{0,2}/(?:[\w.$@+~-]|<\*>)+(?:/(?:[\w.$@+~-]|<\*>)*)+"
+            r"(?:\.{1,2}(?:/(?:[\w.$@+~-]|<\*>)+)+/?|/(?:[\w.$@+~-]|<\*>)+(?:/(?:[\w.$@+~-]|<\*>)*)+)"
         ),
         WILDCARD,
     ),
@@ -146,6 +146,9 @@ _REFINEMENTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
     # What stands in parentheses after a parameter explains it, and may as well be missing.
     (re.compile(r"<\*> \((?:<\*>)?\)"), WILDCARD),
     (re.compile(r"<\*>(?:[,;]? <\*>)+"), WILDCARD),
+    # Lists of things that look alike are as long as they happen to be.
+    (re.compile(r"(<\*> (?!<\*>)\S{1,40})(?:,? \1)+(?: <\*>)?(?=\s|$)"), r"\1"),
+    (re.compile(r"([\[{(][^\[\]{}()]{1,400}[\]})])(?:[,;]? ?\1)+"), r"\1"),
 )
 
 

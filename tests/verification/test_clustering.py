@@ -24,6 +24,33 @@ def test_a_word_that_takes_many_values_is_a_parameter() -> None:
     assert vocabulary.template_of(new) == "INFO session opened for user <*> by root"
 
 
+def test_a_message_that_says_much_shows_its_parameter_sooner() -> None:
+    known = _signatures(*(f"INFO session of user {name} was closed by the idle timer" for name in _NAMES[:3]))
+    (new,) = _signatures("INFO session of user zoe was closed by the idle timer")
+    assert Vocabulary(known).template_of(new) == "INFO session of user <*> was closed by the idle timer"
+
+
+def test_values_of_one_message_are_values_in_another() -> None:
+    opened = [f"INFO opened for {name} now" for name in _NAMES]
+    closed = [f"INFO closed for {name} now" for name in _NAMES[:2]]
+    vocabulary = Vocabulary(_signatures(*opened, *closed))
+    (new,) = _signatures("INFO closed for zoe now")
+    assert vocabulary.template_of(new) == "INFO closed for <*> now"
+    assert Vocabulary(_signatures(*closed)).template_of(new) is None
+
+
+def test_two_parameters_that_change_together_are_found() -> None:
+    line = "INFO loading the registry hive {0} from the offline image into its own key {0} again"
+    known = _signatures(*(line.format(name) for name in _NAMES[:3]))
+    (new,) = _signatures(line.format("zoe"))
+    assert Vocabulary(known).template_of(new) == line.format("<*>")
+
+
+def test_a_host_glued_to_its_port_is_the_parameter() -> None:
+    known = _signatures("WARN could not reach 10.0.0.1:80 in time", "WARN could not reach stock:80 in time")
+    assert len({Vocabulary(known).template_of(signature) for signature in known}) == 1
+
+
 def test_few_values_are_no_parameter() -> None:
     vocabulary = Vocabulary(_signatures("INFO valve was opened today", "INFO valve was closed today"))
     (new,) = _signatures("INFO valve was stuck today")
@@ -47,8 +74,8 @@ def test_a_new_exception_under_a_known_header_is_new() -> None:
 
 def test_the_canary_never_makes_a_parameter() -> None:
     vocabulary = Vocabulary(_signatures("INFO could read file now", "INFO could write file now"))
-    new = _signatures(*(f"INFO could {verb} file now" for verb in ("lose", "burn", "drop", "eat")))
-    assert [vocabulary.template_of(signature) for signature in new] == [None] * 4
+    new = _signatures(*(f"INFO could {verb} file now" for verb in ("lose", "burn", "drop", "eat", "sell")))
+    assert [vocabulary.template_of(signature) for signature in new] == [None] * 5
     assert set(vocabulary.unknown_events(new).values()) == {"INFO could <*> file now"}
 
 

@@ -25,6 +25,11 @@ def _mask(line: str) -> str:
         ("GET /basket/17/items", "GET /basket/<*>/items"),
         ("id deadbeef and 3f2504e0-4f89-11d3-9a0c-0305e82c3301", "id <*> and <*>"),
         ("ids [1, 2, 3]", "ids (<*>)"),
+        ("sent 17 KB (17,408 bytes) to 10.0.0.1 ()", "sent <*> to <*>"),
+        ("link of fe:ed:00:dc:0a:ff is up", "link of <*> is up"),
+        ("cannot load ./report_job: no", "cannot load <*>: no"),
+        ("state 1 <ok> 22 <ok> 3 <ok>", "state <*> <ok>"),
+        ("rows [{id=1}, {id=2}, {id=3}]", "rows [{id=<*>}]"),
     ],
 )
 def test_parameters_are_masked(line: str, masked: str) -> None:
