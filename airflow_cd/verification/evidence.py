@@ -1,39 +1,40 @@
-"""How sure are we that the canary is worse? Intervals that stay valid at every look.
+"""How sure are we that the canary is worse? Evidence and intervals that stay valid at every look.
 
 A verification looks every few seconds and stops when it knows, so an ordinary interval, good for one look, would
-raise false alarms. Both intervals here are confidence sequences: with probability ``1 - alpha`` they hold the truth
-at *all* looks together.
+raise false alarms. What is used here are e-values: the likelihood of what was seen if the release changed something,
+over its likelihood if it changed nothing. Without a change such a ratio exceeds ``1 / alpha`` at any look ever with
+a chance of at most ``alpha`` (Ville 1939; Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform,
+nonparametric, nonasymptotic confidence sequences").
 
-:func:`ratio_of_levels` (latency, gauges) compares the canary's total with what the control lets expect of the same
-requests in the same bucket, so that shared load and another mix of transactions cancel. Its sampling error is Robbins'
-normal mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic
-confidence sequences"), its variance learned from control against control and the canary itself. That instances differ
-by nature does not shrink with time and is added on top.
+"Changed nothing" is a distribution and no point: instances that do the same differ by nature, and that does not shrink
+with time. "Changed something" is a mixture of changes as releases make them, most of it on the side that is worse.
 
-:func:`ratio_of_rates` (errors, apdex) asks on which side each error fell: under equal rates on the canary with the
-canary's share of the requests. The interval inverts the beta-binomial mixture of that likelihood, divided by how much
-the errors come in bursts.
+Levels (latency, gauges) are ratios of sums, normal on the log scale. Rates (errors, apdex, throughput) ask on which
+side each count fell: beta-binomial around the canary's share of the requests, both counts divided by how much they
+come in bursts. All functions take arrays as well as numbers, of any common shape.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from airflow_cd.verification.rows import Rows, summed
+from airflow_cd.verification.samples import Direction
 
-EXPECTED_EFFECT = 0.4  # on the log scale; where the mixture is most powerful, about +50 %
-HOST_SPREAD = 0.03  # prior standard deviation between instances, as a share
-_HOST_PRIOR_WEIGHT = 4.0  # in instances
-DRIFT = 0.08  # the same instances at another time: standard deviation between two windows, as a share
-CAP = 3.0  # times what is usual: beyond it a value says "far too long", no longer how long
-_SHRINK_LEVEL = 5.0  # requests by which a bucket's level is drawn to the overall one
-_GRID = 2001
-_LEAST_FREEDOM = 3
-_ENOUGH_NEIGHBOURS = 20
+Numbers: TypeAlias = "float | np.ndarray"
+# Changes of a release on the log scale: weight, mean, standard deviation. The first are on the worse side.
+_WORSE = ((0.40, 0.35, 0.12), (0.30, 0.70, 0.25), (0.10, 1.60, 0.80))
+_ANY = ((0.12, 0.0, 0.10), (0.08, 0.0, 0.60))
+_SIDES: dict[Direction, tuple[tuple[float, float], ...]] = {
+    "higher_is_worse": ((1.0, 0.95), (-1.0, 0.05)),
+    "lower_is_worse": ((-1.0, 0.95), (1.0, 0.05)),
+    "either": ((1.0, 0.5), (-1.0, 0.5)),
+}
+_FARTHEST = 9.0  # logarithm beyond which a ratio counts as unbounded
+_GRID = _FARTHEST * np.sinh(np.linspace(-6.0, 6.0, 241)) / math.sinh(6.0)  # dense where it begins
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Estimate:
     :param effect: relative change, 0.25 for 25 % more.
     :param lower: of the interval, -1 at the least.
     :param upper: of the interval, infinite when nothing bounds it.
-    :param smallest: smallest relative increase that this much data would have shown.
+    :param smallest: smallest relative change for the worse that this much data would have shown.
     """
 
     effect: float
@@ -52,207 +53,131 @@ class Estimate:
     smallest: float
 
 
-def mixture_half_width(variance: float, alpha: float) -> float:
-    """Half the width of a confidence sequence for a mean whose estimate has this variance now (Robbins 1970)."""
-    if variance <= 0:
-        return 0.0
-    prior = EXPECTED_EFFECT**2
-    total = variance + prior
-    return math.sqrt(2.0 * variance * total / prior * math.log(math.sqrt(total / variance) / alpha))
+def regressed(
+    evidence: Numbers, effect: Numbers, alpha: Numbers, threshold: Numbers, direction: Direction
+) -> np.ndarray:
+    """Whether a metric got worse: surely changed, and by at least the threshold in the wrong direction.
 
-
-def ratio_of_levels(canary: Rows, control: Rows, alpha: float, *, paired: bool) -> Estimate | None:
-    """Compare levels (means), weighted by requests.
-
-    :param canary: rows of the canary; ``control`` likewise, with the same positions for the same groups.
-    :param alpha: chance that the interval ever misses the truth.
-    :param paired: whether both are of the same time, so that buckets can be compared one by one.
-    :returns: None when there is nothing in common to compare.
+    :param evidence: logarithm of the e-value that it changed.
+    :param effect: relative change.
+    :param threshold: smallest relative change that counts. Halving is as large a change as doubling.
     """
-    groups = len(control.group_names)
-    counts = summed(control.group, control.count, groups)
-    totals = summed(control.group, control.total, groups)
-    level = np.divide(totals, counts, out=np.zeros(groups), where=counts > 0)
-    known = [side.where((level[side.group] > 0) & (side.count > 0)) for side in (canary, control)]
-    if not len(known[0]) or not len(known[1]):
-        return None
-    expected = [side.count * level[side.group] for side in known]
-    if paired:
-        factors = _bucket_levels(known[1], expected[1])
-        for number, side in enumerate(known):
-            factor = factors(side.time)
-            known[number] = side.where(factor > 0)
-            expected[number] = (expected[number] * factor)[factor > 0]
-    known = [_capped(side, wanted) for side, wanted in zip(known, expected, strict=True)]
-    if not len(known[0]) or not len(known[1]) or known[0].total.sum() <= 0:
-        return None
-    ours, theirs = (_Side(side, wanted, paired) for side, wanted in zip(known, expected, strict=True))
-    freedom = ours.freedom + theirs.freedom
-    if freedom < _LEAST_FREEDOM:
-        return None
-    spread = max((ours.squares + theirs.squares) / freedom, ours.spread, theirs.spread)
-    variance = spread * (ours.correlation / ours.requests + theirs.correlation / theirs.requests)
-    from scipy.special import ndtri, stdtrit
-
-    # Few cells know their own variance badly: widen as Student's t is wider than the normal.
-    quantile = float(ndtri(1 - alpha / 2))
-    width = mixture_half_width(variance, alpha) * float(stdtrit(freedom, 1 - alpha / 2)) / quantile
-    if paired:
-        hosts = _host_variance(theirs, spread)
-        width += quantile * math.sqrt(hosts * (1.0 / ours.instances + 1.0 / theirs.instances))
-    else:
-        width += quantile * DRIFT
-    centre = math.log(ours.ratio / theirs.ratio)
-    return Estimate(math.expm1(centre), math.expm1(centre - width), _expm1(centre + width), _expm1(width))
+    effect = np.asarray(effect)
+    higher, lower = effect >= threshold, effect <= -np.asarray(threshold) / (1.0 + np.asarray(threshold))
+    wrong = {"higher_is_worse": higher, "lower_is_worse": lower, "either": higher | lower}[direction]
+    return np.asarray((np.asarray(evidence) >= -np.log(alpha)) & wrong)
 
 
-def _capped(rows: Rows, expected: np.ndarray) -> Rows:
-    """The rows with values of at most :data:`CAP` times what was to be expected.
+def changes(direction: Direction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mixture of changes: logarithms of the weights, means and standard deviations."""
+    parts = [
+        (weight * share, side * mean, spread) for side, share in _SIDES[direction] for weight, mean, spread in _WORSE
+    ]
+    weight, mean, spread = np.array([*parts, *_ANY]).T
+    return np.log(weight), mean, spread
 
-    A single request that hangs would otherwise be the mean. Both sides are cut alike, so nothing is invented; what
-    lies beyond is judged by :func:`beyond_cap`.
+
+def level_evidence(log_ratio: Numbers, variance: Numbers, direction: Direction) -> np.ndarray:
+    """Logarithm of the e-value that a level changed.
+
+    :param log_ratio: of the canary's level to the other side's.
+    :param variance: of it, as it is now and without any change; what instances differ by is part of it.
     """
-    usual = np.divide(expected, rows.count, out=np.zeros(len(rows)), where=rows.count > 0)
-    return replace(rows, value=np.minimum(rows.value, CAP * usual))
+    log_ratio, variance = np.asarray(log_ratio, dtype=float), np.asarray(variance, dtype=float)
+    return _mixed_levels(log_ratio, variance, direction) - _normal(log_ratio, variance)
 
 
-def beyond_cap(rows: Rows, usual_of: Rows) -> tuple[float, float]:
-    """How many rows lie beyond :data:`CAP` times their group's usual level, and how many rows there are.
+def level_interval(log_ratio: float, variance: float, alpha: float, direction: Direction) -> tuple[float, float]:
+    """Changes (on the log scale) that are not ruled out; ``alpha`` is the chance to ever miss the truth."""
+    mixed = float(_mixed_levels(np.asarray(log_ratio), np.asarray(variance), direction))
+    square = 2.0 * variance * (-math.log(alpha) - mixed - 0.5 * math.log(2.0 * math.pi * variance))
+    width = math.sqrt(max(0.0, square))
+    return log_ratio - width, log_ratio + width
 
-    Rows are counted and not their requests: what one bucket holds is late together or not at all.
 
-    :param usual_of: the rows that say what is usual.
+def smallest_level_change(variance: float, alpha: float, direction: Direction) -> float:
+    """The smallest change for the worse, on the log scale and without its sign, that would have been evidence."""
+    sign = -1.0 if direction == "lower_is_worse" else 1.0
+    ratios = _GRID[_GRID > 0]
+    shown = level_evidence(sign * ratios, variance, direction) >= -math.log(alpha)
+    # Beyond the last change in the mixture evidence never falls again.
+    return float(ratios[int(np.argmax(shown))]) if shown.any() else math.inf
+
+
+def _mixed_levels(log_ratio: np.ndarray, variance: np.ndarray, direction: Direction) -> np.ndarray:
+    weight, mean, spread = changes(direction)
+    parts = weight + _normal(log_ratio[..., None] - mean, variance[..., None] + spread**2)
+    return np.asarray(np.logaddexp.reduce(parts, axis=-1))
+
+
+def _normal(value: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Logarithm of the normal density around 0."""
+    return np.asarray(-0.5 * (np.log(2.0 * np.pi * variance) + value**2 / variance))
+
+
+def rate_evidence(
+    canary: Numbers, control: Numbers, share: Numbers, offset: Numbers, direction: Direction, change: Numbers = 0.0
+) -> np.ndarray:
+    """Logarithm of the e-value that something happens more or less often than a change of ``change`` would explain.
+
+    :param canary: how often it happened on the canary, by bursts; may be a fraction. ``control`` likewise.
+    :param share: the canary's share of the requests.
+    :param offset: variance of the logarithm of the two sides' ratio that is by nature.
+    :param change: what is ruled out, on the log scale.
     """
-    groups = len(usual_of.group_names)
-    counts = summed(usual_of.group, usual_of.count, groups)
-    totals = summed(usual_of.group, usual_of.total, groups)
-    level = np.divide(totals, counts, out=np.zeros(groups), where=counts > 0)[rows.group]
-    known = (level > 0) & (rows.count > 0)
-    return float((rows.value[known] > CAP * level[known]).sum()), float(known.sum())
+    canary, control, share, offset = (np.asarray(number, dtype=float) for number in (canary, control, share, offset))
+    weight, mean, spread = changes(direction)
+    ours, theirs, part, differ = (number[..., None] for number in (canary, control, share, offset))
+    mixed = np.logaddexp.reduce(weight + _beta_binomial(ours, theirs, part, differ, mean, spread), axis=-1)
+    return np.asarray(mixed - _beta_binomial(canary, control, share, offset, np.asarray(change), np.zeros(())))
 
 
-def _expm1(value: float) -> float:
-    return math.expm1(value) if value < 700 else math.inf
+def _beta_binomial(
+    canary: np.ndarray, control: np.ndarray, share: np.ndarray, offset: np.ndarray, mean: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
+    """Logarithm of the likelihood of counts, a constant aside, with the log ratio around ``mean``."""
+    from scipy.special import betaln, expit, logit
+
+    inside = np.clip(expit(logit(share) + mean), 1e-12, 1.0 - 1e-12)
+    # A beta distribution whose logarithm of odds has about this variance.
+    strength = 1.0 / ((offset + spread**2) * inside * (1.0 - inside))
+    first, second = strength * inside, strength * (1.0 - inside)
+    return np.asarray(betaln(first + canary, second + control) - betaln(first, second))
 
 
-def _bucket_levels(control: Rows, expected: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """For times how much higher than usual the control's level was in that bucket; 0 where it has no rows."""
-    times, codes = np.unique(control.time, return_inverse=True)
-    # A bucket with few requests is drawn to the usual level.
-    extra = _SHRINK_LEVEL * float(control.total.sum()) / control.requests
-    factors = (summed(codes, control.total, len(times)) + extra) / (summed(codes, expected, len(times)) + extra)
-
-    def factor(moments: np.ndarray) -> np.ndarray:
-        places = np.minimum(np.searchsorted(times, moments), len(times) - 1)
-        return np.where(times[places] == moments, factors[places], 0.0)
-
-    return factor
-
-
-class _Side:
-    """One side of a comparison, as its totals and the spread of its cells about its instances' own levels.
-
-    A cell is an instance's bucket; without pairing a bucket of all instances, since what they share varies too.
-    """
-
-    def __init__(self, rows: Rows, expected: np.ndarray, paired: bool) -> None:
-        _, instance = np.unique(rows.instance, return_inverse=True)
-        self.instances = int(instance.max()) + 1
-        by_instance = summed(instance, rows.total, self.instances) / summed(instance, expected, self.instances)
-        self.host_ratio = by_instance
-        self.host_requests = summed(instance, rows.count, self.instances)
-        self.requests = rows.requests
-        self.ratio = float(rows.total.sum() / expected.sum())
-        times, bucket = np.unique(rows.time, return_inverse=True)
-        owner = instance if paired else np.zeros_like(instance)
-        cells, cell = np.unique(owner * len(times) + bucket, return_inverse=True)
-        owners = cells // len(times)
-        own = by_instance[owners] if paired else np.full(len(cells), self.ratio)
-        ratio = summed(cell, rows.total, len(cells)) / summed(cell, expected, len(cells))
-        count = summed(cell, rows.count, len(cells))
-        residual = (ratio / np.where(own > 0, own, 1.0) - 1.0) * np.sqrt(count)
-        self.freedom = len(cells) - (self.instances if paired else 1)
-        self.squares = float((residual**2).sum())
-        self.spread = self.squares / self.freedom if self.freedom > 0 else 0.0
-        self.correlation = _inflation(residual, owners)
-
-
-def _inflation(residual: np.ndarray, names: np.ndarray) -> float:
-    """By how much correlation between neighbouring buckets makes the variance of their mean larger, at least 1."""
-    follows = names[1:] == names[:-1]
-    if follows.sum() < _ENOUGH_NEIGHBOURS or not (residual**2).sum():
-        return 1.0
-    correlation = float((residual[1:] * residual[:-1])[follows].sum() / (residual**2).sum())
-    correlation = min(max(correlation - 2.0 / math.sqrt(follows.sum()), 0.0), 0.8)  # less what chance shows
-    return (1.0 + correlation) / (1.0 - correlation)
-
-
-def _host_variance(control: _Side, spread: float) -> float:
-    """Variance between instances that do the same, beyond what their few requests explain; never below the prior's."""
-    if control.instances < 3:
-        return (2.0 * HOST_SPREAD) ** 2
-    seen = np.log(np.maximum(control.host_ratio, 1e-9))
-    beyond = max(0.0, float(seen.var(ddof=1)) - float((spread / control.host_requests).mean()))
-    weight = control.instances - 1.0
-    shrunk = (_HOST_PRIOR_WEIGHT * HOST_SPREAD**2 + weight * beyond) / (_HOST_PRIOR_WEIGHT + weight)
-    return max(shrunk, HOST_SPREAD**2)
-
-
-def ratio_of_rates(
-    canary: float, canary_requests: float, control: float, control_requests: float, alpha: float, burst: float = 1.0
-) -> Estimate:
-    """Compare how often something happens per request.
-
-    :param canary: how often it happened on the canary; may be a fraction. ``control`` likewise.
-    :param alpha: chance that the interval ever misses the truth.
-    :param burst: variance of the counts over their mean, at least 1.
-    """
-    share = canary_requests / (canary_requests + control_requests)
-    lower, upper = _odds(canary / burst, control / burst, share, alpha)
-    quiet = control if control > 0 else 0.5
-    seen = canary if control > 0 or canary == 0 else canary + 0.5
-    effect = (seen / canary_requests) / (quiet / control_requests) - 1.0 if canary or control else 0.0
-    return Estimate(effect, lower - 1.0, upper - 1.0, _smallest(control, share, alpha, burst, control_requests))
-
-
-def _odds(canary: float, control: float, share: float, alpha: float) -> tuple[float, float]:
-    """Confidence sequence of the ratio of the two rates."""
-    from scipy.special import betaln, expit
-
-    ratios = np.linspace(-9.0, 9.0, _GRID)  # logarithms
-    inside = expit(ratios + math.log(share / (1.0 - share)))
-    mixture = betaln(share + canary, 1.0 - share + control) - betaln(share, 1.0 - share)
-    with np.errstate(divide="ignore"):
-        likelihood = canary * np.log(inside) + control * np.log1p(-inside)
-    held = np.flatnonzero(mixture - likelihood < math.log(1.0 / alpha))
+def rate_interval(
+    canary: float, control: float, share: float, offset: float, alpha: float, direction: Direction
+) -> tuple[float, float]:
+    """Changes of the rate (on the log scale, infinite where nothing bounds them) that are not ruled out."""
+    middle = math.log((canary + 0.5) / (control + 0.5)) - math.log(share / (1.0 - share))
+    ratios = middle + _GRID
+    against = rate_evidence(canary, control, share, offset, direction, ratios)
+    held = np.flatnonzero(against < -math.log(alpha))
     if not len(held):
-        middle = math.exp(ratios[int(np.argmax(likelihood))])
         return middle, middle
-    lower = 0.0 if held[0] == 0 else math.exp(ratios[held[0]])
-    upper = math.inf if held[-1] == _GRID - 1 else math.exp(ratios[held[-1]])
+    first, last = int(held[0]), int(held[-1])
+    lower = -math.inf if first == 0 else _crossing(ratios, against, first - 1, first, -math.log(alpha))
+    upper = math.inf if last == len(ratios) - 1 else _crossing(ratios, against, last, last + 1, -math.log(alpha))
     return lower, upper
 
 
-def _smallest(control: float, share: float, alpha: float, burst: float, control_requests: float) -> float:
-    """Smallest increase of the rate that would have put the interval's lower end above equality."""
-    expected = max(control, 0.5) * share / (1.0 - share)
-    low, high = 1.0, 2.0
-    while _odds(expected * high / burst, control / burst, share, alpha)[0] <= 1.0 and high < 1e6:
-        low, high = high, high * 2.0
-    for _ in range(8):
-        middle = math.sqrt(low * high)
-        if _odds(expected * middle / burst, control / burst, share, alpha)[0] > 1.0:
-            high = middle
-        else:
-            low = middle
-    return high - 1.0
+def _crossing(ratios: np.ndarray, against: np.ndarray, left: int, right: int, limit: float) -> float:
+    """Where evidence crosses the limit between two neighbours."""
+    rise = against[right] - against[left]
+    part = (limit - against[left]) / rise if rise else 0.5
+    return float(ratios[left] + part * (ratios[right] - ratios[left]))
 
 
-def burst_factor(counts: np.ndarray, requests: np.ndarray) -> float:
-    """Variance of counts over what chance alone gives them (Pearson's statistic by degree of freedom), at least 1."""
-    known = requests > 0
-    counts, requests = counts[known], requests[known]
-    if len(counts) < 3 or counts.sum() <= 0:
-        return 1.0
-    expected = requests * counts.sum() / requests.sum()
-    return max(1.0, float(((counts - expected) ** 2 / expected).sum() / (len(counts) - 1)))
+def smallest_rate_change(
+    control: float, share: float, offset: float, alpha: float, direction: Direction, burst: float = 1.0
+) -> float:
+    """The smallest change for the worse, on the log scale and without its sign, that would have been evidence.
+
+    :param control: how often it happened on the other side, by bursts.
+    """
+    sign = -1.0 if direction == "lower_is_worse" else 1.0
+    ratios = _GRID[_GRID > 0]
+    usual = max(control, 0.5 / burst)
+    expected = usual * share / (1.0 - share) * np.exp(sign * ratios)
+    shown = rate_evidence(expected, control, share, offset, direction) >= -math.log(alpha)
+    return float(ratios[int(np.argmax(shown))]) if shown.any() else math.inf

@@ -1,21 +1,22 @@
-"""One metric of one canary: what is compared, and the rule of its kind that judges it."""
+"""One metric of one canary: the rule of its kind that judges it, and the reason in words and numbers."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_cd.verification.evidence import CAP, Estimate, beyond_cap, burst_factor, ratio_of_levels, ratio_of_rates
+from airflow_cd.verification.cells import CAP, Comparison
+from airflow_cd.verification.evidence import Estimate, regressed
+from airflow_cd.verification.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.profile import iso_time
-from airflow_cd.verification.rows import Rows, pair_of_rows, summed
+from airflow_cd.verification.rows import Rows, summed
 from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.shape import SCATTERS, scatter, tail_grown
+from airflow_cd.verification.sides import Sides
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
+from airflow_cd.verification.weighing import Weighed
 
 POINTS_KEPT = 240  # of a series in the evidence
 DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reason to pass
@@ -23,12 +24,12 @@ DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reaso
 SUSPICIOUS = {"control": 1.5, "before": 2.5}  # times the minimum effect: an uncertain change so large is none to pass
 APDEX_PART = 0.25  # of the minimum effect: a score that ends at 1 moves less than a duration
 LEAST_ERRORS = 0.001  # increase of the error share below which it does not matter, however sure
-LEAST_TAIL = 0.01  # increase of the share of measurements that are far too long, below which it does not matter
-TAIL_GROWS = 0.5  # by which that share surely grows: slow moments cluster, so a small ratio proves little
-_HOSTS_DIFFER = 0.1  # by which rates of like instances differ
+SHAPE_PART = 0.1  # of the false alarms allowed to a level: that it scatters, and that its tail grows; each half
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
+_LEAST_FREEDOM = 3.0
+_MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
 
 
 @dataclass(frozen=True)
@@ -41,54 +42,6 @@ class Limits:
     def threshold(self, metric: Metric) -> float:
         """Smallest relative change of this metric that counts."""
         return self.minimum_effect * (APDEX_PART if metric.kind == "apdex" else 1.0)
-
-
-@dataclass(frozen=True)
-class Sides:
-    """The rows of one metric on either side.
-
-    :param compared_with: ``control`` (same time, other instances) or ``before`` (same instances, earlier).
-    """
-
-    metric: Metric
-    canary: Rows
-    control: Rows
-    compared_with: str
-    group: str = ""
-
-    @classmethod
-    def of(cls, metric: Metric, canary: pd.DataFrame, control: pd.DataFrame, compared_with: str) -> Sides:
-        """Pick the metric's rows."""
-        ours, theirs = pair_of_rows(canary, control, metric.name, ignore_count=metric.kind == "gauge")
-        return cls(metric, ours, theirs, compared_with)
-
-    @property
-    def groups(self) -> list[str]:
-        """Groups that the canary has, if it is broken down at all."""
-        return [name for code, name in enumerate(self.canary.group_names) if name and (self.canary.group == code).any()]
-
-    @property
-    def instances(self) -> list[str]:
-        """The canary's instances."""
-        return [self.canary.instance_names[code] for code in self.canary.instances()]
-
-    def of_group(self, group: str) -> Sides:
-        """The same for one group."""
-        code = self.canary.group_names.index(group)
-        canary, control = (side.where(side.group == code) for side in (self.canary, self.control))
-        return replace(self, canary=canary, control=control, group=group)
-
-    def of_instance(self, name: str) -> Sides:
-        """The same for one instance of the canary; compared with before, against its own past."""
-        code = self.canary.instance_names.index(name)
-        control = self.control
-        if self.compared_with == "before":
-            control = control.where(control.instance == code)
-        return replace(self, canary=self.canary.where(self.canary.instance == code), control=control)
-
-    def means(self) -> dict[str, float]:
-        """Mean of each canary instance."""
-        return {name: _summary(self.of_instance(name).canary, self.metric)["mean"] for name in self.instances}
 
 
 def few_requests(canary: float, control: float, least: int, what: str = "requests") -> Reason:
@@ -109,8 +62,11 @@ class Judge:
         self.limits = limits
         self.alpha = alpha
 
-    def judge(self, sides: Sides) -> MetricResult:
-        """Judge these rows."""
+    def judge(self, sides: Sides, taught: Taught = NOTHING_TAUGHT) -> MetricResult:
+        """Judge these rows.
+
+        :param taught: what earlier deployments taught about the metric.
+        """
         metric = sides.metric
         base = MetricResult(
             name=metric.name,
@@ -121,69 +77,66 @@ class Judge:
             verdict=Verdict.INCONCLUSIVE,
             reason=Reason("no_data", f"{_title(sides)}: no data."),
             threshold=self.limits.threshold(metric),
-            canary=_summary(sides.canary, metric),
+            canary={**_summary(sides.canary, metric), **({"gaps": float(sides.gaps)} if sides.gaps else {})},
             control=_summary(sides.control, metric),
             compared_with=sides.compared_with,
         )
-        if not len(sides.canary) or not len(sides.control):
-            return base
-        if metric.kind == "throughput":
+        open_reason = self._not_to_be_judged(base, sides)
+        if open_reason is not None:
+            return replace(base, reason=open_reason)
+        if metric.kind == "throughput" and (metric.direction == "either" or not sides.paired):
             return _judge_throughput(base, sides)
-        ours, theirs = base.canary["requests"], base.control["requests"]
-        if metric.kind == "gauge":
-            least, ours, theirs = _BUCKETS_OF_A_GAUGE, base.canary["buckets"], base.control["buckets"]
-            what = "buckets"
-        else:
-            least, what = self.limits.min_requests, "requests"
-        if min(ours, theirs) < least:
-            reason = few_requests(ours, theirs, least, what)
-            return replace(base, reason=replace(reason, text=f"{_title(sides)}: {reason.text}"))
-        estimate = self._estimate(sides)
-        if estimate is None:
+        comparison = sides.compare()
+        if comparison is None or (
+            comparison.freedom + taught.spread_freedom < _LEAST_FREEDOM and metric.kind not in COUNTED
+        ):
             if base.canary["mean"] == base.control["mean"] == 0:
                 return replace(base, verdict=Verdict.PASS, effect=0.0, reason=_said(base, sides, "no_regression", None))
             text = f"{_title(sides)}: the two sides have nothing in common that can be compared."
             return replace(base, reason=Reason("not_comparable", text))
-        decided = self._decided(base, sides, estimate)
-        if decided.verdict is not Verdict.FAIL and metric.kind == "latency" and metric.direction != "lower_is_worse":
-            return self._tail(decided, sides) or decided
+        decided = self._level(base, sides, comparison, taught)
+        if decided.verdict is not Verdict.FAIL and metric.kind in ("latency", "gauge"):
+            decided = self._shape(decided, sides, comparison, taught) or decided
+        if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
+            text = f"{_title(sides)}: the canary has data for less than half of the time that the control has."
+            return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
         return decided
 
-    def _estimate(self, sides: Sides) -> Estimate | None:
-        kind = sides.metric.kind
-        if kind in ("errors", "apdex"):
-            return _rates(sides, self.alpha)
-        return ratio_of_levels(sides.canary, sides.control, self.alpha, paired=sides.compared_with == "control")
-
-    def _tail(self, base: MetricResult, sides: Sides) -> MetricResult | None:
-        """The result if measurements are far too long far more often than usual; None if not."""
-        ours, our_rows = beyond_cap(sides.canary, sides.control)
-        theirs, their_rows = beyond_cap(sides.control, sides.control)
-        if not ours or not our_rows or not their_rows:
+    def _not_to_be_judged(self, base: MetricResult, sides: Sides) -> Reason | None:
+        """Why these rows say nothing, if so."""
+        kind = base.kind
+        if max(sides.unusable, sides.control_unusable) > _MOSTLY:
+            text = (
+                f"{_title(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
+                "other side's hold no number that can be used."
+            )
+            numbers = {"canary": sides.unusable, "control": sides.control_unusable}
+            return Reason("not_numbers", text, numbers)
+        if not len(sides.canary) or not len(sides.control):
+            return base.reason
+        if kind == "throughput":
             return None
-        estimate = ratio_of_rates(ours, our_rows, theirs, their_rows, self.alpha)
-        if estimate.lower <= TAIL_GROWS or ours / our_rows - theirs / their_rows < LEAST_TAIL:
+        ours, theirs = base.canary["requests"], base.control["requests"]
+        least, what = self.limits.min_requests, "requests"
+        if kind == "gauge":
+            least, what = _BUCKETS_OF_A_GAUGE, "buckets"
+            ours, theirs = base.canary["buckets"], base.control["buckets"]
+        if min(ours, theirs) >= least:
             return None
-        text = (
-            f"{_title(sides)}: {ours / our_rows:.1%} of {our_rows:.0f} measurements are more than {CAP:g} times "
-            f"what is usual, {theirs / their_rows:.1%} {_other(sides)}."
-        )
-        numbers = {"canary": ours / our_rows, "control": theirs / their_rows, "measurements": our_rows}
-        return replace(base, verdict=Verdict.FAIL, reason=Reason("tail_regressed", text, numbers))
+        reason = few_requests(ours, theirs, least, what)
+        return replace(reason, text=f"{_title(sides)}: {reason.text}")
 
-    def _decided(self, base: MetricResult, sides: Sides, estimate: Estimate) -> MetricResult:
+    def _level(self, base: MetricResult, sides: Sides, comparison: Comparison, taught: Taught) -> MetricResult:
+        """The result by the mean, the share or the number."""
         metric, threshold = sides.metric, self.limits.threshold(sides.metric)
-        margin = _HOSTS_DIFFER if metric.kind == "errors" else 0.0
-        higher = estimate.lower > margin and estimate.effect >= threshold
-        # Halving is as large a change as doubling.
-        lower = estimate.upper < -margin and estimate.effect <= -threshold / (1.0 + threshold)
-        if metric.kind == "errors":
-            higher = higher and base.canary["mean"] - base.control["mean"] >= LEAST_ERRORS
-        worse = {
-            "higher_is_worse": higher,
-            "lower_is_worse": lower,
-            "either": higher or lower,
-        }[metric.direction]
+        alpha = self.alpha if metric.kind in COUNTED else self.alpha * (1.0 - SHAPE_PART)
+        weighed = Weighed.of(comparison, taught, metric.kind, metric.direction, alpha, paired=sides.paired)
+        estimate = weighed.estimate()
+        if metric.kind == "apdex":
+            estimate = _score(estimate, float(comparison.control_exposure), comparison, base)
+        worse = bool(regressed(weighed.evidence, estimate.effect, alpha, threshold, metric.direction))
+        if metric.kind == "errors" and estimate.effect > 0:
+            worse = worse and base.canary["mean"] - base.control["mean"] >= LEAST_ERRORS
         result = replace(
             base,
             effect=estimate.effect,
@@ -200,42 +153,43 @@ class Judge:
                 return replace(result, reason=_said(result, sides, "not_certain", estimate))
         return replace(result, verdict=Verdict.PASS, reason=_said(result, sides, "no_regression", estimate))
 
+    def _shape(self, base: MetricResult, sides: Sides, comparison: Comparison, taught: Taught) -> MetricResult | None:
+        """The result if measurements hang or scatter far more than usual; None if not."""
+        alpha = self.alpha * SHAPE_PART / 2.0
+        if base.kind == "latency" and base.direction != "lower_is_worse":
+            tail = tail_grown(sides.canary, sides.control, alpha)
+            if tail is not None:
+                text = (
+                    f"{_title(sides)}: {tail.canary:.1%} of {tail.rows:.0f} measurements are more than {CAP:g} times "
+                    f"what is usual, {tail.control:.1%} {_other(sides)}."
+                )
+                numbers = {"canary": tail.canary, "control": tail.control, "measurements": tail.rows}
+                return replace(base, verdict=Verdict.FAIL, reason=Reason("tail_regressed", text, numbers))
+        weighed = Weighed.of(comparison, taught, sides.metric.kind, "either", alpha, paired=sides.paired)
+        evidence, times = (float(number) for number in scatter(comparison, taught, weighed.null))
+        if not sides.paired or evidence < -math.log(alpha) or times < SCATTERS:
+            return None
+        text = f"{_title(sides)}: it scatters {times:.1f} times as much as {_other(sides)}, at the same level."
+        numbers = {"times": times, "threshold": SCATTERS, "buckets": base.canary["buckets"]}
+        return replace(base, verdict=Verdict.FAIL, reason=Reason("variance_regressed", text, numbers))
+
 
 def _points_worse(metric: Metric, effect: float) -> bool:
     return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[metric.direction]
 
 
-def _rates(sides: Sides, alpha: float) -> Estimate:
-    """Errors and apdex as counts: what went wrong, out of how many requests."""
-    canary, control = _wrongs(sides.canary, sides.metric), _wrongs(sides.control, sides.metric)
-    burst = max(burst_factor(*side) for side in (canary, control))
-    wrongs, requests = zip(*((side[0].sum(), side[1].sum()) for side in (canary, control)), strict=True)
-    estimate = ratio_of_rates(wrongs[0], requests[0], wrongs[1], requests[1], alpha, burst)
-    if sides.metric.kind == "errors":
-        return estimate
-    # From the ratio of dissatisfaction back to the score: more dissatisfied is a lower score.
-    wrong = float(wrongs[1] / requests[1])
-    if wrong >= 1.0:
+def _score(estimate: Estimate, exposure: float, comparison: Comparison, result: MetricResult) -> Estimate:
+    """From the ratio of dissatisfaction back to the Apdex score: more dissatisfied is a lower score."""
+    requests = result.control["requests"]
+    wrong = min(1.0, max(float(comparison.control_ratio) * exposure, 0.5) / requests) if requests else 1.0
+    ours, theirs = result.canary["mean"], result.control["mean"]
+    if wrong >= 1.0 or theirs <= 0.0:
         return Estimate(0.0, -1.0, math.inf, math.inf)
-    ours = float(wrongs[0] / requests[0])
 
-    def score(ratio: float) -> float:
-        return (1.0 - min(1.0, ratio * max(wrong, 1e-6))) / (1.0 - wrong) - 1.0
+    def score(change: float) -> float:
+        return (1.0 - min(1.0, (1.0 + change) * wrong)) / (1.0 - wrong) - 1.0
 
-    return Estimate(
-        (1.0 - ours) / (1.0 - wrong) - 1.0,
-        score(estimate.upper + 1.0),
-        score(estimate.lower + 1.0),
-        -score(estimate.smallest + 1.0),
-    )
-
-
-def _wrongs(rows: Rows, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
-    """For each bucket of each instance how much went wrong, in how many requests."""
-    wrong = rows.value if metric.kind == "errors" else (1.0 - rows.value.clip(0.0, 1.0)) * rows.count
-    times, bucket = np.unique(rows.time, return_inverse=True)
-    cells, cell = np.unique(rows.instance * len(times) + bucket, return_inverse=True)
-    return summed(cell, wrong, len(cells)), summed(cell, rows.count, len(cells))
+    return Estimate(ours / theirs - 1.0, score(estimate.upper), score(estimate.lower), -score(estimate.smallest))
 
 
 def _judge_throughput(base: MetricResult, sides: Sides) -> MetricResult:
@@ -312,11 +266,21 @@ def series_of(sides: Sides) -> dict[str, list[tuple[str, float]]]:
     return {"canary": _points(sides.canary, sides.metric), "control": _points(sides.control, sides.metric)}
 
 
+def means_of(sides: Sides) -> dict[str, float]:
+    """Mean of each canary instance."""
+    return {name: _summary(sides.of_instance(name).canary, sides.metric)["mean"] for name in sides.instances}
+
+
 def _points(rows: Rows, metric: Metric) -> list[tuple[str, float]]:
-    times = np.unique(rows.time)
+    times, bucket = np.unique(rows.time, return_inverse=True)
     step = max(1, math.ceil(len(times) / POINTS_KEPT))
-    points = []
-    for start in range(0, len(times), step):
-        part = rows.where((rows.time >= times[start]) & (rows.time <= times[min(start + step, len(times)) - 1]))
-        points.append((iso_time(int(times[start])), _summary(part, metric)["mean"]))
-    return points
+    point = bucket // step
+    size = -(-len(times) // step)
+    counted = metric.kind in ("errors", "throughput")
+    totals = summed(point, rows.value if counted else rows.total, size)
+    divisor = summed(point, rows.count, size)
+    if metric.kind == "throughput":
+        cells = np.unique(bucket * (int(rows.instance.max(initial=0)) + 1) + rows.instance, return_index=True)[1]
+        divisor = summed(point[cells], np.ones(len(cells)), size)
+    values = np.divide(totals, divisor, out=np.zeros(size), where=divisor > 0)
+    return [(iso_time(int(when)), float(value)) for when, value in zip(times[::step], values, strict=True)]

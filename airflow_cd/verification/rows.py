@@ -61,14 +61,16 @@ class Rows:
 
 
 def pair_of_rows(
-    canary: pd.DataFrame, control: pd.DataFrame, metric: str, *, ignore_count: bool = False
-) -> tuple[Rows, Rows]:
-    """Both sides' rows of a metric, with the same positions for the same groups.
+    canary: pd.DataFrame, control: pd.DataFrame, metric: str, *, ignore_count: bool = False, negative: bool = False
+) -> tuple[tuple[Rows, float], tuple[Rows, float]]:
+    """Both sides' rows of a metric, with the same positions for the same groups, and the share that is unusable.
 
-    Rows whose value or count is no number are left out. Where a metric is broken down by group, its rows without a
-    group (a sum over them) are left out too.
+    Rows whose value or count is no number are left out, and so are negative values, which are what is left of a
+    counter that was reset. Where a metric is broken down by group, its rows without a group (a sum over them) are left
+    out too.
 
     :param ignore_count: count every row as one.
+    :param negative: whether values may be negative.
     """
     import pandas as pd
 
@@ -81,10 +83,16 @@ def pair_of_rows(
     value = both["value"].to_numpy(dtype=float)
     count = np.ones(len(both)) if ignore_count else both["count"].to_numpy(dtype=float)
     rows = Rows(time, instance, group, value, count, tuple(instance_names), tuple(group_names))
-    usable = np.isfinite(value) & np.isfinite(count) & (count >= 0)
-    if any(group_names):
-        usable &= np.array([bool(name) for name in group_names])[group]
-    return rows.where(usable & (side == 0)), rows.where(usable & (side == 1))
+    chosen = np.array([bool(name) for name in group_names])[group] if any(group_names) else np.ones(len(both), bool)
+    usable = np.isfinite(value) & np.isfinite(count) & (count >= 0) & (negative | (value >= 0))
+    first, second = (
+        (rows.where(usable & chosen & (side == code)), _share(~usable[chosen & (side == code)])) for code in (0, 1)
+    )
+    return first, second
+
+
+def _share(chosen: np.ndarray) -> float:
+    return float(chosen.mean()) if len(chosen) else 0.0
 
 
 def summed(codes: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
