@@ -1,7 +1,10 @@
 """Where the dots of a report are: events whose messages are alike lie near each other.
 
-Templates become TF-IDF vectors of character n-grams, which a truncated SVD lays flat. Both are seeded, and the
-events are sorted first, so the same events always give the same picture.
+Templates become TF-IDF vectors of character n-grams, reduced by a truncated SVD and joined into a tree by Ward's
+linkage. The tree divides the picture: each of its branches gets a rectangle as large as what it holds, cut along the
+longer side, with a gap that grows with how unlike the two halves are (a treemap after Johnson and Shneiderman 1991,
+"Tree-maps"). So every dot has room of its own however many there are, and a family of messages is one patch. The
+events are sorted first and all else is seeded: the same events always give the same picture.
 """
 
 from __future__ import annotations
@@ -15,69 +18,131 @@ from airflow_cd.verification.verdict import Event
 if TYPE_CHECKING:
     import numpy as np
 
-MARGIN = 0.05
+MARGIN = 0.04
+ASPECT = 1.8  # width of the picture for its height: between a wide screen's and a phone's
 _LENGTH = 400  # characters of a template that are looked at
 _FEATURES = 4_096
+_DIMENSIONS = 60
+_GAP = 0.5  # between two halves where nothing is more unlike, in lengths of the smaller one
+_TIGHTEST = 0.3  # of the area of a rectangle that a family takes, when it is nothing but variants of one message
+_ROOM_OF_A_DOT = 0.015  # share of the picture below which no family is drawn together any further
+_ROOM_OF_A_RISK = 0.012  # share of the picture: a numbered dot and a little air on a phone
+_MOST_ROOM_OF_RISKS = 0.6
 
 
 def placed(events: Sequence[Event]) -> list[Event]:
     """The events in their order, with ``x`` and ``y`` between 0 and 1."""
     order = sorted(range(len(events)), key=lambda position: (events[position].id, events[position].template))
-    points = _points([events[position].template[:_LENGTH] for position in order])
+    ordered = [events[position] for position in order]
+    points = _points([event.template[:_LENGTH] for event in ordered], _weights(ordered))
     result = list(events)
     for (x, y), position in zip(points, order, strict=True):
         result[position] = replace(events[position], x=round(float(x), 4), y=round(float(y), 4))
     return result
 
 
-def _points(texts: Sequence[str]) -> np.ndarray:
+def _weights(events: Sequence[Event]) -> list[float]:
+    """How much room each event gets: where there are many, a risk gets more, so that none hides another."""
+    risks = sum(event.risk for event in events)
+    others = len(events) - risks
+    if not risks or not others:
+        return [1.0] * len(events)
+    share = min(_ROOM_OF_A_RISK, _MOST_ROOM_OF_RISKS / risks)
+    weight = max(1.0, share * others / (1.0 - share * risks))
+    return [weight if event.risk else 1.0 for event in events]
+
+
+def _points(texts: Sequence[str], weights: Sequence[float]) -> np.ndarray:
     import numpy as np
 
-    if len(texts) < 3:
+    vectors = _vectors(texts) if len(texts) > 2 else None
+    if vectors is None:
         return np.array([[(number + 1) / (len(texts) + 1), 0.5] for number in range(len(texts))]).reshape(-1, 2)
+    points = _Treemap(vectors, np.array(weights)).points()
+    return MARGIN + (1.0 - 2.0 * MARGIN) * points
+
+
+def _vectors(texts: Sequence[str]) -> np.ndarray | None:
+    """One vector of length 1 for each text, alike where the texts are; None when there is nothing in them."""
+    import numpy as np
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=_FEATURES, sublinear_tf=True)
     try:
-        vectors = vectorizer.fit_transform(texts)
+        found = vectorizer.fit_transform(texts)
     except ValueError:  # nothing but white space
-        vectors = None
-    if vectors is None or vectors.shape[1] < 3:
-        return np.array([[(number + 1) / (len(texts) + 1), 0.5] for number in range(len(texts))])
-    with np.errstate(invalid="ignore"):  # events that are all alike have no variance to explain
-        flat = TruncatedSVD(n_components=2, random_state=0, n_iter=4).fit_transform(vectors)
-    return _spread(_even(flat))
+        return None
+    dimensions = min(_DIMENSIONS, len(texts) - 1, found.shape[1] - 1)
+    if dimensions < 2:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):  # events that are all alike have no variance to explain
+        vectors = TruncatedSVD(n_components=dimensions, random_state=0, n_iter=4).fit_transform(found)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1.0))
 
 
-def _even(flat: np.ndarray) -> np.ndarray:
-    """Half place, half rank: keeps neighbours together without leaving all dots in one corner."""
-    import numpy as np
+class _Treemap:
+    """A tree of likeness, laid out in a rectangle of :data:`ASPECT` by 1.
 
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    scaled = (flat - low) / np.where(high > low, high - low, 1.0)
-    ranks = np.argsort(np.argsort(flat, axis=0, kind="stable"), axis=0, kind="stable") / max(1, len(flat) - 1)
-    return MARGIN + (1.0 - 2.0 * MARGIN) * (scaled + ranks) / 2.0
+    Nodes are numbered as scipy does it: the texts first, then each pair that was joined, the whole last.
+    """
 
+    def __init__(self, vectors: np.ndarray, weights: np.ndarray) -> None:
+        import numpy as np
+        from scipy.cluster.hierarchy import linkage
 
-def _spread(points: np.ndarray) -> np.ndarray:
-    """Push dots that hide each other apart, a little, the same way every time."""
-    import numpy as np
+        joined = linkage(vectors, "ward")
+        self.leaves = len(vectors)
+        self.halves = joined[:, :2].astype(int)
+        self.unlike = joined[:, 2] / (joined[-1, 2] or 1.0)
+        self.weight = np.concatenate([weights, np.zeros(self.leaves - 1)])
+        # Where a node lies along the two main directions: decides which half goes left, and which on top.
+        self.centre = np.concatenate([vectors[:, :2], np.zeros((self.leaves - 1, 2))])
+        for number, (one, other) in enumerate(self.halves, self.leaves):
+            self.weight[number] = self.weight[one] + self.weight[other]
+            both = self.centre[one] * self.weight[one] + self.centre[other] * self.weight[other]
+            self.centre[number] = both / self.weight[number]
 
-    cell = min(0.03, 0.6 / np.sqrt(len(points)))
-    taken: set[tuple[int, int]] = set()
-    moved = points.copy()
-    for number, (x, y) in enumerate(points):
-        for step in range(400):
-            # A sunflower spiral: radius grows with the root of the step, the angle by the golden one.
-            radius, angle = cell * np.sqrt(step), step * 2.39996
-            at = (
-                float(np.clip(x + radius * np.cos(angle), MARGIN / 2, 1 - MARGIN / 2)),
-                float(np.clip(y + radius * np.sin(angle), MARGIN / 2, 1 - MARGIN / 2)),
-            )
-            key = (int(at[0] / cell), int(at[1] / cell))
-            if key not in taken:
-                taken.add(key)
-                moved[number] = at
-                break
-    return moved
+    def points(self) -> np.ndarray:
+        """The middle of each text's rectangle, both coordinates from 0 to 1."""
+        import numpy as np
+
+        places = np.zeros((self.leaves, 2))
+        waiting = [(2 * self.leaves - 2, np.zeros(2), np.array([ASPECT, 1.0]))]
+        while waiting:
+            node, corner, size = waiting.pop()
+            if node < self.leaves:
+                places[node] = (corner + size / 2) / (ASPECT, 1.0)
+                continue
+            axis = 0 if size[0] >= size[1] else 1
+            first, second = self.halves[node - self.leaves]
+            if self.centre[first, axis] > self.centre[second, axis]:
+                first, second = second, first
+            share = self.weight[first] / self.weight[node]
+            gap = _GAP * self.unlike[node - self.leaves] * min(share, 1.0 - share)
+            gap *= size[axis] / (1.0 + gap)
+            length = (size[axis] - gap) * share
+            sizes, start = (size.copy(), size.copy()), corner.copy()
+            sizes[0][axis] = length
+            sizes[1][axis] = size[axis] - gap - length
+            start[axis] += length + gap
+            for half, its_corner, its_size in ((int(first), corner, sizes[0]), (int(second), start, sizes[1])):
+                waiting.append((half, *self._drawn_together(half, node, its_corner, its_size)))
+        return places
+
+    def _drawn_together(
+        self, node: int, whole: int, corner: np.ndarray, size: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The node's rectangle, the smaller the more alike its texts are beside those of the whole."""
+        import numpy as np
+
+        if node < self.leaves:
+            return corner, size
+        alike = 1.0 - self.unlike[node - self.leaves] / (self.unlike[whole - self.leaves] or 1.0)
+        area = size[0] * size[1]
+        least = _ROOM_OF_A_DOT * ASPECT * self.weight[node]
+        area = min(area, max(area * (1.0 - (1.0 - _TIGHTEST) * alike), least))
+        short = min(float(np.sqrt(area)), size.min())
+        drawn = np.minimum(size, area / short)
+        return corner + (size - drawn) / 2, drawn

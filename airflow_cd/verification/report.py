@@ -219,7 +219,6 @@ def _event(number: int, event: Event, dot: Dot) -> EventView:
 def _metrics(judgement: Judgement) -> list[MetricView]:
     """Worst first."""
     found = judgement.performance.metrics if judgement.performance else ()
-
     marks = {"first bad": judgement.first_bad, "decided": judgement.decided if judgement.final else ""}
     return [
         MetricView(number, result, chart(result, marks), interval_figure(result), unit_of(result), threshold_of(result))

@@ -49,6 +49,41 @@ def test_equal_messages_do_not_hide_each_other() -> None:
     assert len({(event.x, event.y) for event in events}) == 40
 
 
+def _family(number: int, size: int) -> list[str]:
+    """Variants of a message that has no word in common with those of another family."""
+    rng = random.Random(number)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(9)]
+    return [
+        " ".join([*words[: variant % 9], "retried", *words[variant % 9 :], words[variant // 9]])
+        for variant in range(size)
+    ]
+
+
+@pytest.mark.parametrize(("families", "size"), [(3, 4), (12, 5), (40, 20)])
+def test_most_neighbours_are_of_the_same_family(families: int, size: int) -> None:
+    templates = [(number, text) for number in range(families) for text in _family(number, size)]
+    events = placed([Event(f"{at}", EventKind.KNOWN, "info", False, text) for at, (_, text) in enumerate(templates)])
+    alike = 0
+    for position, event in enumerate(events):
+        others = (other for other in range(len(events)) if other != position)
+        nearest = min(
+            others, key=lambda other: math.hypot(2.5 * (events[other].x - event.x), events[other].y - event.y)
+        )
+        alike += templates[nearest][0] == templates[position][0]
+    assert alike >= 0.8 * len(events)
+
+
+@pytest.mark.parametrize("many", [20, 300, 2000])
+def test_no_two_risks_are_at_the_same_place_even_on_a_phone(many: int) -> None:
+    """Dots with a number are 20 pixels wide; the picture is about 310 by 330 pixels on a phone."""
+    templates = [f"ERROR order <*> failed: {word}Error" for word in ("Key", "Type", "Value", "Attribute", "Index")] * 3
+    risks = [Event(f"r{at}", EventKind.UNKNOWN, "error", True, text) for at, text in enumerate(templates)]
+    rest = [text for number in range(many // 20) for text in _family(number, 20)]
+    events = placed([*risks, *(Event(f"k{at}", EventKind.KNOWN, "info", False, text) for at, text in enumerate(rest))])
+    places = [(310 * event.x, 330 * event.y) for event in events if event.risk]
+    assert min(math.dist(one, other) for at, one in enumerate(places) for other in places[:at]) > 10
+
+
 def test_two_thousand_events_take_no_long_time() -> None:
     rng = random.Random(0)
     words = [f"word{number}" for number in range(300)]
