@@ -245,7 +245,10 @@ def _without_gaps(file: InputFile, table: MetricTable) -> MetricTable:
 
 
 def _texts(table: pd.DataFrame, column: str | None, default: str) -> Any:
-    return default if column is None else table[column].fillna("").astype(str).str.strip()
+    if column is None:
+        return default
+    texts = table[column]
+    return texts.astype(str).str.strip().where(texts.notna(), "")
 
 
 def _numbers(file: InputFile, column: pd.Series) -> pd.Series:
