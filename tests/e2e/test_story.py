@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
-from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, red_events, tell
+from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, Story, Told, red_events, tell
 from airflow_cd.demo.world import World, example_dags
+from tests.chromium import chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(900)]
+
+VERIFY = "production.phase_20.verify"
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +101,39 @@ def test_the_rendered_fields_say_what_was_done(told: tuple[World, Story, Told]) 
     assert f"{SERVICE} 1.2" in str(result("production.phase_20.deploy"))
     assert "red events" in str(result("production.phase_20.verify"))
     assert "seconds to restored" in str(result("production.phase_20.rollback"))
+
+
+@pytest.mark.browser
+def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told]) -> None:
+    world, _, last = told
+    server = world.airflow
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(f"{server.url}/auth/login")
+        page.fill("input[name=username]", server.user)
+        page.fill("input[name=password]", server.password)
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "login" not in url)
+        page.goto(f"{server.url}/dags/{PIPELINE}/runs/{last.run_id}/tasks/{VERIFY}")
+        page.get_by_role("link", name="Verification", exact=True).click()
+        report = page.frame_locator("iframe")
+        report.get_by_role("heading", name="4 events are unknown").wait_for()
+        assert report.locator("svg.dots a.risk").count() == NEW_EXCEPTIONS
+        for answer in ("What was new?", "What was done?", "Is it safe now?"):
+            report.get_by_text(answer).wait_for()
+    links = story_links(world, last)
+    assert links == {"Verification report": f"{server.url}/airflow-cd/report/{PIPELINE}/{last.run_id}/{VERIFY}"}
+
+
+def test_nobody_reads_a_report_without_logging_in(told: tuple[World, Story, Told]) -> None:
+    world, _, last = told
+    for end in ("", "/json"):
+        address = f"{world.airflow.url}/airflow-cd/report/{PIPELINE}/{last.run_id}/{VERIFY}{end}"
+        assert httpx.get(address).status_code == 401
+
+
+def story_links(world: World, told: Told) -> dict[str, str]:
+    path = f"/api/v2/dags/{PIPELINE}/dagRuns/{told.run_id}/taskInstances/{VERIFY}/links"
+    found: dict[str, str] = world.client().call("GET", path)["extra_links"]
+    return found

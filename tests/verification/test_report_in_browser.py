@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from airflow_cd.verification.report import render_report
+from tests.chromium import chromium
 from tests.verification import report_samples as samples
 
 pytestmark = pytest.mark.browser
@@ -21,20 +20,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        if "chromium" in os.environ.get("AIRFLOW_CD_REQUIRE", ""):
-            pytest.fail("there is no Chromium, and AIRFLOW_CD_REQUIRE asks for it")
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium, args=[*quiet, "--disable-sync", "--no-first-run"]
-        )
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
