@@ -182,14 +182,22 @@ def _environment() -> jinja2.Environment:
 
 def _events(judgement: Judgement) -> list[EventView]:
     """Risks first, then by kind, severity and number of records."""
-    ordered = sorted(judgement.quality.events if judgement.quality else (), key=by_weight)
+    if judgement.quality is None:
+        return []
+    ordered = sorted(judgement.quality.events, key=by_weight)
+    # Of a side that nobody read, nothing is known: that is not the same as none.
+    sides = [side for side in ("canary", "control", "baseline") if judgement.quality.records.get(side, 1)]
     return [
-        _event(number, event, dot) for number, (event, dot) in enumerate(zip(ordered, dots(ordered), strict=True), 1)
+        _event(number, event, dot, sides)
+        for number, (event, dot) in enumerate(zip(ordered, dots(ordered), strict=True), 1)
     ]
 
 
-def _event(number: int, event: Event, dot: Dot) -> EventView:
-    counts = {side: words.number(event.counts.get(side)) for side in ("canary", "control", "baseline")}
+def _event(number: int, event: Event, dot: Dot, sides: Sequence[str]) -> EventView:
+    counts = {
+        side: words.number(event.counts.get(side) if side in sides else None)
+        for side in ("canary", "control", "baseline")
+    }
     counts["expected"] = words.number(event.expected)
     summary = [
         f"{event.kind}, {'a risk' if event.risk else 'no risk'}",
