@@ -9,9 +9,20 @@ if TYPE_CHECKING:
     from airflow_cd.release import Release
     from airflow_cd.verification.configuration import Verification
     from airflow_cd.verification.feedback import Expected
+    from airflow_cd.verification.thresholds import Threshold
 
 __version__ = "0.1.0"
-__all__ = ["Approval", "Canary", "Environment", "Expected", "Pipeline", "Release", "Verification", "__version__"]
+__all__ = [
+    "Approval",
+    "Canary",
+    "Environment",
+    "Expected",
+    "Pipeline",
+    "Release",
+    "Threshold",
+    "Verification",
+    "__version__",
+]
 
 _HOMES = {
     "Approval": "airflow_cd.pipeline",
@@ -20,6 +31,7 @@ _HOMES = {
     "Expected": "airflow_cd.verification.feedback",
     "Pipeline": "airflow_cd.pipeline",
     "Release": "airflow_cd.release",
+    "Threshold": "airflow_cd.verification.thresholds",
     "Verification": "airflow_cd.verification.configuration",
 }
 

@@ -11,7 +11,7 @@ from airflow.sdk import BranchMixIn
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery.delivery import LEASE_TTL, now
-from airflow_cd.errors import AirflowCdError, BaselineMissing, LeaseLost, TargetConflict
+from airflow_cd.errors import AirflowCdError, BaselineMissing, LeaseLost, TargetConflict, VerificationError
 from airflow_cd.operators.base import EnvironmentTask, life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease
     from airflow_cd.verification.baselines import Baseline
     from airflow_cd.verification.configuration import Verification
+    from airflow_cd.verification.metric_profile import MetricProfile
     from airflow_cd.verification.feedback import Opinions
     from airflow_cd.verification.watch import Outcome
 
@@ -127,14 +128,15 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self._record(delivery, deployment, lease, judgement, final=True)
             taught = [("logs", source, profile) for source, profile in outcome.profiles.items()]
             beside = [("control", source, profile.without_instances()) for source, profile in outcome.running.items()]
-            for kind, source, profile in [*taught, *beside]:
+            normal = [("metrics", source, profile) for source, profile in outcome.metric_profiles.items()]
+            for kind, source, profile in [*taught, *beside, *normal]:
                 delivery.ledger.save_profile(
                     deployment.id,
                     self.phase,
                     source,
                     kind=kind,
                     content=profile.to_bytes(),
-                    teaches=kind == "logs" and judgement.verdict == Verdict.PASS,
+                    teaches=kind in ("logs", "metrics") and judgement.verdict == Verdict.PASS,
                     token=lease.token,
                 )
         except (LeaseLost, TargetConflict):
@@ -181,6 +183,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             since=since or phase.deployed_at,
             before=self._before(delivery, deployment),
             baselines=baselines,
+            metric_baselines={source.name: self._normal(delivery, source.name) for source in self.verification.metrics},
             opinions=lambda: self._opinions(delivery),
             learn=deployment.learn,
             on_look=on_look,
@@ -209,6 +212,18 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             (one.deployment_id, f"{one.version} of {one.saved_at:%Y-%m-%d %H:%M} UTC{chosen}", one.content)
             for one in kept
         )
+
+    def _normal(self, delivery: Delivery, source: str) -> list[MetricProfile]:
+        """What earlier good deployments taught about a metric source; without it verification is more careful."""
+        from airflow_cd.verification.metric_profile import MetricProfile
+
+        learned = []
+        for kept in delivery.ledger.profiles(self.service, self.environment, source, kind="metrics"):
+            try:
+                learned.append(MetricProfile.from_bytes(kept.content))
+            except VerificationError as error:
+                self.log.warning("The metrics of %s teach nothing: %s", kept.version, error)
+        return learned
 
     def _opinions(self, delivery: Delivery) -> Opinions:
         """What people say of events by now, and what the pipeline expects."""

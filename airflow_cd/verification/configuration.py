@@ -11,6 +11,7 @@ from typing import Any, Literal
 from airflow_cd.verification.duration import DurationLike, parse_duration
 from airflow_cd.verification.feedback import Expected, expectations_of
 from airflow_cd.verification.samples import LogSource, MetricSource
+from airflow_cd.verification.thresholds import Threshold, mistakes_of
 
 Sensitivity = Literal["low", "medium", "high"]
 Policy = Literal["fail", "pass", "ask", "wait"]
@@ -36,6 +37,7 @@ class Verification:
     :param min_requests: fewest canary requests in the window for metrics to pass; below, ``few_requests``.
     :param minimum_effect: smallest change that counts as a regression, as a share of what the canary is compared
         with: 0.2 is 20 %.
+    :param thresholds: fixed limits of metrics beside the statistics; one that is crossed fails the release.
     :param on_inconclusive: policy when the evidence does not suffice: ``fail``, ``pass``, ``ask`` a person, or
         ``wait`` as long again and then fail. The same for ``on_no_data`` and ``on_source_error``.
     :param on_no_data: policy when the canary sent nothing.
@@ -59,6 +61,7 @@ class Verification:
     sensitivity: Sensitivity = "medium"
     min_requests: int = 50
     minimum_effect: float = 0.2
+    thresholds: Sequence[Threshold] = ()
     on_inconclusive: Policy = "fail"
     on_no_data: Policy = "fail"
     on_source_error: Policy = "fail"
@@ -68,7 +71,7 @@ class Verification:
     baseline: str = "all"
 
     def __post_init__(self) -> None:
-        for name in ("metrics", "logs"):
+        for name in ("metrics", "logs", "thresholds"):
             given = getattr(self, name)
             if isinstance(given, (list, tuple, set, frozenset)):
                 object.__setattr__(self, name, tuple(given))
@@ -109,6 +112,7 @@ class Verification:
             *self._wrong_words(),
             *self._wrong_numbers(),
             *self._wrong_expectations(),
+            *mistakes_of(self.thresholds),
         ]
 
     def _wrong_sources(self) -> Iterator[str]:

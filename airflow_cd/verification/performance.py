@@ -21,16 +21,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.configuration import Sensitivity
+from airflow_cd.verification.crossings import crossed
 from airflow_cd.verification.metric_profile import MetricProfile
 from airflow_cd.verification.metrics import Judge, Limits, few_requests, means_of, series_of
 from airflow_cd.verification.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.sides import Sides
-from airflow_cd.verification.thresholds import Threshold, crossed
+from airflow_cd.verification.thresholds import Threshold
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def judge_performance(
 
 
 def learn_performance(
-    canary: pd.DataFrame, control: pd.DataFrame | None, metrics: Sequence[Metric], bucket: timedelta | None = None
+    canary: pd.DataFrame, control: pd.DataFrame | None, metrics: Sequence[Metric], bucket_ms: int = 0
 ) -> MetricProfile:
     """What these metrics teach, once the release has turned out to be good; empty without a control.
 
-    :param bucket: width of a bucket.
+    :param bucket_ms: width of a bucket in milliseconds.
     """
     if control is None or not len(control) or not len(canary):
         return MetricProfile()
@@ -131,7 +131,7 @@ def learn_performance(
         comparison = Sides.of(metric, canary, control, "control").compare()
         if comparison is not None:
             comparisons[metric.name] = comparison
-    return MetricProfile.of(comparisons, round(bucket.total_seconds() * 1000) if bucket else 0)
+    return MetricProfile.of(comparisons, bucket_ms)
 
 
 def _illustrated(result: MetricResult, sides: Sides) -> MetricResult:

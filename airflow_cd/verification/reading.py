@@ -164,6 +164,11 @@ class MetricReader(Reader):
         self._past: list[pd.DataFrame] = []
         self._bucket: timedelta | None = getattr(source, "bucket", None)
 
+    @property
+    def bucket_ms(self) -> int:
+        """Width of its buckets in milliseconds, 0 while it is unknown."""
+        return round(self._bucket.total_seconds() * 1000) if isinstance(self._bucket, timedelta) else 0
+
     def reachable(self, until: datetime, end: datetime) -> datetime:
         """Only whole buckets, until the very end: half a bucket beside whole ones compares badly."""
         if until >= end or not isinstance(self._bucket, timedelta) or self._bucket <= timedelta(0):

@@ -14,7 +14,9 @@ from airflow_cd.verification.configuration import Verification
 from airflow_cd.verification.duration import format_duration
 from airflow_cd.verification.feedback import Opinions
 from airflow_cd.verification.layout import placed
-from airflow_cd.verification.performance import judge_performance
+from airflow_cd.verification.metric_profile import MetricProfile
+from airflow_cd.verification.null import Taught
+from airflow_cd.verification.performance import judge_performance, learn_performance
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.quality import judge_quality
 from airflow_cd.verification.reading import Instances, LogReader, MetricReader, Reader, advance_all
@@ -38,12 +40,14 @@ class Outcome:
         ``inconclusive``; None for the others.
     :param running: what the running release logged, by source: the control meanwhile, and all instances before the
         deployment. It is no baseline for others, and lets a backtest judge this one again as it was judged.
+    :param metric_profiles: what the metrics showed to be normal, by source; teaches as ``profiles`` does.
     """
 
     judgement: Judgement
     profiles: Mapping[str, LogProfile] = field(default_factory=dict)
     policy_key: str | None = None
     running: Mapping[str, LogProfile] = field(default_factory=dict)
+    metric_profiles: Mapping[str, MetricProfile] = field(default_factory=dict)
 
 
 def _utc_now() -> datetime:
@@ -62,6 +66,7 @@ class Watch:
     :param baselines: for each log source, by name, what earlier good deployments logged.
     :param opinions: asked at every look what people and the pipeline say of events; by default what the
         configuration expects.
+    :param metric_baselines: for each metric source, by name, what earlier good deployments taught.
     :param learn: whether having nothing to compare with is a reason to pass.
     :param clock: tells the time, aware.
     :param sleep: waits so many seconds.
@@ -82,6 +87,7 @@ class Watch:
         before: Window | None = None,
         baselines: Mapping[str, Baseline] | None = None,
         opinions: Callable[[], Opinions] | None = None,
+        metric_baselines: Mapping[str, Sequence[MetricProfile]] | None = None,
         learn: bool = False,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
@@ -100,6 +106,7 @@ class Watch:
         self.instances = Instances(tuple(canary), tuple(control), before)
         self.since = since
         self.baselines = baselines or {}
+        self.metric_baselines = metric_baselines or {}
         self.learn = learn
         self._opinions = opinions or (lambda: Opinions(expected=configuration.expected))  # type: ignore[arg-type]
         self._clock, self._sleep = clock, sleep
@@ -209,10 +216,13 @@ class Watch:
             return None
         canary, control, past = [], [], []
         metrics: list[Metric] = []
+        taught: dict[str, Taught] = {}
         several = len(self._metrics) > 1
         for reader in self._metrics:
             prefix = f"{reader.name}: " if several else ""
             metrics += [replace(metric, name=prefix + metric.name) for metric in reader.metrics]
+            learned = MetricProfile.of_width(reader.bucket_ms, *self.metric_baselines.get(reader.name, ()))
+            taught |= {prefix + name: learned.taught(name) for name in learned.sums}
             canary.append(_prefixed(reader.frame(self.instances.canary), prefix))
             control.append(_prefixed(reader.frame(self.instances.control), prefix))
             before = reader.past()
@@ -228,6 +238,8 @@ class Watch:
             minimum_effect=configuration.minimum_effect,
             min_requests=configuration.min_requests,
             learn=self.learn,
+            taught=taught,
+            thresholds=configuration.thresholds,
         )
         return _with_queries(performance, self._metrics)
 
@@ -287,7 +299,12 @@ class Watch:
     def _outcome(self, judgement: Judgement, key: str | None) -> Outcome:
         judgement = _with_places(judgement)
         running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
-        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running)
+        taught = {reader.name: self._lesson(reader) for reader in self._metrics}
+        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running, taught)
+
+    def _lesson(self, reader: MetricReader) -> MetricProfile:
+        control = reader.frame(self.instances.control) if self.instances.control else None
+        return learn_performance(reader.frame(self.instances.canary), control, reader.metrics, reader.bucket_ms)
 
     def _lost(self, lost: Sequence[Reader]) -> Reason:
         worst = lost[0]
