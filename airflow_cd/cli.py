@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except BaseException:  # noqa: BLE001 - a Rust panic is no Exception, and nothing may look like a verdict
         traceback.print_exc()
+        print(f"{command.prog}: this is a bug of airflow-cd. Next: report it with the lines above.", file=sys.stderr)
         return command.failure
     return code
 
