@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease
     from airflow_cd.verification.baselines import Baseline
     from airflow_cd.verification.configuration import Verification
-    from airflow_cd.verification.metric_profile import MetricProfile
     from airflow_cd.verification.feedback import Opinions
+    from airflow_cd.verification.metric_profile import MetricProfile
     from airflow_cd.verification.watch import Outcome
 
 DECISION = "decision"
@@ -126,17 +126,19 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             outcome = self._watch(delivery, deployment, lease, since, act)
             judgement = outcome.judgement
             self._record(delivery, deployment, lease, judgement, final=True)
-            taught = [("logs", source, profile) for source, profile in outcome.profiles.items()]
-            beside = [("control", source, profile.without_instances()) for source, profile in outcome.running.items()]
-            normal = [("metrics", source, profile) for source, profile in outcome.metric_profiles.items()]
-            for kind, source, profile in [*taught, *beside, *normal]:
+            kept = [("logs", source, profile.to_bytes()) for source, profile in outcome.profiles.items()]
+            for source, profile in outcome.running.items():
+                kept.append(("control", source, profile.without_instances().to_bytes()))
+            for source, normal in outcome.metric_profiles.items():
+                kept.append(("metrics", source, normal.to_bytes()))
+            for kind, source, content in kept:
                 delivery.ledger.save_profile(
                     deployment.id,
                     self.phase,
                     source,
                     kind=kind,
-                    content=profile.to_bytes(),
-                    teaches=kind in ("logs", "metrics") and judgement.verdict == Verdict.PASS,
+                    content=content,
+                    teaches=kind != "control" and judgement.verdict == Verdict.PASS,
                     token=lease.token,
                 )
         except (LeaseLost, TargetConflict):
