@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 from airflow_cd.errors import AirflowCdError
 
 FINISHED = ("success", "failed")
+PATIENCE = 90.0  # seconds; a laptop that does other work as well makes Airflow slow, not wrong
 
 
 def _passes(error: BaseException) -> bool:
@@ -36,16 +37,26 @@ class AirflowClient:
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """One API call, tried again for as long as the server is busy; raises ``httpx.HTTPStatusError``."""
-        for attempt in Retrying(
-            retry=retry_if_exception(_passes),
-            stop=stop_after_delay(30),
-            wait=wait_exponential(0.2, max=3),
-            reraise=True,
-        ):
-            with attempt:
-                answer = self._http.request(method, path, json=body)
-                answer.raise_for_status()
+        """One API call, tried again while the server is busy or starting.
+
+        Raises ``httpx.HTTPStatusError`` for what Airflow refuses, :class:`AirflowCdError` when it does not answer.
+        """
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception(_passes),
+                stop=stop_after_delay(PATIENCE),
+                wait=wait_exponential(0.2, max=3),
+                reraise=True,
+            ):
+                with attempt:
+                    answer = self._http.request(method, path, json=body)
+                    answer.raise_for_status()
+        except httpx.TransportError as error:
+            raise AirflowCdError(
+                f"Airflow at {self._http.base_url} does not answer {method} {path}: {type(error).__name__} {error}.",
+                state=f"it was asked again for {PATIENCE:.0f} s.",
+                next_step="See whether the machine is overloaded, or Airflow has died: its log says.",
+            ) from error
         return answer.json() if answer.content else None
 
     def wait_for_dag(self, dag_id: str, *, seconds: float = 120) -> None:
