@@ -46,9 +46,9 @@ class Verification:
     :param advisory: judged and shown in full, but never in the way of a release.
     :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
         :class:`~airflow_cd.verification.feedback.Expected` with the reason. Unknown ones that match are no risk.
-    :param baseline: which earlier good deployments the canary is compared with beside the control (if there is one)
-        and what ran before: ``all`` (the newest eight, recent ones counting more), ``previous`` (the last one),
-        ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was never promoted
+    :param baseline: which earlier good deployments the canary's logs are compared with, beside the control (if there
+        is one) and what ran before: ``all`` (the newest eight, recent ones counting more), ``previous`` (the last
+        one), ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was never promoted
         leaves nothing to compare with: the verdict is INCONCLUSIVE, whatever else there is. A person's pin in the
         ledger outranks this.
     """

@@ -69,6 +69,7 @@ def test_a_persons_pin_outranks_the_pipeline_and_is_named(delivery: Delivery, le
     (only,) = operator(baseline="previous")._baseline(delivery, "sumo").learned
     assert only.name.startswith("1.1 of ")
     assert only.name.endswith("baseline pin by ada: 1.4 is noisy")
+    assert operator()._normal(delivery, "new relic") == []  # 1.1 has taught nothing about metrics
     ledger.undo_baseline("shop", "production", who="ada", why="over")
 
 
