@@ -11,9 +11,9 @@ from airflow_cd.verification.masking import (
     blank_numbers,
     blank_numbers_column,
     has_polars,
-    mask_column,
     mask_line,
     refine,
+    with_masked,
     without_marks,
 )
 from airflow_cd.verification.profile import SAMPLE_LENGTH, Signature, Tally
@@ -28,11 +28,15 @@ from airflow_cd.verification.records import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
 _LINES_OF_PLAIN_RECORD = 3  # so many lines tell a multi-line record without a stack trace from others
 _MAY_CONTINUE = re.compile(MAY_CONTINUE)
 
-Row = tuple[int | None, str, str]  # milliseconds since 1970, instance, record
+_MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
+
+_ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
+"""By masked text and instance: count, first and last time, least and greatest text."""
 
 
 def count_records(
@@ -48,12 +52,12 @@ def count_records(
         texts = list(messages)
         times, instances = None, None
     troubles: dict[str, int] = {}
-    cleaned = [_clean(text, troubles) for text in texts]
+    cleaned = [clean_line(text, troubles) for text in texts]
     if any(_MAY_CONTINUE.match(text) for text in cleaned if text):
         cleaned, times, instances = _joined(cleaned, times, instances)
-    counter = _count_fast if has_polars() else _count_slowly
-    tallies = counter(cleaned, times, instances if instances is not None else [instance] * len(cleaned))
-    return tallies, troubles
+    records = [clean_record(text, troubles) for text in cleaned]
+    counter = _count_fast if has_polars() else count_slowly
+    return counter(records, times, instances if instances is not None else [instance] * len(records)), troubles
 
 
 def _columns(frame: Any) -> tuple[list[int | None], list[str], list[Any]]:
@@ -66,8 +70,8 @@ def _columns(frame: Any) -> tuple[list[int | None], list[str], list[Any]]:
     return times, [str(name) for name in frame["instance"]], frame["message"].to_list()
 
 
-def _clean(text: Any, troubles: dict[str, int]) -> str:
-    """The record as usable text, ``""`` when there is none; what was wrong with it is counted."""
+def clean_line(text: Any, troubles: dict[str, int]) -> str:
+    """A line, or a record that is whole, as usable text; ``""`` when there is none. What was wrong is counted."""
     if type(text) is not str:
         if isinstance(text, (bytes, bytearray)):
             text = bytes(text).decode("utf-8", "replace")
@@ -80,18 +84,22 @@ def _clean(text: Any, troubles: dict[str, int]) -> str:
     if not text.isascii() and ("\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text)):
         _count(troubles, "undecodable")
         text = text.encode("utf-8", "replace").decode()
-    if len(text) > LONGEST_RECORD:
-        _count(troubles, "too_long")
-        text = text[:LONGEST_RECORD]
     if text[:1] == "{":
         text = unfold_json(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text[-1:] == "\n":
         text = text.rstrip("\n")
-    if not text or text.isspace():
+    return "" if text.isspace() else text
+
+
+def clean_record(text: str, troubles: dict[str, int]) -> str:
+    """A record whose lines are joined, of which only the beginning is judged when it is too long."""
+    if not text:
         _count(troubles, "empty")
-        return ""
+    elif len(text) > LONGEST_RECORD:
+        _count(troubles, "too_long")
+        text = text[:LONGEST_RECORD]
     return text
 
 
@@ -119,8 +127,8 @@ def _joined(
     )
 
 
-def _count_slowly(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
-    """One record after the other, with :mod:`re`."""
+def count_slowly(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
+    """Count cleaned records one after the other, with :mod:`re`."""
     line_signature = functools.lru_cache(maxsize=None)(_line_signature)
     trace_signature = functools.lru_cache(maxsize=None)(_record_signature)
     tallies: dict[Signature, Tally] = {}
@@ -135,43 +143,86 @@ def _count_slowly(texts: list[str], times: list[int | None] | None, instances: l
 
 
 def _count_fast(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
-    """All records at once, with polars; equal to :func:`_count_slowly`."""
+    """All records at once, with polars; equal to :func:`count_slowly`."""
     import polars as pl
 
-    frame = pl.DataFrame(
-        {
-            "text": pl.Series(texts, dtype=pl.String),
-            "time": pl.Series(times if times is not None else [None] * len(texts), dtype=pl.Int64),
-            "instance": pl.Series(instances, dtype=pl.String),
-        }
-    ).filter(pl.col("text") != "")
-    tallies: dict[Signature, Tally] = {}
-    several = pl.col("text").str.contains("\n", literal=True)
-    for part, key, signature_of in (
-        (frame.filter(~several), mask_column(pl.col("text")), _line_signature),
-        (frame.filter(several), blank_numbers_column(pl.col("text")), _record_signature),
-    ):
-        if part.is_empty():
-            continue
-        sample = pl.col("text").str.head(SAMPLE_LENGTH)
-        grouped = (
-            part.with_columns(key=key, text=sample)
-            .group_by("key", "instance")
-            .agg(
-                pl.len(),
-                pl.col("time").min().alias("first"),
-                pl.col("time").max().alias("last"),
-                pl.col("text").min().alias("least"),
-                pl.col("text").max().alias("most"),
-            )
-        )
-        signatures: dict[str, Signature] = {}
-        for masked, instance, count, first, last, least, most in grouped.iter_rows():
-            if masked not in signatures:
-                signatures[masked] = signature_of(masked)
-            tally = Tally({instance: count}, first, last, tuple(sorted({least, most})))
-            tallies.setdefault(signatures[masked], Tally()).add(tally)
-    return tallies
+    columns = {"text": pl.Series(texts, dtype=pl.String), "instance": pl.Series(instances, dtype=pl.String)}
+    if times is not None:
+        columns["time"] = pl.Series(times, dtype=pl.Int64)
+    frame = pl.DataFrame(columns).filter(pl.col("text") != "")
+    several = frame.select(pl.col("text").str.contains("\n", literal=True))["text"]
+    counts = Counts()
+    if several.any():
+        counts.add_records(frame.filter(several))
+        frame = frame.filter(~several)
+    counts.add_lines(frame)
+    return counts.tallies()
+
+
+class Counts:
+    """Counts by masked text, portion by portion; needs polars."""
+
+    def __init__(self) -> None:
+        self._lines: _ByKey = {}
+        self._records: _ByKey = {}
+        self._tallies: dict[Signature, Tally] = {}
+
+    def add_lines(self, frame: pl.DataFrame) -> None:
+        """Count records of one line each.
+
+        :param frame: their ``text``, cleaned and not empty; ``time`` in milliseconds and ``instance`` where known.
+        """
+        if len(frame):
+            self._add(self._lines, with_masked(frame))
+
+    def add_records(self, frame: pl.DataFrame) -> None:
+        """Count records of several lines each, from a frame like that of :meth:`add_lines`."""
+        import polars as pl
+
+        if len(frame):
+            self._add(self._records, frame.with_columns(key=blank_numbers_column(pl.col("text"))))
+
+    def tallies(self) -> dict[Signature, Tally]:
+        """All that was counted, by signature."""
+        for counted, signature_of in ((self._lines, _line_signature), (self._records, _record_signature)):
+            signatures: dict[str, Signature] = {}
+            for (key, instance), (count, first, last, least, most) in counted.items():
+                if key not in signatures:
+                    signatures[key] = signature_of(key)
+                tally = Tally({instance: count}, first, last, tuple(sorted({least, most})))
+                self._tallies.setdefault(signatures[key], Tally()).add(tally)
+            counted.clear()
+        return self._tallies
+
+    def _add(self, counted: _ByKey, frame: pl.DataFrame) -> None:
+        import polars as pl
+
+        text = pl.col("text")
+        wanted = [pl.len().alias("count"), text.min().alias("least"), text.max().alias("most")]
+        keys = ["key"]
+        if "instance" in frame.columns:
+            keys.append("instance")
+        if "time" in frame.columns:
+            wanted += [pl.col("time").min().alias("first"), pl.col("time").max().alias("last")]
+        for row in frame.group_by(keys).agg(wanted).iter_rows(named=True):
+            place = row["key"], row.get("instance", "")
+            least, most = row["least"][:SAMPLE_LENGTH], row["most"][:SAMPLE_LENGTH]
+            first, last = row.get("first"), row.get("last")
+            before = counted.get(place)
+            if before is not None:
+                least, most = min(before[3], least), max(before[4], most)
+                first, last = _earlier(before[1], first), _later(before[2], last)
+            counted[place] = row["count"] + (before[0] if before else 0), first, last, least, most
+        if len(counted) > _MOST_KEYS:
+            self.tallies()
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return min((time for time in (one, other) if time is not None), default=None)
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((time for time in (one, other) if time is not None), default=None)
 
 
 def _line_signature(masked: str) -> Signature:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
+from airflow_cd.verification.counting import Counts, clean_line, clean_record, count_slowly
+from airflow_cd.verification.masking import has_polars, without_marks
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.records import LONGEST_RECORD, RecordJoiner
 
+if TYPE_CHECKING:
+    import polars as pl
+
 BLOCK = 4_000_000  # bytes read at a time
-_LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: as many as the characters kept can take
+_LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: more than the characters that are judged can take
+# What may need joining, unfolding or cleaning begins like this; `records.MAY_CONTINUE` is part of it.
+_UNUSUAL = r"^(?:[^!-~]|\{|Caused by: |Traceback \(most recent|goroutine [0-9]|\.\.\. [0-9]|---|panic: )"
 
 
 def profile_stream(
@@ -23,7 +32,7 @@ def profile_stream(
     """Profile what a stream holds, one record a line, stack traces joined.
 
     The same as :meth:`LogProfile.of` of all its lines, whatever the size of the blocks, but never holds more than a
-    block of it. Empty lines are no records and are not counted.
+    few blocks of it.
 
     :param stream: read to its end and left open. A decompressing file object is fine.
     :param instance: which instance logged it.
@@ -31,30 +40,158 @@ def profile_stream(
     :param progress: told how many bytes of the stream have been read so far, after every block.
     :param block: bytes read at a time.
     """
-    profiles = LogProfile(watched_ms=round(watched * 1000))
-    joiner = RecordJoiner()
+    reader = _Fast(instance) if has_polars() else _Slow(instance)
     for lines in _blocks_of_lines(stream, block, progress):
-        records = joiner.feed(lines)
-        profiles = LogProfile.merge(profiles, LogProfile.of(records, instance=instance))
-    return LogProfile.merge(profiles, LogProfile.of(joiner.finish(), instance=instance))
+        reader.add(lines)
+    profile = reader.finish()
+    profile.watched_ms = round(watched * 1000)
+    return profile
 
 
-def _blocks_of_lines(stream: BinaryIO, block: int, progress: Callable[[int], None] | None) -> Iterator[list[str]]:
-    """Whole lines, of endless ones the beginning."""
-    rest, read = b"", 0
+def _blocks_of_lines(stream: BinaryIO, block: int, progress: Callable[[int], None] | None) -> Iterator[bytes]:
+    """Whole lines without the last one's end; of a line longer than what is judged only the beginning."""
+    read, rest, endless = 0, b"", False
     while chunk := stream.read(block):
         read += len(chunk)
-        head, newline, tail = chunk.rpartition(b"\n")
+        if endless:
+            _, newline, after = chunk.partition(b"\n")
+            endless = not newline
+            chunk = b"\n" + after if newline else b""
+        head, newline, tail = (rest + chunk).rpartition(b"\n")
         if newline:
-            yield _lines(rest + head)
-            rest = tail[:_LONGEST_LINE]
-        else:
-            rest = (rest + tail)[:_LONGEST_LINE]
+            yield head
+        rest = tail
+        if len(rest) > _LONGEST_LINE:
+            rest, endless = _whole_characters(rest[:_LONGEST_LINE]), True
         if progress is not None:
             progress(read)
     if rest:
-        yield _lines(rest)
+        yield rest
 
 
-def _lines(content: bytes) -> list[str]:
-    return [line.rstrip("\r") for line in content.decode("utf-8", "replace").split("\n")]
+def _whole_characters(content: bytes) -> bytes:
+    """Without a character of UTF-8 that was cut at the end."""
+    for length in range(1, min(4, len(content)) + 1):
+        byte = content[-length]
+        if byte & 0xC0 != 0x80:
+            return content[:-length] if byte >= 0xC0 else content
+    return content
+
+
+class _Slow:
+    """Line after line, where polars is not installed."""
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._profile = LogProfile()
+        self._joiner = RecordJoiner()
+
+    def add(self, content: bytes) -> None:
+        lines = [clean_line(line, self._profile.troubles) for line in content.split(b"\n")]
+        self._count(self._joiner.feed(lines))
+
+    def finish(self) -> LogProfile:
+        self._count(self._joiner.finish())
+        return self._profile
+
+    def _count(self, records: list[str]) -> None:
+        cleaned = [clean_record(record, self._profile.troubles) for record in records]
+        tallies = count_slowly(cleaned, None, [self._instance] * len(cleaned))
+        self._profile = LogProfile.merge(self._profile, LogProfile(tallies))
+
+
+class _Fast:
+    """Whole columns at once; what is more than a plain line is taken out of them and handled by itself."""
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._counts = Counts()
+        self._troubles: dict[str, int] = {}
+        self._joiner = RecordJoiner()
+
+    def add(self, content: bytes) -> None:
+        """Count a block of whole lines."""
+        import polars as pl
+
+        lines, unusual = self._lines(content)
+        plain = np.ones(len(lines), dtype=bool)
+        records = list(self._records(lines, unusual, plain))
+        self._count_records(records)
+        if not plain.all():
+            lines = lines.filter(pl.Series(plain))
+        if not content.isascii():
+            self._trouble("undecodable", int(lines.str.contains("\ufffd", literal=True).sum()))
+        filled = lines != ""
+        empty = len(lines) - int(filled.sum())
+        if empty:
+            self._trouble("empty", empty)
+            lines = lines.filter(filled)
+        self._counts.add_lines(pl.DataFrame({"text": lines}))
+
+    def finish(self) -> LogProfile:
+        """The profile of everything added."""
+        self._count_records(self._joiner.finish())
+        tallies = self._counts.tallies()
+        if self._instance:
+            for tally in tallies.values():
+                tally.instances = {self._instance: tally.count}
+        return LogProfile(tallies, 0, self._troubles)
+
+    def _lines(self, content: bytes) -> tuple[pl.Series, np.ndarray]:
+        """The lines of a block, and the positions of those that are more than a plain line."""
+        import polars as pl
+
+        text = content.decode("utf-8", "replace")
+        if not content.isascii():
+            text = without_marks(text)
+        returns = "\r" in text
+        if returns:
+            text = text.replace("\r\n", "\n")
+        lines = pl.Series("text", [text], dtype=pl.String).str.split("\n").explode()
+        unusual = lines.str.contains(_UNUSUAL)
+        if len(text) > LONGEST_RECORD:
+            unusual |= lines.str.len_bytes() > LONGEST_RECORD
+        if returns:
+            unusual |= lines.str.contains("\r", literal=True)
+        return lines, unusual.arg_true().to_numpy()
+
+    def _records(self, lines: pl.Series, unusual: np.ndarray, plain: np.ndarray) -> Iterator[str]:
+        """Records of more than a plain line, complete by now; takes their lines out of ``plain``.
+
+        The last line is always among them: the next block may go on with it.
+        """
+        texts: pl.Series | list[str] = lines.to_list() if len(unusual) else lines
+        marked = np.zeros(len(lines) + 1, dtype=bool)
+        marked[unusual] = True
+        position = 0 if self._joiner.pending else self._next(unusual, 0, len(lines))
+        while position < len(lines):
+            text = texts[position]
+            begins = not marked[position] and not marked[position + 1] and position + 1 < len(lines)
+            if begins and self._joiner.pending and not self._joiner.continues(text):
+                yield from self._joiner.finish()
+                position = self._next(unusual, position + 1, len(lines))
+                continue
+            plain[position] = False
+            done = self._joiner.push(clean_line(text, self._troubles))
+            if done is not None:
+                yield done
+            position += 1
+
+    @staticmethod
+    def _next(unusual: np.ndarray, position: int, end: int) -> int:
+        """The line before the next unusual one, which may be the first of its record; the last line without one."""
+        found = int(np.searchsorted(unusual, position))
+        return max(position, int(unusual[found]) - 1) if found < len(unusual) else max(position, end - 1)
+
+    def _count_records(self, records: list[str]) -> None:
+        import polars as pl
+
+        texts = [text for text in (clean_record(record, self._troubles) for record in records) if text]
+        frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
+        several = frame.select(pl.col("text").str.contains("\n", literal=True))["text"]
+        self._counts.add_records(frame.filter(several))
+        self._counts.add_lines(frame.filter(~several))
+
+    def _trouble(self, trouble: str, count: int) -> None:
+        if count:
+            self._troubles[trouble] = self._troubles.get(trouble, 0) + count

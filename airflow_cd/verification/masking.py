@@ -15,7 +15,7 @@ import functools
 import importlib.util
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,15 +33,21 @@ _TIME = (
     r"[T ,:_-]{0,2}[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?[\])>]?[ \t:|]*"
 )
 # Groups are contexts and stay; what follows them in the alternative is the value that is kept.
-_PROTECTED = (
+_SEPARATOR = r"""(["']?(?: ?[:=] ?| |[(\[])["'(\[]?)"""
+_BEFORE_STATUS = (
     r"\b([Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp[_ ]?[Ss]tatus|[Rr]esponded(?: with)?"
-    r"|[Rr]eturned(?: with)?|answered(?: with)?)"
-    r"""(["']?(?: ?[:=] ?| |[(\[])["'(\[]?)[1-5][0-9]{2}\b"""
-    r"""|( HTTP/[0-9.]+"? |\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [!-~]+ (?:[-=]> ?)?)[1-5][0-9]{2}\b"""
-    r"|\b((?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure)[_ -]?[Cc]ode|code"
+    rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
+)
+_METHODS = r"\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [!-~]+ (?:[-=]> ?)?"
+_BEFORE_CODE = (
+    r"\b((?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure)[_ -]?[Cc]ode|code"
     r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
-    r"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal)"
-    r"""(["']?(?: ?[:=] ?| |[(\[])["'(\[]?)[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}\b"""
+    rf"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
+)
+_PROTECTED = (
+    rf"{_BEFORE_STATUS}[1-5][0-9]{{2}}\b"
+    rf"""|( HTTP/[0-9.]+"? |{_METHODS})[1-5][0-9]{{2}}\b"""
+    rf"|{_BEFORE_CODE}[A-Z]{{0,4}}-?[0-9][0-9A-Z]{{0,4}}\b"
     r"|\b[A-Za-z_][A-Za-z_.$]*[0-9][A-Za-z0-9_.$]*(?:Exception|Error)\b"
 )
 _PROTECTED_VALUE = r"([A-Za-z0-9_.$-]+)$"
@@ -57,6 +63,12 @@ _TIME_RE, _PROTECTED_RE = (re.compile(rule, re.ASCII) for rule in (_TIME, _PROTE
 # A numbered word starts where a word does (or right after a hexadecimal one); saying so keeps a backtracking engine
 # from trying at every letter.
 _STARTS = rf"(?:(?<!{_WORD})|(?<=[a-fA-F]{{8}}))"
+# What a protected value leaves in a line whose variable parts are masked. Masking first and looking afterwards, at
+# distinct lines only, costs far less than looking for protected values in every line.
+_MAY_BE_PROTECTED = rf"""(?:{_BEFORE_STATUS}|{_BEFORE_CODE}| HTTP/<[*]>"? |{_METHODS})<[*]>"""
+_MAY_BE_NUMBERED_ERROR = r"Exception|Error"
+_MAY_BE_PROTECTED_RE = re.compile(_MAY_BE_PROTECTED, re.ASCII)
+_MAY_BE_NUMBERED_ERROR_RE = re.compile(_MAY_BE_NUMBERED_ERROR)
 _VARIABLE_RE = re.compile(rf"{_STARTS}{_NUMBERED}|{_HEXADECIMAL}", re.ASCII)
 _VALUE_RE = re.compile(_PROTECTED_VALUE, re.ASCII)
 _NUMBER_RE = re.compile(_NUMBER, re.ASCII)
@@ -81,6 +93,9 @@ def without_marks(text: str) -> str:
 def mask_line(line: str) -> str:
     """First stage for one line, with :mod:`re`."""
     line = _TIME_RE.sub("", line, count=1)
+    masked = _VARIABLE_RE.sub(WILDCARD, line)
+    if not (_MAY_BE_NUMBERED_ERROR_RE.search(line) or may_be_protected(masked)):
+        return masked
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
@@ -93,20 +108,46 @@ def mask_line(line: str) -> str:
     return line + _NOTES + _NOTES.join(kept) if kept else line
 
 
-def mask_column(lines: pl.Expr) -> pl.Expr:
-    """First stage for a column, with polars; equal to :func:`mask_line` of every line."""
+def may_be_protected(masked: str) -> bool:
+    """Whether some of what was masked may be a protected value."""
+    return _MAY_BE_PROTECTED_RE.search(masked) is not None
+
+
+def mask_freely(lines: pl.Expr) -> pl.Expr:
+    """A column without leading times and with everything masked that varies, protected values too."""
+    return lines.str.replace(rust(_TIME), "").str.replace_all(rust(_VARIABLE), WILDCARD)
+
+
+def may_name_error(lines: pl.Expr) -> pl.Expr:
+    """Whether a line may name an exception whose class has a digit in it."""
+    return lines.str.contains(_MAY_BE_NUMBERED_ERROR)
+
+
+def mask_protecting(lines: pl.Expr) -> pl.Expr:
+    """A column with everything masked but protected values, which are noted; for lines that may have some."""
     import polars as pl
 
     bare = lines.str.replace(rust(_TIME), "")
     contexts = "".join(f"${{{number}}}" for number in range(1, _CONTEXTS + 1))
-    marked = bare.str.replace_all(rust(_PROTECTED), contexts + KEPT)
-    masked = marked.str.replace_all(rust(_VARIABLE), WILDCARD)
-    found = marked.str.contains(KEPT, literal=True)
-    # Null where nothing is protected: looking for values there would cost as much as all the rest.
-    noting = pl.when(found).then(bare).otherwise(None)
-    values = noting.str.extract_all(rust(_PROTECTED)).list.eval(pl.element().str.extract(rust(_PROTECTED_VALUE), 1))
+    masked = bare.str.replace_all(rust(_PROTECTED), contexts + KEPT).str.replace_all(rust(_VARIABLE), WILDCARD)
+    values = bare.str.extract_all(rust(_PROTECTED)).list.eval(pl.element().str.extract(rust(_PROTECTED_VALUE), 1))
     noted = pl.concat_str([masked, pl.lit(_NOTES), values.list.join(_NOTES, ignore_nulls=False)])
-    return pl.when(found).then(noted).otherwise(masked)
+    return pl.when(masked.str.contains(KEPT, literal=True)).then(noted).otherwise(masked)
+
+
+def with_masked(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its column ``text`` masked as ``key``, by :func:`mask_line`'s rules; the order may change."""
+    import polars as pl
+
+    frame = frame.with_columns(key=mask_freely(pl.col("text")), named=may_name_error(pl.col("text")))
+    distinct = frame.select(pl.col("key").unique())["key"]
+    protected = pl.Series([key for key in distinct if may_be_protected(key)], dtype=pl.String)
+    slow = pl.col("named") | pl.col("key").is_in(protected.implode())
+    marked = frame.select(slow.alias("slow"))["slow"]
+    if not marked.any():
+        return frame.drop("named")
+    parts = [frame.filter(~marked), frame.filter(marked).with_columns(key=mask_protecting(pl.col("text")))]
+    return pl.concat(parts).drop("named")
 
 
 def blank_numbers(text: str) -> str:
@@ -166,16 +207,11 @@ def refine(masked: str) -> str:
 def mask(lines: Sequence[str]) -> list[str]:
     """Both stages for every line; the masked lines in the same order."""
     lines = [line if line.isascii() else without_marks(line) for line in lines]
-    if has_polars():
+    if has_polars() and lines:
         import polars as pl
 
-        first: list[Any] = (
-            pl.DataFrame({"line": pl.Series(lines, dtype=pl.String)})
-            .select(mask_column(pl.col("line")))["line"]
-            .to_list()
-            if lines
-            else []
-        )
+        frame = pl.DataFrame({"text": pl.Series(lines, dtype=pl.String), "row": range(len(lines))})
+        first = with_masked(frame).sort("row")["key"].to_list()
     else:
         first = [mask_line(line) for line in lines]
     refined = {masked: refine(masked) for masked in set(first)}

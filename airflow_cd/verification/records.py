@@ -180,6 +180,11 @@ class RecordJoiner:
         self._panicked = False  # the record holds a Go panic
         self._whole = False  # the record arrived as several lines
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is a record that may go on."""
+        return bool(self._parts)
+
     def feed(self, lines: Iterable[str]) -> list[str]:
         """The records that are complete by now."""
         complete = []
@@ -192,7 +197,7 @@ class RecordJoiner:
     def push(self, line: str) -> str | None:
         """Take one line in; the record before it, if the line begins another."""
         done = None
-        if self._parts and not self._whole and "\n" not in line and self._continues(line):
+        if self.continues(line):
             if self._length <= LONGEST_RECORD:  # a record without an end must not fill the memory
                 self._parts.append(line)
                 self._length += len(line) + 1
@@ -213,7 +218,10 @@ class RecordJoiner:
         parts, self._parts = self._parts, []
         return ["\n".join(parts)] if parts else []
 
-    def _continues(self, line: str) -> bool:
+    def continues(self, line: str) -> bool:
+        """Whether the line belongs to the record before it."""
+        if not self._parts or self._whole or "\n" in line:
+            return False
         return _continues(line, traced=self._traced, unfinished=self._unfinished, panicked=self._panicked)
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_cd.verification import counting, log_files, masking
 from airflow_cd.verification.log_files import profile_stream
 from airflow_cd.verification.profile import LogProfile
 
@@ -15,26 +16,44 @@ _LINES = st.lists(
     st.one_of(
         st.sampled_from([line for trace in TRACES.values() for line in trace.split("\n")]),
         st.sampled_from(["INFO served order 1", "WARN card declined for c-9", "\tat a.b(C.java:1)", "x\r", "é\ufffd"]),
-        st.sampled_from(["status=500 é", "panic: no", "main.main()", "--- End of x"]),
+        st.sampled_from(
+            [
+                '{"level": "error", "msg": "no 7"}',
+                '{"msg": " at x"}',
+                "status=500 é",
+                "panic: no",
+                "main.main()",
+                "--- End of x",
+            ]
+        ),
         st.text(alphabet="ab 1=é\t", max_size=9),
     ),
     max_size=30,
 )
 
 
-def _whole(lines: list[str]) -> LogProfile:
-    profile = LogProfile.of(lines)
-    profile.troubles.pop("empty", None)
-    return profile
+def _lines_of(content: bytes) -> list[bytes]:
+    return content.removesuffix(b"\n").split(b"\n") if content else []
 
 
-@settings(max_examples=80, deadline=None)
-@given(_LINES, st.integers(1, 200), st.booleans())
-def test_a_stream_in_blocks_of_any_size_is_the_profile_of_its_lines(lines: list[str], block: int, end: bool) -> None:
-    content = "\n".join(lines) + ("\n" if end else "")
-    profile = profile_stream(io.BytesIO(content.encode()), block=block)
-    profile.troubles.pop("empty", None)
-    assert profile == _whole(lines)
+@settings(max_examples=150, deadline=None)
+@given(_LINES, st.integers(1, 200), st.booleans(), st.booleans())
+def test_a_stream_in_blocks_of_any_size_is_the_profile_of_its_lines(
+    lines: list[str], block: int, end: bool, fast: bool
+) -> None:
+    content = ("\n".join(lines) + "\n" * end).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        if not fast:
+            for module in (log_files, counting, masking):
+                patch.setattr(module, "has_polars", lambda: False)
+        assert profile_stream(io.BytesIO(content), block=block) == LogProfile.of(_lines_of(content))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=12), st.sampled_from([b"INFO a 1", b"\xff", b"\r"])), max_size=9))
+def test_any_bytes_are_the_profile_of_their_lines(parts: list[bytes]) -> None:
+    content = b"\n".join(parts)
+    assert profile_stream(io.BytesIO(content), block=5) == LogProfile.of(_lines_of(content))
 
 
 def test_progress_tells_the_bytes_read() -> None:
