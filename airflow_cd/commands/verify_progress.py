@@ -43,9 +43,10 @@ class Watching:
         def progress(more: int) -> None:
             nonlocal read
             read += more
-            pace = read / max(self._clock() - began, 1e-3)
+            took = self._clock() - began
+            pace = f", {size(read / took)}/s" if took >= PATIENCE else ""
             share = f"{100 * read / whole:3.0f} % of {size(whole)}" if whole else size(read)
-            self.say(f"reading {file.name}: {share}, {size(pace)}/s")
+            self.say(f"reading {file.name}: {share}{pace}")
 
         return progress
 

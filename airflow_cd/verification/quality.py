@@ -249,5 +249,5 @@ def _reasons(events: Sequence[Event], records: Mapping[str, int], baselines: int
 
 def _named(event: Event) -> str:
     name = event.exception or " ".join(event.template.split())[:80]
-    count = f"{event.counts['canary']:.0f} times"
+    count = "once" if event.counts["canary"] == 1 else f"{event.counts['canary']:.0f} times"
     return f"{name} ({count}, {event.expected:.1f} expected)" if event.expected is not None else f"{name} ({count})"
