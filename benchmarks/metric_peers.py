@@ -59,19 +59,16 @@ def _rank(ours: int, theirs: int) -> int:
     return max(1, int(np.searchsorted(chance, (1 - KAYENTA_CONFIDENCE) / 2)))
 
 
-def msprt(canary: np.ndarray, control: np.ndarray, direction: str) -> np.ndarray:
+def msprt(canary: np.ndarray, control: np.ndarray, variance: np.ndarray, direction: str) -> np.ndarray:
     """Whether a mixture SPRT rejects, for each run: log ratios of minutes as independent normal values.
 
-    The variance is that of the values themselves, plugged in; a side's values that are nothing count as half the least.
+    :param variance: of one log ratio, which the textbook takes as known; of each run.
     """
     tiny = np.maximum(np.where(control > 0, control, np.inf).min(axis=1, keepdims=True) / 2, 1e-9)
     values = np.log(np.maximum(canary, tiny) / np.maximum(control, tiny))
-    points = values.shape[1]
-    if points < 2:
-        return np.zeros(len(values), dtype=bool)
-    variance = np.maximum(values.var(axis=1, ddof=1), 1e-12)
-    mean, prior = values.mean(axis=1), MSPRT_EFFECT**2
+    points, mean, prior = values.shape[1], values.mean(axis=1), MSPRT_EFFECT**2
+    variance = np.maximum(variance, 1e-12)
     evidence = 0.5 * np.log(variance / (variance + points * prior))
     evidence += (points * mean) ** 2 * prior / (2 * variance * (variance + points * prior))
-    worse = {"higher_is_worse": mean > 0, "lower_is_worse": mean < 0}.get(direction, True)
-    return (evidence >= np.log(1 / MSPRT_ALPHA)) & worse
+    worse = {"higher_is_worse": mean > 0, "lower_is_worse": mean < 0}.get(direction, np.ones(len(mean), dtype=bool))
+    return np.asarray((evidence >= np.log(1 / MSPRT_ALPHA)) & worse)

@@ -76,7 +76,6 @@ def judge_performance(
     :param thresholds: fixed limits of the author's own.
     """
     limits = Limits(minimum_effect, min_requests)
-    alpha = FALSE_ALARMS[sensitivity]
     compared_with = "control" if control is not None and len(control) else "before"
     other = control if compared_with == "control" else before
     if not len(canary):
@@ -94,11 +93,8 @@ def judge_performance(
     groups = [(metric, group) for metric in metrics for group in sides[metric.name].groups]
     several = [metric for metric in metrics if len(sides[metric.name].instances) > 1]
     instances = sum(len(sides[metric.name].instances) for metric in several)
-    parts = {"pooled": _POOLED, "groups": _GROUPS if groups else 0.0, "instances": _INSTANCES if instances else 0.0}
-    whole = sum(parts.values())
-    pooled_judge = Judge(limits, alpha * parts["pooled"] / whole / max(1, len(metrics)))
-    group_judge = Judge(limits, alpha * _GROUPS / whole / max(1, len(groups)))
-    instance_judge = Judge(limits, alpha * _INSTANCES / whole / max(1, instances))
+    allowed = allowances(sensitivity, len(metrics), len(groups), instances)
+    pooled_judge, group_judge, instance_judge = (Judge(limits, alpha) for alpha in allowed)
     results = []
     for metric in metrics:
         lesson = known.get(metric.name, NOTHING_TAUGHT)
@@ -115,6 +111,18 @@ def judge_performance(
         regressions = performance.reasons if performance.verdict is Verdict.FAIL else ()
         return replace(performance, verdict=Verdict.FAIL, reasons=[*limit_reasons, *regressions])
     return performance
+
+
+def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: int) -> tuple[float, float, float]:
+    """The chance of a false alarm that is allowed to each metric over all, each group and each single instance.
+
+    :param groups: how many results by group there are, over all metrics; ``instances`` likewise.
+    """
+    numbers = (metrics, groups, instances)
+    parts = [part if number else 0.0 for part, number in zip((_POOLED, _GROUPS, _INSTANCES), numbers, strict=True)]
+    whole = FALSE_ALARMS[sensitivity] / (sum(parts) or 1.0)
+    pooled, group, instance = (whole * part / max(1, number) for part, number in zip(parts, numbers, strict=True))
+    return pooled, group, instance
 
 
 def learn_performance(
