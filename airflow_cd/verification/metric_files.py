@@ -25,6 +25,7 @@ _NAMES = {
     "value": ("value",),
     "count": ("count", "samples"),
 }
+_YEARS = (1970, 2261)
 _DELIMITERS = ",;\t|"
 # Seconds, milliseconds, microseconds and nanoseconds since 1970 of this century differ by their size alone.
 _EPOCHS: tuple[tuple[Literal["s", "ms", "us", "ns"], float, float], ...] = (
@@ -167,7 +168,7 @@ def _times(file: InputFile, column: pd.Series) -> pd.Series:
             parsed = pd.to_datetime(column, utc=True, errors="coerce", unit=unit)
     else:
         parsed = pd.to_datetime(column.astype(str).str.strip(), format="ISO8601", utc=True, errors="coerce")
-    wrong = parsed.isna()
+    wrong = parsed.isna() | ~parsed.dt.year.between(*_YEARS)
     if wrong.any():
         at = int(wrong.to_numpy().argmax())
         more = f" ({int(wrong.sum()):,} such rows)" if wrong.sum() > 1 else ""

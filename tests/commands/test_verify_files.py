@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_cd.cli import main
 from airflow_cd.verification.report import render_report
@@ -367,6 +369,29 @@ def test_a_pipe_by_its_path_is_read_once_and_whole(folder: Path, logs: dict[str,
     [file] = [file for file in told["files"] if file["side"] == "canary"]
     assert file["read"] == len(content)
     assert any("the very last line" in event["template"] for event in told["judgement"]["quality"]["events"])
+
+
+PIECES = st.sampled_from(
+    [b"\n", b" ", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00", b"PAR1", b"\xff\xfe", b"\xef\xbb\xbf", b"\x00", b"\xe9", b"{",
+     b'{"message": "x"}', b"2026-11-23T08:00:00Z ERROR boom\n", b"Traceback (most recent call last):\n", b"  at a(b)\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=12).map(b"".join)))
+def test_whatever_a_file_holds_it_gets_a_verdict_or_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    Path("any.log").write_bytes(content)
+    for files in (("old.log", "any.log"), ("any.log", "good.log")):
+        code = verify("--baseline", files[0], "--canary", files[1])
+        told = capsys.readouterr()
+        if code == BROKEN:
+            assert told.err.startswith("any.log ")
+            assert "Next: " in told.err
+            assert told.err.count("\n") == 1
+        else:
+            assert told.out.startswith(("PASS: ", "FAIL: ", "INCONCLUSIVE: ")[code])
 
 
 def test_a_long_file_is_read_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
