@@ -43,18 +43,23 @@ def first_alarm(metric: Metric, canary: Side, control: Side, taught: Taught, met
 
     :param metrics: how many metrics the verification has.
     """
-    hosts = canary.value.shape[1]
-    whole, _, single = allowances(SENSITIVITY, metrics, 0, metrics * hosts if hosts > 1 else 0)
     minutes = canary.value.shape[2]
     first = np.full(len(canary.value), np.inf)
     for look in range(minutes, FIRST_LOOK - 1, -1):
-        ours, theirs = canary.until(look), control.until(look)
-        failed = _failed(metric, ours, theirs, taught, whole)
-        for host in range(hosts if hosts > 1 else 0):
-            one = Side(ours.value[:, host : host + 1], ours.count[:, host : host + 1])
-            failed |= _failed(metric, one, theirs, taught, single)
-        first[failed] = look
+        first[failed_at(metric, canary.until(look), control.until(look), taught, metrics)] = look
     return first
+
+
+def failed_at(metric: Metric, canary: Side, control: Side, taught: Taught, metrics: int) -> np.ndarray:
+    """Whether each run fails when it is looked at once, at its end: all hosts together, or one by itself."""
+    hosts = canary.value.shape[1]
+    several = hosts if hosts > 1 else 0
+    whole, _, single = allowances(SENSITIVITY, metrics, 0, metrics * several)
+    failed = _failed(metric, canary, control, taught, whole)
+    for host in range(several):
+        one = Side(canary.value[:, host : host + 1], canary.count[:, host : host + 1])
+        failed |= _failed(metric, one, control, taught, single)
+    return failed
 
 
 def _failed(metric: Metric, canary: Side, control: Side, taught: Taught, alpha: float) -> np.ndarray:
