@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from airflow_cd.errors import VerificationError
 from airflow_cd.verification.profile import LogProfile
 
 
@@ -42,5 +43,11 @@ class Baseline:
         phases: dict[str, list[LogProfile]] = {}
         for deployment, name, content in profiles:
             names[deployment] = name
-            phases.setdefault(deployment, []).append(LogProfile.from_bytes(content))
+            try:
+                phases.setdefault(deployment, []).append(LogProfile.from_bytes(content))
+            except VerificationError as error:
+                raise VerificationError(
+                    f"what {name} ({deployment}) taught cannot be used: {error.what}",
+                    next_step="Pin another baseline or reset it (`airflow-cd baseline`), then verify again.",
+                ) from error
         return cls([Learned(names[deployment], LogProfile.merge(*parts)) for deployment, parts in phases.items()])
