@@ -103,8 +103,7 @@ def run(given: argparse.Namespace) -> int:
     from airflow_cd.commands.verify_words import told
     from airflow_cd.verification.file_verification import verify_files, with_places
 
-    for path in (given.report, given.json):
-        _check_writable(path)
+    _check_results(given)
     with Watching(sys.stderr, shown=not given.quiet) as watching:
         verified = verify_files(_files(given), watching.file)
         if given.report or given.json:
@@ -156,19 +155,26 @@ def _written(path: str, content: str) -> None:
         raise _unwritable(path, error.strerror or str(error)) from error
 
 
-def _check_writable(path: str | None) -> None:
-    """Say that a result cannot be written before anything is read for it."""
-    if path is None or path == "-":
-        return
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise _unwritable(path, f"there is no folder {folder}")
-    if Path(path).is_dir():
-        raise _unwritable(path, "it is a folder")
+def _check_results(given: argparse.Namespace) -> None:
+    """Say that a result cannot be written before anything is read for it; never write over what is to be read."""
+    results = [path for path in (given.report, given.json) if path not in (None, "-")]
+    files = _files(given)
+    taken = {Path(path).resolve() for side in (*files.logs.values(), *files.metrics.values()) for path in side}
+    for path in results:
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise _unwritable(path, f"there is no folder {folder}")
+        if Path(path).is_dir():
+            raise _unwritable(path, "it is a folder")
+        if Path(path).resolve() in taken:
+            raise _unwritable(path, "it is one of the files that are given, or another result")
+        taken.add(Path(path).resolve())
 
 
 def _unwritable(path: str, why: str) -> VerificationError:
-    return VerificationError(f"{path} cannot be written: {why}.", next_step="Name a file in a folder that exists.")
+    return VerificationError(
+        f"{path} cannot be written: {why}.", next_step="Name another file, in a folder that exists."
+    )
 
 
 def _make_printable(stream: Any) -> None:

@@ -202,6 +202,10 @@ def _quality(
         baseline_names=[file.name for file, _ in newest_first],
         opinions=Opinions(expected=expected),
     )
+    if len(quality.baseline) < len(newest_first) and quality.records.get("canary"):
+        warnings.append(
+            f"{len(quality.baseline)} of {len(newest_first)} baselines were compared with: the newest with records."
+        )
     known = control.records + sum(profile.records for _, profile in newest_first)
     if 0 < known < _FEW_RECORDS * canary.records:
         warnings.append(

@@ -101,6 +101,27 @@ def test_the_newest_baseline_stands_last(folder: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["judgement"]["quality"]["baseline"] == ["older.log", "old.log"]
 
 
+def test_more_baselines_than_are_used_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = []
+    for number in range(10):
+        names.append(f"release-{number:02}.log")
+        Path(names[-1]).write_text(Path("old.log").read_text(encoding="utf-8"), encoding="utf-8")
+    assert verify("--baseline", *names, "--canary", "good.log", "--json", "-") == PASSED
+    told = json.loads(capsys.readouterr().out)["judgement"]
+    used = told["quality"]["baseline"]
+    assert used == names[-len(used) :]
+    assert bool(told["warnings"]) is (len(used) < 10)
+
+
+@pytest.mark.parametrize("option", ["--report", "--json"])
+def test_no_result_is_written_over_an_input(
+    folder: Path, logs: dict[str, str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify("--baseline", "old.log", "--canary", "bad.log", option, "./old.log") == BROKEN
+    assert "one of the files that are given" in capsys.readouterr().err
+    assert Path("old.log").read_text(encoding="utf-8") == logs["old.log"]
+
+
 def test_expected_events_are_no_risk(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = [word for name in ("KeyError", "TypeError", "ExportError") for word in ("--expected", name)]
     assert verify("--baseline", "old.log", "--canary", "bad.log", *told) == FAILED
