@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
-from airflow_cd.verification.file_sources import InputFile, Progress, size_of
+from airflow_cd.verification.file_sources import STANDARD_INPUT, InputFile, Progress, size_of
 from airflow_cd.verification.report_words import size
 
 PATIENCE = 0.5  # seconds without a word: what is over by then needs none
@@ -38,6 +39,8 @@ class Watching:
         """Whom to tell how many more bytes of the file were read."""
         if not self._shown:
             return None
+        if file.path == STANDARD_INPUT and sys.stdin.isatty():
+            self._stream.write("reading standard input from this terminal; Ctrl-D ends it\n")
         whole, began, read = size_of(file.path), self._clock(), 0
 
         def progress(more: int) -> None:

@@ -143,7 +143,8 @@ def _no_data(canary: LogProfile, sources: Sequence[LogProfile], records: Mapping
     if expected is not None and expected >= PLENTY:
         text = f"The canary logged nothing where about {expected:.0f} records were to be expected."
     else:
-        text = f"The canary logged nothing; the control logged {records['control']} records."
+        known = records["control"] + records["baseline"]
+        text = f"The canary logged nothing; what it is compared with logged {known} records."
     return Reason("no_data", text, numbers)
 
 

@@ -260,6 +260,28 @@ def undecided() -> dict[str, Any]:
     )
 
 
+def files() -> dict[str, Any]:
+    """A verification of plain files that failed: of no deployment."""
+    failed = replace(judgement([*ordinary(16), *planted()]), canary=["new.log"], control=[], first_bad="",
+                     warnings=["new.log: 2 records were too long: they are judged by their beginning."])  # fmt: skip
+    assert failed.quality is not None
+    failed = replace(failed, quality=replace(failed.quality, records={"canary": 2114, "control": 0, "baseline": 8450}))
+    read = [("logs/old.log", "baseline", {}), ("logs/new.log", "canary", {"too_long": 2})]
+    return {
+        **story(release=None, previous=[], actions=[], human=[], clocks={}, outcome=None),
+        **dict.fromkeys(("service", "pipeline", "run_id", "environment", "phase"), ""),
+        "judgement": failed.as_dict(),
+        "verdict": "FAIL",
+        "sentence": failed.sentence,
+        "files": [
+            {"path": path, "side": side, "what": "logs", "name": path.removeprefix("logs/"), "read": 148_141,
+             "records": 2114, "troubles": troubles}
+            for path, side, troubles in read
+        ],
+        "settings": {"sensitivity": "medium", "expected": ["Retried*"], "minimum_effect": 0.2},
+    }  # fmt: skip
+
+
 def large(events: int = 2000, metrics: int = 200) -> dict[str, Any]:
     groups = [f"WebTransaction/kind {number}" for number in range(metrics // 2)]
     whole = replace(judgement([*ordinary(events - 4), *planted()]), performance=performance(groups))

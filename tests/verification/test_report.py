@@ -192,13 +192,33 @@ def test_the_area_of_a_dot_is_its_count() -> None:
 
 
 def test_every_dot_has_its_details_and_every_link_its_place() -> None:
-    for report in (samples.story(), samples.good(), samples.slow(), samples.undecided(), samples.large(300, 30)):
+    reports = (samples.story(), samples.good(), samples.slow(), samples.undecided(), samples.files())
+    for report in (*reports, samples.large(300, 30)):
         page = Page(render_report(report))
         assert len(page.ids) == len(set(page.ids))
         assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
     story = Page(render_report(samples.story()))
     assert [link for link in story.links if link == "#event-1"]
     assert sum(tag == "circle" and "r" in attributes for tag, attributes in story.tags) > 50
+
+
+def test_a_report_of_files_speaks_of_files_and_of_no_deployment() -> None:
+    source = render_report(samples.files())
+    amounts = ("148 kB", "too long: 2", "2\u202f114 records against 8\u202f450")
+    for text in ("<title>FAIL: new.log</title>", "logs/old.log", "Retried*", "What was compared?", *amounts):
+        assert text in source
+    for text in ("Is it safe now?", "What was done", "What changed", "ledger", '<th scope="col" class="n">Control'):
+        assert text not in source
+
+
+def test_many_reasons_do_not_bury_the_page() -> None:
+    report = samples.slow()
+    reasons = [{"code": "metric_regressed", "text": f"metric {number} rose", "numbers": {}} for number in range(40)]
+    report["judgement"]["reasons"] = report["judgement"]["performance"]["reasons"] = reasons
+    header = render_report(report).split("</header>")[0]
+    assert "metric 4 rose" in header
+    assert "metric 5 rose" not in header
+    assert "and 35 more reasons" in header
 
 
 # -- that it needs nothing else ------------------------------------------------------------------------------------
@@ -229,8 +249,9 @@ def test_it_is_quick_and_of_bearable_size_when_there_is_much() -> None:
 
 
 @pytest.mark.parametrize("poison", samples.HOSTILE, ids=range(len(samples.HOSTILE)))
-def test_hostile_text_changes_no_tag_and_no_attribute(poison: str) -> None:
-    report = samples.story()
+@pytest.mark.parametrize("sample", [samples.story, samples.files])
+def test_hostile_text_changes_no_tag_and_no_attribute(sample: Any, poison: str) -> None:
+    report = sample()
     for action in report["actions"]:
         action["kind"] += " (harmless)"
     clean = Page(render_report(samples.poisoned(report, " (harmless)")))

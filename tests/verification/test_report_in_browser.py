@@ -57,7 +57,12 @@ def show(browser: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_the_screen(show: Any, width: int, scheme: str) -> None:
-    for report in (samples.story(), samples.slow(), samples.poisoned(samples.story(), " " + "x" * 300)):
+    for report in (
+        samples.story(),
+        samples.slow(),
+        samples.files(),
+        samples.poisoned(samples.story(), " " + "x" * 300),
+    ):
         page, trouble = show(report, width, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert trouble == []
