@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, INCONCLUSIVE, BROKEN = 0, 1, 2, 3
 
-_DESCRIPTION = """Compares what a new release (the canary) wrote with what earlier ones did, and says whether
-it is safe. Files may be compressed (gzip, bzip2, xz, zstandard); - is standard
-input."""
+_DESCRIPTION = """Compares what a new release (the canary) wrote with what earlier ones did, and says whether it
+is safe. Files may be compressed (gzip, bzip2, xz, zstandard); - is standard input."""
 _EPILOG = """exit code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 an error of ours or of the input
 
   airflow-cd verify --baseline old.log --canary new.log --report out.html
@@ -54,7 +53,7 @@ def add_parser(commands: Any) -> None:
     )
     metrics = parser.add_argument_group(
         "metrics",
-        "CSV or Parquet with the columns time, metric and value (instance, group and count where there are), "
+        "CSV or Parquet with the columns time, metric and value (instance, group and count where there are),\n"
         "or with a time and a column for each metric",
     )
     _add_files(metrics, "--metrics-baseline", "what was measured before")

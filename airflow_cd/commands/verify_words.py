@@ -121,7 +121,8 @@ def _counts(verified: Verified) -> list[str]:
             for verdict in Verdict
             if any(result.verdict is verdict for result in pooled)
         ]
-        lines.append(f"Metrics   {performance.verdict}: {_counted(len(pooled), 'metric')}: {', '.join(by_verdict)}")
+        counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), ", ".join(by_verdict))))
+        lines.append(f"Metrics   {performance.verdict}: {counted}")
         for kind in dict.fromkeys(result.kind for result in pooled):
             names = ", ".join(result.name for result in pooled if result.kind == kind)
             lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")

@@ -102,6 +102,10 @@ def verify_files(given: FilesToVerify, watch: Watch = lambda file: None) -> Veri
     expected = _expected(given.expected)
     started = _now()
     warnings = [f"{name} is given twice: what is compared with itself is never new." for name in _twice(logs, metrics)]
+    warnings += [
+        f"{name} is read as a log; metrics are given with --metrics-canary and --metrics-baseline."
+        for name in _tables(logs)
+    ]
     quality = _quality(given, expected, logs, watch, warnings) if logs else None
     performance = _performance(given, metrics, watch, warnings) if metrics else None
     parts: list[Quality | Performance] = [part for part in (quality, performance) if part is not None]
@@ -166,6 +170,11 @@ def _check(logs: Sequence[InputFile], metrics: Sequence[InputFile]) -> None:
             with opened(file.path) as stream:
                 if file.what == "logs":
                     refuse_binary(file.path, peeked(stream))
+
+
+def _tables(logs: Sequence[InputFile]) -> list[str]:
+    """Names of tables that were given as logs: each of their rows would be a record."""
+    return [file.name for file in logs if file.path.lower().split(".csv")[-1] in ("", ".gz", ".bz2", ".xz", ".zst")]
 
 
 def _twice(*files: Sequence[InputFile]) -> list[str]:

@@ -163,6 +163,14 @@ def test_logs_and_metrics_are_judged_together(capsys: pytest.CaptureFixture[str]
     assert "slow.csv" in page
 
 
+def test_a_table_given_as_a_log_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = written(wide(1), "old.csv"), written(wide(2), "new.csv.gz")
+    verify("--baseline", old, "--canary", new)
+    said = capsys.readouterr().out
+    for name in (old, new):
+        assert f"{name} is read as a log; metrics are given with --metrics-canary" in said
+
+
 @pytest.mark.parametrize(
     "times", ["2026-11-23 08:%02d:00", "2026-11-23T08:%02d:00+01:00", "17954%02d000", "17954%02d000000"]
 )
