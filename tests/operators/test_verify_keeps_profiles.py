@@ -1,0 +1,92 @@
+"""What a verification leaves in the ledger, of a good canary and of a bad one alike."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.operators.verify import VerifyOperator
+from airflow_cd.release import Release
+from airflow_cd.verification.configuration import Verification
+from airflow_cd.verification.profile import LogProfile
+from airflow_cd.verification.samples import LogSample, Window
+from tests.memory_target import MemoryTarget
+from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs
+
+OLD, NEW = Release("shop", "1.1", "shop:1.1"), Release("shop", "1.2", "shop:1.2")
+
+
+class _Logs:
+    """A minute of the shop's logs that begins at a given time."""
+
+    name = "sumo"
+    delay = timedelta(0)
+
+    def __init__(self, since: datetime, *, broken: bool) -> None:
+        rng = random.Random(3)
+        sides = [shop_logs(rng, CANARY, 60, broken=broken), shop_logs(rng, CONTROL, 60)]
+        self.frame = pd.concat(sides, ignore_index=True)
+        self.frame["time"] += since - START
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        rows = self.frame
+        inside = (rows["time"] >= window.since) & (rows["time"] < window.until) & rows["instance"].isin(list(instances))
+        return LogSample(rows[inside], "everything")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(
+    broken: bool, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = {"pipeline": "storefront", "service": "shop", "environment": "production"}
+    # The minute is over already, so one look decides.
+    since = datetime.now(timezone.utc) - timedelta(hours=1)
+    target = MemoryTarget(INSTANCES, OLD)
+    delivery = Delivery(ledger, target, run_id="run-1", say=lambda line: None, timeout=timedelta(seconds=1), **where)
+    lease = delivery.acquire()
+    deployment = ledger.open_deployment(
+        lease,
+        NEW,
+        previous=dict.fromkeys(INSTANCES, OLD),
+        reason="",
+        triggered_by="ada",
+        rollback="automatic",
+        learn=False,
+    )
+    ledger.start_phase(deployment.id, "phase_20", share=20, instances=CANARY, token=lease.token)
+    ledger.phase_deployed(deployment.id, "phase_20", since, lease.token)
+    verify = VerifyOperator(
+        task_id="verify",
+        service="shop",
+        environment="production",
+        target="http_production",
+        verification=Verification(logs=[_Logs(since, broken=broken)], duration="60s", every="5s"),
+        follow="promote",
+        rollback="rollback",
+        phase="phase_20",
+    )
+    monkeypatch.setattr(verify, "do_branch", lambda context, task: None)
+    context: Any = {"ti": SimpleNamespace(xcom_push=lambda **given: None)}
+    assert verify._verify(delivery, context, since) == ("rollback" if broken else "promote")
+    kept = {one.kind: one for one in ledger.profiles_of(deployment.id)}
+    assert {kind: one.teaches for kind, one in kept.items()} == {"logs": not broken, "control": False}
+    assert {one.phase for one in kept.values()} == {"phase_20"}
+    canary, control = (LogProfile.from_bytes(kept[kind].content) for kind in ("logs", "control"))
+    assert ({name for tally in canary.tallies.values() for name in tally.instances}) == set(CANARY)
+    assert canary.watched == 60 * len(CANARY)
+    assert control.records > canary.records
+    assert ("KeyError" in {signature.exception for signature in canary.tallies}) is broken
