@@ -16,7 +16,7 @@ from airflow_cd.verification.samples import MetricKind
 COUNTED = ("errors", "apdex", "throughput")  # kinds that are numbers of events
 HOST_SPREAD = 0.03  # between like instances, as a share; the least without a history
 RATE_HOST_SPREAD = 0.05  # the same of rates
-LEAST_TAUGHT_SPREAD = 0.01  # whatever history says
+LEAST_TAUGHT_SPREAD, LEAST_TAUGHT_DRIFT = 0.01, 0.03  # whatever history says
 _HOST_WEIGHT = 12.0  # degrees of freedom that the floor is worth
 DRIFT = 0.08  # the same instances at another time: standard deviation between two windows, as a share
 RATE_DRIFT = 0.15
@@ -100,7 +100,7 @@ def null_of(comparison: Comparison, taught: Taught, alpha: float, *, kind: Metri
     if paired:
         offset = _offset(comparison, taught, spread * longer, alpha, counts=counts)
     else:
-        offset = np.full_like(burst, (RATE_DRIFT if counts else DRIFT) ** 2)
+        offset = np.broadcast_to(_drift(taught, alpha, RATE_DRIFT if counts else DRIFT), burst.shape)
     return Null(burst * comparison.sampling, offset, burst, freedom, correlation)
 
 
@@ -128,6 +128,16 @@ def _offset(comparison: Comparison, taught: Taught, spread: np.ndarray, alpha: f
     variance = np.where(lonely, np.maximum(variance, (2.0 * least) ** 2), variance)
     instances = 1.0 / np.maximum(comparison.instances, 1.0) + 1.0 / np.maximum(comparison.control_instances, 1.0)
     return np.asarray(variance * instances * _uncertain(freedom, alpha))
+
+
+def _drift(taught: Taught, alpha: float, least: float) -> np.ndarray:
+    """Variance between two times; ``least`` is the standard deviation to be expected until history says more."""
+    history = np.minimum(taught.host_freedom, _MOST_TAUGHT_HOSTS)
+    prior = np.maximum(_HOST_WEIGHT - history, 0.0)
+    # A lesson speaks of one side, and there are two.
+    variance = (2.0 * taught.host_variance * history + least**2 * prior) / (history + prior)
+    wider = np.where(history > 0, _uncertain(history + prior, alpha), 1.0)
+    return np.asarray(np.maximum(variance, LEAST_TAUGHT_DRIFT**2) * wider)
 
 
 def _uncertain(freedom: np.ndarray, alpha: float) -> np.ndarray:

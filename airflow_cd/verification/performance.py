@@ -97,7 +97,7 @@ def judge_performance(
     pooled_judge, group_judge, instance_judge = (Judge(limits, alpha) for alpha in allowed)
     results = []
     for metric in metrics:
-        lesson = known.get(metric.name, NOTHING_TAUGHT)
+        lesson = known.get(metric.name if compared_with == "control" else over_time(metric.name), NOTHING_TAUGHT)
         pooled = pooled_judge.judge(sides[metric.name], lesson)
         if pooled.verdict is not Verdict.FAIL and metric in several:
             pooled = _with_worst_instance(pooled, sides[metric.name], instance_judge, lesson)
@@ -125,20 +125,36 @@ def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: i
     return pooled, group, instance
 
 
+def over_time(metric: str) -> str:
+    """Under which name a profile keeps what it knows of a metric at two times."""
+    return f"{metric} over time"
+
+
 def learn_performance(
-    canary: pd.DataFrame, control: pd.DataFrame | None, metrics: Sequence[Metric], bucket_ms: int = 0
+    canary: pd.DataFrame,
+    control: pd.DataFrame | None,
+    metrics: Sequence[Metric],
+    bucket_ms: int = 0,
+    before: pd.DataFrame | None = None,
 ) -> MetricProfile:
-    """What these metrics teach, once the release has turned out to be good; empty without a control.
+    """What these metrics teach, once the release has turned out to be good; empty with nothing beside the canary.
 
     :param bucket_ms: width of a bucket in milliseconds.
+    :param before: the canary's instances before the deployment; teaches how much two times differ by nature.
     """
-    if control is None or not len(control) or not len(canary):
-        return MetricProfile()
     comparisons = {}
     for metric in metrics:
-        comparison = Sides.of(metric, canary, control, "control").compare()
-        if comparison is not None:
-            comparisons[metric.name] = comparison
+        for name, other, compared_with in (
+            (metric.name, control, "control"),
+            (over_time(metric.name), before, "before"),
+        ):
+            if other is None or not len(other) or not len(canary):
+                continue
+            comparison = Sides.of(metric, canary, other, compared_with).compare()
+            if comparison is not None:
+                comparisons[name] = comparison
+    if not comparisons:
+        return MetricProfile()
     return MetricProfile.of(comparisons, bucket_ms)
 
 

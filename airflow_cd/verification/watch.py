@@ -304,7 +304,8 @@ class Watch:
 
     def _lesson(self, reader: MetricReader) -> MetricProfile:
         control = reader.frame(self.instances.control) if self.instances.control else None
-        return learn_performance(reader.frame(self.instances.canary), control, reader.metrics, reader.bucket_ms)
+        canary = reader.frame(self.instances.canary)
+        return learn_performance(canary, control, reader.metrics, reader.bucket_ms, reader.past())
 
     def _lost(self, lost: Sequence[Reader]) -> Reason:
         worst = lost[0]

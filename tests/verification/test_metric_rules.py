@@ -197,6 +197,27 @@ def test_what_earlier_deployments_taught_decides_what_is_normal() -> None:
     assert verdicts == [Verdict.FAIL, Verdict.INCONCLUSIVE]
 
 
-def test_without_a_control_nothing_is_learned() -> None:
+def _drifting(differ: float, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng(number)
+    before, after = (_rows(_OURS, level=100.0 * float(np.exp(rng.normal(0, differ))), seed=seed) for seed in (1, 2))
+    return after, before.assign(time=before["time"] - pd.Timedelta(hours=1))
+
+
+def test_what_two_times_differ_by_is_learned_too() -> None:
+    after, before = _drifting(0.0, 0)
+    after["value"] *= 1.6
+    verdicts = []
+    for differ in (0.02, 0.3):
+        lessons = [
+            learn_performance(ours, None, [TIME], 60_000, past)
+            for ours, past in (_drifting(differ, number) for number in range(20))
+        ]
+        merged = type(lessons[0]).merge(*lessons)
+        taught = {name: merged.taught(name) for name in merged.sums}
+        verdicts.append(judge_performance(after, None, before, [TIME], taught=taught).verdict)
+    assert verdicts == [Verdict.FAIL, Verdict.INCONCLUSIVE]
+
+
+def test_without_anything_beside_the_canary_nothing_is_learned() -> None:
     assert learn_performance(_rows(_OURS), None, [TIME], 60_000).deployments == 0
     assert learn_performance(_rows(_OURS).iloc[:0], _rows(_THEIRS), [TIME], 60_000).deployments == 0
