@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.delivery.delivery import now
@@ -37,6 +38,9 @@ class DeploymentMarkerOperator(EnvironmentTask):
         phase: str = "",
         **kwargs: Any,
     ) -> None:
+        # A marker is set once however often it is tried, and a worker that dies here is no reason to roll back.
+        kwargs.setdefault("retries", 3)
+        kwargs.setdefault("retry_delay", timedelta(seconds=2))
         super().__init__(**kwargs)
         self.conn_ids = tuple(conn_ids)
         self.application = application

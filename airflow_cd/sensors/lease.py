@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
@@ -27,6 +28,9 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
     def __init__(self, *, supersede: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("mode", "reschedule")
         kwargs.setdefault("poke_interval", 5)
+        # Asking again changes nothing, so a worker that dies here is no reason to give up the run.
+        kwargs.setdefault("retries", 3)
+        kwargs.setdefault("retry_delay", timedelta(seconds=2))
         super().__init__(**kwargs)
         self.supersede = supersede
 
