@@ -13,6 +13,7 @@ from airflow_cd.verification.report_order import by_weight, worst_first
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Quality, Verdict
 
 MOST_EVENTS = 10
+MOST_NO_RISKS = 5
 MOST_METRICS = 10
 MOST_LINES = 14
 LONGEST_LINE = 200
@@ -43,6 +44,7 @@ def told(verified: Verified, stream: TextIO, *, report: str | None = None) -> st
         blocks += [_event(number, event, paint) for number, event in enumerate(risks[:MOST_EVENTS], 1)]
         if len(risks) > MOST_EVENTS:
             blocks.append([f"and {len(risks) - MOST_EVENTS} more events that are a risk."])
+        blocks.append(_no_risk(judgement.quality, paint))
     if judgement.performance is not None:
         bad = [result for result in judgement.performance.metrics if result.verdict is Verdict.FAIL]
         blocks += [_metric(result, paint) for result in sorted(bad, key=worst_first)[:MOST_METRICS]]
@@ -76,6 +78,26 @@ def _event(number: int, event: Event, paint: Paint) -> list[str]:
         lines.append(f"     in {_plain(' < '.join(event.frames))}")
     if event.samples:
         lines += [f"     {paint('|', 'dim')} {paint(line, 'dim')}" for line in _sample(event.samples[-1])]
+    return lines
+
+
+def _no_risk(quality: Quality, paint: Paint) -> list[str]:
+    """What is new or out of the ordinary, though it fails nothing: a line each."""
+    events = [event for event in quality.events if event.kind is not EventKind.KNOWN and not event.risk]
+    compared = quality.records.get("control") or quality.records.get("baseline")
+    if not events or not compared or not quality.records.get("canary"):
+        return []
+    lines = ["Not as before, but no risk:"]
+    for event in sorted(events, key=by_weight)[:MOST_NO_RISKS]:
+        said = [str(event.kind), event.severity, f"{words.number(event.counts.get('canary'))} on the canary"]
+        if event.expected is not None:
+            said.append(f"{words.number(event.expected)} expected")
+        if event.feedback is not None:
+            said.append(event.feedback.words)
+        lines.append(f"  -  {_plain(event.exception or words.one_line(event.template, 90))}")
+        lines.append(f"     {paint(', '.join(said), 'dim')}")
+    if len(events) > MOST_NO_RISKS:
+        lines.append(f"  and {len(events) - MOST_NO_RISKS} more.")
     return lines
 
 

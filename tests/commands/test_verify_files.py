@@ -130,13 +130,19 @@ def test_expected_events_are_no_risk(folder: Path, capsys: pytest.CaptureFixture
     assert verify("--baseline", "old.log", "--canary", "bad.log", *told) == PASSED
 
 
-def test_sensitivity_decides_about_warnings(folder: Path) -> None:
+def test_sensitivity_decides_about_warnings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("warns.log").write_text(
         Path("good.log").read_text(encoding="utf-8") + "2026-11-23T08:10:00.000Z WARN shop.pool - pool is exhausted\n",
         encoding="utf-8",
     )
     given = ("--baseline", "old.log", "--canary", "warns.log", "--sensitivity")
     assert verify(*given, "medium") == PASSED
+    said = capsys.readouterr().out
+    assert (
+        "Not as before, but no risk:\n  -  WARN shop.pool - pool is exhausted\n     unknown, warning, 1 on the canary"
+        in said
+    )
+    assert "--sensitivity high" in said
     assert verify(*given, "high") == FAILED
 
 
