@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -111,7 +112,7 @@ def run(given: argparse.Namespace) -> int:
     _write(given, verified)
     if not given.quiet and given.json != "-":
         _make_printable(sys.stdout)
-        print(told(verified, sys.stdout, report=given.report))
+        _say(told(verified, sys.stdout, report=given.report) + "\n")
     return {"PASS": PASSED, "FAIL": FAILED}.get(str(verified.judgement.verdict), INCONCLUSIVE)
 
 
@@ -142,7 +143,7 @@ def _write(given: argparse.Namespace, verified: Verified) -> None:
     if given.json:
         content = json.dumps(verified.report(), ensure_ascii=True, indent=1) + "\n"
         if given.json == "-":
-            sys.stdout.write(content)
+            _say(content)
         else:
             _written(given.json, content)
 
@@ -174,6 +175,16 @@ def _unwritable(path: str, why: str) -> VerificationError:
     return VerificationError(
         f"{path} cannot be written: {why}.", next_step="Name another file, in a folder that exists."
     )
+
+
+def _say(text: str) -> None:
+    """Write on standard output. Who has heard enough and left (``| head``) changes nothing about the verdict."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _make_printable(stream: Any) -> None:

@@ -84,8 +84,7 @@ def _event(number: int, event: Event, paint: Paint) -> list[str]:
 def _no_risk(quality: Quality, paint: Paint) -> list[str]:
     """What is new or out of the ordinary, though it fails nothing: a line each."""
     events = [event for event in quality.events if event.kind is not EventKind.KNOWN and not event.risk]
-    compared = quality.records.get("control") or quality.records.get("baseline")
-    if not events or not compared or not quality.records.get("canary"):
+    if not events or not _compared(quality) or not quality.records.get("canary"):
         return []
     lines = ["Not as before, but no risk:"]
     for event in sorted(events, key=by_weight)[:MOST_NO_RISKS]:
@@ -151,7 +150,13 @@ def _counts(verified: Verified) -> list[str]:
     return lines
 
 
+def _compared(quality: Quality) -> bool:
+    return bool(quality.records.get("control") or quality.records.get("baseline"))
+
+
 def _kinds(quality: Quality) -> str:
+    if not _compared(quality):
+        return f"{len(quality.events):,}, compared with nothing"
     parts = []
     for kind in EventKind:
         events = [event for event in quality.events if event.kind is kind]

@@ -381,6 +381,21 @@ def test_standard_input_in_a_process_of_its_own_without_airflow(folder: Path, lo
     assert "standard input" in Path("out.html").read_text(encoding="utf-8")
 
 
+def test_who_stops_listening_does_not_change_the_verdict(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-c", PROBE, "verify", "--baseline", "old.log", "--canary", "bad.log"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=120,
+    )
+    os.close(writing)
+    assert ended.returncode == FAILED
+    assert b"Traceback" not in ended.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no /dev/fd on this system")
 def test_a_pipe_by_its_path_is_read_once_and_whole(folder: Path, logs: dict[str, str]) -> None:
     reading, writing = os.pipe()
