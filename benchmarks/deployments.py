@@ -36,6 +36,21 @@ _SPARED = re.compile(r"(?i:true|false|null|nil|none)|\w*(?:Exception|Error|Throw
 _SYLLABLES = ("ba", "ko", "ri", "mu", "te", "lo", "san", "vel", "dor", "quin", "zar", "phe", "ny", "gra", "osk", "wi")
 
 
+def redrawn(value: str, before: str, rng: random.Random) -> str:
+    """A parameter's value with other digits, but for a status: that is what happened, and keeps its mix.
+
+    :param before: the line up to the value.
+    """
+
+    def other(match: re.Match[str]) -> str:
+        digits = "0123456789abcdef" if _HEXADECIMAL.fullmatch(match[0]) else ""
+        return "".join(
+            rng.choice(digits or "0123456789") if character.isdigit() or digits else character for character in match[0]
+        )
+
+    return value if _KEPT_NUMBER.search(before) else _RUN.sub(other, value)
+
+
 @dataclass(frozen=True)
 class Deployment:
     """Records by what they are.
@@ -120,18 +135,10 @@ class World:
     def _again(self, value: str, before: str) -> str:
         """Another value of a parameter."""
         if any(character.isdigit() for character in value):
-            # A status is what happened, and keeps the mix of the real file.
-            return value if _KEPT_NUMBER.search(before) else _RUN.sub(self._redrawn, value)
+            return redrawn(value, before, self._rng)
         if self._rng.random() >= _NEW_WORDS:
             return value
         return _WORD.sub(lambda match: self._new_word(match, value), value)
-
-    def _redrawn(self, match: re.Match[str]) -> str:
-        digits = "0123456789abcdef" if _HEXADECIMAL.fullmatch(match[0]) else ""
-        return "".join(
-            self._rng.choice(digits or "0123456789") if character.isdigit() or digits else character
-            for character in match[0]
-        )
 
     def _new_word(self, match: re.Match[str], value: str) -> str:
         key = value[match.end() : match.end() + 1] in ("=", ":")

@@ -197,22 +197,27 @@ class Counts:
     def _add(self, counted: _ByKey, frame: pl.DataFrame) -> None:
         import polars as pl
 
-        text = pl.col("text")
-        wanted = [pl.len().alias("count"), text.min().alias("least"), text.max().alias("most")]
-        keys = ["key"]
-        if "instance" in frame.columns:
-            keys.append("instance")
-        if "time" in frame.columns:
-            wanted += [pl.col("time").min().alias("first"), pl.col("time").max().alias("last")]
-        for row in frame.group_by(keys).agg(wanted).iter_rows(named=True):
-            place = row["key"], row.get("instance", "")
-            least, most = row["least"][:SAMPLE_LENGTH], row["most"][:SAMPLE_LENGTH]
-            first, last = row.get("first"), row.get("last")
-            before = counted.get(place)
+        text, nothing = pl.col("text"), pl.lit(None)
+        timed, named = "time" in frame.columns, "instance" in frame.columns
+        wanted = [
+            pl.len().alias("count"),
+            (pl.col("time").min() if timed else nothing).alias("first"),
+            (pl.col("time").max() if timed else nothing).alias("last"),
+            text.min().alias("least"),
+            text.max().alias("most"),
+        ]
+        grouped = frame.group_by("key", "instance").agg(wanted) if named else frame.group_by("key").agg(wanted)
+        for *place, count, first, last, least, most in grouped.iter_rows():
+            key = place[0], (place[1] if named else "")
+            least, most = least[:SAMPLE_LENGTH], most[:SAMPLE_LENGTH]
+            before = counted.get(key)
             if before is not None:
-                least, most = min(before[3], least), max(before[4], most)
-                first, last = _earlier(before[1], first), _later(before[2], last)
-            counted[place] = row["count"] + (before[0] if before else 0), first, last, least, most
+                count += before[0]
+                if timed:
+                    first, last = _earlier(before[1], first), _later(before[2], last)
+                least = least if least < before[3] else before[3]
+                most = most if most > before[4] else before[4]
+            counted[key] = count, first, last, least, most
         if len(counted) > _MOST_KEYS:
             self.tallies()
 

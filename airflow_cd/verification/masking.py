@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ _PROTECTED = (
     r"|\b[A-Za-z_][A-Za-z_.$]*[0-9][A-Za-z0-9_.$]*(?:Exception|Error)\b"
 )
 _PROTECTED_VALUE = r"([A-Za-z0-9_.$-]+)$"
+_PROTECTED_VALUES = rf"(?:[^{_NOTES}]*[^A-Za-z0-9_.${_NOTES}-])?([A-Za-z0-9_.$-]+)({_NOTES}|$)"  # of several in a row
 _CONTEXTS = 5
 _WORD = r"[A-Za-z0-9_$@#%&*+~\\-]"
 _NUMBERED = rf"(?:{_WORD}+\.){{0,8}}{_WORD}*[0-9]{_WORD}*(?:\.{_WORD}+)*"
@@ -94,7 +95,7 @@ def mask_line(line: str) -> str:
     """First stage for one line, with :mod:`re`."""
     line = _TIME_RE.sub("", line, count=1)
     masked = _VARIABLE_RE.sub(WILDCARD, line)
-    if not (_MAY_BE_NUMBERED_ERROR_RE.search(line) or may_be_protected(masked)):
+    if not (_MAY_BE_NUMBERED_ERROR_RE.search(line) or _MAY_BE_PROTECTED_RE.search(masked)):
         return masked
     kept: list[str] = []
 
@@ -108,45 +109,41 @@ def mask_line(line: str) -> str:
     return line + _NOTES + _NOTES.join(kept) if kept else line
 
 
-def may_be_protected(masked: str) -> bool:
-    """Whether some of what was masked may be a protected value."""
-    return _MAY_BE_PROTECTED_RE.search(masked) is not None
-
-
-def mask_freely(lines: pl.Expr) -> pl.Expr:
-    """A column without leading times and with everything masked that varies, protected values too."""
-    return lines.str.replace(rust(_TIME), "").str.replace_all(rust(_VARIABLE), WILDCARD)
-
-
-def may_name_error(lines: pl.Expr) -> pl.Expr:
-    """Whether a line may name an exception whose class has a digit in it."""
-    return lines.str.contains(_MAY_BE_NUMBERED_ERROR)
-
-
-def mask_protecting(lines: pl.Expr) -> pl.Expr:
-    """A column with everything masked but protected values, which are noted; for lines that may have some."""
+def _with_protected(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its column ``text`` masked as ``key``, protected values noted; for lines that may have some."""
     import polars as pl
 
-    bare = lines.str.replace(rust(_TIME), "")
+    text, key, found = pl.col("text"), pl.col("key"), pl.col("found")
     contexts = "".join(f"${{{number}}}" for number in range(1, _CONTEXTS + 1))
-    masked = bare.str.replace_all(rust(_PROTECTED), contexts + KEPT).str.replace_all(rust(_VARIABLE), WILDCARD)
-    values = bare.str.extract_all(rust(_PROTECTED)).list.eval(pl.element().str.extract(rust(_PROTECTED_VALUE), 1))
-    noted = pl.concat_str([masked, pl.lit(_NOTES), values.list.join(_NOTES, ignore_nulls=False)])
-    return pl.when(masked.str.contains(KEPT, literal=True)).then(noted).otherwise(masked)
+    # Step by step: within one step the engine would compute what is used twice twice.
+    frame = frame.with_columns(key=text.str.replace(rust(_TIME), ""))
+    frame = frame.with_columns(found=key.str.extract_all(rust(_PROTECTED)).list.join(_NOTES))
+    frame = frame.with_columns(
+        key=key.str.replace_all(rust(_PROTECTED), contexts + KEPT).str.replace_all(rust(_VARIABLE), WILDCARD),
+        found=pl.lit(_NOTES) + found.str.replace_all(_PROTECTED_VALUES, "${1}${2}"),
+    )
+    noted = pl.when(key.str.contains(KEPT, literal=True)).then(found).otherwise(pl.lit(""))
+    return frame.with_columns(key=key + noted).drop("found")
 
 
 def with_masked(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with its column ``text`` masked as ``key``, by :func:`mask_line`'s rules; the order may change."""
     import polars as pl
 
-    frame = frame.with_columns(key=mask_freely(pl.col("text")), named=may_name_error(pl.col("text")))
-    distinct = frame.select(pl.col("key").unique())["key"]
-    protected = pl.Series([key for key in distinct if may_be_protected(key)], dtype=pl.String)
-    slow = pl.col("named") | pl.col("key").is_in(protected.implode())
-    marked = frame.select(slow.alias("slow"))["slow"]
+    text = pl.col("text")
+    frame = frame.with_columns(
+        key=text.str.replace(rust(_TIME), "").str.replace_all(rust(_VARIABLE), WILDCARD),
+        named=text.str.contains(_MAY_BE_NUMBERED_ERROR),
+    )
+    distinct = frame.select(pl.col("key").unique())
+    protected = distinct.filter(pl.col("key").str.contains(rust(_MAY_BE_PROTECTED)))["key"]
+    marked = frame.select(pl.col("named") | pl.col("key").is_in(protected.implode()))["named"]
+    if marked.any():
+        sure = frame.filter(marked).select(text.str.replace(rust(_TIME), "").str.contains(rust(_PROTECTED)))["text"]
+        marked = marked.scatter(marked.arg_true(), sure)
     if not marked.any():
         return frame.drop("named")
-    parts = [frame.filter(~marked), frame.filter(marked).with_columns(key=mask_protecting(pl.col("text")))]
+    parts = [frame.filter(~marked), _with_protected(frame.filter(marked))]
     return pl.concat(parts).drop("named")
 
 
@@ -162,43 +159,47 @@ def blank_numbers_column(texts: pl.Expr) -> pl.Expr:
 
 _UNITS = r"(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hours?|days?|%)"
 
-_REFINEMENTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"[ \t]+"), " "),
-    (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*"), WILDCARD),
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
-    (re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
-    (re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
+# What a text must hold for the rule to find anything (looked for first: most rules have nothing to do in most texts),
+# the rule, and what it puts in place.
+_REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("  ", re.compile(r"[ \t]+"), " "),
+    ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*"), WILDCARD),
+    ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
+    (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
+    (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
     # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
-    (re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
-    (re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
-    (re.compile(r"<<\*>"), WILDCARD),
-    (re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
+    (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
+    ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
+    ("<<*>", re.compile(r"<<\*>"), WILDCARD),
+    ("?", re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
     # An absolute path is a parameter, but for the one that follows an HTTP method: that one is the event.
     (
+        "/",
         re.compile(
             r"(?<![\w>.:/*-])(?<!GET )(?<!POST )(?<!PUT )(?<!PATCH )(?<!DELETE )(?<!HEAD )(?<!OPTIONS )"
             r"(?:\.{1,2}(?:/(?:[\w.$@+~-]|<\*>)+)+/?|/(?:[\w.$@+~-]|<\*>)+(?:/(?:[\w.$@+~-]|<\*>)*)+)"
         ),
         WILDCARD,
     ),
-    (re.compile(r"<\*>(?:(?:[:.,/\\|x^_+-]|, |: )?<\*>)+"), WILDCARD),
-    (re.compile(rf"<\*>(?: ?{_UNITS})(?![\w])"), WILDCARD),
-    (re.compile(r"[\[(]<\*>(?:(?:[,;] ?| )<\*>)*[\])]"), "(" + WILDCARD + ")"),
+    ("<*>", re.compile(r"<\*>(?:(?:[:.,/\\|x^_+-]|, |: )?<\*>)+"), WILDCARD),
+    ("<*>", re.compile(rf"<\*>(?: ?{_UNITS})(?![\w])"), WILDCARD),
+    ("<*>", re.compile(r"[\[(]<\*>(?:(?:[,;] ?| )<\*>)*[\])]"), "(" + WILDCARD + ")"),
     # What stands in parentheses after a parameter explains it, and may as well be missing.
-    (re.compile(r"<\*> \((?:<\*>)?\)"), WILDCARD),
-    (re.compile(r"<\*>(?:[,;]? <\*>)+"), WILDCARD),
+    ("<*> (", re.compile(r"<\*> \((?:<\*>)?\)"), WILDCARD),
+    (" <*>", re.compile(r"<\*>(?:[,;]? <\*>)+"), WILDCARD),
     # Lists of things that look alike are as long as they happen to be.
-    (re.compile(r"(<\*> (?!<\*>)\S{1,40})(?:,? \1)+(?: <\*>)?(?=\s|$)"), r"\1"),
-    (re.compile(r"([\[{(][^\[\]{}()]{1,400}[\]})])(?:[,;]? ?\1)+"), r"\1"),
+    (" <*> ", re.compile(r"(<\*> (?!<\*>)\S{1,40})(?:,? \1)+(?: <\*>)?(?=\s|$)"), r"\1"),
+    ("<*>", re.compile(r"([\[{(][^\[\]{}()]{1,400}[\]})])(?:[,;]? ?\1)+"), r"\1"),
 )
 
 
 def refine(masked: str) -> str:
     """Second stage: paths, addresses, lists and units; protected values go back to where they were."""
     text, *kept = masked.split(_NOTES)
-    text = text[:LONGEST_TEMPLATE]
-    for rule, replacement in _REFINEMENTS:
-        text = rule.sub(replacement, text)
+    text = text[:LONGEST_TEMPLATE].replace("\t", " ")
+    for needed, rule, replacement in _REFINEMENTS:
+        if needed in text:
+            text = rule.sub(replacement, text)
     for value in kept:
         text = text.replace(KEPT, value, 1)
     return text.replace(KEPT, WILDCARD).strip()
