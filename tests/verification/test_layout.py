@@ -84,6 +84,20 @@ def test_no_two_risks_are_at_the_same_place_even_on_a_phone(many: int) -> None:
     assert min(math.dist(one, other) for at, one in enumerate(places) for other in places[:at]) > 10
 
 
+@pytest.mark.parametrize("families", [5, 25])
+def test_new_events_leave_the_known_ones_where_they_were(families: int) -> None:
+    known = [
+        Event(f"k{at}", EventKind.KNOWN, "info", False, text)
+        for at, text in enumerate(text for number in range(families) for text in _family(number, 8))
+    ]
+    new = [Event(f"n{at}", EventKind.UNKNOWN, "error", True, f"ERROR {at} boom in checkout") for at in range(4)]
+    before, after = placed(known), placed([*new, *known])
+    moved = sorted(_distance(one, other) for one, other in zip(before, after[len(new) :], strict=True))
+    assert moved[len(moved) // 2] < 0.05
+    places = [(event.x, event.y) for event in after]
+    assert len(set(places)) == len(places)
+
+
 def test_two_thousand_events_take_no_long_time() -> None:
     rng = random.Random(0)
     words = [f"word{number}" for number in range(300)]
