@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _ENDING = "_2k.log_structured.csv"
@@ -20,12 +20,14 @@ class System:
     :param original: id of each line's template, as first published.
     :param corrected: each line's template as corrected later, parameters as ``<*>``; the first published one where a
         folder holds no correction.
+    :param levels: for each corrected template the level it is logged at, where the log has levels.
     """
 
     name: str
     lines: tuple[str, ...]
     original: tuple[str, ...]
     corrected: tuple[str, ...]
+    levels: dict[str, str] = field(default_factory=dict)
 
 
 def load(folder: Path) -> list[System]:
@@ -45,6 +47,7 @@ def _system(path: Path) -> System:
         lines=tuple(row["Content"] for row in rows),
         original=tuple(row["EventId"] for row in rows),
         corrected=tuple(row["EventTemplate"] for row in better),
+        levels={row["EventTemplate"]: row["Level"] for row in better if row.get("Level")},
     )
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import argparse
 import copy
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_cd.verification.configuration import Sensitivity
 from airflow_cd.verification.events import compare
 from airflow_cd.verification.profile import LogProfile, Signature, Tally
-from airflow_cd.verification.quality import judge_frequencies
-from airflow_cd.verification.verdict import EventKind
+from airflow_cd.verification.quality import judge_frequencies, judge_quality
+from airflow_cd.verification.verdict import EventKind, Verdict
 from benchmarks.deployments import Deployment, World
 from benchmarks.loghub import System, load
 from benchmarks.peers import drain3, has_drain3
@@ -236,6 +237,34 @@ class Result:
         return f"{name:<24}" + " |".join(parts)
 
 
+def blocked(systems: Sequence[System], runs: int, *, all_errors: bool) -> tuple[dict[Sensitivity, int], int]:
+    """How many deployments with nothing new each sensitivity would block, and out of how many.
+
+    :param all_errors: log everything at ERROR, the worst that can be; else at the levels of the real log.
+    """
+    counts: dict[Sensitivity, int] = {"low": 0, "medium": 0, "high": 0}
+    for system in systems:
+        for seed in range(runs):
+            world = World(system, seed)
+            levels = {} if all_errors else system.levels
+            baselines = [_profile(_at_levels(baseline, levels)) for baseline in world.baselines]
+            canary = _profile(_at_levels(world.unchanged, levels))
+            for sensitivity in counts:
+                verdict = judge_quality(canary, None, baselines, sensitivity=sensitivity).verdict
+                counts[sensitivity] += verdict is Verdict.FAIL
+    return counts, len(systems) * runs
+
+
+def _at_levels(deployment: Deployment, levels: Mapping[str, str]) -> Deployment:
+    """The same, each record behind its level; without any, all at ERROR."""
+    return Deployment(
+        {
+            name: [f"{levels.get(name, 'INFO') if levels else 'ERROR'} {record}" for record in records]
+            for name, records in deployment.records.items()
+        }
+    )
+
+
 HEAD = f"{'':<24}" + " |".join(["".join(f"{word:>8}" for word in ("P", "R", "F1", "false", "null"))] * 2)
 
 
@@ -258,9 +287,16 @@ def main() -> None:
     arguments.add_argument("--tier", choices=("normal", "hostile", "both"), default="both")
     arguments.add_argument("--system", action="append", help="only this system; may be given several times")
     arguments.add_argument("--peers", action="store_true", help="Drain3 as well")
+    arguments.add_argument("--sensitivity", action="store_true", help="only count what each sensitivity would block")
     arguments.add_argument("--examples", action="store_true", help="name what was flagged falsely")
     given = arguments.parse_args()
     systems = [system for system in load(given.folder) if not given.system or system.name in given.system]
+    if given.sensitivity:
+        for all_errors in (False, True):
+            counts, canaries = blocked(systems, given.runs, all_errors=all_errors)
+            kind = "everything at ERROR" if all_errors else "at the levels of the log"
+            print(f"of {canaries} deployments with nothing new, {kind}, blocked: {counts}")
+        return
     judges: dict[str, Judge] = {"ours": ours, "perfect clusters": oracle}
     if given.peers and has_drain3():
         judges["Drain3 defaults"] = lambda world: drain3_as_judge(world, masks=False, frozen=False)
