@@ -45,8 +45,8 @@ class ApprovalSensor(BaseSensorOperator):
         service: str = "",
         environments: Sequence[str] = (),
         version: str = "{{ params.version }}",
-        reason: str = "{{ params.reason or '' }}",
-        overrides: Mapping[str, Any] | str = "{{ (params.configuration or {}) | tojson }}",
+        reason: str = "{{ params.get('reason') or '' }}",
+        overrides: Mapping[str, Any] | str = "{{ (params.get('configuration') or {}) | tojson }}",
         **kwargs: Any,
     ) -> None:
         # An answer that Airflow's resume race throws away is honoured from the ledger on the next try.
