@@ -8,6 +8,7 @@ which the model has none. ``tests/verification/test_metric_quality_bounds.py`` h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,42 +39,66 @@ def taught_by(metric: Metric, deployments: Sequence[tuple[Side, Side]]) -> Taugh
     return together.taught()
 
 
-def first_alarm(metric: Metric, canary: Side, control: Side, taught: Taught, metrics: int) -> np.ndarray:
-    """The minute in which each run fails, infinite where it never does; looked at every minute.
+@dataclass(frozen=True)
+class Setting:
+    """How the judge is asked.
 
+    :param taught: what earlier deployments taught.
     :param metrics: how many metrics the verification has.
     """
+
+    taught: Taught
+    metrics: int
+
+
+def first_alarms(metric: Metric, canary: Side, control: Side, settings: Sequence[Setting]) -> list[np.ndarray]:
+    """For each setting the minute in which each run fails, infinite where it never does; looked at every minute."""
     minutes = canary.value.shape[2]
-    first = np.full(len(canary.value), np.inf)
+    first = [np.full(len(canary.value), np.inf) for _ in settings]
     for look in range(minutes, FIRST_LOOK - 1, -1):
-        first[failed_at(metric, canary.until(look), control.until(look), taught, metrics)] = look
+        failed = failed_at(metric, canary.until(look), control.until(look), settings)
+        for alarms, now in zip(first, failed, strict=True):
+            alarms[now] = look
     return first
 
 
-def failed_at(metric: Metric, canary: Side, control: Side, taught: Taught, metrics: int) -> np.ndarray:
+def failed_at(metric: Metric, canary: Side, control: Side, settings: Sequence[Setting]) -> list[np.ndarray]:
     """Whether each run fails when it is looked at once, at its end: all hosts together, or one by itself."""
     hosts = canary.value.shape[1]
     several = hosts if hosts > 1 else 0
-    whole, _, single = allowances(SENSITIVITY, metrics, 0, metrics * several)
-    failed = _failed(metric, canary, control, taught, whole)
+    allowed = [allowances(SENSITIVITY, setting.metrics, 0, setting.metrics * several) for setting in settings]
+    whole = [alpha for alpha, _, _ in allowed]
+    failed = _failed(metric, canary, control, settings, whole)
     for host in range(several):
         one = Side(canary.value[:, host : host + 1], canary.count[:, host : host + 1])
-        failed |= _failed(metric, one, control, taught, single)
+        single = _failed(metric, one, control, settings, [alpha for _, _, alpha in allowed])
+        failed = [before | now for before, now in zip(failed, single, strict=True)]
     return failed
 
 
-def _failed(metric: Metric, canary: Side, control: Side, taught: Taught, alpha: float) -> np.ndarray:
+def _failed(
+    metric: Metric, canary: Side, control: Side, settings: Sequence[Setting], alphas: Sequence[float]
+) -> list[np.ndarray]:
     comparison = compared(metric, canary, control)
+    shares = [_share(side) for side in (canary, control)]
+    return [
+        _failed_by(metric, comparison, shares, setting.taught, alpha)
+        for setting, alpha in zip(settings, alphas, strict=True)
+    ]
+
+
+def _failed_by(
+    metric: Metric, comparison: Comparison, shares: Sequence[np.ndarray], taught: Taught, alpha: float
+) -> np.ndarray:
     level = alpha if metric.kind in COUNTED else alpha * (1.0 - SHAPE_PART)
     weighed = Weighed.of(comparison, taught, metric.kind, metric.direction, level)
     effect, threshold = weighed.effect, MINIMUM_EFFECT
     if metric.kind == "apdex":
         threshold *= APDEX_PART
-        ours, theirs = (1.0 - _share(side) for side in (canary, control))
-        effect = ours / theirs - 1.0
+        effect = (1.0 - shares[0]) / (1.0 - shares[1]) - 1.0
     failed = regressed(weighed.evidence, effect, level, threshold, metric.direction)
     if metric.kind == "errors":
-        failed &= _share(canary) - _share(control) >= LEAST_ERRORS
+        failed &= shares[0] - shares[1] >= LEAST_ERRORS
     if metric.kind in ("latency", "gauge"):
         evidence, times = scatter(comparison, taught, weighed.null)
         failed |= (evidence >= -np.log(alpha * SHAPE_PART / 2.0)) & (times >= SCATTERS)

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from airflow_cd.verification.null import NOTHING_TAUGHT
-from benchmarks.metric_judges import first_alarm, taught_by
+from benchmarks.metric_judges import Setting, first_alarms, taught_by
 from benchmarks.metric_model import CONTROL_HOSTS, MIX, PROFILES, Side, drawn, metric_of
 from benchmarks.metric_peers import kayenta, msprt, series
 
 EARLIER = 8  # good deployments that history holds
-METRICS = 20
+METRICS = 20  # of which one is bad
+NUMBERS = (20, 50)  # none of which is bad
 EFFECTS = (1.25, 1.5, 2.0)
 JUDGES = ("ours", "ours, first deployment", "Kayenta", "mSPRT")
 
@@ -47,12 +48,27 @@ class Case:
         canary, control = drawn(rng, name, runs, (hosts, CONTROL_HOSTS), factor=factor)
         return cls(name, canary, control, [(ours, theirs) for ours, theirs in earlier])
 
-    def alarms(self, judge: str, metrics: int) -> np.ndarray:
+    def alarms(self, judge: str, metrics: int = METRICS) -> np.ndarray:
         """The minute in which the judge fails each run; infinite where it never does."""
+        return self.all_alarms([judge], [metrics])[judge, metrics]
+
+    def all_alarms(self, judges: Sequence[str], numbers: Sequence[int]) -> dict[tuple[str, int], np.ndarray]:
+        """The same for several judges and numbers of metrics; the peers do not care how many there are."""
         metric = metric_of(self.name)
-        if judge.startswith("ours"):
-            taught = taught_by(metric, self.earlier) if judge == "ours" else NOTHING_TAUGHT
-            return first_alarm(metric, self.canary, self.control, taught, metrics)
+        asked = [(judge, number) for judge in judges if judge.startswith("ours") for number in numbers]
+        taught = {judge: taught_by(metric, self.earlier) if judge == "ours" else NOTHING_TAUGHT for judge, _ in asked}
+        settings = [Setting(taught[judge], number) for judge, number in asked]
+        found = {}
+        if settings:
+            found = dict(zip(asked, first_alarms(metric, self.canary, self.control, settings), strict=True))
+        for judge in judges:
+            if not judge.startswith("ours"):
+                alarms = self._peer(judge)
+                found |= {(judge, number): alarms for number in numbers}
+        return found
+
+    def _peer(self, judge: str) -> np.ndarray:
+        metric = metric_of(self.name)
         ours, theirs = series(self.canary, metric.kind), series(self.control, metric.kind)
         if judge == "Kayenta":
             return _first(lambda look: kayenta(ours[:, :look], theirs[:, :look], metric.direction), ours)
@@ -77,14 +93,14 @@ def _variance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 def false_alarms(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[str, int, int, float]]:
     """Judge, canary hosts, metrics, and the share of runs without any change in which it ever fails."""
     for hosts in (1, 4):
-        for metrics in (20, 50):
-            alarmed = {judge: np.zeros(runs, dtype=bool) for judge in judges}
-            for number in range(metrics):
-                case = Case.of((1, hosts, number), MIX[number % len(MIX)], runs, hosts)
-                for judge in judges:
-                    alarmed[judge] |= np.isfinite(case.alarms(judge, metrics))
-            for judge in judges:
-                yield judge, hosts, metrics, float(alarmed[judge].mean())
+        alarmed = {(judge, metrics): np.zeros(runs, dtype=bool) for judge in judges for metrics in NUMBERS}
+        for number in range(max(NUMBERS)):
+            numbers = [metrics for metrics in NUMBERS if number < metrics]
+            case = Case.of((1, hosts, number), MIX[number % len(MIX)], runs, hosts)
+            for key, minutes in case.all_alarms(judges, numbers).items():
+                alarmed[key] |= np.isfinite(minutes)
+        for (judge, metrics), ever in alarmed.items():
+            yield judge, hosts, metrics, float(ever.mean())
 
 
 def power(
@@ -95,8 +111,8 @@ def power(
         for hosts in (1, 4):
             for effect in EFFECTS:
                 case = Case.of((2, place, hosts, int(effect * 100)), name, runs, hosts, effect)
-                for judge in judges:
-                    yield judge, name, hosts, effect, case.alarms(judge, METRICS)
+                for (judge, _), minutes in case.all_alarms(judges, [METRICS]).items():
+                    yield judge, name, hosts, effect, minutes
 
 
 def one_bad_host(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[str, str, float, np.ndarray]]:
@@ -105,8 +121,8 @@ def one_bad_host(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[st
         for effect in (1.5, 2.0, 3.0):
             factor = np.array([effect, 1.0, 1.0, 1.0])
             case = Case.of((3, place, int(effect * 100)), name, runs, 4, factor)
-            for judge in judges:
-                yield judge, name, effect, case.alarms(judge, METRICS)
+            for (judge, _), minutes in case.all_alarms(judges, [METRICS]).items():
+                yield judge, name, effect, minutes
 
 
 def summary(minutes: np.ndarray) -> str:
@@ -156,12 +172,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="60 runs instead of 400: in about two minutes")
     parser.add_argument("--runs", type=int, default=None, help="runs of each case")
+    parser.add_argument("--only-false-alarms", action="store_true", help="leave the power tables out")
     options = parser.parse_args()
     runs = options.runs or (60 if options.quick else 400)
     began = time.perf_counter()
-    _power_tables(runs)
+    if not options.only_false_alarms:
+        _power_tables(runs)
     alarms = {(judge, hosts, metrics): share for judge, hosts, metrics, share in false_alarms(runs)}
-    cases = [(hosts, metrics) for hosts in (1, 4) for metrics in (20, 50)]
+    cases = [(hosts, metrics) for hosts in (1, 4) for metrics in NUMBERS]
     head = [
         f"any false alarm in 30 looks, {runs} runs",
         *(f"{hosts} host, {metrics} metrics" for hosts, metrics in cases),

@@ -10,7 +10,7 @@ from airflow_cd.verification.null import NOTHING_TAUGHT
 from airflow_cd.verification.performance import judge_performance
 from airflow_cd.verification.samples import METRIC_COLUMNS, Metric
 from airflow_cd.verification.verdict import Verdict
-from benchmarks.metric_judges import failed_at
+from benchmarks.metric_judges import Setting, failed_at
 from benchmarks.metric_model import MIX, PROFILES, Side, metric_of
 from benchmarks.metrics import Case
 
@@ -74,4 +74,5 @@ def test_the_benchmark_judges_as_the_judge_does(name: str) -> None:
         [_frame(side, run, metric, prefix) for side, prefix in zip(sides, "ck", strict=True)] for run in range(runs)
     ]
     judged = [judge_performance(*pair, None, [metric]).verdict is Verdict.FAIL for pair in frames]
-    assert judged == failed_at(metric, *sides, NOTHING_TAUGHT, 1).tolist()
+    [failed] = failed_at(metric, *sides, [Setting(NOTHING_TAUGHT, 1)])
+    assert judged == failed.tolist()
