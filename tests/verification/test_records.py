@@ -110,6 +110,32 @@ def test_json_records_show_message_level_and_stack() -> None:
     assert unfold_json('{"message": "m", "level": "error", "stack": "E: x\\n    at f (a.js:1:2)"}').count("\n") == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('{"level": 50, "msg": "no stock"}', "ERROR no stock"),
+        ('{"@l": "Warning", "@mt": "slow {Path}"}', "WARNING slow {Path}"),
+        ('{"log": {"level": "error"}, "message": "m"}', "ERROR m"),
+        (
+            '{"level": "error", "message": "m", "error": {"type": "KeyError", "message": "x"}}',
+            "ERROR m\nKeyError: x",
+        ),
+        (
+            '{"level": "error", "err": {"type": "E", "message": "x", "stack": "TypeError: x\\n    at f (a.js:1:2)"}}',
+            "ERROR\nTypeError: x\n    at f (a.js:1:2)",
+        ),
+    ],
+)
+def test_json_of_other_loggers(line: str, text: str) -> None:
+    assert unfold_json(line) == text
+
+
+def test_logfmt_has_its_level_and_exception() -> None:
+    line = 'ts=2026-11-23T08:00:00Z level=warn msg="order failed" error=KeyError order=7'
+    assert severity_of(line) == "warning"
+    assert exception_in(line) == "KeyError"
+
+
 @pytest.mark.parametrize("line", ["{not json", "[1]", '{"a": 1}', "{" * 5000])
 def test_what_is_no_json_record_stays(line: str) -> None:
     assert unfold_json(line) == line
