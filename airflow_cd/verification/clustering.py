@@ -21,6 +21,7 @@ from airflow_cd.verification.profile import Signature
 VALUES_OF_A_PARAMETER = 5
 VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages
 VALUES_AMONG_MANY_WORDS = 3  # in a message that says much beside them
+VALUES_OF_A_CODE = 20  # so many different codes in one place (a coupon's, a customer's) are no error codes
 _MANY_WORDS, _MOST_WORDS = 6, 24
 _LEAST_WORDS = 2  # a template keeps so many words, or all messages of its length would be one
 _ROUNDS = 3  # a message with more word parameters than this keeps the rest
@@ -39,6 +40,7 @@ _PROTECTED = re.compile(
     re.VERBOSE,
 )
 
+_CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
 _GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
 
 Tokens = tuple[str, ...]
@@ -47,6 +49,11 @@ Tokens = tuple[str, ...]
 def is_protected(word: str) -> bool:
     """Whether the word may never become a wildcard."""
     return _PROTECTED.match(word) is not None
+
+
+def _is_code(word: str) -> bool:
+    """Whether the word is a protected number other than a status."""
+    return _CODE.fullmatch(word) is not None
 
 
 def tokenize(template: str) -> Tokens:
@@ -78,8 +85,15 @@ class Vocabulary:
                 lines.setdefault(tokenize(signature.template), []).append(signature)
         merged = merge_parameters(lines)
         self._by_length: dict[int, set[Tokens]] = {}
+        self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
         for tokens, signatures in lines.items():
             template = merged[tokens]
+            if len(template) == len(tokens):
+                self._codes.update(
+                    (template, position)
+                    for position, word in enumerate(tokens)
+                    if word != template[position] and _is_code(word)
+                )
             self._by_length.setdefault(len(template), set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
@@ -96,11 +110,22 @@ class Vocabulary:
         fitting = [
             template
             for template in self._by_length.get(len(tokens), ())
-            if WILDCARD in template and _fits(tokens, template)
+            if WILDCARD in template and self._fits(tokens, template)
         ]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
         return None if best is None else "".join(best)
+
+    def _fits(self, tokens: Tokens, template: Tokens) -> bool:
+        """Whether the line is the template with its wildcards filled by words that are no protected ones."""
+        for position, (token, wanted) in enumerate(zip(tokens, template, strict=True)):
+            if token == wanted:
+                continue
+            if wanted != WILDCARD or position % 2 or _is_key(tokens, position):
+                return False
+            if is_protected(token) and not (_is_code(token) and (template, position) in self._codes):
+                return False
+        return True
 
     def _known_trace(self, signature: Signature) -> str | None:
         """A trace of the same classes and fault, reached over a path that differs a little."""
@@ -175,6 +200,9 @@ def _single_parameters(templates: Iterable[Tokens], values: set[str]) -> dict[To
         proven = any(tokens[position] == WILDCARD for tokens in free) or all(
             tokens[position] in values for tokens in free
         )
+        codes = [tokens for tokens in members if _is_code(tokens[position])]
+        if len(codes) >= VALUES_OF_A_CODE:
+            free = [*free, *codes]
         if len(free) >= _values_needed(members[0], position, proven=proven):
             for tokens in free:
                 wild.setdefault(tokens, set()).add(position)
@@ -224,16 +252,6 @@ def _words(tokens: Tokens) -> int:
 def _masked(tokens: Tokens, positions: Iterable[int]) -> Tokens:
     wild = set(positions)
     return tuple(WILDCARD if position in wild else token for position, token in enumerate(tokens)) if wild else tokens
-
-
-def _fits(tokens: Tokens, template: Tokens) -> bool:
-    """Whether the line is the template with its wildcards filled by words that are no protected ones."""
-    for position, (token, wanted) in enumerate(zip(tokens, template, strict=True)):
-        if token != wanted and not (
-            wanted == WILDCARD and position % 2 == 0 and not is_protected(token) and not _is_key(tokens, position)
-        ):
-            return False
-    return True
 
 
 def _classes(signature: Signature) -> tuple[str, tuple[str, ...]]:

@@ -51,6 +51,16 @@ def test_a_host_glued_to_its_port_is_the_parameter() -> None:
     assert len({Vocabulary(known).template_of(signature) for signature in known}) == 1
 
 
+def test_codes_without_end_are_a_parameter_but_statuses_never_are() -> None:
+    coupons = _signatures(*(f"ERROR coupon code {number} is not valid" for number in range(1000, 1025)))
+    (new,) = _signatures("ERROR coupon code 4711 is not valid")
+    assert Vocabulary(coupons).template_of(new) == "ERROR coupon code <*> is not valid"
+    assert Vocabulary(coupons[:10]).template_of(new) is None
+    statuses = _signatures(*(f"ERROR answered status={number} for order 7" for number in range(400, 430)))
+    (new,) = _signatures("ERROR answered status=500 for order 7")
+    assert Vocabulary(statuses).template_of(new) is None
+
+
 def test_few_values_are_no_parameter() -> None:
     vocabulary = Vocabulary(_signatures("INFO valve was opened today", "INFO valve was closed today"))
     (new,) = _signatures("INFO valve was stuck today")
