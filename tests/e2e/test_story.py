@@ -137,3 +137,24 @@ def story_links(world: World, told: Told) -> dict[str, str]:
     path = f"/api/v2/dags/{PIPELINE}/dagRuns/{told.run_id}/taskInstances/{VERIFY}/links"
     found: dict[str, str] = world.client().call("GET", path)["extra_links"]
     return found
+
+
+def test_the_shortest_pipeline_deploys(told: tuple[World, Story, Told]) -> None:
+    world, story, _ = told
+    run_id = story.client.trigger("minimal", {"version": "1.1"})
+    assert story.client.wait_for_run("minimal", run_id) == "success"
+    assert {row["artifact"] for row in world.running("dev").values()} == {"shop:1.1"}
+
+
+def test_operators_by_hand_need_no_pipeline(told: tuple[World, Story, Told]) -> None:
+    world, story, _ = told
+    dag_id, client = "operators_by_hand", story.client
+    run_id = client.trigger(dag_id, {"version": "1.0"})
+    client.wait_for_task(dag_id, run_id, "approve", "awaiting_input", "failed")
+    client.mark(dag_id, run_id, "approve", "success", "go")
+    client.wait_for_task(dag_id, run_id, "verify", "running", "failed", "upstream_failed")
+    assert {row["artifact"] for row in world.running("staging").values()} == {"shop:1.0", "shop:1.1"}
+    client.mark(dag_id, run_id, "verify", "success", "half of it is enough")
+    assert client.wait_for_run(dag_id, run_id) == "success"
+    assert {row["artifact"] for row in world.running("staging").values()} == {"shop:1.0"}
+    assert client.tasks(dag_id, run_id)["rollback"] == "skipped"
