@@ -164,7 +164,7 @@ class SettleOperator(EnvironmentTask):
         if self.mark and before is not None and before.state != deployment.state:
             mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=deployment.outcome)
         self.result = {"running": "the release before", "state": deployment.state, "because": deployment.outcome}
-        error = DeploymentFailed(
+        failure = DeploymentFailed(
             f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
             pipeline=deployment.pipeline,
             environment=self.environment,
@@ -172,6 +172,6 @@ class SettleOperator(EnvironmentTask):
             next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
         )
         # A line each: Airflow shows an exception's text as one line, cut off at the edge of the screen.
-        for line in (error.what, f"State: {error.state}", f"Next: {error.next_step}"):
+        for line in (failure.what, f"State: {failure.state}", f"Next: {failure.next_step}"):
             self.log.error("%s", line)
-        raise AirflowFailException(str(error))
+        raise AirflowFailException(str(failure))

@@ -16,7 +16,8 @@ _SHORT_DIRECTIONS: dict[str, Direction] = {
     "higher": "higher_is_worse",
     "lower": "lower_is_worse",
     "either": "either",
-} | {direction: direction for direction in DIRECTIONS}
+    **{direction: direction for direction in DIRECTIONS},
+}
 
 # Words of a name, the first match counts: "error_rate" is errors although a rate may be anything.
 _BY_WORD: tuple[tuple[MetricKind, str], ...] = (
