@@ -113,7 +113,7 @@ def compared(metric: Metric, canary: Side, control: Side) -> Comparison:
     if counts:
         level = np.maximum(sides[1].total.sum(axis=(1, 2)), 0.5) / sides[1].expected.sum(axis=(1, 2))
     ours, theirs = (Cells(side.total, side.expected * level[:, None, None], side.count) for side in sides)
-    return compare(ours, theirs, counts=counts)
+    return compare(ours, theirs, counts=counts, capped=metric.kind == "latency")
 
 
 def _cells(metric: Metric, side: Side) -> Cells:

@@ -63,10 +63,14 @@ def main() -> None:
     """Run both and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--only", choices=["logs", "metrics"], help="one of the two")
+    options = parser.parse_args()
+    folder: Path = options.folder
     known = faults(folder)
-    _print("logs", _logs(known, log_files(folder)))
-    _print("metrics", _metrics(known, metrics(folder)))
+    if options.only != "metrics":
+        _print("logs", _logs(known, log_files(folder)))
+    if options.only != "logs":
+        _print("metrics", _metrics(known, metrics(folder)))
 
 
 def _print(title: str, table: dict[str, dict[str, Tally]]) -> None:
@@ -140,16 +144,17 @@ def _metrics(known: Sequence[Fault], frames: dict[str, pd.DataFrame]) -> dict[st
     table: dict[str, dict[str, Tally]] = {"ours, null learned": {}, "ours, nothing learned": {}, "Kayenta": {}}
     for pod in sorted({fault.pod for fault in known} & set(frames)):
         frame = frames[pod]
-        quiet = [at for at in _quiet(known, frame) if _sides(frame, at, known) is not None]
+        calm = _calm(known, frame)
+        quiet = [at for at in _quiet(known, frame) if _sides(frame, calm, at) is not None]
         lessons = [
-            learn_performance(ours, None, METRICS, 60_000, past) for ours, past in _pairs(frame, quiet[::2], known)
+            learn_performance(ours, None, METRICS, 60_000, past) for ours, past in _pairs(frame, calm, quiet[::2])
         ]
         learned = MetricProfile.merge(*lessons)
         taught = {name: learned.taught(name) for name in learned.sums}
         cases = [(fault.kind, fault.at) for fault in known if fault.pod == pod]
         cases += [("no fault", at) for at in quiet[1::2]]
         for kind, at in cases:
-            sides = _sides(frame, at, known)
+            sides = _sides(frame, calm, at)
             if sides is None:
                 continue
             ours, past = sides
@@ -169,19 +174,24 @@ def _quiet(known: Sequence[Fault], frame: pd.DataFrame) -> list[datetime]:
 
 
 def _pairs(
-    frame: pd.DataFrame, moments: Iterable[datetime], known: Sequence[Fault]
+    frame: pd.DataFrame, calm: pd.DataFrame, moments: Iterable[datetime]
 ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    return [sides for sides in (_sides(frame, at, known) for at in moments) if sides is not None]
+    return [sides for sides in (_sides(frame, calm, at) for at in moments) if sides is not None]
 
 
-def _sides(frame: pd.DataFrame, at: datetime, known: Sequence[Fault]) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """The minutes after, and the last ones before that had no fault; None where there are too few."""
-    start = pd.Timestamp(at).floor("min") + _MINUTE
-    ours = frame[(frame["time"] >= start) & (frame["time"] < start + _WATCHED * _MINUTE)]
-    calm = frame["time"] < pd.Timestamp(at).floor("min")
+def _calm(known: Sequence[Fault], frame: pd.DataFrame) -> pd.DataFrame:
+    """The minutes in which no pod has a fault."""
+    calm = pd.Series(True, index=frame.index)
     for fault in known:
         calm &= ~frame["time"].between(pd.Timestamp(fault.at).floor("min"), pd.Timestamp(fault.at + FAULT_LASTS))
-    past = frame[calm]
+    return frame[calm]
+
+
+def _sides(frame: pd.DataFrame, calm: pd.DataFrame, at: datetime) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """The minutes after, and the last calm ones before; None where there are too few."""
+    start = pd.Timestamp(at).floor("min") + _MINUTE
+    ours = frame[(frame["time"] >= start) & (frame["time"] < start + _WATCHED * _MINUTE)]
+    past = calm[calm["time"] < start - _MINUTE]
     past = past[past["time"].isin(np.sort(past["time"].unique())[-_BEFORE:])]
     return (ours, past) if ours["time"].nunique() == _WATCHED and past["time"].nunique() == _BEFORE else None
 

@@ -96,25 +96,26 @@ def bucket_factors(control: Cells) -> np.ndarray:
     return _over(total + extra, expected + extra, empty=1.0)
 
 
-def compare(canary: Cells, control: Cells, *, counts: bool = False) -> Comparison:
+def compare(canary: Cells, control: Cells, *, counts: bool = False, capped: bool = True) -> Comparison:
     """Compare sides of the same time, bucket by bucket: load that both share cancels.
 
     Buckets in which one side has nothing are left out on both.
 
     :param counts: whether totals are numbers of events, whose variance is their mean.
+    :param capped: whether a total beyond :data:`CAP` counts as that many times what is usual. Counts never are.
     """
     both = (canary.expected.sum(axis=-2) > 0) & (control.expected.sum(axis=-2) > 0)
     factor = np.where(both, bucket_factors(control), 0.0)[..., None, :]
-    ours, theirs = (_shared(side, factor, counts) for side in (canary, control))
+    ours, theirs = (_shared(side, factor, counts, capped) for side in (canary, control))
     return _compared(ours, theirs, both, counts)
 
 
-def compare_times(canary: Cells, before: Cells, *, counts: bool = False) -> Comparison:
+def compare_times(canary: Cells, before: Cells, *, counts: bool = False, capped: bool = True) -> Comparison:
     """Compare the same instances at two times: what they share varies with time too, so they count as one."""
     sides = []
     for side in (canary, before):
         one = Cells(*(array.sum(axis=-2, keepdims=True) for array in (side.total, side.expected, side.count)))
-        sides.append(one if counts else replace(one, total=np.minimum(one.total, CAP * one.expected)))
+        sides.append(one if counts or not capped else replace(one, total=np.minimum(one.total, CAP * one.expected)))
     ours, theirs = parts = [_Part(side, counts) for side in sides]
     zero = np.zeros_like(ours.ratio)
     one_each = np.ones_like(ours.ratio)
@@ -153,13 +154,15 @@ def compare_times(canary: Cells, before: Cells, *, counts: bool = False) -> Comp
     )
 
 
-def _shared(side: Cells, factor: np.ndarray, counts: bool) -> Cells:
+def _shared(side: Cells, factor: np.ndarray, counts: bool, capped: bool) -> Cells:
     """The side with what all share put into the expectation."""
     expected = side.expected * factor
     total = np.where(expected > 0, side.total, 0.0)
     if counts:
         return Cells(total, expected, expected)
-    return Cells(np.minimum(total, CAP * expected), expected, np.where(expected > 0, side.count, 0.0))
+    return Cells(
+        np.minimum(total, CAP * expected) if capped else total, expected, np.where(expected > 0, side.count, 0.0)
+    )
 
 
 class _Part:

@@ -80,6 +80,11 @@ class Sides:
             control = control.where(control.instance == code)
         return replace(self, canary=self.canary.where(self.canary.instance == code), control=control)
 
+    @property
+    def _capped(self) -> bool:
+        """Whether single values are cut: of requests that hang there are always a few, a gauge means what it says."""
+        return self.metric.kind == "latency"
+
     def started_late(self) -> bool:
         """Whether the canary was there for less than half of the time that the control was."""
         if not self.paired or not len(self.canary) or not len(self.control):
@@ -100,7 +105,7 @@ class Sides:
             if both is None:
                 return None
             cells = both
-        comparison = (compare if self.paired else compare_times)(*cells, counts=counts)
+        comparison = (compare if self.paired else compare_times)(*cells, counts=counts, capped=self._capped)
         if not comparison.buckets or (not counts and not (comparison.ratio > 0 and comparison.control_ratio > 0)):
             return None
         return comparison
@@ -124,8 +129,9 @@ class Sides:
         else:
             usual = [level[side.group] for side in (ours, theirs)]
         # A single request that hangs would otherwise be the mean; how many hang is judged by itself.
+        cap = CAP if self._capped else np.inf
         ours, theirs = (
-            replace(side, value=np.minimum(side.value, CAP * most))
+            replace(side, value=np.minimum(side.value, cap * most))
             for side, most in zip((ours, theirs), usual, strict=True)
         )
         shared = np.unique(np.concatenate([ours.time, theirs.time])) if self.paired else None

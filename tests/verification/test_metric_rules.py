@@ -221,3 +221,12 @@ def test_what_two_times_differ_by_is_learned_too() -> None:
 def test_without_anything_beside_the_canary_nothing_is_learned() -> None:
     assert learn_performance(_rows(_OURS), None, [TIME], 60_000).deployments == 0
     assert learn_performance(_rows(_OURS).iloc[:0], _rows(_THEIRS), [TIME], 60_000).deployments == 0
+
+
+def test_a_gauge_far_beyond_what_is_usual_fails_against_the_time_before() -> None:
+    before = _rows(("c0",), HEAP, level=8.0, noise=0.5, seed=1)
+    before = before.assign(time=before["time"] - pd.Timedelta(hours=1))
+    for level, verdict in ((400.0, Verdict.FAIL), (8.0, Verdict.FAIL)):
+        after = _rows(("c0",), HEAP, level=level, noise=0.4, minutes=6, seed=2)
+        failed = judge_performance(after, None, before, [HEAP]).verdict is verdict
+        assert failed is (level > 100)
