@@ -39,9 +39,9 @@ class Strictness:
 STRICTNESS: dict[Sensitivity, Strictness] = {
     "low": Strictness("error", "fatal", 5.0, 1e-4, False),
     "medium": Strictness("error", "error", 3.0, 1e-3, False),
-    "high": Strictness("warning", "warning", 2.0, 1.0, True),
+    "high": Strictness("warning", "warning", 2.0, 1e-2, True),
 }
-DISCOVERY_RATE = 0.02  # share of false ones among the unexpected frequencies
+DISCOVERY_RATE = 0.05  # share of false ones among the unexpected frequencies
 LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no event of its own
 _FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
 _NAMED = 6  # events named in a reason
