@@ -96,7 +96,9 @@ def test_all_mistakes_are_named_at_once() -> None:
     assert len(_verification(duration="x", sensitivity="y", min_requests=-1, on_no_data="z").mistakes()) == 4
 
 
-@pytest.mark.parametrize("baseline", ["all", "previous", "control", "1.2.0", "release-7", "41f9349d-3866-4c93-a4ae-f1a581a58113"])
+@pytest.mark.parametrize(
+    "baseline", ["all", "previous", "control", "1.2.0", "release-7", "41f9349d-3866-4c93-a4ae-f1a581a58113"]
+)
 def test_a_baseline_is_a_word_or_a_deployment(baseline: str) -> None:
     assert _verification(baseline=baseline).mistakes() == []
 
