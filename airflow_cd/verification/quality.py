@@ -41,7 +41,7 @@ STRICTNESS: dict[Sensitivity, Strictness] = {
     "medium": Strictness("error", "error", 3.0, 1e-3, False),
     "high": Strictness("warning", "warning", 2.0, 1e-2, True),
 }
-DISCOVERY_RATE = 0.05  # share of false ones among the unexpected frequencies
+DISCOVERY_RATE = 0.1  # share of false ones among the unexpected frequencies
 LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no event of its own
 _FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
 _NAMED = 6  # events named in a reason
