@@ -25,7 +25,7 @@ demo: setup
 # The story is told with nothing beside it, since what else runs would decide how fast its fleet answers. Exit code 5
 # is pytest's for "none of these were asked for".
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
 lint: setup
