@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.baselines import Baseline, Learned
+from airflow_cd.verification.conclusions import first_bad, together, with_places, with_queries
 from airflow_cd.verification.configuration import Verification
 from airflow_cd.verification.duration import format_duration
 from airflow_cd.verification.feedback import Opinions
-from airflow_cd.verification.layout import placed
 from airflow_cd.verification.metric_profile import MetricProfile
 from airflow_cd.verification.null import Taught
 from airflow_cd.verification.performance import judge_performance, learn_performance
@@ -21,12 +21,11 @@ from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.quality import judge_quality
 from airflow_cd.verification.reading import Instances, LogReader, MetricReader, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
-from airflow_cd.verification.verdict import Judgement, MetricResult, Performance, Quality, Reason, Verdict
+from airflow_cd.verification.verdict import Judgement, Performance, Quality, Reason, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_Part = TypeVar("_Part", Quality, Performance)
 _LONGEST_NAP = 1.0  # seconds between two questions whether to stop
 
 
@@ -140,7 +139,7 @@ class Watch:
                 return self._outcome(judgement, key)
             if self._on_look is not None:
                 # Placed at every look: the report grows live, and the verdict finds the libraries loaded.
-                self._on_look(_with_places(judgement))
+                self._on_look(with_places(judgement))
             if not self._wait(began + self.configuration.pause, end):
                 return self._outcome(self._stopped(judgement), "inconclusive")
 
@@ -241,7 +240,7 @@ class Watch:
             taught=taught,
             thresholds=configuration.thresholds,
         )
-        return _with_queries(performance, self._metrics)
+        return with_queries(performance, self._metrics)
 
     def _quality(self, *, final: bool) -> Quality | None:
         if not self._logs:
@@ -268,8 +267,7 @@ class Watch:
                     final=final,
                 )
             )
-        together = judged[0] if len(judged) == 1 else _together(judged)
-        return _with_queries(together, self._logs)
+        return with_queries(judged[0] if len(judged) == 1 else together(judged), self._logs)
 
     def _judgement(
         self,
@@ -287,7 +285,7 @@ class Watch:
             quality=quality,
             started=self._started,
             decided=_iso(self._clock()) if final else "",
-            first_bad=_first_bad(performance, quality) if verdict is Verdict.FAIL else "",
+            first_bad=first_bad(performance, quality) if verdict is Verdict.FAIL else "",
             looks=self._looks,
             canary=list(self.instances.canary),
             control=list(self.instances.control),
@@ -297,7 +295,7 @@ class Watch:
         )
 
     def _outcome(self, judgement: Judgement, key: str | None) -> Outcome:
-        judgement = _with_places(judgement)
+        judgement = with_places(judgement)
         running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
         taught = {reader.name: self._lesson(reader) for reader in self._metrics}
         return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running, taught)
@@ -326,68 +324,8 @@ class Watch:
         return replace(judgement, reasons=reasons, final=True, decided=_iso(self._clock()))
 
 
-def _with_queries(part: _Part, readers: Sequence[Reader]) -> _Part:
-    """What was asked, kept, and where the answer was nothing, said: a wrong query looks like a silent canary."""
-    asked = "; ".join(f"{reader.name}: {reader.query}" for reader in readers)
-    reasons = [
-        replace(reason, text=f"{reason.text} Asked {asked}. Next: run that query in the source itself.")
-        if reason.code in ("no_data", "few_requests") and not reason.numbers.get("canary_requests")
-        else reason
-        for reason in part.reasons
-    ]
-    return replace(part, reasons=reasons, queries={reader.name: reader.query for reader in readers})
-
-
-def _with_places(judgement: Judgement) -> Judgement:
-    """The judgement with its events placed in the picture."""
-    quality = judgement.quality
-    if quality is None:
-        return judgement
-    return replace(judgement, quality=replace(quality, events=placed(quality.events)))
-
-
 def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return frame.assign(metric=prefix + frame["metric"]) if prefix else frame
-
-
-def _together(judged: Sequence[Quality]) -> Quality:
-    """What several log sources say, as one."""
-    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-    verdict = min((quality.verdict for quality in judged), key=order.index)
-    records: dict[str, int] = {}
-    for quality in judged:
-        for side, count in quality.records.items():
-            records[side] = records.get(side, 0) + count
-    return Quality(
-        verdict,
-        [reason for quality in judged if quality.verdict is verdict for reason in quality.reasons],
-        [event for quality in judged for event in quality.events],
-        records,
-        sorted({name for quality in judged for name in quality.baseline}),
-    )
-
-
-def _first_bad(performance: Performance | None, quality: Quality | None) -> str:
-    """When the first event or measurement happened that a FAIL rests on."""
-    times = [event.first_seen for event in quality.risks if event.first_seen] if quality else []
-    for result in performance.metrics if performance else ():
-        if result.verdict is Verdict.FAIL:
-            times += _first_regressed(result)
-    return min(times, default="")
-
-
-def _first_regressed(result: MetricResult) -> list[str]:
-    """The first point at which the canary was worse by the threshold, else its first point at all."""
-    points = list(result.series.get("canary", ()))
-    control = dict(result.series.get("control", ()))
-    usual = result.control.get("mean", 0.0)
-    limit = 1.0 + (result.threshold or 0.0)
-    for when, value in points:
-        other = control.get(when, usual)
-        higher, lower = value >= other * limit and value > other, value * limit <= other and value < other
-        if {"higher_is_worse": higher, "lower_is_worse": lower}.get(result.direction, higher or lower):
-            return [when]
-    return [points[0][0]] if points else []
 
 
 def _whole(length: timedelta) -> timedelta:
