@@ -37,7 +37,7 @@ CASES: dict[str, dict[str, object]] = {
     "dies-while-deployed": {},
     "api-away": {"target": "http_nowhere"},
     "api-answers-rubbish": {},
-    "api-away-for-the-rollback": {},
+    "api-away-for-the-rollback": {"target": "http_impatient"},
     "new-relic-refuses": {"new_relic": "new_relic_wrong"},
     "sumo-logic-refuses": {"sumo_logic": "sumo_logic_wrong"},
     "query-finds-nothing": {"sumo_logic": "sumo_logic_default", "query": "_sourceCategory=no/such/thing"},
@@ -126,17 +126,23 @@ def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             )
             answer.raise_for_status()
         found = Hands(world, scripts)
-        for name, connection in wrong_connections(world).items():
+        for name, connection in other_connections(world).items():
             found.client.call("POST", "/api/v2/connections", {"connection_id": name, **connection})
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             found.run_all([mark for item in request.session.items for mark in item.iter_markers("runs")], pool)
             yield found
 
 
-def wrong_connections(world: World) -> dict[str, dict[str, object]]:
-    """Connections as a person may have got them wrong."""
+def other_connections(world: World) -> dict[str, dict[str, object]]:
+    """Connections as a person may have got them wrong, and one that soon gives up."""
     account = json.dumps({"account_id": world.new_relic.account_id})
     return {
+        "http_impatient": {
+            "conn_type": "deployment_api",
+            "host": world.fleet.api_url,
+            "password": world.fleet.token,
+            "extra": json.dumps({"retry_for": 2}),
+        },
         "http_nowhere": {"conn_type": "deployment_api", "host": "http://127.0.0.1:9"},
         "new_relic_wrong": {
             "conn_type": "new_relic",
