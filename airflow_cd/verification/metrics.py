@@ -24,6 +24,7 @@ DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reaso
 SUSPICIOUS = {"control": 1.5, "before": 2.5}  # times the minimum effect: an uncertain change so large is none to pass
 APDEX_PART = 0.25  # of the minimum effect: a score that ends at 1 moves less than a duration
 LEAST_ERRORS = 0.001  # increase of the error share below which it does not matter, however sure
+FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
 SHAPE_PART = 0.1  # of the false alarms allowed to a level: that it scatters, and that its tail grows; each half
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
@@ -165,6 +166,8 @@ class Judge:
                 )
                 numbers = {"canary": tail.canary, "control": tail.control, "measurements": tail.rows}
                 return replace(base, verdict=Verdict.FAIL, reason=Reason("tail_regressed", text, numbers))
+        if base.kind == "latency" and base.canary["requests"] < FULL_BUCKET * len(sides.canary):
+            return None
         weighed = Weighed.of(comparison, taught, sides.metric.kind, "either", alpha, paired=sides.paired)
         evidence, times = (float(number) for number in scatter(comparison, taught, weighed.null))
         if not sides.paired or evidence < -math.log(alpha) or times < SCATTERS:
