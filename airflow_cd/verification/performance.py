@@ -64,8 +64,8 @@ def judge_performance(
     A metric fails when the evidence that it changed suffices *and* the change is at least the minimum effect, for the
     worse; or when its measurements hang, or scatter far more than usual in buckets full enough to tell. It passes with
     at least ``min_requests`` requests on both sides, precise enough to have shown five times the minimum effect.
-    Everything else is INCONCLUSIVE; of a single group or instance that does not hold up the whole. A fixed threshold that is crossed
-    fails beside all that.
+    Everything else is INCONCLUSIVE; of a single group or instance that does not hold up the whole. A fixed threshold
+    that is crossed fails beside all that.
 
     :param control: instances on the running release in the same window.
     :param before: the canary's instances before the deployment; compared with when there is no control.
