@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from airflow_cd.verification import report_words as words
 from airflow_cd.verification.backtest import Backtest, Case, Score, way
 from airflow_cd.verification.configuration import Sensitivity
+from airflow_cd.verification.report_templates import templates
 
 SCHEMA = 1
 NOTE = "Logs only: metrics are judged from their series, which are not kept."
@@ -174,27 +172,22 @@ def as_json(scene: Scene, backtest: Backtest) -> dict[str, Any]:
 
 def render_backtest(scene: Scene, backtest: Backtest) -> str:
     """The page, as ``<!doctype html>…``; whatever came from logs or people is shown as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",)),
-        undefined=jinja2.StrictUndefined,
-        finalize=words.visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["one_line"] = words.one_line
-    page: str = environment.get_template("backtest.html.j2").render(
-        scene=scene,
-        backtest=backtest,
-        heading=_heading(scene, backtest),
-        tone="wait" if any(wrong_ways(backtest, sensitivity) for sensitivity in backtest.sensitivities) else "good",
-        sentences=[sentence(backtest, sensitivity) for sensitivity in backtest.sensitivities],
-        asides=[*asides(backtest), *scene.notes],
-        rows=rows(backtest),
-        cases=[
-            (case, [(answer, way(case, sensitivity)) for sensitivity, answer in case.answers.items()])
-            for case in backtest.cases
-        ],
-        tones={"blocked rightly": "good", "passed rightly": "good", "blocked wrongly": "bad", "missed": "bad"},
+    page: str = (
+        templates()
+        .get_template("backtest.html.j2")
+        .render(
+            scene=scene,
+            backtest=backtest,
+            heading=_heading(scene, backtest),
+            tone="wait" if any(wrong_ways(backtest, sensitivity) for sensitivity in backtest.sensitivities) else "good",
+            sentences=[sentence(backtest, sensitivity) for sensitivity in backtest.sensitivities],
+            asides=[*asides(backtest), *scene.notes],
+            rows=rows(backtest),
+            cases=[
+                (case, [(answer, way(case, sensitivity)) for sensitivity, answer in case.answers.items()])
+                for case in backtest.cases
+            ],
+            tones={"blocked rightly": "good", "passed rightly": "good", "blocked wrongly": "bad", "missed": "bad"},
+        )
     )
     return page

@@ -6,14 +6,10 @@ else follows as evidence. Whatever came from logs, configuration or people is sh
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification import report_words as words
@@ -40,6 +36,7 @@ from airflow_cd.verification.report_figures import (
 )
 from airflow_cd.verification.report_file_answers import what_next, what_was_compared
 from airflow_cd.verification.report_order import by_weight, worst_first
+from airflow_cd.verification.report_templates import templates
 from airflow_cd.verification.verdict import Event, EventKind, Judgement, MetricResult, Verdict
 
 SCHEMA = 1
@@ -47,17 +44,6 @@ OPEN_EVENTS = 40
 """Risks whose details stand on the page; those of all other events open when they are asked for."""
 OPEN_CHARTS = 4
 MOST_SAMPLES = {True: 5, False: 2}
-_FILTERS = (
-    "number",
-    "change",
-    "duration",
-    "clock_time",
-    "full_time",
-    "one_line",
-    "seconds_between",
-    "size",
-    "plainly",
-)
 LONGEST_SAMPLE = {True: 6_000, False: 1_200}
 
 
@@ -125,7 +111,7 @@ def render_report(report: Mapping[str, Any]) -> str:
     events = _events(judgement)
     metrics = _metrics(judgement)
     return (
-        _environment()
+        templates()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -153,31 +139,6 @@ def _answers(report: Mapping[str, Any], judgement: Judgement) -> list[Fact]:
     if report.get("files"):
         return [what_was_compared(report, judgement), what_next(report, judgement)]
     return [what_was_done(report, judgement), is_it_safe(report, judgement)]
-
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",)),
-        undefined=jinja2.StrictUndefined,
-        finalize=words.visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for helper in (
-        "number",
-        "change",
-        "duration",
-        "clock_time",
-        "full_time",
-        "one_line",
-        "seconds_between",
-        "size",
-        "plainly",
-    ):
-        environment.filters[helper] = getattr(words, helper)
-    return environment
 
 
 def _events(judgement: Judgement) -> list[EventView]:
