@@ -13,11 +13,9 @@ from airflow_cd.errors import VerificationError
 from airflow_cd.verification.configuration import SENSITIVITIES, wrong_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow_cd.ledger import Deployment, Ledger
     from airflow_cd.verification.backtest import PastDeployment, PastPhase
-    from airflow_cd.verification.feedback import Expected, Opinions
+    from airflow_cd.verification.feedback import Opinions
 
 _DESCRIPTION = """Judges past deployments again, each against the good ones before it, and the same with regressions
 put into them; says how many a verification would have blocked, rightly (rolled back or injected) and wrongly
@@ -95,7 +93,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions, tuple[str, str]]:
     from airflow_cd.ledger import open_ledger
-    from airflow_cd.verification.feedback import Opinions
+    from airflow_cd.verification.feedback import Opinions, usable_expectations
 
     if not given.service or not given.environment:
         raise VerificationError(
@@ -104,7 +102,7 @@ def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinion
     ledger = open_ledger(given.url)
     deployments = past_deployments(ledger, given.service, given.environment, given.last)
     said = [record.statement for record in ledger.feedback(given.service, given.environment)]
-    return deployments, Opinions(said, _expected(given.expected)), (given.service, given.environment)
+    return deployments, Opinions(said, usable_expectations(given.expected)), (given.service, given.environment)
 
 
 def past_deployments(ledger: Ledger, service: str, environment: str, last: int = 50) -> list[PastDeployment]:
@@ -155,7 +153,7 @@ def _phases(ledger: Ledger, deployment: Deployment) -> list[PastPhase]:
 
 def _of_files(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions, tuple[str, str]]:
     from airflow_cd.verification.backtest import PastDeployment, PastPhase
-    from airflow_cd.verification.feedback import Opinions
+    from airflow_cd.verification.feedback import Opinions, usable_expectations
     from airflow_cd.verification.file_sources import opened
     from airflow_cd.verification.log_files import profile_stream
 
@@ -171,17 +169,7 @@ def _of_files(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions
         good = path not in given.bad
         name = Path(path).name
         deployments.append(PastDeployment(path, name, name, good, "", [PastPhase("all", "file", profile, None, good)]))
-    return deployments, Opinions(expected=_expected(given.expected)), ("log files", "")
-
-
-def _expected(patterns: Sequence[str]) -> tuple[Expected, ...]:
-    from airflow_cd.verification.feedback import expectations_of
-
-    expected = expectations_of(patterns)
-    mistakes = [mistake for mistake in (one.mistake() for one in expected) if mistake is not None]
-    if mistakes:
-        raise VerificationError(f"{'; '.join(mistakes)}.")
-    return expected
+    return deployments, Opinions(expected=usable_expectations(given.expected)), ("log files", "")
 
 
 def _progress(done: int, of: int) -> None:

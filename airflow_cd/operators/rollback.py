@@ -106,7 +106,11 @@ class RollbackOperator(EnvironmentTask):
             if final and final[-1].verdict != Verdict.PASS:
                 return _sentence(final[-1])
             return "the verification failed, was killed, or was marked failed by a person"
-        failures = [action.detail["error"] for action in delivery.ledger.actions(deployment.id) if action.ok is False]
+        failures = [
+            action.detail["error"]
+            for action in delivery.ledger.actions(deployment.id)
+            if action.kind == "deploy" and action.ok is False
+        ]
         said = f": {' '.join(str(failures[-1]).split())}" if failures else ""
         return f"the deployment failed before it could be verified{said}"
 
@@ -154,9 +158,12 @@ class SettleOperator(EnvironmentTask):
             raise
         if deployment is None:
             self.result = {"deployed": "nothing"}
-            raise AirflowFailException(
-                f"[{delivery.pipeline} / {self.environment}] Nothing was deployed here by this run. "
-                "State: what ran before still runs. Next: the log of the deploy task says why."
+            raise self._failed(
+                DeploymentFailed(
+                    "Nothing was deployed here by this run.",
+                    state="what ran before still runs.",
+                    next_step="The log of the deploy task says why.",
+                ).at(pipeline=delivery.pipeline, environment=self.environment)
             )
         if deployment.state == "promoted":
             self.result = {"running": str(deployment.release), "state": "promoted"}
@@ -164,14 +171,16 @@ class SettleOperator(EnvironmentTask):
         if self.mark and before is not None and before.state != deployment.state:
             mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=deployment.outcome)
         self.result = {"running": "the release before", "state": deployment.state, "because": deployment.outcome}
-        failure = DeploymentFailed(
-            f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
-            pipeline=deployment.pipeline,
-            environment=self.environment,
-            state="the release before runs again, artifact and configuration read back.",
-            next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
+        raise self._failed(
+            DeploymentFailed(
+                f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
+                state="the release before runs again, artifact and configuration read back.",
+                next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
+            ).at(pipeline=deployment.pipeline, environment=self.environment)
         )
+
+    def _failed(self, failure: AirflowCdError) -> AirflowFailException:
         # A line each: Airflow shows an exception's text as one line, cut off at the edge of the screen.
         for line in (failure.what, f"State: {failure.state}", f"Next: {failure.next_step}"):
             self.log.error("%s", line)
-        raise AirflowFailException(str(failure))
+        return AirflowFailException(str(failure))

@@ -11,7 +11,7 @@ from airflow.sdk import BranchMixIn
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery.delivery import LEASE_TTL, now
-from airflow_cd.errors import AirflowCdError, BaselineMissing, LeaseLost, TargetConflict, VerificationError
+from airflow_cd.errors import AirflowCdError, LeaseLost, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask, life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
     from airflow_cd.delivery import Delivery
     from airflow_cd.ledger import Deployment, Lease
-    from airflow_cd.verification.baselines import Baseline
     from airflow_cd.verification.configuration import Verification
-    from airflow_cd.verification.feedback import Opinions
-    from airflow_cd.verification.metric_profile import MetricProfile
     from airflow_cd.verification.watch import Outcome
 
 DECISION = "decision"
+OVERRULED = "a person or the end of the run has overruled this verification; its verdict changes nothing."
 ROLL_BACK, GO_ON, AGAIN = "Roll back", "Go on", "Verify again"
 
 
@@ -142,9 +140,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                     token=lease.token,
                 )
         except (LeaseLost, TargetConflict):
-            self._give_up(
-                "a person or the end of the run has overruled this verification; its verdict changes nothing."
-            )
+            self._give_up(OVERRULED)
         self._say(judgement)
         if action == "ask":
             self._ask(delivery, context, judgement, drained=drained)
@@ -158,6 +154,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         since: datetime | None,
         act: Callable[[Judgement, str | None], None],
     ) -> Outcome:
+        from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
         from airflow_cd.verification.watch import Watch
 
         phase = delivery.phase(self.phase)
@@ -165,7 +162,6 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self._give_up(f"phase {self.phase!r} has not been deployed by this run.")
         canary = list(phase.instances)
         control = sorted(set(deployment.previous) - set(canary))
-        baselines = {source.name: self._baseline(delivery, source.name) for source in self.verification.logs}
         self.log.info("Canary: %s. Control: %s.", ", ".join(canary), ", ".join(control) or "none; compared with before")
         lost = False
 
@@ -184,61 +180,22 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             control=control,
             since=since or phase.deployed_at,
             before=self._before(delivery, deployment),
-            baselines=baselines,
-            metric_baselines={source.name: self._normal(delivery, source.name) for source in self.verification.metrics},
-            opinions=lambda: self._opinions(delivery),
+            baselines={
+                source.name: log_baseline(delivery, source.name, self.verification.baseline)
+                for source in self.verification.logs
+            },
+            metric_baselines={
+                source.name: metric_baseline(delivery, source.name) for source in self.verification.metrics
+            },
+            opinions=lambda: opinions(delivery, self.verification.expectations),
             learn=deployment.learn,
             on_look=on_look,
             on_verdict=act,
             stop=lambda: lost,
         ).run()
         if lost:
-            self._give_up(
-                "a person or the end of the run has overruled this verification; its verdict changes nothing."
-            )
+            self._give_up(OVERRULED)
         return outcome
-
-    def _baseline(self, delivery: Delivery, source: str) -> Baseline:
-        """What the author's choice, or a person's above it, has to say about a log source."""
-        from airflow_cd.verification.baselines import Baseline
-
-        person = delivery.ledger.baseline_choice(self.service, self.environment)
-        chosen = f"; baseline {person.action} by {person.who}: {person.why}" if person else ""
-        try:
-            kept = delivery.ledger.profiles(
-                self.service, self.environment, source, kind="logs", choice=self.verification.baseline
-            )
-        except BaselineMissing as error:
-            return Baseline(unusable=str(error))
-        return Baseline.of(
-            (one.deployment_id, f"{one.version} of {one.saved_at:%Y-%m-%d %H:%M} UTC{chosen}", one.content)
-            for one in kept
-        )
-
-    def _normal(self, delivery: Delivery, source: str) -> list[MetricProfile]:
-        """What earlier good deployments taught about a metric source; without it verification is more careful."""
-        from airflow_cd.verification.metric_profile import MetricProfile
-
-        learned = []
-        try:
-            taught = delivery.ledger.profiles(self.service, self.environment, source, kind="metrics")
-        except BaselineMissing as error:
-            # A person's pin is about what is compared; a null that nobody taught makes this more careful, not less.
-            self.log.warning("Metrics of %s are judged without earlier deployments: %s", source, error)
-            taught = []
-        for kept in taught:
-            try:
-                learned.append(MetricProfile.from_bytes(kept.content))
-            except VerificationError as error:
-                self.log.warning("The metrics of %s teach nothing: %s", kept.version, error)
-        return learned
-
-    def _opinions(self, delivery: Delivery) -> Opinions:
-        """What people say of events by now, and what the pipeline expects."""
-        from airflow_cd.verification.feedback import Opinions, expectations_of
-
-        said = delivery.ledger.feedback(self.service, self.environment)
-        return Opinions([record.statement for record in said], expectations_of(self.verification.expected))
 
     def _before(self, delivery: Delivery, deployment: Deployment) -> Window | None:
         """A time when the environment ran the release before and nothing else; None if there was none."""

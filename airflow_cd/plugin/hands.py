@@ -133,17 +133,25 @@ class HandsMiddleware:
 
 
 async def _parked(hands: list[Hand]) -> None:
-    """Hold an answer back until its task waits for it.
+    """Hold an answer to a question of ours back until its task waits for it.
 
     The question can be seen a moment before the task is parked. Airflow accepts an answer in that moment, wakes
     nobody, and parks the task until its time is over.
     """
     for hand in hands:
+        if hand.option is None or not await run_in_threadpool(_asks, hand):
+            continue
         deadline = time.monotonic() + LONGEST_PARKING
-        while hand.option is not None and time.monotonic() < deadline:
-            if await run_in_threadpool(_state, hand) not in ("running", "queued"):
-                break
+        while time.monotonic() < deadline and await run_in_threadpool(_state, hand) in ("running", "queued"):
             await asyncio.sleep(0.1)
+
+
+def _asks(hand: Hand) -> bool:
+    try:
+        return open_ledger().question(hand.pipeline, hand.run_id, hand.task_id) is not None
+    except AirflowCdError:
+        log.exception("The ledger cannot say whether %s asks; its answer is passed on at once", hand.task_id)
+        return False
 
 
 def _state(hand: Hand) -> str | None:

@@ -79,6 +79,11 @@ class Verification:
             object.__setattr__(self, "expected", expectations_of(self.expected))
 
     @property
+    def expectations(self) -> tuple[Expected, ...]:
+        """``expected``, patterns alone turned into :class:`~airflow_cd.verification.feedback.Expected`."""
+        return expectations_of(self.expected)
+
+    @property
     def length(self) -> timedelta:
         """``duration``, parsed; raises :class:`ValueError` when it is none."""
         return parse_duration(self.duration)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from airflow_cd.errors import VerificationError
 from airflow_cd.verification.clustering import is_protected, tokenize
 from airflow_cd.verification.masking import WILDCARD
 from airflow_cd.verification.profile import LogProfile, content_id
@@ -178,3 +179,15 @@ class Opinions:
 def expectations_of(given: Iterable[object]) -> tuple[Expected, ...]:
     """What an author wrote, patterns alone turned into :class:`Expected`; mistakes are kept, to be named later."""
     return tuple(one if isinstance(one, Expected) else Expected(one) for one in given)  # type: ignore[arg-type]
+
+
+def usable_expectations(patterns: Iterable[str]) -> tuple[Expected, ...]:
+    """Patterns of a command line; raises :class:`~airflow_cd.errors.VerificationError` naming every wrong one."""
+    expected = expectations_of(patterns)
+    mistakes = [mistake for one in expected if (mistake := one.mistake())]
+    if mistakes:
+        raise VerificationError(
+            f"--expected: {'; '.join(mistakes)}.",
+            next_step="Name the event's class or a part of its message; * stands for anything, re:... is a regex.",
+        )
+    return expected

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.configuration import Sensitivity
-from airflow_cd.verification.feedback import Expected, Opinions, expectations_of
+from airflow_cd.verification.feedback import Expected, Opinions, usable_expectations
 from airflow_cd.verification.file_sources import (
     STANDARD_INPUT,
     InputFile,
@@ -99,7 +99,7 @@ def verify_files(given: FilesToVerify, watch: Watch = lambda file: None) -> Veri
     """
     logs, metrics = _files(given.logs, "logs"), _files(given.metrics, "metrics")
     _check(logs, metrics)
-    expected = _expected(given.expected)
+    expected = usable_expectations(given.expected)
     started = _now()
     warnings = [f"{name} is given twice: what is compared with itself is never new." for name in _twice(logs, metrics)]
     warnings += [
@@ -224,17 +224,6 @@ def _quality(
     return quality
 
 
-def _expected(patterns: Sequence[str]) -> tuple[Expected, ...]:
-    expected = expectations_of(patterns)
-    mistakes = [mistake for one in expected if (mistake := one.mistake())]
-    if mistakes:
-        raise VerificationError(
-            f"--expected: {'; '.join(mistakes)}.",
-            next_step="Name the event's class or a part of its message; * stands for anything, re:... is a regex.",
-        )
-    return expected
-
-
 def _profile(file: InputFile, progress: Progress | None) -> LogProfile:
     with opened(file.path, _counting(file, progress)) as stream:
         refuse_binary(file.path, peeked(stream))  # of a pipe, which could not be looked into before
@@ -265,8 +254,8 @@ def _troubles(file: InputFile) -> list[str]:
 
 
 def _performance(given: FilesToVerify, files: Sequence[InputFile], watch: Watch, warnings: list[str]) -> Performance:
+    from airflow_cd.verification.metric_file_sides import sides_of
     from airflow_cd.verification.metric_files import joined, read_metrics
-    from airflow_cd.verification.metric_sides import sides_of
     from airflow_cd.verification.performance import judge_performance
 
     tables: dict[str, list[Any]] = {}

@@ -107,7 +107,7 @@ class Watch:
         self.baselines = baselines or {}
         self.metric_baselines = metric_baselines or {}
         self.learn = learn
-        self._opinions = opinions or (lambda: Opinions(expected=configuration.expected))  # type: ignore[arg-type]
+        self._opinions = opinions or (lambda: Opinions(expected=configuration.expectations))
         self._clock, self._sleep = clock, sleep
         self._on_look = on_look
         self._on_verdict = on_verdict

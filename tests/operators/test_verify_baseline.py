@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
 from airflow_cd.ledger import Ledger
 from airflow_cd.operators.verify import VerifyOperator
 from airflow_cd.release import Release
@@ -58,18 +59,18 @@ def operator(**verification: Any) -> VerifyOperator:
 
 
 def test_each_good_deployment_is_one_baseline_with_its_name(delivery: Delivery) -> None:
-    baseline = operator()._baseline(delivery, "sumo")
+    baseline = log_baseline(delivery, "sumo", "all")
     assert [one.name.split()[0] for one in baseline.learned] == ["1.4", "1.2", "1.1", "1.0"]
-    assert [one.name.split()[0] for one in operator(baseline="previous")._baseline(delivery, "sumo").learned] == ["1.4"]
-    assert operator(baseline="control")._baseline(delivery, "sumo").learned == []
+    assert [one.name.split()[0] for one in log_baseline(delivery, "sumo", "previous").learned] == ["1.4"]
+    assert log_baseline(delivery, "sumo", "control").learned == []
 
 
 def test_a_persons_pin_outranks_the_pipeline_and_is_named(delivery: Delivery, ledger: Ledger) -> None:
     ledger.pin_baseline("shop", "production", "1.1", who="ada", why="1.4 is noisy")
-    (only,) = operator(baseline="previous")._baseline(delivery, "sumo").learned
+    (only,) = log_baseline(delivery, "sumo", "previous").learned
     assert only.name.startswith("1.1 of ")
     assert only.name.endswith("baseline pin by ada: 1.4 is noisy")
-    assert operator()._normal(delivery, "new relic") == []  # 1.1 has taught nothing about metrics
+    assert metric_baseline(delivery, "new relic") == []  # 1.1 has taught nothing about metrics
     ledger.undo_baseline("shop", "production", who="ada", why="over")
 
 
@@ -100,9 +101,9 @@ def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
 
 
 def test_what_people_say_is_asked_anew_at_every_look(delivery: Delivery, ledger: Ledger) -> None:
-    verify = operator(expected=["PaymentRetried*"])
-    assert verify._opinions(delivery) == Opinions([], (Expected("PaymentRetried*"),))
+    expected = operator(expected=["PaymentRetried*"]).verification.expectations
+    assert opinions(delivery, expected) == Opinions([], (Expected("PaymentRetried*"),))
     ledger.record_feedback("shop", "0123456789ab", "not_a_risk", who="ada", why="caught", environment="production")
     ledger.record_feedback("shop", "0123456789ab", "always_a_risk", who="bob", why="elsewhere", environment="staging")
-    (said,) = verify._opinions(delivery).statements
+    (said,) = opinions(delivery, expected).statements
     assert (said.event_id, said.feedback.says, said.feedback.who) == ("0123456789ab", "not_a_risk", "ada")

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.learned import metric_baseline
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.verification.metric_profile import MetricProfile
 from tests.commands.shop_ledger import shop_ledger
 from tests.memory_target import MemoryTarget
-from tests.operators.test_verify_baseline import NAMES, operator
+from tests.operators.test_verify_baseline import NAMES
 
 
 @pytest.fixture
@@ -48,4 +49,4 @@ def test_what_promoted_deployments_taught_is_read_and_what_is_damaged_left_out(l
     target = MemoryTarget(NAMES, Release("shop", "1.4", "shop:1.4"))
     where = {"pipeline": "storefront", "service": "shop", "environment": "production"}
     delivery = Delivery(ledger, target, run_id="run-13", say=lambda line: None, timeout=timedelta(seconds=1), **where)
-    assert operator()._normal(delivery, "new relic") == [profile]
+    assert metric_baseline(delivery, "new relic") == [profile]
