@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.verification.block_masking import with_masked
 from airflow_cd.verification.masking import (
     blank_numbers,
     blank_numbers_column,
     has_polars,
     mask_line,
-    refine,
-    with_masked,
     without_marks,
 )
 from airflow_cd.verification.profile import SAMPLE_LENGTH, Signature, Tally
@@ -25,8 +24,10 @@ from airflow_cd.verification.records import (
     stack_trace,
     unfold_json,
 )
+from airflow_cd.verification.refining import refine
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import polars as pl
 
@@ -79,8 +80,7 @@ def clean_line(text: Any, troubles: dict[str, int]) -> str:
             text = str(text)
         else:  # None, NaN
             text = ""
-    if not text.isascii():
-        text = without_marks(text)
+    text = without_marks(text)
     if not text.isascii() and ("\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text)):
         _count(troubles, "undecodable")
         text = text.encode("utf-8", "replace").decode()
@@ -167,13 +167,15 @@ class Counts:
         self._records: _ByKey = {}
         self._tallies: dict[Signature, Tally] = {}
 
-    def add_lines(self, frame: pl.DataFrame) -> None:
+    def add_lines(self, frame: pl.DataFrame, content: bytes = b"", rows: np.ndarray | None = None) -> None:
         """Count records of one line each.
 
         :param frame: their ``text``, cleaned and not empty; ``time`` in milliseconds and ``instance`` where known.
+        :param content: all of the frame's lines as UTF-8, one after the other, where that is at hand.
+        :param rows: which lines of the frame are records, all without it.
         """
-        if len(frame):
-            self._add(self._lines, with_masked(frame))
+        if len(frame) and (rows is None or rows.any()):
+            self._add(self._lines, with_masked(frame, content, rows))
 
     def add_records(self, frame: pl.DataFrame) -> None:
         """Count records of several lines each, from a frame like that of :meth:`add_lines`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from airflow_cd.verification.counting import Counts, clean_line, clean_record, count_slowly
-from airflow_cd.verification.masking import KEPT, has_polars, without_marks
+from airflow_cd.verification.masking import MARKS, has_polars
 from airflow_cd.verification.profile import LogProfile
 from airflow_cd.verification.records import LONGEST_RECORD, RecordJoiner
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 BLOCK = 8_000_000  # bytes read at a time
-_MARKS = KEPT.encode()[:2]  # how the characters begin that masking uses for itself
+_TO_SPACES = bytes(ord(" ") if byte in MARKS.encode() else byte for byte in range(256))
 _LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: more than the characters that are judged can take
+_REPLACED = "\ufffd".encode()
 # What may need joining, unfolding or cleaning begins like this; `records.MAY_CONTINUE` is part of it.
 _UNUSUAL = r"^(?:[^!-~]|\{|Caused by: |Traceback \(most recent|goroutine [0-9]|\.\.\. [0-9]|---|panic: )"
 
@@ -114,20 +115,17 @@ class _Fast:
         """Count a block of whole lines."""
         import polars as pl
 
-        lines, unusual = self._lines(content)
+        content, lines, unusual = self._lines(content)
         plain = np.ones(len(lines), dtype=bool)
         records = list(self._records(lines, unusual, plain))
         self._count_records(records)
-        if not plain.all():
-            lines = lines.filter(pl.Series(plain))
-        if not content.isascii():
-            self._trouble("undecodable", int(lines.str.contains("\ufffd", literal=True).sum()))
-        filled = lines != ""
-        empty = len(lines) - int(filled.sum())
-        if empty:
-            self._trouble("empty", empty)
-            lines = lines.filter(filled)
-        self._counts.add_lines(pl.DataFrame({"text": lines}))
+        if _REPLACED in content:
+            self._trouble("undecodable", int(lines.filter(plain).str.contains("\ufffd", literal=True).sum()))
+        filled = (lines != "").to_numpy()
+        self._trouble("empty", int((plain & ~filled).sum()))
+        plain &= filled
+        many = plain.sum() > len(plain) / 2  # else masking all of them costs more than writing them once more
+        self._counts.add_lines(pl.DataFrame({"text": lines}), content if many else b"", plain)
 
     def finish(self) -> LogProfile:
         """The profile of everything added."""
@@ -138,28 +136,28 @@ class _Fast:
                 tally.instances = {self._instance: tally.count}
         return LogProfile(tallies, 0, self._troubles)
 
-    def _lines(self, content: bytes) -> tuple[pl.Series, np.ndarray]:
-        """The lines of a block, and the positions of those that are more than a plain line."""
+    def _lines(self, content: bytes) -> tuple[bytes, pl.Series, np.ndarray]:
+        """A block as valid UTF-8, its lines, and the positions of those that are more than a plain line."""
         import polars as pl
 
         # Bytes are looked at before they are text: that is cheaper, and most blocks hold nothing odd.
         returns = b"\r" in content
         if returns:
             content = content.replace(b"\r\n", b"\n")
-        block = pl.Series("text", [content], dtype=pl.Binary)
+        if any(mark in content for mark in MARKS.encode()):
+            content = content.translate(_TO_SPACES)
         try:
-            lines = block.cast(pl.String)
+            text = pl.Series("text", [content], dtype=pl.Binary).cast(pl.String)
         except pl.exceptions.PolarsError:
-            lines = pl.Series("text", [content.decode("utf-8", "replace")], dtype=pl.String)
-        if _MARKS in content:
-            lines = pl.Series("text", [without_marks(lines[0])], dtype=pl.String)
-        lines = lines.str.split("\n").explode()
+            content = content.decode("utf-8", "replace").encode()
+            text = pl.Series("text", [content], dtype=pl.Binary).cast(pl.String)
+        lines = text.str.split("\n").explode()
         unusual = lines.str.contains(_UNUSUAL)
         if len(content) > LONGEST_RECORD:
             unusual |= lines.str.len_bytes() > LONGEST_RECORD
         if returns:
             unusual |= lines.str.contains("\r", literal=True)
-        return lines, unusual.arg_true().to_numpy()
+        return content, lines, unusual.arg_true().to_numpy()
 
     def _records(self, lines: pl.Series, unusual: np.ndarray, plain: np.ndarray) -> Iterator[str]:
         """Records of more than a plain line, complete by now; takes their lines out of ``plain``.
