@@ -8,11 +8,12 @@ exactly the words that have a digit. (The idea is the flood fill with carries of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from airflow_cd.verification.lines import Lines
 from airflow_cd.verification.masking import (
     ERASED,
     ERROR_NAMES,
@@ -33,93 +34,104 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PIECE = 256_000  # bytes masked at a time: what is computed on the way stays in the processor's cache
-_NEWLINE, _DOT, _ZERO = b"\n.0"
+_DOT, _ZERO = b".0"
+_ERROR_LETTERS = [name.encode() for name in ERROR_NAMES]  # which all begin with the same
 _PROTECTED_PLACE = rf"(?-u){PROTECTED_PLACE}"
 _IS_WORD = bytes(byte in WORD_BYTES for byte in range(256))
 
 
-def with_masked(frame: pl.DataFrame, content: bytes = b"", rows: np.ndarray | None = None) -> pl.DataFrame:
-    """The frame with its column ``text`` masked as ``key``, as :func:`~.masking.mask_line` does; the order may change.
+def mask_lines(lines: Lines, rows: np.ndarray | None = None) -> tuple[pl.Series, np.ndarray]:
+    """What :func:`~.masking.mask_line` makes of each line, and its row; the order may change.
 
-    :param frame: lines without marks and without ends.
-    :param content: all these lines as UTF-8, one after the other, where that is at hand.
-    :param rows: which of the lines are wanted, all without it.
+    :param lines: without marks.
+    :param rows: which of them are wanted, as flags; all without it.
     """
     import polars as pl
 
-    if rows is not None and not content:
-        frame, rows = frame.filter(rows), None
-    if not content:
-        content = "\n".join(frame["text"].to_list()).encode()
-    masked, odd = _masked(content)
+    wanted = np.arange(len(lines)) if rows is None else np.flatnonzero(rows)
+    if len(wanted) < len(lines) / 2:  # masking all of them would cost more than writing the few once more
+        keys, found = mask_lines(lines.chosen(wanted))
+        return keys, wanted[found]
+    masked, odd = _masked(lines.content)
     keys = pl.Series("key", [masked], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
-    frame = frame.with_columns(key=keys, odd=_rows(content, odd, len(frame)))
-    if rows is not None and not rows.all():
-        frame = frame.filter(rows)
-    distinct = frame["key"].unique()
+    special = lines.rows_of(odd)
+    distinct = keys.unique()
     protected = distinct.filter(distinct.str.contains(_PROTECTED_PLACE))
-    special = frame.select(pl.col("odd") | pl.col("key").is_in(protected.implode()))["odd"]
+    if len(protected):
+        special |= keys.is_in(protected.implode()).to_numpy()
+    if rows is not None:
+        special &= rows
     if not special.any():
-        return frame.drop("odd")
-    return pl.concat([frame.filter(~special), _with_kept_values(frame.filter(special))]).drop("odd")
+        return (keys if len(wanted) == len(lines) else keys.gather(wanted)), wanted
+    plain = np.flatnonzero(~special if rows is None else rows & ~special)
+    closer = np.flatnonzero(special)
+    kept = _with_kept_values(lines.chosen(closer), keys.gather(closer).to_list(), lines.rows_of(odd)[closer].tolist())
+    return keys.gather(plain).append(pl.Series("key", kept, dtype=pl.String)), np.concatenate((plain, closer))
 
 
 def mask(lines: Sequence[str]) -> list[str]:
     """Both stages for every line; the masked lines in the same order."""
     lines = [without_marks(line) for line in lines]
+    first = [""] * len(lines)
     if has_polars() and lines and not any("\n" in line for line in lines):
-        import polars as pl
-
-        frame = pl.DataFrame({"text": pl.Series(lines, dtype=pl.String), "row": range(len(lines))})
-        first = with_masked(frame).sort("row")["key"].to_list()
+        for masked, row in zip(*mask_lines(Lines.of(lines)), strict=True):
+            first[row] = masked
     else:
         first = [mask_line(line) for line in lines]
     refined = {masked: refine(masked) for masked in set(first)}
     return [refined[masked] for masked in first]
 
 
-def _with_kept_values(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with protected values noted in its column ``key``; for lines that may have some."""
-    import polars as pl
-
-    texts, masked = frame["text"].to_list(), frame["key"].to_list()
-    content = "\n".join(texts).encode()
-    starts, ends = _variable_words(content)
-    first_words = np.searchsorted(starts, _line_starts(content)).tolist()
-    starts, ends = starts.tolist(), ends.tolist()
+def _with_kept_values(lines: Lines, masked: list[str], odd: list[bool]) -> list[str]:
+    """The masked lines with protected values noted; ``odd`` are those that have to be masked by themselves."""
+    starts, ends = _variable_words(lines.content)
+    first_words = np.searchsorted(starts, lines.starts[:-1]).tolist()
+    starts, ends, content = starts.tolist(), ends.tolist(), lines.content
     places = {key: tuple(protected_places(key)) for key in set(masked)}
     known: dict[tuple[str | bytes, ...], str] = {}
-    keys = []
-    for text, key, odd, first in zip(texts, masked, frame["odd"].to_list(), first_words, strict=True):
-        if odd:
-            keys.append(mask_line(text))
+    noted = []
+    for row, (key, by_itself, first) in enumerate(zip(masked, odd, first_words, strict=True)):
+        if by_itself:
+            noted.append(mask_line(lines[row]))
             continue
         words = [content[starts[first + at] : ends[first + at]] for at in places[key]]
         found = (key, *words)
         if found not in known:
-            kept = zip(protected_places(key).items(), words, strict=True)
-            known[found] = with_kept(key, {at: value for (at, rules), word in kept if (value := kept_value(word.decode(), rules))})
-        keys.append(known[found])
-    return frame.with_columns(key=pl.Series(keys, dtype=pl.String))
+            known[found] = _noted(key, words)
+        noted.append(known[found])
+    return noted
 
 
-def _masked(content: bytes) -> tuple[bytes, list[np.ndarray]]:
+def _noted(masked: str, words: list[bytes]) -> str:
+    """A masked line with those of the words at its protected places noted that are protected values."""
+    found = zip(protected_places(masked).items(), words, strict=True)
+    kept = {at: kept_value(word.decode(), rules) for (at, rules), word in found}
+    return with_kept(masked, {at: value for at, value in kept.items() if value})
+
+
+def _masked(content: bytes) -> tuple[bytes, np.ndarray]:
     """The content with :data:`VARIABLE` for each word with a digit, and offsets of lines that need a closer look."""
-    parts, odd, begin = [], [], 0
-    while begin < len(content):
-        end = content.find(b"\n", begin + _PIECE) + 1 or len(content)
-        piece = content[begin:end]
-        letters = np.frombuffer(piece, np.uint8)
-        variable = _has_digit(piece, letters)
-        odd += [places + begin for places in (_hexadecimal(letters, variable), _errors(piece, variable))]
+    parts, odd = [], [np.empty(0, np.int64)]
+    for begin, letters, variable in _pieces(content):
+        odd += [begin + _hexadecimal(letters, variable), begin + _errors(letters, variable)]
         starts = variable.copy()
         starts[1:] &= variable[:-1] ^ 1
         letters = letters & (variable - np.uint8(1))  # zero where a word is variable, and then
         letters += variable  # ERASED,
         letters += starts  # and VARIABLE at its beginning
         parts.append(letters.tobytes().translate(None, ERASED.encode()))
+    return b"".join(parts), np.concatenate(odd)
+
+
+def _pieces(content: bytes) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Pieces of whole lines: where each begins, its letters, and 1 for each letter of a word with a digit, else 0."""
+    begin = 0
+    while begin < len(content):
+        end = content.find(b"\n", begin + _PIECE) + 1 or len(content)
+        piece = content[begin:end]
+        letters = np.frombuffer(piece, np.uint8)
+        yield begin, letters, _has_digit(piece, letters)
         begin = end
-    return b"".join(parts), [places for places in odd if len(places)]
 
 
 def _has_digit(piece: bytes, letters: np.ndarray) -> np.ndarray:
@@ -174,32 +186,18 @@ def _hexadecimal(letters: np.ndarray, variable: np.ndarray) -> np.ndarray:
     return places[variable[places] == 0]
 
 
-def _errors(piece: bytes, variable: np.ndarray) -> np.ndarray:
-    """Offsets of what may be an exception's class with a digit in its word."""
-    found = []
-    for name in ERROR_NAMES:
-        start = piece.find(name.encode())
-        while start >= 0:
-            found.append(start)
-            start = piece.find(name.encode(), start + 1)
-    places = np.array(found, np.int64)
-    return places[variable[places] == 1]
-
-
-def _line_starts(content: bytes) -> np.ndarray:
-    return np.append(0, np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE) + 1)
-
-
-def _rows(content: bytes, places: list[np.ndarray], count: int) -> np.ndarray:
-    """Which of so many lines hold one of the places."""
-    rows = np.zeros(count, bool)
-    if places:
-        rows[np.searchsorted(_line_starts(content), np.concatenate(places), side="right") - 1] = True
-    return rows
+def _errors(letters: np.ndarray, variable: np.ndarray) -> np.ndarray:
+    """Offsets of what looks like the name of an exception's class, in words with a digit."""
+    places = np.flatnonzero((letters[:-2] == _ERROR_LETTERS[0][0]) & variable[:-2].view(bool))
+    second, third = letters[places + 1], letters[places + 2]
+    found = np.zeros(len(places), bool)
+    for name in _ERROR_LETTERS:
+        found |= (second == name[1]) & (third == name[2])
+    return places[found]
 
 
 def _variable_words(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Where words with a digit start and end."""
-    variable = _has_digit(content, np.frombuffer(content, np.uint8))
+    variable = np.concatenate([variable for _, _, variable in _pieces(content)])
     edges = np.flatnonzero(np.diff(variable, prepend=np.uint8(0), append=np.uint8(0)))
     return edges[::2], edges[1::2]

@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.verification.block_masking import with_masked
+import numpy as np
+
+from airflow_cd.verification.block_masking import mask_lines
+from airflow_cd.verification.lines import Lines
 from airflow_cd.verification.masking import (
     blank_numbers,
     blank_numbers_column,
@@ -27,7 +30,6 @@ from airflow_cd.verification.records import (
 from airflow_cd.verification.refining import refine
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     import polars as pl
 
@@ -37,7 +39,7 @@ _MAY_CONTINUE = re.compile(MAY_CONTINUE)
 _MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
 
 _ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
-"""By masked text and instance: count, first and last time, least and greatest text."""
+"""By masked text and instance: count, first and last time, the text of the first and of the last that was read."""
 
 
 def count_records(
@@ -143,19 +145,18 @@ def count_slowly(texts: list[str], times: list[int | None] | None, instances: li
 
 
 def _count_fast(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
-    """All records at once, with polars; equal to :func:`count_slowly`."""
-    import polars as pl
-
-    columns = {"text": pl.Series(texts, dtype=pl.String), "instance": pl.Series(instances, dtype=pl.String)}
-    if times is not None:
-        columns["time"] = pl.Series(times, dtype=pl.Int64)
-    frame = pl.DataFrame(columns).filter(pl.col("text") != "")
-    several = frame.select(pl.col("text").str.contains("\n", literal=True))["text"]
+    """All records at once, with numpy and polars; equal to :func:`count_slowly`."""
+    several = [position for position, text in enumerate(texts) if "\n" in text]
+    single = [position for position, text in enumerate(texts) if text and "\n" not in text]
     counts = Counts()
-    if several.any():
-        counts.add_records(frame.filter(several))
-        frame = frame.filter(~several)
-    counts.add_lines(frame)
+    for add, positions in ((counts.add_records, several), (counts.add_lines, single)):
+        if positions:
+            chosen = [texts[position] for position in positions]
+            add(
+                chosen if add == counts.add_records else Lines.of(chosen),
+                times=None if times is None else [times[position] for position in positions],
+                instances=[instances[position] for position in positions],
+            )
     return counts.tallies()
 
 
@@ -167,61 +168,86 @@ class Counts:
         self._records: _ByKey = {}
         self._tallies: dict[Signature, Tally] = {}
 
-    def add_lines(self, frame: pl.DataFrame, content: bytes = b"", rows: np.ndarray | None = None) -> None:
+    def add_lines(
+        self,
+        lines: Lines,
+        rows: np.ndarray | None = None,
+        *,
+        times: list[int | None] | None = None,
+        instances: list[str] | None = None,
+    ) -> None:
         """Count records of one line each.
 
-        :param frame: their ``text``, cleaned and not empty; ``time`` in milliseconds and ``instance`` where known.
-        :param content: all of the frame's lines as UTF-8, one after the other, where that is at hand.
-        :param rows: which lines of the frame are records, all without it.
+        :param lines: the records, cleaned and not empty.
+        :param rows: which of them to count, as flags; all without it.
+        :param times: in milliseconds, where known; ``instances`` likewise.
         """
-        if len(frame) and (rows is None or rows.any()):
-            self._add(self._lines, with_masked(frame, content, rows))
+        if rows is None or rows.any():
+            self._add(self._lines, *mask_lines(lines, rows), lines, times, instances)
 
-    def add_records(self, frame: pl.DataFrame) -> None:
-        """Count records of several lines each, from a frame like that of :meth:`add_lines`."""
+    def add_records(
+        self, texts: list[str], *, times: list[int | None] | None = None, instances: list[str] | None = None
+    ) -> None:
+        """Count records of several lines each, at least one, given like those of :meth:`add_lines`."""
         import polars as pl
 
-        if len(frame):
-            self._add(self._records, frame.with_columns(key=blank_numbers_column(pl.col("text"))))
+        keys = pl.DataFrame({"key": pl.Series(texts, dtype=pl.String)}).select(blank_numbers_column(pl.col("key")))
+        self._add(self._records, keys["key"], np.arange(len(texts)), texts, times, instances)
 
     def tallies(self) -> dict[Signature, Tally]:
         """All that was counted, by signature."""
         for counted, signature_of in ((self._lines, _line_signature), (self._records, _record_signature)):
             signatures: dict[str, Signature] = {}
-            for (key, instance), (count, first, last, least, most) in counted.items():
+            for (key, instance), (count, first, last, oldest, newest) in counted.items():
                 if key not in signatures:
                     signatures[key] = signature_of(key)
-                tally = Tally({instance: count}, first, last, tuple(sorted({least, most})))
+                tally = Tally({instance: count}, first, last, tuple(sorted({oldest, newest})))
                 self._tallies.setdefault(signatures[key], Tally()).add(tally)
             counted.clear()
         return self._tallies
 
-    def _add(self, counted: _ByKey, frame: pl.DataFrame) -> None:
+    def _add(
+        self,
+        counted: _ByKey,
+        keys: pl.Series,
+        rows: np.ndarray,
+        texts: Lines | list[str],
+        times: list[int | None] | None,
+        instances: list[str] | None,
+    ) -> None:
         import polars as pl
 
-        text, nothing = pl.col("text"), pl.lit(None)
-        timed, named = "time" in frame.columns, "instance" in frame.columns
-        wanted = [
-            pl.len().alias("count"),
-            (pl.col("time").min() if timed else nothing).alias("first"),
-            (pl.col("time").max() if timed else nothing).alias("last"),
-            text.min().alias("least"),
-            text.max().alias("most"),
-        ]
-        grouped = frame.group_by("key", "instance").agg(wanted) if named else frame.group_by("key").agg(wanted)
-        for *place, count, first, last, least, most in grouped.iter_rows():
-            key = place[0], (place[1] if named else "")
-            least, most = least[:SAMPLE_LENGTH], most[:SAMPLE_LENGTH]
-            before = counted.get(key)
+        frame = pl.DataFrame({"key": keys, "row": rows})
+        row, nothing = pl.col("row"), pl.lit(None)
+        wanted = [pl.len(), nothing.alias("first"), nothing.alias("last"), row.min().alias("oldest"), row.max().alias("newest")]
+        if times is not None:
+            frame = frame.with_columns(time=pl.Series(times, dtype=pl.Int64).gather(rows))
+            wanted[1:3] = pl.col("time").min().alias("first"), pl.col("time").max().alias("last")
+        by = ["key"]
+        if instances is not None:
+            frame = frame.with_columns(instance=pl.Series(instances, dtype=pl.String).gather(rows))
+            by.append("instance")
+        grouped = frame.group_by(by).agg(wanted)
+        named = grouped["instance"].to_list() if instances is not None else [""] * len(grouped)
+        columns = (grouped[name].to_list() for name in ("len", "first", "last"))
+        samples = (_shortened(texts, grouped[name].to_numpy()) for name in ("oldest", "newest"))
+        for key, instance, count, first, last, oldest, newest in zip(
+            grouped["key"].to_list(), named, *columns, *samples, strict=True
+        ):
+            before = counted.get((key, instance))
             if before is not None:
-                count += before[0]
-                if timed:
+                count, oldest = count + before[0], before[3]
+                if times is not None:
                     first, last = _earlier(before[1], first), _later(before[2], last)
-                least = least if least < before[3] else before[3]
-                most = most if most > before[4] else before[4]
-            counted[key] = count, first, last, least, most
+            counted[key, instance] = count, first, last, oldest, newest
         if len(counted) > _MOST_KEYS:
             self.tallies()
+
+
+def _shortened(texts: Lines | list[str], rows: np.ndarray) -> list[str]:
+    if isinstance(texts, Lines):
+        return texts.beginnings_of(rows, SAMPLE_LENGTH)
+    return [texts[row][:SAMPLE_LENGTH] for row in rows.tolist()]
 
 
 def _earlier(one: int | None, other: int | None) -> int | None:

@@ -79,13 +79,14 @@ class Tally:
 
     :param instances: records for each instance; their sum is the count.
     :param first: time of the first record in milliseconds since 1970, None if no record has a time. ``last`` likewise.
-    :param samples: the two records that sort first and last, shortened; with a leading time, the oldest and newest.
+    :param samples: up to two of the records, shortened: the first and the last read of one log, of several logs those
+        that sort first and last, which with a leading time are the oldest and newest. Not part of what makes equal.
     """
 
     instances: dict[str, int] = field(default_factory=dict)
     first: int | None = None
     last: int | None = None
-    samples: tuple[str, ...] = ()
+    samples: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def count(self) -> int:
@@ -169,7 +170,7 @@ class LogProfile:
         return LogProfile(tallies, self.watched_ms, dict(self.troubles))
 
     def to_bytes(self) -> bytes:
-        """Compact and versioned; read back by :meth:`from_bytes`. Equal profiles give equal bytes."""
+        """Compact and versioned; read back by :meth:`from_bytes`. Equal profiles with equal samples give equal bytes."""
         rows = [
             [
                 signature.template,

@@ -1,0 +1,67 @@
+"""Many lines as one piece of UTF-8 and the places where they start: no object for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+_NEWLINE = ord("\n")
+
+
+class Lines:
+    """Lines that follow each other, none of which holds a newline.
+
+    :param content: valid UTF-8 without the last line's end; never without a line, but that may be empty.
+    :ivar starts: offset of each line's first byte, and one more entry for a line that would come after the last.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
+        self.starts = np.concatenate(([0], ends + 1, [len(content) + 1]))
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Lines:
+        """The same from single lines, at least one."""
+        return cls("\n".join(texts).encode())
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> str:
+        return self.content[self.starts[row] : self.starts[row + 1] - 1].decode()
+
+    def chosen(self, rows: np.ndarray) -> Lines:
+        """Some of them, at least one: their numbers, ascending."""
+        starts, ends = self.starts[rows].tolist(), self.starts[rows + 1].tolist()
+        return Lines(b"".join([self.content[start:end] for start, end in zip(starts, ends, strict=True)]).rstrip(b"\n"))
+
+    def beginnings_of(self, rows: np.ndarray, length: int) -> list[str]:
+        """So many characters of each of some lines."""
+        starts, ends = self.starts[rows].tolist(), (self.starts[rows + 1] - 1).tolist()
+        return [self.content[start:end].decode()[:length] for start, end in zip(starts, ends, strict=True)]
+
+    def lengths(self) -> np.ndarray:
+        """Bytes of each line."""
+        return np.diff(self.starts) - 1
+
+    def beginnings(self) -> np.ndarray:
+        """The first four bytes of each line as a number, the first byte lowest; they may reach into the next line."""
+        padded = self.content + bytes(4)
+        every = np.ndarray((len(self.content) + 1,), "<u4", padded, strides=(1,))
+        return every[self.starts[:-1]]
+
+    def rows_of(self, places: np.ndarray) -> np.ndarray:
+        """Which lines hold these offsets, as flags for all lines."""
+        flags = np.zeros(len(self), bool)
+        flags[np.searchsorted(self.starts, places, side="right") - 1] = True
+        return flags
+
+    def rows_with(self, part: bytes) -> np.ndarray:
+        """Which lines hold these bytes, as flags for all lines."""
+        places, place = [], self.content.find(part)
+        while place >= 0:
+            places.append(place)
+            place = self.content.find(part, place + 1)
+        return self.rows_of(np.array(places, np.int64))
