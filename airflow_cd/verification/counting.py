@@ -219,7 +219,13 @@ class Counts:
 
         frame = pl.DataFrame({"key": keys, "row": rows})
         row, nothing = pl.col("row"), pl.lit(None)
-        wanted = [pl.len(), nothing.alias("first"), nothing.alias("last"), row.min().alias("oldest"), row.max().alias("newest")]
+        wanted = [
+            pl.len(),
+            nothing.alias("first"),
+            nothing.alias("last"),
+            row.min().alias("oldest"),
+            row.max().alias("newest"),
+        ]
         if times is not None:
             frame = frame.with_columns(time=pl.Series(times, dtype=pl.Int64).gather(rows))
             wanted[1:3] = pl.col("time").min().alias("first"), pl.col("time").max().alias("last")

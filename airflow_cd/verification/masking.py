@@ -36,9 +36,7 @@ _WORD = r"[A-Za-z0-9_$@#%&*+~\\-]"
 _LETTER = r"[A-Za-z_$@#%&*+~\\-]"
 # Words joined by single dots are one. A beginning is said to be one, and a digit looked for ahead, so that a
 # backtracking engine sees each letter a few times only.
-_NUMBERED = (
-    rf"(?<!{_WORD})(?<!{_WORD}\.)(?={_WORD})(?={_LETTER}*(?:\.{_LETTER}+)*\.?[0-9]){_WORD}+(?:\.{_WORD}+)*"
-)
+_NUMBERED = rf"(?<!{_WORD})(?<!{_WORD}\.)(?={_WORD})(?={_LETTER}*(?:\.{_LETTER}+)*\.?[0-9]){_WORD}+(?:\.{_WORD}+)*"
 _HEXADECIMAL = r"\b[a-fA-F]{8,}\b"
 _VARIABLE_RE = re.compile(rf"{_NUMBERED}|{_HEXADECIMAL}", re.ASCII)
 LEAST_HEXADECIMAL = 8
