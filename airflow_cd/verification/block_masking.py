@@ -19,7 +19,6 @@ from airflow_cd.verification.masking import (
     ERROR_NAMES,
     LEAST_HEXADECIMAL,
     PROTECTED_PLACE,
-    VARIABLE,
     WORD_BYTES,
     has_polars,
     kept_value,
@@ -88,21 +87,21 @@ def _with_kept_values(lines: Lines, masked: list[str], odd: list[bool]) -> list[
     first_words = np.searchsorted(starts, lines.starts[:-1]).tolist()
     starts, ends, content = starts.tolist(), ends.tolist(), lines.content
     places = {key: tuple(protected_places(key)) for key in set(masked)}
-    known: dict[tuple[str | bytes, ...], str] = {}
+    known: dict[tuple[str, tuple[bytes, ...]], str] = {}
     noted = []
     for row, (key, by_itself, first) in enumerate(zip(masked, odd, first_words, strict=True)):
         if by_itself:
             noted.append(mask_line(lines[row]))
             continue
-        words = [content[starts[first + at] : ends[first + at]] for at in places[key]]
-        found = (key, *words)
+        words = tuple([content[starts[first + at] : ends[first + at]] for at in places[key]])
+        found = key, words
         if found not in known:
             known[found] = _noted(key, words)
         noted.append(known[found])
     return noted
 
 
-def _noted(masked: str, words: list[bytes]) -> str:
+def _noted(masked: str, words: tuple[bytes, ...]) -> str:
     """A masked line with those of the words at its protected places noted that are protected values."""
     found = zip(protected_places(masked).items(), words, strict=True)
     kept = {at: kept_value(word.decode(), rules) for (at, rules), word in found}

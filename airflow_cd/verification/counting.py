@@ -149,14 +149,15 @@ def _count_fast(texts: list[str], times: list[int | None] | None, instances: lis
     several = [position for position, text in enumerate(texts) if "\n" in text]
     single = [position for position, text in enumerate(texts) if text and "\n" not in text]
     counts = Counts()
-    for add, positions in ((counts.add_records, several), (counts.add_lines, single)):
-        if positions:
-            chosen = [texts[position] for position in positions]
-            add(
-                chosen if add == counts.add_records else Lines.of(chosen),
-                times=None if times is None else [times[position] for position in positions],
-                instances=[instances[position] for position in positions],
-            )
+
+    def known_of(positions: list[int]) -> dict[str, Any]:
+        known = None if times is None else [times[position] for position in positions]
+        return {"times": known, "instances": [instances[position] for position in positions]}
+
+    if several:
+        counts.add_records([texts[position] for position in several], **known_of(several))
+    if single:
+        counts.add_lines(Lines.of([texts[position] for position in single]), **known_of(single))
     return counts.tallies()
 
 

@@ -170,7 +170,7 @@ class LogProfile:
         return LogProfile(tallies, self.watched_ms, dict(self.troubles))
 
     def to_bytes(self) -> bytes:
-        """Compact and versioned; read back by :meth:`from_bytes`. Equal profiles with equal samples give equal bytes."""
+        """Compact and versioned, for :meth:`from_bytes`; equal profiles with equal samples give equal bytes."""
         rows = [
             [
                 signature.template,
