@@ -24,9 +24,14 @@ _FILTERS = (
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """The folder ``templates``, with the words of :mod:`~airflow_cd.verification.report_words` as filters."""
+    """The templates of the report and of the backtest."""
+    return template_environment()
+
+
+def template_environment(*folders: Path) -> jinja2.Environment:
+    """These folders and ``templates``, with :mod:`~airflow_cd.verification.report_words` as filters."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=jinja2.FileSystemLoader([*folders, Path(__file__).with_name("templates")]),
         autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",)),
         undefined=jinja2.StrictUndefined,
         finalize=words.visible,

@@ -1,0 +1,46 @@
+"""Pages of ours inside Airflow's UI: one frame, one style, text that is never markup."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from airflow_cd.verification.report_templates import template_environment
+
+FOLDER = Path(__file__).parent
+HEADERS = {
+    # Everything on a page comes from here; whatever a log line smuggles in may load and run nothing.
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@functools.cache
+def templates() -> jinja2.Environment:
+    """The plugin's templates, with those of the report beside them."""
+    environment = template_environment(FOLDER / "templates")
+    environment.filters["segment"] = functools.partial(quote, safe="")
+    return environment
+
+
+def page(request: Request, template: str, *, status: int = 200, **content: Any) -> HTMLResponse:
+    """Render a template that extends ``page.html.j2``.
+
+    ``base`` (where our pages are, without a slash at the end) and ``airflow`` (the same for Airflow's own) are there
+    for links. A link to Airflow's UI needs ``data-airflow``: our pages stand in a frame there.
+    """
+    base = request.scope.get("root_path", "").rstrip("/")
+    airflow = base.removesuffix("/airflow-cd")
+    rendered = templates().get_template(template).render(base=base, airflow=airflow, request=request, **content)
+    return HTMLResponse(rendered, status_code=status, headers=HEADERS)

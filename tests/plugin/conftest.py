@@ -1,0 +1,46 @@
+"""The plugin's web app as Airflow's API server mounts it, its users, and a ledger of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from airflow_cd.ledger import Ledger, open_ledger
+
+ClientAs = Callable[[str | None], TestClient]
+"""A client signed in with a role of the simple auth manager (``viewer``, ``user``, ``admin``), or not at all."""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/ledger.db")
+    return open_ledger()
+
+
+@pytest.fixture
+def client_as(ledger: Ledger) -> Iterator[ClientAs]:
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    from airflow_cd.plugin.app import app
+
+    manager = create_auth_manager()
+    root = FastAPI()
+    root.state.auth_manager = app.state.auth_manager = manager
+    root.mount("/airflow-cd", app)
+    opened: list[TestClient] = []
+
+    def client(role: str | None) -> TestClient:
+        made = TestClient(root, base_url="http://airflow.test", headers={"Origin": "http://airflow.test"})
+        if role is not None:
+            made.cookies.set("_token", manager.generate_jwt(SimpleAuthManagerUser(username=f"{role}-1", role=role)))
+        opened.append(made)
+        return made
+
+    yield client
+    for made in opened:
+        made.close()
