@@ -85,6 +85,25 @@ class Baselines(Store):
                 )
             return found
 
+    def teachers(self, service: str, environment: str, *, limit: int = 20) -> dict[str, str]:
+        """Id and version of the deployments that have taught something there, newest first; reads no profile."""
+        query = (
+            select(DeploymentRow.id, DeploymentRow.version)
+            .join(ProfileRow, ProfileRow.deployment_id == DeploymentRow.id)
+            .where(
+                DeploymentRow.service == service,
+                DeploymentRow.environment == environment,
+                DeploymentRow.state == PROMOTED,
+                ProfileRow.teaches.is_(True),
+                ProfileRow.kind != "control",
+            )
+            .group_by(DeploymentRow.seq, DeploymentRow.id, DeploymentRow.version)
+            .order_by(DeploymentRow.seq.desc())
+            .limit(limit)
+        )
+        with self._reading() as session:
+            return {found.id: found.version for found in session.execute(query)}
+
     def profiles_of(self, deployment_id: str) -> list[Profile]:
         """Every profile that was kept of a deployment, whether or not it teaches, in the order of its phases."""
         query = (

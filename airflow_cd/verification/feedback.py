@@ -104,6 +104,10 @@ class Statement:
             ids |= _ids_of(self.sample)
         return ids
 
+    def concerns(self, event: Event) -> bool:
+        """Whether it speaks of the event, in force or not."""
+        return event.id in self.ids() or self.covers(event)
+
     def covers(self, event: Event) -> bool:
         """Whether the event is a part of what was judged, or for what always is a risk, the other way round.
 
@@ -116,8 +120,10 @@ class Statement:
 
 def _is_part(template: str, whole: str) -> bool:
     """Whether the template is the other one with some of its parameters filled in."""
+    if WILDCARD not in whole or template == whole:
+        return False
     words, parameters = tokenize(template), tokenize(whole)
-    if WILDCARD not in parameters or template == whole or len(words) != len(parameters):
+    if WILDCARD not in parameters or len(words) != len(parameters):
         return False
     # No parameter ever stands for a word that says what happened.
     return all(
@@ -141,23 +147,26 @@ class Opinions:
 
     statements: Sequence[Statement] = ()
     expected: Sequence[Expected] = ()
-    _by_id: dict[str, Feedback] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _by_id: dict[str, Statement] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         # What was said of exactly this event comes before what was said of one that looked like it.
         for statement in self.statements:
-            self._by_id.setdefault(statement.event_id, statement.feedback)
+            self._by_id.setdefault(statement.event_id, statement)
         for statement in self.statements:
             for event_id in sorted(statement.ids()):
-                self._by_id.setdefault(event_id, statement.feedback)
+                self._by_id.setdefault(event_id, statement)
+
+    def statement_of(self, event: Event) -> Statement | None:
+        """The person's statement that counts for the event, if there is one."""
+        said = self._by_id.get(event.id)
+        return said or next((one for one in self.statements if one.covers(event)), None)
 
     def of(self, event: Event) -> Feedback | None:
         """What was said of the event, if anything."""
-        said = self._by_id.get(event.id)
-        if said is None:
-            said = next((one.feedback for one in self.statements if one.covers(event)), None)
+        said = self.statement_of(event)
         if said is not None:
-            return None if said.says == DEFAULT else said
+            return None if said.feedback.says == DEFAULT else said.feedback
         if event.kind is EventKind.UNKNOWN:
             for expected in self.expected:
                 if expected.matches(event):

@@ -10,7 +10,7 @@ from airflow_cd.verification import report_words as words
 from airflow_cd.verification.verdict import EventKind, Judgement, Verdict
 
 if TYPE_CHECKING:
-    from airflow_cd.verification.report import EventView, MetricView
+    from airflow_cd.verification.report_views import EventView, MetricView
 
 NAMED_FIRST = 6
 

@@ -7,7 +7,7 @@ from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Verd
 
 _KINDS = (EventKind.UNKNOWN, EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT, EventKind.KNOWN)
 _SEVERITIES = ("fatal", "error", "warning", "info", "debug")
-_VERDICTS = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+_TOO_LITTLE = ("few_requests", "no_data")
 
 
 def by_weight(event: Event) -> tuple[bool, int, int, float, str]:
@@ -17,7 +17,19 @@ def by_weight(event: Event) -> tuple[bool, int, int, float, str]:
 
 
 def worst_first(result: MetricResult) -> tuple[int, float, str, str]:
-    """Key that sorts by verdict, then by how far the change goes towards its threshold."""
+    """Key that sorts by verdict, then by how far the change goes towards its threshold.
+
+    A group that nearly nobody asked for says nothing, and there may be hundreds: it comes after every metric that is
+    pooled over groups.
+    """
     effect = result.effect or 0.0
     worse = {"higher_is_worse": effect, "lower_is_worse": -effect}.get(result.direction, abs(effect))
-    return _VERDICTS.index(result.verdict), -worse / (result.threshold or 1.0), result.name, result.group
+    return _rank(result), -worse / (result.threshold or 1.0), result.name, result.group
+
+
+def _rank(result: MetricResult) -> int:
+    if result.verdict is Verdict.FAIL:
+        return 0
+    if result.verdict is Verdict.INCONCLUSIVE:
+        return 3 if result.group and result.reason.code in _TOO_LITTLE else 1
+    return 4 if result.group else 2

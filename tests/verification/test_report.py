@@ -14,7 +14,8 @@ from airflow_cd.errors import VerificationError
 from airflow_cd.verification import report_words as words
 from airflow_cd.verification.report import render_report
 from airflow_cd.verification.report_figures import chart, dots, interval_figure, threshold_of, unit_of
-from airflow_cd.verification.verdict import Event, EventKind, Verdict
+from airflow_cd.verification.report_order import worst_first
+from airflow_cd.verification.verdict import Event, EventKind, Reason, Verdict
 from tests.verification import report_samples as samples
 
 VOID = {"meta", "br"}
@@ -198,8 +199,50 @@ def test_every_dot_has_its_details_and_every_link_its_place() -> None:
         assert len(page.ids) == len(set(page.ids))
         assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
     story = Page(render_report(samples.story()))
-    assert [link for link in story.links if link == "#event-1"]
+    assert [link for link in story.links if link == "#event-c0ffee00"]
     assert sum(tag == "circle" and "r" in attributes for tag, attributes in story.tags) > 50
+
+
+def test_an_event_keeps_its_anchor_when_others_come() -> None:
+    few, many = samples.story(judgement=samples.judgement(samples.planted()[2:]).as_dict()), samples.story()
+    for report in (few, many):
+        [details] = re.findall(r'<article[^>]* id="(event-c0ffee02)"', render_report(report))
+        assert details
+    twice = samples.planted()
+    twice[1:3] = [replace(twice[1], id=twice[0].id), replace(twice[2], id='" x')]
+    ids = Page(render_report(samples.story(judgement=samples.judgement(twice).as_dict()))).ids
+    assert [name for name in ids if name.startswith("event-")] == [
+        "event-c0ffee00",
+        "event-number-2",
+        "event-number-3",
+        "event-c0ffee03",
+    ]
+
+
+def test_what_nearly_nobody_asked_for_comes_after_what_is_pooled_over_groups() -> None:
+    thin = Reason("few_requests", "3 requests on the canary are fewer than 50.")
+    results = [
+        replace(samples.metric("response_time", "GET /rare", 0.9, Verdict.INCONCLUSIVE), reason=thin),
+        replace(
+            samples.metric("response_time", "GET /never", 0.0, Verdict.INCONCLUSIVE),
+            reason=replace(thin, code="no_data"),
+        ),
+        samples.metric("response_time", "GET /usual", 0.1),
+        samples.metric("response_time", "", 0.01),
+        replace(samples.metric("apdex", "", 0.0, Verdict.INCONCLUSIVE), reason=thin),
+        samples.metric("response_time", "GET /unsure", 0.3, Verdict.INCONCLUSIVE),
+        samples.metric("response_time", "GET /slow", 0.5, Verdict.FAIL),
+    ]
+    shown = [(result.name, result.group) for result in sorted(results, key=worst_first)]
+    assert shown == [
+        ("response_time", "GET /slow"),
+        ("response_time", "GET /unsure"),
+        ("apdex", ""),
+        ("response_time", ""),
+        ("response_time", "GET /rare"),
+        ("response_time", "GET /never"),
+        ("response_time", "GET /usual"),
+    ]
 
 
 def test_a_report_of_files_speaks_of_files_and_of_no_deployment() -> None:
