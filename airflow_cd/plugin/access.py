@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
+from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request
 
 User = GetUserDep
@@ -39,6 +40,14 @@ def same_origin(request: Request) -> None:
 
 MAY_CHANGE_RUN = [Depends(requires_access_dag("PUT", DagAccessEntity.RUN)), Depends(same_origin)]
 """For routes that change something of one pipeline, whose path names it as ``dag_id``."""
+
+
+def may_change_run(dag_id: str, user: BaseUser) -> bool:
+    """Whether the user would get through :data:`MAY_CHANGE_RUN`: who would not is offered no form."""
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return get_auth_manager().is_authorized_dag(
+        method="PUT", access_entity=DagAccessEntity.RUN, details=details, user=user
+    )
 
 
 def readable(pipelines: Iterable[str], user: BaseUser) -> set[str]:

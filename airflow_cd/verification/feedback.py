@@ -122,7 +122,7 @@ def _is_part(template: str, whole: str) -> bool:
     """Whether the template is the other one with some of its parameters filled in."""
     if WILDCARD not in whole or template == whole:
         return False
-    words, parameters = tokenize(template), tokenize(whole)
+    words, parameters = _tokens(template), _tokens(whole)
     if WILDCARD not in parameters or len(words) != len(parameters):
         return False
     # No parameter ever stands for a word that says what happened.
@@ -130,6 +130,10 @@ def _is_part(template: str, whole: str) -> bool:
         word == parameter or (parameter == WILDCARD and word != "" and not is_protected(word))
         for word, parameter in zip(words, parameters, strict=True)
     )
+
+
+# Every statement is held against every event, again at every look.
+_tokens = functools.lru_cache(maxsize=8192)(tokenize)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -67,6 +67,7 @@ def report_scene(report: Mapping[str, Any]) -> dict[str, Any]:
         "events": events,
         "rows": events,
         "unfound": (),
+        "notes": {view.event.id: view.event.feedback.words for view in events if view.event.feedback},
         "columns": columns_of(judgement, events),
         "risks": [view for view in events if view.event.risk],
         "metrics": metrics,

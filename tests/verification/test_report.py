@@ -18,7 +18,7 @@ from airflow_cd.verification.report_order import worst_first
 from airflow_cd.verification.verdict import Event, EventKind, Reason, Verdict
 from tests.verification import report_samples as samples
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "link", "input"}
 DIRECTIONS = ("higher_is_worse", "lower_is_worse", "either")
 INLINE = {"a", "b", "code", "span", "strong"}
 

@@ -32,8 +32,8 @@ document.addEventListener("click", (event) => {
 
 function busy(main) {
   const active = document.activeElement;
-  const writing = active && active.closest("form") && main.contains(active);
-  return document.hidden || writing || main.querySelector("dialog[open], form[data-changed]");
+  const writing = active && main.contains(active) && active.closest("form[method=post]");
+  return document.hidden || writing || main.querySelector("dialog[open], form[data-changed][method=post]");
 }
 
 document.addEventListener("input", (event) => {
@@ -41,25 +41,71 @@ document.addEventListener("input", (event) => {
   if (form) form.dataset.changed = "";
 });
 
+// What is the same stays the same element: it keeps the focus, the drawer that is open, what is unfolded and scrolled.
+function renew(shown, fresh) {
+  if (shown.isEqualNode(fresh)) return;
+  if (shown.nodeType !== Node.ELEMENT_NODE) {
+    shown.nodeValue = fresh.nodeValue;
+    return;
+  }
+  for (const { name, value } of [...fresh.attributes]) {
+    if (shown.getAttribute(name) !== value) shown.setAttribute(name, value);
+  }
+  for (const { name } of [...shown.attributes]) {
+    if (!fresh.hasAttribute(name) && !(name === "open" && shown.id)) shown.removeAttribute(name);
+  }
+  if (/^(INPUT|TEXTAREA|SELECT)$/.test(shown.nodeName)) return; // what is written there is the reader's
+  const wanted = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
+  const kept = new Map();
+  for (const child of [...shown.children]) {
+    if (child.id && !wanted.has(child.id)) child.remove();
+    else if (child.id) kept.set(child.id, child);
+  }
+  let place = shown.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const alike = place && !place.id && !child.id && place.nodeName === child.nodeName ? place : null;
+    const same = child.id ? kept.get(child.id) : alike;
+    if (!same) shown.insertBefore(child, place);
+    else {
+      if (same === place) place = place.nextSibling;
+      else shown.insertBefore(same, place);
+      renew(same, child);
+    }
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+// An element that had to move is no longer what the address points at, until it is pointed at again.
+function pointAgain() {
+  const target = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+  if (!target || target.matches(":target")) return;
+  const { scrollLeft: left, scrollTop: top } = document.scrollingElement;
+  window.location.replace(window.location.hash);
+  document.scrollingElement.scrollTo({ left, top, behavior: "instant" });
+}
+
+let seen = "";
+
 async function refresh() {
   const main = document.getElementById("main");
   if (busy(main)) return;
   const answer = await fetch(window.location.href, { credentials: "same-origin" });
   if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
-  if (!fresh || busy(main) || fresh.innerHTML === main.dataset.seen) return;
-  const open = new Set([...main.querySelectorAll("details[open][id]")].map((details) => details.id));
-  const focused = main.contains(document.activeElement) ? document.activeElement.id : "";
-  if (main.dataset.seen !== undefined) {
-    const place = document.scrollingElement.scrollTop;
-    main.replaceChildren(...fresh.cloneNode(true).childNodes);
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    document.scrollingElement.scrollTop = place;
-    document.getElementById("said").textContent = main.querySelector("[data-say]")?.dataset.say ?? "";
-  }
-  main.dataset.seen = fresh.innerHTML;
-  main.dataset.live = fresh.dataset.live ?? "";
+  const text = await answer.text();
+  if (text === seen) return;
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("main");
+  if (!fresh || busy(main)) return;
+  seen = text;
+  const said = main.querySelector("[data-say]")?.dataset.say ?? "";
+  renew(main, fresh);
+  find();
+  pointAgain();
+  const news = main.querySelector("[data-say]")?.dataset.say ?? "";
+  if (news !== said) document.getElementById("said").textContent = news;
 }
 
 async function live() {
@@ -75,3 +121,68 @@ async function live() {
 }
 
 if (document.getElementById("main")?.dataset.live) window.setTimeout(live, 1000);
+
+// A table whose heads ask the server for another order, and the box that asks it for some rows, here without a journey.
+const SEVERITIES = ["debug", "info", "warning", "error", "fatal"];
+
+function valueOf(cell, sort, numbers) {
+  const text = cell.textContent.trim();
+  if (sort === "severity") return SEVERITIES.indexOf(text);
+  if (numbers) return text === "–" ? -1 : Number(text.replace(/\s/g, ""));
+  return text.toLowerCase();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-sort]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const head = link.closest("th");
+  const column = head.cellIndex;
+  const numbers = head.classList.contains("n");
+  const address = new URL(link.href);
+  const { sort } = link.dataset;
+  const falls = (sort === "severity" || (numbers && sort !== "number")) !== address.searchParams.get("sort").startsWith("-");
+  const body = link.closest("table").tBodies[0];
+  const rows = [...body.rows].map((row) => [valueOf(row.cells[column], sort, numbers), row]);
+  const sign = falls ? -1 : 1;
+  rows.sort(([one], [other]) => (one < other ? -sign : one > other ? sign : 0));
+  body.append(...rows.map(([, row]) => row));
+  window.history.replaceState(null, "", address.pathname + address.search + window.location.hash);
+  for (const other of head.parentElement.cells) {
+    other.removeAttribute("aria-sort");
+    const anchor = other.querySelector("a[data-sort]");
+    if (anchor) anchor.search = new URLSearchParams({ ...Object.fromEntries(address.searchParams), sort: anchor.dataset.sort });
+  }
+  head.setAttribute("aria-sort", falls ? "descending" : "ascending");
+  if (!address.searchParams.get("sort").startsWith("-")) {
+    address.searchParams.set("sort", `-${sort}`);
+    link.search = address.search;
+  }
+});
+
+function find() {
+  const form = document.querySelector("form[data-rows]");
+  const rows = form && document.getElementById(form.dataset.rows)?.querySelectorAll("tbody tr");
+  if (!rows) return;
+  const wanted = form.elements.find.value.trim().toLowerCase();
+  let shown = 0;
+  for (const row of rows) {
+    const text = wanted && [1, 2, 3].map((column) => row.cells[column].textContent).join(" ").toLowerCase();
+    row.hidden = Boolean(wanted) && !text.includes(wanted);
+    if (!row.hidden) shown += 1;
+  }
+  form.querySelector("output").textContent = `${shown.toLocaleString("fr")} of ${rows.length.toLocaleString("fr")}`;
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[data-rows]");
+  if (!form) return;
+  find();
+  const address = new URL(window.location.href);
+  address.searchParams.set("find", event.target.value);
+  window.history.replaceState(null, "", new URL(form.action).pathname + address.search + window.location.hash);
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target.closest("form[data-rows]")) event.preventDefault();
+});
