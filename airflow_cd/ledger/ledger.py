@@ -10,6 +10,7 @@ from airflow_cd.ledger.actions import Actions
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.feedback import FeedbackHistory
 from airflow_cd.ledger.location import ledger_url
+from airflow_cd.ledger.overview import Overviews
 from airflow_cd.ledger.people import People
 from airflow_cd.ledger.settling import Settling
 from airflow_cd.ledger.store import ledger_engine
@@ -17,7 +18,7 @@ from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
 
 
-class Ledger(Settling, Actions, Verdicts, Vetoes, People, FeedbackHistory, Baselines):
+class Ledger(Settling, Actions, Verdicts, Vetoes, People, FeedbackHistory, Baselines, Overviews):
     """The durable record of everything that is deployed, decided and learned.
 
     Every method is one transaction, may be repeated, and raises :class:`~airflow_cd.errors.LedgerError` (or one of

@@ -40,6 +40,14 @@ class AirflowCdPlugin(AirflowPlugin):
     operator_extra_links = [VerificationReportLink()]
     external_views = [
         {
+            "name": "Deployments",
+            "href": "/airflow-cd/deployments",
+            "destination": "nav",
+            "url_route": "airflow-cd-deployments",
+            "category": "airflow-cd",
+            "nav_top_level": True,
+        },
+        {
             "name": "Verification",
             "href": "/airflow-cd/report/{DAG_ID}/{RUN_ID}/{TASK_ID}",
             "destination": "task_instance",

@@ -1,0 +1,281 @@
+"""Every environment of every service at once, for people to look at: a few queries, however many there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from airflow_cd.ledger.models import DeploymentRow, PhaseRow, QuestionRow, VerdictRow, VetoRow
+from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLING_BACK, RUNNING
+from airflow_cd.ledger.store import Store
+
+# What the last final verdict made of a phase, as the verdict it was.
+_VERDICTS = {"passed": "PASS", "failed": "FAIL", "inconclusive": "INCONCLUSIVE"}
+# States in which an environment may stand between two releases.
+_LEFT_OPEN = (RUNNING, ROLLING_BACK, ROLLBACK_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which deployments say how an environment stands, by number, with their pipelines.
+
+    :param promoted: the last one that was promoted: its release is the good one here. 0 without one.
+    :param latest: what came after that: the newest that has left the environment open, else the newest; 0 if nothing.
+    """
+
+    service: str
+    environment: str
+    promoted: int = 0
+    promoted_by: str = ""
+    latest: int = 0
+    latest_by: str = ""
+    latest_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSummary:
+    """A deployment without its releases' content.
+
+    :param number: grows from deployment to deployment.
+    :param phase: the phase it got to, ``""`` before the first, with its ``share`` in percent.
+    :param verdict: of its last final verdict, ``""`` when nothing was verified.
+    :param reported: the last phase that has a verdict, final or not; ``""`` without any.
+    """
+
+    number: int
+    pipeline: str
+    run_id: str
+    service: str
+    environment: str
+    version: str
+    digest: str
+    state: str
+    triggered_by: str
+    opened_at: datetime
+    settled_at: datetime | None
+    outcome: str
+    phase: str = ""
+    share: int = 0
+    verdict: str = ""
+    reported: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question that nobody has answered, while there is time to.
+
+    :param service: what it is about, ``""`` where only the pipeline is known.
+    :param environments: where it stands: what it would let through, or the environment whose task asks.
+    """
+
+    pipeline: str
+    run_id: str
+    task_id: str
+    service: str
+    environments: Sequence[str]
+    subject: str
+    approvers: Sequence[str]
+    asked_at: datetime
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VetoInForce:
+    """A release that must not be deployed there, and the run that it was rolled back in."""
+
+    service: str
+    environment: str
+    version: str
+    digest: str
+    at: datetime
+    pipeline: str
+    run_id: str
+
+
+class Overviews(Store):
+    """What runs where, what is under way, what waits for a person."""
+
+    def standings(self) -> list[Standing]:
+        """How every environment stands, by service and environment."""
+        newest_of_each_state = select(func.max(DeploymentRow.seq)).group_by(
+            DeploymentRow.service, DeploymentRow.environment, DeploymentRow.state
+        )
+        query = select(
+            DeploymentRow.service,
+            DeploymentRow.environment,
+            DeploymentRow.state,
+            DeploymentRow.seq,
+            DeploymentRow.pipeline,
+        ).where(DeploymentRow.seq.in_(newest_of_each_state))
+        query = query.order_by(DeploymentRow.service, DeploymentRow.environment)
+        found, place, newest = [], ("", ""), dict[str, tuple[int, str]]()
+        with self._reading() as session:
+            for service, environment, state, number, pipeline in session.connection().execute(query):
+                if place != (service, environment):
+                    if newest:
+                        found.append(_standing(*place, newest))
+                    place, newest = (service, environment), {}
+                newest[state] = (number, pipeline)
+        if newest:
+            found.append(_standing(*place, newest))
+        return found
+
+    def summaries(self, numbers: Collection[int]) -> dict[int, DeploymentSummary]:
+        """The deployments of these numbers, by number."""
+        columns = [getattr(DeploymentRow, name) for name in _SUMMARY]
+        with self._reading() as session:
+            rows = session.execute(select(DeploymentRow.id, *columns).where(DeploymentRow.seq.in_(numbers))).all()
+            identities = [row.id for row in rows]
+            phases = self._phases_of(session, identities)
+            reported = self._reported(session, identities)
+        found = {}
+        for row in rows:
+            identity, number, *values = row
+            got_to = phases.get(identity, {})
+            found[number] = DeploymentSummary(number, *values, **{**got_to, "reported": reported.get(identity, "")})
+        return found
+
+    def open_questions(self) -> list[OpenQuestion]:
+        """What waits for a person, oldest first; a question whose time is over waits for nobody."""
+        with self._reading() as session:
+            rows = session.execute(
+                select(
+                    QuestionRow.pipeline,
+                    QuestionRow.run_id,
+                    QuestionRow.task_id,
+                    QuestionRow.subject,
+                    QuestionRow.approvers,
+                    QuestionRow.proposed,
+                    QuestionRow.asked_at,
+                    QuestionRow.deadline,
+                )
+                .where(
+                    QuestionRow.option.is_(None),
+                    or_(QuestionRow.deadline.is_(None), QuestionRow.deadline > self._now(session)),
+                )
+                .order_by(QuestionRow.asked_at, QuestionRow.pipeline, QuestionRow.run_id, QuestionRow.task_id)
+            ).all()
+            deployed = self._deployed_by(session, {(row.pipeline, row.run_id) for row in rows})
+        return [_open_question(row, deployed.get((row.pipeline, row.run_id), {})) for row in rows]
+
+    def vetoes_in_force(self) -> list[VetoInForce]:
+        """Every veto that nobody has lifted, newest first."""
+        with self._reading() as session:
+            rows = session.execute(
+                select(
+                    VetoRow.service,
+                    VetoRow.environment,
+                    VetoRow.version,
+                    VetoRow.digest,
+                    VetoRow.at,
+                    DeploymentRow.pipeline,
+                    DeploymentRow.run_id,
+                )
+                .join(DeploymentRow, DeploymentRow.id == VetoRow.deployment_id)
+                .where(VetoRow.lifted_at.is_(None))
+                .order_by(VetoRow.seq.desc())
+            )
+            return [VetoInForce(*row) for row in rows]
+
+    def recent_ways(self, limit: int = 500) -> list[tuple[str, ...]]:
+        """The environments that each of the newest runs reached, in the order it did; newest run first.
+
+        :param limit: how many deployments are looked at.
+        """
+        query = (
+            select(DeploymentRow.pipeline, DeploymentRow.run_id, DeploymentRow.service, DeploymentRow.environment)
+            .order_by(DeploymentRow.seq.desc())
+            .limit(limit)
+        )
+        ways: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+        with self._reading() as session:
+            for pipeline, run_id, service, environment in session.execute(query):
+                ways[pipeline, run_id, service].append(environment)
+        return [tuple(reversed(way)) for way in ways.values()]
+
+    def _phases_of(self, session: Session, deployments: Sequence[str]) -> dict[str, dict[str, Any]]:
+        # The phases know what final verdicts said: the verdicts' own rows hold evidence, which is large.
+        rows = session.execute(
+            select(PhaseRow.deployment_id, PhaseRow.name, PhaseRow.share, PhaseRow.state)
+            .where(PhaseRow.deployment_id.in_(deployments))
+            .order_by(PhaseRow.seq)
+        )
+        found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        for deployment, name, share, state in rows:
+            found[deployment].update(phase=name, share=share)
+            if state in _VERDICTS:
+                found[deployment]["verdict"] = _VERDICTS[state]
+        return found
+
+    def _reported(self, session: Session, deployments: Sequence[str]) -> dict[str, str]:
+        rows = session.execute(
+            select(VerdictRow.deployment_id, VerdictRow.phase)
+            .where(VerdictRow.deployment_id.in_(deployments))
+            .order_by(VerdictRow.seq)
+        )
+        return {deployment: phase for deployment, phase in rows}  # noqa: C416 - rows are no pairs to mypy
+
+    def _deployed_by(
+        self, session: Session, runs: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        rows = session.execute(
+            select(DeploymentRow.pipeline, DeploymentRow.run_id, DeploymentRow.environment, DeploymentRow.service)
+            .where(
+                DeploymentRow.pipeline.in_({pipeline for pipeline, _ in runs}),
+                DeploymentRow.run_id.in_({run_id for _, run_id in runs}),
+            )
+            .order_by(DeploymentRow.seq)
+        )
+        for pipeline, run_id, environment, service in rows:
+            found[pipeline, run_id][environment] = service
+        return found
+
+
+_SUMMARY = (
+    "seq",
+    "pipeline",
+    "run_id",
+    "service",
+    "environment",
+    "version",
+    "digest",
+    "state",
+    "triggered_by",
+    "opened_at",
+    "settled_at",
+    "outcome",
+)
+
+
+def _standing(service: str, environment: str, newest: Mapping[str, tuple[int, str]]) -> Standing:
+    number, pipeline = newest.get(PROMOTED, (0, ""))
+    later = {state: told for state, told in newest.items() if told[0] > number}
+    if not later:
+        return Standing(service, environment, number, pipeline)
+    left_open = {state: told for state, told in later.items() if state in _LEFT_OPEN}
+    told, state = max((told, state) for state, told in (left_open or later).items())
+    return Standing(service, environment, number, pipeline, *told, state)
+
+
+def _open_question(row: Any, deployed: Mapping[str, str]) -> OpenQuestion:
+    proposed: Mapping[str, Any] = row.proposed or {}
+    services = [release["service"] for release in proposed.values()] + list(deployed.values())
+    asking = row.task_id.partition(".")[0]
+    return OpenQuestion(
+        pipeline=row.pipeline,
+        run_id=row.run_id,
+        task_id=row.task_id,
+        service=services[0] if services else "",
+        environments=tuple(proposed) or ((asking,) if asking in deployed else ()),
+        subject=row.subject,
+        approvers=tuple(row.approvers),
+        asked_at=row.asked_at,
+        deadline=row.deadline,
+    )

@@ -1,0 +1,24 @@
+"""Which runs have ended: what their tasks once asked waits for nobody, however their tasks came to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from airflow.utils.state import State
+from sqlalchemy import select
+
+
+def ended_runs(runs: Iterable[tuple[str, str]]) -> Collection[tuple[str, str]]:
+    """Those of the runs (pipeline and run id) that Airflow says are over."""
+    wanted = set(runs)
+    if not wanted:
+        return set()
+    query = select(DagRun.dag_id, DagRun.run_id).where(
+        DagRun.dag_id.in_({pipeline for pipeline, _ in wanted}),
+        DagRun.run_id.in_({run_id for _, run_id in wanted}),
+        DagRun.state.in_(State.finished_dr_states),
+    )
+    with create_session() as session:
+        return wanted & {(pipeline, run_id) for pipeline, run_id in session.execute(query)}

@@ -1,0 +1,366 @@
+"""The Deployments page: what stands where, only for who may read it, and text that stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from html import unescape
+from typing import Any
+
+import pytest
+
+from airflow_cd.ledger import Ledger
+from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
+from airflow_cd.plugin import overview
+from airflow_cd.plugin.overview import Wanted, choose, delivery_order, in_order, places_of
+from tests.chromium import chromium
+
+from .conftest import ClientAs
+from .deployed import Delivery
+
+PAGE = "/airflow-cd/deployments"
+HOSTILE = '<script>alert("x")</script><img src=//evil.test/x>'
+AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+def _text(page: str) -> str:
+    """What a person reads, in one line."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def _row(page: str, service: str) -> str:
+    rows = [row for row in page.split('<tr role="row">') if f'role="rowheader">{service}<' in row]
+    assert len(rows) == 1
+    return rows[0]
+
+
+@pytest.fixture
+def shown(client_as: ClientAs) -> Any:
+    client = client_as("viewer")
+
+    def look(query: str = "") -> str:
+        answer = client.get(PAGE + query)
+        assert answer.status_code == 200
+        return answer.text
+
+    return look
+
+
+# What stands where.
+
+
+def test_an_empty_ledger_is_said_to_be_one(shown: Any) -> None:
+    assert "Nothing has been deployed yet" in shown()
+    assert "No service matches" in shown("?service=shop")
+
+
+def test_a_promoted_release_with_its_verdict_and_who_brought_it(shown: Any, ledger: Ledger) -> None:
+    delivery = Delivery(ledger, "shop", "1.0.0")
+    delivery.promoted("dev", by="ada")
+    done = delivery.promoted("production", "PASS", by="grace")
+    row = _row(shown(), "shop")
+    dev, production = row.split("<td")[1:]
+    assert "not verified" in dev
+    assert "/report/" not in dev
+    assert "by ada" in _text(dev)
+    assert "VERIFIED" in production
+    assert 'href="/airflow-cd/report/shop/run-1.0.0/production.phase_100.verify"' in production
+    assert 'data-airflow href="/dags/shop/runs/run-1.0.0"' in production
+    assert f"since {done.settled_at:%Y-%m-%d %H:%M} by grace" in _text(production)
+
+
+def test_a_promotion_in_spite_of_a_verdict_is_not_called_verified(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.0.0").promoted("production", "FAIL")
+    row = _text(_row(shown(), "shop"))
+    assert "VERIFIED" not in row
+    assert "FAIL" in row
+    assert "promoted anyway" in row
+
+
+def test_a_running_canary_stands_beside_the_release_it_would_replace(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.0.0").promoted("production", "PASS")
+    Delivery(ledger, "shop", "1.1.0").canary("production", 20, "PASS", final=False)
+    row = _row(shown(), "shop")
+    assert re.search(r"1\.0\.0 .* VERIFIED .* CANARY 1\.1\.0 .* VERIFYING .* phase_20, 20 % of production", _text(row))
+    assert "/report/shop/run-1.1.0/production.phase_20.verify" in row
+
+
+def test_a_canary_that_nothing_has_judged_leads_to_no_report(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.1.0").canary("production")
+    assert "CANARY" in shown()
+    assert "/report/" not in shown()
+
+
+@pytest.mark.parametrize(
+    ("restored", "said"), [(True, "ROLLED BACK"), (False, "ROLLBACK FAILED"), (None, "ROLLING BACK")]
+)
+def test_a_rollback_with_its_outcome(shown: Any, ledger: Ledger, restored: bool | None, said: str) -> None:
+    Delivery(ledger, "shop", "1.0.0").promoted("production")
+    Delivery(ledger, "shop", "1.1.0").rolled_back("production", "4 unknown events", restored=restored)
+    row = _text(_row(shown(), "shop"))
+    assert re.search(rf"1\.0\.0 .* {said} 1\.1\.0 .* FAIL .* 4 unknown events", row)
+    assert ("VETOED" in row) is (restored is True)
+
+
+def test_a_veto_stands_until_it_is_lifted(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.1.0").rolled_back("production", "bad")
+    Delivery(ledger, "shop", "1.2.0").promoted("production")
+    [veto] = ledger.vetoes("shop", "production")
+    assert f"VETOED 1.1.0 {veto.digest[7:15]}" in _text(shown())
+    ledger.lift_veto("shop", "production", veto.digest, who="ada", why="it was the database")
+    assert "VETOED" not in shown()
+
+
+def test_a_question_stands_at_its_environment_and_leads_to_its_page(shown: Any, ledger: Ledger) -> None:
+    delivery = Delivery(ledger, "shop", "1.0.0", run_id="manual__2026-01-01T00:00:00+00:00")
+    delivery.promoted("dev")
+    delivery.asks("production", approvers=("bob", "carol"))
+    dev, production = _row(shown(), "shop").split("<td")[1:]
+    assert "WAITING" not in dev
+    assert 'href="/airflow-cd/approval/shop/manual__2026-01-01T00%3A00%3A00%2B00%3A00/approve"' in production
+    assert "WAITING Deploy shop 1.0.0 to production? for bob or carol since" in _text(production)
+    ledger.answer("shop", delivery.run_id, "approve", option="Approve", who="bob", why="")
+    assert "WAITING" not in shown()
+
+
+def test_a_question_of_no_environment_stands_at_its_service(shown: Any, ledger: Ledger) -> None:
+    delivery = Delivery(ledger, "shop", "1.0.0", pipeline="storefront")
+    delivery.promoted("dev")
+    delivery.asks(approvers=())
+    service = _row(shown(), "shop").split("<td")[0]
+    assert "WAITING Deploy shop 1.0.0 to the next stage? for anybody who may edit the run" in _text(service)
+
+
+def test_a_run_that_is_over_waits_for_nobody(shown: Any, ledger: Ledger) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    delivery = Delivery(ledger, "shop", "1.0.0")
+    delivery.promoted("dev")
+    delivery.asks("production")
+    assert "WAITING" in shown()
+    run = DagRun(dag_id="shop", run_id=delivery.run_id, run_type=DagRunType.MANUAL, run_after=AT, state="failed")
+    with create_session() as session:
+        session.add(run)
+    try:
+        assert "WAITING" not in shown()
+    finally:
+        with create_session() as session:
+            session.delete(session.merge(run))
+
+
+def test_text_from_people_and_logs_is_text(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, f"a{HOSTILE}", f"1{HOSTILE}").promoted(f"env{HOSTILE}", by=HOSTILE)
+    Delivery(ledger, f"a{HOSTILE}", f"2{HOSTILE}").rolled_back(f"env{HOSTILE}", HOSTILE + "\x1b\u202e")
+    waiting = Delivery(ledger, "b", f"3{HOSTILE}", run_id=f'"><{HOSTILE}')
+    waiting.asks(f"env{HOSTILE}", approvers=(HOSTILE,))
+    page = shown(f"?service={HOSTILE}") + shown()
+    assert page.count("<script") == 2  # ours, on both
+    assert "<img" not in page
+    assert "\u202e" not in page
+    assert _text(page).count(HOSTILE) >= 8
+
+
+# Who sees what.
+
+
+def test_only_pipelines_that_the_reader_may_read_are_shown(
+    shown: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    Delivery(ledger, "shop", "1.0.0").promoted("production")
+    Delivery(ledger, "shop", "6.6.6", pipeline="secret").promoted("production")
+    Delivery(ledger, "shop", "1.1.0").canary("production")
+    hidden = Delivery(ledger, "vault", "9.9.9", pipeline="secret")
+    hidden.rolled_back("production", "bad")
+    hidden.asks("staging")
+    asked = []
+
+    def filter_authorized_dag_ids(self: Any, *, dag_ids: set[str], user: Any, **_: Any) -> set[str]:
+        asked.append(user.get_name())
+        return dag_ids - {"secret"}
+
+    monkeypatch.setattr(type(get_auth_manager()), "filter_authorized_dag_ids", filter_authorized_dag_ids)
+    page = shown()
+    assert set(asked) == {"viewer-1"}
+    for word in ("vault", "secret", "9.9.9", "6.6.6", "staging"):
+        assert word not in page
+    assert "1.1.0" in page
+    # Saying that 1.0.0 still runs would be a lie.
+    assert "A pipeline that you may not read has deployed here, too." in page
+
+
+def test_a_service_of_hidden_pipelines_alone_is_not_there() -> None:
+    standings = [Standing("shop", "dev", 1, "mine"), Standing("shop", "production", 2, "theirs")]
+    places = places_of([*standings, Standing("vault", "production", 3, "theirs")], [], [], {"mine"})
+    assert set(places) == {"shop"}
+    assert places["shop"]["production"].hidden
+    assert places["shop"]["production"].promoted == 0
+    assert not places["shop"]["dev"].hidden
+
+
+# Finding things.
+
+
+def _question(pipeline: str, *environments: str, service: str = "") -> OpenQuestion:
+    return OpenQuestion(pipeline, "run", "approve", service, environments, "Deploy?", (), AT, None)
+
+
+def _places() -> Any:
+    return places_of(
+        [
+            Standing("cart", "production", 1, "cart"),
+            Standing("Shop", "dev", 2, "shop", 3, "shop", "running"),
+            Standing("Shop", "production", 4, "shop", 5, "shop", "rolled_back"),
+        ],
+        [VetoInForce("Shop", "production", "1", "sha256:1", AT, "shop", "run")],
+        [_question("cart", "staging", service="cart"), _question("new")],
+        {"cart", "shop", "new"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), ["cart", "new", "Shop"]),
+        (Wanted(text="SHO"), ["Shop"]),
+        (Wanted(text="%"), []),
+        (Wanted(environment="dev"), ["Shop"]),
+        (Wanted(environment="production"), ["cart", "Shop"]),
+        (Wanted(state="waiting"), ["cart", "new"]),
+        (Wanted(state="waiting", environment="production"), []),
+        (Wanted(state="canary"), ["Shop"]),
+        (Wanted(state="failed", environment="dev"), []),
+        (Wanted(state="failed", environment="production"), ["Shop"]),
+        (Wanted(state="vetoed"), ["Shop"]),
+    ],
+)
+def test_choosing(wanted: Wanted, expected: list[str]) -> None:
+    assert choose(_places(), wanted)[0] == expected
+
+
+def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
+    _, counts = choose(_places(), Wanted(state="waiting"))
+    assert counts == {"": 3, "waiting": 2, "canary": 1, "failed": 1, "vetoed": 1}
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ([], []),
+        ([("production",), ("dev",), ("dev", "staging"), ("staging", "production")], ["dev", "staging", "production"]),
+        # Regions in parallel get there now in this order, now in that.
+        ([("dev", "us", "eu"), ("dev", "eu", "us"), ("us",)], ["dev", "eu", "us"]),
+        ([("a", "b"), ("b", "c"), ("c", "a")], ["a", "b", "c"]),
+    ],
+)
+def test_environments_come_in_the_order_deliveries_reach_them(ways: Any, expected: list[str]) -> None:
+    assert delivery_order(ways) == expected
+
+
+def test_environments_that_no_recent_run_reached_come_last() -> None:
+    assert in_order({"old", "dev", "archive", "production"}, ["dev", "production"]) == [
+        "dev",
+        "production",
+        "archive",
+        "old",
+    ]
+
+
+def test_the_columns_are_in_delivery_order(shown: Any, ledger: Ledger) -> None:
+    for service, version in (("shop", "1"), ("cart", "1")):
+        delivery = Delivery(ledger, service, version)
+        for environment in ("test", "production", "archive"):
+            delivery.promoted(environment)
+    assert re.findall(r'role="columnheader">([^<]+)<', shown()) == ["Service", "test", "production", "archive"]
+    assert re.findall(r'role="columnheader">([^<]+)<', shown("?environment=archive")) == ["Service", "archive"]
+
+
+def test_many_services_come_in_pages(shown: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "PER_PAGE", 2)
+    for service in "abcde":
+        Delivery(ledger, service, "1").promoted("dev")
+    first, last = shown("?service=&environment=dev"), shown("?environment=dev&page=3")
+    assert "Services 1 to 2 of 5" in first
+    assert 'rel="next" href="?environment=dev&amp;page=2"' in first
+    assert "Previous" not in first
+    assert "Services 5 to 5 of 5" in last
+    assert "Next" not in last
+    assert "Services 5 to 5 of 5" in shown("?environment=dev&page=99")
+    assert "Services 1 to 2 of 5" in shown("?page=-1&state=nonsense")
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def open_page(browser: Any, client_as: ClientAs) -> Iterator[Any]:
+    """Open the page in a browser; gives the page and what went wrong on it."""
+    client, contexts = client_as("viewer"), []
+
+    def opened(width: int, scheme: str) -> tuple[Any, list[str]]:
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        contexts.append(context)
+        page, trouble = context.new_page(), []
+
+        def answer(route: Any) -> None:
+            address = route.request.url
+            if not address.startswith("http://airflow.test/"):
+                trouble.append(address)
+            got = client.get(address.removeprefix("http://airflow.test"))
+            route.fulfill(status=got.status_code, body=got.content, headers=dict(got.headers))
+
+        page.route("**/*", answer)
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.goto(f"http://airflow.test{PAGE}")
+        return page, trouble
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_the_screen(open_page: Any, ledger: Ledger, width: int, scheme: str) -> None:
+    for service, version in (("shop", "1.0.0"), ("s" * 240, "1." + "0" * 200)):
+        delivery = Delivery(ledger, service, version)
+        for environment in ("dev", "staging", "production"):
+            delivery.promoted(environment, "PASS")
+    Delivery(ledger, "shop", "1.1.0").rolled_back("staging", "x" * 400)
+    canary = Delivery(ledger, "shop", "1.2.0")
+    canary.canary("production")
+    canary.asks("production")
+    for number in range(9):
+        Delivery(ledger, "shop", "1.0.0").promoted(f"region-{number}")
+    page, trouble = open_page(width, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert trouble == []
+    assert page.get_by_role("table").get_by_role("rowheader", name="shop", exact=True).is_visible()
+    assert page.get_by_role("link", name="Deploy shop 1.2.0 to production?").is_visible()
+    page.get_by_role("searchbox", name="Service").fill("nothing like it")
+    page.keyboard.press("Enter")
+    page.get_by_text("No service matches.").wait_for(timeout=10_000)
+    page.get_by_role("link", name="Show all of them").click()
+    page.get_by_role("rowheader", name="shop", exact=True).wait_for(timeout=10_000)
+
+
+@pytest.mark.browser
+def test_it_stays_up_to_date_by_itself(open_page: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.0.0").promoted("production")
+    page, trouble = open_page(1280, "light")
+    Delivery(ledger, "shop", "1.1.0").canary("production")
+    page.get_by_text("CANARY").wait_for(timeout=20_000)
+    assert page.get_by_role("status").inner_text().endswith("1 under way, 0 failed, 0 with a vetoed release.")
+    assert trouble == []
