@@ -18,10 +18,10 @@ from airflow_cd.verification.feedback import (
 from airflow_cd.verification.verdict import Event, Feedback
 
 CHOICES: Mapping[str, str] = {
-    NOT_A_RISK: "not a risk: that it is there is none, more or fewer of it still is",
-    NOT_AT_ANY_FREQUENCY: "not a risk at any frequency: nor is how often it is there",
+    NOT_A_RISK: "not a risk",
+    NOT_AT_ANY_FREQUENCY: "not a risk at any frequency",
     ALWAYS_A_RISK: "always a risk",
-    DEFAULT: "default: the rules alone decide",
+    DEFAULT: "default: the rules decide",
 }
 
 

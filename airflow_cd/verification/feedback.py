@@ -104,10 +104,6 @@ class Statement:
             ids |= _ids_of(self.sample)
         return ids
 
-    def concerns(self, event: Event) -> bool:
-        """Whether it speaks of the event, in force or not."""
-        return event.id in self.ids() or self.covers(event)
-
     def covers(self, event: Event) -> bool:
         """Whether the event is a part of what was judged, or for what always is a risk, the other way round.
 

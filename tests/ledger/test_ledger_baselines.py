@@ -50,6 +50,16 @@ def versions(ledger: Ledger, choice: str = "all", limit: int = 20) -> list[str]:
     return list(dict.fromkeys(profile.version for profile in found))
 
 
+def test_who_taught_is_known_without_reading_what(deploy: Callable[..., Deployment], ledger: Ledger) -> None:
+    first = deploy("1.0")
+    deploy("1.1", good=False)
+    deploy("1.2", teaches=False)
+    last = deploy("1.3")
+    assert list(ledger.teachers("shop", "production").items()) == [(last.id, "1.3"), (first.id, "1.0")]
+    assert list(ledger.teachers("shop", "production", limit=1)) == [last.id]
+    assert ledger.teachers("shop", "staging") == {}
+
+
 def test_a_pipeline_chooses_among_the_good_ones(deploy: Callable[..., Deployment], ledger: Ledger) -> None:
     first = deploy("1.0")
     deploy("1.1")

@@ -155,7 +155,7 @@ def _done(
         if report is None:
             raise LedgerError("This task has judged nothing yet.", state="Nothing was recorded.")
         if not written.why.strip():
-            raise LedgerError("A reason is missing.", state="Nothing was recorded.", next_step="Say why.")
+            raise LedgerError("A reason is missing.", state="Nothing was recorded.")
         if len(written.why) > LONGEST_REASON:
             raise LedgerError(
                 f"The reason has {len(written.why)} characters, {LONGEST_REASON} are kept.",

@@ -82,10 +82,24 @@ function renew(shown, fresh) {
 // An element that had to move is no longer what the address points at, until it is pointed at again.
 function pointAgain() {
   const target = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
-  if (!target || target.matches(":target")) return;
-  const { scrollLeft: left, scrollTop: top } = document.scrollingElement;
-  window.location.replace(window.location.hash);
-  document.scrollingElement.scrollTo({ left, top, behavior: "instant" });
+  if (target && !target.matches(":target")) window.location.replace(window.location.hash);
+}
+
+// What the reader looks at stays where it is, whatever comes above it; at the top they want to see what comes.
+function hold(main) {
+  const scroller = document.scrollingElement;
+  const before = scroller.scrollTop;
+  document.documentElement.style.overflowAnchor = "none";
+  const held = before && [...main.querySelectorAll("[id]:not(.drawer)")].find((one) => {
+    const box = one.getBoundingClientRect();
+    return box.height > 0 && box.top >= 0 && box.top < window.innerHeight && !one.closest(".drawer");
+  });
+  const place = held && held.getBoundingClientRect().top;
+  return () => {
+    scroller.scrollTo({ top: before, behavior: "instant" });
+    if (!held?.isConnected) return;
+    scroller.scrollBy({ top: held.getBoundingClientRect().top - place, behavior: "instant" });
+  };
 }
 
 let seen = "";
@@ -101,9 +115,11 @@ async function refresh() {
   if (!fresh || busy(main)) return;
   seen = text;
   const said = main.querySelector("[data-say]")?.dataset.say ?? "";
+  const settle = hold(main);
   renew(main, fresh);
   find();
   pointAgain();
+  settle();
   const news = main.querySelector("[data-say]")?.dataset.say ?? "";
   if (news !== said) document.getElementById("said").textContent = news;
 }
