@@ -9,6 +9,7 @@ from airflow_cd.ledger import schema
 from airflow_cd.ledger.actions import Actions
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.feedback import FeedbackHistory
+from airflow_cd.ledger.insights import Insights
 from airflow_cd.ledger.location import ledger_url
 from airflow_cd.ledger.overview import Overviews
 from airflow_cd.ledger.people import People
@@ -18,7 +19,7 @@ from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
 
 
-class Ledger(Settling, Actions, Verdicts, Vetoes, People, FeedbackHistory, Baselines, Overviews):
+class Ledger(Settling, Actions, Verdicts, Vetoes, People, FeedbackHistory, Baselines, Insights, Overviews):
     """The durable record of everything that is deployed, decided and learned.
 
     Every method is one transaction, may be repeated, and raises :class:`~airflow_cd.errors.LedgerError` (or one of

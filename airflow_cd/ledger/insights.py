@@ -1,0 +1,220 @@
+"""What the figures about deliveries are made of: many rows at once, of each only the few columns they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, Text, and_, case, cast, extract, func, null, select
+from sqlalchemy.orm import Session, aliased
+
+from airflow_cd.ledger.models import DeploymentRow, FeedbackRow, VerdictRow
+from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLED_BACK
+from airflow_cd.ledger.store import Store
+from airflow_cd.verification.feedback import NOT_A_RISK, NOT_AT_ANY_FREQUENCY
+from airflow_cd.verification.verdict import EventKind, Verdict
+
+_JULIAN_1970 = 2_440_587.5
+
+ENDS = (PROMOTED, ROLLED_BACK, ROLLBACK_FAILED)
+"""States in which a deployment has had its end, good or bad."""
+
+_FREQUENCIES = (EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the runs of a pipeline got.
+
+    :param deployments: how many of them brought a release to this environment.
+    :param last: of how many of those it was the last environment of the service.
+    """
+
+    pipeline: str
+    service: str
+    environment: str
+    deployments: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndedDeployment:
+    """A deployment that was promoted, rolled back, or whose rollback failed; times in seconds.
+
+    :param ended: when it was settled, since 1970. A rollback that failed settled nothing: then it is when its verdict
+        stood, or when it was opened if there was none.
+    :param lead: from when its run was asked for to ``ended``.
+    :param to_verdict: from the first bad event to the verdict; ``to_safe`` and ``to_restored`` from the verdict on.
+        Each is None where one of its ends was never recorded.
+    """
+
+    pipeline: str
+    service: str
+    state: str
+    ended: float
+    lead: float
+    to_verdict: float | None = None
+    to_safe: float | None = None
+    to_restored: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailVerdict:
+    """A FAIL that a verification said of a deployment which has ended since.
+
+    :param ended: when the deployment ended, which puts the verdict into the same time as the deployment.
+    :param false_alarm: whether events alone decided it, and feedback that is in force now says of each that it is no
+        risk.
+    """
+
+    pipeline: str
+    service: str
+    ended: float
+    false_alarm: bool
+
+
+class Insights(Store):
+    """Rows for figures over many deployments."""
+
+    def reached(self) -> list[Reach]:
+        """Which environments of which services the runs of each pipeline have reached."""
+        later = aliased(DeploymentRow)
+        went_on = (
+            select(later.seq)
+            .where(
+                later.pipeline == DeploymentRow.pipeline,
+                later.run_id == DeploymentRow.run_id,
+                later.service == DeploymentRow.service,
+                later.seq > DeploymentRow.seq,
+            )
+            .exists()
+        )
+        names = (DeploymentRow.pipeline, DeploymentRow.service, DeploymentRow.environment)
+        last = func.sum(case((went_on, 0), else_=1))
+        with self._reading() as session:
+            found = session.connection().execute(select(*names, func.count(), last).group_by(*names))
+            return [Reach(*row) for row in found]
+
+    def ended_deployments(
+        self, environment: str, *, since: datetime, until: datetime, service: str | None = None
+    ) -> list[EndedDeployment]:
+        """Deployments that ended in this time, ``until`` not included, in no order."""
+        seconds = self._seconds
+        verdict = seconds(DeploymentRow.verdict_at)
+        query = select(
+            DeploymentRow.pipeline,
+            DeploymentRow.service,
+            DeploymentRow.state,
+            seconds(_ended_at()),
+            seconds(_ended_at()) - seconds(DeploymentRow.requested_at),
+            verdict - seconds(DeploymentRow.first_bad_at),
+            seconds(DeploymentRow.safe_at) - verdict,
+            seconds(DeploymentRow.restored_at) - verdict,
+        ).where(_ended_between(environment, since, until, service))
+        with self._reading() as session:
+            return [EndedDeployment(*row) for row in session.connection().execute(query)]
+
+    def fail_verdicts(
+        self, environment: str, *, since: datetime, until: datetime, service: str | None = None
+    ) -> list[FailVerdict]:
+        """Final FAIL verdicts of the deployments that :meth:`ended_deployments` tells of, in no order."""
+        # Evidence may be megabytes: it is read only where somebody has said of an event in it that it is no risk.
+        spoken_of = (
+            select(FeedbackRow.seq)
+            .where(
+                FeedbackRow.service == DeploymentRow.service,
+                FeedbackRow.says.in_((NOT_A_RISK, NOT_AT_ANY_FREQUENCY)),
+                FeedbackRow.undoes.is_(None),
+                self._position(cast(VerdictRow.evidence, Text), FeedbackRow.event_id) > 0,
+            )
+            .exists()
+        )
+        query = (
+            select(
+                DeploymentRow.pipeline,
+                DeploymentRow.service,
+                self._seconds(_ended_at()),
+                case((spoken_of, VerdictRow.evidence), else_=null()),
+            )
+            .join(VerdictRow, VerdictRow.deployment_id == DeploymentRow.id)
+            .where(
+                _ended_between(environment, since, until, service),
+                VerdictRow.verdict == str(Verdict.FAIL),
+                VerdictRow.final.is_(True),
+            )
+        )
+        with self._reading() as session:
+            rows = session.connection().execute(query).all()
+            said = _in_force(session, environment) if any(evidence is not None for *_, evidence in rows) else {}
+        return [
+            FailVerdict(pipeline, of, ended, is_false_alarm(evidence, said.get(of, {})))
+            for pipeline, of, ended, evidence in rows
+        ]
+
+    @property
+    def _position(self) -> Any:
+        return func.strpos if self.engine.dialect.name == "postgresql" else func.instr
+
+    def _seconds(self, time: Any) -> ColumnElement[float]:
+        # Subtracted by the database: making ten thousand aware times in Python takes longer than the query.
+        if self.engine.dialect.name == "postgresql":
+            return cast(extract("epoch", time), Double)
+        return (func.julianday(time, type_=Double) - _JULIAN_1970) * 86_400.0
+
+
+def is_false_alarm(evidence: Mapping[str, Any] | None, said: Mapping[str, str]) -> bool:
+    """Whether only events decided a FAIL, and all of those are no risk by what was said.
+
+    :param evidence: a judgement as JSON values; None where nothing was said of any of its events.
+    :param said: what is in force there, by the event's id.
+    """
+    if evidence is None:
+        return False
+    performance, quality = evidence.get("performance") or {}, evidence.get("quality") or {}
+    if performance.get("verdict") == Verdict.FAIL:
+        return False
+    risks = [event for event in quality.get("events") or () if event.get("risk")]
+    return bool(risks) and all(_no_risk(event, said.get(event["id"], "")) for event in risks)
+
+
+def _no_risk(event: Mapping[str, Any], says: str) -> bool:
+    return says == NOT_AT_ANY_FREQUENCY or (says == NOT_A_RISK and event.get("kind") not in _FREQUENCIES)
+
+
+def _in_force(session: Session, environment: str) -> dict[str, dict[str, str]]:
+    """What was last said of each event of each service, what holds for this environment alone before the rest."""
+    rows = session.execute(
+        select(
+            FeedbackRow.seq,
+            FeedbackRow.service,
+            FeedbackRow.environment,
+            FeedbackRow.event_id,
+            FeedbackRow.says,
+            FeedbackRow.undoes,
+        ).where((FeedbackRow.environment == environment) | FeedbackRow.environment.is_(None))
+    ).all()
+    undone = {row.undoes for row in rows}
+    said: dict[str, dict[str, str]] = {}
+    for row in sorted(rows, key=lambda row: (row.environment is not None, row.seq)):
+        if row.undoes is None and row.seq not in undone:
+            said.setdefault(row.service, {})[row.event_id] = row.says
+    return said
+
+
+def _ended_at() -> ColumnElement[datetime]:
+    return func.coalesce(DeploymentRow.settled_at, DeploymentRow.verdict_at, DeploymentRow.opened_at)
+
+
+def _ended_between(environment: str, since: datetime, until: datetime, service: str | None) -> ColumnElement[bool]:
+    ended = _ended_at()
+    where = [
+        DeploymentRow.environment == environment,
+        DeploymentRow.state.in_(ENDS),
+        ended >= since,
+        ended < until,
+    ]
+    if service is not None:
+        where.append(DeploymentRow.service == service)
+    return and_(*where)

@@ -1,0 +1,189 @@
+"""Figures of deliveries: periods of time, and what the deployments that ended in them come to. Rows in, numbers out."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, timezone
+
+from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
+from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED
+
+FEWEST = 5
+"""Of fewer than this no share and no median is told: each single one would move it too far."""
+
+DEFAULT_PERIOD = "30"
+PERIODS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
+
+
+@dataclass(frozen=True)
+class Period:
+    """Time up to now in equal steps, and as much time before it to compare with.
+
+    :param key: one of :data:`PERIODS`.
+    :param step: ``day``, ``week`` or ``month``.
+    :param starts: when each step begins, oldest first; each lasts until the next begins, the last until ``until``.
+    """
+
+    key: str
+    step: str
+    starts: Sequence[datetime]
+    until: datetime
+
+    @property
+    def since(self) -> datetime:
+        """When it begins."""
+        return self.starts[0]
+
+    @property
+    def before(self) -> datetime:
+        """When the time before it begins, which is exactly as long."""
+        return self.since - (self.until - self.since)
+
+    @property
+    def days(self) -> float:
+        """How long it is."""
+        return (self.until - self.since) / timedelta(days=1)
+
+
+def period_of(key: str, now: datetime) -> Period:
+    """The period of that key, its first step at midnight UTC; of :data:`DEFAULT_PERIOD` for a key that is none."""
+    key = key if key in PERIODS else DEFAULT_PERIOD
+    now = now.astimezone(timezone.utc)
+    today = datetime.combine(now.date(), time(), timezone.utc)
+    if key == "365":
+        months = [today.year * 12 + today.month - 1 - back for back in range(11, -1, -1)]
+        return Period(key, "month", [datetime(m // 12, m % 12 + 1, 1, tzinfo=timezone.utc) for m in months], now)
+    days, length = int(key), 7 if key == "90" else 1
+    first = today - timedelta(days=days - 1)
+    starts = [first + timedelta(days=day) for day in range(0, days, length)]
+    return Period(key, "week" if length == 7 else "day", starts, now)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Durations in seconds, shortest first."""
+
+    values: Sequence[float] = ()
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @property
+    def median(self) -> float | None:
+        """Half of them were shorter, half longer."""
+        return statistics.median(self.values) if self.values else None
+
+    @property
+    def most(self) -> float | None:
+        """The 90th percentile: nine of ten were not longer. Of fewer than ten that is the slowest."""
+        return self.values[math.ceil(0.9 * len(self.values)) - 1] if self.values else None
+
+    @property
+    def slowest(self) -> float | None:
+        """The longest of them."""
+        return self.values[-1] if self.values else None
+
+
+def times(values: Iterable[float | None]) -> Times:
+    """The durations that are known. One that clocks which differ make negative is none at all."""
+    return Times(sorted(max(0.0, value) for value in values if value is not None))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a set of deployments comes to.
+
+    :param failed: rolled back, or whose rollback failed; ``stuck``: the latter.
+    :param lead: of the promoted ones. ``to_verdict``, ``to_safe`` and ``to_restored``: of the failed ones.
+    :param alarms: FAIL verdicts; ``false_alarms``: those whose events are no risk, as people said since.
+    """
+
+    promoted: int
+    failed: int
+    stuck: int
+    lead: Times
+    to_verdict: Times
+    to_safe: Times
+    to_restored: Times
+    alarms: int
+    false_alarms: int
+
+    @property
+    def ended(self) -> int:
+        """All deployments that ended."""
+        return self.promoted + self.failed
+
+
+def numbers_of(ended: Sequence[EndedDeployment], verdicts: Sequence[FailVerdict]) -> Numbers:
+    """What these come to."""
+    promoted = [one for one in ended if one.state == PROMOTED]
+    failed = [one for one in ended if one.state != PROMOTED]
+    return Numbers(
+        promoted=len(promoted),
+        failed=len(failed),
+        stuck=sum(one.state == ROLLBACK_FAILED for one in failed),
+        lead=times(one.lead for one in promoted),
+        to_verdict=times(one.to_verdict for one in failed),
+        to_safe=times(one.to_safe for one in failed),
+        to_restored=times(one.to_restored for one in failed),
+        alarms=len(verdicts),
+        false_alarms=sum(one.false_alarm for one in verdicts),
+    )
+
+
+@dataclass(frozen=True)
+class Insight:
+    """A period in numbers.
+
+    :param now: of the period; ``before``: of the time before it; ``steps``: of each step of the period.
+    :param services: of each service in the period, those with most deployments first.
+    """
+
+    now: Numbers
+    before: Numbers
+    steps: Sequence[Numbers]
+    services: Sequence[tuple[str, Numbers]]
+
+
+def insight(period: Period, ended: Iterable[EndedDeployment], verdicts: Iterable[FailVerdict]) -> Insight:
+    """Put deployments and verdicts that ended from ``period.before`` on where they belong."""
+    edges = [start.timestamp() for start in period.starts]
+    placed: dict[int, list[EndedDeployment]] = defaultdict(list)
+    judged: dict[int, list[FailVerdict]] = defaultdict(list)
+    for one in ended:
+        placed[bisect.bisect_right(edges, one.ended) - 1].append(one)
+    for verdict in verdicts:
+        judged[bisect.bisect_right(edges, verdict.ended) - 1].append(verdict)
+    within = [one for step in range(len(edges)) for one in placed[step]]
+    said = [verdict for step in range(len(edges)) for verdict in judged[step]]
+    return Insight(
+        now=numbers_of(within, said),
+        before=numbers_of(placed[-1], judged[-1]),
+        steps=[numbers_of(placed[step], judged[step]) for step in range(len(edges))],
+        services=_by_service(within, said),
+    )
+
+
+def _by_service(ended: Sequence[EndedDeployment], verdicts: Sequence[FailVerdict]) -> list[tuple[str, Numbers]]:
+    own: dict[str, tuple[list[EndedDeployment], list[FailVerdict]]] = defaultdict(lambda: ([], []))
+    for one in ended:
+        own[one.service][0].append(one)
+    for verdict in verdicts:
+        own[verdict.service][1].append(verdict)
+    found = [(service, numbers_of(*rows)) for service, rows in own.items()]
+    return sorted(found, key=lambda pair: (-pair[1].ended, pair[0]))
+
+
+def last_environment(reached: Iterable[Reach]) -> str | None:
+    """The environment that deliveries reach last: where most runs end that do not go on from there to another."""
+    ends: Counter[str] = Counter()
+    for one in reached:
+        ends[one.environment] += 2 * one.last - one.deployments
+    return max(sorted(ends), key=lambda name: ends[name], default=None)
