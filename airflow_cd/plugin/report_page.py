@@ -21,6 +21,7 @@ from airflow_cd.verification.report import report_scene
 from airflow_cd.verification.verdict import Judgement
 
 LOOK, SETTLE = 5, 15  # seconds between looks of the page while something may change, soon or later
+EVENTS_A_SECOND = 200  # a page with much on it looks more seldom, by a second for so many events
 MOST_FORMS = 150
 """Events up to which each has its form; of more, those that are open and the one that is asked for."""
 
@@ -60,7 +61,7 @@ def show_report(
         status=status,
         **{**scene, "rows": rows, "unfound": table.unfound, "notes": notes},
         frame="page.html.j2",
-        live=0 if refused else _pace(report, scene["judgement"]),
+        live=0 if refused else _pace(report, scene["judgement"], len(events)),
         here=address(request, *task),
         task=task,
         table=table,
@@ -94,8 +95,9 @@ def file_name(report: Mapping[str, Any], ending: str) -> str:
     return "_".join(part for part in plain if part) + f".{ending}"
 
 
-def _pace(report: Mapping[str, Any], judgement: Judgement) -> int:
+def _pace(report: Mapping[str, Any], judgement: Judgement, events: int) -> int:
+    """Seconds between looks; 0 when nothing will change any more."""
     state = (report.get("outcome") or {}).get("state")
     if not judgement.final or state == "rolling_back":
-        return LOOK
+        return LOOK + events // EVENTS_A_SECOND
     return SETTLE if state == "running" else 0
