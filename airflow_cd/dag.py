@@ -79,20 +79,20 @@ def build(pipeline: Pipeline) -> DAG:
     return dag
 
 
-def _environments(stages: Sequence[Sequence[Member]]) -> list[str]:
-    """Names of the environments up to the next approval: what an approval lets through."""
-    names: list[str] = []
+def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
+    """The environments up to the next approval: what an approval lets through."""
+    through: list[Environment] = []
     for stage in stages:
         for member in stage:
             if isinstance(member, Approval):
-                return names
+                return through
             environment = member.environment if isinstance(member, Canary) else member
             if isinstance(environment, Environment):
-                names.append(environment.name)
-    return names
+                through.append(environment)
+    return through
 
 
-def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[str]) -> Ends:
+def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environment]) -> Ends:
     if isinstance(member, Canary):
         assert member.verify is not None  # noqa: S101 - Pipeline.mistakes() has refused it
         return _verified(pipeline, member.environment, member.verify, list(member.phases), member.mark)
@@ -106,7 +106,9 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[str]) -
             approvers=member.approvers,
             wait=member.timeout,
             service=pipeline.deployed_service,
-            environments=then,
+            environments=[environment.name for environment in then],
+            artifact=pipeline.artifact,
+            configurations={environment.name: _configuration(pipeline, environment) for environment in then},
         )
         return Ends([sensor], [sensor])
     if hasattr(member, "task_id") and not callable(getattr(member, "function", None)):
@@ -126,11 +128,14 @@ def _common(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
     }
 
 
+def _configuration(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+    return {**pipeline.configuration, **environment.configuration}
+
+
 def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
-    configuration: Mapping[str, Any] = {**pipeline.configuration, **environment.configuration}
     return {
         "artifact": pipeline.artifact,
-        "configuration": configuration,
+        "configuration": _configuration(pipeline, environment),
         # A deployment that outlives this is killed by Airflow, and then rolled back like one that failed.
         "execution_timeout": parse_duration(environment.timeout) * 2,
     }

@@ -10,6 +10,8 @@ from typing import Any
 
 from airflow_cd.errors import ReleaseError
 
+UNSET = "(unset)"
+
 
 @dataclass(frozen=True)
 class Release:
@@ -90,3 +92,47 @@ class Release:
 
     def __str__(self) -> str:
         return f"{self.service} {self.version} ({self.digest[7:15]})"
+
+
+def planned_release(
+    service: str,
+    version: str,
+    artifact: str,
+    configuration: Mapping[str, Any],
+    overrides: Mapping[str, Any] | str,
+    *,
+    environment: str,
+) -> Release:
+    """The release that a run asks for in an environment; raises :class:`ReleaseError`.
+
+    :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
+    :param overrides: the run's configuration on top, an object or its JSON; a null removes a key.
+    """
+    try:
+        given = json.loads(overrides) if isinstance(overrides, str) else dict(overrides)
+        if not isinstance(given, dict):
+            raise TypeError(f"got a {type(given).__name__}")
+    except (TypeError, ValueError) as error:
+        raise ReleaseError(
+            f"the configuration overrides are not an object: {error}.",
+            environment=environment,
+            state="nothing was touched.",
+            next_step='Trigger again with an object such as {"key": "value"}.',
+        ) from error
+    merged = {key: value for key, value in {**configuration, **given}.items() if value is not None}
+    return Release(service, version, artifact.format(service=service, version=version), merged)
+
+
+def changes(before: Release | None, after: Release) -> list[tuple[str, Any, Any]]:
+    """What differs between two releases: rows of name, before, now; :data:`UNSET` where there is no such key."""
+    rows: list[tuple[str, Any, Any]] = [
+        (name, getattr(before, name, UNSET), getattr(after, name))
+        for name in ("version", "artifact")
+        if getattr(before, name, UNSET) != getattr(after, name)
+    ]
+    old, new = (before.configuration if before else {}), after.configuration
+    for key in sorted({*old, *new}):
+        was, now = old.get(key, UNSET), new.get(key, UNSET)
+        if was != now:
+            rows.append((f"configuration: {key}", was, now))
+    return rows

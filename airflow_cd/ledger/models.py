@@ -239,6 +239,7 @@ class QuestionRow(Base):
     approvers: Mapped[list[str]] = mapped_column(Json)
     subject: Mapped[str] = mapped_column(Prose)
     body: Mapped[str] = mapped_column(Prose)
+    proposed: Mapped[dict[str, Any] | None] = mapped_column(Json)
     asked_at: Mapped[datetime] = mapped_column(Utc)
     deadline: Mapped[datetime | None] = mapped_column(Utc)
     reopened: Mapped[bool]

@@ -13,6 +13,7 @@ from airflow_cd.errors import LedgerError
 from airflow_cd.ledger.models import HumanActionRow, QuestionRow
 from airflow_cd.ledger.records import HumanAction, Question
 from airflow_cd.ledger.store import Store
+from airflow_cd.release import Release
 
 
 class People(Store):
@@ -71,8 +72,12 @@ class People(Store):
         subject: str,
         body: str,
         deadline: datetime | None,
+        proposed: Mapping[str, Release] | None = None,
     ) -> Question:
-        """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened."""
+        """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened.
+
+        :param proposed: the release that each environment would get.
+        """
         if not options:
             raise LedgerError("a question needs options to choose from.", pipeline=pipeline, next_step="Name them.")
         asked = {
@@ -81,6 +86,7 @@ class People(Store):
             "subject": subject,
             "body": body,
             "deadline": deadline,
+            "proposed": {name: release.as_dict() for name, release in (proposed or {}).items()},
             "reopened": False,
         }
         with self._writing() as session:
@@ -203,6 +209,7 @@ def _record(row: QuestionRow) -> Question:
         approvers=tuple(row.approvers),
         subject=row.subject,
         body=row.body,
+        proposed={name: Release.from_dict(content) for name, content in (row.proposed or {}).items()},
         asked_at=row.asked_at,
         deadline=row.deadline,
         option=row.option,

@@ -284,6 +284,7 @@ class Question:
     """A question a run waits on.
 
     :param approvers: who may answer; whoever takes the answer in must enforce it.
+    :param proposed: the release that each environment would get.
     :param deadline: after this the caller's default answer counts.
     :param option: the answer; None while there is none.
     :param who: who gave it; None when nobody did in time and the default counts.
@@ -302,6 +303,7 @@ class Question:
     who: str | None = None
     why: str | None = None
     answered_at: datetime | None = None
+    proposed: Mapping[str, Release] = field(default_factory=dict)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

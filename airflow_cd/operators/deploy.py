@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import AirflowCdError, ReleaseError
+from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.release import Release
+from airflow_cd.release import Release, planned_release
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,21 +74,14 @@ class DeployOperator(EnvironmentTask):
 
     def release(self) -> Release:
         """The release that was asked for; raises :class:`~airflow_cd.errors.ReleaseError`."""
-        try:
-            overrides = json.loads(self.overrides) if isinstance(self.overrides, str) else dict(self.overrides)
-            if not isinstance(overrides, dict):
-                raise TypeError(f"got a {type(overrides).__name__}")
-        except (TypeError, ValueError) as error:
-            raise ReleaseError(
-                f"the configuration overrides are not an object: {error}.",
-                environment=self.environment,
-                state="nothing was touched.",
-                next_step='Trigger again with an object such as {"key": "value"}.',
-            ) from error
-        merged = {**self.configuration, **overrides}
-        configuration = {key: value for key, value in merged.items() if value is not None}
-        artifact = self.artifact.format(service=self.service, version=self.version)
-        return Release(self.service, self.version, artifact, configuration)
+        return planned_release(
+            self.service,
+            self.version,
+            self.artifact,
+            self.configuration,
+            self.overrides,
+            environment=self.environment,
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Deploy; raises :class:`AirflowFailException` with what was left in which state."""

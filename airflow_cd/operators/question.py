@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.ledger import Ledger
+    from airflow_cd.release import Release
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def ask(
     timeout: timedelta,
     method: str,
     approvers: Sequence[str] = (),
+    proposed: Mapping[str, Release] | None = None,
 ) -> NoReturn:
     """Show the question as a required action and park the task until somebody answers or the time is over.
 
@@ -52,6 +54,7 @@ def ask(
         subject=subject,
         body=body,
         deadline=datetime.now(timezone.utc) + timeout,
+        proposed=proposed,
     )
     upsert_hitl_detail(
         ti_id=ti.id,

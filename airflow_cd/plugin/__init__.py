@@ -19,7 +19,8 @@ class _LazyApp:
     """The web app, built when the API server first calls it: every task start loads plugins too."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await _app()(scope, receive, send)
+        # Below us, `app` is ours; what is answered on our pages is sent through Airflow's.
+        await _app()({**scope, "airflow_cd.server": scope.get("app")}, receive, send)
 
 
 class _LazyHands:
@@ -53,5 +54,12 @@ class AirflowCdPlugin(AirflowPlugin):
             "destination": "task_instance",
             "url_route": "airflow-cd-verification",
             "category": "airflow-cd",
-        }
+        },
+        {
+            "name": "Approval",
+            "href": "/airflow-cd/approval/{DAG_ID}/{RUN_ID}/{TASK_ID}",
+            "destination": "task_instance",
+            "url_route": "airflow-cd-approval",
+            "category": "airflow-cd",
+        },
     ]

@@ -12,12 +12,14 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import life
 from airflow_cd.operators.question import Answer, ask, read_answer
+from airflow_cd.release import changes, planned_release
 from airflow_cd.verification.duration import parse_duration
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.ledger import Ledger
+    from airflow_cd.release import Release
 
 APPROVE, REJECT = "Approve", "Reject"
 
@@ -30,10 +32,13 @@ class ApprovalSensor(BaseSensorOperator):
 
     :param approvers: user names that may answer; empty: everybody who may edit the run.
     :param service: what would be deployed, and ``environments`` where to, for the evidence that is shown.
+    :param artifact: how a version names its artifact, and ``configurations`` each environment's run-time
+        configuration, both as the :class:`~airflow_cd.operators.deploy.DeployOperator` there has them: with them the
+        evidence shows what would change.
     """
 
-    template_fields: Sequence[str] = ("version", "reason", "overrides", "result")
-    template_fields_renderers = {"result": "json"}  # noqa: RUF012 - Airflow's own signature
+    template_fields: Sequence[str] = ("version", "reason", "overrides", "configurations", "result")
+    template_fields_renderers = {"result": "json", "configurations": "json"}  # noqa: RUF012 - Airflow's own signature
     overwrite_rtif_after_execution = True
     ui_color = "#e8f5c8"
 
@@ -44,6 +49,8 @@ class ApprovalSensor(BaseSensorOperator):
         wait: str | timedelta = "7d",
         service: str = "",
         environments: Sequence[str] = (),
+        artifact: str = "{service}:{version}",
+        configurations: Mapping[str, Mapping[str, Any]] | None = None,
         version: str = "{{ params.version }}",
         reason: str = "{{ params.get('reason') or '' }}",
         overrides: Mapping[str, Any] | str = "{{ (params.get('configuration') or {}) | tojson }}",
@@ -57,6 +64,8 @@ class ApprovalSensor(BaseSensorOperator):
         self.wait = wait
         self.service = service
         self.environments = tuple(environments)
+        self.artifact = artifact
+        self.configurations = dict(configurations or {})
         self.version = version
         self.reason = reason
         self.overrides = overrides
@@ -74,17 +83,19 @@ class ApprovalSensor(BaseSensorOperator):
                 if life(context) > 1:
                     return self._answered(Answer(known.option, known.who or "", known.why or ""))
                 ledger.reopen(ti.dag_id, ti.run_id, ti.task_id)
+            proposed = self._proposed()
             where = ", ".join(self.environments) or "the next stage"
             ask(
                 ledger,
                 context,
                 subject=f"Deploy {self.service or ti.dag_id} {self.version} to {where}?",
-                body=self._evidence(ledger, context),
+                body=self._evidence(ledger, context, proposed),
                 options=[APPROVE, REJECT],
                 default=REJECT,
                 timeout=parse_duration(self.wait),
                 method="execute_complete",
                 approvers=self.approvers,
+                proposed=proposed,
             )
         except AirflowCdError as error:
             raise AirflowFailException(str(error)) from error
@@ -114,7 +125,16 @@ class ApprovalSensor(BaseSensorOperator):
             )
         return answer.option
 
-    def _evidence(self, ledger: Ledger, context: Context) -> str:
+    def _proposed(self) -> dict[str, Release]:
+        """What each environment would get, where its configuration is known here."""
+        return {
+            environment: planned_release(
+                self.service, self.version, self.artifact, configuration, self.overrides, environment=environment
+            )
+            for environment, configuration in self.configurations.items()
+        }
+
+    def _evidence(self, ledger: Ledger, context: Context, proposed: Mapping[str, Release]) -> str:
         """What an approver wants to know: what changes, and what the stages before found."""
         ti = context["ti"]
         lines = [f"**{self.service or ti.dag_id} {self.version}**", ""]
@@ -125,6 +145,9 @@ class ApprovalSensor(BaseSensorOperator):
         for environment in self.environments:
             last = ledger.last_promoted(self.service, environment)
             lines.append(f"- {environment} runs {last.release if last else 'nothing this system has deployed'}")
+            if environment in proposed:
+                for name, was, now in changes(last.release if last else None, proposed[environment]):
+                    lines.append(f"  - {name}: `{was}` → `{now}`")
         lines.append("")
         for deployment in reversed(ledger.deployments(pipeline=ti.dag_id, run_id=ti.run_id)):
             lines.append(f"- {deployment.environment}: {deployment.state.replace('_', ' ')} {deployment.outcome or ''}")

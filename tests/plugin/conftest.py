@@ -21,8 +21,19 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     return open_ledger()
 
 
+@pytest.fixture(scope="session")
+def metadata() -> None:
+    """Airflow's own database: who presents a token is looked up there."""
+    from airflow.models.base import Base
+    from airflow.settings import engine
+    from airflow.utils.db import import_all_models
+
+    import_all_models()
+    Base.metadata.create_all(engine)
+
+
 @pytest.fixture
-def client_as(ledger: Ledger) -> Iterator[ClientAs]:
+def client_as(ledger: Ledger, metadata: None) -> Iterator[ClientAs]:
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
