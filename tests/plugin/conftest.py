@@ -37,12 +37,13 @@ def client_as(ledger: Ledger, metadata: None) -> Iterator[ClientAs]:
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
+    from airflow_cd.plugin import AirflowCdPlugin
     from airflow_cd.plugin.app import app
 
     manager = create_auth_manager()
     root = FastAPI()
     root.state.auth_manager = app.state.auth_manager = manager
-    root.mount("/airflow-cd", app)
+    root.mount("/airflow-cd", AirflowCdPlugin.fastapi_apps[0]["app"])
     opened: list[TestClient] = []
 
     def client(role: str | None) -> TestClient:

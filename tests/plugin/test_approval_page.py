@@ -1,0 +1,146 @@
+"""The approval's page: its evidence, and the way of an answer through the middleware to Airflow's own API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, HTTPException
+from fastapi.testclient import TestClient
+
+from airflow_cd.ledger import Ledger
+from airflow_cd.plugin.hands import HandsMiddleware
+from airflow_cd.release import Release
+from tests.chromium import chromium
+
+from .conftest import ClientAs
+from .deployed import Delivery
+from .served import served
+
+PLACE = "/airflow-cd/approval/shop/run-2.0/approve"
+NEW = Release("shop", "2.0", "shop:2.0", {"workers": 8, "greeting": "<script>alert(1)</script>"})
+
+
+@pytest.fixture
+def taken(client_as: ClientAs) -> list[dict[str, Any]]:
+    """What Airflow's API was given; it stands behind the same middleware as in the API server."""
+    root: FastAPI = client_as(None).app  # type: ignore[assignment]
+    given: list[dict[str, Any]] = []
+
+    @root.patch("/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails")
+    def update(dag: str, run: str, task: str, body: dict[str, Any]) -> dict[str, Any]:
+        if given:
+            raise HTTPException(409, "Human-in-the-loop detail has already been updated")
+        given.append({"place": (dag, run, task), **body})
+        return {}
+
+    root.add_middleware(HandsMiddleware)
+    return given
+
+
+def _asked(ledger: Ledger, approvers: tuple[str, ...] = ("user-1",)) -> None:
+    for version, environment in (("1.0", "production"), ("2.0", "staging")):
+        Delivery(ledger, "shop", version).promoted(environment)
+    ledger.ask(
+        pipeline="shop",
+        run_id="run-2.0",
+        task_id="approve",
+        options=["Approve", "Reject"],
+        approvers=approvers,
+        subject="Deploy shop 2.0 to production?",
+        body="",
+        deadline=None,
+        proposed={"production": NEW},
+    )
+
+
+def test_it_shows_what_would_change_and_what_was_found(ledger: Ledger, client_as: ClientAs) -> None:
+    _asked(ledger)
+    page = client_as("viewer").get(PLACE).text
+    assert "Deploy shop 2.0 to production?" in page
+    for now, then in (("1.0", "2.0"), ("shop:1.0", "shop:2.0"), ("(unset)", "8")):
+        assert f"<code>{now}</code>" in page
+        assert f"<code>{then}</code>" in page
+    assert "all good" in page
+    assert "<script>alert" not in page
+    assert "only user-1 may answer" in page
+
+
+def test_a_task_that_asks_nothing_says_so(client_as: ClientAs) -> None:
+    assert "Nothing is asked here" in client_as("viewer").get(PLACE).text
+
+
+@pytest.mark.parametrize("option", ["Approve", "Reject"])
+def test_an_approvers_answer_goes_the_way_of_every_other(
+    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]], option: str
+) -> None:
+    _asked(ledger)
+    answered = client_as("user").post(PLACE, data={"option": option, "reason": "seen it"}, follow_redirects=False)
+    assert (answered.status_code, answered.headers["location"]) == (303, PLACE)
+    assert taken == [
+        {
+            "place": ("shop", "run-2.0", "approve"),
+            "chosen_options": [option],
+            "params_input": {"reason": "seen it"},
+        }
+    ]
+    question = ledger.question("shop", "run-2.0", "approve")
+    assert question is not None
+    assert (question.option, question.who, question.why) == (option, "user-1", "seen it")
+
+
+def test_who_is_not_asked_is_refused_and_remembered(
+    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]]
+) -> None:
+    _asked(ledger, approvers=("boss",))
+    answered = client_as("admin").post(PLACE, data={"option": "Approve", "reason": "it is fine"})
+    assert answered.status_code == 403
+    assert "admin-1 is not an approver" in answered.text
+    assert taken == []
+    (attempt,) = ledger.human_actions(pipeline="shop", run_id="run-2.0")
+    assert (attempt.who, attempt.allowed, attempt.why) == ("admin-1", False, "it is fine")
+
+
+def test_what_airflow_refuses_is_said_and_the_reason_kept(
+    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]]
+) -> None:
+    _asked(ledger)
+    taken.append({"already": "answered on the grid"})
+    answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "long words"})
+    assert answered.status_code == 409
+    assert "has already been updated" in answered.text
+    assert ">long words</textarea>" in answered.text
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_a_person_approves_in_a_browser(
+    browser: Any,
+    ledger: Ledger,
+    client_as: ClientAs,
+    taken: list[dict[str, Any]],
+    width: int,
+    scheme: str,
+) -> None:
+    _asked(ledger)
+    client: TestClient = client_as("user")
+    with served(client.app) as url:
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(url + PLACE)
+        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+        page.get_by_label("Reason, kept in the ledger with your name").fill("numbers look good")
+        page.get_by_role("button", name="Approve").click()
+        page.get_by_text("Approved by user-1.").wait_for()
+        assert "numbers look good" in page.locator(".banner").inner_text()
+        context.close()
+    assert len(taken) == 1
