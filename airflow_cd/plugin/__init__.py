@@ -56,6 +56,13 @@ class AirflowCdPlugin(AirflowPlugin):
             "category": "airflow-cd",
         },
         {
+            "name": "Delivery",
+            "href": "/airflow-cd/run/{DAG_ID}/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "airflow-cd-run",
+            "category": "airflow-cd",
+        },
+        {
             "name": "Approval",
             "href": "/airflow-cd/approval/{DAG_ID}/{RUN_ID}/{TASK_ID}",
             "destination": "task_instance",
