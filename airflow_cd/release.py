@@ -124,15 +124,18 @@ def planned_release(
 
 
 def changes(before: Release | None, after: Release) -> list[tuple[str, Any, Any]]:
-    """What differs between two releases: rows of name, before, now; :data:`UNSET` where there is no such key."""
+    """What differs between two releases, in the rows of :func:`differences`."""
+    return differences(before.as_dict() if before else {}, after.as_dict())
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What differs between two releases as :meth:`Release.as_dict` has them.
+
+    :returns: rows of name, before, after; :data:`UNSET` where one of them has no such thing.
+    """
     rows: list[tuple[str, Any, Any]] = [
-        (name, getattr(before, name, UNSET), getattr(after, name))
-        for name in ("version", "artifact")
-        if getattr(before, name, UNSET) != getattr(after, name)
+        (name, before.get(name, UNSET), after.get(name, UNSET)) for name in ("version", "artifact")
     ]
-    old, new = (before.configuration if before else {}), after.configuration
-    for key in sorted({*old, *new}):
-        was, now = old.get(key, UNSET), new.get(key, UNSET)
-        if was != now:
-            rows.append((f"configuration: {key}", was, now))
-    return rows
+    old, new = before.get("configuration") or {}, after.get("configuration") or {}
+    rows += [(f"configuration: {key}", old.get(key, UNSET), new.get(key, UNSET)) for key in sorted({*old, *new})]
+    return [row for row in rows if row[1] != row[2]]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_cd.errors import ReleaseError
-from airflow_cd.release import Release
+from airflow_cd.release import UNSET, Release, changes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -51,3 +51,17 @@ def test_a_configuration_that_is_no_json_object_is_refused(configuration: object
 def test_a_release_without_a_version_is_refused() -> None:
     with pytest.raises(ReleaseError, match="needs a version"):
         Release("shop", " ", "shop:1.0")
+
+
+def test_changes_name_what_differs_and_nothing_else() -> None:
+    before = Release("shop", "1.0", "shop:1.0", {"workers": 4, "region": "eu", "old": None})
+    after = Release("shop", "1.1", "shop:1.1", {"workers": 8, "region": "eu", "new": False})
+    assert changes(before, after) == [
+        ("version", "1.0", "1.1"),
+        ("artifact", "shop:1.0", "shop:1.1"),
+        ("configuration: new", UNSET, False),
+        ("configuration: old", None, UNSET),
+        ("configuration: workers", 4, 8),
+    ]
+    assert changes(after, after) == []
+    assert changes(None, after)[0] == ("version", UNSET, "1.1")

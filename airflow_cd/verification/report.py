@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.release import differences
 from airflow_cd.verification import report_words as words
 from airflow_cd.verification.report_answers import (
     Fact,
@@ -133,17 +134,10 @@ def _steps(report: Mapping[str, Any], judgement: Judgement) -> list[Step]:
 def _changes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What differs between the release and each of those before it: rows of name, before, now."""
     release = report.get("release") or {}
-    changes = []
-    for before in report.get("previous") or []:
-        rows: list[tuple[str, Any, Any]] = [
-            (name, before.get(name), release.get(name))
-            for name in ("version", "artifact")
-            if before.get(name) != release.get(name)
-        ]
-        old, new = before.get("configuration") or {}, release.get("configuration") or {}
-        for key in sorted({*old, *new}):
-            if key not in old or key not in new or old[key] != new[key]:
-                was, now = (words.plainly(side[key]) if key in side else "(unset)" for side in (old, new))
-                rows.append((f"configuration: {key}", was, now))
-        changes.append({"before": release_name(before), "rows": rows})
-    return changes
+    return [
+        {
+            "before": release_name(before),
+            "rows": [(name, words.plainly(was), words.plainly(now)) for name, was, now in differences(before, release)],
+        }
+        for before in report.get("previous") or []
+    ]
