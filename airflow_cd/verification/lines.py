@@ -35,7 +35,8 @@ class Lines:
     def chosen(self, rows: np.ndarray) -> Lines:
         """Some of them, at least one: their numbers, ascending."""
         starts, ends = self.starts[rows].tolist(), self.starts[rows + 1].tolist()
-        return Lines(b"".join([self.content[start:end] for start, end in zip(starts, ends, strict=True)]).rstrip(b"\n"))
+        content = b"".join([self.content[start:end] for start, end in zip(starts, ends, strict=True)])
+        return Lines(content if rows[-1] == len(self) - 1 else content[:-1])
 
     def beginnings_of(self, rows: np.ndarray, length: int) -> list[str]:
         """So many characters of each of some lines."""
