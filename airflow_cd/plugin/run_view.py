@@ -1,222 +1,159 @@
-"""A run as its page shows it: stages in their order, what each came to, and the one sentence that matters."""
+"""A run as its page shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_cd.ledger import Deployment, HumanAction, Phase, Question, VerdictRecord
-from airflow_cd.plugin.run_tasks import RunTask
-from airflow_cd.release import changes
-
-_FAILED = ("failed", "upstream_failed")
-_UNDER_WAY = ("running", "queued", "scheduled", "up_for_retry", "restarting", "deferred", "awaiting_input")
-_LOOKS = {
-    "promoted": "good",
-    "done": "good",
-    "approved": "good",
-    "rolled back": "bad",
-    "rollback failed": "bad",
-    "rejected": "bad",
-    "failed": "bad",
-    "not reached": "idle",
-    "skipped": "idle",
-}
+from airflow_cd.ledger import HumanAction, RunningInstance
+from airflow_cd.plugin.run_facts import RunFacts
+from airflow_cd.plugin.run_headline import Headline, headline_of
+from airflow_cd.plugin.run_stages import StageView, columns_of
+from airflow_cd.plugin.run_tasks import Run
+from airflow_cd.release import Release, changes
+from airflow_cd.targets.base import EMPTY, HEALTHY
+from airflow_cd.verification.report_answers import clock_times
 
 
 @dataclass(frozen=True)
-class PhaseView:
-    """A canary phase, or the verification of a whole environment.
+class ChangeView:
+    """What the release differs in from what ran before, in every environment where that is the same.
 
-    :param verdict: its last verdict, ``""`` before the first; ``final`` is False while it may change.
-    :param task: the task whose report shows the evidence, ``""`` without a verdict.
+    :param before: what ran there, in words.
+    :param proposed: whether it is only asked for so far.
     """
 
-    name: str
-    share: int
-    verdict: str
-    final: bool
-    task: str
+    environments: Sequence[str]
+    before: str
+    now: str
+    rows: Sequence[tuple[str, Any, Any]]
+    proposed: bool = False
 
 
 @dataclass(frozen=True)
-class StageView:
-    """One stage.
+class Runs:
+    """What one environment runs now, whoever brought it there since.
 
-    :param depth: how many stages come before it at least; equal ones stand side by side.
-    :param state: in a person's words; ``look`` is how it is drawn.
-    :param seconds: how long it took, or has taken so far; None before it began.
+    :param releases: what, on how many instances.
+    :param trouble: instances that are not as they should be, in words.
+    :param seen: when they were last looked at; None when they never were.
     """
 
-    name: str
-    depth: int
+    environment: str
     state: str
     look: str
-    seconds: float | None
-    outcome: str = ""
-    phases: Sequence[PhaseView] = ()
-    question: Question | None = None
-    changed: Sequence[tuple[str, Any, Any]] = ()
-    deployment: Deployment | None = None
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What the ledger holds of a run.
-
-    :param phases: by id of the deployment; ``verdicts`` likewise, oldest first.
-    :param questions: by task.
-    """
-
-    deployments: Sequence[Deployment]
-    phases: Mapping[str, Sequence[Phase]] = field(default_factory=dict)
-    verdicts: Mapping[str, Sequence[VerdictRecord]] = field(default_factory=dict)
-    questions: Mapping[str, Question] = field(default_factory=dict)
-    hands: Sequence[HumanAction] = ()
+    releases: Sequence[tuple[str, int]]
+    trouble: str
+    seen: datetime | None
 
 
 @dataclass(frozen=True)
 class RunView:
     """The whole page.
 
-    :param look: ``good``, ``bad`` or ``wait``; ``word`` is the same for those who do not see colours.
-    :param columns: the stages, those side by side together.
+    :param ours: whether it is a run of a pipeline at all.
+    :param columns: the stages; those that may run at once together.
+    :param clocks: by environment: name, time and meaning of each.
+    :param hands: what people did, oldest first.
     """
 
-    look: str
-    word: str
-    says: str
-    more: Sequence[str]
-    columns: Sequence[Sequence[StageView]]
-    clocks: Mapping[str, float | None]
-    hands: Sequence[HumanAction]
-    reason: str
-    version: str
+    ours: bool
     over: bool
+    headline: Headline
+    columns: Sequence[Sequence[StageView]]
+    clocks: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]
+    changes: Sequence[ChangeView]
+    runs: Sequence[Runs]
+    hands: Sequence[HumanAction]
+    version: str
+    reason: str
+    by: str
 
 
-def view_of(tasks: Sequence[RunTask], facts: RunFacts, now: datetime) -> RunView:
+def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
     """Shape a run; ``now`` is what durations of what still runs count to."""
-    by_stage: dict[str, list[RunTask]] = {}
-    for task in tasks:
-        by_stage.setdefault(task.stage, []).append(task)
-    depths = _depths(by_stage)
-    stages = [_stage(name, depths[name], by_stage[name], facts, now) for name in by_stage]
-    columns = [
-        sorted((stage for stage in stages if stage.depth == depth), key=lambda stage: stage.name)
-        for depth in sorted(set(depths.values()))
-    ]
-    ordered = [stage for column in columns for stage in column]
-    look, word, says, more = _headline(ordered)
-    decisive = next((found for found in facts.deployments if found.verdict_at is not None), None)
-    newest = facts.deployments[0] if facts.deployments else None
+    columns = columns_of(run, facts, now)
+    stages = [stage for column in columns for stage in column]
+    newest = facts.deployments[-1] if facts.deployments else None
     return RunView(
-        look=look,
-        word=word,
-        says=says,
-        more=more,
+        ours=bool(facts.deployments or facts.questions) or any(task.place.ours for task in run.tasks),
+        over=run.over,
+        headline=headline_of(run, facts, stages),
         columns=columns,
-        clocks={
-            "To verdict": decisive.to_verdict if decisive else None,
-            "To safe": decisive.to_safe if decisive else None,
-            "To restored": decisive.to_restored if decisive else None,
-        },
+        clocks=[
+            (found.environment, times)
+            for found in facts.deployments
+            if (
+                times := clock_times(
+                    {"to_verdict": found.to_verdict, "to_safe": found.to_safe, "to_restored": found.to_restored}
+                )
+            )
+        ],
+        changes=_changes(stages, facts),
+        runs=[_runs(stage, facts) for stage in stages if stage.deployment is not None],
         hands=facts.hands,
-        reason=newest.reason if newest else "",
-        version=newest.release.version if newest else "",
-        over=all(task.state not in (*_UNDER_WAY, "") for task in tasks),
+        version=newest.release.version if newest else _text(run.asked.get("version")),
+        reason=newest.reason if newest else _text(run.asked.get("reason")),
+        by=run.by or (newest.triggered_by if newest else ""),
     )
 
 
-def _depths(by_stage: Mapping[str, Sequence[RunTask]]) -> dict[str, int]:
-    """The longest way to each stage, counted in stages."""
-    stage_of = {task.task_id: stage for stage, tasks in by_stage.items() for task in tasks}
-    before = {
-        stage: {stage_of[name] for task in tasks for name in task.upstream if name in stage_of} - {stage}
-        for stage, tasks in by_stage.items()
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
+    pairs: list[tuple[str, Release | None, Release, bool]] = []
+    for deployment in (stage.deployment for stage in stages if stage.deployment is not None):
+        distinct = {release.digest if release else "": release for release in deployment.previous.values()}
+        pairs += [(deployment.environment, before, deployment.release, False) for before in distinct.values()]
+    deployed = {deployment.environment for deployment in facts.deployments}
+    for question in facts.questions.values():
+        pairs += [
+            (environment, facts.good.get(environment), release, True)
+            for environment, release in question.proposed.items()
+            if environment not in deployed
+        ]
+    # Five environments that differ in the same two lines are told once.
+    told: dict[str, tuple[list[str], ChangeView]] = {}
+    for environment, before, release, proposed in pairs:
+        rows = changes(before, release)
+        nothing = "nothing that Airflow CD has brought there" if proposed else "nothing"
+        was = f"{before.service} {before.version}" if before else nothing
+        view = ChangeView((), was, f"{release.service} {release.version}", rows, proposed)
+        names, _ = told.setdefault(repr((was, view.now, rows, proposed)), ([], view))
+        if environment not in names:
+            names.append(environment)
+    return [ChangeView(names, view.before, view.now, view.rows, view.proposed) for names, view in told.values()]
+
+
+def _runs(stage: StageView, facts: RunFacts) -> Runs:
+    environment = stage.deployment.environment if stage.deployment is not None else stage.name
+    seen: Sequence[RunningInstance] = facts.running.get(environment, ())
+    instances = [found.instance for found in seen]
+    counted = Counter(found.artifact or found.version or "nothing" for found in instances)
+    ill = [f"{found.name} is {found.health}" for found in instances if found.health not in (HEALTHY, EMPTY)]
+    restored = _restored(stage, facts, seen)
+    ill += [f"{found.name} gets no requests" for found in instances if found.drained and found.name not in restored]
+    return Runs(
+        environment,
+        stage.state,
+        stage.look,
+        counted.most_common(),
+        "; ".join(ill),
+        max((found.observed_at for found in seen), default=None),
+    )
+
+
+def _restored(stage: StageView, facts: RunFacts, seen: Sequence[RunningInstance]) -> set[str]:
+    """Instances that got their traffic back after they were last looked at."""
+    looked = max((found.observed_at for found in seen), default=None)
+    return {
+        str(name)
+        for action in (facts.actions.get(stage.deployment.id, ()) if stage.deployment is not None else ())
+        if action.kind == "restore" and action.ok and looked and action.ended_at and action.ended_at >= looked
+        for name in action.detail.get("instances") or ()
     }
-    depths: dict[str, int] = {}
-
-    def depth(stage: str) -> int:
-        if stage not in depths:
-            depths[stage] = 1 + max((depth(name) for name in before[stage]), default=-1)
-        return depths[stage]
-
-    for stage in by_stage:
-        depth(stage)
-    return depths
-
-
-def _stage(name: str, depth: int, tasks: Sequence[RunTask], facts: RunFacts, now: datetime) -> StageView:
-    deployment = next((found for found in facts.deployments if found.environment == name), None)
-    question = next((facts.questions[task.task_id] for task in tasks if task.task_id in facts.questions), None)
-    state = _state(tasks, deployment, question)
-    began = min((task.started for task in tasks if task.started), default=None)
-    ended = max((task.ended for task in tasks if task.ended), default=None)
-    if any(task.state in _UNDER_WAY for task in tasks):
-        ended = now
-    before = next((release for release in deployment.previous.values() if release), None) if deployment else None
-    return StageView(
-        name=name,
-        depth=depth,
-        state=state,
-        look=_LOOKS.get(state, "wait"),
-        seconds=(ended - began).total_seconds() if began and ended else None,
-        outcome=deployment.outcome if deployment else "",
-        phases=_phases(deployment, facts) if deployment else (),
-        question=question,
-        changed=changes(before, deployment.release) if deployment else (),
-        deployment=deployment,
-    )
-
-
-def _state(tasks: Sequence[RunTask], deployment: Deployment | None, question: Question | None) -> str:
-    states = {task.state for task in tasks}
-    if question is not None and question.option is None and states & set(_UNDER_WAY):
-        return "waiting for a person"
-    if deployment is not None and deployment.state != "running":
-        return deployment.state.replace("_", " ")
-    if question is not None and question.option in ("Approve", "Reject"):
-        return "approved" if question.option == "Approve" else "rejected"
-    if "failed" in states:
-        return "failed"
-    if states <= {"", "upstream_failed"} or not states:
-        return "not reached"
-    if states <= {"skipped", "upstream_failed"}:
-        return "skipped"
-    return "under way" if states & {*_UNDER_WAY, ""} else "done"
-
-
-def _phases(deployment: Deployment, facts: RunFacts) -> list[PhaseView]:
-    verdicts = facts.verdicts.get(deployment.id, ())
-    views = []
-    for phase in facts.phases.get(deployment.id, ()):
-        last = next((verdict for verdict in reversed(verdicts) if verdict.phase == phase.name), None)
-        task = f"{deployment.environment}.{phase.name}.verify" if last else ""
-        views.append(PhaseView(phase.name, phase.share, last.verdict if last else "", bool(last and last.final), task))
-    return views
-
-
-def _headline(stages: Sequence[StageView]) -> tuple[str, str, str, list[str]]:
-    """How the run looks, in a word, in a sentence, and what belongs beside it."""
-    bad = [stage for stage in stages if stage.look == "bad"]
-    good = [stage for stage in stages if stage.deployment and stage.state == "promoted"]
-    runs = "; ".join(f"{stage.name} runs {stage.deployment.release.version}" for stage in good if stage.deployment)
-    there = [f"{runs}."] if runs else []
-    asked = [stage.question for stage in stages if stage.question and stage.state == "waiting for a person"]
-    if asked:
-        who = " or ".join(asked[0].approvers) or "anybody who may edit the run"
-        return "wait", "WAITING", f"{asked[0].subject} Waits for {who}.", there
-    if bad:
-        first = bad[0]
-        why = first.outcome or (first.question.why if first.question else "") or "its tasks' logs say why"
-        more = [f"{stage.name}: {stage.state}. {stage.outcome}".strip() for stage in bad[1:]]
-        return "bad", first.state.upper(), f"{first.name}: {why}", more + there
-    now = [stage.name for stage in stages if stage.look == "wait"]
-    if now:
-        return "wait", "UNDER WAY", f"Now in {', '.join(now)}.", there
-    if not runs:
-        return "wait", "NOTHING DEPLOYED", "This run has deployed nothing.", []
-    return "good", "DONE", f"{runs}.", []

@@ -2,143 +2,400 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin import run_tasks
-from airflow_cd.plugin.run_tasks import RunTask
-from airflow_cd.plugin.run_view import RunFacts, RunView, view_of
+from airflow_cd.plugin.run_facts import RunFacts, facts_of
+from airflow_cd.plugin.run_order import depths
+from airflow_cd.plugin.run_stages import StageView
+from airflow_cd.plugin.run_tasks import Place, Run, RunTask
+from airflow_cd.plugin.run_view import RunView, view_of
+from airflow_cd.targets.base import Instance
+from airflow_cd.verification.verdict import Verdict
 from tests.chromium import chromium
 
+from .build_com_run import (
+    BEFORE,
+    FIRST,
+    HOSTILE,
+    INSTANCES,
+    NOW,
+    PIPELINE,
+    ROLLED_BACK_STATES,
+    RUN_ID,
+    SECOND,
+    VERIFY,
+    Story,
+    all_well,
+    judgement,
+    run_of,
+)
 from .conftest import ClientAs
-from .deployed import Delivery
 from .served import served
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
-FIRST, SECOND = ("dev", "test"), ("edu", "sandbox", "staging")
-PLACE = "/airflow-cd/run/shop/run-1.1"
-
-
-def _tasks(**states: str) -> list[RunTask]:
-    """The tasks of dags/build_com.py; a stage's tasks are in the state given for it, else in none."""
-
-    def task(name: str, stage: str, *upstream: str) -> RunTask:
-        state = states.get(stage, "")
-        began = NOW - timedelta(minutes=3) if state else None
-        return RunTask(name, state, began, NOW - timedelta(minutes=1) if state == "success" else None, upstream)
-
-    tasks = [task(f"{name}.deploy", name) for name in FIRST]
-    tasks += [task(f"{name}.deploy", name, *(f"{before}.deploy" for before in FIRST)) for name in SECOND]
-    tasks.append(task("approve", "approve", *(f"{before}.deploy" for before in SECOND)))
-    tasks.append(task("production.lease", "production", "approve"))
-    tasks.append(task("production.phase_20.verify", "production", "production.lease"))
-    return tasks
-
-
-def _facts(ledger: Ledger) -> RunFacts:
-    deployments = ledger.deployments(pipeline="shop", run_id="run-1.1")
-    question = ledger.question("shop", "run-1.1", "approve")
-    return RunFacts(
-        deployments,
-        phases={found.id: ledger.phases(found.id) for found in deployments},
-        verdicts={found.id: ledger.verdicts(found.id) for found in deployments},
-        questions={"approve": question} if question else {},
-    )
-
-
-def _names(view: RunView) -> list[list[str]]:
-    return [[stage.name for stage in column] for column in view.columns]
-
-
-def _states(view: RunView) -> dict[str, str]:
-    return {stage.name: stage.state for column in view.columns for stage in column}
-
-
-def test_stages_that_may_run_at_once_stand_side_by_side() -> None:
-    assert _names(view_of(_tasks(), RunFacts([]), NOW)) == [list(FIRST), list(SECOND), ["approve"], ["production"]]
-
-
-def test_a_rolled_back_canary_says_why_first(ledger: Ledger) -> None:
-    delivery = Delivery(ledger, "shop", "1.1")
-    for name in (*FIRST, *SECOND):
-        delivery.promoted(name)
-    delivery.rolled_back("production", "4 new exceptions; back on 1.0")
-    view = view_of(_tasks(**dict.fromkeys((*FIRST, *SECOND, "approve", "production"), "success")), _facts(ledger), NOW)
-    assert (view.look, view.word) == ("bad", "ROLLED BACK")
-    assert view.says == "production: 4 new exceptions; back on 1.0"
-    assert view.over
-    (phase,) = view.columns[-1][0].phases
-    assert (phase.share, phase.verdict, phase.task) == (20, "FAIL", "production.phase_20.verify")
-
-
-def test_an_open_approval_says_whom_it_waits_for(ledger: Ledger) -> None:
-    delivery = Delivery(ledger, "shop", "1.1")
-    delivery.promoted("staging")
-    delivery.asks("production", approvers=("bob",))
-    view = view_of(_tasks(staging="success", approve="awaiting_input"), _facts(ledger), NOW)
-    assert (view.look, view.word) == ("wait", "WAITING")
-    assert "bob" in view.says
-    assert _states(view)["approve"] == "waiting for a person"
-    assert not view.over
-
-
-def test_a_rejected_run_is_told_from_a_broken_one(ledger: Ledger) -> None:
-    delivery = Delivery(ledger, "shop", "1.1")
-    delivery.asks("production")
-    ledger.answer("shop", "run-1.1", "approve", option="Reject", who="bob", why="freeze week")
-    view = view_of(_tasks(approve="failed", production="upstream_failed"), _facts(ledger), NOW)
-    assert (view.word, view.says) == ("REJECTED", "approve: freeze week")
-    assert _states(view)["production"] == "not reached"
-
-
-def test_a_run_that_came_through_says_what_runs_where(ledger: Ledger) -> None:
-    delivery = Delivery(ledger, "shop", "1.1")
-    for name in ("dev", "production"):
-        delivery.promoted(name)
-    view = view_of(_tasks(**dict.fromkeys((*FIRST, *SECOND, "approve", "production"), "success")), _facts(ledger), NOW)
-    assert (view.look, view.says) == ("good", "dev runs 1.1; production runs 1.1.")
-
-
-def test_what_still_runs_counts_up_to_now() -> None:
-    (stage, _) = view_of(_tasks(dev="running"), RunFacts([]), NOW).columns[0]
-    assert (stage.state, stage.seconds) == ("under way", 180.0)
+PLACE = f"/airflow-cd/run/{PIPELINE}/{RUN_ID}"
+WHY = "4 events are unknown, the worst GiftCard0Error, 40 times on the canary"
+DECIDED = judgement(Verdict.FAIL, WHY, "errors rose from 0.1 % to 4 %", risks=4)
 
 
 @pytest.fixture
-def tasks(monkeypatch: pytest.MonkeyPatch) -> list[RunTask]:
-    states = {**dict.fromkeys((*FIRST, *SECOND, "approve"), "success"), "production": "failed"}
-    made = _tasks(**states)
-
-    def tasks_of(_dag_id: str, _run_id: str) -> Sequence[RunTask]:
-        return made
-
-    monkeypatch.setattr(run_tasks, "tasks_of", tasks_of)
-    return made
+def story(ledger: Ledger) -> Story:
+    return Story(ledger)
 
 
-def _story(ledger: Ledger) -> None:
-    delivery = Delivery(ledger, "shop", "1.1")
-    for name in (*FIRST, *SECOND):
-        delivery.promoted(name)
-    delivery.asks("production", approvers=("bob",))
-    ledger.answer("shop", "run-1.1", "approve", option="Approve", who="bob", why="<script>alert(1)</script>")
-    delivery.rolled_back("production", "4 new exceptions: <img src=x onerror=alert(1)>; back on 1.0")
+def _view(ledger: Ledger, run: Run) -> RunView:
+    return view_of(run, facts_of(ledger, run), NOW)
 
 
-def test_text_of_people_and_logs_is_never_markup(ledger: Ledger, client_as: ClientAs, tasks: list[RunTask]) -> None:
-    _story(ledger)
+def _stages(view: RunView) -> dict[str, StageView]:
+    return {stage.name: stage for column in view.columns for stage in column}
+
+
+def _rolled_back(story: Story) -> Run:
+    story.before_production()
+    story.approved()
+    story.canary(DECIDED)
+    story.rolled_back(f"FAIL: {WHY}")
+    return run_of("failed", ROLLED_BACK_STATES)
+
+
+def test_stages_that_may_run_at_once_stand_side_by_side() -> None:
+    view = view_of(run_of("queued", {}), RunFacts(), NOW)
+    names = [[stage.name for stage in column] for column in view.columns]
+    assert names == [list(FIRST), list(SECOND), ["approve"], ["production"]]
+    assert {stage.state for stage in _stages(view).values()} == {"to come"}
+    assert [phase.title for phase in _stages(view)["production"].phases] == ["Canary 20 %", "100 %"]
+    assert (view.headline.word, view.ours, view.version) == ("QUEUED", True, "1.2")
+
+
+def test_a_rolled_back_canary_says_why_first(ledger: Ledger, story: Story) -> None:
+    view = _view(ledger, _rolled_back(story))
+    head = view.headline
+    assert (head.look, head.word, head.says) == ("bad", "ROLLED BACK", f"production: {WHY}")
+    assert head.more[0] == "errors rose from 0.1 % to 4 %"
+    assert "shop 1.2 runs in dev, test, edu, sandbox and staging." in head.more
+    new, done, safe = head.answers
+    assert new.answer == "4 events"
+    assert new.links[0][1] == "GiftCard0Error"
+    assert (done.answer, safe.answer, head.report) == ("Rolled back to shop 1.1", "Yes", VERIFY)
+
+
+def test_a_phase_says_its_share_its_verdict_and_where_the_evidence_is(ledger: Ledger, story: Story) -> None:
+    first, second = _stages(_view(ledger, _rolled_back(story)))["production"].phases
+    assert (first.share, first.instances, first.of, first.state) == (20, 2, 10, "rolled back")
+    assert (first.verdict, first.final, first.reason, first.task) == ("FAIL", True, WHY, VERIFY)
+    assert (second.share, second.state, second.verdict) == (100, "not reached", "")
+
+
+def test_clocks_are_those_of_the_rollback(ledger: Ledger, story: Story) -> None:
+    ((environment, times),) = _view(ledger, _rolled_back(story)).clocks
+    assert environment == "production"
+    assert [time for _, time, _ in times] == ["11.0 s", "0.20 s", "7.0 s"]
+
+
+def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, story: Story) -> None:
+    before, production = _view(ledger, _rolled_back(story)).changes
+    assert list(before.environments) == list(BEFORE)
+    assert before.rows[0] == ("version", "0.9", "1.2")
+    assert (production.environments, production.before) == (["production"], "shop 1.1")
+    assert ("configuration: gift_cards", "(unset)", True) in production.rows
+
+
+def test_what_runs_where_is_what_was_seen_there(ledger: Ledger, story: Story) -> None:
+    runs = {row.environment: row for row in _view(ledger, _rolled_back(story)).runs}
+    assert runs["production"].releases == [("shop:1.1", len(INSTANCES))]
+    assert runs["dev"].releases == [("shop:1.2", 1)]
+
+
+def test_what_got_its_traffic_back_since_it_was_seen_is_no_trouble(ledger: Ledger, story: Story) -> None:
+    story.canary(DECIDED)
+    token = story.delivery.leases["production"].token
+    drained = [
+        Instance(name=name, version="1.1", artifact="shop:1.1", drained=True) for name in ("web-1", "web-2", "web-3")
+    ]
+    ledger.record_instances("shop", "production", drained, NOW)
+    for key, kind, name in (("a", "restore", "web-1"), ("b", "drain", "web-2")):
+        ledger.begin_action(story.deployment.id, kind, key, token=token, detail={"instances": [name]})
+        ledger.finish_action(key, ok=True, detail={"instances": [name]})
+    (row,) = _view(ledger, run_of("running", ROLLED_BACK_STATES)).runs
+    assert row.trouble == "web-2 gets no requests; web-3 gets no requests"
+
+
+def test_hands_stand_in_their_order_refused_ones_too(ledger: Ledger, story: Story) -> None:
+    hands = _view(ledger, _rolled_back(story)).hands
+    assert [(hand.who, hand.allowed) for hand in hands] == [("mallory", False), ("bob", True)]
+
+
+def test_a_rollback_that_failed_comes_before_everything(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.canary(DECIDED)
+    story.rolled_back("web-1 is on shop:1.2 and does not answer", restored=False)
+    story.delivery.asks("production")
+    states = {**ROLLED_BACK_STATES, "approve": "awaiting_input", "production.phase_20.rollback": "failed"}
+    head = _view(ledger, run_of("running", states)).headline
+    assert (head.word, head.says) == ("ROLLBACK FAILED", "production: web-1 is on shop:1.2 and does not answer")
+    assert head.answers[2].answer == "No: act now"
+
+
+def test_an_open_approval_says_whom_it_waits_for_and_what_would_change(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.delivery.asks("production", approvers=("bob", "eve"))
+    view = _view(ledger, run_of("running", {**all_well(*BEFORE), "approve": "awaiting_input"}))
+    assert (view.headline.look, view.headline.word) == ("wait", "WAITING")
+    assert view.headline.says == "Deploy shop 1.2 to production? Waits for bob or eve."
+    assert view.headline.question is not None
+    assert not view.over
+    assert [change.environments for change in view.changes if change.proposed] == [["production"]]
+    stages = _stages(view)
+    assert (stages["approve"].state, stages["production"].state) == ("waiting for a person", "to come")
+
+
+def test_nobody_is_waited_for_once_the_run_is_over(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.delivery.asks("production")
+    view = _view(ledger, run_of("failed", {**all_well(*BEFORE), "approve": "awaiting_input"}))
+    assert view.headline.question is None
+    assert view.over
+
+
+def test_a_verification_asks_with_its_reason(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.canary(DECIDED)
+    ledger.ask(
+        pipeline=PIPELINE,
+        run_id=RUN_ID,
+        task_id=VERIFY,
+        options=["Roll back", "Go on"],
+        approvers=[],
+        subject="shop in production: the verification failed. Roll back?",
+        body="",
+        deadline=None,
+    )
+    states = {
+        **all_well(*BEFORE, "approve", "production.lease", "production.phase_20.deploy"),
+        VERIFY: "awaiting_input",
+    }
+    view = _view(ledger, run_of("running", states))
+    assert view.headline.word == "WAITING"
+    assert "anybody who may edit the run" in view.headline.says
+    assert view.headline.more[0] == WHY
+    assert view.headline.answers[2].answer == "Not yet"
+
+
+@pytest.mark.parametrize(("who", "state"), [("bob", "rejected"), ("", "no answer in time")])
+def test_a_no_is_told_from_a_breakdown(ledger: Ledger, story: Story, who: str, state: str) -> None:
+    story.before_production()
+    story.delivery.asks("production")
+    ledger.answer(PIPELINE, RUN_ID, "approve", option="Reject", who=who, why="freeze week")
+    states = {**all_well(*BEFORE), "approve": "failed", "production": "upstream_failed"}
+    view = _view(ledger, run_of("failed", states))
+    assert (view.headline.look, view.headline.word) == ("bad", state.upper())
+    assert view.headline.says.endswith("freeze week")
+    assert _stages(view)["approve"].state == state
+    assert _stages(view)["production"].state == "not reached"
+
+
+def test_an_approval_by_somebody_who_may_not_is_no_approval(ledger: Ledger, story: Story) -> None:
+    story.delivery.asks("production")
+    ledger.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="mallory", why="")
+    failed = {"approve": {"failed": "no"}}
+    view = _view(ledger, run_of("failed", {**all_well(*BEFORE), "approve": "failed"}, failed))
+    assert _stages(view)["approve"].state == "failed"
+
+
+def test_a_run_that_came_through_says_what_runs_where(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.approved()
+    story.canary(judgement(Verdict.PASS, "nothing new in 900 records"))
+    story.promoted()
+    head = _view(ledger, run_of("success", all_well(*BEFORE, "approve", "production"))).headline
+    assert (head.look, head.word, head.answers) == ("good", "DELIVERED", ())
+    assert head.says == "shop 1.2 runs in dev, test, edu, sandbox, staging and production."
+    assert not head.more
+
+
+def test_a_promotion_in_spite_of_its_verdict_is_told(ledger: Ledger, story: Story) -> None:
+    story.canary(DECIDED)
+    story.promoted()
+    head = _view(ledger, run_of("success", all_well(*BEFORE, "approve", "production"))).headline
+    assert "production was promoted in spite of FAIL" in head.more[0]
+
+
+def test_what_goes_on_now_is_told_with_what_was_seen_so_far(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.canary(judgement(Verdict.INCONCLUSIVE, "too few requests yet"), final=False)
+    states = {**all_well(*BEFORE, "approve", "production.lease", "production.phase_20.deploy"), VERIFY: "running"}
+    view = _view(ledger, run_of("running", states))
+    assert view.headline.word == "RUNNING"
+    assert view.headline.says == "Verifying production, canary 20 % after 7 looks: too few requests yet"
+    (phase, _) = _stages(view)["production"].phases
+    assert (phase.state, phase.final, phase.seconds) == ("verifying", False, 180.0)
+
+
+def test_stages_at_work_are_told_together_with_whom_another_waits_for(ledger: Ledger, story: Story) -> None:
+    ledger.acquire_lease("shop", "edu", pipeline=PIPELINE, run_id="1.1-0600", ttl=timedelta(minutes=5))
+    ledger.acquire_lease("shop", "staging", pipeline="secret", run_id="hidden", ttl=timedelta(minutes=5))
+    for name in FIRST:
+        story.delivery.promoted(name)
+    states = {**all_well(*FIRST), "edu.lease": "up_for_reschedule", "staging.lease": "up_for_reschedule"}
+    states |= {"sandbox.lease": "success", "sandbox.deploy": "running"}
+    says = _view(ledger, run_of("running", states)).headline.says
+    assert "Waiting for its turn in edu. Run 1.1-0600 is there." in says
+    assert "Waiting for its turn in staging. A run of another pipeline is there." in says
+    assert "Deploying to sandbox." in says
+    assert "hidden" not in says
+
+
+def test_what_no_deployment_was_opened_for_says_what_its_task_said(ledger: Ledger, story: Story) -> None:
+    vetoed = "shop 1.2 was rolled back here at 2026-11-22: 4 events are unknown"
+    states = {"dev.lease": "success", "dev.deploy": "failed", "dev.settle": "failed", "test": "running"}
+    states |= dict.fromkeys((*SECOND, "approve", "production"), "upstream_failed")
+    view = _view(ledger, run_of("running", states, {"dev.deploy": {"failed": vetoed}}))
+    assert (view.headline.word, view.headline.says) == ("FAILED", f"dev: {vetoed}")
+    assert _stages(view)["dev"].failed == "dev.deploy"
+
+
+def test_a_run_that_ended_around_a_deployment_is_not_called_done(ledger: Ledger, story: Story) -> None:
+    story.canary(None)
+    view = _view(ledger, run_of("success", all_well(*BEFORE, "approve", "production")))
+    assert (view.headline.look, view.headline.word) == ("bad", "LEFT UNFINISHED")
+
+
+def test_evidence_that_cannot_be_read_hides_nothing_else(ledger: Ledger, story: Story) -> None:
+    story.canary({"verdict": "FAIL", "version": 99, "reasons": "none", "looks": "x"})
+    story.rolled_back("FAIL: something")
+    head = _view(ledger, run_of("failed", ROLLED_BACK_STATES)).headline
+    assert head.says == "production: something"
+    assert head.answers[0].text == "Its evidence cannot be read any more."
+
+
+def test_what_the_ledger_has_outlives_airflows_memory(ledger: Ledger, story: Story) -> None:
+    _rolled_back(story)
+    view = _view(ledger, Run(PIPELINE, RUN_ID))
+    assert view.headline.word == "ROLLED BACK"
+    assert list(_stages(view)) == [*BEFORE, "production"]
+    assert _stages(view)["production"].phases[0].task == VERIFY
+
+
+def test_a_dag_written_by_hand_shows_its_deployment_too(ledger: Ledger, story: Story) -> None:
+    story.canary(DECIDED)
+    story.rolled_back(f"FAIL: {WHY}")
+    chain = {"lease": "LeaseSensor", "half": "CanaryDeployOperator", "verify": "VerifyOperator"}
+    names = list(chain)
+    tasks = [
+        RunTask(name, "success", NOW, NOW, Place(name, tuple(names[:at]), chain[name], "shop", "production", ours=True))
+        for at, name in enumerate(names)
+    ]
+    view = _view(ledger, Run(PIPELINE, RUN_ID, "failed", tasks=tasks))
+    assert view.headline.word == "ROLLED BACK"
+    stages = _stages(view)
+    assert list(stages) == ["lease", "half", "verify"]
+    assert (stages["half"].state, stages["half"].phases[0].task) == ("rolled back", "verify")
+
+
+def test_groups_that_wait_for_each_other_in_turns_still_have_an_order() -> None:
+    def task(name: str, *upstream: str) -> RunTask:
+        return RunTask(name, "", place=Place(name.split(".")[0], upstream))
+
+    groups = {"a": [task("a.1"), task("a.2", "b.1")], "b": [task("b.1", "a.1")], "c": [task("c.1", "a.2")]}
+    assert set(depths(groups)) == {"a", "b", "c"}
+
+
+def test_a_chain_of_any_length_has_an_order() -> None:
+    length = 3000
+    groups = {
+        str(at): [RunTask(str(at), "", place=Place(str(at), (str(at + 1),) if at + 1 < length else ()))]
+        for at in range(length)
+    }
+    assert depths(groups)["0"] == length - 1
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run | None], None]:
+    """Makes Airflow's database know this run alone."""
+
+    def show(run: Run | None) -> None:
+        def found(_dag_id: str, _run_id: str) -> Run | None:
+            return run
+
+        monkeypatch.setattr(run_tasks, "run_of", found)
+
+    return show
+
+
+def _hostile(story: Story) -> Run:
+    story.before_production()
+    story.approved(why=HOSTILE)
+    story.canary(judgement(Verdict.FAIL, f"4 exceptions: {HOSTILE}", risks=4))
+    story.rolled_back(f"FAIL: 4 exceptions: {HOSTILE}")
+    return run_of("failed", ROLLED_BACK_STATES)
+
+
+def test_text_of_people_and_logs_is_never_markup(
+    story: Story, client_as: ClientAs, shown: Callable[[Run | None], None]
+) -> None:
+    shown(_hostile(story))
     page = client_as("viewer").get(PLACE).text
-    assert "4 new exceptions" in page
-    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
 
 
-def test_a_run_that_delivers_nothing_says_so(client_as: ClientAs) -> None:
-    assert "Nothing delivered yet" in client_as("viewer").get(PLACE).text
+def test_links_lead_to_reports_the_approval_and_airflow(
+    story: Story, client_as: ClientAs, shown: Callable[[Run | None], None]
+) -> None:
+    shown(_rolled_back(story))
+    page = client_as("viewer").get(PLACE).text
+    assert "not reached</b> <span" not in page, "what was passed over took no time"
+    assert f'href="/airflow-cd/report/{PIPELINE}/{RUN_ID}/{VERIFY}"' in page
+    assert f'href="/airflow-cd/approval/{PIPELINE}/{RUN_ID}/approve"' in page
+    for place in ("group/production", "approve", "production.settle"):
+        assert re.search(rf'data-airflow href="/dags/{PIPELINE}/runs/{RUN_ID}/tasks/{place}"', page)
+    addresses = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert all(address.startswith(("/", "#")) for address in addresses)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(("state", "live"), [("running", True), ("failed", False)])
+def test_the_page_looks_again_while_the_run_goes_on(
+    story: Story, client_as: ClientAs, shown: Callable[[Run | None], None], state: str, live: bool
+) -> None:
+    _rolled_back(story)
+    shown(run_of(state, ROLLED_BACK_STATES))
+    assert ('data-live="3"' in client_as("viewer").get(PLACE).text) is live
+
+
+def test_a_run_of_another_dag_says_so_kindly(client_as: ClientAs, shown: Callable[[Run | None], None]) -> None:
+    shown(Run("etl", "1", "success", tasks=[RunTask("load", "success", NOW, NOW, Place("load"))]))
+    answer = client_as("viewer").get("/airflow-cd/run/etl/1")
+    assert (answer.status_code, "etl is no pipeline of Airflow CD" in answer.text) == (200, True)
+
+
+def test_a_run_nobody_knows_is_not_found(client_as: ClientAs) -> None:
+    answer = client_as("viewer").get(PLACE)
+    assert (answer.status_code, "No such run" in answer.text) == (404, True)
+
+
+def test_the_tab_is_on_the_dag_run() -> None:
+    from airflow_cd.plugin import AirflowCdPlugin
+
+    (view,) = [view for view in AirflowCdPlugin.external_views if view["url_route"] == "airflow-cd-run"]
+    assert (view["destination"], view["name"]) == ("dag_run", "Delivery")
+    assert view["href"] == "/airflow-cd/run/{DAG_ID}/{RUN_ID}"
+
+
+# -- in a browser --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -147,24 +404,72 @@ def browser() -> Iterator[Any]:
         yield started
 
 
+def _waiting(story: Story) -> Run:
+    story.before_production()
+    story.delivery.asks("production", approvers=("bob",))
+    return run_of("running", {**all_well(*BEFORE), "approve": "awaiting_input"})
+
+
+def _verifying(story: Story) -> Run:
+    story.before_production()
+    story.approved()
+    story.canary(judgement(Verdict.INCONCLUSIVE, "too few requests yet: 120 of 200"), final=False)
+    states = {**all_well(*BEFORE, "approve", "production.lease", "production.phase_20.deploy"), VERIFY: "running"}
+    return run_of("running", states)
+
+
+def _delivered(story: Story) -> Run:
+    story.before_production()
+    story.approved()
+    story.canary(judgement(Verdict.PASS, "nothing new in 900 records"))
+    story.promoted()
+    return run_of("success", all_well(*BEFORE, "approve", "production"))
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_verdict_is_one_click_away(
-    browser: Any, ledger: Ledger, client_as: ClientAs, tasks: list[RunTask], width: int, scheme: str
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize("made", [_rolled_back, _hostile, _waiting, _verifying, _delivered])
+def test_it_fits_and_flows(
+    browser: Any,
+    story: Story,
+    client_as: ClientAs,
+    shown: Callable[[Run | None], None],
+    made: Callable[[Story], Run],
+    width: int,
+    scheme: str,
 ) -> None:
-    _story(ledger)
+    shown(made(story))
     client = client_as("viewer")
     with served(client.app) as url:
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
         page = context.new_page()
         page.set_default_timeout(20_000)
+        alerts: list[str] = []
+
+        def dismiss(dialog: Any) -> None:
+            alerts.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         page.goto(url + PLACE)
+        if folder := os.environ.get("AIRFLOW_CD_SHOTS"):
+            name = f"{made.__name__.strip('_')}-{width}-{scheme}.png"
+            page.screenshot(path=Path(folder) / name, full_page=True)
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
-        dev, staging = (
-            page.get_by_role("heading", name=name, exact=True).bounding_box() for name in ("dev", "staging")
-        )
-        assert dev["x"] < staging["x"] if width > 720 else dev["y"] < staging["y"]
-        page.get_by_role("link", name="FAIL").click()
-        page.wait_for_url("**/report/shop/run-1.1/production.phase_20.verify")
+        boxes = {
+            name: page.get_by_role("heading", name=name, exact=True).bounding_box()
+            for name in ("dev", "test", "staging", "production")
+        }
+        along, across = ("x", "y") if width > 720 else ("y", "x")
+        assert boxes["dev"][along] == boxes["test"][along]
+        assert boxes["dev"][across] < boxes["test"][across]
+        assert boxes["dev"][along] < boxes["staging"][along] < boxes["production"][along]
+        if width > 720:
+            # Seven stages fit without scrolling.
+            assert page.locator("ol.stages").evaluate("node => node.scrollWidth <= node.clientWidth")
+        assert not alerts
+        if made is _rolled_back:
+            page.get_by_role("link", name="FAIL Report on Canary 20 %").click()
+            page.wait_for_url(f"**/report/{PIPELINE}/{RUN_ID}/{VERIFY}")
         context.close()
