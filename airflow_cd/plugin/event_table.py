@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_cd.verification.records import SEVERITIES
 from airflow_cd.verification.report_figures import finite
-from airflow_cd.verification.report_order import SEVERITIES
 from airflow_cd.verification.report_views import Column, EventView
 
 LONGEST_SEARCH = 200
@@ -79,7 +79,7 @@ def _key(column: Column) -> Callable[[EventView], Any]:
     if name == "kind":
         return lambda view: str(view.event.kind)
     if name == "severity":
-        return lambda view: -SEVERITIES.index(view.event.severity) if view.event.severity in SEVERITIES else -99
+        return lambda view: SEVERITIES.index(view.event.severity) if view.event.severity in SEVERITIES else -1
     if name == "first":
         return lambda view: view.event.first_seen
     if name == "expected":

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_cd.ledger import Deployment, HumanAction, Ledger, Question
 from airflow_cd.operators.verify import ROLL_BACK
+from airflow_cd.plugin.report import verify_task
 from airflow_cd.release import Release, changes
 from airflow_cd.sensors.approval import APPROVE, REJECT
 
@@ -110,5 +111,5 @@ def _found(ledger: Ledger, deployment: Deployment) -> Found:
         deployment.outcome,
         deployment.opened_at,
         last.verdict if last else "",
-        f"{deployment.environment}.{last.phase}.verify" if last else "",
+        verify_task(deployment.environment, last.phase) if last else "",
     )

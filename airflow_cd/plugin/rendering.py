@@ -11,9 +11,11 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
+from airflow_cd.plugin.report import verify_task
 from airflow_cd.verification.report_templates import template_environment
 
 FOLDER = Path(__file__).parent
+LONGEST_REASON = 4_000  # characters that a person's reason may have
 HEADERS = {
     # Everything on a page comes from here; whatever a log line smuggles in may load and run nothing.
     "Content-Security-Policy": (
@@ -31,6 +33,7 @@ def templates() -> jinja2.Environment:
     """The plugin's templates, with those of the report beside them."""
     environment = template_environment(FOLDER / "templates")
     environment.filters["segment"] = functools.partial(quote, safe="")
+    environment.globals.update(longest_reason=LONGEST_REASON, verify_task=verify_task)
     return environment
 
 

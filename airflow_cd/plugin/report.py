@@ -14,8 +14,8 @@ REPORT_VERSION = 1
 def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> dict[str, Any] | None:
     """The report as JSON values, or None when the task has judged nothing.
 
-    A verify task is named ``<environment>.<phase>.verify`` by the pipeline; in a hand-written DAG, where names are
-    the author's, the last verdict of the run is taken.
+    In a hand-written DAG, whose tasks have other names than :func:`verify_task` gives, the last verdict of the run is
+    taken.
     """
     deployments = ledger.deployments(pipeline=pipeline, run_id=run_id)
     parts = task_id.split(".")
@@ -26,6 +26,11 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> dict[
         if verdicts:
             return _gather(ledger, deployment, verdicts[-1])
     return None
+
+
+def verify_task(environment: str, phase: str) -> str:
+    """The id that a pipeline gives to the task which verifies a phase."""
+    return f"{environment}.{phase}.verify"
 
 
 def _gather(ledger: Ledger, deployment: Deployment, verdict: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.ledger import Deployment, Phase, VerdictRecord
+from airflow_cd.plugin.report import verify_task
 from airflow_cd.plugin.run_facts import RunFacts
 from airflow_cd.plugin.run_order import grouped
 from airflow_cd.plugin.run_tasks import Run, RunTask
@@ -132,7 +133,7 @@ def _share(name: str) -> int | None:
 def _report(name: str, own: Sequence[RunTask], run: Run, deployment: Deployment) -> str:
     there = own or [task for task in run.tasks if task.place.environment == deployment.environment]
     judges = [task.task_id for task in there if task.place.operator == "VerifyOperator"]
-    return judges[0] if judges else f"{deployment.environment}.{name}.verify"
+    return judges[0] if judges else verify_task(deployment.environment, name)
 
 
 def _state(

@@ -17,9 +17,9 @@ from airflow_cd.verification.lines import Lines
 from airflow_cd.verification.masking import (
     ERASED,
     ERROR_NAMES,
+    IS_WORD,
     LEAST_HEXADECIMAL,
     PROTECTED_PLACE,
-    WORD_BYTES,
     has_polars,
     kept_value,
     mask_line,
@@ -36,7 +36,6 @@ _PIECE = 256_000  # bytes masked at a time: what is computed on the way stays in
 _DOT, _ZERO = b".0"
 _ERROR_LETTERS = [name.encode() for name in ERROR_NAMES]  # which all begin with the same
 _PROTECTED_PLACE = rf"(?-u){PROTECTED_PLACE}"
-_IS_WORD = bytes(byte in WORD_BYTES for byte in range(256))
 
 
 def mask_lines(lines: Lines, rows: np.ndarray | None = None) -> tuple[pl.Series, np.ndarray]:
@@ -135,7 +134,7 @@ def _pieces(content: bytes) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
 
 def _has_digit(piece: bytes, letters: np.ndarray) -> np.ndarray:
     """1 for each letter of a word that has a digit, else 0; words joined by single dots are one."""
-    plain = np.frombuffer(piece.translate(_IS_WORD), np.uint8)
+    plain = np.frombuffer(piece.translate(IS_WORD), np.uint8)
     word = plain.copy()
     dots = np.equal(letters[1:-1], _DOT).view(np.uint8)
     dots &= plain[2:]

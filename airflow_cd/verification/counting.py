@@ -145,7 +145,7 @@ def count_slowly(texts: list[str], times: list[int | None] | None, instances: li
 
 
 def _count_fast(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
-    """All records at once, with numpy and polars; equal to :func:`count_slowly`."""
+    """All records at once, with numpy and polars; equal to :func:`count_slowly`, but for samples."""
     several = [position for position, text in enumerate(texts) if "\n" in text]
     single = [position for position, text in enumerate(texts) if text and "\n" not in text]
     counts = Counts()
@@ -219,17 +219,12 @@ class Counts:
         import polars as pl
 
         frame = pl.DataFrame({"key": keys, "row": rows})
-        row, nothing = pl.col("row"), pl.lit(None)
-        wanted = [
-            pl.len(),
-            nothing.alias("first"),
-            nothing.alias("last"),
-            row.min().alias("oldest"),
-            row.max().alias("newest"),
-        ]
+        row, time = pl.col("row"), pl.lit(None)
         if times is not None:
             frame = frame.with_columns(time=pl.Series(times, dtype=pl.Int64).gather(rows))
-            wanted[1:3] = pl.col("time").min().alias("first"), pl.col("time").max().alias("last")
+            time = pl.col("time")
+        wanted = [pl.len(), time.min().alias("first"), time.max().alias("last")]
+        wanted += [row.min().alias("oldest"), row.max().alias("newest")]
         by = ["key"]
         if instances is not None:
             frame = frame.with_columns(instance=pl.Series(instances, dtype=pl.String).gather(rows))

@@ -31,9 +31,10 @@ MARKS = ERASED + VARIABLE + KEPT + NOTES
 _TO_SPACES = str.maketrans(dict.fromkeys(MARKS, " "))
 _MARK = re.compile(f"[{MARKS}]")
 
-WORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$@#%&*+~\\-"
-_WORD = r"[A-Za-z0-9_$@#%&*+~\\-]"
-_LETTER = r"[A-Za-z_$@#%&*+~\\-]"
+_LETTERS = r"A-Za-z_$@#%&*+~\\-"
+_WORD, _LETTER = rf"[0-9{_LETTERS}]", rf"[{_LETTERS}]"
+IS_WORD = bytes(re.fullmatch(_WORD, chr(byte)) is not None for byte in range(256))
+"""For each byte 1 if it belongs to a word, else 0."""
 # Words joined by single dots are one. A beginning is said to be one, and a digit looked for ahead, so that a
 # backtracking engine sees each letter a few times only.
 _NUMBERED = rf"(?<!{_WORD})(?<!{_WORD}\.)(?={_WORD})(?={_LETTER}*(?:\.{_LETTER}+)*\.?[0-9]){_WORD}+(?:\.{_WORD}+)*"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from airflow_cd.verification.records import SEVERITIES
 from airflow_cd.verification.report_figures import finite
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Verdict
 
 _KINDS = (EventKind.UNKNOWN, EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT, EventKind.KNOWN)
-SEVERITIES = ("fatal", "error", "warning", "info", "debug")
 _TOO_LITTLE = ("few_requests", "no_data")
 
 
 def by_weight(event: Event) -> tuple[bool, int, int, float, str]:
     """Key that sorts risks first, then by kind, severity and number of records."""
-    severity = SEVERITIES.index(event.severity) if event.severity in SEVERITIES else len(SEVERITIES)
-    return not event.risk, _KINDS.index(event.kind), severity, -finite(event.counts.get("canary")), event.id
+    severity = SEVERITIES.index(event.severity) if event.severity in SEVERITIES else -1
+    return not event.risk, _KINDS.index(event.kind), -severity, -finite(event.counts.get("canary")), event.id
 
 
 def worst_first(result: MetricResult) -> tuple[int, float, str, str]:

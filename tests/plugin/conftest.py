@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger, open_ledger
+from tests.chromium import chromium
 
 ClientAs = Callable[[str | None], TestClient]
 """A client signed in with a role of the simple auth manager (``viewer``, ``user``, ``admin``), or not at all."""
@@ -19,6 +21,13 @@ ClientAs = Callable[[str | None], TestClient]
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/ledger.db")
     return open_ledger()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for a file of tests; longer than that its event loop would be in others' way."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

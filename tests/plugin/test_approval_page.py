@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from fastapi.testclient import TestClient
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.hands import HandsMiddleware
 from airflow_cd.release import Release
-from tests.chromium import chromium
 
 from .conftest import ClientAs
 from .deployed import Delivery
@@ -111,12 +109,6 @@ def test_what_airflow_refuses_is_said_and_the_reason_kept(
     assert answered.status_code == 409
     assert "has already been updated" in answered.text
     assert ">long words</textarea>" in answered.text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.mark.browser

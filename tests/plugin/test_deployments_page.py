@@ -14,7 +14,6 @@ from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
 from airflow_cd.plugin import overview
 from airflow_cd.plugin.overview import Wanted, choose, delivery_order, in_order, places_of
-from tests.chromium import chromium
 
 from .conftest import ClientAs
 from .deployed import Delivery
@@ -294,12 +293,6 @@ def test_many_services_come_in_pages(shown: Any, ledger: Ledger, monkeypatch: py
 
 
 # In a browser.
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-from tests.chromium import chromium
 
 from .conftest import ClientAs
 from .past_deliveries import PastDeliveries
@@ -169,12 +168,6 @@ def test_names_are_text(client_as: ClientAs, past: PastDeliveries) -> None:
     past.ended(service=HOSTILE, environment=HOSTILE, pipeline=HOSTILE)
     for query in ("", f"?service={HOSTILE}", f"?service=x{HOSTILE}", "?service=%00"):
         assert HOSTILE not in show(client_as, query)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

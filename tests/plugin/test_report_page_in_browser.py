@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-from tests.chromium import chromium
 from tests.verification import report_samples as samples
 
 from .conftest import ClientAs
@@ -19,12 +18,6 @@ from .served import served
 pytestmark = pytest.mark.browser
 
 Show = Callable[..., tuple[Any, list[str]]]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

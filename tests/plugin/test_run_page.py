@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from airflow_cd.plugin.run_tasks import Place, Run, RunTask
 from airflow_cd.plugin.run_view import RunView, view_of
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Verdict
-from tests.chromium import chromium
 
 from .build_com_run import (
     BEFORE,
@@ -396,12 +395,6 @@ def test_the_tab_is_on_the_dag_run() -> None:
 
 
 # -- in a browser --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 def _waiting(story: Story) -> Run:

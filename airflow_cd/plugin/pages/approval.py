@@ -17,12 +17,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from airflow_cd.ledger import Ledger, Question, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User
 from airflow_cd.plugin.question import view_of
-from airflow_cd.plugin.rendering import page
+from airflow_cd.plugin.rendering import LONGEST_REASON, page
 
 router = APIRouter(prefix="/approval")
 
 LIVE = 5  # seconds between looks while nobody has answered
-LONGEST_REASON = 4_000
 
 
 @router.get("/{dag_id}/{run_id}/{task_id}", dependencies=MAY_READ_RUN)

@@ -17,6 +17,7 @@ from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
 from airflow_cd.plugin.baseline_section import RESET
 from airflow_cd.plugin.event_feedback import CHOICES, Refused
+from airflow_cd.plugin.rendering import LONGEST_REASON
 from airflow_cd.plugin.report import report_of
 from airflow_cd.plugin.report_page import address, show_report
 from airflow_cd.verification.report_views import EventView, events_of
@@ -24,7 +25,6 @@ from airflow_cd.verification.verdict import Judgement
 
 router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}", dependencies=MAY_CHANGE_RUN)
 
-LONGEST_REASON = 4_000
 Field = Annotated[str, Form()]
 
 

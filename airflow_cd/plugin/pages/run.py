@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from airflow_cd.delivery.delivery import now
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin import run_tasks
 from airflow_cd.plugin.access import MAY_READ_RUN
@@ -26,7 +25,7 @@ def run_page(request: Request, dag_id: str, run_id: str) -> HTMLResponse:
     """Stages, verdicts, clocks, changes and hands of a run."""
     known = run_tasks.run_of(dag_id, run_id)
     run = known or Run(dag_id, run_id)
-    view = view_of(run, facts_of(open_ledger(), run), datetime.now(timezone.utc))
+    view = view_of(run, facts_of(open_ledger(), run), now())
     return page(
         request,
         "run.html.j2",
