@@ -369,6 +369,7 @@ class Delivery:
         drained = {instance.name for instance in self.target.instances() if instance.drained}
         if mine := sorted(drained & set(instances)):
             self._act(deployment, lease, "restore", mine)
+            self._observe()
 
     def _observe(self) -> list[Instance]:
         try:

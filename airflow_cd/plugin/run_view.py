@@ -136,8 +136,7 @@ def _runs(stage: StageView, facts: RunFacts) -> Runs:
     instances = [found.instance for found in seen]
     counted = Counter(found.artifact or found.version or "nothing" for found in instances)
     ill = [f"{found.name} is {found.health}" for found in instances if found.health not in (HEALTHY, EMPTY)]
-    restored = _restored(stage, facts, seen)
-    ill += [f"{found.name} gets no requests" for found in instances if found.drained and found.name not in restored]
+    ill += [f"{found.name} gets no requests" for found in instances if found.drained]
     return Runs(
         environment,
         stage.state,
@@ -146,14 +145,3 @@ def _runs(stage: StageView, facts: RunFacts) -> Runs:
         "; ".join(ill),
         max((found.observed_at for found in seen), default=None),
     )
-
-
-def _restored(stage: StageView, facts: RunFacts, seen: Sequence[RunningInstance]) -> set[str]:
-    """Instances that got their traffic back after they were last looked at."""
-    looked = max((found.observed_at for found in seen), default=None)
-    return {
-        str(name)
-        for action in (facts.actions.get(stage.deployment.id, ()) if stage.deployment is not None else ())
-        if action.kind == "restore" and action.ok and looked and action.ended_at and action.ended_at >= looked
-        for name in action.detail.get("instances") or ()
-    }

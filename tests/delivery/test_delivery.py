@@ -108,6 +108,13 @@ def test_the_canary_is_drained_before_anything_is_restored(ledger: Ledger, targe
     assert [kind for kind, _ in target.calls] == ["drain", "deploy", "restore"]
 
 
+def test_after_a_rollback_the_ledger_knows_that_everybody_gets_requests(ledger: Ledger, target: MemoryTarget) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    mine.roll_back("bad")
+    assert [seen.instance.name for seen in ledger.running("shop", "production") if seen.instance.drained] == []
+
+
 def test_the_whole_environment_is_never_drained(ledger: Ledger, target: MemoryTarget) -> None:
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="phase_100", share=100)
