@@ -106,10 +106,11 @@ class Instance:
             self.health = HEALTHY
         else:
             self.health = STARTING
-            self._rollout = self._run(self._roll(release))
+            # From now on it is the new process that counts, even before it runs: a fault is never the old one's.
+            self._starting = self._new_process(release)
+            self._rollout = self._run(self._roll(release, self._starting))
 
-    async def _roll(self, release: Release) -> None:
-        process = self._starting = self._new_process(release)
+    async def _roll(self, release: Release, process: ShopProcess) -> None:
         _log.info("%s: starting %s", self.name, release)
         try:
             await process.start(START_SECONDS)

@@ -281,7 +281,10 @@ def test_an_instance_that_dies_while_it_is_deployed_is_named_and_restored(hands:
     def killed() -> bool:
         if hands.world.running(case)[name]["artifact"] != "shop:1.1":
             return False
-        hands.fleet("POST", "/v1/faults/kill", {"environment": case, "instance": name})
+        try:
+            hands.fleet("POST", "/v1/faults/kill", {"environment": case, "instance": name})
+        except httpx.HTTPStatusError:  # its process is not there yet
+            return False
         return True
 
     wait_until(killed, "the instance is killed", seconds=120, every=0.02)
