@@ -103,6 +103,8 @@ class DeploymentRow(Base):
     safe_at: Mapped[datetime | None] = mapped_column(Utc)
     restored_at: Mapped[datetime | None] = mapped_column(Utc)
     outcome: Mapped[str] = mapped_column(Prose)
+    rolls_back: Mapped[str | None] = mapped_column(Name(36))
+    commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 
 class PhaseRow(Base):
@@ -240,6 +242,7 @@ class QuestionRow(Base):
     subject: Mapped[str] = mapped_column(Prose)
     body: Mapped[str] = mapped_column(Prose)
     proposed: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
     asked_at: Mapped[datetime] = mapped_column(Utc)
     deadline: Mapped[datetime | None] = mapped_column(Utc)
     reopened: Mapped[bool]

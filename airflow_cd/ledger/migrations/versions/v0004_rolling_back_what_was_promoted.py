@@ -1,0 +1,25 @@
+"""A deployment may roll back one that was promoted, and says which commits it brings."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from airflow_cd.errors import LedgerError
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Columns that are empty for whatever was recorded before."""
+    op.add_column("cd_deployment", sa.Column("rolls_back", sa.String(36)))
+    op.add_column("cd_deployment", sa.Column("commits", sa.JSON()))
+    op.add_column("cd_question", sa.Column("commits", sa.JSON()))
+
+
+def downgrade() -> None:
+    """Refuse: what was recorded since would be lost."""
+    raise LedgerError("a ledger never goes back to an older version.", next_step="Restore a backup.")
