@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 ROLLBACK_MODES = ("automatic", "human")
+_ROLLBACK = "-rollback"
+
+
+def rollback_name(pipeline: str) -> str:
+    """Id of the DAG by which a person rolls an environment of a pipeline back."""
+    return f"{pipeline}{_ROLLBACK}"
+
+
+def pipeline_name(dag_id: str) -> str:
+    """The pipeline that a DAG belongs to: its own, or its rollback's."""
+    return dag_id.removesuffix(_ROLLBACK)
 
 
 @dataclass(frozen=True)
@@ -209,8 +220,15 @@ class Pipeline:
                 check = getattr(target, "mistakes", None)
                 yield from (f"environment {environment.name!r}: {text}" for text in (check() if check else ()))
 
+    @property
+    def rollback_name(self) -> str:
+        """Id of the DAG by which a person rolls an environment back."""
+        return rollback_name(self.name)
+
     def dag(self) -> DAG | None:
         """The DAG, or None while Airflow runs a task of another DAG of the same file and does not need this one.
+
+        Beside it comes the DAG by which a person rolls an environment back, which Airflow finds by itself.
 
         Raises :class:`~airflow_cd.errors.PipelineError` naming every mistake, which Airflow shows as the file's
         one import error.
@@ -218,13 +236,16 @@ class Pipeline:
         from airflow.sdk import get_parsing_context
 
         wanted = get_parsing_context().dag_id
-        if wanted is not None and wanted != self.name:
+        if wanted not in (None, self.name, self.rollback_name):
             return None
         if mistakes := self.mistakes():
             raise PipelineError(mistakes, pipeline=self.name)
         from airflow_cd.dag import build
+        from airflow_cd.rollback_dag import build_rollback
 
-        return build(self)
+        if wanted != self.name:
+            build_rollback(self)
+        return None if wanted == self.rollback_name else build(self)
 
 
 def _names(member: Member) -> list[str]:

@@ -142,6 +142,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_cd.operators.mark",
                     "airflow_cd.operators.promote",
                     "airflow_cd.operators.rollback",
+                    "airflow_cd.operators.rollback_to",
                     "airflow_cd.operators.verify",
                 ],
             }

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import TaskGroup
+from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
 from airflow_cd.errors import PipelineError
+from airflow_cd.rollback_dag import build_rollback
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 
 VERIFY = Verification(
@@ -134,13 +136,65 @@ def test_a_mistake_is_refused_when_the_file_is_parsed(stages: list[Any], expecte
     assert expected in mistakes(stages=stages)
 
 
+EXAMPLE_DAGS = {
+    "build_com.py": {"build_com", "build_com-rollback"},
+    "minimal.py": {"minimal", "minimal-rollback"},
+    "operators_by_hand.py": {"operators_by_hand"},
+}
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in EXAMPLES.glob("*.py")))
 def test_the_example_pipelines_can_be_parsed(file: str) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(EXAMPLES / file))
     assert bag.import_errors == {}
-    assert len(bag.dags) == 1
+    assert set(bag.dags) == EXAMPLE_DAGS[file]
+
+
+def test_every_environment_can_be_rolled_back_by_a_dag_that_is_not_born_paused() -> None:
+    pipeline = Pipeline("shop", stages=[[Environment("dev"), Environment("test")], Approval(), production()])
+    dag = build_rollback(pipeline)
+    assert dag is not None
+    assert dag.dag_id == "shop-rollback"
+    assert dag.is_paused_upon_creation is False
+    assert dag.params.get_param("environment").schema["enum"] == ["dev", "test", "production"]
+    assert set(dag.task_ids) == {"rollback.lease", "rollback.deploy", "rollback.settle"}
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param("reason").resolve("")
+
+
+def test_what_the_author_wants_of_tasks_and_rights_holds_for_the_rollback_too() -> None:
+    rights = {"operators": {"DAGs": {"can_read"}}}
+    pipeline = Pipeline(
+        "shop",
+        stages=[Environment("dev")],
+        dag_arguments={"default_args": {"queue": "in-the-dmz"}, "schedule": "@daily", "access_control": rights},
+    )
+    dag = build_rollback(pipeline)
+    assert dag is not None
+    assert {task.queue for task in dag.tasks} == {"in-the-dmz"}
+    assert dag.access_control
+    assert dag.timetable.can_be_scheduled is False
+
+
+def test_a_pipeline_without_environments_has_nothing_to_roll_back() -> None:
+    assert build_rollback(Pipeline("shop", stages=[Approval()])) is None
+
+
+@pytest.mark.parametrize(("runs", "built"), [("shop", {"shop"}), ("shop-rollback", {"shop-rollback"}), ("cart", set())])
+def test_only_the_dag_that_is_run_is_built(
+    runs: str, built: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    file = tmp_path / "shop.py"
+    file.write_text(
+        "from airflow_cd import Environment, Pipeline\ndag = Pipeline('shop', stages=[Environment('dev')]).dag()\n"
+    )
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", runs)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "any")
+    assert set(DagBag(str(file)).dags) == built
 
 
 def test_the_trigger_form_asks_for_what_a_run_needs() -> None:

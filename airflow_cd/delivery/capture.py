@@ -30,12 +30,13 @@ def choose_instances(names: Sequence[str], share: int, already: Sequence[str] = 
 
 
 def capture(
-    service: str, environment: str, instances: Sequence[Instance], *, good: Release | None
+    service: str, environment: str, instances: Sequence[Instance], *, good: Release | None, mixed: bool = False
 ) -> dict[str, Release | None]:
     """The release each instance is to return to, whole, as read from the target.
 
     :param good: the release last promoted here, if any; what an instance returns to that runs something else
         than the rest, which is what a deployment past this system leaves behind.
+    :param mixed: take several releases as they are: a person who rolls back must not be kept from it by that.
 
     Raises :class:`TargetError` when there is no instance, :class:`DeploymentFailed` when the environment is on
     several releases and none of them is known to be good.
@@ -54,7 +55,7 @@ def capture(
         for instance in instances
     }
     distinct = set(found.values())
-    if len(distinct) == 1:
+    if len(distinct) == 1 or mixed:
         return found
     running = ", ".join(f"{name}: {release or 'nothing'}" for name, release in sorted(found.items()))
     if good is None or good not in distinct:

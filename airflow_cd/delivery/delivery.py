@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEASE_TTL = timedelta(minutes=15)
 SETTLED = ("promoted", "rolled_back")
+GOING_BACK = "rollback"
+"""The one phase of a person's rollback."""
 
 
 def now() -> datetime:
@@ -175,12 +177,16 @@ class Delivery:
         triggered_by: str = "",
         rollback: str = "automatic",
         learn: bool = False,
+        going_back: bool = False,
     ) -> Phase:
         """Bring the release to a share of the environment and see it healthy there.
 
         Does again only what is not yet so: may be repeated at any time. Instances that a verification drained
         get their traffic back.
+
+        :param going_back: a person rolls the environment back to this release.
         """
+        rolls_back = None
         try:
             existing = self.deployment()
             if existing is not None and existing.state != "running":
@@ -190,9 +196,10 @@ class Delivery:
             if existing is None:
                 self.check(release)
                 last = self.ledger.last_promoted(self.service, self.environment)
-                previous = capture(
-                    self.service, self.environment, instances, good=last.release if last is not None else None
-                )
+                good = last.release if last is not None else None
+                previous = capture(self.service, self.environment, instances, good=good, mixed=going_back)
+                if going_back and last is not None:
+                    rolls_back = self._taken_back(last, release, previous)
             else:
                 previous = dict(existing.previous)
             deployment = self.ledger.open_deployment(
@@ -204,6 +211,7 @@ class Delivery:
                 rollback=rollback,
                 learn=learn,
                 requested_at=self.requested_at,
+                rolls_back=rolls_back,
             )
             if deployment.release != release:
                 raise DeploymentSettled(
@@ -244,6 +252,20 @@ class Delivery:
             raise self._here(error) from None
         self.say(f"{deployment.release} promoted: {len(wanted)} of {len(wanted)} instances run it.")
         return self.ledger.get_deployment(deployment.id)
+
+    def roll_back_to(self, release: Release, why: str, *, who: str) -> Deployment:
+        """A person's rollback after a promotion: bring the whole environment to a release that was good here.
+
+        The deployment that it takes back is rolled back in the ledger and its release vetoed, once this one is wholly
+        there; a release that does not come up gives way to what ran before, like any other.
+        """
+        begun = self.deployment()
+        if begun is not None and begun.state == "promoted":
+            return begun
+        self.deploy(release, phase=GOING_BACK, reason=why, triggered_by=who, going_back=True)
+        taken = self.require_deployment().rolls_back
+        what = self.ledger.get_deployment(taken).release if taken else "what ran here"
+        return self.promote(f"{who or 'somebody'} rolled {what} back to {release}: {why}")
 
     # -- safe, and back ----------------------------------------------------------------------------------------
 
@@ -291,6 +313,18 @@ class Delivery:
         return self.deployment()
 
     # -- inside ------------------------------------------------------------------------------------------------
+
+    def _taken_back(self, last: Deployment, release: Release, previous: Mapping[str, Release | None]) -> str | None:
+        """Id of the deployment that a rollback to ``release`` takes back, if what it brought is what runs."""
+        if last.release != release:
+            return last.id if last.release in previous.values() else None
+        if set(previous.values()) == {release}:
+            raise DeploymentFailed(
+                f"{release} is what runs here already, on every instance.",
+                state="nothing was touched.",
+                next_step="Choose another release to go back to.",
+            )
+        return None
 
     def _restore(self, deployment: Deployment, lease: Lease, why: str) -> Restored:
         ledger, token = self.ledger, lease.token

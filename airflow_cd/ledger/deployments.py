@@ -22,6 +22,7 @@ from airflow_cd.ledger.records import (
     ROLLING_BACK,
     RUNNING,
     Deployment,
+    GoodRelease,
     Lease,
 )
 from airflow_cd.ledger.vetoes import standing_veto
@@ -44,6 +45,7 @@ class Deployments(Leases):
         rollback: str,
         learn: bool,
         requested_at: datetime | None = None,
+        rolls_back: str | None = None,
     ) -> Deployment:
         """Record what is about to be deployed and what to return to; the same run gets the same deployment back.
 
@@ -51,6 +53,7 @@ class Deployments(Leases):
         :param rollback: ``automatic`` or ``human``.
         :param requested_at: when the run was asked for (Airflow's ``run_after``); by default when it first asked
             for the lease. A release asked for earlier is never put over one asked for later.
+        :param rolls_back: id of the promoted deployment that a person takes back with this one.
 
         Raises :class:`LeaseLost`, :class:`ReleaseVetoed`, and :class:`DeploymentSettled` when this run's deployment
         is over, was for another release, or a newer run has deployed here since.
@@ -101,6 +104,9 @@ class Deployments(Leases):
                     requested_at=requested,
                     opened_at=self._now(session),
                     outcome="",
+                    rolls_back=rolls_back,
+                    # A person's decision is this verdict: its clocks count from when they asked.
+                    verdict_at=requested if rolls_back else None,
                 )
                 session.add(row)
             row.token = lease.token
@@ -171,6 +177,27 @@ class Deployments(Leases):
         """The deployment whose release is the environment's good one."""
         found = self.deployments(service, environment, PROMOTED, limit=1)
         return found[0] if found else None
+
+    def good_releases(self, service: str, environment: str, limit: int = 10) -> list[GoodRelease]:
+        """What the environment can go back to: every release promoted there, the last one promoted first.
+
+        The first is the one that should run now. What was promoted and rolled back later is not among them.
+        """
+        query = (
+            select(DeploymentRow)
+            .where(
+                DeploymentRow.service == service,
+                DeploymentRow.environment == environment,
+                DeploymentRow.state == PROMOTED,
+            )
+            .order_by(DeploymentRow.seq.desc())
+            .limit(limit * 10)
+        )
+        with self._reading() as session:
+            newest: dict[str, DeploymentRow] = {}
+            for row in session.scalars(query):
+                newest.setdefault(row.digest, row)
+            return [_good(session, row) for row in list(newest.values())[:limit]]
 
     def set_clock(
         self,
@@ -307,4 +334,17 @@ def deployment_record(row: DeploymentRow) -> Deployment:
         safe_at=row.safe_at,
         restored_at=row.restored_at,
         outcome=row.outcome,
+        rolls_back=row.rolls_back,
+    )
+
+
+def _good(session: Session, row: DeploymentRow) -> GoodRelease:
+    veto = standing_veto(session, row.service, row.environment, row.digest)
+    return GoodRelease(
+        release=Release.from_dict(row.release),
+        pipeline=row.pipeline,
+        run_id=row.run_id,
+        promoted_at=row.settled_at or row.opened_at,
+        by=row.triggered_by,
+        vetoed=veto.reason if veto else "",
     )

@@ -94,7 +94,9 @@ class Insights(Store):
         names = (DeploymentRow.pipeline, DeploymentRow.service, DeploymentRow.environment)
         last = func.sum(case((went_on, 0), else_=1))
         with self._reading() as session:
-            found = session.connection().execute(select(*names, func.count(), last).group_by(*names))
+            found = session.connection().execute(
+                select(*names, func.count(), last).where(DeploymentRow.rolls_back.is_(None)).group_by(*names)
+            )
             return [Reach(*row) for row in found]
 
     def ended_deployments(
@@ -211,6 +213,8 @@ def _ended_between(environment: str, since: datetime, until: datetime, service: 
     ended = _ended_at()
     where = [
         DeploymentRow.environment == environment,
+        # A rollback is no change of its own: it counts with the deployment that it takes back.
+        DeploymentRow.rolls_back.is_(None),
         DeploymentRow.state.in_(ENDS),
         ended >= since,
         ended < until,

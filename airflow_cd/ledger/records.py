@@ -68,6 +68,7 @@ class Deployment:
     :param first_bad_at: when the first bad event happened; ``verdict_at`` when the verdict stood; ``safe_at`` when
         the last request had reached the canary; ``restored_at`` when what ran before ran again, checked.
     :param outcome: one sentence: why it ended so.
+    :param rolls_back: id of the promoted deployment that this one, a person's rollback, takes back.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Deployment:
     safe_at: datetime | None = None
     restored_at: datetime | None = None
     outcome: str = ""
+    rolls_back: str | None = None
 
     @property
     def to_verdict(self) -> float | None:
@@ -106,6 +108,22 @@ class Deployment:
     def to_restored(self) -> float | None:
         """Seconds from the verdict to the release before running again, checked."""
         return _seconds(self.verdict_at, self.restored_at)
+
+
+@dataclass(frozen=True)
+class GoodRelease:
+    """A release that was promoted in an environment: one that it can go back to.
+
+    :param pipeline: of the deployment that promoted it last, with its ``run_id``, and ``promoted_at`` when.
+    :param vetoed: why it may not be deployed there, ``""`` when it may.
+    """
+
+    release: Release
+    pipeline: str
+    run_id: str
+    promoted_at: datetime
+    by: str
+    vetoed: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,16 @@ class Settling(Deployments):
     def promote(self, deployment_id: str, *, token: int, outcome: str) -> Deployment:
         """Make the release the environment's good one.
 
+        With it, in one transaction, a deployment that this one rolls back is rolled back and its release vetoed.
+
         Raises :class:`LeaseLost`, and :class:`DeploymentSettled` when a rollback has begun.
         """
         with self._writing() as session:
             row = self._fenced(session, deployment_id, token, by_its_run=True)
             if row.state == RUNNING:
                 row.state, row.outcome, row.settled_at = PROMOTED, outcome, self._now(session)
+                if row.rolls_back is not None:
+                    self._take_back(session, row)
             elif row.state != PROMOTED:
                 raise settled(row)
             return deployment_record(self._written(session, row))
@@ -134,6 +138,16 @@ class Settling(Deployments):
         return session.scalars(
             select(PhaseRow).where(PhaseRow.deployment_id == deployment_id, PhaseRow.name == name)
         ).one_or_none()
+
+    def _take_back(self, session: Session, row: DeploymentRow) -> None:
+        taken = self._deployment_row(session, row.rolls_back or "")
+        row.safe_at, row.restored_at = row.safe_at or row.settled_at, row.settled_at
+        if taken.state != PROMOTED or row.settled_at is None:
+            return
+        taken.state, taken.settled_at, taken.outcome = ROLLED_BACK, row.settled_at, row.outcome
+        taken.verdict_at, taken.safe_at, taken.restored_at = row.verdict_at, row.safe_at, row.restored_at
+        if taken.digest != row.digest:
+            self._veto(session, taken, row.settled_at)
 
     def _veto(self, session: Session, row: DeploymentRow, now: datetime) -> None:
         if any(old and old["digest"] == row.digest for old in row.previous.values()):

@@ -6,6 +6,7 @@ from airflow_cd.operators.deploy import CanaryDeployOperator, DeployOperator
 from airflow_cd.operators.mark import DeploymentMarkerOperator
 from airflow_cd.operators.promote import PromoteOperator
 from airflow_cd.operators.rollback import RollbackOperator, SettleOperator
+from airflow_cd.operators.rollback_to import RollbackToOperator
 from airflow_cd.operators.verify import VerifyOperator
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DeploymentMarkerOperator",
     "PromoteOperator",
     "RollbackOperator",
+    "RollbackToOperator",
     "SettleOperator",
     "VerifyOperator",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ class EnvironmentTask(BaseOperator):
 
     :param service: what is deployed.
     :param environment: where.
-    :param target: how it is reached: a connection id whose first part is the kind, or a target object.
+    :param target: how it is reached: a connection id whose first part is the kind, or a target object. Where the
+        environment is known only when the task runs: one of these for each environment.
     :param timeout_healthy: how long instances may take to come up.
     """
 
@@ -37,7 +38,7 @@ class EnvironmentTask(BaseOperator):
         *,
         service: str,
         environment: str,
-        target: str | Target,
+        target: str | Target | Mapping[str, str | Target],
         timeout_healthy: str | timedelta = "5m",
         **kwargs: Any,
     ) -> None:
@@ -55,9 +56,10 @@ class EnvironmentTask(BaseOperator):
         from airflow_cd.ledger import open_ledger
 
         run = context["dag_run"]
+        target = self.target[self.environment] if isinstance(self.target, Mapping) else self.target
         return Delivery(
             open_ledger(),
-            resolve_target(self.target, self.environment),
+            resolve_target(target, self.environment),
             pipeline=run.dag_id,
             run_id=run.run_id,
             service=self.service,

@@ -105,7 +105,7 @@ class RollbackOperator(EnvironmentTask):
         if state == "failed":
             if final and final[-1].verdict != Verdict.PASS:
                 return _sentence(final[-1])
-            return "the verification failed, was killed, or was marked failed by a person"
+            return self._by_hand(delivery) or "the verification failed, was killed, or was marked failed by a person"
         failures = [
             action.detail["error"]
             for action in delivery.ledger.actions(deployment.id)
@@ -113,6 +113,14 @@ class RollbackOperator(EnvironmentTask):
         ]
         said = f": {' '.join(str(failures[-1]).split())}" if failures else ""
         return f"the deployment failed before it could be verified{said}"
+
+    def _by_hand(self, delivery: Delivery) -> str:
+        """Who marked the verification failed and why, as far as that is in the ledger."""
+        hands = delivery.ledger.human_actions(pipeline=delivery.pipeline, run_id=delivery.run_id)
+        for hand in hands:
+            if hand.allowed and hand.task_id == self.verify_task_id and hand.action == "marked failed":
+                return f"{hand.who} rolled it back{': ' + hand.why if hand.why else ''}"
+        return ""
 
     def _state_of(self, task_id: str, context: Context) -> str | None:
         ti = context["ti"]
