@@ -26,7 +26,7 @@ class Delivery:
         self.run_id = run_id or f"run-{version}"
         self.leases: dict[str, Lease] = {}
 
-    def open(self, environment: str, *, by: str = "ada") -> Deployment:
+    def open(self, environment: str, *, by: str = "ada", rolls_back: str | None = None) -> Deployment:
         """Start there; the environment stays this run's."""
         place = {"pipeline": self.pipeline, "run_id": self.run_id, "ttl": timedelta(minutes=5)}
         lease = self.ledger.acquire_lease(self.service, environment, **place)
@@ -39,6 +39,7 @@ class Delivery:
             triggered_by=by,
             rollback="automatic",
             learn=False,
+            rolls_back=rolls_back,
         )
 
     def canary(

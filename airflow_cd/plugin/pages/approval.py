@@ -1,21 +1,16 @@
-"""What a run asks a person: the evidence, and the answer.
-
-An answer given here goes to Airflow's own API with the reader's credentials, through the same middleware as every
-other: who may answer, what is recorded and how an early answer waits for its task are decided in one place.
-"""
+"""What a run asks a person: the evidence, and the answer, which goes to Airflow's own API like every other."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
-import httpx
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from airflow_cd.ledger import Ledger, Question, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User
+from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.question import view_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, page
 
@@ -49,7 +44,12 @@ async def answer(
     question = await run_in_threadpool(ledger.question, dag_id, run_id, task_id)
     if question is None:
         raise HTTPException(404, f"{dag_id} {run_id} {task_id} asks nothing. Nothing was changed.")
-    refused = await _send(request, dag_id, run_id, task_id, option, reason)
+    refused = await ask_airflow(
+        request,
+        "PATCH",
+        [dag_id, "dagRuns", run_id, "taskInstances", task_id, "-1", "hitlDetails"],
+        {"chosen_options": [option], "params_input": {"reason": reason}},
+    )
     if refused is None:
         return RedirectResponse(request.url.path, status_code=303)
     status, words = refused
@@ -72,27 +72,3 @@ def _render(
     view = view_of(ledger, question, user)
     live = 0 if refused or question.option is not None else LIVE
     return page(request, "approval.html.j2", status=status, view=view, refused=refused, written=written, live=live)
-
-
-async def _send(
-    request: Request, dag_id: str, run_id: str, task_id: str, option: str, reason: str
-) -> tuple[int, str] | None:
-    """Give the answer to Airflow; status and words of its refusal, None when it took it."""
-    place = "/".join(quote(part, safe="") for part in (dag_id, "dagRuns", run_id, "taskInstances", task_id, "-1"))
-    kept = ("authorization", "cookie", "host", "origin")
-    server: Any = request.scope["airflow_cd.server"]
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=server), base_url=str(request.base_url.replace(path="/"))
-    ) as client:
-        answered = await client.patch(
-            f"/api/v2/dags/{place}/hitlDetails",
-            json={"chosen_options": [option], "params_input": {"reason": reason}},
-            headers={name: value for name, value in request.headers.items() if name in kept},
-        )
-    if answered.is_success:
-        return None
-    try:
-        detail = answered.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = answered.text
-    return answered.status_code, f"Airflow did not take the answer ({answered.status_code}): {detail}"

@@ -1,0 +1,145 @@
+"""One environment of a service as its page shows it: what runs, what it can go back to, what is vetoed, what was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_cd.ledger import Deployment, Ledger
+from airflow_cd.ledger.records import GoodRelease, Veto
+from airflow_cd.pipeline import rollback_name
+from airflow_cd.release import Release, changes
+from airflow_cd.targets.base import EMPTY, HEALTHY
+
+HISTORY = 25
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A release that the environment can go back to.
+
+    :param rows: name, what it is now, what it would be.
+    :param chosen: whether it is offered first: the last good one before what runs.
+    """
+
+    good: GoodRelease
+    rows: Sequence[tuple[str, Any, Any]]
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class EnvironmentView:
+    """The whole page.
+
+    :param running: the last release promoted here, None without one.
+    :param seen: what the instances were last seen to run, on how many; ``trouble`` what is wrong with them.
+    :param open: a deployment under way or left unfinished here, None without one; ``back_to`` is what it would be
+        rolled back to, in words, and ``going_back`` whether it is itself a person's rollback.
+    :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
+    :param history: the newest deployments here, of pipelines that the reader may read.
+    :param hidden: whether a pipeline that the reader may not read has deployed here, too.
+    """
+
+    service: str
+    environment: str
+    running: GoodRelease | None
+    seen: Sequence[tuple[str, int]]
+    trouble: str
+    seen_at: datetime | None
+    open: Deployment | None
+    back_to: str
+    choices: Sequence[Choice]
+    vetoes: Sequence[Veto]
+    lifted: Sequence[Veto]
+    history: Sequence[Deployment]
+    hidden: bool
+
+    @property
+    def going_back(self) -> bool:
+        """Whether what is under way is itself a person's rollback."""
+        return self.open is not None and self.open.rolls_back is not None
+
+    @property
+    def look(self) -> str:
+        """``good``, ``wait``, ``bad`` or ``idle``."""
+        if self.open is not None:
+            return "wait" if self.open.state == "running" else "bad"
+        if self.running is None:
+            return "idle"
+        return "bad" if self.trouble else "good"
+
+    @property
+    def says(self) -> str:
+        """How it stands, in one sentence."""
+        if self.open is not None:
+            word = {"running": "is being deployed", "rolling_back": "is being rolled back"}
+            what = word.get(self.open.state, "is between two releases: a rollback could not finish")
+            return f"{self.open.release.service} {self.open.release.version} {what} in {self.environment}."
+        if self.running is None:
+            return f"Nothing of {self.service} has been promoted in {self.environment} yet."
+        return f"{self.service} {self.running.release.version} runs in {self.environment}."
+
+
+def view_of(
+    ledger: Ledger, service: str, environment: str, *, readable: Callable[[Iterable[str]], Collection[str]]
+) -> EnvironmentView:
+    """Gather what the page shows.
+
+    :param readable: those of some pipelines that the reader may see.
+    """
+    deployments = ledger.deployments(service, environment, limit=HISTORY)
+    unsettled = ledger.unsettled(service, environment)
+    good = ledger.good_releases(service, environment)
+    vetoes = ledger.vetoes(service, environment)
+    pipelines = {one.pipeline for one in (*deployments, *unsettled)} | {one.pipeline for one in good}
+    may_see = readable(pipelines)
+    running = good[0] if good and good[0].pipeline in may_see else None
+    seen = [found.instance for found in ledger.running(service, environment)] if may_see else []
+    times = [found.observed_at for found in ledger.running(service, environment)] if may_see else []
+    under_way = next((found for found in unsettled if found.pipeline in may_see), None)
+    ill = [f"{found.name} is {found.health}" for found in seen if found.health not in (HEALTHY, EMPTY)]
+    ill += [f"{found.name} gets no requests" for found in seen if found.drained]
+    candidates = [one for one in good[1:] if one.pipeline in may_see]
+    first = next((one for one in candidates if not one.vetoed), None)
+    now = good[0].release if good else None
+    return EnvironmentView(
+        service=service,
+        environment=environment,
+        running=running,
+        seen=Counter(found.artifact or found.version or "nothing" for found in seen).most_common(),
+        trouble="; ".join(ill),
+        seen_at=max(times, default=None),
+        open=under_way,
+        back_to=_back_to(under_way),
+        choices=[Choice(one, changes(now, one.release), one is first) for one in candidates],
+        vetoes=[veto for veto in vetoes if veto.lifted_at is None and may_see],
+        lifted=[veto for veto in vetoes if veto.lifted_at is not None and may_see],
+        history=[found for found in deployments if found.pipeline in may_see],
+        hidden=len(may_see) < len(pipelines),
+    )
+
+
+def _back_to(deployment: Deployment | None) -> str:
+    if deployment is None:
+        return ""
+    before: set[Release | None] = set(deployment.previous.values())
+    return " and ".join(sorted(f"{old.service} {old.version}" if old else "nothing" for old in before))
+
+
+def rollback_of(pipeline: str) -> tuple[str, str]:
+    """The DAG that rolls a pipeline's environments back, and why it cannot be started now (``""`` if it can)."""
+    from airflow.models.dag import DagModel
+
+    name = rollback_name(pipeline)
+    model = DagModel.get_dagmodel(name)
+    if model is None or model.is_stale:
+        return name, (
+            f"Airflow has no DAG {name}: {pipeline} is no pipeline of Airflow CD, or its file was not read again yet. "
+            "Deploy the earlier version instead."
+        )
+    if model.is_paused:
+        return name, f"The DAG {name} is paused. Unpause it, and roll back then."
+    return name, ""

@@ -1,0 +1,177 @@
+"""One environment of a service: what runs there, rolling it back now, and lifting vetoes.
+
+The path names the pipeline whose rights count. What is changed belongs to it: a rollback is a run of the pipeline's
+own rollback DAG, and only vetoes that its runs have left are lifted here.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from functools import partial
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from airflow_cd.delivery.delivery import now
+from airflow_cd.errors import LedgerError
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.pipeline import pipeline_name
+from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
+from airflow_cd.plugin.airflow_api import ask_airflow
+from airflow_cd.plugin.environment_view import EnvironmentView, rollback_of, view_of
+from airflow_cd.plugin.rendering import LONGEST_REASON, page
+from airflow_cd.plugin.stopping import is_over, tasks_to_fail
+
+router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
+
+LIVE = 5  # seconds between looks
+_KEY = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}\Z")
+_ALREADY_THERE = 409
+
+Field = Annotated[str, Form()]
+
+
+@router.get("", dependencies=MAY_READ_RUN)
+def environment_page(request: Request, user: User, dag_id: str, service: str, environment: str) -> HTMLResponse:
+    """What runs there, and what can be done about it."""
+    return _render(request, user, dag_id, service, environment)
+
+
+@router.post("/rollback", dependencies=MAY_CHANGE_RUN)
+async def roll_back(
+    request: Request,
+    user: User,
+    dag_id: str,
+    service: str,
+    environment: str,
+    release: Field = "",
+    why: Field = "",
+    key: Field = "",
+) -> Response:
+    """Start the rollback, and show its run."""
+
+    async def again(refused: str, status: int = 0) -> Response:
+        shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
+        return await run_in_threadpool(shown, refused=refused, status=status)
+
+    if wrong := _wrong(why):
+        return await again(wrong)
+    name, cannot = await run_in_threadpool(rollback_of, dag_id)
+    if cannot or not release or not _KEY.match(key):
+        return await again(f"{cannot or 'The form was not complete.'} Nothing was changed.")
+    run_id = f"{environment}-{key}"
+    conf = {"environment": environment, "release": release, "reason": why.strip()}
+    body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": why.strip()[:1000]}
+    refused = await ask_airflow(request, "POST", [name, "dagRuns"], body)
+    # A form that is sent twice is meant once.
+    if refused is not None and refused[0] != _ALREADY_THERE:
+        return await again(refused[1], refused[0])
+    return _to_run(request, name, run_id)
+
+
+@router.post("/stop", dependencies=MAY_CHANGE_RUN)
+async def stop(
+    request: Request, user: User, dag_id: str, service: str, environment: str, deployment: Field = "", why: Field = ""
+) -> Response:
+    """Roll back what is being deployed there now: the same as marking its verification failed."""
+
+    async def again(refused: str, status: int = 0) -> Response:
+        shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
+        return await run_in_threadpool(shown, refused=refused, status=status)
+
+    if wrong := _wrong(why):
+        return await again(wrong)
+    ledger = await run_in_threadpool(open_ledger)
+    unsettled = await run_in_threadpool(ledger.unsettled, service, environment)
+    found = next((one for one in unsettled if one.id == deployment and one.pipeline == dag_id), None)
+    if found is None:
+        return await again("That deployment is over. Nothing was changed; this is how it stands now.")
+    tasks = await run_in_threadpool(tasks_to_fail, found.pipeline, found.run_id, environment)
+    if not tasks:
+        return await again("Its run does nothing here that could be stopped. Nothing was changed.")
+    for task in tasks:
+        place = [found.pipeline, "dagRuns", found.run_id, "taskInstances", task]
+        refused = await ask_airflow(request, "PATCH", place, {"new_state": "failed", "note": why.strip()[:1000]})
+        if refused is not None:
+            return await again(refused[1], refused[0])
+    return _to_run(request, found.pipeline, found.run_id)
+
+
+@router.post("/lift", dependencies=MAY_CHANGE_RUN)
+def lift(
+    request: Request, user: User, dag_id: str, service: str, environment: str, digest: Field = "", why: Field = ""
+) -> Response:
+    """Allow a release there again."""
+    again = partial(_render, request, user, dag_id, service, environment, written=why, at=digest)
+    if wrong := _wrong(why):
+        return again(refused=wrong)
+    ledger = open_ledger()
+    try:
+        standing = [veto for veto in ledger.vetoes(service, environment) if veto.lifted_at is None]
+        mine = {veto.digest for veto in standing if _by(ledger, veto.deployment_id) == dag_id}
+        if digest not in mine:
+            return again(
+                refused=f"No veto that runs of {dag_id} have left is in force against it. Nothing was changed."
+            )
+        ledger.lift_veto(service, environment, digest, who=user.get_name(), why=why.strip())
+    except LedgerError as error:
+        return again(refused=str(error))
+    return RedirectResponse(f"{request.url.path.removesuffix('/lift')}#vetoes", status_code=303)
+
+
+def _by(ledger: Ledger, deployment_id: str) -> str:
+    return pipeline_name(ledger.get_deployment(deployment_id).pipeline)
+
+
+def _wrong(why: str) -> str:
+    if not why.strip():
+        return "A reason is missing. Nothing was changed."
+    if len(why) > LONGEST_REASON:
+        return f"The reason has {len(why)} characters, {LONGEST_REASON} are kept. Nothing was changed; say it shorter."
+    return ""
+
+
+def _to_run(request: Request, dag_id: str, run_id: str) -> RedirectResponse:
+    base = request.scope.get("root_path", "").rstrip("/")
+    return RedirectResponse(f"{base}/run/{quote(dag_id, safe='')}/{quote(run_id, safe='')}", status_code=303)
+
+
+def _render(
+    request: Request,
+    user: User,
+    dag_id: str,
+    service: str,
+    environment: str,
+    *,
+    refused: str = "",
+    written: str = "",
+    at: str = "",
+    status: int = 0,
+) -> HTMLResponse:
+    ledger = open_ledger()
+    view: EnvironmentView = view_of(ledger, service, environment, readable=partial(readable, user=user))
+    known = bool(view.history or view.running)
+    rollback, cannot = rollback_of(dag_id)
+    return page(
+        request,
+        "environment.html.j2",
+        status=status or (400 if refused else 200 if known else 404),
+        view=view,
+        known=known,
+        dag_id=dag_id,
+        left=view.open is not None and view.open.state == "running" and is_over(view.open.pipeline, view.open.run_id),
+        rollback=rollback,
+        cannot=cannot,
+        may=may_change_run(dag_id, user),
+        may_lift={veto.digest for veto in view.vetoes if _by(ledger, veto.deployment_id) == dag_id},
+        reader=user.get_name(),
+        key=f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        refused=refused,
+        written=written,
+        at=at,
+        live=0 if refused else LIVE,
+    )

@@ -1,0 +1,345 @@
+"""One environment: rolling it back now, and lifting vetoes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, HTTPException
+from fastapi.testclient import TestClient
+
+from airflow_cd.ledger import Deployment, Ledger
+from airflow_cd.plugin.hands import HandsMiddleware
+from airflow_cd.plugin.run_tasks import RunTask
+from airflow_cd.plugin.stopping import failing
+from airflow_cd.release import Release
+
+from .build_com_run import run_of
+from .conftest import ClientAs
+from .deployed import Delivery
+from .served import served
+
+PLACE = "/airflow-cd/environment/shop/shop/production"
+HOSTILE = "<script>alert(1)</script>"
+RELEASES = {
+    version: Release("shop", version, f"shop:{version}", configuration)
+    for version, configuration in (
+        ("1.0", {"workers": 2}),
+        ("1.1", {"workers": 4, "greeting": HOSTILE}),
+        ("1.2", {"workers": 8}),
+    )
+}
+OLD, NEW = RELEASES["1.1"], RELEASES["1.2"]
+
+
+def _deploy(ledger: Ledger, version: str, *, pipeline: str = "shop") -> Delivery:
+    delivery = Delivery(ledger, "shop", version, pipeline=pipeline)
+    delivery.release = RELEASES.get(version, delivery.release)
+    return delivery
+
+
+@pytest.fixture
+def promoted(ledger: Ledger) -> Ledger:
+    """Production after 1.0, 1.1 and 1.2, all of them good."""
+    for version in RELEASES:
+        _deploy(ledger, version).promoted("production")
+    return ledger
+
+
+@pytest.fixture
+def rollback_dag(metadata: None) -> Iterator[Any]:
+    """The pipeline's rollback DAG as Airflow knows it; called with how it is."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    def known(**attributes: Any) -> None:
+        with create_session() as session:
+            session.merge(DagBundleModel(name="tests"))
+            session.flush()
+            session.merge(
+                DagModel(
+                    dag_id="shop-rollback",
+                    bundle_name="tests",
+                    fileloc="shop.py",
+                    timetable_type="",
+                    **{"is_paused": False, "is_stale": False, **attributes},
+                )
+            )
+
+    yield known
+    with create_session() as session:
+        session.query(DagModel).filter(DagModel.dag_id == "shop-rollback").delete()
+
+
+@pytest.fixture
+def airflow(client_as: ClientAs) -> list[dict[str, Any]]:
+    """What Airflow's API was asked for, behind the same middleware as in the API server."""
+    root: FastAPI = client_as(None).app  # type: ignore[assignment]
+    asked: list[dict[str, Any]] = []
+
+    @root.post("/api/v2/dags/{dag}/dagRuns")
+    def trigger(dag: str, body: dict[str, Any]) -> dict[str, Any]:
+        if any(one.get("dag_run_id") == body["dag_run_id"] for one in asked):
+            raise HTTPException(409, "There is such a run already")
+        asked.append({"dag": dag, **body})
+        return {}
+
+    @root.patch("/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}")
+    def mark(dag: str, run: str, task: str, body: dict[str, Any]) -> dict[str, Any]:
+        asked.append({"task": (dag, run, task), **body})
+        return {}
+
+    root.add_middleware(HandsMiddleware)
+    return asked
+
+
+def _key(client: TestClient) -> str:
+    return client.get(PLACE).text.split('name="key" value="')[1].split('"')[0]
+
+
+def test_it_says_what_runs_and_what_every_release_to_go_back_to_would_change(
+    promoted: Ledger, client_as: ClientAs, rollback_dag: Any
+) -> None:
+    rollback_dag()
+    page = client_as("admin").get(PLACE).text
+    assert "shop 1.2 runs in production." in page
+    first, second = (page.index(f'value="{RELEASES[version].digest[7:]}"') for version in ("1.1", "1.0"))
+    assert first < second
+    assert "checked" in page[first : first + 160]
+    assert "checked" not in page[second : second + 160]
+    assert NEW.digest[7:] not in page
+    for now, would_be in (("shop:1.2", "shop:1.1"), ("8", "4"), ("(unset)", "&lt;script&gt;alert(1)&lt;/script&gt;")):
+        assert f"<code>{now}</code>" in page
+        assert f"<code>{would_be}</code>" in page
+    assert HOSTILE not in page
+
+
+def test_what_is_vetoed_is_shown_and_cannot_be_chosen(promoted: Ledger, client_as: ClientAs, rollback_dag: Any) -> None:
+    rollback_dag()
+    again = _deploy(promoted, "1.1")
+    again.run_id = "1.1-again"
+    again.rolled_back("production", "errors rose")
+    page = client_as("admin").get(PLACE).text
+    there = page.index(f'value="{OLD.digest[7:]}"')
+    assert "disabled" in page[there : there + 200]
+    assert "checked" in page[page.index(f'value="{RELEASES["1.0"].digest[7:]}"') :][:160]
+
+
+def test_the_rollback_is_a_run_of_the_pipelines_rollback(
+    promoted: Ledger, client_as: ClientAs, rollback_dag: Any, airflow: list[dict[str, Any]]
+) -> None:
+    rollback_dag()
+    client = client_as("user")
+    form = {"release": OLD.digest[7:], "why": " checkout is slow ", "key": _key(client)}
+    answers = [client.post(f"{PLACE}/rollback", data=form, follow_redirects=False) for _ in range(2)]
+    [asked] = airflow
+    assert asked["dag"] == "shop-rollback"
+    assert asked["conf"] == {
+        "environment": "production",
+        "release": OLD.digest[7:],
+        "reason": "checkout is slow",
+    }
+    # Sent twice, it is meant once.
+    assert {answer.headers["location"] for answer in answers} == {
+        f"/airflow-cd/run/shop-rollback/{asked['dag_run_id']}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [({"why": " "}, "A reason is missing"), ({"release": ""}, "not complete"), ({"key": "../../x"}, "not complete")],
+)
+def test_a_form_that_is_not_complete_starts_nothing_and_loses_nothing(
+    promoted: Ledger,
+    client_as: ClientAs,
+    rollback_dag: Any,
+    airflow: list[dict[str, Any]],
+    changed: dict[str, str],
+    says: str,
+) -> None:
+    rollback_dag()
+    client = client_as("user")
+    form = {"release": OLD.digest[7:], "why": "my long reason", "key": _key(client), **changed}
+    answer = client.post(f"{PLACE}/rollback", data=form)
+    assert answer.status_code == 400
+    assert says in answer.text
+    assert form["why"].strip() in answer.text
+    assert airflow == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"), [({"is_paused": True}, "is paused"), ({"is_stale": True}, "Airflow has no DAG")]
+)
+def test_a_rollback_that_would_not_run_is_said_before_it_is_asked_for(
+    promoted: Ledger,
+    client_as: ClientAs,
+    rollback_dag: Any,
+    airflow: list[dict[str, Any]],
+    attributes: dict[str, Any],
+    says: str,
+) -> None:
+    rollback_dag(**attributes)
+    client = client_as("user")
+    assert says in client.get(PLACE).text
+    form = {"release": OLD.digest[7:], "why": "slow", "key": _key(client)}
+    assert says in client.post(f"{PLACE}/rollback", data=form).text
+    assert airflow == []
+
+
+def test_airflows_own_refusal_is_shown_with_what_was_written(
+    promoted: Ledger, client_as: ClientAs, rollback_dag: Any
+) -> None:
+    rollback_dag()
+    root: FastAPI = client_as(None).app  # type: ignore[assignment]
+
+    @root.post("/api/v2/dags/{dag}/dagRuns")
+    def trigger(dag: str) -> None:
+        raise HTTPException(403, "Not for you")
+
+    client = client_as("user")
+    form = {"release": OLD.digest[7:], "why": "my long reason", "key": _key(client)}
+    answer = client.post(f"{PLACE}/rollback", data=form)
+    assert answer.status_code == 403
+    assert "Not for you" in answer.text
+    assert "my long reason" in answer.text
+
+
+def _canary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A canary of 1.3 that is being verified."""
+    running = run_of("running", {"production.phase_20.deploy": "success", "production.phase_20.verify": "running"})
+    running = replace(running, pipeline="shop", run_id="run-1.3")
+    for module in ("stopping", "run_tasks"):
+        monkeypatch.setattr(f"airflow_cd.plugin.{module}.run_of", lambda pipeline, run_id: running)
+    return _deploy(ledger, "1.3").canary("production")
+
+
+def test_a_canary_is_rolled_back_by_marking_its_verification_failed(
+    promoted: Ledger,
+    client_as: ClientAs,
+    airflow: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    canary = _canary(promoted, monkeypatch)
+    client = client_as("user")
+    assert "shop 1.3 is being deployed in production." in client.get(PLACE).text
+    form = {"deployment": canary.id, "why": "customers call"}
+    answer = client.post(f"{PLACE}/stop", data=form, follow_redirects=False)
+    assert answer.headers["location"] == "/airflow-cd/run/shop/run-1.3"
+    assert airflow == [
+        {"task": ("shop", "run-1.3", "production.phase_20.verify"), "new_state": "failed", "note": "customers call"}
+    ]
+    [hand] = promoted.human_actions(pipeline="shop", run_id="run-1.3")
+    assert (hand.who, hand.action, hand.why) == ("user-1", "marked failed", "customers call")
+
+
+def test_a_deployment_that_is_over_is_not_stopped(
+    promoted: Ledger, client_as: ClientAs, airflow: list[dict[str, Any]]
+) -> None:
+    [last] = promoted.deployments("shop", "production", limit=1)
+    answer = client_as("user").post(f"{PLACE}/stop", data={"deployment": last.id, "why": "slow"})
+    assert "is over" in answer.text
+    assert airflow == []
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ({"production.phase_20.deploy": "running"}, ["production.phase_20.verify", "production.phase_20.deploy"]),
+        (
+            {"production.phase_20.deploy": "success", "production.phase_20.verify": "awaiting_input"},
+            ["production.phase_20.verify"],
+        ),
+        (
+            {"production.phase_20.verify": "success", "production.phase_100.deploy": "queued"},
+            ["production.phase_100.verify", "production.phase_100.deploy"],
+        ),
+        (
+            {
+                "production.phase_20.verify": "success",
+                "production.phase_100.verify": "success",
+                "production.promote": "running",
+            },
+            ["production.promote"],
+        ),
+        (
+            {"dev.deploy": "running", "production.phase_20.verify": "success", "production.phase_100.verify": "failed"},
+            [],
+        ),
+    ],
+)
+def test_what_decides_next_is_failed_first_then_what_goes_forward(states: dict[str, str], expected: list[str]) -> None:
+    assert failing(run_of("running", states), "production") == expected
+
+
+def test_an_environment_without_a_verification_has_its_deploy_failed() -> None:
+    run = run_of("running", {"dev.deploy": "running"})
+    assert failing(run, "dev") == ["dev.deploy"]
+    assert all(isinstance(task, RunTask) for task in run.tasks)
+
+
+def test_a_veto_is_lifted_with_a_reason_and_the_release_may_be_deployed_again(
+    promoted: Ledger, client_as: ClientAs
+) -> None:
+    bad = _deploy(promoted, "1.3")
+    bad.rolled_back("production", f"4 new exceptions {HOSTILE}")
+    digest = bad.release.digest
+    client = client_as("user")
+    assert HOSTILE not in client.get(PLACE).text
+    refused = client.post(f"{PLACE}/lift", data={"digest": digest, "why": ""})
+    assert (refused.status_code, "A reason is missing" in refused.text) == (400, True)
+    assert promoted.veto_of("shop", "production", bad.release)
+    done = client.post(f"{PLACE}/lift", data={"digest": digest, "why": "a false alarm"}, follow_redirects=False)
+    assert done.headers["location"] == f"{PLACE}#vetoes"
+    assert promoted.veto_of("shop", "production", bad.release) is None
+    page = client.get(PLACE).text
+    assert "user-1" in page
+    assert "a false alarm" in page
+
+
+def test_who_may_edit_one_pipeline_lifts_no_veto_of_another(promoted: Ledger, client_as: ClientAs) -> None:
+    bad = _deploy(promoted, "1.3", pipeline="other")
+    bad.rolled_back("production", "errors rose")
+    answer = client_as("user").post(f"{PLACE}/lift", data={"digest": bad.release.digest, "why": "please"})
+    assert answer.status_code == 400
+    assert promoted.veto_of("shop", "production", bad.release)
+
+
+def test_what_was_taken_back_after_its_promotion_reads_so(promoted: Ledger, client_as: ClientAs) -> None:
+    [last] = promoted.deployments("shop", "production", limit=1)
+    back = _deploy(promoted, "1.1", pipeline="shop-rollback")
+    back.promoted("production", rolls_back=last.id)
+    page = client_as("viewer").get(PLACE).text
+    assert "shop 1.1 runs in production." in page
+    assert "rolled back to" in page
+    assert promoted.veto_of("shop", "production", NEW)
+
+
+def test_an_environment_nobody_deployed_to_is_not_found(client_as: ClientAs) -> None:
+    assert client_as("viewer").get(PLACE).status_code == 404
+
+
+@pytest.mark.browser
+def test_a_person_chooses_sees_what_changes_and_rolls_back(
+    promoted: Ledger, client_as: ClientAs, rollback_dag: Any, airflow: list[dict[str, Any]], browser: Any
+) -> None:
+    rollback_dag()
+    client = client_as("user")
+    with served(client.app) as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": address}])
+        page = context.new_page()
+        page.goto(address + PLACE)
+        previews = page.locator(".preview:visible")
+        assert previews.count() == 1
+        assert "shop:1.1" in previews.inner_text()
+        page.get_by_label("1.0", exact=False).first.check()
+        assert "shop:1.0" in previews.inner_text()
+        page.get_by_label("Reason").first.fill("checkout is slow")
+        page.get_by_role("button", name="Roll back now").click()
+        page.wait_for_url("**/run/shop-rollback/**")
+        context.close()
+    [asked] = airflow
+    assert asked["conf"]["release"] == RELEASES["1.0"].digest[7:]
