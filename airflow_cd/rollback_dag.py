@@ -11,6 +11,9 @@ from airflow_cd.pipeline import Canary, Environment, Pipeline
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.verification.duration import parse_duration
 
+ASKED_FOR = "{{ params.environment }}"
+"""The environment of its tasks."""
+
 SHARED = ("access_control", "default_args", "on_failure_callback", "on_success_callback", "owner_links")
 """The author's arguments that hold for the rollback's DAG as well."""
 
@@ -36,7 +39,7 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
     longest = max(parse_duration(environment.timeout) for environment in known)
     common: dict[str, Any] = {
         "service": pipeline.deployed_service,
-        "environment": "{{ params.environment }}",
+        "environment": ASKED_FOR,
         "target": {environment.name: pipeline.target_of(environment) for environment in known},
         "timeout_healthy": longest,
     }

@@ -145,6 +145,12 @@ class Delivery:
         """Every instance that this deployment has, or may have, changed."""
         return sorted({name for phase in self.ledger.phases(deployment.id) for name in phase.instances})
 
+    def failure(self, deployment: Deployment) -> str:
+        """What the last failed attempt to deploy said, ``""`` when none failed or a later one did not."""
+        attempts = [action for action in self.ledger.actions(deployment.id) if action.kind == "deploy"]
+        failed = bool(attempts) and attempts[-1].ok is False
+        return " ".join(str(attempts[-1].detail.get("error", "")).split()) if failed else ""
+
     # -- forward -----------------------------------------------------------------------------------------------
 
     def check(self, release: Release) -> None:
@@ -308,7 +314,10 @@ class Delivery:
         deployment = self.deployment()
         if deployment is not None and deployment.state not in SETTLED:
             self.say(f"{deployment.release} is neither promoted nor rolled back at the end of the run: restoring.")
-            self.roll_back("the run ended before the release was promoted")
+            said = self.failure(deployment)
+            self.roll_back(
+                f"the deployment failed: {said}" if said else "the run ended before the release was promoted"
+            )
         self.release_lease()
         return self.deployment()
 

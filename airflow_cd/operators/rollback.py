@@ -106,13 +106,8 @@ class RollbackOperator(EnvironmentTask):
             if final and final[-1].verdict != Verdict.PASS:
                 return _sentence(final[-1])
             return self._by_hand(delivery) or "the verification failed, was killed, or was marked failed by a person"
-        failures = [
-            action.detail["error"]
-            for action in delivery.ledger.actions(deployment.id)
-            if action.kind == "deploy" and action.ok is False
-        ]
-        said = f": {' '.join(str(failures[-1]).split())}" if failures else ""
-        return f"the deployment failed before it could be verified{said}"
+        said = delivery.failure(deployment)
+        return f"the deployment failed before it could be verified{': ' + said if said else ''}"
 
     def _by_hand(self, delivery: Delivery) -> str:
         """Who marked the verification failed and why, as far as that is in the ledger."""

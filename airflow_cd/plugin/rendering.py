@@ -11,6 +11,7 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
+from airflow_cd.pipeline import pipeline_name
 from airflow_cd.plugin.report import verify_task
 from airflow_cd.verification.report_templates import template_environment
 
@@ -33,6 +34,7 @@ def templates() -> jinja2.Environment:
     """The plugin's templates, with those of the report beside them."""
     environment = template_environment(FOLDER / "templates")
     environment.filters["segment"] = functools.partial(quote, safe="")
+    environment.filters["pipeline"] = pipeline_name
     environment.globals.update(longest_reason=LONGEST_REASON, verify_task=verify_task)
     return environment
 

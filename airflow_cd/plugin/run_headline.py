@@ -31,6 +31,7 @@ _NOW = {
     "deploying": "Deploying to {}.",
     "promoting": "Promoting in {}.",
     "rolling back": "Rolling back {}.",
+    "going back": "Rolling back {}.",
     "settling": "Settling {}.",
     "under way": "Now in {}.",
 }
@@ -73,6 +74,9 @@ def headline_of(run: Run, facts: RunFacts, stages: Sequence[StageView]) -> Headl
         return Headline("bad", "FAILED", f"The run has failed, or was marked failed{_by(facts)}.", there)
     if not there:
         return Headline("wait", "NOTHING DEPLOYED", "This run has deployed nothing.")
+    restored = [_plain(stage.why) for stage in stages if stage.state == "restored"]
+    if restored:
+        return Headline("good", "RESTORED", restored[0], there)
     return Headline("good", "DELIVERED", there[0], _in_spite(facts, stages))
 
 
@@ -83,7 +87,7 @@ def _rank(state: str) -> int:
 def _what_runs(stages: Sequence[StageView]) -> list[str]:
     by_release: dict[str, list[str]] = {}
     for stage in stages:
-        if stage.deployment is not None and stage.state == "promoted":
+        if stage.deployment is not None and stage.state in ("promoted", "restored"):
             release = stage.deployment.release
             by_release.setdefault(f"{release.service} {release.version}", []).append(stage.deployment.environment)
     said = [f"{release} runs in {_listed(names)}" for release, names in by_release.items()]
@@ -107,14 +111,14 @@ def _asked(stage: StageView, facts: RunFacts, there: list[str]) -> Headline:
 
 def _went_wrong(run: Run, bad: Sequence[StageView], facts: RunFacts, there: list[str]) -> Headline:
     first = bad[0]
-    where = first.deployment.environment if first.deployment is not None else first.name
     reasons = _reasons(first, facts)
-    says = f"{where}: {reasons[0] if reasons else 'the ledger and the tasks do not say why'}"
+    says = f"{first.environment}: {reasons[0] if reasons else 'the ledger and the tasks do not say why'}"
     if first.state in ("rejected", "no answer in time") and first.question is not None:
         who = f"Rejected by {first.question.who}" if first.question.who else "Nobody answered in time"
-        says = f"{where}: {who}. {first.why}".strip() if first.why else f"{where}: {who}, without a reason."
+        said_why = f"{who}. {first.why}" if first.why else f"{who}, without a reason."
+        says = f"{first.environment}: {said_why}"
     more = [*reasons[1:]] if first.deployment is not None else []
-    more += [f"{stage.name}, too: {stage.state}. {_plain(stage.why)}".strip() for stage in bad[1:]]
+    more += [f"{stage.environment}, too: {stage.state}. {_plain(stage.why)}".strip() for stage in bad[1:]]
     answers, report = _answers(first, facts) if first.deployment is not None else ((), "")
     word = first.state.upper()
     if not run.over and first.state in ("rejected", "failed", "rolled back"):
@@ -199,19 +203,19 @@ def _going_on(stages: Sequence[StageView]) -> list[str]:
         if state == "verifying":
             told += [_verifying(stage) for stage in found]
         elif state == "waiting for its turn":
-            told += [f"Waiting for its turn in {stage.name}. {stage.why}".strip() for stage in found]
+            told += [f"Waiting for its turn in {stage.environment}. {stage.why}".strip() for stage in found]
         else:
-            told.append(_NOW.get(state, "Now in {}.").format(_listed([stage.name for stage in found])))
+            told.append(_NOW.get(state, "Now in {}.").format(_listed([stage.environment for stage in found])))
     return told
 
 
 def _verifying(stage: StageView) -> str:
     phase = next((found for found in stage.phases if found.state == "verifying"), None)
     if phase is None:
-        return f"Verifying {stage.name}."
+        return f"Verifying {stage.environment}."
     looks = f" after {phase.looks} look{'s' if phase.looks != 1 else ''}" if phase.looks else ""
     reason = f": {phase.reason}" if phase.reason else "."
-    return f"Verifying {stage.name}, {phase.title[:1].lower()}{phase.title[1:]}{looks}{reason}"
+    return f"Verifying {stage.environment}, {phase.title[:1].lower()}{phase.title[1:]}{looks}{reason}"
 
 
 def _between(*, begun: bool) -> str:
@@ -229,5 +233,5 @@ def _in_spite(facts: RunFacts, stages: Sequence[StageView]) -> list[str]:
     for stage in stages:
         verdict = _judged(stage.deployment, facts)
         if stage.state == "promoted" and verdict is not None and verdict.verdict != Verdict.PASS:
-            found.append(f"{stage.name} was promoted in spite of {verdict.verdict}: {stage.why}".rstrip(": "))
+            found.append(f"{stage.environment} was promoted in spite of {verdict.verdict}: {stage.why}".rstrip(": "))
     return found

@@ -20,6 +20,7 @@ _NAMED = "phase_"
 _JUDGED = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
 _WORK = {
     "RollbackOperator": "rolling back",
+    "RollbackToOperator": "going back",
     "VerifyOperator": "verifying",
     "DeploymentMarkerOperator": "deploying",
     "CanaryDeployOperator": "deploying",

@@ -16,6 +16,7 @@ from airflow_cd.sensors.approval import APPROVE, REJECT
 ASKS = "waiting for a person"
 _LOOKS = {
     "promoted": "good",
+    "restored": "good",
     "done": "good",
     "approved": "good",
     "rolled back": "bad",
@@ -33,6 +34,7 @@ _LOOKS = {
     "skipped": "idle",
 }
 _SIGNS = {
+    "restored": "↩",
     "rolled back": "↩",
     "rolling back": "↩",
     ASKS: "?",
@@ -49,6 +51,7 @@ class StageView:
     """One stage.
 
     :param group: whether it is a task group in Airflow, else a task.
+    :param environment: where it delivers to, in words; its own name where it delivers to none, or to several.
     :param depth: how many stages come before it at least; equal ones stand side by side.
     :param state: in a person's words.
     :param seconds: how long it took, or has taken so far; None before it began.
@@ -57,6 +60,7 @@ class StageView:
     """
 
     name: str
+    environment: str
     group: bool
     depth: int
     state: str
@@ -135,8 +139,10 @@ def _stage(
     question = asked[-1] if asked else None
     failed = sorted((task for task in tasks if task.state == "failed"), key=lambda task: task.ended or now)
     state = _state(tasks, deployment, question, over=run.over)
+    environments = {deployment.environment} if deployment else {task.place.environment for task in tasks} - {""}
     return StageView(
         name=name,
+        environment=environments.pop() if len(environments) == 1 else name,
         group=any(task.task_id != name for task in tasks),
         depth=depth,
         state=state,
@@ -160,6 +166,8 @@ def _state(tasks: Sequence[RunTask], deployment: Deployment | None, question: Qu
     at_work = bool(states & set(UNDER_WAY)) and not over
     if at_work and question is not None and question.option is None:
         return ASKS
+    if deployment is not None and deployment.state == "promoted" and deployment.rolls_back:
+        return "restored"
     if deployment is not None and deployment.state != "running":
         return deployment.state.replace("_", " ")
     if at_work:

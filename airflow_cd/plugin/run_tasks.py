@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy import select
+
+from airflow_cd.rollback_dag import ASKED_FOR
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -109,11 +111,12 @@ def run_of(dag_id: str, run_id: str) -> Run | None:
         places = _places(session, dag_id, run_id)
         results = _results(session, dag_id, run_id)
     state, conf, by = row
+    asked = conf if isinstance(conf, dict) else {}
     return Run(
         dag_id,
         run_id,
         str(state or ""),
-        conf if isinstance(conf, dict) else {},
+        asked,
         by or "",
         [
             RunTask(
@@ -121,12 +124,19 @@ def run_of(dag_id: str, run_id: str) -> Run | None:
                 str(task_state or ""),
                 started,
                 ended,
-                places.get(task_id, Place("")),
+                _asked_for(places.get(task_id, Place("")), asked),
                 results.get((task_id, number), {}),
             )
             for task_id, number, task_state, started, ended in tasks
         ],
     )
+
+
+def _asked_for(place: Place, asked: Mapping[str, Any]) -> Place:
+    """The place with its environment, where that is what the trigger form asks for."""
+    if place.environment != ASKED_FOR:
+        return place
+    return replace(place, environment=str(asked.get("environment") or ""))
 
 
 def _results(session: Session, dag_id: str, run_id: str) -> dict[tuple[str, int], dict[str, Any]]:

@@ -68,6 +68,7 @@ class RunView:
     changes: Sequence[ChangeView]
     runs: Sequence[Runs]
     hands: Sequence[HumanAction]
+    service: str
     version: str
     reason: str
     by: str
@@ -95,6 +96,7 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
         changes=_changes(stages, facts),
         runs=[_runs(stage, facts) for stage in stages if stage.deployment is not None],
         hands=facts.hands,
+        service=newest.release.service if newest else "",
         version=newest.release.version if newest else _text(run.asked.get("version")),
         reason=newest.reason if newest else _text(run.asked.get("reason")),
         by=run.by or (newest.triggered_by if newest else ""),
@@ -131,7 +133,7 @@ def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
 
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:
-    environment = stage.deployment.environment if stage.deployment is not None else stage.name
+    environment = stage.environment
     seen: Sequence[RunningInstance] = facts.running.get(environment, ())
     instances = [found.instance for found in seen]
     counted = Counter(found.artifact or found.version or "nothing" for found in instances)
