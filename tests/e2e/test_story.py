@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
-from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, Story, Told, red_events, tell
-from airflow_cd.demo.world import World, example_dags
+from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, Story, Told, red_events
+from airflow_cd.demo.world import World
 from tests.chromium import chromium
+
+from .person import Person
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(900)]
 
 VERIFY = "production.phase_20.verify"
-
-
-@pytest.fixture(scope="module")
-def told() -> Iterator[tuple[World, Story, Told]]:
-    """The world after the story; every test leaves production on 1.1 as it found it."""
-    with World(dags=example_dags()) as world:
-        story, last = tell(world, print)
-        yield world, story, last
-        processes = world.airflow.processes()
-    assert processes
-    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_the_story_goes_as_it_must(told: tuple[World, Story, Told]) -> None:
@@ -34,6 +24,35 @@ def test_the_story_goes_as_it_must(told: tuple[World, Story, Told]) -> None:
     assert story.failures == []
     assert last.deployment is not None
     assert last.deployment.to_verdict is not None
+
+
+@pytest.mark.browser
+def test_from_home_to_the_exceptions_that_stopped_the_release_in_two_clicks(told: tuple[World, Story, Told]) -> None:
+    world, _, last = told
+    with chromium() as browser:
+        person = Person(browser, world.airflow)
+        person.home()
+        person.deployments()
+        person.click(person.ours.get_by_role("link", name=re.compile(f"^FAIL.*{SERVICE} 1.2 in production")))
+        answer = person.ours.locator("section.card").filter(has_text="What was new?")
+        answer.wait_for()
+        assert person.clicks == 2
+        for event in red_events(last.verdicts["phase_20"]):
+            assert event["exception"] in answer.inner_text()
+
+
+@pytest.mark.browser
+def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told]) -> None:
+    world, _, last = told
+    with chromium() as browser:
+        person = Person(browser, world.airflow)
+        person.open_task(PIPELINE, last.run_id, VERIFY, "Verification")
+        person.ours.get_by_role("heading", name="4 events are unknown").wait_for()
+        assert person.ours.locator("svg.dots a.risk").count() == NEW_EXCEPTIONS
+        for answer in ("What was new?", "What was done?", "Is it safe now?"):
+            person.ours.get_by_text(answer).wait_for()
+    links = story_links(world, last)
+    assert links == {"Verification report": f"{world.airflow.url}/airflow-cd/report/{PIPELINE}/{last.run_id}/{VERIFY}"}
 
 
 def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[World, Story, Told]) -> None:
@@ -102,29 +121,6 @@ def test_the_rendered_fields_say_what_was_done(told: tuple[World, Story, Told]) 
     assert f"{SERVICE} 1.2" in str(result("production.phase_20.deploy"))
     assert "red events" in str(result("production.phase_20.verify"))
     assert "seconds to restored" in str(result("production.phase_20.rollback"))
-
-
-@pytest.mark.browser
-def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told]) -> None:
-    world, _, last = told
-    server = world.airflow
-    with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(60_000)
-        page.goto(f"{server.url}/auth/login")
-        page.fill("input[name=username]", server.user)
-        page.fill("input[name=password]", server.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "login" not in url)
-        page.goto(f"{server.url}/dags/{PIPELINE}/runs/{last.run_id}/tasks/{VERIFY}")
-        page.get_by_role("link", name="Verification", exact=True).click()
-        report = page.frame_locator("iframe")
-        report.get_by_role("heading", name="4 events are unknown").wait_for()
-        assert report.locator("svg.dots a.risk").count() == NEW_EXCEPTIONS
-        for answer in ("What was new?", "What was done?", "Is it safe now?"):
-            report.get_by_text(answer).wait_for()
-    links = story_links(world, last)
-    assert links == {"Verification report": f"{server.url}/airflow-cd/report/{PIPELINE}/{last.run_id}/{VERIFY}"}
 
 
 def test_nobody_reads_a_report_without_logging_in(told: tuple[World, Story, Told]) -> None:
