@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from airflow_cd.commits import Commits
 from airflow_cd.errors import DeploymentSettled, LedgerError, ReleaseVetoed
 from airflow_cd.ledger.columns import plain
 from airflow_cd.ledger.leases import Leases
@@ -44,6 +45,7 @@ class Deployments(Leases):
         rollback: str,
         learn: bool,
         requested_at: datetime | None = None,
+        commits: Commits | None = None,
     ) -> Deployment:
         """Record what is about to be deployed and what to return to; the same run gets the same deployment back.
 
@@ -51,6 +53,7 @@ class Deployments(Leases):
         :param rollback: ``automatic`` or ``human``.
         :param requested_at: when the run was asked for (Airflow's ``run_after``); by default when it first asked
             for the lease. A release asked for earlier is never put over one asked for later.
+        :param commits: what the release brings, if anybody asks; :meth:`record_commits` may say it later.
 
         Raises :class:`LeaseLost`, :class:`ReleaseVetoed`, and :class:`DeploymentSettled` when this run's deployment
         is over, was for another release, or a newer run has deployed here since.
@@ -101,6 +104,7 @@ class Deployments(Leases):
                     requested_at=requested,
                     opened_at=self._now(session),
                     outcome="",
+                    commits=commits.as_dict() if commits is not None else None,
                 )
                 session.add(row)
             row.token = lease.token
@@ -198,6 +202,12 @@ class Deployments(Leases):
                         .where(DeploymentRow.id == deployment_id, column.is_(None))
                         .values({name: value})
                     )
+
+    def record_commits(self, deployment_id: str, commits: Commits) -> None:
+        """Record which commits a deployment brings; changes nothing else, so it needs no lease."""
+        with self._writing() as session:
+            row = self._deployment_row(session, deployment_id)
+            session.execute(update(DeploymentRow).where(DeploymentRow.id == row.id).values(commits=commits.as_dict()))
 
     def _records(self, query: Select[Any]) -> list[Deployment]:
         with self._reading() as session:
@@ -307,4 +317,5 @@ def deployment_record(row: DeploymentRow) -> Deployment:
         safe_at=row.safe_at,
         restored_at=row.restored_at,
         outcome=row.outcome,
+        commits=Commits.from_dict(row.commits) if row.commits is not None else None,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.commits import Commits
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.feedback import Statement
@@ -68,6 +69,7 @@ class Deployment:
     :param first_bad_at: when the first bad event happened; ``verdict_at`` when the verdict stood; ``safe_at`` when
         the last request had reached the canary; ``restored_at`` when what ran before ran again, checked.
     :param outcome: one sentence: why it ended so.
+    :param commits: what the release brings; None where the pipeline names no repository.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Deployment:
     safe_at: datetime | None = None
     restored_at: datetime | None = None
     outcome: str = ""
+    commits: Commits | None = None
 
     @property
     def to_verdict(self) -> float | None:
@@ -285,6 +288,7 @@ class Question:
 
     :param approvers: who may answer; whoever takes the answer in must enforce it.
     :param proposed: the release that each environment would get.
+    :param commits: by environment, what it would bring, where the pipeline names a repository.
     :param deadline: after this the caller's default answer counts.
     :param option: the answer; None while there is none.
     :param who: who gave it; None when nobody did in time and the default counts.
@@ -304,6 +308,7 @@ class Question:
     why: str | None = None
     answered_at: datetime | None = None
     proposed: Mapping[str, Release] = field(default_factory=dict)
+    commits: Mapping[str, Commits] = field(default_factory=dict)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
