@@ -79,7 +79,8 @@ class Clone:
             # Nobody else is at work here: it is what a fetch left behind that was killed.
             left.unlink(missing_ok=True)
         filtered = f"--filter={self._kind}"
-        self.git("fetch", "--quiet", "--no-tags", "--prune", filtered, "origin", *_REFS, holds=[lock])
+        how = ("--quiet", "--no-tags", "--prune", "--no-write-fetch-head", filtered)
+        self.git("fetch", *how, "origin", *_REFS, holds=[lock])
 
     @contextmanager
     def _alone(self) -> Iterator[int]:

@@ -30,7 +30,6 @@ _FOREIGN = (
     "GIT_PREFIX",
     "GIT_REPLACE_REF_BASE",
     "GIT_SHALLOW_FILE",
-    "GIT_TRACE",
     "GIT_WORK_TREE",
 )
 _OPTIONS = (

@@ -159,6 +159,7 @@ def _place(address: str, login: str = "", password: str = "") -> _Place:
             login, password = login or unquote(parts.username or ""), password or unquote(parts.password or "")
             host = parts.netloc.rpartition("@")[2]
             address = urlunsplit(parts._replace(netloc=host))
+            secrets[address] = shown_address(address)
             if login or password:
                 token = base64.b64encode(f"{login or 'git'}:{password}".encode()).decode()
                 configuration = {f"http.{parts.scheme}://{host}/.extraHeader": f"Authorization: Basic {token}"}
