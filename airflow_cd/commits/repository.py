@@ -35,7 +35,7 @@ class GitRepository:
     :param page: where a commit can be looked at, such as ``https://git.example.com/shop/commit/{id}``.
     :param paths: only commits that touch one of these; for a repository that holds more than one service.
     :param limit: how many commits are listed; the others are counted.
-    :param timeout: how long git has to answer. A deployment does not wait for it, an approval is asked when it has.
+    :param timeout: how long git has to answer. A deployment goes on meanwhile, an approval is asked when it has.
         The first copy of a large repository may take longer than the default.
     """
 

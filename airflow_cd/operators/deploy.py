@@ -33,8 +33,8 @@ class DeployOperator(EnvironmentTask):
     :param reason: why, as the ledger is to remember it.
     :param rollback: ``automatic``, or ``human``: a failed verification asks a person.
     :param learn: take this deployment as known good, for a service that never ran here.
-    :param commits: where the commits that the release brings are; they are kept with the deployment, which neither
-        waits for them nor fails with them.
+    :param commits: where the commits that the release brings are; they are read beside the deployment, which never
+        fails with them, and waits for them only when all else is done, a few seconds.
     :param promote: whether the deployment is over when the instances are healthy.
     """
 
