@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_cd.commits import GitRepository
     from airflow_cd.pipeline import Approval, Canary, Environment, Pipeline
     from airflow_cd.release import Release
     from airflow_cd.verification.configuration import Verification
@@ -17,6 +18,7 @@ __all__ = [
     "Canary",
     "Environment",
     "Expected",
+    "GitRepository",
     "Pipeline",
     "Release",
     "Threshold",
@@ -29,6 +31,7 @@ _HOMES = {
     "Canary": "airflow_cd.pipeline",
     "Environment": "airflow_cd.pipeline",
     "Expected": "airflow_cd.verification.feedback",
+    "GitRepository": "airflow_cd.commits",
     "Pipeline": "airflow_cd.pipeline",
     "Release": "airflow_cd.release",
     "Threshold": "airflow_cd.verification.thresholds",

@@ -109,6 +109,7 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environ
             environments=[environment.name for environment in then],
             artifact=pipeline.artifact,
             configurations={environment.name: _configuration(pipeline, environment) for environment in then},
+            commits=pipeline.commits,
         )
         return Ends([sensor], [sensor])
     if hasattr(member, "task_id") and not callable(getattr(member, "function", None)):
@@ -136,6 +137,7 @@ def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
     return {
         "artifact": pipeline.artifact,
         "configuration": _configuration(pipeline, environment),
+        "commits": pipeline.commits,
         # A deployment that outlives this is killed by Airflow, and then rolled back like one that failed.
         "execution_timeout": parse_duration(environment.timeout) * 2,
     }

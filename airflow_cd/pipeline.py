@@ -20,6 +20,7 @@ from airflow_cd.verification.duration import parse_duration
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+    from airflow_cd.commits import CommitSource
     from airflow_cd.targets.base import Target
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -148,6 +149,8 @@ class Pipeline:
     :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
     :param configuration: run-time configuration everywhere; environments and a run's overrides go on top.
     :param target: kind of target for environments that name none.
+    :param commits: where the commits of a version are, such as a :class:`~airflow_cd.commits.GitRepository`; an
+        approval and a run then show those that a release brings.
     :param supersede: a newer run makes older ones that still wait for an environment give up, instead of queueing.
     :param dag: further arguments for the DAG (``tags``, ``default_args``, ``max_active_runs`` ...).
     """
@@ -158,6 +161,7 @@ class Pipeline:
     artifact: str = "{service}:{version}"
     configuration: Mapping[str, Any] = field(default_factory=dict)
     target: str = "http"
+    commits: CommitSource | None = None
     supersede: bool = False
     description: str = ""
     dag_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -189,6 +193,7 @@ class Pipeline:
         if self.target not in target_kinds():
             found.append(f"target {self.target!r}: unknown kind; known are {', '.join(sorted(target_kinds()))}")
         found.extend(_not_json("configuration", self.configuration))
+        found.extend(_not_commits(self.commits))
         names: Counter[str] = Counter()
         for number, stage in enumerate(self.members(), 1):
             if not stage:
@@ -268,6 +273,15 @@ def _not_json(what: str, configuration: Any) -> Iterator[str]:
         json.dumps(dict(configuration), allow_nan=False)
     except (TypeError, ValueError) as error:
         yield f"{what}: the configuration is not JSON ({error})"
+
+
+def _not_commits(commits: Any) -> Iterator[str]:
+    if commits is None:
+        return
+    if not callable(getattr(commits, "between", None)):
+        yield f"commits: a {type(commits).__name__} knows none; give GitRepository(...)"
+    elif check := getattr(commits, "mistakes", None):
+        yield from check()
 
 
 def _not_a_duration(what: str, value: Any) -> Iterator[str]:

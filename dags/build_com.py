@@ -1,6 +1,6 @@
 """Build.com's pipeline: seven stages, the last one a canary that New Relic and Sumo Logic verify."""
 
-from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
+from airflow_cd import Approval, Canary, Environment, GitRepository, Pipeline, Verification
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 
 production = Canary(
@@ -20,6 +20,7 @@ production = Canary(
 dag = Pipeline(
     "build_com",
     service="shop",
+    commits=GitRepository("git_shop"),
     description="Dev and Test, then Edu, Sandbox and Staging, an approval, and Production as a canary.",
     stages=[
         [Environment("dev"), Environment("test")],

@@ -9,7 +9,7 @@ from airflow.sdk import TaskGroup
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
+from airflow_cd import Approval, Canary, Environment, GitRepository, Pipeline, Verification
 from airflow_cd.errors import PipelineError
 from airflow_cd.rollback_dag import build_rollback
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
@@ -202,3 +202,19 @@ def test_the_trigger_form_asks_for_what_a_run_needs() -> None:
     assert dag is not None
     assert set(dag.params) == {"version", "configuration", "reason", "rollback", "learn"}
     assert dag.params.get_param("rollback").schema["enum"] == ["automatic", "human"]
+
+
+def test_commits_reach_the_tasks_that_show_them_and_stay_out_of_the_serialized_dag() -> None:
+    commits = GitRepository("https://ada:hunter2@git.example.com/shop.git")
+    stages = [Environment("dev"), Approval(), production()]
+    dag = Pipeline("shop", stages=stages, commits=commits).dag()
+    assert dag is not None
+    for task_id in ("dev.deploy", "approve", "production.phase_20.deploy", "production.phase_100.deploy"):
+        assert dag.get_task(task_id).commits is commits
+    assert "hunter2" not in str(DagSerialization.to_dict(dag))
+    assert "hunter2" not in repr(Pipeline("shop", stages=stages, commits=commits))
+
+
+def test_mistakes_of_the_repository_are_found_with_the_others() -> None:
+    assert "revision 'v1'" in mistakes(commits=GitRepository("git_shop", revision="v1"))
+    assert "a str knows none" in mistakes(commits="git_shop")

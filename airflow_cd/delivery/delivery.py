@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture, choose_instances
+from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.errors import AirflowCdError, DeploymentFailed, DeploymentSettled, LeaseLost, TargetError
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.rollout import differences, wait_until
 
 if TYPE_CHECKING:
+    from airflow_cd.commits import CommitSource
     from airflow_cd.ledger import Deployment, Lease, Ledger, Phase
 
 LEASE_TTL = timedelta(minutes=15)
@@ -184,11 +187,12 @@ class Delivery:
         rollback: str = "automatic",
         learn: bool = False,
         going_back: bool = False,
+        commits: CommitSource | None = None,
     ) -> Phase:
         """Bring the release to a share of the environment and see it healthy there.
 
         Does again only what is not yet so: may be repeated at any time. Instances that a verification drained
-        get their traffic back.
+        get their traffic back. What ``commits`` knows of the release is read and recorded meanwhile, once.
 
         :param going_back: a person rolls the environment back to this release.
         """
@@ -218,6 +222,7 @@ class Delivery:
                 learn=learn,
                 requested_at=self.requested_at,
                 rolls_back=rolls_back,
+                commits=NOT_READ if commits is not None else None,
             )
             if deployment.release != release:
                 raise DeploymentSettled(
@@ -228,9 +233,10 @@ class Delivery:
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
             record = self.ledger.start_phase(deployment.id, phase, share=share, instances=chosen, token=lease.token)
             self.say(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
-            self._put(deployment, lease, dict.fromkeys(chosen, release), kind="deploy")
-            self._give_traffic_back(deployment, lease, chosen)
-            return self.ledger.phase_deployed(deployment.id, record.name, at=now(), token=lease.token) or record
+            with reading_commits(self.ledger, deployment, commits, self.say):
+                self._put(deployment, lease, dict.fromkeys(chosen, release), kind="deploy")
+                self._give_traffic_back(deployment, lease, chosen)
+                return self.ledger.phase_deployed(deployment.id, record.name, at=now(), token=lease.token) or record
         except AirflowCdError as error:
             raise self._here(error) from None
 

@@ -33,6 +33,8 @@ def run(*, port: int, leave: bool) -> int:
         _say("Starting a fleet of shops, their traffic, New Relic's and Sumo Logic's protocols, and Airflow ...")
         world.start()
         _say(f"Airflow UI: {world.airflow.url}  user {world.airflow.user}, password {world.airflow.password}")
+        if world.no_commits:
+            _say(f"Without the commits of each release: {world.no_commits}.")
         story, told = tell(world, _say)
         _timeline(told)
         failures = story.failures

@@ -17,6 +17,7 @@ from airflow_cd.demo import fleet, new_relic, sumo_logic, traffic
 from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.airflow_server import AirflowServer
 from airflow_cd.demo.server_process import ServerProcess
+from airflow_cd.demo.shop import history
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
 
@@ -41,6 +42,8 @@ class World:
     :param rates: requests a second for each environment.
     :param users: names and roles in Airflow.
     :param settings: further environment variables for Airflow.
+
+    ``no_commits`` says why the shop has no repository, ``""`` when it has one.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class World:
         self._stack = contextlib.ExitStack()
         self.root = Path()
         self.ledger_url = ""
+        self.no_commits = ""
 
     def start(self) -> World:
         """Start all of it; raises :class:`AirflowCdError` saying what did not come up, with nothing left running."""
@@ -80,6 +84,7 @@ class World:
         self.new_relic = self._stack.enter_context(new_relic.start(self.fleet.telemetry))
         self.sumo_logic = self._stack.enter_context(sumo_logic.start(self.fleet.telemetry))
         self.traffic = self._stack.enter_context(traffic.start(self.fleet.info_file, rates=self._rates))
+        self.no_commits = history.build(self.root / "shop.git")
         settings = {**self.connections(), "AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN": self.ledger_url, **self._given}
         self.airflow = AirflowServer(
             self.root / "airflow", dags=self._dags, port=self._port, environment=settings, users=self._users
@@ -115,6 +120,7 @@ class World:
             "login": self.sumo_logic.access_id,
             "password": self.sumo_logic.access_key,
         }
+        found["AIRFLOW_CONN_GIT_SHOP"] = {"conn_type": "git", "host": str(self.root / "shop.git")}
         return {name: json.dumps(connection) for name, connection in found.items()}
 
     def client(self, user: str | None = None) -> AirflowClient:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from airflow_cd.commits import Commits
 from airflow_cd.errors import DeploymentSettled, LedgerError, ReleaseVetoed
 from airflow_cd.ledger.columns import plain
 from airflow_cd.ledger.leases import Leases
@@ -46,6 +47,7 @@ class Deployments(Leases):
         learn: bool,
         requested_at: datetime | None = None,
         rolls_back: str | None = None,
+        commits: Commits | None = None,
     ) -> Deployment:
         """Record what is about to be deployed and what to return to; the same run gets the same deployment back.
 
@@ -54,6 +56,7 @@ class Deployments(Leases):
         :param requested_at: when the run was asked for (Airflow's ``run_after``); by default when it first asked
             for the lease. A release asked for earlier is never put over one asked for later.
         :param rolls_back: id of the promoted deployment that a person takes back with this one.
+        :param commits: what the release brings, if anybody asks; :meth:`record_commits` may say it later.
 
         Raises :class:`LeaseLost`, :class:`ReleaseVetoed`, and :class:`DeploymentSettled` when this run's deployment
         is over, was for another release, or a newer run has deployed here since.
@@ -107,6 +110,7 @@ class Deployments(Leases):
                     rolls_back=rolls_back,
                     # A person's decision is this verdict: its clocks count from when they asked.
                     verdict_at=requested if rolls_back else None,
+                    commits=commits.as_dict() if commits is not None else None,
                 )
                 session.add(row)
             row.token = lease.token
@@ -226,6 +230,12 @@ class Deployments(Leases):
                         .values({name: value})
                     )
 
+    def record_commits(self, deployment_id: str, commits: Commits) -> None:
+        """Record which commits a deployment brings; changes nothing else, so it needs no lease."""
+        with self._writing() as session:
+            row = self._deployment_row(session, deployment_id)
+            session.execute(update(DeploymentRow).where(DeploymentRow.id == row.id).values(commits=commits.as_dict()))
+
     def _records(self, query: Select[Any]) -> list[Deployment]:
         with self._reading() as session:
             return [deployment_record(row) for row in session.scalars(query)]
@@ -335,6 +345,7 @@ def deployment_record(row: DeploymentRow) -> Deployment:
         restored_at=row.restored_at,
         outcome=row.outcome,
         rolls_back=row.rolls_back,
+        commits=Commits.from_dict(row.commits) if row.commits is not None else None,
     )
 
 

@@ -21,7 +21,7 @@ def ledger_url(url: str | None = None) -> URL:
     file in memory or at a relative path (each process would see its own), a driver that is async or not installed.
     """
     if url is None:
-        url = _configured() or f"sqlite:///{_airflow_home() / 'airflow_cd.db'}"
+        url = _configured() or f"sqlite:///{airflow_home() / 'airflow_cd.db'}"
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -50,7 +50,8 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _airflow_home() -> Path:
+def airflow_home() -> Path:
+    """The folder of everything that is kept on this machine, as Airflow has it."""
     return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser().absolute()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from airflow_cd.commits import Commits
 from airflow_cd.errors import LedgerError
 from airflow_cd.ledger.models import HumanActionRow, QuestionRow
 from airflow_cd.ledger.records import HumanAction, Question
@@ -73,10 +74,12 @@ class People(Store):
         body: str,
         deadline: datetime | None,
         proposed: Mapping[str, Release] | None = None,
+        commits: Mapping[str, Commits] | None = None,
     ) -> Question:
         """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened.
 
         :param proposed: the release that each environment would get.
+        :param commits: by environment, what it would bring.
         """
         if not options:
             raise LedgerError("a question needs options to choose from.", pipeline=pipeline, next_step="Name them.")
@@ -87,6 +90,7 @@ class People(Store):
             "body": body,
             "deadline": deadline,
             "proposed": {name: release.as_dict() for name, release in (proposed or {}).items()},
+            "commits": {name: found.as_dict() for name, found in (commits or {}).items()},
             "reopened": False,
         }
         with self._writing() as session:
@@ -210,6 +214,7 @@ def _record(row: QuestionRow) -> Question:
         subject=row.subject,
         body=row.body,
         proposed={name: Release.from_dict(content) for name, content in (row.proposed or {}).items()},
+        commits={name: Commits.from_dict(content) for name, content in (row.commits or {}).items()},
         asked_at=row.asked_at,
         deadline=row.deadline,
         option=row.option,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.commits import Commits
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.feedback import Statement
@@ -69,6 +70,7 @@ class Deployment:
         the last request had reached the canary; ``restored_at`` when what ran before ran again, checked.
     :param outcome: one sentence: why it ended so.
     :param rolls_back: id of the promoted deployment that this one, a person's rollback, takes back.
+    :param commits: what the release brings; None where the pipeline names no repository.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Deployment:
     restored_at: datetime | None = None
     outcome: str = ""
     rolls_back: str | None = None
+    commits: Commits | None = None
 
     @property
     def to_verdict(self) -> float | None:
@@ -303,6 +306,7 @@ class Question:
 
     :param approvers: who may answer; whoever takes the answer in must enforce it.
     :param proposed: the release that each environment would get.
+    :param commits: by environment, what it would bring, where the pipeline names a repository.
     :param deadline: after this the caller's default answer counts.
     :param option: the answer; None while there is none.
     :param who: who gave it; None when nobody did in time and the default counts.
@@ -322,6 +326,7 @@ class Question:
     why: str | None = None
     answered_at: datetime | None = None
     proposed: Mapping[str, Release] = field(default_factory=dict)
+    commits: Mapping[str, Commits] = field(default_factory=dict)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

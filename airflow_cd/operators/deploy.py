@@ -15,6 +15,7 @@ from airflow_cd.release import Release, planned_release
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cd.commits import CommitSource
     from airflow_cd.ledger import Phase
 
 
@@ -32,6 +33,8 @@ class DeployOperator(EnvironmentTask):
     :param reason: why, as the ledger is to remember it.
     :param rollback: ``automatic``, or ``human``: a failed verification asks a person.
     :param learn: take this deployment as known good, for a service that never ran here.
+    :param commits: where the commits that the release brings are; they are read beside the deployment, which never
+        fails with them, and waits for them only when all else is done, a few seconds.
     :param promote: whether the deployment is over when the instances are healthy.
     """
 
@@ -59,6 +62,7 @@ class DeployOperator(EnvironmentTask):
         reason: str = "{{ params.get('reason') or '' }}",
         rollback: str = "{{ params.get('rollback') or 'automatic' }}",
         learn: bool | str = "{{ params.get('learn') or false }}",
+        commits: CommitSource | None = None,
         promote: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -70,6 +74,7 @@ class DeployOperator(EnvironmentTask):
         self.reason = reason
         self.rollback = rollback
         self.learn = learn
+        self.commits = commits
         self.promote = promote
 
     def release(self) -> Release:
@@ -105,6 +110,7 @@ class DeployOperator(EnvironmentTask):
             triggered_by=context["dag_run"].triggering_user_name or "",
             rollback=self.rollback or "automatic",
             learn=str(self.learn).lower() == "true",
+            commits=self.commits,
         )
         previous = delivery.require_deployment().previous
         self.result = {

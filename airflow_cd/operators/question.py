@@ -13,6 +13,7 @@ from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cd.commits import Commits
     from airflow_cd.ledger import Ledger
     from airflow_cd.release import Release
 
@@ -38,6 +39,7 @@ def ask(
     method: str,
     approvers: Sequence[str] = (),
     proposed: Mapping[str, Release] | None = None,
+    commits: Mapping[str, Commits] | None = None,
 ) -> NoReturn:
     """Show the question as a required action and park the task until somebody answers or the time is over.
 
@@ -55,6 +57,7 @@ def ask(
         body=body,
         deadline=datetime.now(timezone.utc) + timeout,
         proposed=proposed,
+        commits=commits,
     )
     upsert_hitl_detail(
         ti_id=ti.id,

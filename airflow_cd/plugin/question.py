@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.commits import Commits
 from airflow_cd.ledger import Deployment, HumanAction, Ledger, Question
 from airflow_cd.operators.verify import ROLL_BACK
 from airflow_cd.plugin.report import verify_task
@@ -52,6 +53,7 @@ class QuestionView:
     """Everything on the page.
 
     :param options: what can be answered, and whether that is a no.
+    :param commits: what the release brings, with the environments where it is the same.
     :param may: whether this reader is one of those asked; the server asks again when the answer comes.
     """
 
@@ -60,6 +62,7 @@ class QuestionView:
     may: bool
     reader: str
     proposals: Sequence[Proposal]
+    commits: Sequence[tuple[Sequence[str], Commits]]
     found: Sequence[Found]
     hands: Sequence[HumanAction]
 
@@ -90,6 +93,7 @@ def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
         may=not question.approvers or reader in question.approvers,
         reader=reader,
         proposals=[_proposal(ledger, name, release) for name, release in question.proposed.items()],
+        commits=_together(question.commits),
         found=[_found(ledger, deployment) for deployment in reversed(deployments)],
         hands=[hand for hand in hands if hand.task_id == question.task_id],
     )
@@ -100,6 +104,13 @@ def _proposal(ledger: Ledger, environment: str, release: Release) -> Proposal:
     running = last.release if last else None
     veto = ledger.veto_of(release.service, environment, release)
     return Proposal(environment, running, release, changes(running, release), veto.reason if veto else "")
+
+
+def _together(commits: Mapping[str, Commits]) -> list[tuple[list[str], Commits]]:
+    told: dict[Commits, list[str]] = {}
+    for environment, found in commits.items():
+        told.setdefault(found, []).append(environment)
+    return [(names, found) for found, names in told.items()]
 
 
 def _found(ledger: Ledger, deployment: Deployment) -> Found:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.commits import Commits
 from airflow_cd.ledger import HumanAction, RunningInstance
 from airflow_cd.plugin.run_facts import RunFacts
 from airflow_cd.plugin.run_headline import Headline, headline_of
@@ -24,6 +25,7 @@ class ChangeView:
 
     :param before: what ran there, in words.
     :param proposed: whether it is only asked for so far.
+    :param commits: what it brings; None where the pipeline names no repository.
     """
 
     environments: Sequence[str]
@@ -31,6 +33,7 @@ class ChangeView:
     now: str
     rows: Sequence[tuple[str, Any, Any]]
     proposed: bool = False
+    commits: Commits | None = None
 
 
 @dataclass(frozen=True)
@@ -108,28 +111,29 @@ def _text(value: Any) -> str:
 
 
 def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
-    pairs: list[tuple[str, Release | None, Release, bool]] = []
+    pairs: list[tuple[str, Release | None, Release, bool, Commits | None]] = []
     for deployment in (stage.deployment for stage in stages if stage.deployment is not None):
         distinct = {release.digest if release else "": release for release in deployment.previous.values()}
-        pairs += [(deployment.environment, before, deployment.release, False) for before in distinct.values()]
+        place, new, commits = deployment.environment, deployment.release, deployment.commits
+        pairs += [(place, before, new, False, commits) for before in distinct.values()]
     deployed = {deployment.environment for deployment in facts.deployments}
     for question in facts.questions.values():
         pairs += [
-            (environment, facts.good.get(environment), release, True)
+            (environment, facts.good.get(environment), release, True, question.commits.get(environment))
             for environment, release in question.proposed.items()
             if environment not in deployed
         ]
     # Five environments that differ in the same two lines are told once.
     told: dict[str, tuple[list[str], ChangeView]] = {}
-    for environment, before, release, proposed in pairs:
+    for environment, before, release, proposed, commits in pairs:
         rows = changes(before, release)
         nothing = "nothing that Airflow CD has brought there" if proposed else "nothing"
         was = f"{before.service} {before.version}" if before else nothing
-        view = ChangeView((), was, f"{release.service} {release.version}", rows, proposed)
-        names, _ = told.setdefault(repr((was, view.now, rows, proposed)), ([], view))
+        view = ChangeView((), was, f"{release.service} {release.version}", rows, proposed, commits)
+        names, _ = told.setdefault(repr((was, view.now, rows, proposed, commits)), ([], view))
         if environment not in names:
             names.append(environment)
-    return [ChangeView(names, view.before, view.now, view.rows, view.proposed) for names, view in told.values()]
+    return [replace(view, environments=names) for names, view in told.values()]
 
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:

@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_cd.commits import commits_to
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.release import changes, planned_release
 from airflow_cd.verification.duration import parse_duration
+from airflow_cd.verification.report_words import one_line, visible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cd.commits import CommitList, Commits, CommitSource
     from airflow_cd.ledger import Ledger
     from airflow_cd.release import Release
 
 APPROVE, REJECT = "Approve", "Reject"
+LISTED = 10
+"""Commits in the text of a question; its page lists more."""
 
 
 class ApprovalSensor(BaseSensorOperator):
@@ -35,6 +40,7 @@ class ApprovalSensor(BaseSensorOperator):
     :param artifact: how a version names its artifact, and ``configurations`` each environment's run-time
         configuration, both as the :class:`~airflow_cd.operators.deploy.DeployOperator` there has them: with them the
         evidence shows what would change.
+    :param commits: where the commits of a version are: the evidence then shows those that it would bring.
     """
 
     template_fields: Sequence[str] = ("version", "reason", "overrides", "configurations", "result")
@@ -51,6 +57,7 @@ class ApprovalSensor(BaseSensorOperator):
         environments: Sequence[str] = (),
         artifact: str = "{service}:{version}",
         configurations: Mapping[str, Mapping[str, Any]] | None = None,
+        commits: CommitSource | None = None,
         version: str = "{{ params.version }}",
         reason: str = "{{ params.get('reason') or '' }}",
         overrides: Mapping[str, Any] | str = "{{ (params.get('configuration') or {}) | tojson }}",
@@ -66,6 +73,7 @@ class ApprovalSensor(BaseSensorOperator):
         self.environments = tuple(environments)
         self.artifact = artifact
         self.configurations = dict(configurations or {})
+        self.commits = commits
         self.version = version
         self.reason = reason
         self.overrides = overrides
@@ -84,18 +92,20 @@ class ApprovalSensor(BaseSensorOperator):
                     return self._answered(Answer(known.option, known.who or "", known.why or ""))
                 ledger.reopen(ti.dag_id, ti.run_id, ti.task_id)
             proposed = self._proposed()
+            commits = self._commits(ledger)
             where = ", ".join(self.environments) or "the next stage"
             ask(
                 ledger,
                 context,
                 subject=f"Deploy {self.service or ti.dag_id} {self.version} to {where}?",
-                body=self._evidence(ledger, context, proposed),
+                body=self._evidence(ledger, context, proposed, commits),
                 options=[APPROVE, REJECT],
                 default=REJECT,
                 timeout=parse_duration(self.wait),
                 method="execute_complete",
                 approvers=self.approvers,
                 proposed=proposed,
+                commits=commits,
             )
         except AirflowCdError as error:
             raise AirflowFailException(str(error)) from error
@@ -134,7 +144,17 @@ class ApprovalSensor(BaseSensorOperator):
             for environment, configuration in self.configurations.items()
         }
 
-    def _evidence(self, ledger: Ledger, context: Context, proposed: Mapping[str, Release]) -> str:
+    def _commits(self, ledger: Ledger) -> dict[str, Commits]:
+        """What the version would bring to each environment."""
+        if self.commits is None:
+            return {}
+        running = {environment: ledger.last_promoted(self.service, environment) for environment in self.environments}
+        before = {environment: last.release.version if last else None for environment, last in running.items()}
+        return commits_to(self.commits, before, self.version)
+
+    def _evidence(
+        self, ledger: Ledger, context: Context, proposed: Mapping[str, Release], commits: Mapping[str, Commits]
+    ) -> str:
         """What an approver wants to know: what changes, and what the stages before found."""
         ti = context["ti"]
         lines = [f"**{self.service or ti.dag_id} {self.version}**", ""]
@@ -148,7 +168,28 @@ class ApprovalSensor(BaseSensorOperator):
             if environment in proposed:
                 for name, was, now in changes(last.release if last else None, proposed[environment]):
                     lines.append(f"  - {name}: `{was}` → `{now}`")
+            if environment in commits:
+                lines += _commit_lines(commits[environment])
         lines.append("")
         for deployment in reversed(ledger.deployments(pipeline=ti.dag_id, run_id=ti.run_id)):
             lines.append(f"- {deployment.environment}: {deployment.state.replace('_', ' ')} {deployment.outcome or ''}")
         return "\n".join(lines)
+
+
+def _commit_lines(commits: Commits) -> list[str]:
+    """One sentence, and a line for each of the newest; people wrote them, so they are code, which no reader follows."""
+    lines = [f"  - {_code(commits.says)}" if commits.unknown else f"  - {commits.says}"]
+    for sign, listed in (("+", commits.brought), ("−", commits.taken_away)):
+        lines += _some(sign, listed)
+    return lines
+
+
+def _some(sign: str, listed: CommitList) -> list[str]:
+    shown = listed.commits[:LISTED]
+    lines = [f"    - {sign} {_code(commit.short)} {_code(commit.subject)}, {_code(commit.author)}" for commit in shown]
+    more = listed.total - len(shown)
+    return [*lines, f"    - {sign} and {more} more"] if more > 0 else lines
+
+
+def _code(text: str) -> str:
+    return f"`{one_line(visible(text)).replace('`', chr(0x2BC)) or ' '}`"

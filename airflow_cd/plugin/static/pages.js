@@ -20,11 +20,12 @@ window.addEventListener("storage", followTheme);
 
 // The frame Airflow puts our pages in may not navigate its window, but a link of that window may.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-airflow]");
+  const link = event.target.closest("a[data-airflow], a[data-outside]");
   if (!link || window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const proxy = window.parent.document.createElement("a");
   proxy.href = link.href;
+  if ("outside" in link.dataset) Object.assign(proxy, { target: "_blank", rel: "noopener noreferrer" });
   window.parent.document.body.append(proxy);
   proxy.click();
   proxy.remove();

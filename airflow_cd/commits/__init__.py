@@ -1,0 +1,20 @@
+"""Which commits a release brings: read from a repository, kept in the ledger, shown where a person decides.
+
+No Airflow inside; and nothing here ever raises at a deployment: what cannot be read is a sentence that says why.
+"""
+
+from airflow_cd.commits.record import NOT_READ, Commit, CommitList, Commits, version_before
+from airflow_cd.commits.repository import GitRepository
+from airflow_cd.commits.source import CommitSource, commits_to, read_commits
+
+__all__ = [
+    "NOT_READ",
+    "Commit",
+    "CommitList",
+    "CommitSource",
+    "Commits",
+    "GitRepository",
+    "commits_to",
+    "read_commits",
+    "version_before",
+]
