@@ -13,7 +13,8 @@ import pytest
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
 from airflow_cd.plugin import overview
-from airflow_cd.plugin.overview import Wanted, choose, delivery_order, in_order, places_of
+from airflow_cd.plugin.overview import delivery_order, in_order, places_of
+from airflow_cd.plugin.survey import Survey, Wanted, choose, survey
 
 from .conftest import ClientAs
 from .deployed import Delivery
@@ -194,7 +195,11 @@ def test_only_pipelines_that_the_reader_may_read_are_shown(
 
 def test_a_service_of_hidden_pipelines_alone_is_not_there() -> None:
     standings = [Standing("shop", "dev", 1, "mine"), Standing("shop", "production", 2, "theirs")]
-    places = places_of([*standings, Standing("vault", "production", 3, "theirs")], [], [], {"mine"})
+    standings.append(Standing("vault", "production", 3, "theirs"))
+    seen = survey(standings, [VetoInForce("vault", "attic", "1", "sha256:1", AT, "mine", "run")], [], {"mine"})
+    assert set(seen.states) == {"shop"}
+    assert seen.environments == {"dev", "production"}
+    places = places_of(standings, [], [], {"mine"})
     assert set(places) == {"shop"}
     assert places["shop"]["production"].hidden
     assert places["shop"]["production"].promoted == 0
@@ -208,8 +213,8 @@ def _question(pipeline: str, *environments: str, service: str = "") -> OpenQuest
     return OpenQuestion(pipeline, "run", "approve", service, environments, "Deploy?", (), AT, None)
 
 
-def _places() -> Any:
-    return places_of(
+def _seen(environment: str = "") -> Survey:
+    return survey(
         [
             Standing("cart", "production", 1, "cart"),
             Standing("Shop", "dev", 2, "shop", 3, "shop", "running"),
@@ -218,6 +223,7 @@ def _places() -> Any:
         [VetoInForce("Shop", "production", "1", "sha256:1", AT, "shop", "run")],
         [_question("cart", "staging", service="cart"), _question("new")],
         {"cart", "shop", "new"},
+        environment,
     )
 
 
@@ -238,11 +244,11 @@ def _places() -> Any:
     ],
 )
 def test_choosing(wanted: Wanted, expected: list[str]) -> None:
-    assert choose(_places(), wanted)[0] == expected
+    assert choose(_seen(wanted.environment), wanted)[0] == expected
 
 
 def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
-    _, counts = choose(_places(), Wanted(state="waiting"))
+    _, counts = choose(_seen(), Wanted(state="waiting"))
     assert counts == {"": 3, "waiting": 2, "canary": 1, "failed": 1, "vetoed": 1}
 
 

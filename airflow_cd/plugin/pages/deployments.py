@@ -12,8 +12,9 @@ from fastapi.responses import HTMLResponse
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import SIGNED_IN, User, readable
 from airflow_cd.plugin.ended_runs import ended_runs
-from airflow_cd.plugin.overview import STATES, Wanted, overview_of
+from airflow_cd.plugin.overview import overview_of
 from airflow_cd.plugin.rendering import page
+from airflow_cd.plugin.survey import STATES, Wanted
 
 router = APIRouter(prefix="/deployments", dependencies=SIGNED_IN)
 
