@@ -203,8 +203,8 @@ class Overviews(Store):
             )
             return [VetoInForce(*row) for row in rows]
 
-    def recent_ways(self, limit: int = 500) -> list[tuple[str, ...]]:
-        """The environments that each of the newest runs reached, in the order it did; newest run first.
+    def recent_ways(self, limit: int = 500) -> list[tuple[str, tuple[str, ...]]]:
+        """The pipeline of each of the newest runs, and the environments it reached, in its order; newest run first.
 
         :param limit: how many deployments are looked at.
         """
@@ -217,7 +217,7 @@ class Overviews(Store):
         with self._reading() as session:
             for pipeline, run_id, service, environment in session.connection().execute(query):
                 ways[pipeline, run_id, service].append(environment)
-        return [tuple(reversed(way)) for way in ways.values()]
+        return [(pipeline, tuple(reversed(way))) for (pipeline, *_), way in ways.items()]
 
     def _phases_of(self, session: Session, deployments: Sequence[str]) -> dict[str, dict[str, Any]]:
         # The phases know what final verdicts said: the verdicts' own rows hold evidence, which is large.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import DeploymentSummary, OpenQuestion, Standing, VetoInForce
+from airflow_cd.plugin.delivery_order import delivery_order, in_order
 from airflow_cd.plugin.survey import CANARY, FAILED, VETOED, WAITING, Place, Wanted, choose, place_of, survey
 
 PER_PAGE = 50
@@ -84,11 +84,13 @@ def overview_of(
     *,
     readable: Callable[[Iterable[str]], Collection[str]],
     over: Callable[[Sequence[OpenQuestion]], Collection[tuple[str, str]]],
+    depths: Callable[[str], Mapping[str, int]],
 ) -> Overview:
     """Gather what the page shows.
 
     :param readable: those of some pipelines that the reader may see.
     :param over: pipeline and run of those questions whose run has ended: they wait for nobody.
+    :param depths: how deep in a pipeline its environments are; empty when that is not known.
     """
     vetoes, questions = ledger.vetoes_in_force(), ledger.open_questions()
     may_see = readable(ledger.pipelines() | {question.pipeline for question in questions})
@@ -97,7 +99,7 @@ def overview_of(
     ended = over(questions)
     questions = [question for question in questions if (question.pipeline, question.run_id) not in ended]
     seen = survey(ledger.standings(), vetoes, questions, may_see, wanted.environment)
-    order = delivery_order(ledger.recent_ways())
+    order = delivery_order(ledger.recent_ways(), depths)
     chosen, counts = choose(seen, wanted)
     pages = max(1, -(-len(chosen) // PER_PAGE))
     page = min(max(wanted.page, 1), pages)
@@ -154,34 +156,6 @@ def places_of(
         if veto.service in places:
             places[veto.service].setdefault(veto.environment, Place()).vetoes += (veto,)
     return places
-
-
-def delivery_order(ways: Iterable[Sequence[str]]) -> list[str]:
-    """The environments in the order that most runs reach them.
-
-    :param ways: the environments that each run reached, in its order.
-    """
-    before: Counter[tuple[str, str]] = Counter()
-    names: set[str] = set()
-    for way, times in Counter(tuple(way) for way in ways).items():
-        names.update(way)
-        for number, earlier in enumerate(way):
-            for later in way[number + 1 :]:
-                before[earlier, later] += times
-    order: list[str] = []
-    left = sorted(names)
-    while left:
-        # Stages in parallel precede each other about as often: of those, the name decides.
-        first = min(left, key=lambda name: (sum(before[other, name] > before[name, other] for other in left), name))
-        order.append(first)
-        left.remove(first)
-    return order
-
-
-def in_order(names: Collection[str], order: Sequence[str]) -> list[str]:
-    """The names in that order, those that are not in it last."""
-    places = {name: number for number, name in enumerate(order)}
-    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
 
 
 def _row(

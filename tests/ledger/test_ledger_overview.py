@@ -134,5 +134,5 @@ def test_ways_tell_the_order_in_which_runs_reach_environments(run: Any, ledger: 
     for environment in ("dev", "staging", "production"):
         run("run-1", environment=environment).promoted(shop("1.0.0"))
     run("run-2", environment="dev").promoted(shop("1.1.0"))
-    assert ledger.recent_ways() == [("dev",), ("dev", "staging", "production")]
-    assert ledger.recent_ways(limit=2) == [("dev",), ("production",)]
+    assert ledger.recent_ways() == [("storefront", ("dev",)), ("storefront", ("dev", "staging", "production"))]
+    assert [way for _, way in ledger.recent_ways(limit=2)] == [("dev",), ("production",)]
