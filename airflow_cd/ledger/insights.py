@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,8 +78,8 @@ class FailVerdict:
 class Insights(Store):
     """Rows for figures over many deployments."""
 
-    def reached(self) -> list[Reach]:
-        """Which environments of which services the runs of each pipeline have reached."""
+    def reached(self) -> Iterator[Reach]:
+        """Which environments of which services the runs of each pipeline have reached, one after the other."""
         later = aliased(DeploymentRow)
         went_on = (
             select(later.seq)
@@ -94,10 +94,9 @@ class Insights(Store):
         names = (DeploymentRow.pipeline, DeploymentRow.service, DeploymentRow.environment)
         last = func.sum(case((went_on, 0), else_=1))
         with self._reading() as session:
-            found = session.connection().execute(
-                select(*names, func.count(), last).where(DeploymentRow.rolls_back.is_(None)).group_by(*names)
-            )
-            return [Reach(*row) for row in found]
+            found = select(*names, func.count(), last).where(DeploymentRow.rolls_back.is_(None)).group_by(*names)
+            for row in session.connection().execute(found):
+                yield Reach(*row)
 
     def ended_deployments(
         self, environment: str, *, since: datetime, until: datetime, service: str | None = None

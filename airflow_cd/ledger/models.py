@@ -77,6 +77,22 @@ class DeploymentRow(Base):
         Index(None, "service", "environment", "seq"),
         Index(None, "service", "environment", "state", "seq"),
         Index(None, "state", "seq"),
+        # All that figures over time are made of: the rows themselves hold whole releases.
+        Index(
+            "ix_cd_deployment_figures",
+            "environment",
+            "state",
+            "rolls_back",
+            "settled_at",
+            "verdict_at",
+            "opened_at",
+            "requested_at",
+            "first_bad_at",
+            "safe_at",
+            "restored_at",
+            "service",
+            "pipeline",
+        ),
     )
 
     seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
@@ -162,7 +178,10 @@ class VerdictRow(Base):
     """What a verification said, with its evidence."""
 
     __tablename__ = "cd_verdict"
-    __table_args__ = (Index(None, "deployment_id", "phase", "seq"),)
+    __table_args__ = (
+        Index(None, "deployment_id", "phase", "seq"),
+        Index(None, "verdict", "final", "deployment_id"),
+    )
 
     seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
     deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
@@ -233,6 +252,7 @@ class QuestionRow(Base):
     """A question a run waits on, and its answer."""
 
     __tablename__ = "cd_question"
+    __table_args__ = (Index(None, "option", "asked_at"),)
 
     pipeline: Mapped[str] = mapped_column(Name(), primary_key=True)
     run_id: Mapped[str] = mapped_column(Name(), primary_key=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,11 +101,23 @@ class VetoInForce:
 class Overviews(Store):
     """What runs where, what is under way, what waits for a person."""
 
-    def standings(self) -> list[Standing]:
-        """How every environment stands, by service and environment."""
+    def pipelines(self) -> set[str]:
+        """Every pipeline that has ever deployed something."""
+        with self._reading() as session:
+            return set(session.scalars(select(DeploymentRow.pipeline).distinct()))
+
+    def standings(self, services: Collection[str] | None = None) -> Iterator[Standing]:
+        """How every environment stands, by service and environment, one after the other.
+
+        Thousands that are held at once make the interpreter's collector look through the whole process.
+
+        :param services: only of these.
+        """
         newest_of_each_state = select(func.max(DeploymentRow.seq)).group_by(
             DeploymentRow.service, DeploymentRow.environment, DeploymentRow.state
         )
+        if services is not None:
+            newest_of_each_state = newest_of_each_state.where(DeploymentRow.service.in_(services))
         query = select(
             DeploymentRow.service,
             DeploymentRow.environment,
@@ -114,23 +126,26 @@ class Overviews(Store):
             DeploymentRow.pipeline,
         ).where(DeploymentRow.seq.in_(newest_of_each_state))
         query = query.order_by(DeploymentRow.service, DeploymentRow.environment)
-        found, place, newest = [], ("", ""), dict[str, tuple[int, str]]()
+        place, newest = ("", ""), dict[str, tuple[int, str]]()
         with self._reading() as session:
             for service, environment, state, number, pipeline in session.connection().execute(query):
                 if place != (service, environment):
                     if newest:
-                        found.append(_standing(*place, newest))
+                        yield _standing(*place, newest)
                     place, newest = (service, environment), {}
                 newest[state] = (number, pipeline)
         if newest:
-            found.append(_standing(*place, newest))
-        return found
+            yield _standing(*place, newest)
 
     def summaries(self, numbers: Collection[int]) -> dict[int, DeploymentSummary]:
         """The deployments of these numbers, by number."""
         columns = [getattr(DeploymentRow, name) for name in _SUMMARY]
         with self._reading() as session:
-            rows = session.execute(select(DeploymentRow.id, *columns).where(DeploymentRow.seq.in_(numbers))).all()
+            rows = (
+                session.connection()
+                .execute(select(DeploymentRow.id, *columns).where(DeploymentRow.seq.in_(numbers)))
+                .all()
+            )
             identities = [row.id for row in rows]
             phases = self._phases_of(session, identities)
             reported = self._reported(session, identities)
@@ -144,30 +159,35 @@ class Overviews(Store):
     def open_questions(self) -> list[OpenQuestion]:
         """What waits for a person, oldest first; a question whose time is over waits for nobody."""
         with self._reading() as session:
-            rows = session.execute(
-                select(
-                    QuestionRow.pipeline,
-                    QuestionRow.run_id,
-                    QuestionRow.task_id,
-                    QuestionRow.subject,
-                    QuestionRow.approvers,
-                    QuestionRow.proposed,
-                    QuestionRow.asked_at,
-                    QuestionRow.deadline,
+            rows = (
+                session.connection()
+                .execute(
+                    select(
+                        QuestionRow.pipeline,
+                        QuestionRow.run_id,
+                        QuestionRow.task_id,
+                        QuestionRow.subject,
+                        QuestionRow.approvers,
+                        QuestionRow.proposed,
+                        QuestionRow.asked_at,
+                        QuestionRow.deadline,
+                    )
+                    .where(
+                        QuestionRow.option.is_(None),
+                        or_(QuestionRow.deadline.is_(None), QuestionRow.deadline > self._now(session)),
+                    )
+                    .order_by(QuestionRow.asked_at, QuestionRow.pipeline, QuestionRow.run_id, QuestionRow.task_id)
                 )
-                .where(
-                    QuestionRow.option.is_(None),
-                    or_(QuestionRow.deadline.is_(None), QuestionRow.deadline > self._now(session)),
-                )
-                .order_by(QuestionRow.asked_at, QuestionRow.pipeline, QuestionRow.run_id, QuestionRow.task_id)
-            ).all()
-            deployed = self._deployed_by(session, {(row.pipeline, row.run_id) for row in rows})
+                .all()
+            )
+            # What would be deployed names its service and environments; only without it the run is looked up.
+            deployed = self._deployed_by(session, {(row.pipeline, row.run_id) for row in rows if not row.proposed})
         return [_open_question(row, deployed.get((row.pipeline, row.run_id), {})) for row in rows]
 
     def vetoes_in_force(self) -> list[VetoInForce]:
         """Every veto that nobody has lifted, newest first."""
         with self._reading() as session:
-            rows = session.execute(
+            rows = session.connection().execute(
                 select(
                     VetoRow.service,
                     VetoRow.environment,
@@ -183,8 +203,8 @@ class Overviews(Store):
             )
             return [VetoInForce(*row) for row in rows]
 
-    def recent_ways(self, limit: int = 500) -> list[tuple[str, ...]]:
-        """The environments that each of the newest runs reached, in the order it did; newest run first.
+    def recent_ways(self, limit: int = 500) -> list[tuple[str, tuple[str, ...]]]:
+        """The pipeline of each of the newest runs, and the environments it reached, in its order; newest run first.
 
         :param limit: how many deployments are looked at.
         """
@@ -195,13 +215,13 @@ class Overviews(Store):
         )
         ways: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
         with self._reading() as session:
-            for pipeline, run_id, service, environment in session.execute(query):
+            for pipeline, run_id, service, environment in session.connection().execute(query):
                 ways[pipeline, run_id, service].append(environment)
-        return [tuple(reversed(way)) for way in ways.values()]
+        return [(pipeline, tuple(reversed(way))) for (pipeline, *_), way in ways.items()]
 
     def _phases_of(self, session: Session, deployments: Sequence[str]) -> dict[str, dict[str, Any]]:
         # The phases know what final verdicts said: the verdicts' own rows hold evidence, which is large.
-        rows = session.execute(
+        rows = session.connection().execute(
             select(PhaseRow.deployment_id, PhaseRow.name, PhaseRow.share, PhaseRow.state)
             .where(PhaseRow.deployment_id.in_(deployments))
             .order_by(PhaseRow.seq)
@@ -214,7 +234,7 @@ class Overviews(Store):
         return found
 
     def _reported(self, session: Session, deployments: Sequence[str]) -> dict[str, str]:
-        rows = session.execute(
+        rows = session.connection().execute(
             select(VerdictRow.deployment_id, VerdictRow.phase)
             .where(VerdictRow.deployment_id.in_(deployments))
             .order_by(VerdictRow.seq)
@@ -224,8 +244,10 @@ class Overviews(Store):
     def _deployed_by(
         self, session: Session, runs: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        if not runs:
+            return {}
         found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-        rows = session.execute(
+        rows = session.connection().execute(
             select(DeploymentRow.pipeline, DeploymentRow.run_id, DeploymentRow.environment, DeploymentRow.service)
             .where(
                 DeploymentRow.pipeline.in_({pipeline for pipeline, _ in runs}),
@@ -256,6 +278,8 @@ _SUMMARY = (
 
 def _standing(service: str, environment: str, newest: Mapping[str, tuple[int, str]]) -> Standing:
     number, pipeline = newest.get(PROMOTED, (0, ""))
+    if number and len(newest) == 1:
+        return Standing(service, environment, number, pipeline)
     later = {state: told for state, told in newest.items() if told[0] > number}
     if not later:
         return Standing(service, environment, number, pipeline)

@@ -6,8 +6,8 @@ import bisect
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
 
 from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
@@ -15,6 +15,9 @@ from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED
 
 FEWEST = 5
 """Of fewer than this no share and no median is told: each single one would move it too far."""
+
+MOST_SERVICES = 25
+"""Services that are told of one by one."""
 
 DEFAULT_PERIOD = "30"
 PERIODS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
@@ -143,13 +146,15 @@ class Insight:
     """A period in numbers.
 
     :param now: of the period; ``before``: of the time before it; ``steps``: of each step of the period.
-    :param services: of each service in the period, those with most deployments first.
+    :param services: of each service in the period, those with most deployments first, at most :data:`MOST_SERVICES`;
+        ``others``: how many more there are.
     """
 
     now: Numbers
     before: Numbers
     steps: Sequence[Numbers]
     services: Sequence[tuple[str, Numbers]]
+    others: int = 0
 
 
 def insight(period: Period, ended: Iterable[EndedDeployment], verdicts: Iterable[FailVerdict]) -> Insight:
@@ -163,27 +168,57 @@ def insight(period: Period, ended: Iterable[EndedDeployment], verdicts: Iterable
         judged[bisect.bisect_right(edges, verdict.ended) - 1].append(verdict)
     within = [one for step in range(len(edges)) for one in placed[step]]
     said = [verdict for step in range(len(edges)) for verdict in judged[step]]
+    counts = Counter(one.service for one in within)
+    for verdict in said:
+        counts.setdefault(verdict.service, 0)
+    most = sorted(counts, key=lambda service: (-counts[service], service))[:MOST_SERVICES]
+    own: dict[str, tuple[list[EndedDeployment], list[FailVerdict]]] = {service: ([], []) for service in most}
+    for one in within:
+        if one.service in own:
+            own[one.service][0].append(one)
+    for verdict in said:
+        if verdict.service in own:
+            own[verdict.service][1].append(verdict)
     return Insight(
         now=numbers_of(within, said),
         before=numbers_of(placed[-1], judged[-1]),
         steps=[numbers_of(placed[step], judged[step]) for step in range(len(edges))],
-        services=_by_service(within, said),
+        services=[(service, numbers_of(*rows)) for service, rows in own.items()],
+        others=max(0, len(counts) - MOST_SERVICES),
     )
 
 
-def _by_service(ended: Sequence[EndedDeployment], verdicts: Sequence[FailVerdict]) -> list[tuple[str, Numbers]]:
-    own: dict[str, tuple[list[EndedDeployment], list[FailVerdict]]] = defaultdict(lambda: ([], []))
-    for one in ended:
-        own[one.service][0].append(one)
-    for verdict in verdicts:
-        own[verdict.service][1].append(verdict)
-    found = [(service, numbers_of(*rows)) for service, rows in own.items()]
-    return sorted(found, key=lambda pair: (-pair[1].ended, pair[0]))
+@dataclass
+class Reached:
+    """What can be asked about.
+
+    :param services: every one.
+    :param ends: by environment of the service that was asked about, how many runs ended there, less those that went on.
+    """
+
+    services: set[str] = field(default_factory=set)
+    ends: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def environments(self) -> list[str]:
+        """By name."""
+        return sorted(self.ends)
+
+    @property
+    def last(self) -> str:
+        """The environment that deliveries reach last: where most runs end; ``""`` without any."""
+        return max(self.environments, key=lambda name: self.ends[name], default="")
 
 
-def last_environment(reached: Iterable[Reach]) -> str | None:
-    """The environment that deliveries reach last: where most runs end that do not go on from there to another."""
-    ends: Counter[str] = Counter()
+def reached_of(reached: Iterable[Reach], may_see: Collection[str], service: str = "") -> Reached:
+    """Sum up what the runs of these pipelines have reached.
+
+    :param service: whose environments are wanted; ``""`` means every one's.
+    """
+    found = Reached()
     for one in reached:
-        ends[one.environment] += 2 * one.last - one.deployments
-    return max(sorted(ends), key=lambda name: ends[name], default=None)
+        if one.pipeline in may_see:
+            found.services.add(one.service)
+            if service in ("", one.service):
+                found.ends[one.environment] += 2 * one.last - one.deployments
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from airflow_cd.plugin.run_tasks import RunTask
+from airflow_cd.plugin.run_tasks import Place, RunTask
 
 
 def grouped(tasks: Sequence[RunTask], name_of: Callable[[RunTask], str]) -> dict[str, list[RunTask]]:
@@ -42,3 +42,17 @@ def depths(groups: Mapping[str, Sequence[RunTask]]) -> dict[str, int]:
                 found[name] = 1 + max((found[up] for up in before[name] if up in found), default=-1)
             open_now.discard(way.pop())
     return found
+
+
+def environment_depths(shape: Mapping[str, Place]) -> dict[str, int]:
+    """How deep in a DAG the environments are that its tasks deliver to; equal ones may be reached at once.
+
+    What stands between two of them without an environment of its own, as an approval does, counts.
+    """
+    tasks = [RunTask(task_id, "", place=place) for task_id, place in shape.items()]
+    found = depths(grouped(tasks, lambda task: task.stage))
+    by_environment: dict[str, int] = {}
+    for task in tasks:
+        if name := task.place.environment:
+            by_environment[name] = min(found[task.stage], by_environment.get(name, found[task.stage]))
+    return by_environment

@@ -167,6 +167,19 @@ def _places(session: Session, dag_id: str, run_id: str) -> Mapping[str, Place]:
     return _shape(newest[0], newest[1]) if newest else {}
 
 
+def shape_of(dag_id: str) -> Mapping[str, Place]:
+    """The tasks of the newest version of a DAG; empty when Airflow does not know it."""
+    with create_session() as session:
+        newest = session.execute(
+            select(SerializedDagModel.dag_version_id, SerializedDagModel.dag_hash)
+            .join(DagVersion, DagVersion.id == SerializedDagModel.dag_version_id)
+            .where(DagVersion.dag_id == dag_id)
+            .order_by(DagVersion.version_number.desc())
+            .limit(1)
+        ).one_or_none()
+    return _shape(newest[0], newest[1]) if newest else {}
+
+
 @functools.lru_cache(maxsize=KEPT_SHAPES)
 def _shape(version: Any, _content: str) -> Mapping[str, Place]:
     """Every reader of a live page asks for it every few seconds, and a large DAG takes long to read."""

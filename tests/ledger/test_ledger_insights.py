@@ -57,7 +57,7 @@ def say(ledger: Ledger, event: str, says: str, *, environment: str | None = None
 
 
 def test_reached_counts_where_runs_went_on_and_where_they_ended(ledger: Ledger, run: MakeRun) -> None:
-    assert ledger.reached() == []
+    assert list(ledger.reached()) == []
     run("run-1", environment="staging").promoted(shop("1.1.0"))
     run("run-1").promoted(shop("1.1.0"))
     run("run-2", environment="staging").rolled_back(shop("1.2.0"))

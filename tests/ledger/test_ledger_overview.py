@@ -25,7 +25,7 @@ def _asked(ledger: Ledger, clock: Clock, **more: Any) -> None:
 
 
 def test_nothing_is_everywhere_in_an_empty_ledger(ledger: Ledger) -> None:
-    assert ledger.standings() == ledger.vetoes_in_force() == ledger.open_questions() == ledger.recent_ways() == []
+    assert list(ledger.standings()) == ledger.vetoes_in_force() == ledger.open_questions() == ledger.recent_ways() == []
     assert ledger.summaries([]) == ledger.summaries([17]) == {}
 
 
@@ -35,7 +35,7 @@ def test_what_stands_is_the_last_promoted_and_what_came_after(run: Any, ledger: 
     run("run-2", environment="dev").promoted(shop("1.1.0"))
     run("run-2").rolled_back(shop("1.1.0"))
     run("run-3", environment="dev").open(shop("1.2.0"))
-    assert ledger.standings() == [
+    assert list(ledger.standings()) == [
         Standing("shop", "dev", 3, "storefront", 5, "storefront", "running"),
         Standing("shop", "production", 2, "storefront", 4, "storefront", "rolled_back"),
     ]
@@ -44,7 +44,7 @@ def test_what_stands_is_the_last_promoted_and_what_came_after(run: Any, ledger: 
 def test_what_came_before_a_promotion_is_over(run: Any, ledger: Ledger) -> None:
     run("run-1").rolled_back(shop("1.0.0"))
     run("run-2").promoted(shop("1.1.0"))
-    assert ledger.standings() == [Standing("shop", "production", 2, "storefront")]
+    assert list(ledger.standings()) == [Standing("shop", "production", 2, "storefront")]
 
 
 def test_what_left_the_environment_open_hides_behind_nothing_newer(run: Any, ledger: Ledger) -> None:
@@ -54,7 +54,7 @@ def test_what_left_the_environment_open_hides_behind_nothing_newer(run: Any, led
     ledger.finish_rollback(deployment.id, token=first.token, restored=False, outcome="web-2 does not answer")
     first.release()
     run("run-2").rolled_back(shop("1.1.0"))
-    assert ledger.standings() == [Standing("shop", "production", 0, "", 1, "storefront", "rollback_failed")]
+    assert list(ledger.standings()) == [Standing("shop", "production", 0, "", 1, "storefront", "rollback_failed")]
 
 
 def test_a_summary_says_what_the_deployment_says(run: Any, ledger: Ledger) -> None:
@@ -134,5 +134,5 @@ def test_ways_tell_the_order_in_which_runs_reach_environments(run: Any, ledger: 
     for environment in ("dev", "staging", "production"):
         run("run-1", environment=environment).promoted(shop("1.0.0"))
     run("run-2", environment="dev").promoted(shop("1.1.0"))
-    assert ledger.recent_ways() == [("dev",), ("dev", "staging", "production")]
-    assert ledger.recent_ways(limit=2) == [("dev",), ("production",)]
+    assert ledger.recent_ways() == [("storefront", ("dev",)), ("storefront", ("dev", "staging", "production"))]
+    assert [way for _, way in ledger.recent_ways(limit=2)] == [("dev",), ("production",)]

@@ -13,8 +13,12 @@ import pytest
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
 from airflow_cd.plugin import overview
-from airflow_cd.plugin.overview import Wanted, choose, delivery_order, in_order, places_of
+from airflow_cd.plugin.delivery_order import delivery_order, in_order
+from airflow_cd.plugin.overview import places_of
+from airflow_cd.plugin.run_order import environment_depths
+from airflow_cd.plugin.survey import Survey, Wanted, choose, survey
 
+from .build_com_run import PIPELINE, PLACES
 from .conftest import ClientAs
 from .deployed import Delivery
 
@@ -194,7 +198,11 @@ def test_only_pipelines_that_the_reader_may_read_are_shown(
 
 def test_a_service_of_hidden_pipelines_alone_is_not_there() -> None:
     standings = [Standing("shop", "dev", 1, "mine"), Standing("shop", "production", 2, "theirs")]
-    places = places_of([*standings, Standing("vault", "production", 3, "theirs")], [], [], {"mine"})
+    standings.append(Standing("vault", "production", 3, "theirs"))
+    seen = survey(standings, [VetoInForce("vault", "attic", "1", "sha256:1", AT, "mine", "run")], [], {"mine"})
+    assert set(seen.states) == {"shop"}
+    assert seen.environments == {"dev", "production"}
+    places = places_of(standings, [], [], {"mine"})
     assert set(places) == {"shop"}
     assert places["shop"]["production"].hidden
     assert places["shop"]["production"].promoted == 0
@@ -208,8 +216,8 @@ def _question(pipeline: str, *environments: str, service: str = "") -> OpenQuest
     return OpenQuestion(pipeline, "run", "approve", service, environments, "Deploy?", (), AT, None)
 
 
-def _places() -> Any:
-    return places_of(
+def _seen(environment: str = "") -> Survey:
+    return survey(
         [
             Standing("cart", "production", 1, "cart"),
             Standing("Shop", "dev", 2, "shop", 3, "shop", "running"),
@@ -218,6 +226,7 @@ def _places() -> Any:
         [VetoInForce("Shop", "production", "1", "sha256:1", AT, "shop", "run")],
         [_question("cart", "staging", service="cart"), _question("new")],
         {"cart", "shop", "new"},
+        environment,
     )
 
 
@@ -238,11 +247,11 @@ def _places() -> Any:
     ],
 )
 def test_choosing(wanted: Wanted, expected: list[str]) -> None:
-    assert choose(_places(), wanted)[0] == expected
+    assert choose(_seen(wanted.environment), wanted)[0] == expected
 
 
 def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
-    _, counts = choose(_places(), Wanted(state="waiting"))
+    _, counts = choose(_seen(), Wanted(state="waiting"))
     assert counts == {"": 3, "waiting": 2, "canary": 1, "failed": 1, "vetoed": 1}
 
 
@@ -257,7 +266,23 @@ def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
     ],
 )
 def test_environments_come_in_the_order_deliveries_reach_them(ways: Any, expected: list[str]) -> None:
-    assert delivery_order(ways) == expected
+    assert delivery_order([("shop", way) for way in ways], lambda _: {}) == expected
+
+
+def test_of_environments_side_by_side_the_name_decides_and_not_which_was_first() -> None:
+    asked = []
+
+    def depths(pipeline: str) -> dict[str, int]:
+        asked.append(pipeline)
+        return environment_depths(PLACES) if pipeline == PIPELINE else {}
+
+    late = [(f"later-{number}", ("test", "dev", "staging")) for number in range(9)]
+    ways = [("z", ("staging", "test")), (PIPELINE, ("test", "dev", "staging", "sandbox", "edu", "production")), *late]
+    expected = ["dev", "test", "edu", "sandbox", "staging", "production"]
+    assert delivery_order(ways, depths) == expected
+    # One pipeline tells for a thousand that reach the same.
+    assert asked == [PIPELINE]
+    assert delivery_order(ways[:1], depths) == ["staging", "test"]
 
 
 def test_environments_that_no_recent_run_reached_come_last() -> None:
@@ -347,6 +372,22 @@ def test_it_fits_the_screen(open_page: Any, ledger: Ledger, width: int, scheme: 
     page.get_by_text("No service matches.").wait_for(timeout=10_000)
     page.get_by_role("link", name="Show all of them").click()
     page.get_by_role("rowheader", name="shop", exact=True).wait_for(timeout=10_000)
+
+
+@pytest.mark.browser
+def test_six_environments_are_seen_at_once_in_airflows_frame(open_page: Any, ledger: Ledger) -> None:
+    delivery = Delivery(ledger, "storefront-frontend", "1.0.0")
+    for environment in ("dev", "test", "edu", "sandbox", "staging", "production"):
+        delivery.promoted(environment, "PASS", by="release-manager@example.com")
+    Delivery(ledger, "storefront-frontend", "1.1.0").rolled_back("staging", "error rate 3.1 % against 0.2 %")
+    later = Delivery(ledger, "storefront-frontend", "1.2.0-rc.3+build.20261124.7")
+    later.canary("production", 20, "PASS", final=False)
+    later.asks("production", approvers=("release-managers", "bob"))
+    page, _ = open_page(1180, "light")  # what Airflow's navigation leaves of 1280
+    place = page.get_by_role("cell", name="1.2.0-rc.3").bounding_box()
+    assert place["width"] > 100
+    assert place["x"] + place["width"] <= 1180
+    assert page.evaluate("(table => table.scrollWidth - table.clientWidth)(document.querySelector('#table'))") == 0
 
 
 @pytest.mark.browser

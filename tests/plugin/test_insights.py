@@ -15,12 +15,13 @@ from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
 from airflow_cd.plugin import chance
 from airflow_cd.plugin.insights import (
     DEFAULT_PERIOD,
+    MOST_SERVICES,
     PERIODS,
     Times,
     insight,
-    last_environment,
     numbers_of,
     period_of,
+    reached_of,
     times,
 )
 from airflow_cd.plugin.insights_view import figures_of, services_of
@@ -44,9 +45,11 @@ moments = st.datetimes(
 )
 
 
-def deployment(state: str = "promoted", ended: datetime = NOW, **more: float | None) -> EndedDeployment:
+def deployment(
+    state: str = "promoted", ended: datetime = NOW, service: str = "shop", **more: float | None
+) -> EndedDeployment:
     given: dict[str, float | None] = {"lead": 600.0, **more}
-    return EndedDeployment("storefront", "shop", state, ended.timestamp(), **given)  # type: ignore[arg-type]
+    return EndedDeployment("storefront", service, state, ended.timestamp(), **given)  # type: ignore[arg-type]
 
 
 def test_the_default_period_is_thirty_days_of_which_the_last_is_today() -> None:
@@ -242,12 +245,34 @@ def test_counts_that_only_chance_moved_are_no_change() -> None:
     assert not chance.times_differ([], [1.0])
 
 
+def test_of_many_services_those_with_most_deployments_are_told_of() -> None:
+    rows = [deployment(service=f"s{number:02}") for number in range(MOST_SERVICES + 3)]
+    rows += [deployment("rolled_back", service="s27"), deployment("rolled_back", service="s26")]
+    verdicts = [FailVerdict("storefront", "s26", NOW.timestamp(), True)]
+    found = insight(period_of("7", NOW), rows, verdicts)
+    assert [service for service, _ in found.services] == ["s26", "s27", *(f"s{n:02}" for n in range(MOST_SERVICES - 2))]
+    assert (found.services[0][1].ended, found.services[0][1].false_alarms) == (2, 1)
+    assert found.others == 3
+
+
 def test_the_last_environment_is_the_one_that_nothing_goes_on_from() -> None:
-    assert last_environment([]) is None
+    assert reached_of([], {"storefront"}).last == ""
     reached = [
         Reach("storefront", "shop", "production", 60, 60),
         Reach("storefront", "shop", "staging", 100, 40),
         Reach("trial", "shop", "sandbox", 5, 5),
     ]
-    assert last_environment(reached) == "production"
-    assert last_environment(reached[2:]) == "sandbox"
+    may_see = {"storefront", "trial"}
+    assert reached_of(reached, may_see).last == "production"
+    assert reached_of(reached, {"trial"}).last == "sandbox"
+
+
+def test_only_what_may_be_seen_can_be_asked_about() -> None:
+    reached = [
+        Reach("storefront", "shop", "production", 1, 1),
+        Reach("storefront", "billing", "dev", 1, 1),
+        Reach("secret", "vault", "bunker", 9, 9),
+    ]
+    found = reached_of(reached, {"storefront"}, "shop")
+    assert (found.services, found.environments) == ({"shop", "billing"}, ["production"])
+    assert reached_of(reached, {"storefront"}, "vault").environments == []

@@ -7,7 +7,8 @@ import pytest
 
 from airflow_cd import Approval, Environment, Pipeline
 from airflow_cd.plugin import run_tasks
-from airflow_cd.plugin.run_tasks import run_of
+from airflow_cd.plugin.run_order import environment_depths
+from airflow_cd.plugin.run_tasks import run_of, shape_of
 
 BEGAN = datetime(2026, 11, 23, 8, 0, tzinfo=timezone.utc)
 DAG_ID, RUN_ID = "ordered", "run-1"
@@ -94,3 +95,8 @@ def test_the_dag_is_read_once_for_all_looks_at_it(written: None) -> None:
 
 def test_a_run_that_airflow_does_not_know_is_none(metadata: None) -> None:
     assert run_of(DAG_ID, "never") is None
+
+
+def test_a_pipeline_says_how_deep_its_environments_are(written: None) -> None:
+    assert environment_depths(shape_of(DAG_ID)) == {"dev": 0, "production": 2}
+    assert shape_of("no such pipeline") == {}

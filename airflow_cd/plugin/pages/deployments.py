@@ -12,8 +12,11 @@ from fastapi.responses import HTMLResponse
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import SIGNED_IN, User, readable
 from airflow_cd.plugin.ended_runs import ended_runs
-from airflow_cd.plugin.overview import STATES, Wanted, overview_of
+from airflow_cd.plugin.overview import overview_of
 from airflow_cd.plugin.rendering import page
+from airflow_cd.plugin.run_order import environment_depths
+from airflow_cd.plugin.run_tasks import shape_of
+from airflow_cd.plugin.survey import STATES, Wanted
 
 router = APIRouter(prefix="/deployments", dependencies=SIGNED_IN)
 
@@ -38,6 +41,7 @@ def deployments_page(
         wanted,
         readable=partial(readable, user=user),
         over=lambda questions: ended_runs((question.pipeline, question.run_id) for question in questions),
+        depths=lambda pipeline: environment_depths(shape_of(pipeline)),
     )
 
     def address(**changed: str | int) -> str:

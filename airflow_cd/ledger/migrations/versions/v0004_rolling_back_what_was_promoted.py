@@ -14,10 +14,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Columns that are empty for whatever was recorded before."""
+    """Columns that are empty for whatever was recorded before, and indexes for pages over many deployments."""
     op.add_column("cd_deployment", sa.Column("rolls_back", sa.String(36)))
     op.add_column("cd_deployment", sa.Column("commits", sa.JSON()))
     op.add_column("cd_question", sa.Column("commits", sa.JSON()))
+    figures = ["settled_at", "verdict_at", "opened_at", "requested_at", "first_bad_at", "safe_at", "restored_at"]
+    op.create_index(
+        "ix_cd_deployment_figures",
+        "cd_deployment",
+        ["environment", "state", "rolls_back", *figures, "service", "pipeline"],
+    )
+    op.create_index("ix_cd_verdict_verdict_final_deployment_id", "cd_verdict", ["verdict", "final", "deployment_id"])
+    op.create_index("ix_cd_question_option_asked_at", "cd_question", ["option", "asked_at"])
 
 
 def downgrade() -> None:
