@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup
@@ -58,10 +59,15 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
         TaskGroup("rollback"),
     ):
         lease = LeaseSensor(task_id="lease", supersede=True, **common)
-        deploy = RollbackToOperator(task_id="deploy", execution_timeout=longest * 2, **common)
+        deploy = RollbackToOperator(task_id="deploy", mark=_marks(pipeline), execution_timeout=longest * 2, **common)
         settle = SettleOperator(task_id="settle", **common)
         lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
     return dag
+
+
+def _marks(pipeline: Pipeline) -> dict[str, Sequence[str]]:
+    canaries = [member for stage in pipeline.members() for member in stage if isinstance(member, Canary)]
+    return {canary.environment.name: canary.mark for canary in canaries}
 
 
 def _parameters(names: list[str]) -> dict[str, Param]:

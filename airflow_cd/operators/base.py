@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.errors import PipelineError
 from airflow_cd.targets import resolve_target
 from airflow_cd.verification.duration import parse_duration
 
@@ -56,10 +57,9 @@ class EnvironmentTask(BaseOperator):
         from airflow_cd.ledger import open_ledger
 
         run = context["dag_run"]
-        target = self.target[self.environment] if isinstance(self.target, Mapping) else self.target
         return Delivery(
             open_ledger(),
-            resolve_target(target, self.environment),
+            resolve_target(self._target(), self.environment),
             pipeline=run.dag_id,
             run_id=run.run_id,
             service=self.service,
@@ -68,6 +68,14 @@ class EnvironmentTask(BaseOperator):
             say=lambda line: self.log.info("%s", line),
             timeout=parse_duration(self.timeout_healthy),
         )
+
+    def _target(self) -> str | Target:
+        if not isinstance(self.target, Mapping):
+            return self.target
+        if self.environment not in self.target:
+            known = ", ".join(self.target)
+            raise PipelineError([f"environment {self.environment!r} has no target here; those that have: {known}"])
+        return self.target[self.environment]
 
 
 def life(context: Context) -> int:

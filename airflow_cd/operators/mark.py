@@ -64,8 +64,9 @@ def mark(
 
     deployment = delivery.require_deployment()
     token = delivery.lease().token
-    release = deployment.release
-    restored = next(iter(deployment.previous.values()), None)
+    release, before = deployment.release, next(iter(deployment.previous.values()), None)
+    # A person's rollback deploys what it restores; any other restores what was there before it deployed.
+    restored, left = (release, before) if deployment.rolls_back else (before, release)
     version = (restored.version if restored else "nothing") if rolled_back else release.version
     record = delivery.phase(phase)
     share = record.share if record else 100
@@ -82,7 +83,7 @@ def mark(
                 application=application,
                 version=version,
                 deployment_type="Other" if rolled_back else "Canary",
-                description=f"Rolled back from {release.version}: {rolled_back}"[:2000]
+                description=f"Rolled back from {left.version if left else 'nothing'}: {rolled_back}"[:2000]
                 if rolled_back
                 else f"{release.version} on {share} % of {deployment.environment}",
                 user=deployment.triggered_by or "airflow-cd",

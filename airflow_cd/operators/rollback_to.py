@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, ReleaseError
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.mark import mark
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,6 +24,8 @@ class RollbackToOperator(EnvironmentTask):
 
     :param release: its version, or the beginning of its digest; empty for the last good one before what runs now.
     :param reason: why, as the ledger is to remember it.
+    :param mark: New Relic connections in which the rollback is marked; of each environment its own where the
+        environment is known only when the task runs.
     """
 
     template_fields: Sequence[str] = (*EnvironmentTask.template_fields, "release", "reason")
@@ -33,6 +36,8 @@ class RollbackToOperator(EnvironmentTask):
         *,
         release: str = "{{ params.get('release') or '' }}",
         reason: str = "{{ params.reason }}",
+        mark: Sequence[str] | Mapping[str, Sequence[str]] = (),
+        application: str = "",
         **kwargs: Any,
     ) -> None:
         # Nothing else brings the environment back: a worker that dies, or a target that is away, is tried again.
@@ -41,6 +46,8 @@ class RollbackToOperator(EnvironmentTask):
         super().__init__(**kwargs)
         self.release = release
         self.reason = reason
+        self.mark = dict(mark) if isinstance(mark, Mapping) else tuple(mark)
+        self.application = application
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Roll back; raises :class:`AirflowFailException` where trying again cannot help."""
@@ -49,6 +56,8 @@ class RollbackToOperator(EnvironmentTask):
             release = self._wanted(delivery)
             who = context["dag_run"].triggering_user_name or ""
             deployment = delivery.roll_back_to(release, self.reason, who=who)
+            marks = self.mark.get(self.environment, ()) if isinstance(self.mark, dict) else self.mark
+            mark(delivery, marks, self.application or self.service, phase="", rolled_back=self.reason)
         except LeaseLost:
             raise
         except (LedgerError, ReleaseError) as error:

@@ -1,0 +1,115 @@
+"""Which release a person's rollback goes back to, and what it does when that cannot be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.errors import DeploymentFailed, PipelineError
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.operators import RollbackToOperator
+from airflow_cd.release import Release
+from tests.memory_target import MemoryTarget
+
+NAMES = ["shop-0", "shop-1"]
+RELEASES = [Release("shop", version, f"shop:{version}", {"limit": number}) for number, version in enumerate("abcd")]
+
+
+@pytest.fixture
+def target() -> MemoryTarget:
+    return MemoryTarget(NAMES, RELEASES[0])
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: MemoryTarget) -> Ledger:
+    """Production got a, b, c and d, and c was taken back once and is vetoed."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", url)
+    ledger = open_ledger(url)
+    for number, release in enumerate(RELEASES):
+        run = _delivery(ledger, target, f"run-{number}")
+        run.deploy(release, phase="all")
+        run.promote("verified")
+        run.release_lease()
+    again = _delivery(ledger, target, "run-c-again")
+    again.deploy(RELEASES[2], phase="all")
+    again.roll_back("errors rose")
+    again.release_lease()
+    return ledger
+
+
+def _delivery(ledger: Ledger, target: MemoryTarget, run_id: str) -> Delivery:
+    where = {"pipeline": "shop", "service": "shop", "environment": "production"}
+    return Delivery(ledger, target, run_id=run_id, say=lambda line: None, timeout=timedelta(seconds=1), **where)
+
+
+def _execute(target: MemoryTarget, release: str = "", **changes: Any) -> dict[str, Any]:
+    operator = RollbackToOperator(
+        task_id="deploy",
+        **{
+            "service": "shop",
+            "environment": "production",
+            "target": {"production": target},
+            "release": release,
+            "reason": "checkout is down",
+            "timeout_healthy": timedelta(seconds=1),
+            **changes,
+        },
+    )
+    run = SimpleNamespace(
+        dag_id="shop-rollback", run_id="back", run_after=datetime.now(timezone.utc), triggering_user_name="ada"
+    )
+    context: Any = {"dag_run": run}
+    return operator.execute(context)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        # c is vetoed, so the last good one before d is b.
+        ("", 1),
+        ("a", 0),
+        (" b ", 1),
+        (RELEASES[0].digest, 0),
+        (RELEASES[0].digest[7:15], 0),
+    ],
+)
+def test_a_version_or_a_digest_names_it_and_nothing_means_the_last_good_one(
+    ledger: Ledger, target: MemoryTarget, wanted: str, expected: int
+) -> None:
+    result = _execute(target, wanted)
+    assert set(target.running().values()) == {RELEASES[expected].artifact}
+    assert str(RELEASES[expected]) == result["restored"]
+    last = ledger.last_promoted("shop", "production")
+    assert last is not None
+    assert (last.reason, last.triggered_by) == ("checkout is down", "ada")
+
+
+@pytest.mark.parametrize(("wanted", "says"), [("9.9", "no release 9.9 was promoted"), ("c", "errors rose")])
+def test_what_was_never_good_or_is_vetoed_is_refused_for_good(
+    ledger: Ledger, target: MemoryTarget, wanted: str, says: str
+) -> None:
+    before = target.running()
+    with pytest.raises(AirflowFailException, match=says):
+        _execute(target, wanted)
+    assert target.running() == before
+
+
+def test_the_next_try_goes_on_with_the_release_of_the_first(ledger: Ledger, target: MemoryTarget) -> None:
+    target.broken.add(RELEASES[1].artifact)
+    with pytest.raises(DeploymentFailed):
+        _execute(target)
+    target.broken.clear()
+    assert _execute(target)["restored"] == str(RELEASES[1])
+    assert set(target.running().values()) == {RELEASES[1].artifact}
+
+
+def test_an_environment_without_a_target_is_named(ledger: Ledger, target: MemoryTarget) -> None:
+    with pytest.raises(PipelineError, match="'staging' has no target here; those that have: production"):
+        _execute(target, environment="staging")
