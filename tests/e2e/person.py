@@ -69,7 +69,12 @@ class Person:
         self.page.get_by_role("button", name="Trigger").first.click()
         form = self.page.get_by_role("dialog").filter(has_text="Trigger Dag")
         for name, value in fields.items():
-            form.locator(f"#element_{name}").fill(value)
+            field = form.locator(f"#element_{name}")
+            field.wait_for(state="attached")
+            # Airflow unfolds the parameters when it has to, and folds them again when it has thought about it.
+            if not field.is_visible():
+                form.get_by_role("button", name="Run Parameters").click()
+            field.fill(value)
         form.get_by_test_id("trigger-dag-submit").click()
         form.wait_for(state="hidden")
         while (run_id := self._newest(dag_id)) == before:
@@ -93,8 +98,9 @@ class Person:
         self.page.get_by_role("button", name=re.compile("^Mark Task Instance as")).click()
         self.page.get_by_role("menuitem", name="success").click()
         dialog = self.page.get_by_role("dialog").filter(has_text="Mark")
-        dialog.get_by_role("button", name=re.compile("note", re.IGNORECASE)).click()
-        dialog.locator("textarea").fill(note)
+        dialog.get_by_role("button", name="Note", exact=True).click()
+        dialog.get_by_text("Add a note...").click()
+        dialog.get_by_test_id("notes-input").fill(note)
         dialog.get_by_role("button", name="Confirm").click()
         dialog.wait_for(state="hidden")
 
