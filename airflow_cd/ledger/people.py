@@ -163,6 +163,16 @@ class People(Store):
             row = session.get(QuestionRow, (pipeline, run_id, task_id))
             return None if row is None else _record(row)
 
+    def questions(self, pipeline: str, run_id: str) -> list[Question]:
+        """Everything the tasks of a run have asked, by task."""
+        with self._reading() as session:
+            rows = session.scalars(
+                select(QuestionRow)
+                .where(QuestionRow.pipeline == pipeline, QuestionRow.run_id == run_id)
+                .order_by(QuestionRow.task_id)
+            )
+            return [_record(row) for row in rows]
+
     def reopen(self, pipeline: str, run_id: str, task_id: str) -> Question:
         """Take the answer away, so that it is asked again; who had answered what stays among the human actions.
 

@@ -1,7 +1,8 @@
 """Who did what with their hands: marks, answers and clears, recorded with user, time and reason.
 
 Airflow's own audit log misses bulk marks and shows refused ones as done, so the API server's requests themselves
-are what is recorded here, with their outcome. Where an approval has approvers, nobody else's mark gets through.
+are what is recorded here, with their outcome. Where an approval has approvers, nobody else gets a run through it:
+:mod:`~airflow_cd.plugin.gates` says which requests would.
 """
 
 from __future__ import annotations
@@ -9,12 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,71 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.operators.verify import GO_ON, ROLL_BACK
+from airflow_cd.plugin.gates import refusal
+from airflow_cd.plugin.hands_asked import CHANGING, ROOT, Hand, hands_in
 from airflow_cd.sensors.approval import APPROVE, REJECT
 
 log = logging.getLogger(__name__)
 
-TASK = re.compile(
-    r"/api/v2/dags/(?P<dag>[^/]+)/dagRuns/(?P<run>[^/]+)/taskInstances(?:/(?P<task>[^/]+)(?:/(?P<map>-?\d+))?)?\Z"
-)
-ANSWER = re.compile(
-    r"/api/v2/dags/(?P<dag>[^/]+)/dagRuns/(?P<run>[^/]+)/taskInstances/(?P<task>[^/]+)/-?\d+/hitlDetails\Z"
-)
-RUN = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/dagRuns/(?P<run>[^/]+)\Z")
-GROUP = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/dagRuns/(?P<run>[^/]+)/taskGroupInstances/(?P<task>[^/]+)\Z")
-CLEAR = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/clearTaskInstances\Z")
-LARGEST_BODY = 1_000_000
 LONGEST_PARKING = 20.0  # seconds; longer than a loaded machine takes from showing a question to parking its task
-
-
-@dataclass(frozen=True)
-class Hand:
-    """One thing a person asks of one task or run."""
-
-    pipeline: str
-    run_id: str
-    task_id: str
-    action: str
-    why: str = ""
-    option: str | None = None
-
-
-def hands_in(method: str, path: str, body: Any) -> Iterator[Hand]:
-    """What a request to Airflow's API asks for, as far as a delivery is concerned.
-
-    :param path: decoded path below the server's root.
-    :param body: the request's JSON, or None.
-    """
-    content = body if isinstance(body, dict) else {}
-    if method == "PATCH" and (found := ANSWER.match(path)):
-        option = next(iter(content.get("chosen_options") or ()), "")
-        why = str((content.get("params_input") or {}).get("reason") or "")
-        yield Hand(found["dag"], found["run"], found["task"], f"answered {option}", why, option)
-    elif method == "PATCH" and (found := TASK.match(path)):
-        if found["task"]:
-            yield from _mark(found["dag"], found["run"], found["task"], content)
-            return
-        for action in content.get("actions") or ():
-            for entity in action.get("entities") or () if action.get("action") == "update" else ():
-                dag = entity.get("dag_id") or found["dag"]
-                yield from _mark(dag, entity.get("dag_run_id") or found["run"], entity.get("task_id") or "", entity)
-    elif method == "PATCH" and (found := GROUP.match(path)):
-        if content.get("new_state"):
-            why = str(content.get("note") or "")
-            yield Hand(found["dag"], found["run"], found["task"], f"marked group {content['new_state']}", why)
-    elif method == "PATCH" and (found := RUN.match(path)):
-        if content.get("state"):
-            yield Hand(found["dag"], found["run"], "", f"marked run {content['state']}", str(content.get("note") or ""))
-    elif method == "POST" and (found := CLEAR.match(path)) and content.get("dry_run") is False:
-        for task in content.get("task_ids") or ("",):
-            name = task[0] if isinstance(task, list) and task else task
-            yield Hand(found["dag"], str(content.get("dag_run_id") or ""), str(name), "cleared")
-
-
-def _mark(dag: str, run: str, task: str, content: dict[str, Any]) -> Iterator[Hand]:
-    state = content.get("new_state")
-    if state in ("success", "failed", "skipped"):
-        yield Hand(dag, run, task, f"marked {state}", str(content.get("note") or ""))
 
 
 class HandsMiddleware:
@@ -99,13 +37,13 @@ class HandsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on; look at, and perhaps refuse, what marks or answers."""
-        if scope["type"] != "http" or scope["method"] not in ("PATCH", "POST") or "/api/v2/dags/" not in scope["path"]:
+        if scope["type"] != "http" or scope["method"] not in CHANGING or ROOT not in scope["path"]:
             await self.app(scope, receive, send)
             return
         body, replay = await _buffer(receive)
-        path = unquote(scope["path"][scope["path"].index("/api/v2/dags/") :])
+        path = scope["path"][scope["path"].index(ROOT) :]
         try:
-            content = json.loads(body) if body and len(body) <= LARGEST_BODY else None
+            content = json.loads(body) if body else None
         except ValueError:
             content = None
         hands = list(hands_in(scope["method"], path, content))
@@ -113,10 +51,10 @@ class HandsMiddleware:
         if not hands or who is None:
             await self.app(scope, replay, send)
             return
-        refusal = await run_in_threadpool(_refusal, hands, who)
-        if refusal:
-            await run_in_threadpool(_record, hands, who, False)
-            await JSONResponse({"detail": refusal}, status_code=403)(scope, replay, send)
+        refused = await run_in_threadpool(refusal, hands, who)
+        if refused:
+            await run_in_threadpool(_record, hands, who, False, ours=True)
+            await JSONResponse({"detail": refused.words}, status_code=refused.status)(scope, replay, send)
             return
         await _parked(hands)
         status = 0
@@ -189,40 +127,22 @@ async def _buffer(receive: Receive) -> tuple[bytes, Receive]:
 
 async def _user(request: Request) -> str | None:
     """The name of the user Airflow will take the request for; None when it will refuse it anyway."""
-    from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
-    from airflow.api_fastapi.core_api.security import resolve_user_from_token
+    from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
     from fastapi import HTTPException
 
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    bearer = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE_NAME_JWT_TOKEN)
     try:
-        user = await resolve_user_from_token(bearer)
+        # Airflow's own words: whom it finds elsewhere than we look would be nobody here, and get through.
+        user = await get_user(request, None, await bearer_scheme(request))
     except HTTPException:
         return None
     return str(user.get_name())
 
 
-def _refusal(hands: list[Hand], who: str) -> str | None:
-    """Why a request may not pass: it answers an approval and the user is none of its approvers."""
+def _record(hands: list[Hand], who: str, allowed: bool, *, ours: bool = False) -> None:
     try:
         ledger = open_ledger()
         for hand in hands:
-            question = ledger.question(hand.pipeline, hand.run_id, hand.task_id) if hand.task_id else None
-            if question and question.approvers and who not in question.approvers and hand.action != "cleared":
-                return (
-                    f"{who} is not an approver of {hand.task_id}; approvers are {', '.join(question.approvers)}. "
-                    "Nothing was changed; the attempt is in the ledger."
-                )
-    except AirflowCdError:
-        log.exception("The ledger cannot say who may answer; the request is left to Airflow's own checks")
-    return None
-
-
-def _record(hands: list[Hand], who: str, allowed: bool) -> None:
-    try:
-        ledger = open_ledger()
-        for hand in hands:
-            if not _is_ours(ledger, hand):
+            if not ours and not _is_ours(ledger, hand):
                 continue
             if allowed and _answer(ledger, hand, who):
                 continue
@@ -231,8 +151,8 @@ def _record(hands: list[Hand], who: str, allowed: bool) -> None:
                 action=hand.action,
                 why=hand.why,
                 pipeline=hand.pipeline,
-                run_id=hand.run_id,
-                task_id=hand.task_id,
+                run_id=hand.run_id or None,
+                task_id=hand.task_id or None,
                 allowed=allowed,
             )
     except AirflowCdError:
@@ -255,6 +175,6 @@ def _answer(ledger: Ledger, hand: Hand, who: str) -> bool:
 
 def _is_ours(ledger: Ledger, hand: Hand) -> bool:
     return bool(
-        (hand.task_id and ledger.question(hand.pipeline, hand.run_id, hand.task_id))
+        (hand.run_id and ledger.questions(hand.pipeline, hand.run_id))
         or ledger.deployments(pipeline=hand.pipeline, limit=1)
     )

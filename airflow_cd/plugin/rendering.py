@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import jinja2
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_cd.pipeline import pipeline_name
 from airflow_cd.plugin.report import verify_task
@@ -27,6 +27,9 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+TAKEN = "airflow_cd_taken"
+"""The cookie that tells our script which form was taken: until then it keeps what was written."""
 
 
 @functools.cache
@@ -49,3 +52,10 @@ def page(request: Request, template: str, *, status: int = 200, **content: Any) 
     airflow = base.removesuffix("/airflow-cd")
     rendered = templates().get_template(template).render(base=base, airflow=airflow, request=request, **content)
     return HTMLResponse(rendered, status_code=status, headers=HEADERS)
+
+
+def taken(request: Request, address: str) -> RedirectResponse:
+    """Lead from a form that did what it asked for to the page that shows it."""
+    answer = RedirectResponse(address, status_code=303)
+    answer.set_cookie(TAKEN, quote(request.scope["path"], safe=""), max_age=60, path="/", samesite="lax")
+    return answer

@@ -34,6 +34,7 @@ class Place:
     :param upstream: the tasks it waits for.
     :param environment: where it delivers to, ``""`` for a task that touches none; ``service`` likewise.
     :param ours: whether its operator is one of Airflow CD's.
+    :param approvers: who alone may answer what it asks; empty for a task that asks nothing, or everybody.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class Place:
     service: str = ""
     environment: str = ""
     ours: bool = False
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,9 +210,15 @@ def _place(task: Any, stage: str) -> Place:
         service=_text(task, "service") if ours else "",
         environment=_text(task, "environment") if ours else "",
         ours=ours,
+        approvers=_texts(task, "approvers") if ours else (),
     )
 
 
 def _text(task: Any, name: str) -> str:
     value = getattr(task, name, "")
     return value if isinstance(value, str) else ""
+
+
+def _texts(task: Any, name: str) -> tuple[str, ...]:
+    value = getattr(task, name, ())
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()

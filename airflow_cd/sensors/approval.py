@@ -43,7 +43,8 @@ class ApprovalSensor(BaseSensorOperator):
     :param commits: where the commits of a version are: the evidence then shows those that it would bring.
     """
 
-    template_fields: Sequence[str] = ("version", "reason", "overrides", "configurations", "result")
+    # The approvers are among them to be in the serialized DAG: they count before anything has been asked.
+    template_fields: Sequence[str] = ("version", "reason", "overrides", "configurations", "approvers", "result")
     template_fields_renderers = {"result": "json", "configurations": "json"}  # noqa: RUF012 - Airflow's own signature
     overwrite_rtif_after_execution = True
     ui_color = "#e8f5c8"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.plugin.hands import Hand, hands_in
+from airflow_cd.plugin.hands_asked import Hand, hands_in
 
 RUN = "/api/v2/dags/shop/dagRuns/manual__2026-01-01T00:00:00+00:00"
 RUN_ID = "manual__2026-01-01T00:00:00+00:00"
@@ -40,7 +40,11 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
                     {"action": "delete", "entities": ["approve"]},
                 ]
             },
-            [Hand("shop", "r1", "approve", "marked success"), Hand("shop", "r2", "approve", "marked failed")],
+            [
+                Hand("shop", "r1", "approve", "marked success"),
+                Hand("shop", "r2", "approve", "marked failed"),
+                Hand("~", "~", "approve", "deleted"),
+            ],
         ),
         (
             "PATCH",
@@ -50,6 +54,35 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
         ),
         ("PATCH", RUN, {"state": "success"}, [Hand("shop", RUN_ID, "", "marked run success")]),
         ("PATCH", RUN, {"note": "just a note"}, []),
+        (
+            "PATCH",
+            "/api/v2/dags/~/dagRuns",
+            {
+                "actions": [
+                    {"action": "update", "entities": [{"dag_id": "shop", "dag_run_id": "r1", "state": "failed"}]}
+                ]
+            },
+            [Hand("shop", "r1", "", "marked run failed")],
+        ),
+        (
+            "PATCH",
+            f"{RUN}/taskGroupInstances/production",
+            {"new_state": "success", "include_upstream": True},
+            [Hand("shop", RUN_ID, "production", "marked group success", group=True, around=True)],
+        ),
+        ("DELETE", f"{RUN}/taskInstances/approve", None, [Hand("shop", RUN_ID, "approve", "deleted")]),
+        (
+            "POST",
+            f"{RUN}/clear",
+            {"dry_run": False, "note": "again"},
+            [Hand("shop", RUN_ID, "", "cleared run", "again")],
+        ),
+        (
+            "POST",
+            "/api/v2/dags/shop/clearDagRuns",
+            {"dry_run": False, "dag_runs": [{"dag_run_id": "r1"}]},
+            [Hand("shop", "r1", "", "cleared run")],
+        ),
         ("PATCH", f"{RUN}/taskInstances/approve/dry_run", {"new_state": "success"}, []),
         ("POST", "/api/v2/dags/shop/clearTaskInstances", {"dry_run": True, "task_ids": ["approve"]}, []),
         (
@@ -60,6 +93,7 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
         ),
         ("PATCH", f"{RUN}/taskInstances/approve", None, []),
         ("PATCH", f"{RUN}/taskInstances/approve", ["not", "an", "object"], []),
+        ("PATCH", f"{RUN}/taskInstances", {"actions": [7, {"action": "update", "entities": "all"}]}, []),
     ],
 )
 def test_what_a_request_asks_for(method: str, path: str, body: Any, expected: list[Hand]) -> None:

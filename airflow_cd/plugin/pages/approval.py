@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from airflow_cd.ledger import Ledger, Question, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User
 from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.question import view_of
-from airflow_cd.plugin.rendering import LONGEST_REASON, page
+from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
 
 router = APIRouter(prefix="/approval")
 
@@ -51,7 +51,7 @@ async def answer(
         {"chosen_options": [option], "params_input": {"reason": reason}},
     )
     if refused is None:
-        return RedirectResponse(request.url.path, status_code=303)
+        return taken(request, request.url.path)
     status, words = refused
     question = await run_in_threadpool(ledger.question, dag_id, run_id, task_id) or question
     return await run_in_threadpool(

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from airflow_cd.errors import LedgerError
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
 from airflow_cd.plugin.baseline_section import RESET
 from airflow_cd.plugin.event_feedback import CHOICES, Refused
-from airflow_cd.plugin.rendering import LONGEST_REASON
+from airflow_cd.plugin.rendering import LONGEST_REASON, taken
 from airflow_cd.plugin.report import report_of
 from airflow_cd.plugin.report_page import address, show_report
 from airflow_cd.verification.report_views import EventView, events_of
@@ -166,7 +166,7 @@ def _done(
     except LedgerError as error:
         refused = Refused(written.place, str(error), written.says, written.where, written.why, written.undoes)
         return show_report(request, ledger, task, reader=who, may=True, refused=refused, status=400)
-    return RedirectResponse(f"{address(request, *task)}#{anchor}", status_code=303)
+    return taken(request, f"{address(request, *task)}#{anchor}")
 
 
 def _event(report: dict[str, Any], event_id: str) -> EventView:

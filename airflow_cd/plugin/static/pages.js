@@ -23,8 +23,10 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-airflow], a[data-outside]");
   if (!link || window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
+  const address = new URL(link.href);
+  if ("login" in link.dataset) address.searchParams.set("next", window.parent.location.href);
   const proxy = window.parent.document.createElement("a");
-  proxy.href = link.href;
+  proxy.href = address;
   if ("outside" in link.dataset) Object.assign(proxy, { target: "_blank", rel: "noopener noreferrer" });
   window.parent.document.body.append(proxy);
   proxy.click();
@@ -41,6 +43,73 @@ document.addEventListener("input", (event) => {
   const form = event.target.closest("main form");
   if (form) form.dataset.changed = "";
 });
+
+// What a person writes is kept in this tab until the server says that it has taken it: their session may be over.
+const KEPT = "airflow-cd:";
+const TAKEN = "airflow_cd_taken";
+
+const pathOf = (form) => decodeURIComponent(new URL(form.action).pathname);
+const writable = (field) => field.name && field.type !== "hidden" && /^(INPUT|TEXTAREA|SELECT)$/.test(field.nodeName);
+
+function keyOf(form) {
+  const about = [...form.querySelectorAll("input[type=hidden]")].map(({ name, value }) => `${name}=${value}`);
+  return `${KEPT}${pathOf(form)}?${about.join("&")}`;
+}
+
+function keep(form, sent) {
+  const values = Object.fromEntries([...form.elements].filter(writable).map(({ name, value }) => [name, value]));
+  try {
+    window.sessionStorage.setItem(keyOf(form), JSON.stringify({ sent, values }));
+  } catch {
+    // storage is closed to us: then nothing is kept
+  }
+}
+
+function kept() {
+  try {
+    const entries = Object.entries(window.sessionStorage).filter(([key]) => key.startsWith(KEPT));
+    return new Map(entries.map(([key, text]) => [key, JSON.parse(text)]));
+  } catch {
+    return new Map();
+  }
+}
+
+function forgetTaken() {
+  const cookie = document.cookie.split("; ").find((one) => one.startsWith(`${TAKEN}=`));
+  if (!cookie) return;
+  const path = decodeURIComponent(cookie.slice(TAKEN.length + 1));
+  for (const [key, { sent }] of kept()) {
+    if (sent && key.startsWith(`${KEPT}${path}?`)) window.sessionStorage.removeItem(key);
+  }
+  document.cookie = `${TAKEN}=; path=/; max-age=0; samesite=lax`;
+}
+
+function restore() {
+  const entries = kept();
+  for (const form of document.querySelectorAll("main form[method=post]")) {
+    const values = entries.get(keyOf(form))?.values ?? {};
+    for (const field of [...form.elements].filter(writable)) {
+      if (!(field.name in values) || field.disabled || field.value === values[field.name]) continue;
+      field.value = values[field.name];
+      form.dataset.changed = "";
+      const folded = form.closest("details");
+      if (folded) folded.open = true;
+    }
+  }
+  const note = document.querySelector("#session-ended [data-kept]");
+  const here = decodeURIComponent(window.location.pathname);
+  if (note) note.hidden = ![...entries].some(([key, { sent }]) => sent && key.startsWith(`${KEPT}${here}?`));
+}
+
+for (const [event, sent] of [["input", false], ["submit", true]]) {
+  document.addEventListener(event, ({ target }) => {
+    const form = target.closest("main form[method=post]");
+    if (form) keep(form, sent);
+  });
+}
+
+forgetTaken();
+restore();
 
 // What is the same stays the same element: it keeps the focus, the drawer that is open, what is unfolded and scrolled.
 function renew(shown, fresh) {
@@ -108,12 +177,17 @@ let seen = "";
 async function refresh() {
   const main = document.getElementById("main");
   if (busy(main)) return;
-  const answer = await fetch(window.location.href, { credentials: "same-origin" });
-  if (!answer.ok) return;
+  const answer = await fetch(window.location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
+  if (!answer.ok && answer.status !== 401) return;
   const text = await answer.text();
   if (text === seen) return;
   const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("main");
   if (!fresh || busy(main)) return;
+  const ended = fresh.querySelector("#session-ended");
+  if (ended) {
+    if (!document.getElementById("session-ended")) main.prepend(ended);
+    return;
+  }
   seen = text;
   const said = main.querySelector("[data-say]")?.dataset.say ?? "";
   const settle = hold(main);

@@ -1,0 +1,95 @@
+"""Airflow's own API server, whole, with a run of a pipeline that waits for an approval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from airflow_cd import Approval, Environment, Pipeline
+from airflow_cd.ledger import Ledger
+
+DAG_ID = "guarded"
+RUN_ID = "manual__2026-01-01T00:00:00+00:00"
+APPROVER = "boss"
+BEFORE = ("dev.lease", "dev.deploy", "dev.settle")
+
+
+@pytest.fixture(scope="session")
+def airflow_app(metadata: None) -> Any:
+    """The app with every plugin of this machine, this one included."""
+    from airflow.api_fastapi.app import create_app
+
+    return create_app(apps="core")
+
+
+@pytest.fixture
+def states(metadata: None) -> Iterator[Any]:
+    """A run in Airflow's own tables whose approval waits; gives the state of a task, or of the run for ``""``."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.dagrun import DagRun
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+    from sqlalchemy import delete, select
+
+    stages = [Environment("dev"), Approval(approvers=[APPROVER]), Environment("production")]
+    dag = Pipeline(DAG_ID, service="shop", stages=stages).dag()
+    with create_session() as session:
+        session.add(DagBundleModel(name="guarded"))
+        session.flush()
+        session.add(DagModel(dag_id=DAG_ID, bundle_name="guarded", fileloc="", is_paused=False))
+        session.flush()
+        SerializedDagModel.write_dag(LazyDeserializedDAG.from_dag(dag), bundle_name="guarded", session=session)
+        session.flush()
+        serialized = SerializedDagModel.get(DAG_ID, session=session)
+        assert serialized is not None
+        run = DagRun(dag_id=DAG_ID, run_id=RUN_ID, run_type=DagRunType.MANUAL, state="running", conf={"version": "2.0"})
+        run.dag = serialized.dag
+        session.add(run)
+        session.flush()
+        run.verify_integrity(dag_version_id=serialized.dag_version_id, session=session)
+        for ti in run.task_instances:
+            if ti.task_id in BEFORE:
+                ti.state = "success"
+            if ti.task_id == "approve":
+                ti.state = "awaiting_input"
+
+    def state(task_id: str) -> str:
+        with create_session() as session:
+            if task_id:
+                query = select(TaskInstance.state).where(TaskInstance.dag_id == DAG_ID, TaskInstance.task_id == task_id)
+            else:
+                query = select(DagRun.state).where(DagRun.dag_id == DAG_ID)
+            return str(session.scalars(query).one_or_none() or "")
+
+    yield state
+    with create_session() as session:
+        for model in (DagRun, DagModel, DagBundleModel):
+            session.execute(delete(model))
+
+
+@pytest.fixture
+def airflow_as(airflow_app: Any, states: Any, ledger: Ledger) -> Iterator[Any]:
+    """A client of the whole server, signed in by that name with a role that may edit everything."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    opened: list[TestClient] = []
+
+    def client(name: str | None) -> TestClient:
+        made = TestClient(airflow_app, base_url="http://airflow.test", headers={"Origin": "http://airflow.test"})
+        if name is not None:
+            token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role="admin"))
+            made.headers["Authorization"] = f"Bearer {token}"
+        opened.append(made)
+        return made
+
+    yield client
+    for made in opened:
+        made.close()
