@@ -21,7 +21,7 @@ _NO = (REJECT, ROLL_BACK)
 class Proposal:
     """What one environment would get.
 
-    :param running: the last release promoted there, None when this system has deployed none.
+    :param running: what it would replace, or has replaced: the last release promoted there, None without one.
     :param rows: name, what it is now, what it would be.
     :param vetoed: why the release may not go there, ``""`` when it may.
     """
@@ -92,14 +92,20 @@ def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
         options=[(option, option in _NO) for option in question.options],
         may=not question.approvers or reader in question.approvers,
         reader=reader,
-        proposals=[_proposal(ledger, name, release) for name, release in question.proposed.items()],
+        proposals=[_proposal(ledger, question, deployments, name) for name in question.proposed],
         commits=_together(question.commits),
         found=[_found(ledger, deployment) for deployment in reversed(deployments)],
         hands=[hand for hand in hands if hand.task_id == question.task_id],
     )
 
 
-def _proposal(ledger: Ledger, environment: str, release: Release) -> Proposal:
+def _proposal(ledger: Ledger, question: Question, deployments: Sequence[Deployment], environment: str) -> Proposal:
+    """What would change there; once the run has deployed there, what its deployment changed."""
+    release = question.proposed[environment]
+    done = next((deployment for deployment in deployments if deployment.environment == environment), None)
+    if done is not None:
+        before = next((old for old in done.previous.values() if old is not None), None)
+        return Proposal(environment, before, release, changes(before, release), "")
     last = ledger.last_promoted(release.service, environment)
     running = last.release if last else None
     veto = ledger.veto_of(release.service, environment, release)

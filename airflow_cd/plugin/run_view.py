@@ -92,7 +92,8 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
             for found in facts.deployments
             if (
                 times := clock_times(
-                    {"to_verdict": found.to_verdict, "to_safe": found.to_safe, "to_restored": found.to_restored}
+                    {"to_verdict": found.to_verdict, "to_safe": found.to_safe, "to_restored": found.to_restored},
+                    asked_for=found.rolls_back is not None,
                 )
             )
         ],

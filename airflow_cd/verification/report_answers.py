@@ -133,10 +133,18 @@ def _before(report: Mapping[str, Any]) -> str:
     return named if len(previous) == 1 else f"what each instance ran: {named}"
 
 
-def clock_times(clocks: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, time and meaning of each clock; none at all when nothing was measured."""
+def clock_times(clocks: Mapping[str, Any], *, asked_for: bool = False) -> list[tuple[str, str, str]]:
+    """Name, time and meaning of each clock; none at all when nothing was measured.
+
+    :param asked_for: a person's rollback: no verdict came first, and the clocks count from when it was asked for.
+    """
     if not any(isinstance(clocks.get(name), int | float) for name in ("to_verdict", "to_safe", "to_restored")):
         return []
+    if asked_for:
+        return [
+            ("To safe", words.duration(clocks.get("to_safe")), "from asking to the last request on what was left"),
+            ("To restored", words.duration(clocks.get("to_restored")), "from asking until all is back and checked"),
+        ]
     return [
         ("To verdict", words.duration(clocks.get("to_verdict")), "from the first bad event"),
         ("To safe", words.duration(clocks.get("to_safe")), "from the verdict to the last canary request"),

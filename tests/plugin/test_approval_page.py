@@ -65,6 +65,19 @@ def test_it_shows_what_would_change_and_what_was_found(ledger: Ledger, client_as
     assert "only user-1 may answer" in page
 
 
+def test_once_the_run_has_deployed_there_it_shows_what_that_replaced(ledger: Ledger, client_as: ClientAs) -> None:
+    _asked(ledger)
+    mine = Delivery(ledger, "shop", "2.0")
+    mine.release = NEW
+    mine.rolled_back("production", "errors rose")
+    for version in ("1.5", "1.6"):
+        Delivery(ledger, "shop", version).promoted("production")
+    page = client_as("viewer").get(PLACE).text
+    assert "<code>shop:0.9</code>" in page
+    assert "<code>shop:1.6</code>" not in page
+    assert "VETOED" not in page
+
+
 def test_a_task_that_asks_nothing_says_so(client_as: ClientAs) -> None:
     assert "Nothing is asked here" in client_as("viewer").get(PLACE).text
 

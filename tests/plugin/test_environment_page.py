@@ -343,3 +343,24 @@ def test_a_person_chooses_sees_what_changes_and_rolls_back(
         context.close()
     [asked] = airflow
     assert asked["conf"]["release"] == RELEASES["1.0"].digest[7:]
+
+
+@pytest.mark.browser
+def test_what_was_written_comes_back_and_what_was_chosen_does_not(
+    promoted: Ledger, client_as: ClientAs, rollback_dag: Any, browser: Any
+) -> None:
+    rollback_dag()
+    client = client_as("user")
+    with served(client.app) as address:
+        context = browser.new_context()
+        context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": address}])
+        page = context.new_page()
+        page.goto(address + PLACE)
+        offered = page.locator("[name=release]").evaluate_all("all => all.map(one => [one.value, one.checked])")
+        page.get_by_label("1.0", exact=False).first.check()
+        page.get_by_label("Reason").first.fill("checkout is slow")
+        page.reload()
+        assert page.get_by_label("Reason").first.input_value() == "checkout is slow"
+        again = page.locator("[name=release]").evaluate_all("all => all.map(one => [one.value, one.checked])")
+        assert again == offered == [[OLD.digest[7:], True], [RELEASES["1.0"].digest[7:], False]]
+        context.close()

@@ -38,6 +38,7 @@ from .build_com_run import (
     run_of,
 )
 from .conftest import ClientAs
+from .deployed import Delivery
 from .served import served
 
 PLACE = f"/airflow-cd/run/{PIPELINE}/{RUN_ID}"
@@ -98,6 +99,31 @@ def test_clocks_are_those_of_the_rollback(ledger: Ledger, story: Story) -> None:
     ((environment, times),) = _view(ledger, _rolled_back(story)).clocks
     assert environment == "production"
     assert [time for _, time, _ in times] == ["11.0 s", "0.20 s", "7.0 s"]
+
+
+def test_a_persons_rollback_says_who_took_what_back_and_counts_from_their_asking(ledger: Ledger) -> None:
+    first, second = (Delivery(ledger, "shop", version) for version in ("1.1", "1.2"))
+    first.promoted("production")
+    taken = second.promoted("production")
+    back = Delivery(ledger, "shop", "1.1", pipeline="shop-rollback", run_id="back")
+    opened = back.open("production", rolls_back=taken.id)
+    ledger.promote(opened.id, token=back.leases["production"].token, outcome="ada rolled 1.2 back to 1.1: slow")
+    place = Place("rollback", (), "RollbackToOperator", "shop", "production", ours=True)
+    for state, word, says in (
+        ("success", "RESTORED", "ada rolled 1.2 back to 1.1: slow"),
+        ("running", "RUNNING", "Rolling back production."),
+    ):
+        run = Run("shop-rollback", "back", state, {}, "ada", [RunTask("rollback.deploy", state, NOW, None, place)])
+        facts = facts_of(ledger, run) if state == "success" else RunFacts()
+        view = view_of(run, facts, NOW)
+        assert (view.headline.word, view.headline.says) == (word, says)
+        if state == "success":
+            assert _stages(view)["rollback"].state == "restored"
+            ((environment, times),) = view.clocks
+            assert (environment, [name for name, _, _ in times]) == ("production", ["To safe", "To restored"])
+    took_back = _view(ledger, Run("shop", "run-1.2", "success"))
+    assert took_back.headline.word == "ROLLED BACK"
+    assert "slow" in took_back.headline.says
 
 
 def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, story: Story) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from airflow_cd.delivery.delivery import now
 from airflow_cd.errors import LedgerError
@@ -23,7 +23,7 @@ from airflow_cd.pipeline import pipeline_name
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
 from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.environment_view import EnvironmentView, rollback_of, view_of
-from airflow_cd.plugin.rendering import LONGEST_REASON, page
+from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
 from airflow_cd.plugin.stopping import is_over, tasks_to_fail
 
 router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
@@ -120,7 +120,7 @@ def lift(
         ledger.lift_veto(service, environment, digest, who=user.get_name(), why=why.strip())
     except LedgerError as error:
         return again(refused=str(error))
-    return RedirectResponse(f"{request.url.path.removesuffix('/lift')}#vetoes", status_code=303)
+    return taken(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
 
 
 def _by(ledger: Ledger, deployment_id: str) -> str:
@@ -135,9 +135,9 @@ def _wrong(why: str) -> str:
     return ""
 
 
-def _to_run(request: Request, dag_id: str, run_id: str) -> RedirectResponse:
+def _to_run(request: Request, dag_id: str, run_id: str) -> Response:
     base = request.scope.get("root_path", "").rstrip("/")
-    return RedirectResponse(f"{base}/run/{quote(dag_id, safe='')}/{quote(run_id, safe='')}", status_code=303)
+    return taken(request, f"{base}/run/{quote(dag_id, safe='')}/{quote(run_id, safe='')}")
 
 
 def _render(

@@ -49,10 +49,12 @@ const KEPT = "airflow-cd:";
 const TAKEN = "airflow_cd_taken";
 
 const pathOf = (form) => decodeURIComponent(new URL(form.action).pathname);
-const writable = (field) => field.name && field.type !== "hidden" && /^(INPUT|TEXTAREA|SELECT)$/.test(field.nodeName);
+// What is chosen from a list of its own is not kept: a choice that comes back by itself may be the wrong one by now.
+const CHOSEN = ["hidden", "radio", "checkbox"];
+const writable = (field) => field.name && !CHOSEN.includes(field.type) && /^(INPUT|TEXTAREA|SELECT)$/.test(field.nodeName);
 
 function keyOf(form) {
-  const about = [...form.querySelectorAll("input[type=hidden]")].map(({ name, value }) => `${name}=${value}`);
+  const about = [...form.querySelectorAll("input[type=hidden]:not([name=key])")].map(({ name, value }) => `${name}=${value}`);
   return `${KEPT}${pathOf(form)}?${about.join("&")}`;
 }
 
