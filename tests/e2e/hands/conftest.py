@@ -21,6 +21,8 @@ CASES: dict[str, dict[str, object]] = {
     "verify-killed": {"duration": "60s"},
     "verify-marked-success": {"duration": "60s"},
     "verify-marked-failed": {"duration": "60s"},
+    "stopped-on-its-page": {"duration": "60s"},
+    "rolled-back-later": {},
     "run-marked-failed": {"duration": "60s"},
     "run-marked-success": {"duration": "60s"},
     "marked-after-crash": {},
@@ -89,6 +91,20 @@ class Hands:
         answer = httpx.request(method, f"{self.world.fleet.api_url}{path}", json=body, headers=headers, timeout=30)
         answer.raise_for_status()
         return answer
+
+    def process_of(self, dag_id: str, run_id: str, task_id: str) -> int:
+        """Id of the process that a task runs in."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        return int(self.client.call("GET", path)["pid"])
+
+    def send(self, path: str, **form: str) -> str:
+        """Send a form of a page as its admin; gives the address of the page that it leads to."""
+        server = self.world.airflow
+        login = {"username": server.user, "password": server.password}
+        token = httpx.post(f"{server.url}/auth/token", json=login, timeout=30).json()["access_token"]
+        answer = httpx.post(server.url + path, data=form, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        assert answer.is_redirect, answer.text
+        return answer.headers["location"]
 
     def artifacts(self, case: str) -> set[str | None]:
         return {row["artifact"] for row in self.world.running(case).values()}

@@ -101,6 +101,39 @@ def test_marking_the_verification_failed_is_a_persons_rollback(hands: Hands) -> 
     assert tasks(hands, case)["phase_50.rollback"] == "success"
 
 
+def test_a_canary_is_rolled_back_from_the_page_of_its_environment(hands: Hands) -> None:
+    case = "stopped-on-its-page"
+    hands.start(case)
+    watching(hands, case)
+    [deployment] = hands.world.ledger().deployments("shop", case)
+    page = f"/airflow-cd/environment/hands_{case}/shop/{case}"
+    leads_to = hands.send(f"{page}/stop", deployment=deployment.id, why="customers call")
+    assert leads_to == f"/airflow-cd/run/hands_{case}/run"
+    assert ends(hands, case) == "failed"
+    assert hands.artifacts(case) == OLD
+    assert hands.world.ledger().get_deployment(deployment.id).outcome == "admin rolled it back: customers call"
+
+
+def test_a_rollback_after_promotion_is_finished_though_its_worker_is_killed(hands: Hands) -> None:
+    case = "rolled-back-later"
+    dag_id, ledger = f"hands_{case}-rollback", hands.world.ledger()
+    for version in ("1.0", "1.1"):
+        hands.start(case, version, run_id=version)
+        assert ends(hands, case, version) == "success"
+    assert hands.artifacts(case) == NEW
+    hands.client.trigger(dag_id, {"environment": case, "reason": "customers call"}, run_id="back")
+    wait_until(lambda: hands.artifacts(case) != NEW, "the rollback has touched an instance", seconds=120, every=0.05)
+    os.kill(hands.process_of(dag_id, "back", "rollback.deploy"), signal.SIGKILL)
+    assert hands.client.wait_for_run(dag_id, "back") == "success"
+    assert hands.artifacts(case) == OLD
+    assert hands.drained(case) == set()
+    done = ledger.last_promoted("shop", case)
+    assert done is not None
+    assert (done.run_id, done.release.version) == ("back", "1.0")
+    assert ledger.get_deployment(str(done.rolls_back)).state == "rolled_back"
+    assert [veto.version for veto in ledger.vetoes("shop", case)] == ["1.1"]
+
+
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_marking_the_whole_run_leaves_nothing_half(hands: Hands, state: str) -> None:
     case = f"run-marked-{state}"
