@@ -1,0 +1,108 @@
+"""Every page for who does not see it, or has no mouse: names, order, contrast, and what the keyboard reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_cd.ledger import Ledger
+
+from .conftest import ClientAs
+from .deployed import Delivery
+from .report_world import address, told
+from .served import served
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "deployments": "/airflow-cd/deployments",
+    "insights": "/airflow-cd/insights",
+    "report": address(),
+    "approval": "/airflow-cd/approval/cart/run-2.0/approve",
+    "run": "/airflow-cd/run/cart/run-2.0",
+    "no report": "/airflow-cd/report/a/b/c",
+    "no question": "/airflow-cd/approval/a/b/c",
+    "no run": "/airflow-cd/run/a/b",
+}
+
+FAULTS = Path(__file__).with_name("page_faults.js").read_text()
+
+
+@pytest.fixture
+def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Iterator[Any]:
+    """Opens a page of a ledger in which everything happens, as somebody who may do everything."""
+    told(ledger)
+    for environment in ("dev", "production"):
+        Delivery(ledger, "cart", "1.0").promoted(environment, "PASS")
+    Delivery(ledger, "cart", "1.1").rolled_back("production", "error rate 3.1 % against 0.2 %")
+    waiting = Delivery(ledger, "cart", "2.0")
+    waiting.promoted("dev", "FAIL")
+    waiting.asks("production", approvers=("admin-1",))
+    Delivery(ledger, "shop", "3.0").canary("staging", 20, "PASS", final=False)
+    client, contexts = client_as("admin"), []
+    with served(client.app) as url:
+
+        def opened_page(path: str, scheme: str = "light", *, signed_in: bool = True) -> Any:
+            context = browser.new_context(
+                viewport={"width": 1180, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+            )
+            contexts.append(context)
+            context.set_default_timeout(20_000)
+            if signed_in:
+                context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
+            page = context.new_page()
+            page.goto(url + path)
+            return page
+
+        yield opened_page
+        for context in contexts:
+            context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_has_names_an_order_and_contrast(opened: Any, scheme: str) -> None:
+    found = {name: opened(path, scheme).evaluate(FAULTS) for name, path in PAGES.items()}
+    found["signed out"] = opened(PAGES["deployments"], scheme, signed_in=False).evaluate(FAULTS)
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_the_keyboard_sees_where_it_is(opened: Any, path: str) -> None:
+    page = opened(path)
+    reached = 0
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        shown = page.evaluate(
+            """() => {
+                const [element, style] = [document.activeElement, getComputedStyle(document.activeElement)];
+                if (element === document.body) return null;
+                const box = element.getBoundingClientRect();
+                const dot = element.querySelector(".dot");
+                const ringed = dot && parseFloat(getComputedStyle(dot).strokeWidth) >= 5;
+                const marked = style.outlineStyle !== "none" || ringed;
+                const seen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+                return marked && seen ? "" : JSON.stringify([marked, box]) + element.outerHTML.slice(0, 120);
+            }"""
+        )
+        if shown is None:
+            break
+        assert shown == ""
+        reached += 1
+    assert reached >= 1
+
+
+def test_an_approval_is_answered_without_a_mouse(opened: Any) -> None:
+    page = opened(PAGES["approval"])
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("numbers look good")
+    assert page.get_by_label("Reason, kept in the ledger with your name").input_value() == "numbers look good"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Approve"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Reject"
