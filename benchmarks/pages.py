@@ -33,6 +33,7 @@ PAGES = (
     "/airflow-cd/insights",
     "/airflow-cd/insights?period=365&environment=staging",
     "/airflow-cd/insights?service=service-0007",
+    "/airflow-cd/environment/service-0007/service-0007/production",
 )
 EVIDENCE_BYTES = 20_000
 _SPOKEN_OF = 0.2

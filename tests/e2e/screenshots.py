@@ -1,4 +1,4 @@
-"""The pictures of README, taken anew: ``python -m tests.e2e.screenshots docs/images`` tells the story and looks at it."""
+"""The pictures of README, taken anew: ``python -m tests.e2e.screenshots docs/images`` tells the story and looks."""
 
 from __future__ import annotations
 

@@ -23,9 +23,12 @@ PAGES = {
     "report": address(),
     "approval": "/airflow-cd/approval/cart/run-2.0/approve",
     "run": "/airflow-cd/run/cart/run-2.0",
+    "environment": "/airflow-cd/environment/cart/cart/production",
+    "a canary's environment": "/airflow-cd/environment/shop/shop/staging",
     "no report": "/airflow-cd/report/a/b/c",
     "no question": "/airflow-cd/approval/a/b/c",
     "no run": "/airflow-cd/run/a/b",
+    "no environment": "/airflow-cd/environment/a/b/c",
 }
 
 FAULTS = Path(__file__).with_name("page_faults.js").read_text()
@@ -35,8 +38,8 @@ FAULTS = Path(__file__).with_name("page_faults.js").read_text()
 def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Iterator[Any]:
     """Opens a page of a ledger in which everything happens, as somebody who may do everything."""
     told(ledger)
-    for environment in ("dev", "production"):
-        Delivery(ledger, "cart", "1.0").promoted(environment, "PASS")
+    for version, environment in (("1.0", "dev"), ("0.9", "production"), ("1.0", "production")):
+        Delivery(ledger, "cart", version).promoted(environment, "PASS")
     Delivery(ledger, "cart", "1.1").rolled_back("production", "error rate 3.1 % against 0.2 %")
     waiting = Delivery(ledger, "cart", "2.0")
     waiting.promoted("dev", "FAIL")
