@@ -334,7 +334,7 @@ class Delivery:
         if last.release != release:
             return last.id if last.release in previous.values() else None
         if set(previous.values()) == {release}:
-            raise DeploymentFailed(
+            raise DeploymentSettled(
                 f"{release} is what runs here already, on every instance.",
                 state="nothing was touched.",
                 next_step="Choose another release to go back to.",

@@ -143,7 +143,7 @@ def test_an_artifact_that_is_gone_is_refused_before_anything_is_touched(ledger: 
 
 
 def test_what_runs_already_is_no_rollback(ledger: Ledger, target: MemoryTarget) -> None:
-    with pytest.raises(DeploymentFailed, match="already"):
+    with pytest.raises(DeploymentSettled, match="already"):
         going_back(ledger, target).roll_back_to(NEW, "by mistake", who="ada")
     assert not ledger.vetoes(*PLACE)
 

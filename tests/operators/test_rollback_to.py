@@ -91,7 +91,9 @@ def test_a_version_or_a_digest_names_it_and_nothing_means_the_last_good_one(
     assert (last.reason, last.triggered_by) == ("checkout is down", "ada")
 
 
-@pytest.mark.parametrize(("wanted", "says"), [("9.9", "no release 9.9 was promoted"), ("c", "errors rose")])
+@pytest.mark.parametrize(
+    ("wanted", "says"), [("9.9", "no release 9.9 was promoted"), ("c", "errors rose"), ("d", "already")]
+)
 def test_what_was_never_good_or_is_vetoed_is_refused_for_good(
     ledger: Ledger, target: MemoryTarget, wanted: str, says: str
 ) -> None:

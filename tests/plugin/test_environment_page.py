@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -363,4 +364,26 @@ def test_what_was_written_comes_back_and_what_was_chosen_does_not(
         assert page.get_by_label("Reason").first.input_value() == "checkout is slow"
         again = page.locator("[name=release]").evaluate_all("all => all.map(one => [one.value, one.checked])")
         assert again == offered == [[OLD.digest[7:], True], [RELEASES["1.0"].digest[7:], False]]
+        context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1180, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_fits_whatever_was_written(
+    promoted: Ledger, client_as: ClientAs, rollback_dag: Any, browser: Any, width: int, scheme: str
+) -> None:
+    rollback_dag()
+    bad = _deploy(promoted, "1.3")
+    bad.rolled_back("production", f"{HOSTILE} {'x' * 300}")
+    client = client_as("user")
+    with served(client.app) as address:
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": address}])
+        page = context.new_page()
+        page.goto(address + PLACE)
+        page.get_by_text("Lift the veto").click()
+        if folder := os.environ.get("AIRFLOW_CD_SHOTS"):
+            page.screenshot(path=f"{folder}/environment-{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
         context.close()
