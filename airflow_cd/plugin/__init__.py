@@ -33,7 +33,7 @@ class _LazyHands:
 
 
 class AirflowCdPlugin(AirflowPlugin):
-    """Pages below ``/airflow-cd``, the report as a tab of its verify task, and the record of human actions."""
+    """Pages below ``/airflow-cd``, tabs of runs and tasks, and the record of human actions."""
 
     name = "airflow_cd"
     fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/airflow-cd", "name": "Airflow CD"}]
@@ -49,24 +49,18 @@ class AirflowCdPlugin(AirflowPlugin):
             "nav_top_level": True,
         },
         {
-            "name": "Verification",
-            "href": "/airflow-cd/report/{DAG_ID}/{RUN_ID}/{TASK_ID}",
-            "destination": "task_instance",
-            "url_route": "airflow-cd-verification",
-            "category": "airflow-cd",
-        },
-        {
             "name": "Delivery",
             "href": "/airflow-cd/run/{DAG_ID}/{RUN_ID}",
             "destination": "dag_run",
             "url_route": "airflow-cd-run",
             "category": "airflow-cd",
         },
+        # One for all kinds of tasks: Airflow shows it on each, and a row of tabs that is too long hides its pages.
         {
-            "name": "Approval",
-            "href": "/airflow-cd/approval/{DAG_ID}/{RUN_ID}/{TASK_ID}",
+            "name": "Delivery",
+            "href": "/airflow-cd/task/{DAG_ID}/{RUN_ID}/{TASK_ID}",
             "destination": "task_instance",
-            "url_route": "airflow-cd-approval",
+            "url_route": "airflow-cd-task",
             "category": "airflow-cd",
         },
     ]

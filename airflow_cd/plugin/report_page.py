@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from airflow_cd.errors import VerificationError
-from airflow_cd.ledger import Ledger
+from airflow_cd.ledger import Ledger, Question
 from airflow_cd.plugin.baseline_section import baseline_section
 from airflow_cd.plugin.event_feedback import CHOICES, NOTHING, Refused, said_of
 from airflow_cd.plugin.event_table import arranged
@@ -58,6 +58,7 @@ def show_report(
     return page(
         request,
         "report_page.html.j2",
+        question=_open_question(ledger, task),
         status=status,
         **{**scene, "rows": rows, "unfound": table.unfound, "notes": notes},
         frame="page.html.j2",
@@ -101,3 +102,8 @@ def _pace(report: Mapping[str, Any], judgement: Judgement, events: int) -> int:
     if not judgement.final or state == "rolling_back":
         return LOOK + events // EVENTS_A_SECOND
     return SETTLE if state == "running" else 0
+
+
+def _open_question(ledger: Ledger, task: tuple[str, str, str]) -> Question | None:
+    question = ledger.question(*task)
+    return question if question is not None and question.option is None else None

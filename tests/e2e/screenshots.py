@@ -41,7 +41,7 @@ def _pages(person: Person, told: Told, waiting: str) -> Any:
     person.home()
     person.deployments()
     ours.get_by_role("table").wait_for()
-    yield "deployments", 760
+    yield "deployments", 860
     ours.get_by_role("link", name="Roll back, history of shop in production").click()
     ours.get_by_role("heading", name="Roll back now").wait_for()
     yield "environment", 1100
@@ -51,10 +51,10 @@ def _pages(person: Person, told: Told, waiting: str) -> Any:
     person.open_run(PIPELINE, told.run_id, "Delivery")
     ours.locator("#headline").wait_for()
     yield "run", 1500
-    person.open_task(PIPELINE, told.run_id, VERIFY, "Verification")
+    person.open_task(PIPELINE, told.run_id, VERIFY, "Delivery")
     ours.locator("svg.dots").wait_for()
     yield "report", 1500
-    person.open_task(PIPELINE, waiting, APPROVAL, "Approval")
+    person.open_task(PIPELINE, waiting, APPROVAL, "Delivery")
     ours.get_by_role("button", name="Approve").wait_for()
     yield "approval", 1250
 

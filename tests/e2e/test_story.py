@@ -46,7 +46,7 @@ def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told])
     world, _, last = told
     with chromium() as browser:
         person = Person(browser, world.airflow)
-        person.open_task(PIPELINE, last.run_id, VERIFY, "Verification")
+        person.open_task(PIPELINE, last.run_id, VERIFY, "Delivery")
         person.ours.get_by_role("heading", name="4 events are unknown").wait_for()
         assert person.ours.locator("svg.dots a.risk").count() == NEW_EXCEPTIONS
         for answer in ("What was new?", "What was done?", "Is it safe now?"):

@@ -32,7 +32,7 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, Told], 
     page, ours, ledger = person.page, person.ours, world.ledger()
 
     # The exceptions, their samples, and that one of them is no risk.
-    person.open_task(PIPELINE, caught.run_id, VERIFY, "Verification")
+    person.open_task(PIPELINE, caught.run_id, VERIFY, "Delivery")
     ours.locator("svg.dots a.risk").first.click()
     event = ours.locator("[id^=event-]:target")
     event.wait_for()
@@ -68,7 +68,7 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, Told], 
     for answer in ("What was new?", "What was done?", "Is it safe now?", "To restored"):
         ours.get_by_text(answer, exact=True).wait_for()
     assert "Looks good in staging." in ours.locator("main").inner_text()
-    person.open_task(PIPELINE, run_id, VERIFY, "Verification")
+    person.open_task(PIPELINE, run_id, VERIFY, "Delivery")
     ours.get_by_role("heading", name="3 events are unknown").wait_for()
     assert ours.locator("svg.dots a.risk").count() == 3
     story.client.wait_for_run(PIPELINE, run_id)

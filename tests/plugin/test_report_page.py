@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -459,3 +459,24 @@ def test_the_verdict_of_a_look_tells_what_counts_at_the_next(client: TestClient,
     send(client, "feedback", form())
     assert "It counts at the next look." in text(details_of(page_of(client)))
     assert (RUN, TASK) == ("manual__2026-11-23T08:10:00+00:00", "production.phase_20.verify")
+
+
+def test_a_verification_that_waits_for_a_person_leads_to_its_question(ledger: Ledger, client_as: ClientAs) -> None:
+    told(ledger)
+    where = address().removeprefix("/airflow-cd/report/")
+    pipeline, run_id, task_id = (unquote(part) for part in where.split("/"))
+    question = ledger.ask(
+        pipeline=pipeline,
+        run_id=run_id,
+        task_id=task_id,
+        options=["Roll back", "Go on"],
+        approvers=(),
+        subject="Roll shop 1.2 back?",
+        body="",
+        deadline=None,
+    )
+    page = client_as("viewer").get(address()).text
+    assert question.subject in page
+    assert f'href="/airflow-cd/approval/{where}"' in page
+    ledger.answer(pipeline, run_id, task_id, option="Go on", who="ada", why="")
+    assert question.subject not in client_as("viewer").get(address()).text
