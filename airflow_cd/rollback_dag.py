@@ -58,7 +58,7 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
         ) as dag,
         TaskGroup("rollback"),
     ):
-        lease = LeaseSensor(task_id="lease", supersede=True, **common)
+        lease = LeaseSensor(task_id="lease", supersede=True, restore=False, **common)
         deploy = RollbackToOperator(task_id="deploy", mark=_marks(pipeline), execution_timeout=longest * 2, **common)
         settle = SettleOperator(task_id="settle", **common)
         lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)

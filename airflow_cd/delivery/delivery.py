@@ -79,8 +79,10 @@ class Delivery:
 
     # -- who owns the environment ------------------------------------------------------------------------------
 
-    def acquire(self, *, supersede: bool = False) -> Lease:
+    def acquire(self, *, supersede: bool = False, restore: bool = True) -> Lease:
         """Become the environment's owner, and put right what an owner before left unfinished.
+
+        :param restore: False leaves that to a rollback that replaces it, and needs nothing of what ran before it.
 
         Raises :class:`~airflow_cd.errors.LeaseHeld` while another run owns it.
         """
@@ -92,10 +94,9 @@ class Delivery:
             ttl=LEASE_TTL,
             supersede=supersede,
         )
-        for left in self.ledger.unsettled(self.service, self.environment):
-            if (left.pipeline, left.run_id) != (self.pipeline, self.run_id):
-                self.say(f"{left.pipeline} {left.run_id} left {left.release} unfinished here; restoring first.")
-                self._restore(left, lease, "the run that owned the environment died and left it unfinished")
+        for left in self._left() if restore else ():
+            self.say(f"{left.pipeline} {left.run_id} left {left.release} unfinished here; restoring first.")
+            self._restore(left, lease, "the run that owned the environment died and left it unfinished")
         return lease
 
     def lease(self) -> Lease:
@@ -208,7 +209,7 @@ class Delivery:
                 last = self.ledger.last_promoted(self.service, self.environment)
                 good = last.release if last is not None else None
                 previous = capture(self.service, self.environment, instances, good=good, mixed=going_back)
-                if going_back and last is not None:
+                if going_back:
                     rolls_back = self._taken_back(last, release, previous)
             else:
                 previous = dict(existing.previous)
@@ -329,9 +330,18 @@ class Delivery:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _taken_back(self, last: Deployment, release: Release, previous: Mapping[str, Release | None]) -> str | None:
-        """Id of the deployment that a rollback to ``release`` takes back, if what it brought is what runs."""
-        if last.release != release:
+    def _left(self) -> list[Deployment]:
+        """What other runs have left unfinished here, newest first."""
+        left = self.ledger.unsettled(self.service, self.environment)
+        return [one for one in left if (one.pipeline, one.run_id) != (self.pipeline, self.run_id)]
+
+    def _taken_back(
+        self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]
+    ) -> str | None:
+        """Id of the deployment that a rollback to ``release`` takes back: the one whose release runs, or was left."""
+        if left := [one for one in self._left() if one.release != release]:
+            return left[0].id
+        if last is not None and last.release != release:
             return last.id if last.release in previous.values() else None
         if set(previous.values()) == {release}:
             raise DeploymentSettled(

@@ -142,7 +142,7 @@ class Settling(Deployments):
     def _take_back(self, session: Session, row: DeploymentRow) -> None:
         taken = self._deployment_row(session, row.rolls_back or "")
         row.safe_at, row.restored_at = row.safe_at or row.settled_at, row.settled_at
-        if taken.state != PROMOTED or row.settled_at is None:
+        if taken.state == ROLLED_BACK or row.settled_at is None:
             return
         taken.state, taken.settled_at, taken.outcome = ROLLED_BACK, row.settled_at, row.outcome
         taken.verdict_at, taken.safe_at, taken.restored_at = row.verdict_at, row.safe_at, row.restored_at

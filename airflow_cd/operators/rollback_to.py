@@ -87,7 +87,9 @@ class RollbackToOperator(EnvironmentTask):
                 one for one in good if wanted == one.release.version or one.release.digest[7:].startswith(wanted)
             ]
         else:
-            fitting = [one for one in good[1:] if not one.vetoed][:1]
+            # What a run has left half deployed goes back to the last good one; else the last good one is what runs.
+            left = delivery.ledger.unsettled(self.service, self.environment)
+            fitting = [one for one in good[0 if left else 1 :] if not one.vetoed][:1]
         if not fitting:
             known = ", ".join(f"{one.release}{' (vetoed)' if one.vetoed else ''}" for one in good) or "none"
             what = f"no release {self.release} was promoted here" if wanted else "there is no release to go back to"

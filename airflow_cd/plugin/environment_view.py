@@ -37,7 +37,8 @@ class EnvironmentView:
     :param running: the last release promoted here, None without one.
     :param seen: what the instances were last seen to run, on how many; ``trouble`` what is wrong with them.
     :param open: a deployment under way or left unfinished here, None without one; ``back_to`` is what it would be
-        rolled back to, in words, and ``going_back`` whether it is itself a person's rollback.
+        rolled back to, in words, ``going_back`` whether it is itself a person's rollback, and ``left`` whether its run
+        has ended, so that nobody goes on with it.
     :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
@@ -51,6 +52,7 @@ class EnvironmentView:
     seen_at: datetime | None
     open: Deployment | None
     back_to: str
+    left: bool
     choices: Sequence[Choice]
     vetoes: Sequence[Veto]
     lifted: Sequence[Veto]
@@ -66,7 +68,7 @@ class EnvironmentView:
     def look(self) -> str:
         """``good``, ``wait``, ``bad`` or ``idle``."""
         if self.open is not None:
-            return "wait" if self.open.state == "running" else "bad"
+            return "wait" if self.open.state == "running" and not self.left else "bad"
         if self.running is None:
             return "idle"
         return "bad" if self.trouble else "good"
@@ -75,20 +77,29 @@ class EnvironmentView:
     def says(self) -> str:
         """How it stands, in one sentence."""
         if self.open is not None:
-            word = {"running": "is being deployed", "rolling_back": "is being rolled back"}
-            what = word.get(self.open.state, "is between two releases: a rollback could not finish")
-            return f"{self.open.release.service} {self.open.release.version} {what} in {self.environment}."
+            what = f"{self.open.release.service} {self.open.release.version}"
+            if self.left or self.open.state == "rollback_failed":
+                why = "was left unfinished" if self.open.state == "running" else "could not be rolled back"
+                return f"{self.environment} is between two releases: {what} {why}."
+            word = "is being deployed" if self.open.state == "running" else "is being rolled back"
+            return f"{what} {word} in {self.environment}."
         if self.running is None:
             return f"Nothing of {self.service} has been promoted in {self.environment} yet."
         return f"{self.service} {self.running.release.version} runs in {self.environment}."
 
 
 def view_of(
-    ledger: Ledger, service: str, environment: str, *, readable: Callable[[Iterable[str]], Collection[str]]
+    ledger: Ledger,
+    service: str,
+    environment: str,
+    *,
+    readable: Callable[[Iterable[str]], Collection[str]],
+    over: Callable[[str, str], bool],
 ) -> EnvironmentView:
     """Gather what the page shows.
 
     :param readable: those of some pipelines that the reader may see.
+    :param over: whether a run of a pipeline has ended.
     """
     deployments = ledger.deployments(service, environment, limit=HISTORY)
     unsettled = ledger.unsettled(service, environment)
@@ -102,9 +113,11 @@ def view_of(
     under_way = next((found for found in unsettled if found.pipeline in may_see), None)
     ill = [f"{found.name} is {found.health}" for found in seen if found.health not in (HEALTHY, EMPTY)]
     ill += [f"{found.name} gets no requests" for found in seen if found.drained]
-    candidates = [one for one in good[1:] if one.pipeline in may_see]
+    left = under_way is not None and over(under_way.pipeline, under_way.run_id)
+    # What was left half deployed can go back to the last good one, too; else that is what runs.
+    candidates = [one for one in (good if left else good[1:]) if one.pipeline in may_see]
     first = next((one for one in candidates if not one.vetoed), None)
-    now = good[0].release if good else None
+    now = under_way.release if under_way is not None and left else good[0].release if good else None
     return EnvironmentView(
         service=service,
         environment=environment,
@@ -114,6 +127,7 @@ def view_of(
         seen_at=max(times, default=None),
         open=under_way,
         back_to=_back_to(under_way),
+        left=left,
         choices=[Choice(one, changes(now, one.release), one is first) for one in candidates],
         vetoes=[veto for veto in vetoes if veto.lifted_at is None and may_see],
         lifted=[veto for veto in vetoes if veto.lifted_at is not None and may_see],

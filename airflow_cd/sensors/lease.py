@@ -21,11 +21,12 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
     Puts right what a run that died left unfinished. Holds no worker while it waits.
 
     :param supersede: runs that came earlier and still wait give up in favour of this one.
+    :param restore: whether what a dead run left unfinished is restored first; not for a rollback that replaces it.
     """
 
     ui_color = "#eeeeee"
 
-    def __init__(self, *, supersede: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, supersede: bool = False, restore: bool = True, **kwargs: Any) -> None:
         kwargs.setdefault("mode", "reschedule")
         kwargs.setdefault("poke_interval", 5)
         # Asking again changes nothing, so a worker that dies here is no reason to give up the run.
@@ -33,11 +34,12 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
         kwargs.setdefault("retry_delay", timedelta(seconds=2))
         super().__init__(**kwargs)
         self.supersede = supersede
+        self.restore = restore
 
     def poke(self, context: Context) -> bool:
         """Whether the environment is ours now."""
         try:
-            lease = self.delivery(context).acquire(supersede=self.supersede)
+            lease = self.delivery(context).acquire(supersede=self.supersede, restore=self.restore)
         except LeaseHeld as held:
             self.log.info("%s", held)
             self.result = {"waiting": str(held)}

@@ -166,3 +166,23 @@ def test_a_run_asked_for_before_it_does_not_deploy_over_it(ledger: Ledger, targe
     with pytest.raises(DeploymentSettled, match="newer"):
         waiting.deploy(Release("shop", "1.3", "shop:1.3"), phase="all")
     assert wholly_on(target, OLD)
+
+
+def test_what_a_rollback_could_not_finish_is_replaced_by_another_good_release(
+    ledger: Ledger, target: MemoryTarget
+) -> None:
+    bad = Release("shop", "1.3", "shop:1.3")
+    canary = at_work(ledger, target, "1.3")
+    canary.deploy(bad, phase="phase_25", share=25)
+    target.broken.add(NEW.artifact)
+    with pytest.raises(DeploymentFailed):
+        canary.roll_back("errors rose")
+    canary.release_lease()
+    run = going_back(ledger, target)
+    run.acquire(supersede=True, restore=False)
+    done = run.roll_back_to(OLD, "1.2 does not start any more", who="ada")
+    assert wholly_on(target, OLD)
+    taken = ledger.get_deployment(str(done.rolls_back))
+    assert (taken.release, taken.state) == (bad, "rolled_back")
+    assert [veto.version for veto in ledger.vetoes(*PLACE)] == ["1.3"]
+    assert ledger.unsettled(*PLACE) == []

@@ -44,8 +44,8 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: MemoryTarget
     return ledger
 
 
-def _delivery(ledger: Ledger, target: MemoryTarget, run_id: str) -> Delivery:
-    where = {"pipeline": "shop", "service": "shop", "environment": "production"}
+def _delivery(ledger: Ledger, target: MemoryTarget, run_id: str, pipeline: str = "shop") -> Delivery:
+    where = {"pipeline": pipeline, "service": "shop", "environment": "production"}
     return Delivery(ledger, target, run_id=run_id, say=lambda line: None, timeout=timedelta(seconds=1), **where)
 
 
@@ -101,6 +101,19 @@ def test_what_was_never_good_or_is_vetoed_is_refused_for_good(
     with pytest.raises(AirflowFailException, match=says):
         _execute(target, wanted)
     assert target.running() == before
+
+
+def test_what_was_left_half_deployed_goes_back_to_the_last_good_one(ledger: Ledger, target: MemoryTarget) -> None:
+    dead = _delivery(ledger, target, "dead")
+    dead.deploy(Release("shop", "e", "shop:e"), phase="half", share=50)
+    lease = ledger.current_lease("shop", "production")
+    assert lease is not None
+    ledger.release_lease(lease)
+    back = _delivery(ledger, target, "back", pipeline="shop-rollback")
+    back.acquire(restore=False)
+    assert _execute(target)["restored"] == str(RELEASES[3])
+    assert set(target.running().values()) == {RELEASES[3].artifact}
+    assert {veto.version for veto in ledger.vetoes("shop", "production")} == {"c", "e"}
 
 
 def test_the_next_try_goes_on_with_the_release_of_the_first(ledger: Ledger, target: MemoryTarget) -> None:

@@ -236,6 +236,16 @@ def test_a_canary_is_rolled_back_by_marking_its_verification_failed(
     assert (hand.who, hand.action, hand.why) == ("user-1", "marked failed", "customers call")
 
 
+def test_what_another_pipeline_does_here_is_stopped_on_its_page(
+    promoted: Ledger, client_as: ClientAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = _canary(promoted, monkeypatch)
+    client = client_as("user")
+    page = client.get("/airflow-cd/environment/other/shop/production").text
+    assert f'href="{PLACE}"' in page
+    assert canary.id not in page
+
+
 def test_a_deployment_that_is_over_is_not_stopped(
     promoted: Ledger, client_as: ClientAs, airflow: list[dict[str, Any]]
 ) -> None:
@@ -243,6 +253,46 @@ def test_a_deployment_that_is_over_is_not_stopped(
     answer = client_as("user").post(f"{PLACE}/stop", data={"deployment": last.id, "why": "slow"})
     assert "is over" in answer.text
     assert airflow == []
+
+
+def test_what_a_dead_run_left_is_replaced_at_once_though_it_keeps_the_environment(
+    promoted: Ledger,
+    client_as: ClientAs,
+    rollback_dag: Any,
+    airflow: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rollback_dag()
+    dead = _deploy(promoted, "1.3")
+    dead.canary("production")
+    ended = {("shop", "run-1.3")}
+    for module in ("stopping", "pages.environment"):
+        monkeypatch.setattr(f"airflow_cd.plugin.{module}.ended_runs", lambda runs: ended & set(runs))
+    client = client_as("user")
+    page = client.get(PLACE).text
+    assert "production is between two releases: shop 1.3 was left unfinished." in page
+    assert "checked" in page[page.index(f'value="{NEW.digest[7:]}"') :][:160]
+    form = {"release": NEW.digest[7:], "why": "nobody goes on with it", "key": _key(client)}
+    client.post(f"{PLACE}/rollback", data=form, follow_redirects=False)
+    assert airflow[0]["conf"]["release"] == NEW.digest[7:]
+    assert promoted.current_lease("shop", "production") is None
+
+
+def test_a_run_that_is_at_work_keeps_its_environment(
+    promoted: Ledger,
+    client_as: ClientAs,
+    rollback_dag: Any,
+    airflow: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rollback_dag()
+    _canary(promoted, monkeypatch)
+    client = client_as("user")
+    key = "20261125T000000-abcdef"
+    client.post(f"{PLACE}/rollback", data={"release": OLD.digest[7:], "why": "x", "key": key}, follow_redirects=False)
+    lease = promoted.current_lease("shop", "production")
+    assert lease is not None
+    assert lease.run_id == "run-1.3"
 
 
 @pytest.mark.parametrize(

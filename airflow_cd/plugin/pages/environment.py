@@ -22,7 +22,8 @@ from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.pipeline import pipeline_name
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
 from airflow_cd.plugin.airflow_api import ask_airflow
-from airflow_cd.plugin.environment_view import EnvironmentView, rollback_of, view_of
+from airflow_cd.plugin.ended_runs import ended_runs
+from airflow_cd.plugin.environment_view import rollback_of, view_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
 from airflow_cd.plugin.stopping import is_over, tasks_to_fail
 
@@ -63,6 +64,7 @@ async def roll_back(
     name, cannot = await run_in_threadpool(rollback_of, dag_id)
     if cannot or not release or not _KEY.match(key):
         return await again(f"{cannot or 'The form was not complete.'} Nothing was changed.")
+    await run_in_threadpool(_free, service, environment)
     run_id = f"{environment}-{key}"
     conf = {"environment": environment, "release": release, "reason": why.strip()}
     body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": why.strip()[:1000]}
@@ -123,6 +125,14 @@ def lift(
     return taken(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
 
 
+def _free(service: str, environment: str) -> None:
+    """Take the environment from a run that has ended and kept it, as one does whose rollback could not finish."""
+    ledger = open_ledger()
+    lease = ledger.current_lease(service, environment)
+    if lease is not None and ended_runs([(lease.pipeline, lease.run_id)]):
+        ledger.release_lease(lease)
+
+
 def _by(ledger: Ledger, deployment_id: str) -> str:
     return pipeline_name(ledger.get_deployment(deployment_id).pipeline)
 
@@ -153,7 +163,7 @@ def _render(
     status: int = 0,
 ) -> HTMLResponse:
     ledger = open_ledger()
-    view: EnvironmentView = view_of(ledger, service, environment, readable=partial(readable, user=user))
+    view = view_of(ledger, service, environment, readable=partial(readable, user=user), over=is_over)
     known = bool(view.history or view.running)
     rollback, cannot = rollback_of(dag_id)
     return page(
@@ -163,7 +173,6 @@ def _render(
         view=view,
         known=known,
         dag_id=dag_id,
-        left=view.open is not None and view.open.state == "running" and is_over(view.open.pipeline, view.open.run_id),
         rollback=rollback,
         cannot=cannot,
         may=may_change_run(dag_id, user),
