@@ -262,10 +262,9 @@ def test_a_killed_instance_is_reported_and_not_hidden(client: FleetClient) -> No
 
 def test_an_instance_killed_while_it_is_deployed_has_failed(client: FleetClient) -> None:
     name = "shop-production-01"
+    target = {"environment": "production", "instance": name, "next_start": True}
+    assert client.api.post("/v1/faults/kill", json=target).status_code == 200
     client.put("production", shop("1.1"), [name])
-    target = {"environment": "production", "instance": name}
-    # The deployment is accepted a moment before its process is there to be killed.
-    wait_for(lambda: client.api.post("/v1/faults/kill", json=target).status_code == 200, "the new process is killed")
     found = client.settled("production")[name]
     assert (found["artifact"], found["health"]) == ("shop:1.1", "failed")
     assert "SIGKILL" in found["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import psutil
@@ -10,11 +11,22 @@ import pytest
 from airflow_cd.demo.story import Story, Told, tell
 from airflow_cd.demo.world import World, example_dags
 
+PRODUCTION = "production_alone"
+"""A pipeline of the story's last stage, for what is tried in production after it: the other stages take their time."""
+
 
 @pytest.fixture(scope="session")
-def told() -> Iterator[tuple[World, Story, Told]]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Story, Told]]:
     """The world after the story, production on 1.1; a test that changes that changes it back, or is the last one."""
-    with World(dags=example_dags()) as world:
+    dags = tmp_path_factory.mktemp("dags")
+    for example in example_dags().glob("*.py"):
+        shutil.copy(example, dags)
+    (dags / f"{PRODUCTION}.py").write_text(
+        "from airflow_cd import Pipeline\n"
+        "from build_com import production\n"
+        f"dag = Pipeline({PRODUCTION!r}, service='shop', stages=[production]).dag()\n"
+    )
+    with World(dags=dags) as world:
         story, last = tell(world, print)
         yield world, story, last
         processes = world.airflow.processes()

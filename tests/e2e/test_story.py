@@ -12,6 +12,7 @@ from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, Story, Told
 from airflow_cd.demo.world import World
 from tests.chromium import chromium
 
+from .conftest import PRODUCTION
 from .person import Person
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(900)]
@@ -57,19 +58,19 @@ def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told])
 
 def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[World, Story, Told]) -> None:
     world, _, _ = told
-    story = Story(world, print)
+    story = Story(world, print, pipeline=PRODUCTION)
     again = story.deploy("1.2", reason="once more")
     assert again.state == "failed"
     assert again.before == again.after
     assert again.deployment is None
-    said = story.client.task_log(PIPELINE, again.run_id, "production.phase_20.deploy")
+    said = story.client.task_log(PRODUCTION, again.run_id, "production.phase_20.deploy")
     assert "was rolled back here" in said
     assert "lift the veto" in said
 
 
 def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story, Told]) -> None:
     world, _, _ = told
-    story = Story(world, print)
+    story = Story(world, print, pipeline=PRODUCTION)
     again = story.deploy("1.1", reason="again")
     story.expect_promoted(again, "1.1")
     assert story.failures == []
@@ -80,7 +81,7 @@ def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story,
 
 def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tuple[World, Story, Told]) -> None:
     world, _, _ = told
-    story = Story(world, print)
+    story = Story(world, print, pipeline=PRODUCTION)
     bad = story.deploy("1.1", configuration={"inventory_timeout_ms": 1}, reason="a faster timeout")
     story.expect_restored(bad)
     assert story.failures == []
@@ -91,7 +92,7 @@ def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tup
 
 def test_a_slow_release_is_caught_by_its_response_times_alone(told: tuple[World, Story, Told]) -> None:
     world, _, _ = told
-    story = Story(world, print)
+    story = Story(world, print, pipeline=PRODUCTION)
     slow = story.deploy("1.3", reason="a new recommendation engine")
     story.expect_restored(slow)
     assert story.failures == []

@@ -138,10 +138,13 @@ class _Api:
         return await self._list_faults(request)
 
     async def _kill(self, request: web.Request) -> web.Response:
-        """Send a process a signal, KILL unless the body says STOP, CONT or TERM."""
+        """Send a process a signal, KILL unless the body says STOP, CONT or TERM; or kill the next one that starts."""
         body = await _json(request)
         environment = self._find(str(body.get("environment")))
         [instance] = environment.named([str(body.get("instance"))])
+        if body.get("next_start"):
+            instance.kill_next_start = True
+            return web.json_response({"instance": instance.name, "pid": None})
         name = str(body.get("signal", "KILL"))
         if name not in ("KILL", "STOP", "CONT", "TERM"):
             raise ApiError(400, "bad_body", f"signal {name!r} is none of KILL, STOP, CONT, TERM")

@@ -34,6 +34,7 @@ class Instance:
         self.health = EMPTY
         self.message = ""
         self.release: Release | None = None
+        self.kill_next_start = False
         self._new_process = start_process
         self._serving: ShopProcess | None = None
         self._starting: ShopProcess | None = None
@@ -112,8 +113,9 @@ class Instance:
 
     async def _roll(self, release: Release, process: ShopProcess) -> None:
         _log.info("%s: starting %s", self.name, release)
+        doomed, self.kill_next_start = self.kill_next_start, False
         try:
-            await process.start(START_SECONDS)
+            await process.start(START_SECONDS, doomed=doomed)
         except StartFailed as failure:
             self._starting = None
             self._fail(f"{release.artifact} did not start: {failure}")

@@ -68,9 +68,10 @@ class ShopProcess:
         """Whether the process lives."""
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, timeout: float) -> None:
+    async def start(self, timeout: float, *, doomed: bool = False) -> None:
         """Start the process and wait until it is healthy on exactly its release.
 
+        :param doomed: a fault made on purpose: it is killed as soon as it runs.
         :raises StartFailed: when it ends, or is not healthy within the time-out (seconds); nothing of it is left then.
         """
         package_root = str(Path(airflow_cd.__file__).parents[1])
@@ -85,6 +86,8 @@ class ShopProcess:
                 # A Ctrl-C in the terminal is for the fleet to act on.
                 start_new_session=True,
             )
+            if doomed:
+                self._process.kill()
             self._reader = asyncio.create_task(self._read_output())
             await asyncio.wait_for(self._wait_until_healthy(), timeout)
         except asyncio.TimeoutError:
