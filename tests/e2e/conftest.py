@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from airflow_cd.demo.story import Story, Told, tell
+from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, tell
 from airflow_cd.demo.world import World, example_dags
 
 PRODUCTION = "production_alone"
@@ -21,11 +21,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Stor
     dags = tmp_path_factory.mktemp("dags")
     for example in example_dags().glob("*.py"):
         shutil.copy(example, dags)
-    (dags / f"{PRODUCTION}.py").write_text(
-        "from airflow_cd import Pipeline\n"
-        "from build_com import production\n"
-        f"dag = Pipeline({PRODUCTION!r}, service='shop', stages=[production]).dag()\n"
-    )
+    stages, _, _ = (dags / f"{PIPELINE}.py").read_text().partition("dag = Pipeline(")
+    alone = f"dag = Pipeline({PRODUCTION!r}, service={SERVICE!r}, stages=[production]).dag()\n"
+    (dags / f"{PRODUCTION}.py").write_text(stages + alone)
     with World(dags=dags) as world:
         story, last = tell(world, print)
         yield world, story, last
