@@ -162,12 +162,13 @@ def look(looks: int) -> None:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
+    from airflow_cd.plugin import AirflowCdPlugin
     from airflow_cd.plugin.app import app
 
     manager = create_auth_manager()
     root = FastAPI()
     root.state.auth_manager = app.state.auth_manager = manager
-    root.mount("/airflow-cd", app)
+    root.mount("/airflow-cd", AirflowCdPlugin.fastapi_apps[0]["app"])
     with TestClient(root) as client:
         client.cookies.set("_token", manager.generate_jwt(SimpleAuthManagerUser(username="viewer", role="viewer")))
         for address in PAGES:

@@ -94,7 +94,9 @@ class Insights(Store):
         names = (DeploymentRow.pipeline, DeploymentRow.service, DeploymentRow.environment)
         last = func.sum(case((went_on, 0), else_=1))
         with self._reading() as session:
-            found = select(*names, func.count(), last).where(DeploymentRow.rolls_back.is_(None)).group_by(*names)
+            # Asked of each row, the row itself would have to be read, with its whole releases.
+            rollbacks = select(DeploymentRow.seq).where(DeploymentRow.rolls_back.is_not(None))
+            found = select(*names, func.count(), last).where(DeploymentRow.seq.not_in(rollbacks)).group_by(*names)
             for row in session.connection().execute(found):
                 yield Reach(*row)
 

@@ -77,6 +77,7 @@ class DeploymentRow(Base):
         Index(None, "service", "environment", "seq"),
         Index(None, "service", "environment", "state", "seq"),
         Index(None, "state", "seq"),
+        Index(None, "rolls_back"),
         # All that figures over time are made of: the rows themselves hold whole releases.
         Index(
             "ix_cd_deployment_figures",

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "cd_deployment",
         ["environment", "state", "rolls_back", *figures, "service", "pipeline"],
     )
+    op.create_index("ix_cd_deployment_rolls_back", "cd_deployment", ["rolls_back"])
     op.create_index("ix_cd_verdict_verdict_final_deployment_id", "cd_verdict", ["verdict", "final", "deployment_id"])
     op.create_index("ix_cd_question_option_asked_at", "cd_question", ["option", "asked_at"])
 
