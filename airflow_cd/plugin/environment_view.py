@@ -39,7 +39,7 @@ class EnvironmentView:
     :param open: a deployment under way or left unfinished here, None without one; ``back_to`` is what it would be
         rolled back to, in words, ``going_back`` whether it is itself a person's rollback, and ``left`` whether its run
         has ended, so that nobody goes on with it.
-    :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
+    :param vetoes: in force, with the pipeline that left each; ``lifted`` those that a person has lifted. Newest first.
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
     """
@@ -54,7 +54,7 @@ class EnvironmentView:
     back_to: str
     left: bool
     choices: Sequence[Choice]
-    vetoes: Sequence[Veto]
+    vetoes: Sequence[tuple[Veto, str]]
     lifted: Sequence[Veto]
     history: Sequence[Deployment]
     hidden: bool
@@ -104,18 +104,23 @@ def view_of(
     deployments = ledger.deployments(service, environment, limit=HISTORY)
     unsettled = ledger.unsettled(service, environment)
     good = ledger.good_releases(service, environment)
-    vetoes = ledger.vetoes(service, environment)
+    vetoes = [
+        (veto, ledger.get_deployment(veto.deployment_id).pipeline) for veto in ledger.vetoes(service, environment)
+    ]
     pipelines = {one.pipeline for one in (*deployments, *unsettled)} | {one.pipeline for one in good}
+    pipelines |= {by for _, by in vetoes}
     may_see = readable(pipelines)
+    hidden = len(may_see) < len(pipelines)
     running = good[0] if good and good[0].pipeline in may_see else None
-    seen = [found.instance for found in ledger.running(service, environment)] if may_see else []
-    times = [found.observed_at for found in ledger.running(service, environment)] if may_see else []
+    # What runs, and how it differs, may be what a pipeline that is not theirs to read has brought.
+    looked_at = [] if hidden else ledger.running(service, environment)
+    seen = [found.instance for found in looked_at]
     under_way = next((found for found in unsettled if found.pipeline in may_see), None)
     ill = [f"{found.name} is {found.health}" for found in seen if found.health not in (HEALTHY, EMPTY)]
     ill += [f"{found.name} gets no requests" for found in seen if found.drained]
     left = under_way is not None and over(under_way.pipeline, under_way.run_id)
     # What was left half deployed can go back to the last good one, too; else that is what runs.
-    candidates = [one for one in (good if left else good[1:]) if one.pipeline in may_see]
+    candidates = [one for one in (good if left else good[1:]) if one.pipeline in may_see and running is not None]
     first = next((one for one in candidates if not one.vetoed), None)
     now = under_way.release if under_way is not None and left else good[0].release if good else None
     return EnvironmentView(
@@ -124,15 +129,15 @@ def view_of(
         running=running,
         seen=Counter(found.artifact or found.version or "nothing" for found in seen).most_common(),
         trouble="; ".join(ill),
-        seen_at=max(times, default=None),
+        seen_at=max((found.observed_at for found in looked_at), default=None),
         open=under_way,
         back_to=_back_to(under_way),
         left=left,
         choices=[Choice(one, changes(now, one.release), one is first) for one in candidates],
-        vetoes=[veto for veto in vetoes if veto.lifted_at is None and may_see],
-        lifted=[veto for veto in vetoes if veto.lifted_at is not None and may_see],
+        vetoes=[(veto, by) for veto, by in vetoes if veto.lifted_at is None and by in may_see],
+        lifted=[veto for veto, by in vetoes if veto.lifted_at is not None and by in may_see],
         history=[found for found in deployments if found.pipeline in may_see],
-        hidden=len(may_see) < len(pipelines),
+        hidden=hidden,
     )
 
 

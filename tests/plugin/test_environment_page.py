@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_cd.plugin.hands import HandsMiddleware
 from airflow_cd.plugin.run_tasks import RunTask
 from airflow_cd.plugin.stopping import failing
 from airflow_cd.release import Release
+from airflow_cd.targets.base import Instance
 
 from .build_com_run import run_of
 from .conftest import ClientAs
@@ -243,6 +245,37 @@ def test_what_another_pipeline_does_here_is_stopped_on_its_page(
     page = client_as("user").get("/airflow-cd/environment/other/shop/production").text
     assert f'href="{PLACE}"' in page
     assert "/stop" not in page
+
+
+def test_what_a_pipeline_that_one_may_not_read_has_done_is_not_shown(
+    ledger: Ledger, client_as: ClientAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    for version, pipeline in (("1.0", "shop"), ("1.1", "shop"), ("1.2", "secret")):
+        _deploy(ledger, version, pipeline=pipeline).promoted("production")
+    _deploy(ledger, "1.3", pipeline="secret").rolled_back("production", "their errors")
+    ledger.record_instances("shop", "production", [Instance("web-1", "1.2", "shop:1.2")], datetime.now(timezone.utc))
+    client = client_as("user")
+
+    def without_secret(self: Any, *, dag_ids: set[str], **_: Any) -> set[str]:
+        return dag_ids - {"secret"}
+
+    monkeypatch.setattr(type(get_auth_manager()), "filter_authorized_dag_ids", without_secret)
+    page = client.get(PLACE).text
+    assert "A pipeline that you may not read has deployed here, too." in page
+    for theirs in ("their errors", "shop:1.2", "1.3", NEW.digest[7:15]):
+        assert theirs not in page
+    assert "Roll back now</button>" not in page
+
+
+def test_a_reason_that_airflow_would_cut_off_is_refused(
+    promoted: Ledger, client_as: ClientAs, airflow: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = _canary(promoted, monkeypatch)
+    answer = client_as("user").post(f"{PLACE}/stop", data={"deployment": canary.id, "why": "x" * 1001})
+    assert (answer.status_code, "1000 are kept" in answer.text) == (400, True)
+    assert airflow == []
 
 
 def test_a_deployment_that_is_over_is_not_stopped(

@@ -30,6 +30,7 @@ from airflow_cd.plugin.stopping import is_over, tasks_to_fail
 router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
 
 LIVE = 5  # seconds between looks
+LONGEST_NOTE = 1_000  # characters that Airflow keeps of what is said of a task or a run
 _KEY = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}\Z")
 _ALREADY_THERE = 409
 
@@ -64,10 +65,10 @@ async def roll_back(
     name, cannot = await run_in_threadpool(rollback_of, dag_id)
     if cannot or not release or not _KEY.match(key):
         return await again(f"{cannot or 'The form was not complete.'} Nothing was changed.")
-    await run_in_threadpool(_free, service, environment)
+    await run_in_threadpool(_free, dag_id, service, environment)
     run_id = f"{environment}-{key}"
     conf = {"environment": environment, "release": release, "reason": why.strip()}
-    body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": why.strip()[:1000]}
+    body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": why.strip()[:LONGEST_NOTE]}
     refused = await ask_airflow(request, "POST", [name, "dagRuns"], body)
     # A form that is sent twice is meant once.
     if refused is not None and refused[0] != _ALREADY_THERE:
@@ -85,7 +86,7 @@ async def stop(
         shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
         return await run_in_threadpool(shown, refused=refused, status=status)
 
-    if wrong := _wrong(why):
+    if wrong := _wrong(why, LONGEST_NOTE):
         return await again(wrong)
     ledger = await run_in_threadpool(open_ledger)
     unsettled = await run_in_threadpool(ledger.unsettled, service, environment)
@@ -97,7 +98,7 @@ async def stop(
         return await again("Its run does nothing here that could be stopped. Nothing was changed.")
     for task in tasks:
         place = [found.pipeline, "dagRuns", found.run_id, "taskInstances", task]
-        refused = await ask_airflow(request, "PATCH", place, {"new_state": "failed", "note": why.strip()[:1000]})
+        refused = await ask_airflow(request, "PATCH", place, {"new_state": "failed", "note": why.strip()})
         if refused is not None:
             return await again(refused[1], refused[0])
     return _to_run(request, found.pipeline, found.run_id)
@@ -125,11 +126,13 @@ def lift(
     return taken(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
 
 
-def _free(service: str, environment: str) -> None:
-    """Take the environment from a run that has ended and kept it, as one does whose rollback could not finish."""
+def _free(dag_id: str, service: str, environment: str) -> None:
+    """Take the environment from a run of the pipeline that ended and kept it: its rollback could not finish."""
     ledger = open_ledger()
     lease = ledger.current_lease(service, environment)
-    if lease is not None and ended_runs([(lease.pipeline, lease.run_id)]):
+    if lease is None or pipeline_name(lease.pipeline) != dag_id:
+        return
+    if ended_runs([(lease.pipeline, lease.run_id)]):
         ledger.release_lease(lease)
 
 
@@ -137,11 +140,11 @@ def _by(ledger: Ledger, deployment_id: str) -> str:
     return pipeline_name(ledger.get_deployment(deployment_id).pipeline)
 
 
-def _wrong(why: str) -> str:
+def _wrong(why: str, longest: int = LONGEST_REASON) -> str:
     if not why.strip():
         return "A reason is missing. Nothing was changed."
-    if len(why) > LONGEST_REASON:
-        return f"The reason has {len(why)} characters, {LONGEST_REASON} are kept. Nothing was changed; say it shorter."
+    if len(why) > longest:
+        return f"The reason has {len(why)} characters, {longest} are kept. Nothing was changed; say it shorter."
     return ""
 
 
@@ -176,7 +179,7 @@ def _render(
         rollback=rollback,
         cannot=cannot,
         may=may_change_run(dag_id, user),
-        may_lift={veto.digest for veto in view.vetoes if _by(ledger, veto.deployment_id) == dag_id},
+        longest_note=LONGEST_NOTE,
         reader=user.get_name(),
         key=f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         refused=refused,
