@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
 import pytest
 
+from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.demo.world import World
+from airflow_cd.release import Release
 
 DAGS = Path(__file__).parent / "dags"
 CASES: dict[str, dict[str, object]] = {
@@ -106,6 +108,46 @@ class Hands:
         assert answer.is_redirect, answer.text
         return answer.headers["location"]
 
+    def put(self, case: str, release: Release, *, token: int) -> None:
+        """Bring a release to the case's environment, past every pipeline."""
+        answer = httpx.put(
+            f"{self.world.fleet.api_url}/v1/environments/{case}/release",
+            json={"release": release.as_dict(), "instances": sorted(self.world.running(case))},
+            headers={
+                "Authorization": f"Bearer {self.world.fleet.token}",
+                "Idempotency-Key": f"{case}-{release.version}",
+                "Fencing-Token": str(token),
+            },
+            timeout=30,
+        )
+        answer.raise_for_status()
+
+    def promoted(self, case: str, version: str) -> None:
+        """Have a version there, healthy, and in the ledger as a run of the case's pipeline has promoted it."""
+        ledger, release = self.world.ledger(), Release("shop", version, f"shop:{version}")
+        place = {"pipeline": f"hands_{case}", "run_id": version, "ttl": timedelta(minutes=5)}
+        lease = ledger.acquire_lease("shop", case, **place)
+        deployment = ledger.open_deployment(
+            lease,
+            release,
+            previous=dict.fromkeys(self.world.running(case), Release("shop", "1.0", "shop:1.0")),
+            reason="",
+            triggered_by="admin",
+            rollback="automatic",
+            learn=False,
+        )
+        self.put(case, release, token=lease.token)
+        wait_until(
+            lambda: (
+                {(row["artifact"], row["health"]) for row in self.world.running(case).values()}
+                == {(release.artifact, "healthy")}
+            ),
+            f"{case} runs {version}",
+            seconds=60,
+        )
+        ledger.promote(deployment.id, token=lease.token, outcome="good")
+        ledger.release_lease(lease)
+
     def artifacts(self, case: str) -> set[str | None]:
         return {row["artifact"] for row in self.world.running(case).values()}
 
@@ -127,21 +169,10 @@ def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     settings = {"HANDS_SCRIPTS": str(scripts), "PYTHONPATH": str(DAGS.parents[3])}
     environments = dict.fromkeys(CASES, 2)
     with World(dags=DAGS, environments=environments, rates=TRAFFIC, users=users, settings=settings) as world:
-        release = {"service": "shop", "version": "1.0", "artifact": "shop:1.0", "configuration": {}, "digest": ""}
-        for case in CASES:
-            names = sorted(world.running(case))
-            answer = httpx.put(
-                f"{world.fleet.api_url}/v1/environments/{case}/release",
-                json={"release": release, "instances": names},
-                headers={
-                    "Authorization": f"Bearer {world.fleet.token}",
-                    "Idempotency-Key": f"first-{case}",
-                    "Fencing-Token": "0",
-                },
-                timeout=30,
-            )
-            answer.raise_for_status()
+        release = Release("shop", "1.0", "shop:1.0")
         found = Hands(world, scripts)
+        for case in CASES:
+            found.put(case, release, token=0)
         for name, connection in other_connections(world).items():
             found.client.call("POST", "/api/v2/connections", {"connection_id": name, **connection})
         with ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -118,9 +118,8 @@ def test_a_rollback_after_promotion_is_finished_though_its_worker_is_killed(hand
     case = "rolled-back-later"
     dag_id, ledger = f"hands_{case}-rollback", hands.world.ledger()
     for version in ("1.0", "1.1"):
-        hands.start(case, version, run_id=version)
-        assert ends(hands, case, version) == "success"
-    assert hands.artifacts(case) == NEW
+        hands.promoted(case, version)
+    hands.client.wait_for_dag(dag_id)
     hands.client.trigger(dag_id, {"environment": case, "reason": "customers call"}, run_id="back")
     wait_until(lambda: hands.artifacts(case) != NEW, "the rollback has touched an instance", seconds=120, every=0.05)
     os.kill(hands.process_of(dag_id, "back", "rollback.deploy"), signal.SIGKILL)
