@@ -42,6 +42,8 @@ class Clone:
         kind = "blob:none" if trees else "tree:0"
         name = hashlib.sha256(f"{shown_address(address)} {kind}".encode()).hexdigest()[:32]
         self._directory = home / f"{name}.git"
+        # Git needs a moment to make a repository, and whoever looks meanwhile finds half of one.
+        self._is_made = self._directory / "airflow_cd_made"
         self._lock = home / f"{name}.lock"
         self._deadline = deadline
         self._kind = kind
@@ -69,12 +71,13 @@ class Clone:
         return [self.git.commit(revision) for revision in revisions]
 
     def _made(self) -> bool:
-        return (self._directory / "HEAD").is_file()
+        return self._is_made.is_file()
 
     def _fetch(self, lock: int) -> None:
         if not self._made():
             self._directory.mkdir(exist_ok=True)
             self.git("init", "--quiet", "--bare", holds=[lock])
+            self._is_made.touch()
         for left in (*self._directory.glob("*.lock"), *(self._directory / "refs").rglob("*.lock")):
             # Nobody else is at work here: it is what a fetch left behind that was killed.
             left.unlink(missing_ok=True)

@@ -165,6 +165,7 @@ def test_a_remote_one_is_copied_without_files_and_asked_again_for_what_is_new(ma
 def test_many_may_want_the_first_copy_at_once(made: Made) -> None:
     with ThreadPoolExecutor(6) as pool:
         told = list(pool.map(lambda _: _remote(made, timeout="60s").between("1.1", "1.2"), range(6)))
+    assert {commits.unknown for commits in told} == {""}
     assert {len(commits.brought.commits) for commits in told} == {3}
 
 
