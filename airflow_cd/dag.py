@@ -17,7 +17,7 @@ from airflow_cd.operators import (
     SettleOperator,
     VerifyOperator,
 )
-from airflow_cd.pipeline import ROLLBACK_MODES, Approval, Canary, Environment, Member, Pipeline
+from airflow_cd.pipeline import ROLLBACK_MODES, Approval, Canary, Environment, Member, Pipeline, environment_of
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.verification.duration import parse_duration
 
@@ -86,8 +86,7 @@ def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
         for member in stage:
             if isinstance(member, Approval):
                 return through
-            environment = member.environment if isinstance(member, Canary) else member
-            if isinstance(environment, Environment):
+            if (environment := environment_of(member)) is not None:
                 through.append(environment)
     return through
 

@@ -214,9 +214,9 @@ class Pipeline:
                 f"stage {number}: {member!r} is neither an environment, a canary, an approval, an operator, a task "
                 "group nor a function that makes one"
             )
-        environment = member.environment if isinstance(member, Canary) else member
+        environment = environment_of(member)
         # An unknown kind for all is one mistake of the pipeline, not one of every environment.
-        if isinstance(environment, Environment) and (environment.target or self.target in target_kinds()):
+        if environment is not None and (environment.target or self.target in target_kinds()):
             try:
                 target = self.target_of(environment)
             except ValueError as error:
@@ -251,6 +251,12 @@ class Pipeline:
         if wanted != self.name:
             build_rollback(self)
         return None if wanted == self.rollback_name else build(self)
+
+
+def environment_of(member: Member) -> Environment | None:
+    """Where a member of a stage deploys to; None for one that does not."""
+    place = member.environment if isinstance(member, Canary) else member
+    return place if isinstance(place, Environment) else None
 
 
 def _names(member: Member) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 from airflow_cd.errors import ReleaseError
 
 UNSET = "(unset)"
+NOTHING = "nothing"
+"""What a person's rollback takes back where no deployment that the ledger knows brought what ran."""
 
 
 @dataclass(frozen=True)

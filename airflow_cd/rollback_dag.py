@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, TaskGroup
 
 from airflow_cd.operators import RollbackToOperator, SettleOperator
-from airflow_cd.pipeline import Canary, Environment, Pipeline
+from airflow_cd.pipeline import Canary, Environment, Pipeline, environment_of
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.verification.duration import parse_duration
 
@@ -21,9 +21,8 @@ SHARED = ("access_control", "default_args", "on_failure_callback", "on_success_c
 
 def environments(pipeline: Pipeline) -> list[Environment]:
     """Every environment of a pipeline, in its order."""
-    members = [member for stage in pipeline.members() for member in stage]
-    found = [member.environment if isinstance(member, Canary) else member for member in members]
-    return [member for member in found if isinstance(member, Environment)]
+    found = [environment_of(member) for stage in pipeline.members() for member in stage]
+    return [environment for environment in found if environment is not None]
 
 
 def build_rollback(pipeline: Pipeline) -> DAG | None:

@@ -75,3 +75,8 @@ class MemoryTarget:
             raise TargetConflict(f"token {token} is older than {self.token}.")
         self.token = token
         self.calls.append((kind, tuple(instances)))
+
+
+def wholly_on(target: MemoryTarget, release: Release) -> bool:
+    """Whether every instance runs the release, healthy and with its traffic."""
+    return all(i.runs(release) and i.health == HEALTHY and not i.drained for i in target.instances())

@@ -12,7 +12,7 @@ from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture, choose_instances
 from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.errors import AirflowCdError, DeploymentFailed, DeploymentSettled, LeaseLost, TargetError
-from airflow_cd.release import Release
+from airflow_cd.release import NOTHING, Release
 from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.rollout import differences, wait_until
 
@@ -277,7 +277,7 @@ class Delivery:
             return begun
         self.deploy(release, phase=GOING_BACK, reason=why, triggered_by=who, going_back=True)
         taken = self.require_deployment().rolls_back
-        what = self.ledger.get_deployment(taken).release if taken else "what ran here"
+        what = "what ran here" if taken in (None, NOTHING) else self.ledger.get_deployment(str(taken)).release
         return self.promote(f"{who or 'somebody'} rolled {what} back to {release}: {why}")
 
     # -- safe, and back ----------------------------------------------------------------------------------------
@@ -335,21 +335,19 @@ class Delivery:
         left = self.ledger.unsettled(self.service, self.environment)
         return [one for one in left if (one.pipeline, one.run_id) != (self.pipeline, self.run_id)]
 
-    def _taken_back(
-        self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]
-    ) -> str | None:
-        """Id of the deployment that a rollback to ``release`` takes back: the one whose release runs, or was left."""
+    def _taken_back(self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]) -> str:
+        """Id of the deployment that a rollback takes back: whose release runs or was left, or NOTHING."""
         if left := [one for one in self._left() if one.release != release]:
             return left[0].id
         if last is not None and last.release != release:
-            return last.id if last.release in previous.values() else None
+            return last.id if last.release in previous.values() else NOTHING
         if set(previous.values()) == {release}:
             raise DeploymentSettled(
                 f"{release} is what runs here already, on every instance.",
                 state="nothing was touched.",
                 next_step="Choose another release to go back to.",
             )
-        return None
+        return NOTHING
 
     def _restore(self, deployment: Deployment, lease: Lease, why: str) -> Restored:
         ledger, token = self.ledger, lease.token

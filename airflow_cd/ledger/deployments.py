@@ -55,7 +55,7 @@ class Deployments(Leases):
         :param rollback: ``automatic`` or ``human``.
         :param requested_at: when the run was asked for (Airflow's ``run_after``); by default when it first asked
             for the lease. A release asked for earlier is never put over one asked for later.
-        :param rolls_back: id of the promoted deployment that a person takes back with this one.
+        :param rolls_back: of a person's rollback, see :class:`Deployment`.
         :param commits: what the release brings, if anybody asks; :meth:`record_commits` may say it later.
 
         Raises :class:`LeaseLost`, :class:`ReleaseVetoed`, and :class:`DeploymentSettled` when this run's deployment
@@ -109,7 +109,7 @@ class Deployments(Leases):
                     outcome="",
                     rolls_back=rolls_back,
                     # A person's decision is this verdict: its clocks count from when they asked.
-                    verdict_at=requested if rolls_back else None,
+                    verdict_at=requested if rolls_back is not None else None,
                     commits=commits.as_dict() if commits is not None else None,
                 )
                 session.add(row)

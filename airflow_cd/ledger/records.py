@@ -69,7 +69,8 @@ class Deployment:
     :param first_bad_at: when the first bad event happened; ``verdict_at`` when the verdict stood; ``safe_at`` when
         the last request had reached the canary; ``restored_at`` when what ran before ran again, checked.
     :param outcome: one sentence: why it ended so.
-    :param rolls_back: id of the promoted deployment that this one, a person's rollback, takes back.
+    :param rolls_back: of a person's rollback the id of the deployment that it takes back, or :data:`~airflow_cd.release.NOTHING`; None
+        for any other deployment.
     :param commits: what the release brings; None where the pipeline names no repository.
     """
 
@@ -266,7 +267,7 @@ class BaselineChoice:
 class Veto:
     """A release that was rolled back in an environment.
 
-    :param reason: the outcome of the deployment that was rolled back.
+    :param pipeline: of the deployment that was rolled back; ``reason`` is its outcome.
     :param lifted_at: None while the veto is in force.
     """
 
@@ -275,6 +276,7 @@ class Veto:
     digest: str
     version: str
     deployment_id: str
+    pipeline: str
     at: datetime
     reason: str
     lifted_at: datetime | None = None

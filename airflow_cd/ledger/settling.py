@@ -21,6 +21,7 @@ from airflow_cd.ledger.records import (
     Phase,
 )
 from airflow_cd.ledger.vetoes import standing_veto
+from airflow_cd.release import NOTHING
 
 STARTED = "started"
 DEPLOYED = "deployed"
@@ -83,9 +84,12 @@ class Settling(Deployments):
         with self._writing() as session:
             row = self._fenced(session, deployment_id, token, by_its_run=True)
             if row.state == RUNNING:
-                row.state, row.outcome, row.settled_at = PROMOTED, outcome, self._now(session)
+                now = self._now(session)
+                row.state, row.outcome, row.settled_at = PROMOTED, outcome, now
                 if row.rolls_back is not None:
-                    self._take_back(session, row)
+                    row.safe_at = row.restored_at = now
+                if row.rolls_back not in (None, NOTHING):
+                    self._take_back(session, row, now)
             elif row.state != PROMOTED:
                 raise settled(row)
             return deployment_record(self._written(session, row))
@@ -139,15 +143,14 @@ class Settling(Deployments):
             select(PhaseRow).where(PhaseRow.deployment_id == deployment_id, PhaseRow.name == name)
         ).one_or_none()
 
-    def _take_back(self, session: Session, row: DeploymentRow) -> None:
+    def _take_back(self, session: Session, row: DeploymentRow, now: datetime) -> None:
         taken = self._deployment_row(session, row.rolls_back or "")
-        row.safe_at, row.restored_at = row.safe_at or row.settled_at, row.settled_at
-        if taken.state == ROLLED_BACK or row.settled_at is None:
+        if taken.state == ROLLED_BACK:
             return
-        taken.state, taken.settled_at, taken.outcome = ROLLED_BACK, row.settled_at, row.outcome
-        taken.verdict_at, taken.safe_at, taken.restored_at = row.verdict_at, row.safe_at, row.restored_at
+        taken.state, taken.settled_at, taken.outcome = ROLLED_BACK, now, row.outcome
+        taken.verdict_at, taken.safe_at, taken.restored_at = row.verdict_at, now, now
         if taken.digest != row.digest:
-            self._veto(session, taken, row.settled_at)
+            self._veto(session, taken, now)
 
     def _veto(self, session: Session, row: DeploymentRow, now: datetime) -> None:
         if any(old and old["digest"] == row.digest for old in row.previous.values()):

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LedgerError
-from airflow_cd.ledger.models import HumanActionRow, VetoRow
+from airflow_cd.ledger.models import DeploymentRow, HumanActionRow, VetoRow
 from airflow_cd.ledger.records import Veto
 from airflow_cd.ledger.store import Store
 from airflow_cd.release import Release
@@ -19,7 +19,7 @@ class Vetoes(Store):
         """The veto in force against the release there, if any."""
         with self._reading() as session:
             row = standing_veto(session, service, environment, release.digest)
-            return None if row is None else _record(row)
+            return None if row is None else _record(session, row)
 
     def vetoes(self, service: str, environment: str) -> list[Veto]:
         """Every veto there, lifted ones too, newest first."""
@@ -29,7 +29,7 @@ class Vetoes(Store):
                 .where(VetoRow.service == service, VetoRow.environment == environment)
                 .order_by(VetoRow.seq.desc())
             )
-            return [_record(row) for row in session.scalars(rows)]
+            return [_record(session, row) for row in session.scalars(rows)]
 
     def lift_veto(self, service: str, environment: str, digest: str, *, who: str, why: str) -> Veto:
         """Allow the release again, and record who wanted that and why.
@@ -64,7 +64,7 @@ class Vetoes(Store):
                     detail={"digest": digest, "version": row.version, "deployment": row.deployment_id},
                 )
             )
-            return _record(self._written(session, row))
+            return _record(session, self._written(session, row))
 
 
 def standing_veto(session: Session, service: str, environment: str, digest: str) -> VetoRow | None:
@@ -82,13 +82,15 @@ def standing_veto(session: Session, service: str, environment: str, digest: str)
     ).one_or_none()
 
 
-def _record(row: VetoRow) -> Veto:
+def _record(session: Session, row: VetoRow) -> Veto:
+    pipeline = select(DeploymentRow.pipeline).where(DeploymentRow.id == row.deployment_id)
     return Veto(
         service=row.service,
         environment=row.environment,
         digest=row.digest,
         version=row.version,
         deployment_id=row.deployment_id,
+        pipeline=session.scalars(pipeline).one(),
         at=row.at,
         reason=row.reason,
         lifted_at=row.lifted_at,

@@ -66,7 +66,7 @@ def mark(
     token = delivery.lease().token
     release, before = deployment.release, next(iter(deployment.previous.values()), None)
     # A person's rollback deploys what it restores; any other restores what was there before it deployed.
-    restored, left = (release, before) if deployment.rolls_back else (before, release)
+    restored, left = (release, before) if deployment.rolls_back is not None else (before, release)
     version = (restored.version if restored else "nothing") if rolled_back else release.version
     record = delivery.phase(phase)
     share = record.share if record else 100

@@ -80,8 +80,9 @@ class RollbackToOperator(EnvironmentTask):
         begun = delivery.deployment()
         if begun is not None:
             return begun.release
-        good = delivery.ledger.good_releases(self.service, self.environment)
         wanted = self.release.strip().removeprefix("sha256:")
+        # One that is named may be older than those that are offered.
+        good = delivery.ledger.good_releases(self.service, self.environment, limit=100 if wanted else 10)
         if wanted:
             fitting = [
                 one for one in good if wanted == one.release.version or one.release.digest[7:].startswith(wanted)
@@ -91,7 +92,7 @@ class RollbackToOperator(EnvironmentTask):
             left = delivery.ledger.unsettled(self.service, self.environment)
             fitting = [one for one in good[0 if left else 1 :] if not one.vetoed][:1]
         if not fitting:
-            known = ", ".join(f"{one.release}{' (vetoed)' if one.vetoed else ''}" for one in good) or "none"
+            known = ", ".join(f"{one.release}{' (vetoed)' if one.vetoed else ''}" for one in good[:10]) or "none"
             what = f"no release {self.release} was promoted here" if wanted else "there is no release to go back to"
             raise LedgerError(
                 f"{what}; good ones are, the one that runs first: {known}.",

@@ -22,3 +22,11 @@ def ended_runs(runs: Iterable[tuple[str, str]]) -> Collection[tuple[str, str]]:
     )
     with create_session() as session:
         return wanted & {(pipeline, run_id) for pipeline, run_id in session.execute(query)}
+
+
+def is_over(pipeline: str, run_id: str) -> bool:
+    """Whether nothing of the run goes on here: it has ended, or Airflow does not know it (any more)."""
+    query = select(DagRun.state).where(DagRun.dag_id == pipeline, DagRun.run_id == run_id)
+    with create_session() as session:
+        state = session.scalars(query).one_or_none()
+    return state is None or state in State.finished_dr_states

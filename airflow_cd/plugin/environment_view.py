@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from airflow_cd.ledger import Deployment, Ledger
 from airflow_cd.ledger.records import GoodRelease, Veto
 from airflow_cd.pipeline import rollback_name
+from airflow_cd.plugin.seen import Seen, seen_of
 from airflow_cd.release import Release, changes
-from airflow_cd.targets.base import EMPTY, HEALTHY
 
 HISTORY = 25
 
@@ -35,11 +33,11 @@ class EnvironmentView:
     """The whole page.
 
     :param running: the last release promoted here, None without one.
-    :param seen: what the instances were last seen to run, on how many; ``trouble`` what is wrong with them.
+    :param seen: what the instances were last seen to run.
     :param open: a deployment under way or left unfinished here, None without one; ``back_to`` is what it would be
         rolled back to, in words, ``going_back`` whether it is itself a person's rollback, and ``left`` whether its run
         has ended, so that nobody goes on with it.
-    :param vetoes: in force, with the pipeline that left each; ``lifted`` those that a person has lifted. Newest first.
+    :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
     """
@@ -47,14 +45,12 @@ class EnvironmentView:
     service: str
     environment: str
     running: GoodRelease | None
-    seen: Sequence[tuple[str, int]]
-    trouble: str
-    seen_at: datetime | None
+    seen: Seen
     open: Deployment | None
     back_to: str
     left: bool
     choices: Sequence[Choice]
-    vetoes: Sequence[tuple[Veto, str]]
+    vetoes: Sequence[Veto]
     lifted: Sequence[Veto]
     history: Sequence[Deployment]
     hidden: bool
@@ -71,7 +67,7 @@ class EnvironmentView:
             return "wait" if self.open.state == "running" and not self.left else "bad"
         if self.running is None:
             return "idle"
-        return "bad" if self.trouble else "good"
+        return "bad" if self.seen.trouble else "good"
 
     @property
     def says(self) -> str:
@@ -104,20 +100,15 @@ def view_of(
     deployments = ledger.deployments(service, environment, limit=HISTORY)
     unsettled = ledger.unsettled(service, environment)
     good = ledger.good_releases(service, environment)
-    vetoes = [
-        (veto, ledger.get_deployment(veto.deployment_id).pipeline) for veto in ledger.vetoes(service, environment)
-    ]
-    pipelines = {one.pipeline for one in (*deployments, *unsettled)} | {one.pipeline for one in good}
-    pipelines |= {by for _, by in vetoes}
+    vetoes = ledger.vetoes(service, environment)
+    records: list[Deployment | GoodRelease | Veto] = [*deployments, *unsettled, *good, *vetoes]
+    pipelines = {one.pipeline for one in records}
     may_see = readable(pipelines)
     hidden = len(may_see) < len(pipelines)
     running = good[0] if good and good[0].pipeline in may_see else None
     # What runs, and how it differs, may be what a pipeline that is not theirs to read has brought.
     looked_at = [] if hidden else ledger.running(service, environment)
-    seen = [found.instance for found in looked_at]
     under_way = next((found for found in unsettled if found.pipeline in may_see), None)
-    ill = [f"{found.name} is {found.health}" for found in seen if found.health not in (HEALTHY, EMPTY)]
-    ill += [f"{found.name} gets no requests" for found in seen if found.drained]
     left = under_way is not None and over(under_way.pipeline, under_way.run_id)
     # What was left half deployed can go back to the last good one, too; else that is what runs.
     candidates = [one for one in (good if left else good[1:]) if one.pipeline in may_see and running is not None]
@@ -127,15 +118,13 @@ def view_of(
         service=service,
         environment=environment,
         running=running,
-        seen=Counter(found.artifact or found.version or "nothing" for found in seen).most_common(),
-        trouble="; ".join(ill),
-        seen_at=max((found.observed_at for found in looked_at), default=None),
+        seen=seen_of(looked_at),
         open=under_way,
         back_to=_back_to(under_way),
         left=left,
         choices=[Choice(one, changes(now, one.release), one is first) for one in candidates],
-        vetoes=[(veto, by) for veto, by in vetoes if veto.lifted_at is None and by in may_see],
-        lifted=[veto for veto, by in vetoes if veto.lifted_at is not None and by in may_see],
+        vetoes=[veto for veto in vetoes if veto.lifted_at is None and veto.pipeline in may_see],
+        lifted=[veto for veto in vetoes if veto.lifted_at is not None and veto.pipeline in may_see],
         history=[found for found in deployments if found.pipeline in may_see],
         hidden=hidden,
     )

@@ -166,7 +166,7 @@ def _state(tasks: Sequence[RunTask], deployment: Deployment | None, question: Qu
     at_work = bool(states & set(UNDER_WAY)) and not over
     if at_work and question is not None and question.option is None:
         return ASKS
-    if deployment is not None and deployment.state == "promoted" and deployment.rolls_back:
+    if deployment is not None and deployment.state == "promoted" and deployment.rolls_back is not None:
         return "restored"
     if deployment is not None and deployment.state != "running":
         return deployment.state.replace("_", " ")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from airflow_cd.commits import Commits
-from airflow_cd.ledger import HumanAction, RunningInstance
+from airflow_cd.ledger import HumanAction
 from airflow_cd.plugin.run_facts import RunFacts
 from airflow_cd.plugin.run_headline import Headline, headline_of
 from airflow_cd.plugin.run_stages import StageView, columns_of
 from airflow_cd.plugin.run_tasks import Run
+from airflow_cd.plugin.seen import seen_of
 from airflow_cd.release import Release, changes
-from airflow_cd.targets.base import EMPTY, HEALTHY
 from airflow_cd.verification.report_answers import clock_times
 
 
@@ -139,16 +138,5 @@ def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:
     environment = stage.environment
-    seen: Sequence[RunningInstance] = facts.running.get(environment, ())
-    instances = [found.instance for found in seen]
-    counted = Counter(found.artifact or found.version or "nothing" for found in instances)
-    ill = [f"{found.name} is {found.health}" for found in instances if found.health not in (HEALTHY, EMPTY)]
-    ill += [f"{found.name} gets no requests" for found in instances if found.drained]
-    return Runs(
-        environment,
-        stage.state,
-        stage.look,
-        counted.most_common(),
-        "; ".join(ill),
-        max((found.observed_at for found in seen), default=None),
-    )
+    seen = seen_of(facts.running.get(environment, ()))
+    return Runs(environment, stage.state, stage.look, seen.releases, seen.trouble, seen.at)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_cd.plugin.ended_runs import ended_runs
 from airflow_cd.plugin.run_order import depths
 from airflow_cd.plugin.run_phases import UNDER_WAY
 from airflow_cd.plugin.run_tasks import Run, run_of
 
 _FORWARD = ("DeployOperator", "CanaryDeployOperator", "DeploymentMarkerOperator", "PromoteOperator")
-_OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
+_AHEAD = ("", *UNDER_WAY)
 
 
 def tasks_to_fail(pipeline: str, run_id: str, environment: str) -> list[str]:
@@ -17,17 +16,12 @@ def tasks_to_fail(pipeline: str, run_id: str, environment: str) -> list[str]:
     return [] if run is None else failing(run, environment)
 
 
-def is_over(pipeline: str, run_id: str) -> bool:
-    """Whether nothing of the run goes on in Airflow: what it left unfinished, the next run here restores first."""
-    return not run_of(pipeline, run_id) or bool(ended_runs([(pipeline, run_id)]))
-
-
 def failing(run: Run, environment: str) -> list[str]:
     """The same of a run that was read already."""
     here = [task for task in run.tasks if task.place.environment == environment and task.place.ours]
     order = depths({task.task_id: [task] for task in here})
     here.sort(key=lambda task: order[task.task_id])
-    judging = [task for task in here if task.place.operator == "VerifyOperator" and task.state not in _OVER]
+    judging = [task for task in here if task.place.operator == "VerifyOperator" and task.state in _AHEAD]
     forward = [task for task in here if task.place.operator in _FORWARD and task.state in UNDER_WAY]
     # First what would let the release go on, so that the end of a deploy in this moment changes nothing.
     return [task.task_id for task in (*judging[:1], *forward)]

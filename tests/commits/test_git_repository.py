@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from airflow_cd import GitRepository
 from airflow_cd.commits import Commits
+from airflow_cd.demo.airflow_client import wait_until
 
 from .repositories import FIRST, Made, needs_git
 
@@ -239,13 +240,9 @@ def test_git_that_hangs_is_ended_with_its_children(made: Made, tmp_path: Path, m
     commits = _local(made, timeout="1s").between("1.0", "1.1")
     assert time.monotonic() - began < 6
     assert commits.unknown == f"{made.directory}: git had no answer in time."
-    until = time.monotonic() + 10
-    while time.monotonic() < until and Path(f"/proc/{child.read_text().strip()}/cmdline").is_file():
-        if not Path(f"/proc/{child.read_text().strip()}/cmdline").read_bytes():
-            break  # it is over, and only waits to be asked how it ended
-        time.sleep(0.05)
-    else:
-        assert time.monotonic() < until, "a child of git lives on"
+    line = Path(f"/proc/{child.read_text().strip()}/cmdline")
+    # It is gone, or over and only waits to be asked how it ended.
+    wait_until(lambda: not line.is_file() or not line.read_bytes(), "the child of git is over", seconds=10, every=0.05)
 
 
 def test_no_git_says_so(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

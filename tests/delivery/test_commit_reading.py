@@ -11,11 +11,12 @@ import pytest
 
 from airflow_cd.commits import NOT_READ, Commit, CommitList, Commits
 from airflow_cd.delivery import Delivery, commit_reading
+from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.errors import AirflowCdError, LedgerError
 from airflow_cd.ledger import Deployment, Ledger, open_ledger
-from tests.memory_target import MemoryTarget
+from tests.memory_target import MemoryTarget, wholly_on
 
-from .test_delivery import NAMES, NEW, NEWER, OLD, delivery, wholly_on
+from .test_delivery import NAMES, NEW, NEWER, OLD, delivery
 
 BROUGHT = CommitList((Commit("a" * 40, "Ada", None, "<b>mended</b>"),), 1)
 
@@ -106,10 +107,7 @@ def test_a_source_that_hangs_is_left_behind_and_its_answer_still_recorded(
     assert _recorded(mine).commits == NOT_READ
     assert any("going on without them" in line for line in said)
     never.set()
-    until = time.monotonic() + 10
-    while _recorded(mine).commits == NOT_READ:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until(lambda: _recorded(mine).commits != NOT_READ, "the commits are recorded", seconds=10, every=0.02)
 
 
 def test_nobody_waits_for_them_when_the_deployment_fails(

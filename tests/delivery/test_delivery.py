@@ -22,7 +22,7 @@ from airflow_cd.errors import (
 )
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
-from tests.memory_target import MemoryTarget
+from tests.memory_target import MemoryTarget, wholly_on
 
 OLD = Release("shop", "1.1", "shop:1.1", {"limit": 5})
 NEW = Release("shop", "1.2", "shop:1.2", {"limit": 7})
@@ -51,10 +51,6 @@ def delivery(ledger: Ledger, target: MemoryTarget, run_id: str = "run-1") -> Del
         say=lambda line: None,
         timeout=timedelta(seconds=2),
     )
-
-
-def wholly_on(target: MemoryTarget, release: Release) -> bool:
-    return all(i.runs(release) and i.health == "healthy" and not i.drained for i in target.instances())
 
 
 @given(share=st.integers(1, 100), total=st.integers(1, 200))

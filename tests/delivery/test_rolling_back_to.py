@@ -11,7 +11,7 @@ from airflow_cd.delivery import Delivery
 from airflow_cd.errors import ArtifactNotFound, DeploymentFailed, DeploymentSettled, ReleaseVetoed
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
-from tests.memory_target import MemoryTarget
+from tests.memory_target import MemoryTarget, wholly_on
 
 FIRST = Release("shop", "1.0", "shop:1.0", {"limit": 3})
 OLD = Release("shop", "1.1", "shop:1.1", {"limit": 5})
@@ -55,10 +55,6 @@ def at_work(
 
 def going_back(ledger: Ledger, target: MemoryTarget, run_id: str = "back-1") -> Delivery:
     return at_work(ledger, target, run_id, pipeline="shop-rollback", requested=datetime.now(timezone.utc))
-
-
-def wholly_on(target: MemoryTarget, release: Release) -> bool:
-    return all(i.runs(release) and i.health == "healthy" and not i.drained for i in target.instances())
 
 
 def test_artifact_and_configuration_go_back_and_the_ledger_says_who_and_why(
@@ -186,3 +182,14 @@ def test_what_a_rollback_could_not_finish_is_replaced_by_another_good_release(
     assert (taken.release, taken.state) == (bad, "rolled_back")
     assert [veto.version for veto in ledger.vetoes(*PLACE)] == ["1.3"]
     assert ledger.unsettled(*PLACE) == []
+
+
+def test_a_rollback_that_takes_nothing_of_the_ledgers_back_is_one_all_the_same(
+    ledger: Ledger, target: MemoryTarget
+) -> None:
+    target.deploy(Release("shop", "9", "shop:9"), NAMES, key="by hand", token=target.token)
+    done = going_back(ledger, target).roll_back_to(NEW, "somebody deployed past us", who="ada")
+    assert wholly_on(target, NEW)
+    assert done.rolls_back == "nothing"
+    assert done.to_restored is not None
+    assert not ledger.vetoes(*PLACE)

@@ -216,6 +216,7 @@ def _canary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     running = replace(running, pipeline="shop", run_id="run-1.3")
     for module in ("stopping", "run_tasks"):
         monkeypatch.setattr(f"airflow_cd.plugin.{module}.run_of", lambda pipeline, run_id: running)
+    monkeypatch.setattr("airflow_cd.plugin.pages.environment.is_over", lambda pipeline, run_id: False)
     return _deploy(ledger, "1.3").canary("production")
 
 
@@ -298,8 +299,7 @@ def test_what_a_dead_run_left_is_replaced_at_once_though_it_keeps_the_environmen
     dead = _deploy(promoted, "1.3")
     dead.canary("production")
     ended = {("shop", "run-1.3")}
-    for module in ("stopping", "pages.environment"):
-        monkeypatch.setattr(f"airflow_cd.plugin.{module}.ended_runs", lambda runs: ended & set(runs))
+    monkeypatch.setattr("airflow_cd.plugin.pages.environment.ended_runs", lambda runs: ended & set(runs))
     client = client_as("user")
     page = client.get(PLACE).text
     assert "production is between two releases: shop 1.3 was left unfinished." in page

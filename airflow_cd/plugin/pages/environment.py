@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 from urllib.parse import quote
@@ -18,14 +19,14 @@ from fastapi.responses import HTMLResponse, Response
 
 from airflow_cd.delivery.delivery import now
 from airflow_cd.errors import LedgerError
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import open_ledger
 from airflow_cd.pipeline import pipeline_name
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
 from airflow_cd.plugin.airflow_api import ask_airflow
-from airflow_cd.plugin.ended_runs import ended_runs
+from airflow_cd.plugin.ended_runs import ended_runs, is_over
 from airflow_cd.plugin.environment_view import rollback_of, view_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
-from airflow_cd.plugin.stopping import is_over, tasks_to_fail
+from airflow_cd.plugin.stopping import tasks_to_fail
 
 router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
 
@@ -55,11 +56,7 @@ async def roll_back(
     key: Field = "",
 ) -> Response:
     """Start the rollback, and show its run."""
-
-    async def again(refused: str, status: int = 0) -> Response:
-        shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
-        return await run_in_threadpool(shown, refused=refused, status=status)
-
+    again = _again(request, user, dag_id, service, environment, why)
     if wrong := _wrong(why):
         return await again(wrong)
     name, cannot = await run_in_threadpool(rollback_of, dag_id)
@@ -81,11 +78,7 @@ async def stop(
     request: Request, user: User, dag_id: str, service: str, environment: str, deployment: Field = "", why: Field = ""
 ) -> Response:
     """Roll back what is being deployed there now: the same as marking its verification failed."""
-
-    async def again(refused: str, status: int = 0) -> Response:
-        shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
-        return await run_in_threadpool(shown, refused=refused, status=status)
-
+    again = _again(request, user, dag_id, service, environment, why)
     if wrong := _wrong(why, LONGEST_NOTE):
         return await again(wrong)
     ledger = await run_in_threadpool(open_ledger)
@@ -115,7 +108,7 @@ def lift(
     ledger = open_ledger()
     try:
         standing = [veto for veto in ledger.vetoes(service, environment) if veto.lifted_at is None]
-        mine = {veto.digest for veto in standing if _by(ledger, veto.deployment_id) == dag_id}
+        mine = {veto.digest for veto in standing if pipeline_name(veto.pipeline) == dag_id}
         if digest not in mine:
             return again(
                 refused=f"No veto that runs of {dag_id} have left is in force against it. Nothing was changed."
@@ -136,8 +129,16 @@ def _free(dag_id: str, service: str, environment: str) -> None:
         ledger.release_lease(lease)
 
 
-def _by(ledger: Ledger, deployment_id: str) -> str:
-    return pipeline_name(ledger.get_deployment(deployment_id).pipeline)
+def _again(
+    request: Request, user: User, dag_id: str, service: str, environment: str, why: str
+) -> Callable[..., Awaitable[Response]]:
+    """Shows the page with what was written, and why it was not done."""
+
+    async def again(refused: str, status: int = 0) -> Response:
+        shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
+        return await run_in_threadpool(shown, refused=refused, status=status)
+
+    return again
 
 
 def _wrong(why: str, longest: int = LONGEST_REASON) -> str:
