@@ -69,8 +69,8 @@ class Deployment:
     :param first_bad_at: when the first bad event happened; ``verdict_at`` when the verdict stood; ``safe_at`` when
         the last request had reached the canary; ``restored_at`` when what ran before ran again, checked.
     :param outcome: one sentence: why it ended so.
-    :param rolls_back: of a person's rollback the id of the deployment that it takes back, or :data:`~airflow_cd.release.NOTHING`; None
-        for any other deployment.
+    :param rolls_back: of a person's rollback the id of the deployment that it takes back, or
+        :data:`~airflow_cd.release.NOTHING`; None for any other deployment.
     :param commits: what the release brings; None where the pipeline names no repository.
     """
 
