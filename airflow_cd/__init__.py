@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from airflow_cd.commits import GitRepository
     from airflow_cd.pipeline import Approval, Canary, Environment, Pipeline
     from airflow_cd.release import Release
-    from airflow_cd.verification.configuration import Verification
-    from airflow_cd.verification.feedback import Expected
-    from airflow_cd.verification.thresholds import Threshold
+    from airflow_cd.verification.logs.feedback import Expected
+    from airflow_cd.verification.metrics.thresholds import Threshold
+    from airflow_cd.verification.settings import Verification
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,12 +30,12 @@ _HOMES = {
     "Approval": "airflow_cd.pipeline",
     "Canary": "airflow_cd.pipeline",
     "Environment": "airflow_cd.pipeline",
-    "Expected": "airflow_cd.verification.feedback",
+    "Expected": "airflow_cd.verification.logs.feedback",
     "GitRepository": "airflow_cd.commits",
     "Pipeline": "airflow_cd.pipeline",
     "Release": "airflow_cd.release",
-    "Threshold": "airflow_cd.verification.thresholds",
-    "Verification": "airflow_cd.verification.configuration",
+    "Threshold": "airflow_cd.verification.metrics.thresholds",
+    "Verification": "airflow_cd.verification.settings",
 }
 
 

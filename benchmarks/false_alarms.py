@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import random
 
-from airflow_cd.verification.backtest import PastDeployment, PastPhase, backtest
-from airflow_cd.verification.backtest_report import Scene, told
+from airflow_cd.report.backtest import Scene, told
+from airflow_cd.verification.backtest.replay import PastDeployment, PastPhase, backtest
 from tests.verification.shop_logs import CANARY, CONTROL, shop_profile
 
 SECONDS = 60

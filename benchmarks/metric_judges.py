@@ -1,8 +1,9 @@
 """The judge of this project on many runs at once.
 
-It is the judge's own arithmetic, the one :func:`~airflow_cd.verification.performance.judge_performance` calls, with an
-axis more. Only what turns a source's rows into arrays is left out, and so is the count of measurements that hang, of
-which the model has none. ``tests/verification/test_metric_quality_bounds.py`` holds both against each other.
+It is the judge's own arithmetic, the one :func:`~airflow_cd.verification.metrics.performance.judge_performance` calls,
+with an axis more. Only what turns a source's rows into arrays is left out, and so is the count of measurements that
+hang, of which the model has none. ``tests/verification/metrics/test_metric_quality_bounds.py`` holds both against each
+other.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airflow_cd.verification.cells import Cells, Comparison, compare
-from airflow_cd.verification.evidence import regressed
-from airflow_cd.verification.metric_profile import Lesson
-from airflow_cd.verification.metrics import APDEX_PART, LEAST_ERRORS, SHAPE_PART
-from airflow_cd.verification.null import COUNTED, NOTHING_TAUGHT, Taught
-from airflow_cd.verification.performance import allowances
+from airflow_cd.verification.metrics.cells import Cells, Comparison, compare
+from airflow_cd.verification.metrics.evidence import regressed
+from airflow_cd.verification.metrics.judge import APDEX_PART, LEAST_ERRORS, SHAPE_PART
+from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
+from airflow_cd.verification.metrics.performance import allowances
+from airflow_cd.verification.metrics.profile import Lesson
+from airflow_cd.verification.metrics.shape import SCATTERS, scatter
+from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.samples import Metric
-from airflow_cd.verification.shape import SCATTERS, scatter
-from airflow_cd.verification.weighing import Weighed
 from benchmarks.metric_model import Side
 
 MINIMUM_EFFECT = 0.2

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airflow_cd.verification.null import NOTHING_TAUGHT
+from airflow_cd.verification.metrics.null import NOTHING_TAUGHT
 from benchmarks.metric_judges import Setting, first_alarms, taught_by
 from benchmarks.metric_model import CONTROL_HOSTS, MIX, PROFILES, Side, drawn, metric_of
 from benchmarks.metric_peers import kayenta, msprt, series

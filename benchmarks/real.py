@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from airflow_cd.verification.metric_profile import MetricProfile
-from airflow_cd.verification.performance import judge_performance, learn_performance
-from airflow_cd.verification.profile import LogProfile
-from airflow_cd.verification.quality import judge_quality
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
+from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.verdict import Verdict
 from benchmarks.metric_peers import kayenta
 from benchmarks.nezha import FAULT_LASTS, METRICS, Fault, LogFile, faults, log_files, metrics

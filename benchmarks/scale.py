@@ -23,10 +23,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from airflow_cd.verification.clustering import Vocabulary
-from airflow_cd.verification.log_files import profile_stream
-from airflow_cd.verification.masking import has_polars
-from airflow_cd.verification.quality import judge_quality
+from airflow_cd.verification.files.logs import profile_stream
+from airflow_cd.verification.logs.clustering import Vocabulary
+from airflow_cd.verification.logs.masking import has_polars
+from airflow_cd.verification.logs.quality import judge_quality
 from benchmarks.deployments import redrawn
 from benchmarks.loghub import System, load, parameters_in
 from benchmarks.peers import drain3, has_drain3

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_cd.verification.profile import LogProfile
-from airflow_cd.verification.quality import judge_quality
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.verdict import EventKind
 from benchmarks.peers import drain3, has_drain3
 

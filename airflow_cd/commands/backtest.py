@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.configuration import SENSITIVITIES, wrong_baseline
+from airflow_cd.verification.baseline_choice import wrong_baseline
+from airflow_cd.verification.sensitivity import SENSITIVITIES
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Ledger
-    from airflow_cd.verification.backtest import PastDeployment, PastPhase
-    from airflow_cd.verification.feedback import Opinions
+    from airflow_cd.verification.backtest.replay import PastDeployment, PastPhase
+    from airflow_cd.verification.logs.feedback import Opinions
 
 _DESCRIPTION = """Judges past deployments again, each against the good ones before it, and the same with regressions
 put into them; says how many a verification would have blocked, rightly (rolled back or injected) and wrongly
@@ -57,8 +58,8 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Replay, tell, write."""
-    from airflow_cd.verification.backtest import backtest
-    from airflow_cd.verification.backtest_report import Scene, as_json, render_backtest, told
+    from airflow_cd.report.backtest import Scene, as_json, render_backtest, told
+    from airflow_cd.verification.backtest.replay import backtest
 
     mistake = wrong_baseline(given.baseline)
     if mistake is not None:
@@ -93,7 +94,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions, tuple[str, str]]:
     from airflow_cd.ledger import open_ledger
-    from airflow_cd.verification.feedback import Opinions, usable_expectations
+    from airflow_cd.verification.logs.feedback import Opinions, usable_expectations
 
     if not given.service or not given.environment:
         raise VerificationError(
@@ -116,7 +117,7 @@ def past_deployments(ledger: Ledger, service: str, environment: str, last: int =
 
 
 def _past(ledger: Ledger, deployment: Deployment) -> PastDeployment:
-    from airflow_cd.verification.backtest import PastDeployment
+    from airflow_cd.verification.backtest.replay import PastDeployment
 
     return PastDeployment(
         deployment.id,
@@ -137,8 +138,8 @@ def _blamed_logs(ledger: Ledger, deployment: Deployment) -> bool | None:
 
 
 def _phases(ledger: Ledger, deployment: Deployment) -> list[PastPhase]:
-    from airflow_cd.verification.backtest import PastPhase
-    from airflow_cd.verification.profile import LogProfile
+    from airflow_cd.verification.backtest.replay import PastPhase
+    from airflow_cd.verification.logs.profile import LogProfile
 
     kept = ledger.profiles_of(deployment.id)
     running = {(one.phase, one.source): LogProfile.from_bytes(one.content) for one in kept if one.kind == "control"}
@@ -152,10 +153,10 @@ def _phases(ledger: Ledger, deployment: Deployment) -> list[PastPhase]:
 
 
 def _of_files(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions, tuple[str, str]]:
-    from airflow_cd.verification.backtest import PastDeployment, PastPhase
-    from airflow_cd.verification.feedback import Opinions, usable_expectations
-    from airflow_cd.verification.file_sources import opened
-    from airflow_cd.verification.log_files import profile_stream
+    from airflow_cd.verification.backtest.replay import PastDeployment, PastPhase
+    from airflow_cd.verification.files.logs import profile_stream
+    from airflow_cd.verification.files.opening import opened
+    from airflow_cd.verification.logs.feedback import Opinions, usable_expectations
 
     strange = [path for path in given.bad if path not in given.logs]
     if strange:

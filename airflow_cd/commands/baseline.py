@@ -7,7 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
-from airflow_cd.verification.configuration import BASELINES
+from airflow_cd.verification.baseline_choice import BASELINES
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import BaselineChoice, Ledger

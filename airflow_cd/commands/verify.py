@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.configuration import SENSITIVITIES
+from airflow_cd.verification.sensitivity import SENSITIVITIES
 
 if TYPE_CHECKING:
-    from airflow_cd.verification.file_verification import FilesToVerify, Verified
+    from airflow_cd.verification.files.verification import FilesToVerify, Verified
 
 PASSED, FAILED, INCONCLUSIVE, BROKEN = 0, 1, 2, 3
 
@@ -101,7 +101,7 @@ def run(given: argparse.Namespace) -> int:
     """Verify, tell, write; the exit code is the verdict."""
     from airflow_cd.commands.verify_progress import Watching
     from airflow_cd.commands.verify_words import told
-    from airflow_cd.verification.file_verification import verify_files, with_places
+    from airflow_cd.verification.files.verification import verify_files, with_places
 
     _check_results(given)
     with Watching(sys.stderr, shown=not given.quiet) as watching:
@@ -121,7 +121,7 @@ def _add_files(group: Any, option: str, text: str) -> None:
 
 
 def _files(given: argparse.Namespace) -> FilesToVerify:
-    from airflow_cd.verification.file_verification import SIDES, FilesToVerify
+    from airflow_cd.verification.files.verification import SIDES, FilesToVerify
 
     return FilesToVerify(
         logs={side: getattr(given, side) for side in SIDES},
@@ -137,7 +137,7 @@ def _files(given: argparse.Namespace) -> FilesToVerify:
 
 def _write(given: argparse.Namespace, verified: Verified) -> None:
     if given.report:
-        from airflow_cd.verification.report import render_report
+        from airflow_cd.report.page import render_report
 
         _written(given.report, render_report(verified.report()))
     if given.json:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from airflow_cd.verification.file_sources import STANDARD_INPUT, InputFile, Progress, size_of
-from airflow_cd.verification.report_words import size
+from airflow_cd.report.words import size
+from airflow_cd.verification.files.opening import STANDARD_INPUT, InputFile, Progress, size_of
 
 PATIENCE = 0.5  # seconds without a word: what is over by then needs none
 PAUSE = 0.1  # seconds between two words

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-from airflow_cd.verification import report_words as words
-from airflow_cd.verification.file_verification import Verified
-from airflow_cd.verification.report_figures import threshold_of, unit_of
-from airflow_cd.verification.report_file_answers import next_steps
-from airflow_cd.verification.report_order import by_weight, worst_first
+from airflow_cd.report import words
+from airflow_cd.report.figures import threshold_of, unit_of
+from airflow_cd.report.file_answers import next_steps
+from airflow_cd.report.order import by_weight, worst_first
+from airflow_cd.verification.files.verification import Verified
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Quality, Verdict
 
 MOST_EVENTS = 10

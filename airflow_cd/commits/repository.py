@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from airflow_cd.commits.clone import Clone
 from airflow_cd.commits.git import Git, GitFailed, shown_address
 from airflow_cd.commits.record import COUNTED, Commit, CommitList, Commits, is_web_page
-from airflow_cd.verification.duration import parse_duration
+from airflow_cd.durations import parse_duration
 
 MOST = 200  # commits of one deployment that the ledger keeps
 _CONNECTION = re.compile(r"[\w.-]+\Z")

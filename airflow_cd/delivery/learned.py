@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from airflow_cd.delivery.delivery import Delivery
 from airflow_cd.errors import BaselineMissing, VerificationError
-from airflow_cd.verification.baselines import Baseline
-from airflow_cd.verification.feedback import Expected, Opinions
-from airflow_cd.verification.metric_profile import MetricProfile
+from airflow_cd.verification.logs.baselines import Baseline
+from airflow_cd.verification.logs.feedback import Expected, Opinions
+from airflow_cd.verification.metrics.profile import MetricProfile
 
 
 def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:

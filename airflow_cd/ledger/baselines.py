@@ -15,7 +15,7 @@ from airflow_cd.errors import BaselineMissing, LedgerError
 from airflow_cd.ledger.models import BaselineChoiceRow, DeploymentRow, HumanActionRow, ProfileRow
 from airflow_cd.ledger.records import PROMOTED, BaselineChoice, Profile
 from airflow_cd.ledger.store import Store
-from airflow_cd.verification.configuration import BASELINES, wrong_baseline
+from airflow_cd.verification.baseline_choice import BASELINES, wrong_baseline
 
 PIN, RESET, UNDO = "pin", "reset", "undo"
 

@@ -10,7 +10,7 @@ from airflow_cd.errors import LedgerError
 from airflow_cd.ledger.models import FeedbackRow, HumanActionRow
 from airflow_cd.ledger.records import FeedbackRecord
 from airflow_cd.ledger.store import Store
-from airflow_cd.verification.feedback import SAYS
+from airflow_cd.verification.logs.feedback import SAYS
 
 
 class FeedbackHistory(Store):
@@ -30,7 +30,7 @@ class FeedbackHistory(Store):
     ) -> FeedbackRecord:
         """Record a person's judgement of an event; the next look of any verification goes by it.
 
-        :param says: one of :data:`~airflow_cd.verification.feedback.SAYS`.
+        :param says: one of :data:`~airflow_cd.verification.logs.feedback.SAYS`.
         :param environment: where it holds; None for every environment of the service. What is said for one
             environment outranks what is said for all.
         :param template: the event's template, and ``sample`` a record of it: the event is found again by them where

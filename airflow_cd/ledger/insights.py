@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from airflow_cd.ledger.models import DeploymentRow, FeedbackRow, VerdictRow
 from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLED_BACK
 from airflow_cd.ledger.store import Store
-from airflow_cd.verification.feedback import NOT_A_RISK, NOT_AT_ANY_FREQUENCY
+from airflow_cd.verification.logs.feedback import NOT_A_RISK, NOT_AT_ANY_FREQUENCY
 from airflow_cd.verification.verdict import EventKind, Verdict
 
 _JULIAN_1970 = 2_440_587.5

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
-from airflow_cd.verification.feedback import Statement
+from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
 
 RUNNING = "running"
@@ -216,7 +216,7 @@ class FeedbackRecord:
 
     :param id: its number, by which it can be undone.
     :param environment: where it holds; None for every environment of the service.
-    :param says: one of :data:`airflow_cd.verification.feedback.SAYS`.
+    :param says: one of :data:`airflow_cd.verification.logs.feedback.SAYS`.
     :param undoes: number of the statement that this one takes back; None for a statement.
     :param undone: whether it was taken back.
     """

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.targets import resolve_target
-from airflow_cd.verification.duration import parse_duration
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

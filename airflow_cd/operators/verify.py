@@ -11,11 +11,11 @@ from airflow.sdk import BranchMixIn
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery.delivery import LEASE_TTL, now
+from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError, LeaseLost, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask, life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
-from airflow_cd.verification.duration import parse_duration
 from airflow_cd.verification.samples import Window
 from airflow_cd.verification.verdict import Judgement, Verdict
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_cd.delivery import Delivery
     from airflow_cd.ledger import Deployment, Lease
-    from airflow_cd.verification.configuration import Verification
+    from airflow_cd.verification.settings import Verification
     from airflow_cd.verification.watch import Outcome
 
 DECISION = "decision"

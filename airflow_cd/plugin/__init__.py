@@ -33,7 +33,7 @@ class _LazyHands:
     """The middleware that records what people's hands do, imported when the API server builds its stack."""
 
     def __new__(cls, app: Any, **options: Any) -> Any:
-        from airflow_cd.plugin.hands import HandsMiddleware
+        from airflow_cd.plugin.audit.middleware import HandsMiddleware
 
         return HandsMiddleware(app, **options)
 

@@ -11,11 +11,13 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from airflow_cd.pipeline import pipeline_name
-from airflow_cd.plugin.report import verify_task
-from airflow_cd.verification.report_templates import template_environment
+from airflow_cd.pipeline.specification import pipeline_name
+from airflow_cd.report.gathering import verify_task
+from airflow_cd.report.jinja import template_environment
 
 FOLDER = Path(__file__).parent
+ROOMS = ("approval", "deployments", "environment", "insights", "report", "run")
+"""Packages of the pages; each holds its own templates."""
 LONGEST_REASON = 4_000  # characters that a person's reason may have
 HEADERS = {
     # Everything on a page comes from here; whatever a log line smuggles in may load and run nothing.
@@ -35,7 +37,7 @@ TAKEN = "airflow_cd_taken"
 @functools.cache
 def templates() -> jinja2.Environment:
     """The plugin's templates, with those of the report beside them."""
-    environment = template_environment(FOLDER / "templates")
+    environment = template_environment(FOLDER / "templates", *(FOLDER / room for room in ROOMS))
     environment.filters["segment"] = functools.partial(quote, safe="")
     environment.filters["pipeline"] = pipeline_name
     environment.globals.update(longest_reason=LONGEST_REASON, verify_task=verify_task)

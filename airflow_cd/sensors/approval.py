@@ -10,12 +10,12 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.commits import commits_to
+from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.release import changes, planned_release
-from airflow_cd.verification.duration import parse_duration
-from airflow_cd.verification.report_words import one_line, visible
+from airflow_cd.report.words import one_line, visible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
-from airflow_cd.verification.duration import DurationField
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 _Row: TypeAlias = "tuple[Any, str, str, str, float, int]"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.verification.duration import DurationField
 from airflow_cd.verification.samples import LogSample, Window
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from airflow_cd.verification.layout import placed
+from airflow_cd.verification.logs.layout import placed
 from airflow_cd.verification.reading import Reader
 from airflow_cd.verification.verdict import Judgement, MetricResult, Performance, Quality, Verdict
 

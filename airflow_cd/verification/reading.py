@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized
-from airflow_cd.verification.profile import LogProfile
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import (
     METRIC_COLUMNS,
     LogSample,

@@ -54,7 +54,7 @@ class Reason:
 class Feedback:
     """What was said of an event beside the rules.
 
-    :param says: one of :data:`airflow_cd.verification.feedback.SAYS`, or ``expected`` where the pipeline said it
+    :param says: one of :data:`airflow_cd.verification.logs.feedback.SAYS`, or ``expected`` where the pipeline said it
         ahead of the deployment.
     :param when: ISO 8601 time, ``""`` if unknown.
     """

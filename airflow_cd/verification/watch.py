@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from airflow_cd.durations import format_duration
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.baselines import Baseline, Learned
 from airflow_cd.verification.conclusions import first_bad, together, with_places, with_queries
-from airflow_cd.verification.configuration import Verification
-from airflow_cd.verification.duration import format_duration
-from airflow_cd.verification.feedback import Opinions
-from airflow_cd.verification.metric_profile import MetricProfile
-from airflow_cd.verification.null import Taught
-from airflow_cd.verification.performance import judge_performance, learn_performance
-from airflow_cd.verification.profile import LogProfile
-from airflow_cd.verification.quality import judge_quality
+from airflow_cd.verification.logs.baselines import Baseline, Learned
+from airflow_cd.verification.logs.feedback import Opinions
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.metrics.null import Taught
+from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
+from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.reading import Instances, LogReader, MetricReader, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
+from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, Reason, Verdict
 
 if TYPE_CHECKING:

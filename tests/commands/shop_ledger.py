@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
-from airflow_cd.verification.profile import LogProfile
-from airflow_cd.verification.quality import judge_quality
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.verdict import Judgement, Verdict
 from tests.verification.shop_logs import CANARY, CONTROL, shop_profile
 

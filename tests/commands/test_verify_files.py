@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_cd.cli import main
-from airflow_cd.verification.report import render_report
+from airflow_cd.report.page import render_report
 from airflow_cd.verification.verdict import Judgement
 from tests.verification.shop_logs import INSTANCES, shop_logs
 
@@ -265,7 +265,7 @@ def test_a_bug_of_ours_is_no_verdict(
     def broken(*_: Any, **__: Any) -> None:
         raise Panic("out of luck")
 
-    monkeypatch.setattr("airflow_cd.verification.file_verification.profile_stream", broken)
+    monkeypatch.setattr("airflow_cd.verification.files.verification.profile_stream", broken)
     assert verify("--baseline", "old.log", "--canary", "bad.log") == BROKEN
     assert "out of luck" in capsys.readouterr().err
 
@@ -439,7 +439,7 @@ def test_whatever_a_file_holds_it_gets_a_verdict_or_one_line(
 def test_a_long_file_is_read_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing asks for all of a file at once: what is held does not grow with it."""
     asked: list[int] = []
-    from airflow_cd.verification import file_sources
+    from airflow_cd.verification.files import opening as file_sources
 
     counted = file_sources._Counted.readinto
 

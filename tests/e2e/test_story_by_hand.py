@@ -10,7 +10,7 @@ import pytest
 
 from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, red_events
 from airflow_cd.demo.world import World
-from airflow_cd.verification.feedback import NOT_A_RISK
+from airflow_cd.verification.logs.feedback import NOT_A_RISK
 from tests.chromium import chromium
 
 from .person import Person

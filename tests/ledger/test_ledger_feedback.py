@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_cd.errors import LedgerError
 from airflow_cd.ledger import FeedbackRecord, Ledger
-from airflow_cd.verification.feedback import SAYS
+from airflow_cd.verification.logs.feedback import SAYS
 from tests.ledger.ledger_runs import Clock
 
 EVENT = "0123456789ab"

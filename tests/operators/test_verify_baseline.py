@@ -13,9 +13,9 @@ from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
 from airflow_cd.ledger import Ledger
 from airflow_cd.operators.verify import VerifyOperator
 from airflow_cd.release import Release
-from airflow_cd.verification.configuration import Verification
-from airflow_cd.verification.feedback import Expected, Opinions
+from airflow_cd.verification.logs.feedback import Expected, Opinions
 from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
 from tests.commands.shop_ledger import shop_ledger
 from tests.memory_target import MemoryTarget

@@ -16,9 +16,9 @@ from airflow_cd.delivery import Delivery
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.operators.verify import VerifyOperator
 from airflow_cd.release import Release
-from airflow_cd.verification.configuration import Verification
-from airflow_cd.verification.profile import LogProfile
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.verification.settings import Verification
 from tests.memory_target import MemoryTarget
 from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs
 

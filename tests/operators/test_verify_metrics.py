@@ -11,7 +11,7 @@ from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.learned import metric_baseline
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
-from airflow_cd.verification.metric_profile import MetricProfile
+from airflow_cd.verification.metrics.profile import MetricProfile
 from tests.commands.shop_ledger import shop_ledger
 from tests.memory_target import MemoryTarget
 from tests.operators.test_verify_baseline import NAMES

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin.run_tasks import Place, Run, RunTask
+from airflow_cd.plugin.dag_runs.tasks import Place, Run, RunTask
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Event, EventKind, Judgement, Quality, Reason, Verdict

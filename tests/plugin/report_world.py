@@ -10,7 +10,7 @@ from urllib.parse import quote
 from airflow_cd.ledger import Deployment, Ledger
 from airflow_cd.release import Release
 from airflow_cd.verification.verdict import Event, Judgement
-from tests.verification import report_samples as samples
+from tests.report import samples
 
 PIPELINE, RUN, TASK = "build_com", "manual__2026-11-23T08:10:00+00:00", "production.phase_20.verify"
 

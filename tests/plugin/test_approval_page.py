@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin.hands import HandsMiddleware
+from airflow_cd.plugin.audit.middleware import HandsMiddleware
 from airflow_cd.release import Release
 
 from .conftest import ClientAs

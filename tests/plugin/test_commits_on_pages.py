@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from airflow_cd.commits import Commit, CommitList, Commits
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin import run_tasks
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
 
 from .build_com_run import BEFORE, HOSTILE, PIPELINE, ROLLED_BACK_STATES, RUN_ID, Story, run_of
 from .conftest import ClientAs

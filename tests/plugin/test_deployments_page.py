@@ -12,11 +12,11 @@ import pytest
 
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
-from airflow_cd.plugin import overview
-from airflow_cd.plugin.delivery_order import delivery_order, in_order
-from airflow_cd.plugin.overview import places_of
-from airflow_cd.plugin.run_order import environment_depths
-from airflow_cd.plugin.survey import Survey, Wanted, choose, survey
+from airflow_cd.plugin.dag_runs.order import environment_depths
+from airflow_cd.plugin.deployments import overview
+from airflow_cd.plugin.deployments.order import delivery_order, in_order
+from airflow_cd.plugin.deployments.overview import places_of
+from airflow_cd.plugin.deployments.survey import Survey, Wanted, choose, survey
 
 from .build_com_run import PIPELINE, PLACES
 from .conftest import ClientAs

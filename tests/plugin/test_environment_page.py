@@ -13,9 +13,9 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Deployment, Ledger
-from airflow_cd.plugin.hands import HandsMiddleware
-from airflow_cd.plugin.run_tasks import RunTask
-from airflow_cd.plugin.stopping import failing
+from airflow_cd.plugin.audit.middleware import HandsMiddleware
+from airflow_cd.plugin.dag_runs.tasks import RunTask
+from airflow_cd.plugin.environment.stopping import failing
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
 
@@ -216,7 +216,7 @@ def _canary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     running = replace(running, pipeline="shop", run_id="run-1.3")
     for module in ("stopping", "run_tasks"):
         monkeypatch.setattr(f"airflow_cd.plugin.{module}.run_of", lambda pipeline, run_id: running)
-    monkeypatch.setattr("airflow_cd.plugin.pages.environment.is_over", lambda pipeline, run_id: False)
+    monkeypatch.setattr("airflow_cd.plugin.environment.routes.is_over", lambda pipeline, run_id: False)
     return _deploy(ledger, "1.3").canary("production")
 
 
@@ -299,7 +299,7 @@ def test_what_a_dead_run_left_is_replaced_at_once_though_it_keeps_the_environmen
     dead = _deploy(promoted, "1.3")
     dead.canary("production")
     ended = {("shop", "run-1.3")}
-    monkeypatch.setattr("airflow_cd.plugin.pages.environment.ended_runs", lambda runs: ended & set(runs))
+    monkeypatch.setattr("airflow_cd.plugin.environment.routes.ended_runs", lambda runs: ended & set(runs))
     client = client_as("user")
     page = client.get(PLACE).text
     assert "production is between two releases: shop 1.3 was left unfinished." in page

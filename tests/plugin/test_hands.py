@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.plugin.hands_asked import Hand, hands_in
+from airflow_cd.plugin.audit.requests import Hand, hands_in
 
 RUN = "/api/v2/dags/shop/dagRuns/manual__2026-01-01T00:00:00+00:00"
 RUN_ID = "manual__2026-01-01T00:00:00+00:00"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact, mannwhitneyu
 
 from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
-from airflow_cd.plugin import chance
-from airflow_cd.plugin.insights import (
+from airflow_cd.plugin.insights import chance
+from airflow_cd.plugin.insights.figures import (
     DEFAULT_PERIOD,
     MOST_SERVICES,
     PERIODS,
@@ -24,8 +24,8 @@ from airflow_cd.plugin.insights import (
     reached_of,
     times,
 )
-from airflow_cd.plugin.insights_view import figures_of, services_of
-from airflow_cd.plugin.insights_words import (
+from airflow_cd.plugin.insights.view import figures_of, services_of
+from airflow_cd.plugin.insights.words import (
     compare_rates,
     compare_shares,
     compare_times,

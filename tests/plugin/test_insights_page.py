@@ -25,7 +25,7 @@ NOW = datetime(2026, 7, 15, 16, 5, tzinfo=timezone.utc)
 @pytest.fixture
 def past(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> PastDeliveries:
     """Deliveries before an afternoon, which is also when the page is looked at."""
-    monkeypatch.setattr("airflow_cd.plugin.pages.insights.now", lambda: NOW)
+    monkeypatch.setattr("airflow_cd.plugin.insights.routes.now", lambda: NOW)
     return PastDeliveries(ledger, NOW)
 
 

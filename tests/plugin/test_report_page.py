@@ -13,13 +13,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger, open_ledger
-from airflow_cd.plugin.event_table import arranged
-from airflow_cd.plugin.report_page import file_name
-from airflow_cd.verification.report import render_report
-from airflow_cd.verification.report_views import columns_of, events_of
+from airflow_cd.plugin.report.events import arranged
+from airflow_cd.plugin.report.page import file_name
+from airflow_cd.report.page import render_report
+from airflow_cd.report.views import columns_of, events_of
 from airflow_cd.verification.verdict import Feedback, Verdict
-from tests.verification import report_samples as samples
-from tests.verification.test_report import Page
+from tests.report import samples
+from tests.report.test_page import Page
 
 from .conftest import ClientAs
 from .report_world import RUN, TASK, address, deployed, good_one, judged, told, watching

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-from tests.verification import report_samples as samples
+from tests.report import samples
 
 from .conftest import ClientAs
 from .report_world import address, deployed, judged, told, watching

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin import run_tasks
-from airflow_cd.plugin.run_facts import RunFacts, facts_of
-from airflow_cd.plugin.run_order import depths
-from airflow_cd.plugin.run_stages import StageView
-from airflow_cd.plugin.run_tasks import Place, Run, RunTask
-from airflow_cd.plugin.run_view import RunView, view_of
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.order import depths
+from airflow_cd.plugin.dag_runs.tasks import Place, Run, RunTask
+from airflow_cd.plugin.run.facts import RunFacts, facts_of
+from airflow_cd.plugin.run.stages import StageView
+from airflow_cd.plugin.run.view import RunView, view_of
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Verdict
 

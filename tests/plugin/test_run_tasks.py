@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_cd import Approval, Environment, Pipeline
-from airflow_cd.plugin import run_tasks
-from airflow_cd.plugin.run_order import environment_depths
-from airflow_cd.plugin.run_tasks import run_of, shape_of
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.order import environment_depths
+from airflow_cd.plugin.dag_runs.tasks import run_of, shape_of
 
 BEGAN = datetime(2026, 11, 23, 8, 0, tzinfo=timezone.utc)
 DAG_ID, RUN_ID = "ordered", "run-1"

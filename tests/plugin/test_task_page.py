@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin import run_tasks
-from airflow_cd.plugin.run_tasks import Run
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.tasks import Run
 
 from .build_com_run import PIPELINE, RUN_ID, VERIFY, run_of
 from .conftest import ClientAs

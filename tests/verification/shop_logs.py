@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pandas as pd
 
-from airflow_cd.verification.profile import LogProfile
+from airflow_cd.verification.logs.profile import LogProfile
 
 START = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 INSTANCES = tuple(f"shop-{number:02}" for number in range(10))

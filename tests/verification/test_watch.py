@@ -12,16 +12,15 @@ import pandas as pd
 import pytest
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnreachable, VerificationError
-from airflow_cd.verification.baselines import Baseline, Learned
-from airflow_cd.verification.configuration import Verification
-from airflow_cd.verification.feedback import Opinions, Statement
-from airflow_cd.verification.profile import LogProfile
+from airflow_cd.verification.logs.baselines import Baseline, Learned
+from airflow_cd.verification.logs.feedback import Opinions, Statement
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import LogSample, MetricSample, Window
+from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Feedback, Judgement, Verdict
 from airflow_cd.verification.watch import Outcome, Watch
-
-from .shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
-from .traffic_model import METRICS, Model, metric_rows, shared_load
+from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
+from tests.verification.traffic_model import METRICS, Model, metric_rows, shared_load
 
 
 class _Source:

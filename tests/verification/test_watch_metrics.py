@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_cd.verification.metric_profile import MetricProfile
-from airflow_cd.verification.thresholds import Threshold
+from airflow_cd.verification.metrics.profile import MetricProfile
+from airflow_cd.verification.metrics.thresholds import Threshold
 from airflow_cd.verification.verdict import Verdict
 
 from .test_watch import _metric_source, _run

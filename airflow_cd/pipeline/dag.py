@@ -1,0 +1,207 @@
+"""The DAG a pipeline becomes: one task group for each environment, one inside it for each phase of a canary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from airflow_cd.durations import parse_duration
+from airflow_cd.operators import (
+    CanaryDeployOperator,
+    DeploymentMarkerOperator,
+    DeployOperator,
+    PromoteOperator,
+    RollbackOperator,
+    SettleOperator,
+    VerifyOperator,
+)
+from airflow_cd.pipeline.specification import (
+    ROLLBACK_MODES,
+    Approval,
+    Canary,
+    Environment,
+    Member,
+    Pipeline,
+    environment_of,
+)
+from airflow_cd.sensors import ApprovalSensor, LeaseSensor
+
+if TYPE_CHECKING:
+    from airflow_cd.verification.settings import Verification
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where a member of a stage begins and ends: what follows waits for ``last`` alone, never for a rollback."""
+
+    first: Sequence[Any]
+    last: Sequence[Any]
+
+
+def parameters() -> dict[str, Param]:
+    """The trigger form."""
+    return {
+        "version": Param(
+            type="string", minLength=1, title="Version", description="The version to deploy, such as 1.2."
+        ),
+        "configuration": Param(
+            default={},
+            type=["object", "null"],
+            title="Configuration overrides",
+            description="Run-time configuration for this run, on top of the pipeline's and each environment's. "
+            "A null removes a key. References to secrets, never secrets.",
+        ),
+        "reason": Param(default="", type=["string", "null"], title="Reason", description="Why, for the ledger."),
+        "rollback": Param(
+            default="automatic",
+            type="string",
+            enum=list(ROLLBACK_MODES),
+            title="Rollback",
+            description="After a failed verification: roll back at once, or drain the canary and ask a person.",
+        ),
+        "learn": Param(
+            default=False,
+            type="boolean",
+            title="First deployment of this service",
+            description="Take what this deployment logs as known good; for a service that never ran here.",
+        ),
+    }
+
+
+def build(pipeline: Pipeline) -> DAG:
+    """The DAG of a pipeline that has no mistakes; the same pipeline always becomes the same DAG."""
+    arguments: dict[str, Any] = {"schedule": None, "catchup": False, "tags": ["airflow-cd"], **pipeline.dag_arguments}
+    with DAG(pipeline.name, params=parameters(), description=pipeline.description or None, **arguments) as dag:
+        before: Sequence[Any] = ()
+        stages = pipeline.members()
+        for number, stage in enumerate(stages):
+            built = [_member(pipeline, member, dag, _environments(stages[number + 1 :])) for member in stage]
+            for ends in built:
+                for task in before:
+                    for first in ends.first:
+                        task >> first
+            before = [task for ends in built for task in ends.last]
+    return dag
+
+
+def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
+    """The environments up to the next approval: what an approval lets through."""
+    through: list[Environment] = []
+    for stage in stages:
+        for member in stage:
+            if isinstance(member, Approval):
+                return through
+            if (environment := environment_of(member)) is not None:
+                through.append(environment)
+    return through
+
+
+def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environment]) -> Ends:
+    if isinstance(member, Canary):
+        assert member.verify is not None  # noqa: S101 - Pipeline.mistakes() has refused it
+        return _verified(pipeline, member.environment, member.verify, list(member.phases), member.mark)
+    if isinstance(member, Environment):
+        if member.verify is not None:
+            return _verified(pipeline, member, member.verify, [100], ())
+        return _environment(pipeline, member)
+    if isinstance(member, Approval):
+        sensor = ApprovalSensor(
+            task_id=member.name,
+            approvers=member.approvers,
+            wait=member.timeout,
+            service=pipeline.deployed_service,
+            environments=[environment.name for environment in then],
+            artifact=pipeline.artifact,
+            configurations={environment.name: _configuration(pipeline, environment) for environment in then},
+            commits=pipeline.commits,
+        )
+        return Ends([sensor], [sensor])
+    if hasattr(member, "task_id") and not callable(getattr(member, "function", None)):
+        if not member.has_dag():
+            dag.add_task(member)
+        return Ends([member], [member])
+    task = member() if callable(member) else member
+    return Ends([task], [task])
+
+
+def _common(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+    return {
+        "service": pipeline.deployed_service,
+        "environment": environment.name,
+        "target": pipeline.target_of(environment),
+        "timeout_healthy": environment.timeout,
+    }
+
+
+def _configuration(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+    return {**pipeline.configuration, **environment.configuration}
+
+
+def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+    return {
+        "artifact": pipeline.artifact,
+        "configuration": _configuration(pipeline, environment),
+        "commits": pipeline.commits,
+        # A deployment that outlives this is killed by Airflow, and then rolled back like one that failed.
+        "execution_timeout": parse_duration(environment.timeout) * 2,
+    }
+
+
+def _environment(pipeline: Pipeline, environment: Environment) -> Ends:
+    common = _common(pipeline, environment)
+    with TaskGroup(environment.name):
+        lease = LeaseSensor(task_id="lease", supersede=pipeline.supersede, **common)
+        deploy = DeployOperator(task_id="deploy", **common, **_release(pipeline, environment))
+        settle = SettleOperator(task_id="settle", **common)
+        lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
+    return Ends([lease], [deploy])
+
+
+def _verified(
+    pipeline: Pipeline,
+    environment: Environment,
+    verification: Verification,
+    phases: Sequence[int],
+    mark: Sequence[str],
+) -> Ends:
+    common = _common(pipeline, environment)
+    release = _release(pipeline, environment)
+    with TaskGroup(environment.name) as group:
+        lease = LeaseSensor(task_id="lease", supersede=pipeline.supersede, **common)
+        promote = PromoteOperator(task_id="promote", **common)
+        settle = SettleOperator(task_id="settle", mark=mark, **common)
+        leaves: list[Any] = [promote]
+        before: Any = lease
+        for number, share in enumerate(phases):
+            phase = f"phase_{share}"
+            follow = promote.task_id
+            if number + 1 < len(phases):
+                follow = f"{group.group_id}.phase_{phases[number + 1]}.deploy"
+            with TaskGroup(phase):
+                deploy = CanaryDeployOperator(task_id="deploy", phase=phase, share=share, **common, **release)
+                verify = VerifyOperator(
+                    task_id="verify",
+                    verification=verification,
+                    phase=phase,
+                    follow=follow,
+                    rollback=f"{group.group_id}.{phase}.rollback",
+                    **common,
+                )
+                rollback = RollbackOperator(
+                    task_id="rollback", verify_task_id=verify.task_id, phase=phase, mark=mark, **common
+                )
+                before >> deploy
+                if mark:
+                    marker = DeploymentMarkerOperator(task_id="mark", conn_ids=mark, phase=phase, **common)
+                    deploy >> marker >> verify
+                else:
+                    deploy >> verify
+                [deploy, verify] >> rollback
+            leaves.append(rollback)
+            before = verify
+        before >> promote
+        leaves >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
+    return Ends([lease], [promote])

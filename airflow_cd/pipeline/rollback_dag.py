@@ -1,0 +1,83 @@
+"""The DAG beside a pipeline's own by which a person rolls one of its environments back, at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from airflow_cd.durations import parse_duration
+from airflow_cd.operators import RollbackToOperator, SettleOperator
+from airflow_cd.pipeline.specification import Canary, Environment, Pipeline, environment_of
+from airflow_cd.sensors import LeaseSensor
+
+ASKED_FOR = "{{ params.environment }}"
+"""The environment of its tasks."""
+
+SHARED = ("access_control", "default_args", "on_failure_callback", "on_success_callback", "owner_links")
+"""The author's arguments that hold for the rollback's DAG as well."""
+
+
+def environments(pipeline: Pipeline) -> list[Environment]:
+    """Every environment of a pipeline, in its order."""
+    found = [environment_of(member) for stage in pipeline.members() for member in stage]
+    return [environment for environment in found if environment is not None]
+
+
+def build_rollback(pipeline: Pipeline) -> DAG | None:
+    """The rollback's DAG of a pipeline without mistakes; None for one without an environment.
+
+    A DAG of its own, so that neither a paused pipeline nor one whose run waits for an approval keeps anybody from
+    rolling back.
+    """
+    known = environments(pipeline)
+    if not known:
+        return None
+    given = pipeline.dag_arguments
+    arguments: dict[str, Any] = {name: given[name] for name in SHARED if name in given}
+    longest = max(parse_duration(environment.timeout) for environment in known)
+    common: dict[str, Any] = {
+        "service": pipeline.deployed_service,
+        "environment": ASKED_FOR,
+        "target": {environment.name: pipeline.target_of(environment) for environment in known},
+        "timeout_healthy": longest,
+    }
+    with (
+        DAG(
+            pipeline.rollback_name,
+            params=_parameters([environment.name for environment in known]),
+            description=f"Roll back {pipeline.deployed_service} now: artifact and configuration, in one environment.",
+            schedule=None,
+            catchup=False,
+            # Airflow pauses new DAGs unless told otherwise, and nobody wants to learn of that in the night.
+            is_paused_upon_creation=False,
+            tags=["airflow-cd", "rollback"],
+            **arguments,
+        ) as dag,
+        TaskGroup("rollback"),
+    ):
+        lease = LeaseSensor(task_id="lease", supersede=True, restore=False, **common)
+        deploy = RollbackToOperator(task_id="deploy", mark=_marks(pipeline), execution_timeout=longest * 2, **common)
+        settle = SettleOperator(task_id="settle", **common)
+        lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
+    return dag
+
+
+def _marks(pipeline: Pipeline) -> dict[str, Sequence[str]]:
+    canaries = [member for stage in pipeline.members() for member in stage if isinstance(member, Canary)]
+    return {canary.environment.name: canary.mark for canary in canaries}
+
+
+def _parameters(names: list[str]) -> dict[str, Param]:
+    return {
+        "environment": Param(type="string", enum=names, title="Environment", description="Where to roll back."),
+        "release": Param(
+            default="",
+            type=["string", "null"],
+            title="Release",
+            description="Version, or the beginning of the digest, of a release that was good there; empty for the last "
+            "good one before what runs now.",
+        ),
+        "reason": Param(type="string", minLength=1, title="Reason", description="Why, for the ledger."),
+    }

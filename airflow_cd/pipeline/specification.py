@@ -1,0 +1,298 @@
+"""What an author writes: stages in order, each an environment, several in parallel, a canary, an approval or a task."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.delivery.capture import share_of
+from airflow_cd.durations import parse_duration
+from airflow_cd.errors import PipelineError
+from airflow_cd.targets import resolve_target, target_kinds
+from airflow_cd.verification.settings import Verification
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+    from airflow_cd.commits import CommitSource
+    from airflow_cd.targets.base import Target
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+ROLLBACK_MODES = ("automatic", "human")
+_ROLLBACK = "-rollback"
+
+
+def rollback_name(pipeline: str) -> str:
+    """Id of the DAG by which a person rolls an environment of a pipeline back."""
+    return f"{pipeline}{_ROLLBACK}"
+
+
+def pipeline_name(dag_id: str) -> str:
+    """The pipeline that a DAG belongs to: its own, or its rollback's."""
+    return dag_id.removesuffix(_ROLLBACK)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A place the service runs in.
+
+    :param name: unique in the pipeline; also the name of its task group.
+    :param target: how it is reached: a connection id whose first part is the kind (``http_production``), or a
+        target object. Default: the pipeline's kind and this name (``http_dev``).
+    :param configuration: run-time configuration of this environment, on top of the pipeline's.
+    :param instances: how many instances it has; given, shares are checked when the file is parsed.
+    :param verify: verify every deployment here too, against what ran before; needs no canary.
+    :param timeout: how long instances may take to come up healthy.
+    """
+
+    name: str
+    target: str | Target | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    instances: int | None = None
+    verify: Verification | None = None
+    timeout: str | timedelta = "5m"
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong with it, one sentence each."""
+        if not NAME.match(str(self.name)):
+            yield f"environment {self.name!r}: a name has letters, digits, dashes and underscores only"
+        if self.instances is not None and self.instances < 1:
+            yield f"environment {self.name!r}: {self.instances} instances; there must be at least one"
+        yield from _not_json(f"environment {self.name!r}", self.configuration)
+        yield from _not_a_duration(f"environment {self.name!r}: timeout", self.timeout)
+        if self.verify is not None:
+            yield from (f"environment {self.name!r}: {mistake}" for mistake in self.verify.mistakes())
+
+
+@dataclass(frozen=True)
+class Canary:
+    """An environment that gets the release in phases, each of them verified.
+
+    :param environment: where.
+    :param phases: shares of the instances in percent, growing, the last one 100.
+    :param verify: how each phase is judged before the next one.
+    :param mark: New Relic connections in which every phase, and a rollback, is marked.
+    """
+
+    environment: Environment
+    phases: Sequence[int] = (20, 100)
+    verify: Verification | None = None
+    mark: Sequence[str] = ()
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong with it, one sentence each."""
+        name = f"canary {self.environment.name!r}"
+        yield from self.environment.mistakes()
+        if self.verify is None:
+            yield f"{name}: without a verification nothing decides whether to go on; give verify="
+        else:
+            yield from (f"{name}: {mistake}" for mistake in self.verify.mistakes())
+        phases = list(self.phases)
+        if not phases or any(not isinstance(share, int) or not 0 < share <= 100 for share in phases):
+            yield f"{name}: phases {phases} must be whole percents from 1 to 100"
+            return
+        if any(after <= before for before, after in pairwise(phases)):
+            yield f"{name}: phases {phases} must grow"
+        if phases[-1] != 100:
+            yield f"{name}: phases {phases} must end at 100, or some instances never get the release"
+        if (total := self.environment.instances) is not None and total > 0:
+            counts: dict[int, int] = {}
+            for share in phases:
+                try:
+                    counts[share] = share_of(share, total)
+                except PipelineError as error:
+                    yield f"{name}: {error.mistakes[0]}"
+            for (one, few), (other, many) in pairwise(counts.items()):
+                if few == many:
+                    yield f"{name}: {one} % and {other} % of {total} instances are the same {few}; drop a phase"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person says yes before the next stage.
+
+    :param approvers: user names that may answer; empty: everybody who may edit the run.
+    :param timeout: how long to wait; then the answer is no.
+    """
+
+    approvers: Sequence[str] = ()
+    timeout: str | timedelta = "7d"
+    name: str = "approve"
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong with it, one sentence each."""
+        if not NAME.match(str(self.name)):
+            yield f"approval {self.name!r}: a name has letters, digits, dashes and underscores only"
+        if isinstance(self.approvers, str):
+            yield f"approval {self.name!r}: approvers is a list of names, got the text {self.approvers!r}"
+        yield from _not_a_duration(f"approval {self.name!r}: timeout", self.timeout)
+
+
+Member = Any
+"""A stage, or one of several in parallel: ours, an Airflow operator or task group, or a function that makes one."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Stages in order, and the DAG they become.
+
+    :param name: the DAG's id.
+    :param stages: each an :class:`Environment`, :class:`Canary`, :class:`Approval`, an Airflow operator or task
+        group, a function that makes one when called, or a list of these that run in parallel.
+    :param service: what is deployed; the pipeline's name by default.
+    :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
+    :param configuration: run-time configuration everywhere; environments and a run's overrides go on top.
+    :param target: kind of target for environments that name none.
+    :param commits: where the commits of a version are, such as a :class:`~airflow_cd.commits.GitRepository`; an
+        approval and a run then show those that a release brings.
+    :param supersede: a newer run makes older ones that still wait for an environment give up, instead of queueing.
+    :param dag: further arguments for the DAG (``tags``, ``default_args``, ``max_active_runs`` ...).
+    """
+
+    name: str
+    stages: Sequence[Member | Sequence[Member]]
+    service: str = ""
+    artifact: str = "{service}:{version}"
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    target: str = "http"
+    commits: CommitSource | None = None
+    supersede: bool = False
+    description: str = ""
+    dag_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def deployed_service(self) -> str:
+        """The service, named or not."""
+        return self.service or self.name
+
+    def members(self) -> list[list[Member]]:
+        """Every stage as a list of what runs in parallel in it."""
+        return [list(stage) if isinstance(stage, list | tuple) else [stage] for stage in self.stages]
+
+    def target_of(self, environment: Environment) -> Target:
+        """The target an environment is reached through; raises ValueError for a kind nobody knows."""
+        return resolve_target(environment.target or f"{self.target}_{environment.name}", environment.name)
+
+    def mistakes(self) -> list[str]:
+        """Everything that is wrong with the pipeline, one sentence each."""
+        found: list[str] = []
+        if not NAME.match(str(self.name)):
+            found.append(f"name {self.name!r}: letters, digits, dashes and underscores only")
+        if not self.stages:
+            found.append("no stages: give at least one environment")
+        try:
+            self.artifact.format(service="service", version="version")
+        except (KeyError, IndexError, ValueError) as error:
+            found.append(f"artifact {self.artifact!r}: only {{service}} and {{version}} can be filled in ({error!r})")
+        if self.target not in target_kinds():
+            found.append(f"target {self.target!r}: unknown kind; known are {', '.join(sorted(target_kinds()))}")
+        found.extend(_not_json("configuration", self.configuration))
+        found.extend(_not_commits(self.commits))
+        names: Counter[str] = Counter()
+        for number, stage in enumerate(self.members(), 1):
+            if not stage:
+                found.append(f"stage {number} is empty")
+            for member in stage:
+                names.update(_names(member))
+                found.extend(self._mistakes_of(member, number))
+        for name, count in names.items():
+            if count > 1:
+                found.append(f"{name!r} is used {count} times; every environment, approval and task needs its own name")
+        return found
+
+    def _mistakes_of(self, member: Member, number: int) -> Iterator[str]:
+        if isinstance(member, Environment | Canary | Approval):
+            yield from member.mistakes()
+        elif not callable(member) and not _is_task(member):
+            yield (
+                f"stage {number}: {member!r} is neither an environment, a canary, an approval, an operator, a task "
+                "group nor a function that makes one"
+            )
+        environment = environment_of(member)
+        # An unknown kind for all is one mistake of the pipeline, not one of every environment.
+        if environment is not None and (environment.target or self.target in target_kinds()):
+            try:
+                target = self.target_of(environment)
+            except ValueError as error:
+                yield f"environment {environment.name!r}: {error}"
+            else:
+                check = getattr(target, "mistakes", None)
+                yield from (f"environment {environment.name!r}: {text}" for text in (check() if check else ()))
+
+    @property
+    def rollback_name(self) -> str:
+        """Id of the DAG by which a person rolls an environment back."""
+        return rollback_name(self.name)
+
+    def dag(self) -> DAG | None:
+        """The DAG, or None while Airflow runs a task of another DAG of the same file and does not need this one.
+
+        Beside it comes the DAG by which a person rolls an environment back, which Airflow finds by itself.
+
+        Raises :class:`~airflow_cd.errors.PipelineError` naming every mistake, which Airflow shows as the file's
+        one import error.
+        """
+        from airflow.sdk import get_parsing_context
+
+        wanted = get_parsing_context().dag_id
+        if wanted not in (None, self.name, self.rollback_name):
+            return None
+        if mistakes := self.mistakes():
+            raise PipelineError(mistakes, pipeline=self.name)
+        from airflow_cd.pipeline.dag import build
+        from airflow_cd.pipeline.rollback_dag import build_rollback
+
+        if wanted != self.name:
+            build_rollback(self)
+        return None if wanted == self.rollback_name else build(self)
+
+
+def environment_of(member: Member) -> Environment | None:
+    """Where a member of a stage deploys to; None for one that does not."""
+    place = member.environment if isinstance(member, Canary) else member
+    return place if isinstance(place, Environment) else None
+
+
+def _names(member: Member) -> list[str]:
+    if isinstance(member, Environment | Approval):
+        return [member.name]
+    if isinstance(member, Canary):
+        return [member.environment.name]
+    name = getattr(member, "task_id", None) or getattr(member, "group_id", None)
+    return [str(name)] if name else []
+
+
+def _is_task(member: Member) -> bool:
+    return hasattr(member, "task_id") or hasattr(member, "group_id") or hasattr(member, "operator")
+
+
+def _not_json(what: str, configuration: Any) -> Iterator[str]:
+    try:
+        if not isinstance(configuration, Mapping):
+            yield f"{what}: the configuration is a {type(configuration).__name__}, not a mapping"
+        json.dumps(dict(configuration), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        yield f"{what}: the configuration is not JSON ({error})"
+
+
+def _not_commits(commits: Any) -> Iterator[str]:
+    if commits is None:
+        return
+    if not callable(getattr(commits, "between", None)):
+        yield f"commits: a {type(commits).__name__} knows none; give GitRepository(...)"
+    elif check := getattr(commits, "mistakes", None):
+        yield from check()
+
+
+def _not_a_duration(what: str, value: Any) -> Iterator[str]:
+    try:
+        if parse_duration(value) <= timedelta(0):
+            yield f"{what}: {value!r} is not longer than nothing"
+    except ValueError as error:
+        yield f"{what}: {error}"

@@ -1,0 +1,1 @@
+"""The page of an approval: the evidence, and the answer."""

@@ -1,0 +1,132 @@
+"""A question as its page shows it: what would change, what was found so far, who may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_cd.commits import Commits
+from airflow_cd.ledger import Deployment, HumanAction, Ledger, Question
+from airflow_cd.operators.verify import ROLL_BACK
+from airflow_cd.release import Release, changes
+from airflow_cd.report.gathering import verify_task
+from airflow_cd.sensors.approval import APPROVE, REJECT
+
+_NO = (REJECT, ROLL_BACK)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What one environment would get.
+
+    :param running: what it would replace, or has replaced: the last release promoted there, None without one.
+    :param rows: name, what it is now, what it would be.
+    :param vetoed: why the release may not go there, ``""`` when it may.
+    """
+
+    environment: str
+    running: Release | None
+    release: Release
+    rows: Sequence[tuple[str, Any, Any]]
+    vetoed: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a stage of the run came to.
+
+    :param report: task whose report tells more, ``""`` without one.
+    """
+
+    environment: str
+    state: str
+    outcome: str
+    since: datetime
+    verdict: str
+    report: str
+
+
+@dataclass(frozen=True)
+class QuestionView:
+    """Everything on the page.
+
+    :param options: what can be answered, and whether that is a no.
+    :param commits: what the release brings, with the environments where it is the same.
+    :param may: whether this reader is one of those asked; the server asks again when the answer comes.
+    """
+
+    question: Question
+    options: Sequence[tuple[str, bool]]
+    may: bool
+    reader: str
+    proposals: Sequence[Proposal]
+    commits: Sequence[tuple[Sequence[str], Commits]]
+    found: Sequence[Found]
+    hands: Sequence[HumanAction]
+
+    @property
+    def look(self) -> str:
+        """``wait``, ``good`` or ``bad``: how the banner looks."""
+        if self.question.option is None:
+            return "wait"
+        return "bad" if self.question.option in _NO else "good"
+
+    @property
+    def says(self) -> str:
+        """Where the question stands, in one sentence."""
+        question = self.question
+        if question.option is None:
+            return f"Waits for {' or '.join(question.approvers) or 'anybody who may edit the run'}."
+        done = {APPROVE: "Approved", REJECT: "Rejected"}.get(question.option, f"Answered “{question.option}”")
+        return f"{done} by {question.who or 'nobody in time, so the default counts'}."
+
+
+def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
+    """Gather what the page shows to this reader."""
+    deployments = ledger.deployments(pipeline=question.pipeline, run_id=question.run_id)
+    hands = ledger.human_actions(pipeline=question.pipeline, run_id=question.run_id)
+    return QuestionView(
+        question=question,
+        options=[(option, option in _NO) for option in question.options],
+        may=not question.approvers or reader in question.approvers,
+        reader=reader,
+        proposals=[_proposal(ledger, question, deployments, name) for name in question.proposed],
+        commits=_together(question.commits),
+        found=[_found(ledger, deployment) for deployment in reversed(deployments)],
+        hands=[hand for hand in hands if hand.task_id == question.task_id],
+    )
+
+
+def _proposal(ledger: Ledger, question: Question, deployments: Sequence[Deployment], environment: str) -> Proposal:
+    """What would change there; once the run has deployed there, what its deployment changed."""
+    release = question.proposed[environment]
+    done = next((deployment for deployment in deployments if deployment.environment == environment), None)
+    if done is not None:
+        before = next((old for old in done.previous.values() if old is not None), None)
+        return Proposal(environment, before, release, changes(before, release), "")
+    last = ledger.last_promoted(release.service, environment)
+    running = last.release if last else None
+    veto = ledger.veto_of(release.service, environment, release)
+    return Proposal(environment, running, release, changes(running, release), veto.reason if veto else "")
+
+
+def _together(commits: Mapping[str, Commits]) -> list[tuple[list[str], Commits]]:
+    told: dict[Commits, list[str]] = {}
+    for environment, found in commits.items():
+        told.setdefault(found, []).append(environment)
+    return [(names, found) for found, names in told.items()]
+
+
+def _found(ledger: Ledger, deployment: Deployment) -> Found:
+    verdicts = [verdict for verdict in ledger.verdicts(deployment.id) if verdict.final]
+    last = verdicts[-1] if verdicts else None
+    return Found(
+        deployment.environment,
+        deployment.state.replace("_", " "),
+        deployment.outcome,
+        deployment.opened_at,
+        last.verdict if last else "",
+        verify_task(deployment.environment, last.phase) if last else "",
+    )

@@ -1,0 +1,111 @@
+"""Who may let a run through an approval that has approvers, whichever way they try.
+
+Marking the approval is one way. Others are to mark what holds it (its group, the whole run), what comes after it (for
+Airflow starts what follows a mark even while the tasks before it wait), or anything together with what stands around
+it; and to mark it before it has asked. All of them are for its approvers alone, until one of them has approved.
+
+Marking a whole run failed is for whoever may edit it, as Airflow has it: a stop deploys nothing, and must not wait for
+an approver. Clearing is, too: it asks again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_cd.errors import AirflowCdError
+from airflow_cd.ledger import open_ledger
+from airflow_cd.operators.verify import ROLL_BACK
+from airflow_cd.plugin.audit.requests import Hand
+from airflow_cd.plugin.dag_runs.tasks import Place, shape_of
+from airflow_cd.sensors.approval import REJECT
+
+log = logging.getLogger(__name__)
+
+_NO = (REJECT, ROLL_BACK)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A task that only some people may answer.
+
+    :param passed: whether it has been answered with something else than no.
+    """
+
+    approvers: Collection[str]
+    passed: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request does not get through."""
+
+    status: int
+    words: str
+
+
+def refusal(hands: Sequence[Hand], who: str) -> Refusal | None:
+    """Why the request may not pass, None when it may; one of its hands is enough to stop all of it."""
+    for hand in hands:
+        shape = shape_of(hand.pipeline)
+        declared = {task_id: Gate(place.approvers) for task_id, place in shape.items() if place.approvers}
+        try:
+            gates, unread = _gates(hand, declared), ""
+        except AirflowCdError as error:
+            log.exception("The ledger cannot say who may answer in %s", hand.pipeline)
+            gates, unread = declared, str(error)
+        for task_id, gate in gates.items():
+            if who in gate.approvers or not _concerns(hand, task_id, gate, shape):
+                continue
+            if unread:
+                return Refusal(
+                    503, f"Whether {task_id} has been approved cannot be read: {unread} Nothing was changed."
+                )
+            return Refusal(
+                403,
+                f"{who} is not an approver of {task_id}; approvers are {', '.join(gate.approvers)}. "
+                f"{_deed(hand, task_id)}Nothing was changed; the attempt is in the ledger.",
+            )
+    return None
+
+
+def _deed(hand: Hand, task_id: str) -> str:
+    if hand.task_id == task_id and not hand.group:
+        return ""
+    what = f"the {'group' if hand.group else 'task'} {hand.task_id}" if hand.task_id else "the run"
+    return f"Marking {what} {hand.action.rpartition(' ')[2]} would go past it. "
+
+
+def _gates(hand: Hand, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:
+    gates = dict(declared)
+    if hand.other_runs:
+        return gates
+    for question in open_ledger().questions(hand.pipeline, hand.run_id):
+        # As it was asked, whatever the DAG says now.
+        gates[question.task_id] = Gate(question.approvers, question.option is not None and question.option not in _NO)
+    return {task_id: gate for task_id, gate in gates.items() if gate.approvers}
+
+
+def _concerns(hand: Hand, task_id: str, gate: Gate, shape: Mapping[str, Place]) -> bool:
+    if hand.task_id == task_id and not hand.group:
+        return hand.action != "cleared"
+    if gate.passed or not hand.forward:
+        return False
+    if not hand.task_id or hand.around or hand.other_runs:
+        return True
+    inside = {name for name in shape if name.startswith(f"{hand.task_id}.")} if hand.group else {hand.task_id}
+    # What is not known may be anything.
+    return not inside & shape.keys() or task_id in inside | _before(inside, shape)
+
+
+def _before(tasks: Collection[str], shape: Mapping[str, Place]) -> set[str]:
+    found: set[str] = set()
+    left = list(tasks)
+    while left:
+        place = shape.get(left.pop())
+        for name in place.upstream if place else ():
+            if name not in found:
+                found.add(name)
+                left.append(name)
+    return found

@@ -1,0 +1,58 @@
+"""What comes before what in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from airflow_cd.plugin.dag_runs.tasks import Place, RunTask
+
+
+def grouped(tasks: Sequence[RunTask], name_of: Callable[[RunTask], str]) -> dict[str, list[RunTask]]:
+    """The tasks by a name each has, without those that have none; names in the order of their depth.
+
+    Groups that wait for each other in turns, as an author may write them, count as one of them did not.
+    """
+    groups: dict[str, list[RunTask]] = {}
+    for task in tasks:
+        if name := name_of(task):
+            groups.setdefault(name, []).append(task)
+    found = depths(groups)
+    return {name: groups[name] for name in sorted(groups, key=lambda name: (found[name], name))}
+
+
+def depths(groups: Mapping[str, Sequence[RunTask]]) -> dict[str, int]:
+    """The longest way to each group, counted in groups; equal ones may run at once."""
+    group_of = {task.task_id: name for name, tasks in groups.items() for task in tasks}
+    before = {
+        name: sorted({group_of[up] for task in tasks for up in task.place.upstream if up in group_of} - {name})
+        for name, tasks in groups.items()
+    }
+    found: dict[str, int] = {}
+    for start in groups:
+        # By hand instead of by recursion: an author's chain of stages may be longer than Python's stack.
+        way, open_now = [start], {start}
+        while way:
+            name = way[-1]
+            missing = [up for up in before[name] if up not in found and up not in open_now]
+            if missing and name not in found:
+                way.append(missing[0])
+                open_now.add(missing[0])
+                continue
+            if name not in found:
+                found[name] = 1 + max((found[up] for up in before[name] if up in found), default=-1)
+            open_now.discard(way.pop())
+    return found
+
+
+def environment_depths(shape: Mapping[str, Place]) -> dict[str, int]:
+    """How deep in a DAG the environments are that its tasks deliver to; equal ones may be reached at once.
+
+    What stands between two of them without an environment of its own, as an approval does, counts.
+    """
+    tasks = [RunTask(task_id, "", place=place) for task_id, place in shape.items()]
+    found = depths(grouped(tasks, lambda task: task.stage))
+    by_environment: dict[str, int] = {}
+    for task in tasks:
+        if name := task.place.environment:
+            by_environment[name] = min(found[task.stage], by_environment.get(name, found[task.stage]))
+    return by_environment

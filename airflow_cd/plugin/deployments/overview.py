@@ -1,0 +1,189 @@
+"""Which release stands where, as the Deployments page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_cd.ledger import Ledger
+from airflow_cd.ledger.overview import DeploymentSummary, OpenQuestion, Standing, VetoInForce
+from airflow_cd.plugin.deployments.order import delivery_order, in_order
+from airflow_cd.plugin.deployments.survey import (
+    CANARY,
+    FAILED,
+    VETOED,
+    WAITING,
+    Place,
+    Wanted,
+    choose,
+    place_of,
+    survey,
+)
+
+PER_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One environment of a service as it is shown.
+
+    :param running: the last promoted deployment: its release is the good one.
+    :param latest: what came after it: under way, rolling back, or rolled back.
+    :param vetoes: in force, newest first, without the one that ``latest`` speaks of.
+    :param latest_vetoed: whether the release of ``latest`` is one of them.
+    """
+
+    environment: str
+    running: DeploymentSummary | None
+    latest: DeploymentSummary | None
+    latest_vetoed: bool
+    questions: Sequence[OpenQuestion]
+    vetoes: Sequence[VetoInForce]
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A service: a cell for each column, None where nothing of it ever was; and what it waits for as a whole."""
+
+    service: str
+    cells: Sequence[Cell | None]
+    questions: Sequence[OpenQuestion]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything on the page.
+
+    :param environments: the columns; ``choices`` are all that can be asked for.
+    :param counts: how many services match text and environment, in each of :data:`STATES` and, under ``""``, in all.
+    :param found: how many match the state, too; ``first`` to ``last`` of them are shown.
+    """
+
+    wanted: Wanted
+    environments: Sequence[str]
+    choices: Sequence[str]
+    rows: Sequence[Row]
+    counts: Mapping[str, int]
+    found: int
+    pages: int
+
+    @property
+    def first(self) -> int:
+        """Number of the first shown service, from 1."""
+        return (self.wanted.page - 1) * PER_PAGE + 1 if self.rows else 0
+
+    @property
+    def last(self) -> int:
+        """Number of the last shown service."""
+        return self.first + len(self.rows) - 1 if self.rows else 0
+
+    @property
+    def says(self) -> str:
+        """The counts in one sentence."""
+        counts = self.counts
+        return (
+            f"{counts['']} services: {counts[WAITING]} waiting for an answer, {counts[CANARY]} under way, "
+            f"{counts[FAILED]} failed, {counts[VETOED]} with a vetoed release."
+        )
+
+
+def overview_of(
+    ledger: Ledger,
+    wanted: Wanted,
+    *,
+    readable: Callable[[Iterable[str]], Collection[str]],
+    over: Callable[[Sequence[OpenQuestion]], Collection[tuple[str, str]]],
+    depths: Callable[[str], Mapping[str, int]],
+) -> Overview:
+    """Gather what the page shows.
+
+    :param readable: those of some pipelines that the reader may see.
+    :param over: pipeline and run of those questions whose run has ended: they wait for nobody.
+    :param depths: how deep in a pipeline its environments are; empty when that is not known.
+    """
+    vetoes, questions = ledger.vetoes_in_force(), ledger.open_questions()
+    may_see = readable(ledger.pipelines() | {question.pipeline for question in questions})
+    vetoes = [veto for veto in vetoes if veto.pipeline in may_see]
+    questions = [question for question in questions if question.pipeline in may_see]
+    ended = over(questions)
+    questions = [question for question in questions if (question.pipeline, question.run_id) not in ended]
+    seen = survey(ledger.standings(), vetoes, questions, may_see, wanted.environment)
+    order = delivery_order(ledger.recent_ways(), depths)
+    chosen, counts = choose(seen, wanted)
+    pages = max(1, -(-len(chosen) // PER_PAGE))
+    page = min(max(wanted.page, 1), pages)
+    names = chosen[(page - 1) * PER_PAGE : page * PER_PAGE]
+    places = places_of(
+        ledger.standings(names),
+        [veto for veto in vetoes if veto.service in names],
+        [question for question in seen.questions if question.service in names],
+        may_see,
+    )
+    shown = {service: places[service] for service in names if service in places}
+    numbers = {number for row in shown.values() for place in row.values() for number in (place.promoted, place.latest)}
+    summaries = ledger.summaries(numbers - {0})
+    columns = in_order({name for row in shown.values() for name in row if name}, order)
+    if wanted.environment:
+        columns = [name for name in columns if name == wanted.environment]
+    return Overview(
+        wanted=Wanted(wanted.text, wanted.environment, wanted.state, page),
+        environments=columns,
+        choices=in_order(seen.environments, order),
+        rows=[_row(service, row, columns, summaries) for service, row in shown.items()],
+        counts=counts,
+        found=len(chosen),
+        pages=pages,
+    )
+
+
+def places_of(
+    standings: Iterable[Standing],
+    vetoes: Iterable[VetoInForce],
+    questions: Iterable[OpenQuestion],
+    may_see: Collection[str],
+) -> dict[str, dict[str, Place]]:
+    """Put together what belongs to one place, of the services that are shown.
+
+    :param questions: each with its service.
+    :param may_see: pipelines; deployments of others are left out, and so are services that only others deploy.
+    """
+    places: dict[str, dict[str, Place]] = {}
+    hidden: list[tuple[str, str]] = []
+    for standing in standings:
+        place = place_of(standing, may_see)
+        if place.promoted or place.latest:
+            places.setdefault(standing.service, {})[standing.environment] = place
+        else:
+            hidden.append((standing.service, standing.environment))
+    for service, environment in hidden:
+        if service in places:
+            places[service][environment] = Place(hidden=True)
+    for question in questions:
+        for environment in question.environments or ("",):
+            places.setdefault(question.service, {}).setdefault(environment, Place()).questions += (question,)
+    for veto in vetoes:
+        if veto.service in places:
+            places[veto.service].setdefault(veto.environment, Place()).vetoes += (veto,)
+    return places
+
+
+def _row(
+    service: str, places: Mapping[str, Place], columns: Sequence[str], summaries: Mapping[int, DeploymentSummary]
+) -> Row:
+    cells = [_cell(name, places[name], summaries) if name in places else None for name in columns]
+    return Row(service, cells, places[""].questions if "" in places else ())
+
+
+def _cell(environment: str, place: Place, summaries: Mapping[int, DeploymentSummary]) -> Cell:
+    latest = summaries.get(place.latest)
+    here = [veto for veto in place.vetoes if latest is not None and veto.digest == latest.digest]
+    return Cell(
+        environment=environment,
+        running=summaries.get(place.promoted),
+        latest=latest,
+        latest_vetoed=bool(here),
+        questions=place.questions,
+        vetoes=[veto for veto in place.vetoes if veto not in here],
+        hidden=place.hidden,
+    )

@@ -1,0 +1,1 @@
+"""The page of one environment: what runs there, rolling it back now, and its vetoes."""

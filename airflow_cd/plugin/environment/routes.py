@@ -1,0 +1,190 @@
+"""One environment of a service: what runs there, rolling it back now, and lifting vetoes.
+
+The path names the pipeline whose rights count. What is changed belongs to it: a rollback is a run of the pipeline's
+own rollback DAG, and only vetoes that its runs have left are lifted here.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, Response
+
+from airflow_cd.delivery.delivery import now
+from airflow_cd.errors import LedgerError
+from airflow_cd.ledger import open_ledger
+from airflow_cd.pipeline.specification import pipeline_name
+from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
+from airflow_cd.plugin.airflow_api import ask_airflow
+from airflow_cd.plugin.dag_runs.ended import ended_runs, is_over
+from airflow_cd.plugin.environment.stopping import tasks_to_fail
+from airflow_cd.plugin.environment.view import rollback_of, view_of
+from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
+
+router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
+
+LIVE = 5  # seconds between looks
+LONGEST_NOTE = 1_000  # characters that Airflow keeps of what is said of a task or a run
+_KEY = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}\Z")
+_ALREADY_THERE = 409
+
+Field = Annotated[str, Form()]
+
+
+@router.get("", dependencies=MAY_READ_RUN)
+def environment_page(request: Request, user: User, dag_id: str, service: str, environment: str) -> HTMLResponse:
+    """What runs there, and what can be done about it."""
+    return _render(request, user, dag_id, service, environment)
+
+
+@router.post("/rollback", dependencies=MAY_CHANGE_RUN)
+async def roll_back(
+    request: Request,
+    user: User,
+    dag_id: str,
+    service: str,
+    environment: str,
+    release: Field = "",
+    why: Field = "",
+    key: Field = "",
+) -> Response:
+    """Start the rollback, and show its run."""
+    again = _again(request, user, dag_id, service, environment, why)
+    if wrong := _wrong(why):
+        return await again(wrong)
+    name, cannot = await run_in_threadpool(rollback_of, dag_id)
+    if cannot or not release or not _KEY.match(key):
+        return await again(f"{cannot or 'The form was not complete.'} Nothing was changed.")
+    await run_in_threadpool(_free, dag_id, service, environment)
+    run_id = f"{environment}-{key}"
+    conf = {"environment": environment, "release": release, "reason": why.strip()}
+    body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": why.strip()[:LONGEST_NOTE]}
+    refused = await ask_airflow(request, "POST", [name, "dagRuns"], body)
+    # A form that is sent twice is meant once.
+    if refused is not None and refused[0] != _ALREADY_THERE:
+        return await again(refused[1], refused[0])
+    return _to_run(request, name, run_id)
+
+
+@router.post("/stop", dependencies=MAY_CHANGE_RUN)
+async def stop(
+    request: Request, user: User, dag_id: str, service: str, environment: str, deployment: Field = "", why: Field = ""
+) -> Response:
+    """Roll back what is being deployed there now: the same as marking its verification failed."""
+    again = _again(request, user, dag_id, service, environment, why)
+    if wrong := _wrong(why, LONGEST_NOTE):
+        return await again(wrong)
+    ledger = await run_in_threadpool(open_ledger)
+    unsettled = await run_in_threadpool(ledger.unsettled, service, environment)
+    found = next((one for one in unsettled if one.id == deployment and one.pipeline == dag_id), None)
+    if found is None:
+        return await again("That deployment is over. Nothing was changed; this is how it stands now.")
+    tasks = await run_in_threadpool(tasks_to_fail, found.pipeline, found.run_id, environment)
+    if not tasks:
+        return await again("Its run does nothing here that could be stopped. Nothing was changed.")
+    for task in tasks:
+        place = [found.pipeline, "dagRuns", found.run_id, "taskInstances", task]
+        refused = await ask_airflow(request, "PATCH", place, {"new_state": "failed", "note": why.strip()})
+        if refused is not None:
+            return await again(refused[1], refused[0])
+    return _to_run(request, found.pipeline, found.run_id)
+
+
+@router.post("/lift", dependencies=MAY_CHANGE_RUN)
+def lift(
+    request: Request, user: User, dag_id: str, service: str, environment: str, digest: Field = "", why: Field = ""
+) -> Response:
+    """Allow a release there again."""
+    again = partial(_render, request, user, dag_id, service, environment, written=why, at=digest)
+    if wrong := _wrong(why):
+        return again(refused=wrong)
+    ledger = open_ledger()
+    try:
+        standing = [veto for veto in ledger.vetoes(service, environment) if veto.lifted_at is None]
+        mine = {veto.digest for veto in standing if pipeline_name(veto.pipeline) == dag_id}
+        if digest not in mine:
+            return again(
+                refused=f"No veto that runs of {dag_id} have left is in force against it. Nothing was changed."
+            )
+        ledger.lift_veto(service, environment, digest, who=user.get_name(), why=why.strip())
+    except LedgerError as error:
+        return again(refused=str(error))
+    return taken(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
+
+
+def _free(dag_id: str, service: str, environment: str) -> None:
+    """Take the environment from a run of the pipeline that ended and kept it: its rollback could not finish."""
+    ledger = open_ledger()
+    lease = ledger.current_lease(service, environment)
+    if lease is None or pipeline_name(lease.pipeline) != dag_id:
+        return
+    if ended_runs([(lease.pipeline, lease.run_id)]):
+        ledger.release_lease(lease)
+
+
+def _again(
+    request: Request, user: User, dag_id: str, service: str, environment: str, why: str
+) -> Callable[..., Awaitable[Response]]:
+    """Shows the page with what was written, and why it was not done."""
+
+    async def again(refused: str, status: int = 0) -> Response:
+        shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
+        return await run_in_threadpool(shown, refused=refused, status=status)
+
+    return again
+
+
+def _wrong(why: str, longest: int = LONGEST_REASON) -> str:
+    if not why.strip():
+        return "A reason is missing. Nothing was changed."
+    if len(why) > longest:
+        return f"The reason has {len(why)} characters, {longest} are kept. Nothing was changed; say it shorter."
+    return ""
+
+
+def _to_run(request: Request, dag_id: str, run_id: str) -> Response:
+    base = request.scope.get("root_path", "").rstrip("/")
+    return taken(request, f"{base}/run/{quote(dag_id, safe='')}/{quote(run_id, safe='')}")
+
+
+def _render(
+    request: Request,
+    user: User,
+    dag_id: str,
+    service: str,
+    environment: str,
+    *,
+    refused: str = "",
+    written: str = "",
+    at: str = "",
+    status: int = 0,
+) -> HTMLResponse:
+    ledger = open_ledger()
+    view = view_of(ledger, service, environment, readable=partial(readable, user=user), over=is_over)
+    known = bool(view.history or view.running)
+    rollback, cannot = rollback_of(dag_id)
+    return page(
+        request,
+        "environment.html.j2",
+        status=status or (400 if refused else 200 if known else 404),
+        view=view,
+        known=known,
+        dag_id=dag_id,
+        rollback=rollback,
+        cannot=cannot,
+        may=may_change_run(dag_id, user),
+        longest_note=LONGEST_NOTE,
+        reader=user.get_name(),
+        key=f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        refused=refused,
+        written=written,
+        at=at,
+        live=0 if refused else LIVE,
+    )

@@ -1,0 +1,1 @@
+"""The page of figures about deployments over time."""

@@ -1,0 +1,1 @@
+"""The page of a verification report, and what people say on it."""

@@ -1,0 +1,184 @@
+"""What people say on a report: of an event, and of the baseline. Recorded with who and why, undone the same way.
+
+Service and environment are those of the report, never of the form: who may edit one pipeline's runs says nothing
+about another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from airflow_cd.errors import LedgerError
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
+from airflow_cd.plugin.rendering import LONGEST_REASON, taken
+from airflow_cd.plugin.report.baseline import RESET
+from airflow_cd.plugin.report.feedback import CHOICES, Refused
+from airflow_cd.plugin.report.page import address, show_report
+from airflow_cd.report.gathering import report_of
+from airflow_cd.report.views import EventView, events_of
+from airflow_cd.verification.verdict import Judgement
+
+router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}", dependencies=MAY_CHANGE_RUN)
+
+Field = Annotated[str, Form()]
+
+
+@router.post("/feedback")
+def give_feedback(
+    request: Request,
+    user: User,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    event: Field = "",
+    says: Field = "",
+    where: Field = "",
+    why: Field = "",
+) -> Response:
+    """Say something of an event of the report."""
+    task, who = (dag_id, run_id, task_id), user.get_name()
+
+    def record(ledger: Ledger, report: dict[str, Any]) -> str:
+        view = _event(report, event)
+        if says not in CHOICES or where not in ("here", "everywhere"):
+            raise LedgerError("The form did not say what the event is, or where.", state="Nothing was recorded.")
+        environment = report["environment"] if where == "here" else None
+        history = ledger.feedback_history(report["service"], environment, view.event.id)
+        last = next((said for said in history if said.environment == environment and said.undoes is None), None)
+        # A form that is sent twice is meant once.
+        if last is None or last.undone or (last.says, last.who, last.why) != (says, who, why):
+            ledger.record_feedback(
+                report["service"],
+                view.event.id,
+                says,
+                who=who,
+                why=why,
+                environment=environment,
+                template=view.event.template,
+                sample=view.event.samples[-1] if view.event.samples else "",
+            )
+        return view.anchor
+
+    return _done(request, task, who, record, Refused(event, "", says, where, why))
+
+
+@router.post("/undo")
+def undo_feedback(
+    request: Request,
+    user: User,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    event: Field = "",
+    number: Field = "",
+    why: Field = "",
+) -> Response:
+    """Take back something that was said of an event of the report."""
+    task, who = (dag_id, run_id, task_id), user.get_name()
+    undoes = _number(number)
+
+    def take_back(ledger: Ledger, report: dict[str, Any]) -> str:
+        anchor = _event(report, event).anchor
+        history = ledger.feedback_history(report["service"], report["environment"])
+        if not any(said.id == undoes and said.undoes is None for said in history):
+            raise LedgerError(
+                f"Nobody has said anything with the number {number} of events of {report['service']} in "
+                f"{report['environment']}.",
+                state="Nothing was changed.",
+            )
+        ledger.undo_feedback(undoes, who=who, why=why)
+        return anchor
+
+    return _done(request, task, who, take_back, Refused(event, "", why=why, undoes=undoes))
+
+
+@router.post("/baseline")
+def choose_baseline(
+    request: Request, user: User, dag_id: str, run_id: str, task_id: str, choice: Field = "", why: Field = ""
+) -> Response:
+    """Pin the baseline of the report's environment, or reset it."""
+    task, who = (dag_id, run_id, task_id), user.get_name()
+
+    def choose(ledger: Ledger, report: dict[str, Any]) -> str:
+        place = (report["service"], report["environment"])
+        if choice == RESET:
+            ledger.reset_baseline(*place, who=who, why=why)
+        else:
+            ledger.pin_baseline(*place, choice, who=who, why=why)
+        return "baseline"
+
+    return _done(request, task, who, choose, Refused("baseline", "", choice, why=why))
+
+
+@router.post("/baseline/undo")
+def undo_baseline(
+    request: Request, user: User, dag_id: str, run_id: str, task_id: str, number: Field = "", why: Field = ""
+) -> Response:
+    """Take back the newest pin or reset, if it is the one that was shown."""
+    task, who = (dag_id, run_id, task_id), user.get_name()
+    undoes = _number(number)
+
+    def take_back(ledger: Ledger, report: dict[str, Any]) -> str:
+        place = (report["service"], report["environment"])
+        standing = ledger.baseline_choice(*place)
+        if standing is None or standing.id != undoes:
+            raise LedgerError(
+                "The baseline was changed since this page was shown.",
+                state="Nothing was taken back.",
+                next_step="Look at what is in force now.",
+            )
+        ledger.undo_baseline(*place, who=who, why=why)
+        return "baseline"
+
+    return _done(request, task, who, take_back, Refused("baseline", "", why=why, undoes=undoes))
+
+
+def _done(
+    request: Request,
+    task: tuple[str, str, str],
+    who: str,
+    change: Callable[[Ledger, dict[str, Any]], str],
+    written: Refused,
+) -> Response:
+    """Make the change and show where it was made, or the report again with what was written and why it was not taken.
+
+    :param change: answers with the anchor of what it changed.
+    """
+    ledger = open_ledger()
+    try:
+        report = report_of(ledger, *task)
+        if report is None:
+            raise LedgerError("This task has judged nothing yet.", state="Nothing was recorded.")
+        if not written.why.strip():
+            raise LedgerError("A reason is missing.", state="Nothing was recorded.")
+        if len(written.why) > LONGEST_REASON:
+            raise LedgerError(
+                f"The reason has {len(written.why)} characters, {LONGEST_REASON} are kept.",
+                state="Nothing was recorded.",
+                next_step="Say it shorter.",
+            )
+        anchor = change(ledger, report)
+    except LedgerError as error:
+        refused = Refused(written.place, str(error), written.says, written.where, written.why, written.undoes)
+        return show_report(request, ledger, task, reader=who, may=True, refused=refused, status=400)
+    return taken(request, f"{address(request, *task)}#{anchor}")
+
+
+def _event(report: dict[str, Any], event_id: str) -> EventView:
+    for view in events_of(Judgement.from_dict(report["judgement"])):
+        if view.event.id == event_id:
+            return view
+    raise LedgerError(
+        "This report has no such event (any more).",
+        state="Nothing was recorded.",
+        next_step="Look for the event among those that are shown now.",
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0

@@ -1,0 +1,109 @@
+"""The served report: the same as in the file, and what only a server can do with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from airflow_cd.errors import VerificationError
+from airflow_cd.ledger import Ledger, Question
+from airflow_cd.plugin.rendering import page
+from airflow_cd.plugin.report.baseline import baseline_section
+from airflow_cd.plugin.report.events import arranged
+from airflow_cd.plugin.report.feedback import CHOICES, NOTHING, Refused, said_of
+from airflow_cd.report.gathering import report_of
+from airflow_cd.report.page import report_scene
+from airflow_cd.verification.verdict import Judgement
+
+LOOK, SETTLE = 5, 15  # seconds between looks of the page while something may change, soon or later
+EVENTS_A_SECOND = 200  # a page with much on it looks more seldom, by a second for so many events
+MOST_FORMS = 150
+"""Events up to which each has its form; of more, those that are open and the one that is asked for."""
+
+
+def show_report(
+    request: Request,
+    ledger: Ledger,
+    task: tuple[str, str, str],
+    *,
+    reader: str,
+    may: bool,
+    refused: Refused | None = None,
+    status: int = 200,
+) -> HTMLResponse:
+    """The page of a task's report.
+
+    :param task: pipeline, run and task.
+    :param reader: their name; ``may``: whether they may say something, and so gets forms.
+    :param refused: what they just sent and was not taken.
+    """
+    report = report_of(ledger, *task)
+    if report is None:
+        return page(request, "no_report.html.j2", status=404 if refused else 200, live=LOOK, words="", task=task)
+    try:
+        scene = report_scene(report)
+    except VerificationError as error:
+        return page(request, "no_report.html.j2", status=500, live=0, words=str(error), task=task)
+    events, asked = scene["events"], request.query_params
+    service, environment = report["service"], report["environment"]
+    said = said_of(ledger, service, environment, [view.event for view in events])
+    notes = {event_id: about.note for event_id, about in said.items() if about.note}
+    table = arranged(events, scene["columns"], notes, asked.get("sort", ""), asked.get("find", ""))
+    rows = table.rows if table.sort != "number" else events
+    return page(
+        request,
+        "report_page.html.j2",
+        question=_open_question(ledger, task),
+        status=status,
+        **{**scene, "rows": rows, "unfound": table.unfound, "notes": notes},
+        frame="page.html.j2",
+        live=0 if refused else _pace(report, scene["judgement"], len(events)),
+        here=address(request, *task),
+        task=task,
+        table=table,
+        said=said,
+        nothing_said=NOTHING,
+        choices=CHOICES,
+        baseline=baseline_section(ledger, service, environment),
+        reader=reader,
+        may=may,
+        forms=len(events) <= MOST_FORMS,
+        asked_for=asked.get("event", ""),
+        refused=refused,
+        refused_at=next((view for view in events if refused and view.event.id == refused.place), None),
+    )
+
+
+def address(request: Request, *task: str) -> str:
+    """Where the report of a task is, without a slash at the end."""
+    base = request.scope.get("root_path", "").rstrip("/")
+    return f"{base}/report/" + "/".join(quote(part, safe="") for part in task)
+
+
+def file_name(report: Mapping[str, Any], ending: str) -> str:
+    """A name that says what is in it wherever the file ends up."""
+    judgement = report["judgement"]
+    version = (report.get("release") or {}).get("version", "")
+    verdict = str(judgement.get("verdict", "")) if judgement.get("final", True) else "watching"
+    parts = ["verification", report["service"], version, report["environment"], report["phase"], verdict]
+    parts.append(re.sub(r"\D", "", str(judgement.get("decided") or judgement.get("started") or "")[:16]))
+    plain = (re.sub(r"[^A-Za-z0-9.]+", "-", str(part))[:60].strip("-.") for part in parts)
+    return "_".join(part for part in plain if part) + f".{ending}"
+
+
+def _pace(report: Mapping[str, Any], judgement: Judgement, events: int) -> int:
+    """Seconds between looks; 0 when nothing will change any more."""
+    state = (report.get("outcome") or {}).get("state")
+    if not judgement.final or state == "rolling_back":
+        return LOOK + events // EVENTS_A_SECOND
+    return SETTLE if state == "running" else 0
+
+
+def _open_question(ledger: Ledger, task: tuple[str, str, str]) -> Question | None:
+    question = ledger.question(*task)
+    return question if question is not None and question.option is None else None

@@ -1,0 +1,1 @@
+"""The page of a run: stages, verdicts, clocks, changes and manual actions."""

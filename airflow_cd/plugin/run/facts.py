@@ -1,0 +1,75 @@
+"""What the ledger holds of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_cd.ledger import Action, Deployment, HumanAction, Lease, Ledger, Phase, Question, VerdictRecord
+from airflow_cd.ledger.records import RunningInstance
+from airflow_cd.plugin.dag_runs.tasks import Run
+from airflow_cd.release import Release
+
+ASKING = ("ApprovalSensor", "VerifyOperator")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The ledger's records of one run.
+
+    :param deployments: in the order they were opened.
+    :param phases: by id of the deployment; ``verdicts`` (oldest first) and ``actions`` likewise.
+    :param questions: by task.
+    :param hands: oldest first.
+    :param running: by environment, what was last seen to run there.
+    :param good: by environment that a question proposes a release for, the one that was last promoted there.
+    :param owners: by environment that the run has not deployed to, who owns it now.
+    """
+
+    deployments: Sequence[Deployment] = ()
+    phases: Mapping[str, Sequence[Phase]] = field(default_factory=dict)
+    verdicts: Mapping[str, Sequence[VerdictRecord]] = field(default_factory=dict)
+    actions: Mapping[str, Sequence[Action]] = field(default_factory=dict)
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    hands: Sequence[HumanAction] = ()
+    running: Mapping[str, Sequence[RunningInstance]] = field(default_factory=dict)
+    good: Mapping[str, Release | None] = field(default_factory=dict)
+    owners: Mapping[str, Lease] = field(default_factory=dict)
+
+
+def facts_of(ledger: Ledger, run: Run) -> RunFacts:
+    """Gather them."""
+    deployments = list(reversed(ledger.deployments(pipeline=run.pipeline, run_id=run.run_id)))
+    hands = list(reversed(ledger.human_actions(pipeline=run.pipeline, run_id=run.run_id)))
+    questions = _questions(ledger, run, hands)
+    deployed = {found.environment: found.service for found in deployments}
+    wanted = {task.place.environment: task.place.service for task in run.tasks if task.place.environment}
+    running: dict[str, list[RunningInstance]] = {}
+    for environment, service in deployed.items():
+        running[environment] = ledger.running(service, environment)
+    proposed = {name: release for question in questions.values() for name, release in question.proposed.items()}
+    good = {name: ledger.last_promoted(release.service, name) for name, release in proposed.items()}
+    leases = {
+        name: ledger.current_lease(service, name)
+        for name, service in wanted.items()
+        if not run.over and name not in deployed
+    }
+    return RunFacts(
+        deployments=deployments,
+        phases={found.id: ledger.phases(found.id) for found in deployments},
+        verdicts={found.id: ledger.verdicts(found.id) for found in deployments},
+        actions={found.id: ledger.actions(found.id) for found in deployments},
+        questions=questions,
+        hands=hands,
+        running=running,
+        good={name: last.release if last else None for name, last in good.items()},
+        owners={name: lease for name, lease in leases.items() if lease is not None},
+    )
+
+
+def _questions(ledger: Ledger, run: Run, hands: Sequence[HumanAction]) -> dict[str, Question]:
+    # What people answered is there even when Airflow has forgotten the run's tasks.
+    asking = {task.task_id for task in run.tasks if task.place.operator in ASKING or task.state == "awaiting_input"}
+    asking |= {hand.task_id for hand in hands if hand.task_id}
+    found = {name: ledger.question(run.pipeline, run.run_id, name) for name in sorted(asking)}
+    return {name: question for name, question in found.items() if question is not None}

@@ -1,0 +1,142 @@
+"""A run as its page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from airflow_cd.commits import Commits
+from airflow_cd.ledger import HumanAction
+from airflow_cd.plugin.dag_runs.tasks import Run
+from airflow_cd.plugin.run.facts import RunFacts
+from airflow_cd.plugin.run.headline import Headline, headline_of
+from airflow_cd.plugin.run.stages import StageView, columns_of
+from airflow_cd.plugin.seen import seen_of
+from airflow_cd.release import Release, changes
+from airflow_cd.report.answers import clock_times
+
+
+@dataclass(frozen=True)
+class ChangeView:
+    """What the release differs in from what ran before, in every environment where that is the same.
+
+    :param before: what ran there, in words.
+    :param proposed: whether it is only asked for so far.
+    :param commits: what it brings; None where the pipeline names no repository.
+    """
+
+    environments: Sequence[str]
+    before: str
+    now: str
+    rows: Sequence[tuple[str, Any, Any]]
+    proposed: bool = False
+    commits: Commits | None = None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What one environment runs now, whoever brought it there since.
+
+    :param releases: what, on how many instances.
+    :param trouble: instances that are not as they should be, in words.
+    :param seen: when they were last looked at; None when they never were.
+    """
+
+    environment: str
+    state: str
+    look: str
+    releases: Sequence[tuple[str, int]]
+    trouble: str
+    seen: datetime | None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """The whole page.
+
+    :param ours: whether it is a run of a pipeline at all.
+    :param columns: the stages; those that may run at once together.
+    :param clocks: by environment: name, time and meaning of each.
+    :param hands: what people did, oldest first.
+    """
+
+    ours: bool
+    over: bool
+    headline: Headline
+    columns: Sequence[Sequence[StageView]]
+    clocks: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]
+    changes: Sequence[ChangeView]
+    runs: Sequence[Runs]
+    hands: Sequence[HumanAction]
+    service: str
+    version: str
+    reason: str
+    by: str
+
+
+def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
+    """Shape a run; ``now`` is what durations of what still runs count to."""
+    columns = columns_of(run, facts, now)
+    stages = [stage for column in columns for stage in column]
+    newest = facts.deployments[-1] if facts.deployments else None
+    return RunView(
+        ours=bool(facts.deployments or facts.questions) or any(task.place.ours for task in run.tasks),
+        over=run.over,
+        headline=headline_of(run, facts, stages),
+        columns=columns,
+        clocks=[
+            (found.environment, times)
+            for found in facts.deployments
+            if (
+                times := clock_times(
+                    {"to_verdict": found.to_verdict, "to_safe": found.to_safe, "to_restored": found.to_restored},
+                    asked_for=found.rolls_back is not None,
+                )
+            )
+        ],
+        changes=_changes(stages, facts),
+        runs=[_runs(stage, facts) for stage in stages if stage.deployment is not None],
+        hands=facts.hands,
+        service=newest.release.service if newest else "",
+        version=newest.release.version if newest else _text(run.asked.get("version")),
+        reason=newest.reason if newest else _text(run.asked.get("reason")),
+        by=run.by or (newest.triggered_by if newest else ""),
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
+    pairs: list[tuple[str, Release | None, Release, bool, Commits | None]] = []
+    for deployment in (stage.deployment for stage in stages if stage.deployment is not None):
+        distinct = {release.digest if release else "": release for release in deployment.previous.values()}
+        place, new, commits = deployment.environment, deployment.release, deployment.commits
+        pairs += [(place, before, new, False, commits) for before in distinct.values()]
+    deployed = {deployment.environment for deployment in facts.deployments}
+    for question in facts.questions.values():
+        pairs += [
+            (environment, facts.good.get(environment), release, True, question.commits.get(environment))
+            for environment, release in question.proposed.items()
+            if environment not in deployed
+        ]
+    # Five environments that differ in the same two lines are told once.
+    told: dict[str, tuple[list[str], ChangeView]] = {}
+    for environment, before, release, proposed, commits in pairs:
+        rows = changes(before, release)
+        nothing = "nothing that Airflow CD has brought there" if proposed else "nothing"
+        was = f"{before.service} {before.version}" if before else nothing
+        view = ChangeView((), was, f"{release.service} {release.version}", rows, proposed, commits)
+        names, _ = told.setdefault(repr((was, view.now, rows, proposed, commits)), ([], view))
+        if environment not in names:
+            names.append(environment)
+    return [replace(view, environments=names) for names, view in told.values()]
+
+
+def _runs(stage: StageView, facts: RunFacts) -> Runs:
+    environment = stage.environment
+    seen = seen_of(facts.running.get(environment, ()))
+    return Runs(environment, stage.state, stage.look, seen.releases, seen.trouble, seen.at)

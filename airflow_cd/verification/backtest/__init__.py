@@ -1,0 +1,1 @@
+"""Replaying a verification over past deployments, before it may block anyone."""

@@ -1,0 +1,20 @@
+"""Which earlier good deployments a canary is compared with, in the words of a pipeline or a person."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+BASELINES = ("all", "previous", "control")
+"""Every choice but that of one deployment, by its id or version."""
+
+
+def wrong_baseline(baseline: object) -> str | None:
+    """Why this cannot name a baseline, as a sentence; None when it can, though nobody may have deployed it."""
+    words = f"{', '.join(BASELINES)}, a deployment's id or a version"
+    if not isinstance(baseline, str) or not baseline.strip() or len(baseline) > 250:
+        return f"baseline is {baseline!r}, must be one of {words}"
+    # A word in other letters, or nearly one, is a slip: no version is called so.
+    meant = get_close_matches(baseline.strip().casefold(), BASELINES, 1, 0.75)
+    if meant and baseline not in BASELINES:
+        return f"baseline is {baseline!r}; write {meant[0]!r}, if that is meant, else {words}"
+    return None

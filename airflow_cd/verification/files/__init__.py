@@ -1,0 +1,1 @@
+"""Verification of plain files: opened, read and judged without any deployment."""

@@ -1,0 +1,260 @@
+"""Files to be judged: opened whatever they are compressed with, and refused in words when they cannot be read."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, BinaryIO, cast
+
+from airflow_cd.errors import VerificationError
+
+STANDARD_INPUT = "-"
+HEAD = 65_536  # bytes by which it is told what a file is
+_BUFFER = 1 << 20
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
+_ARCHIVES = {b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
+_PARQUET = b"PAR1"
+_WIDE_TEXT = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_MOST_CONTROLS = 0.05  # share of bytes that are control characters; a coloured log stays below, a program does not
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1b\x08"))
+_ZSTANDARD = ("compression.zstd", "backports.zstd", "zstandard")
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class InputFile:
+    """A file that is judged, and what was found in it.
+
+    :param path: as it was given; ``-`` is standard input.
+    :param side: ``canary``, ``control`` or ``baseline``.
+    :param what: ``logs`` or ``metrics``.
+    :param name: what reports call it.
+    :param read: bytes read of it, as they lie on the disk.
+    :param records: log records or rows of metrics in it.
+    :param troubles: how many records were what; see :class:`~airflow_cd.verification.logs.profile.LogProfile`.
+    """
+
+    path: str
+    side: str
+    what: str
+    name: str
+    read: int = 0
+    records: int = 0
+    troubles: dict[str, int] | None = None
+
+
+def names_of(paths: list[str]) -> list[str]:
+    """What to call each file: its name without its folder, with as much of it as tells it from the others.
+
+    >>> names_of(["a/new.log", "b/new.log", "c/old.log"])
+    ['a/new.log', 'b/new.log', 'old.log']
+    """
+    parts = [["standard input"] if path == STANDARD_INPUT else path.replace("\\", "/").split("/") for path in paths]
+    taken = [1] * len(parts)
+    while True:
+        named = ["/".join(part[-length:]) for part, length in zip(parts, taken, strict=True)]
+        longer = [
+            number
+            for number, name in enumerate(named)
+            if taken[number] < len(parts[number])
+            and any(name == other for at, other in enumerate(named) if at != number)
+        ]
+        if not longer:
+            return named
+        for number in longer:
+            taken[number] += 1
+
+
+def size_of(path: str) -> int | None:
+    """Bytes of a file on the disk; None where that cannot be known before it is read."""
+    try:
+        found = sys.stdin.buffer.fileno() if path == STANDARD_INPUT else path
+        status = os.stat(found)  # noqa: PTH116 - a descriptor is no path
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextmanager
+def opened(path: str, progress: Progress | None = None) -> Iterator[BinaryIO]:
+    """The content of a file, decompressed; UTF-16 with its mark becomes UTF-8.
+
+    What it is compressed with is told by its first bytes, whatever its name says.
+
+    :param progress: is told how many more bytes were read, as they lie on the disk.
+    :raises airflow_cd.errors.VerificationError: it cannot be read, is empty, or ends in the middle; also while it is
+        being read.
+    """
+    try:
+        with _raw(path) as file:
+            counted = io.BufferedReader(_Counted(file, progress or (lambda more: None)), _BUFFER)
+            with _decompressed(path, counted) as stream:
+                yield _as_utf8(stream)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    except Exception as error:
+        if type(error).__name__ in ("LZMAError", "ZstdError"):  # of modules that may not be there
+            raise _damaged(path, error) from error
+        raise
+
+
+def peeked(stream: BinaryIO) -> bytes:
+    """The first bytes of a stream that :func:`opened` gave, without taking them from it."""
+    return cast("io.BufferedReader", stream).peek(HEAD)[:HEAD]
+
+
+def refuse_binary(path: str, head: bytes) -> None:
+    """Raise unless these may be the first bytes of a text.
+
+    :raises airflow_cd.errors.VerificationError: they are not.
+    """
+    kind = next((kind for magic, kind in _ARCHIVES.items() if head.startswith(magic)), None)
+    if kind is None and head[257:262] == b"ustar":
+        kind = "a tar archive"
+    if kind:
+        raise VerificationError(f"{named(path)} is {kind}.", next_step="Unpack it and name the files in it.")
+    if head.startswith(_PARQUET):
+        raise VerificationError(
+            f"{named(path)} is a Parquet file, not a log.",
+            next_step="Give metrics with --metrics-baseline and --metrics-canary.",
+        )
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    if controls > _MOST_CONTROLS * len(head):
+        raise VerificationError(
+            f"{named(path)} is no text: {controls:,} of its first {len(head):,} bytes are control characters.",
+            next_step="Name a log file, plain or compressed with gzip, bzip2, xz or zstandard.",
+        )
+
+
+def named(path: str) -> str:
+    """The file as an error names it."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
+@contextmanager
+def _raw(path: str) -> Iterator[Any]:
+    if path == STANDARD_INPUT:
+        yield sys.stdin.buffer
+    else:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - /dev/fd/63 and the like too
+            yield file
+
+
+class _Counted(io.RawIOBase):
+    """A file whose reader is told of every byte."""
+
+    def __init__(self, file: Any, progress: Progress) -> None:
+        self._file, self._progress = file, progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._file.readinto(buffer) or 0
+        if count:
+            self._progress(count)
+        return count
+
+
+@contextmanager
+def _decompressed(path: str, stream: Any) -> Iterator[Any]:
+    head = stream.peek(HEAD)
+    if not head:
+        raise VerificationError(
+            f"{named(path)} is empty.",
+            next_step="Check how it was written; leave it out if there really was nothing to write.",
+        )
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if kind is None:
+        yield stream
+        return
+    with _decompressor(kind, path, stream) as unpacked:
+        buffered = io.BufferedReader(unpacked, _BUFFER)
+        if not buffered.peek(1):
+            raise VerificationError(f"{named(path)} is empty once decompressed.", next_step="Check how it was written.")
+        yield buffered
+
+
+def _decompressor(kind: str, path: str, stream: BinaryIO) -> Any:
+    if kind == "gzip":
+        return import_module("gzip").GzipFile(fileobj=stream)
+    if kind == "bzip2":
+        return import_module("bz2").BZ2File(stream)
+    if kind == "xz":
+        return import_module("lzma").LZMAFile(stream)
+    for name in _ZSTANDARD:
+        try:
+            module = import_module(name)
+        except ImportError:
+            continue
+        if name == "zstandard":
+            return module.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        return module.ZstdFile(stream)
+    raise VerificationError(
+        f"{named(path)} is compressed with zstandard, which this Python cannot read.",
+        next_step="Install it (pip install zstandard), or pipe it in: zstd -dc FILE | airflow-cd verify ... -",
+    )
+
+
+def _as_utf8(stream: Any) -> BinaryIO:
+    encoding = next((name for mark, name in _WIDE_TEXT.items() if stream.peek(2).startswith(mark)), None)
+    if encoding is None:
+        return cast("BinaryIO", stream)
+    stream.read(2)
+    return cast("BinaryIO", io.BufferedReader(_Recoded(stream, encoding), _BUFFER))
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of another encoding, as UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._left = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left and not self._ended:
+            chunk = self._stream.read(_BUFFER)
+            self._ended = not chunk
+            self._left = self._decoder.decode(chunk, final=self._ended).encode("utf-8", "replace")
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+def _unreadable(path: str, error: BaseException) -> VerificationError:
+    if isinstance(error, FileNotFoundError):
+        return VerificationError(
+            f"{named(path)} does not exist.", next_step="Check the path; it is looked for from the current folder."
+        )
+    if isinstance(error, IsADirectoryError):
+        return VerificationError(f"{named(path)} is a folder.", next_step=f"Name the files in it: {path.rstrip('/')}/*")
+    if isinstance(error, PermissionError):
+        return VerificationError(
+            f"{named(path)} may not be read by this user.", next_step="Change its permissions, or pipe it in with -"
+        )
+    if isinstance(error, EOFError) or type(error).__name__ == "BadGzipFile" or isinstance(error, zlib.error):
+        return _damaged(path, error)
+    if isinstance(error, OSError) and error.strerror is None:  # bz2 says "Invalid data stream" so
+        return _damaged(path, error)
+    return VerificationError(f"{named(path)} cannot be read: {error}.", next_step="Check the file and try again.")
+
+
+def _damaged(path: str, error: BaseException) -> VerificationError:
+    text = str(error).rstrip(".") or type(error).__name__
+    return VerificationError(
+        f"{named(path)} is damaged or was cut off: {text}.", next_step="Copy it again, whole, and compare its size."
+    )

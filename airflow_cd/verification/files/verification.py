@@ -1,0 +1,284 @@
+"""A verification of plain files, without any deployment: logs and metrics of a canary against those of before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow_cd.errors import VerificationError
+from airflow_cd.verification.files.logs import profile_stream
+from airflow_cd.verification.files.opening import (
+    STANDARD_INPUT,
+    InputFile,
+    Progress,
+    names_of,
+    opened,
+    peeked,
+    refuse_binary,
+)
+from airflow_cd.verification.logs.feedback import Expected, Opinions, usable_expectations
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.sensitivity import Sensitivity
+from airflow_cd.verification.verdict import Judgement, Performance, Quality, Verdict
+
+Watch = Callable[[InputFile], "Progress | None"]
+SIDES = ("baseline", "control", "canary")
+_FEW_RECORDS = 0.25  # of the canary's records: a smaller baseline has not seen what is merely rare
+
+
+@dataclass(frozen=True)
+class FilesToVerify:
+    """What is compared with what, and how.
+
+    :param logs: paths by side (:data:`SIDES`). Each baseline is one earlier good deployment, the newest last; each
+        file of the canary and of the control is one instance. ``-`` is standard input.
+    :param metrics: paths by side.
+    :param expected: patterns of events that the release is meant to bring.
+    :param kinds: what a metric is, by its name; ``directions``: which way is worse.
+    :param min_requests: fewest requests to judge a metric by; None for the default.
+    """
+
+    logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sensitivity: Sensitivity = "medium"
+    expected: Sequence[str] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    directions: Mapping[str, str] = field(default_factory=dict)
+    minimum_effect: float = 0.2
+    min_requests: int | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The judgement, and what was read for it."""
+
+    judgement: Judgement
+    files: Sequence[InputFile]
+    given: FilesToVerify
+
+    def report(self) -> dict[str, Any]:
+        """The report for :func:`~airflow_cd.report.page.render_report`, and for machines.
+
+        Beside the keys that every report has: ``verdict``, ``sentence``, ``files`` (``path``, ``side``, ``what``,
+        ``name``, ``read`` in bytes, ``records``, ``troubles``) and ``settings``.
+        """
+        return {
+            "schema": 1,
+            "verdict": str(self.judgement.verdict),
+            "sentence": self.judgement.sentence,
+            "service": "",
+            "pipeline": "",
+            "run_id": "",
+            "environment": "",
+            "phase": "",
+            "release": None,
+            "previous": [],
+            "judgement": self.judgement.as_dict(),
+            "actions": [],
+            "clocks": {},
+            "outcome": None,
+            "human": [],
+            "files": [asdict(file) for file in self.files],
+            "settings": {
+                "sensitivity": self.given.sensitivity,
+                "expected": list(self.given.expected),
+                "minimum_effect": self.given.minimum_effect,
+            },
+        }
+
+
+def verify_files(given: FilesToVerify, watch: Watch = lambda file: None) -> Verified:
+    """Read everything and judge it.
+
+    :param watch: is told of each file before it is read; what it gives is told how many more bytes were read.
+    :raises airflow_cd.errors.VerificationError: a file cannot be used, or what was given makes no sense.
+    """
+    logs, metrics = _files(given.logs, "logs"), _files(given.metrics, "metrics")
+    _check(logs, metrics)
+    expected = usable_expectations(given.expected)
+    started = _now()
+    warnings = [f"{name} is given twice: what is compared with itself is never new." for name in _twice(logs, metrics)]
+    warnings += [
+        f"{name} is read as a log; metrics are given with --metrics-canary and --metrics-baseline."
+        for name in _tables(logs)
+    ]
+    quality = _quality(given, expected, logs, watch, warnings) if logs else None
+    performance = _performance(given, metrics, watch, warnings) if metrics else None
+    parts: list[Quality | Performance] = [part for part in (quality, performance) if part is not None]
+    verdict = next(
+        (verdict for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE) if any(part.verdict is verdict for part in parts)),
+        Verdict.PASS,
+    )
+    judgement = Judgement(
+        verdict=verdict,
+        reasons=[reason for part in parts if part.verdict is verdict for reason in part.reasons],
+        performance=performance,
+        quality=quality,
+        started=started,
+        decided=_now(),
+        looks=1,
+        canary=_unique(file.name for file in [*logs, *metrics] if file.side == "canary"),
+        control=_unique(file.name for file in [*logs, *metrics] if file.side == "control"),
+        warnings=warnings,
+    )
+    return Verified(judgement, [*logs, *metrics], given)
+
+
+def with_places(verified: Verified) -> Verified:
+    """The same with a place in the picture for each event; what only the report's page needs."""
+    from airflow_cd.verification.logs.layout import placed
+
+    quality = verified.judgement.quality
+    if quality is None:
+        return verified
+    quality = replace(quality, events=placed(quality.events))
+    return replace(verified, judgement=replace(verified.judgement, quality=quality))
+
+
+def _files(paths: Mapping[str, Sequence[str]], what: str) -> list[InputFile]:
+    flat = [(side, path) for side in SIDES for path in paths.get(side, ())]
+    named = names_of([path for _, path in flat])
+    return [InputFile(path, side, what, name) for (side, path), name in zip(flat, named, strict=True)]
+
+
+def _check(logs: Sequence[InputFile], metrics: Sequence[InputFile]) -> None:
+    """Refuse what cannot be meant, before anything is read."""
+    if not logs and not metrics:
+        raise VerificationError(
+            "there is nothing to verify.",
+            next_step="Give what the new release logged with --canary, and what an earlier one did with --baseline.",
+        )
+    for files, option in ((logs, "--canary"), (metrics, "--metrics-canary")):
+        if files and not any(file.side == "canary" for file in files):
+            raise VerificationError(
+                f"nothing of the canary is given to compare {files[0].path} with.",
+                next_step=f"Give what the new release wrote with {option}.",
+            )
+    if sum(file.path == STANDARD_INPUT for file in [*logs, *metrics]) > 1:
+        raise VerificationError(
+            "standard input (-) is given more than once, but can be read only once.",
+            next_step="Write one of them to a file, or use <(...) in bash.",
+        )
+    for file in [*logs, *metrics]:
+        # What is wrong with a file is said now, and not after a minute of reading the others.
+        path = Path(file.path)
+        if file.path != STANDARD_INPUT and (path.is_file() or path.is_dir() or not path.exists()):
+            with opened(file.path) as stream:
+                if file.what == "logs":
+                    refuse_binary(file.path, peeked(stream))
+
+
+def _tables(logs: Sequence[InputFile]) -> list[str]:
+    """Names of tables that were given as logs: each of their rows would be a record."""
+    return [file.name for file in logs if file.path.lower().split(".csv")[-1] in ("", ".gz", ".bz2", ".xz", ".zst")]
+
+
+def _twice(*files: Sequence[InputFile]) -> list[str]:
+    """Names of files that are on two sides of the same comparison."""
+    found = []
+    for some in files:
+        canary = {Path(file.path).resolve() for file in some if file.side == "canary"}
+        found += [
+            file.name
+            for file in some
+            if file.side != "canary" and file.path != STANDARD_INPUT and Path(file.path).resolve() in canary
+        ]
+    return found
+
+
+def _quality(
+    given: FilesToVerify,
+    expected: Sequence[Expected],
+    files: Sequence[InputFile],
+    watch: Watch,
+    warnings: list[str],
+) -> Quality:
+    by_side: dict[str, list[tuple[InputFile, LogProfile]]] = {side: [] for side in SIDES}
+    for file in files:
+        by_side[file.side].append((file, _profile(file, watch(file))))
+        warnings += _troubles(file)
+    canary, control = (LogProfile.merge(*(profile for _, profile in by_side[side])) for side in ("canary", "control"))
+    newest_first = by_side["baseline"][::-1]
+    quality = judge_quality(
+        canary,
+        control if by_side["control"] else None,
+        [profile for _, profile in newest_first],
+        sensitivity=given.sensitivity,
+        baseline_names=[file.name for file, _ in newest_first],
+        opinions=Opinions(expected=expected),
+    )
+    if len(quality.baseline) < len(newest_first) and quality.records.get("canary"):
+        warnings.append(
+            f"{len(quality.baseline)} of {len(newest_first)} baselines were compared with: the newest with records."
+        )
+    known = control.records + sum(profile.records for _, profile in newest_first)
+    if 0 < known < _FEW_RECORDS * canary.records:
+        warnings.append(
+            f"There are {known:,} records to compare with and {canary.records:,} of the canary: "
+            "what is merely rare may be called unknown."
+        )
+    return quality
+
+
+def _profile(file: InputFile, progress: Progress | None) -> LogProfile:
+    with opened(file.path, _counting(file, progress)) as stream:
+        refuse_binary(file.path, peeked(stream))  # of a pipe, which could not be looked into before
+        profile = profile_stream(stream, instance=file.name)
+    file.records, file.troubles = profile.records, dict(profile.troubles)
+    return profile
+
+
+def _counting(file: InputFile, progress: Progress | None) -> Progress:
+    def count(more: int) -> None:
+        file.read += more
+        if progress is not None:
+            progress(more)
+
+    return count
+
+
+def _troubles(file: InputFile) -> list[str]:
+    words = {
+        "undecodable": "not UTF-8: what could not be read of them stands as \ufffd",
+        "too_long": "too long: they are judged by their beginning",
+    }
+    return [
+        f"{file.name}: {count:,} {'record was' if count == 1 else 'records were'} {words[trouble]}."
+        for trouble, count in sorted((file.troubles or {}).items())
+        if count and trouble in words
+    ]
+
+
+def _performance(given: FilesToVerify, files: Sequence[InputFile], watch: Watch, warnings: list[str]) -> Performance:
+    from airflow_cd.verification.files.metric_sides import sides_of
+    from airflow_cd.verification.files.metrics import joined, read_metrics
+    from airflow_cd.verification.metrics.performance import judge_performance
+
+    tables: dict[str, list[Any]] = {}
+    for file in files:
+        tables.setdefault(file.side, []).append(read_metrics(file, _counting(file, watch(file))))
+    sides = sides_of(
+        {side: joined(found) for side, found in tables.items()}, given.kinds, given.directions, given.min_requests
+    )
+    warnings += sides.notes
+    return judge_performance(
+        sides.frames["canary"],
+        sides.frames.get("control"),
+        sides.frames.get("baseline"),
+        sides.metrics,
+        sensitivity=given.sensitivity,
+        minimum_effect=given.minimum_effect,
+        min_requests=sides.least,
+    )
+
+
+def _unique(names: Any) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""What logs say: from lines to events, and the quality of a canary."""

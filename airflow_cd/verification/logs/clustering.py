@@ -1,0 +1,274 @@
+"""Clustering: signatures that differ only in a parameter become one event.
+
+Works on the distinct masked messages of a whole comparison, not on lines, and not in the order they came in: the
+same signatures give the same events. A position in which otherwise equal messages show at least
+:data:`VALUES_OF_A_PARAMETER` different words is a parameter, unless one of the words is protected: exception and
+error classes, levels, protected numbers, true/false/null, words of failure, and names of keys are what a message
+says, never what it is about.
+
+Whether a word position is a parameter is learned from the *reference* (baseline and control) alone. Were the canary
+asked too, a new failure would count as one more value of a parameter and be swallowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from airflow_cd.verification.logs.masking import WILDCARD
+from airflow_cd.verification.logs.profile import Signature
+
+VALUES_OF_A_PARAMETER = 5
+VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages
+VALUES_AMONG_MANY_WORDS = 3  # in a message that says much beside them
+VALUES_OF_A_CODE = 20  # so many different codes in one place (a coupon's, a customer's) are no error codes
+_MANY_WORDS, _MOST_WORDS = 6, 24
+_LEAST_WORDS = 2  # a template keeps so many words, or all messages of its length would be one
+_ROUNDS = 3  # a message with more word parameters than this keeps the rest
+_FRAMES_SHARED = 0.5
+
+_SPLIT = re.compile(r"""([\s=:,;()\[\]{}"'|]+)""")
+_PROTECTED = re.compile(
+    r"""^(?:.*(?:Exception|Error|Throwable|Fault|Failure|Panic)
+    |TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|FATAL|ALERT|EMERG
+    |GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS
+    |(?i:true|false|null|none|nil|nan|yes|no|not|on|off|ok|up|down|enabled|disabled
+        |success|successful|successfully|succeeded|passed|fail|failed|fails|failing|failure|error|errors|fatal
+        |exception|warning|critical|panic|abort|aborted|crash|crashed|killed|timeout|refused|denied|rejected|invalid
+        |unable|cannot|lost|missing|unavailable|unreachable|corrupt|corrupted|expired|overflow|exceeded|leak|dead)
+    |[A-Z]{0,4}-?[0-9][0-9A-Z]*)$""",
+    re.VERBOSE,
+)
+
+_CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
+_GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
+
+Tokens = tuple[str, ...]
+
+
+def is_protected(word: str) -> bool:
+    """Whether the word may never become a wildcard."""
+    return _PROTECTED.match(word) is not None
+
+
+def _is_code(word: str) -> bool:
+    """Whether the word is a protected number other than a status."""
+    return _CODE.fullmatch(word) is not None
+
+
+def tokenize(template: str) -> Tokens:
+    """Words at even positions, what separates them at odd ones."""
+    return tuple(_SPLIT.split(template))
+
+
+def _is_key(tokens: Tokens, position: int) -> bool:
+    """Whether the word is the name of a key (``user=``, ``user:``)."""
+    followed = position + 1 < len(tokens) and tokens[position + 1][:1] in ("=", ":")
+    return followed and "." not in tokens[position]
+
+
+class Vocabulary:
+    """The events of the reference, and what a canary's signatures are to them.
+
+    :param reference: signatures of baseline and control.
+    """
+
+    def __init__(self, reference: Iterable[Signature]) -> None:
+        self._templates: dict[Signature, str] = {}
+        self._traces: dict[tuple[str, tuple[str, ...]], list[Signature]] = {}
+        lines: dict[Tokens, list[Signature]] = {}
+        for signature in reference:
+            if signature.traced:
+                self._templates[signature] = signature.template
+                self._traces.setdefault(_classes(signature), []).append(signature)
+            else:
+                lines.setdefault(tokenize(signature.template), []).append(signature)
+        merged = merge_parameters(lines)
+        self._by_length: dict[int, set[Tokens]] = {}
+        self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
+        for tokens, signatures in lines.items():
+            template = merged[tokens]
+            if len(template) == len(tokens):
+                self._codes.update(
+                    (template, position)
+                    for position, word in enumerate(tokens)
+                    if word != template[position] and _is_code(word)
+                )
+            self._by_length.setdefault(len(template), set()).add(template)
+            for signature in signatures:
+                self._templates[signature] = "".join(template)
+
+    def template_of(self, signature: Signature) -> str | None:
+        """The template of the reference's event this signature belongs to or is a variant of; None: it is new."""
+        known = self._templates.get(signature)
+        if known is not None:
+            return known
+        return self._known_trace(signature) if signature.traced else self._known_line(signature)
+
+    def _known_line(self, signature: Signature) -> str | None:
+        tokens = tokenize(signature.template)
+        fitting = [
+            template
+            for template in self._by_length.get(len(tokens), ())
+            if WILDCARD in template and self._fits(tokens, template)
+        ]
+        # The most specific template wins; the text decides between equals, so that the order never does.
+        best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
+        return None if best is None else "".join(best)
+
+    def _fits(self, tokens: Tokens, template: Tokens) -> bool:
+        """Whether the line is the template with its wildcards filled by words that are no protected ones."""
+        for position, (token, wanted) in enumerate(zip(tokens, template, strict=True)):
+            if token == wanted:
+                continue
+            if wanted != WILDCARD or position % 2 or _is_key(tokens, position):
+                return False
+            if is_protected(token) and not (_is_code(token) and (template, position) in self._codes):
+                return False
+        return True
+
+    def _known_trace(self, signature: Signature) -> str | None:
+        """A trace of the same classes and fault, reached over a path that differs a little."""
+        near = [
+            known
+            for known in self._traces.get(_classes(signature), ())
+            if _shared(known.frames, signature.frames) >= _FRAMES_SHARED
+        ]
+        best = min(near, key=lambda known: (-_shared(known.frames, signature.frames), known.template), default=None)
+        return None if best is None else best.template
+
+    def unknown_events(self, signatures: Iterable[Signature]) -> dict[Signature, str]:
+        """Templates of signatures that are new, clustered among themselves."""
+        lines: dict[Tokens, list[Signature]] = {}
+        templates: dict[Signature, str] = {}
+        for signature in signatures:
+            if signature.traced:
+                templates[signature] = signature.template
+            else:
+                lines.setdefault(tokenize(signature.template), []).append(signature)
+        merged = merge_parameters(lines)
+        for tokens, group in lines.items():
+            for signature in group:
+                templates[signature] = "".join(merged[tokens])
+        return templates
+
+
+def merge_parameters(lines: Iterable[Tokens]) -> dict[Tokens, Tokens]:
+    """For each tokenized line the template it belongs to, its word parameters replaced by the wildcard."""
+    current = {tokens: tokens for tokens in lines}
+    values: set[str] = set()
+    for _ in range(_ROUNDS):
+        wild = _single_parameters(set(current.values()), values)
+        if not wild:
+            break
+        # What is a parameter's value in one message is likely to be one in the next.
+        values.update(tokens[position] for tokens, positions in wild.items() for position in positions)
+        current = {tokens: _masked(template, wild.get(template, ())) for tokens, template in current.items()}
+    pairs = _pairs_of_parameters(set(current.values()))
+    current = {tokens: _masked(template, pairs.get(template, ())) for tokens, template in current.items()}
+    whole = set(current.values())
+    return {tokens: _absorbed(template, whole) for tokens, template in current.items()}
+
+
+def _absorbed(template: Tokens, templates: set[Tokens]) -> Tokens:
+    """The template in which a word glued to a parameter (a host and its port) is part of it, where there is one."""
+    text = "".join(template)
+    shorter = _GLUED.sub(WILDCARD, text)
+    tokens = tokenize(shorter) if shorter != text else template
+    return tokens if tokens in templates and _words(tokens) >= _LEAST_WORDS else template
+
+
+def _single_parameters(templates: Iterable[Tokens], values: set[str]) -> dict[Tokens, set[int]]:
+    """Positions in which templates that are equal elsewhere show enough different words.
+
+    :param values: words that are known to be values of parameters.
+    """
+    families: dict[tuple[int, int, int], list[Tokens]] = {}
+    for tokens in templates:
+        words = _words(tokens)
+        for position in range(0, len(tokens), 2):
+            token = tokens[position]
+            if token and words - (token != WILDCARD) >= _LEAST_WORDS and not _is_key(tokens, position):
+                family = (position, hash(tokens[:position]), hash(tokens[position + 1 :]))
+                families.setdefault(family, []).append(tokens)
+    wild: dict[Tokens, set[int]] = {}
+    for (position, _, _), members in families.items():
+        if len(members) < 2:
+            continue
+        free = [tokens for tokens in members if not is_protected(tokens[position])]
+        # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
+        proven = any(tokens[position] == WILDCARD for tokens in free) or all(
+            tokens[position] in values for tokens in free
+        )
+        codes = [tokens for tokens in members if _is_code(tokens[position])]
+        if len(codes) >= VALUES_OF_A_CODE:
+            free = [*free, *codes]
+        if len(free) >= _values_needed(members[0], position, proven=proven):
+            for tokens in free:
+                wild.setdefault(tokens, set()).add(position)
+    return wild
+
+
+def _values_needed(tokens: Tokens, position: int, *, proven: bool) -> int:
+    """How many different words make a position one for parameters."""
+    if proven:
+        return VALUES_WHERE_PROVEN
+    said = _words(tokens) - (tokens[position] != WILDCARD)
+    return VALUES_OF_A_PARAMETER if said < _MANY_WORDS else VALUES_AMONG_MANY_WORDS
+
+
+def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:
+    """The same for two positions whose words change together, in messages that say much beside them."""
+    families: dict[tuple[int, int, Tokens], list[Tokens]] = {}
+    for tokens in templates:
+        if not _MANY_WORDS + 2 <= _words(tokens) <= _MOST_WORDS:
+            continue
+        free = [
+            position
+            for position in range(0, len(tokens), 2)
+            if tokens[position] not in ("", WILDCARD)
+            and not is_protected(tokens[position])
+            and not _is_key(tokens, position)
+        ]
+        for index, one in enumerate(free):
+            for other in free[index + 1 :]:
+                rest = tokens[:one] + tokens[one + 1 : other] + tokens[other + 1 :]
+                families.setdefault((one, other, rest), []).append(tokens)
+    wild: dict[Tokens, set[int]] = {}
+    for (one, other, _), members in families.items():
+        if len(members) >= VALUES_AMONG_MANY_WORDS and all(
+            len({tokens[position] for tokens in members}) >= VALUES_AMONG_MANY_WORDS for position in (one, other)
+        ):
+            for tokens in members:
+                wild.setdefault(tokens, set()).update((one, other))
+    return wild
+
+
+def _words(tokens: Tokens) -> int:
+    """Words of a message that are no parameters."""
+    return sum(token not in ("", WILDCARD) for token in tokens[::2])
+
+
+def _masked(tokens: Tokens, positions: Iterable[int]) -> Tokens:
+    wild = set(positions)
+    return tuple(WILDCARD if position in wild else token for position, token in enumerate(tokens)) if wild else tokens
+
+
+def _classes(signature: Signature) -> tuple[str, tuple[str, ...]]:
+    return f"{signature.severity} {signature.exception}", signature.causes
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> float:
+    """Share of functions two traces have in common; 0 unless the fault lies in the same one."""
+    if one[:1] != other[:1]:
+        return 0.0
+    both = set(one) | set(other)
+    return len(set(one) & set(other)) / len(both) if both else 1.0
+
+
+def group(counts: Mapping[Signature, int], templates: Mapping[Signature, str]) -> dict[str, int]:
+    """Counts by template instead of by signature."""
+    grouped: dict[str, int] = {}
+    for signature, count in counts.items():
+        grouped[templates[signature]] = grouped.get(templates[signature], 0) + count
+    return grouped

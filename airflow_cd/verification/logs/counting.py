@@ -1,0 +1,273 @@
+"""From raw log records to counts for each signature: the part of profiling that sees every line."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from airflow_cd.verification.logs.block_masking import mask_lines
+from airflow_cd.verification.logs.lines import Lines
+from airflow_cd.verification.logs.masking import (
+    blank_numbers,
+    blank_numbers_column,
+    has_polars,
+    mask_line,
+    without_marks,
+)
+from airflow_cd.verification.logs.profile import SAMPLE_LENGTH, Signature, Tally
+from airflow_cd.verification.logs.records import (
+    LONGEST_RECORD,
+    MAY_CONTINUE,
+    join_lines,
+    severity_of,
+    stack_trace,
+    unfold_json,
+)
+from airflow_cd.verification.logs.refining import refine
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+_LINES_OF_PLAIN_RECORD = 3  # so many lines tell a multi-line record without a stack trace from others
+_MAY_CONTINUE = re.compile(MAY_CONTINUE)
+
+_MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
+
+_ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
+"""By masked text and instance: count, first and last time, the text of the first and of the last that was read."""
+
+
+def count_records(
+    messages: Iterable[str | bytes | None] | pd.DataFrame, instance: str = ""
+) -> tuple[dict[Signature, Tally], dict[str, int]]:
+    """Count records by signature.
+
+    :returns: the tallies, and how many records were ``undecodable``, ``too_long`` or ``empty``.
+    """
+    if hasattr(messages, "columns"):
+        times, instances, texts = _columns(messages)
+    else:
+        texts = list(messages)
+        times, instances = None, None
+    troubles: dict[str, int] = {}
+    cleaned = [clean_line(text, troubles) for text in texts]
+    if any(_MAY_CONTINUE.match(text) for text in cleaned if text):
+        cleaned, times, instances = _joined(cleaned, times, instances)
+    records = [clean_record(text, troubles) for text in cleaned]
+    counter = _count_fast if has_polars() else count_slowly
+    return counter(records, times, instances if instances is not None else [instance] * len(records)), troubles
+
+
+def _columns(frame: Any) -> tuple[list[int | None], list[str], list[Any]]:
+    import pandas as pd
+
+    stamps = pd.to_datetime(frame["time"], utc=True, errors="coerce").astype("datetime64[ms, UTC]")
+    known = stamps.notna().to_numpy()
+    raw = stamps.astype("int64").to_numpy()
+    times = [int(value) if there else None for value, there in zip(raw, known, strict=True)]
+    return times, [str(name) for name in frame["instance"]], frame["message"].to_list()
+
+
+def clean_line(text: Any, troubles: dict[str, int]) -> str:
+    """A line, or a record that is whole, as usable text; ``""`` when there is none. What was wrong is counted."""
+    if type(text) is not str:
+        if isinstance(text, (bytes, bytearray)):
+            text = bytes(text).decode("utf-8", "replace")
+        elif isinstance(text, str):
+            text = str(text)
+        else:  # None, NaN
+            text = ""
+    text = without_marks(text)
+    if not text.isascii() and ("\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text)):
+        _count(troubles, "undecodable")
+        text = text.encode("utf-8", "replace").decode()
+    if text[:1] == "{":
+        text = unfold_json(text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text[-1:] == "\n":
+        text = text.rstrip("\n")
+    return "" if text.isspace() else text
+
+
+def clean_record(text: str, troubles: dict[str, int]) -> str:
+    """A record whose lines are joined, of which only the beginning is judged when it is too long."""
+    if not text:
+        _count(troubles, "empty")
+    elif len(text) > LONGEST_RECORD:
+        _count(troubles, "too_long")
+        text = text[:LONGEST_RECORD]
+    return text
+
+
+def _count(troubles: dict[str, int], trouble: str) -> None:
+    troubles[trouble] = troubles.get(trouble, 0) + 1
+
+
+def _joined(
+    texts: list[str], times: list[int | None] | None, instances: list[str] | None
+) -> tuple[list[str], list[int | None] | None, list[str] | None]:
+    """Join the lines of records, of each instance by itself."""
+    by_instance: dict[str, list[int]] = {}
+    for position in range(len(texts)):
+        by_instance.setdefault(instances[position] if instances is not None else "", []).append(position)
+    kept: list[int] = []
+    records: list[str] = []
+    for positions in by_instance.values():
+        for start, record in join_lines([texts[position] for position in positions]):
+            kept.append(positions[start])
+            records.append(record)
+    return (
+        records,
+        None if times is None else [times[position] for position in kept],
+        None if instances is None else [instances[position] for position in kept],
+    )
+
+
+def count_slowly(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
+    """Count cleaned records one after the other, with :mod:`re`."""
+    line_signature = functools.lru_cache(maxsize=None)(_line_signature)
+    trace_signature = functools.lru_cache(maxsize=None)(_record_signature)
+    tallies: dict[Signature, Tally] = {}
+    for position, text in enumerate(texts):
+        if not text:
+            continue
+        signature = trace_signature(blank_numbers(text)) if "\n" in text else line_signature(mask_line(text))
+        time = times[position] if times is not None else None
+        sample = text[:SAMPLE_LENGTH]
+        tallies.setdefault(signature, Tally()).add(Tally({instances[position]: 1}, time, time, (sample,)))
+    return tallies
+
+
+def _count_fast(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
+    """All records at once, with numpy and polars; equal to :func:`count_slowly`, but for samples."""
+    several = [position for position, text in enumerate(texts) if "\n" in text]
+    single = [position for position, text in enumerate(texts) if text and "\n" not in text]
+    counts = Counts()
+
+    def known_of(positions: list[int]) -> dict[str, Any]:
+        known = None if times is None else [times[position] for position in positions]
+        return {"times": known, "instances": [instances[position] for position in positions]}
+
+    if several:
+        counts.add_records([texts[position] for position in several], **known_of(several))
+    if single:
+        counts.add_lines(Lines.of([texts[position] for position in single]), **known_of(single))
+    return counts.tallies()
+
+
+class Counts:
+    """Counts by masked text, portion by portion; needs polars."""
+
+    def __init__(self) -> None:
+        self._lines: _ByKey = {}
+        self._records: _ByKey = {}
+        self._tallies: dict[Signature, Tally] = {}
+
+    def add_lines(
+        self,
+        lines: Lines,
+        rows: np.ndarray | None = None,
+        *,
+        times: list[int | None] | None = None,
+        instances: list[str] | None = None,
+    ) -> None:
+        """Count records of one line each.
+
+        :param lines: the records, cleaned and not empty.
+        :param rows: which of them to count, as flags; all without it.
+        :param times: in milliseconds, where known; ``instances`` likewise.
+        """
+        if rows is None or rows.any():
+            self._add(self._lines, *mask_lines(lines, rows), lines, times, instances)
+
+    def add_records(
+        self, texts: list[str], *, times: list[int | None] | None = None, instances: list[str] | None = None
+    ) -> None:
+        """Count records of several lines each, at least one, given like those of :meth:`add_lines`."""
+        import polars as pl
+
+        keys = pl.DataFrame({"key": pl.Series(texts, dtype=pl.String)}).select(blank_numbers_column(pl.col("key")))
+        self._add(self._records, keys["key"], np.arange(len(texts)), texts, times, instances)
+
+    def tallies(self) -> dict[Signature, Tally]:
+        """All that was counted, by signature."""
+        for counted, signature_of in ((self._lines, _line_signature), (self._records, _record_signature)):
+            signatures: dict[str, Signature] = {}
+            for (key, instance), (count, first, last, oldest, newest) in counted.items():
+                if key not in signatures:
+                    signatures[key] = signature_of(key)
+                tally = Tally({instance: count}, first, last, tuple(sorted({oldest, newest})))
+                self._tallies.setdefault(signatures[key], Tally()).add(tally)
+            counted.clear()
+        return self._tallies
+
+    def _add(
+        self,
+        counted: _ByKey,
+        keys: pl.Series,
+        rows: np.ndarray,
+        texts: Lines | list[str],
+        times: list[int | None] | None,
+        instances: list[str] | None,
+    ) -> None:
+        import polars as pl
+
+        frame = pl.DataFrame({"key": keys, "row": rows})
+        row, time = pl.col("row"), pl.lit(None)
+        if times is not None:
+            frame = frame.with_columns(time=pl.Series(times, dtype=pl.Int64).gather(rows))
+            time = pl.col("time")
+        wanted = [pl.len(), time.min().alias("first"), time.max().alias("last")]
+        wanted += [row.min().alias("oldest"), row.max().alias("newest")]
+        by = ["key"]
+        if instances is not None:
+            frame = frame.with_columns(instance=pl.Series(instances, dtype=pl.String).gather(rows))
+            by.append("instance")
+        grouped = frame.group_by(by).agg(wanted)
+        named = grouped["instance"].to_list() if instances is not None else [""] * len(grouped)
+        columns = (grouped[name].to_list() for name in ("len", "first", "last"))
+        samples = (_shortened(texts, grouped[name].to_numpy()) for name in ("oldest", "newest"))
+        for key, instance, count, first, last, oldest, newest in zip(
+            grouped["key"].to_list(), named, *columns, *samples, strict=True
+        ):
+            before = counted.get((key, instance))
+            if before is not None:
+                count, oldest = count + before[0], before[3]
+                if times is not None:
+                    first, last = _earlier(before[1], first), _later(before[2], last)
+            counted[key, instance] = count, first, last, oldest, newest
+        if len(counted) > _MOST_KEYS:
+            self.tallies()
+
+
+def _shortened(texts: Lines | list[str], rows: np.ndarray) -> list[str]:
+    if isinstance(texts, Lines):
+        return texts.beginnings_of(rows, SAMPLE_LENGTH)
+    return [texts[row][:SAMPLE_LENGTH] for row in rows.tolist()]
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return min((time for time in (one, other) if time is not None), default=None)
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((time for time in (one, other) if time is not None), default=None)
+
+
+def _line_signature(masked: str) -> Signature:
+    return Signature.of_line(refine(masked))
+
+
+def _record_signature(text: str) -> Signature:
+    """The signature of a record of several lines whose numbers are blanked."""
+    trace = stack_trace(text)
+    if trace is not None:
+        return Signature.of_trace(severity_of(text, exception=True), trace.classes, trace.frames)
+    beginning = text.split("\n")[:_LINES_OF_PLAIN_RECORD]
+    return Signature.of_line("\n".join(refine(mask_line(line)) for line in beginning))

@@ -1,0 +1,139 @@
+"""Masking: the variable parts of log lines become ``<*>``, so that lines of the same kind become equal.
+
+Two stages. The first sees every line and must be fast: words with a digit in them give way to a mark, and what the
+others say stays. :func:`mask_line` does it for one line, :mod:`~airflow_cd.verification.logs.block_masking` for
+millions, with the same output. The second, :func:`~airflow_cd.verification.logs.refining.refine`, sees each *distinct*
+result of the first once, so it may be slow.
+
+Some numbers are not parameters: an HTTP, SQL or exit status, an error code, a digit in an exception's class. The
+first stage puts :data:`KEPT` in their place and notes them aside; the second puts them back. That is why a status
+going from 200 to 500 is a change here, and none where every number is masked.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+WILDCARD = "<*>"
+# Between the stages; none is ever the line's own. Masking whole blocks counts on the codes of the first two.
+ERASED = "\x01"  # what is on its way out
+VARIABLE = "\x02"  # a variable word
+KEPT = "\x03"  # a protected value, until `refine` puts it back
+NOTES = "\x04"  # between a masked line and the protected values that belong into it
+MARKS = ERASED + VARIABLE + KEPT + NOTES
+_TO_SPACES = str.maketrans(dict.fromkeys(MARKS, " "))
+_MARK = re.compile(f"[{MARKS}]")
+
+_LETTERS = r"A-Za-z_$@#%&*+~\\-"
+_WORD, _LETTER = rf"[0-9{_LETTERS}]", rf"[{_LETTERS}]"
+IS_WORD = bytes(re.fullmatch(_WORD, chr(byte)) is not None for byte in range(256))
+"""For each byte 1 if it belongs to a word, else 0."""
+# Words joined by single dots are one. A beginning is said to be one, and a digit looked for ahead, so that a
+# backtracking engine sees each letter a few times only.
+_NUMBERED = rf"(?<!{_WORD})(?<!{_WORD}\.)(?={_WORD})(?={_LETTER}*(?:\.{_LETTER}+)*\.?[0-9]){_WORD}+(?:\.{_WORD}+)*"
+_HEXADECIMAL = r"\b[a-fA-F]{8,}\b"
+_VARIABLE_RE = re.compile(rf"{_NUMBERED}|{_HEXADECIMAL}", re.ASCII)
+LEAST_HEXADECIMAL = 8
+
+# What a protected value leaves when it is masked like any other: looking for that in distinct masked lines costs far
+# less than looking for protected values in every line.
+_SEPARATOR = r"""["']?(?: ?[:=] ?| |[(\[])["'(\[]?"""
+_BEFORE_STATUS = (
+    r"\b(?:[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp[_ ]?[Ss]tatus|[Rr]esponded(?: with)?"
+    rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
+    rf"""| HTTP/{VARIABLE}"? """
+    rf"|\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [!-~{VARIABLE}]+ (?:[-=]> ?)?"
+)
+_BEFORE_CODE = (
+    r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure)[_ -]?[Cc]ode|code"
+    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
+    rf"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
+)
+_STATUS = r"[1-5][0-9]{2}"
+_CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}"
+_AFTER_VALUE = r"(?:[&-][A-Za-z]+)?"
+# Where the values that are kept stand, and what such a word must look like.
+_PROTECTED = tuple(
+    (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(value + _AFTER_VALUE, re.ASCII))
+    for before, value in ((_BEFORE_STATUS, _STATUS), (_BEFORE_CODE, _CODE))
+)
+PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}){VARIABLE}"  # for any engine of regular expressions
+ERROR_NAMES = ("Exception", "Error")
+_ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
+
+
+_NUMBER = r"\b(?:0x[0-9a-fA-F]+|[0-9]+)\b"
+_NUMBER_RE = re.compile(_NUMBER, re.ASCII)
+
+
+@functools.cache
+def has_polars() -> bool:
+    """Whether the fast engine is there."""
+    return importlib.util.find_spec("polars") is not None
+
+
+def without_marks(text: str) -> str:
+    """The text without the characters that masking uses for itself; everything masked must have passed this."""
+    return text.translate(_TO_SPACES) if _MARK.search(text) else text
+
+
+def mask_line(line: str) -> str:
+    """First stage for one line."""
+    words: list[str] = []
+
+    def blank(match: re.Match[str]) -> str:
+        words.append(match.group())
+        return VARIABLE
+
+    masked = _VARIABLE_RE.sub(blank, line)
+    kept = {at: value for at, rules in protected_places(masked).items() if (value := kept_value(words[at], rules))}
+    if any(name in line for name in ERROR_NAMES):
+        for at, word in enumerate(words):
+            error = _ERROR.search(word)
+            if error:
+                kept[at] = error.group()
+    return with_kept(masked, kept)
+
+
+@functools.lru_cache(maxsize=20_000)
+def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
+    """Which variable words of a masked line, counted from 0, may be protected values, and how those look."""
+    places: dict[int, tuple[re.Pattern[str], ...]] = {}
+    for before, value in _PROTECTED:
+        for match in before.finditer(masked):
+            at = masked.count(VARIABLE, 0, match.end()) - 1
+            places[at] = (*places.get(at, ()), value)
+    return places
+
+
+def kept_value(word: str, rules: Sequence[re.Pattern[str]]) -> str:
+    """The word if it is a protected value by one of the rules, else ``""``."""
+    return word if any(rule.fullmatch(word) for rule in rules) else ""
+
+
+def with_kept(masked: str, kept: Mapping[int, str]) -> str:
+    """A masked line that notes which of its variable words, counted from 0, are these protected values."""
+    if not kept:
+        return masked
+    first, *others = masked.split(VARIABLE)
+    parts = [first]
+    for at, other in enumerate(others):
+        parts += [KEPT if at in kept else VARIABLE, other]
+    return "".join(parts) + NOTES + NOTES.join(kept[at] for at in sorted(kept))
+
+
+def blank_numbers(text: str) -> str:
+    """Numbers of a multi-line record become ``0``: fewer distinct texts, while names of functions stay as they are."""
+    return _NUMBER_RE.sub("0", text)
+
+
+def blank_numbers_column(texts: pl.Expr) -> pl.Expr:
+    """:func:`blank_numbers` for a column."""
+    return texts.str.replace_all(rf"(?-u){_NUMBER}", "0")

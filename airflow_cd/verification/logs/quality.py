@@ -1,0 +1,254 @@
+"""What the logs say: the canary's events against baseline and control, and the verdict they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from airflow_cd.verification.logs.events import Comparison, compare
+from airflow_cd.verification.logs.feedback import Opinions
+from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.records import SEVERITIES
+from airflow_cd.verification.sensitivity import Sensitivity
+from airflow_cd.verification.verdict import Event, EventKind, Quality, Reason, Verdict
+
+BASELINES_USED = 8  # the newest ones; older releases say less and less about this one
+PLENTY = 20.0  # so many records expected of the canary, and none there, is no data rather than silence
+CHANCE_OF_A_KNOWN = 0.02  # an error this likely to be a rare known one waits for the last look
+
+
+@dataclass(frozen=True)
+class Strictness:
+    """What a sensitivity means for logs.
+
+    :param unknown: severities (and above) whose unknown events are risks. Exceptions always are.
+    :param frequency: severities (and above) whose unexpected frequencies are risks.
+    :param ratio: smallest ratio between observed and expected that counts.
+    :param p_value: largest probability that chance alone does it, beside the false discovery rate over all events.
+    :param silence: whether an event that went silent is a risk, when it is frequent enough to be sure.
+    """
+
+    unknown: str
+    frequency: str
+    ratio: float
+    p_value: float
+    silence: bool
+
+
+STRICTNESS: dict[Sensitivity, Strictness] = {
+    "low": Strictness("error", "fatal", 5.0, 1e-4, False),
+    "medium": Strictness("error", "error", 3.0, 1e-3, False),
+    "high": Strictness("warning", "warning", 2.0, 1e-2, True),
+}
+DISCOVERY_RATE = 0.1  # share of false ones among the unexpected frequencies
+LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no event of its own
+_FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
+_NAMED = 6  # events named in a reason
+
+
+def judge_quality(
+    canary: LogProfile,
+    control: LogProfile | None,
+    baseline: Sequence[LogProfile] = (),
+    *,
+    sensitivity: Sensitivity = "medium",
+    learn: bool = False,
+    opinions: Opinions | None = None,
+    baseline_names: Sequence[str] = (),
+    look: int = 1,
+    final: bool = True,
+) -> Quality:
+    """Judge what the canary logged.
+
+    :param control: what instances on the running release logged meanwhile, if there are any.
+    :param baseline: what earlier good deployments logged, newest first.
+    :param sensitivity: see :data:`STRICTNESS`.
+    :param learn: whether having nothing to compare with is a reason to pass and learn.
+    :param opinions: what people and the pipeline said of events; outranks every rule here.
+    :param baseline_names: what to call the baselines in reports, newest first.
+    :param look: how often this verification was judged before and now; spends the false discovery rate.
+    :param final: whether this is the last look. A new error that might well be a rare known one (there was too
+        little baseline to have seen it) counts from the last look on; evidence may still come before.
+    """
+    used = [profile for profile in baseline[:BASELINES_USED] if profile.records]
+    names = list(baseline_names[:BASELINES_USED])[::-1]
+    records = {
+        "canary": canary.records,
+        "control": control.records if control else 0,
+        "baseline": sum(profile.records for profile in used),
+    }
+    if not records["control"] and not used:
+        return _nothing_to_compare(canary, records, learn=learn)
+    sources = [profile for profile in (control, *used) if profile is not None and profile.records]
+    silent = _no_data(canary, sources, records)
+    if silent is not None:
+        return Quality(Verdict.INCONCLUSIVE, [silent], [], records, names)
+    strictness = STRICTNESS[sensitivity]
+    comparison = _weighted(compare(canary, control if records["control"] else None, used), len(used))
+    spending = _spending(look, final)
+    judged = [
+        _with_frequency(event, strictness, spending)
+        for event in judge_frequencies(comparison, canary.watched, spending).values()
+    ]
+    share = _share(canary, sources)
+    events = [_with_unknown(event, share, strictness, final=final) for event in judged]
+    opinions = opinions or Opinions()
+    events = [opinions.applied(event) for event in events]
+    if not final and any(event.risk for event in events):
+        # It fails here and now: nothing is gained by still calling its other new errors undecided.
+        events = [_with_unknown(event, share, strictness, final=True) for event in judged]
+        events = [opinions.applied(event) for event in events]
+    events.sort(key=lambda event: (not event.risk, -SEVERITIES.index(event.severity), event.kind.value, event.id))
+    verdict = Verdict.FAIL if events and events[0].risk else Verdict.PASS
+    return Quality(verdict, _reasons(events, records, len(used)), events, records, names)
+
+
+def _weighted(comparison: Comparison, baselines: int) -> Comparison:
+    """The same, older baselines counting less; they stand last, newest first."""
+    ages = [0] * (len(comparison.references) - baselines) + list(range(baselines))
+    pairs = zip(comparison.references, ages, strict=True)
+    return replace(comparison, references=[replace(reference, weight=recency(age)) for reference, age in pairs])
+
+
+def _spending(look: int, final: bool) -> float:
+    """Share of the error rate for this look: half over all interim ones, half on the last one."""
+    if final:
+        return 1.0 if look <= 1 else 0.5
+    return 0.5 * 6.0 / (3.14159265**2 * look**2)
+
+
+def _nothing_to_compare(canary: LogProfile, records: Mapping[str, int], *, learn: bool) -> Quality:
+    events = list(compare(canary, None, [canary]).events.values())
+    events = [
+        replace(event, counts={"canary": event.counts["canary"], "control": 0.0, "baseline": 0.0}) for event in events
+    ]
+    numbers = {"canary_records": records["canary"], "events": len(events)}
+    if learn and records["canary"]:
+        text = f"Nothing to compare with yet: {records['canary']} records of {len(events)} kinds become the baseline."
+        return Quality(Verdict.PASS, [Reason("learning", text, numbers)], events, records)
+    if not records["canary"]:
+        return Quality(Verdict.INCONCLUSIVE, [Reason("no_data", "The canary logged nothing.", numbers)], [], records)
+    text = "There is neither a baseline from earlier deployments nor a control to compare the canary's logs with."
+    return Quality(Verdict.INCONCLUSIVE, [Reason("no_baseline", text, numbers)], events, records)
+
+
+def _no_data(canary: LogProfile, sources: Sequence[LogProfile], records: Mapping[str, int]) -> Reason | None:
+    """Why the canary's silence is not health; None if it logged."""
+    if records["canary"]:
+        return None
+    rates = [profile.records / profile.watched for profile in sources if profile.watched]
+    expected = canary.watched * min(rates) if rates else None
+    numbers = {"canary_records": 0, "control_records": records["control"], "expected": expected}
+    if expected is not None and expected >= PLENTY:
+        text = f"The canary logged nothing where about {expected:.0f} records were to be expected."
+    else:
+        known = records["control"] + records["baseline"]
+        text = f"The canary logged nothing; what it is compared with logged {known} records."
+    return Reason("no_data", text, numbers)
+
+
+def judge_frequencies(comparison: Comparison, watched: float, spending: float = 1.0) -> dict[str, Event]:
+    """The events with what was expected of the known ones, marked where the canary's counts are far from it.
+
+    What is marked is the same at every sensitivity; that decides what of it is a risk.
+
+    :param watched: seconds the canary was watched, summed over instances; 0 when unknown.
+    :param spending: share of the false discovery rate for this look.
+    """
+    known = [template for template, event in comparison.events.items() if event.kind is EventKind.KNOWN]
+    expected = expectations(comparison.canary, watched, comparison.references, known)
+    p_values = {template: item.p_value for template, item in expected.items()}
+    standing_out = discoveries(p_values, DISCOVERY_RATE * spending)
+    judged = dict(comparison.events)
+    for template, item in expected.items():
+        event = replace(judged[template], expected=item.expected, p_value=item.p_value)
+        kind = _frequency(event, LEAST_RATIO) if template in standing_out else EventKind.KNOWN
+        judged[template] = replace(event, kind=kind)
+    return judged
+
+
+def _with_frequency(event: Event, strictness: Strictness, spending: float) -> Event:
+    """The events of unexpected frequency, red where they are severe and sure enough."""
+    if event.p_value is None or event.p_value > strictness.p_value * spending:
+        return event
+    kind = _frequency(event, strictness.ratio) if event.kind is not EventKind.KNOWN else event.kind
+    if kind is EventKind.UNEXPECTED_FREQUENCY and event.counts["canary"] > (event.expected or 0.0):
+        return replace(event, risk=_at_least(_weight(event), strictness.frequency))
+    return replace(event, risk=kind is EventKind.WENT_SILENT and strictness.silence)
+
+
+def _frequency(event: Event, ratio: float) -> EventKind:
+    """What a count that stands out statistically is, given how much it must differ to matter."""
+    observed, expected = event.counts["canary"], event.expected or 0.0
+    if observed > expected:
+        enough = observed >= _FEWEST_MORE and observed >= ratio * expected
+        return EventKind.UNEXPECTED_FREQUENCY if enough else EventKind.KNOWN
+    if expected < _FEWEST_MORE or observed * ratio > expected:
+        return EventKind.KNOWN
+    return EventKind.UNEXPECTED_FREQUENCY if observed else EventKind.WENT_SILENT
+
+
+def _with_unknown(event: Event, chance: float, strictness: Strictness, *, final: bool) -> Event:
+    """The unknown events, red where their severity makes them a risk.
+
+    :param chance: canary's share of all that was watched; see :data:`CHANCE_OF_A_KNOWN`.
+    """
+    if event.kind is not EventKind.UNKNOWN:
+        return event
+    risk = event.exception is not None or _at_least(event.severity, strictness.unknown)
+    if not final and chance ** event.counts["canary"] > CHANCE_OF_A_KNOWN:
+        risk = False
+    return replace(event, risk=risk)
+
+
+def _share(canary: LogProfile, sources: Sequence[LogProfile]) -> float:
+    """Canary's share of the instance seconds watched, or of the records where those are unknown."""
+    if canary.watched and all(profile.watched for profile in sources):
+        return canary.watched / (canary.watched + sum(profile.watched for profile in sources))
+    return canary.records / (canary.records + sum(profile.records for profile in sources))
+
+
+def _weight(event: Event) -> str:
+    """An exception weighs as much as an error, whatever level it was logged at."""
+    return "error" if event.frames and not _at_least(event.severity, "error") else event.severity
+
+
+def _at_least(severity: str, least: str) -> bool:
+    return SEVERITIES.index(severity) >= SEVERITIES.index(least)
+
+
+def _reasons(events: Sequence[Event], records: Mapping[str, int], baselines: int) -> list[Reason]:
+    numbers: dict[str, float | int | str | None] = {
+        "events": len(events),
+        "canary_records": records["canary"],
+        "control_records": records["control"],
+        "baselines": baselines,
+    }
+    reasons = []
+    for kind, code, words in (
+        (EventKind.UNKNOWN, "unknown_events", "unknown"),
+        (EventKind.UNEXPECTED_FREQUENCY, "unexpected_frequency", "unexpectedly frequent"),
+        (EventKind.WENT_SILENT, "went_silent", "silent"),
+        (EventKind.KNOWN, "always_a_risk", "known, but always a risk"),
+    ):
+        risks = [event for event in events if event.risk and event.kind is kind]
+        if not risks:
+            continue
+        noun = "event is" if len(risks) == 1 else "events are"
+        named = "; ".join(_named(event) for event in risks[:_NAMED])
+        more = f"; and {len(risks) - _NAMED} more" if len(risks) > _NAMED else ""
+        text = f"{len(risks)} {noun} {words}: {named}{more}."
+        reasons.append(Reason(code, text, {**numbers, "risks": len(risks)}))
+    if not reasons:
+        unknown = sum(event.kind is EventKind.UNKNOWN for event in events)
+        text = f"{records['canary']} records of the canary show no event that is a risk"
+        text += f" ({unknown} unknown, none of them severe enough)." if unknown else "."
+        reasons.append(Reason("nothing_new", text, {**numbers, "risks": 0, "unknown": unknown}))
+    return reasons
+
+
+def _named(event: Event) -> str:
+    name = event.exception or " ".join(event.template.split())[:80]
+    count = "once" if event.counts["canary"] == 1 else f"{event.counts['canary']:.0f} times"
+    return f"{name} ({count}, {event.expected:.1f} expected)" if event.expected is not None else f"{name} ({count})"

@@ -1,0 +1,67 @@
+"""Refining: the second stage of masking, which sees each distinct masked line once.
+
+Paths, addresses, units and lists of parameters become one ``<*>`` each, the time in front goes, and protected values
+go back to where they were.
+"""
+
+from __future__ import annotations
+
+import re
+
+from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, WILDCARD
+
+LONGEST_TEMPLATE = 4_000  # characters; what comes after them does not tell messages apart
+
+_DAYS = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
+_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DATE = rf"(?:(?:{_DAYS} )?{_MONTHS} {{1,2}}<\*> |<\*>(?:/<\*>){{0,2}}[T ,:_-]{{1,2}})"
+_TIME = re.compile(
+    rf"^[\[(<]?{_DATE}?<\*>:<\*>:<\*>(?:,<\*>)?(?: ?(?:Z|UTC|GMT)\b|:<\*>)?[\])>]?[ \t:|]*",
+)
+_UNITS = r"(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hours?|days?|%)"
+
+# What a text must hold for the rule to find anything (looked for first: most rules have nothing to do in most texts),
+# the rule, and what it puts in place.
+_REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("  ", re.compile(r"[ \t]+"), " "),
+    ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*"), WILDCARD),
+    ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
+    (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
+    (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
+    # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
+    (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
+    ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
+    ("<<*>", re.compile(r"<<\*>"), WILDCARD),
+    ("?", re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
+    # An absolute path is a parameter, but for the one that follows an HTTP method: that one is the event.
+    (
+        "/",
+        re.compile(
+            r"(?<![\w>.:/*-])(?<!GET )(?<!POST )(?<!PUT )(?<!PATCH )(?<!DELETE )(?<!HEAD )(?<!OPTIONS )"
+            r"(?:\.{1,2}(?:/(?:[\w.$@+~-]|<\*>)+)+/?|/(?:[\w.$@+~-]|<\*>)+(?:/(?:[\w.$@+~-]|<\*>)*)+)"
+        ),
+        WILDCARD,
+    ),
+    ("<*>", re.compile(r"<\*>(?:(?:[:.,/\\|x^_+-]|, |: )?<\*>)+"), WILDCARD),
+    ("<*>", re.compile(rf"<\*>(?: ?{_UNITS})(?![\w])"), WILDCARD),
+    ("<*>", re.compile(r"[\[(]<\*>(?:(?:[,;] ?| )<\*>)*[\])]"), "(" + WILDCARD + ")"),
+    # What stands in parentheses after a parameter explains it, and may as well be missing.
+    ("<*> (", re.compile(r"<\*> \((?:<\*>)?\)"), WILDCARD),
+    (" <*>", re.compile(r"<\*>(?:[,;]? <\*>)+"), WILDCARD),
+    # Lists of things that look alike are as long as they happen to be.
+    (" <*> ", re.compile(r"(<\*> (?!<\*>)\S{1,40})(?:,? \1)+(?: <\*>)?(?=\s|$)"), r"\1"),
+    ("<*>", re.compile(r"([\[{(][^\[\]{}()]{1,400}[\]})])(?:[,;]? ?\1)+"), r"\1"),
+)
+
+
+def refine(masked: str) -> str:
+    """Second stage for one distinct result of the first."""
+    text, *kept = masked.split(NOTES)
+    text = text[:LONGEST_TEMPLATE].replace("\t", " ").replace(VARIABLE, WILDCARD)
+    text = _TIME.sub("", text, count=1) or text
+    for needed, rule, replacement in _REFINEMENTS:
+        if needed in text:
+            text = rule.sub(replacement, text)
+    for value in kept:
+        text = text.replace(KEPT, value, 1)
+    return text.replace(KEPT, WILDCARD).strip()

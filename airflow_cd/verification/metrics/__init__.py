@@ -1,0 +1,1 @@
+"""What metrics say: the performance of a canary."""

@@ -1,0 +1,212 @@
+"""What the metrics say: each metric of the canary against the control, and the verdict they lead to.
+
+How well this does, beside its peers, is measured by ``python -m benchmarks.metrics``.
+
+What becomes of data that is not as it should be:
+
+- *No data* on the canary, or on what it is compared with: INCONCLUSIVE (``no_data``), never a pass.
+- *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge): INCONCLUSIVE
+  (``few_requests``). One group or one instance with little traffic holds up nothing.
+- *NaN and infinity*, and a count below zero, are no measurements: such rows are left out. When that is more than half
+  of a side's rows, the metric is INCONCLUSIVE (``not_numbers``).
+- *A series that starts late*: buckets are compared one by one, so only the time that both sides have counts. A canary
+  with data for less than half of the control's time may FAIL, but not pass (``started_late``).
+- *A restart in the middle*: the bucket in which an instance comes back from a silence that chance does not explain is
+  left out of levels and scores, since a process that starts is slow for reasons of its own; its errors count. How often
+  that happened is in the result (``gaps``).
+- *A counter reset* shows as a negative number, which is no measurement; the buckets around it are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow_cd.verification.metrics.crossings import crossed
+from airflow_cd.verification.metrics.judge import Judge, Limits, few_requests, means_of, series_of
+from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
+from airflow_cd.verification.metrics.profile import MetricProfile
+from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.metrics.thresholds import Threshold
+from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.sensitivity import Sensitivity
+from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Chance that a verification without any change ever raises an alarm, over all its metrics and looks. It is a bound:
+# measured are fewer, see benchmarks/README.md.
+FALSE_ALARMS: dict[Sensitivity, float] = {"low": 0.01, "medium": 0.05, "high": 0.15}
+# How it is divided between all together, the groups and the instances; what is not there leaves its part to the others.
+_POOLED, _GROUPS, _INSTANCES = 0.6, 0.2, 0.2
+
+
+def judge_performance(
+    canary: pd.DataFrame,
+    control: pd.DataFrame | None,
+    before: pd.DataFrame | None,
+    metrics: Sequence[Metric],
+    *,
+    sensitivity: Sensitivity = "medium",
+    minimum_effect: float = 0.2,
+    min_requests: int = 50,
+    learn: bool = False,
+    taught: Mapping[str, Taught] | None = None,
+    thresholds: Sequence[Threshold] = (),
+) -> Performance:
+    """Judge every metric, over all its groups together, for each group and for each canary instance.
+
+    Frames have the columns of :data:`~airflow_cd.verification.samples.METRIC_COLUMNS`. The verdict is valid at every
+    look, so it may be asked for as often as one likes while rows arrive.
+
+    A metric fails when the evidence that it changed suffices *and* the change is at least the minimum effect, for the
+    worse; or when its measurements hang, or scatter far more than usual in buckets full enough to tell. It passes with
+    at least ``min_requests`` requests on both sides, precise enough to have shown five times the minimum effect.
+    Everything else is INCONCLUSIVE; of a single group or instance that does not hold up the whole. A fixed threshold
+    that is crossed fails beside all that.
+
+    :param control: instances on the running release in the same window.
+    :param before: the canary's instances before the deployment; compared with when there is no control.
+    :param minimum_effect: smallest relative change that counts as a regression.
+    :param min_requests: fewest requests to judge by.
+    :param learn: whether having nothing to compare with is a reason to pass.
+    :param taught: by metric, what earlier good deployments taught about what is normal.
+    :param thresholds: fixed limits of the author's own.
+    """
+    limits = Limits(minimum_effect, min_requests)
+    compared_with = "control" if control is not None and len(control) else "before"
+    other = control if compared_with == "control" else before
+    if not len(canary):
+        seen = len(other) if other is not None else 0
+        text = "No metric of the canary has any data" + (", the control's have." if seen else ", nor has the control.")
+        return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text, {"control_rows": seen})])
+    limit_reasons = crossed(thresholds, metrics, canary, other)
+    if other is None or not len(other):
+        performance = _nothing_to_compare(canary, metrics, learn=learn)
+        if limit_reasons:
+            return replace(performance, verdict=Verdict.FAIL, reasons=limit_reasons)
+        return performance
+    known = taught or {}
+    sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
+    groups = [(metric, group) for metric in metrics for group in sides[metric.name].groups]
+    several = [metric for metric in metrics if len(sides[metric.name].instances) > 1]
+    instances = sum(len(sides[metric.name].instances) for metric in several)
+    allowed = allowances(sensitivity, len(metrics), len(groups), instances)
+    pooled_judge, group_judge, instance_judge = (Judge(limits, alpha) for alpha in allowed)
+    results = []
+    for metric in metrics:
+        lesson = known.get(metric.name if compared_with == "control" else over_time(metric.name), NOTHING_TAUGHT)
+        pooled = pooled_judge.judge(sides[metric.name], lesson)
+        if pooled.verdict is not Verdict.FAIL and metric in several:
+            pooled = _with_worst_instance(pooled, sides[metric.name], instance_judge, lesson)
+        results.append(_illustrated(pooled, sides[metric.name]))
+    for metric, group in groups:
+        part = sides[metric.name].of_group(group)
+        result = group_judge.judge(part)
+        results.append(_illustrated(result, part) if result.verdict is Verdict.FAIL else result)
+    performance = _together(results)
+    if limit_reasons:
+        regressions = performance.reasons if performance.verdict is Verdict.FAIL else ()
+        return replace(performance, verdict=Verdict.FAIL, reasons=[*limit_reasons, *regressions])
+    return performance
+
+
+def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: int) -> tuple[float, float, float]:
+    """The chance of a false alarm that is allowed to each metric over all, each group and each single instance.
+
+    :param groups: how many results by group there are, over all metrics; ``instances`` likewise.
+    """
+    numbers = (metrics, groups, instances)
+    parts = [part if number else 0.0 for part, number in zip((_POOLED, _GROUPS, _INSTANCES), numbers, strict=True)]
+    whole = FALSE_ALARMS[sensitivity] / (sum(parts) or 1.0)
+    pooled, group, instance = (whole * part / max(1, number) for part, number in zip(parts, numbers, strict=True))
+    return pooled, group, instance
+
+
+def over_time(metric: str) -> str:
+    """Under which name a profile keeps what it knows of a metric at two times."""
+    return f"{metric} over time"
+
+
+def learn_performance(
+    canary: pd.DataFrame,
+    control: pd.DataFrame | None,
+    metrics: Sequence[Metric],
+    bucket_ms: int = 0,
+    before: pd.DataFrame | None = None,
+) -> MetricProfile:
+    """What these metrics teach, once the release has turned out to be good; empty with nothing beside the canary.
+
+    :param bucket_ms: width of a bucket in milliseconds.
+    :param before: the canary's instances before the deployment; teaches how much two times differ by nature.
+    """
+    comparisons = {}
+    for metric in metrics:
+        for name, other, compared_with in (
+            (metric.name, control, "control"),
+            (over_time(metric.name), before, "before"),
+        ):
+            if other is None or not len(other) or not len(canary):
+                continue
+            comparison = Sides.of(metric, canary, other, compared_with).compare()
+            if comparison is not None:
+                comparisons[name] = comparison
+    if not comparisons:
+        return MetricProfile()
+    return MetricProfile.of(comparisons, bucket_ms)
+
+
+def _illustrated(result: MetricResult, sides: Sides) -> MetricResult:
+    """The result with its charts; evidence is bounded, so only results that somebody will look at have them."""
+    return replace(result, series=series_of(sides), instances=means_of(sides))
+
+
+def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taught: Taught) -> MetricResult:
+    """The pooled result, failed where a single instance of the canary is bad enough by itself."""
+    for name in sides.instances:
+        result = judge.judge(sides.of_instance(name), taught)
+        if result.verdict is Verdict.FAIL:
+            text = f"instance {name} alone: {result.reason.text}"
+            return replace(
+                pooled,
+                verdict=Verdict.FAIL,
+                reason=Reason("instance_regressed", text, {**result.reason.numbers, "instance": name}),
+                effect=result.effect,
+                interval=result.interval,
+                smallest_detectable=result.smallest_detectable,
+            )
+    return pooled
+
+
+def _together(results: Sequence[MetricResult]) -> Performance:
+    failed = [result for result in results if result.verdict is Verdict.FAIL]
+    pooled = [result for result in results if not result.group]
+    open_ones = [result for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
+    if failed:
+        # The whole says more than one of its parts.
+        decisive = [result for result in failed if not result.group] or failed
+        return Performance(Verdict.FAIL, [result.reason for result in decisive], results)
+    if open_ones:
+        return Performance(Verdict.INCONCLUSIVE, [result.reason for result in open_ones], results)
+    requests = max((result.canary.get("requests", 0.0) for result in pooled), default=0.0)
+    widest = max((result.smallest_detectable or 0.0 for result in pooled if result.kind == "latency"), default=0.0)
+    text = f"No regression in {len(pooled)} metrics over {requests:.0f} canary requests"
+    text += f"; a latency change of {widest:.0%} would have shown." if widest else "."
+    numbers = {"metrics": len(pooled), "requests": requests, "smallest_detectable": widest or None}
+    return Performance(Verdict.PASS, [Reason("no_regression", text, numbers)], results)
+
+
+def _nothing_to_compare(canary: pd.DataFrame, metrics: Sequence[Metric], *, learn: bool) -> Performance:
+    requests = max(
+        (float(canary.loc[canary["metric"] == metric.name, "count"].sum()) for metric in metrics), default=0.0
+    )
+    numbers = {"requests": requests}
+    if not requests:
+        return Performance(Verdict.INCONCLUSIVE, [few_requests(0, 0, 1)])
+    if learn:
+        text = f"Nothing to compare metrics with yet; {requests:.0f} requests were seen."
+        return Performance(Verdict.PASS, [Reason("learning", text, numbers)])
+    text = "There is neither a control nor a time before the deployment to compare the canary's metrics with."
+    return Performance(Verdict.INCONCLUSIVE, [Reason("no_baseline", text, numbers)])

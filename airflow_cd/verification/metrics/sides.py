@@ -1,0 +1,193 @@
+"""The rows of one metric on either side, and what of them can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_cd.verification.metrics.cells import CAP, Cells, Comparison, bucket_factors, compare, compare_times
+from airflow_cd.verification.metrics.null import COUNTED
+from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
+from airflow_cd.verification.samples import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHANCE_OF_A_GAP = 10.0  # requests that would have been in it: fewer may be missing by chance
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The rows of one metric on either side.
+
+    :param compared_with: ``control`` (same time, other instances) or ``before`` (same instances, earlier).
+    :param unusable: share of the canary's rows that held no number; ``control_unusable`` likewise.
+    :param gaps: how often an instance of the canary fell silent and came back.
+    """
+
+    metric: Metric
+    canary: Rows
+    control: Rows
+    compared_with: str
+    group: str = ""
+    unusable: float = 0.0
+    control_unusable: float = 0.0
+    gaps: int = 0
+
+    @classmethod
+    def of(cls, metric: Metric, canary: pd.DataFrame, control: pd.DataFrame, compared_with: str) -> Sides:
+        """Pick the metric's rows."""
+        signed = metric.kind == "gauge"
+        pair = pair_of_rows(canary, control, metric.name, ignore_count=signed, negative=signed)
+        (ours, unusable), (theirs, control_unusable) = pair
+        gaps = 0
+        if metric.kind in ("latency", "gauge", "apdex"):
+            # An instance that starts is slow for reasons of its own.
+            width = _width(np.concatenate([ours.time, theirs.time]))
+            back, theirs_back = (_came_back(side, width, gauge=signed) for side in (ours, theirs))
+            gaps = len(np.unique(np.stack([ours.instance[back], ours.time[back]]), axis=1).T)
+            ours, theirs = ours.where(~back), theirs.where(~theirs_back)
+        return cls(metric, ours, theirs, compared_with, "", unusable, control_unusable, gaps)
+
+    @property
+    def paired(self) -> bool:
+        """Whether both are of the same time."""
+        return self.compared_with == "control"
+
+    @property
+    def groups(self) -> list[str]:
+        """Groups that the canary has, if it is broken down at all."""
+        return [name for code, name in enumerate(self.canary.group_names) if name and (self.canary.group == code).any()]
+
+    @property
+    def instances(self) -> list[str]:
+        """The canary's instances."""
+        return [self.canary.instance_names[code] for code in self.canary.instances()]
+
+    def of_group(self, group: str) -> Sides:
+        """The same for one group."""
+        code = self.canary.group_names.index(group)
+        canary, control = (side.where(side.group == code) for side in (self.canary, self.control))
+        return replace(self, canary=canary, control=control, group=group)
+
+    def of_instance(self, name: str) -> Sides:
+        """The same for one instance of the canary; compared with before, against its own past."""
+        code = self.canary.instance_names.index(name)
+        control = self.control
+        if not self.paired:
+            control = control.where(control.instance == code)
+        return replace(self, canary=self.canary.where(self.canary.instance == code), control=control)
+
+    @property
+    def _capped(self) -> bool:
+        """Whether single values are cut: of requests that hang there are always a few, a gauge means what it says."""
+        return self.metric.kind == "latency"
+
+    def started_late(self) -> bool:
+        """Whether the canary was there for less than half of the time that the control was."""
+        if not self.paired or not len(self.canary) or not len(self.control):
+            return False
+        end = max(self.canary.time.max(), self.control.time.max())
+        return bool(2 * (end - self.canary.time.min()) < end - self.control.time.min())
+
+    def compare(self) -> Comparison | None:
+        """Both sides compared; None when there is nothing in common, or nothing on the control to compare with."""
+        counts = self.metric.kind in COUNTED
+        ours, theirs = (self.canary, self.control)
+        if not len(ours) or not len(theirs):
+            return None
+        if counts:
+            cells = self._counted(ours, theirs)
+        else:
+            both = self._levelled(ours, theirs)
+            if both is None:
+                return None
+            cells = both
+        comparison = (compare if self.paired else compare_times)(*cells, counts=counts, capped=self._capped)
+        if not comparison.buckets or (not counts and not (comparison.ratio > 0 and comparison.control_ratio > 0)):
+            return None
+        return comparison
+
+    def _levelled(self, ours: Rows, theirs: Rows) -> tuple[Cells, Cells] | None:
+        """Levels, each transaction held against its own: another mix of them is no regression."""
+        groups = len(theirs.group_names)
+        counts = summed(theirs.group, theirs.count, groups)
+        totals = summed(theirs.group, theirs.total, groups)
+        level = np.divide(totals, counts, out=np.zeros(groups), where=counts > 0)
+        ours, theirs = (side.where((level[side.group] > 0) & (side.count > 0)) for side in (ours, theirs))
+        if not len(ours) or not len(theirs):
+            return None
+        if self.paired:
+            times = np.unique(theirs.time)
+            factor = bucket_factors(
+                _cells(theirs, theirs.total, theirs.count * level[theirs.group], theirs.count, times)
+            )
+            at = [np.minimum(np.searchsorted(times, side.time), len(times) - 1) for side in (ours, theirs)]
+            usual = [level[side.group] * factor[place] for side, place in zip((ours, theirs), at, strict=True)]
+        else:
+            usual = [level[side.group] for side in (ours, theirs)]
+        # A single request that hangs would otherwise be the mean; how many hang is judged by itself.
+        cap = CAP if self._capped else np.inf
+        ours, theirs = (
+            replace(side, value=np.minimum(side.value, cap * most))
+            for side, most in zip((ours, theirs), usual, strict=True)
+        )
+        shared = np.unique(np.concatenate([ours.time, theirs.time])) if self.paired else None
+        first, second = (
+            _cells(side, side.total, side.count * level[side.group], side.count, shared) for side in (ours, theirs)
+        )
+        return first, second
+
+    def _counted(self, ours: Rows, theirs: Rows) -> tuple[Cells, Cells]:
+        """Numbers of events; where the control has none, half a one is what is to be expected."""
+        kind = self.metric.kind
+        shared = np.unique(np.concatenate([ours.time, theirs.time])) if self.paired else None
+        sides = []
+        for side in (ours, theirs):
+            events = (1.0 - side.value.clip(0.0, 1.0)) * side.count if kind == "apdex" else side.value
+            exposure = side.count
+            cells = _cells(side, events, exposure, exposure, shared)
+            if kind == "throughput":
+                # That nothing came is a measurement, from an instance's first request on.
+                there = np.cumsum(cells.expected, axis=-1) > 0
+                cells = replace(cells, expected=there.astype(float))
+            sides.append(cells)
+        level = max(float(sides[1].total.sum()), 0.5) / max(float(sides[1].expected.sum()), 1e-12)
+        first, second = (replace(side, expected=side.expected * level, count=side.expected * level) for side in sides)
+        return first, second
+
+
+def _cells(
+    rows: Rows, total: np.ndarray, expected: np.ndarray, count: np.ndarray, times: np.ndarray | None = None
+) -> Cells:
+    """Rows laid out by instance and bucket."""
+    times = np.unique(rows.time) if times is None else times
+    codes, instance = np.unique(rows.instance, return_inverse=True)
+    cell = instance * len(times) + np.searchsorted(times, rows.time)
+    shape = (len(codes), len(times))
+    return Cells(*(summed(cell, values, len(codes) * len(times)).reshape(shape) for values in (total, expected, count)))
+
+
+def _width(times: np.ndarray) -> int:
+    """Width of a bucket in milliseconds: the least distance of two; 0 with fewer."""
+    steps = np.diff(np.unique(times))
+    return int(steps.min()) if len(steps) else 0
+
+
+def _came_back(rows: Rows, width: int, *, gauge: bool) -> np.ndarray:
+    """Rows of the bucket in which an instance came back from a silence that chance does not explain."""
+    chosen = np.zeros(len(rows), dtype=bool)
+    if not width:
+        return chosen
+    for code in np.unique(rows.instance):
+        own = rows.instance == code
+        times, bucket = np.unique(rows.time[own], return_inverse=True)
+        if len(times) < 3:
+            continue
+        usual = float(np.median(summed(bucket, rows.count[own], len(times))))
+        missing = np.diff(times) // width - 1
+        enough = missing >= 2 if gauge else missing * usual >= _CHANCE_OF_A_GAP
+        chosen |= own & np.isin(rows.time, times[1:][(missing >= 1) & enough])
+    return chosen

@@ -1,0 +1,190 @@
+"""What an author writes to have a canary verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from airflow_cd.durations import DurationLike, parse_duration
+from airflow_cd.verification.baseline_choice import wrong_baseline
+from airflow_cd.verification.logs.feedback import Expected, expectations_of
+from airflow_cd.verification.metrics.thresholds import Threshold, mistakes_of
+from airflow_cd.verification.samples import LogSource, MetricSource
+from airflow_cd.verification.sensitivity import SENSITIVITIES, Sensitivity
+
+Policy = Literal["fail", "pass", "ask", "wait"]
+
+POLICIES = ("fail", "pass", "ask", "wait")
+LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a canary is verified, and what is done when no verdict can be reached.
+
+    :param metrics: where metrics come from; judged together as *performance*.
+    :param logs: where logs come from; judged together as *quality*.
+    :param duration: how long the canary is watched before it may pass. Durations are texts (``"10m"``, ``"90s"``),
+        seconds, or timedeltas.
+    :param every: pause between two looks at the sources.
+    :param minimum: least time before any verdict; a quarter of ``duration`` but at most a minute unless given.
+    :param sensitivity: ``low``, ``medium`` or ``high``: how little evidence, and which severity, fails a release.
+        A new exception fails it at any sensitivity, a new warning only at ``high``.
+    :param min_requests: fewest canary requests in the window for metrics to pass; below, ``few_requests``.
+    :param minimum_effect: smallest change that counts as a regression, as a share of what the canary is compared
+        with: 0.2 is 20 %.
+    :param thresholds: fixed limits of metrics beside the statistics; one that is crossed fails the release.
+    :param on_inconclusive: policy when the evidence does not suffice: ``fail``, ``pass``, ``ask`` a person, or
+        ``wait`` as long again and then fail. The same for ``on_no_data`` and ``on_source_error``.
+    :param on_no_data: policy when the canary sent nothing.
+    :param on_source_error: policy when a source could not be read.
+    :param source_error_budget: consecutive failed reads of one source after which it is given up.
+    :param advisory: judged and shown in full, but never in the way of a release.
+    :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
+        :class:`~airflow_cd.verification.logs.feedback.Expected` with the reason. Unknown ones that match are no risk.
+    :param baseline: which earlier good deployments the canary's logs are compared with, beside the control (if there
+        is one) and what ran before: ``all`` (the newest eight, recent ones counting more), ``previous`` (the last
+        one), ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was never promoted
+        leaves nothing to compare with: the verdict is INCONCLUSIVE, whatever else there is. A person's pin in the
+        ledger outranks this.
+    """
+
+    metrics: Sequence[MetricSource] = ()
+    logs: Sequence[LogSource] = ()
+    duration: DurationLike = "10m"
+    every: DurationLike = "10s"
+    minimum: DurationLike | None = None
+    sensitivity: Sensitivity = "medium"
+    min_requests: int = 50
+    minimum_effect: float = 0.2
+    thresholds: Sequence[Threshold] = ()
+    on_inconclusive: Policy = "fail"
+    on_no_data: Policy = "fail"
+    on_source_error: Policy = "fail"
+    source_error_budget: int = 5
+    advisory: bool = False
+    expected: Sequence[Expected | str] = ()
+    baseline: str = "all"
+
+    def __post_init__(self) -> None:
+        for name in ("metrics", "logs", "thresholds"):
+            given = getattr(self, name)
+            if isinstance(given, (list, tuple, set, frozenset)):
+                object.__setattr__(self, name, tuple(given))
+        if isinstance(self.expected, (list, tuple)):
+            object.__setattr__(self, "expected", expectations_of(self.expected))
+
+    @property
+    def expectations(self) -> tuple[Expected, ...]:
+        """``expected``, patterns alone turned into :class:`~airflow_cd.verification.logs.feedback.Expected`."""
+        return expectations_of(self.expected)
+
+    @property
+    def length(self) -> timedelta:
+        """``duration``, parsed; raises :class:`ValueError` when it is none."""
+        return parse_duration(self.duration)
+
+    @property
+    def pause(self) -> timedelta:
+        """``every``, parsed; raises :class:`ValueError` when it is none."""
+        return parse_duration(self.every)
+
+    @property
+    def least(self) -> timedelta:
+        """``minimum``, parsed or defaulted; raises :class:`ValueError` when it is none."""
+        if self.minimum is None:
+            return min(self.length / 4, LONGEST_DEFAULT_MINIMUM)
+        return parse_duration(self.minimum)
+
+    def policy(self, key: str) -> Policy:
+        """The policy for ``no_data``, ``source_error`` or ``inconclusive``."""
+        policies: dict[str, Policy] = {
+            "no_data": self.on_no_data,
+            "source_error": self.on_source_error,
+            "inconclusive": self.on_inconclusive,
+        }
+        return policies[key]
+
+    def mistakes(self) -> list[str]:
+        """Everything that is wrong with it, one sentence each; empty when it can be used."""
+        return [
+            *self._wrong_sources(),
+            *self._wrong_durations(),
+            *self._wrong_words(),
+            *self._wrong_numbers(),
+            *self._wrong_expectations(),
+            *mistakes_of(self.thresholds),
+        ]
+
+    def _wrong_sources(self) -> Iterator[str]:
+        seen: set[str] = set()
+        for kind, protocol in (("metrics", MetricSource), ("logs", LogSource)):
+            sources = getattr(self, kind)
+            if not isinstance(sources, tuple):
+                yield f"{kind} must be a list of sources, got {sources!r}"
+                continue
+            for source in sources:
+                if isinstance(source, type) or not isinstance(source, protocol):
+                    yield f"{kind} holds {source!r}, which is not a source (it needs name, delay and read)"
+                    continue
+                if source.name in seen:
+                    yield f"two sources are called {source.name!r}; give one of them another name"
+                seen.add(source.name)
+                own = getattr(source, "mistakes", None)
+                if callable(own):
+                    yield from (f"source {source.name!r}: {mistake}" for mistake in own())
+        if self.metrics == () and self.logs == ():
+            yield "the verification has no source: give metrics or logs"
+
+    def _wrong_durations(self) -> Iterator[str]:
+        parsed: dict[str, timedelta] = {}
+        for name in ("duration", "every", "minimum"):
+            value = getattr(self, name)
+            if value is None and name == "minimum":
+                continue
+            try:
+                parsed[name] = parse_duration(value)
+            except (TypeError, ValueError) as error:
+                yield f"{name} is {value!r}, which is no duration: {error}"
+                continue
+            if parsed[name] < timedelta(0) or (parsed[name] == timedelta(0) and name != "minimum"):
+                del parsed[name]
+                yield f"{name} must be longer than nothing, got {value!r}"
+        if "duration" not in parsed:
+            return
+        for name in ("every", "minimum"):
+            if parsed.get(name, timedelta(0)) > parsed["duration"]:
+                yield f"{name} ({getattr(self, name)}) is longer than duration ({self.duration})"
+
+    def _wrong_words(self) -> Iterator[str]:
+        for name, allowed in (
+            ("sensitivity", SENSITIVITIES),
+            ("on_inconclusive", POLICIES),
+            ("on_no_data", POLICIES),
+            ("on_source_error", POLICIES),
+        ):
+            if getattr(self, name) not in allowed:
+                yield f"{name} is {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
+        if not isinstance(self.advisory, bool):
+            yield f"advisory is {self.advisory!r}, must be True or False"
+
+    def _wrong_numbers(self) -> Iterator[str]:
+        for name, least in (("min_requests", 1), ("source_error_budget", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                yield f"{name} is {value!r}, must be a whole number of at least {least}"
+        effect: Any = self.minimum_effect
+        if isinstance(effect, bool) or not isinstance(effect, (int, float)) or not 0 < effect <= 10:
+            yield f"minimum_effect is {effect!r}, must be a share above 0 and at most 10 (0.2 is 20 %)"
+
+    def _wrong_expectations(self) -> Iterator[str]:
+        if not isinstance(self.expected, tuple):
+            yield f"expected must be a list of patterns, got {self.expected!r}"
+        else:
+            mistakes = (one.mistake() for one in self.expected if isinstance(one, Expected))
+            yield from (mistake for mistake in mistakes if mistake is not None)
+        mistake = wrong_baseline(self.baseline)
+        if mistake is not None:
+            yield mistake

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_cd.verification.files import logs as log_files
+from airflow_cd.verification.files.logs import profile_stream
+from airflow_cd.verification.logs import counting, masking
+from airflow_cd.verification.logs.profile import LogProfile
+from tests.verification.log_examples import TRACES, python_trace
+
+_LINES = st.lists(
+    st.one_of(
+        st.sampled_from([line for trace in TRACES.values() for line in trace.split("\n")]),
+        st.sampled_from(["INFO served order 1", "WARN card declined for c-9", "\tat a.b(C.java:1)", "x\r", "é\ufffd"]),
+        st.sampled_from(
+            [
+                '{"level": "error", "msg": "no 7"}',
+                '{"msg": " at x"}',
+                "status=500 é",
+                "panic: no",
+                "main.main()",
+                "--- End of x",
+            ]
+        ),
+        st.text(alphabet="ab 1=é\t", max_size=9),
+    ),
+    max_size=30,
+)
+
+
+def _lines_of(content: bytes) -> list[bytes]:
+    return content.removesuffix(b"\n").split(b"\n") if content else []
+
+
+@settings(max_examples=150, deadline=None)
+@given(_LINES, st.integers(1, 200), st.booleans(), st.booleans())
+def test_a_stream_in_blocks_of_any_size_is_the_profile_of_its_lines(
+    lines: list[str], block: int, end: bool, fast: bool
+) -> None:
+    content = ("\n".join(lines) + "\n" * end).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        if not fast:
+            for module in (log_files, counting, masking):
+                patch.setattr(module, "has_polars", lambda: False)
+        assert profile_stream(io.BytesIO(content), block=block) == LogProfile.of(_lines_of(content))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=12), st.sampled_from([b"INFO a 1", b"\xff", b"\r"])), max_size=9))
+def test_any_bytes_are_the_profile_of_their_lines(parts: list[bytes]) -> None:
+    content = b"\n".join(parts)
+    assert profile_stream(io.BytesIO(content), block=5) == LogProfile.of(_lines_of(content))
+
+
+def test_progress_tells_the_bytes_read() -> None:
+    told: list[int] = []
+    content = b"INFO a 1\n" * 100
+    profile = profile_stream(io.BytesIO(content), instance="web-1", watched=60, progress=told.append, block=400)
+    assert told == [400, 800, 900]
+    assert [tally.instances for tally in profile.tallies.values()] == [{"web-1": 100}]
+    assert profile.watched == 60
+
+
+@pytest.mark.parametrize("block", [7, 1000, 10**6])
+def test_a_trace_over_the_border_of_blocks_is_one_record(block: int) -> None:
+    content = ("2026-11-23T08:00:00Z INFO a\n" + python_trace("KeyError", "redeem") + "\n") * 5
+    profile = profile_stream(io.BytesIO(content.encode()), block=block)
+    assert sorted(profile.counts().values()) == [5, 5]
+
+
+def test_binary_and_endless_lines_are_counted_as_troubles() -> None:
+    content = b"INFO a\n" + b"x" * 3_000_000 + b"\n" + b"\xff\xfe\x00\n" + b"INFO a\r\n"
+    profile = profile_stream(io.BytesIO(content), block=1000)
+    assert profile.records == 4
+    assert profile.troubles == {"too_long": 1, "undecodable": 1}
+    assert max(profile.counts().values()) == 2
+
+
+def test_an_empty_stream_is_an_empty_profile() -> None:
+    assert profile_stream(io.BytesIO(b"")) == LogProfile()

@@ -1,0 +1,77 @@
+"""The quality of the metrics' judge, within loose bounds: a small selection of ``python -m benchmarks.metrics``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from airflow_cd.verification.metrics.null import NOTHING_TAUGHT
+from airflow_cd.verification.metrics.performance import judge_performance
+from airflow_cd.verification.samples import METRIC_COLUMNS, Metric
+from airflow_cd.verification.verdict import Verdict
+from benchmarks.metric_judges import Setting, failed_at
+from benchmarks.metric_model import MIX, PROFILES, Side, metric_of
+from benchmarks.metrics import Case
+from tests.verification.traffic_model import START
+
+_RUNS = 60
+
+
+def test_nothing_changed_and_hardly_ever_an_alarm() -> None:
+    ours, kayenta = np.zeros(_RUNS, dtype=bool), np.zeros(_RUNS, dtype=bool)
+    for number in range(20):
+        case = Case.of((10, number), MIX[number % len(MIX)], _RUNS, 1)
+        ours |= np.isfinite(case.alarms("ours", 20))
+        kayenta |= np.isfinite(case.alarms("Kayenta", 20))
+    assert ours.mean() <= 0.12
+    assert kayenta.mean() > 0.5  # the model is no easy one
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts", "effect", "least_power", "minutes"),
+    [
+        ("latency", 1, 2.0, 0.97, 5),
+        ("latency", 4, 2.0, 0.97, 4),
+        ("latency", 1, 1.5, 0.85, 11),
+        ("latency", 4, 1.5, 0.97, 5),
+        ("latency", 4, 1.25, 0.7, 20),
+        ("errors", 1, 2.0, 0.95, 8),
+        ("errors", 4, 1.5, 0.9, 12),
+        ("throughput", 1, 2.0, 0.97, 4),
+        ("gauge", 1, 2.0, 0.97, 4),
+        ("apdex", 1, 2.0, 0.97, 5),
+    ],
+)
+def test_a_bad_release_shows_in_time(name: str, hosts: int, effect: float, least_power: float, minutes: int) -> None:
+    found = Case.of((11, hosts, int(effect * 100)), name, _RUNS, hosts, effect).alarms("ours", 20)
+    assert np.isfinite(found).mean() >= least_power
+    assert np.median(found) <= minutes
+
+
+def _frame(side: Side, run: int, metric: Metric, prefix: str) -> pd.DataFrame:
+    value = side.value[run]
+    host, minute = (index.ravel() for index in np.indices(value.shape))
+    columns = {
+        "time": START + pd.to_timedelta(minute, unit="min"),
+        "instance": [f"{prefix}{number}" for number in host],
+        "metric": metric.name,
+        "group": "",
+        "value": value.ravel(),
+        "count": side.count[run].ravel(),
+    }
+    return pd.DataFrame(columns, columns=list(METRIC_COLUMNS))
+
+
+@pytest.mark.parametrize("name", list(PROFILES))
+def test_the_benchmark_judges_as_the_judge_does(name: str) -> None:
+    runs, minutes = 8, 8
+    case = Case.of((12,), name, runs, 2, 1.4)
+    metric = metric_of(name)
+    sides = [side.until(minutes) for side in (case.canary, case.control)]
+    frames = [
+        [_frame(side, run, metric, prefix) for side, prefix in zip(sides, "ck", strict=True)] for run in range(runs)
+    ]
+    judged = [judge_performance(*pair, None, [metric]).verdict is Verdict.FAIL for pair in frames]
+    [failed] = failed_at(metric, *sides, [Setting(NOTHING_TAUGHT, 1)])
+    assert judged == failed.tolist()
