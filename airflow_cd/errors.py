@@ -1,34 +1,42 @@
-"""Every error this package raises on purpose.
+"""Every error this package raises on purpose, cut by what to do about it.
 
 ::
 
     AirflowCdError
-    ├── PipelineError            a pipeline is written wrongly; names every mistake
-    ├── ReleaseError             a release cannot be built from what was asked for
-    ├── TargetError              an environment cannot be read or changed
-    │   ├── TargetUnreachable    no answer, a time-out, a TLS failure, a 5xx that stayed
-    │   ├── TargetUnauthorized   401 or 403
-    │   ├── TargetRejected       the request itself is refused (400, 404 of an environment, 422)
-    │   ├── ArtifactNotFound     the artifact does not exist (any more)
-    │   └── TargetConflict       a newer fencing token has been seen: this caller was overruled
-    ├── DeploymentFailed         instances did not come up on the release
-    ├── SourceError              metrics or logs cannot be read; never an application failure
-    │   ├── SourceUnreachable
-    │   ├── SourceUnauthorized
-    │   ├── SourceThrottled
-    │   └── SourceQueryRejected  the query itself is wrong; retrying cannot help
-    ├── LedgerError              the ledger cannot be read or written, or is of another version
-    │   ├── LeaseHeld            another run owns the environment
-    │   ├── LeaseLost            this run no longer owns the environment
-    │   ├── BaselineMissing      the one deployment that was asked for as a baseline cannot be one
-    │   ├── ReleaseVetoed        the release was rolled back here and nobody lifted the veto
-    │   └── DeploymentSettled    this run's deployment is over, or a newer one has taken its place
-    └── VerificationError        a verification is configured wrongly or cannot be computed
+    ├── Refused                      final: the same request gets the same answer
+    │   ├── PipelineError            a pipeline is written wrongly; names every mistake
+    │   ├── ReleaseError             a release cannot be built from what was asked for
+    │   ├── DeploymentFailed         instances did not come up on the release
+    │   ├── TargetUnauthorized       401 or 403
+    │   ├── TargetRejected           the request itself is wrong (400, 404 of an environment, 422)
+    │   ├── ArtifactNotFound         the artifact does not exist (any more)
+    │   ├── TargetConflict           a newer fencing token has been seen: this caller was overruled
+    │   ├── SourceUnauthorized       401 or 403
+    │   ├── SourceQueryRejected      the query itself is wrong
+    │   ├── LedgerRefused            the ledger does not take what it was given
+    │   │   ├── LeaseLost            this run no longer owns the environment
+    │   │   ├── BaselineMissing      the one deployment that was asked for as a baseline cannot be one
+    │   │   ├── ReleaseVetoed        the release was rolled back here and nobody lifted the veto
+    │   │   └── DeploymentSettled    this run's deployment is over, or a newer one has taken its place
+    │   └── VerificationError        a verification is configured wrongly or cannot be computed
+    └── Unavailable                  try again, no sooner than ``retry_after``
+        ├── RollbackIncomplete       a rollback could not finish yet
+        ├── TargetUnavailable        no answer, a time-out, a TLS failure, 429, a 5xx that stayed
+        ├── SourceUnavailable        the same of a source of metrics or logs
+        │   └── SourceThrottled      its rate limit stayed exceeded after every retry
+        ├── LedgerUnavailable        locked, full, read-only, away, or not migrated yet
+        └── LeaseHeld                another run owns the environment
+
+``TargetError``, ``SourceError`` and ``LedgerError`` name the part at fault, whatever is to be done about it: each error
+of a part belongs to one of them as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="AirflowCdError")
 
 
 class AirflowCdError(Exception):
@@ -36,7 +44,10 @@ class AirflowCdError(Exception):
 
     :param what: one sentence: what happened, naming the thing at fault.
     :param pipeline: the pipeline (DAG) it happened in, where known.
+    :param service: the service it happened to, where known.
     :param environment: the environment it happened to, where known.
+    :param release: the release it is about, as it prints (``shop 1.2 (bd93a013)``), where known.
+    :param instances: names of the instances at fault, where known.
     :param state: what was left in which state.
     :param next_step: what to do now.
     """
@@ -46,14 +57,20 @@ class AirflowCdError(Exception):
         what: str,
         *,
         pipeline: str | None = None,
+        service: str | None = None,
         environment: str | None = None,
+        release: str | None = None,
+        instances: Sequence[str] = (),
         state: str | None = None,
         next_step: str | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.pipeline = pipeline
+        self.service = service
         self.environment = environment
+        self.release = release
+        self.instances = tuple(instances)
         self.state = state
         self.next_step = next_step
 
@@ -66,14 +83,36 @@ class AirflowCdError(Exception):
             text += f" Next: {self.next_step}"
         return text
 
-    def at(self, *, pipeline: str | None = None, environment: str | None = None) -> AirflowCdError:
-        """Fill in where it happened, when the raiser could not know; returns itself."""
+    def at(self: E, *, pipeline: str | None = None, service: str | None = None, environment: str | None = None) -> E:
+        """Fill in where it happened, when the raiser could not know.
+
+        :param pipeline: kept unless the error names one already; so are the others.
+        :param service: the service.
+        :param environment: the environment.
+        :returns: the error itself.
+        """
         self.pipeline = self.pipeline or pipeline
+        self.service = self.service or service
         self.environment = self.environment or environment
         return self
 
 
-class PipelineError(AirflowCdError):
+class Refused(AirflowCdError):
+    """Final: the same request gets the same answer, so nothing tries it again."""
+
+
+class Unavailable(AirflowCdError):
+    """Passing, as far as anybody can tell: the same request may be granted later.
+
+    :param retry_after: seconds that whoever refused asks to wait; None where nobody said.
+    """
+
+    def __init__(self, what: str, *, retry_after: float | None = None, **more: Any) -> None:
+        super().__init__(what, **more)
+        self.retry_after = retry_after
+
+
+class PipelineError(Refused):
     """A pipeline is written wrongly.
 
     :param mistakes: every mistake found, one sentence each.
@@ -86,81 +125,109 @@ class PipelineError(AirflowCdError):
         super().__init__(f"the pipeline has {len(self.mistakes)} {noun}:{listed}", pipeline=pipeline)
 
 
-class ReleaseError(AirflowCdError):
+class ReleaseError(Refused):
     """A release cannot be built from what was asked for."""
+
+
+class DeploymentFailed(Refused):
+    """Instances did not come up healthy on the release they were given, or the release did not stay."""
+
+
+class RollbackIncomplete(Unavailable):
+    """A rollback could not finish: part of the environment is not back on its release. Trying again resumes it."""
 
 
 class TargetError(AirflowCdError):
     """An environment cannot be read or changed."""
 
 
-class TargetUnreachable(TargetError):
-    """The target does not answer: connection, time-out, TLS, or a server error that stayed."""
+class TargetUnavailable(TargetError, Unavailable):
+    """The target does not answer: connection, time-out, TLS, too many requests, or a server error that stayed."""
 
 
-class TargetUnauthorized(TargetError):
+class TargetUnauthorized(TargetError, Refused):
     """The target refuses the credentials (401) or what they allow (403)."""
 
 
-class TargetRejected(TargetError):
+class TargetRejected(TargetError, Refused):
     """The target refuses the request itself: sending it again cannot help."""
 
 
-class ArtifactNotFound(TargetError):
+class ArtifactNotFound(TargetError, Refused):
     """The artifact does not exist where the target takes artifacts from."""
 
 
-class TargetConflict(TargetError):
+class TargetConflict(TargetError, Refused):
     """The target has seen a newer fencing token: the caller was overruled and must stop."""
-
-
-class DeploymentFailed(AirflowCdError):
-    """Instances did not come up healthy on the release they were given."""
 
 
 class SourceError(AirflowCdError):
     """Metrics or logs cannot be read. Says nothing about the application."""
 
 
-class SourceUnreachable(SourceError):
+class SourceUnavailable(SourceError, Unavailable):
     """The source does not answer, or fails on its own side."""
 
 
-class SourceUnauthorized(SourceError):
-    """The source refuses the credentials, or what they allow."""
-
-
-class SourceThrottled(SourceError):
+class SourceThrottled(SourceUnavailable):
     """The source's rate limit stayed exceeded after every retry."""
 
 
-class SourceQueryRejected(SourceError):
+class SourceUnauthorized(SourceError, Refused):
+    """The source refuses the credentials, or what they allow."""
+
+
+class SourceQueryRejected(SourceError, Refused):
     """The source refuses the query: sending it again cannot help."""
 
 
 class LedgerError(AirflowCdError):
-    """The ledger cannot be read or written, or its schema is of another version."""
+    """The ledger did not do what it was asked to do."""
 
 
-class LeaseHeld(LedgerError):
-    """Another run owns the environment."""
+class LedgerUnavailable(LedgerError, Unavailable):
+    """The ledger cannot be read or written now: locked, full, read-only, away, or not migrated yet."""
 
 
-class LeaseLost(LedgerError):
-    """This run no longer owns the environment: somebody with a newer fencing token does."""
+class LedgerRefused(LedgerError, Refused):
+    """The ledger does not take what it was given: wrong input, or what contradicts its records."""
 
 
-class BaselineMissing(LedgerError):
+class LeaseHeld(LedgerError, Unavailable):
+    """Another run owns the environment.
+
+    :param owner: the run that owns it or comes first, as ``run <id> of <pipeline>``.
+    :param position: place of the asking run in the queue, from 1.
+    """
+
+    def __init__(self, what: str, *, owner: str, position: int, **more: Any) -> None:
+        super().__init__(what, **more)
+        self.owner = owner
+        self.position = position
+
+
+class LeaseLost(LedgerRefused):
+    """This run no longer owns the environment: somebody with a newer fencing token does.
+
+    :param owner: who owns it, as ``run <id> of <pipeline>``; None when nobody does.
+    """
+
+    def __init__(self, what: str, *, owner: str | None = None, **more: Any) -> None:
+        super().__init__(what, **more)
+        self.owner = owner
+
+
+class BaselineMissing(LedgerRefused):
     """The one deployment that was asked for as a baseline was never promoted, has taught nothing, or was reset."""
 
 
-class ReleaseVetoed(LedgerError):
+class ReleaseVetoed(LedgerRefused):
     """The release was rolled back in this environment and nobody has lifted the veto."""
 
 
-class DeploymentSettled(LedgerError):
+class DeploymentSettled(LedgerRefused):
     """This run's deployment is over (promoted or rolled back), or a newer one has taken its place."""
 
 
-class VerificationError(AirflowCdError):
+class VerificationError(Refused):
     """A verification is configured wrongly, or cannot be computed from what was read."""

@@ -30,7 +30,7 @@ def main() -> int:
         while len(told) < times:
             last = told[-1].deployment
             assert last is not None
-            ledger.lift_veto(SERVICE, "production", last.release.digest, who="benchmark", why="once more")
+            ledger.vetoes.lift(SERVICE, "production", last.release.digest, who="benchmark", why="once more")
             told.append(story.deploy("1.2", reason=f"time {len(told) + 1}"))
             story.expect_four_exceptions(told[-1])
             story.expect_restored(told[-1])

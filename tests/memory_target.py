@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from airflow_cd.errors import ArtifactNotFound, TargetConflict, TargetUnreachable
+from airflow_cd.errors import ArtifactNotFound, TargetConflict, TargetUnavailable
 from airflow_cd.release import Release
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, Instance
 
@@ -66,7 +66,7 @@ class MemoryTarget:
 
     def _answer(self) -> None:
         if self.away:
-            raise TargetUnreachable("the deployment API does not answer.")
+            raise TargetUnavailable("the deployment API does not answer.")
 
     def _change(self, kind: str, instances: Sequence[str], token: int) -> None:
         self.before_call(kind)

@@ -22,8 +22,8 @@ def url(tmp_path: Path) -> str:
     for number, configuration in enumerate(({}, {"timeout": 1})):
         run = f"run-{number}"
         where = {"pipeline": "storefront", "run_id": run, "ttl": timedelta(hours=1)}
-        lease = ledger.acquire_lease("shop", "production", **where)  # type: ignore[arg-type]
-        deployment = ledger.open_deployment(
+        lease = ledger.leases.acquire("shop", "production", **where)  # type: ignore[arg-type]
+        deployment = ledger.deployments.open(
             lease,
             Release("shop", "1.2", "shop:1.2", configuration),
             previous={"shop-01": Release("shop", "1.1", "shop:1.1")},
@@ -33,9 +33,9 @@ def url(tmp_path: Path) -> str:
             learn=False,
             requested_at=AT + timedelta(minutes=number),
         )
-        ledger.begin_rollback(deployment.id, token=lease.token, outcome="4 exceptions never seen before")
-        ledger.finish_rollback(deployment.id, token=lease.token, restored=True, outcome="4 exceptions")
-        ledger.release_lease(lease)
+        ledger.settlement.begin_rollback(deployment.id, token=lease.token, outcome="4 exceptions never seen before")
+        ledger.settlement.finish_rollback(deployment.id, token=lease.token, restored=True, outcome="4 exceptions")
+        ledger.leases.release(lease)
     return url
 
 
@@ -51,7 +51,7 @@ def test_a_veto_is_lifted_by_digest_with_who_and_why(url: str, capsys: pytest.Ca
     lift = ["veto", "lift", "shop", "production", digest[7:15], "--why", "mended", "--who", "alice", "--url", url]
     assert main(lift) == 0
     assert "may be deployed to production again" in capsys.readouterr().out
-    [action] = open_ledger(url).human_actions()
+    [action] = open_ledger(url).audit.actions()
     assert (action.who, action.why) == ("alice", "mended")
     assert main(lift) == 1
     assert "no veto is in force" in capsys.readouterr().err
@@ -60,7 +60,7 @@ def test_a_veto_is_lifted_by_digest_with_who_and_why(url: str, capsys: pytest.Ca
 def test_a_version_that_several_releases_have_is_not_guessed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["veto", "lift", "shop", "production", "1.2", "--why", "mended", "--url", url]) == 1
     assert "names several" in capsys.readouterr().err
-    assert not [veto for veto in open_ledger(url).vetoes("shop", "production") if veto.lifted_at]
+    assert not [veto for veto in open_ledger(url).vetoes.of("shop", "production") if veto.lifted_at]
 
 
 def test_a_veto_is_not_lifted_without_a_reason(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinion
         )
     ledger = open_ledger(given.url)
     deployments = past_deployments(ledger, given.service, given.environment, given.last)
-    said = [record.statement for record in ledger.feedback(given.service, given.environment)]
+    said = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
     return deployments, Opinions(said, usable_expectations(given.expected)), (given.service, given.environment)
 
 
@@ -110,7 +110,7 @@ def past_deployments(ledger: Ledger, service: str, environment: str, last: int =
     """The newest deployments of the ledger that are over, oldest first; a wrecked rollback counts as rolled back."""
     over = [
         deployment
-        for deployment in ledger.deployments(service, environment, limit=last)
+        for deployment in ledger.deployments.matching(service, environment, limit=last)
         if deployment.state in ("promoted", "rolled_back", "rollback_failed")
     ]
     return [_past(ledger, deployment) for deployment in reversed(over)]
@@ -131,7 +131,7 @@ def _past(ledger: Ledger, deployment: Deployment) -> PastDeployment:
 
 def _blamed_logs(ledger: Ledger, deployment: Deployment) -> bool | None:
     """False for a bad deployment whose logs should show it; None when its metrics alone were to blame."""
-    final = [verdict for verdict in ledger.verdicts(deployment.id) if verdict.final]
+    final = [verdict for verdict in ledger.verdicts.of(deployment.id) if verdict.final]
     evidence = final[-1].evidence if final else {}
     parts = {name: (evidence.get(name) or {}).get("verdict") for name in ("quality", "performance")}
     return None if parts == {"quality": "PASS", "performance": "FAIL"} else False
@@ -141,7 +141,7 @@ def _phases(ledger: Ledger, deployment: Deployment) -> list[PastPhase]:
     from airflow_cd.verification.backtest.replay import PastPhase
     from airflow_cd.verification.logs.profile import LogProfile
 
-    kept = ledger.profiles_of(deployment.id)
+    kept = ledger.profiles.of(deployment.id)
     running = {(one.phase, one.source): LogProfile.from_bytes(one.content) for one in kept if one.kind == "control"}
     phases = []
     for one in kept:

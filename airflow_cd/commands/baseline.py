@@ -42,11 +42,11 @@ def run(given: argparse.Namespace) -> int:
         return _list(ledger, given.service, given.environment)
     person = {"who": given.who or getpass.getuser(), "why": given.why}
     if given.action == "pin":
-        ledger.pin_baseline(given.service, given.environment, given.choice, **person)
+        ledger.baselines.pin(given.service, given.environment, given.choice, **person)
     elif given.action == "reset":
-        ledger.reset_baseline(given.service, given.environment, **person)
+        ledger.baselines.reset(given.service, given.environment, **person)
     else:
-        ledger.undo_baseline(given.service, given.environment, **person)
+        ledger.baselines.undo(given.service, given.environment, **person)
     print(_in_force(ledger, given.service, given.environment))
     return 0
 
@@ -54,8 +54,8 @@ def run(given: argparse.Namespace) -> int:
 def _list(ledger: Ledger, service: str, environment: str) -> int:
     print(_in_force(ledger, service, environment))
     listed = False
-    for deployment in ledger.deployments(service, environment, "promoted", limit=_LISTED):
-        kept = [one for one in ledger.profiles_of(deployment.id) if one.teaches and one.kind != "control"]
+    for deployment in ledger.deployments.matching(service, environment, "promoted", limit=_LISTED):
+        kept = [one for one in ledger.profiles.of(deployment.id) if one.teaches and one.kind != "control"]
         if kept:
             listed = True
             sources = ", ".join(sorted({one.source for one in kept}))
@@ -64,7 +64,7 @@ def _list(ledger: Ledger, service: str, environment: str) -> int:
             )
     if not listed:
         print(f"No good deployment of {service} has taught anything in {environment}.")
-    history = ledger.baseline_history(service, environment)
+    history = ledger.baselines.history(service, environment)
     if history:
         print("What people chose, newest first:")
     for choice in history:
@@ -73,7 +73,7 @@ def _list(ledger: Ledger, service: str, environment: str) -> int:
 
 
 def _in_force(ledger: Ledger, service: str, environment: str) -> str:
-    choice = ledger.baseline_choice(service, environment)
+    choice = ledger.baselines.choice(service, environment)
     if choice is None:
         return f"{service} in {environment} is compared with what its pipeline says."
     return f"{service} in {environment}: {_told(ledger, choice)}"
@@ -84,5 +84,5 @@ def _told(ledger: Ledger, choice: BaselineChoice) -> str:
     if choice.choice in BASELINES:
         what = f"{choice.action} {choice.choice}"
     elif choice.choice:
-        what = f"{choice.action} {ledger.get_deployment(choice.choice).release.version} ({choice.choice[:8]})"
+        what = f"{choice.action} {ledger.deployments.get(choice.choice).release.version} ({choice.choice[:8]})"
     return f"{what}, by {choice.who}, {choice.at:%Y-%m-%d %H:%M} UTC: {choice.why}"

@@ -7,7 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +59,11 @@ def run(given: argparse.Namespace) -> int:
         return _list(ledger, given)
     who = given.who or getpass.getuser()
     if given.action == "undo":
-        undone = ledger.undo_feedback(given.number, who=who, why=given.why)
+        undone = ledger.feedback.undo(given.number, who=who, why=given.why)
         print(f"Number {given.number} no longer holds: {undone.says.replace('_', ' ')}, event {undone.event_id}.")
         return 0
     event_id, template, sample = _event(ledger, given.service, given.environment, given.event)
-    said = ledger.record_feedback(
+    said = ledger.feedback.record(
         given.service,
         event_id,
         _WORDS[given.says],
@@ -79,11 +79,11 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _list(ledger: Ledger, given: argparse.Namespace) -> int:
-    history = ledger.feedback_history(given.service, given.environment)
+    history = ledger.feedback.history(given.service, given.environment)
     if given.history:
         found = history
     elif given.environment:
-        found = ledger.feedback(given.service, given.environment)
+        found = ledger.feedback.in_force(given.service, given.environment)
     else:
         found = _in_force(history)
     for said in found:
@@ -115,8 +115,8 @@ def _lines(said: FeedbackRecord) -> Iterator[str]:
 def _event(ledger: Ledger, service: str, environment: str | None, wanted: str) -> tuple[str, str, str]:
     """Id, template and a sample of the event, looked up in the evidence of the newest deployments."""
     found: dict[str, tuple[str, str]] = {}
-    for deployment in ledger.deployments(service, environment, limit=_SEARCHED):
-        for verdict in ledger.verdicts(deployment.id):
+    for deployment in ledger.deployments.matching(service, environment, limit=_SEARCHED):
+        for verdict in ledger.verdicts.of(deployment.id):
             for event in (verdict.evidence.get("quality") or {}).get("events") or ():
                 if str(event.get("id", "")).startswith(wanted):
                     samples = event.get("samples") or [""]
@@ -124,7 +124,7 @@ def _event(ledger: Ledger, service: str, environment: str | None, wanted: str) -
     if len(found) == 1:
         [(event_id, (template, sample))] = found.items()
         return event_id, template, sample
-    raise LedgerError(
+    raise LedgerRefused(
         f"{wanted} begins several events: {', '.join(sorted(found)[:5])}."
         if found
         else f"no event {wanted} is in the last {_SEARCHED} deployments of {service}.",

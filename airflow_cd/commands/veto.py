@@ -7,7 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Ledger
@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _list(ledger: Ledger, service: str, environment: str) -> int:
-    vetoes = ledger.vetoes(service, environment)
+    vetoes = ledger.vetoes.of(service, environment)
     for veto in vetoes:
         state = f"lifted by {veto.lifted_by}: {veto.lifted_why}" if veto.lifted_at else "in force"
         print(f"{veto.version}  {veto.digest[7:15]}  since {veto.at:%Y-%m-%d %H:%M} UTC  {state}\n    {veto.reason}")
@@ -52,12 +52,12 @@ def _lift(ledger: Ledger, given: argparse.Namespace) -> int:
     wanted = given.release.removeprefix("sha256:")
     fitting = {
         veto.digest: veto
-        for veto in ledger.vetoes(given.service, given.environment)
+        for veto in ledger.vetoes.of(given.service, given.environment)
         if veto.lifted_at is None and (veto.version == given.release or veto.digest[7:].startswith(wanted))
     }
     if len(fitting) != 1:
         found = ", ".join(f"{veto.version} {veto.digest[7:15]}" for veto in fitting.values())
-        raise LedgerError(
+        raise LedgerRefused(
             f"{given.release} names several vetoed releases: {found}."
             if fitting
             else f"no veto is in force against {given.service} {given.release}.",
@@ -69,6 +69,6 @@ def _lift(ledger: Ledger, given: argparse.Namespace) -> int:
         )
     [digest] = fitting
     who = given.who or getpass.getuser()
-    lifted = ledger.lift_veto(given.service, given.environment, digest, who=who, why=given.why)
+    lifted = ledger.vetoes.lift(given.service, given.environment, digest, who=who, why=given.why)
     print(f"{given.service} {lifted.version} may be deployed to {given.environment} again.")
     return 0

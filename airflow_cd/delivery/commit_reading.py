@@ -33,7 +33,7 @@ def reading_commits(
         before = version_before(deployment.previous.values())
         commits = read_commits(source, before, deployment.release.version)
         try:
-            ledger.record_commits(deployment.id, commits)
+            ledger.deployments.record_commits(deployment.id, commits)
         except AirflowCdError as error:
             say(f"The commits were not recorded: {error.what}")
             return

@@ -86,7 +86,7 @@ class Delivery:
 
         Raises :class:`~airflow_cd.errors.LeaseHeld` while another run owns it.
         """
-        lease = self.ledger.acquire_lease(
+        lease = self.ledger.leases.acquire(
             self.service,
             self.environment,
             pipeline=self.pipeline,
@@ -101,30 +101,30 @@ class Delivery:
 
     def lease(self) -> Lease:
         """The lease as this run holds it now; taken first if nobody holds it (an operator used by hand)."""
-        current = self.ledger.current_lease(self.service, self.environment)
+        current = self.ledger.leases.current(self.service, self.environment)
         if current and (current.pipeline, current.run_id) == (self.pipeline, self.run_id):
-            return self.ledger.renew_lease(current, LEASE_TTL)
+            return self.ledger.leases.renew(current, LEASE_TTL)
         return self.acquire()
 
     def overrule(self) -> Lease:
         """Take a new fencing token: every process of this run that still works under the old one is void."""
         self.lease()
-        return self.ledger.overrule_lease(
+        return self.ledger.leases.overrule(
             self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id, ttl=LEASE_TTL
         )
 
     def release_lease(self) -> None:
         """Let the next run have the environment."""
-        current = self.ledger.current_lease(self.service, self.environment)
+        current = self.ledger.leases.current(self.service, self.environment)
         if current and (current.pipeline, current.run_id) == (self.pipeline, self.run_id):
-            self.ledger.release_lease(current)
-        self.ledger.leave_queue(self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id)
+            self.ledger.leases.release(current)
+        self.ledger.leases.leave_queue(self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id)
 
     # -- what became of it -------------------------------------------------------------------------------------
 
     def deployment(self) -> Deployment | None:
         """This run's deployment here, if it has begun."""
-        return self.ledger.find_deployment(self.pipeline, self.run_id, self.service, self.environment)
+        return self.ledger.deployments.of_run(self.pipeline, self.run_id, self.service, self.environment)
 
     def require_deployment(self) -> Deployment:
         """This run's deployment; raises :class:`DeploymentFailed` when nothing has been deployed yet."""
@@ -142,16 +142,16 @@ class Delivery:
     def phase(self, name: str) -> Phase | None:
         """The phase of that name, if it has begun."""
         deployment = self.deployment()
-        phases = self.ledger.phases(deployment.id) if deployment else []
+        phases = self.ledger.phases.of(deployment.id) if deployment else []
         return next((phase for phase in phases if phase.name == name), None)
 
     def touched(self, deployment: Deployment) -> list[str]:
         """Every instance that this deployment has, or may have, changed."""
-        return sorted({name for phase in self.ledger.phases(deployment.id) for name in phase.instances})
+        return sorted({name for phase in self.ledger.phases.of(deployment.id) for name in phase.instances})
 
     def failure(self, deployment: Deployment) -> str:
         """What the last failed attempt to deploy said, ``""`` when none failed or a later one did not."""
-        attempts = [action for action in self.ledger.actions(deployment.id) if action.kind == "deploy"]
+        attempts = [action for action in self.ledger.actions.of(deployment.id) if action.kind == "deploy"]
         failed = bool(attempts) and attempts[-1].ok is False
         return " ".join(str(attempts[-1].detail.get("error", "")).split()) if failed else ""
 
@@ -159,7 +159,7 @@ class Delivery:
 
     def check(self, release: Release) -> None:
         """Refuse, before anything is touched, what could not be deployed or must not be."""
-        veto = self.ledger.veto_of(self.service, self.environment, release)
+        veto = self.ledger.vetoes.standing(self.service, self.environment, release)
         if veto is not None:
             from airflow_cd.errors import ReleaseVetoed
 
@@ -206,14 +206,14 @@ class Delivery:
             instances = self.target.instances()
             if existing is None:
                 self.check(release)
-                last = self.ledger.last_promoted(self.service, self.environment)
+                last = self.ledger.deployments.last_promoted(self.service, self.environment)
                 good = last.release if last is not None else None
                 previous = capture(self.service, self.environment, instances, good=good, mixed=going_back)
                 if going_back:
                     rolls_back = self._taken_back(last, release, previous)
             else:
                 previous = dict(existing.previous)
-            deployment = self.ledger.open_deployment(
+            deployment = self.ledger.deployments.open(
                 lease,
                 release,
                 previous=previous,
@@ -232,12 +232,12 @@ class Delivery:
                     next_step="Start a new run for the other release.",
                 )
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
-            record = self.ledger.start_phase(deployment.id, phase, share=share, instances=chosen, token=lease.token)
+            record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
             self.say(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.say):
                 self._put(deployment, lease, dict.fromkeys(chosen, release), kind="deploy")
                 self._give_traffic_back(deployment, lease, chosen)
-                return self.ledger.phase_deployed(deployment.id, record.name, at=now(), token=lease.token) or record
+                return self.ledger.phases.deployed(deployment.id, record.name, at=now(), token=lease.token) or record
         except AirflowCdError as error:
             raise self._here(error) from None
 
@@ -252,7 +252,7 @@ class Delivery:
             lease = self.overrule()
             wanted = dict.fromkeys(deployment.previous, deployment.release)
             instances = self.target.instances()
-            self.ledger.record_instances(self.service, self.environment, instances, at=now())
+            self.ledger.instances.record(self.service, self.environment, instances, at=now())
             wrong = differences(instances, wanted) + [f"{i.name} is drained" for i in instances if i.drained]
             if wrong:
                 raise DeploymentFailed(
@@ -260,11 +260,11 @@ class Delivery:
                     state="nothing was changed by this task.",
                     next_step="The environment is restored to the release before; look at these instances.",
                 )
-            self.ledger.promote(deployment.id, token=lease.token, outcome=outcome)
+            self.ledger.settlement.promote(deployment.id, token=lease.token, outcome=outcome)
         except AirflowCdError as error:
             raise self._here(error) from None
         self.say(f"{deployment.release} promoted: {len(wanted)} of {len(wanted)} instances run it.")
-        return self.ledger.get_deployment(deployment.id)
+        return self.ledger.deployments.get(deployment.id)
 
     def roll_back_to(self, release: Release, why: str, *, who: str) -> Deployment:
         """A person's rollback after a promotion: bring the whole environment to a release that was good here.
@@ -277,7 +277,7 @@ class Delivery:
             return begun
         self.deploy(release, phase=GOING_BACK, reason=why, triggered_by=who, going_back=True)
         taken = self.require_deployment().rolls_back
-        what = "what ran here" if taken in (None, NOTHING) else self.ledger.get_deployment(str(taken)).release
+        what = "what ran here" if taken in (None, NOTHING) else self.ledger.deployments.get(str(taken)).release
         return self.promote(f"{who or 'somebody'} rolled {what} back to {release}: {why}")
 
     # -- safe, and back ----------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class Delivery:
             self.say("Not draining: no instance on the release before is left to carry the traffic.")
             return False
         self._act(deployment, lease, "drain", touched)
-        self.ledger.set_clock(deployment.id, safe_at=now())
+        self.ledger.deployments.set_clock(deployment.id, safe_at=now())
         self.say(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
@@ -332,7 +332,7 @@ class Delivery:
 
     def _left(self) -> list[Deployment]:
         """What other runs have left unfinished here, newest first."""
-        left = self.ledger.unsettled(self.service, self.environment)
+        left = self.ledger.deployments.unsettled(self.service, self.environment)
         return [one for one in left if (one.pipeline, one.run_id) != (self.pipeline, self.run_id)]
 
     def _taken_back(self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]) -> str:
@@ -351,15 +351,15 @@ class Delivery:
 
     def _restore(self, deployment: Deployment, lease: Lease, why: str) -> Restored:
         ledger, token = self.ledger, lease.token
-        ledger.begin_rollback(deployment.id, token=token, outcome=why)
-        ledger.set_clock(deployment.id, verdict_at=now())
+        ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why)
+        ledger.deployments.set_clock(deployment.id, verdict_at=now())
         touched = self.touched(deployment)
         wanted = {name: deployment.previous[name] for name in touched}
         try:
             if touched:
                 if set(touched) < set(deployment.previous):
                     self._act(deployment, lease, "drain", touched)
-                    ledger.set_clock(deployment.id, safe_at=now())
+                    ledger.deployments.set_clock(deployment.id, safe_at=now())
                 self._put(deployment, lease, wanted, kind="rollback")
                 self._give_traffic_back(deployment, lease, touched)
             wrong = differences(self.target.instances(), wanted)
@@ -369,7 +369,9 @@ class Delivery:
             wrong = [error.what]
         if wrong:
             state = self._what_runs()
-            ledger.finish_rollback(deployment.id, token=token, restored=False, outcome=f"{why}; {'; '.join(wrong)}")
+            ledger.settlement.finish_rollback(
+                deployment.id, token=token, restored=False, outcome=f"{why}; {'; '.join(wrong)}"
+            )
             raise self._here(
                 DeploymentFailed(
                     f"the rollback from {deployment.release} could not finish: {'; '.join(wrong)}.",
@@ -377,9 +379,9 @@ class Delivery:
                     next_step="Mend what is named, then clear this task: it goes on where it stopped.",
                 )
             )
-        ledger.set_clock(deployment.id, safe_at=now(), restored_at=now())
-        ledger.finish_rollback(deployment.id, token=token, restored=True, outcome=why)
-        done = ledger.get_deployment(deployment.id)
+        ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
+        ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why)
+        done = ledger.deployments.get(deployment.id)
         release = next(iter(wanted.values()), None)
         seconds = done.to_restored or 0.0
         self.say(f"Restored {release or 'an empty environment'} on {', '.join(touched) or 'nothing'}: {seconds:.1f} s.")
@@ -392,17 +394,17 @@ class Delivery:
             by_release.setdefault(release, []).append(name)
         key = self._key(deployment, kind, lease)
         names = {str(release or "nothing"): instances for release, instances in by_release.items()}
-        self.ledger.begin_action(deployment.id, kind, key, token=lease.token, detail={"put": names})
+        self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
         try:
             for number, (release, instances) in enumerate(by_release.items()):
                 self.target.deploy(release, instances, key=f"{key}-{number}", token=lease.token)
             wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
         except AirflowCdError as error:
-            self.ledger.finish_action(key, ok=False, detail={"put": names, "error": error.what})
+            self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
             raise
         finally:
             self._observe()
-        self.ledger.finish_action(key, ok=True, detail={"put": names})
+        self.ledger.actions.finish(key, ok=True, detail={"put": names})
 
     def _progress(self, done: int, left: Sequence[str]) -> None:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
@@ -414,13 +416,13 @@ class Delivery:
         detail = {"instances": list(instances)}
         # Every second of a bad canary counts, so the ledger's record of a drain begins and ends after it.
         if kind != "drain":
-            self.ledger.begin_action(deployment.id, kind, key, token=lease.token, detail=detail)
+            self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail=detail)
         began = now()
         action(instances, key=key, token=lease.token)
         if kind == "drain":
             detail["seconds"] = [f"{(now() - began).total_seconds():.3f}"]
-            self.ledger.begin_action(deployment.id, kind, key, token=lease.token, detail=detail)
-        self.ledger.finish_action(key, ok=True, detail=detail)
+            self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail=detail)
+        self.ledger.actions.finish(key, ok=True, detail=detail)
 
     def _give_traffic_back(self, deployment: Deployment, lease: Lease, instances: Iterable[str]) -> None:
         drained = {instance.name for instance in self.target.instances() if instance.drained}
@@ -433,7 +435,7 @@ class Delivery:
             instances = self.target.instances()
         except TargetError:
             return []
-        self.ledger.record_instances(self.service, self.environment, instances, at=now())
+        self.ledger.instances.record(self.service, self.environment, instances, at=now())
         return instances
 
     def _what_runs(self) -> str:

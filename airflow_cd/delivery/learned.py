@@ -17,10 +17,10 @@ def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:
     :param choice: the pipeline's; a person's pin or reset in the ledger outranks it.
     """
     ledger, service, environment = delivery.ledger, delivery.service, delivery.environment
-    person = ledger.baseline_choice(service, environment)
+    person = ledger.baselines.choice(service, environment)
     chosen = f"; baseline {person.action} by {person.who}: {person.why}" if person else ""
     try:
-        kept = ledger.profiles(service, environment, source, kind="logs", choice=choice)
+        kept = ledger.profiles.taught(service, environment, source, kind="logs", choice=choice)
     except BaselineMissing as error:
         return Baseline(unusable=str(error))
     return Baseline.of(
@@ -31,7 +31,7 @@ def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:
 def metric_baseline(delivery: Delivery, source: str) -> list[MetricProfile]:
     """What earlier good deployments taught about a metric source; without it verification is more careful."""
     try:
-        taught = delivery.ledger.profiles(delivery.service, delivery.environment, source, kind="metrics")
+        taught = delivery.ledger.profiles.taught(delivery.service, delivery.environment, source, kind="metrics")
     except BaselineMissing as error:
         # A person's pin is about what is compared; a null that nobody taught makes this more careful, not less.
         delivery.say(f"Metrics of {source} are judged without earlier deployments: {error}")
@@ -47,5 +47,5 @@ def metric_baseline(delivery: Delivery, source: str) -> list[MetricProfile]:
 
 def opinions(delivery: Delivery, expected: Sequence[Expected]) -> Opinions:
     """What people say of events by now, and what the pipeline expects."""
-    said = delivery.ledger.feedback(delivery.service, delivery.environment)
+    said = delivery.ledger.feedback.in_force(delivery.service, delivery.environment)
     return Opinions([record.statement for record in said], expected)

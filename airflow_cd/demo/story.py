@@ -78,7 +78,7 @@ class Story:
         state = self.client.run_state(self.pipeline, run_id)
         self.say(f"Run {run_id} ended: {state}")
         ledger = self.world.ledger()
-        deployment = ledger.find_deployment(self.pipeline, run_id, SERVICE, "production")
+        deployment = ledger.deployments.of_run(self.pipeline, run_id, SERVICE, "production")
         return Told(run_id, state, tasks, before, self.running(), deployment, verdicts(ledger, deployment))
 
     def _watch(self, run_id: str, *, approve: bool) -> dict[str, str | None]:
@@ -131,7 +131,7 @@ class Story:
             self.expect("the ledger knows the deployment", False)
             return
         self.expect("the ledger says rolled back", deployment.state == "rolled_back")
-        self.expect("the release is vetoed", bool(self.world.ledger().vetoes(SERVICE, "production")))
+        self.expect("the release is vetoed", bool(self.world.ledger().vetoes.of(SERVICE, "production")))
         safe, restored = deployment.to_safe, deployment.to_restored
         self.expect(f"to safe {_seconds(safe)}", safe is not None and safe <= SAFE_SECONDS)
         self.expect(f"to restored {_seconds(restored)}", restored is not None and restored <= RESTORED_SECONDS)
@@ -158,7 +158,7 @@ class Story:
 
 def verdicts(ledger: Ledger, deployment: Deployment | None) -> dict[str, Mapping[str, Any]]:
     """The last evidence of each phase."""
-    found = ledger.verdicts(deployment.id) if deployment else []
+    found = ledger.verdicts.of(deployment.id) if deployment else []
     return {verdict.phase: verdict.evidence for verdict in found}
 
 

@@ -21,7 +21,7 @@ from airflow_cd.errors import (
     TargetError,
     TargetRejected,
     TargetUnauthorized,
-    TargetUnreachable,
+    TargetUnavailable,
 )
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
@@ -87,7 +87,7 @@ class DeploymentApiHook(HttpHook):
 
     Every method raises a :class:`~airflow_cd.errors.TargetError`: ``TargetUnauthorized`` for 401 and 403,
     ``ArtifactNotFound``, ``TargetConflict`` for 409, ``TargetRejected`` for what sending again cannot mend, and
-    ``TargetUnreachable`` for the rest. No message holds a secret.
+    ``TargetUnavailable`` for the rest. No message holds a secret.
 
     :param deployment_api_conn_id: the connection.
     :param retry_for: seconds; overrides the connection's.
@@ -338,13 +338,13 @@ class DeploymentApiHook(HttpHook):
 
     # -- what went wrong -------------------------------------------------------------------------------------------
 
-    def _unreachable(self, what: str, next_step: str = "") -> TargetUnreachable:
-        return TargetUnreachable(
+    def _unreachable(self, what: str, next_step: str = "") -> TargetUnavailable:
+        return TargetUnavailable(
             self._clean(f"{self._server} {what}."),
             next_step=next_step or "See whether it is up and reachable from the worker, then start again.",
         )
 
-    def _not_json(self, response: requests.Response, content: bytes) -> TargetUnreachable:
+    def _not_json(self, response: requests.Response, content: bytes) -> TargetUnavailable:
         kind = response.headers.get("Content-Type") or "no content type"
         return self._unreachable(
             f"answered {response.status_code} with something that is not JSON ({kind}): {excerpt(content)!r}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnreachable
+from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.vendor_http import Endpoint, TryAgain, message_of
 
 _NRQL_FIELDS = """
@@ -88,7 +88,7 @@ def judge(endpoint: Endpoint, status: int, content: Any) -> None:
         )
         raise TryAgain(throttled, undone=True)
     if words & _PASSING or status >= 500:
-        trouble = SourceUnreachable(
+        trouble = SourceUnavailable(
             f"{endpoint.whom} could not finish: {said}.{part}",
             next_step="Ask for a shorter window, or raise the time-out; see New Relic's status page.",
         )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from airflow.sdk import BaseHook
 
-from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnreachable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks import nerdgraph
 from airflow_cd.hooks.nrql import literal
 from airflow_cd.hooks.pace import pace_of
@@ -136,7 +136,7 @@ class NewRelicHook(BaseHook):
             log.warning("%s: %s", endpoint.whom, endpoint.redact(warning))
         data = content.get("data") if isinstance(content, Mapping) else None
         if not isinstance(data, dict):
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{endpoint.whom} answered without data: {endpoint.redact(content)}.",
                 next_step="Check the connection's host: this does not look like NerdGraph.",
             )

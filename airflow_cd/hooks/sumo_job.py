@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnreachable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.vendor_http import VendorClient, message_of
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ class JobLost(Exception):
     """Sumo Logic does not know the job any more."""
 
 
-def lost_for_good(client: VendorClient, why: JobLost) -> SourceUnreachable:
+def lost_for_good(client: VendorClient, why: JobLost) -> SourceUnavailable:
     """The error for a job that was lost, created again, and lost again."""
-    return SourceUnreachable(
+    return SourceUnavailable(
         f"{client.endpoint.whom} lost the search job twice: {client.endpoint.redact(why)}.",
         next_step="Look whether a proxy between drops cookies, and whether somebody cancels searches.",
     )
@@ -58,7 +58,7 @@ class Job:
         made = self._client.json("POST", _JOBS, body=self._body, judge=_judge_creation(self._client))
         self.id = str(made.get("id") or "") if isinstance(made, Mapping) else ""
         if not self.id:
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{self._client.endpoint.whom} created a search job without an id.",
                 next_step="Check the connection's host: this does not look like Sumo Logic.",
             )
@@ -135,7 +135,7 @@ class Job:
     def _ask(self, path: str, params: Mapping[str, int] | None = None) -> Mapping[str, Any]:
         content = self._client.json("GET", f"{_JOBS}/{self.id}{path}", params=params, judge=_judge_job)
         if not isinstance(content, Mapping):
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{self._client.endpoint.whom} answered with {type(content).__name__}, not with an object.",
                 next_step="Check the connection's host: this does not look like Sumo Logic.",
             )

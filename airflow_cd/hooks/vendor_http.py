@@ -30,7 +30,7 @@ from airflow_cd.errors import (
     SourceQueryRejected,
     SourceThrottled,
     SourceUnauthorized,
-    SourceUnreachable,
+    SourceUnavailable,
 )
 from airflow_cd.hooks.pace import Pace
 
@@ -179,13 +179,13 @@ class VendorClient:
     def once(self, method: str, path: str, *, timeout: float) -> None:
         """Send one request for its effect, once, even when the deadline is over.
 
-        :raises SourceUnreachable: it got no answer; whatever an answer says is taken as it is.
+        :raises SourceUnavailable: it got no answer; whatever an answer says is taken as it is.
         """
         try:
             with self._pace.call() if self._pace else _at_once():
                 self._http.request(method, self.base_url + path, timeout=timeout)
         except httpx.RequestError as error:
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{self.endpoint.whom} cannot be reached: {self.endpoint.redact(error)}."
             ) from error
 
@@ -214,7 +214,7 @@ class VendorClient:
         if status < 300:
             if content is _NOT_JSON:
                 raise TryAgain(
-                    SourceUnreachable(
+                    SourceUnavailable(
                         f"{self.endpoint.whom} answered {status} with something that is not JSON: "
                         f"{self.endpoint.redact(response.text[:200])!r}.",
                         next_step="Check the connection's host: a proxy or a login page may be answering.",
@@ -228,7 +228,7 @@ class VendorClient:
     ) -> httpx.Response:
         whom = self.endpoint.whom
         if self.remaining <= 0:
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{whom} did not answer within {self.endpoint.deadline:g} s in all.",
                 next_step="Raise 'deadline' in the connection's extra, or ask for less at a time.",
             )
@@ -239,20 +239,20 @@ class VendorClient:
         except httpx.RequestError as error:
             said = self.endpoint.redact(error) or type(error).__name__
             if _is_tls(error):
-                raise SourceUnreachable(
+                raise SourceUnavailable(
                     f"{whom} cannot be trusted: the TLS handshake failed: {said}.",
                     next_step="Check host and certificate; name the CA bundle as 'verify' in the connection's extra.",
                 ) from error
             kind = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
             raise TryAgain(
-                SourceUnreachable(
+                SourceUnavailable(
                     f"{whom} {kind}: {said}.",
                     next_step="Check the connection's host and the network between; then try again.",
                 ),
                 undone=isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)),
             ) from error
         except httpx.InvalidURL as error:
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{whom} has no valid address: {self.endpoint.redact(error)}.",
                 next_step="Correct the connection's host.",
             ) from error
@@ -261,7 +261,7 @@ class VendorClient:
         location = response.headers.get("location", "")
         parts = urlsplit(location)
         if not (location and self._may_redirect and self._may_redirect(self.base_url, location)):
-            raise SourceUnreachable(
+            raise SourceUnavailable(
                 f"{self.endpoint.whom} answered {response.status_code} and points to "
                 f"{parts.hostname or 'nowhere'}; credentials are not sent there.",
                 next_step="Set the region or the host that this account lives on in the connection.",
@@ -287,7 +287,7 @@ class VendorClient:
             )
             return TryAgain(error, after, undone=True)
         if status in _SERVER_TROUBLE or status > 504:
-            error = SourceUnreachable(
+            error = SourceUnavailable(
                 f"{whom} has trouble of its own ({status}): {said}.", next_step="Look at the vendor's status page."
             )
             return TryAgain(error, retry_after(response), undone=status == 503)
@@ -370,7 +370,7 @@ def _verification(endpoint: Endpoint) -> bool | ssl.SSLContext:
     try:
         return _trust("" if endpoint.verify is True else str(endpoint.verify))
     except (OSError, ssl.SSLError) as error:
-        raise SourceUnreachable(
+        raise SourceUnavailable(
             f"The CA bundle {endpoint.verify!r} of connection {endpoint.conn_id!r} cannot be read: {error}.",
             next_step="Correct 'verify' in the connection's extra.",
         ) from error

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Dialect, String, Text
 from sqlalchemy.types import TypeDecorator
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 
 NAME_LENGTH = 250
 PROSE_LENGTH = 8_000
@@ -38,15 +38,15 @@ def plain(value: Any) -> Any:
 
 
 def serialize(value: Any) -> str:
-    """JSON text of bounded size; raises :class:`LedgerError` for what is no JSON or larger than the bound."""
+    """JSON text of bounded size; raises :class:`LedgerRefused` for what is no JSON or larger than the bound."""
     try:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise LedgerError(
+        raise LedgerRefused(
             f"a record is not JSON: {error}.", next_step="Hand the ledger strings, numbers, lists and mappings only."
         ) from error
     if len(text) > JSON_BYTES:
-        raise LedgerError(
+        raise LedgerRefused(
             f"a record of {len(text):,} bytes is larger than the {JSON_BYTES:,} the ledger keeps.",
             next_step="Keep templates with counts and a few samples instead of whole logs.",
         )
@@ -64,7 +64,7 @@ class Utc(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise LedgerError(f"the time {value} has no time zone.", next_step="Use datetime.now(timezone.utc).")
+            raise LedgerRefused(f"the time {value} has no time zone.", next_step="Use datetime.now(timezone.utc).")
         value = value.astimezone(timezone.utc)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -91,7 +91,7 @@ class Name(TypeDecorator[str]):
             return None
         if not isinstance(value, str) or not value or len(value) > self.length or storable(value) != value:
             shown = repr(value) if len(repr(value)) < 80 else repr(value)[:77] + "..."
-            raise LedgerError(
+            raise LedgerRefused(
                 f"{shown} is no name the ledger can keep.",
                 state="nothing was written.",
                 next_step=f"Use 1 to {self.length} printable characters.",

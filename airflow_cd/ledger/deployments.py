@@ -11,9 +11,8 @@ from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from airflow_cd.commits import Commits
-from airflow_cd.errors import DeploymentSettled, LedgerError, ReleaseVetoed
+from airflow_cd.errors import DeploymentSettled, LedgerRefused, ReleaseVetoed
 from airflow_cd.ledger.columns import plain
-from airflow_cd.ledger.leases import Leases
 from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow
 from airflow_cd.ledger.records import (
     DEPLOYMENT_STATES,
@@ -26,16 +25,17 @@ from airflow_cd.ledger.records import (
     GoodRelease,
     Lease,
 )
+from airflow_cd.ledger.store import Room
 from airflow_cd.ledger.vetoes import standing_veto
 from airflow_cd.release import Release
 
 ROLLBACKS = ("automatic", "human")
 
 
-class Deployments(Leases):
+class Deployments(Room):
     """One deployment for each run, service and environment."""
 
-    def open_deployment(
+    def open(
         self,
         lease: Lease,
         release: Release,
@@ -62,9 +62,9 @@ class Deployments(Leases):
         is over, was for another release, or a newer run has deployed here since.
         """
         if rollback not in ROLLBACKS:
-            raise LedgerError(f"rollback is {rollback!r}.", next_step=f"Use one of {', '.join(ROLLBACKS)}.")
-        with self._writing() as session:
-            self._current(session, lease)
+            raise LedgerRefused(f"rollback is {rollback!r}.", next_step=f"Use one of {', '.join(ROLLBACKS)}.")
+        with self._store.writing() as session:
+            self._store.owned(session, lease)
             row = self._of_run(session, lease)
             requested = requested_at or self._first_asked(session, lease)
             if row is not None:
@@ -72,6 +72,8 @@ class Deployments(Leases):
                 if row.digest != release.digest:
                     raise DeploymentSettled(
                         f"this run deploys {Release.from_dict(row.release)} here and cannot turn to {release} halfway.",
+                        release=str(release),
+                        service=lease.service,
                         pipeline=lease.pipeline,
                         environment=lease.environment,
                         state=f"the deployment is {row.state}.",
@@ -82,6 +84,8 @@ class Deployments(Leases):
             if veto is not None:
                 raise ReleaseVetoed(
                     f"{release} was rolled back here at {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
+                    release=str(release),
+                    service=lease.service,
                     pipeline=lease.pipeline,
                     environment=lease.environment,
                     state="nothing was touched.",
@@ -105,7 +109,7 @@ class Deployments(Leases):
                     rollback=rollback,
                     learn=learn,
                     requested_at=requested,
-                    opened_at=self._now(session),
+                    opened_at=self._store.now(session),
                     outcome="",
                     rolls_back=rolls_back,
                     # A person's decision is this verdict: its clocks count from when they asked.
@@ -114,19 +118,19 @@ class Deployments(Leases):
                 )
                 session.add(row)
             row.token = lease.token
-            return deployment_record(self._written(session, row))
+            return deployment_record(self._store.written(session, row))
 
-    def get_deployment(self, deployment_id: str) -> Deployment:
-        """The deployment of that id; raises :class:`LedgerError` when there is none."""
-        with self._reading() as session:
-            return deployment_record(self._deployment_row(session, deployment_id))
+    def get(self, deployment_id: str) -> Deployment:
+        """The deployment of that id; raises :class:`LedgerRefused` when there is none."""
+        with self._store.reading() as session:
+            return deployment_record(self._store.deployment_row(session, deployment_id))
 
-    def find_deployment(self, pipeline: str, run_id: str, service: str, environment: str) -> Deployment | None:
+    def of_run(self, pipeline: str, run_id: str, service: str, environment: str) -> Deployment | None:
         """The run's deployment there, if it has opened one."""
-        found = self.deployments(service, environment, pipeline=pipeline, run_id=run_id, limit=1)
+        found = self.matching(service, environment, pipeline=pipeline, run_id=run_id, limit=1)
         return found[0] if found else None
 
-    def deployments(
+    def matching(
         self,
         service: str | None = None,
         environment: str | None = None,
@@ -137,7 +141,7 @@ class Deployments(Leases):
     ) -> list[Deployment]:
         """Deployments that match everything given, newest first."""
         if state is not None and state not in DEPLOYMENT_STATES:
-            raise LedgerError(
+            raise LedgerRefused(
                 f"no deployment is ever {state!r}.", next_step=f"Use one of {', '.join(DEPLOYMENT_STATES)}."
             )
         wanted = {
@@ -179,7 +183,7 @@ class Deployments(Leases):
 
     def last_promoted(self, service: str, environment: str) -> Deployment | None:
         """The deployment whose release is the environment's good one."""
-        found = self.deployments(service, environment, PROMOTED, limit=1)
+        found = self.matching(service, environment, PROMOTED, limit=1)
         return found[0] if found else None
 
     def good_releases(self, service: str, environment: str, limit: int = 10) -> list[GoodRelease]:
@@ -197,7 +201,7 @@ class Deployments(Leases):
             .order_by(DeploymentRow.seq.desc())
             .limit(limit * 10)
         )
-        with self._reading() as session:
+        with self._store.reading() as session:
             newest: dict[str, DeploymentRow] = {}
             for row in session.scalars(query):
                 newest.setdefault(row.digest, row)
@@ -219,8 +223,8 @@ class Deployments(Leases):
             "safe_at": safe_at,
             "restored_at": restored_at,
         }
-        with self._writing() as session:
-            self._deployment_row(session, deployment_id)
+        with self._store.writing() as session:
+            self._store.deployment_row(session, deployment_id)
             for name, value in given.items():
                 if value is not None:
                     column = getattr(DeploymentRow, name)
@@ -232,12 +236,12 @@ class Deployments(Leases):
 
     def record_commits(self, deployment_id: str, commits: Commits) -> None:
         """Record which commits a deployment brings; changes nothing else, so it needs no lease."""
-        with self._writing() as session:
-            row = self._deployment_row(session, deployment_id)
+        with self._store.writing() as session:
+            row = self._store.deployment_row(session, deployment_id)
             session.execute(update(DeploymentRow).where(DeploymentRow.id == row.id).values(commits=commits.as_dict()))
 
     def _records(self, query: Select[Any]) -> list[Deployment]:
-        with self._reading() as session:
+        with self._store.reading() as session:
             return [deployment_record(row) for row in session.scalars(query)]
 
     def _of_run(self, session: Session, lease: Lease) -> DeploymentRow | None:
@@ -284,6 +288,8 @@ class Deployments(Leases):
             raise DeploymentSettled(
                 f"run {row.run_id} of {row.pipeline}, newer than run {lease.run_id}, has deployed "
                 f"{Release.from_dict(row.release)} here at {row.opened_at:%Y-%m-%d %H:%M:%S} UTC.",
+                release=str(Release.from_dict(row.release)),
+                service=lease.service,
                 pipeline=lease.pipeline,
                 environment=lease.environment,
                 state="nothing was touched: an older run never goes silently over a newer one.",
@@ -295,7 +301,7 @@ def _stored(release: Release) -> dict[str, Any]:
     content = release.as_dict()
     if plain(content) != content:
         # Mending it, as is done with evidence, would make another release of it.
-        raise LedgerError(
+        raise LedgerRefused(
             f"{release} holds characters that cannot be stored (NUL or half a surrogate pair).",
             state="nothing was touched.",
             next_step="Take them out of its configuration.",
@@ -313,6 +319,8 @@ def settled(row: DeploymentRow) -> DeploymentSettled:
     state = row.state.replace("_", " ") + (f" ({row.outcome})" if row.outcome else "")
     return DeploymentSettled(
         f"the deployment of {Release.from_dict(row.release)} by run {row.run_id} is {state}.",
+        release=str(Release.from_dict(row.release)),
+        service=row.service,
         pipeline=row.pipeline,
         environment=row.environment,
         state="nothing was changed by this call.",

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from sqlalchemy import or_, select
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.models import FeedbackRow, HumanActionRow
 from airflow_cd.ledger.records import FeedbackRecord
-from airflow_cd.ledger.store import Store
+from airflow_cd.ledger.store import Room
 from airflow_cd.verification.logs.feedback import SAYS
 
 
-class FeedbackHistory(Store):
+class FeedbackHistory(Room):
     """Feedback on events, for one environment of a service or for all of them."""
 
-    def record_feedback(
+    def record(
         self,
         service: str,
         event_id: str,
@@ -36,12 +36,12 @@ class FeedbackHistory(Store):
         :param template: the event's template, and ``sample`` a record of it: the event is found again by them where
             a later version of this package gives it another id.
 
-        Raises :class:`LedgerError` for a word that is none of these, and when no reason is given.
+        Raises :class:`LedgerRefused` for a word that is none of these, and when no reason is given.
         """
         if says not in SAYS:
-            raise LedgerError(f"{says!r} is no feedback.", next_step=f"Use one of {', '.join(SAYS)}.")
+            raise LedgerRefused(f"{says!r} is no feedback.", next_step=f"Use one of {', '.join(SAYS)}.")
         _require_reason(why, "feedback")
-        with self._writing() as session:
+        with self._store.writing() as session:
             row = FeedbackRow(
                 service=service,
                 environment=environment,
@@ -49,33 +49,33 @@ class FeedbackHistory(Store):
                 says=says,
                 template=template,
                 sample=sample,
-                at=self._now(session),
+                at=self._store.now(session),
                 who=who,
                 why=why,
             )
             session.add(row)
             session.add(_human_action(row, "feedback"))
-            return _record(self._written(session, row), undone=False)
+            return _record(self._store.written(session, row), undone=False)
 
-    def undo_feedback(self, number: int, *, who: str, why: str) -> FeedbackRecord:
+    def undo(self, number: int, *, who: str, why: str) -> FeedbackRecord:
         """Take one statement back: what was said before it is in force again.
 
         :param number: the statement's ``id``.
 
-        Raises :class:`LedgerError` when there is no such statement, it was undone already, or no reason is given.
+        Raises :class:`LedgerRefused` when there is no such statement, it was undone already, or no reason is given.
         """
         _require_reason(why, "undoing feedback")
-        with self._writing() as session:
+        with self._store.writing() as session:
             said = session.scalars(select(FeedbackRow).where(FeedbackRow.seq == number)).one_or_none()
             if said is None or said.undoes is not None:
-                raise LedgerError(
+                raise LedgerRefused(
                     f"there is no feedback with the number {number}.",
                     state="nothing was changed.",
                     next_step="Look at the history: every statement has its number there.",
                 )
             earlier = session.scalars(select(FeedbackRow).where(FeedbackRow.undoes == number)).first()
             if earlier is not None:
-                raise LedgerError(
+                raise LedgerRefused(
                     f"feedback {number} was undone already, by {earlier.who}: {earlier.why}",
                     state="nothing was changed.",
                     next_step="To have it in force again, record it again.",
@@ -88,22 +88,22 @@ class FeedbackHistory(Store):
                 template=said.template,
                 sample=said.sample,
                 undoes=number,
-                at=self._now(session),
+                at=self._store.now(session),
                 who=who,
                 why=why,
             )
             session.add(row)
             session.add(_human_action(row, "undo feedback"))
-            return _record(self._written(session, row), undone=False)
+            return _record(self._store.written(session, row), undone=False)
 
-    def feedback(self, service: str, environment: str) -> list[FeedbackRecord]:
+    def in_force(self, service: str, environment: str) -> list[FeedbackRecord]:
         """What is in force there, one statement for each event: first those for this environment alone, newest first.
 
         ``default`` is a statement, too: it puts an event under the rules again that is judged otherwise everywhere
         else.
         """
         in_force: dict[str, FeedbackRecord] = {}
-        history = self.feedback_history(service, environment)
+        history = self.history(service, environment)
         standing = [said for said in history if said.undoes is None and not said.undone]
         for own in (True, False):
             for said in standing:
@@ -111,7 +111,7 @@ class FeedbackHistory(Store):
                     in_force.setdefault(said.event_id, said)
         return list(in_force.values())
 
-    def feedback_history(
+    def history(
         self, service: str, environment: str | None = None, event_id: str | None = None
     ) -> list[FeedbackRecord]:
         """Everything that was said, and undone, newest first.
@@ -123,7 +123,7 @@ class FeedbackHistory(Store):
             query = query.where(or_(FeedbackRow.environment == environment, FeedbackRow.environment.is_(None)))
         if event_id is not None:
             query = query.where(FeedbackRow.event_id == event_id)
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = session.scalars(query.order_by(FeedbackRow.seq.desc())).all()
             return _records(rows)
 
@@ -152,7 +152,7 @@ def _record(row: FeedbackRow, *, undone: bool) -> FeedbackRecord:
 
 def _require_reason(why: str, what: str) -> None:
     if not why.strip():
-        raise LedgerError(f"{what} needs a reason.", state="nothing was written.", next_step="Say why.")
+        raise LedgerRefused(f"{what} needs a reason.", state="nothing was written.", next_step="Say why.")
 
 
 def _human_action(row: FeedbackRow, action: str) -> HumanActionRow:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from airflow_cd.ledger.models import DeploymentRow, FeedbackRow, VerdictRow
 from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLED_BACK
-from airflow_cd.ledger.store import Store
+from airflow_cd.ledger.store import Room
 from airflow_cd.verification.logs.feedback import NOT_A_RISK, NOT_AT_ANY_FREQUENCY
 from airflow_cd.verification.verdict import EventKind, Verdict
 
@@ -75,7 +75,7 @@ class FailVerdict:
     false_alarm: bool
 
 
-class Insights(Store):
+class Insights(Room):
     """Rows for figures over many deployments."""
 
     def reached(self) -> Iterator[Reach]:
@@ -93,7 +93,7 @@ class Insights(Store):
         )
         names = (DeploymentRow.pipeline, DeploymentRow.service, DeploymentRow.environment)
         last = func.sum(case((went_on, 0), else_=1))
-        with self._reading() as session:
+        with self._store.reading() as session:
             # Asked of each row, the row itself would have to be read, with its whole releases.
             rollbacks = select(DeploymentRow.seq).where(DeploymentRow.rolls_back.is_not(None))
             found = select(*names, func.count(), last).where(DeploymentRow.seq.not_in(rollbacks)).group_by(*names)
@@ -116,7 +116,7 @@ class Insights(Store):
             seconds(DeploymentRow.safe_at) - verdict,
             seconds(DeploymentRow.restored_at) - verdict,
         ).where(_ended_between(environment, since, until, service))
-        with self._reading() as session:
+        with self._store.reading() as session:
             return [EndedDeployment(*row) for row in session.connection().execute(query)]
 
     def fail_verdicts(
@@ -148,7 +148,7 @@ class Insights(Store):
                 VerdictRow.final.is_(True),
             )
         )
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = session.connection().execute(query).all()
             said = _in_force(session, environment) if any(evidence is not None for *_, evidence in rows) else {}
         return [
@@ -158,11 +158,11 @@ class Insights(Store):
 
     @property
     def _position(self) -> Any:
-        return func.strpos if self.engine.dialect.name == "postgresql" else func.instr
+        return func.strpos if self._store.engine.dialect.name == "postgresql" else func.instr
 
     def _seconds(self, time: Any) -> ColumnElement[float]:
         # Subtracted by the database: making ten thousand aware times in Python takes longer than the query.
-        if self.engine.dialect.name == "postgresql":
+        if self._store.engine.dialect.name == "postgresql":
             return cast(extract("epoch", time), Double)
         return (func.julianday(time, type_=Double) - _JULIAN_1970) * 86_400.0
 

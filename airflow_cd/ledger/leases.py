@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerError
+from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerRefused
 from airflow_cd.ledger.models import LeaseRequestRow, LeaseRow
 from airflow_cd.ledger.records import Lease, Waiting
-from airflow_cd.ledger.store import Store, lease_lost
+from airflow_cd.ledger.store import Room, lease_lost
 
 WAITING = "waiting"
 SERVED = "served"
@@ -18,14 +18,14 @@ LEFT = "left"
 SUPERSEDED = "superseded"
 
 
-class Leases(Store):
+class Leases(Room):
     """One owner for each environment of each service.
 
     Tokens only grow. A lease that has expired still holds until the environment is given to another run, so a
     run that was slow loses nothing unless somebody waited.
     """
 
-    def acquire_lease(
+    def acquire(
         self,
         service: str,
         environment: str,
@@ -46,9 +46,9 @@ class Leases(Store):
         superseded this one.
         """
         _require_positive(ttl)
-        with self._writing() as session:
-            lease = self._lock(session, service, environment)
-            now = self._now(session)
+        with self._store.writing() as session:
+            lease = self._store.lock(session, service, environment)
+            now = self._store.now(session)
             if (lease.pipeline, lease.run_id) == (pipeline, run_id):
                 lease.expires_at = now + ttl
                 return _record(lease)
@@ -78,51 +78,53 @@ class Leases(Store):
         # Raised outside, so that the place in the queue is kept.
         raise held.at(pipeline=pipeline)
 
-    def renew_lease(self, lease: Lease, ttl: timedelta) -> Lease:
+    def renew(self, lease: Lease, ttl: timedelta) -> Lease:
         """Own the environment for ``ttl`` from now; raises :class:`LeaseLost` when another token is current."""
         _require_positive(ttl)
-        with self._writing() as session:
-            row = self._current(session, lease)
-            row.expires_at = self._now(session) + ttl
+        with self._store.writing() as session:
+            row = self._store.owned(session, lease)
+            row.expires_at = self._store.now(session) + ttl
             return _record(row)
 
-    def check_lease(self, lease: Lease) -> None:
+    def check(self, lease: Lease) -> None:
         """Raise :class:`LeaseLost` unless the lease's token is current."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             row = session.get(LeaseRow, (lease.service, lease.environment))
             if row is None or row.run_id is None or row.token != lease.token:
                 raise lease_lost(row or _unknown(lease), lease.token)
 
-    def overrule_lease(self, service: str, environment: str, *, pipeline: str, run_id: str, ttl: timedelta) -> Lease:
+    def overrule(self, service: str, environment: str, *, pipeline: str, run_id: str, ttl: timedelta) -> Lease:
         """A new, higher token for the same run: whatever still works under its older token is void from now on.
 
         Takes an environment that nobody owns, too. Raises :class:`LeaseLost` when another run owns it.
         """
         _require_positive(ttl)
-        with self._writing() as session:
-            row = self._lock(session, service, environment)
+        with self._store.writing() as session:
+            row = self._store.lock(session, service, environment)
             if row.run_id is not None and (row.pipeline, row.run_id) != (pipeline, run_id):
                 raise LeaseLost(
                     f"{service} belongs to run {row.run_id} of {row.pipeline} now, not to run {run_id}.",
+                    owner=f"run {row.run_id} of {row.pipeline}",
+                    service=service,
                     pipeline=pipeline,
                     environment=environment,
                     state="nothing was written.",
                     next_step="Stop: the other run puts right what this one left.",
                 )
-            now = self._now(session)
+            now = self._store.now(session)
             return self._grant(row, self._request(session, row, pipeline, run_id, now), now, ttl)
 
-    def release_lease(self, lease: Lease) -> None:
+    def release(self, lease: Lease) -> None:
         """Let the next run have the environment; does nothing when the lease's token is not current any more."""
-        with self._writing() as session:
-            row = self._lock(session, lease.service, lease.environment)
+        with self._store.writing() as session:
+            row = self._store.lock(session, lease.service, lease.environment)
             if row.token == lease.token and (row.pipeline, row.run_id) == (lease.pipeline, lease.run_id):
                 row.pipeline = row.run_id = row.acquired_at = row.expires_at = None
 
     def leave_queue(self, service: str, environment: str, *, pipeline: str, run_id: str) -> None:
         """Wait no longer; does nothing when the run does not wait."""
-        with self._writing() as session:
-            self._lock(session, service, environment)
+        with self._store.writing() as session:
+            self._store.lock(session, service, environment)
             session.execute(
                 update(LeaseRequestRow)
                 .where(
@@ -135,26 +137,20 @@ class Leases(Store):
                 .values(state=LEFT)
             )
 
-    def current_lease(self, service: str, environment: str) -> Lease | None:
+    def current(self, service: str, environment: str) -> Lease | None:
         """The lease in force, expired or not; None when nobody owns the environment."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             row = session.get(LeaseRow, (service, environment))
             return None if row is None or row.run_id is None else _record(row)
 
     def waiting(self, service: str, environment: str) -> list[Waiting]:
         """The runs that wait for the environment, next one first."""
-        with self._reading() as session:
-            line = self._line(session, service, environment, self._now(session))
+        with self._store.reading() as session:
+            line = self._line(session, service, environment, self._store.now(session))
             return [
                 Waiting(service, environment, row.pipeline, row.run_id, position, row.asked_at)
                 for position, row in enumerate(line, 1)
             ]
-
-    def _current(self, session: Session, lease: Lease) -> LeaseRow:
-        row = self._lock(session, lease.service, lease.environment)
-        if row.run_id is None or row.token != lease.token:
-            raise lease_lost(row, lease.token)
-        return row
 
     def _request(self, session: Session, lease: LeaseRow, pipeline: str, run_id: str, now: datetime) -> LeaseRequestRow:
         row = session.scalars(
@@ -237,7 +233,7 @@ class Leases(Store):
 
 def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool) -> LeaseHeld:
     if free:
-        what = f"run {first.run_id} of {first.pipeline} is before this run to have {lease.service}"
+        what = f"run {first.run_id} of {first.pipeline} is ahead of this run in the queue for {lease.service}"
     else:
         what = (
             f"{lease.service} belongs to run {lease.run_id} of {lease.pipeline} since "
@@ -245,6 +241,9 @@ def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool)
         )
     return LeaseHeld(
         f"{what}; this run is number {position} in the queue.",
+        owner=f"run {first.run_id} of {first.pipeline}" if free else f"run {lease.run_id} of {lease.pipeline}",
+        position=position,
+        service=lease.service,
         environment=lease.environment,
         state="nothing was touched by this run.",
         next_step="Ask again; the run gets its turn when those before it are done.",
@@ -253,7 +252,7 @@ def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool)
 
 def _record(row: LeaseRow) -> Lease:
     if row.pipeline is None or row.run_id is None or row.acquired_at is None or row.expires_at is None:
-        raise LedgerError(
+        raise LedgerRefused(
             f"the lease on {row.service} is half written.",
             environment=row.environment,
             state=f"token {row.token}, run {row.run_id}.",
@@ -268,4 +267,4 @@ def _unknown(lease: Lease) -> LeaseRow:
 
 def _require_positive(ttl: timedelta) -> None:
     if ttl <= timedelta(0):
-        raise LedgerError(f"a lease of {ttl} would never hold.", next_step="Give a ttl above zero.")
+        raise LedgerRefused(f"a lease of {ttl} would never hold.", next_step="Give a ttl above zero.")

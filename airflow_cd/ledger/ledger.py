@@ -4,31 +4,81 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Engine
 
 from airflow_cd.ledger import schema
 from airflow_cd.ledger.actions import Actions
+from airflow_cd.ledger.audit import Audit
 from airflow_cd.ledger.baselines import Baselines
+from airflow_cd.ledger.deployments import Deployments
 from airflow_cd.ledger.feedback import FeedbackHistory
 from airflow_cd.ledger.insights import Insights
+from airflow_cd.ledger.instances import Instances
+from airflow_cd.ledger.leases import Leases
 from airflow_cd.ledger.location import ledger_url
-from airflow_cd.ledger.overview import Overviews
-from airflow_cd.ledger.people import People
-from airflow_cd.ledger.settling import Settling
-from airflow_cd.ledger.store import ledger_engine
+from airflow_cd.ledger.overview import Overview
+from airflow_cd.ledger.phases import Phases
+from airflow_cd.ledger.profiles import Profiles
+from airflow_cd.ledger.questions import Questions
+from airflow_cd.ledger.settlement import Settlement
+from airflow_cd.ledger.store import Store, ledger_engine
 from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
 
 
-class Ledger(Settling, Actions, Verdicts, Vetoes, People, FeedbackHistory, Baselines, Insights, Overviews):
-    """The durable record of everything that is deployed, decided and learned.
+class Ledger:
+    """The durable record of everything that is deployed, decided and learned, a part for each kind of record.
 
-    Every method is one transaction, may be repeated, and raises :class:`~airflow_cd.errors.LedgerError` (or one of
-    its kinds) when it cannot be done; then it has changed nothing. Methods block: from asynchronous code, call
-    them in a thread. A ledger may be shared by threads and kept across forks.
+    Every method of a part is one transaction and may be repeated. It raises
+    :class:`~airflow_cd.errors.LedgerRefused` (or one of its kinds) when what it was asked for is wrong, and
+    :class:`~airflow_cd.errors.LedgerUnavailable` when the database is; either way it has changed nothing. Methods
+    block: from asynchronous code, call them in a thread. A ledger may be shared by threads and kept across forks.
+
+    :param engine: made by :func:`~airflow_cd.ledger.store.ledger_engine`.
+    :param clock: returns the time, aware; by default the database's on PostgreSQL and this machine's on SQLite.
+
+    :ivar store: the database that the parts share.
+    :ivar leases: who owns which environment, and who waits for it.
+    :ivar deployments: one for each run, service and environment.
+    :ivar phases: the steps of a deployment.
+    :ivar settlement: how deployments end: promoted, or rolled back and vetoed.
+    :ivar actions: side effects, recorded before and after.
+    :ivar instances: what was last seen to run where.
+    :ivar verdicts: what verifications said, with their evidence.
+    :ivar profiles: what deployments logged and measured.
+    :ivar baselines: people's say in which profiles a canary is compared with.
+    :ivar feedback: what people say of events.
+    :ivar vetoes: releases that must not be deployed to an environment again.
+    :ivar questions: what runs ask people, with the answers.
+    :ivar audit: manual actions: who did what, when and why.
+    :ivar overview: every environment of every service at once.
+    :ivar insights: rows for figures over many deployments.
     """
 
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.engine = engine
+        self.store = store = Store(engine, clock=clock)
+        self.leases = Leases(store)
+        self.deployments = Deployments(store)
+        self.phases = Phases(store)
+        self.settlement = Settlement(store)
+        self.actions = Actions(store)
+        self.instances = Instances(store)
+        self.verdicts = Verdicts(store)
+        self.profiles = Profiles(store)
+        self.baselines = Baselines(store)
+        self.feedback = FeedbackHistory(store)
+        self.vetoes = Vetoes(store)
+        self.questions = Questions(store)
+        self.audit = Audit(store)
+        self.overview = Overview(store)
+        self.insights = Insights(store)
+
     def migrate(self) -> None:
-        """Bring the schema to this package's version; raises :class:`LedgerError` for a newer one."""
+        """Bring the schema to this package's version; raises :class:`LedgerRefused` for a newer one."""
         schema.migrate(self.engine)
 
     def revision(self) -> str | None:
@@ -47,7 +97,7 @@ def open_ledger(url: str | None = None, *, check: bool = True) -> Ledger:
 
     :param check: False opens a ledger of any version, to migrate it.
 
-    Raises :class:`LedgerError` when the database cannot be reached or its schema is not this package's.
+    Raises :class:`LedgerRefused` when the database cannot be reached or its schema is not this package's.
     """
     where = ledger_url(url)
     key = where.render_as_string(hide_password=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 
 OPTION = "[airflow_cd] sql_alchemy_conn"
 
@@ -17,7 +17,7 @@ OPTION = "[airflow_cd] sql_alchemy_conn"
 def ledger_url(url: str | None = None) -> URL:
     """The ledger's database: ``url``, else Airflow's option ``[airflow_cd] sql_alchemy_conn``, else a SQLite file.
 
-    Raises :class:`LedgerError` for a URL that cannot serve: another database than SQLite and PostgreSQL, a SQLite
+    Raises :class:`LedgerRefused` for a URL that cannot serve: another database than SQLite and PostgreSQL, a SQLite
     file in memory or at a relative path (each process would see its own), a driver that is async or not installed.
     """
     if url is None:
@@ -67,8 +67,8 @@ def _configured() -> str | None:
     return url or None
 
 
-def _unusable(why: str) -> LedgerError:
-    return LedgerError(
+def _unusable(why: str) -> LedgerRefused:
+    return LedgerRefused(
         f"the ledger's database cannot be used: {why}",
         state="nothing was read or written.",
         next_step=f"Set {OPTION} to sqlite:////absolute/path.db or postgresql+psycopg2://user@host/database "

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from airflow_cd.ledger.models import DeploymentRow, PhaseRow, QuestionRow, VerdictRow, VetoRow
 from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLING_BACK, RUNNING
-from airflow_cd.ledger.store import Store
+from airflow_cd.ledger.store import Room
 
 # What the last final verdict made of a phase, as the verdict it was.
 _VERDICTS = {"passed": "PASS", "failed": "FAIL", "inconclusive": "INCONCLUSIVE"}
@@ -98,12 +98,12 @@ class VetoInForce:
     run_id: str
 
 
-class Overviews(Store):
+class Overview(Room):
     """What runs where, what is under way, what waits for a person."""
 
     def pipelines(self) -> set[str]:
         """Every pipeline that has ever deployed something."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             return set(session.scalars(select(DeploymentRow.pipeline).distinct()))
 
     def standings(self, services: Collection[str] | None = None) -> Iterator[Standing]:
@@ -127,7 +127,7 @@ class Overviews(Store):
         ).where(DeploymentRow.seq.in_(newest_of_each_state))
         query = query.order_by(DeploymentRow.service, DeploymentRow.environment)
         place, newest = ("", ""), dict[str, tuple[int, str]]()
-        with self._reading() as session:
+        with self._store.reading() as session:
             for service, environment, state, number, pipeline in session.connection().execute(query):
                 if place != (service, environment):
                     if newest:
@@ -140,7 +140,7 @@ class Overviews(Store):
     def summaries(self, numbers: Collection[int]) -> dict[int, DeploymentSummary]:
         """The deployments of these numbers, by number."""
         columns = [getattr(DeploymentRow, name) for name in _SUMMARY]
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = (
                 session.connection()
                 .execute(select(DeploymentRow.id, *columns).where(DeploymentRow.seq.in_(numbers)))
@@ -158,7 +158,7 @@ class Overviews(Store):
 
     def open_questions(self) -> list[OpenQuestion]:
         """What waits for a person, oldest first; a question whose time is over waits for nobody."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = (
                 session.connection()
                 .execute(
@@ -174,7 +174,7 @@ class Overviews(Store):
                     )
                     .where(
                         QuestionRow.option.is_(None),
-                        or_(QuestionRow.deadline.is_(None), QuestionRow.deadline > self._now(session)),
+                        or_(QuestionRow.deadline.is_(None), QuestionRow.deadline > self._store.now(session)),
                     )
                     .order_by(QuestionRow.asked_at, QuestionRow.pipeline, QuestionRow.run_id, QuestionRow.task_id)
                 )
@@ -186,7 +186,7 @@ class Overviews(Store):
 
     def vetoes_in_force(self) -> list[VetoInForce]:
         """Every veto that nobody has lifted, newest first."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = session.connection().execute(
                 select(
                     VetoRow.service,
@@ -203,7 +203,7 @@ class Overviews(Store):
             )
             return [VetoInForce(*row) for row in rows]
 
-    def recent_ways(self, limit: int = 500) -> list[tuple[str, tuple[str, ...]]]:
+    def recent_runs(self, limit: int = 500) -> list[tuple[str, tuple[str, ...]]]:
         """The pipeline of each of the newest runs, and the environments it reached, in its order; newest run first.
 
         :param limit: how many deployments are looked at.
@@ -214,7 +214,7 @@ class Overviews(Store):
             .limit(limit)
         )
         ways: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
-        with self._reading() as session:
+        with self._store.reading() as session:
             for pipeline, run_id, service, environment in session.connection().execute(query):
                 ways[pipeline, run_id, service].append(environment)
         return [(pipeline, tuple(reversed(way))) for (pipeline, *_), way in ways.items()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused, LedgerUnavailable
 from airflow_cd.ledger.location import shown
 from airflow_cd.ledger.models import VERSION_TABLE
 from airflow_cd.ledger.store import WRITES
@@ -36,7 +36,11 @@ def revision(engine: Engine) -> str | None:
 
 
 def require_head(engine: Engine) -> None:
-    """Raise :class:`LedgerError` unless the schema is this package's; an empty SQLite database is migrated first."""
+    """Make sure that the schema is this package's; an empty SQLite database is migrated first.
+
+    :raises LedgerUnavailable: the schema is older, and `airflow-cd ledger migrate` is still to run.
+    :raises LedgerRefused: it is newer than this package knows.
+    """
     found = revision(engine)
     if found == HEAD:
         return
@@ -46,7 +50,7 @@ def require_head(engine: Engine) -> None:
     if found is not None and found not in known_revisions():
         raise _newer(engine, found)
     has = "has no ledger" if found is None else f"has a ledger of version {found}"
-    raise LedgerError(
+    raise LedgerUnavailable(
         f"{shown(engine.url)} {has}; this package needs version {HEAD}.",
         state="nothing was changed.",
         next_step="Back the database up, then run `airflow-cd ledger migrate`.",
@@ -56,7 +60,8 @@ def require_head(engine: Engine) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the schema to this package's version, all steps or none; safe to run from many processes at once.
 
-    Raises :class:`LedgerError` when the ledger was written by a newer package, or cannot be reached.
+    :raises LedgerRefused: the ledger was written by a newer package.
+    :raises LedgerUnavailable: it cannot be reached.
     """
     from alembic import command
 
@@ -126,15 +131,15 @@ def _readable(engine: Engine) -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError) as error:
         first_line = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise LedgerError(
+        raise LedgerUnavailable(
             f"the ledger {shown(engine.url)} cannot be opened: {first_line}.",
             state="nothing was changed.",
             next_step="See that the database exists, is reachable and may be written by this user.",
         ) from error
 
 
-def _newer(engine: Engine, found: str) -> LedgerError:
-    return LedgerError(
+def _newer(engine: Engine, found: str) -> LedgerRefused:
+    return LedgerRefused(
         f"{shown(engine.url)} has a ledger of version {found}, unknown to this package, which knows up to {HEAD}.",
         state="nothing was changed; a ledger never goes back to an older version.",
         next_step="Install the newer airflow-cd that wrote it, on every machine, or restore a backup.",

@@ -18,10 +18,11 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.orm import Session
 
-from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError
+from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerRefused, LedgerUnavailable
 from airflow_cd.ledger.columns import serialize
 from airflow_cd.ledger.location import shown
 from airflow_cd.ledger.models import Base, DeploymentRow, LeaseRow
+from airflow_cd.ledger.records import Lease
 
 Row = TypeVar("Row", bound=Base)
 
@@ -63,12 +64,14 @@ class Store:
         self._clock = clock
 
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Session]:
+        """A session to read in; what goes wrong with the database is raised as :class:`LedgerUnavailable`."""
         with self._translated(), Session(self.engine) as session:
             yield session
 
     @contextmanager
-    def _writing(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[Session]:
+        """A transaction that is committed when nothing goes wrong; one writer at a time."""
         with self._translated(), Session(self.engine) as session, session.begin():
             session.connection(execution_options=WRITES)
             if self.engine.dialect.name == "postgresql":
@@ -93,15 +96,16 @@ class Store:
         except SQLAlchemyError as error:
             raise self._unavailable(error) from error
 
-    def _unavailable(self, error: BaseException) -> LedgerError:
+    def _unavailable(self, error: BaseException) -> LedgerUnavailable:
         first_line = str(error).strip().partition("\n")[0]
-        return LedgerError(
+        return LedgerUnavailable(
             f"the ledger {shown(self.engine.url)} cannot be read or written: {first_line}.",
             state="the call may not have been recorded; every call may be repeated.",
             next_step="See that the database is up, reachable and migrated (`airflow-cd ledger migrate`), then retry.",
         )
 
-    def _now(self, session: Session) -> datetime:
+    def now(self, session: Session) -> datetime:
+        """The time, aware: of the clock that was given, else of the database or this machine."""
         if self._clock is not None:
             return self._clock()
         if self.engine.dialect.name == "postgresql":
@@ -110,19 +114,20 @@ class Store:
             return time.astimezone(timezone.utc)
         return datetime.now(timezone.utc)
 
-    def _written(self, session: Session, row: Row) -> Row:
+    def written(self, session: Session, row: Row) -> Row:
         """The row as the database keeps it: texts bounded, numbers and times as they will be read."""
         session.flush()
         session.refresh(row)
         return row
 
-    def _insert_once(self, session: Session, model: type[Any], **values: Any) -> None:
+    def insert_once(self, session: Session, model: type[Any], **values: Any) -> None:
+        """Insert a row unless one with its key is there already."""
         if self.engine.dialect.name == "postgresql":
             session.execute(postgresql.insert(model).values(**values).on_conflict_do_nothing())
         else:
             session.execute(sqlite.insert(model).values(**values).on_conflict_do_nothing())
 
-    def _lock(self, session: Session, service: str, environment: str) -> LeaseRow:
+    def lock(self, session: Session, service: str, environment: str) -> LeaseRow:
         """The environment's lease row, locked until the transaction ends."""
         query = (
             select(LeaseRow)
@@ -134,19 +139,19 @@ class Store:
         if row is None:
             # Tokens start at the clock's seconds: a ledger that was lost and made anew still counts above every
             # token that targets remember from the lost one.
-            start = int(self._now(session).timestamp())
-            self._insert_once(session, LeaseRow, service=service, environment=environment, token=start)
+            start = int(self.now(session).timestamp())
+            self.insert_once(session, LeaseRow, service=service, environment=environment, token=start)
             row = session.scalars(query).one()
         return row
 
-    def _fenced(self, session: Session, deployment_id: str, token: int, *, by_its_run: bool = False) -> DeploymentRow:
+    def fenced(self, session: Session, deployment_id: str, token: int, *, by_its_run: bool = False) -> DeploymentRow:
         """The deployment, its environment locked, if ``token`` is current there.
 
         :param by_its_run: the lease must belong to the run of the deployment, too. What puts an environment right
             may be done by the next run as well; what goes forward may not.
         """
-        row = self._deployment_row(session, deployment_id)
-        lease = self._lock(session, row.service, row.environment)
+        row = self.deployment_row(session, deployment_id)
+        lease = self.lock(session, row.service, row.environment)
         session.refresh(row)
         if lease.run_id is None or lease.token != token:
             raise lease_lost(lease, token)
@@ -154,10 +159,18 @@ class Store:
             raise lease_lost(lease, token)
         return row
 
-    def _deployment_row(self, session: Session, deployment_id: str) -> DeploymentRow:
+    def owned(self, session: Session, lease: Lease) -> LeaseRow:
+        """The environment's lease row, locked; raises :class:`LeaseLost` unless the lease's token is current."""
+        row = self.lock(session, lease.service, lease.environment)
+        if row.run_id is None or row.token != lease.token:
+            raise lease_lost(row, lease.token)
+        return row
+
+    def deployment_row(self, session: Session, deployment_id: str) -> DeploymentRow:
+        """The deployment of that id; raises :class:`LedgerRefused` when there is none."""
         row = session.scalars(select(DeploymentRow).where(DeploymentRow.id == deployment_id)).one_or_none()
         if row is None:
-            raise LedgerError(
+            raise LedgerRefused(
                 f"the ledger knows no deployment {deployment_id!r}.",
                 state=f"looked in {shown(self.engine.url)}.",
                 next_step="Check that every machine uses the same ledger.",
@@ -165,11 +178,24 @@ class Store:
         return row
 
 
+class Room:
+    """One part of the ledger: the records of one kind, and what is asked of them.
+
+    :param store: the database that all parts share.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+
 def lease_lost(lease: LeaseRow, token: int) -> LeaseLost:
-    """What a caller with an old token is told."""
-    owner = f"run {lease.run_id} of {lease.pipeline}, token {lease.token}" if lease.run_id else "nobody"
+    """The error for a caller with an old token."""
+    owner = f"run {lease.run_id} of {lease.pipeline}" if lease.run_id else None
+    holder = f"{owner}, token {lease.token}" if owner else "nobody"
     return LeaseLost(
-        f"the lease on {lease.service} with token {token} is void: the environment now belongs to {owner}.",
+        f"the lease on {lease.service} with token {token} is void: the environment now belongs to {holder}.",
+        owner=owner,
+        service=lease.service,
         environment=lease.environment,
         state="nothing was written.",
         next_step="Stop: whoever holds the newer token decides what happens here.",

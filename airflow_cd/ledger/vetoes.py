@@ -5,25 +5,25 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.models import DeploymentRow, HumanActionRow, VetoRow
 from airflow_cd.ledger.records import Veto
-from airflow_cd.ledger.store import Store
+from airflow_cd.ledger.store import Room
 from airflow_cd.release import Release
 
 
-class Vetoes(Store):
+class Vetoes(Room):
     """What must not be deployed where."""
 
-    def veto_of(self, service: str, environment: str, release: Release) -> Veto | None:
+    def standing(self, service: str, environment: str, release: Release) -> Veto | None:
         """The veto in force against the release there, if any."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             row = standing_veto(session, service, environment, release.digest)
             return None if row is None else _record(session, row)
 
-    def vetoes(self, service: str, environment: str) -> list[Veto]:
+    def of(self, service: str, environment: str) -> list[Veto]:
         """Every veto there, lifted ones too, newest first."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = (
                 select(VetoRow)
                 .where(VetoRow.service == service, VetoRow.environment == environment)
@@ -31,26 +31,26 @@ class Vetoes(Store):
             )
             return [_record(session, row) for row in session.scalars(rows)]
 
-    def lift_veto(self, service: str, environment: str, digest: str, *, who: str, why: str) -> Veto:
+    def lift(self, service: str, environment: str, digest: str, *, who: str, why: str) -> Veto:
         """Allow the release again, and record who wanted that and why.
 
-        Raises :class:`LedgerError` when no veto is in force against it, or no reason is given.
+        Raises :class:`LedgerRefused` when no veto is in force against it, or no reason is given.
         """
         if not why.strip():
-            raise LedgerError(
+            raise LedgerRefused(
                 "a veto is lifted only with a reason.", environment=environment, next_step="Say why, and lift it again."
             )
-        with self._writing() as session:
-            self._lock(session, service, environment)
+        with self._store.writing() as session:
+            self._store.lock(session, service, environment)
             row = standing_veto(session, service, environment, digest)
             if row is None:
-                raise LedgerError(
+                raise LedgerRefused(
                     f"no veto is in force against {service} {digest[:15]}.",
                     environment=environment,
                     state="nothing was changed.",
                     next_step="Look at the environment's vetoes; it may have been lifted already.",
                 )
-            now = self._now(session)
+            now = self._store.now(session)
             row.lifted_at, row.lifted_by, row.lifted_why = now, who, why
             session.add(
                 HumanActionRow(
@@ -64,7 +64,7 @@ class Vetoes(Store):
                     detail={"digest": digest, "version": row.version, "deployment": row.deployment_id},
                 )
             )
-            return _record(session, self._written(session, row))
+            return _record(session, self._store.written(session, row))
 
 
 def standing_veto(session: Session, service: str, environment: str, digest: str) -> VetoRow | None:

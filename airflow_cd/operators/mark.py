@@ -74,7 +74,7 @@ def mark(
     for conn_id in conn_ids:
         key = f"{deployment.id}-mark-{conn_id}-{phase}{'-rollback' if rolled_back else ''}"
         detail = {"connection": conn_id, "version": version}
-        known = delivery.ledger.begin_action(deployment.id, "mark", key, token=token, detail=detail)
+        known = delivery.ledger.actions.begin(deployment.id, "mark", key, token=token, detail=detail)
         if known.ok:
             done[conn_id] = known.detail.get("marker", "set before")
             continue
@@ -93,10 +93,10 @@ def mark(
             )
         except AirflowCdError as error:
             delivery.say(f"NOT MARKED in {conn_id}: {error}")
-            delivery.ledger.finish_action(key, ok=False, detail={**detail, "error": str(error)})
+            delivery.ledger.actions.finish(key, ok=False, detail={**detail, "error": str(error)})
             done[conn_id] = f"not marked: {error}"
         else:
             delivery.say(f"Marked {version} in {conn_id}: {marker}")
-            delivery.ledger.finish_action(key, ok=True, detail={**detail, "marker": marker})
+            delivery.ledger.actions.finish(key, ok=True, detail={**detail, "marker": marker})
             done[conn_id] = marker
     return done

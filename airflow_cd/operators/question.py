@@ -47,7 +47,7 @@ def ask(
     when the task is tried again. Raises :class:`TaskAwaitingInput`, always.
     """
     ti = context["ti"]
-    ledger.ask(
+    ledger.questions.ask(
         pipeline=ti.dag_id,
         run_id=ti.run_id,
         task_id=ti.task_id,
@@ -75,7 +75,7 @@ def ask(
 def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, default: str) -> Answer:
     """The answer Airflow resumed the task with, as the ledger keeps it: the first one counts."""
     ti = context["ti"]
-    known = ledger.question(ti.dag_id, ti.run_id, ti.task_id)
+    known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
     if known is not None and known.option is not None:
         return Answer(known.option, known.who or "", known.why or "")
     option = next(iter(event.get("chosen_options") or ()), default)
@@ -84,5 +84,5 @@ def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, d
     who = str(user.get("name") or user.get("id") or "")
     if not who:
         why = why or "no answer in time"
-    ledger.answer(ti.dag_id, ti.run_id, ti.task_id, option=option, who=who, why=why)
+    ledger.questions.answer(ti.dag_id, ti.run_id, ti.task_id, option=option, who=who, why=why)
     return Answer(option, who, why)

@@ -98,7 +98,7 @@ class RollbackOperator(EnvironmentTask):
             self._skip("a person marked the verification success: that is a promotion")
         if state == "skipped":
             self._skip("the verification was skipped; the end of the run settles what is left")
-        verdicts = delivery.ledger.verdicts(deployment.id, self.phase or None)
+        verdicts = delivery.ledger.verdicts.of(deployment.id, self.phase or None)
         final = [verdict for verdict in verdicts if verdict.final]
         if state == "success" and final:
             return _sentence(final[-1])
@@ -111,7 +111,7 @@ class RollbackOperator(EnvironmentTask):
 
     def _by_hand(self, delivery: Delivery) -> str:
         """Who marked the verification failed and why, as far as that is in the ledger."""
-        hands = delivery.ledger.human_actions(pipeline=delivery.pipeline, run_id=delivery.run_id)
+        hands = delivery.ledger.audit.actions(pipeline=delivery.pipeline, run_id=delivery.run_id)
         for hand in hands:
             if hand.allowed and hand.task_id == self.verify_task_id and hand.action == "marked failed":
                 return f"{hand.who} rolled it back{': ' + hand.why if hand.why else ''}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, ReleaseError
+from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, LedgerRefused, ReleaseError
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
 
@@ -82,19 +82,19 @@ class RollbackToOperator(EnvironmentTask):
             return begun.release
         wanted = self.release.strip().removeprefix("sha256:")
         # One that is named may be older than those that are offered.
-        good = delivery.ledger.good_releases(self.service, self.environment, limit=100 if wanted else 10)
+        good = delivery.ledger.deployments.good_releases(self.service, self.environment, limit=100 if wanted else 10)
         if wanted:
             fitting = [
                 one for one in good if wanted == one.release.version or one.release.digest[7:].startswith(wanted)
             ]
         else:
             # What a run has left half deployed goes back to the last good one; else the last good one is what runs.
-            left = delivery.ledger.unsettled(self.service, self.environment)
+            left = delivery.ledger.deployments.unsettled(self.service, self.environment)
             fitting = [one for one in good[0 if left else 1 :] if not one.vetoed][:1]
         if not fitting:
             known = ", ".join(f"{one.release}{' (vetoed)' if one.vetoed else ''}" for one in good[:10]) or "none"
             what = f"no release {self.release} was promoted here" if wanted else "there is no release to go back to"
-            raise LedgerError(
+            raise LedgerRefused(
                 f"{what}; good ones are, the one that runs first: {known}.",
                 pipeline=delivery.pipeline,
                 environment=self.environment,

@@ -83,7 +83,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                     self._wait(delivery, context, question.body)
                 return self._answered(delivery, context, Answer(question.option, question.who, question.why))
             if question is not None:
-                delivery.ledger.reopen(delivery.pipeline, delivery.run_id, self.task_id)
+                delivery.ledger.questions.reopen(delivery.pipeline, delivery.run_id, self.task_id)
             return self._verify(delivery, context, since=None)
         except AirflowCdError as error:
             self.result = {"failed": str(error)}
@@ -116,7 +116,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             nonlocal action, drained
             action = self._action(deployment, judgement, policy_key)
             if action == "fail" or (action == "ask" and judgement.verdict == Verdict.FAIL):
-                delivery.ledger.check_lease(lease)
+                delivery.ledger.leases.check(lease)
                 drained = delivery.drain(lease, deployment)
                 self._clocks(delivery, deployment, judgement)
 
@@ -130,7 +130,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             for source, normal in outcome.metric_profiles.items():
                 kept.append(("metrics", source, normal.to_bytes()))
             for kind, source, content in kept:
-                delivery.ledger.save_profile(
+                delivery.ledger.profiles.save(
                     deployment.id,
                     self.phase,
                     source,
@@ -169,7 +169,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             nonlocal lost
             try:
                 self._record(delivery, deployment, lease, judgement, final=False)
-                delivery.ledger.renew_lease(lease, LEASE_TTL)
+                delivery.ledger.leases.renew(lease, LEASE_TTL)
             except LeaseLost:
                 lost = True
             self.log.info("Look %s: %s", judgement.looks, judgement.sentence)
@@ -203,7 +203,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             return None
         since = deployment.opened_at - parse_duration(self.verification.duration)
         # What a canary that was rolled back has logged is no reason to know it.
-        for earlier in delivery.ledger.deployments(self.service, self.environment, limit=2):
+        for earlier in delivery.ledger.deployments.matching(self.service, self.environment, limit=2):
             settled = earlier.settled_at if earlier.id != deployment.id else None
             since = max(since, settled) if settled is not None else since
         return Window(since, deployment.opened_at) if since < deployment.opened_at else None
@@ -224,7 +224,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     def _record(
         self, delivery: Delivery, deployment: Deployment, lease: Lease, judgement: Judgement, *, final: bool
     ) -> None:
-        delivery.ledger.record_verdict(
+        delivery.ledger.verdicts.record(
             deployment.id,
             self.phase,
             token=lease.token,
@@ -237,7 +237,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     def _clocks(delivery: Delivery, deployment: Deployment, judgement: Judgement) -> None:
         decided = datetime.fromisoformat(judgement.decided) if judgement.decided else now()
         first_bad = datetime.fromisoformat(judgement.first_bad) if judgement.first_bad else None
-        delivery.ledger.set_clock(deployment.id, verdict_at=decided, first_bad_at=first_bad)
+        delivery.ledger.deployments.set_clock(deployment.id, verdict_at=decided, first_bad_at=first_bad)
 
     def _say(self, judgement: Judgement) -> None:
         level = logging.INFO if judgement.verdict == Verdict.PASS else logging.ERROR
@@ -260,18 +260,18 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     # -- a person is asked -------------------------------------------------------------------------------------
 
     def _question(self, delivery: Delivery) -> Any:
-        return delivery.ledger.question(delivery.pipeline, delivery.run_id, self.task_id)
+        return delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id)
 
     def _ask(self, delivery: Delivery, context: Context, judgement: Judgement, *, drained: bool) -> None:
         state = "is drained: no request reaches it" if drained else "still serves its share of the traffic"
         body = f"{judgement.sentence}\n\nThe canary {state}. Without an answer it is rolled back."
         if self._question(delivery) is not None:
-            delivery.ledger.reopen(delivery.pipeline, delivery.run_id, self.task_id)
+            delivery.ledger.questions.reopen(delivery.pipeline, delivery.run_id, self.task_id)
         self._wait(delivery, context, body)
 
     def _wait(self, delivery: Delivery, context: Context, body: str) -> None:
         timeout = parse_duration(self.ask_timeout)
-        delivery.ledger.renew_lease(delivery.lease(), timeout + LEASE_TTL)
+        delivery.ledger.leases.renew(delivery.lease(), timeout + LEASE_TTL)
         ask(
             delivery.ledger,
             context,

@@ -32,7 +32,7 @@ def _kind(dag_id: str, run_id: str, task_id: str) -> str:
     places = [task.place for task in run.tasks if task.task_id == task_id] if run else []
     operator = places[0].operator if places and places[0].ours else ""
     judges = operator == "VerifyOperator" or (not run and report_of(ledger, dag_id, run_id, task_id) is not None)
-    question = ledger.question(dag_id, run_id, task_id)
+    question = ledger.questions.get(dag_id, run_id, task_id)
     if question is not None and (question.option is None or not judges):
         return "approval"
     if judges:

@@ -17,12 +17,12 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> dict[
     In a hand-written DAG, whose tasks have other names than :func:`verify_task` gives, the last verdict of the run is
     taken.
     """
-    deployments = ledger.deployments(pipeline=pipeline, run_id=run_id)
+    deployments = ledger.deployments.matching(pipeline=pipeline, run_id=run_id)
     parts = task_id.split(".")
     named = [found for found in deployments if found.environment == parts[0]]
     phase = parts[-2] if len(parts) > 2 else None
     for deployment in named or deployments:
-        verdicts = ledger.verdicts(deployment.id, phase) or ([] if named else ledger.verdicts(deployment.id))
+        verdicts = ledger.verdicts.of(deployment.id, phase) or ([] if named else ledger.verdicts.of(deployment.id))
         if verdicts:
             return _gather(ledger, deployment, verdicts[-1])
     return None
@@ -53,7 +53,7 @@ def _gather(ledger: Ledger, deployment: Deployment, verdict: Any) -> dict[str, A
                 "ended": _iso(action.ended_at),
                 "detail": dict(action.detail),
             }
-            for action in ledger.actions(deployment.id)
+            for action in ledger.actions.of(deployment.id)
         ],
         "clocks": {
             "to_verdict": deployment.to_verdict,
@@ -63,7 +63,7 @@ def _gather(ledger: Ledger, deployment: Deployment, verdict: Any) -> dict[str, A
         "outcome": {"state": deployment.state, "text": deployment.outcome},
         "human": [
             {"who": action.who, "action": action.action, "when": _iso(action.at), "why": action.why}
-            for action in ledger.human_actions(pipeline=deployment.pipeline, run_id=deployment.run_id)
+            for action in ledger.audit.actions(pipeline=deployment.pipeline, run_id=deployment.run_id)
         ],
     }
 

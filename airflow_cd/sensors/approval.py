@@ -87,11 +87,11 @@ class ApprovalSensor(BaseSensorOperator):
         try:
             ledger = open_ledger()
             ti = context["ti"]
-            known = ledger.question(ti.dag_id, ti.run_id, ti.task_id)
+            known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
             if known is not None and known.option is not None:
                 if life(context) > 1:
                     return self._answered(Answer(known.option, known.who or "", known.why or ""))
-                ledger.reopen(ti.dag_id, ti.run_id, ti.task_id)
+                ledger.questions.reopen(ti.dag_id, ti.run_id, ti.task_id)
             proposed = self._proposed()
             commits = self._commits(ledger)
             where = ", ".join(self.environments) or "the next stage"
@@ -149,7 +149,10 @@ class ApprovalSensor(BaseSensorOperator):
         """What the version would bring to each environment."""
         if self.commits is None:
             return {}
-        running = {environment: ledger.last_promoted(self.service, environment) for environment in self.environments}
+        running = {
+            environment: ledger.deployments.last_promoted(self.service, environment)
+            for environment in self.environments
+        }
         before = {environment: last.release.version if last else None for environment, last in running.items()}
         return commits_to(self.commits, before, self.version)
 
@@ -164,7 +167,7 @@ class ApprovalSensor(BaseSensorOperator):
         if self.overrides not in ("", "{}", {}):
             lines.append(f"Configuration overrides: `{self.overrides}`")
         for environment in self.environments:
-            last = ledger.last_promoted(self.service, environment)
+            last = ledger.deployments.last_promoted(self.service, environment)
             lines.append(f"- {environment} runs {last.release if last else 'nothing this system has deployed'}")
             if environment in proposed:
                 for name, was, now in changes(last.release if last else None, proposed[environment]):
@@ -172,7 +175,7 @@ class ApprovalSensor(BaseSensorOperator):
             if environment in commits:
                 lines += _commit_lines(commits[environment])
         lines.append("")
-        for deployment in reversed(ledger.deployments(pipeline=ti.dag_id, run_id=ti.run_id)):
+        for deployment in reversed(ledger.deployments.matching(pipeline=ti.dag_id, run_id=ti.run_id)):
             lines.append(f"- {deployment.environment}: {deployment.state.replace('_', ' ')} {deployment.outcome or ''}")
         return "\n".join(lines)
 

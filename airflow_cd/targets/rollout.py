@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_cd.errors import DeploymentFailed, TargetUnreachable
+from airflow_cd.errors import DeploymentFailed, TargetUnavailable
 from airflow_cd.release import Release
 from airflow_cd.targets.base import FAILED, HEALTHY, Instance, Target
 
@@ -46,11 +46,11 @@ def wait_until(
     began = clock()
     told: list[str] | None = None
     while True:
-        away: TargetUnreachable | None = None
+        away: TargetUnavailable | None = None
         left: list[str] = []
         try:
             instances = target.instances()
-        except TargetUnreachable as error:
+        except TargetUnavailable as error:
             away = error
         else:
             left = differences(instances, wanted)

@@ -27,8 +27,8 @@ def shop_ledger(url: str) -> Ledger:
 
 def _deploy(ledger: Ledger, number: int, canary: LogProfile, control: LogProfile) -> None:
     run = f"run-{number}"
-    lease = ledger.acquire_lease("shop", "production", pipeline="storefront", run_id=run, ttl=timedelta(hours=1))
-    deployment = ledger.open_deployment(
+    lease = ledger.leases.acquire("shop", "production", pipeline="storefront", run_id=run, ttl=timedelta(hours=1))
+    deployment = ledger.deployments.open(
         lease,
         Release("shop", f"1.{number}", f"shop:1.{number}"),
         previous={},
@@ -39,7 +39,7 @@ def _deploy(ledger: Ledger, number: int, canary: LogProfile, control: LogProfile
     )
     quality = judge_quality(canary, control)
     judgement = Judgement(quality.verdict, quality.reasons, quality=quality)
-    ledger.record_verdict(
+    ledger.verdicts.record(
         deployment.id,
         "phase_20",
         token=lease.token,
@@ -49,7 +49,7 @@ def _deploy(ledger: Ledger, number: int, canary: LogProfile, control: LogProfile
     )
     good = quality.verdict is Verdict.PASS
     for kind, profile in (("logs", canary), ("control", control.without_instances())):
-        ledger.save_profile(
+        ledger.profiles.save(
             deployment.id,
             "phase_20",
             "sumo",
@@ -60,8 +60,8 @@ def _deploy(ledger: Ledger, number: int, canary: LogProfile, control: LogProfile
         )
     assert good is (number != BAD)
     if good:
-        ledger.promote(deployment.id, token=lease.token, outcome="verified")
+        ledger.settlement.promote(deployment.id, token=lease.token, outcome="verified")
     else:
-        ledger.begin_rollback(deployment.id, token=lease.token, outcome=judgement.sentence)
-        ledger.finish_rollback(deployment.id, token=lease.token, restored=True, outcome=judgement.sentence)
-    ledger.release_lease(lease)
+        ledger.settlement.begin_rollback(deployment.id, token=lease.token, outcome=judgement.sentence)
+        ledger.settlement.finish_rollback(deployment.id, token=lease.token, restored=True, outcome=judgement.sentence)
+    ledger.leases.release(lease)

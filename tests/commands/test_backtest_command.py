@@ -11,7 +11,8 @@ import pytest
 
 from airflow_cd.cli import main
 from airflow_cd.commands.backtest import past_deployments
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import open_ledger
+from airflow_cd.ledger.verdicts import Verdicts
 from tests.commands.shop_ledger import shop_ledger
 from tests.verification.shop_logs import INSTANCES, shop_logs
 
@@ -46,10 +47,10 @@ def test_the_ledgers_deployments_are_judged_as_they_were(url: str, capsys: pytes
 def test_what_people_say_today_counts_in_the_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     ledger = shop_ledger(url)
-    (bad,) = ledger.deployments("shop", "production", "rolled_back")
-    for event in ledger.verdicts(bad.id)[-1].evidence["quality"]["events"]:
+    (bad,) = ledger.deployments.matching("shop", "production", "rolled_back")
+    for event in ledger.verdicts.of(bad.id)[-1].evidence["quality"]["events"]:
         if event["risk"]:
-            ledger.record_feedback("shop", event["id"], "not_a_risk", who="ada", why="a test")
+            ledger.feedback.record("shop", event["id"], "not_a_risk", who="ada", why="a test")
     score = replayed(url, capsys, "--no-injected")["sensitivities"]["medium"]["deployments"]
     assert (score["blocked_rightly"], score["missed"]) == (0, 1)
 
@@ -75,15 +76,15 @@ def test_metrics_alone_to_blame_is_not_held_against_the_logs(url: str, monkeypat
     ledger = open_ledger(url)
     (bad,) = [one for one in past_deployments(ledger, "shop", "production") if one.version == "1.3"]
     assert bad.good is False
-    original = Ledger.verdicts
+    original = Verdicts.of
 
-    def by_metrics(self: Ledger, deployment_id: str, phase: str | None = None) -> list[Any]:
+    def by_metrics(self: Verdicts, deployment_id: str, phase: str | None = None) -> list[Any]:
         found = original(self, deployment_id, phase)
         for verdict in found:
             verdict.evidence.update(quality={"verdict": "PASS"}, performance={"verdict": "FAIL"})  # type: ignore[attr-defined]
         return found
 
-    monkeypatch.setattr(Ledger, "verdicts", by_metrics)
+    monkeypatch.setattr(Verdicts, "of", by_metrics)
     (bad,) = [one for one in past_deployments(ledger, "shop", "production") if one.version == "1.3"]
     assert bad.good is None
 

@@ -26,8 +26,8 @@ def url(filled: Path, tmp_path: Path) -> str:
 
 
 def red_event(ledger: Ledger) -> dict[str, str]:
-    (bad,) = ledger.deployments("shop", "production", "rolled_back")
-    events = ledger.verdicts(bad.id)[-1].evidence["quality"]["events"]
+    (bad,) = ledger.deployments.matching("shop", "production", "rolled_back")
+    events = ledger.verdicts.of(bad.id)[-1].evidence["quality"]["events"]
     return next(event for event in events if event["exception"] == "KeyError")
 
 
@@ -44,10 +44,10 @@ def test_an_event_is_judged_by_the_beginning_of_its_id_and_keeps_its_message(
     said = ["feedback", "set", "shop", event["id"][:6], "not-a-risk", "--why", "caught and retried", "--who", "ada"]
     assert main([*said, "--environment", "production", "--url", url]) == 0
     assert "KeyError" in capsys.readouterr().out
-    (kept,) = opened(url).feedback("shop", "production")
+    (kept,) = opened(url).feedback.in_force("shop", "production")
     assert (kept.event_id, kept.says, kept.who, kept.why) == (event["id"], "not_a_risk", "ada", "caught and retried")
     assert (kept.template, "KeyError" in kept.sample) == (event["template"], True)
-    assert opened(url).feedback("shop", "staging") == []
+    assert opened(url).feedback.in_force("shop", "staging") == []
 
 
 def test_what_is_in_force_is_listed_and_undone_by_its_number(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ def test_an_event_nobody_has_seen_is_refused(url: str, capsys: pytest.CaptureFix
     assert "no event zzz" in capsys.readouterr().err
     assert main(["feedback", "set", "shop", "", "not-a-risk", "--why", "x", "--url", url]) == 1
     assert "several events" in capsys.readouterr().err
-    assert opened(url).feedback_history("shop") == []
+    assert opened(url).feedback.history("shop") == []
 
 
 def test_a_baseline_is_pinned_reset_and_taken_back(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,9 +94,9 @@ def test_a_baseline_is_pinned_reset_and_taken_back(url: str, capsys: pytest.Capt
     assert "shop in production: pin 1.1 (" in call("pin", "1.1")
     assert "by ada" in call("list")
     assert "reset, by ada" in call("reset")
-    assert opened(url).profiles("shop", "production", "sumo", kind="logs") == []
+    assert opened(url).profiles.taught("shop", "production", "sumo", kind="logs") == []
     call("undo")
-    assert {one.version for one in opened(url).profiles("shop", "production", "sumo", kind="logs")} == {"1.1"}
+    assert {one.version for one in opened(url).profiles.taught("shop", "production", "sumo", kind="logs")} == {"1.1"}
     assert "what its pipeline says" in call("undo")
     assert call("list").count("undone") == 2
 

@@ -12,7 +12,7 @@ import pytest
 from airflow_cd.commits import NOT_READ, Commit, CommitList, Commits
 from airflow_cd.delivery import Delivery, commit_reading
 from airflow_cd.demo.airflow_client import wait_until
-from airflow_cd.errors import AirflowCdError, LedgerError
+from airflow_cd.errors import AirflowCdError, LedgerRefused
 from airflow_cd.ledger import Deployment, Ledger, open_ledger
 from tests.memory_target import MemoryTarget, wholly_on
 
@@ -58,7 +58,7 @@ def never(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
 
 
 def _recorded(mine: Delivery) -> Deployment:
-    return mine.ledger.get_deployment(mine.require_deployment().id)
+    return mine.ledger.deployments.get(mine.require_deployment().id)
 
 
 def test_they_are_read_once_for_all_phases(ledger: Ledger, target: MemoryTarget) -> None:
@@ -139,9 +139,9 @@ def test_a_ledger_that_cannot_record_them_stops_nothing(
     ledger: Ledger, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise LedgerError("the disk is full.")
+        raise LedgerRefused("the disk is full.")
 
-    monkeypatch.setattr(ledger, "record_commits", full)
+    monkeypatch.setattr(ledger.deployments, "record_commits", full)
     mine = delivery(ledger, target)
     said: list[str] = []
     mine.say = said.append

@@ -18,7 +18,7 @@ from airflow_cd.errors import (
     ReleaseVetoed,
     TargetConflict,
     TargetError,
-    TargetUnreachable,
+    TargetUnavailable,
 )
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
@@ -78,7 +78,7 @@ def test_a_canary_goes_from_a_share_to_all_and_is_promoted(ledger: Ledger, targe
     mine.deploy(NEW, phase="phase_100", share=100)
     mine.promote("verified")
     assert wholly_on(target, NEW)
-    promoted = ledger.last_promoted("shop", "production")
+    promoted = ledger.deployments.last_promoted("shop", "production")
     assert promoted is not None
     assert promoted.release == NEW
 
@@ -108,7 +108,9 @@ def test_after_a_rollback_the_ledger_knows_that_everybody_gets_requests(ledger: 
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="phase_20", share=20)
     mine.roll_back("bad")
-    assert [seen.instance.name for seen in ledger.running("shop", "production") if seen.instance.drained] == []
+    assert [
+        seen.instance.name for seen in ledger.instances.running("shop", "production") if seen.instance.drained
+    ] == []
 
 
 def test_the_whole_environment_is_never_drained(ledger: Ledger, target: MemoryTarget) -> None:
@@ -168,7 +170,7 @@ def test_repeating_a_deploy_repeats_no_side_effect(ledger: Ledger, target: Memor
     again = mine.deploy(NEW, phase="phase_20", share=20)
     assert again.instances == first.instances
     assert target.running() == before
-    assert len(ledger.phases(mine.require_deployment().id)) == 1
+    assert len(ledger.phases.of(mine.require_deployment().id)) == 1
 
 
 def test_nothing_is_deployed_after_a_rollback(ledger: Ledger, target: MemoryTarget) -> None:
@@ -200,7 +202,7 @@ def test_a_verdict_that_was_overruled_drains_nothing(ledger: Ledger, target: Mem
     with pytest.raises((TargetConflict, LeaseLost)):
         target.drain(["shop-00"], key="late", token=verify_holds.token)
     with pytest.raises(LeaseLost):
-        ledger.check_lease(verify_holds)
+        ledger.leases.check(verify_holds)
     assert mine.promote("a person's promotion").state == "promoted"
     assert deployment.id == mine.require_deployment().id
 
@@ -233,7 +235,7 @@ def test_the_end_of_a_run_restores_what_is_neither_promoted_nor_rolled_back(
     assert settled is not None
     assert settled.state == "rolled_back"
     assert wholly_on(target, OLD)
-    assert ledger.current_lease("shop", "production") is None
+    assert ledger.leases.current("shop", "production") is None
 
 
 def test_an_environment_has_one_owner_at_a_time(ledger: Ledger, target: MemoryTarget) -> None:
@@ -247,7 +249,7 @@ def test_an_environment_has_one_owner_at_a_time(ledger: Ledger, target: MemoryTa
 def test_the_next_owner_puts_right_what_a_dead_run_left(ledger: Ledger, target: MemoryTarget) -> None:
     dead = delivery(ledger, target, "run-1")
     dead.deploy(NEW, phase="phase_20", share=20)
-    ledger.release_lease(dead.lease())
+    ledger.leases.release(dead.lease())
     delivery(ledger, target, "run-2").acquire()
     assert wholly_on(target, OLD)
     assert dead.require_deployment().state == "rolled_back"
@@ -291,7 +293,7 @@ def test_a_target_that_goes_away_while_deploying_leaves_something_to_restore(
         target.away = kind == "deploy"
 
     target.before_call = goes_away
-    with pytest.raises(TargetUnreachable, match="does not answer"):
+    with pytest.raises(TargetUnavailable, match="does not answer"):
         mine.deploy(NEW, phase="phase_20", share=20)
     target.before_call = lambda kind: None
     target.away = False

@@ -63,7 +63,7 @@ def test_artifact_and_configuration_go_back_and_the_ledger_says_who_and_why(
     done = going_back(ledger, target).roll_back_to(OLD, "checkout is slow", who="ada")
     assert wholly_on(target, OLD)
     assert (done.state, done.release) == ("promoted", OLD)
-    taken = ledger.get_deployment(str(done.rolls_back))
+    taken = ledger.deployments.get(str(done.rolls_back))
     assert (taken.release, taken.state) == (NEW, "rolled_back")
     assert "ada" in taken.outcome
     assert "checkout is slow" in taken.outcome
@@ -76,11 +76,11 @@ def test_artifact_and_configuration_go_back_and_the_ledger_says_who_and_why(
 def test_the_release_that_was_taken_back_is_vetoed_and_no_good_one_any_more(
     ledger: Ledger, target: MemoryTarget
 ) -> None:
-    assert [one.release for one in ledger.good_releases(*PLACE)] == [NEW, OLD, FIRST]
+    assert [one.release for one in ledger.deployments.good_releases(*PLACE)] == [NEW, OLD, FIRST]
     run = going_back(ledger, target)
     run.roll_back_to(OLD, "slow", who="ada")
     run.release_lease()
-    assert [one.release for one in ledger.good_releases(*PLACE)] == [OLD, FIRST]
+    assert [one.release for one in ledger.deployments.good_releases(*PLACE)] == [OLD, FIRST]
     with pytest.raises(ReleaseVetoed, match="slow"):
         at_work(ledger, target, "1.2 again").deploy(NEW, phase="all")
     assert wholly_on(target, OLD)
@@ -89,9 +89,9 @@ def test_the_release_that_was_taken_back_is_vetoed_and_no_good_one_any_more(
 def test_it_may_go_back_further_than_the_last_release(ledger: Ledger, target: MemoryTarget) -> None:
     going_back(ledger, target).roll_back_to(FIRST, "the schema of 1.0", who="ada")
     assert wholly_on(target, FIRST)
-    vetoed = [veto.version for veto in ledger.vetoes(*PLACE)]
+    vetoed = [veto.version for veto in ledger.vetoes.of(*PLACE)]
     assert vetoed == ["1.2"]
-    last = ledger.last_promoted(*PLACE)
+    last = ledger.deployments.last_promoted(*PLACE)
     assert last is not None
     assert last.release == FIRST
 
@@ -102,8 +102,8 @@ def test_going_back_twice_takes_back_one_after_the_other(ledger: Ledger, target:
         run.roll_back_to(release, "still bad", who="ada")
         run.release_lease()
     assert wholly_on(target, FIRST)
-    assert {veto.version for veto in ledger.vetoes(*PLACE)} == {"1.1", "1.2"}
-    good = ledger.good_releases(*PLACE)
+    assert {veto.version for veto in ledger.vetoes.of(*PLACE)} == {"1.1", "1.2"}
+    good = ledger.deployments.good_releases(*PLACE)
     assert [(one.release, bool(one.vetoed)) for one in good] == [(FIRST, False), (OLD, True)]
 
 
@@ -124,7 +124,7 @@ def test_one_that_does_not_come_up_gives_way_to_what_ran(ledger: Ledger, target:
     assert wholly_on(target, NEW)
     assert settled is not None
     assert settled.state == "rolled_back"
-    good = ledger.good_releases(*PLACE)
+    good = ledger.deployments.good_releases(*PLACE)
     assert good[0].release == NEW
     assert not good[0].vetoed
 
@@ -141,7 +141,7 @@ def test_an_artifact_that_is_gone_is_refused_before_anything_is_touched(ledger: 
 def test_what_runs_already_is_no_rollback(ledger: Ledger, target: MemoryTarget) -> None:
     with pytest.raises(DeploymentSettled, match="already"):
         going_back(ledger, target).roll_back_to(NEW, "by mistake", who="ada")
-    assert not ledger.vetoes(*PLACE)
+    assert not ledger.vetoes.of(*PLACE)
 
 
 def test_an_environment_on_several_releases_can_be_brought_back_to_one(ledger: Ledger, target: MemoryTarget) -> None:
@@ -178,10 +178,10 @@ def test_what_a_rollback_could_not_finish_is_replaced_by_another_good_release(
     run.acquire(supersede=True, restore=False)
     done = run.roll_back_to(OLD, "1.2 does not start any more", who="ada")
     assert wholly_on(target, OLD)
-    taken = ledger.get_deployment(str(done.rolls_back))
+    taken = ledger.deployments.get(str(done.rolls_back))
     assert (taken.release, taken.state) == (bad, "rolled_back")
-    assert [veto.version for veto in ledger.vetoes(*PLACE)] == ["1.3"]
-    assert ledger.unsettled(*PLACE) == []
+    assert [veto.version for veto in ledger.vetoes.of(*PLACE)] == ["1.3"]
+    assert ledger.deployments.unsettled(*PLACE) == []
 
 
 def test_a_rollback_that_takes_nothing_of_the_ledgers_back_is_one_all_the_same(
@@ -192,4 +192,4 @@ def test_a_rollback_that_takes_nothing_of_the_ledgers_back_is_one_all_the_same(
     assert wholly_on(target, NEW)
     assert done.rolls_back == "nothing"
     assert done.to_restored is not None
-    assert not ledger.vetoes(*PLACE)
+    assert not ledger.vetoes.of(*PLACE)

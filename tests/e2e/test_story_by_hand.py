@@ -85,10 +85,10 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, Told], 
     page.get_by_role("heading", name=re.compile("^RESTORED admin rolled")).wait_for()
     page.get_by_text("To restored", exact=True).wait_for()
     assert {row["artifact"] for row in story.running().values()} == {f"{SERVICE}:1.0"}
-    last = ledger.last_promoted(SERVICE, "production")
+    last = ledger.deployments.last_promoted(SERVICE, "production")
     assert last is not None
     assert last.to_restored is not None
-    assert ledger.get_deployment(str(last.rolls_back)).state == "rolled_back"
+    assert ledger.deployments.get(str(last.rolls_back)).state == "rolled_back"
 
     assert person.errors == []
     assert person.elsewhere == set()

@@ -13,7 +13,7 @@ from airflow_cd.errors import (
     SourceQueryRejected,
     SourceThrottled,
     SourceUnauthorized,
-    SourceUnreachable,
+    SourceUnavailable,
 )
 from airflow_cd.hooks.new_relic import REGIONS, NewRelicHook
 from tests.hooks.vendor_servers import Answer, Scripted, serving
@@ -88,7 +88,7 @@ class TestNrql:
         running = {"data": {"actor": {"account": {"nrqlQueryProgress": {"queryProgress": started}}}}}
         hook, script = at(Answer(body=nrql_answer(None, queryProgress=started)), Answer(body=running))
         hook._sleep = clock.sleep
-        with pytest.raises(SourceUnreachable, match="did not answer within 330 s"):
+        with pytest.raises(SourceUnavailable, match="did not answer within 330 s"):
             hook.nrql("q", timeout=300)
         assert 30 <= len(script.asked) <= 35
 
@@ -100,7 +100,7 @@ class TestNrql:
         assert len(naps.seconds) == 1
 
     @pytest.mark.parametrize(
-        ("error_class", "kind"), [("TIMEOUT", SourceUnreachable), ("TOO_MANY_REQUESTS", SourceThrottled)]
+        ("error_class", "kind"), [("TIMEOUT", SourceUnavailable), ("TOO_MANY_REQUESTS", SourceThrottled)]
     )
     def test_errors_that_stay_are_raised_with_what_was_said(self, at, error_class, kind):
         hook, script = at(Answer(body=failed("NRDB is tired", error_class)))
@@ -160,13 +160,13 @@ class TestNrql:
 
     def test_an_answer_that_is_not_json(self, at):
         hook, _ = at(Answer(200, raw=b"<html>please log in</html>"))
-        with pytest.raises(SourceUnreachable, match=r"not JSON.*please log in"):
+        with pytest.raises(SourceUnavailable, match=r"not JSON.*please log in"):
             hook.nrql("q")
 
     @pytest.mark.parametrize("body", [[], {}, {"data": None}, "text"])
     def test_json_that_is_no_graphql(self, at, body):
         hook, _ = at(Answer(body=body))
-        with pytest.raises(SourceUnreachable, match="without data"):
+        with pytest.raises(SourceUnavailable, match="without data"):
             hook.nrql("q")
 
     def test_an_account_the_key_does_not_see(self, at):
@@ -176,7 +176,7 @@ class TestNrql:
 
     def test_a_redirect_is_not_followed(self, at):
         hook, script = at(Answer(301, {}, {"Location": "http://127.0.0.1:1/graphql"}))
-        with pytest.raises(SourceUnreachable, match="credentials are not sent there"):
+        with pytest.raises(SourceUnavailable, match="credentials are not sent there"):
             hook.nrql("q")
         assert len(script.asked) == 1
 
@@ -186,7 +186,7 @@ class TestNrql:
         client = hook.get_conn()
         client.endpoint = type(client.endpoint)(**{**vars(client.endpoint), "timeout": 0.2, "attempts": 1})
         try:
-            with pytest.raises(SourceUnreachable, match="did not answer in time"):
+            with pytest.raises(SourceUnavailable, match="did not answer in time"):
                 hook.graphql("query { x }", {}, client=client)
         finally:
             release.set()
@@ -195,7 +195,7 @@ class TestNrql:
 class TestConnection:
     def test_nobody_listens(self, connect, naps):
         connect("nr", conn_type="new_relic", host="http://127.0.0.1:1", password=KEY, login="123")
-        with pytest.raises(SourceUnreachable, match="cannot be reached"):
+        with pytest.raises(SourceUnavailable, match="cannot be reached"):
             NewRelicHook("nr", sleep=naps).nrql("q")
 
     def test_tls_that_cannot_be_trusted_is_said_at_once(self, connect, naps, certificate):
@@ -207,7 +207,7 @@ class TestConnection:
 
         with serving(Scripted(Answer(body=nrql_answer(ROWS))), wrap) as url:
             connect("nr", conn_type="new_relic", host=url, password=KEY, login="123")
-            with pytest.raises(SourceUnreachable, match="TLS handshake failed"):
+            with pytest.raises(SourceUnavailable, match="TLS handshake failed"):
                 NewRelicHook("nr", sleep=naps).nrql("q")
             assert naps.seconds == []
             extra = {"verify": certificate[0]}
@@ -358,7 +358,7 @@ class TestMarker:
 
     def test_is_not_sent_again_where_it_may_have_been_recorded(self, at):
         hook, script = at(Answer(500, {}))
-        with pytest.raises(SourceUnreachable):
+        with pytest.raises(SourceUnavailable):
             hook.mark_deployment(entity_guid="G", version="1")
         assert len(script.asked) == 1
 

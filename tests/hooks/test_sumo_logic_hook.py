@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnreachable
+from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.pace import Pace
 from airflow_cd.hooks.sumo_logic import REGIONS, SumoLogicHook, may_redirect
 from tests.hooks.vendor_servers import ACCESS_ID, ACCESS_KEY, Answer, SumoServer, serving, sumo_message
@@ -146,7 +146,7 @@ class TestSearch:
         server = SumoServer(messages(1), final="GATHERING RESULTS")
         hook = at(server, deadline=30)
         hook._sleep = clock.sleep
-        with pytest.raises(SourceUnreachable, match="within 30 s in all"):
+        with pytest.raises(SourceUnavailable, match="within 30 s in all"):
             hook.search("q", BEGIN, after(60))
         assert server.count("DELETE") == 1
 
@@ -196,14 +196,14 @@ class TestLostJob:
 
     def test_lost_twice_is_an_error(self, at):
         server = SumoServer(messages(1), lose=99)
-        with pytest.raises(SourceUnreachable, match="lost the search job twice"):
+        with pytest.raises(SourceUnavailable, match="lost the search job twice"):
             at(server).search("q", BEGIN, after(60))
         assert server.count("POST") == 2
 
     @pytest.mark.parametrize("spelling", ["CANCELLED", "CANCELED"])
     def test_cancelled_counts_as_lost(self, at, spelling):
         server = SumoServer(messages(1), final=spelling)
-        with pytest.raises(SourceUnreachable, match=r"twice.*cancelled"):
+        with pytest.raises(SourceUnavailable, match=r"twice.*cancelled"):
             at(server).search("q", BEGIN, after(60))
         assert server.count("POST") == server.count("DELETE") == 2
 
@@ -291,13 +291,13 @@ class TestFailures:
 
     def test_not_json(self, at):
         server = SumoServer(failures=[Answer(200, raw=b"<html>hello</html>")] * 9)
-        with pytest.raises(SourceUnreachable, match="not JSON"):
+        with pytest.raises(SourceUnavailable, match="not JSON"):
             at(server).search("q", BEGIN, after(60))
 
     @pytest.mark.parametrize("body", [{}, [], {"link": "x"}])
     def test_a_job_without_an_id(self, at, body):
         server = SumoServer(failures=[Answer(202, body)])
-        with pytest.raises(SourceUnreachable, match="without an id"):
+        with pytest.raises(SourceUnavailable, match="without an id"):
             at(server).search("q", BEGIN, after(60))
 
     def test_naive_times_are_refused(self, at):
@@ -345,7 +345,7 @@ class TestRedirect:
 
     def test_somebody_else_gets_no_credentials(self, at):
         hook = at(SumoServer(failures=[Answer(301, {}, {"Location": "https://evil.example/api/v1/search/jobs"})]))
-        with pytest.raises(SourceUnreachable, match=r"evil\.example; credentials are not sent there"):
+        with pytest.raises(SourceUnavailable, match=r"evil\.example; credentials are not sent there"):
             hook.search("q", BEGIN, after(60))
 
     def test_a_circle_ends(self, at):

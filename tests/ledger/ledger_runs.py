@@ -50,11 +50,11 @@ class Run:
 
     def acquire(self, **more: Any) -> Lease:
         arguments: dict[str, Any] = {"pipeline": "storefront", "run_id": self.run_id, "ttl": timedelta(minutes=5)}
-        self.lease = self.ledger.acquire_lease("shop", self.environment, **{**arguments, **more})
+        self.lease = self.ledger.leases.acquire("shop", self.environment, **{**arguments, **more})
         return self.lease
 
     def overrule(self) -> Lease:
-        self.lease = self.ledger.overrule_lease(
+        self.lease = self.ledger.leases.overrule(
             "shop", self.environment, pipeline="storefront", run_id=self.run_id, ttl=timedelta(minutes=5)
         )
         return self.lease
@@ -66,7 +66,7 @@ class Run:
 
     def release(self) -> None:
         assert self.lease is not None
-        self.ledger.release_lease(self.lease)
+        self.ledger.leases.release(self.lease)
 
     def open(self, release: Release, **more: Any) -> Deployment:
         arguments: dict[str, Any] = {
@@ -76,20 +76,22 @@ class Run:
             "rollback": "automatic",
             "learn": False,
         }
-        return self.ledger.open_deployment(self.lease or self.acquire(), release, **{**arguments, **more})
+        return self.ledger.deployments.open(self.lease or self.acquire(), release, **{**arguments, **more})
 
     def promoted(self, release: Release, **more: Any) -> Deployment:
         """Deploy the release to its good end and let go of the environment."""
         deployment = self.open(release, **more)
-        done = self.ledger.promote(deployment.id, token=self.token, outcome="all good")
+        done = self.ledger.settlement.promote(deployment.id, token=self.token, outcome="all good")
         self.release()
         return done
 
     def rolled_back(self, release: Release, **more: Any) -> Deployment:
         """Deploy the release to its bad end and let go of the environment."""
         deployment = self.open(release, **more)
-        self.ledger.begin_rollback(deployment.id, token=self.token, outcome="4 unknown events")
-        done = self.ledger.finish_rollback(deployment.id, token=self.token, restored=True, outcome="4 unknown events")
+        self.ledger.settlement.begin_rollback(deployment.id, token=self.token, outcome="4 unknown events")
+        done = self.ledger.settlement.finish_rollback(
+            deployment.id, token=self.token, restored=True, outcome="4 unknown events"
+        )
         self.release()
         return done
 

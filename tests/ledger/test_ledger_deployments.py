@@ -21,7 +21,7 @@ BAD = shop("1.2.0", workers=4, ratio=0.1, big=2**70, tiny=1e-300)
 def test_what_is_recorded_comes_back_whole(run: Any, ledger: Ledger, clock: Clock) -> None:
     it: Run = run()
     deployment = it.open(BAD, previous={"web-1": GOOD, "web-2": None}, reason="hotfix ✓", learn=True)
-    read = ledger.get_deployment(deployment.id)
+    read = ledger.deployments.get(deployment.id)
     assert read == deployment
     assert read.release.configuration == BAD.configuration
     assert read.release.version == "1.2.0"
@@ -69,7 +69,7 @@ def test_nothing_opens_under_a_void_lease(run: Any, ledger: Ledger) -> None:
     run().overrule()
     with pytest.raises(LeaseLost):
         zombie.open(BAD)
-    assert ledger.deployments() == []
+    assert ledger.deployments.matching() == []
 
 
 def test_rollback_is_one_of_two_words(run: Any) -> None:
@@ -80,7 +80,7 @@ def test_rollback_is_one_of_two_words(run: Any) -> None:
 def test_a_release_that_would_not_come_back_as_it_went_in_is_refused(run: Any, ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="cannot be stored"):
         run().open(shop("1.0.0", motd="a\x00b"))
-    assert ledger.deployments() == []
+    assert ledger.deployments.matching() == []
 
 
 def test_a_record_that_was_tampered_with_is_not_restored(run: Any, ledger: Ledger) -> None:
@@ -94,26 +94,26 @@ def test_a_record_that_was_tampered_with_is_not_restored(run: Any, ledger: Ledge
             )
         )
     with pytest.raises(ReleaseError, match="does not have the digest"):
-        ledger.get_deployment(deployment.id)
+        ledger.deployments.get(deployment.id)
 
 
 def test_an_unknown_deployment_is_named(ledger: Ledger, run: Any) -> None:
-    assert ledger.find_deployment("storefront", "run-1", "shop", "production") is None
+    assert ledger.deployments.of_run("storefront", "run-1", "shop", "production") is None
     with pytest.raises(LedgerError, match="no deployment 'nowhere'"):
-        ledger.get_deployment("nowhere")
+        ledger.deployments.get("nowhere")
     lease = run().acquire()
     with pytest.raises(LedgerError, match="no deployment 'nowhere'"):
-        ledger.promote("nowhere", token=lease.token, outcome="")
+        ledger.settlement.promote("nowhere", token=lease.token, outcome="")
 
 
 def test_promoting_settles_and_may_be_repeated(run: Any, ledger: Ledger, clock: Clock) -> None:
     it = run()
     deployment = it.open(GOOD)
     at = clock.forward(minutes=1)
-    done = ledger.promote(deployment.id, token=it.token, outcome="4 of 4 phases passed")
+    done = ledger.settlement.promote(deployment.id, token=it.token, outcome="4 of 4 phases passed")
     clock.forward(minutes=1)
-    again = ledger.promote(deployment.id, token=it.token, outcome="other")
-    assert done == again == ledger.last_promoted("shop", "production")
+    again = ledger.settlement.promote(deployment.id, token=it.token, outcome="other")
+    assert done == again == ledger.deployments.last_promoted("shop", "production")
     assert (done.state, done.settled_at, done.outcome) == ("promoted", at, "4 of 4 phases passed")
 
 
@@ -122,40 +122,42 @@ def test_never_do_promote_and_rollback_both_happen(run: Any, ledger: Ledger) -> 
     good = promoted.promoted(GOOD)
     lease = promoted.acquire()
     with pytest.raises(DeploymentSettled, match=r"by run run-1 is promoted \(all good\)"):
-        ledger.begin_rollback(good.id, token=lease.token, outcome="late")
+        ledger.settlement.begin_rollback(good.id, token=lease.token, outcome="late")
     with pytest.raises(DeploymentSettled, match="is promoted"):
-        ledger.finish_rollback(good.id, token=lease.token, restored=True, outcome="late")
+        ledger.settlement.finish_rollback(good.id, token=lease.token, restored=True, outcome="late")
     promoted.release()
     bad = rolled.open(BAD)
-    ledger.begin_rollback(bad.id, token=rolled.token, outcome="4 unknown events")
+    ledger.settlement.begin_rollback(bad.id, token=rolled.token, outcome="4 unknown events")
     with pytest.raises(DeploymentSettled, match=r"is rolling back \(4 unknown events\)"):
-        ledger.promote(bad.id, token=rolled.token, outcome="late")
-    ledger.finish_rollback(bad.id, token=rolled.token, restored=True, outcome="4 unknown events")
+        ledger.settlement.promote(bad.id, token=rolled.token, outcome="late")
+    ledger.settlement.finish_rollback(bad.id, token=rolled.token, restored=True, outcome="4 unknown events")
     with pytest.raises(DeploymentSettled, match="is rolled back"):
-        ledger.promote(bad.id, token=rolled.token, outcome="late")
+        ledger.settlement.promote(bad.id, token=rolled.token, outcome="late")
 
 
 def test_a_rollback_that_was_not_begun_cannot_finish(run: Any, ledger: Ledger) -> None:
     it = run()
     deployment = it.open(BAD)
     with pytest.raises(DeploymentSettled, match="is running"):
-        ledger.finish_rollback(deployment.id, token=it.token, restored=True, outcome="x")
+        ledger.settlement.finish_rollback(deployment.id, token=it.token, restored=True, outcome="x")
 
 
 def test_a_failed_rollback_is_not_over_and_may_succeed_later(run: Any, ledger: Ledger, clock: Clock) -> None:
     it = run()
     deployment = it.open(BAD)
-    ledger.begin_rollback(deployment.id, token=it.token, outcome="slow")
-    failed = ledger.finish_rollback(deployment.id, token=it.token, restored=False, outcome="web-1 does not answer")
+    ledger.settlement.begin_rollback(deployment.id, token=it.token, outcome="slow")
+    failed = ledger.settlement.finish_rollback(
+        deployment.id, token=it.token, restored=False, outcome="web-1 does not answer"
+    )
     assert (failed.state, failed.settled_at, failed.restored_at) == ("rollback_failed", None, None)
-    assert ledger.unsettled("shop", "production") == [failed]
-    assert ledger.veto_of("shop", "production", BAD) is None
-    assert ledger.begin_rollback(deployment.id, token=it.token, outcome="slow").state == "rolling_back"
+    assert ledger.deployments.unsettled("shop", "production") == [failed]
+    assert ledger.vetoes.standing("shop", "production", BAD) is None
+    assert ledger.settlement.begin_rollback(deployment.id, token=it.token, outcome="slow").state == "rolling_back"
     at = clock.forward(minutes=1)
-    done = ledger.finish_rollback(deployment.id, token=it.token, restored=True, outcome="slow")
+    done = ledger.settlement.finish_rollback(deployment.id, token=it.token, restored=True, outcome="slow")
     assert (done.state, done.settled_at, done.restored_at) == ("rolled_back", at, at)
-    assert ledger.finish_rollback(deployment.id, token=it.token, restored=False, outcome="late") == done
-    assert ledger.unsettled("shop", "production") == []
+    assert ledger.settlement.finish_rollback(deployment.id, token=it.token, restored=False, outcome="late") == done
+    assert ledger.deployments.unsettled("shop", "production") == []
 
 
 def test_the_old_token_can_write_nothing_any_more(run: Any, ledger: Ledger) -> None:
@@ -164,21 +166,21 @@ def test_the_old_token_can_write_nothing_any_more(run: Any, ledger: Ledger) -> N
     old = zombie.token
     run().overrule()
     writes = [
-        lambda: ledger.start_phase(deployment.id, "phase_20", share=20, instances=["web-1"], token=old),
-        lambda: ledger.phase_deployed(deployment.id, "phase_20", deployment.opened_at, old),
-        lambda: ledger.promote(deployment.id, token=old, outcome=""),
-        lambda: ledger.begin_rollback(deployment.id, token=old, outcome=""),
-        lambda: ledger.finish_rollback(deployment.id, token=old, restored=True, outcome=""),
-        lambda: ledger.begin_action(deployment.id, "deploy", "key", token=old, detail={}),
-        lambda: ledger.record_verdict(deployment.id, "phase_20", token=old, verdict="PASS", evidence={}, final=True),
-        lambda: ledger.save_profile(deployment.id, "phase_20", "s", kind="logs", content=b"", teaches=True, token=old),
+        lambda: ledger.phases.start(deployment.id, "phase_20", share=20, instances=["web-1"], token=old),
+        lambda: ledger.phases.deployed(deployment.id, "phase_20", deployment.opened_at, old),
+        lambda: ledger.settlement.promote(deployment.id, token=old, outcome=""),
+        lambda: ledger.settlement.begin_rollback(deployment.id, token=old, outcome=""),
+        lambda: ledger.settlement.finish_rollback(deployment.id, token=old, restored=True, outcome=""),
+        lambda: ledger.actions.begin(deployment.id, "deploy", "key", token=old, detail={}),
+        lambda: ledger.verdicts.record(deployment.id, "phase_20", token=old, verdict="PASS", evidence={}, final=True),
+        lambda: ledger.profiles.save(deployment.id, "phase_20", "s", kind="logs", content=b"", teaches=True, token=old),
     ]
     for write in writes:
         with pytest.raises(LeaseLost, match="nothing was written"):
             write()
-    assert ledger.get_deployment(deployment.id) == deployment
-    assert ledger.phases(deployment.id) == []
-    assert ledger.verdicts(deployment.id) == []
+    assert ledger.deployments.get(deployment.id) == deployment
+    assert ledger.phases.of(deployment.id) == []
+    assert ledger.verdicts.of(deployment.id) == []
 
 
 def test_the_next_run_may_put_right_what_a_dead_one_left_but_not_go_on_with_it(
@@ -188,29 +190,29 @@ def test_the_next_run_may_put_right_what_a_dead_one_left_but_not_go_on_with_it(
     clock.forward(minutes=5)
     heir = run("run-2")
     heir.acquire()
-    assert ledger.unsettled("shop", "production") == [left]
+    assert ledger.deployments.unsettled("shop", "production") == [left]
     with pytest.raises(LeaseLost):
-        ledger.promote(left.id, token=heir.token, outcome="")
+        ledger.settlement.promote(left.id, token=heir.token, outcome="")
     with pytest.raises(LeaseLost):
-        ledger.start_phase(left.id, "phase_100", share=100, instances=["web-1"], token=heir.token)
-    ledger.begin_rollback(left.id, token=heir.token, outcome="its run died")
-    ledger.begin_action(left.id, "rollback", "key", token=heir.token, detail={})
-    ledger.finish_rollback(left.id, token=heir.token, restored=True, outcome="its run died")
-    assert ledger.unsettled("shop", "production") == []
+        ledger.phases.start(left.id, "phase_100", share=100, instances=["web-1"], token=heir.token)
+    ledger.settlement.begin_rollback(left.id, token=heir.token, outcome="its run died")
+    ledger.actions.begin(left.id, "rollback", "key", token=heir.token, detail={})
+    ledger.settlement.finish_rollback(left.id, token=heir.token, restored=True, outcome="its run died")
+    assert ledger.deployments.unsettled("shop", "production") == []
 
 
 def test_a_promoted_deployment_makes_whole_what_failed_before_it(run: Any, ledger: Ledger, clock: Clock) -> None:
     it = run("run-1")
     failed = it.open(BAD)
-    ledger.begin_rollback(failed.id, token=it.token, outcome="slow")
-    ledger.finish_rollback(failed.id, token=it.token, restored=False, outcome="web-1 is gone")
+    ledger.settlement.begin_rollback(failed.id, token=it.token, outcome="slow")
+    ledger.settlement.finish_rollback(failed.id, token=it.token, restored=False, outcome="web-1 is gone")
     it.release()
     clock.forward(seconds=1)
     heir = run("run-2")
     deployment = heir.open(GOOD)
-    assert [d.run_id for d in ledger.unsettled("shop", "production")] == ["run-2", "run-1"]
-    ledger.promote(deployment.id, token=heir.token, outcome="")
-    assert ledger.unsettled("shop", "production") == []
+    assert [d.run_id for d in ledger.deployments.unsettled("shop", "production")] == ["run-2", "run-1"]
+    ledger.settlement.promote(deployment.id, token=heir.token, outcome="")
+    assert ledger.deployments.unsettled("shop", "production") == []
 
 
 # -- never silently backwards ------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def test_a_run_asked_for_earlier_does_not_go_over_one_asked_for_later(run: Any, 
     run("run-2").promoted(GOOD, requested_at=late)
     with pytest.raises(DeploymentSettled, match="never goes silently over a newer one"):
         run("run-1").open(shop("0.9.0"), requested_at=early)
-    assert [d.run_id for d in ledger.deployments()] == ["run-2"]
+    assert [d.run_id for d in ledger.deployments.matching()] == ["run-2"]
 
 
 def test_what_was_asked_for_later_and_rolled_back_is_not_in_the_way(run: Any, clock: Clock) -> None:
@@ -263,7 +265,7 @@ def test_runs_in_order_each_go_over_the_one_before(run: Any, ledger: Ledger, clo
     for number in range(1, 4):
         run(f"run-{number}").promoted(shop(f"1.{number}.0"))
         clock.forward(minutes=1)
-    last = ledger.last_promoted("shop", "production")
+    last = ledger.deployments.last_promoted("shop", "production")
     assert last is not None
     assert last.release.version == "1.3.0"
 
@@ -273,7 +275,7 @@ def test_runs_in_order_each_go_over_the_one_before(run: Any, ledger: Ledger, clo
 
 def test_what_was_rolled_back_is_vetoed_there_until_somebody_lifts_it(run: Any, ledger: Ledger, clock: Clock) -> None:
     bad = run("run-1").rolled_back(BAD)
-    veto = ledger.veto_of("shop", "production", BAD)
+    veto = ledger.vetoes.standing("shop", "production", BAD)
     assert veto is not None
     assert (veto.digest, veto.version, veto.deployment_id, veto.at, veto.reason) == (
         BAD.digest,
@@ -286,13 +288,13 @@ def test_what_was_rolled_back_is_vetoed_there_until_somebody_lifts_it(run: Any, 
     second = run("run-2")
     with pytest.raises(ReleaseVetoed, match=r"was rolled back here at 2026-03-01 12:00 UTC: 4 unknown events"):
         second.open(BAD)
-    assert ledger.veto_of("shop", "staging", BAD) is None
-    assert ledger.veto_of("shop", "production", shop("1.2.0", workers=5)) is None
-    lifted = ledger.lift_veto("shop", "production", BAD.digest, who="ada", why="the database was down")
+    assert ledger.vetoes.standing("shop", "staging", BAD) is None
+    assert ledger.vetoes.standing("shop", "production", shop("1.2.0", workers=5)) is None
+    lifted = ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why="the database was down")
     assert (lifted.lifted_by, lifted.lifted_why, lifted.lifted_at) == ("ada", "the database was down", clock.time)
-    assert ledger.veto_of("shop", "production", BAD) is None
-    assert ledger.vetoes("shop", "production") == [lifted]
-    action = ledger.human_actions()[0]
+    assert ledger.vetoes.standing("shop", "production", BAD) is None
+    assert ledger.vetoes.of("shop", "production") == [lifted]
+    action = ledger.audit.actions()[0]
     assert (action.who, action.action, action.why) == ("ada", "lift veto", "the database was down")
     assert action.detail == {"digest": BAD.digest, "version": "1.2.0", "deployment": bad.id}
     assert second.open(BAD).state == "running"
@@ -300,26 +302,26 @@ def test_what_was_rolled_back_is_vetoed_there_until_somebody_lifts_it(run: Any, 
 
 def test_a_veto_that_is_not_there_cannot_be_lifted(run: Any, ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="no veto is in force"):
-        ledger.lift_veto("shop", "production", BAD.digest, who="ada", why="because")
+        ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why="because")
     run().rolled_back(BAD)
     with pytest.raises(LedgerError, match="only with a reason"):
-        ledger.lift_veto("shop", "production", BAD.digest, who="ada", why=" ")
+        ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why=" ")
     with pytest.raises(LedgerError, match="is no name"):
-        ledger.lift_veto("shop", "production", BAD.digest, who="", why="because")
-    assert ledger.veto_of("shop", "production", BAD) is not None
+        ledger.vetoes.lift("shop", "production", BAD.digest, who="", why="because")
+    assert ledger.vetoes.standing("shop", "production", BAD) is not None
 
 
 def test_a_release_that_is_itself_what_was_restored_is_not_vetoed(run: Any, ledger: Ledger) -> None:
     run().rolled_back(GOOD, previous={"web-1": GOOD, "web-2": None})
-    assert ledger.vetoes("shop", "production") == []
+    assert ledger.vetoes.of("shop", "production") == []
 
 
 def test_rolled_back_again_after_the_veto_was_lifted_it_is_vetoed_again(run: Any, ledger: Ledger, clock: Clock) -> None:
     run("run-1").rolled_back(BAD)
-    ledger.lift_veto("shop", "production", BAD.digest, who="ada", why="try again")
+    ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why="try again")
     clock.forward(minutes=1)
     run("run-2").rolled_back(BAD)
-    assert [veto.lifted_by for veto in ledger.vetoes("shop", "production")] == [None, "ada"]
+    assert [veto.lifted_by for veto in ledger.vetoes.of("shop", "production")] == [None, "ada"]
 
 
 # -- phases, clocks, looking up ----------------------------------------------------------------------------------
@@ -328,7 +330,7 @@ def test_rolled_back_again_after_the_veto_was_lifted_it_is_vetoed_again(run: Any
 def test_phases_are_recorded_before_and_after(run: Any, ledger: Ledger, clock: Clock) -> None:
     it = run()
     deployment = it.open(BAD)
-    started = ledger.start_phase(deployment.id, "phase_20", share=20, instances=["web-1"], token=it.token)
+    started = ledger.phases.start(deployment.id, "phase_20", share=20, instances=["web-1"], token=it.token)
     assert (started.name, started.share, started.instances, started.state, started.deployed_at) == (
         "phase_20",
         20,
@@ -337,25 +339,25 @@ def test_phases_are_recorded_before_and_after(run: Any, ledger: Ledger, clock: C
         None,
     )
     at = clock.forward(seconds=3)
-    deployed = ledger.phase_deployed(deployment.id, "phase_20", at=at, token=it.token)
+    deployed = ledger.phases.deployed(deployment.id, "phase_20", at=at, token=it.token)
     assert (deployed.state, deployed.deployed_at) == ("deployed", at)
-    again = ledger.start_phase(deployment.id, "phase_20", share=50, instances=["web-2"], token=it.token)
-    assert again == ledger.phase_deployed(deployment.id, "phase_20", at=clock.forward(seconds=1), token=it.token)
+    again = ledger.phases.start(deployment.id, "phase_20", share=50, instances=["web-2"], token=it.token)
+    assert again == ledger.phases.deployed(deployment.id, "phase_20", at=clock.forward(seconds=1), token=it.token)
     assert again == deployed
-    ledger.start_phase(deployment.id, "phase_100", share=100, instances=["web-1", "web-2"], token=it.token)
-    assert [phase.name for phase in ledger.phases(deployment.id)] == ["phase_20", "phase_100"]
+    ledger.phases.start(deployment.id, "phase_100", share=100, instances=["web-1", "web-2"], token=it.token)
+    assert [phase.name for phase in ledger.phases.of(deployment.id)] == ["phase_20", "phase_100"]
     with pytest.raises(LedgerError, match=r"'phase_50' .* was never started"):
-        ledger.phase_deployed(deployment.id, "phase_50", at=at, token=it.token)
+        ledger.phases.deployed(deployment.id, "phase_50", at=at, token=it.token)
 
 
 def test_no_phase_starts_after_a_rollback_has_begun(run: Any, ledger: Ledger, clock: Clock) -> None:
     it = run()
     deployment = it.open(BAD)
-    ledger.start_phase(deployment.id, "phase_20", share=20, instances=["web-1"], token=it.token)
-    ledger.begin_rollback(deployment.id, token=it.token, outcome="a person said so")
+    ledger.phases.start(deployment.id, "phase_20", share=20, instances=["web-1"], token=it.token)
+    ledger.settlement.begin_rollback(deployment.id, token=it.token, outcome="a person said so")
     for forward in (
-        lambda: ledger.start_phase(deployment.id, "phase_100", share=100, instances=["web-2"], token=it.token),
-        lambda: ledger.phase_deployed(deployment.id, "phase_20", at=clock.time, token=it.token),
+        lambda: ledger.phases.start(deployment.id, "phase_100", share=100, instances=["web-2"], token=it.token),
+        lambda: ledger.phases.deployed(deployment.id, "phase_20", at=clock.time, token=it.token),
     ):
         with pytest.raises(DeploymentSettled, match=r"is rolling back \(a person said so\)"):
             forward()
@@ -364,17 +366,19 @@ def test_no_phase_starts_after_a_rollback_has_begun(run: Any, ledger: Ledger, cl
 def test_the_first_time_of_each_clock_counts(run: Any, ledger: Ledger, clock: Clock) -> None:
     deployment = run().open(BAD)
     first = clock.time
-    ledger.set_clock(deployment.id, first_bad_at=first)
-    ledger.set_clock(deployment.id, first_bad_at=clock.forward(seconds=1), verdict_at=clock.forward(seconds=11))
-    ledger.set_clock(deployment.id, safe_at=clock.forward(seconds=0.25))
-    ledger.set_clock(deployment.id, safe_at=clock.forward(seconds=1), restored_at=clock.forward(seconds=4))
-    read = ledger.get_deployment(deployment.id)
+    ledger.deployments.set_clock(deployment.id, first_bad_at=first)
+    ledger.deployments.set_clock(
+        deployment.id, first_bad_at=clock.forward(seconds=1), verdict_at=clock.forward(seconds=11)
+    )
+    ledger.deployments.set_clock(deployment.id, safe_at=clock.forward(seconds=0.25))
+    ledger.deployments.set_clock(deployment.id, safe_at=clock.forward(seconds=1), restored_at=clock.forward(seconds=4))
+    read = ledger.deployments.get(deployment.id)
     assert read.first_bad_at == first
     assert (read.to_verdict, read.to_safe, read.to_restored) == (12.0, 0.25, 5.25)
     with pytest.raises(LedgerError, match="no deployment"):
-        ledger.set_clock("nowhere", safe_at=first)
+        ledger.deployments.set_clock("nowhere", safe_at=first)
     with pytest.raises(LedgerError, match="has no time zone"):
-        ledger.set_clock(deployment.id, verdict_at=first.replace(tzinfo=None))
+        ledger.deployments.set_clock(deployment.id, verdict_at=first.replace(tzinfo=None))
 
 
 def test_deployments_are_found_by_anything_newest_first(run: Any, ledger: Ledger, clock: Clock) -> None:
@@ -384,7 +388,7 @@ def test_deployments_are_found_by_anything_newest_first(run: Any, ledger: Ledger
     run("run-4").rolled_back(BAD)
 
     def found(*arguments: Any, **more: Any) -> list[str]:
-        return [deployment.run_id for deployment in ledger.deployments(*arguments, **more)]
+        return [deployment.run_id for deployment in ledger.deployments.matching(*arguments, **more)]
 
     assert found() == ["run-4", "run-3", "run-2", "run-1"]
     assert found("shop", "staging") == ["run-3", "run-1"]
@@ -394,7 +398,7 @@ def test_deployments_are_found_by_anything_newest_first(run: Any, ledger: Ledger
     assert found("billing") == []
     with pytest.raises(LedgerError, match="no deployment is ever 'done'"):
         found(state="done")
-    one = ledger.find_deployment("storefront", "run-2", "shop", "production")
+    one = ledger.deployments.of_run("storefront", "run-2", "shop", "production")
     assert one is not None
     assert one.release.version == "1.2.0"
 
@@ -445,11 +449,11 @@ def test_promote_and_rollback_at_the_same_moment_end_in_one_of_them(real_ledger:
                 return "refused"
 
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(decide, [real_ledger.promote, real_ledger.begin_rollback]))
-        state = real_ledger.get_deployment(deployment.id).state
+            answers = list(pool.map(decide, [real_ledger.settlement.promote, real_ledger.settlement.begin_rollback]))
+        state = real_ledger.deployments.get(deployment.id).state
         assert sorted(answers) == sorted([state, "refused"])
         if state == "rolling_back":
-            real_ledger.finish_rollback(deployment.id, token=it.token, restored=True, outcome="")
+            real_ledger.settlement.finish_rollback(deployment.id, token=it.token, restored=True, outcome="")
         it.release()
 
 
@@ -464,7 +468,7 @@ def test_processes_that_open_at_the_same_moment_get_one_deployment(real_ledger: 
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(open_it, range(6)))) == 1
-    assert len(real_ledger.deployments()) == 1
+    assert len(real_ledger.deployments.matching()) == 1
 
 
 def test_of_clocks_set_at_the_same_moment_one_stays(real_ledger: Ledger) -> None:
@@ -474,8 +478,8 @@ def test_of_clocks_set_at_the_same_moment_one_stays(real_ledger: Ledger) -> None
 
     def set_it(index: int) -> Any:
         together.wait()
-        real_ledger.set_clock(deployment.id, safe_at=times[index])
-        return real_ledger.get_deployment(deployment.id).safe_at
+        real_ledger.deployments.set_clock(deployment.id, safe_at=times[index])
+        return real_ledger.deployments.get(deployment.id).safe_at
 
     with ThreadPoolExecutor(5) as pool:
         seen = set(pool.map(set_it, range(5)))

@@ -19,15 +19,15 @@ EVENT = "0123456789ab"
 def say(
     ledger: Ledger, says: str, *, environment: str | None = None, event: str = EVENT, service: str = "shop"
 ) -> FeedbackRecord:
-    return ledger.record_feedback(service, event, says, environment=environment, who="ada", why="a reason")
+    return ledger.feedback.record(service, event, says, environment=environment, who="ada", why="a reason")
 
 
 def in_force(ledger: Ledger, environment: str = "production") -> dict[str, str]:
-    return {said.event_id: said.says for said in ledger.feedback("shop", environment)}
+    return {said.event_id: said.says for said in ledger.feedback.in_force("shop", environment)}
 
 
 def test_feedback_is_kept_whole(ledger: Ledger, clock: Clock) -> None:
-    said = ledger.record_feedback(
+    said = ledger.feedback.record(
         "shop",
         EVENT,
         "not_a_risk",
@@ -37,10 +37,10 @@ def test_feedback_is_kept_whole(ledger: Ledger, clock: Clock) -> None:
         template="ERROR job <*> \x00 failed",
         sample="ERROR job 7 failed",
     )
-    assert ledger.feedback("shop", "production") == [said]
+    assert ledger.feedback.in_force("shop", "production") == [said]
     assert (said.who, said.why, said.at) == ("ada", "it is caught and retried", clock.time)
     assert (said.template, said.sample) == ("ERROR job <*> \ufffd failed", "ERROR job 7 failed")
-    (action,) = ledger.human_actions()
+    (action,) = ledger.audit.actions()
     assert (action.who, action.action, action.why) == ("ada", "feedback", "it is caught and retried")
     assert (action.service, action.environment) == ("shop", "production")
     assert (action.detail["event"], action.detail["says"]) == (EVENT, "not_a_risk")
@@ -49,7 +49,7 @@ def test_feedback_is_kept_whole(ledger: Ledger, clock: Clock) -> None:
 def test_the_newest_statement_counts_and_the_older_one_stays_in_the_history(ledger: Ledger) -> None:
     first, second = say(ledger, "not_a_risk"), say(ledger, "always_a_risk")
     assert in_force(ledger) == {EVENT: "always_a_risk"}
-    assert [said.id for said in ledger.feedback_history("shop")] == [second.id, first.id]
+    assert [said.id for said in ledger.feedback.history("shop")] == [second.id, first.id]
 
 
 def test_one_environment_outranks_all_whenever_it_was_said(ledger: Ledger) -> None:
@@ -67,24 +67,24 @@ def test_services_and_environments_do_not_mix(ledger: Ledger) -> None:
     say(ledger, "always_a_risk", environment="staging")
     assert in_force(ledger) == {}
     say(ledger, "not_a_risk")
-    assert len(ledger.feedback_history("shop", "production")) == 1
-    assert len(ledger.feedback_history("shop")) == 2
-    assert ledger.feedback_history("shop", event_id="another") == []
+    assert len(ledger.feedback.history("shop", "production")) == 1
+    assert len(ledger.feedback.history("shop")) == 2
+    assert ledger.feedback.history("shop", event_id="another") == []
 
 
 def test_undoing_brings_back_what_was_said_before(ledger: Ledger, clock: Clock) -> None:
     first, second = say(ledger, "not_a_risk"), say(ledger, "always_a_risk")
     clock.forward(minutes=1)
-    undoing = ledger.undo_feedback(second.id, who="bob", why="it was another event")
+    undoing = ledger.feedback.undo(second.id, who="bob", why="it was another event")
     assert in_force(ledger) == {EVENT: "not_a_risk"}
-    assert [(said.id, said.undoes, said.undone) for said in ledger.feedback_history("shop")] == [
+    assert [(said.id, said.undoes, said.undone) for said in ledger.feedback.history("shop")] == [
         (undoing.id, second.id, False),
         (second.id, None, True),
         (first.id, None, False),
     ]
     assert (undoing.who, undoing.why, undoing.at) == ("bob", "it was another event", clock.time)
-    assert ledger.human_actions()[0].action == "undo feedback"
-    ledger.undo_feedback(first.id, who="bob", why="that, too")
+    assert ledger.audit.actions()[0].action == "undo feedback"
+    ledger.feedback.undo(first.id, who="bob", why="that, too")
     assert in_force(ledger) == {}
 
 
@@ -92,20 +92,20 @@ def test_what_cannot_be_said_or_undone_is_refused(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match=r"'fine' is no feedback.*not_a_risk_at_any_frequency"):
         say(ledger, "fine")
     with pytest.raises(LedgerError, match="feedback needs a reason"):
-        ledger.record_feedback("shop", EVENT, "not_a_risk", who="ada", why=" \n")
+        ledger.feedback.record("shop", EVENT, "not_a_risk", who="ada", why=" \n")
     with pytest.raises(LedgerError, match="is no name"):
-        ledger.record_feedback("shop", EVENT, "not_a_risk", who="", why="because")
+        ledger.feedback.record("shop", EVENT, "not_a_risk", who="", why="because")
     said = say(ledger, "not_a_risk")
     with pytest.raises(LedgerError, match="needs a reason"):
-        ledger.undo_feedback(said.id, who="bob", why="")
-    undoing = ledger.undo_feedback(said.id, who="bob", why="wrong")
+        ledger.feedback.undo(said.id, who="bob", why="")
+    undoing = ledger.feedback.undo(said.id, who="bob", why="wrong")
     with pytest.raises(LedgerError, match="was undone already, by bob: wrong"):
-        ledger.undo_feedback(said.id, who="bob", why="again")
+        ledger.feedback.undo(said.id, who="bob", why="again")
     for number in (undoing.id, 10_000):
         with pytest.raises(LedgerError, match=f"no feedback with the number {number}"):
-            ledger.undo_feedback(number, who="bob", why="what is that")
-    assert len(ledger.feedback_history("shop")) == 2
-    assert len(ledger.human_actions()) == 2
+            ledger.feedback.undo(number, who="bob", why="what is that")
+    assert len(ledger.feedback.history("shop")) == 2
+    assert len(ledger.audit.actions()) == 2
 
 
 _STEPS = st.lists(
@@ -129,8 +129,8 @@ def test_in_force_is_the_newest_that_stands(
             standing.append(say(real_ledger, str(what), environment=environment, service=service))
         elif standing:
             undone = standing.pop(int(what) % len(standing))
-            real_ledger.undo_feedback(undone.id, who="bob", why="a try")
+            real_ledger.feedback.undo(undone.id, who="bob", why="a try")
     for place in ("production", "staging"):
         own = [said.id for said in standing if said.environment == place]
         general = [said.id for said in standing if said.environment is None]
-        assert [said.id for said in real_ledger.feedback(service, place)] == (own or general)[-1:]
+        assert [said.id for said in real_ledger.feedback.in_force(service, place)] == (own or general)[-1:]

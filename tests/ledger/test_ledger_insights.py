@@ -20,11 +20,13 @@ MakeRun = Callable[..., Run]
 
 
 def ended(ledger: Ledger, since: datetime = LONG_AGO, until: datetime = FAR, **more: Any) -> list[EndedDeployment]:
-    return sorted(ledger.ended_deployments("production", since=since, until=until, **more), key=lambda one: one.ended)
+    return sorted(
+        ledger.insights.ended_deployments("production", since=since, until=until, **more), key=lambda one: one.ended
+    )
 
 
 def fails(ledger: Ledger, since: datetime = LONG_AGO, until: datetime = FAR, **more: Any) -> list[FailVerdict]:
-    return ledger.fail_verdicts("production", since=since, until=until, **more)
+    return ledger.insights.fail_verdicts("production", since=since, until=until, **more)
 
 
 def judgement(
@@ -43,27 +45,27 @@ def failed(
 ) -> None:
     deployment = run.open(shop(run.run_id))
     if evidence is not None:
-        run.ledger.record_verdict(
+        run.ledger.verdicts.record(
             deployment.id, "phase_20", token=run.token, verdict=verdict, evidence=evidence, final=final
         )
     if end:
-        run.ledger.begin_rollback(deployment.id, token=run.token, outcome="bad")
-        run.ledger.finish_rollback(deployment.id, token=run.token, restored=True, outcome="bad")
+        run.ledger.settlement.begin_rollback(deployment.id, token=run.token, outcome="bad")
+        run.ledger.settlement.finish_rollback(deployment.id, token=run.token, restored=True, outcome="bad")
         run.release()
 
 
 def say(ledger: Ledger, event: str, says: str, *, environment: str | None = None, service: str = "shop") -> int:
-    return ledger.record_feedback(service, event, says, environment=environment, who="ada", why="a reason").id
+    return ledger.feedback.record(service, event, says, environment=environment, who="ada", why="a reason").id
 
 
 def test_reached_counts_where_runs_went_on_and_where_they_ended(ledger: Ledger, run: MakeRun) -> None:
-    assert list(ledger.reached()) == []
+    assert list(ledger.insights.reached()) == []
     run("run-1", environment="staging").promoted(shop("1.1.0"))
     run("run-1").promoted(shop("1.1.0"))
     run("run-2", environment="staging").rolled_back(shop("1.2.0"))
     run("run-3", environment="staging").promoted(shop("1.3.0"))
     run("run-3").rolled_back(shop("1.3.0"))
-    assert sorted(ledger.reached(), key=lambda one: one.environment) == [
+    assert sorted(ledger.insights.reached(), key=lambda one: one.environment) == [
         Reach("storefront", "shop", "production", deployments=2, last=2),
         Reach("storefront", "shop", "staging", deployments=3, last=1),
     ]
@@ -73,7 +75,7 @@ def test_a_promoted_deployment_is_timed_from_its_request(ledger: Ledger, run: Ma
     first = run()
     deployment = first.open(shop("1.1.0"), requested_at=clock.time - timedelta(minutes=7))
     clock.forward(seconds=30.5)
-    ledger.promote(deployment.id, token=first.token, outcome="all good")
+    ledger.settlement.promote(deployment.id, token=first.token, outcome="all good")
     (found,) = ended(ledger)
     assert (found.pipeline, found.service, found.state) == ("storefront", "shop", "promoted")
     assert found.ended == pytest.approx(clock.time.timestamp(), abs=0.001)
@@ -85,11 +87,11 @@ def test_a_rollback_is_timed_by_its_clocks(ledger: Ledger, run: MakeRun, clock: 
     first = run()
     deployment = first.open(shop("1.1.0"))
     at = clock.time
-    ledger.set_clock(deployment.id, first_bad_at=at, verdict_at=at + timedelta(seconds=21))
-    ledger.begin_rollback(deployment.id, token=first.token, outcome="bad")
-    ledger.set_clock(deployment.id, safe_at=at + timedelta(seconds=21, milliseconds=12))
+    ledger.deployments.set_clock(deployment.id, first_bad_at=at, verdict_at=at + timedelta(seconds=21))
+    ledger.settlement.begin_rollback(deployment.id, token=first.token, outcome="bad")
+    ledger.deployments.set_clock(deployment.id, safe_at=at + timedelta(seconds=21, milliseconds=12))
     clock.forward(seconds=33)
-    ledger.finish_rollback(deployment.id, token=first.token, restored=True, outcome="bad")
+    ledger.settlement.finish_rollback(deployment.id, token=first.token, restored=True, outcome="bad")
     (found,) = ended(ledger)
     assert found.state == "rolled_back"
     # SQLite keeps its day numbers to the millisecond.
@@ -102,10 +104,10 @@ def test_a_rollback_that_failed_counts_when_its_verdict_stood(ledger: Ledger, ru
     first = run()
     deployment = first.open(shop("1.1.0"))
     verdict = clock.forward(minutes=2)
-    ledger.set_clock(deployment.id, verdict_at=verdict)
-    ledger.begin_rollback(deployment.id, token=first.token, outcome="bad")
+    ledger.deployments.set_clock(deployment.id, verdict_at=verdict)
+    ledger.settlement.begin_rollback(deployment.id, token=first.token, outcome="bad")
     clock.forward(minutes=3)
-    ledger.finish_rollback(deployment.id, token=first.token, restored=False, outcome="no artifact")
+    ledger.settlement.finish_rollback(deployment.id, token=first.token, restored=False, outcome="no artifact")
     (found,) = ended(ledger)
     assert found.state == "rollback_failed"
     assert found.ended == pytest.approx(verdict.timestamp(), abs=0.002)
@@ -116,7 +118,7 @@ def test_what_has_not_ended_does_not_count(ledger: Ledger, run: MakeRun) -> None
     first = run()
     deployment = first.open(shop("1.1.0"))
     assert ended(ledger) == []
-    ledger.begin_rollback(deployment.id, token=first.token, outcome="bad")
+    ledger.settlement.begin_rollback(deployment.id, token=first.token, outcome="bad")
     assert ended(ledger) == []
 
 
@@ -155,7 +157,7 @@ def test_a_fail_is_a_false_alarm_once_all_its_events_are_no_risk(ledger: Ledger,
     assert not fails(ledger)[0].false_alarm
     number = say(ledger, "e2", "not_a_risk_at_any_frequency", environment="production")
     assert fails(ledger)[0].false_alarm
-    ledger.undo_feedback(number, who="bob", why="it is one")
+    ledger.feedback.undo(number, who="bob", why="it is one")
     assert not fails(ledger)[0].false_alarm
 
 

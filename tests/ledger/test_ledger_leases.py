@@ -29,7 +29,7 @@ def test_a_free_environment_is_owned_at_once(run: Any, clock: Clock, ledger: Led
     )
     assert lease.acquired_at == clock.time
     assert lease.expires_at == clock.time + TTL
-    assert ledger.current_lease("shop", "production") == lease
+    assert ledger.leases.current("shop", "production") == lease
 
 
 def test_the_same_run_gets_the_same_token_renewed(run: Any, clock: Clock) -> None:
@@ -55,7 +55,7 @@ def test_another_run_is_told_who_holds_it_since_when_and_its_place(run: Any) -> 
 def test_environments_and_services_are_apart(run: Any, ledger: Ledger) -> None:
     run("run-1").acquire()
     run("run-2", environment="staging").acquire()
-    ledger.acquire_lease("billing", "production", pipeline="p", run_id="r", ttl=TTL)
+    ledger.leases.acquire("billing", "production", pipeline="p", run_id="r", ttl=TTL)
 
 
 def test_a_released_environment_goes_to_the_head_of_the_queue_only(run: Any, ledger: Ledger) -> None:
@@ -64,13 +64,13 @@ def test_a_released_environment_goes_to_the_head_of_the_queue_only(run: Any, led
     for waiter in ("run-2", "run-3"):
         with pytest.raises(LeaseHeld):
             run(waiter).acquire()
-    assert [(w.run_id, w.position) for w in ledger.waiting("shop", "production")] == [("run-2", 1), ("run-3", 2)]
+    assert [(w.run_id, w.position) for w in ledger.leases.waiting("shop", "production")] == [("run-2", 1), ("run-3", 2)]
     first.release()
-    with pytest.raises(LeaseHeld, match="run run-2 of storefront is before this run"):
+    with pytest.raises(LeaseHeld, match="run run-2 of storefront is ahead of this run"):
         run("run-3").acquire()
     second = run("run-2").acquire()
     assert second.token == first.token + 1
-    assert [w.run_id for w in ledger.waiting("shop", "production")] == ["run-3"]
+    assert [w.run_id for w in ledger.leases.waiting("shop", "production")] == ["run-3"]
 
 
 def test_an_expired_lease_is_given_to_the_next_and_the_late_owner_is_refused(run: Any, clock: Clock) -> None:
@@ -83,18 +83,18 @@ def test_an_expired_lease_is_given_to_the_next_and_the_late_owner_is_refused(run
     new = run("run-2").acquire()
     assert new.token > old.token
     with pytest.raises(LeaseLost, match=r"token \d+ is void: the environment now belongs to run run-2"):
-        dead.ledger.check_lease(old)
+        dead.ledger.leases.check(old)
     with pytest.raises(LeaseLost):
-        dead.ledger.renew_lease(old, TTL)
+        dead.ledger.leases.renew(old, TTL)
     dead.release()
-    assert dead.ledger.current_lease("shop", "production") == new
+    assert dead.ledger.leases.current("shop", "production") == new
 
 
 def test_an_expired_lease_nobody_waited_for_still_holds(run: Any, clock: Clock, ledger: Ledger) -> None:
     lease = run().acquire()
     clock.forward(hours=3)
-    ledger.check_lease(lease)
-    renewed = ledger.renew_lease(lease, TTL)
+    ledger.leases.check(lease)
+    renewed = ledger.leases.renew(lease, TTL)
     assert renewed.token == lease.token
     assert renewed.expires_at == clock.time + TTL
 
@@ -108,7 +108,7 @@ def test_a_dead_waiter_blocks_nobody(run: Any, clock: Clock, ledger: Ledger) -> 
     with pytest.raises(LeaseHeld, match="number 2"):
         run("lives").acquire()
     clock.forward(minutes=1)
-    assert [w.run_id for w in ledger.waiting("shop", "production")] == ["lives"]
+    assert [w.run_id for w in ledger.leases.waiting("shop", "production")] == ["lives"]
     owner.release()
     run("lives").acquire()
     with pytest.raises(LeaseHeld, match="number 1"):
@@ -131,8 +131,8 @@ def test_who_leaves_the_queue_gives_its_place_up(run: Any, ledger: Ledger) -> No
         with pytest.raises(LeaseHeld):
             run(waiter).acquire()
     for _ in range(2):
-        ledger.leave_queue("shop", "production", pipeline="storefront", run_id="run-2")
-    assert [w.run_id for w in ledger.waiting("shop", "production")] == ["run-3"]
+        ledger.leases.leave_queue("shop", "production", pipeline="storefront", run_id="run-2")
+    assert [w.run_id for w in ledger.leases.waiting("shop", "production")] == ["run-3"]
     with pytest.raises(LeaseHeld, match="number 2"):
         run("run-2").acquire()
 
@@ -145,7 +145,7 @@ def test_superseding_removes_older_waiters_for_good_but_never_the_owner(run: Any
             run(waiter).acquire()
     with pytest.raises(LeaseHeld, match="number 1"):
         run("run-4").acquire(supersede=True)
-    ledger.check_lease(lease)
+    ledger.leases.check(lease)
     with pytest.raises(LeaseHeld, match="number 2"):
         run("run-5").acquire()
     owner.release()
@@ -159,12 +159,12 @@ def test_an_older_run_that_comes_back_does_not_supersede_a_newer_one(run: Any, l
     run("run-1").acquire()
     with pytest.raises(LeaseHeld):
         run("run-2").acquire(supersede=True)
-    ledger.leave_queue("shop", "production", pipeline="storefront", run_id="run-2")
+    ledger.leases.leave_queue("shop", "production", pipeline="storefront", run_id="run-2")
     with pytest.raises(LeaseHeld, match="number 1"):
         run("run-3").acquire()
     with pytest.raises(LeaseHeld, match="number 2"):
         run("run-2").acquire(supersede=True)
-    assert [w.run_id for w in ledger.waiting("shop", "production")] == ["run-3", "run-2"]
+    assert [w.run_id for w in ledger.leases.waiting("shop", "production")] == ["run-3", "run-2"]
 
 
 def test_overruling_voids_the_older_token_of_the_same_run(run: Any, ledger: Ledger) -> None:
@@ -173,15 +173,15 @@ def test_overruling_voids_the_older_token_of_the_same_run(run: Any, ledger: Ledg
     new = run("run-1").overrule()
     assert new.token == old.token + 1
     with pytest.raises(LeaseLost):
-        ledger.check_lease(old)
-    ledger.release_lease(old)
-    ledger.check_lease(new)
+        ledger.leases.check(old)
+    ledger.leases.release(old)
+    ledger.leases.check(new)
     with pytest.raises(LeaseLost, match="belongs to run run-1 of storefront now, not to run run-2"):
         run("run-2").overrule()
 
 
 def test_overruling_takes_an_environment_that_nobody_owns(run: Any, ledger: Ledger) -> None:
-    assert run("run-1").overrule() == ledger.current_lease("shop", "production")
+    assert run("run-1").overrule() == ledger.leases.current("shop", "production")
 
 
 def test_a_released_lease_is_void_and_its_token_never_comes_back(run: Any, ledger: Ledger) -> None:
@@ -189,8 +189,8 @@ def test_a_released_lease_is_void_and_its_token_never_comes_back(run: Any, ledge
     old = first.acquire()
     first.release()
     first.release()
-    assert ledger.current_lease("shop", "production") is None
-    for forbidden in (lambda: ledger.check_lease(old), lambda: ledger.renew_lease(old, TTL)):
+    assert ledger.leases.current("shop", "production") is None
+    for forbidden in (lambda: ledger.leases.check(old), lambda: ledger.leases.renew(old, TTL)):
         with pytest.raises(LeaseLost, match="belongs to nobody"):
             forbidden()
     assert run("run-1").acquire().token > old.token
@@ -198,7 +198,7 @@ def test_a_released_lease_is_void_and_its_token_never_comes_back(run: Any, ledge
 
 def test_a_lease_on_an_environment_never_heard_of_is_void(ledger: Ledger, clock: Clock) -> None:
     with pytest.raises(LeaseLost):
-        ledger.check_lease(Lease("shop", "mars", "p", "r", 1, clock.time, clock.time))
+        ledger.leases.check(Lease("shop", "mars", "p", "r", 1, clock.time, clock.time))
 
 
 def test_tokens_start_above_those_of_a_ledger_that_was_lost(run: Any, clock: Clock) -> None:
@@ -214,7 +214,7 @@ def test_a_lease_must_last(run: Any, ttl: timedelta) -> None:
 @pytest.mark.parametrize("name", ["", "x" * 251, "a\x00b"])
 def test_a_name_that_could_not_be_kept_is_refused(ledger: Ledger, name: str) -> None:
     with pytest.raises(LedgerError, match="is no name the ledger can keep"):
-        ledger.acquire_lease(name, "production", pipeline="p", run_id="r", ttl=TTL)
+        ledger.leases.acquire(name, "production", pipeline="p", run_id="r", ttl=TTL)
 
 
 def test_of_runs_that_ask_at_the_same_moment_one_owns_and_the_others_stand_in_line(real_ledger: Ledger) -> None:
@@ -224,7 +224,7 @@ def test_of_runs_that_ask_at_the_same_moment_one_owns_and_the_others_stand_in_li
     def ask(run_id: str) -> Lease | str:
         together.wait()
         try:
-            return real_ledger.acquire_lease("shop", "production", pipeline="p", run_id=run_id, ttl=TTL)
+            return real_ledger.leases.acquire("shop", "production", pipeline="p", run_id=run_id, ttl=TTL)
         except LeaseHeld as held:
             return str(held)
 
@@ -232,8 +232,8 @@ def test_of_runs_that_ask_at_the_same_moment_one_owns_and_the_others_stand_in_li
         answers = list(pool.map(ask, runs))
     owners = [answer for answer in answers if isinstance(answer, Lease)]
     assert len(owners) == 1
-    assert real_ledger.current_lease("shop", "production") == owners[0]
-    waiting = real_ledger.waiting("shop", "production")
+    assert real_ledger.leases.current("shop", "production") == owners[0]
+    waiting = real_ledger.leases.waiting("shop", "production")
     assert {w.run_id for w in waiting} == set(runs) - {owners[0].run_id}
     assert [w.position for w in waiting] == list(range(1, 8))
 
@@ -243,17 +243,17 @@ def test_of_overrulings_at_the_same_moment_the_highest_token_counts(real_ledger:
 
     def overrule(_: int) -> Lease:
         together.wait()
-        return real_ledger.overrule_lease("shop", "production", pipeline="p", run_id="r", ttl=TTL)
+        return real_ledger.leases.overrule("shop", "production", pipeline="p", run_id="r", ttl=TTL)
 
     with ThreadPoolExecutor(6) as pool:
         leases = list(pool.map(overrule, range(6)))
     assert len({lease.token for lease in leases}) == 6
     last = max(leases, key=lambda lease: lease.token)
-    real_ledger.check_lease(last)
+    real_ledger.leases.check(last)
     for lease in leases:
         if lease is not last:
             with pytest.raises(LeaseLost):
-                real_ledger.check_lease(lease)
+                real_ledger.leases.check(lease)
 
 
 RUNS = st.sampled_from(["run-1", "run-2", "run-3"])
@@ -285,9 +285,9 @@ class Leasing(RuleBasedStateMachine):
 
     @rule(run_id=RUNS, supersede=st.booleans(), minutes=st.integers(1, 9))
     def acquire(self, run_id: str, supersede: bool, minutes: int) -> None:
-        line = self.ledger.waiting(self.service, "production")
+        line = self.ledger.leases.waiting(self.service, "production")
         try:
-            lease = self.ledger.acquire_lease(
+            lease = self.ledger.leases.acquire(
                 self.service,
                 "production",
                 pipeline="p",
@@ -296,7 +296,7 @@ class Leasing(RuleBasedStateMachine):
                 supersede=supersede,
             )
         except LeaseHeld:
-            assert run_id in {w.run_id for w in self.ledger.waiting(self.service, "production")}
+            assert run_id in {w.run_id for w in self.ledger.leases.waiting(self.service, "production")}
         except DeploymentSettled:
             assert run_id not in {w.run_id for w in line}
         else:
@@ -307,7 +307,7 @@ class Leasing(RuleBasedStateMachine):
     @rule(run_id=RUNS)
     def overrule(self, run_id: str) -> None:
         try:
-            lease = self.ledger.overrule_lease(self.service, "production", pipeline="p", run_id=run_id, ttl=TTL)
+            lease = self.ledger.leases.overrule(self.service, "production", pipeline="p", run_id=run_id, ttl=TTL)
         except LeaseLost:
             assert self.owner is not None
             assert self.owner.run_id != run_id
@@ -320,7 +320,7 @@ class Leasing(RuleBasedStateMachine):
     def renew(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.granted))
         try:
-            renewed = self.ledger.renew_lease(lease, TTL)
+            renewed = self.ledger.leases.renew(lease, TTL)
         except LeaseLost:
             assert self.owner is None or lease.token != self.owner.token
         else:
@@ -332,13 +332,13 @@ class Leasing(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.granted))
-        self.ledger.release_lease(lease)
+        self.ledger.leases.release(lease)
         if self.owner is not None and lease.token == self.owner.token:
             self.owner = None
 
     @rule(run_id=RUNS)
     def leave(self, run_id: str) -> None:
-        self.ledger.leave_queue(self.service, "production", pipeline="p", run_id=run_id)
+        self.ledger.leases.leave_queue(self.service, "production", pipeline="p", run_id=run_id)
 
     @rule(minutes=st.integers(1, 10))
     def wait(self, minutes: int) -> None:
@@ -346,7 +346,7 @@ class Leasing(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_names_the_owner(self) -> None:
-        current = self.ledger.current_lease(self.service, "production")
+        current = self.ledger.leases.current(self.service, "production")
         assert (current and current.token) == (self.owner and self.owner.token)
         assert (current and current.run_id) == (self.owner and self.owner.run_id)
 

@@ -21,12 +21,18 @@ def _asked(ledger: Ledger, clock: Clock, **more: Any) -> None:
         "body": "",
         "deadline": clock.time + timedelta(days=1),
     }
-    ledger.ask(**{**arguments, **more})
+    ledger.questions.ask(**{**arguments, **more})
 
 
 def test_nothing_is_everywhere_in_an_empty_ledger(ledger: Ledger) -> None:
-    assert list(ledger.standings()) == ledger.vetoes_in_force() == ledger.open_questions() == ledger.recent_ways() == []
-    assert ledger.summaries([]) == ledger.summaries([17]) == {}
+    assert (
+        list(ledger.overview.standings())
+        == ledger.overview.vetoes_in_force()
+        == ledger.overview.open_questions()
+        == ledger.overview.recent_runs()
+        == []
+    )
+    assert ledger.overview.summaries([]) == ledger.overview.summaries([17]) == {}
 
 
 def test_what_stands_is_the_last_promoted_and_what_came_after(run: Any, ledger: Ledger) -> None:
@@ -35,7 +41,7 @@ def test_what_stands_is_the_last_promoted_and_what_came_after(run: Any, ledger: 
     run("run-2", environment="dev").promoted(shop("1.1.0"))
     run("run-2").rolled_back(shop("1.1.0"))
     run("run-3", environment="dev").open(shop("1.2.0"))
-    assert list(ledger.standings()) == [
+    assert list(ledger.overview.standings()) == [
         Standing("shop", "dev", 3, "storefront", 5, "storefront", "running"),
         Standing("shop", "production", 2, "storefront", 4, "storefront", "rolled_back"),
     ]
@@ -44,23 +50,25 @@ def test_what_stands_is_the_last_promoted_and_what_came_after(run: Any, ledger: 
 def test_what_came_before_a_promotion_is_over(run: Any, ledger: Ledger) -> None:
     run("run-1").rolled_back(shop("1.0.0"))
     run("run-2").promoted(shop("1.1.0"))
-    assert list(ledger.standings()) == [Standing("shop", "production", 2, "storefront")]
+    assert list(ledger.overview.standings()) == [Standing("shop", "production", 2, "storefront")]
 
 
 def test_what_left_the_environment_open_hides_behind_nothing_newer(run: Any, ledger: Ledger) -> None:
     first = run("run-1")
     deployment = first.open(shop("1.0.0"))
-    ledger.begin_rollback(deployment.id, token=first.token, outcome="bad")
-    ledger.finish_rollback(deployment.id, token=first.token, restored=False, outcome="web-2 does not answer")
+    ledger.settlement.begin_rollback(deployment.id, token=first.token, outcome="bad")
+    ledger.settlement.finish_rollback(deployment.id, token=first.token, restored=False, outcome="web-2 does not answer")
     first.release()
     run("run-2").rolled_back(shop("1.1.0"))
-    assert list(ledger.standings()) == [Standing("shop", "production", 0, "", 1, "storefront", "rollback_failed")]
+    assert list(ledger.overview.standings()) == [
+        Standing("shop", "production", 0, "", 1, "storefront", "rollback_failed")
+    ]
 
 
 def test_a_summary_says_what_the_deployment_says(run: Any, ledger: Ledger) -> None:
     done = run("run-1").promoted(shop("1.0.0"))
-    [number] = [standing.promoted for standing in ledger.standings()]
-    summary = ledger.summaries([number])[number]
+    [number] = [standing.promoted for standing in ledger.overview.standings()]
+    summary = ledger.overview.summaries([number])[number]
     for name in ("pipeline", "run_id", "service", "environment", "state", "triggered_by", "opened_at", "settled_at"):
         assert getattr(summary, name) == getattr(done, name)
     assert (summary.version, summary.digest) == (done.release.version, done.release.digest)
@@ -73,29 +81,29 @@ def test_a_summary_knows_the_phase_and_the_last_final_verdict(run: Any, ledger: 
     place: dict[str, Any] = {"token": canary.token}
 
     def said() -> tuple[str, int, str, str]:
-        summary = ledger.summaries([1])[1]
+        summary = ledger.overview.summaries([1])[1]
         return summary.phase, summary.share, summary.verdict, summary.reported
 
-    ledger.start_phase(deployment.id, "phase_20", share=20, instances=["web-1"], **place)
+    ledger.phases.start(deployment.id, "phase_20", share=20, instances=["web-1"], **place)
     assert said() == ("phase_20", 20, "", "")
-    ledger.record_verdict(deployment.id, "phase_20", verdict="FAIL", evidence={}, final=False, **place)
+    ledger.verdicts.record(deployment.id, "phase_20", verdict="FAIL", evidence={}, final=False, **place)
     assert said() == ("phase_20", 20, "", "phase_20")
-    ledger.record_verdict(deployment.id, "phase_20", verdict="PASS", evidence={}, final=True, **place)
-    ledger.start_phase(deployment.id, "phase_50", share=50, instances=["web-1", "web-2"], **place)
+    ledger.verdicts.record(deployment.id, "phase_20", verdict="PASS", evidence={}, final=True, **place)
+    ledger.phases.start(deployment.id, "phase_50", share=50, instances=["web-1", "web-2"], **place)
     assert said() == ("phase_50", 50, "PASS", "phase_20")
-    ledger.record_verdict(deployment.id, "phase_50", verdict="INCONCLUSIVE", evidence={}, final=True, **place)
+    ledger.verdicts.record(deployment.id, "phase_50", verdict="INCONCLUSIVE", evidence={}, final=True, **place)
     assert said() == ("phase_50", 50, "INCONCLUSIVE", "phase_50")
 
 
 def test_a_lifted_veto_is_in_force_no_more(run: Any, ledger: Ledger) -> None:
     run("run-1").rolled_back(shop("1.1.0"))
     run("run-2").rolled_back(shop("1.2.0"))
-    assert [(veto.version, veto.pipeline, veto.run_id) for veto in ledger.vetoes_in_force()] == [
+    assert [(veto.version, veto.pipeline, veto.run_id) for veto in ledger.overview.vetoes_in_force()] == [
         ("1.2.0", "storefront", "run-2"),
         ("1.1.0", "storefront", "run-1"),
     ]
-    ledger.lift_veto("shop", "production", shop("1.2.0").digest, who="ada", why="it was the database")
-    assert [veto.version for veto in ledger.vetoes_in_force()] == ["1.1.0"]
+    ledger.vetoes.lift("shop", "production", shop("1.2.0").digest, who="ada", why="it was the database")
+    assert [veto.version for veto in ledger.overview.vetoes_in_force()] == ["1.1.0"]
 
 
 def test_a_question_is_open_until_it_is_answered_or_its_time_is_over(ledger: Ledger, clock: Clock) -> None:
@@ -103,16 +111,16 @@ def test_a_question_is_open_until_it_is_answered_or_its_time_is_over(ledger: Led
     clock.forward(seconds=1)
     _asked(ledger, clock, run_id="second", deadline=clock.time + timedelta(hours=1))
     _asked(ledger, clock, run_id="third")
-    assert [question.run_id for question in ledger.open_questions()] == ["first", "second", "third"]
-    ledger.answer("storefront", "third", "approve", option="Reject", who="bob", why="")
+    assert [question.run_id for question in ledger.overview.open_questions()] == ["first", "second", "third"]
+    ledger.questions.answer("storefront", "third", "approve", option="Reject", who="bob", why="")
     clock.forward(hours=1)
-    assert [question.run_id for question in ledger.open_questions()] == ["first"]
+    assert [question.run_id for question in ledger.overview.open_questions()] == ["first"]
 
 
 def test_a_question_stands_where_it_would_let_through(run: Any, ledger: Ledger, clock: Clock) -> None:
     run("run-1", environment="dev").promoted(shop("1.0.0"))
     _asked(ledger, clock, proposed={"eu": shop("1.0.0"), "us": shop("1.0.0", region="us")})
-    [question] = ledger.open_questions()
+    [question] = ledger.overview.open_questions()
     assert (question.service, set(question.environments), question.approvers) == ("shop", {"eu", "us"}, ("bob",))
 
 
@@ -120,13 +128,13 @@ def test_a_verification_asks_where_it_stands(run: Any, ledger: Ledger, clock: Cl
     run("run-1", environment="dev").promoted(shop("1.0.0"))
     run("run-1").open(shop("1.0.0"))
     _asked(ledger, clock, task_id="production.phase_20.verify")
-    [question] = ledger.open_questions()
+    [question] = ledger.overview.open_questions()
     assert (question.service, question.environments) == ("shop", ("production",))
 
 
 def test_a_question_before_anything_was_deployed_belongs_to_its_pipeline(ledger: Ledger, clock: Clock) -> None:
     _asked(ledger, clock)
-    [question] = ledger.open_questions()
+    [question] = ledger.overview.open_questions()
     assert (question.service, question.environments, question.pipeline) == ("", (), "storefront")
 
 
@@ -134,5 +142,5 @@ def test_ways_tell_the_order_in_which_runs_reach_environments(run: Any, ledger: 
     for environment in ("dev", "staging", "production"):
         run("run-1", environment=environment).promoted(shop("1.0.0"))
     run("run-2", environment="dev").promoted(shop("1.1.0"))
-    assert ledger.recent_ways() == [("storefront", ("dev",)), ("storefront", ("dev", "staging", "production"))]
-    assert [way for _, way in ledger.recent_ways(limit=2)] == [("dev",), ("production",)]
+    assert ledger.overview.recent_runs() == [("storefront", ("dev",)), ("storefront", ("dev", "staging", "production"))]
+    assert [way for _, way in ledger.overview.recent_runs(limit=2)] == [("dev",), ("production",)]

@@ -68,7 +68,7 @@ for turn in range(4):
     ledger = open_ledger(url)
     while True:
         try:
-            lease = ledger.acquire_lease("shop", "production", pipeline="p", run_id=f"{name}-{turn}",
+            lease = ledger.leases.acquire("shop", "production", pipeline="p", run_id=f"{name}-{turn}",
                                          ttl=timedelta(seconds=60))
             break
         except LeaseHeld:
@@ -79,7 +79,7 @@ for turn in range(4):
         tokens.write(f"{lease.token}\\n")
     os.close(inside)
     os.unlink(f"{folder}/inside")
-    ledger.release_lease(lease)
+    ledger.leases.release(lease)
 """
 
 
@@ -113,7 +113,7 @@ KEEP = """
 import sys
 from datetime import timedelta
 from airflow_cd.ledger import open_ledger
-open_ledger(sys.argv[1]).acquire_lease("shop", "production", pipeline="p", run_id="dies", ttl=timedelta(seconds=2))
+open_ledger(sys.argv[1]).leases.acquire("shop", "production", pipeline="p", run_id="dies", ttl=timedelta(seconds=2))
 print("mine", flush=True)
 sys.stdin.read()
 """
@@ -121,12 +121,12 @@ sys.stdin.read()
 
 def test_the_lease_of_a_killed_process_goes_to_who_waits(url: str, start: Start, real_ledger: Ledger) -> None:
     kill_when_it_says(start(KEEP, url), "mine")
-    dead = real_ledger.current_lease("shop", "production")
+    dead = real_ledger.leases.current("shop", "production")
     assert dead is not None
 
     def ask() -> Lease | None:
         try:
-            return real_ledger.acquire_lease(
+            return real_ledger.leases.acquire(
                 "shop", "production", pipeline="p", run_id="lives", ttl=timedelta(seconds=30)
             )
         except LeaseHeld:
@@ -136,15 +136,15 @@ def test_the_lease_of_a_killed_process_goes_to_who_waits(url: str, start: Start,
     assert lease.token == dead.token + 1
     assert lease.acquired_at >= dead.expires_at
     with pytest.raises(LeaseLost):
-        real_ledger.renew_lease(dead, timedelta(seconds=30))
+        real_ledger.leases.renew(dead, timedelta(seconds=30))
 
 
 HALF = """
 import sys
 from airflow_cd.ledger import open_ledger
 ledger = open_ledger(sys.argv[1])
-with ledger._writing() as session:
-    row = ledger._fenced(session, sys.argv[2], int(sys.argv[3]))
+with ledger.store.writing() as session:
+    row = ledger.store.fenced(session, sys.argv[2], int(sys.argv[3]))
     row.state, row.outcome = "promoted", "never committed"
     session.flush()
     print("half", flush=True)
@@ -158,8 +158,10 @@ def test_a_process_killed_while_it_writes_leaves_no_trace_and_no_lock(
     it = Run(real_ledger)
     deployment = it.open(shop("1.0.0"))
     kill_when_it_says(start(HALF, url, deployment.id, str(it.token)), "half")
-    assert real_ledger.get_deployment(deployment.id) == deployment
-    assert real_ledger.begin_rollback(deployment.id, token=it.token, outcome="it died").state == "rolling_back"
+    assert real_ledger.deployments.get(deployment.id) == deployment
+    assert (
+        real_ledger.settlement.begin_rollback(deployment.id, token=it.token, outcome="it died").state == "rolling_back"
+    )
 
 
 MIGRATE_HALF = """
@@ -181,7 +183,7 @@ def test_a_process_killed_while_it_migrates_leaves_nothing_half(empty_url: str, 
     ledger = open_ledger(empty_url, check=False)
     assert ledger.revision() is None
     ledger.migrate()
-    assert open_ledger(empty_url).deployments() == []
+    assert open_ledger(empty_url).deployments.matching() == []
 
 
 FORK = """
@@ -192,8 +194,8 @@ url = sys.argv[1]
 ledger = open_ledger(url)
 def use(name):
     for turn in range(10):
-        ledger.acquire_lease(name, "production", pipeline="p", run_id="r", ttl=timedelta(seconds=60))
-        assert ledger.current_lease(name, "production").run_id == "r"
+        ledger.leases.acquire(name, "production", pipeline="p", run_id="r", ttl=timedelta(seconds=60))
+        assert ledger.leases.current(name, "production").run_id == "r"
         assert open_ledger(url) is ledger
 use("before")
 children = []
@@ -221,8 +223,8 @@ import sys
 from airflow_cd.ledger import open_ledger, store
 store.BUSY_SECONDS = 1
 ledger = open_ledger(sys.argv[1])
-with ledger._writing() as session:
-    ledger._lock(session, "shop", "production")
+with ledger.store.writing() as session:
+    ledger.store.lock(session, "shop", "production")
     print("frozen", flush=True)
     sys.stdin.read()
 """
@@ -233,7 +235,7 @@ def test_a_process_frozen_while_it_writes_does_not_keep_others_out(postgres_url:
     frozen = start(FREEZE, postgres_url)
     assert frozen.stdout is not None
     assert frozen.stdout.readline().strip() == "frozen"
-    lease = open_ledger(postgres_url).acquire_lease(
+    lease = open_ledger(postgres_url).leases.acquire(
         "shop", "production", pipeline="p", run_id="r", ttl=timedelta(seconds=9)
     )
     assert lease.run_id == "r"

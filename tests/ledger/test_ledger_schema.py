@@ -81,7 +81,7 @@ def test_every_older_ledger_can_be_brought_forward(empty_url: str, older: str | 
     ledger.migrate()
     assert ledger.revision() == schema.HEAD
     assert differences(empty_url) == []
-    open_ledger(empty_url).acquire_lease("shop", "production", pipeline="p", run_id="r", ttl=timedelta(minutes=1))
+    open_ledger(empty_url).leases.acquire("shop", "production", pipeline="p", run_id="r", ttl=timedelta(minutes=1))
 
 
 def test_a_ledger_of_a_newer_package_is_refused(own_url: str) -> None:
@@ -232,6 +232,6 @@ from datetime import timedelta
 sys.modules["airflow"] = None
 from airflow_cd.ledger import open_ledger
 ledger = open_ledger("sqlite:///{tmp_path / "ledger.db"}")
-print(ledger.acquire_lease("shop", "production", pipeline="p", run_id="r", ttl=timedelta(minutes=1)).run_id)
+print(ledger.leases.acquire("shop", "production", pipeline="p", run_id="r", ttl=timedelta(minutes=1)).run_id)
 """
     assert in_fresh_process(code) == ["r"]

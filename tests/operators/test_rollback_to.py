@@ -86,7 +86,7 @@ def test_a_version_or_a_digest_names_it_and_nothing_means_the_last_good_one(
     result = _execute(target, wanted)
     assert set(target.running().values()) == {RELEASES[expected].artifact}
     assert str(RELEASES[expected]) == result["restored"]
-    last = ledger.last_promoted("shop", "production")
+    last = ledger.deployments.last_promoted("shop", "production")
     assert last is not None
     assert (last.reason, last.triggered_by) == ("checkout is down", "ada")
 
@@ -106,14 +106,14 @@ def test_what_was_never_good_or_is_vetoed_is_refused_for_good(
 def test_what_was_left_half_deployed_goes_back_to_the_last_good_one(ledger: Ledger, target: MemoryTarget) -> None:
     dead = _delivery(ledger, target, "dead")
     dead.deploy(Release("shop", "e", "shop:e"), phase="half", share=50)
-    lease = ledger.current_lease("shop", "production")
+    lease = ledger.leases.current("shop", "production")
     assert lease is not None
-    ledger.release_lease(lease)
+    ledger.leases.release(lease)
     back = _delivery(ledger, target, "back", pipeline="shop-rollback")
     back.acquire(restore=False)
     assert _execute(target)["restored"] == str(RELEASES[3])
     assert set(target.running().values()) == {RELEASES[3].artifact}
-    assert {veto.version for veto in ledger.vetoes("shop", "production")} == {"c", "e"}
+    assert {veto.version for veto in ledger.vetoes.of("shop", "production")} == {"c", "e"}
 
 
 def test_the_next_try_goes_on_with_the_release_of_the_first(ledger: Ledger, target: MemoryTarget) -> None:

@@ -66,20 +66,20 @@ def test_each_good_deployment_is_one_baseline_with_its_name(delivery: Delivery) 
 
 
 def test_a_persons_pin_outranks_the_pipeline_and_is_named(delivery: Delivery, ledger: Ledger) -> None:
-    ledger.pin_baseline("shop", "production", "1.1", who="ada", why="1.4 is noisy")
+    ledger.baselines.pin("shop", "production", "1.1", who="ada", why="1.4 is noisy")
     (only,) = log_baseline(delivery, "sumo", "previous").learned
     assert only.name.startswith("1.1 of ")
     assert only.name.endswith("baseline pin by ada: 1.4 is noisy")
     assert metric_baseline(delivery, "new relic") == []  # 1.1 has taught nothing about metrics
-    ledger.undo_baseline("shop", "production", who="ada", why="over")
+    ledger.baselines.undo("shop", "production", who="ada", why="over")
 
 
 def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
     delivery: Delivery, ledger: Ledger
 ) -> None:
     verify = operator(baseline="1.3", duration="10m")
-    lease = ledger.acquire_lease("shop", "production", pipeline="storefront", run_id="run-9", ttl=timedelta(minutes=5))
-    deployment = ledger.open_deployment(
+    lease = ledger.leases.acquire("shop", "production", pipeline="storefront", run_id="run-9", ttl=timedelta(minutes=5))
+    deployment = ledger.deployments.open(
         lease,
         Release("shop", "1.5", "shop:1.5"),
         previous=dict.fromkeys(NAMES, Release("shop", "1.4", "shop:1.4")),
@@ -88,8 +88,8 @@ def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
         rollback="automatic",
         learn=False,
     )
-    ledger.start_phase(deployment.id, "phase_20", share=20, instances=NAMES[:2], token=lease.token)
-    ledger.phase_deployed(deployment.id, "phase_20", datetime.now(timezone.utc), lease.token)
+    ledger.phases.start(deployment.id, "phase_20", share=20, instances=NAMES[:2], token=lease.token)
+    ledger.phases.deployed(deployment.id, "phase_20", datetime.now(timezone.utc), lease.token)
     acted: list[tuple[Verdict, str | None]] = []
     outcome = verify._watch(
         delivery, deployment, lease, datetime.now(timezone.utc), lambda judged, key: acted.append((judged.verdict, key))
@@ -103,7 +103,7 @@ def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
 def test_what_people_say_is_asked_anew_at_every_look(delivery: Delivery, ledger: Ledger) -> None:
     expected = operator(expected=["PaymentRetried*"]).verification.expectations
     assert opinions(delivery, expected) == Opinions([], (Expected("PaymentRetried*"),))
-    ledger.record_feedback("shop", "0123456789ab", "not_a_risk", who="ada", why="caught", environment="production")
-    ledger.record_feedback("shop", "0123456789ab", "always_a_risk", who="bob", why="elsewhere", environment="staging")
+    ledger.feedback.record("shop", "0123456789ab", "not_a_risk", who="ada", why="caught", environment="production")
+    ledger.feedback.record("shop", "0123456789ab", "always_a_risk", who="bob", why="elsewhere", environment="staging")
     (said,) = opinions(delivery, expected).statements
     assert (said.event_id, said.feedback.says, said.feedback.who) == ("0123456789ab", "not_a_risk", "ada")

@@ -58,7 +58,7 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(
     target = MemoryTarget(INSTANCES, OLD)
     delivery = Delivery(ledger, target, run_id="run-1", say=lambda line: None, timeout=timedelta(seconds=1), **where)
     lease = delivery.acquire()
-    deployment = ledger.open_deployment(
+    deployment = ledger.deployments.open(
         lease,
         NEW,
         previous=dict.fromkeys(INSTANCES, OLD),
@@ -67,8 +67,8 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(
         rollback="automatic",
         learn=False,
     )
-    ledger.start_phase(deployment.id, "phase_20", share=20, instances=CANARY, token=lease.token)
-    ledger.phase_deployed(deployment.id, "phase_20", since, lease.token)
+    ledger.phases.start(deployment.id, "phase_20", share=20, instances=CANARY, token=lease.token)
+    ledger.phases.deployed(deployment.id, "phase_20", since, lease.token)
     verify = VerifyOperator(
         task_id="verify",
         service="shop",
@@ -82,7 +82,7 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(
     monkeypatch.setattr(verify, "do_branch", lambda context, task: None)
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda **given: None)}
     assert verify._verify(delivery, context, since) == ("rollback" if broken else "promote")
-    kept = {one.kind: one for one in ledger.profiles_of(deployment.id)}
+    kept = {one.kind: one for one in ledger.profiles.of(deployment.id)}
     assert {kind: one.teaches for kind, one in kept.items()} == {"logs": not broken, "control": False}
     assert {one.phase for one in kept.values()} == {"phase_20"}
     canary, control = (LogProfile.from_bytes(kept[kind].content) for kind in ("logs", "control"))

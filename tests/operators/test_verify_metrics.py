@@ -23,9 +23,9 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def _teach(ledger: Ledger, content: bytes, run: str, *, teaches: bool = True) -> None:
-    lease = ledger.acquire_lease("shop", "production", pipeline="storefront", run_id=run, ttl=timedelta(minutes=5))
+    lease = ledger.leases.acquire("shop", "production", pipeline="storefront", run_id=run, ttl=timedelta(minutes=5))
     release = Release("shop", "2.0", "shop:2.0")
-    deployment = ledger.open_deployment(
+    deployment = ledger.deployments.open(
         lease,
         release,
         previous=dict.fromkeys(NAMES, Release("shop", "1.4", "shop:1.4")),
@@ -34,11 +34,11 @@ def _teach(ledger: Ledger, content: bytes, run: str, *, teaches: bool = True) ->
         rollback="automatic",
         learn=False,
     )
-    ledger.save_profile(
+    ledger.profiles.save(
         deployment.id, "phase_20", "new relic", kind="metrics", content=content, teaches=teaches, token=lease.token
     )
-    ledger.promote(deployment.id, token=lease.token, outcome="verified")
-    ledger.release_lease(lease)
+    ledger.settlement.promote(deployment.id, token=lease.token, outcome="verified")
+    ledger.leases.release(lease)
 
 
 def test_what_promoted_deployments_taught_is_read_and_what_is_damaged_left_out(ledger: Ledger) -> None:

@@ -146,7 +146,7 @@ class Story:
     def approved(self, why: str = "looks good in staging") -> None:
         """Asked, tried by somebody who may not, and answered."""
         self.delivery.asks("production", approvers=("bob",))
-        self.ledger.record_human_action(
+        self.ledger.audit.record(
             who="mallory",
             action="answered Approve",
             why=HOSTILE,
@@ -155,14 +155,14 @@ class Story:
             task_id="approve",
             allowed=False,
         )
-        self.ledger.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="bob", why=why)
+        self.ledger.questions.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="bob", why=why)
 
     def canary(self, evidence: dict[str, Any] | None, *, final: bool = True) -> None:
         """Production's first phase, with what was judged of it."""
         place: dict[str, Any] = {"pipeline": PIPELINE, "run_id": RUN_ID, "ttl": timedelta(minutes=5)}
-        lease = self.ledger.acquire_lease("shop", "production", **place)
+        lease = self.ledger.leases.acquire("shop", "production", **place)
         self.delivery.leases["production"] = lease
-        self.deployment = self.ledger.open_deployment(
+        self.deployment = self.ledger.deployments.open(
             lease,
             self.release,
             previous=dict.fromkeys(INSTANCES, release("shop", "1.1")),
@@ -172,10 +172,10 @@ class Story:
             learn=False,
         )
         token = lease.token
-        self.ledger.start_phase(self.deployment.id, "phase_20", share=20, instances=INSTANCES[:2], token=token)
-        self.ledger.phase_deployed(self.deployment.id, "phase_20", NOW, token)
+        self.ledger.phases.start(self.deployment.id, "phase_20", share=20, instances=INSTANCES[:2], token=token)
+        self.ledger.phases.deployed(self.deployment.id, "phase_20", NOW, token)
         if evidence is not None:
-            self.ledger.record_verdict(
+            self.ledger.verdicts.record(
                 self.deployment.id,
                 "phase_20",
                 token=token,
@@ -187,24 +187,24 @@ class Story:
     def rolled_back(self, outcome: str, *, restored: bool = True) -> None:
         """The canary goes back, with its clocks."""
         token, place = self.delivery.leases["production"].token, self.deployment.id
-        self.ledger.set_clock(
+        self.ledger.deployments.set_clock(
             place,
             first_bad_at=NOW - timedelta(seconds=31),
             verdict_at=NOW - timedelta(seconds=20),
             safe_at=NOW - timedelta(seconds=19.8),
         )
         if restored:
-            self.ledger.set_clock(place, restored_at=NOW - timedelta(seconds=13))
-        self.ledger.begin_rollback(place, token=token, outcome=outcome)
-        self.ledger.finish_rollback(place, token=token, restored=restored, outcome=outcome)
+            self.ledger.deployments.set_clock(place, restored_at=NOW - timedelta(seconds=13))
+        self.ledger.settlement.begin_rollback(place, token=token, outcome=outcome)
+        self.ledger.settlement.finish_rollback(place, token=token, restored=restored, outcome=outcome)
         self._seen("production", INSTANCES, "1.1")
 
     def promoted(self) -> None:
         """Production is wholly on the release."""
         token = self.delivery.leases["production"].token
-        self.ledger.promote(self.deployment.id, token=token, outcome="verified in every phase")
+        self.ledger.settlement.promote(self.deployment.id, token=token, outcome="verified in every phase")
         self._seen("production", INSTANCES, "1.2")
 
     def _seen(self, environment: str, names: list[str], version: str) -> None:
         found = [Instance(name=name, version=version, artifact=f"shop:{version}") for name in names]
-        self.ledger.record_instances("shop", environment, found, NOW)
+        self.ledger.instances.record("shop", environment, found, NOW)

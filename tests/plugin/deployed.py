@@ -29,9 +29,9 @@ class Delivery:
     def open(self, environment: str, *, by: str = "ada", rolls_back: str | None = None) -> Deployment:
         """Start there; the environment stays this run's."""
         place = {"pipeline": self.pipeline, "run_id": self.run_id, "ttl": timedelta(minutes=5)}
-        lease = self.ledger.acquire_lease(self.service, environment, **place)
+        lease = self.ledger.leases.acquire(self.service, environment, **place)
         self.leases[environment] = lease
-        return self.ledger.open_deployment(
+        return self.ledger.deployments.open(
             lease,
             self.release,
             previous={"web-1": release(self.service, "0.9")},
@@ -48,31 +48,33 @@ class Delivery:
         """Bring it to a share of the environment, and judge that where a verdict is given."""
         deployment = self.open(environment, **more)
         token, phase = self.leases[environment].token, f"phase_{share}"
-        self.ledger.start_phase(deployment.id, phase, share=share, instances=["web-1"], token=token)
+        self.ledger.phases.start(deployment.id, phase, share=share, instances=["web-1"], token=token)
         if verdict:
-            self.ledger.record_verdict(deployment.id, phase, token=token, verdict=verdict, evidence={}, final=final)
+            self.ledger.verdicts.record(deployment.id, phase, token=token, verdict=verdict, evidence={}, final=final)
         return deployment
 
     def promoted(self, environment: str, verdict: str = "", **more: Any) -> Deployment:
         """Bring it there to its good end."""
         deployment = self.canary(environment, 100, verdict, **more) if verdict else self.open(environment, **more)
-        done = self.ledger.promote(deployment.id, token=self.leases[environment].token, outcome="all good")
-        self.ledger.release_lease(self.leases[environment])
+        done = self.ledger.settlement.promote(deployment.id, token=self.leases[environment].token, outcome="all good")
+        self.ledger.leases.release(self.leases[environment])
         return done
 
     def rolled_back(self, environment: str, outcome: str, *, restored: bool | None = True, **more: Any) -> Deployment:
         """Bring it to a bad end there; ``restored`` is None while it is being rolled back."""
         deployment = self.canary(environment, verdict="FAIL", **more)
         token = self.leases[environment].token
-        done = self.ledger.begin_rollback(deployment.id, token=token, outcome=outcome)
+        done = self.ledger.settlement.begin_rollback(deployment.id, token=token, outcome=outcome)
         if restored is not None:
-            done = self.ledger.finish_rollback(deployment.id, token=token, restored=restored, outcome=outcome)
-        self.ledger.release_lease(self.leases[environment])
+            done = self.ledger.settlement.finish_rollback(
+                deployment.id, token=token, restored=restored, outcome=outcome
+            )
+        self.ledger.leases.release(self.leases[environment])
         return done
 
     def asks(self, *environments: str, task_id: str = APPROVAL, approvers: tuple[str, ...] = ("bob",)) -> Question:
         """Ask whether to go on there."""
-        return self.ledger.ask(
+        return self.ledger.questions.ask(
             pipeline=self.pipeline,
             run_id=self.run_id,
             task_id=task_id,

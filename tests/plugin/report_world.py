@@ -21,8 +21,8 @@ def address(task: str = TASK, run: str = RUN) -> str:
 
 def deployed(ledger: Ledger, run: str = RUN, release: Release = samples.NEW) -> tuple[Deployment, int]:
     """A deployment of the shop to production that is under way, and its fencing token."""
-    lease = ledger.acquire_lease("shop", "production", pipeline=PIPELINE, run_id=run, ttl=timedelta(minutes=5))
-    deployment = ledger.open_deployment(
+    lease = ledger.leases.acquire("shop", "production", pipeline=PIPELINE, run_id=run, ttl=timedelta(minutes=5))
+    deployment = ledger.deployments.open(
         lease,
         release,
         previous=dict.fromkeys((*samples.CANARY, *samples.CONTROL), samples.OLD),
@@ -35,7 +35,7 @@ def deployed(ledger: Ledger, run: str = RUN, release: Release = samples.NEW) -> 
 
 
 def judged(ledger: Ledger, deployment: Deployment, token: int, judgement: Judgement) -> None:
-    ledger.record_verdict(
+    ledger.verdicts.record(
         deployment.id,
         "phase_20",
         token=token,
@@ -60,10 +60,10 @@ def told(ledger: Ledger, events: list[Event] | None = None, **changes: Any) -> D
 def good_one(ledger: Ledger, version: str) -> Deployment:
     """An earlier deployment that was promoted and taught."""
     deployment, token = deployed(ledger, f"run-{version}", Release("shop", version, f"shop:{version}", {}))
-    ledger.save_profile(deployment.id, "phase_20", "sumo", kind="logs", content=b"profile", teaches=True, token=token)
-    done = ledger.promote(deployment.id, token=token, outcome="all good")
-    lease = ledger.acquire_lease(
+    ledger.profiles.save(deployment.id, "phase_20", "sumo", kind="logs", content=b"profile", teaches=True, token=token)
+    done = ledger.settlement.promote(deployment.id, token=token, outcome="all good")
+    lease = ledger.leases.acquire(
         "shop", "production", pipeline=PIPELINE, run_id=f"run-{version}", ttl=timedelta(minutes=5)
     )
-    ledger.release_lease(lease)
+    ledger.leases.release(lease)
     return done

@@ -40,7 +40,7 @@ def taken(client_as: ClientAs) -> list[dict[str, Any]]:
 def _asked(ledger: Ledger, approvers: tuple[str, ...] = ("user-1",)) -> None:
     for version, environment in (("1.0", "production"), ("2.0", "staging")):
         Delivery(ledger, "shop", version).promoted(environment)
-    ledger.ask(
+    ledger.questions.ask(
         pipeline="shop",
         run_id="run-2.0",
         task_id="approve",
@@ -96,7 +96,7 @@ def test_an_approvers_answer_goes_the_way_of_every_other(
             "params_input": {"reason": "seen it"},
         }
     ]
-    question = ledger.question("shop", "run-2.0", "approve")
+    question = ledger.questions.get("shop", "run-2.0", "approve")
     assert question is not None
     assert (question.option, question.who, question.why) == (option, "user-1", "seen it")
 
@@ -109,7 +109,7 @@ def test_who_is_not_asked_is_refused_and_remembered(
     assert answered.status_code == 403
     assert "admin-1 is not an approver" in answered.text
     assert taken == []
-    (attempt,) = ledger.human_actions(pipeline="shop", run_id="run-2.0")
+    (attempt,) = ledger.audit.actions(pipeline="shop", run_id="run-2.0")
     assert (attempt.who, attempt.allowed, attempt.why) == ("admin-1", False, "it is fine")
 
 

@@ -36,7 +36,7 @@ def _commits(count: int, total: int, *, page: str = LONG) -> Commits:
 def _asked(ledger: Ledger, commits: dict[str, Commits]) -> Story:
     story = Story(ledger)
     story.before_production()
-    ledger.ask(
+    ledger.questions.ask(
         pipeline=PIPELINE,
         run_id=RUN_ID,
         task_id="approve",
@@ -105,9 +105,11 @@ def test_the_run_shows_what_its_deployments_brought(
     ledger: Ledger, client_as: ClientAs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     story = _asked(ledger, {"production": _commits(2, 2)})
-    ledger.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="bob", why="")
+    ledger.questions.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="bob", why="")
     story.canary(None)
-    ledger.record_commits(story.deployment.id, Commits("1.1", "1.2", CommitList((_commit(3, "as deployed"),), 1)))
+    ledger.deployments.record_commits(
+        story.deployment.id, Commits("1.1", "1.2", CommitList((_commit(3, "as deployed"),), 1))
+    )
     monkeypatch.setattr(run_tasks, "run_of", lambda *_: run_of("failed", ROLLED_BACK_STATES))
     page = client_as("viewer").get(RUN).text
     assert "<strong>production</strong>: 1.2 brings 1 commit that 1.1 has not." in page

@@ -109,9 +109,9 @@ def test_a_rollback_with_its_outcome(shown: Any, ledger: Ledger, restored: bool 
 def test_a_veto_stands_until_it_is_lifted(shown: Any, ledger: Ledger) -> None:
     Delivery(ledger, "shop", "1.1.0").rolled_back("production", "bad")
     Delivery(ledger, "shop", "1.2.0").promoted("production")
-    [veto] = ledger.vetoes("shop", "production")
+    [veto] = ledger.vetoes.of("shop", "production")
     assert f"VETOED 1.1.0 {veto.digest[7:15]}" in _text(shown())
-    ledger.lift_veto("shop", "production", veto.digest, who="ada", why="it was the database")
+    ledger.vetoes.lift("shop", "production", veto.digest, who="ada", why="it was the database")
     assert "VETOED" not in shown()
 
 
@@ -123,7 +123,7 @@ def test_a_question_stands_at_its_environment_and_leads_to_its_page(shown: Any, 
     assert "WAITING" not in dev
     assert 'href="/airflow-cd/approval/shop/manual__2026-01-01T00%3A00%3A00%2B00%3A00/approve"' in production
     assert "WAITING Deploy shop 1.0.0 to production? for bob or carol since" in _text(production)
-    ledger.answer("shop", delivery.run_id, "approve", option="Approve", who="bob", why="")
+    ledger.questions.answer("shop", delivery.run_id, "approve", option="Approve", who="bob", why="")
     assert "WAITING" not in shown()
 
 

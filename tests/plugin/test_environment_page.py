@@ -256,7 +256,7 @@ def test_what_a_pipeline_that_one_may_not_read_has_done_is_not_shown(
     for version, pipeline in (("1.0", "shop"), ("1.1", "shop"), ("1.2", "secret")):
         _deploy(ledger, version, pipeline=pipeline).promoted("production")
     _deploy(ledger, "1.3", pipeline="secret").rolled_back("production", "their errors")
-    ledger.record_instances("shop", "production", [Instance("web-1", "1.2", "shop:1.2")], datetime.now(timezone.utc))
+    ledger.instances.record("shop", "production", [Instance("web-1", "1.2", "shop:1.2")], datetime.now(timezone.utc))
     client = client_as("user")
 
     def without_secret(self: Any, *, dag_ids: set[str], **_: Any) -> set[str]:

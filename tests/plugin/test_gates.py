@@ -97,7 +97,7 @@ ODD = {
 
 @pytest.fixture
 def asked(ledger: Ledger) -> None:
-    ledger.ask(
+    ledger.questions.ask(
         pipeline=DAG_ID,
         run_id=RUN_ID,
         task_id="approve",
@@ -121,9 +121,9 @@ def test_no_way_leads_past_the_approvers(
     answered = _send(airflow_as("mallory"), way)
     assert (answered.status_code, "mallory is not an approver of approve" in answered.text) == (403, True)
     assert [states(name) for name in ("approve", "production.lease", "")] == ["awaiting_input", "", "running"]
-    [attempt, *_] = ledger.human_actions(pipeline=DAG_ID, run_id=RUN_ID)
+    [attempt, *_] = ledger.audit.actions(pipeline=DAG_ID, run_id=RUN_ID)
     assert (attempt.who, attempt.allowed) == ("mallory", False)
-    question = ledger.question(DAG_ID, RUN_ID, "approve")
+    question = ledger.questions.get(DAG_ID, RUN_ID, "approve")
     assert question is not None
     assert question.option is None
 
@@ -147,7 +147,7 @@ def test_before_it_has_asked_its_approvers_count_too(airflow_as: Any, states: An
     answered = _send(airflow_as("mallory"), THROUGH[way])
     assert answered.status_code == 403
     assert states("production.lease") == ""
-    [attempt] = ledger.human_actions(pipeline=DAG_ID, run_id=RUN_ID)
+    [attempt] = ledger.audit.actions(pipeline=DAG_ID, run_id=RUN_ID)
     assert not attempt.allowed
 
 
@@ -173,7 +173,7 @@ def test_whoever_may_edit_a_run_may_stop_it(airflow_as: Any, states: Any, ledger
     answered = airflow_as("mallory").patch(RUN, json={"state": "failed", "note": "wrong version"})
     assert answered.status_code == 200
     assert (states("approve"), states("production.lease")) == ("failed", "skipped")
-    [stop] = ledger.human_actions(pipeline=DAG_ID, run_id=RUN_ID)
+    [stop] = ledger.audit.actions(pipeline=DAG_ID, run_id=RUN_ID)
     assert (stop.who, stop.action, stop.why, stop.allowed) == ("mallory", "marked run failed", "wrong version", True)
 
 
@@ -197,17 +197,17 @@ def test_what_leads_past_nothing_is_left_to_airflow(
     airflow_as: Any, ledger: Ledger, asked: None, way: tuple[str, str, Any]
 ) -> None:
     assert _send(airflow_as("mallory"), way).status_code not in (403, 503)
-    assert all(action.allowed for action in ledger.human_actions(pipeline=DAG_ID))
+    assert all(action.allowed for action in ledger.audit.actions(pipeline=DAG_ID))
 
 
 def test_what_was_approved_is_open_to_everybody(airflow_as: Any, states: Any, ledger: Ledger, asked: None) -> None:
-    ledger.answer(DAG_ID, RUN_ID, "approve", option="Approve", who=APPROVER, why="")
+    ledger.questions.answer(DAG_ID, RUN_ID, "approve", option="Approve", who=APPROVER, why="")
     assert _send(airflow_as("mallory"), THROUGH["what follows"]).status_code == 200
     assert states("production.lease") == "success"
 
 
 def test_what_was_rejected_stays_shut(airflow_as: Any, states: Any, ledger: Ledger, asked: None) -> None:
-    ledger.answer(DAG_ID, RUN_ID, "approve", option="Reject", who=APPROVER, why="no")
+    ledger.questions.answer(DAG_ID, RUN_ID, "approve", option="Reject", who=APPROVER, why="no")
     assert _send(airflow_as("mallory"), THROUGH["what follows"]).status_code == 403
     assert states("production.lease") == ""
 

@@ -100,7 +100,7 @@ def test_what_was_written_survives_the_end_of_the_session(opened: Any, ledger: L
     assert page.get_by_text("What you wrote is kept in this tab").is_visible()
     back = page.get_by_role("link", name="Sign in to Airflow").get_attribute("href")
     assert back.startswith("/api/v2/auth/login?next=http")
-    assert ledger.feedback("shop", "production") == []
+    assert ledger.feedback.in_force("shop", "production") == []
 
     sign_in()
     page.goto(page.url.partition("/feedback")[0])
@@ -113,7 +113,7 @@ def test_what_was_written_survives_the_end_of_the_session(opened: Any, ledger: L
     assert page.locator("#event-c0ffee01 [name=why]").input_value() == ""
     card.get_by_role("button", name="Record").click()
     page.locator("#event-c0ffee00 .said").wait_for()
-    assert [said.why for said in ledger.feedback("shop", "production")] == [REASON]
+    assert [said.why for said in ledger.feedback.in_force("shop", "production")] == [REASON]
     assert page.evaluate(KEPT) == 0
     assert card.locator("form.say [name=why]").input_value() == ""
 

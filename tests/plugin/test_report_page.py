@@ -68,7 +68,7 @@ def test_what_a_person_says_is_in_the_ledger_as_the_command_would_write_it(
     answer = send(client, "feedback", form(says=says, where=where))
     assert answer.status_code == 303
     assert answer.headers["location"] == f"{address()}#event-{RED}"
-    [said] = ledger.feedback("shop", "production")
+    [said] = ledger.feedback.in_force("shop", "production")
     event = samples.planted()[0]
     assert (said.event_id, said.says, said.environment, said.who, said.why) == (
         RED,
@@ -78,7 +78,7 @@ def test_what_a_person_says_is_in_the_ledger_as_the_command_would_write_it(
         BECAUSE,
     )
     assert (said.template, said.sample) == (event.template, event.samples[-1])
-    [action] = ledger.human_actions()
+    [action] = ledger.audit.actions()
     assert (action.who, action.action, action.why) == ("user-1", "feedback", BECAUSE)
 
 
@@ -92,12 +92,12 @@ def test_it_stands_with_the_event_and_is_taken_back_with_a_reason(client: TestCl
     assert f"in production: {BECAUSE}" in shown
     assert "It was said after this verdict" in shown
     assert "<td>unknown, not a risk</td>" in source
-    [said] = ledger.feedback("shop", "production")
+    [said] = ledger.feedback.in_force("shop", "production")
 
     answer = send(client, "undo", {"number": str(said.id), "event": RED, "why": "it was not retried"})
     assert answer.status_code == 303
     assert answer.headers["location"] == f"{address()}#event-{RED}"
-    assert ledger.feedback("shop", "production") == []
+    assert ledger.feedback.in_force("shop", "production") == []
     shown = text(details_of(page_of(client)))
     assert "It was said after" not in shown
     assert "What was said of it (1)" in shown
@@ -106,7 +106,7 @@ def test_it_stands_with_the_event_and_is_taken_back_with_a_reason(client: TestCl
 
 
 def _day(ledger: Ledger) -> str:
-    [said] = ledger.feedback("shop", "production")
+    [said] = ledger.feedback.in_force("shop", "production")
     return f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -117,14 +117,14 @@ def test_what_holds_here_outranks_what_holds_everywhere_and_both_are_told(client
     shown = text(details_of(page_of(client)))
     assert "always a risk user-1" in shown.split("What was said of it (2)")[0]
     assert "stands, and is outranked" in shown
-    here = next(said for said in ledger.feedback_history("shop", "production") if said.environment)
+    here = next(said for said in ledger.feedback.history("shop", "production") if said.environment)
     send(client, "undo", {"number": str(here.id), "event": RED, "why": "no"})
     before = text(details_of(page_of(client))).split("What was said of it")[0]
     assert "in every environment: elsewhere it is none" in before
 
 
 def test_what_the_verdict_went_by_is_told_apart_from_what_counts_now(client: TestClient, ledger: Ledger) -> None:
-    said = ledger.record_feedback("shop", RED, "not_a_risk", who="ada", why="known", environment="production")
+    said = ledger.feedback.record("shop", RED, "not_a_risk", who="ada", why="known", environment="production")
     red, *others = samples.planted()
     forgiven = replace(red, risk=False, feedback=said.statement.feedback)
     told(
@@ -138,7 +138,7 @@ def test_what_the_verdict_went_by_is_told_apart_from_what_counts_now(client: Tes
     foreseen = text(details_of(page_of(client), samples.ordinary(1)[0].id))
     assert "This verdict went by: expected the pipeline: new" in foreseen
     assert "taken back" not in foreseen
-    ledger.undo_feedback(said.id, who="bob", why="seen again")
+    ledger.feedback.undo(said.id, who="bob", why="seen again")
     shown = text(details_of(page_of(client)))
     assert "This verdict went by: not a risk ada" in shown
     assert "(taken back since)" in shown
@@ -148,7 +148,7 @@ def test_what_the_verdict_went_by_is_told_apart_from_what_counts_now(client: Tes
 def test_feedback_on_an_event_with_parameters_is_found_on_its_parts(client: TestClient, ledger: Ledger) -> None:
     event = samples.planted()[0]
     part = replace(event, id="feed", template=event.template.replace("<*>", "twice"))
-    ledger.record_feedback("shop", RED, "not_a_risk", who="ada", why="known", template=event.template)
+    ledger.feedback.record("shop", RED, "not_a_risk", who="ada", why="known", template=event.template)
     told(ledger, [part])
     assert "not a risk ada" in text(details_of(page_of(client), "feed"))
 
@@ -157,10 +157,10 @@ def test_a_form_sent_twice_is_meant_once(client: TestClient, ledger: Ledger) -> 
     told(ledger)
     for _ in range(2):
         assert send(client, "feedback", form()).status_code == 303
-    [first] = ledger.feedback_history("shop")
+    [first] = ledger.feedback.history("shop")
     send(client, "undo", {"number": str(first.id), "event": RED, "why": "no"})
     send(client, "feedback", form())
-    assert len(ledger.feedback("shop", "production")) == 1
+    assert len(ledger.feedback.in_force("shop", "production")) == 1
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_what_is_not_taken_is_said_and_what_was_written_is_kept(
     assert answer.status_code == 400
     assert words in answer.text
     assert "Nothing was recorded" in answer.text or "nothing was recorded" in answer.text
-    assert ledger.feedback_history("shop") == []
+    assert ledger.feedback.history("shop") == []
     if sent["event"] == RED:
         kept = details_of(answer.text)
         assert 'role="alert"' in kept
@@ -196,10 +196,10 @@ def test_what_is_not_taken_is_said_and_what_was_written_is_kept(
 
 def test_what_cannot_be_undone_is_said(client: TestClient, ledger: Ledger) -> None:
     told(ledger)
-    elsewhere = ledger.record_feedback("billing", RED, "not_a_risk", who="eve", why="hm")
-    staging = ledger.record_feedback("shop", RED, "not_a_risk", who="eve", why="hm", environment="staging")
-    done = ledger.record_feedback("shop", RED, "not_a_risk", who="eve", why="hm", environment="production")
-    ledger.undo_feedback(done.id, who="eve", why="hm")
+    elsewhere = ledger.feedback.record("billing", RED, "not_a_risk", who="eve", why="hm")
+    staging = ledger.feedback.record("shop", RED, "not_a_risk", who="eve", why="hm", environment="staging")
+    done = ledger.feedback.record("shop", RED, "not_a_risk", who="eve", why="hm", environment="production")
+    ledger.feedback.undo(done.id, who="eve", why="hm")
     for number, words in (
         (elsewhere.id, "Nobody has said"),
         (staging.id, "Nobody has said"),
@@ -211,8 +211,8 @@ def test_what_cannot_be_undone_is_said(client: TestClient, ledger: Ledger) -> No
         answer = send(client, "undo", {"number": str(number), "event": RED, "why": "mine to say"})
         assert answer.status_code == 400
         assert words in answer.text
-    assert not any(said.undoes in (elsewhere.id, staging.id) for said in ledger.feedback_history("shop"))
-    assert len(ledger.feedback("billing", "production")) == 1
+    assert not any(said.undoes in (elsewhere.id, staging.id) for said in ledger.feedback.history("shop"))
+    assert len(ledger.feedback.in_force("billing", "production")) == 1
 
 
 def test_a_task_that_judged_nothing_takes_nothing(client: TestClient, ledger: Ledger) -> None:
@@ -220,7 +220,7 @@ def test_a_task_that_judged_nothing_takes_nothing(client: TestClient, ledger: Le
     assert 'data-live="5"' in page_of(client)
     assert send(client, "feedback", form()).status_code == 404
     assert send(client, "baseline", {"choice": "all", "why": "x"}).status_code == 404
-    assert ledger.feedback_history("shop") == []
+    assert ledger.feedback.history("shop") == []
 
 
 def test_who_may_only_look_sees_what_was_said_and_no_form(client_as: ClientAs, ledger: Ledger) -> None:
@@ -257,13 +257,13 @@ def test_a_baseline_is_pinned_reset_and_both_are_taken_back(client: TestClient, 
         now = text(page_of(client)).split("What the next canary is compared with")[1]
         assert f"is {words}. user-1" in now
         assert f"because {choice}" in now
-    last = ledger.baseline_choice("shop", "production")
+    last = ledger.baselines.choice("shop", "production")
     assert last is not None
     stale = send(client, "baseline/undo", {"number": str(last.id - 1), "why": "no"})
     assert stale.status_code == 400
     assert "changed since" in stale.text
     assert send(client, "baseline/undo", {"number": str(last.id), "why": "too early"}).status_code == 303
-    standing = ledger.baseline_choice("shop", "production")
+    standing = ledger.baselines.choice("shop", "production")
     assert standing is not None
     assert standing.choice == taught.id
     assert "takes back the reset; user-1" in text(page_of(client))
@@ -285,7 +285,7 @@ def test_a_baseline_that_cannot_be_is_refused(
     assert answer.status_code == 400
     assert words in text(answer.text)
     assert data["why"].replace("<", "&lt;").replace(">", "&gt;") in answer.text
-    assert ledger.baseline_history("shop", "production") == []
+    assert ledger.baselines.history("shop", "production") == []
 
 
 # -- files, life, table ----------------------------------------------------------------------------------------------
@@ -321,9 +321,9 @@ def test_the_page_looks_again_while_something_may_change(client: TestClient, led
     assert 'data-say="WATCHING' in first
     judged(ledger, deployment, token, samples.judgement(samples.planted()))
     assert 'data-live="15"' in page_of(client)
-    ledger.begin_rollback(deployment.id, token=token, outcome="4 unknown events")
+    ledger.settlement.begin_rollback(deployment.id, token=token, outcome="4 unknown events")
     assert 'data-live="5"' in page_of(client)
-    ledger.finish_rollback(deployment.id, token=token, restored=True, outcome="4 unknown events")
+    ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome="4 unknown events")
     assert "data-live" not in page_of(client)
 
 
@@ -394,7 +394,7 @@ def everything_said(client: TestClient, ledger: Ledger, poison: str) -> list[str
     told(ledger, events, reasons=[replace(samples.judgement(events).reasons[0], text=poison)])
     for says in ("always_a_risk", "not_a_risk"):
         assert send(client, "feedback", form(says=says, why=sent)).status_code == 303
-    [said] = ledger.feedback("shop", "production")
+    [said] = ledger.feedback.in_force("shop", "production")
     assert send(client, "undo", {"number": str(said.id), "event": RED, "why": sent}).status_code == 303
     assert send(client, "baseline", {"choice": "control", "why": sent}).status_code == 303
     return [
@@ -428,9 +428,9 @@ def test_hostile_text_changes_no_tag_and_no_attribute(
 def test_two_thousand_events_make_a_page_that_can_be_borne(client: TestClient, ledger: Ledger) -> None:
     large = samples.large(2000, 200)["judgement"]
     deployment, token = deployed(ledger)
-    ledger.record_verdict(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
+    ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
     for number in range(40):
-        ledger.record_feedback("shop", f"other{number}", "not_a_risk", who="ada", why="x", template=f"job {number} <*>")
+        ledger.feedback.record("shop", f"other{number}", "not_a_risk", who="ada", why="x", template=f"job {number} <*>")
     took = []
     for _ in range(3):
         began = time.process_time()
@@ -447,7 +447,7 @@ def test_two_thousand_events_make_a_page_that_can_be_borne(client: TestClient, l
 
 def test_a_report_of_another_version_is_no_riddle(client: TestClient, ledger: Ledger) -> None:
     deployment, token = deployed(ledger)
-    ledger.record_verdict(deployment.id, "phase_20", token=token, verdict="FAIL", evidence={"x": 1}, final=True)
+    ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence={"x": 1}, final=True)
     answer = client.get(address())
     assert answer.status_code == 500
     assert "no stored judgement" in answer.text
@@ -465,7 +465,7 @@ def test_a_verification_that_waits_for_a_person_leads_to_its_question(ledger: Le
     told(ledger)
     where = address().removeprefix("/airflow-cd/report/")
     pipeline, run_id, task_id = (unquote(part) for part in where.split("/"))
-    question = ledger.ask(
+    question = ledger.questions.ask(
         pipeline=pipeline,
         run_id=run_id,
         task_id=task_id,
@@ -478,5 +478,5 @@ def test_a_verification_that_waits_for_a_person_leads_to_its_question(ledger: Le
     page = client_as("viewer").get(address()).text
     assert question.subject in page
     assert f'href="/airflow-cd/approval/{where}"' in page
-    ledger.answer(pipeline, run_id, task_id, option="Go on", who="ada", why="")
+    ledger.questions.answer(pipeline, run_id, task_id, option="Go on", who="ada", why="")
     assert question.subject not in client_as("viewer").get(address()).text

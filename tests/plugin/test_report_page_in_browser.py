@@ -63,7 +63,7 @@ def test_an_event_is_marked_with_a_reason_and_the_mark_is_taken_back(show: Show,
     said = card.locator(".said")
     assert "user-1" in said.inner_text()
     assert "caught and retried, ticket 4711" in said.inner_text()
-    assert [record.says for record in ledger.feedback("shop", "production")] == ["not_a_risk"]
+    assert [record.says for record in ledger.feedback.in_force("shop", "production")] == ["not_a_risk"]
 
     card.get_by_text("What was said of it").click()
     card.get_by_label("Take it back").fill("it was not retried")
@@ -72,7 +72,7 @@ def test_an_event_is_marked_with_a_reason_and_the_mark_is_taken_back(show: Show,
     card.get_by_text("What was said of it").click()
     assert "taken back by user-1" in card.inner_text()
     assert "it was not retried" in card.inner_text()
-    assert ledger.feedback("shop", "production") == []
+    assert ledger.feedback.in_force("shop", "production") == []
     assert trouble == []
 
 
@@ -87,7 +87,7 @@ def test_a_form_that_is_refused_opens_where_it_was_with_what_was_written(show: S
     page.get_by_text("NOT TAKEN").wait_for()
     assert card.get_by_label("It is").input_value() == "always_a_risk"
     assert card.get_by_label("Reason").is_visible()
-    assert ledger.feedback_history("shop") == []
+    assert ledger.feedback.history("shop") == []
 
 
 def test_the_page_grows_while_a_drawer_is_open_and_keeps_its_place(show: Show, ledger: Ledger) -> None:
@@ -172,8 +172,8 @@ def test_hostile_lines_do_nothing_and_everything_fits(show: Show, ledger: Ledger
         for event in samples.planted()
     ]
     told(ledger, [*events, *samples.ordinary(200)])
-    ledger.record_feedback("shop", "c0ffee00", "always_a_risk", who="eve" + samples.HOSTILE[1], why=everything)
-    ledger.pin_baseline("shop", "production", "control", who="eve", why=everything)
+    ledger.feedback.record("shop", "c0ffee00", "always_a_risk", who="eve" + samples.HOSTILE[1], why=everything)
+    ledger.baselines.pin("shop", "production", "control", who="eve", why=everything)
     page, trouble = show("?event=00000010", width, scheme)
     for summary in page.locator("summary:visible").all():
         summary.click()
@@ -185,7 +185,7 @@ def test_hostile_lines_do_nothing_and_everything_fits(show: Show, ledger: Ledger
 def test_a_table_of_two_thousand_events_answers_at_once(show: Show, ledger: Ledger) -> None:
     deployment, token = deployed(ledger)
     large = samples.large(2000, 200)["judgement"]
-    ledger.record_verdict(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
+    ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
     page, trouble = show()
     took = [
         page.evaluate(

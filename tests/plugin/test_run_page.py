@@ -107,7 +107,9 @@ def test_a_persons_rollback_says_who_took_what_back_and_counts_from_their_asking
     taken = second.promoted("production")
     back = Delivery(ledger, "shop", "1.1", pipeline="shop-rollback", run_id="back")
     opened = back.open("production", rolls_back=taken.id)
-    ledger.promote(opened.id, token=back.leases["production"].token, outcome="ada rolled 1.2 back to 1.1: slow")
+    ledger.settlement.promote(
+        opened.id, token=back.leases["production"].token, outcome="ada rolled 1.2 back to 1.1: slow"
+    )
     place = Place("rollback", (), "RollbackToOperator", "shop", "production", ours=True)
     for state, word, says in (
         ("success", "RESTORED", "ada rolled 1.2 back to 1.1: slow"),
@@ -146,7 +148,7 @@ def test_who_gets_no_requests_is_trouble(ledger: Ledger, story: Story) -> None:
         Instance(name=name, version="1.1", artifact="shop:1.1", drained=name != "web-1")
         for name in ("web-1", "web-2", "web-3")
     ]
-    ledger.record_instances("shop", "production", seen, NOW)
+    ledger.instances.record("shop", "production", seen, NOW)
     (row,) = _view(ledger, run_of("running", ROLLED_BACK_STATES)).runs
     assert row.trouble == "web-2 gets no requests; web-3 gets no requests"
 
@@ -191,7 +193,7 @@ def test_nobody_is_waited_for_once_the_run_is_over(ledger: Ledger, story: Story)
 def test_a_verification_asks_with_its_reason(ledger: Ledger, story: Story) -> None:
     story.before_production()
     story.canary(DECIDED)
-    ledger.ask(
+    ledger.questions.ask(
         pipeline=PIPELINE,
         run_id=RUN_ID,
         task_id=VERIFY,
@@ -216,7 +218,7 @@ def test_a_verification_asks_with_its_reason(ledger: Ledger, story: Story) -> No
 def test_a_no_is_told_from_a_breakdown(ledger: Ledger, story: Story, who: str, state: str) -> None:
     story.before_production()
     story.delivery.asks("production")
-    ledger.answer(PIPELINE, RUN_ID, "approve", option="Reject", who=who, why="freeze week")
+    ledger.questions.answer(PIPELINE, RUN_ID, "approve", option="Reject", who=who, why="freeze week")
     states = {**all_well(*BEFORE), "approve": "failed", "production": "upstream_failed"}
     view = _view(ledger, run_of("failed", states))
     assert (view.headline.look, view.headline.word) == ("bad", state.upper())
@@ -227,7 +229,7 @@ def test_a_no_is_told_from_a_breakdown(ledger: Ledger, story: Story, who: str, s
 
 def test_an_approval_by_somebody_who_may_not_is_no_approval(ledger: Ledger, story: Story) -> None:
     story.delivery.asks("production")
-    ledger.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="mallory", why="")
+    ledger.questions.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="mallory", why="")
     failed = {"approve": {"failed": "no"}}
     view = _view(ledger, run_of("failed", {**all_well(*BEFORE), "approve": "failed"}, failed))
     assert _stages(view)["approve"].state == "failed"
@@ -263,8 +265,8 @@ def test_what_goes_on_now_is_told_with_what_was_seen_so_far(ledger: Ledger, stor
 
 
 def test_stages_at_work_are_told_together_with_whom_another_waits_for(ledger: Ledger, story: Story) -> None:
-    ledger.acquire_lease("shop", "edu", pipeline=PIPELINE, run_id="1.1-0600", ttl=timedelta(minutes=5))
-    ledger.acquire_lease("shop", "staging", pipeline="secret", run_id="hidden", ttl=timedelta(minutes=5))
+    ledger.leases.acquire("shop", "edu", pipeline=PIPELINE, run_id="1.1-0600", ttl=timedelta(minutes=5))
+    ledger.leases.acquire("shop", "staging", pipeline="secret", run_id="hidden", ttl=timedelta(minutes=5))
     for name in FIRST:
         story.delivery.promoted(name)
     states = {**all_well(*FIRST), "edu.lease": "up_for_reschedule", "staging.lease": "up_for_reschedule"}

@@ -51,7 +51,9 @@ def test_a_verification_that_asks_leads_to_its_question_until_that_is_answered(
 ) -> None:
     _asked(ledger, VERIFY)
     assert _leads_to(client_as, VERIFY).startswith("approval/")
-    ledger.answer(PIPELINE, RUN_ID, VERIFY, option="Approve", who="bob", why="", at=datetime.now(timezone.utc))
+    ledger.questions.answer(
+        PIPELINE, RUN_ID, VERIFY, option="Approve", who="bob", why="", at=datetime.now(timezone.utc)
+    )
     assert _leads_to(client_as, VERIFY).startswith("report/")
 
 

@@ -19,7 +19,7 @@ from airflow_cd.errors import (
     TargetError,
     TargetRejected,
     TargetUnauthorized,
-    TargetUnreachable,
+    TargetUnavailable,
 )
 from airflow_cd.hooks.deployment_api import DeploymentApiHook
 from airflow_cd.release import Release
@@ -265,7 +265,7 @@ def test_retry_after_is_honoured_in_both_forms(hook: DeploymentApiHook, server: 
 
 def test_a_pause_longer_than_the_deadline_is_not_waited_for(hook: DeploymentApiHook, server: ScriptedServer) -> None:
     server.says(refused(429, "too_many_requests", "slow down", **{"Retry-After": "3600"}))
-    with pytest.raises(TargetUnreachable, match="slow down"):
+    with pytest.raises(TargetUnavailable, match="slow down"):
         hook.check_artifact("a")
     assert hook.pauses == []
     assert len(server.asked) == 1
@@ -273,7 +273,7 @@ def test_a_pause_longer_than_the_deadline_is_not_waited_for(hook: DeploymentApiH
 
 def test_trouble_that_stays_is_told_with_the_attempts(server: ScriptedServer, connect: Connect) -> None:
     server.says(refused(502, "bad_gateway", "upstream is gone"))
-    with pytest.raises(TargetUnreachable, match=r"502 bad_gateway: upstream is gone.*Tried \d+ times in [01]\.\d s"):
+    with pytest.raises(TargetUnavailable, match=r"502 bad_gateway: upstream is gone.*Tried \d+ times in [01]\.\d s"):
         DeploymentApiHook(connect(host=server.url), retry_for=0.5).instances("production")
     assert 2 <= len(server.asked) <= 8
 
@@ -295,7 +295,7 @@ def test_a_body_that_is_not_json_names_its_type_and_first_bytes(
     hook: DeploymentApiHook, server: ScriptedServer
 ) -> None:
     server.says(Answer(200, b"<!doctype html>\n<title>Sign in</title>", {"Content-Type": "text/html; charset=utf-8"}))
-    with pytest.raises(TargetUnreachable, match=r"text/html; charset=utf-8.*<!doctype html> <title>Sign in") as caught:
+    with pytest.raises(TargetUnavailable, match=r"text/html; charset=utf-8.*<!doctype html> <title>Sign in") as caught:
         hook.instances("production")
     assert "Tried 3 times" in str(caught.value)
     assert len(server.asked) == 3
@@ -333,14 +333,14 @@ def test_a_change_that_was_accepted_in_part_is_an_error(hook: DeploymentApiHook,
 def test_bytes_that_are_no_http_at_all(hook: DeploymentApiHook, server: ScriptedServer) -> None:
     hook._retry_for = 0.2
     server.says(Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n"))
-    with pytest.raises(TargetUnreachable, match="does not answer"):
+    with pytest.raises(TargetUnavailable, match="does not answer"):
         hook.check_artifact("a")
 
 
 def test_an_answer_without_end_is_given_up(server: ScriptedServer, connect: Connect, monkeypatch: Any) -> None:
     monkeypatch.setattr("airflow_cd.hooks.deployment_api.MAX_ANSWER_BYTES", 1000)
     server.says(Answer(200, b"[" * 100_000))
-    with pytest.raises(TargetUnreachable, match="more than 1000 bytes"):
+    with pytest.raises(TargetUnavailable, match="more than 1000 bytes"):
         DeploymentApiHook(connect(host=server.url)).check_artifact("a")
 
 
@@ -351,13 +351,13 @@ def test_nobody_listens(connect: Connect) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         host = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(TargetUnreachable, match=r"Connection refused.*Tried") as caught:
+        with pytest.raises(TargetUnavailable, match=r"Connection refused.*Tried") as caught:
             DeploymentApiHook(connect(host=host), retry_for=0.3).instances("production")
     assert host in str(caught.value)
 
 
 def test_a_host_name_that_is_not_known(connect: Connect) -> None:
-    with pytest.raises(TargetUnreachable, match=r"deploy\.invalid"):
+    with pytest.raises(TargetUnavailable, match=r"deploy\.invalid"):
         DeploymentApiHook(connect(host="http://deploy.invalid"), retry_for=0.1).check_artifact("a")
 
 
@@ -365,7 +365,7 @@ def test_a_server_that_does_not_answer_in_time(server: ScriptedServer, connect: 
     never = threading.Event()
     server.says(Answer(wait=never))
     hook = DeploymentApiHook(connect(host=server.url, extra='{"timeout": 0.2, "retry_for": 0.3}'))
-    with pytest.raises(TargetUnreachable, match=r"does not answer GET /v1/artifacts/a within 0\.2 s"):
+    with pytest.raises(TargetUnavailable, match=r"does not answer GET /v1/artifacts/a within 0\.2 s"):
         hook.check_artifact("a")
     never.set()
 
@@ -398,7 +398,7 @@ def tls_server(server: ScriptedServer, certificate: Path) -> ScriptedServer:
 
 def test_a_certificate_nobody_trusts_is_told_and_not_tried_again(tls_server: ScriptedServer, connect: Connect) -> None:
     hook = quick(DeploymentApiHook(connect(host=tls_server.url)))
-    with pytest.raises(TargetUnreachable, match=r"TLS failed.*self-signed certificate"):
+    with pytest.raises(TargetUnavailable, match=r"TLS failed.*self-signed certificate"):
         hook.instances("production")
     assert hook.pauses == []
 
@@ -416,7 +416,7 @@ def test_a_ca_bundle_or_switching_off_helps(
 
 def test_tls_spoken_to_a_plain_server(server: ScriptedServer, connect: Connect) -> None:
     hook = quick(DeploymentApiHook(connect(host=server.url.replace("http:", "https:"))))
-    with pytest.raises(TargetUnreachable, match="TLS failed"):
+    with pytest.raises(TargetUnavailable, match="TLS failed"):
         hook.check_artifact("a")
     assert hook.pauses == []
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_cd.errors import DeploymentFailed, TargetUnauthorized, TargetUnreachable
+from airflow_cd.errors import DeploymentFailed, TargetUnauthorized, TargetUnavailable
 from airflow_cd.release import Release
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, UNHEALTHY, Instance
 from airflow_cd.targets.rollout import differences, read_back, wait_until
@@ -124,13 +124,13 @@ def test_looks_once_even_without_time() -> None:
 
 
 def test_a_target_that_is_away_for_a_while_is_asked_again() -> None:
-    away = TargetUnreachable("the API is away.")
+    away = TargetUnavailable("the API is away.")
     assert wait(Played([away, [on("a", NEW, STARTING)], away, [on("a", NEW)]]), {"a": NEW})
 
 
 def test_a_target_that_stays_away_is_not_an_application_failure() -> None:
-    target = Played([TargetUnreachable("the API is away.")])
-    with pytest.raises(TargetUnreachable, match="State: unknown"):
+    target = Played([TargetUnavailable("the API is away.")])
+    with pytest.raises(TargetUnavailable, match="State: unknown"):
         wait(target, {"a": NEW})
     assert 0.8 <= target.now <= 1.0
 

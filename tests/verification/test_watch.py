@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnreachable, VerificationError
+from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable, VerificationError
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Opinions, Statement
 from airflow_cd.verification.logs.profile import LogProfile
@@ -189,14 +189,14 @@ def test_reading_piece_by_piece_gives_the_whole() -> None:
 
 
 def test_a_source_that_recovers_costs_nothing() -> None:
-    source = _log_source(fails=lambda call: SourceUnreachable("no answer") if call in (2, 3, 6) else None)
+    source = _log_source(fails=lambda call: SourceUnavailable("no answer") if call in (2, 3, 6) else None)
     judgement = _run([source], [_metric_source()]).judgement
     assert judgement.verdict is Verdict.PASS
     assert judgement.source_errors == ["logs: no answer"] * 3
 
 
 def test_a_source_that_stays_away_is_inconclusive_never_a_failure() -> None:
-    source = _log_source(fails=lambda _: SourceUnreachable("no answer"))
+    source = _log_source(fails=lambda _: SourceUnavailable("no answer"))
     outcome = _run([source], [_metric_source()], source_error_budget=3)
     assert outcome.judgement.verdict is Verdict.INCONCLUSIVE
     assert outcome.policy_key == "source_error"
@@ -221,7 +221,7 @@ def test_a_bug_in_a_source_is_a_source_error_too() -> None:
 
 
 def test_a_broken_source_does_not_hide_a_failure() -> None:
-    logs = _log_source(fails=lambda _: SourceUnreachable("no answer"))
+    logs = _log_source(fails=lambda _: SourceUnavailable("no answer"))
     outcome = _run([logs], [_metric_source(slower=2.5)], source_error_budget=50)
     assert outcome.judgement.verdict is Verdict.FAIL
 

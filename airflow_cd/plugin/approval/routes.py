@@ -23,7 +23,7 @@ LIVE = 5  # seconds between looks while nobody has answered
 def approval_page(request: Request, user: User, dag_id: str, run_id: str, task_id: str) -> HTMLResponse:
     """The question of a task with its evidence."""
     ledger = open_ledger()
-    question = ledger.question(dag_id, run_id, task_id)
+    question = ledger.questions.get(dag_id, run_id, task_id)
     if question is None:
         return page(request, "no_question.html.j2", task_id=task_id, live=LIVE)
     return _render(request, ledger, question, user.get_name())
@@ -41,7 +41,7 @@ async def answer(
 ) -> Response:
     """Answer it, and show what became of that."""
     ledger = await run_in_threadpool(open_ledger)
-    question = await run_in_threadpool(ledger.question, dag_id, run_id, task_id)
+    question = await run_in_threadpool(ledger.questions.get, dag_id, run_id, task_id)
     if question is None:
         raise HTTPException(404, f"{dag_id} {run_id} {task_id} asks nothing. Nothing was changed.")
     refused = await ask_airflow(
@@ -53,7 +53,7 @@ async def answer(
     if refused is None:
         return taken(request, request.url.path)
     status, words = refused
-    question = await run_in_threadpool(ledger.question, dag_id, run_id, task_id) or question
+    question = await run_in_threadpool(ledger.questions.get, dag_id, run_id, task_id) or question
     return await run_in_threadpool(
         _render, request, ledger, question, user.get_name(), refused=words, written=reason, status=status
     )

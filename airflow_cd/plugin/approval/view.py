@@ -85,8 +85,8 @@ class QuestionView:
 
 def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
     """Gather what the page shows to this reader."""
-    deployments = ledger.deployments(pipeline=question.pipeline, run_id=question.run_id)
-    hands = ledger.human_actions(pipeline=question.pipeline, run_id=question.run_id)
+    deployments = ledger.deployments.matching(pipeline=question.pipeline, run_id=question.run_id)
+    hands = ledger.audit.actions(pipeline=question.pipeline, run_id=question.run_id)
     return QuestionView(
         question=question,
         options=[(option, option in _NO) for option in question.options],
@@ -106,9 +106,9 @@ def _proposal(ledger: Ledger, question: Question, deployments: Sequence[Deployme
     if done is not None:
         before = next((old for old in done.previous.values() if old is not None), None)
         return Proposal(environment, before, release, changes(before, release), "")
-    last = ledger.last_promoted(release.service, environment)
+    last = ledger.deployments.last_promoted(release.service, environment)
     running = last.release if last else None
-    veto = ledger.veto_of(release.service, environment, release)
+    veto = ledger.vetoes.standing(release.service, environment, release)
     return Proposal(environment, running, release, changes(running, release), veto.reason if veto else "")
 
 
@@ -120,7 +120,7 @@ def _together(commits: Mapping[str, Commits]) -> list[tuple[list[str], Commits]]
 
 
 def _found(ledger: Ledger, deployment: Deployment) -> Found:
-    verdicts = [verdict for verdict in ledger.verdicts(deployment.id) if verdict.final]
+    verdicts = [verdict for verdict in ledger.verdicts.of(deployment.id) if verdict.final]
     last = verdicts[-1] if verdicts else None
     return Found(
         deployment.environment,

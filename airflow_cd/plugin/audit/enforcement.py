@@ -81,7 +81,7 @@ def _gates(hand: Hand, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:
     gates = dict(declared)
     if hand.other_runs:
         return gates
-    for question in open_ledger().questions(hand.pipeline, hand.run_id):
+    for question in open_ledger().questions.of_run(hand.pipeline, hand.run_id):
         # As it was asked, whatever the DAG says now.
         gates[question.task_id] = Gate(question.approvers, question.option is not None and question.option not in _NO)
     return {task_id: gate for task_id, gate in gates.items() if gate.approvers}

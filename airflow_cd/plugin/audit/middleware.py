@@ -86,7 +86,7 @@ async def _parked(hands: list[Hand]) -> None:
 
 def _asks(hand: Hand) -> bool:
     try:
-        return open_ledger().question(hand.pipeline, hand.run_id, hand.task_id) is not None
+        return open_ledger().questions.get(hand.pipeline, hand.run_id, hand.task_id) is not None
     except AirflowCdError:
         log.exception("The ledger cannot say whether %s asks; its answer is passed on at once", hand.task_id)
         return False
@@ -146,7 +146,7 @@ def _record(hands: list[Hand], who: str, allowed: bool, *, ours: bool = False) -
                 continue
             if allowed and _answer(ledger, hand, who):
                 continue
-            ledger.record_human_action(
+            ledger.audit.record(
                 who=who,
                 action=hand.action,
                 why=hand.why,
@@ -161,7 +161,7 @@ def _record(hands: list[Hand], who: str, allowed: bool, *, ours: bool = False) -
 
 def _answer(ledger: Ledger, hand: Hand, who: str) -> bool:
     """Keep a mark or a button on a task that asks as its answer; False when nothing was asked."""
-    question = ledger.question(hand.pipeline, hand.run_id, hand.task_id) if hand.task_id else None
+    question = ledger.questions.get(hand.pipeline, hand.run_id, hand.task_id) if hand.task_id else None
     if question is None or question.option is not None:
         return False
     approval = APPROVE in question.options
@@ -169,12 +169,12 @@ def _answer(ledger: Ledger, hand: Hand, who: str) -> bool:
     option = hand.option or by_mark.get(hand.action)
     if option is None or option not in question.options:
         return False
-    ledger.answer(hand.pipeline, hand.run_id, hand.task_id, option=option, who=who, why=hand.why)
+    ledger.questions.answer(hand.pipeline, hand.run_id, hand.task_id, option=option, who=who, why=hand.why)
     return True
 
 
 def _is_ours(ledger: Ledger, hand: Hand) -> bool:
     return bool(
-        (hand.run_id and ledger.questions(hand.pipeline, hand.run_id))
-        or ledger.deployments(pipeline=hand.pipeline, limit=1)
+        (hand.run_id and ledger.questions.of_run(hand.pipeline, hand.run_id))
+        or ledger.deployments.matching(pipeline=hand.pipeline, limit=1)
     )

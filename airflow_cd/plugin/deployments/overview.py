@@ -102,27 +102,27 @@ def overview_of(
     :param over: pipeline and run of those questions whose run has ended: they wait for nobody.
     :param depths: how deep in a pipeline its environments are; empty when that is not known.
     """
-    vetoes, questions = ledger.vetoes_in_force(), ledger.open_questions()
-    may_see = readable(ledger.pipelines() | {question.pipeline for question in questions})
+    vetoes, questions = ledger.overview.vetoes_in_force(), ledger.overview.open_questions()
+    may_see = readable(ledger.overview.pipelines() | {question.pipeline for question in questions})
     vetoes = [veto for veto in vetoes if veto.pipeline in may_see]
     questions = [question for question in questions if question.pipeline in may_see]
     ended = over(questions)
     questions = [question for question in questions if (question.pipeline, question.run_id) not in ended]
-    seen = survey(ledger.standings(), vetoes, questions, may_see, wanted.environment)
-    order = delivery_order(ledger.recent_ways(), depths)
+    seen = survey(ledger.overview.standings(), vetoes, questions, may_see, wanted.environment)
+    order = delivery_order(ledger.overview.recent_runs(), depths)
     chosen, counts = choose(seen, wanted)
     pages = max(1, -(-len(chosen) // PER_PAGE))
     page = min(max(wanted.page, 1), pages)
     names = chosen[(page - 1) * PER_PAGE : page * PER_PAGE]
     places = places_of(
-        ledger.standings(names),
+        ledger.overview.standings(names),
         [veto for veto in vetoes if veto.service in names],
         [question for question in seen.questions if question.service in names],
         may_see,
     )
     shown = {service: places[service] for service in names if service in places}
     numbers = {number for row in shown.values() for place in row.values() for number in (place.promoted, place.latest)}
-    summaries = ledger.summaries(numbers - {0})
+    summaries = ledger.overview.summaries(numbers - {0})
     columns = in_order({name for row in shown.values() for name in row if name}, order)
     if wanted.environment:
         columns = [name for name in columns if name == wanted.environment]

@@ -82,7 +82,7 @@ async def stop(
     if wrong := _wrong(why, LONGEST_NOTE):
         return await again(wrong)
     ledger = await run_in_threadpool(open_ledger)
-    unsettled = await run_in_threadpool(ledger.unsettled, service, environment)
+    unsettled = await run_in_threadpool(ledger.deployments.unsettled, service, environment)
     found = next((one for one in unsettled if one.id == deployment and one.pipeline == dag_id), None)
     if found is None:
         return await again("That deployment is over. Nothing was changed; this is how it stands now.")
@@ -107,13 +107,13 @@ def lift(
         return again(refused=wrong)
     ledger = open_ledger()
     try:
-        standing = [veto for veto in ledger.vetoes(service, environment) if veto.lifted_at is None]
+        standing = [veto for veto in ledger.vetoes.of(service, environment) if veto.lifted_at is None]
         mine = {veto.digest for veto in standing if pipeline_name(veto.pipeline) == dag_id}
         if digest not in mine:
             return again(
                 refused=f"No veto that runs of {dag_id} have left is in force against it. Nothing was changed."
             )
-        ledger.lift_veto(service, environment, digest, who=user.get_name(), why=why.strip())
+        ledger.vetoes.lift(service, environment, digest, who=user.get_name(), why=why.strip())
     except LedgerError as error:
         return again(refused=str(error))
     return taken(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
@@ -122,11 +122,11 @@ def lift(
 def _free(dag_id: str, service: str, environment: str) -> None:
     """Take the environment from a run of the pipeline that ended and kept it: its rollback could not finish."""
     ledger = open_ledger()
-    lease = ledger.current_lease(service, environment)
+    lease = ledger.leases.current(service, environment)
     if lease is None or pipeline_name(lease.pipeline) != dag_id:
         return
     if ended_runs([(lease.pipeline, lease.run_id)]):
-        ledger.release_lease(lease)
+        ledger.leases.release(lease)
 
 
 def _again(

@@ -97,17 +97,17 @@ def view_of(
     :param readable: those of some pipelines that the reader may see.
     :param over: whether a run of a pipeline has ended.
     """
-    deployments = ledger.deployments(service, environment, limit=HISTORY)
-    unsettled = ledger.unsettled(service, environment)
-    good = ledger.good_releases(service, environment)
-    vetoes = ledger.vetoes(service, environment)
+    deployments = ledger.deployments.matching(service, environment, limit=HISTORY)
+    unsettled = ledger.deployments.unsettled(service, environment)
+    good = ledger.deployments.good_releases(service, environment)
+    vetoes = ledger.vetoes.of(service, environment)
     records: list[Deployment | GoodRelease | Veto] = [*deployments, *unsettled, *good, *vetoes]
     pipelines = {one.pipeline for one in records}
     may_see = readable(pipelines)
     hidden = len(may_see) < len(pipelines)
     running = good[0] if good and good[0].pipeline in may_see else None
     # What runs, and how it differs, may be what a pipeline that is not theirs to read has brought.
-    looked_at = [] if hidden else ledger.running(service, environment)
+    looked_at = [] if hidden else ledger.instances.running(service, environment)
     under_way = next((found for found in unsettled if found.pipeline in may_see), None)
     left = under_way is not None and over(under_way.pipeline, under_way.run_id)
     # What was left half deployed can go back to the last good one, too; else that is what runs.

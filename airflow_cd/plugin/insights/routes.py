@@ -22,8 +22,8 @@ def insights_page(
 ) -> HTMLResponse:
     """The figures of one service, or of all whose pipelines the user may read."""
     ledger = open_ledger()
-    may = readable(ledger.pipelines(), user)
-    reached = reached_of(ledger.reached(), may, service)
+    may = readable(ledger.overview.pipelines(), user)
+    reached = reached_of(ledger.insights.reached(), may, service)
     environments = reached.environments
     if environment not in environments:
         environment = reached.last
@@ -33,8 +33,8 @@ def insights_page(
     # Only names that the ledger gave are looked up in it: another may be none that it can hold.
     if environments:
         one = service or None
-        ended = ledger.ended_deployments(environment, since=chosen.before, until=chosen.until, service=one)
-        verdicts = ledger.fail_verdicts(environment, since=chosen.before, until=chosen.until, service=one)
+        ended = ledger.insights.ended_deployments(environment, since=chosen.before, until=chosen.until, service=one)
+        verdicts = ledger.insights.fail_verdicts(environment, since=chosen.before, until=chosen.until, service=one)
     found = insight(
         chosen,
         (row for row in ended if row.pipeline in may),

@@ -39,14 +39,14 @@ class BaselineSection:
 
 def baseline_section(ledger: Ledger, service: str, environment: str) -> BaselineSection:
     """What is in force there, what people chose, and what there is to choose from."""
-    taught = ledger.teachers(service, environment)
-    history = ledger.baseline_history(service, environment)
+    taught = ledger.profiles.teachers(service, environment)
+    history = ledger.baselines.history(service, environment)
     versions = dict(taught)
     for choice in history:
         if choice.choice and choice.choice not in _CHOICES and choice.choice not in versions:
-            versions[choice.choice] = ledger.get_deployment(choice.choice).release.version
+            versions[choice.choice] = ledger.deployments.get(choice.choice).release.version
     told = [Told(choice, _words(choice, versions)) for choice in history]
-    standing = ledger.baseline_choice(service, environment)
+    standing = ledger.baselines.choice(service, environment)
     now = next((one for one in told if standing is not None and one.choice.id == standing.id), None)
     offered = [*_CHOICES.items(), *((one, f"{version} alone ({one[:8]})") for one, version in taught.items())]
     return BaselineSection(now, told, offered)

@@ -74,10 +74,10 @@ NOTHING = Said((), None, True)
 
 def said_of(ledger: Ledger, service: str, environment: str, events: Iterable[Event]) -> dict[str, Said]:
     """What was said of these events, by their ids; those that nobody spoke of are left out."""
-    records = ledger.feedback_history(service, environment)
+    records = ledger.feedback.history(service, environment)
     undone = {record.undoes: record for record in records if record.undoes is not None}
     spoken = [(record, record.statement) for record in records if record.undoes is None]
-    opinions = Opinions([record.statement for record in ledger.feedback(service, environment)])
+    opinions = Opinions([record.statement for record in ledger.feedback.in_force(service, environment)])
     known = [(record, statement, statement.ids()) for record, statement in spoken]
     found = {}
     for event in events:

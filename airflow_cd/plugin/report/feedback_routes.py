@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerError, LedgerRefused
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
 from airflow_cd.plugin.rendering import LONGEST_REASON, taken
@@ -46,13 +46,13 @@ def give_feedback(
     def record(ledger: Ledger, report: dict[str, Any]) -> str:
         view = _event(report, event)
         if says not in CHOICES or where not in ("here", "everywhere"):
-            raise LedgerError("The form did not say what the event is, or where.", state="Nothing was recorded.")
+            raise LedgerRefused("The form did not say what the event is, or where.", state="Nothing was recorded.")
         environment = report["environment"] if where == "here" else None
-        history = ledger.feedback_history(report["service"], environment, view.event.id)
+        history = ledger.feedback.history(report["service"], environment, view.event.id)
         last = next((said for said in history if said.environment == environment and said.undoes is None), None)
         # A form that is sent twice is meant once.
         if last is None or last.undone or (last.says, last.who, last.why) != (says, who, why):
-            ledger.record_feedback(
+            ledger.feedback.record(
                 report["service"],
                 view.event.id,
                 says,
@@ -84,14 +84,14 @@ def undo_feedback(
 
     def take_back(ledger: Ledger, report: dict[str, Any]) -> str:
         anchor = _event(report, event).anchor
-        history = ledger.feedback_history(report["service"], report["environment"])
+        history = ledger.feedback.history(report["service"], report["environment"])
         if not any(said.id == undoes and said.undoes is None for said in history):
-            raise LedgerError(
+            raise LedgerRefused(
                 f"Nobody has said anything with the number {number} of events of {report['service']} in "
                 f"{report['environment']}.",
                 state="Nothing was changed.",
             )
-        ledger.undo_feedback(undoes, who=who, why=why)
+        ledger.feedback.undo(undoes, who=who, why=why)
         return anchor
 
     return _done(request, task, who, take_back, Refused(event, "", why=why, undoes=undoes))
@@ -107,9 +107,9 @@ def choose_baseline(
     def choose(ledger: Ledger, report: dict[str, Any]) -> str:
         place = (report["service"], report["environment"])
         if choice == RESET:
-            ledger.reset_baseline(*place, who=who, why=why)
+            ledger.baselines.reset(*place, who=who, why=why)
         else:
-            ledger.pin_baseline(*place, choice, who=who, why=why)
+            ledger.baselines.pin(*place, choice, who=who, why=why)
         return "baseline"
 
     return _done(request, task, who, choose, Refused("baseline", "", choice, why=why))
@@ -125,14 +125,14 @@ def undo_baseline(
 
     def take_back(ledger: Ledger, report: dict[str, Any]) -> str:
         place = (report["service"], report["environment"])
-        standing = ledger.baseline_choice(*place)
+        standing = ledger.baselines.choice(*place)
         if standing is None or standing.id != undoes:
-            raise LedgerError(
+            raise LedgerRefused(
                 "The baseline was changed since this page was shown.",
                 state="Nothing was taken back.",
                 next_step="Look at what is in force now.",
             )
-        ledger.undo_baseline(*place, who=who, why=why)
+        ledger.baselines.undo(*place, who=who, why=why)
         return "baseline"
 
     return _done(request, task, who, take_back, Refused("baseline", "", why=why, undoes=undoes))
@@ -153,11 +153,11 @@ def _done(
     try:
         report = report_of(ledger, *task)
         if report is None:
-            raise LedgerError("This task has judged nothing yet.", state="Nothing was recorded.")
+            raise LedgerRefused("This task has judged nothing yet.", state="Nothing was recorded.")
         if not written.why.strip():
-            raise LedgerError("A reason is missing.", state="Nothing was recorded.")
+            raise LedgerRefused("A reason is missing.", state="Nothing was recorded.")
         if len(written.why) > LONGEST_REASON:
-            raise LedgerError(
+            raise LedgerRefused(
                 f"The reason has {len(written.why)} characters, {LONGEST_REASON} are kept.",
                 state="Nothing was recorded.",
                 next_step="Say it shorter.",
@@ -173,7 +173,7 @@ def _event(report: dict[str, Any], event_id: str) -> EventView:
     for view in events_of(Judgement.from_dict(report["judgement"])):
         if view.event.id == event_id:
             return view
-    raise LedgerError(
+    raise LedgerRefused(
         "This report has no such event (any more).",
         state="Nothing was recorded.",
         next_step="Look for the event among those that are shown now.",

@@ -105,5 +105,5 @@ def _pace(report: Mapping[str, Any], judgement: Judgement, events: int) -> int:
 
 
 def _open_question(ledger: Ledger, task: tuple[str, str, str]) -> Question | None:
-    question = ledger.question(*task)
+    question = ledger.questions.get(*task)
     return question if question is not None and question.option is None else None

@@ -39,26 +39,26 @@ class RunFacts:
 
 def facts_of(ledger: Ledger, run: Run) -> RunFacts:
     """Gather them."""
-    deployments = list(reversed(ledger.deployments(pipeline=run.pipeline, run_id=run.run_id)))
-    hands = list(reversed(ledger.human_actions(pipeline=run.pipeline, run_id=run.run_id)))
+    deployments = list(reversed(ledger.deployments.matching(pipeline=run.pipeline, run_id=run.run_id)))
+    hands = list(reversed(ledger.audit.actions(pipeline=run.pipeline, run_id=run.run_id)))
     questions = _questions(ledger, run, hands)
     deployed = {found.environment: found.service for found in deployments}
     wanted = {task.place.environment: task.place.service for task in run.tasks if task.place.environment}
     running: dict[str, list[RunningInstance]] = {}
     for environment, service in deployed.items():
-        running[environment] = ledger.running(service, environment)
+        running[environment] = ledger.instances.running(service, environment)
     proposed = {name: release for question in questions.values() for name, release in question.proposed.items()}
-    good = {name: ledger.last_promoted(release.service, name) for name, release in proposed.items()}
+    good = {name: ledger.deployments.last_promoted(release.service, name) for name, release in proposed.items()}
     leases = {
-        name: ledger.current_lease(service, name)
+        name: ledger.leases.current(service, name)
         for name, service in wanted.items()
         if not run.over and name not in deployed
     }
     return RunFacts(
         deployments=deployments,
-        phases={found.id: ledger.phases(found.id) for found in deployments},
-        verdicts={found.id: ledger.verdicts(found.id) for found in deployments},
-        actions={found.id: ledger.actions(found.id) for found in deployments},
+        phases={found.id: ledger.phases.of(found.id) for found in deployments},
+        verdicts={found.id: ledger.verdicts.of(found.id) for found in deployments},
+        actions={found.id: ledger.actions.of(found.id) for found in deployments},
         questions=questions,
         hands=hands,
         running=running,
@@ -71,5 +71,5 @@ def _questions(ledger: Ledger, run: Run, hands: Sequence[HumanAction]) -> dict[s
     # What people answered is there even when Airflow has forgotten the run's tasks.
     asking = {task.task_id for task in run.tasks if task.place.operator in ASKING or task.state == "awaiting_input"}
     asking |= {hand.task_id for hand in hands if hand.task_id}
-    found = {name: ledger.question(run.pipeline, run.run_id, name) for name in sorted(asking)}
+    found = {name: ledger.questions.get(run.pipeline, run.run_id, name) for name in sorted(asking)}
     return {name: question for name, question in found.items() if question is not None}

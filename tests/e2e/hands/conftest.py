@@ -126,8 +126,8 @@ class Hands:
         """Have a version there, healthy, and in the ledger as a run of the case's pipeline has promoted it."""
         ledger, release = self.world.ledger(), Release("shop", version, f"shop:{version}")
         place = {"pipeline": f"hands_{case}", "run_id": version, "ttl": timedelta(minutes=5)}
-        lease = ledger.acquire_lease("shop", case, **place)
-        deployment = ledger.open_deployment(
+        lease = ledger.leases.acquire("shop", case, **place)
+        deployment = ledger.deployments.open(
             lease,
             release,
             previous=dict.fromkeys(self.world.running(case), Release("shop", "1.0", "shop:1.0")),
@@ -145,8 +145,8 @@ class Hands:
             f"{case} runs {version}",
             seconds=60,
         )
-        ledger.promote(deployment.id, token=lease.token, outcome="good")
-        ledger.release_lease(lease)
+        ledger.settlement.promote(deployment.id, token=lease.token, outcome="good")
+        ledger.leases.release(lease)
 
     def artifacts(self, case: str) -> set[str | None]:
         return {row["artifact"] for row in self.world.running(case).values()}

@@ -87,7 +87,7 @@ def test_marking_the_verification_success_is_a_persons_promotion(hands: Hands) -
     assert hands.artifacts(case) == NEW
     after = tasks(hands, case)
     assert after["phase_50.rollback"] == after["phase_100.rollback"] == "skipped"
-    who = [(action.who, action.action, action.why) for action in hands.world.ledger().human_actions(f"hands_{case}")]
+    who = [(action.who, action.action, action.why) for action in hands.world.ledger().audit.actions(f"hands_{case}")]
     assert ("admin", "marked success", "we know better") in who
 
 
@@ -105,13 +105,13 @@ def test_a_canary_is_rolled_back_from_the_page_of_its_environment(hands: Hands) 
     case = "stopped-on-its-page"
     hands.start(case)
     watching(hands, case)
-    [deployment] = hands.world.ledger().deployments("shop", case)
+    [deployment] = hands.world.ledger().deployments.matching("shop", case)
     page = f"/airflow-cd/environment/hands_{case}/shop/{case}"
     leads_to = hands.send(f"{page}/stop", deployment=deployment.id, why="customers call")
     assert leads_to == f"/airflow-cd/run/hands_{case}/run"
     assert ends(hands, case) == "failed"
     assert hands.artifacts(case) == OLD
-    assert hands.world.ledger().get_deployment(deployment.id).outcome == "admin rolled it back: customers call"
+    assert hands.world.ledger().deployments.get(deployment.id).outcome == "admin rolled it back: customers call"
 
 
 def test_a_rollback_after_promotion_is_finished_though_its_worker_is_killed(hands: Hands) -> None:
@@ -126,11 +126,11 @@ def test_a_rollback_after_promotion_is_finished_though_its_worker_is_killed(hand
     assert hands.client.wait_for_run(dag_id, "back") == "success"
     assert hands.artifacts(case) == OLD
     assert hands.drained(case) == set()
-    done = ledger.last_promoted("shop", case)
+    done = ledger.deployments.last_promoted("shop", case)
     assert done is not None
     assert (done.run_id, done.release.version) == ("back", "1.0")
-    assert ledger.get_deployment(str(done.rolls_back)).state == "rolled_back"
-    assert [veto.version for veto in ledger.vetoes("shop", case)] == ["1.1"]
+    assert ledger.deployments.get(str(done.rolls_back)).state == "rolled_back"
+    assert [veto.version for veto in ledger.vetoes.of("shop", case)] == ["1.1"]
 
 
 @pytest.mark.parametrize("state", ["failed", "success"])
@@ -220,8 +220,8 @@ def test_rejecting_deploys_nothing_and_the_run_is_not_green(hands: Hands) -> Non
     alice.mark("hands_rejected", "run", "approve", "failed", "not before the holidays")
     assert ends(hands, "rejected") == "failed"
     assert hands.artifacts("rejected") == OLD
-    assert hands.world.ledger().find_deployment("hands_rejected", "run", "shop", "rejected") is None
-    question = hands.world.ledger().question("hands_rejected", "run", "approve")
+    assert hands.world.ledger().deployments.of_run("hands_rejected", "run", "shop", "rejected") is None
+    question = hands.world.ledger().questions.get("hands_rejected", "run", "approve")
     assert question is not None
     assert (question.option, question.who, question.why) == ("Reject", "alice", "not before the holidays")
 
@@ -262,7 +262,7 @@ def test_nobody_but_an_approver_can_approve(hands: Hands) -> None:
     with pytest.raises(httpx.HTTPStatusError, match="403"):
         mallory.call("PATCH", f"/api/v2/dags/hands_{case}/dagRuns/run/taskInstances", bulk)
     assert hands.client.tasks(f"hands_{case}", "run")["approve"] == "awaiting_input"
-    refused = [a for a in hands.world.ledger().human_actions(f"hands_{case}") if not a.allowed]
+    refused = [a for a in hands.world.ledger().audit.actions(f"hands_{case}") if not a.allowed]
     assert {action.who for action in refused} == {"mallory"}
     alice.mark(f"hands_{case}", "run", "approve", "failed")
     assert ends(hands, case) == "failed"
@@ -297,7 +297,7 @@ def refused(hands: Hands, case: str) -> dict[str, str | None]:
 def test_a_version_that_does_not_exist_touches_nothing(hands: Hands) -> None:
     after = refused(hands, "unknown-version")
     assert after["phase_50.deploy"] == "failed"
-    assert hands.world.ledger().find_deployment("hands_unknown-version", "run", "shop", "unknown-version") is None
+    assert hands.world.ledger().deployments.of_run("hands_unknown-version", "run", "shop", "unknown-version") is None
     settled = log(hands, "unknown-version", "settle")
     assert "Nothing was deployed here by this run" in settled
     said = log(hands, "unknown-version", "phase_50.deploy")
@@ -316,7 +316,7 @@ def test_an_instance_that_dies_while_it_is_deployed_is_named_and_restored(hands:
     said = log(hands, case, "phase_50.deploy")
     assert name in said
     assert "SIGKILL" in said
-    deployment = hands.world.ledger().find_deployment(f"hands_{case}", "run", "shop", case)
+    deployment = hands.world.ledger().deployments.of_run(f"hands_{case}", "run", "shop", case)
     assert deployment is not None
     assert name in deployment.outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 
 revision = "0002"
 down_revision = "0001"
@@ -54,4 +54,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: what was recorded since would be lost."""
-    raise LedgerError("a ledger never goes back to an older version.", next_step="Restore a backup.")
+    raise LedgerRefused("a ledger never goes back to an older version.", next_step="Restore a backup.")

@@ -37,7 +37,7 @@ class ScriptedLogs:
         lines = [f"2026-01-01T00:00:00.000Z INFO shop - order {number} placed" for number in range(20)]
         rows = [(pd.Timestamp(window.since), name, line) for name in instances for line in lines]
         bad, after = script.get("bad"), datetime.fromisoformat(script.get("after", "2026-01-01T00:00:00+00:00"))
-        [deployment] = open_ledger().deployments("shop", self.case, limit=1)
+        [deployment] = open_ledger().deployments.matching("shop", self.case, limit=1)
         # Only the new release is bad: what was logged before it was deployed is asked for too.
         if bad and window.until > after and window.since >= deployment.opened_at:
             line = "2026-01-01T00:00:00.000Z ERROR shop - TaxTableMissing: no table for region 9"

@@ -1,66 +1,23 @@
-"""What people did and why, and the questions runs wait on."""
+"""The questions that runs wait on, and their answers, of which the first counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.commits import Commits
-from airflow_cd.errors import LedgerError
+from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.models import HumanActionRow, QuestionRow
-from airflow_cd.ledger.records import HumanAction, Question
-from airflow_cd.ledger.store import Store
+from airflow_cd.ledger.records import Question
+from airflow_cd.ledger.store import Room
 from airflow_cd.release import Release
 
 
-class People(Store):
-    """Who, when and why; and answers, of which the first counts."""
-
-    def record_human_action(
-        self,
-        *,
-        who: str,
-        action: str,
-        why: str,
-        pipeline: str | None,
-        run_id: str | None,
-        task_id: str | None,
-        service: str | None = None,
-        environment: str | None = None,
-        allowed: bool = True,
-        detail: Mapping[str, Any] | None = None,
-    ) -> HumanAction:
-        """Record what a person did, or tried to do without being allowed to."""
-        with self._writing() as session:
-            row = HumanActionRow(
-                at=self._now(session),
-                who=who,
-                action=action,
-                why=why,
-                pipeline=pipeline,
-                run_id=run_id,
-                task_id=task_id,
-                service=service,
-                environment=environment,
-                allowed=allowed,
-                detail=dict(detail or {}),
-            )
-            session.add(row)
-            return _human_action(self._written(session, row))
-
-    def human_actions(
-        self, pipeline: str | None = None, run_id: str | None = None, limit: int = 200
-    ) -> list[HumanAction]:
-        """What people did, newest first."""
-        wanted = {"pipeline": pipeline, "run_id": run_id}
-        query = select(HumanActionRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
-        with self._reading() as session:
-            rows = session.scalars(query.order_by(HumanActionRow.seq.desc()).limit(limit))
-            return [_human_action(row) for row in rows]
+class Questions(Room):
+    """One question for each task that asks."""
 
     def ask(
         self,
@@ -82,7 +39,7 @@ class People(Store):
         :param commits: by environment, what it would bring.
         """
         if not options:
-            raise LedgerError("a question needs options to choose from.", pipeline=pipeline, next_step="Name them.")
+            raise LedgerRefused("a question needs options to choose from.", pipeline=pipeline, next_step="Name them.")
         asked = {
             "options": list(options),
             "approvers": list(approvers),
@@ -93,14 +50,14 @@ class People(Store):
             "commits": {name: found.as_dict() for name, found in (commits or {}).items()},
             "reopened": False,
         }
-        with self._writing() as session:
+        with self._store.writing() as session:
             place = {"pipeline": pipeline, "run_id": run_id, "task_id": task_id}
-            self._insert_once(session, QuestionRow, **place, **asked, asked_at=self._now(session))
+            self._store.insert_once(session, QuestionRow, **place, **asked, asked_at=self._store.now(session))
             row = self._question(session, pipeline, run_id, task_id)
             if row.reopened and row.option is None:
                 for name, value in asked.items():
                     setattr(row, name, value)
-            return _record(self._written(session, row))
+            return _record(self._store.written(session, row))
 
     def answer(
         self,
@@ -117,13 +74,13 @@ class People(Store):
 
         :param who: empty when nobody answered in time and the default counts, which is no human action.
 
-        Whether ``who`` may answer is for the caller to enforce. Raises :class:`LedgerError` for a question that
+        Whether ``who`` may answer is for the caller to enforce. Raises :class:`LedgerRefused` for a question that
         was never asked, an option it does not have, and a second, different answer.
         """
-        with self._writing() as session:
+        with self._store.writing() as session:
             row = self._question(session, pipeline, run_id, task_id)
             if option not in row.options:
-                raise LedgerError(
+                raise LedgerRefused(
                     f"{option!r} is no answer to {row.subject!r}.",
                     pipeline=pipeline,
                     state="the question is unchanged.",
@@ -133,13 +90,13 @@ class People(Store):
                 return _record(row)
             if row.option is not None:
                 first = f"{row.option!r} by {row.who or 'nobody in time'} at {row.answered_at:%Y-%m-%d %H:%M:%S} UTC"
-                raise LedgerError(
+                raise LedgerRefused(
                     f"{row.subject!r} was answered {first}, and the first answer counts.",
                     pipeline=pipeline,
                     state=f"{option!r} by {who} changed nothing.",
                     next_step="Clear the task to be asked again.",
                 )
-            now = self._now(session)
+            now = self._store.now(session)
             row.option, row.who, row.why, row.answered_at = option, who or None, why, at or now
             if who:
                 session.add(
@@ -155,17 +112,17 @@ class People(Store):
                         detail={"option": option, "subject": row.subject},
                     )
                 )
-            return _record(self._written(session, row))
+            return _record(self._store.written(session, row))
 
-    def question(self, pipeline: str, run_id: str, task_id: str) -> Question | None:
+    def get(self, pipeline: str, run_id: str, task_id: str) -> Question | None:
         """The question the task asked, if it has, with its answer, if there is one."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             row = session.get(QuestionRow, (pipeline, run_id, task_id))
             return None if row is None else _record(row)
 
-    def questions(self, pipeline: str, run_id: str) -> list[Question]:
+    def of_run(self, pipeline: str, run_id: str) -> list[Question]:
         """Everything the tasks of a run have asked, by task."""
-        with self._reading() as session:
+        with self._store.reading() as session:
             rows = session.scalars(
                 select(QuestionRow)
                 .where(QuestionRow.pipeline == pipeline, QuestionRow.run_id == run_id)
@@ -176,42 +133,25 @@ class People(Store):
     def reopen(self, pipeline: str, run_id: str, task_id: str) -> Question:
         """Take the answer away, so that it is asked again; who had answered what stays among the human actions.
 
-        The next :meth:`ask` may change text, options and deadline. Raises :class:`LedgerError` when it was never
+        The next :meth:`ask` may change text, options and deadline. Raises :class:`LedgerRefused` when it was never
         asked.
         """
-        with self._writing() as session:
+        with self._store.writing() as session:
             row = self._question(session, pipeline, run_id, task_id)
             row.option = row.who = row.why = row.answered_at = None
-            row.reopened, row.asked_at = True, self._now(session)
-            return _record(self._written(session, row))
+            row.reopened, row.asked_at = True, self._store.now(session)
+            return _record(self._store.written(session, row))
 
     def _question(self, session: Session, pipeline: str, run_id: str, task_id: str) -> QuestionRow:
         row = session.get(QuestionRow, (pipeline, run_id, task_id), with_for_update=True, populate_existing=True)
         if row is None:
-            raise LedgerError(
+            raise LedgerRefused(
                 f"task {task_id} of run {run_id} has asked nothing.",
                 pipeline=pipeline,
                 state="nothing was written.",
                 next_step="Check pipeline, run and task.",
             )
         return row
-
-
-def _human_action(row: HumanActionRow) -> HumanAction:
-    return HumanAction(
-        id=row.seq,
-        at=row.at,
-        who=row.who,
-        action=row.action,
-        why=row.why,
-        pipeline=row.pipeline,
-        run_id=row.run_id,
-        task_id=row.task_id,
-        service=row.service,
-        environment=row.environment,
-        allowed=row.allowed,
-        detail=row.detail,
-    )
 
 
 def _record(row: QuestionRow) -> Question:
