@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from airflow_cd.ledger.models import HumanActionRow
-from airflow_cd.ledger.records import HumanAction
+from airflow_cd.ledger.records import AuditRecord
 from airflow_cd.ledger.store import Room
 
 
@@ -28,7 +28,7 @@ class Audit(Room):
         environment: str | None = None,
         allowed: bool = True,
         detail: Mapping[str, Any] | None = None,
-    ) -> HumanAction:
+    ) -> AuditRecord:
         """Record what a person did, or tried to do without being allowed to."""
         with self._store.writing() as session:
             row = HumanActionRow(
@@ -47,7 +47,7 @@ class Audit(Room):
             session.add(row)
             return _human_action(self._store.written(session, row))
 
-    def actions(self, pipeline: str | None = None, run_id: str | None = None, limit: int = 200) -> list[HumanAction]:
+    def actions(self, pipeline: str | None = None, run_id: str | None = None, limit: int = 200) -> list[AuditRecord]:
         """What people did, newest first."""
         wanted = {"pipeline": pipeline, "run_id": run_id}
         query = select(HumanActionRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
@@ -56,8 +56,8 @@ class Audit(Room):
             return [_human_action(row) for row in rows]
 
 
-def _human_action(row: HumanActionRow) -> HumanAction:
-    return HumanAction(
+def _human_action(row: HumanActionRow) -> AuditRecord:
+    return AuditRecord(
         id=row.seq,
         at=row.at,
         who=row.who,

@@ -285,7 +285,7 @@ class Veto:
 
 
 @dataclass(frozen=True)
-class HumanAction:
+class AuditRecord:
     """What a person did; ``allowed`` is False for what they tried and may not."""
 
     id: int

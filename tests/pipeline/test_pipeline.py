@@ -17,7 +17,7 @@ from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 VERIFY = Verification(
     metrics=[NewRelicMetrics(app="shop")], logs=[SumoLogicLogs(query="_sourceCategory=production/shop")]
 )
-EXAMPLES = Path(__file__).parent.parent / "dags"
+EXAMPLES = Path(__file__).parents[2] / "dags"
 
 
 def mistakes(**changes: Any) -> str:

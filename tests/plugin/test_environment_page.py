@@ -214,7 +214,7 @@ def _canary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """A canary of 1.3 that is being verified."""
     running = run_of("running", {"production.phase_20.deploy": "success", "production.phase_20.verify": "running"})
     running = replace(running, pipeline="shop", run_id="run-1.3")
-    for module in ("stopping", "run_tasks"):
+    for module in ("environment.stopping", "dag_runs.tasks"):
         monkeypatch.setattr(f"airflow_cd.plugin.{module}.run_of", lambda pipeline, run_id: running)
     monkeypatch.setattr("airflow_cd.plugin.environment.routes.is_over", lambda pipeline, run_id: False)
     return _deploy(ledger, "1.3").canary("production")
@@ -235,7 +235,7 @@ def test_a_canary_is_rolled_back_by_marking_its_verification_failed(
     assert airflow == [
         {"task": ("shop", "run-1.3", "production.phase_20.verify"), "new_state": "failed", "note": "customers call"}
     ]
-    [hand] = promoted.human_actions(pipeline="shop", run_id="run-1.3")
+    [hand] = promoted.audit.actions(pipeline="shop", run_id="run-1.3")
     assert (hand.who, hand.action, hand.why) == ("user-1", "marked failed", "customers call")
 
 
@@ -282,7 +282,7 @@ def test_a_reason_that_airflow_would_cut_off_is_refused(
 def test_a_deployment_that_is_over_is_not_stopped(
     promoted: Ledger, client_as: ClientAs, airflow: list[dict[str, Any]]
 ) -> None:
-    [last] = promoted.deployments("shop", "production", limit=1)
+    [last] = promoted.deployments.matching("shop", "production", limit=1)
     answer = client_as("user").post(f"{PLACE}/stop", data={"deployment": last.id, "why": "slow"})
     assert "is over" in answer.text
     assert airflow == []
@@ -307,7 +307,7 @@ def test_what_a_dead_run_left_is_replaced_at_once_though_it_keeps_the_environmen
     form = {"release": NEW.digest[7:], "why": "nobody goes on with it", "key": _key(client)}
     client.post(f"{PLACE}/rollback", data=form, follow_redirects=False)
     assert airflow[0]["conf"]["release"] == NEW.digest[7:]
-    assert promoted.current_lease("shop", "production") is None
+    assert promoted.leases.current("shop", "production") is None
 
 
 def test_a_run_that_is_at_work_keeps_its_environment(
@@ -322,7 +322,7 @@ def test_a_run_that_is_at_work_keeps_its_environment(
     client = client_as("user")
     key = "20261125T000000-abcdef"
     client.post(f"{PLACE}/rollback", data={"release": OLD.digest[7:], "why": "x", "key": key}, follow_redirects=False)
-    lease = promoted.current_lease("shop", "production")
+    lease = promoted.leases.current("shop", "production")
     assert lease is not None
     assert lease.run_id == "run-1.3"
 
@@ -373,10 +373,10 @@ def test_a_veto_is_lifted_with_a_reason_and_the_release_may_be_deployed_again(
     assert HOSTILE not in client.get(PLACE).text
     refused = client.post(f"{PLACE}/lift", data={"digest": digest, "why": ""})
     assert (refused.status_code, "A reason is missing" in refused.text) == (400, True)
-    assert promoted.veto_of("shop", "production", bad.release)
+    assert promoted.vetoes.standing("shop", "production", bad.release)
     done = client.post(f"{PLACE}/lift", data={"digest": digest, "why": "a false alarm"}, follow_redirects=False)
     assert done.headers["location"] == f"{PLACE}#vetoes"
-    assert promoted.veto_of("shop", "production", bad.release) is None
+    assert promoted.vetoes.standing("shop", "production", bad.release) is None
     page = client.get(PLACE).text
     assert "user-1" in page
     assert "a false alarm" in page
@@ -387,17 +387,17 @@ def test_who_may_edit_one_pipeline_lifts_no_veto_of_another(promoted: Ledger, cl
     bad.rolled_back("production", "errors rose")
     answer = client_as("user").post(f"{PLACE}/lift", data={"digest": bad.release.digest, "why": "please"})
     assert answer.status_code == 400
-    assert promoted.veto_of("shop", "production", bad.release)
+    assert promoted.vetoes.standing("shop", "production", bad.release)
 
 
 def test_what_was_taken_back_after_its_promotion_reads_so(promoted: Ledger, client_as: ClientAs) -> None:
-    [last] = promoted.deployments("shop", "production", limit=1)
+    [last] = promoted.deployments.matching("shop", "production", limit=1)
     back = _deploy(promoted, "1.1", pipeline="shop-rollback")
     back.promoted("production", rolls_back=last.id)
     page = client_as("viewer").get(PLACE).text
     assert "shop 1.1 runs in production." in page
     assert "rolled back to" in page
-    assert promoted.veto_of("shop", "production", NEW)
+    assert promoted.vetoes.standing("shop", "production", NEW)
 
 
 def test_an_environment_nobody_deployed_to_is_not_found(client_as: ClientAs) -> None:

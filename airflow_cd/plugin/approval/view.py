@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.commits import Commits
-from airflow_cd.ledger import Deployment, HumanAction, Ledger, Question
+from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
 from airflow_cd.operators.verify import ROLL_BACK
 from airflow_cd.release import Release, changes
 from airflow_cd.report.gathering import verify_task
@@ -64,7 +64,7 @@ class QuestionView:
     proposals: Sequence[Proposal]
     commits: Sequence[tuple[Sequence[str], Commits]]
     found: Sequence[Found]
-    hands: Sequence[HumanAction]
+    hands: Sequence[AuditRecord]
 
     @property
     def look(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_cd.ledger import Action, Deployment, HumanAction, Lease, Ledger, Phase, Question, VerdictRecord
+from airflow_cd.ledger import Action, AuditRecord, Deployment, Lease, Ledger, Phase, Question, VerdictRecord
 from airflow_cd.ledger.records import RunningInstance
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
@@ -31,7 +31,7 @@ class RunFacts:
     verdicts: Mapping[str, Sequence[VerdictRecord]] = field(default_factory=dict)
     actions: Mapping[str, Sequence[Action]] = field(default_factory=dict)
     questions: Mapping[str, Question] = field(default_factory=dict)
-    hands: Sequence[HumanAction] = ()
+    hands: Sequence[AuditRecord] = ()
     running: Mapping[str, Sequence[RunningInstance]] = field(default_factory=dict)
     good: Mapping[str, Release | None] = field(default_factory=dict)
     owners: Mapping[str, Lease] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
     )
 
 
-def _questions(ledger: Ledger, run: Run, hands: Sequence[HumanAction]) -> dict[str, Question]:
+def _questions(ledger: Ledger, run: Run, hands: Sequence[AuditRecord]) -> dict[str, Question]:
     # What people answered is there even when Airflow has forgotten the run's tasks.
     asking = {task.task_id for task in run.tasks if task.place.operator in ASKING or task.state == "awaiting_input"}
     asking |= {hand.task_id for hand in hands if hand.task_id}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.commits import Commits
-from airflow_cd.ledger import HumanAction
+from airflow_cd.ledger import AuditRecord
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.run.headline import Headline, headline_of
@@ -69,7 +69,7 @@ class RunView:
     clocks: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]
     changes: Sequence[ChangeView]
     runs: Sequence[Runs]
-    hands: Sequence[HumanAction]
+    hands: Sequence[AuditRecord]
     service: str
     version: str
     reason: str
