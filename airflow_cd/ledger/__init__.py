@@ -26,10 +26,10 @@ from airflow_cd.ledger.records import (
 __all__ = [
     "DEPLOYMENT_STATES",
     "Action",
+    "AuditRecord",
     "BaselineChoice",
     "Deployment",
     "FeedbackRecord",
-    "AuditRecord",
     "Lease",
     "Ledger",
     "Phase",
