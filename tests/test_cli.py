@@ -66,4 +66,4 @@ def test_a_version_that_several_releases_have_is_not_guessed(url: str, capsys: p
 def test_a_veto_is_not_lifted_without_a_reason(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     digest = Release("shop", "1.2", "shop:1.2").digest
     assert main(["veto", "lift", "shop", "production", digest, "--why", " ", "--url", url]) == 1
-    assert "only with a reason" in capsys.readouterr().err
+    assert "requires a reason" in capsys.readouterr().err

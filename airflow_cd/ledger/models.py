@@ -229,7 +229,7 @@ class VetoRow(Base):
     lifted_why: Mapped[str | None] = mapped_column(Prose)
 
 
-class HumanActionRow(Base):
+class AuditRow(Base):
     """What a person did, or tried to do and was not allowed."""
 
     __tablename__ = "cd_human_action"

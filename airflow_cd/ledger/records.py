@@ -1,4 +1,4 @@
-"""What the ledger answers with: plain values, all times aware and in UTC."""
+"""What the ledger returns: immutable values; all times are aware and in UTC."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState, PhaseState, RollbackMode
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
-
-RUNNING = "running"
-PROMOTED = "promoted"
-ROLLING_BACK = "rolling_back"
-ROLLED_BACK = "rolled_back"
-ROLLBACK_FAILED = "rollback_failed"
-DEPLOYMENT_STATES = (RUNNING, PROMOTED, ROLLING_BACK, ROLLED_BACK, ROLLBACK_FAILED)
 
 
 @dataclass(frozen=True)
@@ -60,8 +54,8 @@ class Deployment:
 
     :param id: a UUID.
     :param previous: the release each instance ran before anything was touched; None where it was empty.
-    :param state: one of :data:`DEPLOYMENT_STATES`; *promoted* and *rolled_back* are final.
-    :param rollback: ``automatic``, or ``human`` where a person decides.
+    :param state: how far it has come; *promoted* and *rolled_back* are final.
+    :param rollback: who decides on a rollback after a failed verification.
     :param learn: whether its profiles are meant to join the baseline.
     :param token: fencing token under which it was last opened.
     :param requested_at: when the run was asked for, which is what older and newer mean between runs.
@@ -81,10 +75,10 @@ class Deployment:
     environment: str
     release: Release
     previous: Mapping[str, Release | None]
-    state: str
+    state: DeploymentState
     reason: str
     triggered_by: str
-    rollback: str
+    rollback: RollbackMode
     learn: bool
     token: int
     requested_at: datetime
@@ -136,15 +130,14 @@ class Phase:
 
     :param share: percent of the environment.
     :param instances: every instance it was, or may have been, deployed to.
-    :param state: ``started``, ``deployed``, then what its last final verdict made of it: ``passed``, ``failed``
-        or ``inconclusive``.
+    :param state: how far it has come; after a final verdict, what that was.
     """
 
     deployment_id: str
     name: str
     share: int
     instances: Sequence[str]
-    state: str
+    state: PhaseState
     started_at: datetime
     deployed_at: datetime | None = None
 
