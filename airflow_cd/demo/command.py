@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from airflow_cd.commands.exit_codes import DONE, ERROR, FAILED, INTERRUPTED
 from airflow_cd.demo.story import PIPELINE, Told, tell
 from airflow_cd.demo.world import World
 from airflow_cd.errors import AirflowCdError
@@ -45,16 +46,16 @@ def run(*, port: int, leave: bool) -> int:
             _wait(world, told)
     except KeyboardInterrupt:
         _say("Interrupted.")
-        return 130
+        return INTERRUPTED
     except AirflowCdError as error:
-        _say(f"The demo cannot go on: {error}")
-        return 1
+        _say(f"The demo cannot continue: {error}")
+        return ERROR
     finally:
         # A second Ctrl-C while cleaning up would leave processes behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         world.stop()
     _say(_last_line(told, failed=bool(failures)))
-    return 1 if failures else 0
+    return FAILED if failures else DONE
 
 
 def _wait(world: World, told: Told) -> None:

@@ -204,8 +204,10 @@ print(ledger_url())
     found = in_fresh_process(code, AIRFLOW_HOME=str(tmp_path))
     assert found[-3:] == [
         f"sqlite:///{tmp_path / 'airflow_cd.db'}",
-        "LedgerUnavailable: the URL of the ledger's database cannot be read: sql_alchemy_conn_secret is set, "
-        "but Airflow gets no value from it.",
+        (
+            "LedgerUnavailable: the URL of the ledger's database cannot be read: sql_alchemy_conn_secret is set, "
+            "but Airflow gets no value from it."
+        ),
         "sqlite:////var/lib/ledger.db",
     ]
 
