@@ -9,9 +9,9 @@ from importlib import import_module
 from types import ModuleType
 
 from airflow_cd import __version__
-from airflow_cd.commands.exit_codes import ERROR, INTERRUPTED
 from airflow_cd.commands.parsing import CommandParser
 from airflow_cd.errors import AirflowCdError
+from airflow_cd.exit_codes import ERROR, INTERRUPTED
 
 COMMANDS = ("verify", "backtest", "demo", "ledger", "veto", "feedback", "baseline")
 """Modules of :mod:`airflow_cd.commands`, in the order in which the help lists them."""
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     :param arguments: the command line without the program's name; by default that of the process.
-    :returns: the exit code, see :mod:`airflow_cd.commands.exit_codes`. An error is reported as one line on standard
+    :returns: the exit code, see :mod:`airflow_cd.exit_codes`. An error is reported as one line on standard
         error, a bug with its traceback.
     """
     parser, commands = _parser()

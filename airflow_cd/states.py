@@ -16,7 +16,7 @@ class TextEnum(str, enum.Enum):
         return str(self.value)
 
     def __format__(self, format_spec: str) -> str:
-        return format(str(self), format_spec)
+        return format(str(self.value), format_spec)
 
 
 class DeploymentState(TextEnum):

@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import NoReturn
 
-from airflow_cd.commands.exit_codes import ERROR
+from airflow_cd.exit_codes import ERROR
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that exits with :data:`~airflow_cd.commands.exit_codes.ERROR` where argparse exits with 2."""
+    """A parser that exits with :data:`~airflow_cd.exit_codes.ERROR` where argparse exits with 2."""
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the command line, and exit."""

@@ -7,10 +7,10 @@ import sys
 import time
 from typing import Any
 
-from airflow_cd.commands.exit_codes import DONE, ERROR, FAILED, INTERRUPTED
 from airflow_cd.demo.story import PIPELINE, Told, tell
 from airflow_cd.demo.world import World
 from airflow_cd.errors import AirflowCdError
+from airflow_cd.exit_codes import DONE, ERROR, FAILED, INTERRUPTED
 
 
 class _Ended(KeyboardInterrupt):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_cd.errors import LedgerRefused, LedgerUnavailable
+from airflow_cd.home import airflow_home
 
 OPTION = "[airflow_cd] sql_alchemy_conn"
 
@@ -51,11 +51,6 @@ def ledger_url(url: str | None = None) -> URL:
 def shown(url: URL) -> str:
     """The URL without its password."""
     return url.render_as_string(hide_password=True)
-
-
-def airflow_home() -> Path:
-    """``AIRFLOW_HOME``, as Airflow resolves it: the folder of everything that is kept on this machine."""
-    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser().absolute()
 
 
 def _configured() -> str | None:

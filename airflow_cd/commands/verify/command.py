@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.commands.exit_codes import DONE, FAILED, INCONCLUSIVE
 from airflow_cd.errors import VerificationError
+from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
 from airflow_cd.verification.sensitivity import SENSITIVITIES
 
 if TYPE_CHECKING:
