@@ -103,8 +103,8 @@ def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinion
         )
     ledger = open_ledger(given.url)
     deployments = past_deployments(ledger, given.service, given.environment, given.last)
-    said = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
-    return deployments, Opinions(said, usable_expectations(given.expected)), (given.service, given.environment)
+    feedback = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
+    return deployments, Opinions(feedback, usable_expectations(given.expected)), (given.service, given.environment)
 
 
 def past_deployments(ledger: Ledger, service: str, environment: str, last: int = 50) -> list[PastDeployment]:

@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"Feedback {given.number} is undone: {undone.says.replace('_', ' ')}, event {undone.event_id}.")
         return 0
     event_id, template, sample = _event(ledger, given.service, given.environment, given.event)
-    said = ledger.feedback.record(
+    recorded = ledger.feedback.record(
         given.service,
         event_id,
         _SAYS[given.says],
@@ -73,7 +73,8 @@ def run(given: argparse.Namespace) -> int:
         sample=sample,
     )
     where = given.environment or "every environment"
-    print(f"{said.id}: event {event_id} of {given.service} in {where}: {said.says.replace('_', ' ')}.\n    {template}")
+    judgement = recorded.says.replace("_", " ")
+    print(f"{recorded.id}: event {event_id} of {given.service} in {where}: {judgement}.\n    {template}")
     return 0
 
 
@@ -85,8 +86,8 @@ def _list(ledger: Ledger, given: argparse.Namespace) -> int:
         found = ledger.feedback.in_force(given.service, given.environment)
     else:
         found = _in_force(history)
-    for said in found:
-        print("\n    ".join(_lines(said)))
+    for record in found:
+        print("\n    ".join(_lines(record)))
     if not found:
         print(f"No feedback on events of {given.service}{f' in {given.environment}' * bool(given.environment)}.")
     return 0
@@ -95,20 +96,20 @@ def _list(ledger: Ledger, given: argparse.Namespace) -> int:
 def _in_force(history: list[FeedbackRecord]) -> list[FeedbackRecord]:
     """The newest feedback in force on each event, for each environment."""
     standing: dict[tuple[str, str | None], FeedbackRecord] = {}
-    for said in history:
-        if said.undoes is None and not said.undone:
-            standing.setdefault((said.event_id, said.environment), said)
+    for record in history:
+        if record.undoes is None and not record.undone:
+            standing.setdefault((record.event_id, record.environment), record)
     return list(standing.values())
 
 
-def _lines(said: FeedbackRecord) -> Iterator[str]:
-    where = said.environment or "everywhere"
-    word = said.says.replace("_", " ")
-    state = f"  undoes {said.undoes}" if said.undoes is not None else "  undone" if said.undone else ""
-    yield f"{said.id}  {said.event_id}  {word}  {where}  by {said.who}, {said.at:%Y-%m-%d %H:%M} UTC{state}"
-    yield said.why
-    if said.template:
-        yield " ".join(said.template.split())[:160]
+def _lines(record: FeedbackRecord) -> Iterator[str]:
+    where = record.environment or "everywhere"
+    word = record.says.replace("_", " ")
+    state = f"  undoes {record.undoes}" if record.undoes is not None else "  undone" if record.undone else ""
+    yield f"{record.id}  {record.event_id}  {word}  {where}  by {record.who}, {record.at:%Y-%m-%d %H:%M} UTC{state}"
+    yield record.why
+    if record.template:
+        yield " ".join(record.template.split())[:160]
 
 
 def _event(ledger: Ledger, service: str, environment: str | None, wanted: str) -> tuple[str, str, str]:

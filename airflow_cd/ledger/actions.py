@@ -64,7 +64,7 @@ class Actions(Part):
     def finish(self, key: str, *, ok: bool, detail: Mapping[str, Any]) -> Action:
         """Record how a side effect ended; one that succeeded stays a success.
 
-        Needs no token: what has happened has happened, whoever owns the environment by now.
+        Needs no token: what has happened has happened, even if another run owns the environment by now.
 
         :param key: as it was begun with.
         :param ok: whether it succeeded.

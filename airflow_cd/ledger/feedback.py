@@ -78,8 +78,8 @@ class FeedbackHistory(Part):
         """
         _require_reason(why, "undoing feedback")
         with self._store.writing() as session:
-            said = session.scalars(select(FeedbackRow).where(FeedbackRow.seq == number)).one_or_none()
-            if said is None or said.undoes is not None:
+            given = session.scalars(select(FeedbackRow).where(FeedbackRow.seq == number)).one_or_none()
+            if given is None or given.undoes is not None:
                 raise LedgerRefused(
                     f"there is no feedback with the number {number}.",
                     state="nothing was changed.",
@@ -89,18 +89,18 @@ class FeedbackHistory(Part):
             if earlier is not None:
                 raise LedgerRefused(
                     f"feedback {number} was undone already, by {earlier.who}: {earlier.why}",
-                    service=said.service,
-                    environment=said.environment,
+                    service=given.service,
+                    environment=given.environment,
                     state="nothing was changed.",
                     next_step="To put it in force again, record it again.",
                 )
             row = FeedbackRow(
-                service=said.service,
-                environment=said.environment,
-                event_id=said.event_id,
-                says=said.says,
-                template=said.template,
-                sample=said.sample,
+                service=given.service,
+                environment=given.environment,
+                event_id=given.event_id,
+                says=given.says,
+                template=given.template,
+                sample=given.sample,
                 undoes=number,
                 at=self._store.now(session),
                 who=who,
@@ -118,11 +118,11 @@ class FeedbackHistory(Part):
         """
         in_force: dict[str, FeedbackRecord] = {}
         history = self.history(service, environment)
-        standing = [said for said in history if said.undoes is None and not said.undone]
+        standing = [record for record in history if record.undoes is None and not record.undone]
         for own in (True, False):
-            for said in standing:
-                if (said.environment is not None) is own:
-                    in_force.setdefault(said.event_id, said)
+            for record in standing:
+                if (record.environment is not None) is own:
+                    in_force.setdefault(record.event_id, record)
         return list(in_force.values())
 
     def history(

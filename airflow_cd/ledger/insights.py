@@ -210,11 +210,11 @@ def _in_force(session: Session, environment: str) -> dict[str, dict[str, str]]:
         ).where((FeedbackRow.environment == environment) | FeedbackRow.environment.is_(None))
     ).all()
     undone = {row.undoes for row in rows}
-    said: dict[str, dict[str, str]] = {}
+    in_force: dict[str, dict[str, str]] = {}
     for row in sorted(rows, key=lambda row: (row.environment is not None, row.seq)):
         if row.undoes is None and row.seq not in undone:
-            said.setdefault(row.service, {})[row.event_id] = row.says
-    return said
+            in_force.setdefault(row.service, {})[row.event_id] = row.says
+    return in_force
 
 
 def _ended_at() -> ColumnElement[datetime]:

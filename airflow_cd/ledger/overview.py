@@ -223,7 +223,7 @@ class Overview(Part):
         return [(pipeline, tuple(reversed(route))) for (pipeline, *_), route in routes.items()]
 
     def _phases_of(self, session: Session, deployments: Sequence[str]) -> dict[str, dict[str, Any]]:
-        # The state of a phase tells its final verdict; the rows of verdicts hold evidence, which is large.
+        # The state of a phase implies its final verdict; the rows of verdicts hold evidence, which is large.
         rows = session.connection().execute(
             select(PhaseRow.deployment_id, PhaseRow.name, PhaseRow.share, PhaseRow.state)
             .where(PhaseRow.deployment_id.in_(deployments))

@@ -40,7 +40,7 @@ class Questions(Part):
         :param run_id: its run.
         :param task_id: the task.
         :param options: the answers to choose from; at least one.
-        :param approvers: who may answer; enforced by whoever accepts the answer.
+        :param approvers: who may answer; to be enforced by the code that accepts an answer.
         :param subject: the question.
         :param body: what a person must know to answer it.
         :param deadline: when the asker's default answer counts; None for never.
