@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
+from airflow_cd import __version__
 from airflow_cd.commands.parsing import CommandParser
 from airflow_cd.errors import AirflowCdError
+from airflow_cd.exit_codes import ERROR, INTERRUPTED
 
 COMMANDS = ("verify", "backtest", "demo", "ledger", "veto", "feedback", "baseline")
-"""Modules of :mod:`airflow_cd.commands`, in the order in which the help names them."""
-INTERRUPTED = 130
+"""Modules of :mod:`airflow_cd.commands`, in the order in which the help lists them."""
 
 
 def _module(name: str) -> ModuleType:
@@ -22,7 +23,12 @@ def _module(name: str) -> ModuleType:
 
 def _parser() -> tuple[CommandParser, dict[str, CommandParser]]:
     """The whole parser, and that of each command by its name."""
-    parser = CommandParser(prog="airflow-cd", description="Continuous delivery on Apache Airflow.")
+    parser = CommandParser(
+        prog="airflow-cd",
+        description="Continuous delivery on Apache Airflow.",
+        epilog="exit codes: 0 done, 1 FAIL and 2 INCONCLUSIVE of `verify`, 3 an error (see each command's --help)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     for name in COMMANDS:
         _module(name).add_parser(commands)
@@ -32,8 +38,9 @@ def _parser() -> tuple[CommandParser, dict[str, CommandParser]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    :returns: its exit code; for an error of ours the command's code for that, after one readable line on standard
-        error, and for a bug the same after its traceback.
+    :param arguments: the command line without the program's name; by default that of the process.
+    :returns: the exit code, see :mod:`airflow_cd.exit_codes`. An error is reported as one line on standard
+        error, a bug with its traceback.
     """
     parser, commands = _parser()
     given, unread = parser.parse_known_args(arguments)
@@ -44,15 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = _module(given.command).run(given)
     except AirflowCdError as error:
         print(error, file=sys.stderr)
-        return command.failure
+        return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit:
         raise
-    except BaseException:  # noqa: BLE001 - a Rust panic is no Exception, and nothing may look like a verdict
+    except BaseException:  # noqa: BLE001 - a Rust panic is no Exception, and must not look like a verdict
         traceback.print_exc()
-        print(f"{command.prog}: this is a bug of airflow-cd. Next: report it with the lines above.", file=sys.stderr)
-        return command.failure
+        print(f"{command.prog}: this is a bug in airflow-cd. Next: report it with the lines above.", file=sys.stderr)
+        return ERROR
     return code
 
 

@@ -15,9 +15,9 @@ _EXPECTED = 'expected something like "30s", "10m", "1h30m", a number of seconds 
 
 
 def parse_duration(value: DurationLike) -> timedelta:
-    """Read a duration.
+    """Parse a duration.
 
-    :param value: numbers with a unit each (``ms``, ``s``, ``m``, ``h``, ``d``, ``w``), a plain number of seconds, or
+    :param value: text of numbers with a unit each (``ms``, ``s``, ``m``, ``h``, ``d``, ``w``), a number of seconds, or
         a timedelta. Zero is allowed.
     :raises ValueError: it is none of these, not finite, or negative.
     """
@@ -37,7 +37,10 @@ def parse_duration(value: DurationLike) -> timedelta:
 
 
 def format_duration(length: timedelta) -> str:
-    """Write a duration so that :func:`parse_duration` reads it back: ``1h30m``, ``45s``, ``0s``."""
+    """Format a duration so that :func:`parse_duration` reads it back: ``1h30m``, ``45s``, ``0s``.
+
+    :param length: the duration, rounded to milliseconds.
+    """
     milliseconds = round(length.total_seconds() * 1000)
     text = ""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
@@ -68,10 +71,12 @@ def _of_seconds(seconds: float, value: DurationLike) -> timedelta:
 
 
 class DurationField:
-    """A dataclass field that authors write as text and that reads as a timedelta.
+    """A dataclass field that is set to any :data:`DurationLike` and read as a timedelta.
 
-    What cannot be parsed is kept as it was written, so that a specification can be built whole and
-    :meth:`mistake` can say what is wrong with it among all its other mistakes.
+    A value that cannot be parsed is kept as it is, so that a specification can be built anyway and all of its
+    mistakes can be reported at once, this one by :meth:`mistake`.
+
+    :param default: the field's default.
     """
 
     def __init__(self, default: DurationLike) -> None:
@@ -100,7 +105,12 @@ class DurationField:
 
     @staticmethod
     def mistake(value: object, name: str, *, least: DurationLike = 0) -> str | None:
-        """What is wrong with a field's value, as a sentence that names the field; None if nothing is."""
+        """What is wrong with a field's value, as a sentence that names the field; None if nothing is.
+
+        :param value: the value.
+        :param name: the field.
+        :param least: the shortest duration allowed.
+        """
         try:
             length = parse_duration(cast("DurationLike", value))
         except ValueError as error:

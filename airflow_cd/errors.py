@@ -1,24 +1,24 @@
-"""Every error this package raises on purpose, cut by what to do about it.
+"""Every error that this package raises on purpose, by whether trying again can help.
 
 ::
 
     AirflowCdError
     ├── Refused                      final: the same request gets the same answer
-    │   ├── PipelineError            a pipeline is written wrongly; names every mistake
+    │   ├── PipelineError            a pipeline is defined incorrectly; names every mistake
     │   ├── ReleaseError             a release cannot be built from what was asked for
     │   ├── DeploymentFailed         instances did not come up on the release
     │   ├── TargetUnauthorized       401 or 403
     │   ├── TargetRejected           the request itself is wrong (400, 404 of an environment, 422)
     │   ├── ArtifactNotFound         the artifact does not exist (any more)
-    │   ├── TargetConflict           a newer fencing token has been seen: this caller was overruled
+    │   ├── TargetConflict           a newer fencing token exists: this caller was overruled
     │   ├── SourceUnauthorized       401 or 403
     │   ├── SourceQueryRejected      the query itself is wrong
-    │   ├── LedgerRefused            the ledger does not take what it was given
+    │   ├── LedgerRefused            the request is wrong or contradicts the ledger's records
     │   │   ├── LeaseLost            this run no longer owns the environment
-    │   │   ├── BaselineMissing      the one deployment that was asked for as a baseline cannot be one
-    │   │   ├── ReleaseVetoed        the release was rolled back here and nobody lifted the veto
+    │   │   ├── BaselineMissing      the deployment named as a baseline cannot be one
+    │   │   ├── ReleaseVetoed        the release was rolled back here and its veto is in force
     │   │   └── DeploymentSettled    this run's deployment is over, or a newer one has taken its place
-    │   └── VerificationError        a verification is configured wrongly or cannot be computed
+    │   └── VerificationError        a verification is configured incorrectly or cannot be computed
     └── Unavailable                  try again, no sooner than ``retry_after``
         ├── RollbackIncomplete       a rollback could not finish yet
         ├── TargetUnavailable        no answer, a time-out, a TLS failure, 429, a 5xx that stayed
@@ -27,8 +27,8 @@
         ├── LedgerUnavailable        locked, full, read-only, away, or not migrated yet
         └── LeaseHeld                another run owns the environment
 
-``TargetError``, ``SourceError`` and ``LedgerError`` name the part at fault, whatever is to be done about it: each error
-of a part belongs to one of them as well.
+``TargetError``, ``SourceError`` and ``LedgerError`` name the part at fault: an error of a part belongs to one of them,
+too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ E = TypeVar("E", bound="AirflowCdError")
 
 
 class AirflowCdError(Exception):
-    """Something went wrong that a person has to understand.
+    """The base of all errors of this package.
 
     :param what: one sentence: what happened, naming the thing at fault.
     :param pipeline: the pipeline (DAG) it happened in, where known.
@@ -48,8 +48,8 @@ class AirflowCdError(Exception):
     :param environment: the environment it happened to, where known.
     :param release: the release it is about, as it prints (``shop 1.2 (bd93a013)``), where known.
     :param instances: names of the instances at fault, where known.
-    :param state: what was left in which state.
-    :param next_step: what to do now.
+    :param state: what was left behind, and in which state.
+    :param next_step: what a person can do now.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class AirflowCdError(Exception):
         return text
 
     def at(self: E, *, pipeline: str | None = None, service: str | None = None, environment: str | None = None) -> E:
-        """Fill in where it happened, when the raiser could not know.
+        """Add where it happened, where the code that raised it could not know.
 
         :param pipeline: kept unless the error names one already; so are the others.
         :param service: the service.
@@ -98,13 +98,13 @@ class AirflowCdError(Exception):
 
 
 class Refused(AirflowCdError):
-    """Final: the same request gets the same answer, so nothing tries it again."""
+    """Final: the same request would get the same answer, so it is not tried again."""
 
 
 class Unavailable(AirflowCdError):
-    """Passing, as far as anybody can tell: the same request may be granted later.
+    """Temporary: the same request may succeed later.
 
-    :param retry_after: seconds that whoever refused asks to wait; None where nobody said.
+    :param retry_after: seconds to wait before the next try, as the other side asked; None where it did not.
     """
 
     def __init__(self, what: str, *, retry_after: float | None = None, **more: Any) -> None:
@@ -113,7 +113,7 @@ class Unavailable(AirflowCdError):
 
 
 class PipelineError(Refused):
-    """A pipeline is written wrongly.
+    """A pipeline is defined incorrectly.
 
     :param mistakes: every mistake found, one sentence each.
     """
@@ -158,11 +158,11 @@ class ArtifactNotFound(TargetError, Refused):
 
 
 class TargetConflict(TargetError, Refused):
-    """The target has seen a newer fencing token: the caller was overruled and must stop."""
+    """The target has received a newer fencing token: the caller was overruled and must stop."""
 
 
 class SourceError(AirflowCdError):
-    """Metrics or logs cannot be read. Says nothing about the application."""
+    """Metrics or logs cannot be read, which implies nothing about the application."""
 
 
 class SourceUnavailable(SourceError, Unavailable):
@@ -182,7 +182,7 @@ class SourceQueryRejected(SourceError, Refused):
 
 
 class LedgerError(AirflowCdError):
-    """The ledger did not do what it was asked to do."""
+    """The ledger did not do what it was asked for."""
 
 
 class LedgerUnavailable(LedgerError, Unavailable):
@@ -190,14 +190,14 @@ class LedgerUnavailable(LedgerError, Unavailable):
 
 
 class LedgerRefused(LedgerError, Refused):
-    """The ledger does not take what it was given: wrong input, or what contradicts its records."""
+    """The request is wrong, or contradicts the ledger's records."""
 
 
 class LeaseHeld(LedgerError, Unavailable):
     """Another run owns the environment.
 
-    :param owner: the run that owns it or comes first, as ``run <id> of <pipeline>``.
-    :param position: place of the asking run in the queue, from 1.
+    :param owner: the run that owns it or is first in the queue, as ``run <id> of <pipeline>``.
+    :param position: position of the asking run in the queue, from 1.
     """
 
     def __init__(self, what: str, *, owner: str, position: int, **more: Any) -> None:
@@ -207,9 +207,9 @@ class LeaseHeld(LedgerError, Unavailable):
 
 
 class LeaseLost(LedgerRefused):
-    """This run no longer owns the environment: somebody with a newer fencing token does.
+    """This run does not own the environment: a newer fencing token exists.
 
-    :param owner: who owns it, as ``run <id> of <pipeline>``; None when nobody does.
+    :param owner: the run that owns it, as ``run <id> of <pipeline>``; None if none does.
     """
 
     def __init__(self, what: str, *, owner: str | None = None, **more: Any) -> None:
@@ -218,11 +218,11 @@ class LeaseLost(LedgerRefused):
 
 
 class BaselineMissing(LedgerRefused):
-    """The one deployment that was asked for as a baseline was never promoted, has taught nothing, or was reset."""
+    """The deployment named as a baseline was never promoted, has taught nothing, or is from before a reset."""
 
 
 class ReleaseVetoed(LedgerRefused):
-    """The release was rolled back in this environment and nobody has lifted the veto."""
+    """The release was rolled back in this environment, and its veto is in force."""
 
 
 class DeploymentSettled(LedgerRefused):
@@ -230,4 +230,4 @@ class DeploymentSettled(LedgerRefused):
 
 
 class VerificationError(Refused):
-    """A verification is configured wrongly, or cannot be computed from what was read."""
+    """A verification is configured incorrectly, or cannot be computed from its data."""

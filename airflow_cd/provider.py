@@ -1,4 +1,4 @@
-"""What Airflow is told about this package: its hooks and the forms of their connections."""
+"""What Airflow reads of this package: operators, sensors, hooks, the forms of their connections, options."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _TIMEOUT = {
 }
 _DEADLINE = {
     "label": "Deadline",
-    "description": "Seconds that one operation may take with all its requests, retries and waits.",
+    "description": "Seconds that one operation may take, with all its requests, retries and waits.",
     "schema": {"type": ["number", "null"], "default": 120},
 }
 _VERIFY = {
     "label": "CA bundle",
-    "description": "Path of a CA bundle to check the server with; empty for the system's.",
+    "description": "Path of the CA bundle that verifies the server; empty for the system's.",
     "schema": {"type": ["string", "null"]},
 }
 
@@ -28,19 +28,19 @@ _NEW_RELIC = {
         "hidden-fields": ["login", "schema", "port"],
         "relabeling": {"host": "Address", "password": "User key"},
         "placeholders": {
-            "host": "only where the region does not say it: https://api.newrelic.com",
+            "host": "only if the region does not imply it: https://api.newrelic.com",
             "password": "NRAK-…",
         },
     },
     "conn-fields": {
         "account_id": {
             "label": "Account id",
-            "description": "The account that is queried.",
+            "description": "The account to query.",
             "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
         },
         "region": {
             "label": "Region",
-            "description": "The region the account lives in.",
+            "description": "The region of the account.",
             "schema": {"type": ["string", "null"], "enum": ["US", "EU", "JP", "GOV"], "default": "US"},
         },
         "timeout": _TIMEOUT,
@@ -56,12 +56,12 @@ _SUMO_LOGIC = {
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port"],
         "relabeling": {"host": "Address", "login": "Access id", "password": "Access key"},
-        "placeholders": {"host": "only where the region does not say it: https://api.us2.sumologic.com"},
+        "placeholders": {"host": "only if the region does not imply it: https://api.us2.sumologic.com"},
     },
     "conn-fields": {
         "region": {
             "label": "Deployment",
-            "description": "The deployment the account lives in: us1, us2, eu, de, au, ca, ch, jp, kr, in, fed.",
+            "description": "The deployment of the account: us1, us2, eu, de, au, ca, ch, jp, kr, in, fed.",
             "schema": {"type": ["string", "null"], "default": "us1"},
         },
         "timeout": _TIMEOUT,
@@ -87,7 +87,7 @@ _DEPLOYMENT_API = {
         "timeout": {**_TIMEOUT, "schema": {"type": ["number", "null"], "default": 10}},
         "retry_for": {
             "label": "Retry for",
-            "description": "Seconds for which one call is tried again while the API is away or busy.",
+            "description": "Seconds for which a call is retried while the API is unavailable or busy.",
             "schema": {"type": ["number", "null"], "default": 30},
         },
         "verify": _VERIFY,
@@ -99,7 +99,7 @@ _CONFIG = {
         "description": "Airflow CD",
         "options": {
             "sql_alchemy_conn": {
-                "description": "The ledger's database; a SQLite file under AIRFLOW_HOME when it is not given.",
+                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",
@@ -114,7 +114,7 @@ _CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API)
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's description, as Airflow's ``provider_info.schema.json`` wants it."""
+    """The provider's description, in the form of Airflow's ``provider_info.schema.json``."""
     names = [str(connection_type["hook-name"]) for connection_type in _CONNECTION_TYPES]
     return {
         "package-name": "airflow-cd",

@@ -1,4 +1,4 @@
-"""A release: an artifact and its run-time configuration, immutable, known by a digest."""
+"""A release: an artifact and its run-time configuration, immutable and identified by a digest."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import Any
 from airflow_cd.errors import ReleaseError
 
 UNSET = "(unset)"
+"""The value of something that one of two releases does not have."""
 NOTHING = "nothing"
-"""What a person's rollback takes back where no deployment that the ledger knows brought what ran."""
+"""What a rollback by hand takes back where the ledger has no deployment of what ran."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """What runs, whole: rolling back means restoring one of these.
+    """What runs: rolling back means restoring a whole release.
 
     :param service: what is deployed.
-    :param version: the version as people say it (``1.2.0``).
+    :param version: the version for people (``1.2.0``); not part of the digest.
     :param artifact: what the target fetches (``shop:1.2.0``).
-    :param configuration: run-time configuration; JSON values only. Holds references to secrets, never secrets.
+    :param configuration: run-time configuration; JSON values, with references to secrets but no secrets.
+    :raises ReleaseError: a name is empty, or the configuration is not a JSON object.
     """
 
     service: str
@@ -38,7 +40,7 @@ class Release:
                     next_step=f"Give the {name} and start again; nothing was touched.",
                 )
         try:
-            # A round trip makes the copy ours and refuses what a target could not be sent.
+            # A round trip copies the values and rejects what could not be sent to a target.
             copy = json.loads(json.dumps(self.configuration, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise ReleaseError(
@@ -71,7 +73,11 @@ class Release:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Release:
-        """Read what :meth:`as_dict` wrote; raises :class:`ReleaseError` when the digest does not fit."""
+        """The release that :meth:`as_dict` wrote.
+
+        :param content: its JSON values.
+        :raises ReleaseError: the digest does not match the content.
+        """
         release = cls(
             service=content["service"],
             version=content["version"],
@@ -82,7 +88,7 @@ class Release:
             raise ReleaseError(
                 f"the stored release {release.service} {release.version} does not have the digest it was stored with.",
                 state=f"stored {content['digest']}, computed {release.digest}.",
-                next_step="Somebody changed the record; find out who before deploying it.",
+                next_step="The record was changed after it was written; find out why before deploying it.",
             )
         return release
 
@@ -105,10 +111,15 @@ def planned_release(
     *,
     environment: str,
 ) -> Release:
-    """The release that a run asks for in an environment; raises :class:`ReleaseError`.
+    """The release that a run requests for an environment.
 
-    :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
+    :param service: what is deployed.
+    :param version: the version.
+    :param artifact: template of the artifact's name; ``{service}`` and ``{version}`` are filled in.
+    :param configuration: the environment's own run-time configuration.
     :param overrides: the run's configuration on top, an object or its JSON; a null removes a key.
+    :param environment: where it is to run, for the error.
+    :raises ReleaseError: the overrides are not a JSON object, or the release is not valid.
     """
     try:
         given = json.loads(overrides) if isinstance(overrides, str) else dict(overrides)
@@ -126,14 +137,20 @@ def planned_release(
 
 
 def changes(before: Release | None, after: Release) -> list[tuple[str, Any, Any]]:
-    """What differs between two releases, in the rows of :func:`differences`."""
+    """What differs between two releases, as rows of :func:`differences`.
+
+    :param before: the earlier release; None if there is none.
+    :param after: the later release.
+    """
     return differences(before.as_dict() if before else {}, after.as_dict())
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """What differs between two releases as :meth:`Release.as_dict` has them.
+    """What differs between two releases.
 
-    :returns: rows of name, before, after; :data:`UNSET` where one of them has no such thing.
+    :param before: the earlier release, as :meth:`Release.as_dict` returns it; empty if there is none.
+    :param after: the later one, likewise.
+    :returns: rows of name, before, after; :data:`UNSET` where one of them does not have it.
     """
     rows: list[tuple[str, Any, Any]] = [
         (name, before.get(name, UNSET), after.get(name, UNSET)) for name in ("version", "artifact")

@@ -1,7 +1,7 @@
-"""The states and kinds that the ledger, tasks and pages share: one enumeration for each, compared by its members.
+"""States and kinds that the ledger, tasks and pages share: an enumeration for each.
 
-A member is its text as the ledger keeps it (Python 3.10 has no ``enum.StrEnum``). What is shown to people is looked
-up from members, never the other way round.
+A member equals its text in the ledger (Python 3.10 has no ``enum.StrEnum``). Texts shown to people are looked up from
+members, never the other way round.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 
 
-class Word(str, enum.Enum):
-    """A text from a fixed set, which prints, compares and serializes as itself."""
+class TextEnum(str, enum.Enum):
+    """An enumeration whose members print, compare and serialize as their texts."""
 
     def __str__(self) -> str:
         return str(self.value)
@@ -19,7 +19,7 @@ class Word(str, enum.Enum):
         return format(str(self.value), format_spec)
 
 
-class DeploymentState(Word):
+class DeploymentState(TextEnum):
     """How far a deployment has come; *promoted* and *rolled back* are final."""
 
     RUNNING = "running"
@@ -30,12 +30,12 @@ class DeploymentState(Word):
 
     @property
     def final(self) -> bool:
-        """Whether nothing changes it any more."""
+        """Whether a deployment in this state is settled: nothing changes it any more."""
         return self in (DeploymentState.PROMOTED, DeploymentState.ROLLED_BACK)
 
 
-class PhaseState(Word):
-    """How far a phase has come: on its instances, then what its last final verdict made of it."""
+class PhaseState(TextEnum):
+    """How far a phase has come: deploying, deployed, or the outcome of its last final verdict."""
 
     STARTED = "started"
     DEPLOYED = "deployed"
@@ -44,14 +44,14 @@ class PhaseState(Word):
     INCONCLUSIVE = "inconclusive"
 
 
-class RollbackMode(Word):
+class RollbackMode(TextEnum):
     """Who decides on a rollback after a failed verification."""
 
     AUTOMATIC = "automatic"
     HUMAN = "human"
 
 
-class ActionKind(Word):
+class ActionKind(TextEnum):
     """A side effect on an environment, or on what watches it."""
 
     DEPLOY = "deploy"
@@ -61,8 +61,8 @@ class ActionKind(Word):
     MARK = "mark"
 
 
-class HumanAction(Word):
-    """What a person did by hand."""
+class HumanAction(TextEnum):
+    """A manual action in the audit log."""
 
     MARKED_SUCCESS = "marked success"
     MARKED_FAILED = "marked failed"
@@ -76,7 +76,8 @@ class HumanAction(Word):
     CLEARED = "cleared"
     CLEARED_RUN = "cleared run"
     DELETED = "deleted"
-    ANSWERED = "answered"
+    ANSWERED = "answered"  # sent by a person, with the option after it
+    ANSWER_RECORDED = "answer"  # taken as the answer of a question
     LIFTED_VETO = "lift veto"
     GAVE_FEEDBACK = "feedback"
     UNDID_FEEDBACK = "undo feedback"
@@ -85,8 +86,8 @@ class HumanAction(Word):
     UNDID_BASELINE = "undo baseline"
 
 
-class Role(Word):
-    """What a task does in a delivery, whatever its class is called: a subclass keeps its operator's role."""
+class Role(TextEnum):
+    """What a task does in a delivery; a subclass keeps the role of its operator, whatever its name."""
 
     LEASE = "lease"
     DEPLOY = "deploy"

@@ -12,7 +12,7 @@ import argparse
 import statistics
 import sys
 
-from airflow_cd.demo.story import SERVICE, Told, tell
+from airflow_cd.demo.story import SERVICE, RunOutcome, run_story
 from airflow_cd.demo.world import World
 
 CLOCKS = ("to_verdict", "to_safe", "to_restored")
@@ -24,8 +24,8 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=10)
     times: int = parser.parse_args().times
     with World() as world:
-        story, first = tell(world, print)
-        told: list[Told] = [first]
+        story, first = run_story(world, print)
+        told: list[RunOutcome] = [first]
         ledger = world.ledger()
         while len(told) < times:
             last = told[-1].deployment

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from airflow_cd.cli import main
+from airflow_cd.cli import COMMANDS, main
 from airflow_cd.ledger import open_ledger
 from airflow_cd.release import Release
 
@@ -48,22 +50,71 @@ def test_a_veto_is_listed_with_its_reason(url: str, capsys: pytest.CaptureFixtur
 
 def test_a_veto_is_lifted_by_digest_with_who_and_why(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     digest = Release("shop", "1.2", "shop:1.2").digest
-    lift = ["veto", "lift", "shop", "production", digest[7:15], "--why", "mended", "--who", "alice", "--url", url]
+    lift = ["veto", "lift", "shop", "production", digest[7:15], "--why", "fixed", "--who", "alice", "--url", url]
     assert main(lift) == 0
     assert "may be deployed to production again" in capsys.readouterr().out
     [action] = open_ledger(url).audit.actions()
-    assert (action.who, action.why) == ("alice", "mended")
-    assert main(lift) == 1
+    assert (action.who, action.why) == ("alice", "fixed")
+    assert main(lift) == 3
     assert "no veto is in force" in capsys.readouterr().err
 
 
 def test_a_version_that_several_releases_have_is_not_guessed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["veto", "lift", "shop", "production", "1.2", "--why", "mended", "--url", url]) == 1
-    assert "names several" in capsys.readouterr().err
+    assert main(["veto", "lift", "shop", "production", "1.2", "--why", "fixed", "--url", url]) == 3
+    assert "matches several vetoed releases" in capsys.readouterr().err
     assert not [veto for veto in open_ledger(url).vetoes.of("shop", "production") if veto.lifted_at]
 
 
 def test_a_veto_is_not_lifted_without_a_reason(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     digest = Release("shop", "1.2", "shop:1.2").digest
-    assert main(["veto", "lift", "shop", "production", digest, "--why", " ", "--url", url]) == 1
-    assert "only with a reason" in capsys.readouterr().err
+    assert main(["veto", "lift", "shop", "production", digest, "--why", " ", "--url", url]) == 3
+    assert "requires a reason" in capsys.readouterr().err
+
+
+def test_it_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"airflow-cd {version('airflow-cd')}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["verfy"],
+        ["--no-such-option"],
+        *[[command, "--no-such-option"] for command in COMMANDS],
+        *[[command, "--no-such-option", "list", "x"] for command in ("veto", "feedback", "baseline")],
+        *[[command, "lst"] for command in ("ledger", "veto", "feedback", "baseline")],
+        ["ledger", "migrate", "--no-such-option"],
+        ["veto", "list", "shop"],
+        ["veto", "lift", "shop", "production", "1.2"],
+        ["feedback", "undo", "first", "--why", "x"],
+        ["backtest", "--last", "many"],
+        ["backtest", "--sensitivity", "huge"],
+        ["demo", "--port", "http"],
+    ],
+)
+def test_a_misspelt_command_line_is_no_verdict(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "usage: airflow-cd" in told.err
+    assert "error: " in told.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: airflow-cd {command}" in capsys.readouterr().out
+
+
+def test_a_ledger_that_cannot_be_reached_is_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "postgresql+psycopg2://ada@127.0.0.1:1/ledger"
+    assert main(["veto", "list", "shop", "production", "--url", url]) == 3
+    assert re.search(r"\Athe ledger .* cannot be opened: .* Next: .*\n\Z", capsys.readouterr().err)

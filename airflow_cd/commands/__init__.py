@@ -1,6 +1,6 @@
-"""The sub-commands of ``airflow-cd``, one module each.
+"""The commands of ``airflow-cd``, one module or package each.
 
-A module has two functions: ``add_parser(commands)``, which adds its parser to the given sub-parsers, and
-``run(given)``, which does the work and returns the exit code. ``cli.py`` finds the module by its name. Both heavy
-imports and the ledger wait until ``run``: every call of the command builds every parser.
+Each has two functions: ``add_parser(commands)``, which adds its parser to the given sub-parsers, and ``run(given)``,
+which does the work and returns an exit code (:mod:`airflow_cd.exit_codes`). ``cli.py`` finds it by its name. Heavy
+imports, the ledger's included, wait until ``run``: every call builds the parsers of all commands.
 """

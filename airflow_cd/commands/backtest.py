@@ -1,4 +1,4 @@
-"""``airflow-cd backtest``: what a verification would have blocked, rightly and wrongly, before it may block anyone."""
+"""``airflow-cd backtest``: which past deployments a verification would have blocked, rightly and wrongly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
 from airflow_cd.errors import VerificationError
+from airflow_cd.states import DeploymentState
 from airflow_cd.verification.baseline_choice import wrong_baseline
 from airflow_cd.verification.sensitivity import SENSITIVITIES
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from airflow_cd.verification.backtest.replay import PastDeployment, PastPhase
     from airflow_cd.verification.logs.feedback import Opinions
 
-_DESCRIPTION = """Judges past deployments again, each against the good ones before it, and the same with regressions
-put into them; says how many a verification would have blocked, rightly (rolled back or injected) and wrongly
+_DESCRIPTION = """Judges past deployments again, each against the good ones before it, and once more with injected
+regressions; shows how many a verification would have blocked, rightly (rolled back or injected) and wrongly
 (promoted). Reads the ledger, or plain log files of one release each."""
 _EPILOG = """  airflow-cd backtest --service shop --environment production --report out.html
   airflow-cd backtest --logs 1.0.log 1.1.log.gz 1.2.log 1.3.log --bad 1.2.log"""
@@ -35,8 +36,8 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--service", help="whose deployments")
-    parser.add_argument("--environment", help="where")
+    parser.add_argument("--service", help="replay deployments of this service")
+    parser.add_argument("--environment", help="in this environment")
     parser.add_argument("--last", type=int, default=50, metavar="N", help="how many of the newest (%(default)s)")
     parser.add_argument("--logs", nargs="+", metavar="FILE", help="a log file of each release, oldest first")
     parser.add_argument("--bad", nargs="+", default=[], metavar="FILE", help="those of --logs that should be blocked")
@@ -47,8 +48,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--expected", nargs="+", default=[], metavar="PATTERN", help="events the pipeline expects, as in Verification"
     )
-    parser.add_argument("--no-injected", action="store_true", help="only the deployments as they were")
-    parser.add_argument("--seed", type=int, default=0, help="chooses what a regression changes (%(default)s)")
+    parser.add_argument("--no-injected", action="store_true", help="do not inject regressions")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the injected regressions (%(default)s)")
     parser.add_argument("--report", metavar="FILE", help="write one HTML page")
     parser.add_argument(
         "--json", metavar="FILE", nargs="?", const="-", help="write JSON, to standard output by default"
@@ -57,7 +58,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Replay, tell, write."""
+    """Replay the deployments, print and write the results."""
     from airflow_cd.report.backtest import Scene, as_json, render_backtest, told
     from airflow_cd.verification.backtest.replay import backtest
 
@@ -102,18 +103,24 @@ def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinion
         )
     ledger = open_ledger(given.url)
     deployments = past_deployments(ledger, given.service, given.environment, given.last)
-    said = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
-    return deployments, Opinions(said, usable_expectations(given.expected)), (given.service, given.environment)
+    feedback = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
+    return deployments, Opinions(feedback, usable_expectations(given.expected)), (given.service, given.environment)
 
 
 def past_deployments(ledger: Ledger, service: str, environment: str, last: int = 50) -> list[PastDeployment]:
-    """The newest deployments of the ledger that are over, oldest first; a wrecked rollback counts as rolled back."""
-    over = [
+    """The newest deployments that have ended, oldest first; a failed rollback counts as rolled back.
+
+    :param ledger: where they are recorded.
+    :param service: of this service.
+    :param environment: in this environment.
+    :param last: how many at most.
+    """
+    ended = [
         deployment
         for deployment in ledger.deployments.matching(service, environment, limit=last)
-        if deployment.state in ("promoted", "rolled_back", "rollback_failed")
+        if deployment.state in (DeploymentState.PROMOTED, DeploymentState.ROLLED_BACK, DeploymentState.ROLLBACK_FAILED)
     ]
-    return [_past(ledger, deployment) for deployment in reversed(over)]
+    return [_past(ledger, deployment) for deployment in reversed(ended)]
 
 
 def _past(ledger: Ledger, deployment: Deployment) -> PastDeployment:
@@ -123,7 +130,7 @@ def _past(ledger: Ledger, deployment: Deployment) -> PastDeployment:
         deployment.id,
         deployment.release.version,
         f"{deployment.release.version} of {deployment.opened_at:%Y-%m-%d %H:%M}",
-        True if deployment.state == "promoted" else _blamed_logs(ledger, deployment),
+        True if deployment.state == DeploymentState.PROMOTED else _blamed_logs(ledger, deployment),
         deployment.outcome,
         _phases(ledger, deployment),
     )
@@ -158,10 +165,10 @@ def _of_files(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions
     from airflow_cd.verification.files.opening import opened
     from airflow_cd.verification.logs.feedback import Opinions, usable_expectations
 
-    strange = [path for path in given.bad if path not in given.logs]
-    if strange:
+    unknown = [path for path in given.bad if path not in given.logs]
+    if unknown:
         raise VerificationError(
-            f"--bad names {', '.join(strange)}, not among --logs.", next_step="Name a file in both."
+            f"--bad names {', '.join(unknown)}, not among --logs.", next_step="Name a file in both."
         )
     deployments = []
     for path in given.logs:

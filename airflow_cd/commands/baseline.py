@@ -1,4 +1,4 @@
-"""``airflow-cd baseline``: which good deployments canaries are compared with; a person outranks the pipeline."""
+"""``airflow-cd baseline``: which good deployments canaries are compared with; a pin outranks the pipeline's choice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 import getpass
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.commands.parsing import add_ledger_url, add_reason
+from airflow_cd.states import DeploymentState
 from airflow_cd.verification.baseline_choice import BASELINES
 
 if TYPE_CHECKING:
@@ -17,24 +18,23 @@ _LISTED = 20
 
 def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
-    parser = commands.add_parser("baseline", help="what canaries are compared with")
+    parser = commands.add_parser("baseline", help="list, pin or reset what canaries are compared with")
     actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", help="the deployments that have taught, and what people chose")
-    pin = actions.add_parser("pin", help="compare with this one, whatever the pipeline says")
-    reset = actions.add_parser("reset", help="forget what was taught up to now, and any pin")
-    undo = actions.add_parser("undo", help="take back the newest pin or reset")
+    listing = actions.add_parser("list", help="list the deployments that can be pinned, and what people chose")
+    pin = actions.add_parser("pin", help="compare with this one, whatever the pipeline's choice is")
+    reset = actions.add_parser("reset", help="forget what was learned up to now, and any pin")
+    undo = actions.add_parser("undo", help="undo the newest pin or reset")
     for action in (listing, pin, reset, undo):
         action.add_argument("service")
         action.add_argument("environment")
         if action is not listing:
-            action.add_argument("--why", required=True, help="the reason, for the ledger")
-            action.add_argument("--who", help="who decides that (whoever calls this)")
+            add_reason(action)
         add_ledger_url(action)
     pin.add_argument("choice", help="all, previous, control, a deployment's id or a version")
 
 
 def run(given: argparse.Namespace) -> int:
-    """List, pin, reset, or take back."""
+    """List, pin, reset or undo."""
     from airflow_cd.ledger import open_ledger
 
     ledger = open_ledger(given.url)
@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
 def _list(ledger: Ledger, service: str, environment: str) -> int:
     print(_in_force(ledger, service, environment))
     listed = False
-    for deployment in ledger.deployments.matching(service, environment, "promoted", limit=_LISTED):
+    for deployment in ledger.deployments.matching(service, environment, DeploymentState.PROMOTED, limit=_LISTED):
         kept = [one for one in ledger.profiles.of(deployment.id) if one.teaches and one.kind != "control"]
         if kept:
             listed = True
@@ -63,23 +63,23 @@ def _list(ledger: Ledger, service: str, environment: str) -> int:
                 f"{deployment.id}  {deployment.release.version}  {deployment.opened_at:%Y-%m-%d %H:%M} UTC  {sources}"
             )
     if not listed:
-        print(f"No good deployment of {service} has taught anything in {environment}.")
+        print(f"No deployment of {service} in {environment} can be compared with yet.")
     history = ledger.baselines.history(service, environment)
     if history:
         print("What people chose, newest first:")
     for choice in history:
-        print(f"    {_told(ledger, choice)}{'  undone' if choice.undone else ''}")
+        print(f"    {_line(ledger, choice)}{'  undone' if choice.undone else ''}")
     return 0
 
 
 def _in_force(ledger: Ledger, service: str, environment: str) -> str:
     choice = ledger.baselines.choice(service, environment)
     if choice is None:
-        return f"{service} in {environment} is compared with what its pipeline says."
-    return f"{service} in {environment}: {_told(ledger, choice)}"
+        return f"{service} in {environment}: no pin; the pipeline's choice is in force."
+    return f"{service} in {environment}: {_line(ledger, choice)}"
 
 
-def _told(ledger: Ledger, choice: BaselineChoice) -> str:
+def _line(ledger: Ledger, choice: BaselineChoice) -> str:
     what = choice.action
     if choice.choice in BASELINES:
         what = f"{choice.action} {choice.choice}"

@@ -1,4 +1,4 @@
-"""``airflow-cd feedback``: what people say of events, which outranks the rules."""
+"""``airflow-cd feedback``: people's feedback on events, which outranks the rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import getpass
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.commands.parsing import add_ledger_url, add_reason
 from airflow_cd.errors import LedgerRefused
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_cd.ledger import FeedbackRecord, Ledger
 
-_WORDS = {
+_SAYS = {
     "not-a-risk": "not_a_risk",
     "not-a-risk-at-any-frequency": "not_a_risk_at_any_frequency",
     "always-a-risk": "always_a_risk",
@@ -25,33 +25,32 @@ _SEARCHED = 50  # deployments whose evidence an event is looked for in
 
 def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
-    parser = commands.add_parser("feedback", help="what people say of events: not a risk, always a risk")
+    parser = commands.add_parser("feedback", help="list, give or undo feedback on events: not a risk, always a risk")
     actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", help="what is in force, with who said it and why")
+    listing = actions.add_parser("list", help="list the feedback in force, with who gave it and why")
     listing.add_argument("service")
-    listing.add_argument("environment", nargs="?", help="where it holds (everywhere)")
-    listing.add_argument("--history", action="store_true", help="everything that was ever said and undone")
-    setting = actions.add_parser("set", help="say something of an event; counts from the next look on")
+    listing.add_argument("environment", nargs="?", help="in this environment (default: all)")
+    listing.add_argument("--history", action="store_true", help="list all feedback ever given and undone")
+    setting = actions.add_parser("set", help="give feedback on an event; it applies from the next look on")
     setting.add_argument("service")
-    setting.add_argument("event", help="its id, from the report, or the beginning of it")
+    setting.add_argument("event", help="its id from the report, or the beginning of it")
     setting.add_argument(
         "says",
-        choices=list(_WORDS),
-        help="not-a-risk: that it is there is none, more or fewer of it still is; ...-at-any-frequency: nor is that; "
-        "default: the rules alone decide",
+        choices=list(_SAYS),
+        help="not-a-risk: it may occur, but an unexpected frequency still counts; not-a-risk-at-any-frequency: nor "
+        "does that; always-a-risk: it fails a release even when known; default: the rules decide",
     )
-    setting.add_argument("--environment", help="where it holds (every environment of the service)")
-    undoing = actions.add_parser("undo", help="take a statement back; what was said before is in force again")
-    undoing.add_argument("number", type=int, help="the statement's number, from the list")
+    setting.add_argument("--environment", help="where it holds (default: every environment of the service)")
+    undoing = actions.add_parser("undo", help="undo feedback; what was in force before it is again")
+    undoing.add_argument("number", type=int, help="its number, from the list")
     for action in (setting, undoing):
-        action.add_argument("--why", required=True, help="the reason, for the ledger and the report")
-        action.add_argument("--who", help="who says so (whoever calls this)")
+        add_reason(action)
     for action in (listing, setting, undoing):
         add_ledger_url(action)
 
 
 def run(given: argparse.Namespace) -> int:
-    """List what is said of a service's events, say something, or take it back."""
+    """List, give or undo feedback on a service's events."""
     from airflow_cd.ledger import open_ledger
 
     ledger = open_ledger(given.url)
@@ -60,13 +59,13 @@ def run(given: argparse.Namespace) -> int:
     who = given.who or getpass.getuser()
     if given.action == "undo":
         undone = ledger.feedback.undo(given.number, who=who, why=given.why)
-        print(f"Number {given.number} no longer holds: {undone.says.replace('_', ' ')}, event {undone.event_id}.")
+        print(f"Feedback {given.number} is undone: {undone.says.replace('_', ' ')}, event {undone.event_id}.")
         return 0
     event_id, template, sample = _event(ledger, given.service, given.environment, given.event)
-    said = ledger.feedback.record(
+    recorded = ledger.feedback.record(
         given.service,
         event_id,
-        _WORDS[given.says],
+        _SAYS[given.says],
         who=who,
         why=given.why,
         environment=given.environment,
@@ -74,7 +73,8 @@ def run(given: argparse.Namespace) -> int:
         sample=sample,
     )
     where = given.environment or "every environment"
-    print(f"{said.id}: event {event_id} of {given.service} in {where}: {said.says.replace('_', ' ')}.\n    {template}")
+    judgement = recorded.says.replace("_", " ")
+    print(f"{recorded.id}: event {event_id} of {given.service} in {where}: {judgement}.\n    {template}")
     return 0
 
 
@@ -86,34 +86,34 @@ def _list(ledger: Ledger, given: argparse.Namespace) -> int:
         found = ledger.feedback.in_force(given.service, given.environment)
     else:
         found = _in_force(history)
-    for said in found:
-        print("\n    ".join(_lines(said)))
+    for record in found:
+        print("\n    ".join(_lines(record)))
     if not found:
-        print(f"Nothing is said of events of {given.service}{f' in {given.environment}' * bool(given.environment)}.")
+        print(f"No feedback on events of {given.service}{f' in {given.environment}' * bool(given.environment)}.")
     return 0
 
 
 def _in_force(history: list[FeedbackRecord]) -> list[FeedbackRecord]:
-    """The newest statement that stands, for each event and place."""
+    """The newest feedback in force on each event, for each environment."""
     standing: dict[tuple[str, str | None], FeedbackRecord] = {}
-    for said in history:
-        if said.undoes is None and not said.undone:
-            standing.setdefault((said.event_id, said.environment), said)
+    for record in history:
+        if record.undoes is None and not record.undone:
+            standing.setdefault((record.event_id, record.environment), record)
     return list(standing.values())
 
 
-def _lines(said: FeedbackRecord) -> Iterator[str]:
-    where = said.environment or "everywhere"
-    word = said.says.replace("_", " ")
-    state = f"  undoes {said.undoes}" if said.undoes is not None else "  undone" if said.undone else ""
-    yield f"{said.id}  {said.event_id}  {word}  {where}  by {said.who}, {said.at:%Y-%m-%d %H:%M} UTC{state}"
-    yield said.why
-    if said.template:
-        yield " ".join(said.template.split())[:160]
+def _lines(record: FeedbackRecord) -> Iterator[str]:
+    where = record.environment or "everywhere"
+    word = record.says.replace("_", " ")
+    state = f"  undoes {record.undoes}" if record.undoes is not None else "  undone" if record.undone else ""
+    yield f"{record.id}  {record.event_id}  {word}  {where}  by {record.who}, {record.at:%Y-%m-%d %H:%M} UTC{state}"
+    yield record.why
+    if record.template:
+        yield " ".join(record.template.split())[:160]
 
 
 def _event(ledger: Ledger, service: str, environment: str | None, wanted: str) -> tuple[str, str, str]:
-    """Id, template and a sample of the event, looked up in the evidence of the newest deployments."""
+    """Id, template and a sample of the event, from the evidence of the newest deployments."""
     found: dict[str, tuple[str, str]] = {}
     for deployment in ledger.deployments.matching(service, environment, limit=_SEARCHED):
         for verdict in ledger.verdicts.of(deployment.id):
@@ -125,10 +125,11 @@ def _event(ledger: Ledger, service: str, environment: str | None, wanted: str) -
         [(event_id, (template, sample))] = found.items()
         return event_id, template, sample
     raise LedgerRefused(
-        f"{wanted} begins several events: {', '.join(sorted(found)[:5])}."
+        f"{wanted!r} is the beginning of several events: {', '.join(sorted(found)[:5])}."
         if found
-        else f"no event {wanted} is in the last {_SEARCHED} deployments of {service}.",
+        else f"no event {wanted!r} is in the last {_SEARCHED} deployments of {service}.",
+        service=service,
         environment=environment,
         state="nothing was recorded.",
-        next_step="Take the id from the verification report, where it stands below the event.",
+        next_step="Copy the id from the verification report, where it is shown below the event.",
     )

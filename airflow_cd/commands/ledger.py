@@ -1,4 +1,4 @@
-"""``airflow-cd ledger``: looks after the ledger's database."""
+"""``airflow-cd ledger``: maintains the ledger's database."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from airflow_cd.commands.parsing import add_ledger_url
 
 def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
-    parser = commands.add_parser("ledger", help="look after the ledger's database")
+    parser = commands.add_parser("ledger", help="migrate the ledger's database")
     actions = parser.add_subparsers(dest="action", required=True)
-    for name, text in (("migrate", "bring the schema to this version"), ("revision", "say which version it has")):
+    for name, text in (
+        ("migrate", "bring the schema to the version of this package"),
+        ("revision", "print the version of the schema"),
+    ):
         add_ledger_url(actions.add_parser(name, help=text))
 
 
 def run(given: argparse.Namespace) -> int:
-    """Migrate if asked to, and print the revision."""
+    """Migrate if asked to, and print the version."""
     from airflow_cd.ledger import open_ledger
 
     ledger = open_ledger(given.url, check=False)

@@ -1,4 +1,4 @@
-"""What the parsers of the sub-commands have in common."""
+"""What the parsers of the commands have in common."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import argparse
 import sys
 from typing import NoReturn
 
+from airflow_cd.exit_codes import ERROR
+
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose usage errors end with an exit code of its own.
-
-    :ivar failure: exit code for an error of ours or of the input.
-    :ivar usage_failure: exit code for a command line that cannot be read.
-    """
-
-    failure = 1
-    usage_failure = 2
+    """A parser that exits with :data:`~airflow_cd.exit_codes.ERROR` where argparse exits with 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line and end."""
+        """Print what is wrong with the command line, and exit."""
         self.print_usage(sys.stderr)
-        self.exit(self.usage_failure, f"{self.prog}: error: {message}\n")
+        self.exit(ERROR, f"{self.prog}: error: {message}\n")
 
 
 def add_ledger_url(parser: argparse.ArgumentParser) -> None:
-    """Let the ledger be named."""
-    parser.add_argument("--url", help="the ledger; default: option sql_alchemy_conn in section [airflow_cd]")
+    """Add the option that names the ledger."""
+    parser.add_argument("--url", help="database URL of the ledger (default: Airflow's [airflow_cd] sql_alchemy_conn)")
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a manual action, for the audit log."""
+    parser.add_argument("--why", required=True, help="the reason, for the audit log")
+    parser.add_argument("--who", help="who does it (default: the user that runs this command)")

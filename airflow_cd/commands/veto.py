@@ -1,4 +1,4 @@
-"""``airflow-cd veto``: releases that were rolled back, and are not deployed again until a person allows it."""
+"""``airflow-cd veto``: releases that were rolled back, and are not deployed again until a person lifts the veto."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import getpass
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.commands.parsing import add_ledger_url, add_reason
 from airflow_cd.errors import LedgerRefused
 
 if TYPE_CHECKING:
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
-    parser = commands.add_parser("veto", help="releases that were rolled back, and are not deployed again")
+    parser = commands.add_parser("veto", help="list or lift the vetoes on releases that were rolled back")
     actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", help="the vetoes in force, and those that were lifted")
+    listing = actions.add_parser("list", help="list the vetoes, lifted ones included")
     lift = actions.add_parser("lift", help="allow a release in an environment again")
     for action in (listing, lift):
         action.add_argument("service")
         action.add_argument("environment")
         add_ledger_url(action)
     lift.add_argument("release", help="its version, or the beginning of its digest where several have the version")
-    lift.add_argument("--why", required=True, help="the reason, for the ledger")
-    lift.add_argument("--who", help="who decided that (whoever calls this)")
+    add_reason(lift)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -44,30 +43,31 @@ def _list(ledger: Ledger, service: str, environment: str) -> int:
         state = f"lifted by {veto.lifted_by}: {veto.lifted_why}" if veto.lifted_at else "in force"
         print(f"{veto.version}  {veto.digest[7:15]}  since {veto.at:%Y-%m-%d %H:%M} UTC  {state}\n    {veto.reason}")
     if not vetoes:
-        print(f"Nothing of {service} was ever rolled back in {environment}.")
+        print(f"No release of {service} was ever rolled back in {environment}.")
     return 0
 
 
 def _lift(ledger: Ledger, given: argparse.Namespace) -> int:
     wanted = given.release.removeprefix("sha256:")
-    fitting = {
+    matching = {
         veto.digest: veto
         for veto in ledger.vetoes.of(given.service, given.environment)
         if veto.lifted_at is None and (veto.version == given.release or veto.digest[7:].startswith(wanted))
     }
-    if len(fitting) != 1:
-        found = ", ".join(f"{veto.version} {veto.digest[7:15]}" for veto in fitting.values())
+    if len(matching) != 1:
+        found = ", ".join(f"{veto.version} {veto.digest[7:15]}" for veto in matching.values())
         raise LedgerRefused(
-            f"{given.release} names several vetoed releases: {found}."
-            if fitting
+            f"{given.release} matches several vetoed releases: {found}."
+            if matching
             else f"no veto is in force against {given.service} {given.release}.",
+            service=given.service,
             environment=given.environment,
             state="nothing was changed.",
-            next_step="Name one by its digest."
-            if fitting
-            else f"Look at `airflow-cd veto list {given.service} {given.environment}`.",
+            next_step="Give the digest of one."
+            if matching
+            else f"See `airflow-cd veto list {given.service} {given.environment}`.",
         )
-    [digest] = fitting
+    [digest] = matching
     who = given.who or getpass.getuser()
     lifted = ledger.vetoes.lift(given.service, given.environment, digest, who=who, why=given.why)
     print(f"{given.service} {lifted.version} may be deployed to {given.environment} again.")

@@ -102,7 +102,7 @@ class GitRepository:
     def _commits(self, revisions: Sequence[str], deadline: float) -> tuple[Git, list[str]]:
         place = self._place()
         if _REMOTE.match(place.address):
-            from airflow_cd.ledger.location import airflow_home
+            from airflow_cd.home import airflow_home
 
             home = airflow_home() / "airflow_cd" / "repositories"
             clone = Clone(

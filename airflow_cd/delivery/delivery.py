@@ -159,7 +159,7 @@ class Delivery:
 
     def check(self, release: Release) -> None:
         """Refuse, before anything is touched, what could not be deployed or must not be."""
-        veto = self.ledger.vetoes.standing(self.service, self.environment, release)
+        veto = self.ledger.vetoes.in_force(self.service, self.environment, release)
         if veto is not None:
             from airflow_cd.errors import ReleaseVetoed
 

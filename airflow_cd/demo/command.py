@@ -7,9 +7,10 @@ import sys
 import time
 from typing import Any
 
-from airflow_cd.demo.story import PIPELINE, Told, tell
+from airflow_cd.demo.story import PIPELINE, RunOutcome, run_story
 from airflow_cd.demo.world import World
 from airflow_cd.errors import AirflowCdError
+from airflow_cd.exit_codes import DONE, ERROR, FAILED, INTERRUPTED
 
 
 class _Ended(KeyboardInterrupt):
@@ -35,29 +36,29 @@ def run(*, port: int, leave: bool) -> int:
         _say(f"Airflow UI: {world.airflow.url}  user {world.airflow.user}, password {world.airflow.password}")
         if world.no_commits:
             _say(f"Without the commits of each release: {world.no_commits}.")
-        story, told = tell(world, _say)
+        story, told = run_story(world, _say)
         _timeline(told)
         failures = story.failures
         for failure in failures:
             _say(f"EXPECTED, BUT NOT SO: {failure}")
-        _say(f"Told in {time.monotonic() - started:.0f} s.")
+        _say(f"RunOutcome in {time.monotonic() - started:.0f} s.")
         if leave:
             _wait(world, told)
     except KeyboardInterrupt:
         _say("Interrupted.")
-        return 130
+        return INTERRUPTED
     except AirflowCdError as error:
-        _say(f"The demo cannot go on: {error}")
-        return 1
+        _say(f"The demo cannot continue: {error}")
+        return ERROR
     finally:
         # A second Ctrl-C while cleaning up would leave processes behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         world.stop()
     _say(_last_line(told, failed=bool(failures)))
-    return 1 if failures else 0
+    return FAILED if failures else DONE
 
 
-def _wait(world: World, told: Told) -> None:
+def _wait(world: World, told: RunOutcome) -> None:
     run = f"{world.airflow.url}/dags/{PIPELINE}/runs/{told.run_id}"
     _say("")
     _say(f"Airflow UI:  {world.airflow.url}   user {world.airflow.user}   password {world.airflow.password}")
@@ -72,7 +73,7 @@ def _wait(world: World, told: Told) -> None:
         _say("Ending everything ...")
 
 
-def _timeline(told: Told) -> None:
+def _timeline(told: RunOutcome) -> None:
     deployment = told.deployment
     if deployment is None:
         return
@@ -89,7 +90,7 @@ def _timeline(told: Told) -> None:
     _say("")
 
 
-def _last_line(told: Told, *, failed: bool) -> str:
+def _last_line(told: RunOutcome, *, failed: bool) -> str:
     deployment = told.deployment
     if deployment is None:
         return "NOT AS EXPECTED: nothing was deployed to production"

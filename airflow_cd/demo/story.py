@@ -21,7 +21,7 @@ NEW_EXCEPTIONS = 4
 
 
 @dataclass
-class Told:
+class RunOutcome:
     """What became of one run.
 
     :param before: artifact and configuration of every production instance when the run began, from the fleet.
@@ -67,7 +67,7 @@ class Story:
             for name, row in self.world.running("production").items()
         }
 
-    def deploy(self, version: str, *, approve: bool = True, **conf: Any) -> Told:
+    def deploy(self, version: str, *, approve: bool = True, **conf: Any) -> RunOutcome:
         """One run from trigger to end, answered at the approval; returns what became of it."""
         before = self.running()
         conf = {"version": version, **conf}
@@ -79,7 +79,7 @@ class Story:
         self.say(f"Run {run_id} ended: {state}")
         ledger = self.world.ledger()
         deployment = ledger.deployments.of_run(self.pipeline, run_id, SERVICE, "production")
-        return Told(run_id, state, tasks, before, self.running(), deployment, verdicts(ledger, deployment))
+        return RunOutcome(run_id, state, tasks, before, self.running(), deployment, verdicts(ledger, deployment))
 
     def _watch(self, run_id: str, *, approve: bool) -> dict[str, str | None]:
         seen: dict[str, str | None] = {}
@@ -106,7 +106,7 @@ class Story:
 
     # -- what must be so ---------------------------------------------------------------------------------------
 
-    def expect_promoted(self, told: Told, version: str) -> None:
+    def expect_promoted(self, told: RunOutcome, version: str) -> None:
         """A good release runs on every instance."""
         artifact = f"{SERVICE}:{version}"
         self.expect(f"the run of {version} is green", told.state == "success")
@@ -117,7 +117,7 @@ class Story:
         for phase, evidence in told.verdicts.items():
             self.expect(f"{phase}: {_sentence(evidence)}", evidence["verdict"] == "PASS")
 
-    def expect_restored(self, told: Told) -> None:
+    def expect_restored(self, told: RunOutcome) -> None:
         """A bad release is gone, and production is what it was before."""
         self.expect("the run is red", told.state == "failed")
         self.expect(
@@ -136,7 +136,7 @@ class Story:
         self.expect(f"to safe {_seconds(safe)}", safe is not None and safe <= SAFE_SECONDS)
         self.expect(f"to restored {_seconds(restored)}", restored is not None and restored <= RESTORED_SECONDS)
 
-    def expect_four_exceptions(self, told: Told) -> None:
+    def expect_four_exceptions(self, told: RunOutcome) -> None:
         """The story's verdict: performance passed, quality failed by exactly the new exceptions."""
         evidence = told.verdicts.get("phase_20", {})
         stages = [task for task in told.tasks if not task.startswith("production")]
@@ -175,7 +175,7 @@ def _seconds(value: float | None) -> str:
     return "not reached" if value is None else f"{value:.2f} s"
 
 
-def tell(world: World, say: Callable[[str], None]) -> tuple[Story, Told]:
+def run_story(world: World, say: Callable[[str], None]) -> tuple[Story, RunOutcome]:
     """The whole story: 1.0 and 1.1 are learned from, 1.2 is caught and rolled back."""
     story = Story(world, say)
     story.client.wait_for_dag(PIPELINE)

@@ -10,20 +10,28 @@ from sqlalchemy import select
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.models import ActionRow
 from airflow_cd.ledger.records import Action
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
 
 
-class Actions(Room):
-    """What was done to environments."""
+class Actions(Part):
+    """What was done to environments, and to what watches them."""
 
     def begin(self, deployment_id: str, kind: str, key: str, *, token: int, detail: Mapping[str, Any]) -> Action:
         """Record a side effect before it happens.
 
-        The same key gives the same action back: one that succeeded needs not be done again, one that failed is
-        begun as its next attempt. Raises :class:`LeaseLost`, and :class:`LedgerRefused` when the key is another's.
+        The same key gives the same action back: one that succeeded need not be done again, one that failed is begun
+        as its next attempt.
+
+        :param deployment_id: the deployment it belongs to.
+        :param kind: an :class:`~airflow_cd.states.ActionKind`, or a word of the caller's own.
+        :param key: what identifies the side effect, across all deployments.
+        :param token: the fencing token of the caller's lease.
+        :param detail: what is wanted; JSON values.
+        :raises LeaseLost: the token is not current.
+        :raises LedgerRefused: the key belongs to another side effect, or the detail is not JSON.
         """
         with self._store.writing() as session:
-            self._store.fenced(session, deployment_id, token)
+            deployment = self._store.fenced(session, deployment_id, token)
             row = session.scalars(select(ActionRow).where(ActionRow.key == key)).one_or_none()
             if row is None:
                 row = ActionRow(
@@ -39,6 +47,9 @@ class Actions(Room):
             elif (row.deployment_id, row.kind) != (deployment_id, kind):
                 raise LedgerRefused(
                     f"the key {key!r} belongs to another action: {row.kind} of deployment {row.deployment_id}.",
+                    service=deployment.service,
+                    pipeline=deployment.pipeline,
+                    environment=deployment.environment,
                     state="nothing was written.",
                     next_step="Give every side effect a key of its own.",
                 )
@@ -51,10 +62,14 @@ class Actions(Room):
             return _action(self._store.written(session, row))
 
     def finish(self, key: str, *, ok: bool, detail: Mapping[str, Any]) -> Action:
-        """Record how a side effect ended, adding to its detail; success stays success.
+        """Record how a side effect ended; one that succeeded stays a success.
 
-        Asks for no token: what has happened has happened, whoever owns the environment by now.
-        Raises :class:`LedgerRefused` for a key that was never begun.
+        Needs no token: what has happened has happened, even if another run owns the environment by now.
+
+        :param key: as it was begun with.
+        :param ok: whether it succeeded.
+        :param detail: what came of it, added to what was wanted; JSON values.
+        :raises LedgerRefused: no side effect was begun with this key.
         """
         with self._store.writing() as session:
             row = session.scalars(select(ActionRow).where(ActionRow.key == key).with_for_update()).one_or_none()

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from airflow_cd.ledger.models import HumanActionRow
+from airflow_cd.ledger.models import AuditRow
 from airflow_cd.ledger.records import AuditRecord
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
 
 
-class Audit(Room):
+class Audit(Part):
     """Manual actions, those that were refused too. Nothing in it is ever changed or deleted."""
 
     def record(
@@ -29,9 +29,21 @@ class Audit(Room):
         allowed: bool = True,
         detail: Mapping[str, Any] | None = None,
     ) -> AuditRecord:
-        """Record what a person did, or tried to do without being allowed to."""
+        """Record what a person did, or tried to do without being allowed to.
+
+        :param who: the person.
+        :param action: a :class:`~airflow_cd.states.HumanAction`, with what was chosen after it where it matters.
+        :param why: the reason they gave; may be empty.
+        :param pipeline: the pipeline it was done to, if any; so are the others.
+        :param run_id: its run.
+        :param task_id: its task.
+        :param service: the service.
+        :param environment: the environment.
+        :param allowed: False for an attempt that was refused.
+        :param detail: anything else worth keeping; JSON values.
+        """
         with self._store.writing() as session:
-            row = HumanActionRow(
+            row = AuditRow(
                 at=self._store.now(session),
                 who=who,
                 action=action,
@@ -45,18 +57,23 @@ class Audit(Room):
                 detail=dict(detail or {}),
             )
             session.add(row)
-            return _human_action(self._store.written(session, row))
+            return _record(self._store.written(session, row))
 
     def actions(self, pipeline: str | None = None, run_id: str | None = None, limit: int = 200) -> list[AuditRecord]:
-        """What people did, newest first."""
+        """Manual actions, newest first.
+
+        :param pipeline: only of this pipeline.
+        :param run_id: only of this run.
+        :param limit: how many at most.
+        """
         wanted = {"pipeline": pipeline, "run_id": run_id}
-        query = select(HumanActionRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
+        query = select(AuditRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
         with self._store.reading() as session:
-            rows = session.scalars(query.order_by(HumanActionRow.seq.desc()).limit(limit))
-            return [_human_action(row) for row in rows]
+            rows = session.scalars(query.order_by(AuditRow.seq.desc()).limit(limit))
+            return [_record(row) for row in rows]
 
 
-def _human_action(row: HumanActionRow) -> AuditRecord:
+def _record(row: AuditRow) -> AuditRecord:
     return AuditRecord(
         id=row.seq,
         at=row.at,

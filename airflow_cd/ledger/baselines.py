@@ -1,7 +1,7 @@
-"""What good deployments taught, and which of it a person wants canaries to be compared with.
+"""Which baseline a person chose for an environment.
 
-A person's pin outranks what the pipeline says; a reset leaves out what was taught before it. Neither is ever changed
-or deleted: the newest one that was not undone is in force.
+A person's pin outranks the pipeline's own choice; a reset excludes what was learned before it. Neither is ever
+changed or deleted: the newest one that was not undone is in force.
 """
 
 from __future__ import annotations
@@ -12,55 +12,74 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import BaselineMissing, LedgerRefused
-from airflow_cd.ledger.models import BaselineChoiceRow, DeploymentRow, HumanActionRow
-from airflow_cd.ledger.records import PROMOTED, BaselineChoice
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.models import AuditRow, BaselineChoiceRow, DeploymentRow
+from airflow_cd.ledger.records import BaselineChoice
+from airflow_cd.ledger.store import Part
+from airflow_cd.states import DeploymentState, HumanAction
 from airflow_cd.verification.baseline_choice import BASELINES, wrong_baseline
 
 PIN, RESET, UNDO = "pin", "reset", "undo"
+_AUDITED = {
+    PIN: HumanAction.PINNED_BASELINE,
+    RESET: HumanAction.RESET_BASELINE,
+    UNDO: HumanAction.UNDID_BASELINE,
+}
 
 
-class Baselines(Room):
-    """People's say in which of what good deployments taught counts."""
+class Baselines(Part):
+    """Baselines pinned and reset by people."""
 
     def pin(self, service: str, environment: str, choice: str, *, who: str, why: str) -> BaselineChoice:
-        """Have canaries there compared with this baseline, whatever the pipeline says.
+        """Compare canaries in the environment with this baseline, whatever the pipeline's own choice is.
 
-        :param choice: as in :meth:`taught`; a version is kept as the deployment it means now.
-
+        :param service: what is deployed.
+        :param environment: where.
+        :param choice: ``all``, ``previous``, ``control``, or a deployment's id or version; a version is kept as the
+            deployment it means now.
+        :param who: the person.
+        :param why: the reason; not empty.
         :raises BaselineMissing: no such deployment was promoted there.
         :raises LedgerRefused: no reason is given.
         """
         mistake = wrong_baseline(choice)
         if mistake is not None:
-            raise LedgerRefused(f"{mistake}.", environment=environment, state="nothing was changed.")
+            raise LedgerRefused(f"{mistake}.", service=service, environment=environment, state="nothing was changed.")
         with self._store.writing() as session:
             meant = choice if choice in BASELINES else promoted_row(session, service, environment, choice).id
             return self._choose(session, service, environment, PIN, who=who, why=why, choice=meant)
 
     def reset(self, service: str, environment: str, *, who: str, why: str) -> BaselineChoice:
-        """Forget what was taught there up to now, and any pin: only what is promoted from now on teaches.
+        """Forget what was learned in the environment up to now, and any pin.
 
-        Raises :class:`LedgerRefused` when no reason is given.
+        :param service: what is deployed.
+        :param environment: where.
+        :param who: the person.
+        :param why: the reason; not empty.
+        :raises LedgerRefused: no reason is given.
         """
         with self._store.writing() as session:
             return self._choose(session, service, environment, RESET, who=who, why=why)
 
     def undo(self, service: str, environment: str, *, who: str, why: str) -> BaselineChoice:
-        """Take back the newest pin or reset there that was not taken back yet.
+        """Undo the newest pin or reset in force in the environment.
 
-        Raises :class:`LedgerRefused` when there is none, or no reason is given.
+        :param service: what is deployed.
+        :param environment: where.
+        :param who: the person.
+        :param why: the reason; not empty.
+        :raises LedgerRefused: there is none, or no reason is given.
         """
         with self._store.writing() as session:
-            # One after the other, or two people would take back the same one.
+            # One at a time, or two people would undo the same one.
             self._store.lock(session, service, environment)
             standing = standing_choices(choice_rows(session, service, environment))
             if not standing:
                 raise LedgerRefused(
                     f"nobody has pinned or reset the baseline of {service}.",
+                    service=service,
                     environment=environment,
                     state="nothing was changed.",
-                    next_step="What the pipeline says is in force.",
+                    next_step="Nothing to do: the pipeline's own choice is in force.",
                 )
             last = standing[0]
             return self._choose(
@@ -68,14 +87,14 @@ class Baselines(Room):
             )
 
     def choice(self, service: str, environment: str) -> BaselineChoice | None:
-        """The person's pin or reset in force there; None where the pipeline's choice counts."""
+        """The pin or reset in force in the environment; None where the pipeline's own choice counts."""
         with self._store.reading() as session:
             rows = choice_rows(session, service, environment)
             standing = standing_choices(rows)
             return _record(standing[0], rows) if standing else None
 
     def history(self, service: str, environment: str) -> list[BaselineChoice]:
-        """Every pin, reset and undoing there, newest first."""
+        """Every pin, reset and undo in the environment, newest first."""
         with self._store.reading() as session:
             rows = choice_rows(session, service, environment)
             return [_record(row, rows) for row in rows]
@@ -94,10 +113,11 @@ class Baselines(Room):
     ) -> BaselineChoice:
         if not why.strip():
             raise LedgerRefused(
-                "a baseline is changed only with a reason.",
+                "changing a baseline requires a reason.",
+                service=service,
                 environment=environment,
                 state="nothing was changed.",
-                next_step="Say why.",
+                next_step="Give a reason.",
             )
         row = BaselineChoiceRow(
             service=service,
@@ -111,10 +131,10 @@ class Baselines(Room):
         )
         session.add(row)
         session.add(
-            HumanActionRow(
+            AuditRow(
                 at=row.at,
                 who=who,
-                action=f"{action} baseline",
+                action=_AUDITED[action],
                 why=why,
                 service=service,
                 environment=environment,
@@ -126,7 +146,7 @@ class Baselines(Room):
 
 
 def choice_rows(session: Session, service: str, environment: str) -> Sequence[BaselineChoiceRow]:
-    """Everything people said about it, newest first."""
+    """Every pin, reset and undo, newest first."""
     return session.scalars(
         select(BaselineChoiceRow)
         .where(BaselineChoiceRow.service == service, BaselineChoiceRow.environment == environment)
@@ -141,7 +161,10 @@ def standing_choices(rows: Sequence[BaselineChoiceRow]) -> list[BaselineChoiceRo
 
 
 def promoted_row(session: Session, service: str, environment: str, choice: str) -> DeploymentRow:
-    """The deployment of that id, or the newest promoted one of that version."""
+    """The deployment with this id, or the newest promoted one of this version.
+
+    :raises BaselineMissing: no such deployment was promoted there.
+    """
     found = session.scalars(
         select(DeploymentRow)
         .where(
@@ -151,12 +174,13 @@ def promoted_row(session: Session, service: str, environment: str, choice: str) 
         )
         .order_by(DeploymentRow.seq.desc())
     ).all()
-    promoted = [row for row in found if row.state == PROMOTED]
+    promoted = [row for row in found if row.state == DeploymentState.PROMOTED]
     if promoted:
         return promoted[0]
     was = f"is {found[0].state.replace('_', ' ')}, not promoted" if found else "was never deployed here"
     raise BaselineMissing(
         f"the baseline {choice} cannot be used: no such deployment of {service} was promoted here ({choice} {was}).",
+        service=service,
         environment=environment,
         next_step=f"Name a deployment that was: `airflow-cd baseline list {service} {environment}` shows them.",
     )

@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite and PostgreSQL, and refuse or mend what one of them could not hold."""
+"""Column types that mean the same on SQLite and PostgreSQL: what one of them cannot store is refused or replaced."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BLOB_BYTES = 64 * 1024 * 1024
 
 
 def storable(text: str) -> str:
-    """The text without what PostgreSQL cannot store: NUL and lone surrogates, both found in real logs."""
+    """The text with NUL and lone surrogates replaced, which occur in real logs and PostgreSQL cannot store."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def plain(value: Any) -> Any:
-    """The value as storable JSON values: text made storable, NaN and infinities as None, which JSON has no word for."""
+    """The value as storable JSON: NaN and infinities, which JSON cannot express, become None."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, float):
@@ -38,12 +38,16 @@ def plain(value: Any) -> Any:
 
 
 def serialize(value: Any) -> str:
-    """JSON text of bounded size; raises :class:`LedgerRefused` for what is no JSON or larger than the bound."""
+    """The value as JSON text.
+
+    :raises LedgerRefused: it is not JSON, or larger than :data:`JSON_BYTES`.
+    """
     try:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise LedgerRefused(
-            f"a record is not JSON: {error}.", next_step="Hand the ledger strings, numbers, lists and mappings only."
+            f"a record is not JSON: {error}.",
+            next_step="Use strings, numbers, booleans, None, lists and mappings only.",
         ) from error
     if len(text) > JSON_BYTES:
         raise LedgerRefused(
@@ -76,7 +80,7 @@ class Utc(TypeDecorator[datetime]):
 
 
 class Name(TypeDecorator[str]):
-    """A name others look things up by: never empty, never cut, so that two names cannot become one."""
+    """A name that records are looked up by: never empty, never truncated, so that two names cannot become one."""
 
     impl = String
     cache_ok = True
@@ -86,27 +90,27 @@ class Name(TypeDecorator[str]):
         self.length = length
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Refuse what would not come back as it went in."""
+        """Refuse a name that would not be read back as it was written."""
         if value is None:
             return None
         if not isinstance(value, str) or not value or len(value) > self.length or storable(value) != value:
             shown = repr(value) if len(repr(value)) < 80 else repr(value)[:77] + "..."
             raise LedgerRefused(
-                f"{shown} is no name the ledger can keep.",
+                f"{shown} cannot be stored as a name.",
                 state="nothing was written.",
                 next_step=f"Use 1 to {self.length} printable characters.",
             )
-        return value
+        return storable(value)  # a plain string, of an enumeration's member too
 
 
 class Prose(TypeDecorator[str]):
-    """A text for people; what is longer than the bound is cut and says so."""
+    """A text for people; one longer than :data:`PROSE_LENGTH` is truncated and ends with an ellipsis."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Make it storable and bounded."""
+        """Make it storable and truncate it."""
         if value is None:
             return None
         text = storable(value)

@@ -1,4 +1,4 @@
-"""Deployments: opened once for each run, looked up, timed."""
+"""Deployments: opened once for each run, service and environment; looked up; the times of their clocks."""
 
 from __future__ import annotations
 
@@ -14,25 +14,16 @@ from airflow_cd.commits import Commits
 from airflow_cd.errors import DeploymentSettled, LedgerRefused, ReleaseVetoed
 from airflow_cd.ledger.columns import plain
 from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow
-from airflow_cd.ledger.records import (
-    DEPLOYMENT_STATES,
-    PROMOTED,
-    ROLLBACK_FAILED,
-    ROLLED_BACK,
-    ROLLING_BACK,
-    RUNNING,
-    Deployment,
-    GoodRelease,
-    Lease,
-)
-from airflow_cd.ledger.store import Room
-from airflow_cd.ledger.vetoes import standing_veto
+from airflow_cd.ledger.records import Deployment, GoodRelease, Lease
+from airflow_cd.ledger.store import Part
+from airflow_cd.ledger.vetoes import veto_in_force
 from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState, RollbackMode
 
-ROLLBACKS = ("automatic", "human")
+_UNSETTLED = tuple(state for state in DeploymentState if not state.final)
 
 
-class Deployments(Room):
+class Deployments(Part):
     """One deployment for each run, service and environment."""
 
     def open(
@@ -51,18 +42,35 @@ class Deployments(Room):
     ) -> Deployment:
         """Record what is about to be deployed and what to return to; the same run gets the same deployment back.
 
-        :param previous: what each instance runs before anything is touched; kept as first given.
-        :param rollback: ``automatic`` or ``human``.
-        :param requested_at: when the run was asked for (Airflow's ``run_after``); by default when it first asked
-            for the lease. A release asked for earlier is never put over one asked for later.
-        :param rolls_back: of a person's rollback, see :class:`Deployment`.
-        :param commits: what the release brings, if anybody asks; :meth:`record_commits` may say it later.
-
-        Raises :class:`LeaseLost`, :class:`ReleaseVetoed`, and :class:`DeploymentSettled` when this run's deployment
-        is over, was for another release, or a newer run has deployed here since.
+        :param lease: the run's lease on the environment.
+        :param release: what is about to be deployed.
+        :param previous: by instance, the release it runs before anything is touched, None where it is empty; kept as
+            first given.
+        :param reason: why the run was triggered.
+        :param triggered_by: who triggered it.
+        :param rollback: a :class:`~airflow_cd.states.RollbackMode`: who decides on a rollback after a failed
+            verification.
+        :param learn: whether its profiles are meant to join the baseline.
+        :param requested_at: when the run was requested (Airflow's ``run_after``); by default when it first asked for
+            the lease. A release requested earlier is never deployed over one requested later.
+        :param rolls_back: of a rollback by hand the id of the deployment that it takes back, or
+            :data:`~airflow_cd.release.NOTHING`; None for any other deployment.
+        :param commits: what the release brings; :meth:`record_commits` may add it later.
+        :raises LeaseLost: another run owns the environment.
+        :raises ReleaseVetoed: the release was rolled back here, and nobody has lifted the veto.
+        :raises DeploymentSettled: this run's deployment is over or was for another release, or a newer run has
+            deployed here since.
+        :raises LedgerRefused: ``rollback`` is no rollback mode, or a release cannot be stored.
         """
-        if rollback not in ROLLBACKS:
-            raise LedgerRefused(f"rollback is {rollback!r}.", next_step=f"Use one of {', '.join(ROLLBACKS)}.")
+        if rollback not in list(RollbackMode):
+            raise LedgerRefused(
+                f"{rollback!r} is not a rollback mode.",
+                service=lease.service,
+                pipeline=lease.pipeline,
+                environment=lease.environment,
+                state="nothing was touched.",
+                next_step=f"Use one of {', '.join(RollbackMode)}.",
+            )
         with self._store.writing() as session:
             self._store.owned(session, lease)
             row = self._of_run(session, lease)
@@ -71,7 +79,7 @@ class Deployments(Room):
                 _refuse_unless_running(row)
                 if row.digest != release.digest:
                     raise DeploymentSettled(
-                        f"this run deploys {Release.from_dict(row.release)} here and cannot turn to {release} halfway.",
+                        f"this run deploys {Release.from_dict(row.release)} here and cannot switch to {release}.",
                         release=str(release),
                         service=lease.service,
                         pipeline=lease.pipeline,
@@ -80,7 +88,7 @@ class Deployments(Room):
                         next_step="Start a new run for the other release.",
                     )
             self._refuse_backwards(session, lease, row, requested)
-            veto = standing_veto(session, lease.service, lease.environment, release.digest)
+            veto = veto_in_force(session, lease.service, lease.environment, release.digest)
             if veto is not None:
                 raise ReleaseVetoed(
                     f"{release} was rolled back here at {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
@@ -103,7 +111,7 @@ class Deployments(Room):
                     digest=release.digest,
                     release=_stored(release),
                     previous={name: _stored(old) if old else None for name, old in previous.items()},
-                    state=RUNNING,
+                    state=DeploymentState.RUNNING,
                     reason=reason,
                     triggered_by=triggered_by,
                     rollback=rollback,
@@ -121,12 +129,15 @@ class Deployments(Room):
             return deployment_record(self._store.written(session, row))
 
     def get(self, deployment_id: str) -> Deployment:
-        """The deployment of that id; raises :class:`LedgerRefused` when there is none."""
+        """The deployment with this id.
+
+        :raises LedgerRefused: there is none.
+        """
         with self._store.reading() as session:
             return deployment_record(self._store.deployment_row(session, deployment_id))
 
     def of_run(self, pipeline: str, run_id: str, service: str, environment: str) -> Deployment | None:
-        """The run's deployment there, if it has opened one."""
+        """The run's deployment in the environment; None if it has not opened one."""
         found = self.matching(service, environment, pipeline=pipeline, run_id=run_id, limit=1)
         return found[0] if found else None
 
@@ -139,10 +150,23 @@ class Deployments(Room):
         run_id: str | None = None,
         limit: int = 100,
     ) -> list[Deployment]:
-        """Deployments that match everything given, newest first."""
-        if state is not None and state not in DEPLOYMENT_STATES:
+        """Deployments that match everything given, newest first.
+
+        :param service: of this service; None for all, and so are the others.
+        :param environment: in this environment.
+        :param state: in this :class:`~airflow_cd.states.DeploymentState`.
+        :param pipeline: of this pipeline.
+        :param run_id: of this run.
+        :param limit: how many at most.
+        :raises LedgerRefused: there is no such state.
+        """
+        if state is not None and state not in list(DeploymentState):
             raise LedgerRefused(
-                f"no deployment is ever {state!r}.", next_step=f"Use one of {', '.join(DEPLOYMENT_STATES)}."
+                f"{state!r} is not a state of a deployment.",
+                service=service,
+                pipeline=pipeline,
+                environment=environment,
+                next_step=f"Use one of {', '.join(DeploymentState)}.",
             )
         wanted = {
             "service": service,
@@ -165,7 +189,7 @@ class Deployments(Room):
             .where(
                 later.service == DeploymentRow.service,
                 later.environment == DeploymentRow.environment,
-                later.state == PROMOTED,
+                later.state == DeploymentState.PROMOTED,
                 later.seq > DeploymentRow.seq,
             )
             .exists()
@@ -175,28 +199,32 @@ class Deployments(Room):
             .where(
                 DeploymentRow.service == service,
                 DeploymentRow.environment == environment,
-                DeploymentRow.state.in_([RUNNING, ROLLING_BACK, ROLLBACK_FAILED]),
+                DeploymentRow.state.in_(_UNSETTLED),
                 ~made_whole,
             )
             .order_by(DeploymentRow.seq.desc())
         )
 
     def last_promoted(self, service: str, environment: str) -> Deployment | None:
-        """The deployment whose release is the environment's good one."""
-        found = self.matching(service, environment, PROMOTED, limit=1)
+        """The deployment that was promoted last, whose release the environment should run; None without one."""
+        found = self.matching(service, environment, DeploymentState.PROMOTED, limit=1)
         return found[0] if found else None
 
     def good_releases(self, service: str, environment: str, limit: int = 10) -> list[GoodRelease]:
-        """What the environment can go back to: every release promoted there, the last one promoted first.
+        """The releases the environment can go back to: every one promoted there, the last one promoted first.
 
         The first is the one that should run now. What was promoted and rolled back later is not among them.
+
+        :param service: what is deployed.
+        :param environment: where.
+        :param limit: how many releases at most.
         """
         query = (
             select(DeploymentRow)
             .where(
                 DeploymentRow.service == service,
                 DeploymentRow.environment == environment,
-                DeploymentRow.state == PROMOTED,
+                DeploymentRow.state == DeploymentState.PROMOTED,
             )
             .order_by(DeploymentRow.seq.desc())
             .limit(limit * 10)
@@ -216,7 +244,15 @@ class Deployments(Room):
         safe_at: datetime | None = None,
         restored_at: datetime | None = None,
     ) -> None:
-        """Record when something happened; what is recorded already stays."""
+        """Record when something happened; a time that is recorded already stays.
+
+        :param deployment_id: the deployment.
+        :param first_bad_at: when the first bad event happened.
+        :param verdict_at: when the verdict was reached.
+        :param safe_at: when the last request had reached the canary.
+        :param restored_at: when the release before ran again, checked.
+        :raises LedgerRefused: there is no such deployment, or a time has no time zone.
+        """
         given = {
             "first_bad_at": first_bad_at,
             "verdict_at": verdict_at,
@@ -235,7 +271,10 @@ class Deployments(Room):
                     )
 
     def record_commits(self, deployment_id: str, commits: Commits) -> None:
-        """Record which commits a deployment brings; changes nothing else, so it needs no lease."""
+        """Record which commits a deployment brings; it changes nothing else, so it needs no lease.
+
+        :raises LedgerRefused: there is no such deployment.
+        """
         with self._store.writing() as session:
             row = self._store.deployment_row(session, deployment_id)
             session.execute(update(DeploymentRow).where(DeploymentRow.id == row.id).values(commits=commits.as_dict()))
@@ -271,8 +310,8 @@ class Deployments(Room):
         if mine is not None:
             newer = DeploymentRow.seq > mine.seq
         else:
-            # What was asked for later and rolled back stands no more in the way: the release before it is back.
-            newer = and_(DeploymentRow.requested_at > requested, DeploymentRow.state != ROLLED_BACK)
+            # What was requested later and rolled back no longer blocks: the release before it is back.
+            newer = and_(DeploymentRow.requested_at > requested, DeploymentRow.state != DeploymentState.ROLLED_BACK)
         row = session.scalars(
             select(DeploymentRow)
             .where(
@@ -286,13 +325,13 @@ class Deployments(Room):
         ).one_or_none()
         if row is not None:
             raise DeploymentSettled(
-                f"run {row.run_id} of {row.pipeline}, newer than run {lease.run_id}, has deployed "
+                f"run {row.run_id} of {row.pipeline}, newer than run {lease.run_id}, deployed "
                 f"{Release.from_dict(row.release)} here at {row.opened_at:%Y-%m-%d %H:%M:%S} UTC.",
                 release=str(Release.from_dict(row.release)),
                 service=lease.service,
                 pipeline=lease.pipeline,
                 environment=lease.environment,
-                state="nothing was touched: an older run never goes silently over a newer one.",
+                state="nothing was touched: an older run never silently replaces a newer one.",
                 next_step="To deploy this release after all, start a new run.",
             )
 
@@ -300,22 +339,24 @@ class Deployments(Room):
 def _stored(release: Release) -> dict[str, Any]:
     content = release.as_dict()
     if plain(content) != content:
-        # Mending it, as is done with evidence, would make another release of it.
+        # Replacing them, as is done in evidence, would make it another release.
         raise LedgerRefused(
-            f"{release} holds characters that cannot be stored (NUL or half a surrogate pair).",
+            f"{release} has characters that cannot be stored (NUL or a lone surrogate).",
+            service=release.service,
+            release=str(release),
             state="nothing was touched.",
-            next_step="Take them out of its configuration.",
+            next_step="Remove them from its configuration.",
         )
     return content
 
 
 def _refuse_unless_running(row: DeploymentRow) -> None:
-    if row.state != RUNNING:
+    if row.state != DeploymentState.RUNNING:
         raise settled(row)
 
 
 def settled(row: DeploymentRow) -> DeploymentSettled:
-    """What a caller is told who wants to go on with a deployment that is over."""
+    """The error for a caller that would change a deployment which is over."""
     state = row.state.replace("_", " ") + (f" ({row.outcome})" if row.outcome else "")
     return DeploymentSettled(
         f"the deployment of {Release.from_dict(row.release)} by run {row.run_id} is {state}.",
@@ -329,7 +370,10 @@ def settled(row: DeploymentRow) -> DeploymentSettled:
 
 
 def deployment_record(row: DeploymentRow) -> Deployment:
-    """The row as a plain value; raises :class:`ReleaseError` when a stored release was tampered with."""
+    """The row as a value.
+
+    :raises ReleaseError: a stored release was tampered with.
+    """
     return Deployment(
         id=row.id,
         pipeline=row.pipeline,
@@ -338,10 +382,10 @@ def deployment_record(row: DeploymentRow) -> Deployment:
         environment=row.environment,
         release=Release.from_dict(row.release),
         previous={name: Release.from_dict(old) if old else None for name, old in row.previous.items()},
-        state=row.state,
+        state=DeploymentState(row.state),
         reason=row.reason,
         triggered_by=row.triggered_by,
-        rollback=row.rollback,
+        rollback=RollbackMode(row.rollback),
         learn=row.learn,
         token=row.token,
         requested_at=row.requested_at,
@@ -358,7 +402,7 @@ def deployment_record(row: DeploymentRow) -> Deployment:
 
 
 def _good(session: Session, row: DeploymentRow) -> GoodRelease:
-    veto = standing_veto(session, row.service, row.environment, row.digest)
+    veto = veto_in_force(session, row.service, row.environment, row.digest)
     return GoodRelease(
         release=Release.from_dict(row.release),
         pipeline=row.pipeline,

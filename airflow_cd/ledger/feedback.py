@@ -1,4 +1,4 @@
-"""What people say of events. Nothing is ever changed or deleted: what is in force is what was not undone."""
+"""Feedback of people on events. Nothing is ever changed or deleted: what was not undone is in force."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy import or_, select
 
 from airflow_cd.errors import LedgerRefused
-from airflow_cd.ledger.models import FeedbackRow, HumanActionRow
+from airflow_cd.ledger.models import AuditRow, FeedbackRow
 from airflow_cd.ledger.records import FeedbackRecord
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
+from airflow_cd.states import HumanAction
 from airflow_cd.verification.logs.feedback import SAYS
 
 
-class FeedbackHistory(Room):
+class FeedbackHistory(Part):
     """Feedback on events, for one environment of a service or for all of them."""
 
     def record(
@@ -28,19 +29,29 @@ class FeedbackHistory(Room):
         template: str = "",
         sample: str = "",
     ) -> FeedbackRecord:
-        """Record a person's judgement of an event; the next look of any verification goes by it.
+        """Record a person's judgement of an event; verifications apply it from their next look on.
 
+        :param service: whose event it is.
+        :param event_id: the event.
         :param says: one of :data:`~airflow_cd.verification.logs.feedback.SAYS`.
-        :param environment: where it holds; None for every environment of the service. What is said for one
-            environment outranks what is said for all.
-        :param template: the event's template, and ``sample`` a record of it: the event is found again by them where
-            a later version of this package gives it another id.
-
-        Raises :class:`LedgerRefused` for a word that is none of these, and when no reason is given.
+        :param who: the person.
+        :param why: the reason; not empty.
+        :param environment: where it holds; None for every environment of the service. Feedback for one environment
+            outranks feedback for all.
+        :param template: the event's template: with ``sample`` it finds the event again where a later version of this
+            package gives it another id.
+        :param sample: a record of the event.
+        :raises LedgerRefused: there is no such feedback, or no reason is given.
         """
         if says not in SAYS:
-            raise LedgerRefused(f"{says!r} is no feedback.", next_step=f"Use one of {', '.join(SAYS)}.")
-        _require_reason(why, "feedback")
+            raise LedgerRefused(
+                f"{says!r} is not feedback on an event.",
+                service=service,
+                environment=environment,
+                state="nothing was recorded.",
+                next_step=f"Use one of {', '.join(SAYS)}.",
+            )
+        _require_reason(why, "feedback", service, environment)
         with self._store.writing() as session:
             row = FeedbackRow(
                 service=service,
@@ -54,69 +65,74 @@ class FeedbackHistory(Room):
                 why=why,
             )
             session.add(row)
-            session.add(_human_action(row, "feedback"))
+            session.add(_audit_row(row, HumanAction.GAVE_FEEDBACK))
             return _record(self._store.written(session, row), undone=False)
 
     def undo(self, number: int, *, who: str, why: str) -> FeedbackRecord:
-        """Take one statement back: what was said before it is in force again.
+        """Undo one piece of feedback: the one before it is in force again.
 
-        :param number: the statement's ``id``.
-
-        Raises :class:`LedgerRefused` when there is no such statement, it was undone already, or no reason is given.
+        :param number: the ``id`` of its record.
+        :param who: the person who undoes it.
+        :param why: the reason; not empty.
+        :raises LedgerRefused: there is no such feedback, it was undone already, or no reason is given.
         """
         _require_reason(why, "undoing feedback")
         with self._store.writing() as session:
-            said = session.scalars(select(FeedbackRow).where(FeedbackRow.seq == number)).one_or_none()
-            if said is None or said.undoes is not None:
+            given = session.scalars(select(FeedbackRow).where(FeedbackRow.seq == number)).one_or_none()
+            if given is None or given.undoes is not None:
                 raise LedgerRefused(
                     f"there is no feedback with the number {number}.",
                     state="nothing was changed.",
-                    next_step="Look at the history: every statement has its number there.",
+                    next_step="The history lists feedback with its numbers.",
                 )
             earlier = session.scalars(select(FeedbackRow).where(FeedbackRow.undoes == number)).first()
             if earlier is not None:
                 raise LedgerRefused(
                     f"feedback {number} was undone already, by {earlier.who}: {earlier.why}",
+                    service=given.service,
+                    environment=given.environment,
                     state="nothing was changed.",
-                    next_step="To have it in force again, record it again.",
+                    next_step="To put it in force again, record it again.",
                 )
             row = FeedbackRow(
-                service=said.service,
-                environment=said.environment,
-                event_id=said.event_id,
-                says=said.says,
-                template=said.template,
-                sample=said.sample,
+                service=given.service,
+                environment=given.environment,
+                event_id=given.event_id,
+                says=given.says,
+                template=given.template,
+                sample=given.sample,
                 undoes=number,
                 at=self._store.now(session),
                 who=who,
                 why=why,
             )
             session.add(row)
-            session.add(_human_action(row, "undo feedback"))
+            session.add(_audit_row(row, HumanAction.UNDID_FEEDBACK))
             return _record(self._store.written(session, row), undone=False)
 
     def in_force(self, service: str, environment: str) -> list[FeedbackRecord]:
-        """What is in force there, one statement for each event: first those for this environment alone, newest first.
+        """The feedback in force in an environment, one record for each event, newest first.
 
-        ``default`` is a statement, too: it puts an event under the rules again that is judged otherwise everywhere
-        else.
+        Feedback for this environment alone comes first. ``default`` counts as feedback, too: it returns an event to
+        the rules that has other feedback for every environment.
         """
         in_force: dict[str, FeedbackRecord] = {}
         history = self.history(service, environment)
-        standing = [said for said in history if said.undoes is None and not said.undone]
+        standing = [record for record in history if record.undoes is None and not record.undone]
         for own in (True, False):
-            for said in standing:
-                if (said.environment is not None) is own:
-                    in_force.setdefault(said.event_id, said)
+            for record in standing:
+                if (record.environment is not None) is own:
+                    in_force.setdefault(record.event_id, record)
         return list(in_force.values())
 
     def history(
         self, service: str, environment: str | None = None, event_id: str | None = None
     ) -> list[FeedbackRecord]:
-        """Everything that was said, and undone, newest first.
+        """All feedback, undone too, newest first.
 
-        :param environment: only what concerns this one; by default what was said for any and for all.
+        :param service: whose events.
+        :param environment: only what holds in this one; by default in any.
+        :param event_id: only on this event.
         """
         query = select(FeedbackRow).where(FeedbackRow.service == service)
         if environment is not None:
@@ -150,14 +166,20 @@ def _record(row: FeedbackRow, *, undone: bool) -> FeedbackRecord:
     )
 
 
-def _require_reason(why: str, what: str) -> None:
+def _require_reason(why: str, what: str, service: str | None = None, environment: str | None = None) -> None:
     if not why.strip():
-        raise LedgerRefused(f"{what} needs a reason.", state="nothing was written.", next_step="Say why.")
+        raise LedgerRefused(
+            f"{what} requires a reason.",
+            service=service,
+            environment=environment,
+            state="nothing was recorded.",
+            next_step="Give a reason.",
+        )
 
 
-def _human_action(row: FeedbackRow, action: str) -> HumanActionRow:
+def _audit_row(row: FeedbackRow, action: HumanAction) -> AuditRow:
     detail = {"event": row.event_id, "says": row.says, "template": row.template[:400]}
-    return HumanActionRow(
+    return AuditRow(
         at=row.at,
         who=row.who,
         action=action,

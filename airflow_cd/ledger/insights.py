@@ -1,4 +1,4 @@
-"""What the figures about deliveries are made of: many rows at once, of each only the few columns they need."""
+"""Rows for the figures over many deployments: many at once, with only the few columns that the figures need."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sqlalchemy import ColumnElement, Double, Text, and_, case, cast, extract, f
 from sqlalchemy.orm import Session, aliased
 
 from airflow_cd.ledger.models import DeploymentRow, FeedbackRow, VerdictRow
-from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLED_BACK
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
+from airflow_cd.states import DeploymentState
 from airflow_cd.verification.logs.feedback import NOT_A_RISK, NOT_AT_ANY_FREQUENCY
 from airflow_cd.verification.verdict import EventKind, Verdict
 
 _JULIAN_1970 = 2_440_587.5
 
-ENDS = (PROMOTED, ROLLED_BACK, ROLLBACK_FAILED)
-"""States in which a deployment has had its end, good or bad."""
+ENDED = (DeploymentState.PROMOTED, DeploymentState.ROLLED_BACK, DeploymentState.ROLLBACK_FAILED)
+"""States of a deployment that has ended, well or badly."""
 
 _FREQUENCIES = (EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT)
 
@@ -62,11 +62,10 @@ class EndedDeployment:
 
 @dataclass(frozen=True, slots=True)
 class FailVerdict:
-    """A FAIL that a verification said of a deployment which has ended since.
+    """A FAIL verdict on a deployment that has ended since.
 
-    :param ended: when the deployment ended, which puts the verdict into the same time as the deployment.
-    :param false_alarm: whether events alone decided it, and feedback that is in force now says of each that it is no
-        risk.
+    :param ended: when the deployment ended, so that verdict and deployment count in the same period.
+    :param false_alarm: whether events alone decided it, and feedback in force now marks each of them as no risk.
     """
 
     pipeline: str
@@ -75,11 +74,11 @@ class FailVerdict:
     false_alarm: bool
 
 
-class Insights(Room):
-    """Rows for figures over many deployments."""
+class Insights(Part):
+    """Rows for the figures on the Insights page."""
 
     def reached(self) -> Iterator[Reach]:
-        """Which environments of which services the runs of each pipeline have reached, one after the other."""
+        """How far the runs of each pipeline got, by pipeline, service and environment."""
         later = aliased(DeploymentRow)
         went_on = (
             select(later.seq)
@@ -94,7 +93,7 @@ class Insights(Room):
         names = (DeploymentRow.pipeline, DeploymentRow.service, DeploymentRow.environment)
         last = func.sum(case((went_on, 0), else_=1))
         with self._store.reading() as session:
-            # Asked of each row, the row itself would have to be read, with its whole releases.
+            # A condition on each row would read the rows themselves, with their whole releases.
             rollbacks = select(DeploymentRow.seq).where(DeploymentRow.rolls_back.is_not(None))
             found = select(*names, func.count(), last).where(DeploymentRow.seq.not_in(rollbacks)).group_by(*names)
             for row in session.connection().execute(found):
@@ -103,7 +102,13 @@ class Insights(Room):
     def ended_deployments(
         self, environment: str, *, since: datetime, until: datetime, service: str | None = None
     ) -> list[EndedDeployment]:
-        """Deployments that ended in this time, ``until`` not included, in no order."""
+        """Deployments that ended in a period, in no order.
+
+        :param environment: where.
+        :param since: start of the period, aware.
+        :param until: its end, aware, not included.
+        :param service: only of this service.
+        """
         seconds = self._seconds
         verdict = seconds(DeploymentRow.verdict_at)
         query = select(
@@ -122,9 +127,15 @@ class Insights(Room):
     def fail_verdicts(
         self, environment: str, *, since: datetime, until: datetime, service: str | None = None
     ) -> list[FailVerdict]:
-        """Final FAIL verdicts of the deployments that :meth:`ended_deployments` tells of, in no order."""
-        # Evidence may be megabytes: it is read only where somebody has said of an event in it that it is no risk.
-        spoken_of = (
+        """Final FAIL verdicts on the deployments that :meth:`ended_deployments` returns, in no order.
+
+        :param environment: where.
+        :param since: start of the period, aware.
+        :param until: its end, aware, not included.
+        :param service: only of this service.
+        """
+        # Evidence may be megabytes: it is read only where feedback marks an event in it as no risk.
+        has_feedback = (
             select(FeedbackRow.seq)
             .where(
                 FeedbackRow.service == DeploymentRow.service,
@@ -139,7 +150,7 @@ class Insights(Room):
                 DeploymentRow.pipeline,
                 DeploymentRow.service,
                 self._seconds(_ended_at()),
-                case((spoken_of, VerdictRow.evidence), else_=null()),
+                case((has_feedback, VerdictRow.evidence), else_=null()),
             )
             .join(VerdictRow, VerdictRow.deployment_id == DeploymentRow.id)
             .where(
@@ -150,9 +161,9 @@ class Insights(Room):
         )
         with self._store.reading() as session:
             rows = session.connection().execute(query).all()
-            said = _in_force(session, environment) if any(evidence is not None for *_, evidence in rows) else {}
+            feedback = _in_force(session, environment) if any(evidence is not None for *_, evidence in rows) else {}
         return [
-            FailVerdict(pipeline, of, ended, is_false_alarm(evidence, said.get(of, {})))
+            FailVerdict(pipeline, of, ended, is_false_alarm(evidence, feedback.get(of, {})))
             for pipeline, of, ended, evidence in rows
         ]
 
@@ -167,11 +178,11 @@ class Insights(Room):
         return (func.julianday(time, type_=Double) - _JULIAN_1970) * 86_400.0
 
 
-def is_false_alarm(evidence: Mapping[str, Any] | None, said: Mapping[str, str]) -> bool:
-    """Whether only events decided a FAIL, and all of those are no risk by what was said.
+def is_false_alarm(evidence: Mapping[str, Any] | None, feedback: Mapping[str, str]) -> bool:
+    """Whether events alone decided a FAIL, and feedback marks each of them as no risk.
 
-    :param evidence: a judgement as JSON values; None where nothing was said of any of its events.
-    :param said: what is in force there, by the event's id.
+    :param evidence: a judgement as JSON values; None where none of its events has feedback.
+    :param feedback: by event id, the feedback in force in the environment.
     """
     if evidence is None:
         return False
@@ -179,7 +190,7 @@ def is_false_alarm(evidence: Mapping[str, Any] | None, said: Mapping[str, str]) 
     if performance.get("verdict") == Verdict.FAIL:
         return False
     risks = [event for event in quality.get("events") or () if event.get("risk")]
-    return bool(risks) and all(_no_risk(event, said.get(event["id"], "")) for event in risks)
+    return bool(risks) and all(_no_risk(event, feedback.get(event["id"], "")) for event in risks)
 
 
 def _no_risk(event: Mapping[str, Any], says: str) -> bool:
@@ -187,7 +198,7 @@ def _no_risk(event: Mapping[str, Any], says: str) -> bool:
 
 
 def _in_force(session: Session, environment: str) -> dict[str, dict[str, str]]:
-    """What was last said of each event of each service, what holds for this environment alone before the rest."""
+    """The feedback in force on each event of each service; what is for this environment alone outranks the rest."""
     rows = session.execute(
         select(
             FeedbackRow.seq,
@@ -199,11 +210,11 @@ def _in_force(session: Session, environment: str) -> dict[str, dict[str, str]]:
         ).where((FeedbackRow.environment == environment) | FeedbackRow.environment.is_(None))
     ).all()
     undone = {row.undoes for row in rows}
-    said: dict[str, dict[str, str]] = {}
+    in_force: dict[str, dict[str, str]] = {}
     for row in sorted(rows, key=lambda row: (row.environment is not None, row.seq)):
         if row.undoes is None and row.seq not in undone:
-            said.setdefault(row.service, {})[row.event_id] = row.says
-    return said
+            in_force.setdefault(row.service, {})[row.event_id] = row.says
+    return in_force
 
 
 def _ended_at() -> ColumnElement[datetime]:
@@ -214,9 +225,9 @@ def _ended_between(environment: str, since: datetime, until: datetime, service: 
     ended = _ended_at()
     where = [
         DeploymentRow.environment == environment,
-        # A rollback is no change of its own: it counts with the deployment that it takes back.
+        # A rollback is not a change of its own: it counts with the deployment that it takes back.
         DeploymentRow.rolls_back.is_(None),
-        DeploymentRow.state.in_(ENDS),
+        DeploymentRow.state.in_(ENDED),
         ended >= since,
         ended < until,
     ]

@@ -9,15 +9,22 @@ from sqlalchemy import delete, func, select
 
 from airflow_cd.ledger.models import InstanceRow
 from airflow_cd.ledger.records import RunningInstance
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
 from airflow_cd.targets.base import Instance
 
 
-class Instances(Room):
+class Instances(Part):
     """The newest observation of each environment."""
 
     def record(self, service: str, environment: str, instances: Sequence[Instance], at: datetime) -> None:
-        """Record what runs in an environment, whole; an observation older than the recorded one changes nothing."""
+        """Record what runs on every instance of an environment; an older observation changes nothing.
+
+        :param service: what is deployed.
+        :param environment: where.
+        :param instances: all instances of the environment; others recorded before are removed.
+        :param at: when they were observed, aware.
+        :raises LedgerRefused: a name cannot be stored, or ``at`` has no time zone.
+        """
         with self._store.writing() as session:
             self._store.lock(session, service, environment)
             here = (InstanceRow.service == service, InstanceRow.environment == environment)
@@ -42,7 +49,11 @@ class Instances(Room):
             )
 
     def running(self, service: str | None = None, environment: str | None = None) -> list[RunningInstance]:
-        """What was last seen to run on each instance, by service, environment and name."""
+        """What was last seen to run on each instance, by service, environment and name.
+
+        :param service: only of this service.
+        :param environment: only in this environment.
+        """
         wanted = {"service": service, "environment": environment}
         query = select(InstanceRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
         with self._store.reading() as session:

@@ -1,4 +1,4 @@
-"""Who owns an environment: leases with fencing tokens, and the queue of the runs that wait."""
+"""Who owns an environment: leases with fencing tokens, and the queue of the runs that wait for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerRefused
 from airflow_cd.ledger.models import LeaseRequestRow, LeaseRow
 from airflow_cd.ledger.records import Lease, Waiting
-from airflow_cd.ledger.store import Room, lease_lost
+from airflow_cd.ledger.store import Part, lease_lost
 
 WAITING = "waiting"
 SERVED = "served"
@@ -18,11 +18,11 @@ LEFT = "left"
 SUPERSEDED = "superseded"
 
 
-class Leases(Room):
+class Leases(Part):
     """One owner for each environment of each service.
 
-    Tokens only grow. A lease that has expired still holds until the environment is given to another run, so a
-    run that was slow loses nothing unless somebody waited.
+    Tokens only grow. An expired lease still holds until another run takes the environment, so a slow run loses
+    nothing unless another one waits.
     """
 
     def acquire(
@@ -35,17 +35,22 @@ class Leases(Room):
         ttl: timedelta,
         supersede: bool = False,
     ) -> Lease:
-        """Own the environment, or wait for it in order of asking.
+        """Own the environment, or join its queue; runs get their turn in the order in which they first asked.
 
-        The same run gets the same token, renewed. A run that waits keeps its place as long as it asks again within
-        ``ttl``; one that does not is taken for dead.
+        The same run gets the same token, renewed. A queued run keeps its place as long as it asks again within
+        ``ttl``; after that it is presumed dead.
 
-        :param supersede: take every older run that waits out of the queue, for good; never the owner.
-
-        Raises :class:`LeaseHeld` while it is another run's turn, :class:`DeploymentSettled` when a newer run has
-        superseded this one.
+        :param service: what is deployed.
+        :param environment: where.
+        :param pipeline: the pipeline of the asking run.
+        :param run_id: the asking run.
+        :param ttl: how long the lease, or the place in the queue, holds unless it is renewed; above zero.
+        :param supersede: remove every older run from the queue, for good; never the owner.
+        :raises LeaseHeld: another run owns the environment or is ahead in the queue.
+        :raises DeploymentSettled: a newer run has superseded this one.
+        :raises LedgerRefused: ``ttl`` is not above zero, or a name cannot be stored.
         """
-        _require_positive(ttl)
+        _require_positive(ttl, service, environment)
         with self._store.writing() as session:
             lease = self._store.lock(session, service, environment)
             now = self._store.now(session)
@@ -56,6 +61,7 @@ class Leases(Room):
             if request.state == SUPERSEDED:
                 raise DeploymentSettled(
                     f"run {run_id} is superseded by {request.superseded_by}.",
+                    service=service,
                     pipeline=pipeline,
                     environment=environment,
                     state="nothing was deployed here by this run.",
@@ -69,36 +75,53 @@ class Leases(Room):
                 request.place = self._last_place(session, lease) + 1
             request.keep_until = now + ttl
             session.flush()
-            line = self._line(session, service, environment, now)
+            queue = self._queue(session, service, environment, now)
             free = lease.expires_at is None or lease.expires_at <= now
-            if free and line[0].seq == request.seq:
+            if free and queue[0].seq == request.seq:
                 return self._grant(lease, request, now, ttl)
-            position = [waiting.seq for waiting in line].index(request.seq) + 1
-            held = _held(lease, line[0], position, free=free)
+            position = [waiting.seq for waiting in queue].index(request.seq) + 1
+            held = _held(lease, queue[0], position, free=free)
         # Raised outside, so that the place in the queue is kept.
         raise held.at(pipeline=pipeline)
 
     def renew(self, lease: Lease, ttl: timedelta) -> Lease:
-        """Own the environment for ``ttl`` from now; raises :class:`LeaseLost` when another token is current."""
-        _require_positive(ttl)
+        """Own the environment for ``ttl`` from now.
+
+        :param lease: the lease as it was granted.
+        :param ttl: how long; above zero.
+        :raises LeaseLost: another token is current.
+        :raises LedgerRefused: ``ttl`` is not above zero.
+        """
+        _require_positive(ttl, lease.service, lease.environment)
         with self._store.writing() as session:
             row = self._store.owned(session, lease)
             row.expires_at = self._store.now(session) + ttl
             return _record(row)
 
     def check(self, lease: Lease) -> None:
-        """Raise :class:`LeaseLost` unless the lease's token is current."""
+        """Make sure that the lease's token is current.
+
+        :raises LeaseLost: it is not.
+        """
         with self._store.reading() as session:
             row = session.get(LeaseRow, (lease.service, lease.environment))
             if row is None or row.run_id is None or row.token != lease.token:
                 raise lease_lost(row or _unknown(lease), lease.token)
 
     def overrule(self, service: str, environment: str, *, pipeline: str, run_id: str, ttl: timedelta) -> Lease:
-        """A new, higher token for the same run: whatever still works under its older token is void from now on.
+        """Grant the same run a new, higher token, which voids everything still done under its older one.
 
-        Takes an environment that nobody owns, too. Raises :class:`LeaseLost` when another run owns it.
+        An environment that nobody owns is granted, too.
+
+        :param service: what is deployed.
+        :param environment: where.
+        :param pipeline: the pipeline of the run.
+        :param run_id: the run.
+        :param ttl: how long the new lease holds unless it is renewed; above zero.
+        :raises LeaseLost: another run owns the environment.
+        :raises LedgerRefused: ``ttl`` is not above zero.
         """
-        _require_positive(ttl)
+        _require_positive(ttl, service, environment)
         with self._store.writing() as session:
             row = self._store.lock(session, service, environment)
             if row.run_id is not None and (row.pipeline, row.run_id) != (pipeline, run_id):
@@ -109,20 +132,20 @@ class Leases(Room):
                     pipeline=pipeline,
                     environment=environment,
                     state="nothing was written.",
-                    next_step="Stop: the other run puts right what this one left.",
+                    next_step="Stop: the other run restores what this one left.",
                 )
             now = self._store.now(session)
             return self._grant(row, self._request(session, row, pipeline, run_id, now), now, ttl)
 
     def release(self, lease: Lease) -> None:
-        """Let the next run have the environment; does nothing when the lease's token is not current any more."""
+        """Give the environment up for the next run; does nothing unless the lease's token is current."""
         with self._store.writing() as session:
             row = self._store.lock(session, lease.service, lease.environment)
             if row.token == lease.token and (row.pipeline, row.run_id) == (lease.pipeline, lease.run_id):
                 row.pipeline = row.run_id = row.acquired_at = row.expires_at = None
 
     def leave_queue(self, service: str, environment: str, *, pipeline: str, run_id: str) -> None:
-        """Wait no longer; does nothing when the run does not wait."""
+        """Leave the queue; does nothing when the run is not in it."""
         with self._store.writing() as session:
             self._store.lock(session, service, environment)
             session.execute(
@@ -144,12 +167,12 @@ class Leases(Room):
             return None if row is None or row.run_id is None else _record(row)
 
     def waiting(self, service: str, environment: str) -> list[Waiting]:
-        """The runs that wait for the environment, next one first."""
+        """The queue of runs that wait for the environment, the next one first."""
         with self._store.reading() as session:
-            line = self._line(session, service, environment, self._store.now(session))
+            queue = self._queue(session, service, environment, self._store.now(session))
             return [
                 Waiting(service, environment, row.pipeline, row.run_id, position, row.asked_at)
-                for position, row in enumerate(line, 1)
+                for position, row in enumerate(queue, 1)
             ]
 
     def _request(self, session: Session, lease: LeaseRow, pipeline: str, run_id: str, now: datetime) -> LeaseRequestRow:
@@ -210,7 +233,7 @@ class Leases(Room):
             .values(state=SUPERSEDED, superseded_by=f"run {mine.run_id} of {mine.pipeline}")
         )
 
-    def _line(self, session: Session, service: str, environment: str, now: datetime) -> list[LeaseRequestRow]:
+    def _queue(self, session: Session, service: str, environment: str, now: datetime) -> list[LeaseRequestRow]:
         query = (
             select(LeaseRequestRow)
             .where(
@@ -236,7 +259,7 @@ def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool)
         what = f"run {first.run_id} of {first.pipeline} is ahead of this run in the queue for {lease.service}"
     else:
         what = (
-            f"{lease.service} belongs to run {lease.run_id} of {lease.pipeline} since "
+            f"{lease.service} has belonged to run {lease.run_id} of {lease.pipeline} since "
             f"{lease.acquired_at:%Y-%m-%d %H:%M:%S} UTC"
         )
     return LeaseHeld(
@@ -253,10 +276,11 @@ def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool)
 def _record(row: LeaseRow) -> Lease:
     if row.pipeline is None or row.run_id is None or row.acquired_at is None or row.expires_at is None:
         raise LedgerRefused(
-            f"the lease on {row.service} is half written.",
+            f"the lease on {row.service} is incomplete.",
+            service=row.service,
             environment=row.environment,
             state=f"token {row.token}, run {row.run_id}.",
-            next_step="Somebody changed the record by hand; clear or complete its columns.",
+            next_step="The record was changed outside Airflow CD; clear or complete its columns.",
         )
     return Lease(row.service, row.environment, row.pipeline, row.run_id, row.token, row.acquired_at, row.expires_at)
 
@@ -265,6 +289,11 @@ def _unknown(lease: Lease) -> LeaseRow:
     return LeaseRow(service=lease.service, environment=lease.environment, token=0)
 
 
-def _require_positive(ttl: timedelta) -> None:
+def _require_positive(ttl: timedelta, service: str, environment: str) -> None:
     if ttl <= timedelta(0):
-        raise LedgerRefused(f"a lease of {ttl} would never hold.", next_step="Give a ttl above zero.")
+        raise LedgerRefused(
+            f"a lease of {ttl} would never hold.",
+            service=service,
+            environment=environment,
+            next_step="Give a ttl greater than zero.",
+        )

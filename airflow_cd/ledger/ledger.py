@@ -1,4 +1,4 @@
-"""The ledger, whole, and how a process opens it."""
+"""The ledger, composed of its parts, and how a process opens it."""
 
 from __future__ import annotations
 
@@ -30,27 +30,28 @@ from airflow_cd.ledger.vetoes import Vetoes
 
 
 class Ledger:
-    """The durable record of everything that is deployed, decided and learned, a part for each kind of record.
+    """The durable record of everything that is deployed, decided and learned, with a part for each kind of record.
 
     Every method of a part is one transaction and may be repeated. It raises
-    :class:`~airflow_cd.errors.LedgerRefused` (or one of its kinds) when what it was asked for is wrong, and
-    :class:`~airflow_cd.errors.LedgerUnavailable` when the database is; either way it has changed nothing. Methods
-    block: from asynchronous code, call them in a thread. A ledger may be shared by threads and kept across forks.
+    :class:`~airflow_cd.errors.LedgerRefused` (or one of its subclasses) where trying again cannot help, and
+    :class:`~airflow_cd.errors.LedgerUnavailable` where it can: the database is locked, full, read-only, away or not
+    migrated. Either way it has changed nothing. Methods block: call them in a thread from asynchronous code. A ledger
+    may be shared by threads and kept across forks.
 
     :param engine: made by :func:`~airflow_cd.ledger.store.ledger_engine`.
     :param clock: returns the time, aware; by default the database's on PostgreSQL and this machine's on SQLite.
 
     :ivar store: the database that the parts share.
     :ivar leases: who owns which environment, and who waits for it.
-    :ivar deployments: one for each run, service and environment.
+    :ivar deployments: what each run brings to an environment.
     :ivar phases: the steps of a deployment.
     :ivar settlement: how deployments end: promoted, or rolled back and vetoed.
     :ivar actions: side effects, recorded before and after.
     :ivar instances: what was last seen to run where.
-    :ivar verdicts: what verifications said, with their evidence.
+    :ivar verdicts: verdicts of verifications, with their evidence.
     :ivar profiles: what deployments logged and measured.
-    :ivar baselines: people's say in which profiles a canary is compared with.
-    :ivar feedback: what people say of events.
+    :ivar baselines: baselines pinned or reset by people.
+    :ivar feedback: what people said about events.
     :ivar vetoes: releases that must not be deployed to an environment again.
     :ivar questions: what runs ask people, with the answers.
     :ivar audit: manual actions: who did what, when and why.
@@ -78,11 +79,18 @@ class Ledger:
         self.insights = Insights(store)
 
     def migrate(self) -> None:
-        """Bring the schema to this package's version; raises :class:`LedgerRefused` for a newer one."""
+        """Bring the schema to this package's version.
+
+        :raises LedgerRefused: it is newer than this package's.
+        :raises LedgerUnavailable: the database cannot be reached or written.
+        """
         schema.migrate(self.engine)
 
     def revision(self) -> str | None:
-        """The schema's version; None where nothing has been set up."""
+        """The schema's version; None where nothing has been set up.
+
+        :raises LedgerUnavailable: the database cannot be reached.
+        """
         return schema.revision(self.engine)
 
 
@@ -91,13 +99,12 @@ _opening = threading.Lock()
 
 
 def open_ledger(url: str | None = None, *, check: bool = True) -> Ledger:
-    """The ledger at ``url``, by default where Airflow's configuration says; one for each process and URL.
+    """Open the ledger; a process opens each one once. An empty SQLite database is set up on the way.
 
-    An empty SQLite database is set up on the way.
-
+    :param url: the database; by default Airflow's option ``[airflow_cd] sql_alchemy_conn``.
     :param check: False opens a ledger of any version, to migrate it.
-
-    Raises :class:`LedgerRefused` when the database cannot be reached or its schema is not this package's.
+    :raises LedgerRefused: the URL cannot be used, or the ledger is newer than this package.
+    :raises LedgerUnavailable: the database cannot be reached, or the ledger is not migrated yet.
     """
     where = ledger_url(url)
     key = where.render_as_string(hide_password=False)
@@ -114,7 +121,7 @@ def open_ledger(url: str | None = None, *, check: bool = True) -> Ledger:
 
 def _after_fork() -> None:
     global _opening
-    # The parent's connections are the parent's; and its lock may have been held by a thread that is not here.
+    # The connections belong to the parent, and a thread that does not exist here may have held its lock.
     _opening = threading.Lock()
     for ledger in _opened.values():
         ledger.engine.dispose(close=False)

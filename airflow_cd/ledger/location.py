@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from airflow_cd.errors import LedgerRefused
+from airflow_cd.errors import LedgerRefused, LedgerUnavailable
+from airflow_cd.home import airflow_home
 
 OPTION = "[airflow_cd] sql_alchemy_conn"
 
 
 def ledger_url(url: str | None = None) -> URL:
-    """The ledger's database: ``url``, else Airflow's option ``[airflow_cd] sql_alchemy_conn``, else a SQLite file.
+    """The URL of the ledger's database.
 
-    Raises :class:`LedgerRefused` for a URL that cannot serve: another database than SQLite and PostgreSQL, a SQLite
-    file in memory or at a relative path (each process would see its own), a driver that is async or not installed.
+    :param url: by default Airflow's option ``[airflow_cd] sql_alchemy_conn``, else a SQLite file under
+        ``AIRFLOW_HOME``.
+    :raises LedgerRefused: the URL cannot be used: a database other than SQLite and PostgreSQL, SQLite in memory or at
+        a relative path (each process would have its own), a driver that is asynchronous or not installed.
+    :raises LedgerUnavailable: the option's command or secrets backend does not return a value.
     """
     if url is None:
         url = _configured() or f"sqlite:///{airflow_home() / 'airflow_cd.db'}"
@@ -46,25 +49,32 @@ def ledger_url(url: str | None = None) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL as it may be shown: without password."""
+    """The URL without its password."""
     return url.render_as_string(hide_password=True)
-
-
-def airflow_home() -> Path:
-    """The folder of everything that is kept on this machine, as Airflow has it."""
-    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser().absolute()
 
 
 def _configured() -> str | None:
     from airflow.configuration import conf
+    from airflow.exceptions import AirflowConfigException
 
-    # What a command prints ends with a newline.
-    url = str(conf.get("airflow_cd", "sql_alchemy_conn", fallback=None) or "").strip()
+    try:
+        # What a command prints ends with a newline.
+        url = str(conf.get("airflow_cd", "sql_alchemy_conn", fallback=None) or "").strip()
+    except AirflowConfigException as error:
+        raise _no_value(str(error).strip().partition("\n")[0].rstrip(".")) from None
     for way in ("cmd", "secret"):
         if not url and conf.get("airflow_cd", f"sql_alchemy_conn_{way}", fallback=None):
             # Falling back to the default would silently make a second ledger.
-            raise _unusable(f"sql_alchemy_conn_{way} is set, but Airflow gets no value from it.")
+            raise _no_value(f"sql_alchemy_conn_{way} is set, but Airflow gets no value from it")
     return url or None
+
+
+def _no_value(why: str) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"the URL of the ledger's database cannot be read: {why}.",
+        state="nothing was read or written.",
+        next_step=f"Check the command or secrets backend behind {OPTION}, then try again.",
+    )
 
 
 def _unusable(why: str) -> LedgerRefused:

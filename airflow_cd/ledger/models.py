@@ -2,7 +2,7 @@
 
 All tables start with ``cd_``, so that the ledger may share a PostgreSQL database with something else. ``seq``
 columns number rows in the order they were written; within one environment that is the order things happened,
-because whoever writes there holds the lock on its lease row.
+because every transaction that writes there holds the lock on its lease row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
 
 
 class LeaseRow(Base):
-    """Who owns an environment. The row stays for ever: it holds the last token, and its lock is the environment's."""
+    """Who owns an environment. The row is never deleted: it holds the last token, and is the environment's lock."""
 
     __tablename__ = "cd_lease"
 
@@ -48,7 +48,7 @@ class LeaseRow(Base):
 
 
 class LeaseRequestRow(Base):
-    """A run that asked for an environment: when first, and what became of it."""
+    """A run that asked for an environment: since when, its place in the queue, and whether it still waits."""
 
     __tablename__ = "cd_lease_request"
     __table_args__ = (
@@ -69,7 +69,7 @@ class LeaseRequestRow(Base):
 
 
 class DeploymentRow(Base):
-    """One run bringing one release to one environment."""
+    """The deployment of one release to one environment by one run."""
 
     __tablename__ = "cd_deployment"
     __table_args__ = (
@@ -125,7 +125,7 @@ class DeploymentRow(Base):
 
 
 class PhaseRow(Base):
-    """One step of a deployment: these instances were, or may have been, given the release."""
+    """One step of a deployment, with the instances that were, or may have been, given the release."""
 
     __tablename__ = "cd_phase"
     __table_args__ = (UniqueConstraint("deployment_id", "name"),)
@@ -159,7 +159,7 @@ class ActionRow(Base):
 
 
 class InstanceRow(Base):
-    """What ran on an instance when it was last looked at."""
+    """What an instance ran when it was last observed."""
 
     __tablename__ = "cd_instance"
 
@@ -176,7 +176,7 @@ class InstanceRow(Base):
 
 
 class VerdictRow(Base):
-    """What a verification said, with its evidence."""
+    """A verdict with its evidence."""
 
     __tablename__ = "cd_verdict"
     __table_args__ = (
@@ -195,7 +195,7 @@ class VerdictRow(Base):
 
 
 class ProfileRow(Base):
-    """What one source showed of one phase, for later deployments to be compared with."""
+    """The profile of one source over one phase, which later deployments are compared with."""
 
     __tablename__ = "cd_profile"
     __table_args__ = (UniqueConstraint("deployment_id", "phase", "source", "kind"),)
@@ -211,7 +211,7 @@ class ProfileRow(Base):
 
 
 class VetoRow(Base):
-    """A release that was rolled back here; in force until somebody lifts it."""
+    """A release that was rolled back here; in force until a person lifts the veto."""
 
     __tablename__ = "cd_veto"
     __table_args__ = (Index(None, "service", "environment", "digest"),)
@@ -229,8 +229,8 @@ class VetoRow(Base):
     lifted_why: Mapped[str | None] = mapped_column(Prose)
 
 
-class HumanActionRow(Base):
-    """What a person did, or tried to do and was not allowed."""
+class AuditRow(Base):
+    """A manual action, or an attempt that was refused."""
 
     __tablename__ = "cd_human_action"
     __table_args__ = (Index(None, "pipeline", "run_id", "seq"),)
@@ -250,7 +250,7 @@ class HumanActionRow(Base):
 
 
 class QuestionRow(Base):
-    """A question a run waits on, and its answer."""
+    """A question that a run asks people, and its answer."""
 
     __tablename__ = "cd_question"
     __table_args__ = (Index(None, "option", "asked_at"),)
@@ -274,7 +274,7 @@ class QuestionRow(Base):
 
 
 class FeedbackRow(Base):
-    """What a person said of an event. Rows are only ever added: undoing one is a row, too, that names it."""
+    """Feedback on an event. Rows are only added: undoing feedback is a row that names the undone one."""
 
     __tablename__ = "cd_feedback"
     __table_args__ = (Index(None, "service", "event_id", "seq"),)
@@ -293,7 +293,7 @@ class FeedbackRow(Base):
 
 
 class BaselineChoiceRow(Base):
-    """Which baseline a person wants there. Rows are only ever added, as with feedback."""
+    """A pin or reset of a baseline, or its undoing. Rows are only added, as with feedback."""
 
     __tablename__ = "cd_baseline_choice"
     __table_args__ = (Index(None, "service", "environment", "seq"),)

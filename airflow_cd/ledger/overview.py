@@ -1,4 +1,4 @@
-"""Every environment of every service at once, for people to look at: a few queries, however many there are."""
+"""The state of every environment of every service at once: a few queries, however many there are."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_cd.ledger.models import DeploymentRow, PhaseRow, QuestionRow, VerdictRow, VetoRow
-from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED, ROLLING_BACK, RUNNING
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
+from airflow_cd.ledger.verdicts import PHASE_STATES
+from airflow_cd.states import DeploymentState
 
-# What the last final verdict made of a phase, as the verdict it was.
-_VERDICTS = {"passed": "PASS", "failed": "FAIL", "inconclusive": "INCONCLUSIVE"}
-# States in which an environment may stand between two releases.
-_LEFT_OPEN = (RUNNING, ROLLING_BACK, ROLLBACK_FAILED)
+# By the state of a phase, the final verdict that it comes from.
+_VERDICTS = {str(state): str(verdict) for verdict, state in PHASE_STATES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Which deployments say how an environment stands, by number, with their pipelines.
+class EnvironmentSummary:
+    """The deployments that determine the state of an environment, by number.
 
-    :param promoted: the last one that was promoted: its release is the good one here. 0 without one.
-    :param latest: what came after that: the newest that has left the environment open, else the newest; 0 if nothing.
+    :param promoted: the last one that was promoted, whose release should run here; 0 without one.
+    :param promoted_by: its pipeline.
+    :param latest: what came after it: the newest that is not settled, else the newest; 0 if nothing did.
+    :param latest_by: its pipeline.
+    :param latest_state: its :class:`~airflow_cd.states.DeploymentState`.
     """
 
     service: str
@@ -43,8 +45,9 @@ class DeploymentSummary:
     """A deployment without its releases' content.
 
     :param number: grows from deployment to deployment.
-    :param phase: the phase it got to, ``""`` before the first, with its ``share`` in percent.
-    :param verdict: of its last final verdict, ``""`` when nothing was verified.
+    :param phase: the phase it has reached, ``""`` before the first.
+    :param share: percent of the environment in that phase.
+    :param verdict: its last final verdict, ``""`` when nothing was verified.
     :param reported: the last phase that has a verdict, final or not; ``""`` without any.
     """
 
@@ -68,10 +71,10 @@ class DeploymentSummary:
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A question that nobody has answered, while there is time to.
+    """A question without an answer whose deadline has not passed.
 
-    :param service: what it is about, ``""`` where only the pipeline is known.
-    :param environments: where it stands: what it would let through, or the environment whose task asks.
+    :param service: the service it is about, ``""`` where only the pipeline is known.
+    :param environments: the environments it would let the release into, or the one whose task asks.
     """
 
     pipeline: str
@@ -87,7 +90,7 @@ class OpenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class VetoInForce:
-    """A release that must not be deployed there, and the run that it was rolled back in."""
+    """A veto that nobody has lifted, and the run in which the release was rolled back."""
 
     service: str
     environment: str
@@ -98,20 +101,20 @@ class VetoInForce:
     run_id: str
 
 
-class Overview(Room):
-    """What runs where, what is under way, what waits for a person."""
+class Overview(Part):
+    """What runs where, what is in progress, what waits for a person."""
 
     def pipelines(self) -> set[str]:
         """Every pipeline that has ever deployed something."""
         with self._store.reading() as session:
             return set(session.scalars(select(DeploymentRow.pipeline).distinct()))
 
-    def standings(self, services: Collection[str] | None = None) -> Iterator[Standing]:
-        """How every environment stands, by service and environment, one after the other.
+    def environments(self, services: Collection[str] | None = None) -> Iterator[EnvironmentSummary]:
+        """The state of every environment, by service and environment.
 
-        Thousands that are held at once make the interpreter's collector look through the whole process.
+        An iterator: thousands of records held at once would make garbage collection scan the whole process.
 
-        :param services: only of these.
+        :param services: only of these services.
         """
         newest_of_each_state = select(func.max(DeploymentRow.seq)).group_by(
             DeploymentRow.service, DeploymentRow.environment, DeploymentRow.state
@@ -131,14 +134,14 @@ class Overview(Room):
             for service, environment, state, number, pipeline in session.connection().execute(query):
                 if place != (service, environment):
                     if newest:
-                        yield _standing(*place, newest)
+                        yield _summary(*place, newest)
                     place, newest = (service, environment), {}
                 newest[state] = (number, pipeline)
         if newest:
-            yield _standing(*place, newest)
+            yield _summary(*place, newest)
 
     def summaries(self, numbers: Collection[int]) -> dict[int, DeploymentSummary]:
-        """The deployments of these numbers, by number."""
+        """The deployments with these numbers, by number."""
         columns = [getattr(DeploymentRow, name) for name in _SUMMARY]
         with self._store.reading() as session:
             rows = (
@@ -157,7 +160,7 @@ class Overview(Room):
         return found
 
     def open_questions(self) -> list[OpenQuestion]:
-        """What waits for a person, oldest first; a question whose time is over waits for nobody."""
+        """Questions that wait for a person, oldest first; one whose deadline has passed does not."""
         with self._store.reading() as session:
             rows = (
                 session.connection()
@@ -180,7 +183,7 @@ class Overview(Room):
                 )
                 .all()
             )
-            # What would be deployed names its service and environments; only without it the run is looked up.
+            # The proposed releases name service and environments; only without them the run is looked up.
             deployed = self._deployed_by(session, {(row.pipeline, row.run_id) for row in rows if not row.proposed})
         return [_open_question(row, deployed.get((row.pipeline, row.run_id), {})) for row in rows]
 
@@ -204,7 +207,7 @@ class Overview(Room):
             return [VetoInForce(*row) for row in rows]
 
     def recent_runs(self, limit: int = 500) -> list[tuple[str, tuple[str, ...]]]:
-        """The pipeline of each of the newest runs, and the environments it reached, in its order; newest run first.
+        """The pipeline of each of the newest runs, and the environments it reached in order; newest run first.
 
         :param limit: how many deployments are looked at.
         """
@@ -213,14 +216,14 @@ class Overview(Room):
             .order_by(DeploymentRow.seq.desc())
             .limit(limit)
         )
-        ways: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+        routes: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
         with self._store.reading() as session:
             for pipeline, run_id, service, environment in session.connection().execute(query):
-                ways[pipeline, run_id, service].append(environment)
-        return [(pipeline, tuple(reversed(way))) for (pipeline, *_), way in ways.items()]
+                routes[pipeline, run_id, service].append(environment)
+        return [(pipeline, tuple(reversed(route))) for (pipeline, *_), route in routes.items()]
 
     def _phases_of(self, session: Session, deployments: Sequence[str]) -> dict[str, dict[str, Any]]:
-        # The phases know what final verdicts said: the verdicts' own rows hold evidence, which is large.
+        # The state of a phase implies its final verdict; the rows of verdicts hold evidence, which is large.
         rows = session.connection().execute(
             select(PhaseRow.deployment_id, PhaseRow.name, PhaseRow.share, PhaseRow.state)
             .where(PhaseRow.deployment_id.in_(deployments))
@@ -276,16 +279,16 @@ _SUMMARY = (
 )
 
 
-def _standing(service: str, environment: str, newest: Mapping[str, tuple[int, str]]) -> Standing:
-    number, pipeline = newest.get(PROMOTED, (0, ""))
+def _summary(service: str, environment: str, newest: Mapping[str, tuple[int, str]]) -> EnvironmentSummary:
+    number, pipeline = newest.get(DeploymentState.PROMOTED, (0, ""))
     if number and len(newest) == 1:
-        return Standing(service, environment, number, pipeline)
-    later = {state: told for state, told in newest.items() if told[0] > number}
+        return EnvironmentSummary(service, environment, number, pipeline)
+    later = {state: last for state, last in newest.items() if last[0] > number}
     if not later:
-        return Standing(service, environment, number, pipeline)
-    left_open = {state: told for state, told in later.items() if state in _LEFT_OPEN}
-    told, state = max((told, state) for state, told in (left_open or later).items())
-    return Standing(service, environment, number, pipeline, *told, state)
+        return EnvironmentSummary(service, environment, number, pipeline)
+    unsettled = {state: last for state, last in later.items() if not DeploymentState(state).final}
+    last, state = max((last, state) for state, last in (unsettled or later).items())
+    return EnvironmentSummary(service, environment, number, pipeline, *last, state)
 
 
 def _open_question(row: Any, deployed: Mapping[str, str]) -> OpenQuestion:

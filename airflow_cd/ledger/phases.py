@@ -1,4 +1,4 @@
-"""Phases of a deployment: which instances each takes, and how far it came."""
+"""Phases of a deployment: which instances each takes, and how far it has come."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from sqlalchemy.orm import Session
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.deployments import settled
 from airflow_cd.ledger.models import DeploymentRow, PhaseRow
-from airflow_cd.ledger.records import RUNNING, Phase
-from airflow_cd.ledger.store import Room
-
-STARTED = "started"
-DEPLOYED = "deployed"
+from airflow_cd.ledger.records import Phase
+from airflow_cd.ledger.store import Part
+from airflow_cd.states import DeploymentState, PhaseState
 
 
-class Phases(Room):
+class Phases(Part):
     """The steps of each deployment, in the order they were started."""
 
     def start(self, deployment_id: str, name: str, *, share: int, instances: Sequence[str], token: int) -> Phase:
-        """Record, before they are touched, which instances a phase takes; as first given.
+        """Record which instances a phase takes, before they are touched; kept as first given.
 
-        Raises :class:`LeaseLost`, and :class:`DeploymentSettled` unless the deployment is running.
+        :param deployment_id: the deployment.
+        :param name: the phase, unique within the deployment.
+        :param share: percent of the environment that has the release once the phase is deployed.
+        :param instances: names of the instances that the phase deploys to.
+        :param token: the fencing token of the run's lease.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        :raises DeploymentSettled: the deployment is not running.
         """
         with self._store.writing() as session:
             self._running(session, deployment_id, token)
@@ -35,28 +39,37 @@ class Phases(Room):
                     name=name,
                     share=share,
                     instances=list(instances),
-                    state=STARTED,
+                    state=PhaseState.STARTED,
                     started_at=self._store.now(session),
                 )
                 session.add(row)
             return phase_record(self._store.written(session, row))
 
     def deployed(self, deployment_id: str, name: str, at: datetime, token: int) -> Phase:
-        """Record that the phase's instances run the release, healthy; the first time counts.
+        """Record that the phase's instances run the release and are healthy; the first time counts.
 
-        Raises :class:`LeaseLost`, :class:`DeploymentSettled`, and :class:`LedgerRefused` for a phase never started.
+        :param deployment_id: the deployment.
+        :param name: the phase.
+        :param at: when they did, aware.
+        :param token: the fencing token of the run's lease.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        :raises DeploymentSettled: the deployment is not running.
+        :raises LedgerRefused: the phase was never started.
         """
         with self._store.writing() as session:
-            self._running(session, deployment_id, token)
+            deployment = self._running(session, deployment_id, token)
             row = self._phase(session, deployment_id, name)
             if row is None:
                 raise LedgerRefused(
                     f"phase {name!r} of deployment {deployment_id} was never started.",
+                    service=deployment.service,
+                    pipeline=deployment.pipeline,
+                    environment=deployment.environment,
                     state="nothing was written.",
                     next_step="Record a phase before its instances are touched.",
                 )
             if row.deployed_at is None:
-                row.deployed_at, row.state = at, DEPLOYED
+                row.deployed_at, row.state = at, PhaseState.DEPLOYED
             return phase_record(self._store.written(session, row))
 
     def of(self, deployment_id: str) -> list[Phase]:
@@ -67,7 +80,7 @@ class Phases(Room):
 
     def _running(self, session: Session, deployment_id: str, token: int) -> DeploymentRow:
         row = self._store.fenced(session, deployment_id, token, by_its_run=True)
-        if row.state != RUNNING:
+        if row.state != DeploymentState.RUNNING:
             raise settled(row)
         return row
 
@@ -78,7 +91,13 @@ class Phases(Room):
 
 
 def phase_record(row: PhaseRow) -> Phase:
-    """The row as a plain value."""
+    """The row as a value."""
     return Phase(
-        row.deployment_id, row.name, row.share, tuple(row.instances), row.state, row.started_at, row.deployed_at
+        deployment_id=row.deployment_id,
+        name=row.name,
+        share=row.share,
+        instances=tuple(row.instances),
+        state=PhaseState(row.state),
+        started_at=row.started_at,
+        deployed_at=row.deployed_at,
     )

@@ -1,4 +1,7 @@
-"""Profiles of what deployments logged and measured, and which of them a canary is compared with."""
+"""Profiles of what deployments logged and measured, and which of them a canary is compared with.
+
+Profiles of promoted deployments *teach*: they are the baseline of later ones.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,31 @@ from airflow_cd.errors import BaselineMissing, LedgerRefused
 from airflow_cd.ledger.baselines import RESET, choice_rows, promoted_row, standing_choices
 from airflow_cd.ledger.columns import BLOB_BYTES
 from airflow_cd.ledger.models import BaselineChoiceRow, DeploymentRow, ProfileRow
-from airflow_cd.ledger.records import PROMOTED, Profile
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.records import Profile
+from airflow_cd.ledger.store import Part
+from airflow_cd.states import DeploymentState
 from airflow_cd.verification.baseline_choice import BASELINES
 
 KINDS = ("logs", "metrics", "control")
 
 
-class Profiles(Room):
-    """The profiles that deployments leave; those of good ones teach."""
+class Profiles(Part):
+    """The profiles of each deployment."""
 
     def taught(
         self, service: str, environment: str, source: str, *, kind: str, choice: str = "all", limit: int = 20
     ) -> list[Profile]:
         """What promoted deployments taught about a source, newest first; each phase has a profile of its own.
 
-        :param choice: which of them: ``all``, ``previous``, ``control`` (none of them), or a deployment's id or
-            version. A person's pin or reset there outranks it.
+        :param service: what is deployed.
+        :param environment: where.
+        :param source: the source of metrics or logs, by its key.
+        :param kind: one of :data:`KINDS`.
+        :param choice: which deployments: ``all``, ``previous``, ``control`` (none of them), or one by its id or
+            version. A person's pin or reset in the environment outranks it.
         :param limit: how many deployments at most.
-
-        Raises :class:`BaselineMissing` when one deployment is asked for that was never promoted there, or was reset.
+        :raises BaselineMissing: one deployment is named that was never promoted there, has taught nothing about the
+            source, or is from before a reset.
         """
         with self._store.reading() as session:
             wanted, since = _in_force(choice_rows(session, service, environment), choice)
@@ -41,7 +49,7 @@ class Profiles(Room):
                 .where(
                     DeploymentRow.service == service,
                     DeploymentRow.environment == environment,
-                    DeploymentRow.state == PROMOTED,
+                    DeploymentRow.state == DeploymentState.PROMOTED,
                     ProfileRow.source == source,
                     ProfileRow.kind == kind,
                     ProfileRow.teaches.is_(True),
@@ -56,6 +64,7 @@ class Profiles(Room):
                     raise BaselineMissing(
                         f"{since.who} reset the baseline at {since.at:%Y-%m-%d %H:%M} UTC ({since.why}), "
                         f"and {wanted} is from before.",
+                        service=service,
                         environment=environment,
                         next_step=f"Name a newer one, or `airflow-cd baseline pin {service} {environment} {wanted}`.",
                     )
@@ -77,20 +86,26 @@ class Profiles(Room):
             if not found and wanted not in BASELINES:
                 raise BaselineMissing(
                     f"deployment {wanted} has taught nothing about {source}: no phase of it passed a verification.",
+                    service=service,
                     environment=environment,
                     next_step="Name another one, or `all`.",
                 )
             return found
 
     def teachers(self, service: str, environment: str, *, limit: int = 20) -> dict[str, str]:
-        """Id and version of the deployments that have taught something there, newest first; reads no profile."""
+        """The deployments that teach in the environment: id and version, newest first; reads no profile.
+
+        :param service: what is deployed.
+        :param environment: where.
+        :param limit: how many deployments at most.
+        """
         query = (
             select(DeploymentRow.id, DeploymentRow.version)
             .join(ProfileRow, ProfileRow.deployment_id == DeploymentRow.id)
             .where(
                 DeploymentRow.service == service,
                 DeploymentRow.environment == environment,
-                DeploymentRow.state == PROMOTED,
+                DeploymentRow.state == DeploymentState.PROMOTED,
                 ProfileRow.teaches.is_(True),
                 ProfileRow.kind != "control",
             )
@@ -102,7 +117,7 @@ class Profiles(Room):
             return {found.id: found.version for found in session.execute(query)}
 
     def of(self, deployment_id: str) -> list[Profile]:
-        """Every profile that was kept of a deployment, whether or not it teaches, in the order of its phases."""
+        """Every profile of a deployment, whether it teaches or not, in the order of its phases."""
         query = (
             select(ProfileRow, DeploymentRow.version)
             .join(DeploymentRow, DeploymentRow.id == ProfileRow.deployment_id)
@@ -125,18 +140,27 @@ class Profiles(Room):
     ) -> None:
         """Keep what a source showed of a phase; replaces what was kept for the same phase, source and kind.
 
+        :param deployment_id: the deployment.
+        :param phase: its phase.
+        :param source: the source of metrics or logs, by its key.
         :param kind: ``logs`` or ``metrics`` of the canary, or ``control``: what the running release logged.
+        :param content: the profile's bytes, at most 64 MiB.
         :param teaches: whether it joins the baseline once the deployment is promoted.
-
-        Raises :class:`LeaseLost`, and :class:`LedgerRefused` for an unknown kind or a profile above 64 MiB.
+        :param token: the fencing token of the run's lease.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        :raises LedgerRefused: there is no such kind, or the profile is too large.
         """
         if kind not in KINDS:
-            raise LedgerRefused(f"no profile is of kind {kind!r}.", next_step=f"Use one of {', '.join(KINDS)}.")
+            raise LedgerRefused(
+                f"{kind!r} is not a kind of profile.",
+                state="nothing was kept.",
+                next_step=f"Use one of {', '.join(KINDS)}.",
+            )
         if len(content) > BLOB_BYTES:
             raise LedgerRefused(
                 f"the {kind} profile of {source} has {len(content):,} bytes, more than the {BLOB_BYTES:,} kept.",
                 state="the profile kept before, if any, is unchanged.",
-                next_step="Bound what the profile keeps of each event.",
+                next_step="Limit what the profile keeps of each event.",
             )
         with self._store.writing() as session:
             self._store.fenced(session, deployment_id, token, by_its_run=True)
@@ -156,7 +180,7 @@ def _in_force(rows: Sequence[BaselineChoiceRow], choice: str) -> tuple[str, Base
     if not standing or standing[0].action == RESET:
         return choice, reset
     pinned = standing[0].choice or choice
-    # Whoever names one deployment after a reset means it.
+    # A deployment that is pinned after a reset is meant, although the reset excludes it.
     return pinned, reset if pinned in BASELINES else None
 
 

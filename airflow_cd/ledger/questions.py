@@ -1,4 +1,4 @@
-"""The questions that runs wait on, and their answers, of which the first counts."""
+"""Questions that runs ask people, such as approvals, and their answers, of which the first counts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from airflow_cd.commits import Commits
 from airflow_cd.errors import LedgerRefused
-from airflow_cd.ledger.models import HumanActionRow, QuestionRow
+from airflow_cd.ledger.models import AuditRow, QuestionRow
 from airflow_cd.ledger.records import Question
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
 from airflow_cd.release import Release
+from airflow_cd.states import HumanAction
 
 
-class Questions(Room):
-    """One question for each task that asks."""
+class Questions(Part):
+    """One question for each task that asks one."""
 
     def ask(
         self,
@@ -35,11 +36,25 @@ class Questions(Room):
     ) -> Question:
         """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened.
 
-        :param proposed: the release that each environment would get.
-        :param commits: by environment, what it would bring.
+        :param pipeline: the pipeline of the asking task.
+        :param run_id: its run.
+        :param task_id: the task.
+        :param options: the answers to choose from; at least one.
+        :param approvers: who may answer; to be enforced by the code that accepts an answer.
+        :param subject: the question.
+        :param body: what a person must know to answer it.
+        :param deadline: when the asker's default answer counts; None for never.
+        :param proposed: by environment, the release it would get.
+        :param commits: by environment, the commits it would get.
+        :raises LedgerRefused: there are no options.
         """
         if not options:
-            raise LedgerRefused("a question needs options to choose from.", pipeline=pipeline, next_step="Name them.")
+            raise LedgerRefused(
+                "a question needs options to choose from.",
+                pipeline=pipeline,
+                state="nothing was asked.",
+                next_step="Give at least one option.",
+            )
         asked = {
             "options": list(options),
             "approvers": list(approvers),
@@ -70,18 +85,24 @@ class Questions(Room):
         why: str,
         at: datetime | None = None,
     ) -> Question:
-        """Answer a question and record the human action; the same answer again changes nothing.
+        """Answer a question and record that in the audit log; the same answer again changes nothing.
 
-        :param who: empty when nobody answered in time and the default counts, which is no human action.
+        Whether ``who`` may answer is for the caller to enforce.
 
-        Whether ``who`` may answer is for the caller to enforce. Raises :class:`LedgerRefused` for a question that
-        was never asked, an option it does not have, and a second, different answer.
+        :param pipeline: the pipeline of the asking task.
+        :param run_id: its run.
+        :param task_id: the task.
+        :param option: the answer, one of the question's options.
+        :param who: the person; empty when the time was over and the default counts, which is no manual action.
+        :param why: the reason.
+        :param at: when it was given, aware; by default now.
+        :raises LedgerRefused: the question was never asked, does not have this option, or has another answer.
         """
         with self._store.writing() as session:
             row = self._question(session, pipeline, run_id, task_id)
             if option not in row.options:
                 raise LedgerRefused(
-                    f"{option!r} is no answer to {row.subject!r}.",
+                    f"{option!r} is not an answer to {row.subject!r}.",
                     pipeline=pipeline,
                     state="the question is unchanged.",
                     next_step=f"Choose one of {', '.join(row.options)}.",
@@ -89,21 +110,22 @@ class Questions(Room):
             if row.option == option:
                 return _record(row)
             if row.option is not None:
-                first = f"{row.option!r} by {row.who or 'nobody in time'} at {row.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+                first = f"{row.option!r} by {row.who}" if row.who else f"{row.option!r} by default (timed out)"
                 raise LedgerRefused(
-                    f"{row.subject!r} was answered {first}, and the first answer counts.",
+                    f"{row.subject!r} was answered {first} at {row.answered_at:%Y-%m-%d %H:%M:%S} UTC, and the first "
+                    "answer counts.",
                     pipeline=pipeline,
-                    state=f"{option!r} by {who} changed nothing.",
+                    state=f"{option!r} by {who or 'default'} changed nothing.",
                     next_step="Clear the task to be asked again.",
                 )
             now = self._store.now(session)
             row.option, row.who, row.why, row.answered_at = option, who or None, why, at or now
             if who:
                 session.add(
-                    HumanActionRow(
+                    AuditRow(
                         at=at or now,
                         who=who,
-                        action="answer",
+                        action=HumanAction.ANSWER_RECORDED,
                         why=why,
                         pipeline=pipeline,
                         run_id=run_id,
@@ -115,13 +137,13 @@ class Questions(Room):
             return _record(self._store.written(session, row))
 
     def get(self, pipeline: str, run_id: str, task_id: str) -> Question | None:
-        """The question the task asked, if it has, with its answer, if there is one."""
+        """The question that the task asked, with its answer if there is one; None if it has asked none."""
         with self._store.reading() as session:
             row = session.get(QuestionRow, (pipeline, run_id, task_id))
             return None if row is None else _record(row)
 
     def of_run(self, pipeline: str, run_id: str) -> list[Question]:
-        """Everything the tasks of a run have asked, by task."""
+        """Every question that the tasks of a run have asked, by task."""
         with self._store.reading() as session:
             rows = session.scalars(
                 select(QuestionRow)
@@ -131,10 +153,14 @@ class Questions(Room):
             return [_record(row) for row in rows]
 
     def reopen(self, pipeline: str, run_id: str, task_id: str) -> Question:
-        """Take the answer away, so that it is asked again; who had answered what stays among the human actions.
+        """Remove the answer, so that the question is asked again; the audit log keeps who had answered what.
 
-        The next :meth:`ask` may change text, options and deadline. Raises :class:`LedgerRefused` when it was never
-        asked.
+        The next :meth:`ask` may change text, options and deadline.
+
+        :param pipeline: the pipeline of the asking task.
+        :param run_id: its run.
+        :param task_id: the task.
+        :raises LedgerRefused: the question was never asked.
         """
         with self._store.writing() as session:
             row = self._question(session, pipeline, run_id, task_id)

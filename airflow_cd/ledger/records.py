@@ -1,4 +1,4 @@
-"""What the ledger answers with: plain values, all times aware and in UTC."""
+"""What the ledger returns: immutable values; all times are aware and in UTC."""
 
 from __future__ import annotations
 
@@ -9,24 +9,18 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState, PhaseState, RollbackMode
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
 
-RUNNING = "running"
-PROMOTED = "promoted"
-ROLLING_BACK = "rolling_back"
-ROLLED_BACK = "rolled_back"
-ROLLBACK_FAILED = "rollback_failed"
-DEPLOYMENT_STATES = (RUNNING, PROMOTED, ROLLING_BACK, ROLLED_BACK, ROLLBACK_FAILED)
-
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to change one environment, as one run holds it.
+    """The right of one run to change one environment.
 
-    :param token: fencing token; a higher one makes this lease void.
-    :param expires_at: after this the environment may be given to the next run. Until it is, the lease holds.
+    :param token: fencing token; a higher one voids this lease.
+    :param expires_at: after this another run may take the environment. Until one does, the lease holds.
     """
 
     service: str
@@ -43,7 +37,7 @@ class Waiting:
     """A run that waits for an environment.
 
     :param position: 1 for the run that is next.
-    :param asked_at: when it asked for the environment for the first time.
+    :param asked_at: when it first asked for the environment.
     """
 
     service: str
@@ -56,20 +50,22 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One run bringing one release to one environment.
+    """The deployment of one release to one environment by one run.
 
     :param id: a UUID.
     :param previous: the release each instance ran before anything was touched; None where it was empty.
-    :param state: one of :data:`DEPLOYMENT_STATES`; *promoted* and *rolled_back* are final.
-    :param rollback: ``automatic``, or ``human`` where a person decides.
+    :param state: how far it has come; *promoted* and *rolled_back* are final.
+    :param rollback: who decides on a rollback after a failed verification.
     :param learn: whether its profiles are meant to join the baseline.
     :param token: fencing token under which it was last opened.
-    :param requested_at: when the run was asked for, which is what older and newer mean between runs.
+    :param requested_at: when the run was requested, which decides what is older and newer between runs.
     :param settled_at: when it was promoted or rolled back.
-    :param first_bad_at: when the first bad event happened; ``verdict_at`` when the verdict stood; ``safe_at`` when
-        the last request had reached the canary; ``restored_at`` when what ran before ran again, checked.
-    :param outcome: one sentence: why it ended so.
-    :param rolls_back: of a person's rollback the id of the deployment that it takes back, or
+    :param first_bad_at: when the first bad event happened.
+    :param verdict_at: when the verdict was reached.
+    :param safe_at: when the last request had reached the canary.
+    :param restored_at: when every instance ran its previous release again, checked.
+    :param outcome: one sentence: why it ended as it did.
+    :param rolls_back: of a rollback by hand the id of the deployment that it takes back, or
         :data:`~airflow_cd.release.NOTHING`; None for any other deployment.
     :param commits: what the release brings; None where the pipeline names no repository.
     """
@@ -81,10 +77,10 @@ class Deployment:
     environment: str
     release: Release
     previous: Mapping[str, Release | None]
-    state: str
+    state: DeploymentState
     reason: str
     triggered_by: str
-    rollback: str
+    rollback: RollbackMode
     learn: bool
     token: int
     requested_at: datetime
@@ -110,15 +106,18 @@ class Deployment:
 
     @property
     def to_restored(self) -> float | None:
-        """Seconds from the verdict to the release before running again, checked."""
+        """Seconds from the verdict to the previous release running again, checked."""
         return _seconds(self.verdict_at, self.restored_at)
 
 
 @dataclass(frozen=True)
 class GoodRelease:
-    """A release that was promoted in an environment: one that it can go back to.
+    """A release that was promoted in an environment, which can go back to it.
 
-    :param pipeline: of the deployment that promoted it last, with its ``run_id``, and ``promoted_at`` when.
+    :param pipeline: the pipeline of the deployment that promoted it last.
+    :param run_id: the run of that deployment.
+    :param promoted_at: when that was.
+    :param by: who triggered it.
     :param vetoed: why it may not be deployed there, ``""`` when it may.
     """
 
@@ -136,15 +135,14 @@ class Phase:
 
     :param share: percent of the environment.
     :param instances: every instance it was, or may have been, deployed to.
-    :param state: ``started``, ``deployed``, then what its last final verdict made of it: ``passed``, ``failed``
-        or ``inconclusive``.
+    :param state: how far it has come; after a final verdict, what that was.
     """
 
     deployment_id: str
     name: str
     share: int
     instances: Sequence[str]
-    state: str
+    state: PhaseState
     started_at: datetime
     deployed_at: datetime | None = None
 
@@ -153,9 +151,9 @@ class Phase:
 class Action:
     """One side effect.
 
-    :param attempt: 1, and one more each time it was begun again after it had failed.
-    :param detail: what was wanted, and when it has ended what came of it as well.
-    :param ok: None while it is under way, or when nobody lived to say how it ended.
+    :param attempt: from 1; one more each time it was begun again after a failure.
+    :param detail: what was wanted, and once it has ended what came of it.
+    :param ok: whether it succeeded; None while it is in progress, or when its process died.
     """
 
     key: str
@@ -171,7 +169,7 @@ class Action:
 
 @dataclass(frozen=True)
 class RunningInstance:
-    """What ran on an instance when it was last looked at."""
+    """What an instance ran when it was last observed."""
 
     service: str
     environment: str
@@ -181,7 +179,7 @@ class RunningInstance:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """What a verification of a phase said; ``final`` is False while it still watched."""
+    """A verdict on a phase; ``final`` is False while the verification still watched."""
 
     id: int
     deployment_id: str
@@ -195,7 +193,7 @@ class VerdictRecord:
 
 @dataclass(frozen=True)
 class Profile:
-    """What one source showed of one phase of a deployment.
+    """The profile of one source over one phase of a deployment.
 
     :param teaches: whether it is part of the baseline once the deployment is promoted.
     """
@@ -212,13 +210,13 @@ class Profile:
 
 @dataclass(frozen=True)
 class FeedbackRecord:
-    """What a person said of an event, or took back.
+    """Feedback of a person on an event, or its undoing.
 
-    :param id: its number, by which it can be undone.
+    :param id: its number, which undoing it takes.
     :param environment: where it holds; None for every environment of the service.
     :param says: one of :data:`airflow_cd.verification.logs.feedback.SAYS`.
-    :param undoes: number of the statement that this one takes back; None for a statement.
-    :param undone: whether it was taken back.
+    :param undoes: number of the feedback that this record undoes; None for feedback.
+    :param undone: whether it was undone.
     """
 
     id: int
@@ -236,19 +234,19 @@ class FeedbackRecord:
 
     @property
     def statement(self) -> Statement:
-        """The same as verification takes it."""
-        said = Feedback(self.says, self.who, self.why, self.at.isoformat(timespec="seconds"))
-        return Statement(self.event_id, said, self.template, self.sample)
+        """The feedback as a verification takes it."""
+        feedback = Feedback(self.says, self.who, self.why, self.at.isoformat(timespec="seconds"))
+        return Statement(self.event_id, feedback, self.template, self.sample)
 
 
 @dataclass(frozen=True)
 class BaselineChoice:
-    """Which baseline a person wanted in an environment, or what they took back.
+    """The baseline that a person chose for an environment, or the undoing of a choice.
 
     :param action: ``pin``, ``reset`` or ``undo``.
     :param choice: of a pin: ``all``, ``previous``, ``control`` or the id of a deployment.
-    :param undoes: number of the pin or reset that this one takes back.
-    :param undone: whether it was taken back.
+    :param undoes: number of the pin or reset that this one undoes.
+    :param undone: whether it was undone.
     """
 
     id: int
@@ -286,7 +284,7 @@ class Veto:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """What a person did; ``allowed`` is False for what they tried and may not."""
+    """A manual action; ``allowed`` is False for an attempt that was refused."""
 
     id: int
     at: datetime
@@ -304,14 +302,14 @@ class AuditRecord:
 
 @dataclass(frozen=True)
 class Question:
-    """A question a run waits on.
+    """A question that a run asks people, and its answer.
 
-    :param approvers: who may answer; whoever takes the answer in must enforce it.
+    :param approvers: who may answer; to be enforced by the code that accepts an answer.
     :param proposed: the release that each environment would get.
     :param commits: by environment, what it would bring, where the pipeline names a repository.
-    :param deadline: after this the caller's default answer counts.
+    :param deadline: after this the asker's default answer counts.
     :param option: the answer; None while there is none.
-    :param who: who gave it; None when nobody did in time and the default counts.
+    :param who: who gave it; None when it timed out and the default counts.
     """
 
     pipeline: str

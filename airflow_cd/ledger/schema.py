@@ -1,4 +1,4 @@
-"""Which version of the schema a ledger has, and bringing it to this package's."""
+"""The version of a ledger's schema, and its migration to the one of this package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _one_at_a_time = threading.Lock()
 
 
 def revision(engine: Engine) -> str | None:
-    """The schema's version; None where there is no ledger yet."""
+    """The schema's version; None where there is no ledger yet.
+
+    :raises LedgerUnavailable: the database cannot be reached.
+    """
     with _readable(engine), engine.connect() as connection:
         return _revision(connection)
 
@@ -38,7 +41,9 @@ def revision(engine: Engine) -> str | None:
 def require_head(engine: Engine) -> None:
     """Make sure that the schema is this package's; an empty SQLite database is migrated first.
 
-    :raises LedgerUnavailable: the schema is older, and `airflow-cd ledger migrate` is still to run.
+    :param engine: the ledger's.
+
+    :raises LedgerUnavailable: it is older, so `airflow-cd ledger migrate` has to run first, or cannot be read.
     :raises LedgerRefused: it is newer than this package knows.
     """
     found = revision(engine)
@@ -60,8 +65,10 @@ def require_head(engine: Engine) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the schema to this package's version, all steps or none; safe to run from many processes at once.
 
+    :param engine: the ledger's.
+
     :raises LedgerRefused: the ledger was written by a newer package.
-    :raises LedgerUnavailable: it cannot be reached.
+    :raises LedgerUnavailable: the database cannot be reached or written.
     """
     from alembic import command
 
@@ -134,7 +141,7 @@ def _readable(engine: Engine) -> Iterator[None]:
         raise LedgerUnavailable(
             f"the ledger {shown(engine.url)} cannot be opened: {first_line}.",
             state="nothing was changed.",
-            next_step="See that the database exists, is reachable and may be written by this user.",
+            next_step="Check that the database exists, is reachable and may be written by this user.",
         ) from error
 
 
@@ -142,5 +149,5 @@ def _newer(engine: Engine, found: str) -> LedgerRefused:
     return LedgerRefused(
         f"{shown(engine.url)} has a ledger of version {found}, unknown to this package, which knows up to {HEAD}.",
         state="nothing was changed; a ledger never goes back to an older version.",
-        next_step="Install the newer airflow-cd that wrote it, on every machine, or restore a backup.",
+        next_step="Install the newer airflow-cd that wrote it on every machine, or restore a backup.",
     )

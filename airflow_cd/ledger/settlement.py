@@ -8,54 +8,57 @@ from sqlalchemy.orm import Session
 
 from airflow_cd.ledger.deployments import deployment_record, settled
 from airflow_cd.ledger.models import DeploymentRow, VetoRow
-from airflow_cd.ledger.records import (
-    PROMOTED,
-    ROLLBACK_FAILED,
-    ROLLED_BACK,
-    ROLLING_BACK,
-    RUNNING,
-    Deployment,
-)
-from airflow_cd.ledger.store import Room
-from airflow_cd.ledger.vetoes import standing_veto
+from airflow_cd.ledger.records import Deployment
+from airflow_cd.ledger.store import Part
+from airflow_cd.ledger.vetoes import veto_in_force
 from airflow_cd.release import NOTHING
+from airflow_cd.states import DeploymentState
 
 
-class Settlement(Room):
+class Settlement(Part):
     """The two ends of a deployment; promote and rollback exclude each other."""
 
     def promote(self, deployment_id: str, *, token: int, outcome: str) -> Deployment:
-        """Make the release the environment's good one.
+        """Promote the deployment: its release is what the environment should run.
 
-        With it, in one transaction, a deployment that this one rolls back is rolled back and its release vetoed.
+        In the same transaction, a deployment that this one takes back is rolled back and its release vetoed.
 
-        Raises :class:`LeaseLost`, and :class:`DeploymentSettled` when a rollback has begun.
+        :param deployment_id: the deployment.
+        :param token: the fencing token of its run's lease.
+        :param outcome: one sentence: why it was promoted.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        :raises DeploymentSettled: a rollback has begun.
         """
         with self._store.writing() as session:
             row = self._store.fenced(session, deployment_id, token, by_its_run=True)
-            if row.state == RUNNING:
+            if row.state == DeploymentState.RUNNING:
                 now = self._store.now(session)
-                row.state, row.outcome, row.settled_at = PROMOTED, outcome, now
+                row.state, row.outcome, row.settled_at = DeploymentState.PROMOTED, outcome, now
                 if row.rolls_back is not None:
                     row.safe_at = row.restored_at = now
                 if row.rolls_back not in (None, NOTHING):
                     self._take_back(session, row, now)
-            elif row.state != PROMOTED:
+            elif row.state != DeploymentState.PROMOTED:
                 raise settled(row)
             return deployment_record(self._store.written(session, row))
 
     def begin_rollback(self, deployment_id: str, *, token: int, outcome: str) -> Deployment:
-        """Decide for rollback, before anything is restored; from here on nothing of the deployment goes forward.
+        """Decide to roll back, before anything is restored; from now on the deployment cannot be promoted.
 
-        The lease may be the next run's, which puts right what a dead one left. Raises :class:`LeaseLost`, and
-        :class:`DeploymentSettled` when the release was promoted.
+        The lease may belong to a later run, which restores what a dead one left.
+
+        :param deployment_id: the deployment.
+        :param token: the fencing token of the caller's lease.
+        :param outcome: one sentence: why it is rolled back.
+        :raises LeaseLost: the token is not current.
+        :raises DeploymentSettled: the release was promoted.
         """
         with self._store.writing() as session:
             row = self._store.fenced(session, deployment_id, token)
-            if row.state == PROMOTED:
+            if row.state == DeploymentState.PROMOTED:
                 raise settled(row)
-            if row.state in (RUNNING, ROLLBACK_FAILED):
-                row.state, row.outcome = ROLLING_BACK, outcome
+            if row.state in (DeploymentState.RUNNING, DeploymentState.ROLLBACK_FAILED):
+                row.state, row.outcome = DeploymentState.ROLLING_BACK, outcome
             return deployment_record(self._store.written(session, row))
 
     def finish_rollback(self, deployment_id: str, *, token: int, restored: bool, outcome: str) -> Deployment:
@@ -64,37 +67,42 @@ class Settlement(Room):
         A release that was rolled back is vetoed in this environment, in the same transaction, unless it is itself
         what was restored.
 
-        Raises :class:`LeaseLost`, and :class:`DeploymentSettled` when no rollback was begun.
+        :param deployment_id: the deployment.
+        :param token: the fencing token of the caller's lease.
+        :param restored: whether every instance runs what it ran before, checked.
+        :param outcome: one sentence: what came of it.
+        :raises LeaseLost: the token is not current.
+        :raises DeploymentSettled: no rollback was begun.
         """
         with self._store.writing() as session:
             row = self._store.fenced(session, deployment_id, token)
-            if row.state not in (ROLLING_BACK, ROLLBACK_FAILED, ROLLED_BACK):
+            if row.state in (DeploymentState.RUNNING, DeploymentState.PROMOTED):
                 raise settled(row)
-            if row.state == ROLLED_BACK:
+            if row.state == DeploymentState.ROLLED_BACK:
                 return deployment_record(self._store.written(session, row))
             row.outcome = outcome
             if restored:
                 now = self._store.now(session)
-                row.state, row.settled_at = ROLLED_BACK, now
+                row.state, row.settled_at = DeploymentState.ROLLED_BACK, now
                 row.restored_at = row.restored_at or now
                 self._veto(session, row, now)
             else:
-                row.state = ROLLBACK_FAILED
+                row.state = DeploymentState.ROLLBACK_FAILED
             return deployment_record(self._store.written(session, row))
 
     def _take_back(self, session: Session, row: DeploymentRow, now: datetime) -> None:
-        taken = self._store.deployment_row(session, row.rolls_back or "")
-        if taken.state == ROLLED_BACK:
+        earlier = self._store.deployment_row(session, row.rolls_back or "")
+        if earlier.state == DeploymentState.ROLLED_BACK:
             return
-        taken.state, taken.settled_at, taken.outcome = ROLLED_BACK, now, row.outcome
-        taken.verdict_at, taken.safe_at, taken.restored_at = row.verdict_at, now, now
-        if taken.digest != row.digest:
-            self._veto(session, taken, now)
+        earlier.state, earlier.settled_at, earlier.outcome = DeploymentState.ROLLED_BACK, now, row.outcome
+        earlier.verdict_at, earlier.safe_at, earlier.restored_at = row.verdict_at, now, now
+        if earlier.digest != row.digest:
+            self._veto(session, earlier, now)
 
     def _veto(self, session: Session, row: DeploymentRow, now: datetime) -> None:
         if any(old and old["digest"] == row.digest for old in row.previous.values()):
             return
-        if standing_veto(session, row.service, row.environment, row.digest) is None:
+        if veto_in_force(session, row.service, row.environment, row.digest) is None:
             session.add(
                 VetoRow(
                     service=row.service,

@@ -1,8 +1,8 @@
-"""The ledger's transactions: one writer at a time for each environment, on SQLite and PostgreSQL alike.
+"""The ledger's database: its transactions, one writer at a time for each environment, and what it reports as errors.
 
 SQLite takes its one write lock when a writing transaction begins (``BEGIN IMMEDIATE``), so that a transaction never
-has to upgrade and fail. PostgreSQL locks the lease row of the environment (``SELECT ... FOR UPDATE``); whoever
-writes about an environment locks that row first, and no other lock is taken before it, so none can deadlock.
+has to upgrade and fail. PostgreSQL locks the lease row of the environment (``SELECT ... FOR UPDATE``): a transaction
+that writes about an environment locks that row first, and takes no other lock before it, so none can deadlock.
 """
 
 from __future__ import annotations
@@ -15,10 +15,18 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine, NullPool, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerRefused, LedgerUnavailable
+from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, LedgerRefused, LedgerUnavailable
 from airflow_cd.ledger.columns import serialize
 from airflow_cd.ledger.location import shown
 from airflow_cd.ledger.models import Base, DeploymentRow, LeaseRow
@@ -27,11 +35,16 @@ from airflow_cd.ledger.records import Lease
 Row = TypeVar("Row", bound=Base)
 
 BUSY_SECONDS = 60
+"""How long a transaction waits for a lock before the ledger counts as unavailable."""
+_UNIQUE_VIOLATION = "23505"
 WRITES = {"airflow_cd_writes": True}
 
 
 def ledger_engine(url: URL) -> Engine:
-    """An engine for the ledger; connects lazily."""
+    """An engine for the ledger; connects lazily.
+
+    :param url: as :func:`~airflow_cd.ledger.location.ledger_url` returns it.
+    """
     if url.get_backend_name() == "postgresql":
         return create_engine(url, json_serializer=serialize, pool_pre_ping=True, pool_size=5, max_overflow=10)
     # No connection outlives its transaction: SQLite must not be carried across the forks of Airflow's executors.
@@ -65,17 +78,24 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session to read in; what goes wrong with the database is raised as :class:`LedgerUnavailable`."""
+        """A session to read in.
+
+        :raises LedgerUnavailable: the database is locked, away or not migrated.
+        """
         with self._translated(), Session(self.engine) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that is committed when nothing goes wrong; one writer at a time."""
+        """A transaction that is committed when its block ends without an error; one writer at a time.
+
+        :raises LedgerUnavailable: the database is locked, full, read-only, away or not migrated.
+        :raises LedgerRefused: the database rejects what was to be written.
+        """
         with self._translated(), Session(self.engine) as session, session.begin():
             session.connection(execution_options=WRITES)
             if self.engine.dialect.name == "postgresql":
-                # A process frozen inside a transaction must not keep everybody else from rolling back.
+                # A process frozen inside a transaction must not keep others from rolling back.
                 session.execute(
                     text(
                         "SELECT set_config('lock_timeout', :limit, true),"
@@ -89,23 +109,28 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except StatementError as error:
-            if isinstance(error.orig, AirflowCdError):
-                raise error.orig from None
-            raise self._unavailable(error.orig or error) from error
         except SQLAlchemyError as error:
-            raise self._unavailable(error) from error
+            cause = getattr(error, "orig", None) or error
+            if isinstance(cause, AirflowCdError):
+                raise cause from None
+            raise self._error(error, str(cause).strip().partition("\n")[0]) from error
 
-    def _unavailable(self, error: BaseException) -> LedgerUnavailable:
-        first_line = str(error).strip().partition("\n")[0]
+    def _error(self, error: SQLAlchemyError, said: str) -> LedgerError:
+        if is_final(error):
+            return LedgerRefused(
+                f"the ledger {shown(self.engine.url)} rejects this request: {said}.",
+                state="nothing was recorded.",
+                next_step="Trying again cannot help; correct what is recorded.",
+            )
         return LedgerUnavailable(
-            f"the ledger {shown(self.engine.url)} cannot be read or written: {first_line}.",
+            f"the ledger {shown(self.engine.url)} cannot be read or written: {said}.",
             state="the call may not have been recorded; every call may be repeated.",
-            next_step="See that the database is up, reachable and migrated (`airflow-cd ledger migrate`), then retry.",
+            next_step="Check that the database is up, reachable, writable and migrated (`airflow-cd ledger migrate`), "
+            "then try again.",
         )
 
     def now(self, session: Session) -> datetime:
-        """The time, aware: of the clock that was given, else of the database or this machine."""
+        """The time, aware: from the given clock, else from the database or this machine."""
         if self._clock is not None:
             return self._clock()
         if self.engine.dialect.name == "postgresql":
@@ -137,18 +162,23 @@ class Store:
         )
         row = session.scalars(query).one_or_none()
         if row is None:
-            # Tokens start at the clock's seconds: a ledger that was lost and made anew still counts above every
-            # token that targets remember from the lost one.
+            # Tokens start at the clock's seconds, so that a ledger that replaces a lost one issues tokens above all
+            # that targets remember from it.
             start = int(self.now(session).timestamp())
             self.insert_once(session, LeaseRow, service=service, environment=environment, token=start)
             row = session.scalars(query).one()
         return row
 
     def fenced(self, session: Session, deployment_id: str, token: int, *, by_its_run: bool = False) -> DeploymentRow:
-        """The deployment, its environment locked, if ``token`` is current there.
+        """The deployment's row, with its environment locked, provided that ``token`` is current there.
 
-        :param by_its_run: the lease must belong to the run of the deployment, too. What puts an environment right
-            may be done by the next run as well; what goes forward may not.
+        :param session: of a writing transaction.
+        :param deployment_id: the deployment.
+        :param token: the caller's fencing token.
+        :param by_its_run: whether the lease must belong to the deployment's own run. A later run may restore what
+            the deployment left, and nothing else.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        :raises LedgerRefused: there is no such deployment.
         """
         row = self.deployment_row(session, deployment_id)
         lease = self.lock(session, row.service, row.environment)
@@ -160,25 +190,48 @@ class Store:
         return row
 
     def owned(self, session: Session, lease: Lease) -> LeaseRow:
-        """The environment's lease row, locked; raises :class:`LeaseLost` unless the lease's token is current."""
+        """The environment's lease row, locked.
+
+        :raises LeaseLost: the lease's token is not current.
+        """
         row = self.lock(session, lease.service, lease.environment)
         if row.run_id is None or row.token != lease.token:
             raise lease_lost(row, lease.token)
         return row
 
     def deployment_row(self, session: Session, deployment_id: str) -> DeploymentRow:
-        """The deployment of that id; raises :class:`LedgerRefused` when there is none."""
+        """The row of the deployment with this id.
+
+        :raises LedgerRefused: there is none.
+        """
         row = session.scalars(select(DeploymentRow).where(DeploymentRow.id == deployment_id)).one_or_none()
         if row is None:
             raise LedgerRefused(
-                f"the ledger knows no deployment {deployment_id!r}.",
+                f"the ledger has no deployment {deployment_id!r}.",
                 state=f"looked in {shown(self.engine.url)}.",
                 next_step="Check that every machine uses the same ledger.",
             )
         return row
 
 
-class Room:
+def is_final(error: SQLAlchemyError) -> bool:
+    """Whether the same request would fail again: the database rejects its values, rather than being out of order."""
+    if not isinstance(error, DBAPIError):
+        # A statement that SQLAlchemy could not build, but for one that waited too long for a connection.
+        return not isinstance(error, PoolTimeout)
+    state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    if isinstance(error, IntegrityError):
+        # Of two transactions that insert the same key at once one fails, and finds the other's row next time.
+        return bool(state != _UNIQUE_VIOLATION)
+    if isinstance(error, ProgrammingError):
+        # With a state it comes from the server: a table that is not there yet, a right that is not granted.
+        return state is None
+    return isinstance(error, DataError) or (
+        isinstance(error, InterfaceError) and "binding parameter" in str(error.orig)
+    )
+
+
+class Part:
     """One part of the ledger: the records of one kind, and what is asked of them.
 
     :param store: the database that all parts share.
@@ -189,7 +242,7 @@ class Room:
 
 
 def lease_lost(lease: LeaseRow, token: int) -> LeaseLost:
-    """The error for a caller with an old token."""
+    """The error for a caller whose token is not current."""
     owner = f"run {lease.run_id} of {lease.pipeline}" if lease.run_id else None
     holder = f"{owner}, token {lease.token}" if owner else "nobody"
     return LeaseLost(
@@ -198,5 +251,5 @@ def lease_lost(lease: LeaseRow, token: int) -> LeaseLost:
         service=lease.service,
         environment=lease.environment,
         state="nothing was written.",
-        next_step="Stop: whoever holds the newer token decides what happens here.",
+        next_step="Stop: the holder of the newer token decides what happens here.",
     )

@@ -1,4 +1,4 @@
-"""Verdicts with their evidence."""
+"""Verdicts of verifications, with their evidence."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from sqlalchemy import delete, select, update
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.models import PhaseRow, VerdictRow
 from airflow_cd.ledger.records import VerdictRecord
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
+from airflow_cd.states import PhaseState
+from airflow_cd.verification.verdict import Verdict
 
-_PHASE_STATES = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
+PHASE_STATES = {
+    Verdict.PASS: PhaseState.PASSED,
+    Verdict.FAIL: PhaseState.FAILED,
+    Verdict.INCONCLUSIVE: PhaseState.INCONCLUSIVE,
+}
+"""What a final verdict makes of its phase."""
 
 
-class Verdicts(Room):
-    """What verifications said."""
+class Verdicts(Part):
+    """The verdicts of each phase: final ones, and the latest interim one."""
 
     def record(
         self,
@@ -28,14 +35,20 @@ class Verdicts(Room):
         evidence: Mapping[str, Any],
         final: bool,
     ) -> VerdictRecord:
-        """Record what a verification says now; each final verdict stays, what was said on the way is replaced.
+        """Record a verdict; every final one is kept, an interim one is replaced by the next.
 
-        Numbers that JSON has no word for become null. Raises :class:`LeaseLost` when a person or another run has
-        overruled the caller, and :class:`LedgerRefused` for a word that is no verdict.
+        :param deployment_id: the deployment.
+        :param phase: the phase that was verified.
+        :param token: the fencing token of the run's lease.
+        :param verdict: PASS, FAIL or INCONCLUSIVE.
+        :param evidence: JSON values; NaN and infinities, which JSON cannot express, become null.
+        :param final: False while the verification still watches.
+        :raises LeaseLost: a person or another run has overruled the caller.
+        :raises LedgerRefused: there is no such verdict, or the evidence is not JSON or too large.
         """
         word = str(verdict)
-        if word not in _PHASE_STATES:
-            raise LedgerRefused(f"{verdict!r} is no verdict.", next_step=f"Use one of {', '.join(_PHASE_STATES)}.")
+        if word not in PHASE_STATES:
+            raise LedgerRefused(f"{verdict!r} is not a verdict.", next_step=f"Use one of {', '.join(PHASE_STATES)}.")
         with self._store.writing() as session:
             self._store.fenced(session, deployment_id, token, by_its_run=True)
             session.execute(
@@ -57,12 +70,16 @@ class Verdicts(Room):
                 session.execute(
                     update(PhaseRow)
                     .where(PhaseRow.deployment_id == deployment_id, PhaseRow.name == phase)
-                    .values(state=_PHASE_STATES[word])
+                    .values(state=PHASE_STATES[Verdict(word)])
                 )
             return _verdict(self._store.written(session, row))
 
     def of(self, deployment_id: str, phase: str | None = None) -> list[VerdictRecord]:
-        """What was said of the deployment, or of one phase of it; newest last."""
+        """The verdicts on a deployment, newest last.
+
+        :param deployment_id: the deployment.
+        :param phase: only of this phase.
+        """
         query = select(VerdictRow).where(VerdictRow.deployment_id == deployment_id)
         if phase is not None:
             query = query.where(VerdictRow.phase == phase)

@@ -1,4 +1,4 @@
-"""Vetoes: a release that was rolled back is not deployed to that environment again until a person says so."""
+"""Vetoes: a release that was rolled back is not deployed to that environment again until a person lifts its veto."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LedgerRefused
-from airflow_cd.ledger.models import DeploymentRow, HumanActionRow, VetoRow
+from airflow_cd.ledger.models import AuditRow, DeploymentRow, VetoRow
 from airflow_cd.ledger.records import Veto
-from airflow_cd.ledger.store import Room
+from airflow_cd.ledger.store import Part
 from airflow_cd.release import Release
+from airflow_cd.states import HumanAction
 
 
-class Vetoes(Room):
-    """What must not be deployed where."""
+class Vetoes(Part):
+    """Releases that must not be deployed to an environment again."""
 
-    def standing(self, service: str, environment: str, release: Release) -> Veto | None:
-        """The veto in force against the release there, if any."""
+    def in_force(self, service: str, environment: str, release: Release) -> Veto | None:
+        """The veto in force against the release in the environment; None if there is none."""
         with self._store.reading() as session:
-            row = standing_veto(session, service, environment, release.digest)
+            row = veto_in_force(session, service, environment, release.digest)
             return None if row is None else _record(session, row)
 
     def of(self, service: str, environment: str) -> list[Veto]:
-        """Every veto there, lifted ones too, newest first."""
+        """Every veto in the environment, lifted ones included, newest first."""
         with self._store.reading() as session:
             rows = (
                 select(VetoRow)
@@ -32,20 +33,30 @@ class Vetoes(Room):
             return [_record(session, row) for row in session.scalars(rows)]
 
     def lift(self, service: str, environment: str, digest: str, *, who: str, why: str) -> Veto:
-        """Allow the release again, and record who wanted that and why.
+        """Allow the release again, and record who lifted the veto and why.
 
-        Raises :class:`LedgerRefused` when no veto is in force against it, or no reason is given.
+        :param service: what is deployed.
+        :param environment: where it may be deployed again.
+        :param digest: the release's digest.
+        :param who: the person.
+        :param why: the reason; not empty.
+        :raises LedgerRefused: no veto is in force against the release, or no reason is given.
         """
         if not why.strip():
             raise LedgerRefused(
-                "a veto is lifted only with a reason.", environment=environment, next_step="Say why, and lift it again."
+                "lifting a veto requires a reason.",
+                service=service,
+                environment=environment,
+                state="nothing was changed.",
+                next_step="Give a reason.",
             )
         with self._store.writing() as session:
             self._store.lock(session, service, environment)
-            row = standing_veto(session, service, environment, digest)
+            row = veto_in_force(session, service, environment, digest)
             if row is None:
                 raise LedgerRefused(
                     f"no veto is in force against {service} {digest[:15]}.",
+                    service=service,
                     environment=environment,
                     state="nothing was changed.",
                     next_step="Look at the environment's vetoes; it may have been lifted already.",
@@ -53,10 +64,10 @@ class Vetoes(Room):
             now = self._store.now(session)
             row.lifted_at, row.lifted_by, row.lifted_why = now, who, why
             session.add(
-                HumanActionRow(
+                AuditRow(
                     at=now,
                     who=who,
-                    action="lift veto",
+                    action=HumanAction.LIFTED_VETO,
                     why=why,
                     service=service,
                     environment=environment,
@@ -67,8 +78,8 @@ class Vetoes(Room):
             return _record(session, self._store.written(session, row))
 
 
-def standing_veto(session: Session, service: str, environment: str, digest: str) -> VetoRow | None:
-    """The veto in force, read in the caller's transaction."""
+def veto_in_force(session: Session, service: str, environment: str, digest: str) -> VetoRow | None:
+    """The veto in force, as a row of the caller's transaction."""
     return session.scalars(
         select(VetoRow)
         .where(

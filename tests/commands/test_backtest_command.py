@@ -116,5 +116,5 @@ def test_plain_files_are_releases_oldest_first(
 def test_what_cannot_be_replayed_is_said(
     url: str, capsys: pytest.CaptureFixture[str], given: list[str], why: str
 ) -> None:
-    assert main(["backtest", *given, "--url", url]) == 1
+    assert main(["backtest", *given, "--url", url]) == 3
     assert why in capsys.readouterr().err

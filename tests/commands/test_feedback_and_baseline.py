@@ -64,19 +64,19 @@ def test_what_is_in_force_is_listed_and_undone_by_its_number(url: str, capsys: p
     assert main(["feedback", "undo", "1", "--why", "a mistake", "--who", "bob", "--url", url]) == 0
     capsys.readouterr()
     main(["feedback", "list", "shop", "--url", url])
-    assert "Nothing is said of events of shop." in capsys.readouterr().out
+    assert "No feedback on events of shop." in capsys.readouterr().out
     main(["feedback", "list", "shop", "--history", "--url", url])
     history = capsys.readouterr().out
     assert "undoes 1" in history
     assert "undone" in history
-    assert main(["feedback", "undo", "1", "--why", "again", "--url", url]) == 1
+    assert main(["feedback", "undo", "1", "--why", "again", "--url", url]) == 3
     assert "undone already, by bob" in capsys.readouterr().err
 
 
 def test_an_event_nobody_has_seen_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["feedback", "set", "shop", "zzz", "not-a-risk", "--why", "x", "--url", url]) == 1
-    assert "no event zzz" in capsys.readouterr().err
-    assert main(["feedback", "set", "shop", "", "not-a-risk", "--why", "x", "--url", url]) == 1
+    assert main(["feedback", "set", "shop", "zzz", "not-a-risk", "--why", "x", "--url", url]) == 3
+    assert "no event 'zzz'" in capsys.readouterr().err
+    assert main(["feedback", "set", "shop", "", "not-a-risk", "--why", "x", "--url", url]) == 3
     assert "several events" in capsys.readouterr().err
     assert opened(url).feedback.history("shop") == []
 
@@ -89,7 +89,7 @@ def test_a_baseline_is_pinned_reset_and_taken_back(url: str, capsys: pytest.Capt
         return capsys.readouterr().out
 
     first = call("list")
-    assert "what its pipeline says" in first
+    assert "the pipeline's choice is in force" in first
     assert [line.split()[1] for line in first.splitlines()[1:]] == ["1.4", "1.2", "1.1", "1.0"]
     assert "shop in production: pin 1.1 (" in call("pin", "1.1")
     assert "by ada" in call("list")
@@ -97,10 +97,10 @@ def test_a_baseline_is_pinned_reset_and_taken_back(url: str, capsys: pytest.Capt
     assert opened(url).profiles.taught("shop", "production", "sumo", kind="logs") == []
     call("undo")
     assert {one.version for one in opened(url).profiles.taught("shop", "production", "sumo", kind="logs")} == {"1.1"}
-    assert "what its pipeline says" in call("undo")
+    assert "the pipeline's choice is in force" in call("undo")
     assert call("list").count("undone") == 2
 
 
 def test_a_baseline_that_was_rolled_back_cannot_be_pinned(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["baseline", "pin", "shop", "production", "1.3", "--why", "x", "--url", url]) == 1
+    assert main(["baseline", "pin", "shop", "production", "1.3", "--why", "x", "--url", url]) == 3
     assert "rolled back, not promoted" in capsys.readouterr().err

@@ -24,7 +24,7 @@ from airflow_cd.report.page import render_report
 from airflow_cd.verification.verdict import Judgement
 from tests.verification.shop_logs import INSTANCES, shop_logs
 
-PASSED, FAILED, INCONCLUSIVE, BROKEN = 0, 1, 2, 3
+PASSED, FAILED, INCONCLUSIVE, ERROR = 0, 1, 2, 3
 PLANTED = {"KeyError", "ZeroDivisionError", "shop.errors.ExportError", "TypeError"}
 
 
@@ -117,8 +117,8 @@ def test_more_baselines_than_are_used_is_said(folder: Path, capsys: pytest.Captu
 def test_no_result_is_written_over_an_input(
     folder: Path, logs: dict[str, str], option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verify("--baseline", "old.log", "--canary", "bad.log", option, "./old.log") == BROKEN
-    assert "one of the files that are given" in capsys.readouterr().err
+    assert verify("--baseline", "old.log", "--canary", "bad.log", option, "./old.log") == ERROR
+    assert "it is one of the inputs" in capsys.readouterr().err
     assert Path("old.log").read_text(encoding="utf-8") == logs["old.log"]
 
 
@@ -139,7 +139,7 @@ def test_sensitivity_decides_about_warnings(folder: Path, capsys: pytest.Capture
     assert verify(*given, "medium") == PASSED
     said = capsys.readouterr().out
     assert (
-        "Not as before, but no risk:\n  -  WARN shop.pool - pool is exhausted\n     unknown, warning, 1 on the canary"
+        "New or unusual, but no risk:\n  -  WARN shop.pool - pool is exhausted\n     unknown, warning, 1 on the canary"
         in said
     )
     assert "--sensitivity high" in said
@@ -167,7 +167,7 @@ def test_zstandard_is_read_where_the_module_is_there_and_named_where_it_is_not(
     for name in ("compression.zstd", "backports.zstd"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    assert verify("--baseline", "old.log", "--canary", "bad.zst") == BROKEN
+    assert verify("--baseline", "old.log", "--canary", "bad.zst") == ERROR
     assert "pip install zstandard" in capsys.readouterr().err
 
     class Pretended:
@@ -230,7 +230,7 @@ def test_bad_input_is_one_line_that_names_it_and_what_to_do(
     Path("cut.gz").write_bytes(gzip.compress(os.urandom(50_000))[:20_000])
     Path("program").write_bytes(bytes(range(256)) * 50)
     Path("logs.zip").write_bytes(b"PK\x03\x04" + bytes(100))
-    assert verify(*arguments) == BROKEN
+    assert verify(*arguments) == ERROR
     told = capsys.readouterr()
     assert re.search(said, told.err), told.err
     assert told.err.count("\n") == 1
@@ -252,7 +252,7 @@ def test_bad_input_is_one_line_that_names_it_and_what_to_do(
 def test_a_wrong_command_line_is_no_verdict(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         verify(*arguments)
-    assert ended.value.code == BROKEN
+    assert ended.value.code == ERROR
     assert "airflow-cd verify: error: " in capsys.readouterr().err
 
 
@@ -266,7 +266,7 @@ def test_a_bug_of_ours_is_no_verdict(
         raise Panic("out of luck")
 
     monkeypatch.setattr("airflow_cd.verification.files.verification.profile_stream", broken)
-    assert verify("--baseline", "old.log", "--canary", "bad.log") == BROKEN
+    assert verify("--baseline", "old.log", "--canary", "bad.log") == ERROR
     assert "out of luck" in capsys.readouterr().err
 
 
@@ -339,8 +339,8 @@ def test_colour_only_on_a_terminal_and_not_with_no_color(folder: Path, monkeypat
 
 
 def test_progress_is_shown_on_a_terminal_alone_and_wiped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_cd.commands.verify_progress.PATIENCE", 0.0)
-    monkeypatch.setattr("airflow_cd.commands.verify_progress.PAUSE", 0.0)
+    monkeypatch.setattr("airflow_cd.commands.verify.progress.FIRST_AFTER", 0.0)
+    monkeypatch.setattr("airflow_cd.commands.verify.progress.INTERVAL", 0.0)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert verify("--baseline", "old.log", "--canary", "good.log") == PASSED
@@ -428,7 +428,7 @@ def test_whatever_a_file_holds_it_gets_a_verdict_or_one_line(
     for files in (("old.log", "any.log"), ("any.log", "good.log")):
         code = verify("--baseline", files[0], "--canary", files[1])
         told = capsys.readouterr()
-        if code == BROKEN:
+        if code == ERROR:
             assert told.err.startswith("any.log ")
             assert "Next: " in told.err
             assert told.err.count("\n") == 1

@@ -18,7 +18,7 @@ import pytest
 
 from airflow_cd.cli import main
 
-PASSED, FAILED, INCONCLUSIVE, BROKEN = 0, 1, 2, 3
+PASSED, FAILED, INCONCLUSIVE, ERROR = 0, 1, 2, 3
 BEGAN = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 
 
@@ -222,7 +222,7 @@ def test_bad_tables_are_one_line_that_names_the_file(
 ) -> None:
     Path("new.csv").write_text(content, encoding="utf-8")
     old = written(wide(1), "old.csv")
-    assert verify("--metrics-baseline", old, "--metrics-canary", "new.csv") == BROKEN
+    assert verify("--metrics-baseline", old, "--metrics-canary", "new.csv") == ERROR
     told = capsys.readouterr().err
     assert re.search(said, told), told
     assert "Next: " in told
@@ -241,5 +241,5 @@ def test_a_word_about_a_metric_that_is_wrong_is_refused(
     given: tuple[str, str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = written(wide(1), "old.csv")
-    assert verify("--metrics-baseline", old, "--metrics-canary", old, *given) == BROKEN
+    assert verify("--metrics-baseline", old, "--metrics-canary", old, *given) == ERROR
     assert re.search(said, capsys.readouterr().err)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, tell
+from airflow_cd.demo.story import PIPELINE, SERVICE, RunOutcome, Story, run_story
 from airflow_cd.demo.world import World, example_dags
 
 PRODUCTION = "production_alone"
@@ -16,7 +16,7 @@ PRODUCTION = "production_alone"
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Story, Told]]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Story, RunOutcome]]:
     """The world after the story, production on 1.1; a test that changes that changes it back, or is the last one."""
     dags = tmp_path_factory.mktemp("dags")
     for example in example_dags().glob("*.py"):
@@ -25,7 +25,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Stor
     alone = f"dag = Pipeline({PRODUCTION!r}, service={SERVICE!r}, stages=[production]).dag()\n"
     (dags / f"{PRODUCTION}.py").write_text(stages + alone)
     with World(dags=dags) as world:
-        story, last = tell(world, print)
+        story, last = run_story(world, print)
         yield world, story, last
         processes = world.airflow.processes()
     assert processes

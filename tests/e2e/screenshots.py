@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_cd.demo.story import APPROVAL, PIPELINE, Told, tell
+from airflow_cd.demo.story import APPROVAL, PIPELINE, RunOutcome, run_story
 from airflow_cd.demo.world import World, example_dags
 from tests.chromium import chromium
 
@@ -20,7 +20,7 @@ def take(folder: Path) -> None:
     """Every page on the story's data, light and dark, as ``<page>-<theme>.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     with World(dags=example_dags()) as world:
-        story, told = tell(world, print)
+        story, told = run_story(world, print)
         waiting = story.client.trigger(PIPELINE, {"version": "1.3", "reason": "a new recommendation engine"})
         story.client.wait_for_task(PIPELINE, waiting, APPROVAL, "awaiting_input")
         with chromium() as browser:
@@ -35,7 +35,7 @@ def take(folder: Path) -> None:
         story.client.mark(PIPELINE, waiting, APPROVAL, "failed", "only for its picture")
 
 
-def _pages(person: Person, told: Told, waiting: str) -> Any:
+def _pages(person: Person, told: RunOutcome, waiting: str) -> Any:
     """Opens one page after the other; gives its name, and how high its picture is."""
     ours = person.ours
     person.home()

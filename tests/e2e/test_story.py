@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, Story, Told, red_events
+from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, RunOutcome, Story, red_events
 from airflow_cd.demo.world import World
 from tests.chromium import chromium
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(900)]
 VERIFY = "production.phase_20.verify"
 
 
-def test_the_story_goes_as_it_must(told: tuple[World, Story, Told]) -> None:
+def test_the_story_goes_as_it_must(told: tuple[World, Story, RunOutcome]) -> None:
     _, story, last = told
     assert story.failures == []
     assert last.deployment is not None
@@ -28,7 +28,9 @@ def test_the_story_goes_as_it_must(told: tuple[World, Story, Told]) -> None:
 
 
 @pytest.mark.browser
-def test_from_home_to_the_exceptions_that_stopped_the_release_in_two_clicks(told: tuple[World, Story, Told]) -> None:
+def test_two_clicks_lead_from_home_to_the_exceptions_that_stopped_the_release(
+    told: tuple[World, Story, RunOutcome],
+) -> None:
     world, _, last = told
     with chromium() as browser:
         person = Person(browser, world.airflow)
@@ -43,7 +45,7 @@ def test_from_home_to_the_exceptions_that_stopped_the_release_in_two_clicks(told
 
 
 @pytest.mark.browser
-def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told]) -> None:
+def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, last = told
     with chromium() as browser:
         person = Person(browser, world.airflow)
@@ -56,7 +58,7 @@ def test_the_report_is_a_tab_of_the_verify_task(told: tuple[World, Story, Told])
     assert links == {"Verification report": f"{world.airflow.url}/airflow-cd/report/{PIPELINE}/{last.run_id}/{VERIFY}"}
 
 
-def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[World, Story, Told]) -> None:
+def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, _ = told
     story = Story(world, print, pipeline=PRODUCTION)
     again = story.deploy("1.2", reason="once more")
@@ -68,7 +70,7 @@ def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[Worl
     assert "lift the veto" in said
 
 
-def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story, Told]) -> None:
+def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, _ = told
     story = Story(world, print, pipeline=PRODUCTION)
     again = story.deploy("1.1", reason="again")
@@ -79,7 +81,7 @@ def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story,
         assert [event["template"] for event in evidence["quality"]["events"] if event["kind"] != "known"] == []
 
 
-def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tuple[World, Story, Told]) -> None:
+def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, _ = told
     story = Story(world, print, pipeline=PRODUCTION)
     bad = story.deploy("1.1", configuration={"inventory_timeout_ms": 1}, reason="a faster timeout")
@@ -90,7 +92,7 @@ def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tup
     assert {event["exception"] for event in red} == {"TimeoutError"}
 
 
-def test_a_slow_release_is_caught_by_its_response_times_alone(told: tuple[World, Story, Told]) -> None:
+def test_a_slow_release_is_caught_by_its_response_times_alone(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, _ = told
     story = Story(world, print, pipeline=PRODUCTION)
     slow = story.deploy("1.3", reason="a new recommendation engine")
@@ -104,7 +106,7 @@ def test_a_slow_release_is_caught_by_its_response_times_alone(told: tuple[World,
     assert all("response_time" in metric["name"] for metric in failed)
 
 
-def test_the_deployment_and_the_rollback_are_marked_in_new_relic(told: tuple[World, Story, Told]) -> None:
+def test_the_deployment_and_the_rollback_are_marked_in_new_relic(told: tuple[World, Story, RunOutcome]) -> None:
     _, story, last = told
     states = story.client.tasks(PIPELINE, last.run_id)
     assert states["production.phase_20.mark"] == "success"
@@ -112,7 +114,7 @@ def test_the_deployment_and_the_rollback_are_marked_in_new_relic(told: tuple[Wor
     assert "marked" in said.lower()
 
 
-def test_the_rendered_fields_say_what_was_done(told: tuple[World, Story, Told]) -> None:
+def test_the_rendered_fields_say_what_was_done(told: tuple[World, Story, RunOutcome]) -> None:
     _, story, last = told
 
     def result(task_id: str) -> Any:
@@ -124,27 +126,27 @@ def test_the_rendered_fields_say_what_was_done(told: tuple[World, Story, Told]) 
     assert "seconds to restored" in str(result("production.phase_20.rollback"))
 
 
-def test_nobody_reads_a_report_without_logging_in(told: tuple[World, Story, Told]) -> None:
+def test_nobody_reads_a_report_without_logging_in(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, last = told
     for end in ("", "/json"):
         address = f"{world.airflow.url}/airflow-cd/report/{PIPELINE}/{last.run_id}/{VERIFY}{end}"
         assert httpx.get(address).status_code == 401
 
 
-def story_links(world: World, told: Told) -> dict[str, str]:
+def story_links(world: World, told: RunOutcome) -> dict[str, str]:
     path = f"/api/v2/dags/{PIPELINE}/dagRuns/{told.run_id}/taskInstances/{VERIFY}/links"
     found: dict[str, str] = world.client().call("GET", path)["extra_links"]
     return found
 
 
-def test_the_shortest_pipeline_deploys(told: tuple[World, Story, Told]) -> None:
+def test_the_shortest_pipeline_deploys(told: tuple[World, Story, RunOutcome]) -> None:
     world, story, _ = told
     run_id = story.client.trigger("minimal", {"version": "1.1"})
     assert story.client.wait_for_run("minimal", run_id) == "success"
     assert {row["artifact"] for row in world.running("dev").values()} == {"shop:1.1"}
 
 
-def test_operators_by_hand_need_no_pipeline(told: tuple[World, Story, Told]) -> None:
+def test_operators_by_hand_need_no_pipeline(told: tuple[World, Story, RunOutcome]) -> None:
     world, story, _ = told
     dag_id, client = "operators_by_hand", story.client
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_cd.demo.story import PIPELINE, SERVICE, Story, Told, red_events
+from airflow_cd.demo.story import PIPELINE, SERVICE, RunOutcome, Story, red_events
 from airflow_cd.demo.world import World
 from airflow_cd.verification.logs.feedback import NOT_A_RISK
 from tests.chromium import chromium
@@ -22,12 +22,12 @@ ROLLBACK = f"{PIPELINE}-rollback"
 
 
 @pytest.fixture(scope="module")
-def person(told: tuple[World, Story, Told]) -> Iterator[Person]:
+def person(told: tuple[World, Story, RunOutcome]) -> Iterator[Person]:
     with chromium() as browser:
         yield Person(browser, told[0].airflow)
 
 
-def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, Told], person: Person) -> None:
+def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, RunOutcome], person: Person) -> None:
     world, story, caught = told
     page, ours, ledger = person.page, person.ours, world.ledger()
 

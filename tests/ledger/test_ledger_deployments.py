@@ -59,7 +59,7 @@ def test_opening_again_gives_the_same_deployment_and_what_was_captured_first(run
 
 def test_a_run_cannot_turn_to_another_release(run: Any) -> None:
     run().open(BAD)
-    with pytest.raises(DeploymentSettled, match=r"deploys shop 1\.2\.0 .* cannot turn to shop 1\.3\.0"):
+    with pytest.raises(DeploymentSettled, match=r"deploys shop 1\.2\.0 .* cannot switch to shop 1\.3\.0"):
         run().open(shop("1.3.0"))
 
 
@@ -151,7 +151,7 @@ def test_a_failed_rollback_is_not_over_and_may_succeed_later(run: Any, ledger: L
     )
     assert (failed.state, failed.settled_at, failed.restored_at) == ("rollback_failed", None, None)
     assert ledger.deployments.unsettled("shop", "production") == [failed]
-    assert ledger.vetoes.standing("shop", "production", BAD) is None
+    assert ledger.vetoes.in_force("shop", "production", BAD) is None
     assert ledger.settlement.begin_rollback(deployment.id, token=it.token, outcome="slow").state == "rolling_back"
     at = clock.forward(minutes=1)
     done = ledger.settlement.finish_rollback(deployment.id, token=it.token, restored=True, outcome="slow")
@@ -229,16 +229,14 @@ def test_a_run_that_was_overtaken_does_not_go_on(run: Any, clock: Clock) -> None
     run("run-1").open(BAD)
     clock.forward(minutes=6)
     run("run-2").promoted(GOOD)
-    with pytest.raises(
-        DeploymentSettled, match=r"run run-2 of storefront, newer than run run-1, has deployed shop 1\.0"
-    ):
+    with pytest.raises(DeploymentSettled, match=r"run run-2 of storefront, newer than run run-1, deployed shop 1\.0"):
         run("run-1").open(BAD)
 
 
 def test_a_run_asked_for_earlier_does_not_go_over_one_asked_for_later(run: Any, ledger: Ledger, clock: Clock) -> None:
     early, late = clock.time - timedelta(hours=2), clock.time - timedelta(hours=1)
     run("run-2").promoted(GOOD, requested_at=late)
-    with pytest.raises(DeploymentSettled, match="never goes silently over a newer one"):
+    with pytest.raises(DeploymentSettled, match="never silently replaces a newer one"):
         run("run-1").open(shop("0.9.0"), requested_at=early)
     assert [d.run_id for d in ledger.deployments.matching()] == ["run-2"]
 
@@ -275,7 +273,7 @@ def test_runs_in_order_each_go_over_the_one_before(run: Any, ledger: Ledger, clo
 
 def test_what_was_rolled_back_is_vetoed_there_until_somebody_lifts_it(run: Any, ledger: Ledger, clock: Clock) -> None:
     bad = run("run-1").rolled_back(BAD)
-    veto = ledger.vetoes.standing("shop", "production", BAD)
+    veto = ledger.vetoes.in_force("shop", "production", BAD)
     assert veto is not None
     assert (veto.digest, veto.version, veto.deployment_id, veto.at, veto.reason) == (
         BAD.digest,
@@ -288,11 +286,11 @@ def test_what_was_rolled_back_is_vetoed_there_until_somebody_lifts_it(run: Any, 
     second = run("run-2")
     with pytest.raises(ReleaseVetoed, match=r"was rolled back here at 2026-03-01 12:00 UTC: 4 unknown events"):
         second.open(BAD)
-    assert ledger.vetoes.standing("shop", "staging", BAD) is None
-    assert ledger.vetoes.standing("shop", "production", shop("1.2.0", workers=5)) is None
+    assert ledger.vetoes.in_force("shop", "staging", BAD) is None
+    assert ledger.vetoes.in_force("shop", "production", shop("1.2.0", workers=5)) is None
     lifted = ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why="the database was down")
     assert (lifted.lifted_by, lifted.lifted_why, lifted.lifted_at) == ("ada", "the database was down", clock.time)
-    assert ledger.vetoes.standing("shop", "production", BAD) is None
+    assert ledger.vetoes.in_force("shop", "production", BAD) is None
     assert ledger.vetoes.of("shop", "production") == [lifted]
     action = ledger.audit.actions()[0]
     assert (action.who, action.action, action.why) == ("ada", "lift veto", "the database was down")
@@ -304,11 +302,11 @@ def test_a_veto_that_is_not_there_cannot_be_lifted(run: Any, ledger: Ledger) -> 
     with pytest.raises(LedgerError, match="no veto is in force"):
         ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why="because")
     run().rolled_back(BAD)
-    with pytest.raises(LedgerError, match="only with a reason"):
+    with pytest.raises(LedgerError, match="lifting a veto requires a reason"):
         ledger.vetoes.lift("shop", "production", BAD.digest, who="ada", why=" ")
-    with pytest.raises(LedgerError, match="is no name"):
+    with pytest.raises(LedgerError, match="cannot be stored as a name"):
         ledger.vetoes.lift("shop", "production", BAD.digest, who="", why="because")
-    assert ledger.vetoes.standing("shop", "production", BAD) is not None
+    assert ledger.vetoes.in_force("shop", "production", BAD) is not None
 
 
 def test_a_release_that_is_itself_what_was_restored_is_not_vetoed(run: Any, ledger: Ledger) -> None:
@@ -396,7 +394,7 @@ def test_deployments_are_found_by_anything_newest_first(run: Any, ledger: Ledger
     assert found(pipeline="storefront", run_id="run-2") == ["run-2"]
     assert found(limit=2) == ["run-4", "run-3"]
     assert found("billing") == []
-    with pytest.raises(LedgerError, match="no deployment is ever 'done'"):
+    with pytest.raises(LedgerError, match="'done' is not a state of a deployment"):
         found(state="done")
     one = ledger.deployments.of_run("storefront", "run-2", "shop", "production")
     assert one is not None

@@ -89,14 +89,14 @@ def test_undoing_brings_back_what_was_said_before(ledger: Ledger, clock: Clock) 
 
 
 def test_what_cannot_be_said_or_undone_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError, match=r"'fine' is no feedback.*not_a_risk_at_any_frequency"):
+    with pytest.raises(LedgerError, match=r"'fine' is not feedback on an event.*not_a_risk_at_any_frequency"):
         say(ledger, "fine")
-    with pytest.raises(LedgerError, match="feedback needs a reason"):
+    with pytest.raises(LedgerError, match="feedback requires a reason"):
         ledger.feedback.record("shop", EVENT, "not_a_risk", who="ada", why=" \n")
-    with pytest.raises(LedgerError, match="is no name"):
+    with pytest.raises(LedgerError, match="cannot be stored as a name"):
         ledger.feedback.record("shop", EVENT, "not_a_risk", who="", why="because")
     said = say(ledger, "not_a_risk")
-    with pytest.raises(LedgerError, match="needs a reason"):
+    with pytest.raises(LedgerError, match="requires a reason"):
         ledger.feedback.undo(said.id, who="bob", why="")
     undoing = ledger.feedback.undo(said.id, who="bob", why="wrong")
     with pytest.raises(LedgerError, match="was undone already, by bob: wrong"):

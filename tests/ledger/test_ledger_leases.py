@@ -43,7 +43,7 @@ def test_the_same_run_gets_the_same_token_renewed(run: Any, clock: Clock) -> Non
 
 def test_another_run_is_told_who_holds_it_since_when_and_its_place(run: Any) -> None:
     run("run-1").acquire()
-    with pytest.raises(LeaseHeld, match=r"run run-1 of storefront since 2026-03-01 12:00:00 UTC.*number 1"):
+    with pytest.raises(LeaseHeld, match=r"belonged to run run-1 of storefront since 2026-03-01 12:00:00 UTC.*number 1"):
         run("run-2").acquire()
     with pytest.raises(LeaseHeld, match="number 2 in the queue") as caught:
         run("run-3").acquire()
@@ -213,7 +213,7 @@ def test_a_lease_must_last(run: Any, ttl: timedelta) -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 251, "a\x00b"])
 def test_a_name_that_could_not_be_kept_is_refused(ledger: Ledger, name: str) -> None:
-    with pytest.raises(LedgerError, match="is no name the ledger can keep"):
+    with pytest.raises(LedgerError, match="cannot be stored as a name"):
         ledger.leases.acquire(name, "production", pipeline="p", run_id="r", ttl=TTL)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.ledger.overview import Standing
+from airflow_cd.ledger.overview import EnvironmentSummary
 from tests.ledger.ledger_runs import Clock, shop
 
 
@@ -26,7 +26,7 @@ def _asked(ledger: Ledger, clock: Clock, **more: Any) -> None:
 
 def test_nothing_is_everywhere_in_an_empty_ledger(ledger: Ledger) -> None:
     assert (
-        list(ledger.overview.standings())
+        list(ledger.overview.environments())
         == ledger.overview.vetoes_in_force()
         == ledger.overview.open_questions()
         == ledger.overview.recent_runs()
@@ -41,16 +41,16 @@ def test_what_stands_is_the_last_promoted_and_what_came_after(run: Any, ledger: 
     run("run-2", environment="dev").promoted(shop("1.1.0"))
     run("run-2").rolled_back(shop("1.1.0"))
     run("run-3", environment="dev").open(shop("1.2.0"))
-    assert list(ledger.overview.standings()) == [
-        Standing("shop", "dev", 3, "storefront", 5, "storefront", "running"),
-        Standing("shop", "production", 2, "storefront", 4, "storefront", "rolled_back"),
+    assert list(ledger.overview.environments()) == [
+        EnvironmentSummary("shop", "dev", 3, "storefront", 5, "storefront", "running"),
+        EnvironmentSummary("shop", "production", 2, "storefront", 4, "storefront", "rolled_back"),
     ]
 
 
 def test_what_came_before_a_promotion_is_over(run: Any, ledger: Ledger) -> None:
     run("run-1").rolled_back(shop("1.0.0"))
     run("run-2").promoted(shop("1.1.0"))
-    assert list(ledger.overview.standings()) == [Standing("shop", "production", 2, "storefront")]
+    assert list(ledger.overview.environments()) == [EnvironmentSummary("shop", "production", 2, "storefront")]
 
 
 def test_what_left_the_environment_open_hides_behind_nothing_newer(run: Any, ledger: Ledger) -> None:
@@ -60,14 +60,14 @@ def test_what_left_the_environment_open_hides_behind_nothing_newer(run: Any, led
     ledger.settlement.finish_rollback(deployment.id, token=first.token, restored=False, outcome="web-2 does not answer")
     first.release()
     run("run-2").rolled_back(shop("1.1.0"))
-    assert list(ledger.overview.standings()) == [
-        Standing("shop", "production", 0, "", 1, "storefront", "rollback_failed")
+    assert list(ledger.overview.environments()) == [
+        EnvironmentSummary("shop", "production", 0, "", 1, "storefront", "rollback_failed")
     ]
 
 
 def test_a_summary_says_what_the_deployment_says(run: Any, ledger: Ledger) -> None:
     done = run("run-1").promoted(shop("1.0.0"))
-    [number] = [standing.promoted for standing in ledger.overview.standings()]
+    [number] = [standing.promoted for standing in ledger.overview.environments()]
     summary = ledger.overview.summaries([number])[number]
     for name in ("pipeline", "run_id", "service", "environment", "state", "triggered_by", "opened_at", "settled_at"):
         assert getattr(summary, name) == getattr(done, name)

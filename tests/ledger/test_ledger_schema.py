@@ -197,14 +197,17 @@ os.environ[option + "_SECRET"] = "not/there"
 try:
     ledger_url()
 except LedgerError as error:
-    print(error.what)
+    print(f"{type(error).__name__}: {error.what}")
 os.environ[option] = "sqlite:////var/lib/ledger.db"
 print(ledger_url())
 """
     found = in_fresh_process(code, AIRFLOW_HOME=str(tmp_path))
     assert found[-3:] == [
         f"sqlite:///{tmp_path / 'airflow_cd.db'}",
-        "the ledger's database cannot be used: sql_alchemy_conn_secret is set, but Airflow gets no value from it.",
+        (
+            "LedgerUnavailable: the URL of the ledger's database cannot be read: sql_alchemy_conn_secret is set, "
+            "but Airflow gets no value from it."
+        ),
         "sqlite:////var/lib/ledger.db",
     ]
 
@@ -213,16 +216,24 @@ def test_a_command_may_say_where(tmp_path: Path) -> None:
     # Airflow runs the command only of options that a provider declares as sensitive.
     code = """
 from airflow_cd import provider
-told = provider.get_provider_info()
+info = provider.get_provider_info()
 option = {"description": "", "version_added": None, "type": "string", "example": None, "default": None}
-told["config"] = {"airflow_cd": {"description": "", "options": {"sql_alchemy_conn": {**option, "sensitive": True}}}}
-provider.get_provider_info = lambda: told
+info["config"] = {"airflow_cd": {"description": "", "options": {"sql_alchemy_conn": {**option, "sensitive": True}}}}
+provider.get_provider_info = lambda: info
+import os
+from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger import ledger_url
 print(ledger_url())
+os.environ["AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN_CMD"] = "false"
+try:
+    ledger_url()
+except LedgerUnavailable as error:
+    print(error.what)
 """
     command = "echo sqlite:////var/lib/ledger.db"
     found = in_fresh_process(code, AIRFLOW_HOME=str(tmp_path), AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN_CMD=command)
-    assert found[-1] == "sqlite:////var/lib/ledger.db"
+    assert found[-2] == "sqlite:////var/lib/ledger.db"
+    assert found[-1].startswith("the URL of the ledger's database cannot be read: Cannot execute false")
 
 
 def test_the_ledger_works_where_there_is_no_airflow(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
+from airflow_cd.ledger.overview import EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.dag_runs.order import environment_depths
 from airflow_cd.plugin.deployments import overview
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
@@ -197,8 +197,8 @@ def test_only_pipelines_that_the_reader_may_read_are_shown(
 
 
 def test_a_service_of_hidden_pipelines_alone_is_not_there() -> None:
-    standings = [Standing("shop", "dev", 1, "mine"), Standing("shop", "production", 2, "theirs")]
-    standings.append(Standing("vault", "production", 3, "theirs"))
+    standings = [EnvironmentSummary("shop", "dev", 1, "mine"), EnvironmentSummary("shop", "production", 2, "theirs")]
+    standings.append(EnvironmentSummary("vault", "production", 3, "theirs"))
     seen = survey(standings, [VetoInForce("vault", "attic", "1", "sha256:1", AT, "mine", "run")], [], {"mine"})
     assert set(seen.states) == {"shop"}
     assert seen.environments == {"dev", "production"}
@@ -219,9 +219,9 @@ def _question(pipeline: str, *environments: str, service: str = "") -> OpenQuest
 def _seen(environment: str = "") -> Survey:
     return survey(
         [
-            Standing("cart", "production", 1, "cart"),
-            Standing("Shop", "dev", 2, "shop", 3, "shop", "running"),
-            Standing("Shop", "production", 4, "shop", 5, "shop", "rolled_back"),
+            EnvironmentSummary("cart", "production", 1, "cart"),
+            EnvironmentSummary("Shop", "dev", 2, "shop", 3, "shop", "running"),
+            EnvironmentSummary("Shop", "production", 4, "shop", 5, "shop", "rolled_back"),
         ],
         [VetoInForce("Shop", "production", "1", "sha256:1", AT, "shop", "run")],
         [_question("cart", "staging", service="cart"), _question("new")],

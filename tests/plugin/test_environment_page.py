@@ -373,10 +373,10 @@ def test_a_veto_is_lifted_with_a_reason_and_the_release_may_be_deployed_again(
     assert HOSTILE not in client.get(PLACE).text
     refused = client.post(f"{PLACE}/lift", data={"digest": digest, "why": ""})
     assert (refused.status_code, "A reason is missing" in refused.text) == (400, True)
-    assert promoted.vetoes.standing("shop", "production", bad.release)
+    assert promoted.vetoes.in_force("shop", "production", bad.release)
     done = client.post(f"{PLACE}/lift", data={"digest": digest, "why": "a false alarm"}, follow_redirects=False)
     assert done.headers["location"] == f"{PLACE}#vetoes"
-    assert promoted.vetoes.standing("shop", "production", bad.release) is None
+    assert promoted.vetoes.in_force("shop", "production", bad.release) is None
     page = client.get(PLACE).text
     assert "user-1" in page
     assert "a false alarm" in page
@@ -387,7 +387,7 @@ def test_who_may_edit_one_pipeline_lifts_no_veto_of_another(promoted: Ledger, cl
     bad.rolled_back("production", "errors rose")
     answer = client_as("user").post(f"{PLACE}/lift", data={"digest": bad.release.digest, "why": "please"})
     assert answer.status_code == 400
-    assert promoted.vetoes.standing("shop", "production", bad.release)
+    assert promoted.vetoes.in_force("shop", "production", bad.release)
 
 
 def test_what_was_taken_back_after_its_promotion_reads_so(promoted: Ledger, client_as: ClientAs) -> None:
@@ -397,7 +397,7 @@ def test_what_was_taken_back_after_its_promotion_reads_so(promoted: Ledger, clie
     page = client_as("viewer").get(PLACE).text
     assert "shop 1.1 runs in production." in page
     assert "rolled back to" in page
-    assert promoted.vetoes.standing("shop", "production", NEW)
+    assert promoted.vetoes.in_force("shop", "production", NEW)
 
 
 def test_an_environment_nobody_deployed_to_is_not_found(client_as: ClientAs) -> None:

@@ -108,7 +108,7 @@ def _proposal(ledger: Ledger, question: Question, deployments: Sequence[Deployme
         return Proposal(environment, before, release, changes(before, release), "")
     last = ledger.deployments.last_promoted(release.service, environment)
     running = last.release if last else None
-    veto = ledger.vetoes.standing(release.service, environment, release)
+    veto = ledger.vetoes.in_force(release.service, environment, release)
     return Proposal(environment, running, release, changes(running, release), veto.reason if veto else "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.ledger.overview import DeploymentSummary, OpenQuestion, Standing, VetoInForce
+from airflow_cd.ledger.overview import DeploymentSummary, EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
 from airflow_cd.plugin.deployments.survey import (
     CANARY,
@@ -108,14 +108,14 @@ def overview_of(
     questions = [question for question in questions if question.pipeline in may_see]
     ended = over(questions)
     questions = [question for question in questions if (question.pipeline, question.run_id) not in ended]
-    seen = survey(ledger.overview.standings(), vetoes, questions, may_see, wanted.environment)
+    seen = survey(ledger.overview.environments(), vetoes, questions, may_see, wanted.environment)
     order = delivery_order(ledger.overview.recent_runs(), depths)
     chosen, counts = choose(seen, wanted)
     pages = max(1, -(-len(chosen) // PER_PAGE))
     page = min(max(wanted.page, 1), pages)
     names = chosen[(page - 1) * PER_PAGE : page * PER_PAGE]
     places = places_of(
-        ledger.overview.standings(names),
+        ledger.overview.environments(names),
         [veto for veto in vetoes if veto.service in names],
         [question for question in seen.questions if question.service in names],
         may_see,
@@ -138,7 +138,7 @@ def overview_of(
 
 
 def places_of(
-    standings: Iterable[Standing],
+    standings: Iterable[EnvironmentSummary],
     vetoes: Iterable[VetoInForce],
     questions: Iterable[OpenQuestion],
     may_see: Collection[str],

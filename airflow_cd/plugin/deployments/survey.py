@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_cd.ledger.overview import OpenQuestion, Standing, VetoInForce
-from airflow_cd.ledger.records import RUNNING
+from airflow_cd.ledger.overview import EnvironmentSummary, OpenQuestion, VetoInForce
+from airflow_cd.states import DeploymentState
 
 WAITING, CANARY, FAILED, VETOED = "waiting", "canary", "failed", "vetoed"
 STATES = (WAITING, CANARY, FAILED, VETOED)
@@ -62,7 +62,7 @@ class Survey:
 
 
 def survey(
-    standings: Iterable[Standing],
+    standings: Iterable[EnvironmentSummary],
     vetoes: Iterable[VetoInForce],
     questions: Iterable[OpenQuestion],
     may_see: Collection[str],
@@ -108,7 +108,7 @@ def survey(
     return Survey(states, environments - {""}, named)
 
 
-def place_of(standing: Standing, may_see: Collection[str]) -> Place:
+def place_of(standing: EnvironmentSummary, may_see: Collection[str]) -> Place:
     """What the reader may see of it."""
     place = Place()
     if standing.promoted_by in may_see:
@@ -120,7 +120,7 @@ def place_of(standing: Standing, may_see: Collection[str]) -> Place:
 
 
 def _bits_of(state: str) -> int:
-    return _BITS[CANARY if state == RUNNING else FAILED] if state else 0
+    return _BITS[CANARY if state == DeploymentState.RUNNING else FAILED] if state else 0
 
 
 def choose(seen: Survey, wanted: Wanted) -> tuple[list[str], dict[str, int]]:

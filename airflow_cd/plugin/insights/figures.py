@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
 
 from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
-from airflow_cd.ledger.records import PROMOTED, ROLLBACK_FAILED
+from airflow_cd.states import DeploymentState
 
 FEWEST = 5
 """Of fewer than this no share and no median is told: each single one would move it too far."""
@@ -126,12 +126,12 @@ class Numbers:
 
 def numbers_of(ended: Sequence[EndedDeployment], verdicts: Sequence[FailVerdict]) -> Numbers:
     """What these come to."""
-    promoted = [one for one in ended if one.state == PROMOTED]
-    failed = [one for one in ended if one.state != PROMOTED]
+    promoted = [one for one in ended if one.state == DeploymentState.PROMOTED]
+    failed = [one for one in ended if one.state != DeploymentState.PROMOTED]
     return Numbers(
         promoted=len(promoted),
         failed=len(failed),
-        stuck=sum(one.state == ROLLBACK_FAILED for one in failed),
+        stuck=sum(one.state == DeploymentState.ROLLBACK_FAILED for one in failed),
         lead=times(one.lead for one in promoted),
         to_verdict=times(one.to_verdict for one in failed),
         to_safe=times(one.to_safe for one in failed),

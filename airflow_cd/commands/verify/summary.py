@@ -1,4 +1,4 @@
-"""What ``airflow-cd verify`` tells a person: the verdict first, then what is red, then the counts and what is next."""
+"""What ``airflow-cd verify`` prints: the verdict first, then what is at risk, the counts, and what to do next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = {"FAIL": "1;31", "PASS": "1;32", "INCONCLUSIVE": "1;33", "bold": "1",
 
 
 class Paint:
-    """Colours, where they are wanted: on a terminal, unless ``NO_COLOR`` is set (https://no-color.org)."""
+    """Colours on a terminal, unless ``NO_COLOR`` is set (https://no-color.org)."""
 
     def __init__(self, stream: TextIO) -> None:
         self.on = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -31,11 +31,12 @@ class Paint:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.on else text
 
 
-def told(verified: Verified, stream: TextIO, *, report: str | None = None) -> str:
-    """Everything there is to say.
+def summary(verified: Verified, stream: TextIO, *, report: str | None = None) -> str:
+    """The verdict and its reasons, as text.
 
-    :param stream: where it will be printed.
-    :param report: where the report was written, if it was.
+    :param verified: what was verified, with the judgement.
+    :param stream: where it will be printed, which decides on colours.
+    :param report: the file that the report was written to, if any.
     """
     paint, judgement = Paint(stream), verified.judgement
     blocks = [[_sentence(verified, paint)]]
@@ -82,26 +83,26 @@ def _event(number: int, event: Event, paint: Paint) -> list[str]:
 
 
 def _no_risk(quality: Quality, paint: Paint) -> list[str]:
-    """What is new or out of the ordinary, though it fails nothing: a line each."""
+    """Events that are new or out of the ordinary but are no risk: a line each."""
     events = [event for event in quality.events if event.kind is not EventKind.KNOWN and not event.risk]
     if not events or not _compared(quality) or not quality.records.get("canary"):
         return []
-    lines = ["Not as before, but no risk:"]
+    lines = ["New or unusual, but no risk:"]
     for event in sorted(events, key=by_weight)[:MOST_NO_RISKS]:
-        said = [str(event.kind), event.severity, f"{words.number(event.counts.get('canary'))} on the canary"]
+        facts = [str(event.kind), event.severity, f"{words.number(event.counts.get('canary'))} on the canary"]
         if event.expected is not None:
-            said.append(f"{words.number(event.expected)} expected")
+            facts.append(f"{words.number(event.expected)} expected")
         if event.feedback is not None:
-            said.append(event.feedback.words)
+            facts.append(event.feedback.words)
         lines.append(f"  -  {_plain(event.exception or words.one_line(event.template, 90))}")
-        lines.append(f"     {paint(', '.join(said), 'dim')}")
+        lines.append(f"     {paint(', '.join(facts), 'dim')}")
     if len(events) > MOST_NO_RISKS:
         lines.append(f"  and {len(events) - MOST_NO_RISKS} more.")
     return lines
 
 
 def _sample(text: str) -> list[str]:
-    """The record, shortened in the middle: what it is and where it happened stand at its ends."""
+    """The record, shortened in the middle: its ends show what it is and where it happened."""
     lines = [words.short(line, LONGEST_LINE) for line in _plain(text, keep_lines=True).split("\n")]
     if len(lines) <= MOST_LINES:
         return lines
@@ -171,6 +172,6 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _plain(text: str, *, keep_lines: bool = False) -> str:
-    """Text from a log as a terminal may have it: nothing in it moves the cursor or changes a colour."""
+    """Text from a log, safe for a terminal: nothing in it moves the cursor or changes colours."""
     shown = str(words.visible(text.replace("\t", "    ")))
     return shown if keep_lines else shown.replace("\n", " ")

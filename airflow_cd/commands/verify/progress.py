@@ -1,4 +1,4 @@
-"""How far the reading of long files is, on a terminal."""
+"""Progress of reading long files, on a terminal."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from typing import TextIO
 from airflow_cd.report.words import size
 from airflow_cd.verification.files.opening import STANDARD_INPUT, InputFile, Progress, size_of
 
-PATIENCE = 0.5  # seconds without a word: what is over by then needs none
-PAUSE = 0.1  # seconds between two words
+FIRST_AFTER = 0.5  # seconds: what is done by then needs no progress
+INTERVAL = 0.1  # seconds between two updates
 
 
-class Watching:
-    """A line on a terminal that says what is being read; nothing where there is no terminal.
+class ReadingProgress:
+    """A line on a terminal that shows what is being read; nothing where there is no terminal.
 
-    :param clock: seconds, as :func:`time.monotonic` tells them.
+    :param stream: where it is shown.
+    :param shown: False shows nothing.
+    :param clock: seconds, as :func:`time.monotonic` counts them.
     """
 
     def __init__(self, stream: TextIO, *, shown: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._shown = shown and stream.isatty()
         self._clock = clock
-        self._next = clock() + PATIENCE
+        self._next = clock() + FIRST_AFTER
         self._written = False
 
-    def __enter__(self) -> Watching:
+    def __enter__(self) -> ReadingProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -35,8 +37,8 @@ class Watching:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def file(self, file: InputFile) -> Progress | None:
-        """Whom to tell how many more bytes of the file were read."""
+    def of(self, file: InputFile) -> Progress | None:
+        """The callback for the number of bytes read from the file; None where nothing is shown."""
         if not self._shown:
             return None
         if file.path == STANDARD_INPUT and sys.stdin.isatty():
@@ -46,18 +48,18 @@ class Watching:
         def progress(more: int) -> None:
             nonlocal read
             read += more
-            took = self._clock() - began
-            pace = f", {size(read / took)}/s" if took >= PATIENCE else ""
+            elapsed = self._clock() - began
+            pace = f", {size(read / elapsed)}/s" if elapsed >= FIRST_AFTER else ""
             share = f"{100 * read / whole:3.0f} % of {size(whole)}" if whole else size(read)
-            self.say(f"reading {file.name}: {share}{pace}")
+            self.show(f"reading {file.name}: {share}{pace}")
 
         return progress
 
-    def say(self, text: str) -> None:
-        """Show it, unless something was shown a moment ago."""
+    def show(self, text: str) -> None:
+        """Show a text, unless another one was shown a moment ago."""
         now = self._clock()
         if not self._shown or now < self._next:
             return
-        self._next, self._written = now + PAUSE, True
+        self._next, self._written = now + INTERVAL, True
         self._stream.write(f"\r{text[:100]}\x1b[K")
         self._stream.flush()
