@@ -65,7 +65,7 @@ def test_the_report_names_exactly_the_new_exceptions(composed: Composed, runs: l
     token = httpx.post(f"{composed.url}/auth/token", json=body).json()["access_token"]
     answer = httpx.get(address, headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
-    red = red_events(answer.json())
+    red = red_events(answer.json()["judgement"])
     assert len(red) == len({event["exception"] for event in red}) == NEW_EXCEPTIONS
     assert httpx.get(address).status_code == 401
 
