@@ -34,6 +34,7 @@ def runs(composed: Composed, told: list[str]) -> list[dict[str, str]]:
 
 def test_every_service_is_up_and_healthy(composed: Composed) -> None:
     assert set(composed.containers()) == SERVICES
+    assert httpx.get(composed.url, follow_redirects=True).status_code == 200
 
 
 def test_nothing_of_ours_runs_as_root_and_nothing_listens_beyond_this_machine(composed: Composed) -> None:
