@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from airflow_cd.errors import Refused
@@ -20,6 +21,20 @@ def add_parser(commands: Any) -> None:
         help="exit after the story: 0 if it went as expected, else 1",
     )
     parser.add_argument("--port", type=int, default=8080, help="port of the Airflow UI, 0 for a free one (%(default)s)")
+    halves = parser.add_argument_group("one half of it").add_mutually_exclusive_group()
+    halves.add_argument(
+        "--surroundings",
+        type=int,
+        metavar="PORT",
+        help="run no Airflow: only the fleet's API on PORT, New Relic and Sumo Logic on the next two, and the traffic "
+        "(the API's token is $AIRFLOW_CD_DEMO_TOKEN, or random)",
+    )
+    halves.add_argument(
+        "--on", metavar="URL", help="tell the story on this Airflow (the password is $AIRFLOW_CD_DEMO_PASSWORD)"
+    )
+    parser.add_argument("--user", default="admin", help="whom to log in as with --on (%(default)s)")
+    parser.add_argument("--everywhere", action="store_true", help="with --surroundings: listen not on 127.0.0.1 alone")
+    parser.add_argument("--repository", type=Path, help="with --surroundings: folder for the shop's git repository")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,4 +50,8 @@ def run(given: argparse.Namespace) -> int:
         )
     from airflow_cd.demo import command
 
+    if given.surroundings is not None:
+        return command.surround(port=given.surroundings, everywhere=given.everywhere, repository=given.repository)
+    if given.on:
+        return command.tell_elsewhere(given.on, given.user)
     return command.run(port=given.port, leave=not given.exit)

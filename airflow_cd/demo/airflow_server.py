@@ -23,6 +23,21 @@ START_SECONDS = 300.0
 USER = "admin"
 
 
+def healthy(url: str) -> bool:
+    """Whether an Airflow's API answers and its scheduler lives.
+
+    :param url: of the API server, without ``/api/v2``.
+    """
+    try:
+        answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=5)
+    except httpx.HTTPError:
+        return False
+    if answer.status_code != 200:
+        return False
+    health = answer.json()
+    return all((health.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler"))
+
+
 class AirflowServer:
     """Airflow with its API server, scheduler, DAG processor and triggerer, in a home directory of its own.
 
@@ -114,7 +129,7 @@ class AirflowServer:
             )
         self._guard = start_guard(self._process.pid, str(self.home))
         deadline = time.monotonic() + START_SECONDS
-        while not self._healthy():
+        while not healthy(self.url):
             ended = self._process.poll() is not None
             if ended or time.monotonic() > deadline:
                 how = "ended while starting" if ended else f"was not healthy after {START_SECONDS:.0f} s"
@@ -122,16 +137,6 @@ class AirflowServer:
                 self.stop()
                 raise AirflowCdError(f"airflow standalone {how}. It said last:\n{said}\n", state="Nothing of it runs.")
             time.sleep(0.5)
-
-    def _healthy(self) -> bool:
-        try:
-            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5)
-        except httpx.HTTPError:
-            return False
-        if answer.status_code != 200:
-            return False
-        health = answer.json()
-        return all((health.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler"))
 
     def is_running(self) -> bool:
         """Whether Airflow's first process lives."""

@@ -1,16 +1,26 @@
-"""``airflow-cd demo``: starts everything, tells the story, and leaves everything running until Ctrl-C."""
+"""``airflow-cd demo``: starts everything, tells the story, and leaves everything running until Ctrl-C.
+
+The two halves are to be had alone: what surrounds an Airflow, and the story on an Airflow that runs elsewhere.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+from airflow_cd.demo.elsewhere import Elsewhere
 from airflow_cd.demo.story import PIPELINE, RunOutcome, run_story
+from airflow_cd.demo.surroundings import Surroundings
 from airflow_cd.demo.world import World
-from airflow_cd.errors import AirflowCdError
+from airflow_cd.errors import AirflowCdError, Refused
 from airflow_cd.exit_codes import DONE, ERROR, FAILED, INTERRUPTED
+
+TOKEN = "AIRFLOW_CD_DEMO_TOKEN"  # noqa: S105 - the name of the variable
+PASSWORD = "AIRFLOW_CD_DEMO_PASSWORD"  # noqa: S105 - the name of the variable
 
 
 class _Ended(KeyboardInterrupt):
@@ -56,6 +66,52 @@ def run(*, port: int, leave: bool) -> int:
         world.stop()
     _say(_last_line(told, failed=bool(failures)))
     return FAILED if failures else DONE
+
+
+def surround(*, port: int, everywhere: bool, repository: Path | None) -> int:
+    """Run what surrounds an Airflow until Ctrl-C or SIGTERM; returns the process's exit code.
+
+    :param port: of the fleet's deployment API; New Relic on the next one, Sumo Logic on the one after.
+    :param everywhere: listen on every address of this machine instead of 127.0.0.1 alone.
+    :param repository: folder for the shop's repository; a temporary one when None.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    surroundings = Surroundings(
+        port=port, everywhere=everywhere, repository=repository, token=os.environ.get(TOKEN) or None
+    )
+    try:
+        with surroundings:
+            _say(
+                "A fleet of shops, their traffic, New Relic's and Sumo Logic's protocols. Connections on this machine:"
+            )
+            for name, connection in surroundings.connections().items():
+                _say(f"{name}={connection}")
+            if surroundings.no_commits:
+                _say(f"Without the commits of each release: {surroundings.no_commits}.")
+            while not (dead := surroundings.dead()):
+                time.sleep(1)
+            _say(f"{' and '.join(dead)} died; ending the rest.")
+            return FAILED
+    except KeyboardInterrupt:
+        return DONE
+
+
+def tell_elsewhere(url: str, user: str) -> int:
+    """Tell the story on an Airflow that runs; returns the process's exit code: 0 only if every expectation held.
+
+    :param url: of its API server.
+    """
+    password = os.environ.get(PASSWORD)
+    if not password:
+        raise Refused(f"the password of {user} is not given.", next_step=f"Set {PASSWORD}.")
+    airflow = Elsewhere(url, user, password)
+    airflow.wait()
+    story, told = run_story(airflow, _say)
+    _timeline(told)
+    for failure in story.failures:
+        _say(f"EXPECTED, BUT NOT SO: {failure}")
+    _say(_last_line(told, failed=bool(story.failures)))
+    return FAILED if story.failures else DONE
 
 
 def _wait(world: World, told: RunOutcome) -> None:

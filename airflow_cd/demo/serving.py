@@ -19,6 +19,7 @@ import uvicorn
 from airflow_cd.demo.telemetry import KEEP_SECONDS
 from airflow_cd.errors import AirflowCdError
 
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only where it is asked for
 _PARENT_CHECK_SECONDS = 0.5
 
 
@@ -36,7 +37,10 @@ class _Server(uvicorn.Server):
 def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
     """Add what every server takes, and one option for each field of its settings (``--no-…`` for a switch)."""
     parser.add_argument("--telemetry", type=Path, required=True, help="the fleet's telemetry directory")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument(
+        "--everywhere", action=argparse.BooleanOptionalAction, default=False, help="not on 127.0.0.1 alone"
+    )
     parser.add_argument("--keep", type=float, default=KEEP_SECONDS, help="seconds of telemetry to remember")
     parser.add_argument("--ready-file", type=Path, help="written as JSON once the server listens")
     parser.add_argument("--parent", type=int, help="process whose end ends the server too")
@@ -59,19 +63,21 @@ def settings_from(settings: type[Settings], options: argparse.Namespace) -> Sett
         raise AirflowCdError(f"the server's settings are wrong: {error}.", state="The server did not start.") from error
 
 
-def listen(port: int) -> socket.socket:
+def listen(port: int, *, everywhere: bool = False) -> socket.socket:
     """A socket on 127.0.0.1; port 0 takes a free one.
 
+    :param everywhere: on every address of this machine instead.
     :raises AirflowCdError: when the port is taken.
     """
+    host = EVERYWHERE if everywhere else LOOPBACK
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
         raise AirflowCdError(
-            f"port {port} of 127.0.0.1 cannot be used: {error}.",
+            f"port {port} of {host} cannot be used: {error}.",
             state="The server did not start.",
             next_step="End what listens there, or choose another port (0 takes a free one).",
         ) from error
@@ -80,8 +86,8 @@ def listen(port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """The URL a socket answers on."""
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    """The URL a socket answers on, on this machine."""
+    return f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 
 def serve(

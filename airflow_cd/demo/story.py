@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
-from airflow_cd.demo.airflow_client import FINISHED
-from airflow_cd.demo.world import World
+from airflow_cd.demo.airflow_client import FINISHED, AirflowClient
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Deployment, Ledger
 
@@ -18,6 +17,22 @@ QUIET = ("skipped", "removed", "upstream_failed")
 SECONDS_A_RUN = 600.0
 SAFE_SECONDS, RESTORED_SECONDS = 1.0, 10.0
 NEW_EXCEPTIONS = 4
+
+
+class Stage(Protocol):
+    """Where the story is told: an Airflow with the product in it, and the demo's fleet."""
+
+    def client(self) -> AirflowClient:
+        """A logged-in user of the Airflow API."""
+
+    def ledger(self) -> Ledger:
+        """The ledger the pipelines write to."""
+
+    def running(self, environment: str) -> dict[str, dict[str, Any]]:
+        """What the fleet itself says runs on each instance."""
+
+    def dead(self) -> list[str]:
+        """The parts that have died, by name."""
 
 
 @dataclass
@@ -43,7 +58,7 @@ class Story:
     :param say: takes a line of progress.
     """
 
-    def __init__(self, world: World, say: Callable[[str], None], *, pipeline: str = PIPELINE) -> None:
+    def __init__(self, world: Stage, say: Callable[[str], None], *, pipeline: str = PIPELINE) -> None:
         self.world = world
         self.pipeline = pipeline
         self.client = world.client()
@@ -175,7 +190,7 @@ def _seconds(value: float | None) -> str:
     return "not reached" if value is None else f"{value:.2f} s"
 
 
-def run_story(world: World, say: Callable[[str], None]) -> tuple[Story, RunOutcome]:
+def run_story(world: Stage, say: Callable[[str], None]) -> tuple[Story, RunOutcome]:
     """The whole story: 1.0 and 1.1 are learned from, 1.2 is caught and rolled back."""
     story = Story(world, say)
     story.client.wait_for_dag(PIPELINE)

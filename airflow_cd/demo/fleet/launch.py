@@ -57,6 +57,7 @@ def start(
     root: Path,
     *,
     port: int = 0,
+    everywhere: bool = False,
     environments: Mapping[str, int] | None = None,
     token: str | None = None,
     health_seconds: float = HEALTH_SECONDS,
@@ -65,6 +66,7 @@ def start(
 
     :param root: folder of its own for ``fleet.json``, ``fleet.log`` and ``telemetry/``; made when missing.
     :param port: of the deployment API; 0 takes a free one.
+    :param everywhere: whether the deployment API answers on every address of this machine, not on 127.0.0.1 alone.
     :param environments: instances of each environment; :data:`DEFAULT_ENVIRONMENTS` when None.
     :param token: bearer token of the deployment API; a random one when None.
     :param health_seconds: between two questions for an instance's health; two without an answer make it unhealthy.
@@ -72,6 +74,8 @@ def start(
     """
     arguments = ["--root", str(root), "--port", str(port), "--health-seconds", str(health_seconds)]
     arguments += ["--environments", json.dumps(dict(DEFAULT_ENVIRONMENTS if environments is None else environments))]
+    if everywhere:
+        arguments.append("--everywhere")
     if token is not None:
         arguments += ["--token", token]
     return launch(FleetProcess, "airflow_cd.demo.fleet", arguments)

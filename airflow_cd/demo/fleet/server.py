@@ -18,9 +18,9 @@ from aiohttp import web
 from airflow_cd.demo.fleet.api import api_app
 from airflow_cd.demo.fleet.environment import Environment
 from airflow_cd.demo.fleet.router import router_app
+from airflow_cd.demo.serving import EVERYWHERE, LOOPBACK
 from airflow_cd.errors import AirflowCdError
 
-HOST = "127.0.0.1"
 PARENT_CHECK_SECONDS = 0.5
 
 _log = logging.getLogger("fleet")
@@ -33,6 +33,7 @@ async def run(
     environments: Mapping[str, int],
     token: str,
     health_seconds: float,
+    everywhere: bool = False,
     ready_file: Path | None = None,
     parent: int | None = None,
 ) -> None:
@@ -40,6 +41,7 @@ async def run(
 
     :param root: gets ``fleet.json``, for this user's eyes only, and ``telemetry/``.
     :param health_seconds: between two questions for an instance's health.
+    :param everywhere: whether the deployment API answers on every address of this machine, not on 127.0.0.1 alone.
     :param ready_file: gets the same as ``fleet.json``.
     :param parent: process whose death ends the fleet too.
     :raises AirflowCdError: when the port cannot be used.
@@ -59,7 +61,8 @@ async def run(
         fleet = {
             name: Environment(name, size, telemetry=telemetry, session=session) for name, size in environments.items()
         }
-        api_url = await _listen(api_app(fleet, token), port, stack)
+        host = EVERYWHERE if everywhere else LOOPBACK
+        api_url = await _listen(api_app(fleet, token), port, stack, host=host)
         routers = {name: await _listen(router_app(fleet[name], session), 0, stack) for name in fleet}
         for environment in fleet.values():
             stack.push_async_callback(environment.stop)
@@ -82,20 +85,20 @@ async def run(
         _log.info("stopping")
 
 
-async def _listen(app: web.Application, port: int, stack: contextlib.AsyncExitStack) -> str:
-    """Serve an application on a port, 0 for a free one, until the stack is left; returns its address."""
+async def _listen(app: web.Application, port: int, stack: contextlib.AsyncExitStack, *, host: str = LOOPBACK) -> str:
+    """Serve an application on a port, 0 for a free one, until the stack is left; its address on this machine."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.2)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, HOST, port, reuse_address=True).start()
+        await web.TCPSite(runner, host, port, reuse_address=True).start()
     except (OSError, OverflowError) as error:
         raise AirflowCdError(
-            f"port {port} of {HOST} cannot be used for the deployment API: {error}.",
+            f"port {port} of {host} cannot be used for the deployment API: {error}.",
             state="The fleet did not start.",
             next_step="End what listens there, or choose another port (0 takes a free one).",
         ) from error
-    return f"http://{HOST}:{runner.addresses[0][1]}"
+    return f"http://{LOOPBACK}:{runner.addresses[0][1]}"
 
 
 async def _wait(stop: asyncio.Event, parent: int | None) -> None:

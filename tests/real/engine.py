@@ -1,0 +1,177 @@
+"""A Docker daemon of the tests' own, which leaves nothing behind, and the images in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+TOOLS = ("dockerd", "docker", "docker-compose", "mmdebstrap", "setpriv", "ip", "umount")
+"""What has to be on the machine; in Debian: docker.io, docker-compose, mmdebstrap, the rest is always there."""
+
+START_SECONDS = 30.0
+STOP_SECONDS = 60.0
+SHOWN = 120
+
+
+class EngineError(Exception):
+    """The daemon, or a command given to it, failed; the text says what it said."""
+
+
+class Engine:
+    """A running daemon; made by :func:`engine`.
+
+    :param run: folder of its socket and of all that ends with it.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.environment = {
+            **os.environ,
+            "DOCKER_HOST": f"unix://{run / 'docker.sock'}",
+            # The builder that every version of Docker has; the other one needs a plugin from version 23.
+            "DOCKER_BUILDKIT": "0",
+            "DOCKER_CONFIG": str(run / "config"),
+        }
+
+    def __call__(self, *command: str, **variables: str) -> str:
+        """Run a command against this daemon and return what it printed.
+
+        :param variables: further environment variables.
+        :raises EngineError: with the end of what it said when it fails.
+        """
+        return run(command, self.environment | variables)
+
+    def has(self, image: str) -> bool:
+        """Whether there is an image of this name."""
+        return bool(self("docker", "images", "--quiet", image).strip())
+
+    def build(self, tag: str, context: Path, *options: str, base: str) -> None:
+        """Build an image; what was built before is taken from the daemon's cache."""
+        # The daemon has no network of its own to offer, and needs none: the builder takes the machine's.
+        network = ("--network", "host", "--build-arg", f"BASE_IMAGE={base}")
+        self("docker", "build", "--quiet", *network, *options, "--tag", tag, str(context))
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return what it printed; raises :class:`EngineError` when it fails."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN:])
+        raise EngineError(f"{' '.join(command)} ended with code {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def missing() -> str:
+    """Why no daemon can be started here, ``""`` when one can."""
+    absent = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if absent:
+        return f"there is no {', '.join(absent)} on this machine"
+    return "" if os.geteuid() == 0 else "a Docker daemon is started by root alone"
+
+
+@contextlib.contextmanager
+def engine(cache: Path) -> Iterator[Engine]:
+    """A daemon with its images in a folder that outlives it.
+
+    It has no bridge and writes no rule of the firewall: containers reach each other and are reached on published
+    ports, and nothing of the machine's network is other than before when it has ended.
+
+    :param cache: used by one at a time; whoever comes second waits.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # The same one every time, so that what a killed run left is found; short, as a socket's path has to be.
+        name = hashlib.sha256(str(cache.resolve()).encode()).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"airflow-cd-real-{name}"
+        _end(folder)
+        links = _links()
+        folder.mkdir(mode=0o700)
+        try:
+            yield _start(folder, cache)
+        finally:
+            _end(folder)
+            for link in _links() - links:
+                with contextlib.suppress(EngineError):
+                    run(["ip", "link", "delete", link])
+
+
+def _start(folder: Path, cache: Path) -> Engine:
+    log = cache / "dockerd.log"
+    # Whoever kills the tests ends the daemon too, and it ends its containers.
+    command = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--data-root", str(cache / "docker")]
+    command += ["--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")]
+    command += ["--host", f"unix://{folder / 'docker.sock'}"]
+    command += ["--bridge", "none", "--iptables=false", "--ip-forward=false"]
+    with log.open("wb") as output:
+        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    started = Engine(folder)
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            started("docker", "version")
+        except EngineError as error:
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                said = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+                raise EngineError(f"dockerd did not start. It said last:\n{said}") from error
+            time.sleep(0.2)
+        else:
+            break
+    # A run that was killed leaves containers, which a daemon starts again.
+    if left := started("docker", "ps", "--all", "--quiet").split():
+        started("docker", "rm", "--force", "--volumes", *left)
+    started("docker", "network", "prune", "--force")
+    started("docker", "volume", "prune", "--force")
+    return started
+
+
+def _end(folder: Path) -> None:
+    """End the daemon of this folder, whoever started it, with its containers, its mounts and its files."""
+    found = [process for process in psutil.process_iter() if _belongs(process, folder)]
+    daemons = [process for process in found if _name(process) == "dockerd"]
+    for process in daemons:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(signal.SIGTERM)
+    psutil.wait_procs(daemons, timeout=STOP_SECONDS)
+    # Only a daemon that was killed leaves any of these.
+    for process in psutil.process_iter():
+        if _belongs(process, folder):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+    for mounted in sorted(_mounts(folder), reverse=True):
+        run(["umount", "--lazy", mounted])
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _belongs(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.pid != os.getpid() and any(str(folder) in part for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
+
+
+def _mounts(folder: Path) -> list[str]:
+    places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [place for place in places if Path(place).is_relative_to(folder)]
+
+
+def _links() -> set[str]:
+    """The network interfaces that a daemon makes."""
+    return {name for name in psutil.net_if_addrs() if name.startswith(("br-", "veth", "docker"))}
