@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow_cd.release import Release
 
 COUNTED = 10_000
-"""Nobody reads further: a list that is longer is counted no longer."""
+"""Commits of a longer list are not counted any further."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,10 @@ class Commit:
     """One commit.
 
     :param id: its whole hexadecimal name.
+    :param author: name of its author.
     :param at: when its author wrote it, None where the commit holds no such time.
     :param subject: the first line of its message.
-    :param page: where it can be looked at, ``""`` when that is nowhere.
+    :param page: its web page, ``""`` for none.
     """
 
     id: str
@@ -80,7 +81,7 @@ class Commits:
     unknown: str = ""
 
     @property
-    def says(self) -> str:
+    def summary(self) -> str:
         """One sentence, without the commits themselves."""
         before, after = self.before, self.after
         if self.unknown:

@@ -61,7 +61,7 @@ def test_it_lists_what_is_new_newest_first(made: Made) -> None:
 def test_a_step_back_says_what_is_taken_away(made: Made) -> None:
     commits = _local(made).between("1.2", "1.0")
     assert _subjects(commits) == ([], ["sixth", "fifth", "fourth", "third"])
-    assert commits.says.startswith("A step back")
+    assert commits.summary.startswith("A step back")
 
 
 def test_a_step_to_the_side_is_told_whole(made: Made) -> None:
@@ -119,7 +119,7 @@ def test_no_version_is_an_option_or_an_error(made: Made, version: str, whole: bo
     repository = _local(made, revision="{version}" if whole else "v{version}")
     commits = repository.between("1.1" if not whole else "v1.1", version)
     assert commits.unknown
-    assert str(made.directory) in commits.says
+    assert str(made.directory) in commits.summary
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_git_that_hangs_is_ended_with_its_children(made: Made, tmp_path: Path, m
     began = time.monotonic()
     commits = _local(made, timeout="1s").between("1.0", "1.1")
     assert time.monotonic() - began < 6
-    assert commits.unknown == f"{made.directory}: git had no answer in time."
+    assert commits.unknown == f"{made.directory}: git timed out."
     line = Path(f"/proc/{child.read_text().strip()}/cmdline")
     # It is gone, or over and only waits to be asked how it ended.
     wait_until(lambda: not line.is_file() or not line.read_bytes(), "the child of git is over", seconds=10, every=0.05)
@@ -277,8 +277,8 @@ def test_a_connection_that_is_not_there_says_so() -> None:
         ({"revision": "v{version}-{other}"}, "revision"),
         ({"revision": "{version"}, "revision"),
         ({"page": "https://git.example.com/"}, "{id} must be filled in"),
-        ({"page": "javascript:alert({id})"}, "no http or https address"),
-        ({"page": "https://ada:secret@git.example.com/{id}"}, "no http or https address"),
+        ({"page": "javascript:alert({id})"}, "not an http or https URL"),
+        ({"page": "https://ada:secret@git.example.com/{id}"}, "not an http or https URL"),
         ({"paths": "shop"}, "paths is a list"),
         ({"limit": 0}, "limit 0"),
         ({"timeout": "soon"}, "timeout"),

@@ -51,7 +51,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that deadlines are measured with."""
     made = Clock()
-    monkeypatch.setattr("airflow_cd.hooks.vendor_http.time", made)
+    monkeypatch.setattr("airflow_cd.http.retry.time", made)
     return made
 
 

@@ -211,7 +211,7 @@ class TestHooks:
         assert hook.mark_deployment(application=application, version="1.2.2", user="ann", api="rest_v2")
 
     def test_an_application_nobody_knows(self, nr):
-        with pytest.raises(SourceQueryRejected, match="knows no application 'nothing'"):
+        with pytest.raises(SourceQueryRejected, match="has no application 'nothing'"):
             NewRelicHook("nr").mark_deployment(application="nothing", version="1")
 
     def test_a_wrong_key(self, nr):

@@ -17,7 +17,7 @@ from airflow_cd.targets import HttpTarget
 from airflow_cd.targets.base import FAILED, HEALTHY
 from airflow_cd.targets.contract import TargetContract
 from airflow_cd.targets.rollout import wait_until
-from tests.targets.scripted_server import Connect
+from tests.targets.hook_on_server import Connect
 
 GOOD = Release("shop", "1.0", "shop:1.0", {"inventory_timeout_ms": 500})
 OTHER = Release("shop", "1.1", "shop:1.1", {"inventory_timeout_ms": 500})

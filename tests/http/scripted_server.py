@@ -1,17 +1,12 @@
-"""A small server that answers what a test tells it to."""
+"""A small server that gives the answers a test has prepared."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-
-from airflow_cd.hooks.deployment_api import DeploymentApiHook
-
-TOKEN = "s3cr3t-t0ken"
 
 
 @dataclass
@@ -78,20 +73,9 @@ class ScriptedServer:
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
-    def says(self, *answers: Answer) -> None:
+    def answer_with(self, *answers: Answer) -> None:
         self.answers = list(answers)
 
     def stop(self) -> None:
         self.http.shutdown()
         self.http.server_close()
-
-
-Connect = Callable[..., str]
-"""Defines an Airflow connection from its fields, and gives its id."""
-
-
-def quick(hook: DeploymentApiHook) -> DeploymentApiHook:
-    """Make the hook skip its pauses, and remember them."""
-    hook.pauses = []  # type: ignore[attr-defined]
-    hook._sleep = hook.pauses.append  # type: ignore[attr-defined]
-    return hook
