@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import ssl
 import threading
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from airflow_cd.errors import (
 from airflow_cd.hooks.new_relic import REGIONS, NewRelicHook
 from airflow_cd.http.retry import RetryPolicy
 from tests.hooks.vendor_servers import Answer, Scripted, serving
+from tests.http.certificates import server_context
 
 KEY = "NRAK-SECRETSECRETSECRET"
 ROWS = [{"beginTimeSeconds": 1, "endTimeSeconds": 2, "count": 3}]
@@ -202,8 +202,7 @@ class TestConnection:
             NewRelicHook("nr", sleep=naps).nrql("q")
 
     def test_tls_that_cannot_be_trusted_is_said_at_once(self, connect, naps, certificate):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
+        context = server_context(certificate)
 
         def wrap(sock: Any) -> Any:
             return context.wrap_socket(sock, server_side=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,13 +12,19 @@ from typing import Any
 
 @dataclass
 class Answer:
-    """What the server says once; ``raw`` bytes go out as they are, in place of an HTTP answer."""
+    """What the server answers once.
+
+    :param raw: goes out as it is, in place of an HTTP answer.
+    :param wait: is waited for before the answer.
+    :param trickle: seconds between any two bytes of the body.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     wait: threading.Event | None = None
+    trickle: float = 0.0
 
 
 @dataclass
@@ -36,6 +43,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.answers: list[Answer] = [Answer()]
         self.asked: list[Asked] = []
+        self.stopped = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,9 +66,15 @@ class ScriptedServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                if not answer.trickle:
+                    self.wfile.write(content)
+                    return
+                for number in range(len(content)):
+                    self.wfile.write(content[number : number + 1])
+                    if server.stopped.wait(answer.trickle):
+                        return
 
-            do_GET = do_PUT = do_POST = answer  # noqa: N815
+            do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
@@ -76,6 +90,11 @@ class ScriptedServer:
     def answer_with(self, *answers: Answer) -> None:
         self.answers = list(answers)
 
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
+
     def stop(self) -> None:
+        self.stopped.set()
         self.http.shutdown()
         self.http.server_close()

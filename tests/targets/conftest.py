@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_cd.hooks.deployment_api import DeploymentApiHook
+from tests.http.certificates import certificate
 from tests.http.scripted_server import ScriptedServer
 from tests.targets.hook_on_server import TOKEN, Connect, quick
+
+__all__ = ["certificate"]
 
 
 @pytest.fixture

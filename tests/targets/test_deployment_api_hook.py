@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
-import subprocess
 import threading
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from airflow_cd.errors import (
 from airflow_cd.hooks.deployment_api import DeploymentApiHook
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
+from tests.http.certificates import server_context
 from tests.http.scripted_server import Answer, ScriptedServer
 from tests.targets.hook_on_server import TOKEN, Connect, quick
 
@@ -290,6 +288,19 @@ def test_every_retry_is_logged(
     assert "Trying again in" in caplog.text
 
 
+def test_an_error_carries_what_the_call_was_about(hook: DeploymentApiHook, server: ScriptedServer) -> None:
+    server.answer_with(refused(429, "too_many_requests", **{"Retry-After": "3600"}))
+    with pytest.raises(TargetUnavailable) as away:
+        hook.put_release("production", RELEASE, ["shop-01"], key="k", token=1)
+    error = away.value
+    assert (error.service, error.environment, error.release) == ("shop", "production", str(RELEASE))
+    assert (error.instances, error.retry_after) == (("shop-01",), 3600)
+    server.answer_with(Answer(200, {"instances": ["shop-01"]}))
+    with pytest.raises(TargetRejected) as partly:
+        hook.drain("production", ["shop-01", "shop-02"], key="k", token=1)
+    assert (partly.value.environment, partly.value.instances) == ("production", ("shop-02",))
+
+
 # -- answers that are not what was promised ------------------------------------------------------------------------
 
 
@@ -378,25 +389,8 @@ def test_a_server_that_does_not_answer_in_time(server: ScriptedServer, connect: 
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    path = tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key.pem"), "-out", str(path)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return path
-
-
-@pytest.fixture
-def tls_server(server: ScriptedServer, certificate: Path) -> ScriptedServer:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
-    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
-    server.url = server.url.replace("http:", "https:")
+def tls_server(server: ScriptedServer, certificate: tuple[str, str]) -> ScriptedServer:
+    server.use_tls(server_context(certificate))
     return server
 
 
@@ -411,10 +405,10 @@ def test_a_certificate_nobody_trusts_is_raised_and_not_tried_again(
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_a_ca_bundle_or_switching_off_helps(
-    tls_server: ScriptedServer, connect: Connect, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    tls_server: ScriptedServer, connect: Connect, certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    DeploymentApiHook(connect(host=tls_server.url, extra=json.dumps({"verify": str(certificate)}))).check_artifact("a")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.with_name("key.pem")))
+    DeploymentApiHook(connect(host=tls_server.url, extra=json.dumps({"verify": certificate[0]}))).check_artifact("a")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate[1])
     for off in (False, "false", "0"):
         DeploymentApiHook(connect(host=tls_server.url, extra=json.dumps({"verify": off}))).check_artifact("a")
     assert len(tls_server.asked) == 4
