@@ -50,7 +50,7 @@ _SSH = "ssh -oBatchMode=yes -oConnectTimeout=5 -oServerAliveInterval=5 -oServerA
 
 
 class GitFailed(Exception):
-    """Git could not answer; its text is one sentence that may be shown to anybody."""
+    """Git failed; the text is one sentence without secrets, which may be shown to everybody."""
 
 
 class UnknownRevision(GitFailed):
@@ -139,7 +139,7 @@ class Git:
         return environment
 
     def _reason(self, errors: str) -> str:
-        """The line of git's errors that says most, without secrets; ``""`` when there is none."""
+        """The most telling line of git's errors, without secrets; ``""`` when there is none."""
         lines = [line.strip() for line in self.redact(errors).splitlines()]
         line = next((line for line in lines if line.startswith(("fatal:", "error:"))), next(filter(None, lines), ""))
         line = line.removeprefix("fatal:").removeprefix("error:").strip()

@@ -41,8 +41,8 @@ def read_commits(source: CommitSource, before: str | None, after: str) -> Commit
         return Commits(after, after)
     try:
         return source.between(before, after)
-    except Exception as error:  # noqa: BLE001 - a source is anybody's code, and none of its errors is the release's
-        # Its text stays out: nobody knows what a stranger's error quotes.
+    except Exception as error:  # noqa: BLE001 - an error of a source must not fail a release
+        # Its text is left out: it may quote secrets that are not known here.
         why = f"{type(source).__name__} failed with {type(error).__name__}."
         return Commits(before or "", after, unknown=why)
 

@@ -15,13 +15,14 @@ from airflow_cd.errors import SourceError, SourceQueryRejected, SourceRejected, 
 from airflow_cd.hooks import nerdgraph
 from airflow_cd.hooks.nrql import literal
 from airflow_cd.http.auth import HeaderAuth
-from airflow_cd.http.client import Endpoint, HttpClient, new_session
+from airflow_cd.http.client import Endpoint, HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.family import SOURCE
 from airflow_cd.http.rate_limit import limiter_of
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.http.session import new_session
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,13 @@ from airflow.sdk import BaseHook
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized
 from airflow_cd.hooks.sumo_job import Job, lost_for_good
 from airflow_cd.http.auth import basic_auth
-from airflow_cd.http.client import Endpoint, HttpClient, new_session
+from airflow_cd.http.client import Endpoint, HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.family import SOURCE
 from airflow_cd.http.rate_limit import limiter_of
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.http.session import new_session
 
 log = logging.getLogger(__name__)
 
@@ -342,7 +343,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _identity(message: Mapping[str, str]) -> tuple[Any, ...]:
-    """What makes a message the same one in two searches: its id, or everything it says when it has none."""
+    """What makes a message the same one in two searches: its id, or all its fields when it has none."""
     if message.get("_messageid"):
         return (message["_messageid"], message.get("_messagetime"))
     return tuple(sorted(message.items()))

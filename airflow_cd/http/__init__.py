@@ -2,6 +2,7 @@
 
 * :mod:`~airflow_cd.http.client`: requests that are retried, judged and turned into errors of this package;
 * :mod:`~airflow_cd.http.exchange`: a single request and its whole answer, bounded in time and size;
+* :mod:`~airflow_cd.http.session` and :mod:`~airflow_cd.http.auth`: connections and credentials;
 * :mod:`~airflow_cd.http.retry`: when a request is sent again, and how long it waits before;
 * :mod:`~airflow_cd.http.family`: which errors a service raises, a target's or a source's;
 * :mod:`~airflow_cd.http.connection`: the settings of an Airflow connection, checked;

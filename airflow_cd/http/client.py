@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import requests
 import tenacity
-from requests.auth import AuthBase
 
 from airflow_cd.errors import AirflowCdError, Refused, Unavailable
 from airflow_cd.http.exchange import Answer, ExchangeFailed, FailureKind, Request, exchange
@@ -330,25 +329,12 @@ class HttpClient:
         log.warning("%s Trying again in %.1f s.", error.what if error else "", state.upcoming_sleep)
 
 
-def new_session(auth: AuthBase, verify: bool | str) -> requests.Session:
-    """Return a session that asks for JSON.
-
-    :param auth: how requests are authenticated.
-    :param verify: how TLS is checked: True, False, or the path of a CA bundle.
-    """
-    session = requests.Session()
-    session.auth = auth
-    session.verify = verify
-    session.headers["Accept"] = "application/json"
-    return session
-
-
 def message_of(content: Any) -> str:
-    """Return what the body of an error says, in whichever of the usual shapes it is.
+    """Return the message in the body of an error, in whichever of the usual shapes it is.
 
     :param content: parsed JSON: ``{"error": {"code" or "title", "message" or "messages"}}``, ``{"errors": [...]}`` or
         ``{"code", "message"}``.
-    :returns: ``""`` when it says nothing.
+    :returns: ``""`` when there is none.
     """
     if not isinstance(content, Mapping):
         return ""

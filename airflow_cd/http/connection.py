@@ -64,7 +64,7 @@ class ConnectionSettings:
                 next_step="Create it in Airflow, or correct the connection id in the pipeline.",
             )
         except Exception as problem:  # noqa: BLE001 - secrets backends raise whatever they like
-            # The text of a stranger's error stays out: nobody knows what it quotes.
+            # Its text is left out: it may quote secrets that are not known here.
             error = errors.unavailable(
                 f"connection {conn_id!r} cannot be read now: {type(problem).__name__}.",
                 next_step="Check the secrets backend and Airflow's API server; then try again.",

@@ -92,7 +92,7 @@ class ExchangeFailed(Exception):
     """A request was not answered.
 
     :param kind: why.
-    :param detail: the innermost cause in its own words. It may quote what was sent, secrets included.
+    :param detail: the innermost cause. It may quote what was sent, secrets included.
     :param unprocessed: True when the request surely did not reach the server.
     """
 
@@ -168,7 +168,7 @@ def _failure_of(error: Exception) -> ExchangeFailed:
 
 
 def _innermost(error: BaseException) -> str:
-    """The innermost cause: what the operating system said, not how libraries wrapped it."""
+    """The innermost cause: the message of the operating system, not how libraries wrapped it."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return str(error) or type(error).__name__

@@ -104,8 +104,10 @@ class TryAgain(Exception):
 
 
 class Attempts:
-    """The attempts of one request, as tenacity asks after them.
+    """The attempts of one request: the callbacks that tenacity takes.
 
+    :param policy: how often and how long it is tried.
+    :param deadline: when it must be over.
     :param repeatable: False for a write: it is sent again only when it surely had no effect.
     """
 
@@ -116,16 +118,25 @@ class Attempts:
         self._not_json = 0
 
     def another_helps(self, failure: BaseException) -> bool:
-        """Whether the request may be sent again after this."""
+        """Whether the request may be sent again.
+
+        :param failure: of the latest attempt.
+        """
         return isinstance(failure, TryAgain) and (self._repeatable or failure.unprocessed)
 
     def pause(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds to wait before the next attempt."""
+        """Return the seconds to wait before the next attempt.
+
+        :param state: tenacity's.
+        """
         failure = failure_of(state)
         return self._policy.pause(state.attempt_number, failure.error.retry_after if failure else None)
 
     def are_over(self, state: tenacity.RetryCallState) -> bool:
-        """Whether attempts or time are used up."""
+        """Whether attempts or time are used up.
+
+        :param state: tenacity's.
+        """
         failure = failure_of(state)
         self._not_json += failure is not None and failure.not_json
         return (

@@ -111,5 +111,5 @@ class HttpTarget:
         self.hook.restore(self.environment, instances, key=key, token=token)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Airflow copies operators, and an open session must not travel with the copy.
+        # Airflow copies operators; an open session must not be copied with them.
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -258,10 +258,10 @@ class TestConnection:
 
     def test_test_button_says_what_is_wrong(self, at):
         hook, _ = at(Answer(body=failed("Invalid API key", error_code="BAD_API_KEY")))
-        worked, said = hook.test_connection()
+        worked, message = hook.test_connection()
         assert not worked
-        assert "Invalid API key" in said
-        assert "User key" in said
+        assert "Invalid API key" in message
+        assert "User key" in message
 
     def test_the_key_is_in_no_log(self, at, caplog):
         hook, _ = at(Answer(500, {"message": f"bad {KEY}"}), Answer(body=nrql_answer(ROWS)))

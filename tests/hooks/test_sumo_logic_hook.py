@@ -314,8 +314,8 @@ class TestFailures:
 
     def test_the_key_is_in_no_error_and_no_log(self, at, caplog):
         encoded = base64.b64encode(f"{ACCESS_ID}:{ACCESS_KEY}".encode()).decode()
-        said = Answer(400, {"code": "x", "message": f"bad {ACCESS_KEY} in Basic {encoded}"})
-        hook = at(SumoServer(failures=[Answer(503, {"message": ACCESS_KEY}), said]))
+        refusal = Answer(400, {"code": "x", "message": f"bad {ACCESS_KEY} in Basic {encoded}"})
+        hook = at(SumoServer(failures=[Answer(503, {"message": ACCESS_KEY}), refusal]))
         with caplog.at_level(logging.DEBUG), pytest.raises(SourceQueryRejected) as raised:
             hook.search("q", BEGIN, after(60))
         for secret in (ACCESS_KEY, encoded):
@@ -393,16 +393,16 @@ class TestRegions:
 class TestTestButton:
     def test_works_for_real(self, at):
         server = SumoServer()
-        worked, said = at(server).test_connection()
-        assert worked, said
-        assert ACCESS_ID in said
+        worked, message = at(server).test_connection()
+        assert worked, message
+        assert ACCESS_ID in message
         assert server.count("POST") == server.count("DELETE") == 1
 
     def test_says_what_is_wrong(self, at):
         hook = at(SumoServer(failures=[Answer(401, {"code": "unauthorized", "message": "no such key"})]))
-        worked, said = hook.test_connection()
+        worked, message = hook.test_connection()
         assert not worked
-        assert "no such key" in said
+        assert "no such key" in message
 
 
 class TestRateLimit:

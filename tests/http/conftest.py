@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_cd.http.auth import HeaderAuth
-from airflow_cd.http.client import Endpoint, HttpClient, new_session
+from airflow_cd.http.client import Endpoint, HttpClient
 from airflow_cd.http.family import TARGET
 from airflow_cd.http.redaction import Redactor
+from airflow_cd.http.session import new_session
 from tests.http.certificates import certificate
 from tests.http.clock import Clock, clock
 from tests.http.scripted_server import ScriptedServer

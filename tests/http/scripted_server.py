@@ -35,6 +35,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    port: int
+    """Of the client's end of the connection."""
 
 
 class ScriptedServer:
@@ -52,7 +54,7 @@ class ScriptedServer:
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
-                server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+                server.asked.append(Asked(self.command, self.path, dict(self.headers), body, self.client_address[1]))
                 answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
                 if answer.wait is not None:
                     answer.wait.wait(10)

@@ -188,9 +188,9 @@ class TestHooks:
         assert NewRelicHook("nr").test_connection()[0]
         assert SumoLogicHook("sumo").test_connection()[0]
         for hook in (NewRelicHook("nr_wrong"), SumoLogicHook("sumo_wrong")):
-            worked, said = hook.test_connection()
+            worked, message = hook.test_connection()
             assert not worked
-            assert "connection" in said
+            assert "connection" in message
 
     def test_a_wrong_query(self, nr, sumo, telemetry):
         with pytest.raises(SourceQueryRejected):

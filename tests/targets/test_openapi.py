@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, its examples fit its schemas, and it says what the client relies on."""
+"""The OpenAPI document: valid, its examples fit its schemas, and it holds what the client relies on."""
 
 from __future__ import annotations
 
