@@ -12,7 +12,8 @@
     │   ├── ArtifactNotFound         the artifact does not exist (any more)
     │   ├── TargetConflict           a newer fencing token exists: this caller was overruled
     │   ├── SourceUnauthorized       401 or 403
-    │   ├── SourceQueryRejected      the query itself is wrong
+    │   ├── SourceRejected           the connection, or what was asked for, is wrong
+    │   │   └── SourceQueryRejected  the query itself is wrong
     │   ├── LedgerRefused            the request is wrong or contradicts the ledger's records
     │   │   ├── LeaseLost            this run no longer owns the environment
     │   │   ├── BaselineMissing      the deployment named as a baseline cannot be one
@@ -177,7 +178,11 @@ class SourceUnauthorized(SourceError, Refused):
     """The source refuses the credentials, or what they allow."""
 
 
-class SourceQueryRejected(SourceError, Refused):
+class SourceRejected(SourceError, Refused):
+    """The source cannot be asked like this: its connection, or what was asked for, is wrong."""
+
+
+class SourceQueryRejected(SourceRejected):
     """The source refuses the query: sending it again cannot help."""
 
 

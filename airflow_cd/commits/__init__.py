@@ -1,6 +1,6 @@
 """Which commits a release brings: read from a repository, kept in the ledger, shown where a person decides.
 
-No Airflow inside; and nothing here ever raises at a deployment: what cannot be read is a sentence that says why.
+No Airflow inside, and nothing here fails a deployment: where commits cannot be read, the reason takes their place.
 """
 
 from airflow_cd.commits.record import NOT_READ, Commit, CommitList, Commits, version_before

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow_cd.commits.git import Git, GitFailed, UnknownRevision, shown_address
+from airflow_cd.commits.git import Git, GitFailed, UnknownRevision
+from airflow_cd.http.redaction import Redactor, shown_address
 
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_LOOK = 0.05  # seconds between looks whether another process is done
+_LOOK = 0.05  # seconds between attempts to get the lock
 
 
 class Clone:
@@ -23,10 +24,10 @@ class Clone:
 
     :param address: of the remote repository.
     :param home: folder of all copies.
-    :param deadline: on the monotonic clock.
-    :param trees: whether paths are asked for: then the names of files are needed, too.
+    :param deadline: when git must have answered, on the monotonic clock.
+    :param trees: whether commits are selected by path, which needs the names of files as well.
     :param configuration: of git, such as a password: written to no file and no command line.
-    :param secrets: what may not be shown.
+    :param redact: removes secrets from what git prints.
     """
 
     def __init__(
@@ -37,23 +38,26 @@ class Clone:
         deadline: float,
         trees: bool,
         configuration: Mapping[str, str],
-        secrets: Mapping[str, str],
+        redact: Redactor,
     ) -> None:
         kind = "blob:none" if trees else "tree:0"
         name = hashlib.sha256(f"{shown_address(address)} {kind}".encode()).hexdigest()[:32]
         self._directory = home / f"{name}.git"
-        # Git needs a moment to make a repository, and whoever looks meanwhile finds half of one.
+        # Git needs a moment to make a repository, which another process would see half made.
         self._is_made = self._directory / "airflow_cd_made"
         self._lock = home / f"{name}.lock"
         self._deadline = deadline
         self._kind = kind
         slow = {"http.lowSpeedLimit": "100", "http.lowSpeedTime": "10"}
-        self.git = Git(self._directory, deadline, {"remote.origin.url": address, **slow, **configuration}, secrets)
+        self.git = Git(self._directory, deadline, {"remote.origin.url": address, **slow, **configuration}, redact)
 
     def commits(self, revisions: Sequence[str]) -> list[str]:
-        """The commits that revisions name, fetched if need be.
+        """Return the commits that revisions name, fetched if need be.
 
-        Raises :class:`UnknownRevision` for one that the remote has not either, else :class:`GitFailed`.
+        :param revisions: tags, branches or commits.
+        :returns: full names of commits, in the same order.
+        :raises UnknownRevision: the remote repository does not have one of them either.
+        :raises GitFailed: it cannot be fetched, or not in time.
         """
         if self._made():
             try:
@@ -62,7 +66,7 @@ class Clone:
                 pass
         with self._alone() as lock:
             if self._made():
-                # Whoever had the lock before may have fetched it.
+                # The previous owner of the lock may have fetched it.
                 try:
                     return [self.git.commit(revision) for revision in revisions]
                 except UnknownRevision:
@@ -79,7 +83,7 @@ class Clone:
             self.git("init", "--quiet", "--bare", holds=[lock])
             self._is_made.touch()
         for left in (*self._directory.glob("*.lock"), *(self._directory / "refs").rglob("*.lock")):
-            # Nobody else is at work here: it is what a fetch left behind that was killed.
+            # No other process is at work here: a fetch that was killed left it behind.
             left.unlink(missing_ok=True)
         filtered = f"--filter={self._kind}"
         how = ("--quiet", "--no-tags", "--prune", "--no-write-fetch-head", filtered)

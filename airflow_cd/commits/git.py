@@ -1,4 +1,4 @@
-"""The program git: never a shell, never a prompt, never longer than there is time, never a password in what it says."""
+"""The program git: no shell, no prompt, bounded in time, and no password in what is shown of its output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+
+from airflow_cd.http.redaction import Redactor
 
 GRACE = 1.0  # seconds that git has to take its lock files away with it when its time is over
 
@@ -49,7 +50,7 @@ _SSH = "ssh -oBatchMode=yes -oConnectTimeout=5 -oServerAliveInterval=5 -oServerA
 
 
 class GitFailed(Exception):
-    """Git could not answer; its text is one sentence that may be shown to anybody."""
+    """Git failed; the text is one sentence without secrets, which may be shown to everybody."""
 
 
 class UnknownRevision(GitFailed):
@@ -62,21 +63,21 @@ class Git:
 
     :param directory: of the repository.
     :param deadline: when it must have answered, on the monotonic clock.
-    :param configuration: git's own, handed over where neither other users nor the disk get to see it.
-    :param secrets: what may never be shown, and what to show in its place.
+    :param configuration: git's own, passed in the environment: in no file and on no command line.
+    :param redact: removes secrets from what git prints.
     """
 
     directory: Path
     deadline: float
     configuration: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    redact: Redactor = field(default_factory=Redactor, repr=False)
 
     def __call__(self, *arguments: str, holds: Sequence[int] = ()) -> str:
-        """What git prints.
+        """Run git and return what it prints.
 
-        :param holds: file descriptors that stay open for as long as it runs: a lock that outlives its taker.
-
-        Raises :class:`GitFailed`.
+        :param arguments: behind ``git`` and the options that are always given.
+        :param holds: file descriptors that stay open for as long as git runs, so that a lock outlives its owner.
+        :raises GitFailed: it failed, or did not finish in time.
         """
         command = ["git", "-C", str(self.directory), *_OPTIONS, *arguments]
         try:
@@ -97,16 +98,21 @@ class Git:
             output, errors = process.communicate(timeout=max(0.0, self.deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             _end(process)
-            raise GitFailed("git had no answer in time.") from None
+            raise GitFailed("git timed out.") from None
         except BaseException:
             _end(process)
             raise
         if process.returncode != 0:
-            raise GitFailed(self._told(errors.decode(errors="replace")))
+            raise GitFailed(self._reason(errors.decode(errors="replace")))
         return output.decode(errors="replace")
 
     def commit(self, revision: str) -> str:
-        """The commit that a revision names; raises :class:`UnknownRevision`, and :class:`GitFailed` for trouble."""
+        """Return the full name of the commit that a revision names.
+
+        :param revision: a tag, a branch or a commit.
+        :raises UnknownRevision: there is no such revision.
+        :raises GitFailed: git failed.
+        """
         if not _is_name(revision):
             raise UnknownRevision(f"{_quoted(revision)} cannot be the name of a tag, a branch or a commit.")
         try:
@@ -132,24 +138,12 @@ class Git:
             environment[f"GIT_CONFIG_VALUE_{number}"] = value
         return environment
 
-    def _told(self, errors: str) -> str:
-        lines = [line.strip() for line in errors.splitlines()]
-        said = next((line for line in lines if line.startswith(("fatal:", "error:"))), next(filter(None, lines), ""))
-        for secret, shown in self.secrets.items():
-            said = said.replace(secret, shown)
-        said = re.sub(r"(\w+://)[^/@\s]*@", r"\1", said).removeprefix("fatal:").removeprefix("error:").strip()
-        return f"git says: {said[:300].rstrip('.')}." if said else ""
-
-
-def shown_address(address: str) -> str:
-    """An address as it may be shown: without user, password and query."""
-    if "://" not in address:
-        return address
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "an address that cannot be read"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    def _reason(self, errors: str) -> str:
+        """The most telling line of git's errors, without secrets; ``""`` when there is none."""
+        lines = [line.strip() for line in self.redact(errors).splitlines()]
+        line = next((line for line in lines if line.startswith(("fatal:", "error:"))), next(filter(None, lines), ""))
+        line = line.removeprefix("fatal:").removeprefix("error:").strip()
+        return f"git failed: {line[:300].rstrip('.')}." if line else ""
 
 
 def _is_name(revision: str) -> bool:

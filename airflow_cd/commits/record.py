@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow_cd.release import Release
 
 COUNTED = 10_000
-"""Nobody reads further: a list that is longer is counted no longer."""
+"""Commits of a longer list are not counted any further."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,10 @@ class Commit:
     """One commit.
 
     :param id: its whole hexadecimal name.
+    :param author: name of its author.
     :param at: when its author wrote it, None where the commit holds no such time.
     :param subject: the first line of its message.
-    :param page: where it can be looked at, ``""`` when that is nowhere.
+    :param page: its web page, ``""`` for none.
     """
 
     id: str
@@ -67,7 +68,8 @@ class CommitList:
 class Commits:
     """What lies between the version that runs and the one that is to replace it.
 
-    :param before: the version that ran, ``""`` when nothing did; ``after`` the one that replaces it.
+    :param before: the version that ran, ``""`` when nothing did.
+    :param after: the version that replaces it.
     :param brought: commits that ``after`` has and ``before`` has not.
     :param taken_away: commits that ``before`` has and ``after`` has not: a step back, or to the side.
     :param unknown: why they could not be read, ``""`` when they were.
@@ -80,8 +82,8 @@ class Commits:
     unknown: str = ""
 
     @property
-    def says(self) -> str:
-        """One sentence, without the commits themselves."""
+    def summary(self) -> str:
+        """The difference in one sentence, without the commits themselves."""
         before, after = self.before, self.after
         if self.unknown:
             return f"Commits unknown: {self.unknown}"
@@ -107,7 +109,10 @@ class Commits:
 
     @classmethod
     def from_dict(cls, content: Any) -> Commits:
-        """Read what :meth:`as_dict` wrote; never raises, since a rollback reads it along with what it needs."""
+        """Read what :meth:`as_dict` wrote; never raises, since a rollback reads it along with what it needs.
+
+        :param content: JSON values; what cannot be read is ``unknown``.
+        """
         try:
             return cls(
                 str(content["before"]),
@@ -125,13 +130,19 @@ NOT_READ = Commits(unknown="they are still being read, or the deployment ended b
 
 
 def version_before(previous: Iterable[Release | None]) -> str | None:
-    """The version that most instances ran; None where they were empty."""
+    """Return the version that most instances ran; None where they were empty.
+
+    :param previous: the release of each instance, None for an empty one.
+    """
     counted = Counter(release.version if release else None for release in previous)
     return counted.most_common(1)[0][0] if counted else None
 
 
 def is_web_page(text: str) -> bool:
-    """Whether it is an address that a link may lead to: http or https, with a host and without user or password."""
+    """Whether a link may lead there: an http or https URL with a host, and without user and password.
+
+    :param text: any text.
+    """
     try:
         parts = urlsplit(text)
     except ValueError:

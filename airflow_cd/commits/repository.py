@@ -13,9 +13,10 @@ from string import Formatter
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from airflow_cd.commits.clone import Clone
-from airflow_cd.commits.git import Git, GitFailed, shown_address
+from airflow_cd.commits.git import Git, GitFailed
 from airflow_cd.commits.record import COUNTED, Commit, CommitList, Commits, is_web_page
 from airflow_cd.durations import parse_duration
+from airflow_cd.http.redaction import Redactor, shown_address
 
 MOST = 200  # commits of one deployment that the ledger keeps
 _CONNECTION = re.compile(r"[\w.-]+\Z")
@@ -27,16 +28,18 @@ _FIELDS = "%H%x00%an%x00%at%x00%s"
 class GitRepository:
     """The git repository a service is built from.
 
-    :param url: the id of an Airflow connection of type ``git`` (its host is the address, its login and password, or
-        token, get in), the address itself, or the absolute path of a repository on the machine, which is only read.
-        Of a remote one a copy without files is kept under ``AIRFLOW_HOME``.
-    :param revision: how a version is called there; ``{version}`` is filled in. A name that does not move: a tag or
-        a commit.
-    :param page: where a commit can be looked at, such as ``https://git.example.com/shop/commit/{id}``.
-    :param paths: only commits that touch one of these; for a repository that holds more than one service.
-    :param limit: how many commits are listed; the others are counted.
-    :param timeout: how long git has to answer. A deployment goes on meanwhile, an approval is asked when it has.
-        The first copy of a large repository may take longer than the default.
+    :param url: the id of an Airflow connection of type ``git`` (its host is the URL; its login and password, or token,
+        are the credentials), the URL itself, or the absolute path of a repository on the machine, which is only read.
+        Of a remote repository a copy without files is kept under ``AIRFLOW_HOME``.
+    :param revision: the name of a version's commit: a tag or a commit, nothing that moves. ``{version}`` is filled
+        in; ``v{version}`` by default.
+    :param page: web page of a commit, such as ``https://git.example.com/shop/commit/{id}``, where ``{id}`` is filled
+        in; none by default.
+    :param paths: only commits that touch one of these paths count, for a repository of more than one service; all by
+        default.
+    :param limit: how many commits are listed, 1 to 200, 50 by default; the others are counted.
+    :param timeout: how long git may take, a duration; 10 seconds by default. A deployment continues meanwhile, an
+        approval is asked for afterwards. The first copy of a large repository may take longer than the default.
     """
 
     url: str
@@ -50,35 +53,43 @@ class GitRepository:
         return f"GitRepository({shown_address(str(self.url))!r}, revision={self.revision!r})"
 
     def mistakes(self) -> Iterator[str]:
-        """What is wrong with it, one sentence each; looks at nothing but what was written."""
-        if not isinstance(self.url, str) or not self.url.strip():
-            yield f"commits: url is {self.url!r}; give a connection id, an address or an absolute path"
-        elif not (_CONNECTION.match(self.url) or _REMOTE.match(self.url) or self.url.startswith("/")):
-            yield f"commits: the path {self.url!r} is not absolute, and would be another one in every process"
+        """Find what is wrong with it, one sentence each, without reading anything."""
+        yield from self._mistakes_of_url()
         if not _has(self.revision, "version"):
             yield f"commits: revision {self.revision!r}: {{version}} must be filled in, and nothing else can be"
-        if self.page:
-            shown = shown_address(str(self.page))
-            if not _has(self.page, "id"):
-                yield f"commits: page {shown!r}: {{id}} must be filled in, and nothing else can be"
-            if not is_web_page(str(self.page)):
-                yield f"commits: page {shown!r} is no http or https address without a password"
+        yield from self._mistakes_of_page()
         if isinstance(self.paths, str) or not all(isinstance(path, str) and path for path in self.paths):
             yield f"commits: paths is a list of paths inside the repository, got {self.paths!r}"
         if not isinstance(self.limit, int) or not 1 <= self.limit <= MOST:
             yield f"commits: limit {self.limit!r} is not between 1 and {MOST}"
         try:
             if parse_duration(self.timeout) <= timedelta(0):
-                yield f"commits: timeout {self.timeout!r} is not longer than nothing"
+                yield f"commits: timeout {self.timeout!r} must be greater than zero"
         except ValueError as error:
             yield f"commits: timeout: {error}"
 
+    def _mistakes_of_url(self) -> Iterator[str]:
+        if not isinstance(self.url, str) or not self.url.strip():
+            yield f"commits: url is {self.url!r}; give a connection id, a URL or an absolute path"
+        elif not (_CONNECTION.match(self.url) or _REMOTE.match(self.url) or self.url.startswith("/")):
+            yield f"commits: the path {self.url!r} is not absolute, and would be another one in every process"
+
+    def _mistakes_of_page(self) -> Iterator[str]:
+        if not self.page:
+            return
+        shown = shown_address(str(self.page))
+        if not _has(self.page, "id"):
+            yield f"commits: page {shown!r}: {{id}} must be filled in, and nothing else can be"
+        if not is_web_page(str(self.page)):
+            yield f"commits: page {shown!r} is not an http or https URL without a password"
+
     def between(self, before: str | None, after: str) -> Commits:
-        """The commits that version ``after`` has and ``before`` has not, newest first, and the other way round.
+        """Read the commits that version ``after`` has and ``before`` has not, and the other way round.
 
-        :param before: None when nothing runs: then all commits of ``after`` are new.
-
-        Never raises for what a repository, a network or a version's name can do: ``unknown`` says why.
+        :param before: the version that runs; None when nothing runs: then all commits of ``after`` are new.
+        :param after: the version that is to replace it.
+        :returns: the commits, newest first. Nothing is raised for what a repository, a network or a version's name
+            can do: ``unknown`` holds the reason.
         """
         try:
             return self._read(before, after)
@@ -111,7 +122,7 @@ class GitRepository:
                 deadline=deadline,
                 trees=bool(self.paths),
                 configuration=place.configuration,
-                secrets=place.secrets,
+                redact=place.redact,
             )
             return clone.git, clone.commits(revisions)
         git = Git(Path(place.address), deadline)
@@ -142,33 +153,29 @@ class _Place:
 
     :param address: without user and password where git would show them to everybody on the machine.
     :param configuration: of git, with the password in it.
-    :param secrets: what may not be shown, and what to show in its place.
+    :param redact: removes secrets from what git prints.
     """
 
     address: str
     configuration: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    redact: Redactor = field(default_factory=Redactor)
 
 
 def _place(address: str, login: str = "", password: str = "") -> _Place:
-    secrets = {address: shown_address(address), password: "***"}
-    configuration: dict[str, str] = {}
+    given, configuration, token = address, {}, ""
     try:
         parts = urlsplit(address)
         if parts.scheme in ("http", "https"):
             login, password = login or unquote(parts.username or ""), password or unquote(parts.password or "")
             host = parts.netloc.rpartition("@")[2]
             address = urlunsplit(parts._replace(netloc=host))
-            secrets[address] = shown_address(address)
             if login or password:
                 token = base64.b64encode(f"{login or 'git'}:{password}".encode()).decode()
                 configuration = {f"http.{parts.scheme}://{host}/.extraHeader": f"Authorization: Basic {token}"}
-                secrets |= {password: "***", token: "***"}
     except ValueError:
         raise GitFailed("its address cannot be read.") from None
-    return _Place(
-        address, configuration, {secret: shown for secret, shown in secrets.items() if secret and secret != shown}
-    )
+    addresses = {each: shown_address(each) for each in (given, address)}
+    return _Place(address, configuration, Redactor([password, token], addresses))
 
 
 def _connection(conn_id: str) -> _Place:

@@ -1,4 +1,4 @@
-"""Where commits come from, for those who ask: a source never stops or fails what asks it."""
+"""Where commits come from: a source neither delays nor fails the deployment that asks it."""
 
 from __future__ import annotations
 
@@ -9,38 +9,51 @@ from typing import Protocol
 from airflow_cd.commits.record import Commits
 
 LONGEST = 10.0
-"""Seconds after which nobody waits for commits any more."""
+"""Seconds that reading the commits of all environments may take."""
 
 
 class CommitSource(Protocol):
-    """Knows the commits of versions; :class:`~airflow_cd.commits.GitRepository` is one."""
+    """Knows the commits of versions; :class:`~airflow_cd.commits.GitRepository` is one.
+
+    It may have a method ``mistakes()`` as well: what is wrong with its specification, one sentence each, found
+    without reading anything, when a DAG file is parsed.
+    """
 
     def between(self, before: str | None, after: str) -> Commits:
-        """The commits that version ``after`` has and ``before`` has not, and the other way round.
+        """Read the commits that version ``after`` has and ``before`` has not, and the other way round.
 
-        :param before: None when nothing runs.
-
-        Answers within seconds, and with a sentence in ``unknown`` instead of an error.
+        :param before: the version that runs; None when nothing runs: then all commits of ``after`` are new.
+        :param after: the version that is to replace it.
+        :returns: the commits, newest first; within seconds, and with the reason in ``unknown`` instead of an error.
         """
         ...
 
 
 def read_commits(source: CommitSource, before: str | None, after: str) -> Commits:
-    """Ask the source; never raises."""
+    """Read commits from a source; never raises.
+
+    :param source: where they come from.
+    :param before: the version that runs; None when nothing runs.
+    :param after: the version that is to replace it.
+    :returns: the commits; with the reason in ``unknown`` when the source raised something.
+    """
     if before == after:
         return Commits(after, after)
     try:
         return source.between(before, after)
-    except Exception as error:  # noqa: BLE001 - a source is anybody's code, and none of its errors is the release's
-        # Its text stays out: nobody knows what a stranger's error quotes.
+    except Exception as error:  # noqa: BLE001 - an error of a source must not fail a release
+        # Its text is left out: it may quote secrets that are not known here.
         why = f"{type(source).__name__} failed with {type(error).__name__}."
         return Commits(before or "", after, unknown=why)
 
 
 def commits_to(source: CommitSource, before: Mapping[str, str | None], after: str) -> dict[str, Commits]:
-    """The commits of each environment; where the same version runs they are read once.
+    """Read the commits of each environment; where the same version runs they are read once.
 
+    :param source: where they come from.
     :param before: by environment, the version that runs there.
+    :param after: the version that is to replace them.
+    :returns: by environment. After 10 seconds the rest is ``unknown``.
     """
     until = time.monotonic() + LONGEST
     read: dict[str | None, Commits] = {}

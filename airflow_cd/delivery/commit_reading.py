@@ -37,7 +37,7 @@ def reading_commits(
         except AirflowCdError as error:
             say(f"The commits were not recorded: {error.what}")
             return
-        say(commits.says)
+        say(commits.summary)
 
     reading = Thread(target=read, name="commits", daemon=True)
     reading.start()

@@ -2,95 +2,82 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote
 
 import requests
-import tenacity
 from airflow.providers.http.hooks.http import HttpHook
-from requests import exceptions as failures
-from requests.auth import HTTPBasicAuth
 
-from airflow_cd.errors import (
-    ArtifactNotFound,
-    TargetConflict,
-    TargetError,
-    TargetRejected,
-    TargetUnauthorized,
-    TargetUnavailable,
-)
-from airflow_cd.release import Release
-from airflow_cd.targets.base import Instance
-from airflow_cd.targets.http_answers import (
+from airflow_cd.errors import ArtifactNotFound, TargetConflict, TargetError, TargetRejected, TargetUnauthorized
+from airflow_cd.hooks.deployment_answers import (
     BrokenAnswer,
     Traffic,
-    excerpt,
-    read_error,
+    error_code,
     read_instances,
     read_traffic,
     require_names,
 )
-from airflow_cd.targets.http_requests import (
-    BearerAuth,
-    base_url,
-    header_safe,
-    innermost,
-    path_part,
-    seconds_setting,
-    secrets_of,
-    verify_setting,
-)
-from airflow_cd.targets.http_retry import EnoughRubbish, Transient, pause, seconds_asked, transient_of
+from airflow_cd.http.auth import HeaderAuth, basic_auth, fits_header
+from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.exchange import Answer, Request
+from airflow_cd.http.family import TARGET
+from airflow_cd.http.redaction import Redactor
+from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.instances import Instance
+from airflow_cd.release import Release
 
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_RETRY_FOR = 30.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-RETRIED_STATUS = (408, 425, 429)
+MAX_KEY_LENGTH = 255
 PROBE_ARTIFACT = "airflow-cd-connection-test"
 KNOWN_EXTRAS = ("timeout", "retry_for", "verify", "verify_ssl", "cert", "proxies", "proxy", "trust_env")
+_RETRY = RetryPolicy(first_pause=0.1, longest_pause=5.0)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of the API, the same in every attempt.
+    """One call of the API.
 
-    :param artifact: the artifact it speaks of, if any.
+    :param request: what is sent.
+    :param environment: the environment it is about, if any; so are the others.
     """
 
-    method: str
-    path: str
+    request: Request
     environment: str | None = None
-    body: dict[str, Any] | None = None
-    headers: dict[str, str] | None = None
     artifact: str | None = None
+    release: Release | None = None
+    instances: tuple[str, ...] = ()
 
 
 class DeploymentApiHook(HttpHook):
-    """Speaks the HTTP deployment API.
+    """Calls the HTTP deployment API.
 
     Connection (type ``deployment_api``): *host* is the base URL; *password* is a bearer token, or, with a *login*,
     the password of basic authentication. Extra: ``timeout`` (seconds to wait for one answer, 10), ``retry_for``
-    (seconds to go on trying one call, 30), ``verify`` (false, or the path of a CA bundle), ``cert``, ``proxies``;
-    any other key is sent as a header.
+    (seconds within which a call is tried again, 30), ``verify`` (false, or the path of a CA bundle), ``cert``,
+    ``proxies``; any other key is sent as a header.
 
     A call that meets a connection error, a time-out, 408, 425, 429 or 5xx is made again, with exponential backoff
-    and jitter and no sooner than ``Retry-After`` asks, until ``retry_for`` is over: no call takes longer than
-    ``retry_for`` and ``timeout`` together. That is safe for changes too:
-    they carry an idempotency key, the same in every attempt. The connection is read once and kept; it is read again
-    when the server answers 401.
+    and jitter and no sooner than ``Retry-After`` asks, until ``retry_for`` is over. That is safe for changes too: they
+    carry an idempotency key, the same in every attempt. The connection is read once and kept; it is read again when
+    the server answers 401.
 
-    Every method raises a :class:`~airflow_cd.errors.TargetError`: ``TargetUnauthorized`` for 401 and 403,
-    ``ArtifactNotFound``, ``TargetConflict`` for 409, ``TargetRejected`` for what sending again cannot mend, and
-    ``TargetUnavailable`` for the rest. No message holds a secret.
+    Every method raises a :class:`~airflow_cd.errors.TargetError` with the environment it is about:
+    ``TargetUnauthorized`` for 401 and 403, ``ArtifactNotFound``, ``TargetConflict`` for 409, ``TargetRejected`` for
+    any other request or connection that is wrong, and ``TargetUnavailable``, with ``retry_after`` where the server
+    asked for a pause, for what may be tried again. No message holds a secret.
 
     :param deployment_api_conn_id: the connection.
-    :param retry_for: seconds; overrides the connection's.
+    :param retry_for: seconds within which a call is tried again; the connection's by default, 0 for a single attempt.
     """
 
     conn_name_attr = "deployment_api_conn_id"
@@ -102,65 +89,96 @@ class DeploymentApiHook(HttpHook):
         super().__init__(http_conn_id=deployment_api_conn_id)
         self.deployment_api_conn_id = deployment_api_conn_id
         self._retry_for = retry_for
-        self._session: requests.Session | None = None
-        self._timeout = DEFAULT_TIMEOUT
-        self._secrets: tuple[str, ...] = ()
+        self._connected: HttpClient | None = None
         self._sleep: Callable[[float], None] = time.sleep
 
     # -- the calls -------------------------------------------------------------------------------------------------
 
     def instances(self, environment: str) -> list[Instance]:
-        """What runs where, sorted by name."""
-        call = _Call("GET", self._path(environment, "instances"), environment)
+        """Read what runs where, now.
+
+        :param environment: what the server calls it.
+        :returns: all its instances, sorted by name.
+        :raises TargetError: as of the class.
+        """
+        call = _Call(Request("GET", _path(environment, "instances")), environment)
         return self._make(call, lambda answer: read_instances(answer, environment))
 
     def check_artifact(self, artifact: str) -> None:
-        """Raise :class:`ArtifactNotFound` unless the server has the artifact."""
-        self._make(_Call("GET", f"/v1/artifacts/{path_part(artifact)}", artifact=artifact), lambda answer: None)
+        """Check that the server has an artifact.
+
+        :param artifact: what the server fetches and runs.
+        :raises ArtifactNotFound: it has not.
+        :raises TargetError: as of the class.
+        """
+        call = _Call(Request("GET", f"/v1/artifacts/{_path_segment(artifact)}"), artifact=artifact)
+        self._make(call, lambda answer: None)
 
     def traffic(self, environment: str) -> dict[str, Traffic]:
-        """When the last request reached each instance, and how many are in flight (an optional call of the API)."""
-        return self._make(_Call("GET", self._path(environment, "traffic"), environment), read_traffic)
+        """Read when the last request reached each instance, and how many are in flight.
+
+        :param environment: what the server calls it.
+        :returns: the traffic by name of the instance.
+        :raises TargetRejected: the server does not have this call, which is optional.
+        :raises TargetError: as of the class.
+        """
+        return self._make(_Call(Request("GET", _path(environment, "traffic")), environment), read_traffic)
 
     def put_release(
         self, environment: str, release: Release | None, instances: Sequence[str], *, key: str, token: int
     ) -> None:
-        """Ask for the release (None: nothing) on these instances; returns when accepted, not when healthy."""
-        call = _Call(
-            "PUT",
-            self._path(environment, "release"),
-            environment,
-            {"release": release.as_dict() if release else None, "instances": list(instances)},
-            self._change_headers(key, token),
-            release.artifact if release else None,
-        )
+        """Ask for a release on some instances; returns when accepted, not when healthy.
+
+        :param environment: what the server calls it.
+        :param release: what to run; None for nothing.
+        :param instances: their names.
+        :param key: idempotency key of the change.
+        :param token: fencing token of the lease.
+        :raises ArtifactNotFound: the server does not have the artifact.
+        :raises TargetConflict: the server has seen a higher token.
+        :raises TargetError: as of the class.
+        """
+        body = {"release": release.as_dict() if release else None, "instances": list(instances)}
+        request = Request("PUT", _path(environment, "release"), body, headers=_change_headers(key, token))
+        call = _Call(request, environment, release.artifact if release else None, release, tuple(instances))
         self._make(call, lambda answer: require_names(answer, "accepted", instances))
 
     def drain(self, environment: str, instances: Sequence[str], *, key: str, token: int) -> None:
-        """Keep these instances out of the traffic; returns when no request reaches them any more."""
+        """Keep some instances out of the traffic; returns when no request reaches them any more.
+
+        :param environment: what the server calls it.
+        :param instances: their names.
+        :param key: idempotency key of the change.
+        :param token: fencing token of the lease.
+        :raises TargetConflict: the server has seen a higher token.
+        :raises TargetError: as of the class.
+        """
         self._divert("drain", environment, instances, key, token)
 
     def restore(self, environment: str, instances: Sequence[str], *, key: str, token: int) -> None:
-        """Give these instances their traffic back."""
+        """Give some instances their traffic back.
+
+        :param environment: what the server calls it.
+        :param instances: their names.
+        :param key: idempotency key of the change.
+        :param token: fencing token of the lease.
+        :raises TargetConflict: the server has seen a higher token.
+        :raises TargetError: as of the class.
+        """
         self._divert("restore", environment, instances, key, token)
 
     def _divert(self, action: str, environment: str, instances: Sequence[str], key: str, token: int) -> None:
-        headers = self._change_headers(key, token)
         body = {"instances": list(instances)}
-        call = _Call("POST", self._path(environment, action), environment, body, headers)
+        request = Request("POST", _path(environment, action), body, headers=_change_headers(key, token))
+        call = _Call(request, environment, instances=tuple(instances))
         self._make(call, lambda answer: require_names(answer, "instances", instances))
 
-    @staticmethod
-    def _path(environment: str, call: str) -> str:
-        return f"/v1/environments/{path_part(environment)}/{call}"
-
-    @staticmethod
-    def _change_headers(key: str, token: int) -> dict[str, str]:
-        return {"Idempotency-Key": header_safe(key), "Fencing-Token": str(int(token))}
-
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the server answers and accepts the credentials: asks for an artifact that need not exist."""
-        self._session = None
+        """Check that the server answers and accepts the credentials, by asking for an artifact that need not exist.
+
+        :returns: whether it does, and a sentence.
+        """
+        self._connected = None
         self._retry_for = 0.0
         try:
             self.check_artifact(PROBE_ARTIFACT)
@@ -168,226 +186,156 @@ class DeploymentApiHook(HttpHook):
             pass
         except TargetError as error:
             return False, str(error)
-        return True, f"The deployment API at {self._address} answers and accepts the credentials."
+        return True, f"{self._client.endpoint.title} answers and accepts the credentials."
 
     # -- connection ------------------------------------------------------------------------------------------------
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
-        """Read the connection and make a session of it: base URL, credentials, TLS, proxies, time-outs."""
-        connection = self.get_connection(self.http_conn_id)
-        extra = connection.extra_dejson
-        headers_set = [value for name, value in extra.items() if name not in KNOWN_EXTRAS]
-        self._secrets = secrets_of(connection.password, connection.host, headers_set)
-        self._timeout = seconds_setting(self.http_conn_id, extra, "timeout", DEFAULT_TIMEOUT)
-        if self._retry_for is None:
-            self._retry_for = seconds_setting(self.http_conn_id, extra, "retry_for", DEFAULT_RETRY_FOR)
-        if not connection.host:
-            raise TargetRejected(
-                f"connection {self.http_conn_id!r} has no host.",
-                next_step="Enter the base URL of the deployment API as its host.",
-            )
-        session = super().get_conn(headers, extra_options)
-        self.base_url = base_url(connection.host, connection.port, connection.schema)
-        session.verify = verify_setting(extra.get("verify", extra.get("verify_ssl")))
+        """Read the connection and make a session of it: base URL, credentials, TLS, proxies.
+
+        :param headers: sent with every request.
+        :param extra_options: as of :class:`~airflow.providers.http.hooks.http.HttpHook`.
+        :raises TargetRejected: the connection has no host, or a setting that cannot work.
+        :raises TargetUnauthorized: the token cannot be sent in a header.
+        """
+        return self._session(self._settings(), headers, extra_options)
+
+    def _settings(self) -> ConnectionSettings:
+        return ConnectionSettings.read(self.http_conn_id, TARGET)
+
+    def _session(
+        self,
+        settings: ConnectionSettings,
+        headers: dict[Any, Any] | None = None,
+        extra_options: dict[str, Any] | None = None,
+    ) -> requests.Session:
+        address = settings.address("http", user_info=True)
+        if not address:
+            raise settings.wrong("it has no host", "Enter the base URL of the deployment API as the host")
+        try:
+            session: requests.Session = super().get_conn(headers, extra_options)
+        except Exception as error:  # noqa: BLE001 - an extra may hold anything
+            problem = type(error).__name__
+        else:
+            return self._prepare(session, settings, address)
+        raise settings.wrong(f"no session can be made of it ({problem})", "Correct the extra")
+
+    def _prepare(self, session: requests.Session, settings: ConnectionSettings, address: str) -> requests.Session:
+        self.base_url = address
+        session.verify = settings.verify("verify", "verify_ssl")
         session.headers["Accept"] = "application/json"
         session.headers.pop("retry_for", None)
-        password = (connection.password or "").strip()
-        if connection.login:
-            # As bytes, because requests would encode text as Latin-1 and show the secret when it cannot.
-            session.auth = HTTPBasicAuth(connection.login.encode(), (connection.password or "").encode())
-        elif password:
-            if not (password.isascii() and password.isprintable()) or " " in password:
+        token = settings.password.strip()
+        if settings.login:
+            session.auth = basic_auth(settings.login, settings.password)
+        elif token:
+            if not fits_header(token) or " " in token:
                 raise TargetUnauthorized(
                     f"the password of connection {self.http_conn_id!r} cannot be a bearer token: it holds blanks or "
                     "letters that a header cannot carry.",
                     next_step="Enter the token alone as its password, or a login too for basic authentication.",
                 )
-            session.auth = BearerAuth(password)
+            session.auth = HeaderAuth.bearer(token)
         return session
 
-    def _connected(self) -> requests.Session:
-        if self._session is None:
-            try:
-                self._session = self.get_conn()
-            except TargetError:
-                raise
-            except Exception as error:  # noqa: BLE001 - secrets backends raise whatever they like
-                raise TargetRejected(
-                    f"connection {self.http_conn_id!r} cannot be used: {self._clean(str(error))}.",
-                    next_step="Create or correct the connection (type deployment_api), then start again.",
-                ) from None
-        return self._session
-
     @property
-    def _address(self) -> str:
-        parts = urlsplit(self.base_url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+    def _client(self) -> HttpClient:
+        if self._connected is None:
+            endpoint, session = self._connect()
+            self._connected = HttpClient(endpoint, session, renew=self._renew, sleep=self._sleep)
+        return self._connected
 
-    @property
-    def _server(self) -> str:
-        return f"the deployment API at {self._address} (connection {self.http_conn_id!r})"
+    def _connect(self) -> tuple[Endpoint, requests.Session]:
+        settings = self._settings()
+        headers = [value for name, value in settings.options.items() if name not in KNOWN_EXTRAS]
+        if self._retry_for is None:
+            self._retry_for = settings.seconds("retry_for", DEFAULT_RETRY_FOR)
+        session = self._session(settings)
+        endpoint = Endpoint(
+            name="the deployment API",
+            conn_id=self.http_conn_id,
+            base_url=self.base_url,
+            errors=TARGET,
+            redact=Redactor([*settings.secrets, *(value for value in headers if isinstance(value, str))]),
+            retry=_RETRY,
+            timeout=settings.seconds("timeout", DEFAULT_TIMEOUT),
+            retry_for=self._retry_for,
+            max_bytes=MAX_ANSWER_BYTES,
+        )
+        return endpoint, session
 
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+    def _renew(self) -> tuple[Endpoint, requests.Session] | None:
+        """Read the connection again after a 401: a token may have been rotated while a verification watched."""
+        old = self._connected.session.auth if self._connected else None
+        try:
+            endpoint, session = self._connect()
+        except Exception:  # noqa: BLE001 - the 401 is the better error to raise
+            return None
+        return None if session.auth == old else (endpoint, session)
 
     # -- one call --------------------------------------------------------------------------------------------------
 
     def _make(self, call: _Call, read: Callable[[dict[str, Any]], T]) -> T:
-        """Make the call, again where that may help, and read its answer."""
-        began = time.monotonic()
+        """Make the call and read its answer; errors get to know what the call is about."""
         try:
-            self._connected()
-            attempts = tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(Transient),
-                stop=tenacity.stop_any(tenacity.stop_before_delay(self._retry_for or 0.0), EnoughRubbish()),
-                wait=pause,
-                sleep=self._sleep,
-                before_sleep=self._tell_retry,
-                reraise=True,
-            )
-            return attempts(self._once, call, read)
-        except Transient as last:
-            tried = attempts.statistics.get("attempt_number", 1)
-            if tried > 1:
-                last.error.what += f" Tried {tried} times in {time.monotonic() - began:.1f} s."
-            raise last.error.at(environment=call.environment) from None
+            content = self._client.json(call.request, judge=lambda answer: self._judge(call, answer))
+            return self._read(call, content, read)
         except TargetError as error:
-            raise error.at(environment=call.environment) from None
+            if call.release is not None:
+                error.service, error.release = call.release.service, str(call.release)
+            error.instances = error.instances or call.instances
+            error.at(environment=call.environment)
+            raise
 
-    def _once(self, call: _Call, read: Callable[[dict[str, Any]], T]) -> T:
-        response, content = self._exchange(call)
-        if response.status_code == 401 and self._credentials_changed():
-            response, content = self._exchange(call)
-        if not 200 <= response.status_code < 300:
-            raise self._refusal(response, content, call)
+    def _read(self, call: _Call, content: Any, read: Callable[[dict[str, Any]], T]) -> T:
         try:
-            answer = json.loads(content)
-        except ValueError:
-            raise Transient(self._not_json(response, content), rubbish=True) from None
-        try:
-            if not isinstance(answer, dict):
-                raise BrokenAnswer(f"it is a {type(answer).__name__}, not an object")
-            return read(answer)
+            if not isinstance(content, dict):
+                raise BrokenAnswer(f"it is a {type(content).__name__}, not an object")
+            return read(content)
         except BrokenAnswer as broken:
-            raise TargetRejected(
-                self._clean(
-                    f"{self._server} broke the contract in its answer to {call.method} {call.path}: {broken}; it "
-                    f"began: {excerpt(content)}"
-                ),
-                next_step="Compare the server with http_openapi.yaml.",
-            ) from None
-
-    def _exchange(self, call: _Call) -> tuple[requests.Response, bytes]:
-        """One request and its whole answer, within the time-out."""
-        session, seconds = self._connected(), self._timeout
-        ends = time.monotonic() + seconds
-        try:
-            # verify is given again: from the session alone, REQUESTS_CA_BUNDLE would override it.
-            with session.request(
-                call.method,
-                self.base_url + call.path,
-                json=call.body,
-                headers=call.headers,
-                timeout=seconds,
-                verify=session.verify,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = bytearray()
-                for chunk in response.iter_content(64 * 1024):
-                    content += chunk
-                    if len(content) > MAX_ANSWER_BYTES:
-                        raise self._unreachable(f"answers with more than {MAX_ANSWER_BYTES} bytes")
-                    if time.monotonic() > ends:
-                        raise failures.ReadTimeout
-                return response, bytes(content)
-        except failures.SSLError as error:
-            raise self._unreachable(
-                f"cannot be trusted, TLS failed: {innermost(error)}",
-                "Check the address (https?), the certificate, and verify in the connection's extra (false, or the "
-                "path of a CA bundle).",
-            ) from None
-        except failures.ConnectTimeout:
-            raise Transient(self._unreachable(f"cannot be reached within {seconds:.3g} s")) from None
-        except failures.Timeout:
-            raise Transient(
-                self._unreachable(f"does not answer {call.method} {call.path} within {seconds:.3g} s")
-            ) from None
-        except (failures.ConnectionError, failures.ChunkedEncodingError, failures.ContentDecodingError) as error:
-            raise Transient(self._unreachable(f"does not answer: {innermost(error)}")) from None
-        except (failures.RequestException, OSError, ValueError) as error:
-            # The text of these may quote a header, and with it a secret: only their name is told.
-            detail = "" if isinstance(error, failures.InvalidHeader) else f": {innermost(error)}"
-            raise TargetRejected(
-                self._clean(f"{self._server} cannot be asked, {type(error).__name__}{detail}."),
-                next_step=f"Correct connection {self.http_conn_id!r}: host, verify, cert, proxies and headers.",
-            ) from None
-
-    def _credentials_changed(self) -> bool:
-        """Read the connection again after a 401: a token may have been rotated while a verification watched."""
-        before, old = self._session, self._session.auth if self._session else None
-        try:
-            self._session = self.get_conn()
-        except Exception:  # noqa: BLE001 - the 401 is the better thing to tell
-            self._session = before
-        return bool(self._session and self._session.auth != old)
-
-    # -- what went wrong -------------------------------------------------------------------------------------------
-
-    def _unreachable(self, what: str, next_step: str = "") -> TargetUnavailable:
-        return TargetUnavailable(
-            self._clean(f"{self._server} {what}."),
-            next_step=next_step or "See whether it is up and reachable from the worker, then start again.",
+            reason, instances = str(broken), broken.instances
+        client = self._client
+        raise TargetRejected(
+            f"{client.endpoint.title} broke the contract in its answer to {call.request.method} {call.request.path}: "
+            f"{client.endpoint.redact.line(reason)}; it began: {client.excerpt(json.dumps(content).encode())}",
+            instances=instances,
+            next_step="Compare the server with http_openapi.yaml.",
         )
 
-    def _not_json(self, response: requests.Response, content: bytes) -> TargetUnavailable:
-        kind = response.headers.get("Content-Type") or "no content type"
-        return self._unreachable(
-            f"answered {response.status_code} with something that is not JSON ({kind}): {excerpt(content)!r}",
-            "See whether the connection's host is the deployment API's base URL, or a proxy answers in its place.",
-        )
-
-    def _refusal(self, response: requests.Response, content: bytes, call: _Call) -> TargetError | Transient:
-        status = response.status_code
-        told = read_error(content)
-        code, message = told or ("", excerpt(content) or response.reason or "no reason given")
-        said = f"{status} {code}: {message}" if code else f"{status}: {message}"
-        said = self._clean(said).rstrip(".")
-        if status in (401, 403):
-            what = "refuses the credentials" if status == 401 else "does not allow this"
-            return TargetUnauthorized(
-                f"{self._server} {what}: {said}.",
-                next_step=f"Check login and password (the bearer token) of connection {self.http_conn_id!r}.",
-            )
-        if status == 404 and call.artifact is not None and told and (call.environment is None or "artifact" in code):
-            return ArtifactNotFound(
-                f"artifact {call.artifact!r} does not exist: {self._server} answered {said}.",
-                next_step="Build and publish the artifact, or ask for a version that exists.",
-            )
-        if status == 409:
-            return TargetConflict(
-                f"{self._server} has seen a newer owner of the environment: {said}.",
+    def _judge(self, call: _Call, answer: Answer) -> None:
+        """Raise what 404 and 409 mean in this API, and leave the rest to the client."""
+        title, code = self._client.endpoint.title, error_code(answer.json)
+        if answer.status == 409:
+            raise TargetConflict(
+                f"{title} has seen a newer owner of the environment (409): {self._client.reason_of(answer)}.",
                 state="nothing was changed by this call.",
                 next_step="This process was overruled and must stop; see who holds the environment's lease.",
             )
-        if status in RETRIED_STATUS or status >= 500:
-            error = self._unreachable(f"answered {said}")
-            return Transient(error, seconds_asked(response.headers.get("Retry-After")))
-        if 300 <= status < 400:
-            place = urlunsplit(urlsplit(response.headers.get("Location", ""))._replace(query="", fragment=""))
-            return TargetRejected(
-                self._clean(f"{self._server} redirects ({status}) to {place or 'nowhere'}, which is not followed."),
-                next_step="Enter the address the deployment API really has as the connection's host.",
+        if answer.status != 404 or call.artifact is None or code is None:
+            return
+        if call.environment is None or "artifact" in code:
+            raise ArtifactNotFound(
+                f"artifact {call.artifact!r} does not exist: {title} answered 404 {self._client.reason_of(answer)}.",
+                next_step="Build and publish the artifact, or ask for a version that exists.",
             )
-        next_step = "Correct what was asked for; sending it again cannot help."
-        if told is None:
-            next_step = "See whether the connection's host is the deployment API's base URL."
-        return TargetRejected(f"{self._server} refuses the request: {said}.", next_step=next_step)
 
-    def _tell_retry(self, state: tenacity.RetryCallState) -> None:
-        seconds = state.next_action.sleep if state.next_action else 0.0
-        self.log.warning("%s Trying again in %.1f s.", transient_of(state), seconds)
+
+def _path(environment: str, call: str) -> str:
+    return f"/v1/environments/{_path_segment(environment)}/{call}"
+
+
+def _path_segment(name: str) -> str:
+    if name in ("", ".", ".."):
+        raise TargetRejected(
+            f"{name!r} cannot be part of a URL.", next_step="Give the environment or artifact its real name."
+        )
+    return quote(name, safe="")
+
+
+def _change_headers(key: str, token: int) -> dict[str, str]:
+    """The headers of a change; a key that no header can carry is replaced by its digest, always the same."""
+    if not fits_header(key) or len(key) > MAX_KEY_LENGTH:
+        key = "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+    return {"Idempotency-Key": key, "Fencing-Token": str(int(token))}

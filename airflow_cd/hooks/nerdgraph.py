@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnavailable
-from airflow_cd.hooks.vendor_http import Endpoint, TryAgain, message_of
+from airflow_cd.http.client import HttpClient, message_of
+from airflow_cd.http.exchange import Answer
+from airflow_cd.http.retry import TryAgain, parse_retry_after
 
 _NRQL_FIELDS = """
   results
@@ -59,41 +61,50 @@ _DEPRECATED = "This field is deprecated!"
 
 
 def warnings_of(content: Any) -> list[str]:
-    """Entries of the ``errors`` list that are only notices of deprecation."""
+    """Return the entries of the ``errors`` list that are only notices of deprecation.
+
+    :param content: the parsed body.
+    """
     return [text for text, _ in _errors(content) if text.startswith(_DEPRECATED)]
 
 
-def judge(endpoint: Endpoint, status: int, content: Any) -> None:
+def judge(client: HttpClient, answer: Answer) -> None:
     """Raise what the ``errors`` of an answer mean, whatever its HTTP status; part of the data is never enough.
 
-    :raises TryAgain: for time-outs, limits and New Relic's own trouble.
+    :param client: that received the answer.
+    :param answer: of NerdGraph.
+    :raises TryAgain: for time-outs, limits and server errors.
     :raises SourceUnauthorized: for a key that is wrong or not allowed to do this.
     :raises SourceQueryRejected: for everything else.
     """
-    errors = [(text, words) for text, words in _errors(content) if not text.startswith(_DEPRECATED)]
+    errors = [(text, classes) for text, classes in _errors(answer.json) if not text.startswith(_DEPRECATED)]
     if not errors:
         return
-    words = set().union(*(words for _, words in errors))
-    said = endpoint.redact("; ".join(text for text, _ in errors))
-    part = " It came with part of the data, which was not used." if _holds_data(content) else ""
-    if words & _UNAUTHORIZED or status in (401, 402, 403):
+    status, title = answer.status, client.endpoint.title
+    classes = set().union(*(classes for _, classes in errors))
+    reason = client.endpoint.redact.line("; ".join(text for text, _ in errors))
+    part = " It came with part of the data, which was not used." if _holds_data(answer.json) else ""
+    retry_after = parse_retry_after(answer.headers.get("retry-after"))
+    if classes & _UNAUTHORIZED or status in (401, 402, 403):
         raise SourceUnauthorized(
-            f"{endpoint.whom} does not accept the key: {said}.{part}",
+            f"{title} does not accept the key: {reason}.{part}",
             next_step="Check that the password is a User key (NRAK-…) of this region and may see the account.",
         )
-    if words & _THROTTLED or status == 429:
+    if classes & _THROTTLED or status == 429:
         throttled = SourceThrottled(
-            f"{endpoint.whom} is being asked too often: {said}.{part}",
-            next_step="Fewer verifications at a time, or a key of their own for them.",
+            f"{title} is limiting the rate of requests: {reason}.{part}",
+            retry_after=retry_after,
+            next_step="Run fewer verifications at a time, or give them a key of their own.",
         )
-        raise TryAgain(throttled, undone=True)
-    if words & _PASSING or status >= 500:
-        trouble = SourceUnavailable(
-            f"{endpoint.whom} could not finish: {said}.{part}",
+        raise TryAgain(throttled, unprocessed=True)
+    if classes & _PASSING or status >= 500:
+        unfinished = SourceUnavailable(
+            f"{title} could not finish: {reason}.{part}",
+            retry_after=retry_after,
             next_step="Ask for a shorter window, or raise the time-out; see New Relic's status page.",
         )
-        raise TryAgain(trouble)
-    raise SourceQueryRejected(f"{endpoint.whom} refuses the query: {said}.{part}", next_step="Correct the query.")
+        raise TryAgain(unfinished)
+    raise SourceQueryRejected(f"{title} rejected the query: {reason}.{part}", next_step="Correct the query.")
 
 
 def _errors(content: Any) -> list[tuple[str, set[str]]]:
@@ -102,8 +113,10 @@ def _errors(content: Any) -> list[tuple[str, set[str]]]:
     for item in listed if isinstance(listed, list) else []:
         extensions = item.get("extensions") if isinstance(item, Mapping) else None
         given = extensions if isinstance(extensions, Mapping) else {}
-        words = {str(given[key]).upper() for key in ("errorClass", "error_code", "errorCode", "code") if given.get(key)}
-        found.append((message_of({"errors": [item]}), words))
+        classes = {
+            str(given[key]).upper() for key in ("errorClass", "error_code", "errorCode", "code") if given.get(key)
+        }
+        found.append((message_of({"errors": [item]}), classes))
     return found
 
 

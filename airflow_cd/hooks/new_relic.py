@@ -11,12 +11,18 @@ from typing import Any, Literal
 
 from airflow.sdk import BaseHook
 
-from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceRejected, SourceUnavailable
 from airflow_cd.hooks import nerdgraph
 from airflow_cd.hooks.nrql import literal
-from airflow_cd.hooks.pace import pace_of
-from airflow_cd.hooks.vendor_connection import VendorConnection
-from airflow_cd.hooks.vendor_http import Endpoint, VendorClient
+from airflow_cd.http.auth import HeaderAuth
+from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.exchange import Request
+from airflow_cd.http.family import SOURCE
+from airflow_cd.http.rate_limit import limiter_of
+from airflow_cd.http.redaction import Redactor
+from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.http.session import new_session
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +39,16 @@ _CALLS, _SECONDS, _CONCURRENT = 40, 1.0, 5
 # A synchronous query must be answered within one HTTP request; a longer one is started and asked after.
 _LONGEST_SYNCHRONOUS = 60
 _TIMEOUT_RANGE = (5, 600)
+_RETRY = RetryPolicy(attempts=5, first_pause=1.0, longest_pause=20.0, spread=0.5)
 
 
 @dataclass(frozen=True)
 class NrqlResult:
     """What a query found.
 
-    :param results: rows as New Relic sends them.
+    :param results: rows as New Relic sends them, names of attributes and aggregates to values.
     :param total: the aggregates over all facets: one row, or one for each time bucket, or none.
-    :param messages: what New Relic said beside the answer.
+    :param messages: New Relic's notes on the answer.
     """
 
     results: list[dict[str, Any]]
@@ -50,13 +57,19 @@ class NrqlResult:
 
 
 class NewRelicHook(BaseHook):
-    """Speaks to New Relic over one Airflow connection of type ``new_relic``.
+    """Calls New Relic over one Airflow connection of type ``new_relic``.
 
     The connection: password is a User key (``NRAK-…``); extra holds ``account_id`` (or the login does), ``region``
     (US, EU, JP, GOV), ``timeout`` (seconds for a request, 30), ``deadline`` (seconds for an operation with its
-    retries, 120) and ``verify`` (a CA bundle's path). A host replaces the region's address.
+    retries, 120), ``query_timeout`` (seconds New Relic may work on a query, 30) and ``verify`` (a CA bundle's path).
+    A host replaces the region's address.
 
-    Every method raises :class:`~airflow_cd.errors.SourceError`, in the class that says what is wrong.
+    Every method raises a :class:`~airflow_cd.errors.SourceError`: ``SourceUnauthorized``, ``SourceRejected`` for a
+    connection and ``SourceQueryRejected`` for a request that is wrong; ``SourceThrottled`` and ``SourceUnavailable``,
+    with ``retry_after`` where New Relic asked for a pause, once retrying did not help.
+
+    :param new_relic_conn_id: the connection.
+    :param sleep: called with seconds to wait.
     """
 
     conn_name_attr = "new_relic_conn_id"
@@ -70,13 +83,13 @@ class NewRelicHook(BaseHook):
         super().__init__()
         self.conn_id = new_relic_conn_id
         self._sleep = sleep
-        self._connection: VendorConnection | None = None
+        self._connection: ConnectionSettings | None = None
 
     @property
-    def connection(self) -> VendorConnection:
+    def connection(self) -> ConnectionSettings:
         """The connection, read once."""
         if self._connection is None:
-            self._connection = VendorConnection.read(self.conn_id)
+            self._connection = ConnectionSettings.read(self.conn_id, SOURCE)
         return self._connection
 
     @property
@@ -84,30 +97,33 @@ class NewRelicHook(BaseHook):
         """The account that is queried."""
         given = self.connection.text("account_id") or self.connection.login
         if not given.isascii() or not given.isdigit():
-            raise SourceError(
-                f"Connection {self.conn_id!r}: the account id is {given!r}, not a number.",
+            raise SourceRejected(
+                f"connection {self.conn_id!r}: the account id is {given!r}, not a number.",
                 next_step="Put New Relic's account id into 'account_id' of the connection's extra.",
             )
         return int(given)
 
-    def get_conn(self, *, longest: float = 0.0) -> VendorClient:
-        """A session with New Relic; use it as a context manager.
+    def get_conn(self, *, longest: float = 0.0) -> HttpClient:
+        """Return a session with New Relic; use it as a context manager.
 
         :param longest: seconds New Relic may be at work, which the time-outs have to leave room for.
+        :raises SourceError: the connection is missing or wrong.
         """
         connection = self.connection
+        key = connection.key()
         endpoint = Endpoint(
-            vendor="New Relic",
+            name="New Relic",
             conn_id=self.conn_id,
-            base_url=connection.choose(REGIONS, "US").removesuffix("/graphql"),
-            headers={"Api-Key": connection.password},
-            secrets=(connection.password,),
-            timeout=max(connection.number("timeout", 30.0), min(longest, _LONGEST_SYNCHRONOUS) + 5),
-            deadline=max(connection.number("deadline", 120.0), longest + 30),
-            verify=connection.verify,
+            base_url=connection.address_in(REGIONS, "US").removesuffix("/graphql"),
+            errors=SOURCE,
+            redact=Redactor(connection.secrets),
+            retry=_RETRY,
+            timeout=max(connection.seconds("timeout", 30.0), min(longest, _LONGEST_SYNCHRONOUS) + 5),
+            deadline=max(connection.seconds("deadline", 120.0), longest + 30),
         )
-        pace = pace_of(f"{endpoint.base_url} {connection.password}", _CALLS, _SECONDS, _CONCURRENT)
-        return VendorClient(endpoint, pace=pace, sleep=self._sleep)
+        limiter = limiter_of(f"{endpoint.base_url} {key}", _CALLS, _SECONDS, _CONCURRENT)
+        session = new_session(HeaderAuth("Api-Key", key), connection.verify())
+        return HttpClient(endpoint, session, limiter=limiter, sleep=self._sleep)
 
     def graphql(
         self,
@@ -115,44 +131,55 @@ class NewRelicHook(BaseHook):
         variables: Mapping[str, Any],
         *,
         repeatable: bool = True,
-        client: VendorClient | None = None,
+        client: HttpClient | None = None,
     ) -> dict[str, Any]:
-        """Send a GraphQL document; returns its ``data``.
+        """Send a GraphQL document.
 
+        :param document: query or mutation.
+        :param variables: of the document.
         :param repeatable: False for a mutation, which is sent again only where it surely had no effect.
+        :param client: a session to use; one of its own by default.
+        :returns: the answer's ``data``.
+        :raises SourceError: as of the class.
         """
         if client is None:
             with self.get_conn() as client:
                 return self.graphql(document, variables, repeatable=repeatable, client=client)
         endpoint = client.endpoint
         content = client.json(
-            "POST",
-            "/graphql",
-            body={"query": document, "variables": dict(variables)},
+            Request("POST", "/graphql", {"query": document, "variables": dict(variables)}),
             repeatable=repeatable,
-            judge=lambda status, body: nerdgraph.judge(endpoint, status, body),
+            judge=lambda answer: nerdgraph.judge(client, answer),
         )
         for warning in nerdgraph.warnings_of(content):
-            log.warning("%s: %s", endpoint.whom, endpoint.redact(warning))
+            log.warning("%s: %s", endpoint.title, endpoint.redact.line(warning))
         data = content.get("data") if isinstance(content, Mapping) else None
         if not isinstance(data, dict):
             raise SourceUnavailable(
-                f"{endpoint.whom} answered without data: {endpoint.redact(content)}.",
+                f"{endpoint.title} answered without data: {endpoint.redact.line(content)}.",
                 next_step="Check the connection's host: this does not look like NerdGraph.",
             )
         return data
 
     def nrql(self, query: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        """Rows of an NRQL query; see :meth:`query`."""
+        """Return the rows of an NRQL query.
+
+        :param query: the query.
+        :param timeout: as of :meth:`query`.
+        :raises SourceError: as of the class.
+        """
         return self.query(query, timeout).results
 
     def query(self, query: str, timeout: float | None = None) -> NrqlResult:
         """Run an NRQL query to its end.
 
+        :param query: the query, window included.
         :param timeout: seconds New Relic may work on it (5 to 600; how many an account has depends on its plan);
             ``query_timeout`` of the connection's extra, or 30, by default.
+        :raises SourceQueryRejected: New Relic rejected the query, or the key may not see the account.
+        :raises SourceError: as of the class.
         """
-        seconds = timeout if timeout is not None else self.connection.number("query_timeout", 30.0)
+        seconds = timeout if timeout is not None else self.connection.seconds("query_timeout", 30.0)
         seconds = min(max(int(seconds), _TIMEOUT_RANGE[0]), _TIMEOUT_RANGE[1])
         variables = {
             "accountId": self.account_id,
@@ -168,7 +195,7 @@ class NewRelicHook(BaseHook):
                 asked = {"accountId": variables["accountId"], "queryId": progress["queryId"]}
                 data = self.graphql(nerdgraph.NRQL_PROGRESS_QUERY, asked, client=client)
                 found = self._found(data, "nrqlQueryProgress", client)
-            redact = client.endpoint.redact
+            redact = client.endpoint.redact.line
         metadata = found.get("metadata") or {}
         return NrqlResult(
             results=_rows(found.get("results")),
@@ -176,25 +203,26 @@ class NewRelicHook(BaseHook):
             messages=tuple(redact(message) for message in metadata.get("messages") or ()),
         )
 
-    def _found(self, data: Mapping[str, Any], name: str, client: VendorClient) -> dict[str, Any]:
+    def _found(self, data: Mapping[str, Any], name: str, client: HttpClient) -> dict[str, Any]:
         account = (data.get("actor") or {}).get("account")
         found = account.get(name) if isinstance(account, Mapping) else None
         if not isinstance(found, dict):
             raise SourceQueryRejected(
-                f"{client.endpoint.whom} gave no result for account {self.account_id}.",
+                f"{client.endpoint.title} gave no result for account {self.account_id}.",
                 next_step="Check that the account exists in this region and that the key may see it.",
             )
         return found
 
     def resolve_entity(self, application: str) -> str:
-        """GUID of the one APM application that has this name or application id.
+        """Look up the GUID of the one APM application that has a name or an application id.
 
+        :param application: name, or numeric application id.
         :raises SourceQueryRejected: none has it, or several have; the message names them.
         """
         try:
             text = literal(application)
         except ValueError as error:
-            raise SourceQueryRejected(f"The application {error}.", next_step="Give its entity GUID instead.") from error
+            raise SourceQueryRejected(f"the application {error}.", next_step="Give its entity GUID instead.") from error
         field = "domainId" if application.isdigit() else "name"
         asked = {"query": f"domain = 'APM' AND {field} = {text}"}
         data = self.graphql(nerdgraph.ENTITY_SEARCH_QUERY, asked)
@@ -204,13 +232,13 @@ class NewRelicHook(BaseHook):
             return str(entities[0]["guid"])
         if not entities:
             raise SourceQueryRejected(
-                f"New Relic (connection {self.conn_id!r}) knows no application {application!r}.",
+                f"New Relic (connection {self.conn_id!r}) has no application {application!r}.",
                 next_step="Check its name, and whether it has reported to this account.",
             )
         named = ", ".join(f"{entity.get('name')} ({entity['guid']})" for entity in entities[:10])
         raise SourceQueryRejected(
-            f"New Relic (connection {self.conn_id!r}) knows {len(entities)} applications {application!r}: {named}.",
-            next_step="Give the GUID of the one that is meant.",
+            f"New Relic (connection {self.conn_id!r}) has {len(entities)} applications {application!r}: {named}.",
+            next_step="Give the GUID of the one to mark.",
         )
 
     def mark_deployment(
@@ -230,19 +258,27 @@ class NewRelicHook(BaseHook):
         deployment_type: str = "Canary",
         api: Literal["nerdgraph", "rest_v2"] = "nerdgraph",
     ) -> str:
-        """Record a deployment on an application's charts; returns the marker's id.
+        """Record a deployment on an application's charts.
 
         A marker is sent again only where the first surely was not recorded.
 
         :param version: what was deployed.
         :param application: its name or application id; or
         :param entity_guid: its entity GUID, which needs no look-up.
+        :param description: shown with the marker; its first 100 characters as the title.
+        :param user: who deployed.
         :param group_id: what markers of one run have in common.
         :param attributes: anything else to keep with it.
-        :param timestamp: when it happened, within 24 hours of now; now by default.
+        :param changelog: text or URL of what changed.
+        :param commit: of the version.
+        :param deep_link: URL of the deployment's page.
+        :param timestamp: when it happened, aware, within 24 hours of now; now by default.
         :param deployment_type: one of :data:`DEPLOYMENT_TYPES`.
         :param api: ``rest_v2`` needs the numeric application id, keeps neither type nor attributes, and ends on
             31 July 2027.
+        :returns: the marker's id.
+        :raises SourceQueryRejected: a value is wrong, or New Relic did not record the marker.
+        :raises SourceError: as of the class.
         """
         if timestamp is not None and timestamp.tzinfo is None:
             raise self._wrong_marker("timestamp has no time zone")
@@ -288,13 +324,13 @@ class NewRelicHook(BaseHook):
         created = data.get("changeTrackingCreateEvent") or {}
         messages = [str(message) for message in created.get("messages") or []]
         for message in messages:
-            log.warning("New Relic says about the marker of %s: %s", version, message)
+            log.warning("New Relic on the marker of %s: %s", version, message)
         marker = (created.get("changeTrackingEvent") or {}).get("changeTrackingId")
         if not marker:
             raise SourceQueryRejected(
                 f"New Relic (connection {self.conn_id!r}) did not record the marker of {version}: "
                 f"{'; '.join(messages) or 'it gave no id and no reason'}.",
-                next_step="Deploying goes on without it; correct the marker's values.",
+                next_step="Correct the marker's values; the deployment continues without it.",
             )
         return str(marker)
 
@@ -303,25 +339,28 @@ class NewRelicHook(BaseHook):
             raise self._wrong_marker("the REST v2 API needs the numeric application id as application")
         path = f"/v2/applications/{application}/deployments.json"
         with self.get_conn() as client:
-            content = client.json("POST", path, body={"deployment": deployment}, repeatable=False)
+            content = client.json(Request("POST", path, {"deployment": deployment}), repeatable=False)
         made = content.get("deployment") if isinstance(content, Mapping) else None
         return str(made.get("id", "")) if isinstance(made, Mapping) else ""
 
     def _wrong_marker(self, reason: str) -> SourceQueryRejected:
         return SourceQueryRejected(
-            f"The deployment marker for New Relic (connection {self.conn_id!r}) is written wrongly: {reason}.",
+            f"the deployment marker for New Relic (connection {self.conn_id!r}) is wrong: {reason}.",
             next_step="Correct its values; nothing was sent.",
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask New Relic who we are and let it count the last minute; returns whether it worked, and a sentence."""
+        """Check the key and the account, by asking whose key it is and counting the last minute's transactions.
+
+        :returns: whether it worked, and a sentence.
+        """
         try:
             data = self.graphql(nerdgraph.USER_QUERY, {})
             user = ((data.get("actor") or {}).get("user") or {}).get("email") or "this key's user"
             self.nrql("SELECT count(*) FROM Transaction SINCE 1 minute ago")
         except SourceError as error:
             return False, str(error)
-        return True, f"New Relic knows {user}, who may query account {self.account_id}."
+        return True, f"The key is of {user}, who may query account {self.account_id} of New Relic."
 
 
 def _unfinished(found: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_cd.verification.samples import Window
 
-# New Relic answers at most so many buckets of a TIMESERIES.
+# New Relic returns at most so many buckets of a TIMESERIES.
 MOST_BUCKETS = 366
 # And at most so many groups of a FACET with LIMIT MAX.
 MOST_FACETS = 5000
@@ -22,19 +22,30 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*\Z")
 
 
 def literal(value: str) -> str:
-    """A value as an NRQL string; raises :class:`ValueError` for one that could leave its quotes."""
+    """Return a value as an NRQL string.
+
+    :param value: any text.
+    :raises ValueError: it could leave its quotes.
+    """
     if not value or any(character in "'\\`" or not character.isprintable() for character in value):
         raise ValueError(f"{value!r} is empty or holds a quote, a backslash or a control character")
     return f"'{value}'"
 
 
 def is_name(value: str) -> bool:
-    """Whether it is an attribute's name that needs no quoting (``host``, ``entity.guid``)."""
+    """Whether a text is an attribute's name that needs no quoting (``host``, ``entity.guid``).
+
+    :param value: any text.
+    """
     return _NAME.match(value) is not None
 
 
 def clauses(nrql: str) -> list[tuple[str, int, int]]:
-    """Words of a query outside quotes and parentheses: upper case, with where each begins and ends."""
+    """Find the words of a query outside quotes and parentheses.
+
+    :param nrql: the query.
+    :returns: each word in upper case, with the positions where it begins and ends.
+    """
     depth, words = 0, []
     for token in _TOKEN.finditer(nrql):
         text = token[0]
@@ -48,7 +59,10 @@ def clauses(nrql: str) -> list[tuple[str, int, int]]:
 
 
 def is_balanced(nrql: str) -> bool:
-    """Whether quotes and parentheses close, so that what is put around the text stays around it."""
+    """Whether quotes and parentheses close, so that what is put around the text stays around it.
+
+    :param nrql: a query or a part of one.
+    """
     depth = 0
     for token in _TOKEN.finditer(nrql):
         depth += {"(": 1, ")": -1}.get(token[0], 0)
@@ -58,7 +72,10 @@ def is_balanced(nrql: str) -> bool:
 
 
 def batches(instances: Sequence[str]) -> Iterable[Sequence[str]]:
-    """The instances, as many at a time as one query takes."""
+    """Divide instances into as many as one query takes.
+
+    :param instances: their names.
+    """
     for start in range(0, len(instances), _INSTANCES_A_QUERY):
         yield instances[start : start + _INSTANCES_A_QUERY]
 
@@ -68,6 +85,10 @@ class Section:
     """A stretch of time that is a whole number of buckets long.
 
     A TIMESERIES query drops what does not fill a bucket: New Relic moves its start to the first whole one.
+
+    :param since: its start, aware, whole seconds.
+    :param until: its end, aware, whole seconds.
+    :param bucket: width of a bucket.
     """
 
     since: datetime
@@ -81,9 +102,11 @@ class Section:
         return f"SINCE {since} UNTIL {until} TIMESERIES {round(self.bucket.total_seconds())} seconds"
 
     def start_of(self, begin: float) -> datetime:
-        """Start of the bucket that the answer says begins at this epoch second.
+        """Return the start of the bucket that begins, according to an answer, at an epoch second.
 
         Answers round it to whole seconds; what is within a second of one of our buckets is that bucket.
+
+        :param begin: seconds since the epoch.
         """
         width = self.bucket.total_seconds()
         number = round((begin - self.since.timestamp()) / width)
@@ -98,6 +121,9 @@ def sections(window: Window, bucket: timedelta) -> list[Section]:
 
     Both ends are rounded up to whole seconds, so that windows which touch have sections which touch. What does not
     fill a bucket at the end becomes a narrower bucket of its own.
+
+    :param window: any window.
+    :param bucket: width of a bucket, whole seconds.
     """
     since, until = _up_to_second(window.since), _up_to_second(window.until)
     found = []

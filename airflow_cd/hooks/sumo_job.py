@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
-from airflow_cd.hooks.vendor_http import VendorClient, message_of
+from airflow_cd.http.client import HttpClient, message_of
+from airflow_cd.http.exchange import Answer, Request
 
 log = logging.getLogger(__name__)
 
@@ -17,31 +18,36 @@ _DONE = "DONE GATHERING RESULTS"
 _PAUSED = ("FORCE PAUSED", "PAUSED")
 _CANCELLED = ("CANCELLED", "CANCELED")
 _PAGE = 10_000
-# A job that nobody asks after for 20 to 30 s is cancelled.
+# A job that is not polled for 20 to 30 s is cancelled.
 _FIRST_POLL, _LONGEST_POLL = 0.2, 5.0
 
 
 class JobLost(Exception):
-    """Sumo Logic does not know the job any more."""
+    """Sumo Logic does not have the job any more."""
 
 
-def lost_for_good(client: VendorClient, why: JobLost) -> SourceUnavailable:
-    """The error for a job that was lost, created again, and lost again."""
+def lost_for_good(client: HttpClient, why: JobLost) -> SourceUnavailable:
+    """Return the error for a job that was lost, created again, and lost again.
+
+    :param client: the session the job ran in.
+    :param why: how it was lost the second time.
+    """
     return SourceUnavailable(
-        f"{client.endpoint.whom} lost the search job twice: {client.endpoint.redact(why)}.",
-        next_step="Look whether a proxy between drops cookies, and whether somebody cancels searches.",
+        f"{client.endpoint.title} lost the search job twice: {client.endpoint.redact.line(why)}.",
+        next_step="Check whether a proxy in between drops cookies, and whether searches are being cancelled.",
     )
 
 
 class Job:
     """A search job. Entering creates it, leaving deletes it, whatever happened in between.
 
-    A job that Sumo Logic loses ends its ``with`` block quietly and says so in :attr:`lost`.
+    A job that Sumo Logic loses ends its ``with`` block quietly and is :attr:`lost`.
 
+    :param client: a session with Sumo Logic.
     :param body: what the job is created with.
     """
 
-    def __init__(self, client: VendorClient, body: Mapping[str, Any]) -> None:
+    def __init__(self, client: HttpClient, body: Mapping[str, Any]) -> None:
         self._client = client
         self._body = body
         self.id = ""
@@ -54,12 +60,12 @@ class Job:
 
     def __enter__(self) -> Job:
         # Cookies tie a job to one server; those of an earlier job would lead to the wrong one.
-        self._client.cookies.clear()
-        made = self._client.json("POST", _JOBS, body=self._body, judge=_judge_creation(self._client))
+        self._client.session.cookies.clear()
+        made = self._client.json(Request("POST", _JOBS, self._body), judge=_judge_creation(self._client))
         self.id = str(made.get("id") or "") if isinstance(made, Mapping) else ""
         if not self.id:
             raise SourceUnavailable(
-                f"{self._client.endpoint.whom} created a search job without an id.",
+                f"{self._client.endpoint.title} created a search job without an id.",
                 next_step="Check the connection's host: this does not look like Sumo Logic.",
             )
         return self
@@ -74,20 +80,20 @@ class Job:
 
     def _delete(self) -> None:
         try:
-            self._client.once("DELETE", f"{_JOBS}/{self.id}", timeout=5.0)
+            self._client.once(Request("DELETE", f"{_JOBS}/{self.id}"), timeout=5.0)
         except SourceError as error:
             log.warning("Search job %s was not deleted, Sumo Logic ends it within 30 s: %s", self.id, error)
 
     def wait(self) -> None:
-        """Ask after the job until it is done or paused.
+        """Poll the job until it is done or paused.
 
         :raises SourceQueryRejected: it ended with errors and without a message or record.
-        :raises JobLost: Sumo Logic cancelled it, or knows it no more.
+        :raises JobLost: Sumo Logic cancelled it, or does not have it any more.
         """
         pause = _FIRST_POLL
         errors: list[str] = []
         while True:
-            status = self._ask("")
+            status = self._get("")
             state = str(status.get("state", "")).strip().upper()
             self.message_count = _count(status.get("messageCount"))
             self.record_count = _count(status.get("recordCount"))
@@ -103,18 +109,24 @@ class Job:
         self.paused = state in _PAUSED
         if errors and not (self.message_count or self.record_count):
             raise SourceQueryRejected(
-                f"{self._client.endpoint.whom} ended the search with errors: {'; '.join(errors)}.",
+                f"{self._client.endpoint.title} ended the search with errors: {'; '.join(errors)}.",
                 next_step="Correct the query.",
             )
         self.incomplete = bool(errors)
         self.warnings += [f"error: {text}" for text in errors if f"error: {text}" not in self.warnings]
 
     def messages(self, limit: int | None = None) -> list[dict[str, str]]:
-        """The messages, newest first; at most ``limit``."""
+        """Read the messages, newest first.
+
+        :param limit: the most messages to read; None for all.
+        """
         return self._pages("messages", self.message_count, limit)
 
     def records(self, limit: int | None = None) -> list[dict[str, str]]:
-        """The records of an aggregating query; at most ``limit``."""
+        """Read the records of an aggregating query.
+
+        :param limit: the most records to read; None for all.
+        """
         return self._pages("records", self.record_count, limit)
 
     def _pages(self, what: str, count: int, limit: int | None) -> list[dict[str, str]]:
@@ -122,21 +134,21 @@ class Job:
         rows: list[dict[str, str]] = []
         while len(rows) < wanted:
             asked = min(_PAGE, wanted - len(rows))
-            page = self._ask(f"/{what}", {"offset": len(rows), "limit": asked})
+            page = self._get(f"/{what}", {"offset": len(rows), "limit": asked})
             self._warn(page)
             items = [_fields(item) for item in page.get(what) or []]
             if not items:
                 self.warnings.append(f"Sumo Logic counted {count} {what} and gave {len(rows)}.")
                 break
-            # A page may be shorter than asked for (100 MB at most): go on behind what was received.
+            # A page may be shorter than asked for (100 MB at most): continue behind what was received.
             rows += items
         return rows
 
-    def _ask(self, path: str, params: Mapping[str, int] | None = None) -> Mapping[str, Any]:
-        content = self._client.json("GET", f"{_JOBS}/{self.id}{path}", params=params, judge=_judge_job)
+    def _get(self, path: str, params: Mapping[str, int] | None = None) -> Mapping[str, Any]:
+        content = self._client.json(Request("GET", f"{_JOBS}/{self.id}{path}", params=params), judge=_judge_job)
         if not isinstance(content, Mapping):
             raise SourceUnavailable(
-                f"{self._client.endpoint.whom} answered with {type(content).__name__}, not with an object.",
+                f"{self._client.endpoint.title} answered with {type(content).__name__}, not with an object.",
                 next_step="Check the connection's host: this does not look like Sumo Logic.",
             )
         return content
@@ -144,32 +156,31 @@ class Job:
     def _warn(self, content: Mapping[str, Any]) -> None:
         texts = self._texts(content, "pendingWarnings")
         if content.get("warning"):
-            texts.append(self._client.endpoint.redact(content["warning"]))
+            texts.append(self._client.endpoint.redact.line(content["warning"]))
         self.warnings += [text for text in texts if text not in self.warnings]
 
     def _texts(self, content: Mapping[str, Any], name: str) -> list[str]:
-        return [self._client.endpoint.redact(text) for text in content.get(name) or []]
+        return [self._client.endpoint.redact.line(text) for text in content.get(name) or []]
 
 
-def _judge_job(status: int, content: Any) -> None:
-    said = message_of(content)
-    is_lost = status == 404 or "jobid.invalid" in said.lower() or "job id is invalid" in said.lower()
-    if status >= 400 and is_lost:
-        raise JobLost(said or f"HTTP {status}")
+def _judge_job(answer: Answer) -> None:
+    reason = message_of(answer.json)
+    is_lost = answer.status == 404 or "jobid.invalid" in reason.lower() or "job id is invalid" in reason.lower()
+    if answer.status >= 400 and is_lost:
+        raise JobLost(reason or f"HTTP {answer.status}")
 
 
-def _judge_creation(client: VendorClient) -> Any:
-    def judge(status: int, content: Any) -> None:
-        if status == 403:
+def _judge_creation(client: HttpClient) -> Callable[[Answer], None]:
+    def judge(answer: Answer) -> None:
+        if answer.status == 403:
             raise SourceUnauthorized(
-                f"{client.endpoint.whom} does not allow search jobs (403): "
-                f"{client.endpoint.redact(message_of(content) or 'no reason given')}.",
+                f"{client.endpoint.title} does not allow search jobs (403): {client.reason_of(answer)}.",
                 next_step="The account type must include the Search Job API, and the role needs Download Search "
                 "Results, View Collectors and Manage Access Keys.",
             )
-        if status == 404:
+        if answer.status == 404:
             raise SourceQueryRejected(
-                f"{client.endpoint.whom} has no Search Job API at this address (404).",
+                f"{client.endpoint.title} has no Search Job API at this address (404).",
                 next_step="Correct the host in the connection.",
             )
 

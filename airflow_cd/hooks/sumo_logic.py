@@ -14,10 +14,15 @@ from urllib.parse import urljoin, urlsplit
 from airflow.sdk import BaseHook
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized
-from airflow_cd.hooks.pace import pace_of
 from airflow_cd.hooks.sumo_job import Job, lost_for_good
-from airflow_cd.hooks.vendor_connection import VendorConnection
-from airflow_cd.hooks.vendor_http import Endpoint, VendorClient
+from airflow_cd.http.auth import basic_auth
+from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.family import SOURCE
+from airflow_cd.http.rate_limit import limiter_of
+from airflow_cd.http.redaction import Redactor
+from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.http.session import new_session
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +35,7 @@ REGIONS = {
 # Sumo Logic allows 4 requests a second and 10 at once for one access key; the margin is for uneven networks.
 _CALLS, _SECONDS, _CONCURRENT = 4, 1.1, 10
 _SMALLEST_SPLIT = timedelta(seconds=1)
+_RETRY = RetryPolicy(attempts=5, first_pause=1.0, longest_pause=20.0, spread=0.5)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class SearchResult:
     """What a search for messages found.
 
     :param messages: their fields, lower-case names to texts (``_raw``, ``_messagetime`` in epoch ms, …); oldest first.
+    :param warnings: Sumo Logic's, each once.
     :param truncated: True when there was more than Sumo Logic, or the given limit, let through.
     """
 
@@ -47,7 +54,12 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class RecordsResult:
-    """What an aggregating search found; like :class:`SearchResult`."""
+    """What an aggregating search found.
+
+    :param records: their fields, lower-case names to texts.
+    :param warnings: as of :class:`SearchResult`.
+    :param truncated: as of :class:`SearchResult`.
+    """
 
     records: list[dict[str, str]]
     warnings: tuple[str, ...] = ()
@@ -98,7 +110,12 @@ class SumoLogicHook(BaseHook):
     ``timeout`` (seconds for a request, 30), ``deadline`` (seconds for a search, 120) and ``verify`` (a CA bundle's
     path). A host replaces the region's address.
 
-    Every method raises :class:`~airflow_cd.errors.SourceError`, in the class that says what is wrong.
+    Every method raises a :class:`~airflow_cd.errors.SourceError`: ``SourceUnauthorized``, ``SourceRejected`` for a
+    connection and ``SourceQueryRejected`` for a search that is wrong; ``SourceThrottled`` and ``SourceUnavailable``,
+    with ``retry_after`` where Sumo Logic asked for a pause, once retrying did not help.
+
+    :param sumo_logic_conn_id: the connection.
+    :param sleep: called with seconds to wait.
     """
 
     conn_name_attr = "sumo_logic_conn_id"
@@ -112,39 +129,46 @@ class SumoLogicHook(BaseHook):
         super().__init__()
         self.conn_id = sumo_logic_conn_id
         self._sleep = sleep
-        self._connection: VendorConnection | None = None
+        self._connection: ConnectionSettings | None = None
         self._moved_to: str | None = None
 
     @property
-    def connection(self) -> VendorConnection:
+    def connection(self) -> ConnectionSettings:
         """The connection, read once."""
         if self._connection is None:
-            connection = VendorConnection.read(self.conn_id)
+            connection = ConnectionSettings.read(self.conn_id, SOURCE)
             if not connection.login:
                 raise SourceUnauthorized(
-                    f"Connection {self.conn_id!r} has no access id.",
-                    next_step="Put the access id into the connection's login field, the key into the password field.",
+                    f"connection {self.conn_id!r} has no access id.",
+                    next_step="Put the access id into its login field, the access key into its password field.",
                 )
             self._connection = connection
         return self._connection
 
-    def get_conn(self) -> VendorClient:
-        """A session with Sumo Logic, with cookies of its own; use it as a context manager."""
+    def get_conn(self) -> HttpClient:
+        """Return a session with Sumo Logic, with cookies of its own; use it as a context manager.
+
+        :raises SourceError: the connection is missing or wrong.
+        """
         connection = self.connection
-        configured = connection.choose(REGIONS, "us1").removesuffix("/api/v1").removesuffix("/api")
+        key = connection.key()
+        configured = connection.address_in(REGIONS, "us1").removesuffix("/api/v1").removesuffix("/api")
         endpoint = Endpoint(
-            vendor="Sumo Logic",
+            name="Sumo Logic",
             conn_id=self.conn_id,
             base_url=self._moved_to or configured,
-            basic=(connection.login, connection.password),
-            timeout=connection.number("timeout", 30.0),
-            deadline=connection.number("deadline", 120.0),
-            verify=connection.verify,
+            errors=SOURCE,
+            redact=Redactor(connection.secrets),
+            retry=_RETRY,
+            timeout=connection.seconds("timeout", 30.0),
+            deadline=connection.seconds("deadline", 120.0),
         )
-        pace = pace_of(f"sumo {connection.login} {connection.password}", _CALLS, _SECONDS, _CONCURRENT)
-        return VendorClient(
+        limiter = limiter_of(f"sumo {connection.login} {key}", _CALLS, _SECONDS, _CONCURRENT)
+        session = new_session(basic_auth(connection.login, key), connection.verify())
+        return HttpClient(
             endpoint,
-            pace=pace,
+            session,
+            limiter=limiter,
             sleep=self._sleep,
             may_redirect=lambda _, location: may_redirect(configured, location),
         )
@@ -158,22 +182,25 @@ class SumoLogicHook(BaseHook):
         by_receipt_time: bool = False,
         limit: int | None = None,
     ) -> SearchResult:
-        """Messages of ``since <= t < until``, each once, oldest first.
+        """Search for the messages of ``since <= t < until``, each once, oldest first.
 
         Where Sumo Logic pauses a search at its message limit, the window is halved, down to one second; only what
-        does not fit then is left out, and the result says so.
+        does not fit then is left out, and the result is truncated.
 
         :param query: a search that does not aggregate.
-        :param since: aware; ``until`` likewise.
+        :param since: aware.
+        :param until: aware.
         :param by_receipt_time: whether t is when Sumo Logic received the message, not the message's own time.
-        :param limit: read at most so many, the newest.
+        :param limit: the most messages to read, the newest; None for all.
+        :raises SourceQueryRejected: Sumo Logic rejected the search, or a time has no time zone.
+        :raises SourceError: as of the class.
         """
         found = _Found(by_receipt_time=by_receipt_time, limit=limit)
         with self._session() as client:
             self._collect(client, query, since, until, found)
         return SearchResult(found.in_order(), tuple(found.warnings), found.truncated)
 
-    def _collect(self, client: VendorClient, query: str, since: datetime, until: datetime, found: _Found) -> None:
+    def _collect(self, client: HttpClient, query: str, since: datetime, until: datetime, found: _Found) -> None:
         if since >= until:
             return
         if found.room == 0:
@@ -187,7 +214,7 @@ class SumoLogicHook(BaseHook):
         self._collect(client, query, since, middle, found)
 
     def _read(
-        self, client: VendorClient, query: str, since: datetime, until: datetime, found: _Found, *, split: bool
+        self, client: HttpClient, query: str, since: datetime, until: datetime, found: _Found, *, split: bool
     ) -> bool:
         """Run one search job; returns False when it was paused and the window is to be split."""
         body = _job_of(query, since, until, by_receipt_time=found.by_receipt_time, raw=True)
@@ -212,7 +239,15 @@ class SumoLogicHook(BaseHook):
         by_receipt_time: bool = False,
         limit: int | None = None,
     ) -> RecordsResult:
-        """Records of a search that aggregates (``| timeslice 1m | count by _timeslice``)."""
+        """Read the records of a search that aggregates (``| timeslice 1m | count by _timeslice``).
+
+        :param query: the search.
+        :param since: as of :meth:`search`.
+        :param until: as of :meth:`search`.
+        :param by_receipt_time: as of :meth:`search`.
+        :param limit: the most records to read; None for all.
+        :raises SourceError: as of the class.
+        """
         body = _job_of(query, since, until, by_receipt_time=by_receipt_time, raw=False)
         with self._session() as client:
             for job in self._attempts(client, body):
@@ -224,7 +259,7 @@ class SumoLogicHook(BaseHook):
         raise AssertionError("attempts end by returning or raising")  # pragma: no cover
 
     @contextlib.contextmanager
-    def _session(self) -> Iterator[VendorClient]:
+    def _session(self) -> Iterator[HttpClient]:
         with self.get_conn() as client:
             before = client.base_url
             try:
@@ -233,10 +268,11 @@ class SumoLogicHook(BaseHook):
                 if client.base_url != before:
                     self._moved_to = client.base_url
 
-    def _attempts(self, client: VendorClient, body: Mapping[str, Any]) -> Iterator[Job]:
+    def _attempts(self, client: HttpClient, body: Mapping[str, Any]) -> Iterator[Job]:
         """A search job, and a second one should the first be lost.
 
-        Lost means that Sumo Logic knows it no more: it was cancelled for want of polls, or a cookie went astray.
+        Lost means that Sumo Logic does not have it any more: it was cancelled for want of polls, or a cookie was
+        dropped.
         """
         first = Job(client, body)
         yield first
@@ -249,21 +285,27 @@ class SumoLogicHook(BaseHook):
             raise lost_for_good(client, second.lost)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Search one second of logs, as a verification would; returns whether it worked, and a sentence."""
+        """Check the connection by searching one second of logs, as a verification would.
+
+        :returns: whether it worked, and a sentence.
+        """
         now = datetime.now(timezone.utc)
         try:
             result = self.search("*", now - timedelta(seconds=1), now, limit=1)
         except SourceError as error:
             return False, str(error)
-        said = f" It warns: {'; '.join(result.warnings)}." if result.warnings else ""
-        return True, f"Sumo Logic searches for access id {self.connection.login}.{said}"
+        warnings = f" Warnings: {'; '.join(result.warnings)}." if result.warnings else ""
+        return True, f"Access id {self.connection.login} may search Sumo Logic.{warnings}"
 
 
 def may_redirect(configured: str, location: str) -> bool:
-    """Whether credentials for one address may follow a redirect to another.
+    """Whether credentials for one URL may follow a redirect to another.
 
     They may to Sumo Logic itself, to the same host, and to a sister of the configured host (``api.us2.example.com``
     for ``api.example.com`` or ``api.eu.example.com``); never from TLS to plain HTTP, and to loopback only from there.
+
+    :param configured: the URL the credentials are for.
+    :param location: where the redirect leads, perhaps relative.
     """
     here, there = urlsplit(configured), urlsplit(urljoin(configured + "/", location))
     if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
@@ -301,7 +343,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _identity(message: Mapping[str, str]) -> tuple[Any, ...]:
-    """What makes a message the same one in two searches: its id, or everything it says when it has none."""
+    """What makes a message the same one in two searches: its id, or all its fields when it has none."""
     if message.get("_messageid"):
         return (message["_messageid"], message.get("_messagetime"))
     return tuple(sorted(message.items()))

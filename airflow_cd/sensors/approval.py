@@ -182,7 +182,7 @@ class ApprovalSensor(BaseSensorOperator):
 
 def _commit_lines(commits: Commits) -> list[str]:
     """One sentence, and a line for each of the newest; people wrote them, so they are code, which no reader follows."""
-    lines = [f"  - {_code(commits.says)}" if commits.unknown else f"  - {commits.says}"]
+    lines = [f"  - {_code(commits.summary)}" if commits.unknown else f"  - {commits.summary}"]
     for sign, listed in (("+", commits.brought), ("−", commits.taken_away)):
         lines += _some(sign, listed)
     return lines

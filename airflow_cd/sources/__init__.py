@@ -1,13 +1,20 @@
 """What can be watched: sources of metrics and logs.
 
-A source of one's own is a class with the methods of :class:`~airflow_cd.verification.samples.MetricSource` or
-:class:`~airflow_cd.verification.samples.LogSource`; as entry point of the group ``airflow_cd.sources`` it is known by
-name too. :mod:`airflow_cd.sources.contract` holds the tests it has to pass.
+A source of your own is a class with the attributes and methods of
+:class:`~airflow_cd.verification.samples.MetricSource` or :class:`~airflow_cd.verification.samples.LogSource`; as entry
+point of the group ``airflow_cd.sources`` it is known by name too. :mod:`airflow_cd.sources.frames` makes the data
+frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has to pass.
+
+``read`` raises a :class:`~airflow_cd.errors.SourceError`, and nothing else, when it cannot read: a
+:class:`~airflow_cd.errors.SourceUnavailable` (:class:`~airflow_cd.errors.SourceThrottled` for a rate limit; with
+``retry_after`` where the service asks for a pause) for what may be tried again, else
+:class:`~airflow_cd.errors.SourceUnauthorized`, :class:`~airflow_cd.errors.SourceRejected` or
+:class:`~airflow_cd.errors.SourceQueryRejected`.
 """
 
 from __future__ import annotations
 
-from airflow_cd.errors import AirflowCdError
+from airflow_cd.errors import SourceRejected
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
 
@@ -17,9 +24,9 @@ __all__ = ["ENTRY_POINT_GROUP", "NewRelicMetrics", "NewRelicQuery", "SumoLogicLo
 
 
 def source_kinds() -> dict[str, type]:
-    """Every known kind of source by name: ours, and those of installed packages' entry points.
+    """Return every known kind of source by name: the built-in ones, and those of installed packages' entry points.
 
-    :raises AirflowCdError: an entry point cannot be loaded, or takes a name that is taken.
+    :raises SourceRejected: an entry point cannot be loaded, or has the name of another source.
     """
     from importlib.metadata import entry_points
 
@@ -28,13 +35,13 @@ def source_kinds() -> dict[str, type]:
         try:
             kind = entry.load()
         except Exception as error:
-            raise AirflowCdError(
-                f"The source {entry.name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}.",
-                next_step="Repair or remove the package that brings it.",
+            raise SourceRejected(
+                f"the source {entry.name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}.",
+                next_step="Repair or remove the package that provides it.",
             ) from error
         if kinds.setdefault(entry.name, kind) is not kind:
-            raise AirflowCdError(
-                f"Two sources are called {entry.name!r}; one is {entry.value}.",
+            raise SourceRejected(
+                f"two sources are called {entry.name!r}; one is {entry.value}.",
                 next_step="Rename the entry point, or remove one of the packages.",
             )
     return kinds

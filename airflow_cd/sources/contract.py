@@ -1,7 +1,7 @@
 """What every source must do, as tests to run against your own.
 
-Subclass :class:`MetricSourceContract` or :class:`LogSourceContract` in a test module and say what it is to be run
-against::
+Subclass :class:`MetricSourceContract` or :class:`LogSourceContract` in a test module, with fixtures for the source, a
+window and instances::
 
     class TestOurMetrics(MetricSourceContract):
         @pytest.fixture
@@ -14,7 +14,7 @@ against::
         def instances(self): return ["shop-1", "shop-2"]
 
 The window must lie wholly in the past, be an even number of buckets long, and hold data of every instance in both of
-its halves. Needs pytest.
+its halves. The fixture ``broken``, a source like it that cannot be read, may be overridden as well. Needs pytest.
 """
 
 # ruff: noqa: S101 - assertions are what a test-suite is made of
@@ -43,11 +43,14 @@ _HOSTILE = ("x' OR 'a'='a", 'x" OR *', "x\\", "x) OR (1=1", "x\nSELECT")
 
 
 class _SourceContract:
-    """What sources of both kinds must do."""
+    """What sources of both kinds must do.
+
+    :cvar columns: of the frame, in order.
+    :cvar compared: columns by which one read is compared with another.
+    """
 
     columns: Sequence[str] = ()
-    counted: Sequence[str] = ()
-    """Columns whose rows tell what was read, to compare one read with another."""
+    compared: Sequence[str] = ()
 
     @pytest.fixture
     def source(self) -> Any:
@@ -56,7 +59,7 @@ class _SourceContract:
 
     @pytest.fixture
     def broken(self) -> Any:
-        """A source like it that cannot be read (wrong credentials, say); None where there is none."""
+        """A source like it that cannot be read (wrong credentials, say); None, the default, where there is none."""
         return None
 
     @pytest.fixture
@@ -70,10 +73,10 @@ class _SourceContract:
         raise pytest.UsageError("a source's contract needs a fixture `instances`")
 
     def _rows(self, sample: Any) -> list[tuple[Any, ...]]:
-        return sorted(sample.frame[list(self.counted)].itertuples(index=False, name=None))
+        return sorted(sample.frame[list(self.compared)].itertuples(index=False, name=None))
 
     def test_specification_is_deterministic(self, source: Any) -> None:
-        """It is equal to its copy, prints like it, and finds no mistake in itself."""
+        """It is equal to its copy, has the same ``repr``, and finds no mistake in itself."""
         copy = pickle.loads(pickle.dumps(source))  # noqa: S301 - our own bytes
         assert copy == source
         assert repr(copy) == repr(source)
@@ -111,7 +114,7 @@ class _SourceContract:
     def test_windows_that_touch_neither_lose_nor_repeat(
         self, source: Any, window: Window, instances: Sequence[str]
     ) -> None:
-        """Both halves of a window hold together what the whole holds."""
+        """Both halves of a window together hold what the whole holds."""
         middle = window.since + window.length / 2
         halves = [Window(window.since, middle), Window(middle, window.until)]
         parts = [row for half in halves for row in self._rows(source.read(half, instances))]
@@ -131,8 +134,8 @@ class _SourceContract:
         assert first.query
 
     @pytest.mark.parametrize("name", _HOSTILE)
-    def test_an_instance_name_is_no_query(self, source: Any, window: Window, name: str) -> None:
-        """A hostile name finds nothing, or is refused as what it is."""
+    def test_an_instance_name_is_not_part_of_the_query(self, source: Any, window: Window, name: str) -> None:
+        """A hostile name finds nothing, or is refused."""
         try:
             sample = source.read(window, [name])
         except SourceQueryRejected:
@@ -153,10 +156,10 @@ class MetricSourceContract(_SourceContract):
     """The contract of a source of metrics."""
 
     columns = METRIC_COLUMNS
-    counted = ("time", "instance", "metric", "group", "count")
+    compared = ("time", "instance", "metric", "group", "count")
 
     def test_is_a_metric_source(self, source: MetricSource, window: Window, instances: Sequence[str]) -> None:
-        """It speaks of the metrics it has rows for; a bucket without requests has no row, and none is there twice."""
+        """Every metric that has rows is named; a bucket without requests has no row, and no row is there twice."""
         assert isinstance(source, MetricSource)
         sample = source.read(window, instances)
         assert isinstance(sample, MetricSample)
@@ -172,10 +175,10 @@ class LogSourceContract(_SourceContract):
     """The contract of a source of log records."""
 
     columns = LOG_COLUMNS
-    counted = LOG_COLUMNS
+    compared = LOG_COLUMNS
 
     def test_is_a_log_source(self, source: LogSource, window: Window, instances: Sequence[str]) -> None:
-        """Records come oldest first and whole, and a sample that is not truncated says so."""
+        """Records come oldest first and complete, and the sample is not marked as truncated."""
         assert isinstance(source, LogSource)
         sample = source.read(window, instances)
         assert isinstance(sample, LogSample)

@@ -1,4 +1,4 @@
-"""The frames sources hand out: the right columns and types, also when nothing was found."""
+"""The data frames that sources return: the right columns and types, also when nothing was found."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ _TIME = "datetime64[ns, UTC]"
 
 
 def metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int]]) -> pd.DataFrame:
-    """Rows of time (aware), instance, metric, group, value and count, sorted, as a frame."""
+    """Make the frame of a :class:`~airflow_cd.verification.samples.MetricSample`.
+
+    :param rows: for each bucket, instance, metric and group that has data: the bucket's start (aware), the instance's
+        name, the metric's name, the group (``""`` for none), the value and the number of requests.
+    :returns: the rows sorted by time, instance, metric and group; columns ``time`` (datetime64[ns, UTC]),
+        ``instance``, ``metric``, ``group`` (str), ``value`` (float64), ``count`` (int64).
+    """
     return _frame(rows, METRIC_COLUMNS, {"value": "float64", "count": "int64"}, ["time", "instance", "metric", "group"])
 
 
 def log_frame(rows: Iterable[tuple[Any, str, str]]) -> pd.DataFrame:
-    """Rows of time (aware), instance and message as a frame, sorted by time, otherwise in the order given."""
+    """Make the frame of a :class:`~airflow_cd.verification.samples.LogSample`.
+
+    :param rows: for each record: its time (aware), the instance's name and the whole message.
+    :returns: the rows sorted by time, otherwise in the order given; columns ``time`` (datetime64[ns, UTC]),
+        ``instance``, ``message`` (str).
+    """
     return _frame(rows, LOG_COLUMNS, {}, ["time"])
 
 
@@ -31,4 +42,5 @@ def _frame(
     frame = pd.DataFrame(list(rows), columns=list(columns))
     frame["time"] = pd.to_datetime(frame["time"], utc=True).astype(_TIME)
     texts = {name: "str" for name in columns if name != "time" and name not in types}
-    return frame.astype({**types, **texts}).sort_values(order, kind="stable", ignore_index=True)
+    ordered: pd.DataFrame = frame.astype({**types, **texts}).sort_values(order, kind="stable", ignore_index=True)
+    return ordered

@@ -32,16 +32,17 @@ class NewRelicMetrics:
     """An application's response time, errors, throughput and Apdex, as New Relic's APM sees them.
 
     :param app: the application's name in New Relic.
-    :param conn_id: Airflow connection of type ``new_relic``.
-    :param metrics: any of ``response_time`` and ``response_time.pNN`` (ms), ``error_rate``, ``throughput``, ``apdex``.
-    :param where: a further NRQL condition, ``http.method = 'GET'``.
-    :param host_attribute: attribute that holds the instance's name.
-    :param group_by: attribute to break the metrics down by; ``""`` for none.
-    :param apdex_t: Apdex threshold in seconds.
-    :param bucket: width of a bucket, whole seconds. What a window holds beside whole buckets is read as a narrower
-        one, and a shorter window as one bucket.
-    :param delay: how long after an event New Relic is sure to have it.
-    :param name: what reports call the source.
+    :param conn_id: Airflow connection of type ``new_relic``; ``new_relic_default`` by default.
+    :param metrics: any of ``response_time`` and ``response_time.pNN`` (ms), ``error_rate`` (number of errors),
+        ``throughput`` (number of requests) and ``apdex`` (0 to 1); all of them, with the 95th percentile, by default.
+    :param where: a further NRQL condition, ``http.method = 'GET'``; none by default.
+    :param host_attribute: attribute that holds the instance's name; ``host`` by default.
+    :param group_by: attribute to break the metrics down by; the transaction's ``name`` by default, ``""`` for none.
+    :param apdex_t: Apdex threshold in seconds; 0.5 by default.
+    :param bucket: width of a bucket, a duration of whole seconds; one minute by default. What a window holds beside
+        whole buckets is read as a narrower one, and a shorter window as one bucket.
+    :param delay: how long after an event New Relic is sure to have it, a duration; 30 seconds by default.
+    :param name: what reports call the source; ``New Relic <app>`` by default.
     """
 
     app: str
@@ -61,7 +62,7 @@ class NewRelicMetrics:
         object.__setattr__(self, "name", self.name or f"New Relic {self.app}")
 
     def mistakes(self) -> list[str]:
-        """What is wrong with the specification, one sentence each."""
+        """Return what is wrong with the specification, one sentence each."""
         found = [*_mistakes_of_clauses(self.where, self.host_attribute, self.group_by)]
         found += _mistakes_of_texts(app=self.app, conn_id=self.conn_id)
         found += _mistakes_of_durations(self.bucket, self.delay)
@@ -74,14 +75,24 @@ class NewRelicMetrics:
             found.append(f"metrics: {self.metrics!r} is not a tuple of metric names")
         else:
             known = ", ".join([*_FIXED, "response_time.pNN"])
-            found += [f"metrics: {name!r} is no metric; known are {known}" for name in metrics if _metric(name) is None]
+            found += [
+                f"metrics: {name!r} is not a metric; known are {known}" for name in metrics if _metric(name) is None
+            ]
             found += [f"metrics: {name!r} is named twice" for name in sorted(set(metrics)) if metrics.count(name) > 1]
         if not isinstance(self.apdex_t, (int, float)) or not 0 < self.apdex_t < math.inf:
             found.append(f"apdex_t: {self.apdex_t!r} is not a positive number of seconds")
         return [f"{type(self).__name__}({self.app!r}): {mistake}" for mistake in found]
 
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
-        """Metrics of the instances over the window; rows for buckets that hold requests."""
+        """Read the metrics of some instances over a window.
+
+        :param window: half-open, aware; its ends are rounded up to whole seconds.
+        :param instances: their names, in any order; each counts once.
+        :returns: a sample whose frame has the columns ``time``, ``instance``, ``metric``, ``group``, ``value``
+            (float64) and ``count`` (int64), and rows only for buckets that hold requests.
+        :raises SourceQueryRejected: this specification or an instance's name is wrong, or New Relic rejects the query.
+        :raises SourceError: New Relic cannot be read.
+        """
         _refuse(self.mistakes())
         select = ["count(*) AS 'requests'", "average(duration) AS 'mean'"]
         if "error_rate" in self.metrics:
@@ -120,9 +131,12 @@ class NewRelicQuery:
     :param nrql: ``SELECT <one aggregate> FROM <events> [WHERE …]``; the window, the instances and the grouping are
         added to it.
     :param metric: what the number is and how a change in it is to be judged.
-    :param group_by: attribute to break the metric down by; ``""`` for none.
-
-    Other parameters are those of :class:`NewRelicMetrics`.
+    :param conn_id: as of :class:`NewRelicMetrics`; so are the others.
+    :param host_attribute: attribute that holds the instance's name; ``host`` by default.
+    :param group_by: attribute to break the metric down by; none (``""``) by default.
+    :param bucket: width of a bucket; one minute by default.
+    :param delay: how long after an event New Relic is sure to have it; 30 seconds by default.
+    :param name: what reports call the source; ``New Relic <metric>`` by default.
     """
 
     nrql: str
@@ -138,7 +152,7 @@ class NewRelicQuery:
         object.__setattr__(self, "name", self.name or f"New Relic {getattr(self.metric, 'name', self.metric)}")
 
     def mistakes(self) -> list[str]:
-        """What is wrong with the specification, one sentence each."""
+        """Return what is wrong with the specification, one sentence each."""
         found = [*_mistakes_of_clauses("", self.host_attribute, self.group_by)]
         found += _mistakes_of_texts(nrql=self.nrql, conn_id=self.conn_id)
         found += _mistakes_of_durations(self.bucket, self.delay)
@@ -154,7 +168,14 @@ class NewRelicQuery:
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
-        """The metric of the instances over the window; rows for buckets that hold events."""
+        """Read the metric of some instances over a window.
+
+        :param window: half-open, aware; its ends are rounded up to whole seconds.
+        :param instances: their names, in any order; each counts once.
+        :returns: a sample as of :meth:`NewRelicMetrics.read`, with rows only for buckets that hold events.
+        :raises SourceQueryRejected: this specification or an instance's name is wrong, or New Relic rejects the query.
+        :raises SourceError: New Relic cannot be read.
+        """
         _refuse(self.mistakes())
         places = {word: (begin, end) for word, begin, end in nrql.clauses(self.nrql)}
         _, after_select = places["SELECT"]
@@ -209,7 +230,7 @@ def _read(
                 without_value += count > 0 and not measured
                 rows += _rows(row, place, section, count, measured)
             if len(seen) >= nrql.MOST_FACETS:
-                warnings.append(f"New Relic gave its limit of {nrql.MOST_FACETS} groups; there may be more.")
+                warnings.append(f"New Relic returned its limit of {nrql.MOST_FACETS} groups; there may be more.")
     if without_value:
         named = ", ".join(metric.name for metric in metrics)
         warnings.append(f"{without_value} buckets hold events but no value of {named}.")
@@ -245,13 +266,17 @@ def _place(row: Mapping[str, Any], source: NewRelicMetrics | NewRelicQuery) -> t
 
 
 def _hosts(source: NewRelicMetrics | NewRelicQuery, names: Sequence[str]) -> str:
-    try:
-        listed = ", ".join(map(nrql.literal, names))
-    except ValueError as error:
-        raise SourceQueryRejected(
-            f"{source.name}: the instance name {error}.", next_step="Such an instance cannot be asked for; rename it."
-        ) from error
-    return f"{source.host_attribute} IN ({listed})"
+    listed = []
+    for name in names:
+        try:
+            listed.append(nrql.literal(name))
+        except ValueError as error:
+            raise SourceQueryRejected(
+                f"{source.name}: the instance name {error}.",
+                instances=(name,),
+                next_step="Such an instance cannot be part of a query; rename it.",
+            ) from error
+    return f"{source.host_attribute} IN ({', '.join(listed)})"
 
 
 def _metric(name: object) -> Metric | None:
@@ -290,7 +315,7 @@ def _refuse(mistakes: list[str]) -> None:
 def _mistakes_of_texts(**texts: object) -> Iterator[str]:
     for name, text in texts.items():
         if not isinstance(text, str) or not text.strip():
-            yield f"{name}: {text!r} is empty or no text"
+            yield f"{name}: {text!r} is empty or not a text"
 
 
 def _mistakes_of_durations(bucket: object, delay: object) -> Iterator[str]:
@@ -309,8 +334,8 @@ def _mistakes_of_clauses(where: str, host_attribute: str, group_by: str) -> Iter
     else:
         for word, _, _ in nrql.clauses(where):
             if word in (*_OURS, "SELECT", "FROM", "WHERE"):
-                yield f"where: {word} is no part of a condition"
+                yield f"where: {word} cannot be part of a condition"
     if not nrql.is_name(str(host_attribute)):
-        yield f"host_attribute: {host_attribute!r} is no attribute's name"
+        yield f"host_attribute: {host_attribute!r} is not the name of an attribute"
     if group_by and not nrql.is_name(str(group_by)):
-        yield f"group_by: {group_by!r} is no attribute's name"
+        yield f"group_by: {group_by!r} is not the name of an attribute"

@@ -27,10 +27,10 @@ class SumoLogicLogs:
 
     :param query: a Sumo Logic search that does not aggregate (``_sourceCategory=prod/storefront``); the window and
         the instances are added to it.
-    :param conn_id: Airflow connection of type ``sumo_logic``.
-    :param instance_field: metadata field that holds the instance's name.
-    :param delay: how long after an event Sumo Logic is sure to have it.
-    :param name: what reports call the source.
+    :param conn_id: Airflow connection of type ``sumo_logic``; ``sumo_logic_default`` by default.
+    :param instance_field: metadata field that holds the instance's name; ``_sourceHost`` by default.
+    :param delay: how long after an event Sumo Logic is sure to have it, a duration; 30 seconds by default.
+    :param name: what reports call the source; ``Sumo Logic <query>`` by default.
     """
 
     query: str
@@ -43,13 +43,13 @@ class SumoLogicLogs:
         object.__setattr__(self, "name", self.name or f"Sumo Logic {self.query}")
 
     def mistakes(self) -> list[str]:
-        """What is wrong with the specification, one sentence each."""
+        """Return what is wrong with the specification, one sentence each."""
         found = []
         for name, text in (("query", self.query), ("conn_id", self.conn_id)):
             if not isinstance(text, str) or not text.strip():
-                found.append(f"{name}: {text!r} is empty or no text")
+                found.append(f"{name}: {text!r} is empty or not a text")
         if not _NAME.match(str(self.instance_field)):
-            found.append(f"instance_field: {self.instance_field!r} is no field's name")
+            found.append(f"instance_field: {self.instance_field!r} is not the name of a field")
         if wrong := DurationField.mistake(self.delay, "delay"):
             found.append(wrong)
         parts = _split(str(self.query))
@@ -64,7 +64,16 @@ class SumoLogicLogs:
         return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
-        """Records of the instances over the window, oldest first."""
+        """Read the log records of some instances over a window.
+
+        :param window: half-open, aware.
+        :param instances: their names, in any order; each counts once.
+        :returns: a sample whose frame has the columns ``time`` (UTC), ``instance`` and ``message``, oldest first;
+            ``truncated`` when Sumo Logic had more than it returned.
+        :raises SourceQueryRejected: this specification or an instance's name is wrong, or Sumo Logic rejects the
+            search.
+        :raises SourceError: Sumo Logic cannot be read.
+        """
         from airflow_cd.hooks.sumo_logic import SumoLogicHook
         from airflow_cd.sources.frames import log_frame
 
@@ -93,13 +102,18 @@ class SumoLogicLogs:
         return LogSample(log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
 
     def resolved(self, instances: Sequence[str]) -> str:
-        """The query as it is sent for these instances; their condition stands before the first operator."""
+        """Return the query as it is sent for some instances; their condition stands before the first operator.
+
+        :param instances: their names.
+        :raises SourceQueryRejected: a name could change the query.
+        """
         for name in instances:
             if not name or any(character in '"\\*?' or not character.isprintable() for character in name):
                 raise SourceQueryRejected(
                     f"{self.name}: the instance name {name!r} is empty or holds a quote, a backslash, a wildcard or a "
                     "control character.",
-                    next_step="Such an instance cannot be asked for; rename it.",
+                    instances=(name,),
+                    next_step="Such an instance cannot be part of a query; rename it.",
                 )
         scope, *operators = _split(self.query) or [self.query]
         hosts = " OR ".join(f'{self.instance_field}="{name}"' for name in instances)

@@ -1,7 +1,8 @@
 """Targets: how an environment is reached and changed, and the registry that finds one by its name.
 
-A target *kind* is a class with a class method ``from_connection(conn_id, environment)``. The built-in kinds are in
-:data:`BUILT_IN`; other packages add theirs through the entry point group ``airflow_cd.targets``::
+A target *kind* is a class with a class method ``from_connection(conn_id, environment)``, which makes a
+:class:`~airflow_cd.targets.base.Target` without reaching anything. The built-in kinds are in :data:`BUILT_IN`; other
+packages add theirs through the entry point group ``airflow_cd.targets``::
 
     [project.entry-points."airflow_cd.targets"]
     nomad = "my_package.targets:NomadTarget"
@@ -54,7 +55,10 @@ def _load(kind: str) -> type[Any]:
 
 
 def target_kinds() -> dict[str, type[Any]]:
-    """Every target kind by name, built-in ones first; raises ValueError naming a kind that cannot be loaded."""
+    """Return every target kind by name, built-in ones first.
+
+    :raises ValueError: a kind of another package cannot be loaded; the message names it.
+    """
     return {kind: _load(kind) for kind in (*BUILT_IN, *sorted(_plugged_in()))}
 
 
@@ -64,7 +68,7 @@ def resolve_target(spec: str | Target, environment: str) -> Target:
     :param spec: a target, which is returned as it is, or the id of a connection, whose part before the first
         underscore is the kind: ``http_production`` is an :class:`HttpTarget` over the connection of that name.
     :param environment: what the target calls the environment.
-    :raises ValueError: in one sentence, when there is no such kind, or the target is none.
+    :raises ValueError: there is no such kind, or what it makes is not a target; in one sentence.
     """
     if not isinstance(spec, str):
         if isinstance(spec, type) or not isinstance(spec, Target):

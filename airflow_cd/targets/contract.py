@@ -1,6 +1,6 @@
 """What every target must do, as tests to run against your own.
 
-Subclass :class:`TargetContract` in a test module and say what it is to be run against::
+Subclass :class:`TargetContract` in a test module, with fixtures for the target and two of its releases::
 
     class TestOurTarget(TargetContract):
         @pytest.fixture
@@ -13,7 +13,8 @@ Subclass :class:`TargetContract` in a test module and say what it is to be run a
         def other(self): return Release("shop", "1.1", "shop:1.1", {"greeting": "good day"})
 
 It needs an environment of its own with two instances or more: it deploys, drains and empties them, and leaves a high
-fencing token behind. Needs pytest.
+fencing token behind. Fixtures that may be overridden beside these three: ``broken`` and ``missing``; the attribute
+``timeout`` is the time a deployment may take, 60 seconds by default. Needs pytest.
 """
 
 # ruff: noqa: S101 - assertions are what a test-suite is made of
@@ -43,10 +44,12 @@ def _next_key(what: str) -> str:
 
 
 class TargetContract:
-    """The contract; every test begins with ``good`` healthy on all instances, with traffic."""
+    """The contract; every test begins with ``good`` healthy on all instances, with traffic.
+
+    :cvar timeout: seconds that a deployment of all instances may take.
+    """
 
     timeout: float = 60.0
-    """Seconds a deployment of all instances may take."""
 
     @pytest.fixture
     def target(self) -> Target:
@@ -55,7 +58,7 @@ class TargetContract:
 
     @pytest.fixture
     def good(self) -> Release:
-        """A release that comes up."""
+        """A release that comes up, of the same service as the others."""
         raise pytest.UsageError("a TargetContract needs a fixture `good`")
 
     @pytest.fixture
@@ -65,12 +68,12 @@ class TargetContract:
 
     @pytest.fixture
     def broken(self) -> Release | None:
-        """A release whose artifact exists and does not start; None where the target cannot have one."""
+        """A release whose artifact exists and does not start; None, the default, where the target cannot have one."""
         return None
 
     @pytest.fixture
     def missing(self, good: Release) -> Release:
-        """A release whose artifact does not exist."""
+        """A release whose artifact does not exist; ``good`` with another artifact by default."""
         return Release(good.service, "0.0.0-missing", f"{good.artifact}-missing", good.configuration)
 
     @pytest.fixture
@@ -89,7 +92,10 @@ class TargetContract:
         return found
 
     def state(self, target: Target) -> dict[str, Instance]:
-        """Instances by name, without their messages."""
+        """Read the instances, by name and without their messages.
+
+        :param target: the target under test.
+        """
         return {instance.name: replace(instance, message="") for instance in target.instances()}
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -100,18 +106,18 @@ class TargetContract:
         assert [instance.name for instance in listed] == sorted(set(names))
         assert {instance.health for instance in listed} <= set(HEALTH_STATES)
 
-    def test_what_runs_is_told_whole(self, target: Target, good: Release, names: list[str]) -> None:
-        """Version, artifact and configuration of what was deployed are told by every instance."""
+    def test_what_runs_is_listed_completely(self, target: Target, good: Release, names: list[str]) -> None:
+        """Every instance is listed with version, artifact and configuration of what was deployed."""
         for instance in target.instances():
             assert instance.runs(good), f"{instance} should run {good}"
             assert (instance.version, instance.health, instance.drained) == (good.version, HEALTHY, False)
 
     def test_an_artifact_that_exists_can_be_checked(self, target: Target, good: Release) -> None:
-        """``check`` of a release that can be deployed says nothing."""
+        """``check`` of a release that can be deployed raises nothing."""
         target.check(good)
 
     def test_an_unknown_artifact_is_found_out_before_a_deployment(self, target: Target, missing: Release) -> None:
-        """``check`` of a release whose artifact is not there raises, and names the artifact."""
+        """``check`` of a release whose artifact does not exist raises, and names the artifact."""
         with pytest.raises(ArtifactNotFound) as caught:
             target.check(missing)
         assert missing.artifact in str(caught.value)
@@ -174,7 +180,7 @@ class TargetContract:
     def test_an_unknown_artifact_is_never_deployed(
         self, target: Target, good: Release, missing: Release, names: list[str], token: int
     ) -> None:
-        """A release whose artifact is not there is refused, and everything stays as it was."""
+        """A release whose artifact does not exist is refused, and everything stays as it was."""
         with pytest.raises((ArtifactNotFound, TargetRejected)):
             target.deploy(missing, names, key=_next_key("missing"), token=token)
         self.stays(target, dict.fromkeys(names, good))
@@ -184,29 +190,29 @@ class TargetContract:
     ) -> None:
         """When one of the named instances does not exist, none of them is touched."""
         with pytest.raises(TargetRejected):
-            target.deploy(other, [names[0], "no-such-instance"], key=_next_key("stranger"), token=token)
+            target.deploy(other, [names[0], "no-such-instance"], key=_next_key("unknown"), token=token)
         self.stays(target, dict.fromkeys(names, good))
 
     def test_a_release_that_does_not_start_is_reported(
         self, target: Target, good: Release, broken: Release | None, names: list[str], token: int
     ) -> None:
-        """The instance says that it failed, on which artifact and why; and it can be brought back."""
+        """The instance is listed as failed, with its artifact and the reason; and it can be brought back."""
         if broken is None:
             pytest.skip("this target has no release that does not start (fixture `broken`)")
         target.deploy(broken, names[:1], key=_next_key("broken"), token=token)
         with pytest.raises(DeploymentFailed) as caught:
             wait_until(target, {names[0]: broken}, timeout=self.timeout)
-        assert names[0] in str(caught.value)
+        assert caught.value.instances == (names[0],)
         failed = {instance.name: instance for instance in target.instances()}[names[0]]
         assert (failed.health, failed.artifact) == (FAILED, broken.artifact)
-        assert failed.message.strip(), "a failed instance must say why"
-        target.deploy(good, names[:1], key=_next_key("mend"), token=token)
+        assert failed.message.strip(), "a failed instance needs a message with the reason"
+        target.deploy(good, names[:1], key=_next_key("repair"), token=token)
         wait_until(target, dict.fromkeys(names, good), timeout=self.timeout)
 
     # -- traffic ---------------------------------------------------------------------------------------------------
 
     def test_drain_and_restore(self, target: Target, names: list[str], token: int) -> None:
-        """Only the named instances are drained, twice is as good as once, and restore undoes it."""
+        """Only the named instances are drained, draining twice changes nothing, and restore undoes it."""
         for _ in range(2):
             target.drain(names[:1], key=_next_key("drain"), token=token)
             assert [name for name, instance in self.state(target).items() if instance.drained] == names[:1]
@@ -237,7 +243,7 @@ class TargetContract:
     def test_a_caller_that_was_overruled_changes_nothing(
         self, target: Target, good: Release, other: Release, names: list[str], token: int, action: str
     ) -> None:
-        """Any action under a higher token voids the lower ones, for every action; the same token goes on."""
+        """Any action under a higher token voids the lower ones, for every action; the same token is still accepted."""
         newer = next(_tokens)
         target.drain(names[:1], key=_next_key("newer"), token=newer)
         actions: dict[str, Callable[[], None]] = {
@@ -252,7 +258,11 @@ class TargetContract:
         target.restore(names[:1], key=_next_key("newer-again"), token=newer)
 
     def stays(self, target: Target, wanted: dict[str, Release]) -> None:
-        """Assert that for a while nothing else runs than what is wanted, healthy."""
+        """Assert that for a second nothing else runs than what is wanted, healthy.
+
+        :param target: the target under test.
+        :param wanted: the release of each instance by name.
+        """
         ends = time.monotonic() + 1.0
         while time.monotonic() < ends:
             assert read_back(target, wanted) == []

@@ -1,4 +1,4 @@
-"""Waiting for a target to do what it was asked, and reading back what really runs; used by deploy and rollback."""
+"""Waiting until a target has done what was asked of it, and reading back what really runs; for deploy and rollback."""
 
 from __future__ import annotations
 
@@ -28,74 +28,90 @@ def wait_until(
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[int, list[str]], None] | None = None,
 ) -> list[Instance]:
-    """Wait until every instance is healthy on exactly what is wanted of it.
+    """Wait until every instance is healthy on exactly the release that is wanted.
 
     Ends early when one cannot get there any more: it has failed on the release, or the target no longer lists it.
-    A target that cannot be reached for a while is asked again until the time is over. Whether an instance is drained
+    A target that cannot be reached for a while is read again until the time is over, and no sooner than it asks to
+    (``retry_after``). Whether an instance is drained
     plays no part.
 
+    :param target: the environment.
+    :param wanted: the release of each instance by name, None for an empty one.
     :param timeout: seconds, or a timedelta.
-    :param poll: seconds between two looks.
-    :param on_progress: called at first and whenever something changed, with the number of instances that are ready
-        and :func:`differences` of the others.
-    :returns: the instances that were wanted, as they were seen last.
-    :raises DeploymentFailed: names each instance that is not there, and why.
-    :raises TargetError: when the target refuses to answer, or did not answer until the time was over.
+    :param poll: seconds between two reads.
+    :param clock: returns seconds that never go backwards.
+    :param sleep: called with seconds to wait.
+    :param on_progress: called after the first read and whenever something changed, with the number of instances that
+        are ready and the :func:`differences` of the others.
+    :returns: the wanted instances, as they were read last.
+    :raises DeploymentFailed: instances are not healthy on their release; ``instances`` names them, the message why.
+    :raises TargetUnavailable: the target could not be reached when the time was over.
+    :raises TargetError: the target refuses to be read.
     """
     limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     began = clock()
-    told: list[str] | None = None
+    reported: list[str] | None = None
     while True:
         away: TargetUnavailable | None = None
-        left: list[str] = []
+        instances: list[Instance] = []
         try:
             instances = target.instances()
         except TargetUnavailable as error:
             away = error
         else:
             left = differences(instances, wanted)
-            if left != told and on_progress is not None:
+            if left != reported and on_progress is not None:
                 on_progress(len(wanted) - len(left), left)
-            told = left
+            reported = left
             if not left:
                 return [instance for instance in instances if instance.name in wanted]
             if _hopeless(instances, wanted):
-                raise _not_there(target, wanted, left, f"after {clock() - began:.1f} s")
+                raise _failed(target, instances, wanted, f"after {clock() - began:.1f} s")
         if clock() - began + poll > limit:
             if away is not None:
-                away.state = away.state or "unknown: it was asked to change and has not answered since."
-                raise away
-            raise _not_there(target, wanted, left, f"within {limit:.4g} s")
-        sleep(poll)
+                away.state = away.state or "unknown: a change was requested and the target has not answered since."
+                away.instances = away.instances or tuple(sorted(wanted))
+                raise away.at(environment=getattr(target, "environment", None))
+            raise _failed(target, instances, wanted, f"within {limit:.4g} s")
+        asked = (away.retry_after if away else None) or 0.0
+        sleep(max(poll, min(asked, limit - (clock() - began))))
 
 
 def differences(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
-    """One sentence for each instance that is not healthy on exactly what is wanted of it, sorted by name.
+    """Compare instances with what is wanted, health included.
 
-    Instances that nothing is wanted of are not looked at.
+    :param instances: as read from the target; those that are not wanted are ignored.
+    :param wanted: the release of each instance by name, None for an empty one.
+    :returns: one sentence for each wanted instance that is not healthy on exactly its release, sorted by name.
     """
-    return _compare(instances, wanted, health=True)
+    return list(_compare(instances, wanted, health=True).values())
 
 
 def read_back(target: Target, wanted: Wanted) -> list[str]:
-    """Ask the target what runs, and say in one sentence each where artifact or configuration is not what is wanted."""
-    return _compare(target.instances(), wanted, health=False)
+    """Read what runs, and compare artifact and configuration with what is wanted; health plays no part.
+
+    :param target: the environment.
+    :param wanted: the release of each instance by name, None for an empty one.
+    :returns: one sentence for each instance that runs something else, sorted by name.
+    :raises TargetError: the target cannot be read.
+    """
+    return list(_compare(target.instances(), wanted, health=False).values())
 
 
-def _compare(instances: Iterable[Instance], wanted: Wanted, *, health: bool) -> list[str]:
+def _compare(instances: Iterable[Instance], wanted: Wanted, *, health: bool) -> dict[str, str]:
     seen = {instance.name: instance for instance in instances}
-    found = []
+    found = {}
     for name in sorted(wanted):
         instance, release = seen.get(name), wanted[name]
         if instance is None:
-            found.append(f"{name} is gone: the target no longer lists it")
+            found[name] = f"{name} is gone: the target no longer lists it"
             continue
         wrong = _content(instance, release)
         if health and release is not None and instance.health != HEALTHY:
             wrong.insert(0, f"is {instance.health}")
         if wrong:
             message = instance.message.strip() if health else ""
-            found.append(f"{name} {', '.join(wrong)}" + (f": {message}" if message else ""))
+            found[name] = f"{name} {', '.join(wrong)}" + (f": {message}" if message else "")
     return found
 
 
@@ -133,12 +149,17 @@ def _hopeless(instances: Iterable[Instance], wanted: Wanted) -> bool:
     )
 
 
-def _not_there(target: Target, wanted: Wanted, left: list[str], when: str) -> DeploymentFailed:
-    releases = sorted({str(release) if release else "nothing" for release in wanted.values()})
-    listed = "".join(f"\n  - {sentence}" for sentence in left)
+def _failed(target: Target, instances: Iterable[Instance], wanted: Wanted, when: str) -> DeploymentFailed:
+    left = _compare(instances, wanted, health=True)
+    releases = {str(release) if release else "nothing": release for release in wanted.values()}
+    only = next(iter(releases.values())) if len(releases) == 1 else None
+    listed = "".join(f"\n  - {sentence}" for sentence in left.values())
     return DeploymentFailed(
-        f"{len(left)} of {len(wanted)} instances are not healthy on {', '.join(releases)} {when}:{listed}\n",
+        f"{len(left)} of {len(wanted)} instances are not healthy on {', '.join(sorted(releases))} {when}:{listed}\n",
+        service=next((release.service for release in releases.values() if release), None),
         environment=getattr(target, "environment", None),
+        release=str(only) if only else None,
+        instances=tuple(left),
         state=f"{len(wanted) - len(left)} of {len(wanted)} instances run what was asked for.",
-        next_step="Read what the instances say; the environment must go back to its release before anything else.",
+        next_step="Read the messages of the instances; the environment must go back to its release first.",
     )

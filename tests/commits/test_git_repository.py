@@ -61,13 +61,13 @@ def test_it_lists_what_is_new_newest_first(made: Made) -> None:
 def test_a_step_back_says_what_is_taken_away(made: Made) -> None:
     commits = _local(made).between("1.2", "1.0")
     assert _subjects(commits) == ([], ["sixth", "fifth", "fourth", "third"])
-    assert commits.says.startswith("A step back")
+    assert commits.summary.startswith("A step back")
 
 
-def test_a_step_to_the_side_is_told_whole(made: Made) -> None:
-    made.git("checkout", "--quiet", "-b", "mend", "v1.1")
-    made.release("1.1.1", "mended")
-    assert _subjects(_local(made).between("1.2", "1.1.1")) == (["mended"], ["sixth", "fifth", "fourth"])
+def test_a_step_to_the_side_lists_both(made: Made) -> None:
+    made.git("checkout", "--quiet", "-b", "repair", "v1.1")
+    made.release("1.1.1", "repaired")
+    assert _subjects(_local(made).between("1.2", "1.1.1")) == (["repaired"], ["sixth", "fifth", "fourth"])
 
 
 def test_where_nothing_ran_everything_is_new_up_to_the_limit(made: Made) -> None:
@@ -119,7 +119,7 @@ def test_no_version_is_an_option_or_an_error(made: Made, version: str, whole: bo
     repository = _local(made, revision="{version}" if whole else "v{version}")
     commits = repository.between("1.1" if not whole else "v1.1", version)
     assert commits.unknown
-    assert str(made.directory) in commits.says
+    assert str(made.directory) in commits.summary
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_a_remote_one_is_copied_without_files_and_asked_again_for_what_is_new(ma
 
 def test_many_may_want_the_first_copy_at_once(made: Made) -> None:
     with ThreadPoolExecutor(6) as pool:
-        told = list(pool.map(lambda _: _remote(made, timeout="60s").between("1.1", "1.2"), range(6)))
-    assert {commits.unknown for commits in told} == {""}
-    assert {len(commits.brought.commits) for commits in told} == {3}
+        read = list(pool.map(lambda _: _remote(made, timeout="60s").between("1.1", "1.2"), range(6)))
+    assert {commits.unknown for commits in read} == {""}
+    assert {len(commits.brought.commits) for commits in read} == {3}
 
 
 def test_what_a_killed_fetch_leaves_behind_stops_nobody(made: Made, tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_a_password_gets_in_and_out_nowhere(tmp_path: Path, monkeypatch: pytest.
     assert "403" in commits.unknown
     assert "Basic YWRhOmdlaCBlaW0=" in _Guarded.seen
     kept = [path.read_bytes() for path in (tmp_path / "airflow").rglob("*") if path.is_file()]
-    told = [repr(repository), str(commits.as_dict()), *(str(content) for content in kept)]
+    shown = [repr(repository), str(commits.as_dict()), *(str(content) for content in kept)]
     if through == "connection":
-        told.append(trace.read_text())
-    assert not [text for text in told if "geh" in text or "YWRhOmdlaCBlaW0" in text]
+        shown.append(trace.read_text())
+    assert not [text for text in shown if "geh" in text or "YWRhOmdlaCBlaW0" in text]
 
 
 # -- git itself ----------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def test_git_that_hangs_is_ended_with_its_children(made: Made, tmp_path: Path, m
     began = time.monotonic()
     commits = _local(made, timeout="1s").between("1.0", "1.1")
     assert time.monotonic() - began < 6
-    assert commits.unknown == f"{made.directory}: git had no answer in time."
+    assert commits.unknown == f"{made.directory}: git timed out."
     line = Path(f"/proc/{child.read_text().strip()}/cmdline")
     # It is gone, or over and only waits to be asked how it ended.
     wait_until(lambda: not line.is_file() or not line.read_bytes(), "the child of git is over", seconds=10, every=0.05)
@@ -277,8 +277,8 @@ def test_a_connection_that_is_not_there_says_so() -> None:
         ({"revision": "v{version}-{other}"}, "revision"),
         ({"revision": "{version"}, "revision"),
         ({"page": "https://git.example.com/"}, "{id} must be filled in"),
-        ({"page": "javascript:alert({id})"}, "no http or https address"),
-        ({"page": "https://ada:secret@git.example.com/{id}"}, "no http or https address"),
+        ({"page": "javascript:alert({id})"}, "not an http or https URL"),
+        ({"page": "https://ada:secret@git.example.com/{id}"}, "not an http or https URL"),
         ({"paths": "shop"}, "paths is a list"),
         ({"limit": 0}, "limit 0"),
         ({"timeout": "soon"}, "timeout"),

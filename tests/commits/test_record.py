@@ -42,7 +42,7 @@ def test_what_cannot_be_read_is_unknown_and_stops_nobody(content: Any) -> None:
 
 @given(_commits, st.sampled_from(["before", "after", "brought", "taken_away", "unknown"]), _json)
 def test_a_part_that_cannot_be_read_stops_nobody(commits: Commits, part: str, content: Any) -> None:
-    assert Commits.from_dict({**commits.as_dict(), part: content}).says
+    assert Commits.from_dict({**commits.as_dict(), part: content}).summary
 
 
 def _some(count: int, total: int | None = None) -> CommitList:
@@ -68,7 +68,7 @@ def _some(count: int, total: int | None = None) -> CommitList:
     ],
 )
 def test_one_sentence_says_it(commits: Commits, says: str) -> None:
-    assert commits.says == says
+    assert commits.summary == says
 
 
 @pytest.mark.parametrize(

@@ -161,4 +161,4 @@ def test_a_record_that_cannot_be_read_stops_no_rollback(ledger: Ledger, target: 
     assert wholly_on(target, OLD)
     found = _recorded(mine).commits
     assert found is not None
-    assert found.says == "Commits unknown: what was recorded of them cannot be read."
+    assert found.summary == "Commits unknown: what was recorded of them cannot be read."

@@ -68,7 +68,7 @@ def load() -> GraphQLSchema:
 
 
 def _prune(kinds: dict[str, dict[str, Any]]) -> None:
-    """Drop fields that speak of types which are not in the file, and types that have no field left."""
+    """Drop fields whose types are not in the file, and types that have no field left."""
     for name in [name for name in kinds if name.startswith("__") or name in _BUILT_IN]:
         del kinds[name]
     while True:
@@ -92,7 +92,7 @@ def _prune(kinds: dict[str, dict[str, Any]]) -> None:
 
 
 def _names(field: dict[str, Any]) -> set[str]:
-    """Types that a field and its arguments speak of."""
+    """Types of a field and its arguments."""
     inner = set().union(*(_names(argument) for argument in field.get("args") or []))
     return inner | {_type(field["type"]).strip("[]!")}
 

@@ -22,7 +22,7 @@ def test_fits_airflows_schema():
 
 @pytest.mark.parametrize("name", CONNECTION_TYPES)
 def test_forms_fit_the_schema_of_provider_files(name):
-    """The run-time schema says nothing about forms; the one for provider.yaml does."""
+    """The run-time schema does not describe forms; the one for provider.yaml does."""
     schema = json.loads((files("airflow") / "provider.yaml.schema.json").read_text())
     items = schema["properties"]["connection-types"]["items"]
     jsonschema.validate(CONNECTION_TYPES[name], {**items, "definitions": schema.get("definitions", {})})

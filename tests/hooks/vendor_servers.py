@@ -88,7 +88,7 @@ def serving(respond: Callable[[Asked], Answer], wrap: Callable[[Any], Any] | Non
 
 
 class Scripted:
-    """Gives the answers it was told to, in order, the last one for ever."""
+    """Gives prepared answers in order, the last one for ever."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)

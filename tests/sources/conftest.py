@@ -10,10 +10,10 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own servers need no mercy."""
+def no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of these tests have no rate limit."""
     monkeypatch.setattr("airflow_cd.hooks.sumo_logic._CALLS", 10_000)
-    monkeypatch.setattr("airflow_cd.hooks.pace._paces", {})
+    monkeypatch.setattr("airflow_cd.http.rate_limit._limiters", {})
 
 
 @pytest.fixture

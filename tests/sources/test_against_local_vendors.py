@@ -188,9 +188,9 @@ class TestHooks:
         assert NewRelicHook("nr").test_connection()[0]
         assert SumoLogicHook("sumo").test_connection()[0]
         for hook in (NewRelicHook("nr_wrong"), SumoLogicHook("sumo_wrong")):
-            worked, said = hook.test_connection()
+            worked, message = hook.test_connection()
             assert not worked
-            assert "connection" in said
+            assert "connection" in message
 
     def test_a_wrong_query(self, nr, sumo, telemetry):
         with pytest.raises(SourceQueryRejected):
@@ -211,7 +211,7 @@ class TestHooks:
         assert hook.mark_deployment(application=application, version="1.2.2", user="ann", api="rest_v2")
 
     def test_an_application_nobody_knows(self, nr):
-        with pytest.raises(SourceQueryRejected, match="knows no application 'nothing'"):
+        with pytest.raises(SourceQueryRejected, match="has no application 'nothing'"):
             NewRelicHook("nr").mark_deployment(application="nothing", version="1")
 
     def test_a_wrong_key(self, nr):

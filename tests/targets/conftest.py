@@ -1,4 +1,4 @@
-"""Connections to a server that answers what a test tells it to."""
+"""Connections to a server that gives the answers a test has prepared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_cd.hooks.deployment_api import DeploymentApiHook
-from tests.targets.scripted_server import TOKEN, Connect, ScriptedServer, quick
+from tests.http.certificates import certificate
+from tests.http.scripted_server import ScriptedServer
+from tests.targets.hook_on_server import TOKEN, Connect, quick
+
+__all__ = ["certificate"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from airflow_cd.targets import HttpTarget
 from airflow_cd.targets.base import FAILED, HEALTHY
 from airflow_cd.targets.contract import TargetContract
 from airflow_cd.targets.rollout import wait_until
-from tests.targets.scripted_server import Connect
+from tests.targets.hook_on_server import Connect
 
 GOOD = Release("shop", "1.0", "shop:1.0", {"inventory_timeout_ms": 500})
 OTHER = Release("shop", "1.1", "shop:1.1", {"inventory_timeout_ms": 500})
@@ -64,7 +64,7 @@ def names(target: HttpTarget) -> list[str]:
 
 
 class Faults:
-    """The fleet's own means to be nasty."""
+    """The faults that the fleet can be asked for."""
 
     def __init__(self, running: fleet.FleetProcess) -> None:
         self.url = f"{running.api_url}/v1/faults"
@@ -83,9 +83,9 @@ class Faults:
 
 @pytest.fixture
 def faults(running: fleet.FleetProcess) -> Iterator[Faults]:
-    nasty = Faults(running)
-    yield nasty
-    nasty.clear()
+    asked = Faults(running)
+    yield asked
+    asked.clear()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_an_unknown_environment_is_named(running: fleet.FleetProcess, connect: C
         HttpTarget(conn_id, "nowhere").instances()
 
 
-def test_a_wrong_token_is_told_and_the_test_button_knows(running: fleet.FleetProcess, connect: Connect) -> None:
+def test_a_wrong_token_is_refused_and_the_test_button_shows_it(running: fleet.FleetProcess, connect: Connect) -> None:
     wrong = HttpTarget(connect("http_wrong", host=running.api_url, password="wrong"), "trouble")
     with pytest.raises(TargetUnauthorized, match="401"):
         wrong.instances()

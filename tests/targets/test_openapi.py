@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, its examples fit its schemas, and it says what the client relies on."""
+"""The OpenAPI document: valid, its examples fit its schemas, and it holds what the client relies on."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 import airflow_cd.targets
+from airflow_cd.hooks.deployment_answers import read_instances, read_traffic
 from airflow_cd.release import Release
 from airflow_cd.targets.base import HEALTH_STATES
 from airflow_cd.targets.http import OPENAPI_DOCUMENT
-from airflow_cd.targets.http_answers import read_instances, read_traffic
 
 
 @pytest.fixture(scope="module")

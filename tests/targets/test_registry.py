@@ -17,7 +17,7 @@ from airflow_cd.targets import HttpTarget, Target, resolve_target, target_kinds
 
 
 class Nomad:
-    """A target of somebody else's."""
+    """A target of another package."""
 
     def __init__(self, conn_id: str, environment: str) -> None:
         self.conn_id, self.environment = conn_id, environment

@@ -67,18 +67,18 @@ def test_waits_until_all_are_healthy_on_it() -> None:
         ]
     )
     progress: list[tuple[int, list[str]]] = []
-    ready = wait(target, {"a": NEW, "b": NEW}, on_progress=lambda *told: progress.append(told))
+    ready = wait(target, {"a": NEW, "b": NEW}, on_progress=lambda *report: progress.append(report))
     assert [instance.name for instance in ready] == ["a", "b"]
     assert target.slept == [0.1, 0.1, 0.1]
     assert [count for count, _ in progress] == [0, 0, 1, 2]
     assert progress[2][1] == ["b is unhealthy"]
 
 
-def test_progress_is_told_only_when_it_changes() -> None:
+def test_progress_is_reported_only_when_it_changes() -> None:
     target = Played([[on("a", NEW, STARTING)]] * 5 + [[on("a", NEW)]])
-    told: list[list[str]] = []
-    wait(target, {"a": NEW}, on_progress=lambda count, left: told.append(left))
-    assert told == [["a is starting"], []]
+    reported: list[list[str]] = []
+    wait(target, {"a": NEW}, on_progress=lambda count, left: reported.append(left))
+    assert reported == [["a is starting"], []]
 
 
 def test_ends_at_once_when_one_has_failed_on_it() -> None:
@@ -91,6 +91,9 @@ def test_ends_at_once_when_one_has_failed_on_it() -> None:
     assert "2 of 2 instances are not healthy on shop 1.1" in text
     assert "[production]" in text
     assert " c " not in text
+    failed = caught.value
+    assert (failed.service, failed.environment, failed.release) == ("shop", "production", str(NEW))
+    assert failed.instances == ("a", "b")
     assert target.slept == []
 
 
@@ -133,6 +136,20 @@ def test_a_target_that_stays_away_is_not_an_application_failure() -> None:
     with pytest.raises(TargetUnavailable, match="State: unknown"):
         wait(target, {"a": NEW})
     assert 0.8 <= target.now <= 1.0
+
+
+def test_a_target_that_asks_for_a_pause_gets_it() -> None:
+    busy = TargetUnavailable("too many requests.", retry_after=0.5)
+    target = Played([busy, busy, [on("a", NEW)]])
+    wait(target, {"a": NEW}, timeout=0.7)
+    assert target.slept == [0.5, pytest.approx(0.2)]
+
+
+def test_a_target_that_stays_away_names_what_is_unknown() -> None:
+    target = Played([TargetUnavailable("the API is away.")])
+    with pytest.raises(TargetUnavailable) as caught:
+        wait(target, {"b": NEW, "a": OLD})
+    assert (caught.value.environment, caught.value.instances) == ("production", ("a", "b"))
 
 
 def test_a_target_that_refuses_is_not_asked_again() -> None:

@@ -1,21 +1,27 @@
-"""Reading the answers of an HTTP deployment API: what the contract promises, checked before it is believed."""
+"""Reading the answers of the HTTP deployment API: checked against the contract before they are used."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_cd.targets.base import HEALTH_STATES, Instance
+from airflow_cd.instances import HEALTH_STATES, Instance
 
-MAX_EXCERPT = 200
 MAX_MESSAGE = 2_000
 
 
 class BrokenAnswer(ValueError):
-    """An answer that is JSON and yet not what the contract promises; says what is wrong with it."""
+    """An answer that is JSON and yet not what the contract promises.
+
+    :param reason: what is wrong with it.
+    :param instances: the instances it is about, where known.
+    """
+
+    def __init__(self, reason: str, instances: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.instances = tuple(instances)
 
 
 @dataclass(frozen=True)
@@ -30,33 +36,26 @@ class Traffic:
     in_flight: int
 
 
-def excerpt(content: bytes, limit: int = MAX_EXCERPT) -> str:
-    """The first bytes of a body on one printable line, for an error message."""
-    text = content[: limit * 4].decode("utf-8", errors="replace")
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def error_code(content: Any) -> str | None:
+    """Return the code of ``{"error": {"code", "message"}}``; None when the body is something else.
 
-
-def read_error(content: bytes) -> tuple[str, str] | None:
-    """Code and message of ``{"error": {"code", "message"}}``, or None when the body is something else."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        return None
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict) or not isinstance(error.get("code"), str):
-        return None
-    message = error.get("message")
-    return error["code"], message[:MAX_MESSAGE] if isinstance(message, str) else ""
+    :param content: the parsed body.
+    """
+    error = content.get("error") if isinstance(content, Mapping) else None
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, str) else None
 
 
 def read_instances(answer: Mapping[str, Any], environment: str) -> list[Instance]:
-    """Instances of ``GET /v1/environments/{environment}/instances``, sorted by name.
+    """Read the answer of ``GET /v1/environments/{environment}/instances``.
 
+    :param answer: the parsed body.
+    :param environment: the environment that was asked for.
+    :returns: its instances, sorted by name.
     :raises BrokenAnswer: when a field is missing or of the wrong type, or a name appears twice.
     """
     if answer.get("environment", environment) != environment:
-        raise BrokenAnswer(f"it speaks of environment {answer['environment']!r}")
+        raise BrokenAnswer(f"it is about environment {answer['environment']!r}")
     listed = answer.get("instances")
     if not isinstance(listed, list):
         raise BrokenAnswer('"instances" is not a list')
@@ -64,7 +63,7 @@ def read_instances(answer: Mapping[str, Any], environment: str) -> list[Instance
     names = [instance.name for instance in instances]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise BrokenAnswer(f"instance {twice[0]!r} is listed twice")
+        raise BrokenAnswer(f"instance {twice[0]!r} is listed twice", twice)
     return sorted(instances, key=lambda instance: instance.name)
 
 
@@ -96,16 +95,27 @@ def _read_instance(number: int, entry: object) -> Instance:
 
 
 def require_names(answer: Mapping[str, Any], field: str, asked: Sequence[str]) -> None:
-    """Raise :class:`BrokenAnswer` unless the field lists every instance that was asked for."""
+    """Check that an answer lists every instance that was asked for.
+
+    :param answer: the parsed body.
+    :param field: the list in it.
+    :param asked: names of the instances.
+    :raises BrokenAnswer: one is missing, or it is not a list.
+    """
     names = answer.get(field)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BrokenAnswer(f'"{field}" is not a list of instance names')
     if missing := sorted(set(asked) - set(names)):
-        raise BrokenAnswer(f'"{field}" leaves out {", ".join(missing)}')
+        raise BrokenAnswer(f'"{field}" leaves out {", ".join(missing)}', missing)
 
 
 def read_traffic(answer: Mapping[str, Any]) -> dict[str, Traffic]:
-    """Traffic of each instance, of ``GET /v1/environments/{environment}/traffic``."""
+    """Read the answer of ``GET /v1/environments/{environment}/traffic``.
+
+    :param answer: the parsed body.
+    :returns: the traffic of each instance by name.
+    :raises BrokenAnswer: when a field is missing or of the wrong type.
+    """
     listed = answer.get("instances")
     if not isinstance(listed, list):
         raise BrokenAnswer('"instances" is not a list')
@@ -116,5 +126,5 @@ def read_traffic(answer: Mapping[str, Any]) -> dict[str, Traffic]:
             when = None if last is None else datetime.fromtimestamp(float(last), tz=timezone.utc)
             traffic[str(entry["name"])] = Traffic(when, int(entry["in_flight"]))
         except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-            raise BrokenAnswer(f'"instances"[{number}] is not what traffic looks like') from error
+            raise BrokenAnswer(f'"instances"[{number}] is not the traffic of an instance') from error
     return traffic

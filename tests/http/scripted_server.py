@@ -1,28 +1,30 @@
-"""A small server that answers what a test tells it to."""
+"""A small server that gives the answers a test has prepared."""
 
 from __future__ import annotations
 
 import json
+import ssl
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from airflow_cd.hooks.deployment_api import DeploymentApiHook
-
-TOKEN = "s3cr3t-t0ken"
-
 
 @dataclass
 class Answer:
-    """What the server says once; ``raw`` bytes go out as they are, in place of an HTTP answer."""
+    """What the server answers once.
+
+    :param raw: goes out as it is, in place of an HTTP answer.
+    :param wait: is waited for before the answer.
+    :param trickle: seconds between any two bytes of the body.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     wait: threading.Event | None = None
+    trickle: float = 0.0
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    port: int
+    """Of the client's end of the connection."""
 
 
 class ScriptedServer:
@@ -41,6 +45,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.answers: list[Answer] = [Answer()]
         self.asked: list[Asked] = []
+        self.stopped = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,7 +54,7 @@ class ScriptedServer:
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
-                server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+                server.asked.append(Asked(self.command, self.path, dict(self.headers), body, self.client_address[1]))
                 answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
                 if answer.wait is not None:
                     answer.wait.wait(10)
@@ -63,9 +68,15 @@ class ScriptedServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                if not answer.trickle:
+                    self.wfile.write(content)
+                    return
+                for number in range(len(content)):
+                    self.wfile.write(content[number : number + 1])
+                    if server.stopped.wait(answer.trickle):
+                        return
 
-            do_GET = do_PUT = do_POST = answer  # noqa: N815
+            do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
@@ -78,20 +89,14 @@ class ScriptedServer:
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
-    def says(self, *answers: Answer) -> None:
+    def answer_with(self, *answers: Answer) -> None:
         self.answers = list(answers)
 
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
+
     def stop(self) -> None:
+        self.stopped.set()
         self.http.shutdown()
         self.http.server_close()
-
-
-Connect = Callable[..., str]
-"""Defines an Airflow connection from its fields, and gives its id."""
-
-
-def quick(hook: DeploymentApiHook) -> DeploymentApiHook:
-    """Make the hook skip its pauses, and remember them."""
-    hook.pauses = []  # type: ignore[attr-defined]
-    hook._sleep = hook.pauses.append  # type: ignore[attr-defined]
-    return hook

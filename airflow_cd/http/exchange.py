@@ -1,0 +1,174 @@
+"""A single request and its whole answer: bounded in time and size, failures sorted by what they mean."""
+
+from __future__ import annotations
+
+import enum
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import requests
+import urllib3.exceptions
+from requests import exceptions as failures
+
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, the same in every attempt.
+
+    :param method: ``GET``, ``POST``, ...
+    :param path: of the URL, behind the service's base URL.
+    :param body: sent as JSON; None for no body.
+    :param params: of the query.
+    :param headers: beside those of the session.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, read to its end.
+
+    :param status: the status code.
+    :param reason: the phrase beside it, perhaps empty.
+    :param headers: by name, in whatever case.
+    :param content: the body, decompressed.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success."""
+        return 200 <= self.status < 300
+
+    @property
+    def redirects(self) -> bool:
+        """Whether the same request is to be sent elsewhere."""
+        return self.status in (301, 302, 307, 308)
+
+    @cached_property
+    def _parsed(self) -> tuple[bool, Any]:
+        try:
+            return True, json.loads(self.content)
+        except (ValueError, RecursionError):
+            return False, None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON."""
+        return self._parsed[0]
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None when it is not."""
+        return self._parsed[1]
+
+
+class FailureKind(enum.Enum):
+    """What kept a request from being answered."""
+
+    CONNECTION = "no connection, or it broke"
+    TIMEOUT = "no answer in time"
+    TLS = "the other side cannot be trusted"
+    TOO_LARGE = "the answer is larger than allowed"
+    UNUSABLE = "the request cannot even be sent"
+
+
+class ExchangeFailed(Exception):
+    """A request was not answered.
+
+    :param kind: why.
+    :param detail: the innermost cause. It may quote what was sent, secrets included.
+    :param unprocessed: True when the request surely did not reach the server.
+    """
+
+    def __init__(self, kind: FailureKind, detail: str = "", *, unprocessed: bool = False) -> None:
+        super().__init__(kind.value)
+        self.kind = kind
+        self.detail = detail
+        self.unprocessed = unprocessed
+
+
+def exchange(session: requests.Session, base_url: str, request: Request, *, timeout: float, max_bytes: int) -> Answer:
+    """Send a request once and read the whole answer; redirects are not followed.
+
+    :param session: with credentials, TLS settings and proxies.
+    :param base_url: without a slash at its end.
+    :param request: what is sent.
+    :param timeout: seconds for the connection, for the first byte, and for the whole body.
+    :param max_bytes: the most bytes of a body.
+    :raises ExchangeFailed: there is no whole answer.
+    """
+    try:
+        return _exchange(session, base_url, request, timeout, max_bytes)
+    except ExchangeFailed:
+        raise
+    except (failures.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        failure = _failure_of(error)
+    # Outside of the handler: what libraries raise may quote a header, and must not be part of the error's chain.
+    raise failure
+
+
+def _exchange(session: requests.Session, base_url: str, request: Request, timeout: float, max_bytes: int) -> Answer:
+    ends = time.monotonic() + timeout
+    # verify is given again: from the session alone, REQUESTS_CA_BUNDLE would override it.
+    with session.request(
+        request.method,
+        base_url + request.path,
+        json=request.body,
+        params=request.params,
+        headers=request.headers,
+        timeout=timeout,
+        verify=session.verify,
+        allow_redirects=False,
+        stream=True,
+    ) as response:
+        content = bytearray()
+        # read1 returns what has arrived: a body that trickles in cannot outlast the time.
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            content += chunk
+            if len(content) > max_bytes:
+                raise ExchangeFailed(FailureKind.TOO_LARGE)
+            if time.monotonic() > ends:
+                raise ExchangeFailed(FailureKind.TIMEOUT)
+        return Answer(response.status_code, response.reason or "", response.headers, bytes(content))
+
+
+def _failure_of(error: Exception) -> ExchangeFailed:
+    detail = _innermost(error)
+    if isinstance(error, (failures.SSLError, urllib3.exceptions.SSLError)):
+        return ExchangeFailed(FailureKind.TLS, detail)
+    if isinstance(error, failures.ConnectTimeout):
+        return ExchangeFailed(FailureKind.TIMEOUT, detail, unprocessed=True)
+    if isinstance(error, (failures.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+        return ExchangeFailed(FailureKind.TIMEOUT, detail)
+    if isinstance(error, failures.ConnectionError):
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        never_sent = isinstance(reason, urllib3.exceptions.NewConnectionError)
+        return ExchangeFailed(FailureKind.CONNECTION, detail, unprocessed=never_sent)
+    if isinstance(error, (urllib3.exceptions.HTTPError, ConnectionError)):
+        return ExchangeFailed(FailureKind.CONNECTION, detail)
+    if isinstance(error, failures.InvalidHeader):
+        return ExchangeFailed(FailureKind.UNUSABLE, type(error).__name__)
+    return ExchangeFailed(FailureKind.UNUSABLE, f"{type(error).__name__}: {detail}")
+
+
+def _innermost(error: BaseException) -> str:
+    """The innermost cause: the message of the operating system, not how libraries wrapped it."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return str(error) or type(error).__name__

@@ -1,0 +1,47 @@
+"""What runs on one instance of an environment, as its target reads it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_cd.release import Release
+
+HEALTHY = "healthy"
+STARTING = "starting"
+UNHEALTHY = "unhealthy"
+FAILED = "failed"
+EMPTY = "empty"
+HEALTH_STATES = (HEALTHY, STARTING, UNHEALTHY, FAILED, EMPTY)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What runs on one instance, as the target itself reads it now.
+
+    :param name: unique in the environment; metrics and logs carry the same name as their host.
+    :param version: version of the release it was given, None when empty.
+    :param artifact: artifact it runs or tries to run, None when empty.
+    :param configuration: the run-time configuration in force, JSON values by key; none by default.
+    :param health: one of :data:`HEALTH_STATES`, *healthy* by default; *failed* means that waiting does not help.
+    :param drained: True when it is kept out of the traffic.
+    :param message: why it is not healthy, in the target's words (the last lines of its output, say).
+    """
+
+    name: str
+    version: str | None
+    artifact: str | None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    health: str = HEALTHY
+    drained: bool = False
+    message: str = ""
+
+    def runs(self, release: Release | None) -> bool:
+        """Whether artifact *and* configuration are exactly the release's.
+
+        :param release: what should run; None for nothing.
+        """
+        if release is None:
+            return self.artifact is None
+        return self.artifact == release.artifact and dict(self.configuration) == dict(release.configuration)
