@@ -12,6 +12,8 @@ from typing import Any
 from airflow_cd.errors import VerificationError
 
 EVIDENCE_VERSION = 1
+SEVERITIES = ("debug", "info", "warning", "error", "fatal")
+"""Of log events, from the least to the most severe."""
 
 
 class Verdict(str, enum.Enum):
@@ -75,7 +77,7 @@ class Event:
     """A cluster of log messages.
 
     :param id: content hash of the template; the same event has the same id in every run.
-    :param severity: ``fatal``, ``error``, ``warning``, ``info`` or ``debug``.
+    :param severity: one of :data:`SEVERITIES`.
     :param risk: True when this event is a reason to fail the release: these are the red dots.
     :param template: the message with its variable parts masked.
     :param samples: a few original records, newest last, bounded in number and length.

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_cd.verification.logs.masking import WILDCARD
-from airflow_cd.verification.logs.profile import Signature
+from airflow_cd.verification.logs.signatures import Signature
 
 VALUES_OF_A_PARAMETER = 5
 VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages

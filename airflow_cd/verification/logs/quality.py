@@ -9,9 +9,8 @@ from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.records import SEVERITIES
 from airflow_cd.verification.sensitivity import Sensitivity
-from airflow_cd.verification.verdict import Event, EventKind, Quality, Reason, Verdict
+from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
 
 BASELINES_USED = 8  # the newest ones; older releases say less and less about this one
 PLENTY = 20.0  # so many records expected of the canary, and none there, is no data rather than silence

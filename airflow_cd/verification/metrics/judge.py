@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airflow_cd.verification.logs.profile import iso_time
 from airflow_cd.verification.metrics.cells import CAP, Comparison
 from airflow_cd.verification.metrics.evidence import Estimate, regressed
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
@@ -16,6 +15,7 @@ from airflow_cd.verification.metrics.shape import SCATTERS, scatter, tail_grown
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
 POINTS_KEPT = 240  # of a series in the evidence
@@ -286,4 +286,4 @@ def _points(rows: Rows, metric: Metric) -> list[tuple[str, float]]:
         cells = np.unique(bucket * (int(rows.instance.max(initial=0)) + 1) + rows.instance, return_index=True)[1]
         divisor = summed(point[cells], np.ones(len(cells)), size)
     values = np.divide(totals, divisor, out=np.zeros(size), where=divisor > 0)
-    return [(iso_time(int(when)), float(value)) for when, value in zip(times[::step], values, strict=True)]
+    return [(iso_time_of(int(when)), float(value)) for when, value in zip(times[::step], values, strict=True)]
