@@ -101,14 +101,14 @@ def run(given: argparse.Namespace) -> int:
     """Verify, tell, write; the exit code is the verdict."""
     from airflow_cd.commands.verify_progress import Watching
     from airflow_cd.commands.verify_words import told
-    from airflow_cd.verification.files.verification import verify_files, with_places
+    from airflow_cd.verification.files.verification import verify_files, with_layout
 
     _check_results(given)
     with Watching(sys.stderr, shown=not given.quiet) as watching:
         verified = verify_files(_files(given), watching.file)
         if given.report or given.json:
             watching.say("drawing")
-            verified = with_places(verified)
+            verified = with_layout(verified)
     _write(given, verified)
     if not given.quiet and given.json != "-":
         _make_printable(sys.stdout)
@@ -136,12 +136,14 @@ def _files(given: argparse.Namespace) -> FilesToVerify:
 
 
 def _write(given: argparse.Namespace, verified: Verified) -> None:
+    from airflow_cd.report.report import Report
+
     if given.report:
         from airflow_cd.report.page import render_report
 
-        _written(given.report, render_report(verified.report()))
+        _written(given.report, render_report(Report.of_files(verified)))
     if given.json:
-        content = json.dumps(verified.report(), ensure_ascii=True, indent=1) + "\n"
+        content = json.dumps(Report.of_files(verified).as_dict(), ensure_ascii=True, indent=1) + "\n"
         if given.json == "-":
             _say(content)
         else:

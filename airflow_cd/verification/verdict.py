@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from typing import Any
@@ -25,6 +25,14 @@ class Verdict(str, enum.Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict over several parts: FAIL outweighs INCONCLUSIVE, and that outweighs PASS.
+
+    :param verdicts: at least one.
+    """
+    return min(verdicts, key=(Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS).index)
 
 
 class EventKind(str, enum.Enum):

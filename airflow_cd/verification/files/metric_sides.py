@@ -113,7 +113,8 @@ def _with_requests(frame: pd.DataFrame, metrics: Sequence[Metric]) -> pd.DataFra
     requests = frame[frame["metric"] == counters[0]].groupby(keys)["value"].sum().rename("requests").reset_index()
     known = frame.merge(requests, on=keys, how="left")["requests"].to_numpy()
     counted = ~frame["metric"].isin([metric.name for metric in metrics if metric.kind == "gauge"])
-    return frame.assign(count=frame["count"].where(frame["count"].notna() | ~counted, known))
+    filled: pd.DataFrame = frame.assign(count=frame["count"].where(frame["count"].notna() | ~counted, known))
+    return filled
 
 
 def _lacks_requests(frame: pd.DataFrame, metric: str) -> bool:
@@ -125,4 +126,5 @@ def _counted(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     chosen = frame["metric"] == metric
     values = frame.loc[chosen, "value"]
     whole = 100.0 if re.search(r"percent|pct|%", metric.lower()) or values.max() > 1.0 else 1.0
-    return frame.assign(value=frame["value"].where(~chosen, frame["value"] / whole * frame["count"]))
+    numbered: pd.DataFrame = frame.assign(value=frame["value"].where(~chosen, frame["value"] / whole * frame["count"]))
+    return numbered
