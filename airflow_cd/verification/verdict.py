@@ -275,16 +275,20 @@ def _read(kind: type[Any], content: Mapping[str, Any]) -> Any:
 
 def _plain(value: Any) -> Any:
     """The value as JSON: dataclasses, enums, numpy numbers and arrays, times."""
-    if value is None or (isinstance(value, (bool, int)) and not isinstance(value, enum.Enum)):
-        return value
     if isinstance(value, enum.Enum):
         return value.value
+    if value is None or isinstance(value, (bool, int)):
+        return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if is_dataclass(value) and not isinstance(value, type):
         return {known.name: _plain(getattr(value, known.name)) for known in fields(value)}
+    return _plain_collection(value)
+
+
+def _plain_collection(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
