@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.logs.events import compare
-from airflow_cd.verification.logs.profile import LogProfile, Signature, Tally
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_frequencies, judge_quality
+from airflow_cd.verification.logs.signatures import Signature, Tally
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import EventKind
 from benchmarks.deployments import Deployment, World

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow_cd.verification.logs.block_masking import mask
 from airflow_cd.verification.logs.clustering import Vocabulary
-from airflow_cd.verification.logs.profile import Signature
+from airflow_cd.verification.logs.signatures import Signature
 from benchmarks.loghub import System, grouping_accuracy, load
 from benchmarks.peers import drain3, has_drain3
 

@@ -92,26 +92,25 @@ def _logs(known: Sequence[Fault], files: Sequence[LogFile]) -> dict[str, dict[st
     table: dict[str, dict[str, Tally]] = {"ours": {}} | ({_PEER: {}} if has_drain3() else {})
     for pod in sorted({fault.pod for fault, _ in windows if fault is not None}):
         day = [(fault, lines[pod]) for fault, lines in windows if len(lines.get(pod, ())) >= _LEAST_LINES]
-        profiles = [LogProfile.of(lines, instance=pod) for _, lines in day]
-        mine_at = [place for place, (fault, _) in enumerate(day) if fault is not None and fault.pod == pod]
-        quiet = [place for place in range(len(day)) if place not in mine_at]
-        for place in [*mine_at, *quiet[:: max(1, len(quiet) // _QUIET)][:_QUIET]]:
-            fault, lines = day[place]
-            mine = place in mine_at
-            kind = fault.kind if fault is not None and mine else "no fault in this pod"
-            others = [
-                number
-                for number, (other, _) in enumerate(day)
-                if number != place and (other is None or other.pod != pod)
-            ]
-            if len(others) < 3:
-                continue
-            quality = judge_quality(profiles[place], None, [profiles[number] for number in others])
-            table["ours"].setdefault(kind, Tally()).add(quality.verdict is Verdict.FAIL)
-            if _PEER in table:
-                learned = (line for number in others for line in day[number][1])
-                table[_PEER].setdefault(kind, Tally()).add(_clusters_created(learned, lines) > 0)
+        _judge_pod(pod, day, table)
     return table
+
+
+def _judge_pod(pod: str, day: Sequence[tuple[Fault | None, list[str]]], table: dict[str, dict[str, Tally]]) -> None:
+    """Hold each faulty window of a pod, and some quiet ones, against its other quiet ones."""
+    profiles = [LogProfile.of(lines, instance=pod) for _, lines in day]
+    faulty = {place: fault.kind for place, (fault, _) in enumerate(day) if fault is not None and fault.pod == pod}
+    quiet = [place for place in range(len(day)) if place not in faulty]
+    for place in [*faulty, *quiet[:: max(1, len(quiet) // _QUIET)][:_QUIET]]:
+        kind = faulty.get(place, "no fault in this pod")
+        others = [number for number in quiet if number != place]
+        if len(others) < 3:
+            continue
+        quality = judge_quality(profiles[place], None, [profiles[number] for number in others])
+        table["ours"].setdefault(kind, Tally()).add(quality.verdict is Verdict.FAIL)
+        if _PEER in table:
+            learned = (line for number in others for line in day[number][1])
+            table[_PEER].setdefault(kind, Tally()).add(_clusters_created(learned, day[place][1]) > 0)
 
 
 def _windows(known: Sequence[Fault], files: Sequence[LogFile]) -> list[tuple[Fault | None, dict[str, list[str]]]]:

@@ -12,6 +12,7 @@ from airflow_cd.verification.verdict import Event, EventKind, MetricResult
 CHART_WIDTH = 600.0
 CHART_HEIGHT = 120.0
 MOST_POINTS = 400
+_HEADROOM = 1.08  # height of a chart for its highest value
 SMALLEST_SCALE = 25
 """Records that a dot of full size stands for at least, so that one among ones is not drawn large."""
 
@@ -93,36 +94,54 @@ def threshold_of(result: MetricResult) -> str:
 def chart(result: MetricResult, marks: Mapping[str, str]) -> Chart | None:
     """The chart of a metric, None when it has no points.
 
-    :param marks: ISO 8601 times by name, drawn where they fall into the chart.
+    :param marks: by name, ISO 8601 times that are drawn where they fall into the chart.
     """
     series = {name: _points(result.series.get(name, ())) for name in ("control", "canary")}
-    times = [time for points in series.values() for time, _ in points]
-    if not times:
+    points = [point for found in series.values() for point in found]
+    if not points:
         return None
-    since, until = min(times), max(times)
-    span = (until - since) or 1.0
     limit = _limit(result)
-    values = [value for points in series.values() for _, value in points] + ([limit] if limit is not None else [])
-    low, high = min(0.0, *values), max(0.0, *values)
-    high += 0.08 * (high - low) or 1.0
-
-    def x(time: float) -> float:
-        return CHART_WIDTH * (time - since) / span if until > since else CHART_WIDTH / 2
-
-    def y(value: float) -> float:
-        return CHART_HEIGHT * (1 - (value - low) / (high - low))
-
-    named = [(parsed.timestamp(), name) for name, text in marks.items() if (parsed := moment(text)) is not None]
-    iso = sorted((text for points in result.series.values() for text, _ in points), key=_timestamp)
+    scale = _Scale.of(points, limit)
+    paths = {name: [(scale.x(time), scale.y(value)) for time, value in found] for name, found in series.items()}
+    iso = sorted((text for found in result.series.values() for text, _ in found), key=_timestamp)
+    unit = unit_of(result)
     return Chart(
-        lines={name: _path([(x(time), y(value)) for time, value in points]) for name, points in series.items()},
-        marks=[(round(x(time), 1), name) for time, name in named if since <= time <= until],
-        threshold=None if limit is None else round(y(limit), 1),
-        top=number(high / 1.08 if low == 0 else high, unit_of(result)),
-        bottom=number(low, unit_of(result)),
+        lines={name: _path(path) for name, path in paths.items()},
+        marks=scale.marks(marks),
+        threshold=None if limit is None else round(scale.y(limit), 1),
+        top=number(scale.high / _HEADROOM if scale.low == 0 else scale.high, unit),
+        bottom=number(scale.low, unit),
         begins=clock_time(iso[0]),
         ends=clock_time(iso[-1]),
     )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Where times (seconds since 1970) and values are in the box of a chart."""
+
+    since: float
+    until: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, points: Sequence[tuple[float, float]], limit: float | None) -> _Scale:
+        times = [time for time, _ in points]
+        values = [value for _, value in points] + ([limit] if limit is not None else [])
+        low, high = min(0.0, *values), max(0.0, *values)
+        return cls(min(times), max(times), low, high + ((_HEADROOM - 1.0) * (high - low) or 1.0))
+
+    def marks(self, times: Mapping[str, str]) -> list[tuple[float, str]]:
+        named = [(parsed.timestamp(), name) for name, text in times.items() if (parsed := moment(text)) is not None]
+        return [(round(self.x(time), 1), name) for time, name in named if self.since <= time <= self.until]
+
+    def x(self, time: float) -> float:
+        length = self.until - self.since
+        return CHART_WIDTH * (time - self.since) / length if length > 0 else CHART_WIDTH / 2
+
+    def y(self, value: float) -> float:
+        return CHART_HEIGHT * (1 - (value - self.low) / (self.high - self.low))
 
 
 def _limit(result: MetricResult) -> float | None:

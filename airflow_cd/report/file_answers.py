@@ -2,83 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from airflow_cd.report import words
 from airflow_cd.report.answers import Fact, counted
 from airflow_cd.report.order import by_weight
-from airflow_cd.verification.verdict import EventKind, Judgement, Verdict
+from airflow_cd.report.report import Report, Settings
+from airflow_cd.verification.verdict import Event, EventKind, Quality, Verdict
 
 _GOOD_BASELINES = 3
 _STEPS = {
     "no_baseline": "Give what an earlier good release wrote, with --baseline or --metrics-baseline.",
     "no_data": "Check that the canary's files are the right ones, and that it had any traffic.",
-    "few_requests": "Measure for longer, or take --min-requests lower and trust the answer less.",
-    "not_certain": "Measure for longer or on more instances, or take --minimum-effect higher.",
+    "few_requests": "Measure for longer, or lower --min-requests and trust the answer less.",
+    "not_certain": "Measure for longer or on more instances, or raise --minimum-effect.",
     "not_comparable": "Check that both sides hold the same metrics and groups at the same times.",
     "metric_regressed": "Compare the metric's chart in the report with what the release changed.",
 }
 
 
-def what_was_compared(report: Mapping[str, Any], judgement: Judgement) -> Fact:
+def what_was_compared(report: Report) -> Fact:
     """How much of what lay side by side, for files."""
-    sides: dict[str, int] = {}
-    for file in report.get("files") or []:
-        sides[file["side"]] = sides.get(file["side"], 0) + 1
-    parts, said = [], []
+    judgement = report.judgement
+    parts = []
     if judgement.quality is not None:
         records = judgement.quality.records
         known = records.get("control", 0) + records.get("baseline", 0)
         parts.append(f"{words.number(records.get('canary', 0))} records against {words.number(known)}")
     if judgement.performance is not None:
-        pooled = [result for result in judgement.performance.metrics if not result.group]
-        parts.append(counted(len(pooled), "metric"))
-    named = {"canary": "of the canary", "control": "of a control", "baseline": "of a baseline"}
-    said = [f"{counted(count, 'file')} {named.get(side, side)}" for side, count in sorted(sides.items(), reverse=True)]
-    tone = "wait" if judgement.verdict is Verdict.INCONCLUSIVE or judgement.warnings else "good"
+        parts.append(counted(sum(not result.group for result in judgement.performance.metrics), "metric"))
     return Fact(
         "What was compared?",
-        tone,
+        "wait" if judgement.verdict is Verdict.INCONCLUSIVE or judgement.warnings else "good",
         " and ".join(part for part in parts if part) or "Nothing",
-        ", ".join(said),
+        ", ".join(_files_by_side(report)),
         [("basis", "file by file", "")],
     )
 
 
-def what_next(report: Mapping[str, Any], judgement: Judgement) -> Fact:
+def _files_by_side(report: Report) -> list[str]:
+    named = {"canary": "of the canary", "control": "of a control", "baseline": "of a baseline"}
+    sides: dict[str, int] = {}
+    for file in report.files:
+        sides[file.side] = sides.get(file.side, 0) + 1
+    return [f"{counted(count, 'file')} {named.get(side, side)}" for side, count in sorted(sides.items(), reverse=True)]
+
+
+def what_next(report: Report) -> Fact:
     """What a person may make of the verdict over files."""
     tone, answer = {
         Verdict.FAIL: ("bad", "Do not release it as it is"),
-        Verdict.PASS: ("good", "Nothing speaks against it"),
-    }.get(judgement.verdict, ("wait", "It takes more evidence"))
-    return Fact("What next?", tone, answer, " ".join(next_steps(report, judgement, True)))
+        Verdict.PASS: ("good", "No problems found"),
+    }.get(report.judgement.verdict, ("wait", "More evidence is needed"))
+    return Fact("What next?", tone, answer, " ".join(next_steps(report, has_page=True)))
 
 
-def next_steps(report: Mapping[str, Any], judgement: Judgement, has_report: bool) -> list[str]:
+def next_steps(report: Report, *, has_page: bool) -> list[str]:
     """What to do after a verdict over files, a sentence each.
 
-    :param has_report: whether the reader has the page, and need not be told of it.
+    :param has_page: whether the reader has the report as a page, and need not be told how to get it.
     """
+    judgement = report.judgement
     codes = [reason.code for reason in judgement.reasons]
     steps = [step for code, step in _STEPS.items() if code in codes]
-    risks = sorted(judgement.quality.risks, key=by_weight) if judgement.quality is not None else []
-    if risks:
-        pattern = risks[0].exception or " ".join(risks[0].template.split()[-4:])
-        steps.append(f"If an event is meant to be, say so and run it again: --expected '{_shown(pattern)}'.")
-    if judgement.verdict is Verdict.PASS:
-        baselines = sum(file["side"] == "baseline" and file["what"] == "logs" for file in report.get("files") or [])
-        if judgement.quality is not None and baselines < _GOOD_BASELINES:
-            steps.append("Logs of more earlier deployments after --baseline make the next answer surer.")
-        unknown = judgement.quality is not None and any(
-            event.kind is EventKind.UNKNOWN and event.severity == "warning" and event.feedback is None
-            for event in judgement.quality.events
-        )
-        if unknown and (report.get("settings") or {}).get("sensitivity") != "high":
-            steps.append("--sensitivity high counts unknown warnings too.")
-    if not has_report:
+    if judgement.quality is not None:
+        steps += _steps_for_logs(report, judgement.verdict, judgement.quality)
+    if not has_page:
         steps.append("--report out.html shows every event and metric.")
     return steps
+
+
+def _steps_for_logs(report: Report, verdict: Verdict, quality: Quality) -> Iterator[str]:
+    risks = sorted(quality.risks, key=by_weight)
+    if risks:
+        pattern = risks[0].exception or " ".join(risks[0].template.split()[-4:])
+        yield f"If an event is meant to be, declare it and run it again: --expected '{_shown(pattern)}'."
+    if verdict is not Verdict.PASS:
+        return
+    if sum(file.side == "baseline" and file.what == "logs" for file in report.files) < _GOOD_BASELINES:
+        yield "Logs of more earlier deployments after --baseline make the next answer surer."
+    if any(map(_is_unknown_warning, quality.events)) and not _is_high(report.settings):
+        yield "--sensitivity high counts unknown warnings too."
+
+
+def _is_unknown_warning(event: Event) -> bool:
+    return event.kind is EventKind.UNKNOWN and event.severity == "warning" and event.feedback is None
+
+
+def _is_high(settings: Settings | None) -> bool:
+    return settings is not None and settings.sensitivity == "high"
 
 
 def _shown(pattern: str) -> str:

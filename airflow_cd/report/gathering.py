@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.report.report import Action, Clocks, ManualAction, Outcome, Report, ReportedRelease
+
 if TYPE_CHECKING:
-    from airflow_cd.ledger import Deployment, Ledger
+    from airflow_cd.ledger import Action as ActionRecord
+    from airflow_cd.ledger import AuditRecord, Deployment, Ledger
+    from airflow_cd.verification.verdict import Judgement
 
-REPORT_VERSION = 1
 
-
-def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> dict[str, Any] | None:
-    """The report as JSON values, or None when the task has judged nothing.
+def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Report | None:
+    """The report of a task, None when the task has judged nothing.
 
     In a hand-written DAG, whose tasks have other names than :func:`verify_task` gives, the last verdict of the run is
     taken.
+
+    :param pipeline: id of the DAG.
+    :param run_id: id of its run.
+    :param task_id: id of the task that verifies.
     """
     deployments = ledger.deployments.matching(pipeline=pipeline, run_id=run_id)
     parts = task_id.split(".")
@@ -24,7 +31,13 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> dict[
     for deployment in named or deployments:
         verdicts = ledger.verdicts.of(deployment.id, phase) or ([] if named else ledger.verdicts.of(deployment.id))
         if verdicts:
-            return _gather(ledger, deployment, verdicts[-1])
+            return deployment_report(
+                deployment,
+                verdicts[-1].evidence,
+                phase=verdicts[-1].phase,
+                actions=ledger.actions.of(deployment.id),
+                audit=ledger.audit.actions(pipeline=deployment.pipeline, run_id=deployment.run_id),
+            )
     return None
 
 
@@ -33,39 +46,40 @@ def verify_task(environment: str, phase: str) -> str:
     return f"{environment}.{phase}.verify"
 
 
-def _gather(ledger: Ledger, deployment: Deployment, verdict: Any) -> dict[str, Any]:
+def deployment_report(
+    deployment: Deployment,
+    evidence: Judgement | Mapping[str, Any],
+    *,
+    phase: str = "",
+    actions: Sequence[ActionRecord] = (),
+    audit: Sequence[AuditRecord] = (),
+) -> Report:
+    """The report of a deployment.
+
+    :param evidence: the judgement of one of its phases, or as the ledger stored it.
+    :param phase: which phase was judged.
+    :param actions: the side effects of the deployment, oldest first.
+    :param audit: what people did by hand in its run, oldest first.
+    """
     previous = {release.digest: release for release in deployment.previous.values() if release is not None}
-    return {
-        "schema": REPORT_VERSION,
-        "service": deployment.service,
-        "pipeline": deployment.pipeline,
-        "run_id": deployment.run_id,
-        "environment": deployment.environment,
-        "phase": verdict.phase,
-        "release": deployment.release.as_dict(),
-        "previous": [release.as_dict() for release in previous.values()],
-        "judgement": verdict.evidence,
-        "actions": [
-            {
-                "kind": action.kind,
-                "ok": action.ok,
-                "began": _iso(action.began_at),
-                "ended": _iso(action.ended_at),
-                "detail": dict(action.detail),
-            }
-            for action in ledger.actions.of(deployment.id)
+    return Report(
+        evidence,
+        service=deployment.service,
+        pipeline=deployment.pipeline,
+        run_id=deployment.run_id,
+        environment=deployment.environment,
+        phase=phase,
+        release=ReportedRelease.of(deployment.release),
+        previous=[ReportedRelease.of(release) for release in previous.values()],
+        actions=[
+            Action(action.kind, action.ok, _iso(action.began_at), _iso(action.ended_at), dict(action.detail))
+            for action in actions
         ],
-        "clocks": {
-            "to_verdict": deployment.to_verdict,
-            "to_safe": deployment.to_safe,
-            "to_restored": deployment.to_restored,
-        },
-        "outcome": {"state": deployment.state, "text": deployment.outcome},
-        "human": [
-            {"who": action.who, "action": action.action, "when": _iso(action.at), "why": action.why}
-            for action in ledger.audit.actions(pipeline=deployment.pipeline, run_id=deployment.run_id)
-        ],
-    }
+        clocks=Clocks(deployment.to_verdict, deployment.to_safe, deployment.to_restored),
+        outcome=Outcome(str(deployment.state), deployment.outcome),
+        manual_actions=[ManualAction(record.who, record.action, _iso(record.at), record.why) for record in audit],
+        rolls_back=deployment.rolls_back is not None,
+    )
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -18,7 +18,7 @@ _FILTERS = (
     words.one_line,
     words.seconds_between,
     words.size,
-    words.plainly,
+    words.as_text,
 )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from airflow_cd.report.figures import finite
-from airflow_cd.verification.logs.records import SEVERITIES
-from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Verdict
+from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, MetricResult, Verdict
 
 _KINDS = (EventKind.UNKNOWN, EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT, EventKind.KNOWN)
 _TOO_LITTLE = ("few_requests", "no_data")

@@ -6,64 +6,50 @@ else follows as evidence. Whatever came from logs, configuration or people is sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_cd.errors import VerificationError
 from airflow_cd.release import differences
 from airflow_cd.report import words
 from airflow_cd.report.answers import (
     Fact,
     clock_times,
     is_it_safe,
-    release_name,
     what_was_done,
     what_was_new,
 )
 from airflow_cd.report.figures import CHART_HEIGHT, CHART_WIDTH
 from airflow_cd.report.file_answers import what_next, what_was_compared
 from airflow_cd.report.jinja import templates
+from airflow_cd.report.report import Outcome, Report, ReportedRelease
 from airflow_cd.report.views import columns_of, events_of, kinds_of, metrics_of
-from airflow_cd.verification.verdict import Judgement, Verdict
+from airflow_cd.verification.verdict import Verdict
 
-SCHEMA = 1
 OPEN_CHARTS = 4
 
 
-def render_report(report: Mapping[str, Any]) -> str:
-    """The page of a report, as ``<!doctype html>…``.
+def render_report(report: Report) -> str:
+    """The page of a report, as ``<!doctype html>…``; whatever came from logs or people is text in it.
 
-    :param report: as :func:`report_scene` takes it.
-    :raises airflow_cd.errors.VerificationError: it is no report, or one of a newer version.
+    :raises airflow_cd.errors.VerificationError: its evidence is damaged, or of a newer version.
     """
-    return templates().get_template("report.html.j2").render(frame="report_file.html.j2", **report_scene(report))
+    return templates().get_template("report.html.j2").render(frame="report_file.html.j2", **report_context(report))
 
 
-def report_scene(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template ``report.html.j2`` shows of a report.
+def report_context(report: Report) -> dict[str, Any]:
+    """The variables of the template ``report.html.j2``.
 
-    :param report: JSON values: ``schema``, ``service``, ``pipeline``, ``run_id``, ``environment``, ``phase``,
-        ``release`` and ``previous`` (as releases write themselves), ``judgement``
-        (:meth:`~airflow_cd.verification.verdict.Judgement.as_dict`), ``actions`` (``kind``, ``ok``, ``began``,
-        ``ended``, ``detail``), ``clocks`` (seconds: ``to_verdict``, ``to_safe``, ``to_restored``), ``outcome``
-        (``state``, ``text``) and ``human`` (``who``, ``action``, ``when``, ``why``). A report with ``files``
-        (:meth:`~airflow_cd.verification.files.verification.Verified.report`) is of no deployment.
-    :raises airflow_cd.errors.VerificationError: it is no report, or one of a newer version.
+    :raises airflow_cd.errors.VerificationError: its evidence is damaged, or of a newer version.
     """
-    if report.get("schema") != SCHEMA:
-        raise VerificationError(
-            f"the report is of schema {report.get('schema')!r}, this installation shows {SCHEMA}.",
-            next_step="Show it with the version of airflow-cd that wrote it.",
-        )
-    judgement = Judgement.from_dict(report["judgement"])
+    judgement = report.judgement
     events = events_of(judgement)
     metrics = metrics_of(judgement)
     return {
         "report": report,
-        "release": {"service": "", "version": "", "artifact": "", "digest": "", **(report.get("release") or {})},
-        "outcome": {"state": "", "text": "", **(report.get("outcome") or {})},
+        "release": report.release or ReportedRelease(),
+        "outcome": report.outcome or Outcome(),
         "judgement": judgement,
         "events": events,
         "rows": events,
@@ -73,10 +59,10 @@ def report_scene(report: Mapping[str, Any]) -> dict[str, Any]:
         "risks": [view for view in events if view.event.risk],
         "metrics": metrics,
         "open_charts": max(OPEN_CHARTS, sum(view.result.verdict is Verdict.FAIL for view in metrics)),
-        "facts": [what_was_new(judgement, events, metrics), *_answers(report, judgement)],
-        "files": report.get("files") or [],
-        "clocks": clock_times(report.get("clocks") or {}),
-        "steps": _steps(report, judgement),
+        "facts": [what_was_new(judgement, events, metrics), *_answers(report)],
+        "files": report.files,
+        "clocks": clock_times(report.clocks),
+        "steps": _steps(report),
         "changes": _changes(report),
         "kinds": kinds_of(events),
         "width": CHART_WIDTH,
@@ -84,17 +70,21 @@ def report_scene(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _answers(report: Mapping[str, Any], judgement: Judgement) -> list[Fact]:
-    """What a deployment makes of a verdict; of files a person does."""
-    if report.get("files"):
-        return [what_was_compared(report, judgement), what_next(report, judgement)]
-    return [what_was_done(report, judgement), is_it_safe(report, judgement)]
+def _answers(report: Report) -> list[Fact]:
+    """For a deployment what was made of the verdict; for files what a person may make of it."""
+    if report.files:
+        return [what_was_compared(report), what_next(report)]
+    return [what_was_done(report), is_it_safe(report)]
 
 
 @dataclass(frozen=True)
 class Step:
     """One line of what happened.
 
+    :param when: ISO 8601 time.
+    :param what: in a few words.
+    :param took: seconds; None where it is not known.
+    :param detail: what it was done to, or why.
     :param ok: True when it was done, False when it failed, None when it is under way or nothing to be done.
     :param mark: what stands in place of a tick: ``verdict``, ``person``, ``first`` (bad event), or ``""``.
     """
@@ -107,21 +97,21 @@ class Step:
     mark: str = ""
 
 
-def _steps(report: Mapping[str, Any], judgement: Judgement) -> list[Step]:
-    """What the system did, what people did, and the verdict, in the order of time."""
+def _steps(report: Report) -> list[Step]:
+    """What was done to the environment, what people did, and the verdict, in the order of time."""
+    judgement = report.judgement
     steps = [
         Step(
-            action.get("began") or "",
-            str(action.get("kind")),
-            action.get("ok"),
-            words.seconds_between(action.get("began"), action.get("ended")),
-            words.plainly(action.get("detail") or {}),
+            action.began or "",
+            action.kind,
+            action.ok,
+            words.seconds_between(action.began, action.ended),
+            words.as_text(action.detail),
         )
-        for action in report.get("actions") or []
+        for action in report.actions
     ]
-    for entry in report.get("human") or []:
-        who = f"{entry.get('who')}: {entry.get('action')}"
-        steps.append(Step(entry.get("when") or "", who, detail=entry.get("why") or "", mark="person"))
+    for entry in report.manual_actions:
+        steps.append(Step(entry.when or "", f"{entry.who}: {entry.action}", detail=entry.why, mark="person"))
     if judgement.first_bad:
         steps.append(Step(judgement.first_bad, "first bad moment", mark="first"))
     if judgement.final and judgement.decided:
@@ -131,13 +121,25 @@ def _steps(report: Mapping[str, Any], judgement: Judgement) -> list[Step]:
     return sorted(steps, key=lambda step: words.moment(step.when) or latest)
 
 
-def _changes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What differs between the release and each of those before it: rows of name, before, now."""
-    release = report.get("release") or {}
+@dataclass(frozen=True)
+class Change:
+    """How the release differs from one that ran before.
+
+    :param before: the release that ran before.
+    :param rows: what differs: name, before, now.
+    """
+
+    before: str
+    rows: Sequence[tuple[str, str, str]]
+
+
+def _changes(report: Report) -> list[Change]:
+    """What differs between the release and each of those before it."""
+    release = asdict(report.release) if report.release is not None else {}
     return [
-        {
-            "before": release_name(before),
-            "rows": [(name, words.plainly(was), words.plainly(now)) for name, was, now in differences(before, release)],
-        }
-        for before in report.get("previous") or []
+        Change(
+            before.name,
+            [(name, words.as_text(was), words.as_text(now)) for name, was, now in differences(asdict(before), release)],
+        )
+        for before in report.previous
     ]

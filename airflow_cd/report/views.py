@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -130,15 +131,16 @@ def metrics_of(judgement: Judgement) -> list[MetricView]:
 
 def kinds_of(events: Sequence[EventView]) -> list[tuple[str, str, int]]:
     """Legend of the dots: class names, words, how many."""
-    rows = [
-        ("unknown risk", "unknown, a risk", lambda event: event.kind is EventKind.UNKNOWN and event.risk),
-        ("unknown", "unknown, no risk", lambda event: event.kind is EventKind.UNKNOWN and not event.risk),
-        ("frequency", "unexpected frequency", lambda event: event.kind is EventKind.UNEXPECTED_FREQUENCY),
-        ("silent", "went silent", lambda event: event.kind is EventKind.WENT_SILENT),
-        ("known", "known", lambda event: event.kind is EventKind.KNOWN and not event.risk),
-        ("known risk", "known, marked a risk", lambda event: event.kind is EventKind.KNOWN and event.risk),
-    ]
-    counted = [(look, name, sum(belongs(view.event) for view in events)) for look, name, belongs in rows]
+    rows: tuple[tuple[str, str, EventKind, tuple[bool, ...]], ...] = (
+        ("unknown risk", "unknown, a risk", EventKind.UNKNOWN, (True,)),
+        ("unknown", "unknown, no risk", EventKind.UNKNOWN, (False,)),
+        ("frequency", "unexpected frequency", EventKind.UNEXPECTED_FREQUENCY, (True, False)),
+        ("silent", "went silent", EventKind.WENT_SILENT, (True, False)),
+        ("known", "known", EventKind.KNOWN, (False,)),
+        ("known risk", "known, marked a risk", EventKind.KNOWN, (True,)),
+    )
+    counts = Counter((view.event.kind, view.event.risk) for view in events)
+    counted = [(look, name, sum(counts[kind, risk] for risk in risks)) for look, name, kind, risks in rows]
     return [row for row in counted if row[2]]
 
 

@@ -117,12 +117,12 @@ def one_line(text: str, limit: int = 160) -> str:
     return short(" ".join(text[: 4 * limit].split()), limit)
 
 
-def plainly(value: Any, limit: int = 400) -> str:
+def as_text(value: Any, limit: int = 400) -> str:
     """JSON values as a person writes them down: ``instances: a, b; share: 20``."""
     if isinstance(value, Mapping):
-        text = "; ".join(f"{key}: {plainly(content, limit)}" for key, content in value.items())
+        text = "; ".join(f"{key}: {as_text(content, limit)}" for key, content in value.items())
     elif isinstance(value, list | tuple):
-        text = ", ".join(plainly(content, limit) for content in value)
+        text = ", ".join(as_text(content, limit) for content in value)
     elif isinstance(value, str):
         text = value
     else:

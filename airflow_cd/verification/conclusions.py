@@ -1,22 +1,23 @@
-"""What the parts of a judgement come to: several sources as one, where its dots are, when it all began."""
+"""Finishing a judgement: several sources as one, the queries that were sent, the layout, the first bad moment."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from airflow_cd.verification.logs.layout import placed
-from airflow_cd.verification.reading import Reader
-from airflow_cd.verification.verdict import Judgement, MetricResult, Performance, Quality, Verdict
+from airflow_cd.verification.logs.layout import lay_out
+from airflow_cd.verification.verdict import Judgement, MetricResult, Performance, Quality, Verdict, worst
 
 Part = TypeVar("Part", Quality, Performance)
 
 
-def together(judged: Sequence[Quality]) -> Quality:
-    """What several log sources say, as one."""
-    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-    verdict = min((quality.verdict for quality in judged), key=order.index)
+def merged(judged: Sequence[Quality]) -> Quality:
+    """The quality over several log sources.
+
+    :param judged: the quality of each source, at least one. The worst verdict counts, with the reasons for it.
+    """
+    verdict = worst(quality.verdict for quality in judged)
     records: dict[str, int] = {}
     for quality in judged:
         for side, count in quality.records.items():
@@ -30,28 +31,33 @@ def together(judged: Sequence[Quality]) -> Quality:
     )
 
 
-def with_queries(part: Part, readers: Sequence[Reader]) -> Part:
-    """What was asked, kept, and where the answer was nothing, said: a wrong query looks like a silent canary."""
-    asked = "; ".join(f"{reader.name}: {reader.query}" for reader in readers)
+def with_queries(part: Part, queries: Mapping[str, str]) -> Part:
+    """The part with the queries it rests on.
+
+    Where there was no data they are in its reasons too: a wrong query looks like a silent canary.
+
+    :param queries: by the name of a source, the query as it was sent.
+    """
+    sent = "; ".join(f"{name}: {query}" for name, query in queries.items())
     reasons = [
-        replace(reason, text=f"{reason.text} Asked {asked}. Next: run that query in the source itself.")
+        replace(reason, text=f"{reason.text} The query was {sent}. Next: run it in the source itself.")
         if reason.code in ("no_data", "few_requests") and not reason.numbers.get("canary_requests")
         else reason
         for reason in part.reasons
     ]
-    return replace(part, reasons=reasons, queries={reader.name: reader.query for reader in readers})
+    return replace(part, reasons=reasons, queries=dict(queries))
 
 
-def with_places(judgement: Judgement) -> Judgement:
-    """The judgement with its events placed in the picture."""
+def with_layout(judgement: Judgement) -> Judgement:
+    """The judgement with a place in the report's picture for each of its events."""
     quality = judgement.quality
     if quality is None:
         return judgement
-    return replace(judgement, quality=replace(quality, events=placed(quality.events)))
+    return replace(judgement, quality=replace(quality, events=lay_out(quality.events)))
 
 
 def first_bad(performance: Performance | None, quality: Quality | None) -> str:
-    """When the first event or measurement happened that a FAIL rests on."""
+    """When the first event or measurement happened that a FAIL rests on, in ISO 8601; ``""`` if nothing failed."""
     times = [event.first_seen for event in quality.risks if event.first_seen] if quality else []
     for result in performance.metrics if performance else ():
         if result.verdict is Verdict.FAIL:

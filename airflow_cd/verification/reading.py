@@ -187,7 +187,8 @@ class MetricReader(Reader):
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         """Rows of these instances so far."""
         rows = _concatenated(self._rows)
-        return rows[rows["instance"].isin(list(names))]
+        chosen: pd.DataFrame = rows[rows["instance"].isin(list(names))]
+        return chosen
 
     def past(self) -> pd.DataFrame | None:
         """Rows of the canary's instances before the deployment; None when they were not needed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from airflow_cd.errors import VerificationError
 
 EVIDENCE_VERSION = 1
+SEVERITIES = ("debug", "info", "warning", "error", "fatal")
+"""Of log events, from the least to the most severe."""
 
 
 class Verdict(str, enum.Enum):
@@ -23,6 +25,14 @@ class Verdict(str, enum.Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict over several parts: FAIL outweighs INCONCLUSIVE, and that outweighs PASS.
+
+    :param verdicts: at least one.
+    """
+    return min(verdicts, key=(Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS).index)
 
 
 class EventKind(str, enum.Enum):
@@ -75,7 +85,7 @@ class Event:
     """A cluster of log messages.
 
     :param id: content hash of the template; the same event has the same id in every run.
-    :param severity: ``fatal``, ``error``, ``warning``, ``info`` or ``debug``.
+    :param severity: one of :data:`SEVERITIES`.
     :param risk: True when this event is a reason to fail the release: these are the red dots.
     :param template: the message with its variable parts masked.
     :param samples: a few original records, newest last, bounded in number and length.
@@ -265,16 +275,20 @@ def _read(kind: type[Any], content: Mapping[str, Any]) -> Any:
 
 def _plain(value: Any) -> Any:
     """The value as JSON: dataclasses, enums, numpy numbers and arrays, times."""
-    if value is None or (isinstance(value, (bool, int)) and not isinstance(value, enum.Enum)):
-        return value
     if isinstance(value, enum.Enum):
         return value.value
+    if value is None or isinstance(value, (bool, int)):
+        return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if is_dataclass(value) and not isinstance(value, type):
         return {known.name: _plain(getattr(value, known.name)) for known in fields(value)}
+    return _plain_collection(value)
+
+
+def _plain_collection(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -1,4 +1,4 @@
-"""Watching a canary: reads what is new every few seconds, judges, and stops as soon as it knows."""
+"""Watching a canary: read what is new every few seconds, judge it, and stop as soon as the verdict stands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.durations import format_duration
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.conclusions import first_bad, together, with_places, with_queries
+from airflow_cd.verification.conclusions import first_bad, merged, with_layout, with_queries
+from airflow_cd.verification.decision import Decision, PolicyKey, Progress, decide
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.profile import LogProfile
@@ -21,12 +22,13 @@ from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.reading import Instances, LogReader, MetricReader, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
 from airflow_cd.verification.settings import Verification
+from airflow_cd.verification.times import iso_time
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, Reason, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LONGEST_NAP = 1.0  # seconds between two questions whether to stop
+_LONGEST_SLEEP = 1.0  # seconds between two checks whether to stop
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,20 @@ class Outcome:
     """How a verification ended.
 
     :param judgement: the verdict with its evidence.
-    :param profiles: what the canary logged, by source; teaches the baseline when the release turns out good.
+    :param profiles: by the name of a log source, what the canary logged; becomes part of the baseline when the
+        release turns out good.
     :param policy_key: which policy applies to an INCONCLUSIVE verdict: ``no_data``, ``source_error`` or
-        ``inconclusive``; None for the others.
-    :param running: what the running release logged, by source: the control meanwhile, and all instances before the
-        deployment. It is no baseline for others, and lets a backtest judge this one again as it was judged.
-    :param metric_profiles: what the metrics showed to be normal, by source; teaches as ``profiles`` does.
+        ``inconclusive``; None for every other verdict.
+    :param running: by the name of a log source, what the running release logged: the control meanwhile, and all
+        instances before the deployment. It becomes no baseline, and lets a backtest judge this deployment again as it
+        was judged.
+    :param metric_profiles: by the name of a metric source, what is normal for its metrics; becomes part of the
+        baseline as ``profiles`` does.
     """
 
     judgement: Judgement
     profiles: Mapping[str, LogProfile] = field(default_factory=dict)
-    policy_key: str | None = None
+    policy_key: PolicyKey | None = None
     running: Mapping[str, LogProfile] = field(default_factory=dict)
     metric_profiles: Mapping[str, MetricProfile] = field(default_factory=dict)
 
@@ -56,24 +61,25 @@ def _utc_now() -> datetime:
 class Watch:
     """One verification of one canary.
 
-    :param configuration: what to watch and how to judge.
-    :param canary: names of the instances on the new release.
-    :param control: names of those on the running release; may be empty.
+    :param configuration: what to watch and how to judge it.
+    :param canary: names of the instances on the new release; at least one.
+    :param control: names of the instances on the running release, none of which is a canary too; may be empty.
     :param since: when the canary's window starts, aware.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
-    :param baselines: for each log source, by name, what earlier good deployments logged.
-    :param opinions: asked at every look what people and the pipeline say of events; by default what the
-        configuration expects.
-    :param metric_baselines: for each metric source, by name, what earlier good deployments taught.
-    :param learn: whether having nothing to compare with is a reason to pass.
-    :param clock: tells the time, aware.
-    :param sleep: waits so many seconds.
-    :param on_look: is told the judgement so far after every look, as INCONCLUSIVE until it is final.
-    :param on_verdict: is told the final judgement and the key of its policy (see :class:`Outcome`) in the moment it
-        stands, before anything else is made of it: what must happen at once happens here.
-    :param stop: asked at least once a second; True ends the watch without a verdict.
-    :raises VerificationError: the configuration has mistakes, or nothing is to be watched.
+    :param baselines: by the name of a log source, what earlier good deployments logged.
+    :param opinions: called at every look for the feedback and expectations that apply to events; by default what
+        the configuration expects.
+    :param metric_baselines: by the name of a metric source, what earlier good deployments showed to be normal.
+    :param learn: whether having nothing to compare with is a reason to pass; False by default.
+    :param clock: returns the present time, aware.
+    :param sleep: sleeps for a number of seconds, at most one at a time.
+    :param on_look: called after every look with the judgement so far, which is INCONCLUSIVE until it is final.
+    :param on_verdict: called with the final judgement and the key of its policy (see :class:`Outcome`) in the moment
+        the verdict stands, before anything else is made of it: what must happen at once happens here.
+    :param stop: called at least once a second; True ends the watch without a verdict.
+    :raises airflow_cd.errors.VerificationError: the configuration has mistakes, there is no canary, an instance is
+        on both sides, or ``since`` has no time zone.
     """
 
     def __init__(
@@ -91,7 +97,7 @@ class Watch:
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
         on_look: Callable[[Judgement], None] | None = None,
-        on_verdict: Callable[[Judgement, str | None], None] | None = None,
+        on_verdict: Callable[[Judgement, PolicyKey | None], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> None:
         mistakes = configuration.mistakes()
@@ -118,8 +124,11 @@ class Watch:
         self._started = ""
 
     def run(self) -> Outcome:
-        """Watch until the verdict stands."""
-        self._started = _iso(self._clock())
+        """Watch until the verdict stands, at most for twice the duration and the delay of the slowest source.
+
+        :returns: the judgement, and what was learned. An error of a source is part of the judgement, never raised.
+        """
+        self._started = iso_time(self._clock())
         end = self.since + self.configuration.length
         extended = False
         while True:
@@ -138,8 +147,8 @@ class Watch:
                     self._on_verdict(judgement, key)
                 return self._outcome(judgement, key)
             if self._on_look is not None:
-                # Placed at every look: the report grows live, and the verdict finds the libraries loaded.
-                self._on_look(with_places(judgement))
+                # Laid out at every look: the report grows live, and the verdict finds the libraries loaded.
+                self._on_look(with_layout(judgement))
             if not self._wait(began + self.configuration.pause, end):
                 return self._outcome(self._stopped(judgement), "inconclusive")
 
@@ -148,7 +157,7 @@ class Watch:
         return [*self._metrics, *self._logs]
 
     def _wait(self, until: datetime, end: datetime) -> bool:
-        """Wait for the next look; False when told to stop."""
+        """Wait for the next look; False when the watch is to stop."""
         # The last look is worth no later moment than the one at which everything can be read.
         complete = end + max(reader.delay for reader in self._readers)
         if self._clock() < complete:
@@ -159,50 +168,31 @@ class Watch:
             left = (until - self._clock()).total_seconds()
             if left <= 0:
                 return True
-            self._sleep(min(left, _LONGEST_NAP))
+            self._sleep(min(left, _LONGEST_SLEEP))
 
-    def _look(self, end: datetime) -> tuple[Judgement, str | None]:
+    def _look(self, end: datetime) -> tuple[Judgement, PolicyKey | None]:
         """Judge what has been read; the judgement is final when the watch is over."""
         self._looks += 1
-        horizon = min(reader.cursor for reader in self._readers) - self.since
-        over = all(reader.cursor >= end for reader in self._readers)
-        lost = [
-            reader
-            for reader in self._readers
-            if reader.hopeless or reader.failures >= self.configuration.source_error_budget
-        ]
-        last = over or bool(lost) or bool(self._pointless)
+        progress = self._progress(end)
         performance = self._performance()
-        quality = self._quality(final=last)
-        judged = [part for part in (quality, performance) if part is not None]
-        # A source that errs holds nothing up: what the others show is judged by how far *they* are.
-        seen = max(reader.cursor for reader in self._readers) - self.since
-        failed = [part for part in judged if part.verdict is Verdict.FAIL]
-        if failed and (seen >= self.configuration.least or last):
-            reasons = [reason for part in failed for reason in part.reasons]
-            return self._judgement(Verdict.FAIL, reasons, performance, quality, final=True), None
-        if lost:
-            return self._judgement(
-                Verdict.INCONCLUSIVE, [self._lost(lost)], performance, quality, final=True
-            ), "source_error"
-        if self._pointless:
-            reasons = [Reason("no_baseline", self._pointless)]
-            return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=True), "inconclusive"
-        if not over:
-            reasons = [self._watching(horizon, end), *(reason for part in judged for reason in part.reasons)]
-            return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=False), None
-        open_ones = [part for part in judged if part.verdict is Verdict.INCONCLUSIVE]
-        if open_ones:
-            reasons = [reason for part in open_ones for reason in part.reasons]
-            reasons.sort(key=lambda reason: reason.code != "no_data")
-            key = "no_data" if reasons[0].code == "no_data" else "inconclusive"
-            return self._judgement(Verdict.INCONCLUSIVE, reasons, performance, quality, final=True), key
-        reasons = [reason for part in judged for reason in part.reasons]
-        return self._judgement(Verdict.PASS, reasons, performance, quality, final=True), None
+        quality = self._quality(final=progress.last)
+        decision = decide([part for part in (quality, performance) if part is not None], progress)
+        return self._judgement(decision, performance, quality), decision.policy_key
+
+    def _progress(self, end: datetime) -> Progress:
+        missing = self._missing_baseline
+        return Progress(
+            watching=self._watching(end),
+            over=all(reader.cursor >= end for reader in self._readers),
+            # What others show is judged by how far *they* are, not by a source that errs.
+            minimum_reached=max(reader.cursor for reader in self._readers) - self.since >= self.configuration.least,
+            source_error=self._source_error(),
+            no_baseline=Reason("no_baseline", missing) if missing else None,
+        )
 
     @property
-    def _pointless(self) -> str:
-        """Why no look can end well: a baseline that was asked for is missing; ``""`` when one can."""
+    def _missing_baseline(self) -> str:
+        """Why the baseline that was asked for cannot be had, so that no look can pass; ``""`` when one can."""
         if self.configuration.policy("inconclusive") == "pass":
             return ""  # then the metrics are watched to the end all the same
         missing = (self.baselines.get(reader.name, Baseline()).unusable for reader in self._logs)
@@ -240,7 +230,7 @@ class Watch:
             taught=taught,
             thresholds=configuration.thresholds,
         )
-        return with_queries(performance, self._metrics)
+        return with_queries(performance, _queries(self._metrics))
 
     def _quality(self, *, final: bool) -> Quality | None:
         if not self._logs:
@@ -267,70 +257,64 @@ class Watch:
                     final=final,
                 )
             )
-        return with_queries(judged[0] if len(judged) == 1 else together(judged), self._logs)
+        return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 
-    def _judgement(
-        self,
-        verdict: Verdict,
-        reasons: Sequence[Reason],
-        performance: Performance | None,
-        quality: Quality | None,
-        *,
-        final: bool,
-    ) -> Judgement:
+    def _judgement(self, decision: Decision, performance: Performance | None, quality: Quality | None) -> Judgement:
         return Judgement(
-            verdict=verdict,
-            reasons=list(reasons),
+            verdict=decision.verdict,
+            reasons=list(decision.reasons),
             performance=performance,
             quality=quality,
             started=self._started,
-            decided=_iso(self._clock()) if final else "",
-            first_bad=first_bad(performance, quality) if verdict is Verdict.FAIL else "",
+            decided=iso_time(self._clock()) if decision.final else "",
+            first_bad=first_bad(performance, quality) if decision.verdict is Verdict.FAIL else "",
             looks=self._looks,
             canary=list(self.instances.canary),
             control=list(self.instances.control),
             source_errors=[error for reader in self._readers for error in reader.errors],
             warnings=[warning for reader in self._readers for warning in reader.warnings],
-            final=final,
+            final=decision.final,
         )
 
-    def _outcome(self, judgement: Judgement, key: str | None) -> Outcome:
-        judgement = with_places(judgement)
+    def _outcome(self, judgement: Judgement, key: PolicyKey | None) -> Outcome:
+        judgement = with_layout(judgement)
         running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
-        taught = {reader.name: self._lesson(reader) for reader in self._metrics}
-        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running, taught)
+        normal = {reader.name: self._metric_profile(reader) for reader in self._metrics}
+        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running, normal)
 
-    def _lesson(self, reader: MetricReader) -> MetricProfile:
+    def _metric_profile(self, reader: MetricReader) -> MetricProfile:
         control = reader.frame(self.instances.control) if self.instances.control else None
         canary = reader.frame(self.instances.canary)
         return learn_performance(canary, control, reader.metrics, reader.bucket_ms, reader.past())
 
-    def _lost(self, lost: Sequence[Reader]) -> Reason:
+    def _source_error(self) -> Reason | None:
+        """Why watching on is of no use: sources have used up their budget of errors; None while none has."""
+        budget = self.configuration.source_error_budget
+        lost = [reader for reader in self._readers if reader.hopeless or reader.failures >= budget]
+        if not lost:
+            return None
         worst = lost[0]
         names = ", ".join(reader.name for reader in lost)
         times = "for good" if worst.hopeless else f"{worst.failures} times in a row"
         text = f"Source {names} could not be read ({times}); its last answer: {worst.errors[-1]}"
         return Reason("source_error", text, {"failures": worst.failures, "source": worst.name})
 
-    def _watching(self, horizon: timedelta, end: datetime) -> Reason:
-        length = end - self.since
-        text = f"Watching: {format_duration(_whole(horizon))} of {format_duration(length)} are read."
-        numbers = {"seconds": horizon.total_seconds(), "of": length.total_seconds()}
-        return Reason("watching", text, numbers)
+    def _watching(self, end: datetime) -> Reason:
+        """How much of the time every source has been read for."""
+        read, length = min(reader.cursor for reader in self._readers) - self.since, end - self.since
+        whole = timedelta(seconds=max(0, int(read.total_seconds())))
+        text = f"Watching: {format_duration(whole)} of {format_duration(length)} are read."
+        return Reason("watching", text, {"seconds": read.total_seconds(), "of": length.total_seconds()})
 
     def _stopped(self, judgement: Judgement) -> Judgement:
-        reason = Reason("stopped", "The verification was told to stop before it knew.")
+        reason = Reason("stopped", "The verification was stopped before it reached a verdict.")
         reasons = [reason, *judgement.reasons]
-        return replace(judgement, reasons=reasons, final=True, decided=_iso(self._clock()))
+        return replace(judgement, reasons=reasons, final=True, decided=iso_time(self._clock()))
+
+
+def _queries(readers: Sequence[Reader]) -> dict[str, str]:
+    return {reader.name: reader.query for reader in readers}
 
 
 def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return frame.assign(metric=prefix + frame["metric"]) if prefix else frame
-
-
-def _whole(length: timedelta) -> timedelta:
-    return timedelta(seconds=max(0, int(length.total_seconds())))
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from airflow_cd.cli import main
 from airflow_cd.report.page import render_report
+from airflow_cd.report.report import Report
 from airflow_cd.verification.verdict import Judgement
 from tests.verification.shop_logs import INSTANCES, shop_logs
 
@@ -288,7 +289,7 @@ def test_json_is_alone_on_standard_output_and_tells_everything(
     judgement = Judgement.from_dict(told["judgement"])
     assert judgement.quality is not None
     assert {event.exception for event in judgement.quality.risks} == PLANTED
-    assert "<title>FAIL: bad.log</title>" in render_report(told)
+    assert "<title>FAIL: bad.log</title>" in render_report(Report.from_dict(told))
 
 
 def test_the_report_is_one_page_about_the_files(folder: Path) -> None:

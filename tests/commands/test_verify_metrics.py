@@ -232,7 +232,7 @@ def test_bad_tables_are_one_line_that_names_the_file(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--kind", "nothing=latency"), r"'nothing', which is no metric .* cpu_percent, error_rate"),
+        (("--kind", "nothing=latency"), r"'nothing', which is not a metric .* cpu_percent, error_rate"),
         (("--kind", "requests=speed"), r"requests is 'speed', which is unknown.*latency, errors"),
         (("--direction", "requests=down"), r"requests is 'down', which is unknown.*higher, lower, either"),
     ],

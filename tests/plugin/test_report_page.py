@@ -16,6 +16,7 @@ from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.report.events import arranged
 from airflow_cd.plugin.report.page import file_name
 from airflow_cd.report.page import render_report
+from airflow_cd.report.report import Report
 from airflow_cd.report.views import columns_of, events_of
 from airflow_cd.verification.verdict import Feedback, Verdict
 from tests.report import samples
@@ -297,7 +298,7 @@ def test_the_report_is_downloaded_as_a_file_that_needs_nothing(client: TestClien
     assert whole.headers["content-disposition"] == (
         'attachment; filename="verification_shop_1.2_production_phase-20_FAIL_202611230814.html"'
     )
-    assert whole.text == render_report(client.get(f"{address()}/json").json())
+    assert whole.text == render_report(Report.from_dict(client.get(f"{address()}/json").json()))
     assert not {"script", "link", "form"} & {tag for tag, _ in Page(whole.text).tags}
     assert "content-disposition" not in client.get(f"{address()}/json").headers
     kept = client.get(f"{address()}/json?download")
@@ -426,7 +427,7 @@ def test_hostile_text_changes_no_tag_and_no_attribute(
 
 
 def test_two_thousand_events_make_a_page_that_can_be_borne(client: TestClient, ledger: Ledger) -> None:
-    large = samples.large(2000, 200)["judgement"]
+    large = samples.large(2000, 200).stored_judgement
     deployment, token = deployed(ledger)
     ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
     for number in range(40):

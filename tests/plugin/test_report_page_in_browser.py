@@ -184,7 +184,7 @@ def test_hostile_lines_do_nothing_and_everything_fits(show: Show, ledger: Ledger
 
 def test_a_table_of_two_thousand_events_answers_at_once(show: Show, ledger: Ledger) -> None:
     deployment, token = deployed(ledger)
-    large = samples.large(2000, 200)["judgement"]
+    large = samples.large(2000, 200).stored_judgement
     ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
     page, trouble = show()
     took = [

@@ -10,6 +10,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_cd.release import Release
+from airflow_cd.report.report import Action, Clocks, ManualAction, Outcome, Report, ReportedRelease
+from airflow_cd.verification.files.opening import InputFile
+from airflow_cd.verification.files.verification import FilesToVerify, Verified
 from airflow_cd.verification.verdict import (
     Event,
     EventKind,
@@ -175,48 +178,46 @@ def judgement(events: Sequence[Event]) -> Judgement:
     )
 
 
-def story(**changes: Any) -> dict[str, Any]:
+def story(**changes: Any) -> Report:
     """The bad release, caught and rolled back."""
-    report = {
-        "schema": 1,
-        "service": "shop",
-        "pipeline": "build_com",
-        "run_id": "manual__2026-11-23T08:10:00+00:00",
-        "environment": "production",
-        "phase": "phase_20",
-        "release": NEW.as_dict(),
-        "previous": [OLD.as_dict()],
-        "judgement": judgement([*ordinary(46), *planted()]).as_dict(),
-        "actions": [
+    report = Report(
+        judgement([*ordinary(46), *planted()]),
+        service="shop",
+        pipeline="build_com",
+        run_id="manual__2026-11-23T08:10:00+00:00",
+        environment="production",
+        phase="phase_20",
+        release=ReportedRelease.of(NEW),
+        previous=[ReportedRelease.of(OLD)],
+        actions=[
             action("deploy", -9, -3.4, instances=list(CANARY), release="shop 1.2", share=20),
             action("mark", -3.2, -2.9, connection="new_relic_default", marker="MDEx"),
             action("drain", 31.01, 31.4, instances=list(CANARY)),
             action("deploy", 32.2, 33.7, instances=list(CANARY), release="shop 1.1"),
             action("restore", 33.8, 33.9, instances=list(CANARY)),
         ],
-        "clocks": {"to_verdict": 27.0, "to_safe": 0.41, "to_restored": 2.92},
-        "outcome": {"state": "rolled_back", "text": "4 events are unknown, GiftCardBalanceError first."},
-        "human": [{"who": "ada", "action": "approve", "when": at(-40), "why": "change 4711, tested in staging"}],
-    }
-    return {**report, **changes}
+        clocks=Clocks(27.0, 0.41, 2.92),
+        outcome=Outcome("rolled_back", "4 events are unknown, GiftCardBalanceError first."),
+        manual_actions=[ManualAction("ada", "approve", at(-40), "change 4711, tested in staging")],
+    )
+    return replace(report, **changes)
 
 
-def action(kind: str, began: float, ended: float | None, *, ok: bool | None = True, **detail: Any) -> dict[str, Any]:
-    return {"kind": kind, "ok": ok, "began": at(began), "ended": None if ended is None else at(ended), "detail": detail}
+def action(kind: str, began: float, ended: float | None, *, ok: bool | None = True, **detail: Any) -> Action:
+    return Action(kind, ok, at(began), None if ended is None else at(ended), detail)
 
 
-def good() -> dict[str, Any]:
+def good() -> Report:
     """A release that passed and was promoted."""
     passed = replace(judgement(ordinary(46)), verdict=Verdict.PASS, first_bad="", reasons=[
         Reason("nothing_new", "2114 records of the canary show no event that is a risk.")])  # fmt: skip
     assert passed.quality is not None
     passed = replace(passed, quality=replace(passed.quality, verdict=Verdict.PASS, reasons=passed.reasons))
-    outcome = {"state": "promoted", "text": "phase_100 passed."}
-    clocks = {"to_verdict": None, "to_safe": None, "to_restored": None}
-    return story(judgement=passed.as_dict(), outcome=outcome, clocks=clocks, actions=story()["actions"][:2])
+    outcome = Outcome("promoted", "phase_100 passed.")
+    return story(evidence=passed, outcome=outcome, clocks=Clocks(), actions=story().actions[:2])
 
 
-def slow() -> dict[str, Any]:
+def slow() -> Report:
     """Three slow transactions and nothing new in the logs; the rollback did not finish."""
     groups = [f"WebTransaction/kind {number}" for number in range(7)]
     results = [
@@ -232,60 +233,43 @@ def slow() -> dict[str, Any]:
     )  # fmt: skip
     text = "shop-production-02 does not come up on shop 1.1: exited with 1; the others run shop 1.1."
     actions = [
-        *story()["actions"][:3],
+        *story().actions[:3],
         action("deploy", 45, 75, ok=False, error=text),
         action("page", 75.2, None, ok=None),
     ]
-    clocks = {"to_verdict": 42.0, "to_safe": 0.38, "to_restored": None}
-    return story(
-        judgement=failed.as_dict(), outcome={"state": "rollback_failed", "text": text}, actions=actions, clocks=clocks
-    )
+    outcome = Outcome("rollback_failed", text)
+    return story(evidence=failed, outcome=outcome, actions=actions, clocks=Clocks(42.0, 0.38, None))
 
 
-def undecided() -> dict[str, Any]:
+def undecided() -> Report:
     """No data at all, on an environment that was empty before."""
     reason = Reason("no_data", "The canary logged nothing where about 2100 records were to be expected.")
     none = Judgement(
         Verdict.INCONCLUSIVE, [reason], Performance(Verdict.INCONCLUSIVE, [Reason("no_data", "No request was seen.")]),
         Quality(Verdict.INCONCLUSIVE, [reason]), at(0), at(600), "", 60, CANARY, (),
     )  # fmt: skip
-    clocks = {"to_verdict": None, "to_safe": None, "to_restored": None}
     return story(
-        judgement=none.as_dict(),
-        previous=[],
-        actions=[],
-        human=[],
-        clocks=clocks,
-        outcome={"state": "running", "text": ""},
+        evidence=none, previous=[], actions=[], manual_actions=[], clocks=Clocks(), outcome=Outcome("running", "")
     )
 
 
-def files() -> dict[str, Any]:
+def files() -> Report:
     """A verification of plain files that failed: of no deployment."""
     failed = replace(judgement([*ordinary(16), *planted()]), canary=["new.log"], control=[], first_bad="",
                      warnings=["new.log: 2 records were too long: they are judged by their beginning."])  # fmt: skip
     assert failed.quality is not None
     failed = replace(failed, quality=replace(failed.quality, records={"canary": 2114, "control": 0, "baseline": 8450}))
-    read = [("logs/old.log", "baseline", {}), ("logs/new.log", "canary", {"too_long": 2})]
-    return {
-        **story(release=None, previous=[], actions=[], human=[], clocks={}, outcome=None),
-        **dict.fromkeys(("service", "pipeline", "run_id", "environment", "phase"), ""),
-        "judgement": failed.as_dict(),
-        "verdict": "FAIL",
-        "sentence": failed.sentence,
-        "files": [
-            {"path": path, "side": side, "what": "logs", "name": path.removeprefix("logs/"), "read": 148_141,
-             "records": 2114, "troubles": troubles}
-            for path, side, troubles in read
-        ],
-        "settings": {"sensitivity": "medium", "expected": ["Retried*"], "minimum_effect": 0.2},
-    }  # fmt: skip
+    read = [
+        InputFile("logs/old.log", "baseline", "logs", "old.log", 148_141, 2114, {}),
+        InputFile("logs/new.log", "canary", "logs", "new.log", 148_141, 2114, {"too_long": 2}),
+    ]
+    return Report.of_files(Verified(failed, read, FilesToVerify(expected=["Retried*"])))
 
 
-def large(events: int = 2000, metrics: int = 200) -> dict[str, Any]:
+def large(events: int = 2000, metrics: int = 200) -> Report:
     groups = [f"WebTransaction/kind {number}" for number in range(metrics // 2)]
     whole = replace(judgement([*ordinary(events - 4), *planted()]), performance=performance(groups))
-    return story(judgement=whole.as_dict())
+    return story(evidence=whole)
 
 
 HOSTILE = (
@@ -313,11 +297,15 @@ KEPT = {
 TIMES = {"began", "ended", "when"}
 
 
-def poisoned(value: Any, poison: str, name: str = "") -> Any:
+def poisoned(report: Report, poison: str) -> Report:
     """The report with the poison at the end of every string that is not one of a few fixed words."""
+    return Report.from_dict(_poisoned(report.as_dict(), poison))
+
+
+def _poisoned(value: Any, poison: str, name: str = "") -> Any:
     if isinstance(value, dict):
         return {
-            (key + poison if name in ("configuration", "queries", "instances", "detail") else key): poisoned(
+            (key + poison if name in ("configuration", "queries", "instances", "detail") else key): _poisoned(
                 content, poison, key
             )
             for key, content in value.items()
@@ -325,7 +313,7 @@ def poisoned(value: Any, poison: str, name: str = "") -> Any:
     if isinstance(value, list):
         # Points of a chart are pairs of a time and a value.
         return (
-            [poisoned(content, poison, name) for content in value]
+            [_poisoned(content, poison, name) for content in value]
             if name not in ("canary", "control") or not (value and isinstance(value[0], list))
             else value
         )

@@ -13,7 +13,7 @@ def test_who_said_what_of_an_event_and_why() -> None:
     red, *others = samples.planted()
     said = Feedback("not_a_risk", "ada <b>", "it is caught & retried", "2026-11-23T08:00:00+00:00")
     forgiven = replace(red, risk=False, feedback=said)
-    page = render_report(samples.story(judgement=samples.judgement([forgiven, *others]).as_dict()))
+    page = render_report(samples.story(evidence=samples.judgement([forgiven, *others])))
     assert "not a risk</span> ada &lt;b&gt;, 2026-11-23 08:00:00 UTC: it is caught &amp; retried" in page
     assert "<td>unknown, not a risk</td>" in page
-    assert "retried" not in render_report(samples.story(judgement=samples.judgement([red, *others]).as_dict()))
+    assert "retried" not in render_report(samples.story(evidence=samples.judgement([red, *others])))

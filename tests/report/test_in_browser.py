@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.report.page import render_report
+from airflow_cd.report.report import Report
 from tests.chromium import chromium
 from tests.report import samples
 
@@ -29,7 +30,7 @@ def show(browser: Any) -> Iterator[Any]:
     """Open a report under the plugin's content security policy; gives the page and what went wrong on it."""
     contexts = []
 
-    def opened(report: dict[str, Any], width: int = 1280, scheme: str = "light") -> tuple[Any, list[str]]:
+    def opened(report: Report, width: int = 1280, scheme: str = "light") -> tuple[Any, list[str]]:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
         )

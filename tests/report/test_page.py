@@ -15,6 +15,7 @@ from airflow_cd.report import words
 from airflow_cd.report.figures import chart, dots, interval_figure, threshold_of, unit_of
 from airflow_cd.report.order import worst_first
 from airflow_cd.report.page import render_report
+from airflow_cd.report.report import ManualAction, Outcome, Report
 from airflow_cd.verification.verdict import Event, EventKind, Reason, Verdict
 from tests.report import samples
 
@@ -59,7 +60,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def text_of(report: dict[str, Any]) -> str:
+def text_of(report: Report) -> str:
     page = render_report(report)
     return " ".join(Page(page[page.index("<body>") : page.index("</html>")]).text.split())
 
@@ -146,18 +147,18 @@ def test_what_happened_is_told_in_the_order_of_time() -> None:
             samples.undecided(),
             (
                 "INCONCLUSIVE The canary logged nothing",
-                "It could not be told",
+                "Undecided",
                 "Nothing yet",
                 "Nothing ran here before.",
             ),
         ),
-        (samples.story(outcome={"state": "rolling_back", "text": ""}), ("Not yet The canary gets no more requests.",)),
-        (samples.story(outcome={"state": "running", "text": ""}), ("Drained the canary", "Not wholly")),
-        (samples.story(outcome={"state": "promoted", "text": "ada did."}), ("A person answers for it", "ada did.")),
-        (samples.story(outcome={"state": "thinking", "text": "hm"}), ("thinking", "Unknown hm")),
+        (samples.story(outcome=Outcome("rolling_back", "")), ("Not yet The canary gets no more requests.",)),
+        (samples.story(outcome=Outcome("running", "")), ("Drained the canary", "Not wholly")),
+        (samples.story(outcome=Outcome("promoted", "ada did.")), ("A person answers for it", "ada did.")),
+        (samples.story(outcome=Outcome("thinking", "hm")), ("thinking", "Unknown hm")),
     ],
 )
-def test_every_outcome_has_its_answer(report: dict[str, Any], expected: tuple[str, ...]) -> None:
+def test_every_outcome_has_its_answer(report: Report, expected: tuple[str, ...]) -> None:
     text = text_of(report)
     for words_ in expected:
         assert words_ in text
@@ -165,15 +166,15 @@ def test_every_outcome_has_its_answer(report: dict[str, Any], expected: tuple[st
 
 def test_a_verification_that_still_watches_says_so() -> None:
     judgement = replace(samples.judgement(samples.ordinary(5)), verdict=Verdict.INCONCLUSIVE, final=False, decided="")
-    text = text_of(samples.story(judgement=judgement.as_dict(), outcome={"state": "running", "text": ""}))
+    text = text_of(samples.story(evidence=judgement, outcome=Outcome("running", "")))
     assert "WATCHING" in text
     assert "Is it safe now? Being watched" in text
     assert "verdict INCONCLUSIVE" not in text
 
 
 def test_a_person_who_acted_after_the_verdict_is_named_at_the_top() -> None:
-    human = [{"who": "grace", "action": "marked verify success", "when": samples.at(60), "why": "known"}]
-    text = text_of(samples.story(human=human))
+    marked = ManualAction("grace", "marked verify success", samples.at(60), "known")
+    text = text_of(samples.story(manual_actions=[marked]))
     assert text.index("grace: marked verify success") < text.index("To verdict")
 
 
@@ -204,13 +205,13 @@ def test_every_dot_has_its_details_and_every_link_its_place() -> None:
 
 
 def test_an_event_keeps_its_anchor_when_others_come() -> None:
-    few, many = samples.story(judgement=samples.judgement(samples.planted()[2:]).as_dict()), samples.story()
+    few, many = samples.story(evidence=samples.judgement(samples.planted()[2:])), samples.story()
     for report in (few, many):
         [details] = re.findall(r'<article[^>]* id="(event-c0ffee02)"', render_report(report))
         assert details
     twice = samples.planted()
     twice[1:3] = [replace(twice[1], id=twice[0].id), replace(twice[2], id='" x')]
-    ids = Page(render_report(samples.story(judgement=samples.judgement(twice).as_dict()))).ids
+    ids = Page(render_report(samples.story(evidence=samples.judgement(twice)))).ids
     assert [name for name in ids if name.startswith("event-")] == [
         "event-c0ffee00",
         "event-number-2",
@@ -255,10 +256,11 @@ def test_a_report_of_files_speaks_of_files_and_of_no_deployment() -> None:
 
 
 def test_many_reasons_do_not_bury_the_page() -> None:
-    report = samples.slow()
-    reasons = [{"code": "metric_regressed", "text": f"metric {number} rose", "numbers": {}} for number in range(40)]
-    report["judgement"]["reasons"] = report["judgement"]["performance"]["reasons"] = reasons
-    header = render_report(report).split("</header>")[0]
+    reasons = [Reason("metric_regressed", f"metric {number} rose") for number in range(40)]
+    slow = samples.slow().judgement
+    assert slow.performance is not None
+    judgement = replace(slow, reasons=reasons, performance=replace(slow.performance, reasons=reasons))
+    header = render_report(samples.story(evidence=judgement)).split("</header>")[0]
     assert "metric 4 rose" in header
     assert "metric 5 rose" not in header
     assert "and 35 more reasons" in header
@@ -295,8 +297,7 @@ def test_it_is_quick_and_of_bearable_size_when_there_is_much() -> None:
 @pytest.mark.parametrize("sample", [samples.story, samples.files])
 def test_hostile_text_changes_no_tag_and_no_attribute(sample: Any, poison: str) -> None:
     report = sample()
-    for action in report["actions"]:
-        action["kind"] += " (harmless)"
+    report = replace(report, actions=[replace(action, kind=f"{action.kind} (harmless)") for action in report.actions])
     clean = Page(render_report(samples.poisoned(report, " (harmless)")))
     source = render_report(samples.poisoned(report, poison))
     page = Page(source)
@@ -306,7 +307,7 @@ def test_hostile_text_changes_no_tag_and_no_attribute(sample: Any, poison: str) 
 
 
 def test_hostile_times_and_numbers_are_text_too() -> None:
-    report = samples.story()
+    report = samples.story().as_dict()
     for entry in (*report["actions"], *report["human"]):
         for name in samples.TIMES & set(entry):
             entry[name] = samples.HOSTILE[1]
@@ -316,7 +317,7 @@ def test_hostile_times_and_numbers_are_text_too() -> None:
             {"canary": samples.HOSTILE[0], "control": None, "baseline": float("inf")} if event["risk"] else {}
         )
         event["instances"] = {}
-    page = Page(render_report(report))
+    page = Page(render_report(Report.from_dict(report)))
     assert "img" not in {tag for tag, _ in page.tags}
     assert "script" not in {tag for tag, _ in page.tags}
 
@@ -337,18 +338,18 @@ def test_a_template_in_a_log_line_is_not_run() -> None:
 
 def test_a_report_of_another_schema_is_refused() -> None:
     with pytest.raises(VerificationError, match="schema 2"):
-        render_report(samples.story(schema=2))
+        Report.from_dict({**samples.story().as_dict(), "schema": 2})
     with pytest.raises(VerificationError, match="no stored judgement"):
-        render_report(samples.story(judgement={}))
+        render_report(samples.story(evidence={}))
 
 
 def test_what_may_be_missing_may_be_missing() -> None:
-    report = samples.undecided()
+    report = samples.undecided().as_dict()
     for name in ("release", "previous", "actions", "human", "clocks", "outcome"):
         without = {key: value for key, value in report.items() if key != name}
-        assert "INCONCLUSIVE" in text_of(without), name
+        assert "INCONCLUSIVE" in text_of(Report.from_dict(without)), name
     judgement = replace(samples.judgement([]), performance=None, quality=None, reasons=[], canary=(), decided="")
-    assert "No reason is recorded." in text_of(samples.story(judgement=judgement.as_dict()))
+    assert "No reason is recorded." in text_of(samples.story(evidence=judgement))
 
 
 def test_charts_of_odd_series() -> None:

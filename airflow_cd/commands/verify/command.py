@@ -104,14 +104,14 @@ def run(given: argparse.Namespace) -> int:
     """Verify the files, print and write the results; the exit code is the verdict."""
     from airflow_cd.commands.verify.progress import ReadingProgress
     from airflow_cd.commands.verify.summary import summary
-    from airflow_cd.verification.files.verification import verify_files, with_places
+    from airflow_cd.verification.files.verification import verify_files, with_layout
 
     _check_outputs(given)
     with ReadingProgress(sys.stderr, shown=not given.quiet) as progress:
         verified = verify_files(_files(given), progress.of)
         if given.report or given.json:
             progress.show("drawing")
-            verified = with_places(verified)
+            verified = with_layout(verified)
     _write(given, verified)
     if not given.quiet and given.json != "-":
         _make_printable(sys.stdout)
@@ -139,12 +139,14 @@ def _files(given: argparse.Namespace) -> FilesToVerify:
 
 
 def _write(given: argparse.Namespace, verified: Verified) -> None:
+    from airflow_cd.report.report import Report
+
     if given.report:
         from airflow_cd.report.page import render_report
 
-        _write_file(given.report, render_report(verified.report()))
+        _write_file(given.report, render_report(Report.of_files(verified)))
     if given.json:
-        content = json.dumps(verified.report(), ensure_ascii=True, indent=1) + "\n"
+        content = json.dumps(Report.of_files(verified).as_dict(), ensure_ascii=True, indent=1) + "\n"
         if given.json == "-":
             _print(content)
         else:

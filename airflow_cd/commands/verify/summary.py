@@ -9,6 +9,7 @@ from airflow_cd.report import words
 from airflow_cd.report.figures import threshold_of, unit_of
 from airflow_cd.report.file_answers import next_steps
 from airflow_cd.report.order import by_weight, worst_first
+from airflow_cd.report.report import Report
 from airflow_cd.verification.files.verification import Verified
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Quality, Verdict
 
@@ -50,7 +51,7 @@ def summary(verified: Verified, stream: TextIO, *, report: str | None = None) ->
         bad = [result for result in judgement.performance.metrics if result.verdict is Verdict.FAIL]
         blocks += [_metric(result, paint) for result in sorted(bad, key=worst_first)[:MOST_METRICS]]
     blocks.append([*_counts(verified), *(f"Note      {_plain(text)}" for text in judgement.warnings)])
-    steps = next_steps(verified.report(), judgement, report is not None)
+    steps = next_steps(Report.of_files(verified), has_page=report is not None)
     ending = [f"{'Next' if not number else '':<10}{text}" for number, text in enumerate(steps)]
     if report is not None:
         ending.append(f"Report    {report}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_cd.report.figures import finite
 from airflow_cd.report.views import Column, EventView
-from airflow_cd.verification.logs.records import SEVERITIES
+from airflow_cd.verification.verdict import SEVERITIES
 
 LONGEST_SEARCH = 200
 

@@ -7,7 +7,7 @@ about another's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -20,8 +20,8 @@ from airflow_cd.plugin.report.baseline import RESET
 from airflow_cd.plugin.report.feedback import CHOICES, Refused
 from airflow_cd.plugin.report.page import address, show_report
 from airflow_cd.report.gathering import report_of
+from airflow_cd.report.report import Report
 from airflow_cd.report.views import EventView, events_of
-from airflow_cd.verification.verdict import Judgement
 
 router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}", dependencies=MAY_CHANGE_RUN)
 
@@ -43,17 +43,17 @@ def give_feedback(
     """Say something of an event of the report."""
     task, who = (dag_id, run_id, task_id), user.get_name()
 
-    def record(ledger: Ledger, report: dict[str, Any]) -> str:
+    def record(ledger: Ledger, report: Report) -> str:
         view = _event(report, event)
         if says not in CHOICES or where not in ("here", "everywhere"):
             raise LedgerRefused("The form did not say what the event is, or where.", state="Nothing was recorded.")
-        environment = report["environment"] if where == "here" else None
-        history = ledger.feedback.history(report["service"], environment, view.event.id)
+        environment = report.environment if where == "here" else None
+        history = ledger.feedback.history(report.service, environment, view.event.id)
         last = next((said for said in history if said.environment == environment and said.undoes is None), None)
         # A form that is sent twice is meant once.
         if last is None or last.undone or (last.says, last.who, last.why) != (says, who, why):
             ledger.feedback.record(
-                report["service"],
+                report.service,
                 view.event.id,
                 says,
                 who=who,
@@ -82,13 +82,13 @@ def undo_feedback(
     task, who = (dag_id, run_id, task_id), user.get_name()
     undoes = _number(number)
 
-    def take_back(ledger: Ledger, report: dict[str, Any]) -> str:
+    def take_back(ledger: Ledger, report: Report) -> str:
         anchor = _event(report, event).anchor
-        history = ledger.feedback.history(report["service"], report["environment"])
+        history = ledger.feedback.history(report.service, report.environment)
         if not any(said.id == undoes and said.undoes is None for said in history):
             raise LedgerRefused(
-                f"Nobody has said anything with the number {number} of events of {report['service']} in "
-                f"{report['environment']}.",
+                f"Nobody has said anything with the number {number} of events of {report.service} in "
+                f"{report.environment}.",
                 state="Nothing was changed.",
             )
         ledger.feedback.undo(undoes, who=who, why=why)
@@ -104,8 +104,8 @@ def choose_baseline(
     """Pin the baseline of the report's environment, or reset it."""
     task, who = (dag_id, run_id, task_id), user.get_name()
 
-    def choose(ledger: Ledger, report: dict[str, Any]) -> str:
-        place = (report["service"], report["environment"])
+    def choose(ledger: Ledger, report: Report) -> str:
+        place = (report.service, report.environment)
         if choice == RESET:
             ledger.baselines.reset(*place, who=who, why=why)
         else:
@@ -123,8 +123,8 @@ def undo_baseline(
     task, who = (dag_id, run_id, task_id), user.get_name()
     undoes = _number(number)
 
-    def take_back(ledger: Ledger, report: dict[str, Any]) -> str:
-        place = (report["service"], report["environment"])
+    def take_back(ledger: Ledger, report: Report) -> str:
+        place = (report.service, report.environment)
         standing = ledger.baselines.choice(*place)
         if standing is None or standing.id != undoes:
             raise LedgerRefused(
@@ -142,7 +142,7 @@ def _done(
     request: Request,
     task: tuple[str, str, str],
     who: str,
-    change: Callable[[Ledger, dict[str, Any]], str],
+    change: Callable[[Ledger, Report], str],
     written: Refused,
 ) -> Response:
     """Make the change and show where it was made, or the report again with what was written and why it was not taken.
@@ -169,8 +169,8 @@ def _done(
     return taken(request, f"{address(request, *task)}#{anchor}")
 
 
-def _event(report: dict[str, Any], event_id: str) -> EventView:
-    for view in events_of(Judgement.from_dict(report["judgement"])):
+def _event(report: Report, event_id: str) -> EventView:
+    for view in events_of(report.judgement):
         if view.event.id == event_id:
             return view
     raise LedgerRefused(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request
@@ -17,8 +15,9 @@ from airflow_cd.plugin.report.baseline import baseline_section
 from airflow_cd.plugin.report.events import arranged
 from airflow_cd.plugin.report.feedback import CHOICES, NOTHING, Refused, said_of
 from airflow_cd.report.gathering import report_of
-from airflow_cd.report.page import report_scene
-from airflow_cd.verification.verdict import Judgement
+from airflow_cd.report.page import report_context
+from airflow_cd.report.report import Report
+from airflow_cd.states import DeploymentState
 
 LOOK, SETTLE = 5, 15  # seconds between looks of the page while something may change, soon or later
 EVENTS_A_SECOND = 200  # a page with much on it looks more seldom, by a second for so many events
@@ -46,23 +45,23 @@ def show_report(
     if report is None:
         return page(request, "no_report.html.j2", status=404 if refused else 200, live=LOOK, words="", task=task)
     try:
-        scene = report_scene(report)
+        context = report_context(report)
     except VerificationError as error:
         return page(request, "no_report.html.j2", status=500, live=0, words=str(error), task=task)
-    events, asked = scene["events"], request.query_params
-    service, environment = report["service"], report["environment"]
+    events, asked = context["events"], request.query_params
+    service, environment = report.service, report.environment
     said = said_of(ledger, service, environment, [view.event for view in events])
     notes = {event_id: about.note for event_id, about in said.items() if about.note}
-    table = arranged(events, scene["columns"], notes, asked.get("sort", ""), asked.get("find", ""))
+    table = arranged(events, context["columns"], notes, asked.get("sort", ""), asked.get("find", ""))
     rows = table.rows if table.sort != "number" else events
     return page(
         request,
         "report_page.html.j2",
         question=_open_question(ledger, task),
         status=status,
-        **{**scene, "rows": rows, "unfound": table.unfound, "notes": notes},
+        **{**context, "rows": rows, "unfound": table.unfound, "notes": notes},
         frame="page.html.j2",
-        live=0 if refused else _pace(report, scene["judgement"], len(events)),
+        live=0 if refused else _pace(report, len(events)),
         here=address(request, *task),
         task=task,
         table=table,
@@ -85,23 +84,22 @@ def address(request: Request, *task: str) -> str:
     return f"{base}/report/" + "/".join(quote(part, safe="") for part in task)
 
 
-def file_name(report: Mapping[str, Any], ending: str) -> str:
+def file_name(report: Report, ending: str) -> str:
     """A name that says what is in it wherever the file ends up."""
-    judgement = report["judgement"]
-    version = (report.get("release") or {}).get("version", "")
+    judgement = report.stored_judgement
+    version = report.release.version if report.release is not None else ""
     verdict = str(judgement.get("verdict", "")) if judgement.get("final", True) else "watching"
-    parts = ["verification", report["service"], version, report["environment"], report["phase"], verdict]
+    parts = ["verification", report.service, version, report.environment, report.phase, verdict]
     parts.append(re.sub(r"\D", "", str(judgement.get("decided") or judgement.get("started") or "")[:16]))
     plain = (re.sub(r"[^A-Za-z0-9.]+", "-", str(part))[:60].strip("-.") for part in parts)
     return "_".join(part for part in plain if part) + f".{ending}"
 
 
-def _pace(report: Mapping[str, Any], judgement: Judgement, events: int) -> int:
+def _pace(report: Report, events: int) -> int:
     """Seconds between looks; 0 when nothing will change any more."""
-    state = (report.get("outcome") or {}).get("state")
-    if not judgement.final or state == "rolling_back":
+    if not report.judgement.final or report.state is DeploymentState.ROLLING_BACK:
         return LOOK + events // EVENTS_A_SECOND
-    return SETTLE if state == "running" else 0
+    return SETTLE if report.state is DeploymentState.RUNNING else 0
 
 
 def _open_question(ledger: Ledger, task: tuple[str, str, str]) -> Question | None:

@@ -38,7 +38,7 @@ def report_json(dag_id: str, run_id: str, task_id: str, download: str | None = N
     if report is None:
         raise HTTPException(404, f"{dag_id} {run_id} {task_id} has judged nothing (yet)")
     attached = _attached(file_name(report, "json")) if download is not None else {}
-    return JSONResponse(report, headers={**HEADERS, **attached})
+    return JSONResponse(report.as_dict(), headers={**HEADERS, **attached})
 
 
 def _attached(name: str) -> dict[str, str]:

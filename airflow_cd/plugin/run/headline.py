@@ -14,6 +14,8 @@ from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.run.phases import said
 from airflow_cd.plugin.run.stages import StageView
 from airflow_cd.report.answers import Fact, is_it_safe, what_was_done, what_was_new
+from airflow_cd.report.gathering import deployment_report
+from airflow_cd.report.report import ManualAction, Report
 from airflow_cd.report.views import events_of, metrics_of
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 
@@ -154,7 +156,6 @@ def _answers(stage: StageView, facts: RunFacts) -> tuple[list[Fact], str]:
     assert deployment is not None  # noqa: S101 - asked of deployments only
     verdict = _judged(deployment, facts)
     report = next((phase.task for phase in stage.phases if verdict is not None and phase.name == verdict.phase), "")
-    content = _content(deployment, facts)
     try:
         judgement = Judgement.from_dict(verdict.evidence) if verdict is not None else None
     except VerificationError:
@@ -167,25 +168,21 @@ def _answers(stage: StageView, facts: RunFacts) -> tuple[list[Fact], str]:
         new = Fact("What was new?", "wait", "Nothing was judged" if not verdict else f"It was {verdict.verdict}", text)
     else:
         new = what_was_new(judgement, events_of(judgement), metrics_of(judgement))
-    done = dataclasses.replace(what_was_done(content, judgement), links=())
-    return [new, done, is_it_safe(content, judgement)], report
+    content = _report(deployment, judgement, facts)
+    return [new, dataclasses.replace(what_was_done(content), links=()), is_it_safe(content)], report
 
 
-def _content(deployment: Deployment, facts: RunFacts) -> dict[str, Any]:
+def _report(deployment: Deployment, judgement: Judgement, facts: RunFacts) -> Report:
     """As much of a report as the answers read."""
-    previous = {release.digest: release.as_dict() for release in deployment.previous.values() if release is not None}
-    return {
-        "release": deployment.release.as_dict(),
-        "previous": list(previous.values()),
-        "actions": [{"ok": action.ok} for action in facts.actions.get(deployment.id, ())],
-        "clocks": {"to_safe": deployment.to_safe},
-        "outcome": {"state": deployment.state, "text": deployment.outcome},
-        "human": [
-            {"who": hand.who, "action": hand.detail.get("option") or hand.action, "when": _iso(hand.at)}
+    report = deployment_report(deployment, judgement, actions=facts.actions.get(deployment.id, ()))
+    return dataclasses.replace(
+        report,
+        manual_actions=[
+            ManualAction(hand.who, hand.detail.get("option") or hand.action, _iso(hand.at), hand.why)
             for hand in facts.hands
             if hand.allowed
         ],
-    }
+    )
 
 
 def _iso(moment: Any) -> str | None:

@@ -16,6 +16,7 @@ from airflow_cd.plugin.run.stages import StageView, columns_of
 from airflow_cd.plugin.seen import seen_of
 from airflow_cd.release import Release, changes
 from airflow_cd.report.answers import clock_times
+from airflow_cd.report.report import Clocks
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
             for found in facts.deployments
             if (
                 times := clock_times(
-                    {"to_verdict": found.to_verdict, "to_safe": found.to_safe, "to_restored": found.to_restored},
+                    Clocks(found.to_verdict, found.to_safe, found.to_restored),
                     asked_for=found.rolls_back is not None,
                 )
             )

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
-from airflow_cd.verification.logs.profile import LogProfile, Signature, Tally
-from airflow_cd.verification.logs.records import SEVERITIES
-from airflow_cd.verification.verdict import Event, EventKind
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.signatures import Signature, Tally
+from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind
 
 NEW_RECORDS = 3  # of something that was never logged before
 MORE = 5  # times as many of a known error

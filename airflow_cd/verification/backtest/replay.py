@@ -22,7 +22,7 @@ from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import BASELINES_USED, judge_quality
 from airflow_cd.verification.sensitivity import SENSITIVITIES, Sensitivity
-from airflow_cd.verification.verdict import Quality, Reason, Verdict
+from airflow_cd.verification.verdict import Quality, Reason, Verdict, worst
 
 _FIRST = "There is neither a good deployment before it nor a control to compare it with."
 
@@ -89,6 +89,11 @@ class Case:
     regression: str
     bad: bool | None
     answers: Mapping[Sensitivity, Answer]
+
+    @property
+    def decided(self) -> bool:
+        """Whether any sensitivity reached a verdict."""
+        return any(answer.verdict is not Verdict.INCONCLUSIVE for answer in self.answers.values())
 
 
 @dataclass(frozen=True)
@@ -166,19 +171,20 @@ def backtest(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Backtest:
-    """Replay a verification of logs.
+    """Replay a verification of logs over past deployments.
 
-    :param deployments: oldest first.
-    :param baseline: as in :class:`~airflow_cd.verification.settings.Verification`.
-    :param opinions: what people say of events today, and what the pipeline expects.
-    :param inject: whether regressions are put into the good deployments.
-    :param seed: chooses among the events that a regression can change.
-    :param progress: is told how many deployments are done, and of how many.
-    :raises VerificationError: there is nothing to replay, or a sensitivity is none.
+    :param deployments: oldest first; those without a phase are left out.
+    :param sensitivities: at which each is judged; at least one of
+        :data:`~airflow_cd.verification.sensitivity.SENSITIVITIES`.
+    :param baseline: which earlier good deployments each is compared with, as in
+        :class:`~airflow_cd.verification.settings.Verification`.
+    :param opinions: today's feedback, and what the pipeline expects; none by default.
+    :param inject: whether regressions are put into the good deployments too.
+    :param seed: chooses among the events that a regression can change; the same seed gives the same regressions.
+    :param progress: called with the number of deployments done, and of all.
+    :raises airflow_cd.errors.VerificationError: there is nothing to replay, or a sensitivity is unknown.
     """
-    wrong = [word for word in sensitivities if word not in SENSITIVITIES]
-    if wrong or not sensitivities:
-        raise VerificationError(f"{wrong or 'nothing'} is no sensitivity.", next_step=f"Use {SENSITIVITIES}.")
+    _check_sensitivities(sensitivities)
     kept = [deployment for deployment in deployments if deployment.phases]
     if not kept:
         raise VerificationError(
@@ -192,8 +198,7 @@ def backtest(
         references = _references(kept[:number], deployment, baseline)
         case = judge.as_it_was(deployment, references)
         cases.append(case)
-        decided = any(answer.verdict is not Verdict.INCONCLUSIVE for answer in case.answers.values())
-        for regression in REGRESSIONS if inject and deployment.good and decided else ():
+        for regression in REGRESSIONS if inject and deployment.good and case.decided else ():
             injected = judge.with_regression(deployment, references, regression, f"{seed} {deployment.id}", case)
             if injected is None:
                 not_injected[regression.name] = not_injected.get(regression.name, 0) + 1
@@ -204,6 +209,15 @@ def backtest(
     return Backtest(tuple(sensitivities), cases, not_injected)
 
 
+def _check_sensitivities(sensitivities: Sequence[Sensitivity]) -> None:
+    unknown = [repr(name) for name in sensitivities if name not in SENSITIVITIES]
+    if unknown or not sensitivities:
+        raise VerificationError(
+            f"unknown sensitivity {', '.join(unknown)}." if unknown else "a backtest needs a sensitivity.",
+            next_step=f"Use one or more of {', '.join(SENSITIVITIES)}.",
+        )
+
+
 def _references(earlier: Sequence[PastDeployment], deployment: PastDeployment, choice: str) -> dict[str, Baseline]:
     """For each source of the deployment what it would have been compared with."""
     sources = dict.fromkeys(phase.source for phase in deployment.phases)
@@ -211,17 +225,19 @@ def _references(earlier: Sequence[PastDeployment], deployment: PastDeployment, c
 
 
 def _chosen(earlier: Sequence[PastDeployment], source: str, choice: str) -> Baseline:
-    learned: list[tuple[PastDeployment, Learned]] = []
-    for past in reversed(earlier):
-        taught = [phase.profile for phase in past.phases if phase.source == source and phase.teaches]
-        if past.good and taught:
-            learned.append((past, Learned(past.name, LogProfile.merge(*taught))))
     if choice == "control":
         return Baseline()
+    good = [(past, learned) for past in reversed(earlier) if (learned := _learned(past, source)) is not None]
     if choice not in BASELINES:
-        pinned = [one for past, one in learned if choice in (past.id, past.version)][:1]
+        pinned = [learned for past, learned in good if choice in (past.id, past.version)][:1]
         return Baseline(pinned, "" if pinned else f"The baseline {choice} had not been promoted by then.")
-    return Baseline([one for _, one in learned[: 1 if choice == "previous" else BASELINES_USED]])
+    return Baseline([learned for _, learned in good[: 1 if choice == "previous" else BASELINES_USED]])
+
+
+def _learned(past: PastDeployment, source: str) -> Learned | None:
+    """What a deployment adds to the baseline of a log source; None if it was not good, or adds nothing."""
+    profiles = [phase.profile for phase in past.phases if phase.source == source and phase.teaches]
+    return Learned(past.name, LogProfile.merge(*profiles)) if past.good and profiles else None
 
 
 class _Judge:
@@ -233,7 +249,7 @@ class _Judge:
 
     def as_it_was(self, deployment: PastDeployment, references: Mapping[str, Baseline]) -> Case:
         answers = {
-            sensitivity: _together(
+            sensitivity: _answer(
                 [self._quality(phase, references[phase.source], sensitivity) for phase in deployment.phases]
             )
             for sensitivity in self.sensitivities
@@ -263,7 +279,7 @@ class _Judge:
             faulty = PastPhase(phase.name, phase.source, profile, phase.control)
             answers = {}
             for sensitivity in self.sensitivities:
-                answer = _together([self._quality(faulty, baseline, sensitivity)])
+                answer = _answer([self._quality(faulty, baseline, sensitivity)])
                 if not answer.risks - as_it_was.answers[sensitivity].risks and answer.verdict is Verdict.FAIL:
                     # What was red without the regression has not found it.
                     answer = Answer(Verdict.PASS, "Nothing is red that was not red before.")
@@ -286,9 +302,9 @@ class _Judge:
         )
 
 
-def _together(qualities: Sequence[Quality]) -> Answer:
+def _answer(qualities: Sequence[Quality]) -> Answer:
     """One phase that fails blocks; else one that could not be judged leaves it open."""
-    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-    worst = min(qualities, key=lambda quality: order.index(quality.verdict))
+    verdict = worst(quality.verdict for quality in qualities)
+    decisive = next(quality for quality in qualities if quality.verdict is verdict)
     risks = frozenset((event.id, str(event.kind)) for quality in qualities for event in quality.risks)
-    return Answer(worst.verdict, worst.reasons[0].text if worst.reasons else "", risks)
+    return Answer(verdict, decisive.reasons[0].text if decisive.reasons else "", risks)

@@ -8,10 +8,10 @@ from typing import BinaryIO
 import numpy as np
 
 from airflow_cd.verification.logs.counting import Counts, clean_line, clean_record, count_slowly
+from airflow_cd.verification.logs.dialects.joining import LONGEST_RECORD, RecordJoiner
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.records import LONGEST_RECORD, RecordJoiner
 
 BLOCK = 8_000_000  # bytes read at a time
 _TO_SPACES = bytes(ord(" ") if byte in MARKS.encode() else byte for byte in range(256))

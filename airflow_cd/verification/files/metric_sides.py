@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.files.metrics import MetricTable
-from airflow_cd.verification.metrics.kinds import guessed, is_share, settled
+from airflow_cd.verification.metrics.kinds import guessed, is_share, resolved
 from airflow_cd.verification.samples import Metric
 
 if TYPE_CHECKING:
@@ -41,38 +41,50 @@ def sides_of(
     """The tables of each side, made comparable.
 
     Requests that a row does not count come from the throughput of the same time, instance and group. Errors that are
-    a share become a number; where nobody knows of how many requests, they are judged as a gauge, and that is noted.
+    a share become a number; where the number of requests is unknown, they are judged as a gauge, and that is noted.
 
-    :param kinds: what metrics are, by name, where their names do not tell it. ``directions``: which way is worse.
-    :param least: fewest requests to judge by; by default as many as it takes.
-    :raises airflow_cd.errors.VerificationError: a kind or a direction is said of a metric that is not there.
+    :param sides: by side, what its files hold.
+    :param kinds: by the name of a metric, what it is; overrides what the name suggests. ``directions``: likewise, which
+        way is worse.
+    :param least: fewest requests to judge by; by default :data:`ENOUGH_REQUESTS`, or :data:`ENOUGH_ROWS` rows where
+        nothing is counted.
+    :raises airflow_cd.errors.VerificationError: a kind or a direction is given for a metric that is not there.
     """
-    names = list(dict.fromkeys(name for table in sides.values() for name in table.metrics))
-    metrics = settled([guessed(name) for name in names], kinds, directions)
-    frames = {side: _with_requests(table.frame, metrics) for side, table in sides.items()}
+    metrics = _metrics_in(sides.values(), kinds, directions)
     notes = [note for table in sides.values() for note in table.notes]
+    frames = {side: _with_requests(table.frame, metrics) for side, table in sides.items()}
     judged = []
     for metric in metrics:
         if metric.kind == "errors":
-            uncounted = any(_lacks_requests(frame, metric.name) for frame in frames.values())
-            share = is_share(metric.name)
-            if uncounted:
-                metric = replace(metric, kind="gauge", unit="")
-                notes.append(
-                    f"{metric.name} is judged as a gauge: a column `count`, or a metric of requests, "
-                    "would say of how many requests the errors are."
-                )
-            elif share:
-                frames = {side: _counted(frame, metric.name) for side, frame in frames.items()}
+            frames, metric, note = _errors(frames, metric)
+            notes += note
         judged.append(metric)
     uncounted = all(bool(frame["count"].isna().all()) for frame in frames.values())
     if uncounted and any(metric.kind in ("latency", "apdex") for metric in judged):
         notes.append("No column `count`: each row counts as one measurement, however many requests it holds.")
     frames = {side: frame.fillna({"count": 1.0}) for side, frame in frames.items()}
     if "control" in frames and "canary" in frames:
-        frames, said = _side_by_side(frames)
-        notes += said
+        frames, note = _side_by_side(frames)
+        notes += note
     return MetricSides(frames, judged, least or (ENOUGH_ROWS if uncounted else ENOUGH_REQUESTS), notes)
+
+
+def _metrics_in(tables: Iterable[MetricTable], kinds: Mapping[str, str], directions: Mapping[str, str]) -> list[Metric]:
+    names = dict.fromkeys(name for table in tables for name in table.metrics)
+    return resolved([guessed(name) for name in names], kinds, directions)
+
+
+def _errors(frames: dict[str, pd.DataFrame], metric: Metric) -> tuple[dict[str, pd.DataFrame], Metric, list[str]]:
+    """The rows with a metric of errors as numbers; where those are unknown, the metric as a gauge and a note of it."""
+    if any(_lacks_requests(frame, metric.name) for frame in frames.values()):
+        note = (
+            f"{metric.name} is judged as a gauge: a column `count`, or a metric of requests, "
+            "would say of how many requests the errors are."
+        )
+        return frames, replace(metric, kind="gauge", unit=""), [note]
+    if is_share(metric.name):
+        frames = {side: _counted(frame, metric.name) for side, frame in frames.items()}
+    return frames, metric, []
 
 
 def _side_by_side(frames: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
@@ -113,7 +125,8 @@ def _with_requests(frame: pd.DataFrame, metrics: Sequence[Metric]) -> pd.DataFra
     requests = frame[frame["metric"] == counters[0]].groupby(keys)["value"].sum().rename("requests").reset_index()
     known = frame.merge(requests, on=keys, how="left")["requests"].to_numpy()
     counted = ~frame["metric"].isin([metric.name for metric in metrics if metric.kind == "gauge"])
-    return frame.assign(count=frame["count"].where(frame["count"].notna() | ~counted, known))
+    filled: pd.DataFrame = frame.assign(count=frame["count"].where(frame["count"].notna() | ~counted, known))
+    return filled
 
 
 def _lacks_requests(frame: pd.DataFrame, metric: str) -> bool:
@@ -125,4 +138,5 @@ def _counted(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     chosen = frame["metric"] == metric
     values = frame.loc[chosen, "value"]
     whole = 100.0 if re.search(r"percent|pct|%", metric.lower()) or values.max() > 1.0 else 1.0
-    return frame.assign(value=frame["value"].where(~chosen, frame["value"] / whole * frame["count"]))
+    numbered: pd.DataFrame = frame.assign(value=frame["value"].where(~chosen, frame["value"] / whole * frame["count"]))
+    return numbered

@@ -109,7 +109,8 @@ def _parquet(file: InputFile, stream: Any) -> pd.DataFrame:
         columns[name] = pd.Series(column.to_numpy() if column.dtype.is_numeric() else column.to_list())
         if isinstance(frame[name].dtype, pl.Datetime):
             columns[name] = pd.Series(column.to_numpy()).astype("datetime64[ns]")
-    return pd.DataFrame(columns)
+    table: pd.DataFrame = pd.DataFrame(columns)
+    return table
 
 
 def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     delimiter = max(_DELIMITERS, key=first.count)
     try:
-        return pd.read_csv(
+        table: pd.DataFrame = pd.read_csv(
             stream,
             sep=delimiter,
             decimal="," if delimiter == ";" else ".",
@@ -127,6 +128,7 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
             skipinitialspace=True,
             low_memory=False,
         )
+        return table
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise VerificationError(f"{named(file.path)} is no readable CSV: {text}.", next_step=_FORMATS) from error

@@ -1,14 +1,14 @@
-"""A verification of plain files, without any deployment: logs and metrics of a canary against those of before."""
+"""Verifying plain files, without any deployment: logs and metrics of a canary against those of earlier releases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification import conclusions
 from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.files.opening import (
     STANDARD_INPUT,
@@ -23,9 +23,10 @@ from airflow_cd.verification.logs.feedback import Expected, Opinions, usable_exp
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.sensitivity import Sensitivity
-from airflow_cd.verification.verdict import Judgement, Performance, Quality, Verdict
+from airflow_cd.verification.times import iso_now
+from airflow_cd.verification.verdict import Judgement, Performance, Quality, worst
 
-Watch = Callable[[InputFile], "Progress | None"]
+OnFile = Callable[[InputFile], "Progress | None"]
 SIDES = ("baseline", "control", "canary")
 _FEW_RECORDS = 0.25  # of the canary's records: a smaller baseline has not seen what is merely rare
 
@@ -34,12 +35,17 @@ _FEW_RECORDS = 0.25  # of the canary's records: a smaller baseline has not seen 
 class FilesToVerify:
     """What is compared with what, and how.
 
-    :param logs: paths by side (:data:`SIDES`). Each baseline is one earlier good deployment, the newest last; each
-        file of the canary and of the control is one instance. ``-`` is standard input.
-    :param metrics: paths by side.
-    :param expected: patterns of events that the release is meant to bring.
-    :param kinds: what a metric is, by its name; ``directions``: which way is worse.
-    :param min_requests: fewest requests to judge a metric by; None for the default.
+    :param logs: by side (:data:`SIDES`), paths of log files. Each baseline is one earlier good deployment, the newest
+        last; each file of the canary and of the control is one instance. ``-`` is standard input.
+    :param metrics: by side, paths of CSV or Parquet files.
+    :param sensitivity: how little evidence, and which severity, fails the canary.
+    :param expected: patterns of events that the release is meant to bring; see
+        :class:`~airflow_cd.verification.logs.feedback.Expected`.
+    :param kinds: by the name of a metric, one of :data:`~airflow_cd.verification.metrics.kinds.KINDS`; overrides what
+        the name suggests.
+    :param directions: by the name of a metric, which way is worse: ``higher``, ``lower`` or ``either``.
+    :param minimum_effect: smallest change that counts as a regression, as a share: 0.2 is 20 %.
+    :param min_requests: fewest requests on each side to judge a metric by; None for the default.
     """
 
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -54,89 +60,54 @@ class FilesToVerify:
 
 @dataclass(frozen=True)
 class Verified:
-    """The judgement, and what was read for it."""
+    """The outcome of a verification of files.
+
+    :param judgement: the verdict with its evidence.
+    :param files: every file that was read, with how much was found in it.
+    :param given: what was asked for.
+    """
 
     judgement: Judgement
     files: Sequence[InputFile]
     given: FilesToVerify
 
-    def report(self) -> dict[str, Any]:
-        """The report for :func:`~airflow_cd.report.page.render_report`, and for machines.
 
-        Beside the keys that every report has: ``verdict``, ``sentence``, ``files`` (``path``, ``side``, ``what``,
-        ``name``, ``read`` in bytes, ``records``, ``troubles``) and ``settings``.
-        """
-        return {
-            "schema": 1,
-            "verdict": str(self.judgement.verdict),
-            "sentence": self.judgement.sentence,
-            "service": "",
-            "pipeline": "",
-            "run_id": "",
-            "environment": "",
-            "phase": "",
-            "release": None,
-            "previous": [],
-            "judgement": self.judgement.as_dict(),
-            "actions": [],
-            "clocks": {},
-            "outcome": None,
-            "human": [],
-            "files": [asdict(file) for file in self.files],
-            "settings": {
-                "sensitivity": self.given.sensitivity,
-                "expected": list(self.given.expected),
-                "minimum_effect": self.given.minimum_effect,
-            },
-        }
+def verify_files(given: FilesToVerify, on_file: OnFile = lambda file: None) -> Verified:
+    """Read all files and judge what they hold.
 
-
-def verify_files(given: FilesToVerify, watch: Watch = lambda file: None) -> Verified:
-    """Read everything and judge it.
-
-    :param watch: is told of each file before it is read; what it gives is told how many more bytes were read.
-    :raises airflow_cd.errors.VerificationError: a file cannot be used, or what was given makes no sense.
+    :param given: the files, and how to judge them.
+    :param on_file: called with each file before it is read; the function it returns, if any, is called with the
+        number of bytes of each read.
+    :raises airflow_cd.errors.VerificationError: a file cannot be used, or what is given contradicts itself.
     """
     logs, metrics = _files(given.logs, "logs"), _files(given.metrics, "metrics")
     _check(logs, metrics)
     expected = usable_expectations(given.expected)
-    started = _now()
-    warnings = [f"{name} is given twice: what is compared with itself is never new." for name in _twice(logs, metrics)]
-    warnings += [
-        f"{name} is read as a log; metrics are given with --metrics-canary and --metrics-baseline."
-        for name in _tables(logs)
-    ]
-    quality = _quality(given, expected, logs, watch, warnings) if logs else None
-    performance = _performance(given, metrics, watch, warnings) if metrics else None
+    started = iso_now()
+    warnings = [*_warnings_about_files(logs, metrics)]
+    quality = _quality(given, expected, logs, on_file, warnings) if logs else None
+    performance = _performance(given, metrics, on_file, warnings) if metrics else None
     parts: list[Quality | Performance] = [part for part in (quality, performance) if part is not None]
-    verdict = next(
-        (verdict for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE) if any(part.verdict is verdict for part in parts)),
-        Verdict.PASS,
-    )
+    verdict = worst(part.verdict for part in parts)
+    files = [*logs, *metrics]
     judgement = Judgement(
         verdict=verdict,
         reasons=[reason for part in parts if part.verdict is verdict for reason in part.reasons],
         performance=performance,
         quality=quality,
         started=started,
-        decided=_now(),
+        decided=iso_now(),
         looks=1,
-        canary=_unique(file.name for file in [*logs, *metrics] if file.side == "canary"),
-        control=_unique(file.name for file in [*logs, *metrics] if file.side == "control"),
+        canary=_unique(file.name for file in files if file.side == "canary"),
+        control=_unique(file.name for file in files if file.side == "control"),
         warnings=warnings,
     )
-    return Verified(judgement, [*logs, *metrics], given)
+    return Verified(judgement, files, given)
 
 
-def with_places(verified: Verified) -> Verified:
-    """The same with a place in the picture for each event; what only the report's page needs."""
-    from airflow_cd.verification.logs.layout import placed
-
-    quality = verified.judgement.quality
-    if quality is None:
-        return verified
-    quality = replace(quality, events=placed(quality.events))
-    return replace(verified, judgement=replace(verified.judgement, quality=quality))
+def with_layout(verified: Verified) -> Verified:
+    """The same with a place in the report's picture for each event; only the page needs it."""
+    return replace(verified, judgement=conclusions.with_layout(verified.judgement))
 
 
 def _files(paths: Mapping[str, Sequence[str]], what: str) -> list[InputFile]:
@@ -147,29 +118,42 @@ def _files(paths: Mapping[str, Sequence[str]], what: str) -> list[InputFile]:
 
 def _check(logs: Sequence[InputFile], metrics: Sequence[InputFile]) -> None:
     """Refuse what cannot be meant, before anything is read."""
-    if not logs and not metrics:
+    files = [*logs, *metrics]
+    if not files:
         raise VerificationError(
             "there is nothing to verify.",
             next_step="Give what the new release logged with --canary, and what an earlier one did with --baseline.",
         )
-    for files, option in ((logs, "--canary"), (metrics, "--metrics-canary")):
-        if files and not any(file.side == "canary" for file in files):
+    for some, option in ((logs, "--canary"), (metrics, "--metrics-canary")):
+        if some and not any(file.side == "canary" for file in some):
             raise VerificationError(
-                f"nothing of the canary is given to compare {files[0].path} with.",
+                f"nothing of the canary is given to compare {some[0].path} with.",
                 next_step=f"Give what the new release wrote with {option}.",
             )
-    if sum(file.path == STANDARD_INPUT for file in [*logs, *metrics]) > 1:
+    if sum(file.path == STANDARD_INPUT for file in files) > 1:
         raise VerificationError(
             "standard input (-) is given more than once, but can be read only once.",
             next_step="Write one of them to a file, or use <(...) in bash.",
         )
-    for file in [*logs, *metrics]:
-        # What is wrong with a file is said now, and not after a minute of reading the others.
-        path = Path(file.path)
-        if file.path != STANDARD_INPUT and (path.is_file() or path.is_dir() or not path.exists()):
-            with opened(file.path) as stream:
-                if file.what == "logs":
-                    refuse_binary(file.path, peeked(stream))
+    for file in files:
+        _check_first_bytes(file)
+
+
+def _check_first_bytes(file: InputFile) -> None:
+    """Refuse a file that cannot be used now, and not after a minute of reading the others."""
+    path = Path(file.path)
+    # Named pipes and the like can be read only once.
+    if file.path != STANDARD_INPUT and (path.is_file() or path.is_dir() or not path.exists()):
+        with opened(file.path) as stream:
+            if file.what == "logs":
+                refuse_binary(file.path, peeked(stream))
+
+
+def _warnings_about_files(logs: Sequence[InputFile], metrics: Sequence[InputFile]) -> Iterator[str]:
+    for name in _twice(logs, metrics):
+        yield f"{name} is given twice: what is compared with itself is never new."
+    for name in _tables(logs):
+        yield f"{name} is read as a log; metrics are given with --metrics-canary and --metrics-baseline."
 
 
 def _tables(logs: Sequence[InputFile]) -> list[str]:
@@ -194,12 +178,12 @@ def _quality(
     given: FilesToVerify,
     expected: Sequence[Expected],
     files: Sequence[InputFile],
-    watch: Watch,
+    on_file: OnFile,
     warnings: list[str],
 ) -> Quality:
     by_side: dict[str, list[tuple[InputFile, LogProfile]]] = {side: [] for side in SIDES}
     for file in files:
-        by_side[file.side].append((file, _profile(file, watch(file))))
+        by_side[file.side].append((file, _profile(file, on_file(file))))
         warnings += _troubles(file)
     canary, control = (LogProfile.merge(*(profile for _, profile in by_side[side])) for side in ("canary", "control"))
     newest_first = by_side["baseline"][::-1]
@@ -211,7 +195,7 @@ def _quality(
         baseline_names=[file.name for file, _ in newest_first],
         opinions=Opinions(expected=expected),
     )
-    if len(quality.baseline) < len(newest_first) and quality.records.get("canary"):
+    if len(quality.baseline) < len(newest_first) and canary.records:
         warnings.append(
             f"{len(quality.baseline)} of {len(newest_first)} baselines were compared with: the newest with records."
         )
@@ -243,7 +227,7 @@ def _counting(file: InputFile, progress: Progress | None) -> Progress:
 
 def _troubles(file: InputFile) -> list[str]:
     words = {
-        "undecodable": "not UTF-8: what could not be read of them stands as \ufffd",
+        "undecodable": "not UTF-8: bytes that could not be decoded are shown as \ufffd",
         "too_long": "too long: they are judged by their beginning",
     }
     return [
@@ -253,14 +237,14 @@ def _troubles(file: InputFile) -> list[str]:
     ]
 
 
-def _performance(given: FilesToVerify, files: Sequence[InputFile], watch: Watch, warnings: list[str]) -> Performance:
+def _performance(given: FilesToVerify, files: Sequence[InputFile], on_file: OnFile, warnings: list[str]) -> Performance:
     from airflow_cd.verification.files.metric_sides import sides_of
     from airflow_cd.verification.files.metrics import joined, read_metrics
     from airflow_cd.verification.metrics.performance import judge_performance
 
     tables: dict[str, list[Any]] = {}
     for file in files:
-        tables.setdefault(file.side, []).append(read_metrics(file, _counting(file, watch(file))))
+        tables.setdefault(file.side, []).append(read_metrics(file, _counting(file, on_file(file))))
     sides = sides_of(
         {side: joined(found) for side, found in tables.items()}, given.kinds, given.directions, given.min_requests
     )
@@ -278,7 +262,3 @@ def _performance(given: FilesToVerify, files: Sequence[InputFile], watch: Watch,
 
 def _unique(names: Any) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

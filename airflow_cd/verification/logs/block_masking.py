@@ -181,7 +181,7 @@ def _hexadecimal(letters: np.ndarray, variable: np.ndarray) -> np.ndarray:
         found = found[:-length] & found[length:]
         length *= 2
     places = np.flatnonzero(found)
-    return places[variable[places] == 0]
+    return np.asarray(places[variable[places] == 0])
 
 
 def _errors(letters: np.ndarray, variable: np.ndarray) -> np.ndarray:

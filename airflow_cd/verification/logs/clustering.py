@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_cd.verification.logs.masking import WILDCARD
-from airflow_cd.verification.logs.profile import Signature
+from airflow_cd.verification.logs.signatures import Signature
 
 VALUES_OF_A_PARAMETER = 5
 VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages
@@ -193,20 +193,21 @@ def _single_parameters(templates: Iterable[Tokens], values: set[str]) -> dict[To
                 families.setdefault(family, []).append(tokens)
     wild: dict[Tokens, set[int]] = {}
     for (position, _, _), members in families.items():
-        if len(members) < 2:
-            continue
-        free = [tokens for tokens in members if not is_protected(tokens[position])]
-        # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
-        proven = any(tokens[position] == WILDCARD for tokens in free) or all(
-            tokens[position] in values for tokens in free
-        )
-        codes = [tokens for tokens in members if _is_code(tokens[position])]
-        if len(codes) >= VALUES_OF_A_CODE:
-            free = [*free, *codes]
-        if len(free) >= _values_needed(members[0], position, proven=proven):
-            for tokens in free:
+        if len(members) > 1:
+            for tokens in _sharing_a_parameter(members, position, values):
                 wild.setdefault(tokens, set()).add(position)
     return wild
+
+
+def _sharing_a_parameter(members: Sequence[Tokens], position: int, values: set[str]) -> list[Tokens]:
+    """Those of the templates that become one because the position, the only one they differ in, is a parameter."""
+    free = [tokens for tokens in members if not is_protected(tokens[position])]
+    # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
+    proven = any(tokens[position] == WILDCARD for tokens in free) or all(tokens[position] in values for tokens in free)
+    codes = [tokens for tokens in members if _is_code(tokens[position])]
+    if len(codes) >= VALUES_OF_A_CODE:
+        free = [*free, *codes]
+    return free if len(free) >= _values_needed(members[0], position, proven=proven) else []
 
 
 def _values_needed(tokens: Tokens, position: int, *, proven: bool) -> int:

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from airflow_cd.verification.logs.block_masking import mask_lines
+from airflow_cd.verification.logs.dialects.headers import severity_of
+from airflow_cd.verification.logs.dialects.joining import LONGEST_RECORD, MAY_CONTINUE, join_lines
+from airflow_cd.verification.logs.dialects.json_records import unfold_json
+from airflow_cd.verification.logs.dialects.stack_traces import stack_trace
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import (
     blank_numbers,
@@ -18,16 +22,8 @@ from airflow_cd.verification.logs.masking import (
     mask_line,
     without_marks,
 )
-from airflow_cd.verification.logs.profile import SAMPLE_LENGTH, Signature, Tally
-from airflow_cd.verification.logs.records import (
-    LONGEST_RECORD,
-    MAY_CONTINUE,
-    join_lines,
-    severity_of,
-    stack_trace,
-    unfold_json,
-)
 from airflow_cd.verification.logs.refining import refine
+from airflow_cd.verification.logs.signatures import SAMPLE_LENGTH, Signature, Tally
 
 if TYPE_CHECKING:
     import pandas as pd

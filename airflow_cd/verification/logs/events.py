@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from airflow_cd.verification.logs.clustering import Vocabulary, group
 from airflow_cd.verification.logs.frequency import Reference
-from airflow_cd.verification.logs.profile import LogProfile, Signature, Tally, content_id, iso_time
-from airflow_cd.verification.logs.records import SEVERITIES
-from airflow_cd.verification.verdict import Event, EventKind
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.signatures import Signature, Tally, content_id
+from airflow_cd.verification.times import iso_time_of
+from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
                 "baseline": _mean([counts.get(template, 0) for counts in baseline_counts]),
             },
             instances=dict(sorted(on_canary.instances.items())),
-            first_seen=iso_time(on_canary.first),
-            last_seen=iso_time(on_canary.last),
+            first_seen=iso_time_of(on_canary.first),
+            last_seen=iso_time_of(on_canary.last),
         )
     references = [Reference(counts, profile.watched) for counts, profile in zip(counted, profiles, strict=True)]
     return Comparison(events, group(canary.counts(), seen), references, {**known, **seen})

@@ -35,8 +35,12 @@ _ROOM_OF_A_RISK = 0.012  # share of the picture: a numbered dot and a little air
 _MOST_ROOM_OF_RISKS = 0.6
 
 
-def placed(events: Sequence[Event]) -> list[Event]:
-    """The events in their order, with ``x`` and ``y`` between 0 and 1."""
+def lay_out(events: Sequence[Event]) -> list[Event]:
+    """Give each event its place in the report's picture.
+
+    :param events: of one comparison; the same events always get the same places.
+    :returns: the events in their order, with ``x`` and ``y`` between 0 and 1.
+    """
     order = sorted(range(len(events)), key=lambda position: (events[position].id, events[position].template))
     known = [position for position in order if events[position].kind is not EventKind.UNKNOWN]
     if len(known) < _FEWEST_KNOWN:

@@ -50,8 +50,8 @@ class Lines:
     def beginnings(self) -> np.ndarray:
         """The first four bytes of each line as a number, the first byte lowest; they may reach into the next line."""
         padded = self.content + bytes(4)
-        every = np.ndarray((len(self.content) + 1,), "<u4", padded, strides=(1,))
-        return every[self.starts[:-1]]
+        every: np.ndarray = np.ndarray((len(self.content) + 1,), "<u4", padded, strides=(1,))
+        return np.asarray(every[self.starts[:-1]])
 
     def rows_of(self, places: np.ndarray) -> np.ndarray:
         """Which lines hold these offsets, as flags for all lines."""

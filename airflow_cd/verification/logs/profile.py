@@ -11,98 +11,16 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.logs.records import exception_in, severity_of
+from airflow_cd.verification.logs.signatures import Signature, Tally
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PROFILE_VERSION = 1
-SAMPLE_LENGTH = 4_000
 _MAGIC = b"ACDP"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What makes records the same kind; hashable, equal in every process and release.
-
-    :param template: the masked message; for a stack trace, severity, classes and frames in one line.
-    :param severity: one of :data:`~airflow_cd.verification.logs.records.SEVERITIES`.
-    :param exception: class of the exception, if it is one.
-    :param causes: classes of its causes, the root last.
-    :param frames: functions the root cause came through, nearest first; empty without a stack trace.
-    """
-
-    template: str
-    severity: str
-    exception: str | None = None
-    causes: tuple[str, ...] = ()
-    frames: tuple[str, ...] = ()
-
-    @property
-    def traced(self) -> bool:
-        """Whether it is a stack trace, known by its classes and functions instead of its text."""
-        return bool(self.frames or self.causes)
-
-    @property
-    def id(self) -> str:
-        """Content hash, 12 hexadecimal digits."""
-        return content_id(self.template)
-
-    @classmethod
-    def of_line(cls, template: str) -> Signature:
-        """The signature of a masked message without a stack trace."""
-        severity = severity_of(template)
-        exception = exception_in(template) if severity not in ("debug", "info") else None
-        return cls(template, severity, exception)
-
-    @classmethod
-    def of_trace(cls, severity: str, classes: tuple[str, ...], frames: tuple[str, ...]) -> Signature:
-        """The signature of a stack trace."""
-        chain = " <- ".join(classes)
-        place = f" in {' < '.join(frames)}" if frames else ""
-        return cls(f"{severity.upper()} {chain}{place}", severity, classes[0], classes[1:], frames)
-
-
-def content_id(template: str) -> str:
-    """The id of an event with this template."""
-    return blake2b(template.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-
-
-@dataclass
-class Tally:
-    """How often one signature was logged, where, when, and what it looked like.
-
-    :param instances: records for each instance; their sum is the count.
-    :param first: time of the first record in milliseconds since 1970, None if no record has a time. ``last`` likewise.
-    :param samples: up to two of the records, shortened: the first and the last read of one log, of several logs those
-        that sort first and last, which with a leading time are the oldest and newest. Not part of what makes equal.
-    """
-
-    instances: dict[str, int] = field(default_factory=dict)
-    first: int | None = None
-    last: int | None = None
-    samples: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def count(self) -> int:
-        """Number of records."""
-        return sum(self.instances.values())
-
-    def add(self, other: Tally) -> None:
-        """Take the other's records in."""
-        for instance, count in other.instances.items():
-            self.instances[instance] = self.instances.get(instance, 0) + count
-        times = [time for time in (self.first, other.first) if time is not None]
-        self.first = min(times, default=None)
-        times = [time for time in (self.last, other.last) if time is not None]
-        self.last = max(times, default=None)
-        texts = self.samples + other.samples
-        self.samples = tuple(sorted({min(texts), max(texts)})) if texts else ()
 
 
 @dataclass
@@ -130,6 +48,7 @@ class LogProfile:
         :param instance: which instance plain messages are of.
         :param watched: seconds watched, summed over instances.
         """
+        # Counting needs numpy, which a DAG file that only declares what it expects does not.
         from airflow_cd.verification.logs.counting import count_records
 
         tallies, troubles = count_records(messages, instance)
@@ -215,13 +134,6 @@ class LogProfile:
             raise VerificationError(
                 f"the log profile is damaged: {error}.", next_step="Learn the baseline again from a good deployment."
             ) from error
-
-
-def iso_time(milliseconds: int | None) -> str:
-    """ISO 8601 in UTC, ``""`` for None."""
-    if milliseconds is None:
-        return ""
-    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _order(signature: Signature) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:

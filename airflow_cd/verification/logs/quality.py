@@ -1,4 +1,4 @@
-"""What the logs say: the canary's events against baseline and control, and the verdict they lead to."""
+"""The quality of a canary: its log events against baseline and control, and the verdict they lead to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.records import SEVERITIES
 from airflow_cd.verification.sensitivity import Sensitivity
-from airflow_cd.verification.verdict import Event, EventKind, Quality, Reason, Verdict
+from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
 
 BASELINES_USED = 8  # the newest ones; older releases say less and less about this one
 PLENTY = 20.0  # so many records expected of the canary, and none there, is no data rather than silence
@@ -59,49 +58,56 @@ def judge_quality(
     look: int = 1,
     final: bool = True,
 ) -> Quality:
-    """Judge what the canary logged.
+    """Judge what the canary logged: events that are unknown, unexpectedly frequent or went silent.
 
-    :param control: what instances on the running release logged meanwhile, if there are any.
-    :param baseline: what earlier good deployments logged, newest first.
-    :param sensitivity: see :data:`STRICTNESS`.
-    :param learn: whether having nothing to compare with is a reason to pass and learn.
-    :param opinions: what people and the pipeline said of events; outranks every rule here.
-    :param baseline_names: what to call the baselines in reports, newest first.
-    :param look: how often this verification was judged before and now; spends the false discovery rate.
+    :param canary: what the canary logged.
+    :param control: what instances on the running release logged meanwhile; None without any.
+    :param baseline: what earlier good deployments logged, newest first; the first :data:`BASELINES_USED` count.
+    :param sensitivity: which events are risks; see :data:`STRICTNESS`.
+    :param learn: whether having nothing to compare with is a reason to pass.
+    :param opinions: feedback and expectations that apply to events; outrank every rule here. None by default.
+    :param baseline_names: what to call each of the baselines in reports, in their order.
+    :param look: how often this verification has been judged, this time included, from 1; spends the false discovery
+        rate.
     :param final: whether this is the last look. A new error that might well be a rare known one (there was too
         little baseline to have seen it) counts from the last look on; evidence may still come before.
     """
     used = [profile for profile in baseline[:BASELINES_USED] if profile.records]
+    control = control if control is not None and control.records else None
     names = list(baseline_names[:BASELINES_USED])[::-1]
     records = {
         "canary": canary.records,
         "control": control.records if control else 0,
         "baseline": sum(profile.records for profile in used),
     }
-    if not records["control"] and not used:
+    references = [*([control] if control else []), *used]
+    if not references:
         return _nothing_to_compare(canary, records, learn=learn)
-    sources = [profile for profile in (control, *used) if profile is not None and profile.records]
-    silent = _no_data(canary, sources, records)
+    silent = _no_data(canary, references, records)
     if silent is not None:
         return Quality(Verdict.INCONCLUSIVE, [silent], [], records, names)
-    strictness = STRICTNESS[sensitivity]
-    comparison = _weighted(compare(canary, control if records["control"] else None, used), len(used))
-    spending = _spending(look, final)
+    strictness, spending = STRICTNESS[sensitivity], _spending(look, final)
+    comparison = _weighted(compare(canary, control, used), len(used))
     judged = [
         _with_frequency(event, strictness, spending)
         for event in judge_frequencies(comparison, canary.watched, spending).values()
     ]
-    share = _share(canary, sources)
-    events = [_with_unknown(event, share, strictness, final=final) for event in judged]
-    opinions = opinions or Opinions()
-    events = [opinions.applied(event) for event in events]
-    if not final and any(event.risk for event in events):
-        # It fails here and now: nothing is gained by still calling its other new errors undecided.
-        events = [_with_unknown(event, share, strictness, final=True) for event in judged]
-        events = [opinions.applied(event) for event in events]
-    events.sort(key=lambda event: (not event.risk, -SEVERITIES.index(event.severity), event.kind.value, event.id))
+    events = _with_risks(judged, opinions or Opinions(), _share(canary, references), strictness, final=final)
     verdict = Verdict.FAIL if events and events[0].risk else Verdict.PASS
     return Quality(verdict, _reasons(events, records, len(used)), events, records, names)
+
+
+def _with_risks(
+    judged: Sequence[Event], opinions: Opinions, share: float, strictness: Strictness, *, final: bool
+) -> list[Event]:
+    """The events after the rules for unknown ones and all opinions, risks first."""
+    events = [opinions.applied(_with_unknown(event, share, strictness, final=final)) for event in judged]
+    if not final and any(event.risk for event in events):
+        # It fails here and now: nothing is gained by still calling its other new errors undecided.
+        return _with_risks(judged, opinions, share, strictness, final=True)
+    return sorted(
+        events, key=lambda event: (not event.risk, -SEVERITIES.index(event.severity), event.kind.value, event.id)
+    )
 
 
 def _weighted(comparison: Comparison, baselines: int) -> Comparison:

@@ -257,4 +257,4 @@ def _unbiased(lag: np.ndarray, buckets: np.ndarray) -> np.ndarray:
 def _over(upper: np.ndarray | float, lower: np.ndarray | float, empty: float = 0.0) -> np.ndarray:
     """A quotient, ``empty`` where there is nothing to divide by."""
     upper, lower = np.broadcast_arrays(np.asarray(upper, dtype=float), np.asarray(lower, dtype=float))
-    return np.divide(upper, lower, out=np.full(upper.shape, empty), where=lower > 0)
+    return np.asarray(np.divide(upper, lower, out=np.full(upper.shape, empty), where=lower > 0))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_cd.verification.logs.profile import iso_time
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
 from airflow_cd.verification.metrics.thresholds import Threshold
 from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import Reason
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def _crossed(threshold: Threshold, metric: Metric, canary: pd.DataFrame, other: 
         value, line = float(values[at]), float(limit[at])
         row = "" if threshold.in_a_row == 1 else f" in {threshold.in_a_row} buckets in a row"
         unit = f" {metric.unit}" if metric.unit else ""
-        text = f"{metric.name}: {value:.4g}{unit} at {iso_time(int(times[at]))} is {words} {line:.4g}{unit}{row}."
+        text = f"{metric.name}: {value:.4g}{unit} at {iso_time_of(int(times[at]))} is {words} {line:.4g}{unit}{row}."
         numbers: dict[str, float | int | str | None] = {
             "value": value,
             "limit": line,
             "in_a_row": threshold.in_a_row,
             "metric": metric.name,
-            "at": iso_time(int(times[at])),
+            "at": iso_time_of(int(times[at])),
             "percent": threshold.percent,
         }
         return Reason("threshold_crossed", text, numbers)

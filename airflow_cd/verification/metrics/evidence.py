@@ -84,7 +84,7 @@ def level_evidence(log_ratio: Numbers, variance: Numbers, direction: Direction) 
     :param variance: of it, as it is now and without any change; what instances differ by is part of it.
     """
     log_ratio, variance = np.asarray(log_ratio, dtype=float), np.asarray(variance, dtype=float)
-    return _mixed_levels(log_ratio, variance, direction) - _normal(log_ratio, variance)
+    return np.asarray(_mixed_levels(log_ratio, variance, direction) - _normal(log_ratio, variance))
 
 
 def level_interval(log_ratio: float, variance: float, alpha: float, direction: Direction) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airflow_cd.verification.logs.profile import iso_time
 from airflow_cd.verification.metrics.cells import CAP, Comparison
 from airflow_cd.verification.metrics.evidence import Estimate, regressed
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
@@ -16,6 +15,7 @@ from airflow_cd.verification.metrics.shape import SCATTERS, scatter, tail_grown
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
 POINTS_KEPT = 240  # of a series in the evidence
@@ -88,13 +88,8 @@ class Judge:
         if metric.kind == "throughput" and (metric.direction == "either" or not sides.paired):
             return _judge_throughput(base, sides)
         comparison = sides.compare()
-        if comparison is None or (
-            comparison.freedom + taught.spread_freedom < _LEAST_FREEDOM and metric.kind not in COUNTED
-        ):
-            if base.canary["mean"] == base.control["mean"] == 0:
-                return replace(base, verdict=Verdict.PASS, effect=0.0, reason=_said(base, sides, "no_regression", None))
-            text = f"{_title(sides)}: the two sides have nothing in common that can be compared."
-            return replace(base, reason=Reason("not_comparable", text))
+        if comparison is None or _says_too_little(comparison, taught, metric):
+            return _not_comparable(base, sides)
         decided = self._level(base, sides, comparison, taught)
         if decided.verdict is not Verdict.FAIL and metric.kind in ("latency", "gauge"):
             decided = self._shape(decided, sides, comparison, taught) or decided
@@ -145,14 +140,14 @@ class Judge:
             smallest_detectable=max(threshold, estimate.smallest),
         )
         if worse:
-            reason = _said(result, sides, "metric_regressed", estimate)
+            reason = _reason(result, sides, "metric_regressed", estimate)
             return replace(result, verdict=Verdict.FAIL, reason=reason)
         if metric.kind in ("latency", "gauge"):
             large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
             vague = estimate.smallest > DETECTABLE * threshold
             if vague or (large and _points_worse(metric, estimate.effect)):
-                return replace(result, reason=_said(result, sides, "not_certain", estimate))
-        return replace(result, verdict=Verdict.PASS, reason=_said(result, sides, "no_regression", estimate))
+                return replace(result, reason=_reason(result, sides, "not_certain", estimate))
+        return replace(result, verdict=Verdict.PASS, reason=_reason(result, sides, "no_regression", estimate))
 
     def _shape(self, base: MetricResult, sides: Sides, comparison: Comparison, taught: Taught) -> MetricResult | None:
         """The result if measurements hang or scatter far more than usual; None if not."""
@@ -175,6 +170,19 @@ class Judge:
         text = f"{_title(sides)}: it scatters {times:.1f} times as much as {_other(sides)}, at the same level."
         numbers = {"times": times, "threshold": SCATTERS, "buckets": base.canary["buckets"]}
         return replace(base, verdict=Verdict.FAIL, reason=Reason("variance_regressed", text, numbers))
+
+
+def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:
+    """Whether nobody knows how much a measurement varies: neither the comparison nor history has enough of them."""
+    return metric.kind not in COUNTED and bool(comparison.freedom + taught.spread_freedom < _LEAST_FREEDOM)
+
+
+def _not_comparable(base: MetricResult, sides: Sides) -> MetricResult:
+    if base.canary["mean"] == base.control["mean"] == 0:
+        reason = _reason(base, sides, "no_regression", None)
+        return replace(base, verdict=Verdict.PASS, effect=0.0, reason=reason)
+    text = f"{_title(sides)}: the two sides have nothing in common that can be compared."
+    return replace(base, reason=Reason("not_comparable", text))
 
 
 def _points_worse(metric: Metric, effect: float) -> bool:
@@ -215,7 +223,7 @@ def _judge_throughput(base: MetricResult, sides: Sides) -> MetricResult:
     return replace(result, verdict=Verdict.PASS, reason=reason)
 
 
-def _said(result: MetricResult, sides: Sides, code: str, estimate: Estimate | None) -> Reason:
+def _reason(result: MetricResult, sides: Sides, code: str, estimate: Estimate | None) -> Reason:
     """The reason in words and numbers."""
     unit = f" {result.unit}" if result.unit else ""
     ours, theirs = result.canary["mean"], result.control["mean"]
@@ -286,4 +294,4 @@ def _points(rows: Rows, metric: Metric) -> list[tuple[str, float]]:
         cells = np.unique(bucket * (int(rows.instance.max(initial=0)) + 1) + rows.instance, return_index=True)[1]
         divisor = summed(point[cells], np.ones(len(cells)), size)
     values = np.divide(totals, divisor, out=np.zeros(size), where=divisor > 0)
-    return [(iso_time(int(when)), float(value)) for when, value in zip(times[::step], values, strict=True)]
+    return [(iso_time_of(int(when)), float(value)) for when, value in zip(times[::step], values, strict=True)]

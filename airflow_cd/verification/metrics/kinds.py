@@ -1,4 +1,4 @@
-"""What a metric is, told by its name: how it is judged and which way is worse."""
+"""What the name of a metric suggests: how it is judged and which way is worse."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ _UNITS = (
 
 
 def guessed(name: str) -> Metric:
-    """The metric of this name; *gauge* and *either* where the name says nothing.
+    """The metric of this name; *gauge* and *either* where the name suggests nothing.
+
+    :param name: as the file has it.
 
     >>> guessed("checkout_latency_ms")
     Metric(name='checkout_latency_ms', kind='latency', direction='higher_is_worse', unit='ms')
@@ -61,37 +63,38 @@ def is_share(name: str) -> bool:
     return _SHARE.search(_words(name)) is not None
 
 
-def settled(metrics: Sequence[Metric], kinds: Mapping[str, str], directions: Mapping[str, str]) -> list[Metric]:
-    """The metrics with what was said of them instead of what was guessed.
+def resolved(metrics: Sequence[Metric], kinds: Mapping[str, str], directions: Mapping[str, str]) -> list[Metric]:
+    """The metrics with the kinds and directions that were given instead of those that their names suggest.
 
-    :param kinds: by a metric's name, one of :data:`KINDS`.
-    :param directions: by a metric's name, ``higher``, ``lower`` or ``either``: which way is worse.
-    :raises airflow_cd.errors.VerificationError: a name is none of the metrics', or a word is unknown.
+    :param metrics: as :func:`guessed` returns them.
+    :param kinds: by the name of a metric, one of :data:`KINDS`.
+    :param directions: by the name of a metric, which way is worse: ``higher``, ``lower`` or ``either``.
+    :raises airflow_cd.errors.VerificationError: there is no metric of that name, or no such kind or direction.
     """
     names = {metric.name for metric in metrics}
-    for said, option, allowed in (
+    for given, option, allowed in (
         (kinds, "--kind", KINDS),
         (directions, "--direction", tuple(_SHORT_DIRECTIONS)),
     ):
-        for name, word in said.items():
+        for name, word in given.items():
             if name not in names:
                 raise VerificationError(
-                    f"{option} names {name!r}, which is no metric of these files.",
+                    f"{option} names {name!r}, which is not a metric of these files.",
                     next_step=f"Name one of: {', '.join(sorted(names))}.",
                 )
             if word not in allowed:
                 raise VerificationError(
-                    f"{option} says that {name} is {word!r}, which is unknown.",
-                    next_step=f"Say one of: {', '.join(allowed)}.",
+                    f"{option} gives {word!r} for {name}, which is unknown.",
+                    next_step=f"Give one of: {', '.join(allowed)}.",
                 )
-    return [_settled(metric, kinds, directions) for metric in metrics]
+    return [_resolved(metric, kinds, directions) for metric in metrics]
 
 
-def _settled(metric: Metric, kinds: Mapping[str, str], directions: Mapping[str, str]) -> Metric:
-    said = next((kind for kind in KINDS if kind == kinds.get(metric.name)), None)
-    if said is not None:
+def _resolved(metric: Metric, kinds: Mapping[str, str], directions: Mapping[str, str]) -> Metric:
+    given = next((kind for kind in KINDS if kind == kinds.get(metric.name)), None)
+    if given is not None:
         text = _words(metric.name)
-        metric = replace(metric, kind=said, direction=_direction(said, text), unit=_unit(said, text))
+        metric = replace(metric, kind=given, direction=_direction(given, text), unit=_unit(given, text))
     if metric.name in directions:
         metric = replace(metric, direction=_SHORT_DIRECTIONS[directions[metric.name]])
     return metric

@@ -150,4 +150,4 @@ def _uncertain(freedom: np.ndarray, alpha: float) -> np.ndarray:
 
 def _over(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     upper, lower = np.broadcast_arrays(np.asarray(upper, dtype=float), np.asarray(lower, dtype=float))
-    return np.divide(upper, lower, out=np.zeros(upper.shape), where=lower > 0)
+    return np.asarray(np.divide(upper, lower, out=np.zeros(upper.shape), where=lower > 0))

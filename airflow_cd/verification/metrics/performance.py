@@ -1,4 +1,4 @@
-"""What the metrics say: each metric of the canary against the control, and the verdict they lead to.
+"""The performance of a canary: each of its metrics against the control, and the verdict they lead to.
 
 How well this does, beside its peers, is measured by ``python -m benchmarks.metrics``.
 
@@ -20,9 +20,10 @@ What becomes of data that is not as it should be:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from airflow_cd.verification.metrics.conclusion import conclude, with_crossings
 from airflow_cd.verification.metrics.crossings import crossed
 from airflow_cd.verification.metrics.judge import Judge, Limits, few_requests, means_of, series_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
@@ -58,8 +59,8 @@ def judge_performance(
 ) -> Performance:
     """Judge every metric, over all its groups together, for each group and for each canary instance.
 
-    Frames have the columns of :data:`~airflow_cd.verification.samples.METRIC_COLUMNS`. The verdict is valid at every
-    look, so it may be asked for as often as one likes while rows arrive.
+    The verdict is valid at every look, so it may be asked for as often as one likes while rows arrive; see
+    :mod:`~airflow_cd.verification.metrics.evidence` for the method and its sources.
 
     A metric fails when the evidence that it changed suffices *and* the change is at least the minimum effect, for the
     worse; or when its measurements hang, or scatter far more than usual in buckets full enough to tell. It passes with
@@ -67,50 +68,66 @@ def judge_performance(
     Everything else is INCONCLUSIVE; of a single group or instance that does not hold up the whole. A fixed threshold
     that is crossed fails beside all that.
 
-    :param control: instances on the running release in the same window.
-    :param before: the canary's instances before the deployment; compared with when there is no control.
-    :param minimum_effect: smallest relative change that counts as a regression.
-    :param min_requests: fewest requests to judge by.
+    :param canary: rows of the instances on the new release, with the columns, types and units of
+        :class:`~airflow_cd.verification.samples.MetricSample`.
+    :param control: rows of instances on the running release in the same window; None or empty without any.
+    :param before: rows of the canary's instances before the deployment; compared with when there is no control.
+    :param metrics: the metrics to judge; rows of others are passed over.
+    :param sensitivity: decides the chance of a false alarm, over all metrics and looks: :data:`FALSE_ALARMS`.
+    :param minimum_effect: smallest relative change that counts as a regression: 0.2 is 20 %.
+    :param min_requests: fewest requests on either side to judge by.
     :param learn: whether having nothing to compare with is a reason to pass.
-    :param taught: by metric, what earlier good deployments taught about what is normal.
+    :param taught: by the name of a metric, what earlier good deployments showed to be normal.
     :param thresholds: fixed limits of the author's own.
     """
-    limits = Limits(minimum_effect, min_requests)
     compared_with = "control" if control is not None and len(control) else "before"
     other = control if compared_with == "control" else before
     if not len(canary):
-        seen = len(other) if other is not None else 0
-        text = "No metric of the canary has any data" + (", the control's have." if seen else ", nor has the control.")
-        return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text, {"control_rows": seen})])
-    limit_reasons = crossed(thresholds, metrics, canary, other)
+        return _no_canary(len(other) if other is not None else 0)
+    crossings = crossed(thresholds, metrics, canary, other)
     if other is None or not len(other):
-        performance = _nothing_to_compare(canary, metrics, learn=learn)
-        if limit_reasons:
-            return replace(performance, verdict=Verdict.FAIL, reasons=limit_reasons)
-        return performance
-    known = taught or {}
+        return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
     sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
-    groups = [(metric, group) for metric in metrics for group in sides[metric.name].groups]
-    several = [metric for metric in metrics if len(sides[metric.name].instances) > 1]
-    instances = sum(len(sides[metric.name].instances) for metric in several)
-    allowed = allowances(sensitivity, len(metrics), len(groups), instances)
-    pooled_judge, group_judge, instance_judge = (Judge(limits, alpha) for alpha in allowed)
+    judges = _Judges.of(Limits(minimum_effect, min_requests), sensitivity, [sides[metric.name] for metric in metrics])
+    known = taught or {}
     results = []
     for metric in metrics:
         lesson = known.get(metric.name if compared_with == "control" else over_time(metric.name), NOTHING_TAUGHT)
-        pooled = pooled_judge.judge(sides[metric.name], lesson)
-        if pooled.verdict is not Verdict.FAIL and metric in several:
-            pooled = _with_worst_instance(pooled, sides[metric.name], instance_judge, lesson)
-        results.append(_illustrated(pooled, sides[metric.name]))
-    for metric, group in groups:
-        part = sides[metric.name].of_group(group)
-        result = group_judge.judge(part)
-        results.append(_illustrated(result, part) if result.verdict is Verdict.FAIL else result)
-    performance = _together(results)
-    if limit_reasons:
-        regressions = performance.reasons if performance.verdict is Verdict.FAIL else ()
-        return replace(performance, verdict=Verdict.FAIL, reasons=[*limit_reasons, *regressions])
-    return performance
+        results.append(judges.pooled_result(sides[metric.name], lesson))
+    for metric in metrics:
+        results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
+    return with_crossings(conclude(results), crossings)
+
+
+@dataclass(frozen=True)
+class _Judges:
+    """The judges of one verification, each with its part of the false alarms that are allowed.
+
+    :param pooled: judges a metric over all groups and instances; ``group`` one of its groups, ``instance`` one of the
+        canary's instances.
+    """
+
+    pooled: Judge
+    group: Judge
+    instance: Judge
+
+    @classmethod
+    def of(cls, limits: Limits, sensitivity: Sensitivity, sides: Sequence[Sides]) -> _Judges:
+        groups = sum(len(one.groups) for one in sides)
+        instances = sum(len(one.instances) for one in sides if len(one.instances) > 1)
+        return cls(*(Judge(limits, alpha) for alpha in allowances(sensitivity, len(sides), groups, instances)))
+
+    def pooled_result(self, sides: Sides, taught: Taught) -> MetricResult:
+        """A metric over all its groups, failed where a single one of several instances is bad enough by itself."""
+        result = self.pooled.judge(sides, taught)
+        if result.verdict is not Verdict.FAIL and len(sides.instances) > 1:
+            result = _with_worst_instance(result, sides, self.instance, taught)
+        return _illustrated(result, sides)
+
+    def group_result(self, sides: Sides) -> MetricResult:
+        """A metric of one group."""
+        result = self.group.judge(sides)
+        return _illustrated(result, sides) if result.verdict is Verdict.FAIL else result
 
 
 def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: int) -> tuple[float, float, float]:
@@ -180,22 +197,11 @@ def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taugh
     return pooled
 
 
-def _together(results: Sequence[MetricResult]) -> Performance:
-    failed = [result for result in results if result.verdict is Verdict.FAIL]
-    pooled = [result for result in results if not result.group]
-    open_ones = [result for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
-    if failed:
-        # The whole says more than one of its parts.
-        decisive = [result for result in failed if not result.group] or failed
-        return Performance(Verdict.FAIL, [result.reason for result in decisive], results)
-    if open_ones:
-        return Performance(Verdict.INCONCLUSIVE, [result.reason for result in open_ones], results)
-    requests = max((result.canary.get("requests", 0.0) for result in pooled), default=0.0)
-    widest = max((result.smallest_detectable or 0.0 for result in pooled if result.kind == "latency"), default=0.0)
-    text = f"No regression in {len(pooled)} metrics over {requests:.0f} canary requests"
-    text += f"; a latency change of {widest:.0%} would have shown." if widest else "."
-    numbers = {"metrics": len(pooled), "requests": requests, "smallest_detectable": widest or None}
-    return Performance(Verdict.PASS, [Reason("no_regression", text, numbers)], results)
+def _no_canary(control_rows: int) -> Performance:
+    text = "No metric of the canary has any data" + (
+        ", the control's have." if control_rows else ", nor has the control."
+    )
+    return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text, {"control_rows": control_rows})])
 
 
 def _nothing_to_compare(canary: pd.DataFrame, metrics: Sequence[Metric], *, learn: bool) -> Performance:

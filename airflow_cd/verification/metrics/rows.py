@@ -53,7 +53,7 @@ class Rows:
     @property
     def total(self) -> np.ndarray:
         """Value times count of each row."""
-        return self.value * self.count
+        return np.asarray(self.value * self.count)
 
     def instances(self) -> list[int]:
         """Positions of the instances that have rows, by name."""

@@ -1,4 +1,4 @@
-"""Fixed limits beside the statistics, for those who have promised a number."""
+"""Fixed limits beside the statistics, for service level objectives and the like."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Threshold:
     """A limit that a metric of the canary must not cross, over all its instances and groups together.
 
     It is checked in every bucket, whatever the statistics say of it: one bucket is enough, or ``in_a_row`` of them
-    one after another. Buckets without requests are passed over.
+    one after another. Buckets without requests are passed over. At least one of ``above``, ``below`` and ``percent``
+    must be given.
 
     :param metric: name of the metric, as the source calls it; when several sources are watched, with or without the
         source's name before it (``"New Relic shop: error_rate"``).
@@ -23,9 +24,9 @@ class Threshold:
         for each instance and bucket, everything else in the metric's own unit.
     :param below: the value it must not fall below.
     :param percent: by how many percent it may differ from the other side (the control in the same bucket, else the
-        time before), in the direction in which the metric gets worse.
-    :param in_a_row: how many buckets one after another must cross it.
-    :param min_requests: fewest requests in a bucket for it to count; gauges have none and always count.
+        time before), in the direction in which the metric gets worse; 50 is half as much again.
+    :param in_a_row: how many buckets one after another must cross it; 1 by default.
+    :param min_requests: fewest requests in a bucket for it to count, 1 by default; buckets of gauges always count.
     """
 
     metric: str
@@ -36,12 +37,19 @@ class Threshold:
     min_requests: int = 1
 
     def mistakes(self) -> list[str]:
-        """What is wrong with it, one sentence each."""
+        """Everything that is wrong with it, one sentence each; empty when it can be used."""
         return [f"threshold of {self.metric!r}: {mistake}" for mistake in self._mistakes()]
 
     def _mistakes(self) -> Iterator[str]:
         if not isinstance(self.metric, str) or not self.metric.strip():
             yield "it names no metric"
+        yield from self._wrong_limits()
+        for name in ("in_a_row", "min_requests"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                yield f"{name} is {value!r}, must be a whole number of at least 1"
+
+    def _wrong_limits(self) -> Iterator[str]:
         given = {name: getattr(self, name) for name in ("above", "below", "percent")}
         if all(value is None for value in given.values()):
             yield "give above, below or percent"
@@ -53,10 +61,6 @@ class Threshold:
             yield f"percent is {percent!r}, must be above 0 (50 is half as much again)"
         if above is not None and below is not None and below >= above:
             yield f"below ({below!r}) is not less than above ({above!r}), so nothing could pass"
-        for name in ("in_a_row", "min_requests"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                yield f"{name} is {value!r}, must be a whole number of at least 1"
 
     def is_of(self, metric: Metric) -> bool:
         """Whether it speaks of this metric."""
@@ -64,7 +68,10 @@ class Threshold:
 
 
 def mistakes_of(thresholds: object) -> Iterator[str]:
-    """What is wrong with what an author gave as thresholds."""
+    """What is wrong with what an author gave as thresholds, one sentence each.
+
+    :param thresholds: what was given; should be a list of :class:`Threshold`.
+    """
     if not isinstance(thresholds, (list, tuple)):
         yield f"thresholds must be a list, got {thresholds!r}"
         return
@@ -72,7 +79,7 @@ def mistakes_of(thresholds: object) -> Iterator[str]:
         if isinstance(threshold, Threshold):
             yield from threshold.mistakes()
         else:
-            yield f"thresholds holds {threshold!r}, which is no Threshold"
+            yield f"thresholds holds {threshold!r}, which is not a Threshold"
 
 
 def _is_number(value: Any) -> bool:

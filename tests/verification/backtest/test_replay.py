@@ -142,7 +142,7 @@ def test_the_same_seed_gives_the_same_backtest() -> None:
 def test_nothing_to_replay_is_an_error() -> None:
     with pytest.raises(VerificationError, match="nothing to replay"):
         backtest([replace(_past(0, _logs()), phases=[])])
-    with pytest.raises(VerificationError, match="no sensitivity"):
+    with pytest.raises(VerificationError, match="unknown sensitivity 'extreme'"):
         backtest([_past(0, _logs())], sensitivities=["extreme"])  # type: ignore[list-item]
 
 

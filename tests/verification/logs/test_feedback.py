@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_cd.verification.logs.feedback import SAYS, Expected, Opinions, Statement
-from airflow_cd.verification.logs.profile import LogProfile, content_id
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.logs.signatures import content_id
 from airflow_cd.verification.verdict import Event, EventKind, Feedback, Judgement, Quality, Verdict
 from tests.verification.log_examples import python_trace
 

@@ -156,7 +156,7 @@ class _Source:
         ([Threshold("x", above=1, below=2)], "nothing could pass"),
         ([Threshold("x", above=1, in_a_row=0)], "in_a_row is 0"),
         ([Threshold("x", above=True)], "above is True"),
-        (["error_rate"], "no Threshold"),
+        (["error_rate"], "not a Threshold"),
         ({"error_rate": 1}, "must be a list"),
     ],
 )

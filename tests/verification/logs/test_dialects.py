@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_cd.verification.logs.records import exception_in, join_lines, severity_of, stack_trace, unfold_json
+from airflow_cd.verification.logs.dialects.headers import severity_of
+from airflow_cd.verification.logs.dialects.joining import join_lines
+from airflow_cd.verification.logs.dialects.json_records import unfold_json
+from airflow_cd.verification.logs.dialects.stack_traces import exception_in, stack_trace
 from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
 
 

@@ -1,0 +1,23 @@
+"""Times as evidence and reports write them: ISO 8601 in UTC, to the millisecond."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+
+def iso_time(moment: datetime) -> str:
+    """A time as text.
+
+    :param moment: aware.
+    """
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def iso_time_of(milliseconds: int | None) -> str:
+    """A number of milliseconds since 1970 as text, ``""`` for None."""
+    return "" if milliseconds is None else iso_time(datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc))
+
+
+def iso_now() -> str:
+    """The present time as text."""
+    return iso_time(datetime.now(timezone.utc))

@@ -1,0 +1,57 @@
+"""What the results of all metrics come to, as a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_cd.verification.metrics.conclusion import conclude, with_crossings
+from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
+
+PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+
+
+def _result(verdict: Verdict, group: str = "") -> MetricResult:
+    reason = Reason(f"{verdict} {group}".strip(), "")
+    return MetricResult("latency", group, "latency", "ms", "higher_is_worse", verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict", "reasons"),
+    [
+        ([_result(PASS)], PASS, ["no_regression"]),
+        ([], PASS, ["no_regression"]),
+        ([_result(PASS), _result(OPEN)], OPEN, ["INCONCLUSIVE"]),
+        ([_result(OPEN), _result(FAIL)], FAIL, ["FAIL"]),
+        # A group fails the whole, but holds nothing up.
+        ([_result(PASS), _result(OPEN, "search")], PASS, ["no_regression"]),
+        ([_result(PASS), _result(FAIL, "search")], FAIL, ["FAIL search"]),
+        ([_result(OPEN), _result(FAIL, "search")], FAIL, ["FAIL search"]),
+        # The whole says more than one of its parts.
+        ([_result(FAIL), _result(FAIL, "search")], FAIL, ["FAIL"]),
+    ],
+)
+def test_what_results_come_to(results: list[MetricResult], verdict: Verdict, reasons: list[str]) -> None:
+    performance = conclude(results)
+    assert performance.verdict is verdict
+    assert [reason.code for reason in performance.reasons] == reasons
+    assert performance.metrics == results
+
+
+CROSSED = Reason("threshold_crossed", "")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "crossings", "expected", "reasons"),
+    [
+        (PASS, [], PASS, ["own"]),
+        (PASS, [CROSSED], FAIL, ["threshold_crossed"]),
+        (OPEN, [CROSSED], FAIL, ["threshold_crossed"]),
+        (FAIL, [CROSSED], FAIL, ["threshold_crossed", "own"]),
+    ],
+)
+def test_a_crossed_threshold_fails_whatever_the_statistics_say(
+    verdict: Verdict, crossings: list[Reason], expected: Verdict, reasons: list[str]
+) -> None:
+    performance = with_crossings(Performance(verdict, [Reason("own", "")]), crossings)
+    assert performance.verdict is expected
+    assert [reason.code for reason in performance.reasons] == reasons
