@@ -23,8 +23,9 @@ from airflow_cd.hooks.deployment_answers import (
     require_names,
 )
 from airflow_cd.http.auth import HeaderAuth, basic_auth, fits_header
-from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.family import TARGET
 from airflow_cd.http.redaction import Redactor
@@ -296,28 +297,29 @@ class DeploymentApiHook(HttpHook):
             return read(content)
         except BrokenAnswer as broken:
             reason, instances = str(broken), broken.instances
-        client = self._client
+        endpoint = self._client.endpoint
         raise TargetRejected(
-            f"{client.endpoint.title} broke the contract in its answer to {call.request.method} {call.request.path}: "
-            f"{client.endpoint.redact.line(reason)}; it began: {client.excerpt(json.dumps(content).encode())}",
+            f"{endpoint.title} broke the contract in its answer to {call.request.method} {call.request.path}: "
+            f"{endpoint.redact.line(reason)}; it began: {endpoint.excerpt(json.dumps(content).encode())}",
             instances=instances,
             next_step="Compare the server with http_openapi.yaml.",
         )
 
     def _judge(self, call: _Call, answer: Answer) -> None:
         """Raise what 404 and 409 mean in this API, and leave the rest to the client."""
-        title, code = self._client.endpoint.title, error_code(answer.json)
+        endpoint, code = self._client.endpoint, error_code(answer.json)
         if answer.status == 409:
             raise TargetConflict(
-                f"{title} has seen a newer owner of the environment (409): {self._client.reason_of(answer)}.",
+                f"{endpoint.title} has seen a newer owner of the environment (409): {endpoint.reason_of(answer)}.",
                 state="nothing was changed by this call.",
                 next_step="This process was overruled and must stop; see who holds the environment's lease.",
             )
         if answer.status != 404 or call.artifact is None or code is None:
             return
         if call.environment is None or "artifact" in code:
+            reason = f"{endpoint.title} answered 404 {endpoint.reason_of(answer)}"
             raise ArtifactNotFound(
-                f"artifact {call.artifact!r} does not exist: {title} answered 404 {self._client.reason_of(answer)}.",
+                f"artifact {call.artifact!r} does not exist: {reason}.",
                 next_step="Build and publish the artifact, or ask for a version that exists.",
             )
 

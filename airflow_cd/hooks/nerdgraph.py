@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnavailable
-from airflow_cd.http.client import HttpClient, message_of
+from airflow_cd.http.endpoint import Endpoint, message_of
 from airflow_cd.http.exchange import Answer
 from airflow_cd.http.retry import TryAgain, parse_retry_after
 
@@ -68,11 +68,11 @@ def warnings_of(content: Any) -> list[str]:
     return [text for text, _ in _errors(content) if text.startswith(_DEPRECATED)]
 
 
-def judge(client: HttpClient, answer: Answer) -> None:
+def judge(endpoint: Endpoint, answer: Answer) -> None:
     """Raise what the ``errors`` of an answer mean, whatever its HTTP status; part of the data is never enough.
 
-    :param client: that received the answer.
-    :param answer: of NerdGraph.
+    :param endpoint: that answered.
+    :param answer: its answer.
     :raises TryAgain: for time-outs, limits and server errors.
     :raises SourceUnauthorized: for a key that is wrong or not allowed to do this.
     :raises SourceQueryRejected: for everything else.
@@ -80,9 +80,9 @@ def judge(client: HttpClient, answer: Answer) -> None:
     errors = [(text, classes) for text, classes in _errors(answer.json) if not text.startswith(_DEPRECATED)]
     if not errors:
         return
-    status, title = answer.status, client.endpoint.title
+    status, title = answer.status, endpoint.title
     classes = set().union(*(classes for _, classes in errors))
-    reason = client.endpoint.redact.line("; ".join(text for text, _ in errors))
+    reason = endpoint.redact.line("; ".join(text for text, _ in errors))
     part = " It came with part of the data, which was not used." if _holds_data(answer.json) else ""
     retry_after = parse_retry_after(answer.headers.get("retry-after"))
     if classes & _UNAUTHORIZED or status in (401, 402, 403):

@@ -15,8 +15,9 @@ from airflow_cd.errors import SourceError, SourceQueryRejected, SourceRejected, 
 from airflow_cd.hooks import nerdgraph
 from airflow_cd.hooks.nrql import literal
 from airflow_cd.http.auth import HeaderAuth
-from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.family import SOURCE
 from airflow_cd.http.rate_limit import limiter_of
@@ -149,7 +150,7 @@ class NewRelicHook(BaseHook):
         content = client.json(
             Request("POST", "/graphql", {"query": document, "variables": dict(variables)}),
             repeatable=repeatable,
-            judge=lambda answer: nerdgraph.judge(client, answer),
+            judge=lambda answer: nerdgraph.judge(endpoint, answer),
         )
         for warning in nerdgraph.warnings_of(content):
             log.warning("%s: %s", endpoint.title, endpoint.redact.line(warning))

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
-from airflow_cd.http.client import HttpClient, message_of
+from airflow_cd.http.client import HttpClient
+from airflow_cd.http.endpoint import Endpoint, message_of
 from airflow_cd.http.exchange import Answer, Request
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Job:
     def __enter__(self) -> Job:
         # Cookies tie a job to one server; those of an earlier job would lead to the wrong one.
         self._client.session.cookies.clear()
-        made = self._client.json(Request("POST", _JOBS, self._body), judge=_judge_creation(self._client))
+        made = self._client.json(Request("POST", _JOBS, self._body), judge=_judge_creation(self._client.endpoint))
         self.id = str(made.get("id") or "") if isinstance(made, Mapping) else ""
         if not self.id:
             raise SourceUnavailable(
@@ -170,17 +171,17 @@ def _judge_job(answer: Answer) -> None:
         raise JobLost(reason or f"HTTP {answer.status}")
 
 
-def _judge_creation(client: HttpClient) -> Callable[[Answer], None]:
+def _judge_creation(endpoint: Endpoint) -> Callable[[Answer], None]:
     def judge(answer: Answer) -> None:
         if answer.status == 403:
             raise SourceUnauthorized(
-                f"{client.endpoint.title} does not allow search jobs (403): {client.reason_of(answer)}.",
+                f"{endpoint.title} does not allow search jobs (403): {endpoint.reason_of(answer)}.",
                 next_step="The account type must include the Search Job API, and the role needs Download Search "
                 "Results, View Collectors and Manage Access Keys.",
             )
         if answer.status == 404:
             raise SourceQueryRejected(
-                f"{client.endpoint.title} has no Search Job API at this address (404).",
+                f"{endpoint.title} has no Search Job API at this address (404).",
                 next_step="Correct the host in the connection.",
             )
 

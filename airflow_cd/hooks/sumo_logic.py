@@ -16,8 +16,9 @@ from airflow.sdk import BaseHook
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized
 from airflow_cd.hooks.sumo_job import Job, lost_for_good
 from airflow_cd.http.auth import basic_auth
-from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.family import SOURCE
 from airflow_cd.http.rate_limit import limiter_of
 from airflow_cd.http.redaction import Redactor

@@ -1,6 +1,7 @@
 """One HTTP client for every service that is called, and what it is made of; no Airflow inside.
 
-* :mod:`~airflow_cd.http.client`: requests that are retried, judged and turned into errors of this package;
+* :mod:`~airflow_cd.http.client`: requests that are sent again until they are answered;
+* :mod:`~airflow_cd.http.endpoint` and :mod:`~airflow_cd.http.failures`: what is called, and the errors that it raises;
 * :mod:`~airflow_cd.http.exchange`: a single request and its whole answer, bounded in time and size;
 * :mod:`~airflow_cd.http.session` and :mod:`~airflow_cd.http.auth`: connections and credentials;
 * :mod:`~airflow_cd.http.retry`: when a request is sent again, and how long it waits before;

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_cd.http.auth import HeaderAuth
-from airflow_cd.http.client import Endpoint, HttpClient
+from airflow_cd.http.client import HttpClient
+from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.family import TARGET
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.session import new_session

@@ -327,7 +327,7 @@ def test_a_deployment_api_that_is_away_is_named(hands: Hands) -> None:
     assert after["phase_50.deploy"] == "failed"
     said = log(hands, "api-away", "phase_50.deploy")
     assert "http_nowhere" in said
-    assert "does not answer" in said
+    assert "cannot be reached" in said
 
 
 def test_a_deployment_api_that_answers_rubbish_is_named(hands: Hands) -> None:
