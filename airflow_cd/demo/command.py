@@ -17,7 +17,7 @@ class _Ended(KeyboardInterrupt):
     """SIGTERM, told like Ctrl-C so that everything is cleaned up either way."""
 
 
-def _end(number: int, frame: Any) -> None:
+def _end(_number: int, _frame: Any) -> None:
     raise _Ended
 
 

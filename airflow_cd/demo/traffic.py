@@ -204,7 +204,7 @@ async def run(
         ]
         _report(report, tallies)
         if ready_file is not None:
-            _write(ready_file, {"pid": os.getpid(), "report": str(report.resolve())})
+            _write(ready_file, {"pid": os.getpid(), "report": str(report)})
         while not stop.is_set() and (parent is None or os.getppid() == parent):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), REPORT_SECONDS / 2)
@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, default=None, help="stop when this process is gone")
     options = parser.parse_args()
     rates = options.rates or parse_rates(json.dumps({options.environment: options.rate}))
-    report = options.report or options.fleet.with_name(f"traffic-{os.getpid()}.json")
+    report = (options.report or options.fleet.with_name(f"traffic-{os.getpid()}.json")).resolve()
     try:
         info = read_fleet(options.fleet, rates)
     except AirflowCdError as error:
