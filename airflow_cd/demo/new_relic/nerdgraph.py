@@ -25,7 +25,7 @@ RESULT_EXPIRATION = 600.0
 """Seconds an asynchronous query's result is kept."""
 
 RETRY_DEADLINE = 60.0
-"""Seconds after which an asynchronous query nobody asks for is given up."""
+"""Seconds after which an asynchronous query is dropped unless its results are requested."""
 
 
 @dataclass
