@@ -212,7 +212,7 @@ class LeaseHeld(LedgerError, Unavailable):
 
 
 class LeaseLost(LedgerRefused):
-    """This run does not own the environment: a newer fencing token exists.
+    """The run does not own the environment: a newer fencing token exists.
 
     :param owner: the run that owns it, as ``run <id> of <pipeline>``; None if none does.
     """
@@ -231,7 +231,7 @@ class ReleaseVetoed(LedgerRefused):
 
 
 class DeploymentSettled(LedgerRefused):
-    """This run's deployment is over (promoted or rolled back), or a newer one has taken its place."""
+    """The run's deployment is over (promoted or rolled back), or a newer one has replaced it."""
 
 
 class VerificationError(Refused):

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "(the API's token is $AIRFLOW_CD_DEMO_TOKEN, or random)",
     )
     halves.add_argument(
-        "--on", metavar="URL", help="tell the story on this Airflow (the password is $AIRFLOW_CD_DEMO_PASSWORD)"
+        "--on", metavar="URL", help="run the story on this Airflow (the password is $AIRFLOW_CD_DEMO_PASSWORD)"
     )
     parser.add_argument("--user", default="admin", help="whom to log in as with --on (%(default)s)")
     parser.add_argument("--everywhere", action="store_true", help="with --surroundings: listen not on 127.0.0.1 alone")
@@ -53,5 +53,5 @@ def run(given: argparse.Namespace) -> int:
     if given.surroundings is not None:
         return command.surround(port=given.surroundings, everywhere=given.everywhere, repository=given.repository)
     if given.on:
-        return command.tell_elsewhere(given.on, given.user)
+        return command.run_story_on(given.on, given.user)
     return command.run(port=given.port, leave=not given.exit)

@@ -1,4 +1,4 @@
-"""What a person does in Airflow's UI, over the REST API the UI itself uses."""
+"""What a person does in Airflow's UI, over the REST API that the UI uses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ class AirflowClient:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One API call, tried again while the server is busy or starting.
 
-        Raises ``httpx.HTTPStatusError`` for what Airflow refuses, :class:`AirflowCdError` when it does not answer.
+        :param method: HTTP method.
+        :param path: path with query, from ``/api/v2``.
+        :param body: JSON values.
+        :raises httpx.HTTPStatusError: Airflow refuses the request.
+        :raises AirflowCdError: it does not answer.
         """
         try:
             for attempt in Retrying(
@@ -55,12 +59,15 @@ class AirflowClient:
             raise AirflowCdError(
                 f"Airflow at {self._http.base_url} does not answer {method} {path}: {type(error).__name__} {error}.",
                 state=f"it was asked again for {PATIENCE:.0f} s.",
-                next_step="See whether the machine is overloaded, or Airflow has died: its log says.",
+                next_step="Check whether the machine is overloaded or Airflow has died: see its log.",
             ) from error
         return answer.json() if answer.content else None
 
     def wait_for_dag(self, dag_id: str, *, seconds: float = 120) -> None:
-        """Return when Airflow has parsed the DAG; raises with its import error if there is one."""
+        """Wait until Airflow has parsed the DAG.
+
+        :raises AirflowCdError: its file has an import error, or the time is over.
+        """
 
         def parsed() -> bool:
             try:
@@ -84,7 +91,7 @@ class AirflowClient:
         try:
             return str(self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
         except httpx.HTTPStatusError as error:
-            # A try that Airflow answered with 500 may have been carried out all the same.
+            # A request that Airflow answered with 500 may have succeeded all the same.
             if run_id and error.response.status_code == 409:
                 return run_id
             raise AirflowCdError(f"cannot trigger {dag_id}: {error.response.text}") from error
@@ -160,9 +167,16 @@ class AirflowClient:
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float = 0.3) -> None:
-    """Return when the condition holds; raises :class:`AirflowCdError` saying what was waited for in vain."""
+    """Wait until the condition holds.
+
+    :param condition: asked again and again.
+    :param what: the condition as a clause, for the error.
+    :param seconds: how long to wait at most.
+    :param every: seconds between two questions.
+    :raises AirflowCdError: the time is over.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AirflowCdError(f"waited {seconds:.0f} s in vain until {what}.")
+            raise AirflowCdError(f"timed out after {seconds:.0f} s waiting until {what}.")
         time.sleep(every)

@@ -1,4 +1,4 @@
-"""Every process of an ``airflow standalone``, and the end of them, also when whoever started it is killed.
+"""Finds and ends every process of an ``airflow standalone``, even when the process that started it is killed.
 
 ``airflow standalone`` leaves workers and servers behind when it ends, so they are found by its session and by its home
 directory. Run as a module, this is the guard: it waits for its standard input to end, which the operating system does
@@ -19,7 +19,7 @@ STOP_SECONDS = 15.0
 
 
 def processes_of(session: int | None, home: str) -> list[psutil.Process]:
-    """Every living process of the Airflow with this home, whoever its parent is by now, this one excepted.
+    """Every running process of the Airflow with this home, whatever its parent is by now, except this process.
 
     :param session: session id of its first process.
     """
@@ -40,7 +40,7 @@ def _belongs(process: psutil.Process, session: int | None, home: str) -> bool:
 
 
 def end_processes(session: int | None, home: str) -> None:
-    """End every process of it: politely, and by force what has not ended after :data:`STOP_SECONDS`."""
+    """Terminate all of its processes, and kill those that have not ended after :data:`STOP_SECONDS`."""
     deadline = time.monotonic() + STOP_SECONDS
     left = processes_of(session, home)
     for process in left:

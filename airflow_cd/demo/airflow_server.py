@@ -97,7 +97,7 @@ class AirflowServer:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             # The lever on time between tasks; the shipped second is made for thousands of DAGs.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-            # A task that fails waits this long, blindly, before it says so.
+            # A failing task waits this long before it reports its failure.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "15",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
@@ -110,9 +110,9 @@ class AirflowServer:
         return self.home / "standalone.log"
 
     def start(self) -> None:
-        """Start, and return when the API answers and the scheduler lives.
+        """Start, and return when the API answers and the scheduler is healthy.
 
-        Raises :class:`AirflowCdError` with the end of Airflow's own output when it does not come up.
+        :raises AirflowCdError: it does not start; with the end of its output.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         passwords = self.home / "passwords.json"
@@ -133,17 +133,19 @@ class AirflowServer:
             ended = self._process.poll() is not None
             if ended or time.monotonic() > deadline:
                 how = "ended while starting" if ended else f"was not healthy after {START_SECONDS:.0f} s"
-                said = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+                output_end = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
                 self.stop()
-                raise AirflowCdError(f"airflow standalone {how}. It said last:\n{said}\n", state="Nothing of it runs.")
+                raise AirflowCdError(
+                    f"airflow standalone {how}. Its last output:\n{output_end}\n", state="It is not running."
+                )
             time.sleep(0.5)
 
     def is_running(self) -> bool:
-        """Whether Airflow's first process lives."""
+        """Whether Airflow's first process is running."""
         return self._process is not None and self._process.poll() is None
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that belongs to it, whoever its parent is by now, this one excepted."""
+        """Every process that belongs to it, whatever its parent is by now, except this process."""
         return processes_of(self._session, str(self.home))
 
     def stop(self) -> None:

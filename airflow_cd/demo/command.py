@@ -1,6 +1,6 @@
-"""``airflow-cd demo``: starts everything, tells the story, and leaves everything running until Ctrl-C.
+"""``airflow-cd demo``: starts everything, runs the story, and leaves everything running until Ctrl-C.
 
-The two halves are to be had alone: what surrounds an Airflow, and the story on an Airflow that runs elsewhere.
+Either half can run alone: the servers around an Airflow, and the story on an Airflow that runs elsewhere.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PASSWORD = "AIRFLOW_CD_DEMO_PASSWORD"  # noqa: S105 - the name of the variable
 
 
 class _Ended(KeyboardInterrupt):
-    """SIGTERM, told like Ctrl-C so that everything is cleaned up either way."""
+    """SIGTERM, handled like Ctrl-C so that everything is cleaned up either way."""
 
 
-def _end(number: int, frame: Any) -> None:
+def _end(_number: int, _frame: Any) -> None:
     raise _Ended
 
 
@@ -46,14 +46,14 @@ def run(*, port: int, leave: bool) -> int:
         _say(f"Airflow UI: {world.airflow.url}  user {world.airflow.user}, password {world.airflow.password}")
         if world.no_commits:
             _say(f"Without the commits of each release: {world.no_commits}.")
-        story, told = run_story(world, _say)
-        _timeline(told)
+        story, outcome = run_story(world, _say)
+        _timeline(outcome)
         failures = story.failures
         for failure in failures:
-            _say(f"EXPECTED, BUT NOT SO: {failure}")
+            _say(f"FAILED EXPECTATION: {failure}")
         _say(f"RunOutcome in {time.monotonic() - started:.0f} s.")
         if leave:
-            _wait(world, told)
+            _wait(world, outcome)
     except KeyboardInterrupt:
         _say("Interrupted.")
         return INTERRUPTED
@@ -64,7 +64,7 @@ def run(*, port: int, leave: bool) -> int:
         # A second Ctrl-C while cleaning up would leave processes behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         world.stop()
-    _say(_last_line(told, failed=bool(failures)))
+    _say(_last_line(outcome, failed=bool(failures)))
     return FAILED if failures else DONE
 
 
@@ -96,8 +96,8 @@ def surround(*, port: int, everywhere: bool, repository: Path | None) -> int:
         return DONE
 
 
-def tell_elsewhere(url: str, user: str) -> int:
-    """Tell the story on an Airflow that runs; returns the process's exit code: 0 only if every expectation held.
+def run_story_on(url: str, user: str) -> int:
+    """Run the story on an Airflow that runs; returns the process's exit code: 0 only if every expectation held.
 
     :param url: of its API server.
     """
@@ -106,20 +106,20 @@ def tell_elsewhere(url: str, user: str) -> int:
         raise Refused(f"the password of {user} is not given.", next_step=f"Set {PASSWORD}.")
     airflow = Elsewhere(url, user, password)
     airflow.wait()
-    story, told = run_story(airflow, _say)
-    _timeline(told)
+    story, outcome = run_story(airflow, _say)
+    _timeline(outcome)
     for failure in story.failures:
         _say(f"EXPECTED, BUT NOT SO: {failure}")
-    _say(_last_line(told, failed=bool(story.failures)))
+    _say(_last_line(outcome, failed=bool(story.failures)))
     return FAILED if story.failures else DONE
 
 
-def _wait(world: World, told: RunOutcome) -> None:
-    run = f"{world.airflow.url}/dags/{PIPELINE}/runs/{told.run_id}"
+def _wait(world: World, outcome: RunOutcome) -> None:
+    run = f"{world.airflow.url}/dags/{PIPELINE}/runs/{outcome.run_id}"
     _say("")
     _say(f"Airflow UI:  {world.airflow.url}   user {world.airflow.user}   password {world.airflow.password}")
     _say(f"The run:     {run}")
-    _say(f"The report:  {world.airflow.url}/airflow-cd/report/{PIPELINE}/{told.run_id}/production.phase_20.verify")
+    _say(f"The report:  {world.airflow.url}/airflow-cd/report/{PIPELINE}/{outcome.run_id}/production.phase_20.verify")
     _say("Everything keeps running. Ctrl-C ends it.")
     try:
         while not (dead := world.dead()):
@@ -129,8 +129,8 @@ def _wait(world: World, told: RunOutcome) -> None:
         _say("Ending everything ...")
 
 
-def _timeline(told: RunOutcome) -> None:
-    deployment = told.deployment
+def _timeline(outcome: RunOutcome) -> None:
+    deployment = outcome.deployment
     if deployment is None:
         return
     moments = {
@@ -146,8 +146,8 @@ def _timeline(told: RunOutcome) -> None:
     _say("")
 
 
-def _last_line(told: RunOutcome, *, failed: bool) -> str:
-    deployment = told.deployment
+def _last_line(outcome: RunOutcome, *, failed: bool) -> str:
+    deployment = outcome.deployment
     if deployment is None:
         return "NOT AS EXPECTED: nothing was deployed to production"
     clocks = ", ".join(
@@ -158,10 +158,10 @@ def _last_line(told: RunOutcome, *, failed: bool) -> str:
             ("to restored", deployment.to_restored),
         )
     )
-    verdict = told.verdicts.get("phase_20", {}).get("verdict", "none")
+    verdict = outcome.verdicts.get("phase_20", {}).get("verdict", "none")
     return f"{'NOT AS EXPECTED' if failed else 'AS EXPECTED'}: verdict {verdict}; {clocks}"
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - a command speaks on standard output
+    print(line, flush=True)  # noqa: T201 - a command prints
     sys.stdout.flush()

@@ -20,7 +20,7 @@ SETTINGS_PATH = "/_settings"
 
 @dataclass
 class Fault:
-    """A rule: the next requests that fit it are answered wrongly.
+    """A rule: the next requests that match it fail in this way.
 
     :param times: how many requests it holds for.
     :param path_prefix: only requests whose path starts so.

@@ -48,7 +48,7 @@ class ServerProcess:
         return self._process.pid
 
     def is_running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def stop(self) -> None:
@@ -103,10 +103,10 @@ def launch(server: type[Server], module: str, arguments: Sequence[str]) -> Serve
         ended = process.poll() is not None
         if ended or time.monotonic() > deadline:
             _end(process)
-            said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+            output_lines = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
             directory.cleanup()
             how = f"ended with code {process.returncode}" if ended else f"was not ready after {START_SECONDS:.0f} s"
-            raise AirflowCdError(f"{module} {how}; it said: {said[0]}", state="Nothing of it runs.")
+            raise AirflowCdError(f"{module} {how}; its last output: {output_lines[0]}", state="It is not running.")
         time.sleep(0.02)
     return server(process, json.loads(ready.read_text()), directory)
 

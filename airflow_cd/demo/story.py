@@ -1,4 +1,4 @@
-"""The story, told on real parts: two releases to learn from, then one whose canary throws four new exceptions."""
+"""The demo story, on real parts: two releases to learn from, then one whose canary throws four new exceptions."""
 
 from __future__ import annotations
 
@@ -121,27 +121,27 @@ class Story:
 
     # -- what must be so ---------------------------------------------------------------------------------------
 
-    def expect_promoted(self, told: RunOutcome, version: str) -> None:
+    def expect_promoted(self, outcome: RunOutcome, version: str) -> None:
         """A good release runs on every instance."""
         artifact = f"{SERVICE}:{version}"
-        self.expect(f"the run of {version} is green", told.state == "success")
+        self.expect(f"the run of {version} is green", outcome.state == "success")
         self.expect(
-            f"all {len(told.after)} production instances run {artifact}",
-            bool(told.after) and all(row["artifact"] == artifact for row in told.after.values()),
+            f"all {len(outcome.after)} production instances run {artifact}",
+            bool(outcome.after) and all(row["artifact"] == artifact for row in outcome.after.values()),
         )
-        for phase, evidence in told.verdicts.items():
+        for phase, evidence in outcome.verdicts.items():
             self.expect(f"{phase}: {_sentence(evidence)}", evidence["verdict"] == "PASS")
 
-    def expect_restored(self, told: RunOutcome) -> None:
+    def expect_restored(self, outcome: RunOutcome) -> None:
         """A bad release is gone, and production is what it was before."""
-        self.expect("the run is red", told.state == "failed")
+        self.expect("the run is red", outcome.state == "failed")
         self.expect(
-            f"artifact and configuration of all {len(told.after)} production instances equal those before, "
+            f"artifact and configuration of all {len(outcome.after)} production instances equal those before, "
             "read back from the fleet",
-            told.after == told.before,
+            outcome.after == outcome.before,
         )
-        self.expect("nothing was promoted", told.tasks.get("production.promote") != "success")
-        deployment = told.deployment
+        self.expect("nothing was promoted", outcome.tasks.get("production.promote") != "success")
+        deployment = outcome.deployment
         if deployment is None:
             self.expect("the ledger knows the deployment", False)
             return
@@ -151,13 +151,13 @@ class Story:
         self.expect(f"to safe {_seconds(safe)}", safe is not None and safe <= SAFE_SECONDS)
         self.expect(f"to restored {_seconds(restored)}", restored is not None and restored <= RESTORED_SECONDS)
 
-    def expect_four_exceptions(self, told: RunOutcome) -> None:
+    def expect_four_exceptions(self, outcome: RunOutcome) -> None:
         """The story's verdict: performance passed, quality failed by exactly the new exceptions."""
-        evidence = told.verdicts.get("phase_20", {})
-        stages = [task for task in told.tasks if not task.startswith("production")]
-        self.expect("stages 1 to 6 are green", all(told.tasks[task] == "success" for task in stages))
+        evidence = outcome.verdicts.get("phase_20", {})
+        stages = [task for task in outcome.tasks if not task.startswith("production")]
+        self.expect("stages 1 to 6 are green", all(outcome.tasks[task] == "success" for task in stages))
         self.expect(
-            "phase 1 on exactly 2 of 10 instances", len(evidence.get("canary", ())) == 2 and len(told.after) == 10
+            "phase 1 on exactly 2 of 10 instances", len(evidence.get("canary", ())) == 2 and len(outcome.after) == 10
         )
         self.expect("performance PASS", (evidence.get("performance") or {}).get("verdict") == "PASS")
         self.expect("quality FAIL", (evidence.get("quality") or {}).get("verdict") == "FAIL")

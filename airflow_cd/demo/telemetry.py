@@ -286,7 +286,7 @@ def _record_time(line: str) -> int | None:
 def telemetry_directory(path: Path) -> Path:
     """The directory as an absolute path.
 
-    :raises AirflowCdError: when something that is no directory stands there.
+    :raises AirflowCdError: the path exists and is not a directory.
     """
     if path.exists() and not path.is_dir():
         raise AirflowCdError(

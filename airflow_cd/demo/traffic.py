@@ -142,7 +142,7 @@ class Tally:
 
 
 async def drive(url: str, rate: float, instances: int, tally: Tally, session: aiohttp.ClientSession, seed: str) -> None:
-    """Send requests at an even pace until cancelled; whatever is answered, or not, it goes on.
+    """Send requests at an even pace until cancelled, whatever the answers are.
 
     :param url: of the router.
     :param rate: requests a second.
@@ -151,7 +151,7 @@ async def drive(url: str, rate: float, instances: int, tally: Tally, session: ai
     due = time.monotonic()
     try:
         for wanted in visits(instances, seed):
-            # After a standstill of the machine it goes on from here, without a rush to make up for it.
+            # After a pause of the machine it continues at its pace, without making up for lost requests.
             due = max(due + 1 / rate, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if len(waiting) >= MOST_IN_FLIGHT:
@@ -204,7 +204,7 @@ async def run(
         ]
         _report(report, tallies)
         if ready_file is not None:
-            _write(ready_file, {"pid": os.getpid(), "report": str(report.resolve())})
+            _write(ready_file, {"pid": os.getpid(), "report": str(report)})
         while not stop.is_set() and (parent is None or os.getppid() == parent):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), REPORT_SECONDS / 2)
@@ -251,12 +251,17 @@ def start(fleet: Path, *, rates: Mapping[str, float] | None = None, seed: str = 
 
 
 def read_fleet(file: Path, rates: Mapping[str, float]) -> dict[str, Any]:
-    """Read ``fleet.json`` and see that it has the environments; raises :class:`AirflowCdError` with what is wrong."""
+    """Read ``fleet.json``.
+
+    :param file: its path.
+    :param rates: requests a second for each environment.
+    :raises AirflowCdError: it cannot be read, or the fleet lacks one of the environments.
+    """
     try:
         info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise AirflowCdError(
-            f"{file} does not tell where the fleet is: {error}.", next_step="Start the fleet first."
+            f"{file} does not describe a running fleet: {error}.", next_step="Start the fleet first."
         ) from error
     unknown = sorted(set(rates) - set(info["routers"]))
     if unknown:
@@ -289,7 +294,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, default=None, help="stop when this process is gone")
     options = parser.parse_args()
     rates = options.rates or parse_rates(json.dumps({options.environment: options.rate}))
-    report = options.report or options.fleet.with_name(f"traffic-{os.getpid()}.json")
+    report = (options.report or options.fleet.with_name(f"traffic-{os.getpid()}.json")).resolve()
     try:
         info = read_fleet(options.fleet, rates)
     except AirflowCdError as error:

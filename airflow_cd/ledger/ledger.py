@@ -120,7 +120,7 @@ def open_ledger(url: str | None = None, *, check: bool = True) -> Ledger:
 
 
 def _after_fork() -> None:
-    global _opening
+    global _opening  # noqa: PLW0603 - a lock cannot be emptied
     # The connections belong to the parent, and a thread that does not exist here may have held its lock.
     _opening = threading.Lock()
     for ledger in _opened.values():

@@ -451,8 +451,7 @@ def test_a_long_file_is_read_in_pieces(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(file_sources._Counted, "readinto", readinto)
     line = Path("good.log").read_text(encoding="utf-8")
     with Path("long.log").open("w", encoding="utf-8") as file:
-        for _ in range(200):
-            file.write(line)
+        file.writelines([line] * 200)
     size = Path("long.log").stat().st_size
     assert size > 15_000_000
     assert verify("--baseline", "old.log", "--canary", "long.log", "--quiet") in (PASSED, FAILED)

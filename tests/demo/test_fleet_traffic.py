@@ -157,7 +157,7 @@ def test_traffic_outlives_a_fleet_that_is_gone(tmp_path: Path) -> None:
 def test_traffic_says_what_it_cannot_do(client: FleetClient, tmp_path: Path) -> None:
     with pytest.raises(AirflowCdError, match="the fleet has no environment moon"):
         traffic.start(client.fleet.info_file, rates={"moon": 1})
-    with pytest.raises(AirflowCdError, match="does not tell where the fleet is"):
+    with pytest.raises(AirflowCdError, match="does not describe a running fleet"):
         traffic.start(tmp_path / "fleet.json")
     with pytest.raises(AirflowCdError, match="requests a second"):
         traffic.start(client.fleet.info_file, rates={"production": 0})

@@ -28,7 +28,7 @@ def test_the_story_goes_as_it_must(told: tuple[World, Story, RunOutcome]) -> Non
 
 
 @pytest.mark.browser
-def test_two_clicks_lead_from_home_to_the_exceptions_that_stopped_the_release(
+def test_from_home_to_the_exceptions_that_stopped_the_release_in_two_clicks(
     told: tuple[World, Story, RunOutcome],
 ) -> None:
     world, _, last = told

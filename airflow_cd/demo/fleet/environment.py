@@ -1,4 +1,4 @@
-"""One environment: its instances, whose turn it is, and which changes it has seen."""
+"""One environment: its instances, round-robin routing, and the changes it has made."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Environment:
         self._changes: OrderedDict[str, tuple[str, asyncio.Task[Answer]]] = OrderedDict()
 
     def pick(self, exclude: Collection[ShopProcess] = ()) -> ShopProcess | None:
-        """The process whose turn it is: strictly one after the other; None when nobody can take a request."""
+        """The process whose turn it is, strictly round-robin; None when none can take a request."""
         for step in range(len(self._ring)):
             position = (self._turn + step) % len(self._ring)
             process = self._ring[position].routable
@@ -53,7 +53,10 @@ class Environment:
         return None
 
     def fence(self, token: int) -> None:
-        """Refuse a caller that was overruled, with the API's answer for it."""
+        """Accept a caller's fencing token.
+
+        :raises ApiError: a higher token was used before.
+        """
         if self._highest_token is not None and token < self._highest_token:
             raise ApiError(
                 409,
@@ -69,8 +72,8 @@ class Environment:
         :param request: the request in full, to notice a key that is used for something else.
         """
         if key in self._changes:
-            seen, task = self._changes[key]
-            if seen != request:
+            earlier, task = self._changes[key]
+            if earlier != request:
                 raise ApiError(422, "idempotency_key_reused", f"idempotency key {key!r} came with another request")
         else:
             task = asyncio.ensure_future(change())
@@ -85,7 +88,10 @@ class Environment:
             raise
 
     def named(self, names: Sequence[str]) -> list[Instance]:
-        """The instances of these names; raises the API's answer for a name that there is not."""
+        """The instances of these names.
+
+        :raises ApiError: there is no such instance.
+        """
         unknown = sorted(set(names) - set(self.instances))
         if unknown:
             raise ApiError(400, "unknown_instance", f"{self.name} has no instance {', '.join(unknown)}")

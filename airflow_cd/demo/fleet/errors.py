@@ -1,4 +1,4 @@
-"""How the deployment API says no."""
+"""Errors of the deployment API."""
 
 from __future__ import annotations
 

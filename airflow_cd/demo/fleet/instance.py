@@ -23,7 +23,7 @@ class Instance:
     """A place for one process of the shop.
 
     A new release is started beside the old process and takes its place when it is healthy, so no request is lost.
-    When it does not come up, the old process goes all the same: an instance never serves what it was told to leave.
+    When it does not come up, the old process ends all the same: an instance never serves a release it should not run.
 
     :param start_process: makes the process of a release, not yet started.
     """
@@ -55,7 +55,7 @@ class Instance:
         return self._starting or self._serving
 
     def describe(self) -> dict[str, Any]:
-        """What runs here, as the deployment API says it."""
+        """What runs here, in the form of the deployment API."""
         return {
             "name": self.name,
             "version": self.release.version if self.release else None,

@@ -55,7 +55,7 @@ class ShopProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        # A start that was given up leaves nobody to hear how it ended.
+        # Nothing waits for a start that was cancelled.
         self._port.add_done_callback(lambda port: port.cancelled() or port.exception())
 
     @property
@@ -65,7 +65,7 @@ class ShopProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is running."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self, timeout: float, *, doomed: bool = False) -> None:
@@ -120,7 +120,7 @@ class ShopProcess:
             raise StartFailed(self._with_output("it listens and does not answer /health"))
         found = (identity.get("artifact"), identity.get("configuration"))
         if found != (self.release.artifact, dict(self.release.configuration)):
-            raise StartFailed(f"it says it runs {found[0]} with configuration {json.dumps(found[1])}")
+            raise StartFailed(f"it reports {found[0]} with configuration {json.dumps(found[1])}")
 
     async def _read_output(self) -> None:
         if self._process is None or self._process.stdout is None:
@@ -146,7 +146,7 @@ class ShopProcess:
         return "\n".join((what, *self._output))
 
     async def health(self, timeout: float) -> dict[str, Any] | None:
-        """What the process says it runs; None when it does not answer well within so many seconds."""
+        """What the process reports to run; None when it does not answer well within so many seconds."""
         try:
             limit = aiohttp.ClientTimeout(total=timeout)
             async with self._session.get(f"{self.url}/health", timeout=limit) as response:
@@ -182,7 +182,7 @@ class ShopProcess:
             await asyncio.shield(self._reader)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to a process that lives."""
+        """Send a signal to the process, if it is running."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)

@@ -34,7 +34,7 @@ def router_app(environment: Environment, session: aiohttp.ClientSession) -> web.
     """The router as an application.
 
     It answers 503 when no instance takes requests, 502 when an instance broke off, 504 when it took too long.
-    A request that no instance has seen yet goes to the next one.
+    A request that no instance has received yet goes to the next one.
     """
     limit = aiohttp.ClientTimeout(total=INSTANCE_SECONDS)
 

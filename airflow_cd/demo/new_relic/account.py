@@ -38,7 +38,7 @@ class Settings:
     :param queries_per_minute: NRQL queries for the account.
     :param query_seconds: how long a NRQL query pretends to take.
     :param ingest_delay: seconds until a transaction can be queried.
-    :param bad_key_status: HTTP status of a wrong key; NerdGraph has been seen to use 200 and 401.
+    :param bad_key_status: HTTP status for a wrong key; NerdGraph uses 200 and 401.
     """
 
     concurrent: int = 25

@@ -49,7 +49,7 @@ def create_event(account: Account, wanted: Mapping[str, Any], flags: Sequence[st
     :param wanted: a ``ChangeTrackingCreateEventInput``.
     :param flags: validation flags.
     :returns: the event as NerdGraph shows it, and messages that accompany success.
-    :raises ChangeRejected: when it is not taken.
+    :raises ChangeRejected: it is not accepted.
     """
     data = wanted.get("categoryAndTypeData") or {}
     category, kind, custom = _category(data.get("kind") or {}, flags)
@@ -80,7 +80,7 @@ def create_deployment(account: Account, wanted: Mapping[str, Any], flags: Sequen
 
     :param wanted: a ``ChangeTrackingDeploymentInput``.
     :returns: the deployment as NerdGraph shows it.
-    :raises ChangeRejected: when it is not taken.
+    :raises ChangeRejected: it is not accepted.
     """
     entity = next((entity for entity in account.entities() if entity.guid == wanted["entityGuid"]), None)
     if entity is None:

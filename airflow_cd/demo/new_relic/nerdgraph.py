@@ -25,7 +25,7 @@ RESULT_EXPIRATION = 600.0
 """Seconds an asynchronous query's result is kept."""
 
 RETRY_DEADLINE = 60.0
-"""Seconds after which an asynchronous query nobody asks for is given up."""
+"""Seconds after which an asynchronous query is dropped unless its results are requested."""
 
 
 @dataclass
@@ -78,15 +78,15 @@ class NerdGraph:
     def _outline(self) -> dict[str, Any]:
         return {"id": self._account.account_id, "name": "Demo"}
 
-    def _request_context(self, _source: Any, info: GraphQLResolveInfo) -> dict[str, Any]:
+    def _request_context(self, _source: Any, info: GraphQLResolveInfo[Any]) -> dict[str, Any]:
         return {"apiKey": info.context["api_key"], "userId": "1"}
 
-    def _resolve_account(self, _source: Any, _info: GraphQLResolveInfo, id: int) -> dict[str, Any]:  # noqa: A002
+    def _resolve_account(self, _source: Any, _info: GraphQLResolveInfo[Any], id: int) -> dict[str, Any]:  # noqa: A002
         if id != self._account.account_id:
             raise _error(f"Account {id} does not exist, or the user of this key has no access to it", "FORBIDDEN")
         return self._outline()
 
-    def _entity_search(self, _source: Any, _info: GraphQLResolveInfo, query: str | None = None) -> dict[str, Any]:
+    def _entity_search(self, _source: Any, _info: GraphQLResolveInfo[Any], query: str | None = None) -> dict[str, Any]:
         try:
             found = self._account.search(query or "")
         except NrqlError as error:
@@ -94,7 +94,7 @@ class NerdGraph:
         entities = [entity_outline(entity) for entity in found]
         return {"count": len(entities), "query": query, "results": {"entities": entities, "nextCursor": None}}
 
-    async def _nrql(self, _source: Any, _info: GraphQLResolveInfo, query: str, **options: Any) -> dict[str, Any]:
+    async def _nrql(self, _source: Any, _info: GraphQLResolveInfo[Any], query: str, **options: Any) -> dict[str, Any]:
         timeout = _timeout(options.get("timeout"))
         self._count_query()
         seconds = self._account.settings.query_seconds
@@ -125,7 +125,7 @@ class NerdGraph:
         }
         return {"nrql": pending.nrql, "queryProgress": progress}
 
-    def _progress(self, _source: Any, _info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
+    def _progress(self, _source: Any, _info: GraphQLResolveInfo[Any], **arguments: Any) -> dict[str, Any]:
         query_id, now = arguments["queryId"], time.monotonic()
         for name, pending in list(self._pending.items()):
             unfinished = now < pending.complete_at
@@ -148,14 +148,14 @@ class NerdGraph:
             raise _error("The account's limit of NRQL queries for a minute is exceeded", "TOO_MANY_REQUESTS")
         self._recent.append(now)
 
-    def _create_event(self, _source: Any, _info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
+    def _create_event(self, _source: Any, _info: GraphQLResolveInfo[Any], **arguments: Any) -> dict[str, Any]:
         try:
             event, messages = create_event(self._account, arguments["changeTrackingEvent"], _flags(arguments))
         except ChangeRejected as error:
             raise _error(str(error), "BAD_USER_INPUT") from None
         return {"changeTrackingEvent": event, "messages": messages}
 
-    def _create_deployment(self, _source: Any, _info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
+    def _create_deployment(self, _source: Any, _info: GraphQLResolveInfo[Any], **arguments: Any) -> dict[str, Any]:
         try:
             return create_deployment(self._account, arguments["deployment"], _flags(arguments))
         except ChangeRejected as error:

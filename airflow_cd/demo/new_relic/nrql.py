@@ -1,4 +1,4 @@
-"""NRQL as a tree: what a query says, before anything is computed.
+"""NRQL as a syntax tree, before anything is computed.
 
 The grammar is the part of New Relic's reference that monitoring a service needs; whatever is left out is refused as
 a syntax error rather than ignored.

@@ -208,7 +208,7 @@ def _equal(left: Any, right: Any) -> bool:
 def aggregates(expression: Expression) -> bool:
     """Whether an expression needs many events.
 
-    :raises NrqlError: for a function nobody knows.
+    :raises NrqlError: there is no such function.
     """
     if isinstance(expression, Arithmetic):
         return aggregates(expression.left) or aggregates(expression.right)

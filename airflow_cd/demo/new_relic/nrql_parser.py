@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,7 +84,7 @@ class _Parser:
         self._tokens = list(self._tokenize())
         self._next = 0
 
-    def _tokenize(self) -> Any:
+    def _tokenize(self) -> Iterator[_Token]:
         position = 0
         while position < len(self._text):
             match = _TOKEN.match(self._text, position)

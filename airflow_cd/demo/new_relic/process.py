@@ -22,7 +22,7 @@ class NewRelicServer(ServerProcess):
 
     @property
     def application_id(self) -> int:
-        """The first application's id, as REST v2 wants it."""
+        """The first application's id, as REST v2 expects it."""
         return int(self.info["application_id"])
 
     @property
@@ -37,6 +37,6 @@ def start(telemetry: Path, **options: object) -> NewRelicServer:
     :param telemetry: the telemetry directory; may be missing until the fleet writes it.
     :param options: the module's command line options with underscores, such as ``port=0``,
         ``applications=["42=shop"]``, ``api_key="…"``, ``concurrent=25``, ``query_seconds=0``.
-    :raises AirflowCdError: when it does not come up, with what it said.
+    :raises AirflowCdError: it does not start; with its last output.
     """
     return launch(NewRelicServer, "airflow_cd.demo.new_relic", arguments_for(telemetry, options))

@@ -66,14 +66,14 @@ def build(directory: Path) -> str:
 
 
 def _stream() -> Iterator[bytes]:
-    number, told = 0, ""
+    number, changelog = 0, ""
     for artifact, module in ARTIFACTS.items():
         version = artifact.partition(":")[2]
-        told += f"\n## {version}\n\n"
+        changelog += f"\n## {version}\n\n"
         for place, subject in enumerate(_SUBJECTS[version]):
             number += 1
-            told += f"- {subject}\n"
-            files = {"CHANGES.md": f"# The shop\n{told}".encode()}
+            changelog += f"- {subject}\n"
+            files = {"CHANGES.md": f"# The shop\n{changelog}".encode()}
             if place == 0:
                 files["shop.py"] = (RELEASES / f"{module}.py").read_bytes()
             yield _commit(number, subject, files)

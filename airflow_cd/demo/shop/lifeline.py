@@ -28,7 +28,7 @@ def hold_lifeline(grace: float = 3.0) -> None:
 def die_with_starting_thread() -> None:
     """Let the kernel kill this process when the thread that started it ends; does nothing where there is no such call.
 
-    Only for children whose starting thread lives as long as its process does.
+    Only for children that are started by a thread which lasts as long as its process.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

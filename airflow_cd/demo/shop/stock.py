@@ -65,7 +65,7 @@ class Database:
 class Inventory:
     """Client of the inventory service, over a socket and with a time-out.
 
-    The service lives in the same process and needs about 3 ms for an answer, so a time-out that is set too short
+    The service runs in the same process and needs about 3 ms for an answer, so a time-out that is set too short
     really expires.
 
     :param timeout: seconds to wait for an answer.

@@ -56,7 +56,7 @@ class TransactionFile:
 
         :param timestamp: when it began, epoch seconds.
         :param duration: seconds.
-        :param error_class: class of the exception that nobody caught, if any.
+        :param error_class: class of the uncaught exception, if any.
         """
         request = {
             "timestamp": round(timestamp * 1000, 3),

@@ -245,7 +245,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 def moved_app(url: str) -> Starlette:
-    """The endpoint of another deployment: it knows nothing of the account but where it lives.
+    """The endpoint of another deployment: it only knows which deployment the account belongs to.
 
     :param url: the right endpoint, without a trailing slash.
     """

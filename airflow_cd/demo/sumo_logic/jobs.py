@@ -31,7 +31,7 @@ class Settings:
     :param message_limit: messages after which a search without aggregation is force paused.
     :param page_limit: the most messages or records of one page; Sumo Logic's limit is 10,000.
     :param page_bytes: the most bytes of raw messages on one page.
-    :param keep_alive: a job nobody asks for so long is cancelled.
+    :param keep_alive: seconds after which a job that is not requested is cancelled.
     :param job_lifetime: a job is cancelled after so long whatever happens.
     :param start_delay: how long a job is ``NOT STARTED``; ``gather_seconds`` how long it gathers after that.
     :param ingest_delay: seconds until a record can be found.
@@ -184,7 +184,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
 
     def active(self) -> int:
-        """How many jobs there are; those nobody kept alive are gone."""
+        """The number of jobs, without those that have expired."""
         now = self._clock()
         for job in list(self._jobs.values()):
             idle, age = now - job.touched, now - job.created
@@ -235,7 +235,7 @@ class Jobs:
         return [record for record in records if not settings.ingest_delay or record.arrival_ms <= newest]
 
     def get(self, job_id: str, session: str) -> Job | None:
-        """A job that still lives and belongs to the session, kept alive by being asked for."""
+        """A job of the session that has not expired; requesting it keeps it alive."""
         self.active()
         job = self._jobs.get(job_id)
         if job is None or (job.settings.cookies and job.session != session):

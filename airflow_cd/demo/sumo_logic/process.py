@@ -32,6 +32,6 @@ def start(telemetry: Path, **options: object) -> SumoLogicServer:
     :param telemetry: the telemetry directory; may be missing until the fleet writes it.
     :param options: the module's command line options with underscores, such as ``port=0``,
         ``access_id="…"``, ``access_key="…"``, ``rate_limit=4``, ``message_limit=100000``, ``cookies=False``.
-    :raises AirflowCdError: when it does not come up, with what it said.
+    :raises AirflowCdError: it does not start; with its last output.
     """
     return launch(SumoLogicServer, "airflow_cd.demo.sumo_logic", arguments_for(telemetry, options))

@@ -53,7 +53,7 @@ class Query:
         return found
 
     def records(self, messages: list[Row]) -> list[Row]:
-        """What the aggregation makes of the messages."""
+        """The aggregated messages."""
         for step in self.after:
             messages = step(messages)
         return messages
