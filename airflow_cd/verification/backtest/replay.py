@@ -64,7 +64,7 @@ class PastDeployment:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a sensitivity says of a case.
+    """The verdict on a case at one sensitivity.
 
     :param verdict: FAIL blocks; INCONCLUSIVE means there was nothing to compare with.
     :param reason: why, in one sentence.
@@ -98,7 +98,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Score:
-    """How many cases went which way, at one sensitivity."""
+    """How many cases had which result, at one sensitivity."""
 
     blocked_rightly: int = 0
     missed: int = 0
@@ -120,7 +120,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a replay showed.
+    """The result of a replay.
 
     :param cases: deployments oldest first, each followed by its injected regressions.
     :param not_injected: for each regression, into how many deployments it could not be put.
@@ -142,15 +142,15 @@ class Backtest:
 
     def score(self, sensitivity: Sensitivity, regression: str = "") -> Score:
         """The score over the deployments as they were, or with one regression in them."""
-        ways = [way(case, sensitivity) for case in self.cases if case.regression == regression]
-        return Score(*(ways.count(one) for one in WAYS))
+        results = [result_of(case, sensitivity) for case in self.cases if case.regression == regression]
+        return Score(*(results.count(one) for one in RESULTS))
 
 
-WAYS = ("blocked rightly", "missed", "blocked wrongly", "passed rightly", "no verdict", "not counted")
+RESULTS = ("blocked rightly", "missed", "blocked wrongly", "passed rightly", "no verdict", "not counted")
 
 
-def way(case: Case, sensitivity: Sensitivity) -> str:
-    """Which of :data:`WAYS` the case goes at this sensitivity."""
+def result_of(case: Case, sensitivity: Sensitivity) -> str:
+    """Which of :data:`RESULTS` a case has at a sensitivity."""
     verdict = case.answers[sensitivity].verdict
     if verdict is Verdict.INCONCLUSIVE:
         return "no verdict"
