@@ -41,6 +41,7 @@ class Scope:
 class Row:
     """One line of the table.
 
+    :param name: what is counted.
     :param cells: for each sensitivity, how many of how many.
     :param wanted: ``all`` where every one of them would be best, ``none`` where none would, ``""`` otherwise.
     """
@@ -51,7 +52,10 @@ class Row:
 
 
 def rows(backtest: Backtest) -> list[Row]:
-    """The table: deployments as they were, then each injected regression."""
+    """The table: deployments as they were, then each injected regression.
+
+    :param backtest: the result of a replay.
+    """
     scores = [backtest.score(sensitivity) for sensitivity in backtest.sensitivities]
     table = [
         Row("rolled back, and blocked", [(score.blocked_rightly, score.bad) for score in scores], "all"),
@@ -81,7 +85,10 @@ def sentence(backtest: Backtest, sensitivity: Sensitivity) -> str:
 
 
 def notes_on(backtest: Backtest) -> list[str]:
-    """What was not counted, and why."""
+    """What was not counted, and why.
+
+    :param backtest: the result of a replay.
+    """
     undecided = [case for case in backtest.deployments if result_of(case, backtest.sensitivities[0]) == "no verdict"]
     uncounted = [case for case in backtest.deployments if case.bad is None]
     notes = []
@@ -100,7 +107,11 @@ def notes_on(backtest: Backtest) -> list[str]:
 
 
 def as_text(scope: Scope, backtest: Backtest) -> str:
-    """The result for a terminal: the table, then each deployment that was judged wrongly, and why."""
+    """The result for a terminal: the table, then each deployment that was judged wrongly, and why.
+
+    :param scope: what was replayed.
+    :param backtest: the result.
+    """
     width = max(len(row.name) for row in rows(backtest))
     lines = [
         _heading(scope, backtest),
@@ -120,7 +131,11 @@ def as_text(scope: Scope, backtest: Backtest) -> str:
 
 
 def misjudged(backtest: Backtest, sensitivity: Sensitivity) -> list[Case]:
-    """Deployments that were blocked wrongly or missed."""
+    """Deployments that were blocked wrongly or missed.
+
+    :param backtest: the result of a replay.
+    :param sensitivity: at which they were judged.
+    """
     return [case for case in backtest.deployments if result_of(case, sensitivity) in ("blocked wrongly", "missed")]
 
 
@@ -135,7 +150,11 @@ def _heading(scope: Scope, backtest: Backtest) -> str:
 
 
 def as_json(scope: Scope, backtest: Backtest) -> dict[str, Any]:
-    """The result as JSON values: the scores by sensitivity, then every case."""
+    """The result as JSON values: the scores by sensitivity, then every case.
+
+    :param scope: what was replayed.
+    :param backtest: the result.
+    """
 
     def content(score: Score) -> dict[str, int]:
         return asdict(score)
@@ -174,7 +193,11 @@ def as_json(scope: Scope, backtest: Backtest) -> dict[str, Any]:
 
 
 def render_backtest(scope: Scope, backtest: Backtest) -> str:
-    """The page, as ``<!doctype html>…``; whatever came from logs or people is shown as text."""
+    """The page, as ``<!doctype html>…``; whatever came from logs or people is shown as text.
+
+    :param scope: what was replayed.
+    :param backtest: the result.
+    """
     page: str = (
         templates()
         .get_template("backtest.html.j2")

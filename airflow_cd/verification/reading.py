@@ -108,16 +108,25 @@ class Reader(abc.ABC):
 
     @abc.abstractmethod
     def read(self, window: Window) -> None:
-        """Read a window of the verification's own time."""
+        """Read a window of the verification's own time.
+
+        :param window: which follows the one before.
+        """
 
     def note(self, sample: MetricSample | LogSample) -> None:
-        """Keep the sample's query and warnings."""
+        """Keep the sample's query and warnings.
+
+        :param sample: that was just read.
+        """
         self.query = sample.query
         for warning in sample.warnings:
             self.warn(warning)
 
     def warn(self, text: str) -> None:
-        """Keep a warning, once."""
+        """Keep a warning, once.
+
+        :param text: of the warning, without the name of the source.
+        """
         warning = f"{self.name}: {text}"
         if warning not in self.warnings:
             self.warnings.append(warning)
@@ -128,6 +137,8 @@ class LogReader(Reader):
 
     :ivar canary: what the canary logged so far. ``control`` likewise.
     :ivar past: what all instances logged before the deployment.
+
+    :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
     """
 
     def __init__(self, source: LogSource, instances: Instances, since: datetime) -> None:
@@ -170,6 +181,8 @@ class MetricReader(Reader):
     """A metric source, kept as rows.
 
     :ivar metrics: the metrics that its last sample held.
+
+    :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
     """
 
     def __init__(self, source: MetricSource, instances: Instances, since: datetime) -> None:
@@ -201,7 +214,10 @@ class MetricReader(Reader):
         self._rows.append(self._read(window, self.instances.canary + self.instances.control))
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
-        """Rows of these instances so far."""
+        """Rows of these instances so far.
+
+        :param names: of the instances.
+        """
         rows = _concatenated(self._rows)
         chosen: pd.DataFrame = rows[rows["instance"].isin(list(names))]
         return chosen
@@ -226,7 +242,12 @@ def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def advance_all(readers: Sequence[Reader], now: datetime, end: datetime) -> None:
-    """Read every source that is not at the end, all at once."""
+    """Read every source that is not at the end, all at once.
+
+    :param readers: of all sources.
+    :param now: the present time.
+    :param end: when the verification's time ends.
+    """
     waiting = [reader for reader in readers if reader.cursor < end]
     if not waiting:
         return

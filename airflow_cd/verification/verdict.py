@@ -88,6 +88,9 @@ class Feedback:
 class Event:
     """A cluster of log messages.
 
+    :param kind: what it is to the baseline.
+    :param p_value: probability of a count this far out by chance; None if unknown.
+    :param last_seen: ISO 8601 time of the last record on the canary, ``""`` if there is none.
     :param id: content hash of the template; the same event has the same id in every run.
     :param severity: one of :data:`SEVERITIES`.
     :param risk: True when this event is a reason to fail the release: these are the red dots.
@@ -127,6 +130,12 @@ class Event:
 class MetricResult:
     """One metric, judged.
 
+    :param name: of the metric.
+    :param group: which of its groups, ``""`` for all together.
+    :param kind: how it was judged; see :class:`~airflow_cd.verification.samples.Metric`, as for ``unit`` and
+        ``direction``.
+    :param verdict: on this metric.
+    :param reason: of the verdict.
     :param effect: relative change of the canary against what it is compared with, ``0.25`` for 25 % more.
     :param interval: confidence interval of the effect.
     :param threshold: the smallest relative change that counts as a regression.
@@ -159,6 +168,7 @@ class MetricResult:
 class Performance:
     """The performance of a canary: what its metrics come to.
 
+    :param verdict: over all metrics.
     :param reasons: of the verdict, the decisive one first.
     :param metrics: the result of each metric, over all groups and for each group.
     :param queries: by the name of a source, the query as it was sent.
@@ -174,6 +184,7 @@ class Performance:
 class Quality:
     """The quality of a canary: what its logs come to.
 
+    :param verdict: over all events.
     :param reasons: of the verdict, the decisive one first.
     :param events: every event of the canary and of what it is compared with, risks first.
     :param queries: by the name of a source, the query as it was sent.
@@ -198,6 +209,9 @@ class Quality:
 class Judgement:
     """The outcome of one verification, whole.
 
+    :param verdict: over metrics and logs.
+    :param performance: what the metrics come to; None when none were watched.
+    :param quality: what the logs come to; None when none were watched.
     :param reasons: of the overall verdict, the decisive one first.
     :param started: ISO 8601, when watching began. ``decided``: when the verdict stood.
     :param first_bad: when the first event or measurement happened that the FAIL rests on; ``""`` if none.
@@ -238,6 +252,7 @@ class Judgement:
 
         Fields that this version does not know are passed over.
 
+        :param content: JSON values.
         :raises airflow_cd.errors.VerificationError: it is no judgement, or one of a newer version.
         """
         version = content.get("version") if isinstance(content, Mapping) else None

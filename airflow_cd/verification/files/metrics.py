@@ -75,7 +75,10 @@ def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTab
 
 
 def joined(tables: Sequence[MetricTable]) -> MetricTable:
-    """Several tables as one."""
+    """Several tables as one.
+
+    :param tables: of the files of one side.
+    """
     import pandas as pd
 
     frame = pd.concat([table.frame for table in tables], ignore_index=True)

@@ -57,6 +57,8 @@ def names_of(paths: list[str]) -> list[str]:
 
     >>> names_of(["a/new.log", "b/new.log", "c/old.log"])
     ['a/new.log', 'b/new.log', 'old.log']
+
+    :param paths: as they were given.
     """
     parts = [["standard input"] if path == STANDARD_INPUT else path.replace("\\", "/").split("/") for path in paths]
     kept = [1] * len(parts)
@@ -75,7 +77,10 @@ def names_of(paths: list[str]) -> list[str]:
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a file on the disk; None where that cannot be known before it is read."""
+    """Bytes of a file on the disk; None where that cannot be known before it is read.
+
+    :param path: of the file; ``-`` is standard input.
+    """
     try:
         found = sys.stdin.buffer.fileno() if path == STANDARD_INPUT else path
         status = os.stat(found)  # noqa: PTH116 - a descriptor is no path
@@ -109,13 +114,18 @@ def opened(path: str, progress: Progress | None = None) -> Iterator[BinaryIO]:
 
 
 def peeked(stream: BinaryIO) -> bytes:
-    """The first bytes of a stream that :func:`opened` gave, without taking them from it."""
+    """The first bytes of a stream that :func:`opened` gave, without taking them from it.
+
+    :param stream: that :func:`opened` gave.
+    """
     return cast("io.BufferedReader", stream).peek(HEAD)[:HEAD]
 
 
 def refuse_binary(path: str, head: bytes) -> None:
     """Raise unless these may be the first bytes of a text.
 
+    :param path: of the file, for the error.
+    :param head: its first bytes.
     :raises airflow_cd.errors.VerificationError: they are not.
     """
     kind = next((kind for magic, kind in _ARCHIVES.items() if head.startswith(magic)), None)
@@ -137,7 +147,10 @@ def refuse_binary(path: str, head: bytes) -> None:
 
 
 def named(path: str) -> str:
-    """The file as an error names it."""
+    """The file as an error names it.
+
+    :param path: of the file.
+    """
     return "standard input" if path == STANDARD_INPUT else path
 
 

@@ -61,7 +61,10 @@ class Expected:
         return f"expected holds {self.pattern!r}, which would match everything" if matches_nothing else None
 
     def matches(self, event: Event) -> bool:
-        """Whether the event is what was expected."""
+        """Whether the event is what was expected.
+
+        :param event: of the canary.
+        """
         texts = (event.exception or "", event.template, *event.samples)
         return any(self._regex.search(text) is not None for text in texts)
 
@@ -111,6 +114,8 @@ class Statement:
         """Whether the event is a part of the one the feedback is about, or for what always is a risk, the reverse.
 
         What is one event to one comparison may be several to another, which saw fewer values of a parameter.
+
+        :param event: of the canary.
         """
         if _is_part(event.template, self.template):
             return True
@@ -161,12 +166,18 @@ class Opinions:
                 self._by_id.setdefault(event_id, statement)
 
     def statement_of(self, event: Event) -> Statement | None:
-        """The person's statement that counts for the event, if there is one."""
+        """The person's statement that counts for the event, if there is one.
+
+        :param event: of the canary.
+        """
         statement = self._by_id.get(event.id)
         return statement or next((one for one in self.statements if one.covers(event)), None)
 
     def of(self, event: Event) -> Feedback | None:
-        """The feedback that applies to the event, None if the rules alone decide."""
+        """The feedback that applies to the event, None if the rules alone decide.
+
+        :param event: of the canary.
+        """
         statement = self.statement_of(event)
         if statement is not None:
             return None if statement.feedback.says == DEFAULT else statement.feedback
@@ -177,7 +188,10 @@ class Opinions:
         return None
 
     def applied(self, event: Event) -> Event:
-        """The event as it counts after the feedback on it."""
+        """The event as it counts after the feedback on it.
+
+        :param event: as the rules judge it.
+        """
         feedback = self.of(event)
         if feedback is None:
             return event
