@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 
-from airflow_cd.report.backtest import Scene, told
+from airflow_cd.report.backtest import Scope, as_text
 from airflow_cd.verification.backtest.replay import PastDeployment, PastPhase, backtest
 from tests.verification.shop_logs import CANARY, CONTROL, shop_profile
 
@@ -39,7 +39,7 @@ def main() -> None:
     arguments.add_argument("--injected", action="store_true", help="regressions as well; takes six times as long")
     given = arguments.parse_args()
     found = backtest(history(given.deployments, given.seed), inject=given.injected)
-    print(told(Scene("a modelled shop", "production"), found))
+    print(as_text(Scope("a modelled shop", "production"), found))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Replay the deployments, print and write the results."""
-    from airflow_cd.report.backtest import Scene, as_json, render_backtest, told
+    from airflow_cd.report.backtest import Scope, as_json, as_text, render_backtest
     from airflow_cd.verification.backtest.replay import backtest
 
     mistake = wrong_baseline(given.baseline)
@@ -78,7 +78,7 @@ def run(given: argparse.Namespace) -> int:
         seed=given.seed,
         progress=_progress if sys.stderr.isatty() else None,
     )
-    shown = Scene(scene[0], scene[1], given.baseline)
+    shown = Scope(scene[0], scene[1], given.baseline)
     if given.report:
         Path(given.report).write_text(render_backtest(shown, found), encoding="utf-8")
     if given.json:
@@ -87,7 +87,7 @@ def run(given: argparse.Namespace) -> int:
             print(content)
             return 0
         Path(given.json).write_text(content + "\n", encoding="utf-8")
-    print(told(shown, found))
+    print(as_text(shown, found))
     if given.report:
         print(f"Report: {given.report}")
     return 0

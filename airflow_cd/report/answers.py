@@ -38,6 +38,7 @@ class Fact:
 def what_was_new(judgement: Judgement, events: Sequence[EventView], metrics: Sequence[MetricView]) -> Fact:
     """Risks among the events, and metrics that got worse.
 
+    :param judgement: final or not.
     :param events: the events of the judgement as the page shows them, risks first; ``metrics`` likewise.
     """
     question = "What was new?"
@@ -70,7 +71,10 @@ def _what_got_worse(
 
 
 def what_was_done(report: Report) -> Fact:
-    """What became of the deployment, and what people did after the verdict."""
+    """What became of the deployment, and what people did after the verdict.
+
+    :param report: of a deployment.
+    """
     before = _before(report)
     answer = {
         DeploymentState.ROLLED_BACK: f"Rolled back to {before}",
@@ -111,7 +115,10 @@ def _under_way(report: Report) -> str:
 
 
 def is_it_safe(report: Report) -> Fact:
-    """Whether the environment runs wholly on something that is known to be good."""
+    """Whether the environment runs wholly on something that is known to be good.
+
+    :param report: of a deployment.
+    """
     outcome = report.outcome.text if report.outcome else ""
     drained = "The canary gets no more requests. " if _is_drained(report) else ""
     tone, answer, text = {
@@ -188,5 +195,9 @@ def clock_times(clocks: Clocks | None, *, asked_for: bool = False) -> list[tuple
 
 
 def counted(count: int, noun: str) -> str:
-    """``3 events``, ``1 event``; nothing at all for none."""
+    """``3 events``, ``1 event``; nothing at all for none.
+
+    :param count: how many.
+    :param noun: in the singular.
+    """
     return "" if not count else f"{count} {noun}" if count == 1 else f"{count} {noun}s"

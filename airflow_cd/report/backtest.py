@@ -1,4 +1,4 @@
-"""What a backtest showed: as a table for a terminal, as JSON, and as one HTML page that needs nothing else."""
+"""The result of a backtest: as text for a terminal, as JSON, and as one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_cd.report import words
 from airflow_cd.report.jinja import templates
-from airflow_cd.verification.backtest.replay import Backtest, Case, Score, way
+from airflow_cd.verification.backtest.replay import Backtest, Case, Score, result_of
 from airflow_cd.verification.sensitivity import Sensitivity
 
 SCHEMA = 1
@@ -17,7 +17,7 @@ _LONGEST_REASON = 160
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scope:
     """What was replayed.
 
     :param service: whose deployments.
@@ -41,6 +41,7 @@ class Scene:
 class Row:
     """One line of the table.
 
+    :param name: what is counted.
     :param cells: for each sensitivity, how many of how many.
     :param wanted: ``all`` where every one of them would be best, ``none`` where none would, ``""`` otherwise.
     """
@@ -51,20 +52,26 @@ class Row:
 
 
 def rows(backtest: Backtest) -> list[Row]:
-    """The table: deployments as they were, then each injected regression."""
+    """The table: deployments as they were, then each injected regression.
+
+    :param backtest: the result of a replay.
+    """
     scores = [backtest.score(sensitivity) for sensitivity in backtest.sensitivities]
-    told = [
+    table = [
         Row("rolled back, and blocked", [(score.blocked_rightly, score.bad) for score in scores], "all"),
         Row("promoted, but blocked", [(score.blocked_wrongly, score.good) for score in scores], "none"),
     ]
     for regression in backtest.regressions:
         scores = [backtest.score(sensitivity, regression) for sensitivity in backtest.sensitivities]
-        told.append(Row(f"injected: {regression}", [(score.blocked_rightly, score.bad) for score in scores], "all"))
-    return told
+        table.append(Row(f"injected: {regression}", [(score.blocked_rightly, score.bad) for score in scores], "all"))
+    return table
 
 
 def sentence(backtest: Backtest, sensitivity: Sensitivity) -> str:
-    """What this sensitivity would have done, in one sentence."""
+    """What this sensitivity would have done, in one sentence.
+
+    :param sensitivity: one of those that were replayed.
+    """
     score = backtest.score(sensitivity)
     parts = [
         f"{score.blocked_rightly} of {score.bad} rolled-back deployments blocked",
@@ -77,30 +84,37 @@ def sentence(backtest: Backtest, sensitivity: Sensitivity) -> str:
     return f"At {sensitivity}: {', '.join(parts)}."
 
 
-def asides(backtest: Backtest) -> list[str]:
-    """What was not counted, and why."""
-    undecided = [case for case in backtest.deployments if way(case, backtest.sensitivities[0]) == "no verdict"]
+def notes_on(backtest: Backtest) -> list[str]:
+    """What was not counted, and why.
+
+    :param backtest: the result of a replay.
+    """
+    undecided = [case for case in backtest.deployments if result_of(case, backtest.sensitivities[0]) == "no verdict"]
     uncounted = [case for case in backtest.deployments if case.bad is None]
-    told = []
+    notes = []
     if undecided:
         names = ", ".join(case.deployment.name for case in undecided[:3]) + (", …" if len(undecided) > 3 else "")
         reason = undecided[0].answers[backtest.sensitivities[0]].reason
-        told.append(f"Not judged: {len(undecided)} ({names}). {reason}")
+        notes.append(f"Not judged: {len(undecided)} ({names}). {reason}")
     if uncounted:
         names = ", ".join(case.deployment.name for case in uncounted)
-        told.append(f"Judged, not counted: {names}, rolled back for what logs need not show.")
-    told += [
+        notes.append(f"Judged, not counted: {names}, rolled back for what logs need not show.")
+    notes += [
         f"Not injected: {regression}, in {count} deployments that logged nothing which could change so."
         for regression, count in backtest.not_injected.items()
     ]
-    return told
+    return notes
 
 
-def told(scene: Scene, backtest: Backtest) -> str:
-    """Everything for a terminal: the table, then each deployment that went the wrong way, and why."""
+def as_text(scope: Scope, backtest: Backtest) -> str:
+    """The result for a terminal: the table, then each deployment that was judged wrongly, and why.
+
+    :param scope: what was replayed.
+    :param backtest: the result.
+    """
     width = max(len(row.name) for row in rows(backtest))
     lines = [
-        _heading(scene, backtest),
+        _heading(scope, backtest),
         "",
         f"{'':{width}}" + "".join(f"{sensitivity:>10}" for sensitivity in backtest.sensitivities),
     ]
@@ -110,37 +124,45 @@ def told(scene: Scene, backtest: Backtest) -> str:
     lines.append("")
     lines += [sentence(backtest, sensitivity) for sensitivity in backtest.sensitivities]
     for sensitivity in backtest.sensitivities:
-        for case in wrong_ways(backtest, sensitivity):
+        for case in misjudged(backtest, sensitivity):
             reason = words.one_line(str(words.visible(case.answers[sensitivity].reason)), _LONGEST_REASON)
-            lines.append(f"  {sensitivity}: {case.deployment.name} {way(case, sensitivity)}. {reason}")
-    return "\n".join([*lines, *asides(backtest), *scene.notes])
+            lines.append(f"  {sensitivity}: {case.deployment.name} {result_of(case, sensitivity)}. {reason}")
+    return "\n".join([*lines, *notes_on(backtest), *scope.notes])
 
 
-def wrong_ways(backtest: Backtest, sensitivity: Sensitivity) -> list[Case]:
-    """Deployments that were blocked wrongly or missed."""
-    return [case for case in backtest.deployments if way(case, sensitivity) in ("blocked wrongly", "missed")]
+def misjudged(backtest: Backtest, sensitivity: Sensitivity) -> list[Case]:
+    """Deployments that were blocked wrongly or missed.
+
+    :param backtest: the result of a replay.
+    :param sensitivity: at which they were judged.
+    """
+    return [case for case in backtest.deployments if result_of(case, sensitivity) in ("blocked wrongly", "missed")]
 
 
-def _heading(scene: Scene, backtest: Backtest) -> str:
+def _heading(scope: Scope, backtest: Backtest) -> str:
     cases = backtest.deployments
     good = sum(case.deployment.good is True for case in cases)
     injected = len(backtest.cases) - len(cases)
     return (
-        f"{scene.title}: {len(cases)} deployments replayed, {good} promoted and {len(cases) - good} rolled back; "
-        f"{injected} regressions injected. Compared with: {scene.baseline}."
+        f"{scope.title}: {len(cases)} deployments replayed, {good} promoted and {len(cases) - good} rolled back; "
+        f"{injected} regressions injected. Compared with: {scope.baseline}."
     )
 
 
-def as_json(scene: Scene, backtest: Backtest) -> dict[str, Any]:
-    """JSON values: the scores by sensitivity, then every case."""
+def as_json(scope: Scope, backtest: Backtest) -> dict[str, Any]:
+    """The result as JSON values: the scores by sensitivity, then every case.
+
+    :param scope: what was replayed.
+    :param backtest: the result.
+    """
 
     def content(score: Score) -> dict[str, int]:
         return asdict(score)
 
     return {
         "schema": SCHEMA,
-        **asdict(scene),
-        "notes": list(scene.notes),
+        **asdict(scope),
+        "notes": list(scope.notes),
         "sensitivities": {
             sensitivity: {
                 "deployments": content(backtest.score(sensitivity)),
@@ -159,7 +181,7 @@ def as_json(scene: Scene, backtest: Backtest) -> dict[str, Any]:
                 "answers": {
                     sensitivity: {
                         "verdict": str(answer.verdict),
-                        "way": way(case, sensitivity),
+                        "way": result_of(case, sensitivity),
                         "reason": answer.reason,
                     }
                     for sensitivity, answer in case.answers.items()
@@ -170,21 +192,25 @@ def as_json(scene: Scene, backtest: Backtest) -> dict[str, Any]:
     }
 
 
-def render_backtest(scene: Scene, backtest: Backtest) -> str:
-    """The page, as ``<!doctype html>…``; whatever came from logs or people is shown as text."""
+def render_backtest(scope: Scope, backtest: Backtest) -> str:
+    """The page, as ``<!doctype html>…``; whatever came from logs or people is shown as text.
+
+    :param scope: what was replayed.
+    :param backtest: the result.
+    """
     page: str = (
         templates()
         .get_template("backtest.html.j2")
         .render(
-            scene=scene,
+            scope=scope,
             backtest=backtest,
-            heading=_heading(scene, backtest),
-            tone="wait" if any(wrong_ways(backtest, sensitivity) for sensitivity in backtest.sensitivities) else "good",
+            heading=_heading(scope, backtest),
+            tone="wait" if any(misjudged(backtest, sensitivity) for sensitivity in backtest.sensitivities) else "good",
             sentences=[sentence(backtest, sensitivity) for sensitivity in backtest.sensitivities],
-            asides=[*asides(backtest), *scene.notes],
+            notes=[*notes_on(backtest), *scope.notes],
             rows=rows(backtest),
             cases=[
-                (case, [(answer, way(case, sensitivity)) for sensitivity, answer in case.answers.items()])
+                (case, [(answer, result_of(case, sensitivity)) for sensitivity, answer in case.answers.items()])
                 for case in backtest.cases
             ],
             tones={"blocked rightly": "good", "passed rightly": "good", "blocked wrongly": "bad", "missed": "bad"},

@@ -40,12 +40,18 @@ class Dot:
 
 
 def look_of(event: Event) -> str:
-    """Class names of an event: its kind, and ``risk`` where it is one."""
+    """Class names of an event: its kind, and ``risk`` where it is one.
+
+    :param event: as it was judged.
+    """
     return f"{_CLASS[event.kind]} risk" if event.risk else _CLASS[event.kind]
 
 
 def dots(events: Sequence[Event]) -> list[Dot]:
-    """A dot for each event; its area stands for its records (the records that stayed away when it went silent)."""
+    """A dot for each event; its area stands for its records (the records that stayed away when it went silent).
+
+    :param events: laid out.
+    """
     largest, smallest = (20.0, 4.5) if len(events) <= 150 else (14.0, 3.5) if len(events) <= 600 else (9.0, 2.5)
     sizes = [max(finite(event.counts.get("canary")), finite(event.expected)) for event in events]
     scale = max([SMALLEST_SCALE, *sizes])
@@ -63,6 +69,8 @@ def dots(events: Sequence[Event]) -> list[Dot]:
 class Chart:
     """Canary against control over time, in a box of :data:`CHART_WIDTH` by :data:`CHART_HEIGHT`.
 
+    :param bottom: the lowest value, as text.
+    :param begins: time of the first point; ``ends`` of the last one.
     :param lines: for ``canary`` and ``control``, the path of the line; ``""`` without data.
     :param marks: vertical lines as position and name: where the first bad moment was, when it was decided.
     :param threshold: height of the line beyond which the canary would have regressed, None where there is none.
@@ -79,12 +87,18 @@ class Chart:
 
 
 def unit_of(result: MetricResult) -> str:
-    """The unit in which means and points are to be read: errors are shares of the requests, apdex has none."""
+    """The unit in which means and points are to be read: errors are shares of the requests, apdex has none.
+
+    :param result: of a metric.
+    """
     return {"errors": "share", "apdex": ""}.get(result.kind, result.unit)
 
 
 def threshold_of(result: MetricResult) -> str:
-    """From which change on the metric counts as worse, with its sign."""
+    """From which change on the metric counts as worse, with its sign.
+
+    :param result: of a metric.
+    """
     if result.threshold is None or result.direction == "higher_is_worse":
         return change(result.threshold)
     text = change(-result.threshold)
@@ -94,6 +108,7 @@ def threshold_of(result: MetricResult) -> str:
 def chart(result: MetricResult, marks: Mapping[str, str]) -> Chart | None:
     """The chart of a metric, None when it has no points.
 
+    :param result: of a metric.
     :param marks: by name, ISO 8601 times that are drawn where they fall into the chart.
     """
     series = {name: _points(result.series.get(name, ())) for name in ("control", "canary")}
@@ -176,6 +191,8 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 class IntervalFigure:
     """A change with its interval on an axis from 0 to 100.
 
+    :param effect: where the change itself is.
+    :param begins: the lowest change on the axis, as text; ``ends`` the highest.
     :param zero: where no change is; ``low`` to ``high`` is the interval; ``thresholds`` are where worse begins.
     """
 
@@ -189,7 +206,10 @@ class IntervalFigure:
 
 
 def interval_figure(result: MetricResult) -> IntervalFigure | None:
-    """The interval of a metric's change, None where there is none."""
+    """The interval of a metric's change, None where there is none.
+
+    :param result: of a metric.
+    """
     if result.effect is None or result.interval is None or not math.isfinite(result.effect):
         return None
     low, high = (
@@ -222,5 +242,9 @@ def _timestamp(text: str) -> float:
 
 
 def finite(value: float | None, fallback: float = 0.0) -> float:
-    """The value where it is a number one can draw, else the fallback."""
+    """The value where it is a number one can draw, else the fallback.
+
+    :param value: anything.
+    :param fallback: for what cannot be drawn.
+    """
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else fallback

@@ -22,7 +22,10 @@ _STEPS = {
 
 
 def what_was_compared(report: Report) -> Fact:
-    """How much of what lay side by side, for files."""
+    """How much of what lay side by side, for files.
+
+    :param report: of files.
+    """
     judgement = report.judgement
     parts = []
     if judgement.quality is not None:
@@ -49,7 +52,10 @@ def _files_by_side(report: Report) -> list[str]:
 
 
 def what_next(report: Report) -> Fact:
-    """What a person may make of the verdict over files."""
+    """What a person may make of the verdict over files.
+
+    :param report: of files.
+    """
     tone, answer = {
         Verdict.FAIL: ("bad", "Do not release it as it is"),
         Verdict.PASS: ("good", "No problems found"),
@@ -60,6 +66,7 @@ def what_next(report: Report) -> Fact:
 def next_steps(report: Report, *, has_page: bool) -> list[str]:
     """What to do after a verdict over files, a sentence each.
 
+    :param report: of files.
     :param has_page: whether the reader has the report as a page, and need not be told how to get it.
     """
     judgement = report.judgement

@@ -20,6 +20,7 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Repor
     In a hand-written DAG, whose tasks have other names than :func:`verify_task` gives, the last verdict of the run is
     taken.
 
+    :param ledger: where it is kept.
     :param pipeline: id of the DAG.
     :param run_id: id of its run.
     :param task_id: id of the task that verifies.
@@ -42,7 +43,11 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Repor
 
 
 def verify_task(environment: str, phase: str) -> str:
-    """The id that a pipeline gives to the task which verifies a phase."""
+    """The id that a pipeline gives to the task which verifies a phase.
+
+    :param environment: which is verified.
+    :param phase: which phase of it.
+    """
     return f"{environment}.{phase}.verify"
 
 
@@ -56,6 +61,7 @@ def deployment_report(
 ) -> Report:
     """The report of a deployment.
 
+    :param deployment: as the ledger has it.
     :param evidence: the judgement of one of its phases, or as the ledger stored it.
     :param phase: which phase was judged.
     :param actions: the side effects of the deployment, oldest first.

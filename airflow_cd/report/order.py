@@ -10,7 +10,10 @@ _TOO_LITTLE = ("few_requests", "no_data")
 
 
 def by_weight(event: Event) -> tuple[bool, int, int, float, str]:
-    """Key that sorts risks first, then by kind, severity and number of records."""
+    """Key that sorts risks first, then by kind, severity and number of records.
+
+    :param event: as it was judged.
+    """
     severity = SEVERITIES.index(event.severity) if event.severity in SEVERITIES else -1
     return not event.risk, _KINDS.index(event.kind), -severity, -finite(event.counts.get("canary")), event.id
 
@@ -20,6 +23,8 @@ def worst_first(result: MetricResult) -> tuple[int, float, str, str]:
 
     A group that nearly nobody asked for says nothing, and there may be hundreds: it comes after every metric that is
     pooled over groups.
+
+    :param result: of a metric.
     """
     effect = result.effect or 0.0
     worse = {"higher_is_worse": effect, "lower_is_worse": -effect}.get(result.direction, abs(effect))

@@ -33,6 +33,7 @@ OPEN_CHARTS = 4
 def render_report(report: Report) -> str:
     """The page of a report, as ``<!doctype html>…``; whatever came from logs or people is text in it.
 
+    :param report: of a deployment or of files.
     :raises airflow_cd.errors.VerificationError: its evidence is damaged, or of a newer version.
     """
     return templates().get_template("report.html.j2").render(frame="report_file.html.j2", **report_context(report))
@@ -41,6 +42,7 @@ def render_report(report: Report) -> str:
 def report_context(report: Report) -> dict[str, Any]:
     """The variables of the template ``report.html.j2``.
 
+    :param report: of a deployment or of files.
     :raises airflow_cd.errors.VerificationError: its evidence is damaged, or of a newer version.
     """
     judgement = report.judgement

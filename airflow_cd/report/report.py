@@ -41,7 +41,10 @@ class ReportedRelease:
 
     @classmethod
     def of(cls, release: Release) -> ReportedRelease:
-        """A release of the ledger."""
+        """A release of the ledger.
+
+        :param release: as the ledger has it.
+        """
         return cls(release.service, release.version, release.artifact, dict(release.configuration), release.digest)
 
     @property
@@ -71,6 +74,7 @@ class Action:
 class ManualAction:
     """What a person did by hand.
 
+    :param who: name of the user.
     :param action: one of :class:`~airflow_cd.states.HumanAction`, or the option a question was answered with.
     :param when: ISO 8601 time.
     :param why: the reason given, ``""`` if none was.
@@ -166,7 +170,10 @@ class Report:
 
     @classmethod
     def of_files(cls, verified: Verified) -> Report:
-        """The report of a verification of files."""
+        """The report of a verification of files.
+
+        :param verified: the outcome, laid out where the page will be shown.
+        """
         given = verified.given
         settings = Settings(given.sensitivity, list(given.expected), given.minimum_effect)
         return cls(verified.judgement, files=verified.files, settings=settings)
@@ -225,6 +232,7 @@ class Report:
     def from_dict(cls, content: Mapping[str, Any]) -> Report:
         """Read what :meth:`as_dict` wrote; unknown keys are passed over, missing ones are as for no deployment.
 
+        :param content: JSON values.
         :raises airflow_cd.errors.VerificationError: it is not a report, or one of another schema.
         """
         if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:

@@ -34,6 +34,12 @@ _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 class EventView:
     """An event as the page shows it.
 
+    :param event: the event.
+    :param dot: its dot in the picture.
+    :param title: its exception, or its message on one line.
+    :param look: class names that colour it.
+    :param instances: records for each instance, as text.
+    :param samples: a few of its records, shortened, newest last.
     :param number: what its dot, its row and its details are found by.
     :param counts: on ``canary``, ``control``, in the ``baseline``, and ``expected``, as text.
     :param summary: all that is known of it in numbers, on one line.
@@ -56,7 +62,15 @@ class EventView:
 
 @dataclass(frozen=True)
 class MetricView:
-    """A metric as the page shows it."""
+    """A metric as the page shows it.
+
+    :param number: what its chart is found by.
+    :param result: the result.
+    :param chart: over time; None without points.
+    :param interval: of the change; None without one.
+    :param unit: in which values are shown.
+    :param threshold: from which change on it counts as worse, as text.
+    """
 
     number: int
     result: MetricResult
@@ -72,7 +86,10 @@ class MetricView:
 
 
 def events_of(judgement: Judgement) -> list[EventView]:
-    """Risks first, then by kind, severity and number of records."""
+    """Risks first, then by kind, severity and number of records.
+
+    :param judgement: final or not.
+    """
     if judgement.quality is None:
         return []
     ordered = sorted(judgement.quality.events, key=by_weight)
@@ -120,7 +137,10 @@ def _event(number: int, event: Event, dot: Dot, sides: Sequence[str], anchor: st
 
 
 def metrics_of(judgement: Judgement) -> list[MetricView]:
-    """Worst first."""
+    """Worst first.
+
+    :param judgement: final or not.
+    """
     found = judgement.performance.metrics if judgement.performance else ()
     marks = {"first bad": judgement.first_bad, "decided": judgement.decided if judgement.final else ""}
     return [
@@ -130,7 +150,10 @@ def metrics_of(judgement: Judgement) -> list[MetricView]:
 
 
 def kinds_of(events: Sequence[EventView]) -> list[tuple[str, str, int]]:
-    """Legend of the dots: class names, words, how many."""
+    """Legend of the dots: class names, words, how many.
+
+    :param events: as the page shows them.
+    """
     rows: tuple[tuple[str, str, EventKind, tuple[bool, ...]], ...] = (
         ("unknown risk", "unknown, a risk", EventKind.UNKNOWN, (True,)),
         ("unknown", "unknown, no risk", EventKind.UNKNOWN, (False,)),
@@ -148,6 +171,8 @@ def kinds_of(events: Sequence[EventView]) -> list[tuple[str, str, int]]:
 class Column:
     """A column of the table of events.
 
+    :param name: by which the table is sorted.
+    :param title: of its head.
     :param number: whether it holds numbers.
     """
 
@@ -157,7 +182,11 @@ class Column:
 
 
 def columns_of(judgement: Judgement, events: Sequence[EventView]) -> list[Column]:
-    """The columns there is something to say in."""
+    """The columns there is something to say in.
+
+    :param judgement: final or not.
+    :param events: as the page shows them.
+    """
     columns = [
         Column("number", "#", True),
         Column("event", "Event"),

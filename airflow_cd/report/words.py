@@ -20,6 +20,8 @@ def visible(value: Any) -> Any:
     """Text in which nothing is invisible, reorders what stands beside it, or cannot be encoded; the rest as it is.
 
     Control characters become their pictures (``␛``), the others are named (``⟨U+202E⟩``).
+
+    :param value: anything.
     """
     # Exactly str: a str that says it is markup already was cleaned when it was made.
     if type(value) is not str or not _UNSHOWABLE.search(value):
@@ -35,7 +37,10 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def moment(text: str | None) -> datetime | None:
-    """An ISO 8601 time in UTC, None when it is none; a time without a zone is taken for UTC."""
+    """An ISO 8601 time in UTC, None when it is none; a time without a zone is taken for UTC.
+
+    :param text: from outside.
+    """
     if not text:
         return None
     try:
@@ -46,25 +51,37 @@ def moment(text: str | None) -> datetime | None:
 
 
 def clock_time(text: str | None) -> str:
-    """``08:14:05``, in UTC; what is not a time is given back as it is."""
+    """``08:14:05``, in UTC; what is not a time is given back as it is.
+
+    :param text: ISO 8601.
+    """
     parsed = moment(text)
     return parsed.strftime("%H:%M:%S") if parsed else (text or MISSING)
 
 
 def full_time(text: str | None) -> str:
-    """``2026-11-23 08:14:05 UTC``; what is not a time is given back as it is."""
+    """``2026-11-23 08:14:05 UTC``; what is not a time is given back as it is.
+
+    :param text: ISO 8601.
+    """
     parsed = moment(text)
     return parsed.strftime("%Y-%m-%d %H:%M:%S UTC") if parsed else (text or MISSING)
 
 
 def seconds_between(began: str | None, ended: str | None) -> float | None:
-    """Seconds from one ISO 8601 time to another, None where one is missing."""
+    """Seconds from one ISO 8601 time to another, None where one is missing.
+
+    :param began: ISO 8601; ``ended`` likewise.
+    """
     first, last = moment(began), moment(ended)
     return (last - first).total_seconds() if first and last else None
 
 
 def duration(seconds: float | None) -> str:
-    """``0.42 s``, ``12.3 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """``0.42 s``, ``12.3 s``, ``3 min 20 s``, ``2 h 5 min``.
+
+    :param seconds: None for unknown.
+    """
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if abs(seconds) < 60:
@@ -76,7 +93,11 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: Any, unit: str = "") -> str:
-    """Three significant digits with their unit; whole numbers whole; a ``share`` as per cent."""
+    """Three significant digits with their unit; whole numbers whole; a ``share`` as per cent.
+
+    :param value: None for unknown.
+    :param unit: of the value; ``share`` for a share of 1.
+    """
     if value is None or isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return MISSING if value is None or isinstance(value, float) else str(value)
     if unit == "share":
@@ -87,7 +108,10 @@ def number(value: Any, unit: str = "") -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as ``812 B``, ``4.1 MB``."""
+    """Bytes as ``812 B``, ``4.1 MB``.
+
+    :param count: of bytes.
+    """
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -96,7 +120,10 @@ def size(count: float) -> str:
 
 
 def change(value: float | None) -> str:
-    """A relative change with its sign: ``+82 %``, ``−3.1 %``, ``13 times`` when it is that large."""
+    """A relative change with its sign: ``+82 %``, ``−3.1 %``, ``13 times`` when it is that large.
+
+    :param value: relative: 0.25 for 25 % more; None for unknown.
+    """
     if value is None or not math.isfinite(value):
         return MISSING
     if value >= 10:
@@ -108,17 +135,29 @@ def change(value: float | None) -> str:
 
 
 def short(text: str, limit: int) -> str:
-    """At most so many characters of it, with an ellipsis where something was left out."""
+    """At most so many characters of it, with an ellipsis where something was left out.
+
+    :param text: any.
+    :param limit: of characters.
+    """
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def one_line(text: str, limit: int = 160) -> str:
-    """The beginning of it on one line."""
+    """The beginning of it on one line.
+
+    :param text: any.
+    :param limit: of characters.
+    """
     return short(" ".join(text[: 4 * limit].split()), limit)
 
 
 def as_text(value: Any, limit: int = 400) -> str:
-    """JSON values as a person writes them down: ``instances: a, b; share: 20``."""
+    """JSON values as a person writes them down: ``instances: a, b; share: 20``.
+
+    :param value: JSON values.
+    :param limit: of characters.
+    """
     if isinstance(value, Mapping):
         text = "; ".join(f"{key}: {as_text(content, limit)}" for key, content in value.items())
     elif isinstance(value, list | tuple):

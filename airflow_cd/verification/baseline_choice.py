@@ -1,4 +1,4 @@
-"""Which earlier good deployments a canary is compared with, in the words of a pipeline or a person."""
+"""Naming the earlier good deployments that a canary is compared with, in a pipeline or on the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ BASELINES = ("all", "previous", "control")
 
 
 def wrong_baseline(baseline: object) -> str | None:
-    """Why this cannot name a baseline, as a sentence; None when it can, though nobody may have deployed it."""
+    """Why this cannot name a baseline, as a sentence; None when it can, whether or not it was ever deployed.
+
+    :param baseline: one of :data:`BASELINES`, the id of a deployment, or a version.
+    """
     words = f"{', '.join(BASELINES)}, a deployment's id or a version"
     if not isinstance(baseline, str) or not baseline.strip() or len(baseline) > 250:
         return f"baseline is {baseline!r}, must be one of {words}"

@@ -36,6 +36,7 @@ def with_queries(part: Part, queries: Mapping[str, str]) -> Part:
 
     Where there was no data they are in its reasons too: a wrong query looks like a silent canary.
 
+    :param part: what metrics or logs come to.
     :param queries: by the name of a source, the query as it was sent.
     """
     sent = "; ".join(f"{name}: {query}" for name, query in queries.items())
@@ -49,7 +50,10 @@ def with_queries(part: Part, queries: Mapping[str, str]) -> Part:
 
 
 def with_layout(judgement: Judgement) -> Judgement:
-    """The judgement with a place in the report's picture for each of its events."""
+    """The judgement with a place in the report's picture for each of its events.
+
+    :param judgement: final or not.
+    """
     quality = judgement.quality
     if quality is None:
         return judgement
@@ -57,7 +61,11 @@ def with_layout(judgement: Judgement) -> Judgement:
 
 
 def first_bad(performance: Performance | None, quality: Quality | None) -> str:
-    """When the first event or measurement happened that a FAIL rests on, in ISO 8601; ``""`` if nothing failed."""
+    """When the first event or measurement happened that a FAIL rests on, in ISO 8601; ``""`` if nothing failed.
+
+    :param performance: what the metrics come to.
+    :param quality: what the logs come to.
+    """
     times = [event.first_seen for event in quality.risks if event.first_seen] if quality else []
     for result in performance.metrics if performance else ():
         if result.verdict is Verdict.FAIL:

@@ -42,6 +42,7 @@ class Progress:
 class Decision:
     """What a look decides.
 
+    :param verdict: INCONCLUSIVE until the watch is over.
     :param reasons: of the verdict, the decisive one first.
     :param final: whether the watch is over; INCONCLUSIVE until it is.
     :param policy_key: which policy applies to a final INCONCLUSIVE verdict; None for every other decision.

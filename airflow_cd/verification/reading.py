@@ -1,4 +1,4 @@
-"""Reading the sources of a verification piece by piece, and keeping what they gave and what they complained of."""
+"""Reading the sources of a verification piece by piece, and keeping their data, errors and warnings."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ _ERRORS_KEPT = 20
 
 @dataclass(frozen=True)
 class Instances:
-    """Who is compared with whom, and when they were the same.
+    """Which instances are compared with which, and when all ran the same release.
 
+    :param canary: names of the instances on the new release.
+    :param control: names of the instances on the running release; may be empty.
     :param before: a time before the deployment, when every instance ran the old release; None if there is none.
     """
 
@@ -43,9 +45,15 @@ class Instances:
 class Reader(abc.ABC):
     """One source, read up to :attr:`cursor`.
 
+    :param source: the source.
+    :param instances: whose data is read.
+    :param since: when the verification's own time begins.
+    :ivar cursor: up to when it has been read.
+    :ivar query: the query of the last read.
+    :ivar warnings: what the source warned of, each once.
     :ivar failures: consecutive failed reads.
     :ivar hopeless: True when reading again cannot help: wrong credentials, a rejected query.
-    :ivar errors: what the source answered instead of data, the newest last.
+    :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
 
     def __init__(self, source: MetricSource | LogSource, instances: Instances, since: datetime) -> None:
@@ -62,7 +70,11 @@ class Reader(abc.ABC):
         self._past_is_read = instances.before is None
 
     def advance(self, now: datetime, end: datetime) -> None:
-        """Read what is new by now. Never raises what the source raised: that is kept in :attr:`errors`."""
+        """Read what is new by now. Never raises what the source raised: that is kept in :attr:`errors`.
+
+        :param now: the present time.
+        :param end: when the verification's time ends.
+        """
         until = self.reachable(min(now - self.delay, end), end)
         try:
             if not self._past_is_read:
@@ -79,11 +91,15 @@ class Reader(abc.ABC):
             self.failures = 0
 
     def forgive(self) -> None:
-        """Start its error budget again."""
+        """Start its budget of errors again."""
         self.failures, self.hopeless = 0, False
 
     def reachable(self, until: datetime, end: datetime) -> datetime:
-        """Up to when is read, of what could be."""
+        """Up to when to read.
+
+        :param until: up to when could be read.
+        :param end: when the verification's time ends.
+        """
         return until
 
     @abc.abstractmethod
@@ -92,19 +108,28 @@ class Reader(abc.ABC):
 
     @abc.abstractmethod
     def read(self, window: Window) -> None:
-        """Read a stretch of the verification's own time."""
+        """Read a window of the verification's own time.
+
+        :param window: which follows the one before.
+        """
 
     def note(self, sample: MetricSample | LogSample) -> None:
-        """Keep the sample's query and warnings."""
+        """Keep the sample's query and warnings.
+
+        :param sample: that was just read.
+        """
         self.query = sample.query
         for warning in sample.warnings:
             self.warn(warning)
 
     def warn(self, text: str) -> None:
-        """Keep a warning, once."""
-        told = f"{self.name}: {text}"
-        if told not in self.warnings:
-            self.warnings.append(told)
+        """Keep a warning, once.
+
+        :param text: of the warning, without the name of the source.
+        """
+        warning = f"{self.name}: {text}"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
 
 class LogReader(Reader):
@@ -112,6 +137,8 @@ class LogReader(Reader):
 
     :ivar canary: what the canary logged so far. ``control`` likewise.
     :ivar past: what all instances logged before the deployment.
+
+    :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
     """
 
     def __init__(self, source: LogSource, instances: Instances, since: datetime) -> None:
@@ -120,7 +147,7 @@ class LogReader(Reader):
         self.canary, self.control, self.past = LogProfile(), LogProfile(), LogProfile()
 
     def read_past(self) -> None:
-        """Everybody's records from before the deployment: rare but known events are in them."""
+        """Read all instances' records from before the deployment: rare but known events are in them."""
         if self.instances.before is not None:
             names = self.instances.canary + self.instances.control
             self.past = self._profiles(self.instances.before, names)[0]
@@ -136,7 +163,7 @@ class LogReader(Reader):
         sample = self.source.read(window, [name for side in sides for name in side])
         self.note(sample)
         if sample.truncated:
-            self.warn(f"gave less than there was between {window.since.isoformat()} and {window.until.isoformat()}")
+            self.warn(f"returned less than there is between {window.since.isoformat()} and {window.until.isoformat()}")
         frame = sample.frame
         length = window.length.total_seconds()
         profiles = []
@@ -153,7 +180,9 @@ class LogReader(Reader):
 class MetricReader(Reader):
     """A metric source, kept as rows.
 
-    :ivar metrics: the metrics it speaks of.
+    :ivar metrics: the metrics that its last sample held.
+
+    :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
     """
 
     def __init__(self, source: MetricSource, instances: Instances, since: datetime) -> None:
@@ -176,7 +205,7 @@ class MetricReader(Reader):
         return self.since + max(0, (until - self.since) // self._bucket) * self._bucket
 
     def read_past(self) -> None:
-        """The canary's instances before the deployment; with a control there is no need."""
+        """Read the canary's instances before the deployment; with a control there is no need."""
         if self.instances.before is not None and not self.instances.control:
             self._past = [self._read(self.instances.before, self.instances.canary)]
 
@@ -185,7 +214,10 @@ class MetricReader(Reader):
         self._rows.append(self._read(window, self.instances.canary + self.instances.control))
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
-        """Rows of these instances so far."""
+        """Rows of these instances so far.
+
+        :param names: of the instances.
+        """
         rows = _concatenated(self._rows)
         chosen: pd.DataFrame = rows[rows["instance"].isin(list(names))]
         return chosen
@@ -210,7 +242,12 @@ def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def advance_all(readers: Sequence[Reader], now: datetime, end: datetime) -> None:
-    """Read every source that is not at the end, all at once."""
+    """Read every source that is not at the end, all at once.
+
+    :param readers: of all sources.
+    :param now: the present time.
+    :param end: when the verification's time ends.
+    """
     waiting = [reader for reader in readers if reader.cursor < end]
     if not waiting:
         return

@@ -1,4 +1,4 @@
-"""What sources hand to verification: windows, metric samples, log samples."""
+"""What a source of metrics or logs is, and what it returns. An author of a source needs nothing else."""
 
 from __future__ import annotations
 
@@ -11,39 +11,51 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MetricKind = Literal["latency", "errors", "throughput", "apdex", "gauge"]
+"""How a metric is judged; see :class:`Metric`."""
+
 Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
+"""Which way a metric gets worse."""
 
 METRIC_COLUMNS = ("time", "instance", "metric", "group", "value", "count")
+"""Columns of :attr:`MetricSample.frame`."""
+
 LOG_COLUMNS = ("time", "instance", "message")
+"""Columns of :attr:`LogSample.frame`."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A half-open stretch of time, ``since <= t < until``; both ends are aware and in UTC."""
+    """A half-open span of time, ``since <= t < until``.
+
+    :param since: its beginning, aware.
+    :param until: its end, aware, not before ``since``.
+    :raises ValueError: an end has no time zone, or ``until`` is before ``since``.
+    """
 
     since: datetime
     until: datetime
 
     def __post_init__(self) -> None:
         if self.since.tzinfo is None or self.until.tzinfo is None:
-            raise ValueError("a window needs aware datetimes")
+            raise ValueError("a window needs times with a time zone")
         if self.until < self.since:
             raise ValueError(f"a window cannot end ({self.until}) before it starts ({self.since})")
 
     @property
     def length(self) -> timedelta:
-        """How long the window is."""
+        """Time from its beginning to its end."""
         return self.until - self.since
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One thing that is measured, and how a change in it is to be judged.
+    """One thing that is measured, and how a change in it is judged.
 
     :param name: unique within a verification (``response_time``, ``response_time.p95``, ``error_rate``).
-    :param kind: *latency* is compared as ratios, *errors*, *throughput* and *apdex* as counts, *gauge* as is.
-    :param direction: which way is worse.
-    :param unit: of the values (``ms``, ``requests``, ``share``).
+    :param kind: *latency* (durations, compared as ratios), *errors* and *throughput* (numbers of events), *apdex* (a
+        score from 0 to 1) or *gauge* (any other level: CPU, memory, queue length).
+    :param direction: which way is worse; ``higher_is_worse`` by default.
+    :param unit: of the values, as reports show it (``ms``, ``requests``); ``""`` for none.
     """
 
     name: str
@@ -56,14 +68,21 @@ class Metric:
 class MetricSample:
     """Metrics of some instances over a window.
 
-    :param frame: one row for each time bucket, instance, metric and group, columns :data:`METRIC_COLUMNS`.
-        ``time`` is the start of the bucket, UTC; ``group`` is what the metric is broken down by (a transaction's
-        name), ``""`` when it is not; ``value`` is the bucket's mean (latency, apdex, gauge) or number (errors,
-        throughput) as float; ``count`` is how many requests the bucket holds. A bucket without data has no row.
-    :param metrics: the metrics the frame speaks of, whether or not they have rows.
-    :param query: the query as it was sent, everything resolved.
+    :param frame: one row for each time bucket, instance, metric and group, with the columns :data:`METRIC_COLUMNS`:
+
+        - ``time`` (``datetime64[ns, UTC]``): start of the bucket;
+        - ``instance`` (text): one of the names that were asked for;
+        - ``metric`` (text): the name of one of ``metrics``;
+        - ``group`` (text): what the metric is broken down by, such as the name of a transaction; ``""`` when it is not;
+        - ``value`` (float): the bucket's mean for latency, apdex and gauge, the number of events for errors and
+          throughput, in the metric's unit;
+        - ``count`` (int): how many requests the bucket holds.
+
+        A bucket without data has no row; without any data the frame is empty, with the same columns and types.
+    :param metrics: the metrics in the frame, whether or not they have rows in this window.
+    :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
     :param bucket: width of a bucket.
-    :param warnings: what the source said beside the answer.
+    :param warnings: what a reader of the report should know about the answer, one sentence each.
     """
 
     frame: pd.DataFrame
@@ -77,10 +96,15 @@ class MetricSample:
 class LogSample:
     """Log records of some instances over a window.
 
-    :param frame: columns :data:`LOG_COLUMNS`; ``message`` is the record as logged, may hold several lines.
-    :param query: the query as it was sent, everything resolved.
-    :param truncated: True when the source gave less than there was; never silently.
-    :param warnings: what the source said beside the answer.
+    :param frame: one row for each record or line, oldest first, with the columns :data:`LOG_COLUMNS`:
+
+        - ``time`` (``datetime64[ns, UTC]``): when it was logged;
+        - ``instance`` (text): one of the names that were asked for;
+        - ``message`` (text or bytes): the record as it was logged, with its level and, where there is one, its stack
+          trace. A record may hold several lines, or come as a row for each of its lines.
+    :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
+    :param truncated: True when the source returned fewer records than there are; False by default.
+    :param warnings: what a reader of the report should know about the answer, one sentence each.
     """
 
     frame: pd.DataFrame
@@ -91,7 +115,13 @@ class LogSample:
 
 @runtime_checkable
 class MetricSource(Protocol):
-    """Yields metrics. Raises :class:`~airflow_cd.errors.SourceError`, never an application's failure."""
+    """A source of metrics: anything that has a name, a delay and a method ``read``.
+
+    Optional: ``bucket``, the width of a bucket as a timedelta where it is known before the first read (then only whole
+    buckets are asked for), and ``mistakes()``, which returns what is wrong with the source's configuration, one
+    sentence each (then they are found when the DAG file is parsed). :mod:`airflow_cd.sources.contract` holds the tests
+    that a source must pass.
+    """
 
     @property
     def name(self) -> str:
@@ -100,17 +130,32 @@ class MetricSource(Protocol):
 
     @property
     def delay(self) -> timedelta:
-        """How long after an event the source is sure to have it."""
+        """How long after an event the source is sure to return it; verdicts wait for that long."""
         ...
 
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
-        """Metrics of the instances over the window."""
+        """Read metrics.
+
+        Called every few seconds, from a thread of its own, with windows that follow each other; the same window gives
+        the same rows.
+
+        :param window: which buckets: those that start in it.
+        :param instances: names of the instances, canary and control together; none gives an empty frame.
+        :raises airflow_cd.errors.SourceUnavailable: it does not answer now; it is read again at the next look, until
+            the budget of errors is used up.
+        :raises airflow_cd.errors.SourceUnauthorized: the credentials are refused; the source is given up at once.
+        :raises airflow_cd.errors.SourceQueryRejected: the query is refused; the source is given up at once.
+        """
         ...
 
 
 @runtime_checkable
 class LogSource(Protocol):
-    """Yields log records. Raises :class:`~airflow_cd.errors.SourceError`, never an application's failure."""
+    """A source of log records: anything that has a name, a delay and a method ``read``.
+
+    Optional: ``mistakes()``, which returns what is wrong with the source's configuration, one sentence each (then they
+    are found when the DAG file is parsed). :mod:`airflow_cd.sources.contract` holds the tests that a source must pass.
+    """
 
     @property
     def name(self) -> str:
@@ -119,9 +164,20 @@ class LogSource(Protocol):
 
     @property
     def delay(self) -> timedelta:
-        """How long after an event the source is sure to have it."""
+        """How long after an event the source is sure to return it; verdicts wait for that long."""
         ...
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
-        """Records of the instances over the window."""
+        """Read log records.
+
+        Called every few seconds, from a thread of its own, with windows that follow each other; the same window gives
+        the same rows.
+
+        :param window: when the records were logged.
+        :param instances: names of the instances, canary and control together; none gives an empty frame.
+        :raises airflow_cd.errors.SourceUnavailable: it does not answer now; it is read again at the next look, until
+            the budget of errors is used up.
+        :raises airflow_cd.errors.SourceUnauthorized: the credentials are refused; the source is given up at once.
+        :raises airflow_cd.errors.SourceQueryRejected: the query is refused; the source is given up at once.
+        """
         ...

@@ -7,3 +7,4 @@ from typing import Literal
 Sensitivity = Literal["low", "medium", "high"]
 
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
+"""Every sensitivity, the least sensitive first."""

@@ -1,4 +1,4 @@
-"""What an author writes to have a canary verified."""
+"""The settings of a verification, as an author writes them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from airflow_cd.verification.samples import LogSource, MetricSource
 from airflow_cd.verification.sensitivity import SENSITIVITIES, Sensitivity
 
 Policy = Literal["fail", "pass", "ask", "wait"]
+"""What becomes of a verification that ends INCONCLUSIVE."""
 
-POLICIES = ("fail", "pass", "ask", "wait")
+POLICIES: tuple[Policy, ...] = ("fail", "pass", "ask", "wait")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
 
 
@@ -24,31 +25,37 @@ LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
 class Verification:
     """How a canary is verified, and what is done when no verdict can be reached.
 
-    :param metrics: where metrics come from; judged together as *performance*.
-    :param logs: where logs come from; judged together as *quality*.
-    :param duration: how long the canary is watched before it may pass. Durations are texts (``"10m"``, ``"90s"``),
-        seconds, or timedeltas.
-    :param every: pause between two looks at the sources.
-    :param minimum: least time before any verdict; a quarter of ``duration`` but at most a minute unless given.
-    :param sensitivity: ``low``, ``medium`` or ``high``: how little evidence, and which severity, fails a release.
-        A new exception fails it at any sensitivity, a new warning only at ``high``.
-    :param min_requests: fewest canary requests in the window for metrics to pass; below, ``few_requests``.
+    Nothing is raised for a value that makes no sense: :meth:`mistakes` lists them all, and a pipeline raises them as
+    one :class:`~airflow_cd.errors.PipelineError` when its file is parsed.
+
+    :param metrics: sources of metrics, judged together as *performance*. At least one source of either kind is needed.
+    :param logs: sources of logs, judged together as *quality*.
+    :param duration: how long the canary is watched before it may pass; greater than zero, ``"10m"`` by default.
+        Durations are texts (``"10m"``, ``"90s"``), numbers of seconds, or timedeltas.
+    :param every: pause between two looks at the sources, at most ``duration``; ``"10s"`` by default.
+    :param minimum: least time before any verdict, at most ``duration``; by default a quarter of ``duration``, but at
+        most a minute.
+    :param sensitivity: ``low``, ``medium`` (the default) or ``high``: how little evidence, and which severity, fails a
+        release. A new exception fails it at any sensitivity, a new warning only at ``high``.
+    :param min_requests: fewest requests on the canary and on what it is compared with for metrics to be judged; 50 by
+        default. Below that the verdict is INCONCLUSIVE (``few_requests``).
     :param minimum_effect: smallest change that counts as a regression, as a share of what the canary is compared
-        with: 0.2 is 20 %.
-    :param thresholds: fixed limits of metrics beside the statistics; one that is crossed fails the release.
-    :param on_inconclusive: policy when the evidence does not suffice: ``fail``, ``pass``, ``ask`` a person, or
-        ``wait`` as long again and then fail. The same for ``on_no_data`` and ``on_source_error``.
-    :param on_no_data: policy when the canary sent nothing.
-    :param on_source_error: policy when a source could not be read.
-    :param source_error_budget: consecutive failed reads of one source after which it is given up.
-    :param advisory: judged and shown in full, but never in the way of a release.
+        with: 0.2, the default, is 20 %.
+    :param thresholds: fixed limits (:class:`~airflow_cd.verification.metrics.thresholds.Threshold`) beside the
+        statistics; one that is crossed fails the release.
+    :param on_inconclusive: policy when there is not enough evidence: ``fail`` (the default), ``pass``, ``ask`` a
+        person, or ``wait`` for as long again and then fail.
+    :param on_no_data: policy, likewise, when the canary sent nothing.
+    :param on_source_error: policy, likewise, when a source could not be read.
+    :param source_error_budget: consecutive failed reads of one source after which it is given up; 5 by default.
+    :param advisory: whether the canary is judged and reported in full, but never failed; False by default.
     :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
-        :class:`~airflow_cd.verification.logs.feedback.Expected` with the reason. Unknown ones that match are no risk.
+        :class:`~airflow_cd.verification.logs.feedback.Expected` with the reason. Unknown events that match are no risk.
     :param baseline: which earlier good deployments the canary's logs are compared with, beside the control (if there
-        is one) and what ran before: ``all`` (the newest eight, recent ones counting more), ``previous`` (the last
-        one), ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was never promoted
-        leaves nothing to compare with: the verdict is INCONCLUSIVE, whatever else there is. A person's pin in the
-        ledger outranks this.
+        is one) and what ran before: ``all`` (the default: the newest eight, recent ones counting more), ``previous``
+        (the last one), ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was
+        never promoted leaves nothing to compare with: the verdict is INCONCLUSIVE, whatever else there is. A person's
+        pin in the ledger outranks this.
     """
 
     metrics: Sequence[MetricSource] = ()
@@ -83,23 +90,35 @@ class Verification:
 
     @property
     def length(self) -> timedelta:
-        """``duration``, parsed; raises :class:`ValueError` when it is none."""
+        """``duration``, parsed.
+
+        :raises ValueError: it is not a duration.
+        """
         return parse_duration(self.duration)
 
     @property
     def pause(self) -> timedelta:
-        """``every``, parsed; raises :class:`ValueError` when it is none."""
+        """``every``, parsed.
+
+        :raises ValueError: it is not a duration.
+        """
         return parse_duration(self.every)
 
     @property
     def least(self) -> timedelta:
-        """``minimum``, parsed or defaulted; raises :class:`ValueError` when it is none."""
+        """``minimum``, parsed, or its default.
+
+        :raises ValueError: it, or the duration, is not a duration.
+        """
         if self.minimum is None:
             return min(self.length / 4, LONGEST_DEFAULT_MINIMUM)
         return parse_duration(self.minimum)
 
     def policy(self, key: str) -> Policy:
-        """The policy for ``no_data``, ``source_error`` or ``inconclusive``."""
+        """The policy for one way to end without a verdict.
+
+        :param key: ``no_data``, ``source_error`` or ``inconclusive``.
+        """
         policies: dict[str, Policy] = {
             "no_data": self.on_no_data,
             "source_error": self.on_source_error,
@@ -132,9 +151,7 @@ class Verification:
                 if source.name in seen:
                     yield f"two sources are called {source.name!r}; give one of them another name"
                 seen.add(source.name)
-                own = getattr(source, "mistakes", None)
-                if callable(own):
-                    yield from (f"source {source.name!r}: {mistake}" for mistake in own())
+                yield from _own_mistakes(source)
         if self.metrics == () and self.logs == ():
             yield "the verification has no source: give metrics or logs"
 
@@ -146,12 +163,12 @@ class Verification:
                 continue
             try:
                 parsed[name] = parse_duration(value)
-            except (TypeError, ValueError) as error:
-                yield f"{name} is {value!r}, which is no duration: {error}"
+            except ValueError as error:
+                yield f"{name}: {error}"
                 continue
-            if parsed[name] < timedelta(0) or (parsed[name] == timedelta(0) and name != "minimum"):
+            if parsed[name] == timedelta(0) and name != "minimum":
                 del parsed[name]
-                yield f"{name} must be longer than nothing, got {value!r}"
+                yield f"{name} must be greater than zero, got {value!r}"
         if "duration" not in parsed:
             return
         for name in ("every", "minimum"):
@@ -188,3 +205,10 @@ class Verification:
         mistake = wrong_baseline(self.baseline)
         if mistake is not None:
             yield mistake
+
+
+def _own_mistakes(source: MetricSource | LogSource) -> Iterator[str]:
+    """What a source finds wrong with itself, where it can tell."""
+    find = getattr(source, "mistakes", None)
+    if callable(find):
+        yield from (f"source {source.name!r}: {mistake}" for mistake in find())

@@ -14,7 +14,10 @@ def iso_time(moment: datetime) -> str:
 
 
 def iso_time_of(milliseconds: int | None) -> str:
-    """A number of milliseconds since 1970 as text, ``""`` for None."""
+    """A number of milliseconds since 1970 as text, ``""`` for None.
+
+    :param milliseconds: since 1970.
+    """
     return "" if milliseconds is None else iso_time(datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc))
 
 

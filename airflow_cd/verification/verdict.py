@@ -17,7 +17,7 @@ SEVERITIES = ("debug", "info", "warning", "error", "fatal")
 
 
 class Verdict(str, enum.Enum):
-    """What a verification says. INCONCLUSIVE is an answer of its own, never a weaker PASS."""
+    """The verdict of a verification. INCONCLUSIVE is an answer of its own, never a weaker PASS."""
 
     PASS = "PASS"  # noqa: S105 - not a password
     FAIL = "FAIL"
@@ -51,6 +51,8 @@ class EventKind(str, enum.Enum):
 class Reason:
     """One reason of a verdict: a sentence with its numbers, and the numbers by name.
 
+    :param text: the sentence.
+    :param numbers: what the sentence rests on, by name.
     :param code: stable word for machines (``unknown_events``, ``metric_regressed``, ``no_data``, ``few_requests``,
         ``source_error``, ``no_baseline``, ``nothing_new``, ``no_regression``, ``learning``).
     """
@@ -62,10 +64,12 @@ class Reason:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What was said of an event beside the rules.
+    """Feedback on an event, which outranks the rules.
 
-    :param says: one of :data:`airflow_cd.verification.logs.feedback.SAYS`, or ``expected`` where the pipeline said it
-        ahead of the deployment.
+    :param says: one of :data:`airflow_cd.verification.logs.feedback.SAYS`, or ``expected`` where the pipeline declared
+        the event ahead of the deployment.
+    :param who: who gave it.
+    :param why: the reason that was given.
     :param when: ISO 8601 time, ``""`` if unknown.
     """
 
@@ -76,7 +80,7 @@ class Feedback:
 
     @property
     def words(self) -> str:
-        """What it says, for a person."""
+        """The feedback as people write it."""
         return self.says.replace("_", " ")
 
 
@@ -84,6 +88,9 @@ class Feedback:
 class Event:
     """A cluster of log messages.
 
+    :param kind: what it is to the baseline.
+    :param p_value: probability of a count this far out by chance; None if unknown.
+    :param last_seen: ISO 8601 time of the last record on the canary, ``""`` if there is none.
     :param id: content hash of the template; the same event has the same id in every run.
     :param severity: one of :data:`SEVERITIES`.
     :param risk: True when this event is a reason to fail the release: these are the red dots.
@@ -95,7 +102,7 @@ class Event:
     :param instances: records for each canary instance.
     :param expected: how many the baseline and control let expect on the canary in this window; None if unknown.
     :param first_seen: ISO 8601 time of the first record on the canary, ``""`` if there is none.
-    :param feedback: what a person or the pipeline said of it, which outranks the rules; None if nobody did.
+    :param feedback: feedback of a person, or the pipeline's expectation, which outranks the rules; None without any.
     :param x: place in the picture, 0 to 1; like events are near.
     :param y: place in the picture, 0 to 1.
     """
@@ -123,6 +130,12 @@ class Event:
 class MetricResult:
     """One metric, judged.
 
+    :param name: of the metric.
+    :param group: which of its groups, ``""`` for all together.
+    :param kind: how it was judged; see :class:`~airflow_cd.verification.samples.Metric`, as for ``unit`` and
+        ``direction``.
+    :param verdict: on this metric.
+    :param reason: of the verdict.
     :param effect: relative change of the canary against what it is compared with, ``0.25`` for 25 % more.
     :param interval: confidence interval of the effect.
     :param threshold: the smallest relative change that counts as a regression.
@@ -153,7 +166,13 @@ class MetricResult:
 
 @dataclass(frozen=True)
 class Performance:
-    """What the metrics say."""
+    """The performance of a canary: what its metrics come to.
+
+    :param verdict: over all metrics.
+    :param reasons: of the verdict, the decisive one first.
+    :param metrics: the result of each metric, over all groups and for each group.
+    :param queries: by the name of a source, the query as it was sent.
+    """
 
     verdict: Verdict
     reasons: Sequence[Reason] = ()
@@ -163,8 +182,12 @@ class Performance:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the logs say.
+    """The quality of a canary: what its logs come to.
 
+    :param verdict: over all events.
+    :param reasons: of the verdict, the decisive one first.
+    :param events: every event of the canary and of what it is compared with, risks first.
+    :param queries: by the name of a source, the query as it was sent.
     :param records: number of log records read of ``canary``, ``control`` and ``baseline``.
     :param baseline: the deployments whose profiles were compared with, oldest first.
     """
@@ -186,10 +209,15 @@ class Quality:
 class Judgement:
     """The outcome of one verification, whole.
 
+    :param verdict: over metrics and logs.
+    :param performance: what the metrics come to; None when none were watched.
+    :param quality: what the logs come to; None when none were watched.
     :param reasons: of the overall verdict, the decisive one first.
     :param started: ISO 8601, when watching began. ``decided``: when the verdict stood.
     :param first_bad: when the first event or measurement happened that the FAIL rests on; ``""`` if none.
     :param looks: how often the sources were read.
+    :param canary: names of the instances on the new release; ``control`` those it was compared with.
+    :param warnings: what a reader should know about the evidence, one sentence each.
     :param source_errors: what sources answered instead of data, in their words.
     :param final: False while it still watches.
     """
@@ -224,6 +252,7 @@ class Judgement:
 
         Fields that this version does not know are passed over.
 
+        :param content: JSON values.
         :raises airflow_cd.errors.VerificationError: it is no judgement, or one of a newer version.
         """
         version = content.get("version") if isinstance(content, Mapping) else None

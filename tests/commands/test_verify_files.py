@@ -213,14 +213,14 @@ def test_undecodable_and_overlong_records_are_counted_and_said(
         (["--baseline", "void.log", "--canary", "bad.log"], r"^void\.log is empty\. Next: "),
         (["--baseline", "void.log.gz", "--canary", "bad.log"], r"^void\.log\.gz is empty once decompressed\. Next: "),
         (["--baseline", "cut.gz", "--canary", "bad.log"], r"^cut\.gz is damaged or was cut off: .* Next: "),
-        (["--baseline", "program", "--canary", "bad.log"], r"^program is no text: .* Next: "),
+        (["--baseline", "program", "--canary", "bad.log"], r"^program is not a text file: .* Next: "),
         (["--baseline", "logs.zip", "--canary", "bad.log"], r"^logs\.zip is a zip archive\. Next: Unpack it"),
         (["--baseline", "-", "--canary", "-"], r"^standard input \(-\) is given more than once"),
         (["--baseline", "old.log"], r"^nothing of the canary is given to compare old\.log with\. Next: "),
         ([], r"^there is nothing to verify\. Next: "),
         (["--baseline", "old.log", "--canary", "bad.log", "--report", "no/such/r.html"], r"r\.html cannot be written"),
         (["--baseline", "old.log", "--canary", "bad.log", "--expected", "re:("], r"no regular expression"),
-        (["--metrics-canary", "old.log"], r"^old\.log (is no readable CSV|has no column of times)"),
+        (["--metrics-canary", "old.log"], r"^old\.log (is not readable as CSV|has no column of times)"),
     ],
 )
 def test_bad_input_is_one_line_that_names_it_and_what_to_do(

@@ -207,14 +207,14 @@ def test_missing_values_are_left_out_and_counted(capsys: pytest.CaptureFixture[s
         ("time,metric,latency\n2026-11-23T08:00:00Z,a,2\n", r"none that is called value"),
         ("time,metric,value\n2026-11-23T08:00:00Z,,2\n", r"row 1: the metric has no name"),
         ("time,region\n2026-11-23T08:00:00Z,eu\n", r"no column of numbers"),
-        ("time,latency\n2026-11-23T08:00:00Z,1\nyesterday,2\n", r"new\.csv, row 2: 'yesterday' is no time"),
-        ("time,latency\n5,1\n6,2\n", r"new\.csv, row 1: '5' is no time \(2 such rows\)"),
+        ("time,latency\n2026-11-23T08:00:00Z,1\nyesterday,2\n", r"new\.csv, row 2: 'yesterday' is not a time"),
+        ("time,latency\n5,1\n6,2\n", r"new\.csv, row 1: '5' is not a time \(2 such rows\)"),
         (
             "time,latency\n2026-11-23T08:00:00Z,1\n2026-11-23T08:01:00Z,2\n2026-11-23T08:02:00Z,12ms\n",
-            r"'12ms' in column latency is no number",
+            r"'12ms' in column latency is not a number",
         ),
-        ("time,latency\n2026-11-23T08:00:00Z,1\n2026-11-23T08:00:00Z,1,2,3\n", r"new\.csv is no readable CSV"),
-        ("PAR1 and nothing else", r"new\.csv is no readable Parquet file"),
+        ("time,latency\n2026-11-23T08:00:00Z,1\n2026-11-23T08:00:00Z,1,2,3\n", r"new\.csv is not readable as CSV"),
+        ("PAR1 and nothing else", r"new\.csv is not a readable Parquet file"),
     ],
 )
 def test_bad_tables_are_one_line_that_names_the_file(

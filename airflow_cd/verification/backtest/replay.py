@@ -31,6 +31,8 @@ _FIRST = "There is neither a good deployment before it nor a control to compare 
 class PastPhase:
     """What one log source showed of one phase.
 
+    :param name: of the phase.
+    :param source: name of the log source.
     :param profile: what the canary logged.
     :param control: what instances on the running release logged meanwhile, where that was kept.
     :param teaches: whether it is part of the baseline, if the deployment is good.
@@ -47,6 +49,8 @@ class PastPhase:
 class PastDeployment:
     """A deployment that is over.
 
+    :param id: of the deployment.
+    :param version: that it brought.
     :param name: what reports call it.
     :param good: True when it was promoted, False when it was rolled back, None when it was rolled back for what its
         logs could not show (its metrics); then it is judged and not counted.
@@ -64,7 +68,7 @@ class PastDeployment:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a sensitivity says of a case.
+    """The verdict on a case at one sensitivity.
 
     :param verdict: FAIL blocks; INCONCLUSIVE means there was nothing to compare with.
     :param reason: why, in one sentence.
@@ -80,6 +84,7 @@ class Answer:
 class Case:
     """One deployment, as it was or with a regression put into it.
 
+    :param deployment: which deployment.
     :param regression: name of the regression; ``""`` for the deployment as it was.
     :param bad: whether it should be blocked; None when its logs need not show it.
     :param answers: for each sensitivity.
@@ -98,7 +103,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Score:
-    """How many cases went which way, at one sensitivity."""
+    """How many cases had which result, at one sensitivity.
+
+    :param blocked_rightly: bad ones that were blocked; ``missed`` those that were not.
+    :param blocked_wrongly: good ones that were blocked; ``passed_rightly`` those that were not.
+    :param undecided: cases without a verdict.
+    :param uncounted: cases of which nobody knows whether they should be blocked.
+    """
 
     blocked_rightly: int = 0
     missed: int = 0
@@ -120,8 +131,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a replay showed.
+    """The result of a replay.
 
+    :param sensitivities: at which each case was judged.
     :param cases: deployments oldest first, each followed by its injected regressions.
     :param not_injected: for each regression, into how many deployments it could not be put.
     """
@@ -141,16 +153,24 @@ class Backtest:
         return list(dict.fromkeys(case.regression for case in self.cases if case.regression))
 
     def score(self, sensitivity: Sensitivity, regression: str = "") -> Score:
-        """The score over the deployments as they were, or with one regression in them."""
-        ways = [way(case, sensitivity) for case in self.cases if case.regression == regression]
-        return Score(*(ways.count(one) for one in WAYS))
+        """The score over the deployments as they were, or with one regression in them.
+
+        :param sensitivity: one of :attr:`sensitivities`.
+        :param regression: name of the regression; ``""`` for the deployments as they were.
+        """
+        results = [result_of(case, sensitivity) for case in self.cases if case.regression == regression]
+        return Score(*(results.count(one) for one in RESULTS))
 
 
-WAYS = ("blocked rightly", "missed", "blocked wrongly", "passed rightly", "no verdict", "not counted")
+RESULTS = ("blocked rightly", "missed", "blocked wrongly", "passed rightly", "no verdict", "not counted")
 
 
-def way(case: Case, sensitivity: Sensitivity) -> str:
-    """Which of :data:`WAYS` the case goes at this sensitivity."""
+def result_of(case: Case, sensitivity: Sensitivity) -> str:
+    """Which of :data:`RESULTS` a case has at a sensitivity.
+
+    :param case: one case of a backtest.
+    :param sensitivity: at which it was judged.
+    """
     verdict = case.answers[sensitivity].verdict
     if verdict is Verdict.INCONCLUSIVE:
         return "no verdict"

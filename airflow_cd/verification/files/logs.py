@@ -34,13 +34,14 @@ def profile_stream(
     """Profile what a stream holds, one record a line, stack traces joined.
 
     The same as :meth:`LogProfile.of` of all its lines, whatever the size of the blocks, but never holds more than a
-    few blocks of it.
+    few blocks of it in memory.
 
-    :param stream: read to its end and left open. A decompressing file object is fine.
-    :param instance: which instance logged it.
+    :param stream: of bytes, UTF-8; read to its end and left open. A decompressing file object is fine.
+    :param instance: which instance logged it; ``""`` for unknown.
     :param watched: seconds the log covers, summed over instances; 0 when unknown.
-    :param progress: told how many bytes of the stream have been read so far, after every block.
-    :param block: bytes read at a time.
+    :param progress: called after every block with the number of bytes of the stream that have been read so far.
+    :param block: bytes read at a time; 8 MB by default.
+    :raises OSError: the stream cannot be read.
     """
     reader = _Fast(instance) if has_polars() else _Slow(instance)
     for lines in _blocks_of_lines(stream, block, progress):

@@ -24,6 +24,7 @@ _SHARED = 0.5  # of the canary's times that the control must have to be of the s
 class MetricSides:
     """What :func:`~airflow_cd.verification.metrics.performance.judge_performance` is given.
 
+    :param metrics: to be judged.
     :param frames: rows by side: ``canary``, ``control`` and ``baseline``, as far as there are any.
     :param least: fewest requests to judge by.
     :param notes: what was taken for granted, one sentence each.

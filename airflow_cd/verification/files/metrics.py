@@ -55,10 +55,12 @@ class MetricTable:
 
 
 def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTable:
-    """Read one file; its rows are counted in ``file.records``.
+    """Read a file of metrics, CSV or Parquet, long or wide; its rows are counted in ``file.records``.
 
-    :param progress: is told how many more bytes were read.
-    :raises airflow_cd.errors.VerificationError: it cannot be read, a column is missing, a time or a number is none.
+    :param file: which file.
+    :param progress: called with the number of bytes of each read.
+    :raises airflow_cd.errors.VerificationError: it cannot be read, a column is missing, or a cell is not a time or not
+        a number.
     """
     table = _table(file, progress)
     columns = _columns(file, table)
@@ -73,7 +75,10 @@ def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTab
 
 
 def joined(tables: Sequence[MetricTable]) -> MetricTable:
-    """Several tables as one."""
+    """Several tables as one.
+
+    :param tables: of the files of one side.
+    """
     import pandas as pd
 
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
@@ -86,7 +91,7 @@ def _table(file: InputFile, progress: Progress | None) -> pd.DataFrame:
         head = peeked(stream)
         table = _parquet(file, stream) if head.startswith(b"PAR1") else _csv(file, stream, head)
     if table.empty:
-        raise VerificationError(f"{named(file.path)} holds no row.", next_step=_FORMATS)
+        raise VerificationError(f"{named(file.path)} holds no rows.", next_step=_FORMATS)
     return table
 
 
@@ -98,7 +103,8 @@ def _parquet(file: InputFile, stream: Any) -> pd.DataFrame:
         frame = pl.read_parquet(stream.read())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise VerificationError(
-            f"{named(file.path)} is no readable Parquet file: {error}.", next_step="Write it again, or give it as CSV."
+            f"{named(file.path)} is not a readable Parquet file: {error}.",
+            next_step="Write it again, or give it as CSV.",
         ) from error
     columns = {}
     for name in frame.columns:
@@ -131,7 +137,7 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
         return table
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise VerificationError(f"{named(file.path)} is no readable CSV: {text}.", next_step=_FORMATS) from error
+        raise VerificationError(f"{named(file.path)} is not readable as CSV: {text}.", next_step=_FORMATS) from error
 
 
 def _columns(file: InputFile, table: pd.DataFrame) -> dict[str, str]:
@@ -175,7 +181,7 @@ def _times(file: InputFile, column: pd.Series) -> pd.Series:
         at = int(wrong.to_numpy().argmax())
         more = f" ({int(wrong.sum()):,} such rows)" if wrong.sum() > 1 else ""
         raise VerificationError(
-            f"{named(file.path)}, row {at + 1}: {_quoted(column.iloc[at])} is no time{more}.",
+            f"{named(file.path)}, row {at + 1}: {_quoted(column.iloc[at])} is not a time{more}.",
             next_step="Write times like 2026-11-23T08:14:05Z, or as seconds or milliseconds since 1970.",
         )
     return parsed
@@ -217,7 +223,7 @@ def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
             f"{named(file.path)} has no column of numbers beside the time (its columns: {_listed(table.columns)}).",
             next_step=_FORMATS,
         )
-    notes = [f"{file.name}: column {name} holds text and is no metric." for name in texts]
+    notes = [f"{file.name}: column {name} holds text and is not a metric." for name in texts]
     parts = [
         pd.DataFrame(
             {
@@ -265,7 +271,7 @@ def _numbers(file: InputFile, column: pd.Series) -> pd.Series:
     if wrong.any():
         at = int(wrong.to_numpy().argmax())
         raise VerificationError(
-            f"{named(file.path)}, row {at + 1}: {_quoted(column.iloc[at])} in column {column.name} is no number.",
+            f"{named(file.path)}, row {at + 1}: {_quoted(column.iloc[at])} in column {column.name} is not a number.",
             next_step="Write plain numbers without units, and leave missing ones empty.",
         )
     return numbers.astype(float)

@@ -1,4 +1,4 @@
-"""Files to be judged: opened whatever they are compressed with, and refused in words when they cannot be read."""
+"""Opening the files to judge, whatever they are compressed with; what cannot be read is refused with a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 from airflow_cd.errors import VerificationError
 
 STANDARD_INPUT = "-"
-HEAD = 65_536  # bytes by which it is told what a file is
+HEAD = 65_536  # first bytes of a file, by which its kind is recognized
 _BUFFER = 1 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
 _ARCHIVES = {b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
@@ -57,25 +57,30 @@ def names_of(paths: list[str]) -> list[str]:
 
     >>> names_of(["a/new.log", "b/new.log", "c/old.log"])
     ['a/new.log', 'b/new.log', 'old.log']
+
+    :param paths: as they were given.
     """
     parts = [["standard input"] if path == STANDARD_INPUT else path.replace("\\", "/").split("/") for path in paths]
-    taken = [1] * len(parts)
+    kept = [1] * len(parts)
     while True:
-        named = ["/".join(part[-length:]) for part, length in zip(parts, taken, strict=True)]
+        named = ["/".join(part[-length:]) for part, length in zip(parts, kept, strict=True)]
         longer = [
             number
             for number, name in enumerate(named)
-            if taken[number] < len(parts[number])
+            if kept[number] < len(parts[number])
             and any(name == other for at, other in enumerate(named) if at != number)
         ]
         if not longer:
             return named
         for number in longer:
-            taken[number] += 1
+            kept[number] += 1
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a file on the disk; None where that cannot be known before it is read."""
+    """Bytes of a file on the disk; None where that cannot be known before it is read.
+
+    :param path: of the file; ``-`` is standard input.
+    """
     try:
         found = sys.stdin.buffer.fileno() if path == STANDARD_INPUT else path
         status = os.stat(found)  # noqa: PTH116 - a descriptor is no path
@@ -88,9 +93,10 @@ def size_of(path: str) -> int | None:
 def opened(path: str, progress: Progress | None = None) -> Iterator[BinaryIO]:
     """The content of a file, decompressed; UTF-16 with its mark becomes UTF-8.
 
-    What it is compressed with is told by its first bytes, whatever its name says.
+    What it is compressed with is recognized by its first bytes, whatever its name is.
 
-    :param progress: is told how many more bytes were read, as they lie on the disk.
+    :param path: of the file; ``-`` is standard input.
+    :param progress: called with the number of bytes of each read, as they lie on the disk.
     :raises airflow_cd.errors.VerificationError: it cannot be read, is empty, or ends in the middle; also while it is
         being read.
     """
@@ -108,13 +114,18 @@ def opened(path: str, progress: Progress | None = None) -> Iterator[BinaryIO]:
 
 
 def peeked(stream: BinaryIO) -> bytes:
-    """The first bytes of a stream that :func:`opened` gave, without taking them from it."""
+    """The first bytes of a stream that :func:`opened` gave, without taking them from it.
+
+    :param stream: that :func:`opened` gave.
+    """
     return cast("io.BufferedReader", stream).peek(HEAD)[:HEAD]
 
 
 def refuse_binary(path: str, head: bytes) -> None:
     """Raise unless these may be the first bytes of a text.
 
+    :param path: of the file, for the error.
+    :param head: its first bytes.
     :raises airflow_cd.errors.VerificationError: they are not.
     """
     kind = next((kind for magic, kind in _ARCHIVES.items() if head.startswith(magic)), None)
@@ -130,13 +141,16 @@ def refuse_binary(path: str, head: bytes) -> None:
     controls = len(head) - len(head.translate(None, _CONTROLS))
     if controls > _MOST_CONTROLS * len(head):
         raise VerificationError(
-            f"{named(path)} is no text: {controls:,} of its first {len(head):,} bytes are control characters.",
+            f"{named(path)} is not a text file: {controls:,} of its first {len(head):,} bytes are control characters.",
             next_step="Name a log file, plain or compressed with gzip, bzip2, xz or zstandard.",
         )
 
 
 def named(path: str) -> str:
-    """The file as an error names it."""
+    """The file as an error names it.
+
+    :param path: of the file.
+    """
     return "standard input" if path == STANDARD_INPUT else path
 
 
@@ -150,7 +164,7 @@ def _raw(path: str) -> Iterator[Any]:
 
 
 class _Counted(io.RawIOBase):
-    """A file whose reader is told of every byte."""
+    """A file that reports every read."""
 
     def __init__(self, file: Any, progress: Progress) -> None:
         self._file, self._progress = file, progress
@@ -256,5 +270,5 @@ def _unreadable(path: str, error: BaseException) -> VerificationError:
 def _damaged(path: str, error: BaseException) -> VerificationError:
     text = str(error).rstrip(".") or type(error).__name__
     return VerificationError(
-        f"{named(path)} is damaged or was cut off: {text}.", next_step="Copy it again, whole, and compare its size."
+        f"{named(path)} is damaged or was cut off: {text}.", next_step="Copy it again completely, and compare its size."
     )

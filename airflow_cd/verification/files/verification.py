@@ -106,7 +106,10 @@ def verify_files(given: FilesToVerify, on_file: OnFile = lambda file: None) -> V
 
 
 def with_layout(verified: Verified) -> Verified:
-    """The same with a place in the report's picture for each event; only the page needs it."""
+    """The same with a place in the report's picture for each event; only the page needs it.
+
+    :param verified: as :func:`verify_files` returns it.
+    """
     return replace(verified, judgement=conclusions.with_layout(verified.judgement))
 
 

@@ -13,6 +13,7 @@ from airflow_cd.verification.logs.profile import LogProfile
 class Learned:
     """What one good deployment logged.
 
+    :param profile: what it logged.
     :param name: what reports call the deployment.
     """
 

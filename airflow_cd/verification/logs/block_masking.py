@@ -68,7 +68,10 @@ def mask_lines(lines: Lines, rows: np.ndarray | None = None) -> tuple[pl.Series,
 
 
 def mask(lines: Sequence[str]) -> list[str]:
-    """Both stages for every line; the masked lines in the same order."""
+    """Both stages for every line; the masked lines in the same order.
+
+    :param lines: of a log, in any order.
+    """
     lines = [without_marks(line) for line in lines]
     first = [""] * len(lines)
     if has_polars() and lines and not any("\n" in line for line in lines):

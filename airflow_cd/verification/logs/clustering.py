@@ -47,7 +47,10 @@ Tokens = tuple[str, ...]
 
 
 def is_protected(word: str) -> bool:
-    """Whether the word may never become a wildcard."""
+    """Whether the word may never become a wildcard.
+
+    :param word: of a masked message.
+    """
     return _PROTECTED.match(word) is not None
 
 
@@ -57,7 +60,10 @@ def _is_code(word: str) -> bool:
 
 
 def tokenize(template: str) -> Tokens:
-    """Words at even positions, what separates them at odd ones."""
+    """Words at even positions, what separates them at odd ones.
+
+    :param template: the masked message.
+    """
     return tuple(_SPLIT.split(template))
 
 
@@ -99,7 +105,10 @@ class Vocabulary:
                 self._templates[signature] = "".join(template)
 
     def template_of(self, signature: Signature) -> str | None:
-        """The template of the reference's event this signature belongs to or is a variant of; None: it is new."""
+        """The template of the reference's event this signature belongs to or is a variant of; None: it is new.
+
+        :param signature: of the reference or of the canary.
+        """
         known = self._templates.get(signature)
         if known is not None:
             return known
@@ -138,7 +147,10 @@ class Vocabulary:
         return None if best is None else best.template
 
     def unknown_events(self, signatures: Iterable[Signature]) -> dict[Signature, str]:
-        """Templates of signatures that are new, clustered among themselves."""
+        """Templates of signatures that are new, clustered among themselves.
+
+        :param signatures: for which :meth:`template_of` knows nothing.
+        """
         lines: dict[Tokens, list[Signature]] = {}
         templates: dict[Signature, str] = {}
         for signature in signatures:
@@ -154,7 +166,10 @@ class Vocabulary:
 
 
 def merge_parameters(lines: Iterable[Tokens]) -> dict[Tokens, Tokens]:
-    """For each tokenized line the template it belongs to, its word parameters replaced by the wildcard."""
+    """For each tokenized line the template it belongs to, its word parameters replaced by the wildcard.
+
+    :param lines: tokenized masked messages, in any order.
+    """
     current = {tokens: tokens for tokens in lines}
     values: set[str] = set()
     for _ in range(_ROUNDS):
@@ -268,7 +283,11 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def group(counts: Mapping[Signature, int], templates: Mapping[Signature, str]) -> dict[str, int]:
-    """Counts by template instead of by signature."""
+    """Counts by template instead of by signature.
+
+    :param counts: records of each signature.
+    :param templates: the template of each signature.
+    """
     grouped: dict[str, int] = {}
     for signature, count in counts.items():
         grouped[templates[signature]] = grouped.get(templates[signature], 0) + count

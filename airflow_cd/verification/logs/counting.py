@@ -43,6 +43,8 @@ def count_records(
 ) -> tuple[dict[Signature, Tally], dict[str, int]]:
     """Count records by signature.
 
+    :param messages: as :meth:`~airflow_cd.verification.logs.profile.LogProfile.of` takes them.
+    :param instance: which instance plain messages are of.
     :returns: the tallies, and how many records were ``undecodable``, ``too_long`` or ``empty``.
     """
     if hasattr(messages, "columns"):
@@ -70,7 +72,11 @@ def _columns(frame: Any) -> tuple[list[int | None], list[str], list[Any]]:
 
 
 def clean_line(text: Any, troubles: dict[str, int]) -> str:
-    """A line, or a record that is whole, as usable text; ``""`` when there is none. What was wrong is counted."""
+    """A line, or a record that is whole, as usable text; ``""`` when there is none. What was wrong is counted.
+
+    :param text: the line; bytes are decoded as UTF-8.
+    :param troubles: counts, by kind of problem; added to.
+    """
     if type(text) is not str:
         if isinstance(text, (bytes, bytearray)):
             text = bytes(text).decode("utf-8", "replace")
@@ -92,7 +98,11 @@ def clean_line(text: Any, troubles: dict[str, int]) -> str:
 
 
 def clean_record(text: str, troubles: dict[str, int]) -> str:
-    """A record whose lines are joined, of which only the beginning is judged when it is too long."""
+    """A record whose lines are joined, of which only the beginning is judged when it is too long.
+
+    :param text: the record, its lines cleaned and joined.
+    :param troubles: counts, by kind of problem; added to.
+    """
     if not text:
         _count(troubles, "empty")
     elif len(text) > LONGEST_RECORD:
@@ -126,7 +136,12 @@ def _joined(
 
 
 def count_slowly(texts: list[str], times: list[int | None] | None, instances: list[str]) -> dict[Signature, Tally]:
-    """Count cleaned records one after the other, with :mod:`re`."""
+    """Count cleaned records one after the other, with :mod:`re`.
+
+    :param texts: the records, cleaned; empty ones are passed over.
+    :param times: in milliseconds since 1970, where known.
+    :param instances: of each record.
+    """
     line_signature = functools.lru_cache(maxsize=None)(_line_signature)
     trace_signature = functools.lru_cache(maxsize=None)(_record_signature)
     tallies: dict[Signature, Tally] = {}

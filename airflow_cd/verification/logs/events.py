@@ -32,6 +32,7 @@ class Comparison:
 def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[LogProfile]) -> Comparison:
     """Cluster everything that was logged and count it by event.
 
+    :param canary: what the canary logged.
     :param control: what the control logged, None without one.
     :param baseline: what earlier deployments logged; may be empty, then all the canary logged is unknown.
     """

@@ -1,7 +1,7 @@
-"""What is said of events beside the rules: a person's feedback, and what a pipeline expects ahead of a deployment.
+"""What outranks the rules for an event: a person's feedback, and what a pipeline expects ahead of a deployment.
 
 A person outranks the pipeline, and both outrank the rules. Neither hides anything: an event that is no risk because
-somebody said so stays in the report, with who said it and why.
+of them stays in the report, with who decided that and why.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALWAYS_A_RISK = "always_a_risk"
 DEFAULT = "default"
 EXPECTED = "expected"
 SAYS = (NOT_A_RISK, NOT_AT_ANY_FREQUENCY, ALWAYS_A_RISK, DEFAULT)
-"""What a person may say: it is no risk that the event is there, though an unexpected frequency still is one; nor is
+"""The feedback that a person may give: the event is no risk, though an unexpected frequency of it still is one; nor is
 its frequency; it always is one; the rules alone decide."""
 
 _REGEX = "re:"
@@ -36,10 +36,11 @@ _FREQUENCIES = (EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT)
 class Expected:
     """An event that a release is meant to bring; where it is unknown it is no risk.
 
-    :param pattern: found in the message, in its template, or in the class of its exception. In a text ``*`` stands
+    :param pattern: is searched for in the message, in its template, and in the class of its exception. ``*`` stands
         for anything on one line and ``?`` for one character, and words match whole: ``PaymentRetried*`` matches
-        ``shop.errors.PaymentRetriedError``. A text that starts with ``re:`` is a regular expression.
-    :param why: what it is for; shown in the report.
+        ``shop.errors.PaymentRetriedError``. A pattern that starts with ``re:`` is a regular expression of Python's.
+        Matches case; must name at least three letters or digits.
+    :param why: what the event is for; shown in the report. ``""`` by default.
     """
 
     pattern: str
@@ -48,7 +49,7 @@ class Expected:
     def mistake(self) -> str | None:
         """What is wrong with it, as a sentence; None when it can be used."""
         if not isinstance(self.pattern, str) or not isinstance(self.why, str):
-            return f"expected holds {self.pattern!r}, which is no text"
+            return f"expected holds {self.pattern!r}, which is not a text"
         if not self.pattern.startswith(_REGEX):
             if len(re.sub(r"[*?\W_]", "", self.pattern)) < _FEWEST_LETTERS:
                 return f"expected holds {self.pattern!r}, which would match nearly everything: name the event"
@@ -56,11 +57,14 @@ class Expected:
         try:
             matches_nothing = self._regex.search("") is not None
         except re.error as error:
-            return f"expected holds {self.pattern!r}, which is no regular expression: {error}"
+            return f"expected holds {self.pattern!r}, which is not a regular expression: {error}"
         return f"expected holds {self.pattern!r}, which would match everything" if matches_nothing else None
 
     def matches(self, event: Event) -> bool:
-        """Whether the event is what was expected."""
+        """Whether the event is what was expected.
+
+        :param event: of the canary.
+        """
         texts = (event.exception or "", event.template, *event.samples)
         return any(self._regex.search(text) is not None for text in texts)
 
@@ -85,10 +89,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 class Statement:
     """A person's feedback on one event, and how that event is found again.
 
-    :param event_id: its id when it was said.
-    :param template: its template then. Ids are made from templates, and a later version of this package may mask
-        messages otherwise.
-    :param sample: a record of it, which any version can mask anew; ``""`` if there is none.
+    :param event_id: the event's id when the feedback was given.
+    :param feedback: the feedback.
+    :param template: the event's template then. Ids are made from templates, and a later version of this package may
+        mask messages otherwise.
+    :param sample: a record of the event, which any version can mask anew; ``""`` if there is none.
     """
 
     event_id: str
@@ -106,9 +111,11 @@ class Statement:
         return ids
 
     def covers(self, event: Event) -> bool:
-        """Whether the event is a part of what was judged, or for what always is a risk, the other way round.
+        """Whether the event is a part of the one the feedback is about, or for what always is a risk, the reverse.
 
         What is one event to one comparison may be several to another, which saw fewer values of a parameter.
+
+        :param event: of the canary.
         """
         if _is_part(event.template, self.template):
             return True
@@ -140,9 +147,9 @@ def _ids_of(sample: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Opinions:
-    """Everything said of the events of one service in one environment.
+    """The feedback and expectations that apply to the events of one service in one environment.
 
-    :param statements: what people said and is in force; where two speak of one event, the first counts.
+    :param statements: feedback of people that is in force; where two are about one event, the first counts.
     :param expected: what the pipeline expects.
     """
 
@@ -151,7 +158,7 @@ class Opinions:
     _by_id: dict[str, Statement] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What was said of exactly this event comes before what was said of one that looked like it.
+        # Feedback on exactly this event comes before feedback on one that looked like it.
         for statement in self.statements:
             self._by_id.setdefault(statement.event_id, statement)
         for statement in self.statements:
@@ -159,15 +166,21 @@ class Opinions:
                 self._by_id.setdefault(event_id, statement)
 
     def statement_of(self, event: Event) -> Statement | None:
-        """The person's statement that counts for the event, if there is one."""
-        said = self._by_id.get(event.id)
-        return said or next((one for one in self.statements if one.covers(event)), None)
+        """The person's statement that counts for the event, if there is one.
+
+        :param event: of the canary.
+        """
+        statement = self._by_id.get(event.id)
+        return statement or next((one for one in self.statements if one.covers(event)), None)
 
     def of(self, event: Event) -> Feedback | None:
-        """What was said of the event, if anything."""
-        said = self.statement_of(event)
-        if said is not None:
-            return None if said.feedback.says == DEFAULT else said.feedback
+        """The feedback that applies to the event, None if the rules alone decide.
+
+        :param event: of the canary.
+        """
+        statement = self.statement_of(event)
+        if statement is not None:
+            return None if statement.feedback.says == DEFAULT else statement.feedback
         if event.kind is EventKind.UNKNOWN:
             for expected in self.expected:
                 if expected.matches(event):
@@ -175,24 +188,34 @@ class Opinions:
         return None
 
     def applied(self, event: Event) -> Event:
-        """The event as it counts after all that was said of it."""
-        said = self.of(event)
-        if said is None:
+        """The event as it counts after the feedback on it.
+
+        :param event: as the rules judge it.
+        """
+        feedback = self.of(event)
+        if feedback is None:
             return event
         risk = {
             NOT_A_RISK: event.risk and event.kind in _FREQUENCIES,
             ALWAYS_A_RISK: event.risk or event.counts.get("canary", 0) > 0,
-        }.get(said.says, False)
-        return replace(event, risk=risk, feedback=said)
+        }.get(feedback.says, False)
+        return replace(event, risk=risk, feedback=feedback)
 
 
 def expectations_of(given: Iterable[object]) -> tuple[Expected, ...]:
-    """What an author wrote, patterns alone turned into :class:`Expected`; mistakes are kept, to be named later."""
+    """Turn what an author wrote into :class:`Expected`.
+
+    :param given: patterns, or :class:`Expected`; anything else is kept, for :meth:`Expected.mistake` to name.
+    """
     return tuple(one if isinstance(one, Expected) else Expected(one) for one in given)  # type: ignore[arg-type]
 
 
 def usable_expectations(patterns: Iterable[str]) -> tuple[Expected, ...]:
-    """Patterns of a command line; raises :class:`~airflow_cd.errors.VerificationError` naming every wrong one."""
+    """Turn the patterns of a command line into :class:`Expected`.
+
+    :param patterns: as they were given to ``--expected``.
+    :raises airflow_cd.errors.VerificationError: patterns cannot be used; names each of them.
+    """
     expected = expectations_of(patterns)
     mistakes = [mistake for one in expected if (mistake := one.mistake())]
     if mistakes:

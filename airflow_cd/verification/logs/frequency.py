@@ -59,6 +59,7 @@ class Expectation:
 def volume_factor(canary: Mapping[str, int], reference: Mapping[str, int], exposure: float | None) -> float:
     """How many records the canary is to have for each one of the reference.
 
+    :param canary: records for each event on the canary; ``reference`` likewise.
     :param exposure: canary's instance seconds for each one of the reference's; None when unknown.
     """
     ratios = [
@@ -79,6 +80,8 @@ def expectations(
 ) -> dict[str, Expectation]:
     """Judge the count of each event.
 
+    :param references: what the canary is compared with.
+    :param events: which events to judge.
     :param canary: records for each event on the canary.
     :param watched: seconds the canary was watched, summed over instances; 0 when unknown.
     """
@@ -128,7 +131,11 @@ def _dispersion(counts: np.ndarray, factors: np.ndarray, mean: np.ndarray) -> np
 
 
 def discoveries(p_values: Mapping[str, float], level: float) -> set[str]:
-    """The events that stand out at this false discovery rate (Benjamini and Hochberg 1995)."""
+    """The events that stand out at this false discovery rate (Benjamini and Hochberg 1995).
+
+    :param p_values: of each event.
+    :param level: the false discovery rate: share of false ones among those that stand out.
+    """
     ranked = sorted(p_values.items(), key=lambda item: item[1])
     passed = 0
     for rank, (_, p_value) in enumerate(ranked, 1):

@@ -23,7 +23,10 @@ class Lines:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Lines:
-        """The same from single lines, at least one."""
+        """The same from single lines, at least one.
+
+        :param texts: without newlines.
+        """
         return cls("\n".join(texts).encode())
 
     def __len__(self) -> int:
@@ -54,13 +57,19 @@ class Lines:
         return np.asarray(every[self.starts[:-1]])
 
     def rows_of(self, places: np.ndarray) -> np.ndarray:
-        """Which lines hold these offsets, as flags for all lines."""
+        """Which lines hold these offsets, as flags for all lines.
+
+        :param places: offsets in the content.
+        """
         flags = np.zeros(len(self), bool)
         flags[np.searchsorted(self.starts, places, side="right") - 1] = True
         return flags
 
     def rows_with(self, part: bytes) -> np.ndarray:
-        """Which lines hold these bytes, as flags for all lines."""
+        """Which lines hold these bytes, as flags for all lines.
+
+        :param part: the bytes.
+        """
         places, place = [], self.content.find(part)
         while place >= 0:
             places.append(place)

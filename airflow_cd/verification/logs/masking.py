@@ -80,12 +80,18 @@ def has_polars() -> bool:
 
 
 def without_marks(text: str) -> str:
-    """The text without the characters that masking uses for itself; everything masked must have passed this."""
+    """The text without the characters that masking uses for itself; everything masked must have passed this.
+
+    :param text: of a log.
+    """
     return text.translate(_TO_SPACES) if _MARK.search(text) else text
 
 
 def mask_line(line: str) -> str:
-    """First stage for one line."""
+    """First stage for one line.
+
+    :param line: without marks.
+    """
     words: list[str] = []
 
     def blank(match: re.Match[str]) -> str:
@@ -104,7 +110,10 @@ def mask_line(line: str) -> str:
 
 @functools.lru_cache(maxsize=20_000)
 def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
-    """Which variable words of a masked line, counted from 0, may be protected values, and how those look."""
+    """Which variable words of a masked line, counted from 0, may be protected values, and how those look.
+
+    :param masked: the line after the first stage.
+    """
     places: dict[int, tuple[re.Pattern[str], ...]] = {}
     for before, value in _PROTECTED:
         for match in before.finditer(masked):
@@ -114,12 +123,20 @@ def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
 
 
 def kept_value(word: str, rules: Sequence[re.Pattern[str]]) -> str:
-    """The word if it is a protected value by one of the rules, else ``""``."""
+    """The word if it is a protected value by one of the rules, else ``""``.
+
+    :param word: a variable word.
+    :param rules: as :func:`protected_places` has them for its place.
+    """
     return word if any(rule.fullmatch(word) for rule in rules) else ""
 
 
 def with_kept(masked: str, kept: Mapping[int, str]) -> str:
-    """A masked line that notes which of its variable words, counted from 0, are these protected values."""
+    """A masked line that notes which of its variable words, counted from 0, are these protected values.
+
+    :param masked: the line after the first stage.
+    :param kept: by place, the protected value.
+    """
     if not kept:
         return masked
     first, *others = masked.split(VARIABLE)
@@ -130,10 +147,16 @@ def with_kept(masked: str, kept: Mapping[int, str]) -> str:
 
 
 def blank_numbers(text: str) -> str:
-    """Numbers of a multi-line record become ``0``: fewer distinct texts, while names of functions stay as they are."""
+    """Numbers of a multi-line record become ``0``: fewer distinct texts, while names of functions stay as they are.
+
+    :param text: of the record.
+    """
     return _NUMBER_RE.sub("0", text)
 
 
 def blank_numbers_column(texts: pl.Expr) -> pl.Expr:
-    """:func:`blank_numbers` for a column."""
+    """:func:`blank_numbers` for a column.
+
+    :param texts: a column of texts.
+    """
     return texts.str.replace_all(rf"(?-u){_NUMBER}", "0")

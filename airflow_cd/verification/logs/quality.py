@@ -159,6 +159,7 @@ def judge_frequencies(comparison: Comparison, watched: float, spending: float = 
 
     What is marked is the same at every sensitivity; that decides what of it is a risk.
 
+    :param comparison: the canary's events beside those of what it is compared with.
     :param watched: seconds the canary was watched, summed over instances; 0 when unknown.
     :param spending: share of the false discovery rate for this look.
     """

@@ -50,7 +50,10 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 
 
 def refine(masked: str) -> str:
-    """Second stage for one distinct result of the first."""
+    """Second stage for one distinct result of the first.
+
+    :param masked: a line after the first stage.
+    """
     text, *kept = masked.split(NOTES)
     text = text[:LONGEST_TEMPLATE].replace("\t", " ").replace(VARIABLE, WILDCARD)
     text = without_time(text)

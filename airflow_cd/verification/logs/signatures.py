@@ -40,21 +40,32 @@ class Signature:
 
     @classmethod
     def of_line(cls, template: str) -> Signature:
-        """The signature of a masked message without a stack trace."""
+        """The signature of a masked message without a stack trace.
+
+        :param template: the masked message.
+        """
         severity = severity_of(template)
         exception = exception_in(template) if severity not in ("debug", "info") else None
         return cls(template, severity, exception)
 
     @classmethod
     def of_trace(cls, severity: str, classes: tuple[str, ...], frames: tuple[str, ...]) -> Signature:
-        """The signature of a stack trace."""
+        """The signature of a stack trace.
+
+        :param severity: of the record.
+        :param classes: of the exceptions, outermost first, root cause last.
+        :param frames: functions of the root cause, nearest to the fault first.
+        """
         chain = " <- ".join(classes)
         place = f" in {' < '.join(frames)}" if frames else ""
         return cls(f"{severity.upper()} {chain}{place}", severity, classes[0], classes[1:], frames)
 
 
 def content_id(template: str) -> str:
-    """The id of an event with this template."""
+    """The id of an event with this template.
+
+    :param template: of the event.
+    """
     return blake2b(template.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
@@ -79,7 +90,10 @@ class Tally:
         return sum(self.instances.values())
 
     def add(self, other: Tally) -> None:
-        """Take the other's records in."""
+        """Take the other's records in.
+
+        :param other: of the same signature.
+        """
         for instance, count in other.instances.items():
             self.instances[instance] = self.instances.get(instance, 0) + count
         times = [time for time in (self.first, other.first) if time is not None]

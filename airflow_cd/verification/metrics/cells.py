@@ -89,7 +89,10 @@ class Comparison:
 
 
 def bucket_factors(control: Cells) -> np.ndarray:
-    """How much higher than usual the control's level was in each bucket; one with few requests is drawn to 1."""
+    """How much higher than usual the control's level was in each bucket; one with few requests is drawn to 1.
+
+    :param control: the side that does not change.
+    """
     total, expected = control.total.sum(axis=-2), control.expected.sum(axis=-2)
     count = control.count.sum(axis=(-2, -1))
     extra = SHRINK_LEVEL * _over(control.expected.sum(axis=(-2, -1)), count)[..., None]
@@ -101,6 +104,7 @@ def compare(canary: Cells, control: Cells, *, counts: bool = False, capped: bool
 
     Buckets in which one side has nothing are left out on both.
 
+    :param canary: the side on the new release; ``control`` the other one.
     :param counts: whether totals are numbers of events, whose variance is their mean.
     :param capped: whether a total beyond :data:`CAP` counts as that many times what is usual. Counts never are.
     """
@@ -111,7 +115,12 @@ def compare(canary: Cells, control: Cells, *, counts: bool = False, capped: bool
 
 
 def compare_times(canary: Cells, before: Cells, *, counts: bool = False, capped: bool = True) -> Comparison:
-    """Compare the same instances at two times: what they share varies with time too, so they count as one."""
+    """Compare the same instances at two times: what they share varies with time too, so they count as one.
+
+    :param canary: the instances now; ``before`` the same ones earlier.
+    :param counts: whether totals are numbers of events.
+    :param capped: as in :func:`compare`.
+    """
     sides = []
     for side in (canary, before):
         one = Cells(*(array.sum(axis=-2, keepdims=True) for array in (side.total, side.expected, side.count)))

@@ -39,6 +39,7 @@ def _no_regression(pooled: Sequence[MetricResult]) -> Reason:
 def with_crossings(performance: Performance, crossings: Sequence[Reason]) -> Performance:
     """The performance, failed where a fixed threshold was crossed.
 
+    :param performance: what the statistics came to.
     :param crossings: a reason for each threshold that was; they come before the regressions.
     """
     if not crossings:

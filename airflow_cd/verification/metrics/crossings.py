@@ -24,6 +24,9 @@ def crossed(
 
     A threshold of a metric that is not watched is a reason too (``threshold_unknown``): it was meant to protect.
 
+    :param thresholds: the author's limits.
+    :param metrics: the metrics that are watched.
+    :param canary: rows of the canary, as :class:`~airflow_cd.verification.samples.MetricSample` has them.
     :param other: what the canary is compared with.
     """
     found = []

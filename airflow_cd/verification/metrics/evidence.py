@@ -58,6 +58,8 @@ def regressed(
 ) -> np.ndarray:
     """Whether a metric got worse: surely changed, and by at least the threshold in the wrong direction.
 
+    :param alpha: chance of a false alarm that is allowed.
+    :param direction: which way is worse.
     :param evidence: logarithm of the e-value that it changed.
     :param effect: relative change.
     :param threshold: smallest relative change that counts. Halving is as large a change as doubling.
@@ -69,7 +71,10 @@ def regressed(
 
 
 def changes(direction: Direction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mixture of changes: logarithms of the weights, means and standard deviations."""
+    """The mixture of changes: logarithms of the weights, means and standard deviations.
+
+    :param direction: which way is worse.
+    """
     parts = [
         (weight * share, side * mean, spread) for side, share in _SIDES[direction] for weight, mean, spread in _WORSE
     ]
@@ -80,6 +85,7 @@ def changes(direction: Direction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def level_evidence(log_ratio: Numbers, variance: Numbers, direction: Direction) -> np.ndarray:
     """Logarithm of the e-value that a level changed.
 
+    :param direction: which way is worse.
     :param log_ratio: of the canary's level to the other side's.
     :param variance: of it, as it is now and without any change; what instances differ by is part of it.
     """
@@ -88,7 +94,12 @@ def level_evidence(log_ratio: Numbers, variance: Numbers, direction: Direction) 
 
 
 def level_interval(log_ratio: float, variance: float, alpha: float, direction: Direction) -> tuple[float, float]:
-    """Changes (on the log scale) that are not ruled out; ``alpha`` is the chance to ever miss the truth."""
+    """Changes (on the log scale) that are not ruled out; ``alpha`` is the chance to ever miss the truth.
+
+    :param log_ratio: logarithm of the canary's level over the other side's.
+    :param variance: of it, without any change.
+    :param direction: which way is worse.
+    """
     mixed = float(_mixed_levels(np.asarray(log_ratio), np.asarray(variance), direction))
     square = 2.0 * variance * (-math.log(alpha) - mixed - 0.5 * math.log(2.0 * math.pi * variance))
     width = math.sqrt(max(0.0, square))
@@ -96,7 +107,12 @@ def level_interval(log_ratio: float, variance: float, alpha: float, direction: D
 
 
 def smallest_level_change(variance: float, alpha: float, direction: Direction) -> float:
-    """The smallest change for the worse, on the log scale and without its sign, that would have been evidence."""
+    """The smallest change for the worse, on the log scale and without its sign, that would have been evidence.
+
+    :param variance: of the log ratio, without any change.
+    :param alpha: chance of a false alarm that is allowed.
+    :param direction: which way is worse.
+    """
     sign = -1.0 if direction == "lower_is_worse" else 1.0
     ratios = _GRID[_GRID > 0]
     shown = level_evidence(sign * ratios, variance, direction) >= -math.log(alpha)
@@ -120,6 +136,7 @@ def rate_evidence(
 ) -> np.ndarray:
     """Logarithm of the e-value that something happens more or less often than a change of ``change`` would explain.
 
+    :param direction: which way is worse.
     :param canary: how often it happened on the canary, by bursts; may be a fraction. ``control`` likewise.
     :param share: the canary's share of the requests.
     :param offset: variance of the logarithm of the two sides' ratio that is by nature.
@@ -148,7 +165,14 @@ def _beta_binomial(
 def rate_interval(
     canary: float, control: float, share: float, offset: float, alpha: float, direction: Direction
 ) -> tuple[float, float]:
-    """Changes of the rate (on the log scale, infinite where nothing bounds them) that are not ruled out."""
+    """Changes of the rate (on the log scale, infinite where nothing bounds them) that are not ruled out.
+
+    :param canary: how often it happened on the canary, by bursts; ``control`` likewise.
+    :param share: the canary's share of the requests.
+    :param offset: variance of the logarithm of the two sides' ratio that is by nature.
+    :param alpha: chance to ever miss the true change.
+    :param direction: which way is worse.
+    """
     middle = math.log((canary + 0.5) / (control + 0.5)) - math.log(share / (1.0 - share))
     ratios = middle + _GRID
     against = rate_evidence(canary, control, share, offset, direction, ratios)
@@ -173,6 +197,11 @@ def smallest_rate_change(
 ) -> float:
     """The smallest change for the worse, on the log scale and without its sign, that would have been evidence.
 
+    :param share: the canary's share of the requests.
+    :param offset: variance of the logarithm of the two sides' ratio that is by nature.
+    :param alpha: chance of a false alarm that is allowed.
+    :param direction: which way is worse.
+    :param burst: how many events come at once.
     :param control: how often it happened on the other side, by bursts.
     """
     sign = -1.0 if direction == "lower_is_worse" else 1.0

@@ -35,18 +35,30 @@ _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a judgement is held to; see :func:`~airflow_cd.verification.metrics.performance.judge_performance`."""
+    """What a judgement is held to; see :func:`~airflow_cd.verification.metrics.performance.judge_performance`.
+
+    :param minimum_effect: smallest relative change that counts as a regression: 0.2 is 20 %.
+    :param min_requests: fewest requests on either side to judge by.
+    """
 
     minimum_effect: float
     min_requests: int
 
     def threshold(self, metric: Metric) -> float:
-        """Smallest relative change of this metric that counts."""
+        """Smallest relative change of this metric that counts.
+
+        :param metric: which metric.
+        """
         return self.minimum_effect * (APDEX_PART if metric.kind == "apdex" else 1.0)
 
 
 def few_requests(canary: float, control: float, least: int, what: str = "requests") -> Reason:
-    """The reason that there was too little traffic to judge by."""
+    """The reason that there was too little traffic to judge by.
+
+    :param canary: how many there were on the canary; ``control`` likewise.
+    :param least: how many are needed on each side.
+    :param what: what was counted.
+    """
     text = (
         f"{canary:.0f} {what} on the canary and {control:.0f} on the other side, at least {least} are needed on each."
     )
@@ -56,6 +68,7 @@ def few_requests(canary: float, control: float, least: int, what: str = "request
 class Judge:
     """Judges one metric at a time.
 
+    :param limits: what every metric is held to.
     :param alpha: chance of a false alarm allowed to each.
     """
 
@@ -66,6 +79,7 @@ class Judge:
     def judge(self, sides: Sides, taught: Taught = NOTHING_TAUGHT) -> MetricResult:
         """Judge these rows.
 
+        :param sides: the rows of one metric on either side.
         :param taught: what earlier deployments taught about the metric.
         """
         metric = sides.metric
@@ -273,12 +287,18 @@ def _summary(rows: Rows, metric: Metric) -> dict[str, float]:
 
 
 def series_of(sides: Sides) -> dict[str, list[tuple[str, float]]]:
-    """Points over time of either side, pooled over instances and groups, thinned to :data:`POINTS_KEPT`."""
+    """Points over time of either side, pooled over instances and groups, thinned to :data:`POINTS_KEPT`.
+
+    :param sides: the rows of one metric on either side.
+    """
     return {"canary": _points(sides.canary, sides.metric), "control": _points(sides.control, sides.metric)}
 
 
 def means_of(sides: Sides) -> dict[str, float]:
-    """Mean of each canary instance."""
+    """Mean of each canary instance.
+
+    :param sides: the rows of one metric on either side.
+    """
     return {name: _summary(sides.of_instance(name).canary, sides.metric)["mean"] for name in sides.instances}
 
 

@@ -59,7 +59,10 @@ def guessed(name: str) -> Metric:
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric of this name is a share of something rather than a number (``error_rate``)."""
+    """Whether a metric of this name is a share of something rather than a number (``error_rate``).
+
+    :param name: of the metric.
+    """
     return _SHARE.search(_words(name)) is not None
 
 

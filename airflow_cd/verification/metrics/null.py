@@ -77,6 +77,9 @@ class Null:
 def null_of(comparison: Comparison, taught: Taught, alpha: float, *, kind: MetricKind, paired: bool = True) -> Null:
     """The null of a comparison, widened for being estimated itself.
 
+    :param comparison: what both sides together show.
+    :param taught: what earlier good deployments showed to be normal.
+    :param kind: the metric's kind.
     :param alpha: chance of a false alarm it will be used with.
     :param paired: whether both sides are of the same time.
     """
@@ -105,7 +108,11 @@ def null_of(comparison: Comparison, taught: Taught, alpha: float, *, kind: Metri
 
 
 def inflation(correlation: np.ndarray, buckets: np.ndarray) -> np.ndarray:
-    """By how much correlation between neighbours makes the variance of the mean of so many buckets larger."""
+    """By how much correlation between neighbours makes the variance of the mean of so many buckets larger.
+
+    :param correlation: between neighbouring buckets.
+    :param buckets: how many there are.
+    """
     buckets = np.maximum(buckets, 1.0)
     endless = (1.0 + correlation) / (1.0 - correlation)
     return np.asarray(endless - 2.0 * correlation * (1.0 - correlation**buckets) / (buckets * (1.0 - correlation) ** 2))

@@ -133,6 +133,8 @@ class _Judges:
 def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: int) -> tuple[float, float, float]:
     """The chance of a false alarm that is allowed to each metric over all, each group and each single instance.
 
+    :param sensitivity: decides the whole chance: :data:`FALSE_ALARMS`.
+    :param metrics: how many metrics there are.
     :param groups: how many results by group there are, over all metrics; ``instances`` likewise.
     """
     numbers = (metrics, groups, instances)
@@ -143,7 +145,10 @@ def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: i
 
 
 def over_time(metric: str) -> str:
-    """Under which name a profile keeps what it knows of a metric at two times."""
+    """Under which name a profile keeps what it knows of a metric at two times.
+
+    :param metric: name of the metric.
+    """
     return f"{metric} over time"
 
 
@@ -156,6 +161,8 @@ def learn_performance(
 ) -> MetricProfile:
     """What these metrics teach, once the release has turned out to be good; empty with nothing beside the canary.
 
+    :param canary: rows of the canary, as :func:`judge_performance` takes them; ``control`` likewise.
+    :param metrics: which metrics to learn.
     :param bucket_ms: width of a bucket in milliseconds.
     :param before: the canary's instances before the deployment; teaches how much two times differ by nature.
     """

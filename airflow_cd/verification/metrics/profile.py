@@ -42,7 +42,10 @@ class Lesson:
 
     @classmethod
     def of(cls, comparison: Comparison) -> Lesson:
-        """What a comparison teaches: arrays where it is of many cases."""
+        """What a comparison teaches: arrays where it is of many cases.
+
+        :param comparison: of a good deployment.
+        """
         spread = np.divide(
             comparison.squares,
             comparison.freedom,
@@ -62,7 +65,10 @@ class Lesson:
         )
 
     def plus(self, other: Lesson) -> Lesson:
-        """Both together."""
+        """Both together.
+
+        :param other: sums over other comparisons.
+        """
         return Lesson(*(getattr(self, known.name) + getattr(other, known.name) for known in fields(self)))
 
     def taught(self) -> Taught:
@@ -94,6 +100,7 @@ class MetricProfile:
     def of(cls, comparisons: Mapping[str, Comparison], bucket_ms: int) -> MetricProfile:
         """The profile of one phase.
 
+        :param bucket_ms: width of the buckets in milliseconds.
         :param comparisons: of each metric, by name; those without a degree of freedom teach nothing.
         """
         sums = {}
@@ -122,7 +129,10 @@ class MetricProfile:
 
     @classmethod
     def of_width(cls, bucket_ms: int, *profiles: MetricProfile) -> MetricProfile:
-        """Those with buckets of this width together."""
+        """Those with buckets of this width together.
+
+        :param bucket_ms: width of the buckets in milliseconds.
+        """
         merged = cls(bucket_ms=bucket_ms)
         for profile in profiles:
             if profile.bucket_ms == bucket_ms and profile.deployments:
@@ -133,13 +143,19 @@ class MetricProfile:
         return merged
 
     def prefixed(self, prefix: str) -> MetricProfile:
-        """The same with every metric's name behind a prefix."""
+        """The same with every metric's name behind a prefix.
+
+        :param prefix: text to put before each name.
+        """
         return MetricProfile(
             {prefix + name: values for name, values in self.sums.items()}, self.deployments, self.bucket_ms
         )
 
     def taught(self, metric: str) -> Taught:
-        """What is known about a metric."""
+        """What is known about a metric.
+
+        :param metric: name of the metric.
+        """
         values = self.sums.get(metric)
         return NOTHING_TAUGHT if values is None else Lesson(*(value / _PART for value in values)).taught()
 

@@ -35,7 +35,10 @@ class Rows:
         return len(self.time)
 
     def where(self, chosen: np.ndarray) -> Rows:
-        """The rows a mask chooses."""
+        """The rows a mask chooses.
+
+        :param chosen: a flag for each row.
+        """
         return replace(
             self,
             time=self.time[chosen],
@@ -69,6 +72,9 @@ def pair_of_rows(
     counter that was reset. Where a metric is broken down by group, its rows without a group (a sum over them) are left
     out too.
 
+    :param canary: rows of any metrics, as :class:`~airflow_cd.verification.samples.MetricSample` has them;
+        ``control`` likewise.
+    :param metric: name of the metric.
     :param ignore_count: count every row as one.
     :param negative: whether values may be negative.
     """
@@ -96,5 +102,8 @@ def _share(chosen: np.ndarray) -> float:
 
 
 def summed(codes: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
-    """Sum of the values for each code below ``size``."""
+    """Sum of the values for each code below ``size``.
+
+    :param codes: whole numbers from 0, one for each of ``values``.
+    """
     return np.bincount(codes, weights=values, minlength=size)

@@ -35,7 +35,11 @@ class Tail:
 
 
 def tail_grown(canary: Rows, control: Rows, alpha: float) -> Tail | None:
-    """The tails if measurements are far too long far more often than usual, surely; None if not."""
+    """The tails if measurements are far too long far more often than usual, surely; None if not.
+
+    :param canary: the canary's rows; ``control`` those of the other side.
+    :param alpha: chance of a false alarm that is allowed.
+    """
     ours, our_rows = _beyond_cap(canary, control)
     theirs, their_rows = _beyond_cap(control, control)
     if not ours or not our_rows or not their_rows:
@@ -67,6 +71,10 @@ def scatter(comparison: Comparison, taught: Taught, null: Null) -> tuple[np.ndar
     The ratio of two variances does not depend on the level: the evidence is the likelihood of that ratio under
     variances 4 to 100 times as large, over that under equal ones. Heavy tails and correlation make both variances
     worth fewer measurements.
+
+    :param comparison: what both sides together show.
+    :param taught: what earlier good deployments showed to be normal.
+    :param null: the null of the comparison.
     """
     history = np.minimum(taught.spread_freedom, comparison.within_freedom + 30.0)
     usual_squares = comparison.within + taught.spread * history

@@ -22,6 +22,9 @@ _CHANCE_OF_A_GAP = 10.0  # requests that would have been in it: fewer may be mis
 class Sides:
     """The rows of one metric on either side.
 
+    :param metric: which metric.
+    :param canary: the canary's rows; ``control`` those of the other side.
+    :param group: which of its groups, ``""`` for all together.
     :param compared_with: ``control`` (same time, other instances) or ``before`` (same instances, earlier).
     :param unusable: share of the canary's rows that held no number; ``control_unusable`` likewise.
     :param gaps: how often an instance of the canary fell silent and came back.
@@ -38,7 +41,13 @@ class Sides:
 
     @classmethod
     def of(cls, metric: Metric, canary: pd.DataFrame, control: pd.DataFrame, compared_with: str) -> Sides:
-        """Pick the metric's rows."""
+        """Pick the metric's rows.
+
+        :param metric: which metric.
+        :param canary: rows of any metrics, as :class:`~airflow_cd.verification.samples.MetricSample` has them;
+            ``control`` likewise.
+        :param compared_with: ``control`` or ``before``.
+        """
         signed = metric.kind == "gauge"
         pair = pair_of_rows(canary, control, metric.name, ignore_count=signed, negative=signed)
         (ours, unusable), (theirs, control_unusable) = pair
@@ -67,13 +76,19 @@ class Sides:
         return [self.canary.instance_names[code] for code in self.canary.instances()]
 
     def of_group(self, group: str) -> Sides:
-        """The same for one group."""
+        """The same for one group.
+
+        :param group: one of :attr:`groups`.
+        """
         code = self.canary.group_names.index(group)
         canary, control = (side.where(side.group == code) for side in (self.canary, self.control))
         return replace(self, canary=canary, control=control, group=group)
 
     def of_instance(self, name: str) -> Sides:
-        """The same for one instance of the canary; compared with before, against its own past."""
+        """The same for one instance of the canary; compared with before, against its own past.
+
+        :param name: one of :attr:`instances`.
+        """
         code = self.canary.instance_names.index(name)
         control = self.control
         if not self.paired:

@@ -26,6 +26,9 @@ from airflow_cd.verification.samples import Direction, MetricKind
 class Weighed:
     """A comparison with its null.
 
+    :param comparison: what both sides together show.
+    :param null: what they may differ by although nothing changed.
+    :param kind: the metric's kind.
     :param direction: which way is worse for what was compared: for apdex, that is dissatisfaction.
     :param alpha: chance of a false alarm allowed to it.
     """
@@ -49,6 +52,10 @@ class Weighed:
     ) -> Weighed:
         """Weigh a comparison.
 
+        :param comparison: what both sides together show.
+        :param kind: the metric's kind.
+        :param alpha: chance of a false alarm allowed to it.
+        :param paired: whether both sides are of the same time.
         :param taught: what earlier deployments taught about the metric.
         :param direction: which way is worse for the metric; of an apdex its score.
         """

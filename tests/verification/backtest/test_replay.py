@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_cd.errors import VerificationError
-from airflow_cd.report.backtest import Scene, as_json, render_backtest, rows, sentence, told
+from airflow_cd.report.backtest import Scope, as_json, as_text, render_backtest, rows, sentence
 from airflow_cd.verification.backtest.injection import REGRESSIONS
-from airflow_cd.verification.backtest.replay import Backtest, PastDeployment, PastPhase, backtest, way
+from airflow_cd.verification.backtest.replay import Backtest, PastDeployment, PastPhase, backtest, result_of
 from airflow_cd.verification.logs.events import compare
 from airflow_cd.verification.logs.feedback import Expected, Opinions
 from airflow_cd.verification.logs.profile import LogProfile
@@ -32,7 +32,7 @@ def _past(number: int, profile: LogProfile, *, good: bool | None = True, teaches
 
 
 def _ways(found: Backtest, sensitivity: str = "medium") -> list[str]:
-    return [way(case, sensitivity) for case in found.deployments]  # type: ignore[arg-type]
+    return [result_of(case, sensitivity) for case in found.deployments]  # type: ignore[arg-type]
 
 
 def test_each_is_judged_against_the_good_ones_before_it_alone() -> None:
@@ -103,7 +103,7 @@ def test_what_cannot_be_injected_is_counted() -> None:
         "status 500 instead of 200",
         "an event gone silent",
     }
-    assert "Not injected: an event gone silent, in 1 deployments" in told(Scene("shop"), found)
+    assert "Not injected: an event gone silent, in 1 deployments" in as_text(Scope("shop"), found)
 
 
 @settings(max_examples=20, deadline=None)
@@ -136,7 +136,7 @@ def test_an_injected_fault_shows_in_the_logs_and_changes_nothing_else(errors: in
 
 def test_the_same_seed_gives_the_same_backtest() -> None:
     past = [_past(number, _logs()) for number in range(3)]
-    assert as_json(Scene("shop"), backtest(past, seed=7)) == as_json(Scene("shop"), backtest(past, seed=7))
+    assert as_json(Scope("shop"), backtest(past, seed=7)) == as_json(Scope("shop"), backtest(past, seed=7))
 
 
 def test_nothing_to_replay_is_an_error() -> None:
@@ -155,7 +155,7 @@ def test_it_is_told_in_numbers() -> None:
     assert sentence(found, "medium").startswith(
         "At medium: 1 of 1 rolled-back deployments blocked, 1 of 2 good ones blocked wrongly"
     )
-    text = told(Scene("shop", "production"), found)
+    text = as_text(Scope("shop", "production"), found)
     assert "medium: 1.2 blocked wrongly. 1 event is unknown: KeyError" in text
     assert "Not judged: 1 (1.0)" in text
     assert "Logs only" in text
@@ -163,7 +163,7 @@ def test_it_is_told_in_numbers() -> None:
 
 def test_the_page_needs_nothing_else_and_shows_text_as_text() -> None:
     past = [_past(0, _logs()), _past(1, _logs("ERROR <script>alert(1)</script> broke"), good=False), _past(2, _logs())]
-    page = render_backtest(Scene("shop <i>", "production"), backtest(past))
+    page = render_backtest(Scope("shop <i>", "production"), backtest(past))
     assert page.startswith("<!doctype html>")
     for markup in ("<script", "<i>", "<b>an outcome", "http:", "https:", "src="):
         assert markup not in page

@@ -41,7 +41,10 @@ class RecordJoiner:
         return bool(self._parts)
 
     def feed(self, lines: Iterable[str]) -> list[str]:
-        """The records that are complete by now."""
+        """The records that are complete by now.
+
+        :param lines: the next lines, in their order.
+        """
         complete = []
         for line in lines:
             record = self.push(line)
@@ -52,6 +55,7 @@ class RecordJoiner:
     def push(self, line: str) -> str | None:
         """Add one line.
 
+        :param line: the next line.
         :returns: the record before it, if the line begins another one; else None.
         """
         done = None
@@ -77,14 +81,20 @@ class RecordJoiner:
         return ["\n".join(parts)] if parts else []
 
     def continues(self, line: str) -> bool:
-        """Whether the line belongs to the record before it."""
+        """Whether the line belongs to the record before it.
+
+        :param line: the next line.
+        """
         if not self._parts or self._whole or "\n" in line:
             return False
         return _continues(line, traced=self._traced, unfinished=self._unfinished, panicked=self._panicked)
 
 
 def join_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Join the lines of records that arrive apart; yields each record with the position of its first line."""
+    """Join the lines of records that arrive apart; yields each record with the position of its first line.
+
+    :param lines: all lines, in their order.
+    """
     joiner, start = RecordJoiner(), 0
     for position, line in enumerate(lines):
         done = joiner.push(line)

@@ -28,7 +28,10 @@ _NUMBERED_LEVELS = ((60, "FATAL"), (50, "ERROR"), (40, "WARN"), (30, "INFO"), (0
 
 
 def unfold_json(line: str) -> str:
-    """A JSON record as ``LEVEL message`` and its exception, on lines of their own; anything else unchanged."""
+    """A JSON record as ``LEVEL message`` and its exception, on lines of their own; anything else unchanged.
+
+    :param line: a record on one line.
+    """
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
