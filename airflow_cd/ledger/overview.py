@@ -44,7 +44,9 @@ class DeploymentSummary:
 
     :param number: grows from deployment to deployment.
     :param phase: the phase it got to, ``""`` before the first, with its ``share`` in percent.
-    :param verdict: of its last final verdict, ``""`` when nothing was verified.
+    :param rolls_back: of a person's rollback what it takes back, as of a
+        :class:`~airflow_cd.ledger.Deployment`; None for any other deployment.
+    :param verdict: the final verdict on that phase, ``""`` while there is none, whatever earlier phases have got.
     :param reported: the last phase that has a verdict, final or not; ``""`` without any.
     """
 
@@ -60,6 +62,7 @@ class DeploymentSummary:
     opened_at: datetime
     settled_at: datetime | None
     outcome: str
+    rolls_back: str | None = None
     phase: str = ""
     share: int = 0
     verdict: str = ""
@@ -228,9 +231,7 @@ class Overview(Room):
         )
         found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         for deployment, name, share, state in rows:
-            found[deployment].update(phase=name, share=share)
-            if state in _VERDICTS:
-                found[deployment]["verdict"] = _VERDICTS[state]
+            found[deployment].update(phase=name, share=share, verdict=_VERDICTS.get(state, ""))
         return found
 
     def _reported(self, session: Session, deployments: Sequence[str]) -> dict[str, str]:
@@ -273,6 +274,7 @@ _SUMMARY = (
     "opened_at",
     "settled_at",
     "outcome",
+    "rolls_back",
 )
 
 

@@ -120,6 +120,7 @@ class GoodRelease:
 
     :param pipeline: of the deployment that promoted it last, with its ``run_id``, and ``promoted_at`` when.
     :param vetoed: why it may not be deployed there, ``""`` when it may.
+    :param rollback: whether that deployment was a person's rollback to it.
     """
 
     release: Release
@@ -128,6 +129,7 @@ class GoodRelease:
     promoted_at: datetime
     by: str
     vetoed: str = ""
+    rollback: bool = False
 
 
 @dataclass(frozen=True)

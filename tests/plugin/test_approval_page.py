@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin.audit.middleware import HandsMiddleware
+from airflow_cd.plugin.audit.middleware import AuditMiddleware
 from airflow_cd.release import Release
 
 from .conftest import ClientAs
@@ -21,7 +21,7 @@ NEW = Release("shop", "2.0", "shop:2.0", {"workers": 8, "greeting": "<script>ale
 
 
 @pytest.fixture
-def taken(client_as: ClientAs) -> list[dict[str, Any]]:
+def given_to_airflow(client_as: ClientAs) -> list[dict[str, Any]]:
     """What Airflow's API was given; it stands behind the same middleware as in the API server."""
     root: FastAPI = client_as(None).app  # type: ignore[assignment]
     given: list[dict[str, Any]] = []
@@ -33,7 +33,7 @@ def taken(client_as: ClientAs) -> list[dict[str, Any]]:
         given.append({"place": (dag, run, task), **body})
         return {}
 
-    root.add_middleware(HandsMiddleware)
+    root.add_middleware(AuditMiddleware)
     return given
 
 
@@ -79,17 +79,17 @@ def test_once_the_run_has_deployed_there_it_shows_what_that_replaced(ledger: Led
 
 
 def test_a_task_that_asks_nothing_says_so(client_as: ClientAs) -> None:
-    assert "Nothing is asked here" in client_as("viewer").get(PLACE).text
+    assert "Nothing to approve here" in client_as("viewer").get(PLACE).text
 
 
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_an_approvers_answer_goes_the_way_of_every_other(
-    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]], option: str
+    ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]], option: str
 ) -> None:
     _asked(ledger)
     answered = client_as("user").post(PLACE, data={"option": option, "reason": "seen it"}, follow_redirects=False)
     assert (answered.status_code, answered.headers["location"]) == (303, PLACE)
-    assert taken == [
+    assert given_to_airflow == [
         {
             "place": ("shop", "run-2.0", "approve"),
             "chosen_options": [option],
@@ -102,22 +102,22 @@ def test_an_approvers_answer_goes_the_way_of_every_other(
 
 
 def test_who_is_not_asked_is_refused_and_remembered(
-    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]]
+    ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]]
 ) -> None:
     _asked(ledger, approvers=("boss",))
     answered = client_as("admin").post(PLACE, data={"option": "Approve", "reason": "it is fine"})
     assert answered.status_code == 403
     assert "admin-1 is not an approver" in answered.text
-    assert taken == []
+    assert given_to_airflow == []
     (attempt,) = ledger.audit.actions(pipeline="shop", run_id="run-2.0")
     assert (attempt.who, attempt.allowed, attempt.why) == ("admin-1", False, "it is fine")
 
 
 def test_what_airflow_refuses_is_said_and_the_reason_kept(
-    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]]
+    ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]]
 ) -> None:
     _asked(ledger)
-    taken.append({"already": "answered on the grid"})
+    given_to_airflow.append({"already": "answered on the grid"})
     answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "long words"})
     assert answered.status_code == 409
     assert "has already been updated" in answered.text
@@ -130,7 +130,7 @@ def test_a_person_approves_in_a_browser(
     browser: Any,
     ledger: Ledger,
     client_as: ClientAs,
-    taken: list[dict[str, Any]],
+    given_to_airflow: list[dict[str, Any]],
     width: int,
     scheme: str,
 ) -> None:
@@ -148,4 +148,4 @@ def test_a_person_approves_in_a_browser(
         page.get_by_text("Approved by user-1.").wait_for()
         assert "numbers look good" in page.locator(".banner").inner_text()
         context.close()
-    assert len(taken) == 1
+    assert len(given_to_airflow) == 1

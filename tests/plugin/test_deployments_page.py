@@ -240,7 +240,7 @@ def _seen(environment: str = "") -> Survey:
         (Wanted(environment="production"), ["cart", "Shop"]),
         (Wanted(state="waiting"), ["cart", "new"]),
         (Wanted(state="waiting", environment="production"), []),
-        (Wanted(state="canary"), ["Shop"]),
+        (Wanted(state="in_progress"), ["Shop"]),
         (Wanted(state="failed", environment="dev"), []),
         (Wanted(state="failed", environment="production"), ["Shop"]),
         (Wanted(state="vetoed"), ["Shop"]),
@@ -252,7 +252,7 @@ def test_choosing(wanted: Wanted, expected: list[str]) -> None:
 
 def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
     _, counts = choose(_seen(), Wanted(state="waiting"))
-    assert counts == {"": 3, "waiting": 2, "canary": 1, "failed": 1, "vetoed": 1}
+    assert counts == {"": 3, "waiting": 2, "in_progress": 1, "failed": 1, "vetoed": 1}
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_what_was_written_survives_the_end_of_the_session(opened: Any, ledger: L
     # The form of another event has nothing of it.
     assert page.locator("#event-c0ffee01 [name=why]").input_value() == ""
     card.get_by_role("button", name="Record").click()
-    page.locator("#event-c0ffee00 .said").wait_for()
+    page.locator("#event-c0ffee00 .feedback").wait_for()
     assert [said.why for said in ledger.feedback.in_force("shop", "production")] == [REASON]
     assert page.evaluate(KEPT) == 0
     assert card.locator("form.say [name=why]").input_value() == ""
@@ -124,10 +124,10 @@ def test_nothing_is_kept_of_what_was_taken_or_never_written(opened: Any) -> None
     card = _write(page)
     assert page.evaluate(KEPT) == 1
     card.get_by_role("button", name="Record").click()
-    page.locator("#event-c0ffee00 .said").wait_for()
+    page.locator("#event-c0ffee00 .feedback").wait_for()
     page.reload()
     assert page.evaluate(KEPT) == 0
-    assert "airflow_cd_taken" not in page.evaluate("document.cookie")
+    assert "airflow_cd_submitted" not in page.evaluate("document.cookie")
 
 
 @pytest.mark.browser
@@ -137,7 +137,7 @@ def test_what_was_not_taken_stays_written(opened: Any) -> None:
     card.get_by_text("Say whether this is a risk").click()
     card.get_by_label("Reason").fill("   ")
     card.get_by_role("button", name="Record").click()
-    page.get_by_text("NOT TAKEN").wait_for()
+    page.get_by_text("NOT RECORDED").wait_for()
     assert page.evaluate(KEPT) == 1
 
 
