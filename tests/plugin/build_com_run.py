@@ -12,8 +12,7 @@ from airflow_cd.release import Release
 from airflow_cd.states import Role
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Event, EventKind, Judgement, Quality, Reason, Verdict
-
-from .deployed import Delivery, release
+from tests.plugin.deployed import Delivery, release
 
 PIPELINE, RUN_ID = "build_com", "1.2-075424"
 FIRST, SECOND = ("dev", "test"), ("edu", "sandbox", "staging")

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
+from tests.plugin.conftest import ClientAs
+from tests.plugin.report.report_world import address, deployed, judged, told, watching
+from tests.plugin.served import served
 from tests.report import samples
-
-from .conftest import ClientAs
-from .report_world import address, deployed, judged, told, watching
-from .served import served
 
 pytestmark = pytest.mark.browser
 

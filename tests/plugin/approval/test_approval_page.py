@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,14 +10,19 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger
+from airflow_cd.plugin import airflow_api
 from airflow_cd.plugin.audit.middleware import AuditMiddleware
 from airflow_cd.release import Release
-
-from .conftest import ClientAs
-from .deployed import Delivery
-from .served import served
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.served import served
 
 PLACE = "/airflow-cd/approval/shop/run-2.0/approve"
+    "reason": "Database error",
+    "statement": "hidden",
+    "orig_error": "hidden",
+    "message": "Serious error",
+}
 NEW = Release("shop", "2.0", "shop:2.0", {"workers": 8, "greeting": "<script>alert(1)</script>"})
 
 
@@ -82,6 +88,14 @@ def test_a_task_that_asks_nothing_says_so(client_as: ClientAs) -> None:
     assert "Nothing to approve here" in client_as("viewer").get(PLACE).text
 
 
+def test_a_question_that_timed_out_says_so(ledger: Ledger, client_as: ClientAs) -> None:
+    _asked(ledger)
+    ledger.questions.answer("shop", "run-2.0", "approve", option="Reject", who="", why="")
+    assert (
+        "Timed out without an answer, so the default answer was applied: Reject." in client_as("viewer").get(PLACE).text
+    )
+
+
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_an_approvers_answer_goes_the_way_of_every_other(
     ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]], option: str
@@ -122,6 +136,58 @@ def test_what_airflow_refuses_is_said_and_the_reason_kept(
     assert answered.status_code == 409
     assert "has already been updated" in answered.text
     assert ">long words</textarea>" in answered.text
+
+
+@pytest.fixture
+def busy_for(client_as: ClientAs, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[dict[str, Any]]]:
+    """Lets Airflow's database be locked for so many requests; gives what Airflow took then."""
+
+    def busy(times: int) -> list[dict[str, Any]]:
+        root: FastAPI = client_as(None).app  # type: ignore[assignment]
+        left, given = [DATABASE_LOCKED] * times, list[dict[str, Any]]()
+
+        @root.patch("/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails")
+        def update(body: dict[str, Any]) -> dict[str, Any]:
+            if left:
+                raise HTTPException(500, left.pop())
+            given.append(body)
+            return {}
+
+        root.add_middleware(AuditMiddleware)
+        return given
+
+    async def at_once(seconds: float) -> None:
+        assert 0 < seconds <= 6
+
+    monkeypatch.setattr(airflow_api, "_sleep", at_once)
+    return busy
+
+
+def test_an_answer_is_sent_again_while_airflows_database_is_busy_and_recorded_once(
+    ledger: Ledger, client_as: ClientAs, busy_for: Callable[[int], list[dict[str, Any]]]
+) -> None:
+    _asked(ledger)
+    given = busy_for(2)
+    answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "fine"}, follow_redirects=False)
+    assert answered.status_code == 303
+    assert len(given) == 1
+    question = ledger.questions.get("shop", "run-2.0", "approve")
+    assert question is not None
+    assert (question.option, question.who) == ("Approve", "user-1")
+    assert [action.allowed for action in ledger.audit.actions(pipeline="shop", run_id="run-2.0")] == [True]
+
+
+def test_a_database_that_stays_busy_is_unavailable_and_loses_nothing_that_was_written(
+    ledger: Ledger, client_as: ClientAs, busy_for: Callable[[int], list[dict[str, Any]]]
+) -> None:
+    _asked(ledger)
+    given = busy_for(1000)
+    answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "long words"})
+    assert (answered.status_code, answered.headers["Retry-After"]) == (503, "10")
+    assert "Try again in a few seconds." in answered.text
+    assert ">long words</textarea>" in answered.text
+    assert given == []
+    assert ledger.audit.actions(pipeline="shop", run_id="run-2.0") == []
 
 
 @pytest.mark.browser

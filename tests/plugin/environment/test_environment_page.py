@@ -18,11 +18,10 @@ from airflow_cd.plugin.dag_runs.tasks import RunTask
 from airflow_cd.plugin.environment.stopping import failing
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
-
-from .build_com_run import run_of
-from .conftest import ClientAs
-from .deployed import Delivery
-from .served import served
+from tests.plugin.build_com_run import run_of
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.served import served
 
 PLACE = "/airflow-cd/environment/shop/shop/production"
 HOSTILE = "<script>alert(1)</script>"
@@ -396,7 +395,10 @@ def test_what_was_taken_back_after_its_promotion_reads_so(promoted: Ledger, clie
     back.promoted("production", rolls_back=last.id)
     page = client_as("viewer").get(PLACE).text
     assert "shop 1.1 runs in production." in page
-    assert "rolled back to" in page
+    banner, history = page.split("</section>")[0], page.split('id="history"')[1]
+    assert "Rolled back to 1.1" in banner
+    assert "romoted" not in banner
+    assert "<td>rolled back to 1.1</td>" in history
     assert promoted.vetoes.standing("shop", "production", NEW)
 
 

@@ -22,8 +22,7 @@ from airflow_cd.plugin.states import StepState
 from airflow_cd.states import Role
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Verdict
-
-from .build_com_run import (
+from tests.plugin.build_com_run import (
     BEFORE,
     FIRST,
     HOSTILE,
@@ -39,9 +38,9 @@ from .build_com_run import (
     judgement,
     run_of,
 )
-from .conftest import ClientAs
-from .deployed import Delivery
-from .served import served
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.served import served
 
 PLACE = f"/airflow-cd/run/{PIPELINE}/{RUN_ID}"
 WHY = "4 events are unknown, the worst GiftCard0Error, 40 times on the canary"

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-
-from .conftest import ClientAs
-from .past_deliveries import PastDeliveries
+from tests.plugin.conftest import ClientAs
+from tests.plugin.insights.past_deliveries import PastDeliveries
 
 PAGE = "/airflow-cd/insights"
 HOSTILE = "<script>alert(1)</script>"

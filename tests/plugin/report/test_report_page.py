@@ -18,11 +18,10 @@ from airflow_cd.plugin.report.page import file_name
 from airflow_cd.report.page import render_report
 from airflow_cd.report.views import columns_of, events_of
 from airflow_cd.verification.verdict import Feedback, Verdict
+from tests.plugin.conftest import ClientAs
+from tests.plugin.report.report_world import RUN, TASK, address, deployed, good_one, judged, told, watching
 from tests.report import samples
 from tests.report.test_page import Page
-
-from .conftest import ClientAs
-from .report_world import RUN, TASK, address, deployed, good_one, judged, told, watching
 
 RED = "c0ffee00"
 BECAUSE = "it is caught & retried <b>"
@@ -250,7 +249,7 @@ def test_a_baseline_is_pinned_reset_and_both_are_taken_back(client: TestClient, 
     for choice, words in (
         ("previous", "pinned to the previous good deployment"),
         (taught.id, f"pinned to 1.0 alone ({taught.id[:8]})"),
-        ("reset", "reset: only what is promoted later teaches"),
+        ("reset", "reset: it is learned anew from later promotions"),
     ):
         answer = send(client, "baseline", {"choice": choice, "why": f"because {choice}"})
         assert (answer.status_code, answer.headers["location"]) == (303, f"{address()}#baseline")
