@@ -1,4 +1,4 @@
-"""Pages of ours in Airflow's API server; :mod:`~airflow_cd.plugin.access` says who may see and do what."""
+"""Pages of ours in Airflow's API server; :mod:`~airflow_cd.plugin.access` decides who may see and do what."""
 
 from __future__ import annotations
 

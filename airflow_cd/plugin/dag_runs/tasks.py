@@ -1,4 +1,4 @@
-"""A run as Airflow's own database has it: its tasks, what they said, and where each stands in the DAG of that run."""
+"""A run as Airflow's own database has it: its tasks, their results, and where each stands in the DAG of that run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RunTask:
 
     @property
     def stage(self) -> str:
-        """Its stage; of a task that the DAG does not have any more, what its name says."""
+        """Its stage; of a task that the DAG no longer has, the one in its id."""
         return self.place.stage or stage_of(self.task_id)
 
 

@@ -127,7 +127,7 @@ def _asked(stage: StageView, facts: RunFacts, there: list[str]) -> Headline:
 def _went_wrong(run: Run, bad: Sequence[StageView], facts: RunFacts, there: list[str]) -> Headline:
     first = bad[0]
     reasons = _reasons(first, facts)
-    says = f"{first.environment}: {reasons[0] if reasons else 'the ledger and the tasks do not say why'}"
+    says = f"{first.environment}: {reasons[0] if reasons else 'no reason was recorded'}"
     if first.question is not None and first.state in (StepState.REJECTED, StepState.TIMED_OUT):
         says = f"{first.environment}: {_refusal(first.question, first.why)}"
     more = [*reasons[1:]] if first.deployment is not None else []
@@ -183,7 +183,9 @@ def _answers(stage: StageView, facts: RunFacts) -> tuple[list[Fact], str]:
         word = verdict.verdict if verdict is not None else str(Verdict.INCONCLUSIVE)
         judgement = Judgement(Verdict(word), (reason,), decided=_iso(deployment.verdict_at) or "")
         text = "Its evidence cannot be read any more." if verdict else "It ended before it could be verified."
-        new = Fact("What was new?", "wait", "Nothing was judged" if not verdict else f"It was {verdict.verdict}", text)
+        new = Fact(
+            "What was new?", "wait", "Nothing was verified" if not verdict else f"It was {verdict.verdict}", text
+        )
     else:
         new = what_was_new(judgement, events_of(judgement), metrics_of(judgement))
     done = dataclasses.replace(what_was_done(content, judgement), links=())
@@ -245,10 +247,10 @@ def _by(facts: RunFacts) -> str:
 
 
 def _in_spite(facts: RunFacts, stages: Sequence[StageView]) -> list[str]:
-    """Promoted against its verdict: a person answers for that."""
+    """Environments promoted against their verdict, which a person is responsible for."""
     found = []
     for stage in stages:
         verdict = _judged(stage.deployment, facts)
         if stage.state is StepState.PROMOTED and verdict is not None and verdict.verdict != Verdict.PASS:
-            found.append(f"{stage.environment} was promoted in spite of {verdict.verdict}: {stage.why}".rstrip(": "))
+            found.append(f"{stage.environment} was promoted despite {verdict.verdict}: {stage.why}".rstrip(": "))
     return found

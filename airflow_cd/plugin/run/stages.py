@@ -23,7 +23,7 @@ class StageView:
 
     :param name: its task group, or its task where it is in none.
     :param group: whether it is a task group in Airflow, else a task.
-    :param environment: where it delivers to, in words; its own name where it delivers to none, or to several.
+    :param environment: where it delivers to; its own name where it delivers to none, or to several.
     :param depth: how many stages come before it at least; equal ones stand side by side.
     :param state: how far it has come.
     :param seconds: how long it took, or has taken so far; None before it began.

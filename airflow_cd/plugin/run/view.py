@@ -23,7 +23,7 @@ from airflow_cd.report.answers import clock_times
 class ChangeView:
     """What the release differs in from what ran before, in every environment where that is the same.
 
-    :param before: what ran there, in words.
+    :param before: what ran there, as people say it.
     :param proposed: whether it is only asked for so far.
     :param commits: what it brings; None where the pipeline names no repository.
     """
@@ -38,7 +38,7 @@ class ChangeView:
 
 @dataclass(frozen=True)
 class Runs:
-    """What one environment runs now, whoever brought it there since.
+    """What one environment runs now, whichever run deployed it.
 
     :param releases: what, on how many instances.
     :param state: what the run has come to there, as people say it; ``sign`` is one character for it.

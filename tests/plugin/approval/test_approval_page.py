@@ -18,6 +18,7 @@ from tests.plugin.deployed import Delivery
 from tests.plugin.served import served
 
 PLACE = "/airflow-cd/approval/shop/run-2.0/approve"
+DATABASE_LOCKED = {
     "reason": "Database error",
     "statement": "hidden",
     "orig_error": "hidden",

@@ -122,7 +122,7 @@ def test_only_pipelines_that_the_reader_may_see_count(
         assert figures(html)["false-alarms"][0] == "none"
         assert not re.search("secret|vault|staging|theirs", html)
     html = show(client_as, "?service=secret")
-    assert "There is no service secret among the pipelines that you may read" in html
+    assert "No pipeline that you may read deploys a service named secret" in html
     assert figures(html) == {}
 
 

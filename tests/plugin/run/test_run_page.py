@@ -264,7 +264,7 @@ def test_a_promotion_in_spite_of_its_verdict_is_told(ledger: Ledger, story: Stor
     story.canary(DECIDED)
     story.promoted()
     head = _view(ledger, run_of("success", all_well(*BEFORE, "approve", "production"))).headline
-    assert "production was promoted in spite of FAIL" in head.more[0]
+    assert "production was promoted despite FAIL" in head.more[0]
 
 
 def test_what_goes_on_now_is_told_with_what_was_seen_so_far(ledger: Ledger, story: Story) -> None:
