@@ -73,7 +73,7 @@ def fill(ledger: Ledger, pipelines: int, deployments: int, seed: int = 1) -> Non
                         made[FeedbackRow].append(_feedback(row, at))
                 if environment == "production":
                     made[QuestionRow].append(_question(row, release, rng.random() < 0.97, at))
-    with ledger._writing() as session:
+    with ledger.store.writing() as session:
         for model, rows in made.items():
             session.execute(insert(model), rows)
 

@@ -410,4 +410,5 @@ def _good(session: Session, row: DeploymentRow) -> GoodRelease:
         promoted_at=row.settled_at or row.opened_at,
         by=row.triggered_by,
         vetoed=veto.reason if veto else "",
+        rollback=row.rolls_back is not None,
     )

@@ -47,7 +47,9 @@ class DeploymentSummary:
     :param number: grows from deployment to deployment.
     :param phase: the phase it has reached, ``""`` before the first.
     :param share: percent of the environment in that phase.
-    :param verdict: its last final verdict, ``""`` when nothing was verified.
+    :param rolls_back: of a person's rollback what it takes back, as of a
+        :class:`~airflow_cd.ledger.Deployment`; None for any other deployment.
+    :param verdict: the final verdict on that phase, ``""`` while there is none, whatever earlier phases have got.
     :param reported: the last phase that has a verdict, final or not; ``""`` without any.
     """
 
@@ -63,6 +65,7 @@ class DeploymentSummary:
     opened_at: datetime
     settled_at: datetime | None
     outcome: str
+    rolls_back: str | None = None
     phase: str = ""
     share: int = 0
     verdict: str = ""
@@ -231,9 +234,7 @@ class Overview(Part):
         )
         found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         for deployment, name, share, state in rows:
-            found[deployment].update(phase=name, share=share)
-            if state in _VERDICTS:
-                found[deployment]["verdict"] = _VERDICTS[state]
+            found[deployment].update(phase=name, share=share, verdict=_VERDICTS.get(state, ""))
         return found
 
     def _reported(self, session: Session, deployments: Sequence[str]) -> dict[str, str]:
@@ -276,6 +277,7 @@ _SUMMARY = (
     "opened_at",
     "settled_at",
     "outcome",
+    "rolls_back",
 )
 
 

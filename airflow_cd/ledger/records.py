@@ -119,6 +119,7 @@ class GoodRelease:
     :param promoted_at: when that was.
     :param by: who triggered it.
     :param vetoed: why it may not be deployed there, ``""`` when it may.
+    :param rollback: whether that deployment was a person's rollback to it.
     """
 
     release: Release
@@ -127,6 +128,7 @@ class GoodRelease:
     promoted_at: datetime
     by: str
     vetoed: str = ""
+    rollback: bool = False
 
 
 @dataclass(frozen=True)

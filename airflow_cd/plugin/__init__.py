@@ -1,9 +1,14 @@
-"""What Airflow CD adds to Airflow's UI and API server."""
+"""What Airflow CD adds to Airflow's UI and API server.
+
+A page has a package of its own (``deployments``, ``environment``, ``run``, ``approval``, ``report``, ``insights``):
+its routes, what they show, and its templates; :mod:`~airflow_cd.plugin.app` lists them. A manual action in Airflow's UI
+is read by :mod:`~airflow_cd.plugin.audit.manual_actions` and named in :class:`~airflow_cd.states.HumanAction`.
+``dag_runs`` reads Airflow's own database; what stands beside the packages is shared by all of them.
+"""
 
 from __future__ import annotations
 
 import functools
-import gc
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -15,9 +20,6 @@ from airflow_cd.operators.report_link import VerificationReportLink
 def _app() -> Any:
     from airflow_cd.plugin.app import app
 
-    # What is loaded by now stays for good: looking through all of it, as the interpreter does every few answers, took
-    # 0.2 s out of one of them.
-    gc.freeze()
     return app
 
 
@@ -29,21 +31,21 @@ class _LazyApp:
         await _app()({**scope, "airflow_cd.server": scope.get("app")}, receive, send)
 
 
-class _LazyHands:
-    """The middleware that records what people's hands do, imported when the API server builds its stack."""
+class _LazyAudit:
+    """The middleware that records manual actions, imported when the API server builds its stack."""
 
     def __new__(cls, app: Any, **options: Any) -> Any:
-        from airflow_cd.plugin.audit.middleware import HandsMiddleware
+        from airflow_cd.plugin.audit.middleware import AuditMiddleware
 
-        return HandsMiddleware(app, **options)
+        return AuditMiddleware(app, **options)
 
 
 class AirflowCdPlugin(AirflowPlugin):
-    """Pages below ``/airflow-cd``, tabs of runs and tasks, and the record of human actions."""
+    """Pages below ``/airflow-cd``, tabs of runs and tasks, and the audit log of manual actions."""
 
     name = "airflow_cd"
     fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/airflow-cd", "name": "Airflow CD"}]
-    fastapi_root_middlewares = [{"middleware": _LazyHands, "name": "Airflow CD human actions"}]
+    fastapi_root_middlewares = [{"middleware": _LazyAudit, "name": "Airflow CD audit log"}]
     operator_extra_links = [VerificationReportLink()]
     external_views = [
         {

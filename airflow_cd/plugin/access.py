@@ -1,4 +1,4 @@
-"""Who may see and do what on our pages: Airflow's auth manager says so, for every route."""
+"""Who may see and do what on our pages: Airflow's auth manager decides, for every route."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ MAY_READ_RUN = [Depends(requires_access_dag("GET", DagAccessEntity.RUN))]
 def same_origin(request: Request) -> None:
     """Refuse what another site's page sends with the reader's cookie.
 
-    A request without any word of where it comes from is no browser's: it must carry its own token then.
+    A request that does not say where it comes from is not a browser's: it must carry its own token then.
+
+    :param request: one that changes something.
+    :raises fastapi.HTTPException: 403 for another site's.
     """
     origin = request.headers.get("origin")
     if origin is None:
@@ -43,7 +46,11 @@ MAY_CHANGE_RUN = [Depends(requires_access_dag("PUT", DagAccessEntity.RUN)), Depe
 
 
 def may_change_run(dag_id: str, user: BaseUser) -> bool:
-    """Whether the user would get through :data:`MAY_CHANGE_RUN`: who would not is offered no form."""
+    """Whether the user would get through :data:`MAY_CHANGE_RUN`; only then forms are shown.
+
+    :param dag_id: the pipeline.
+    :param user: who is asking.
+    """
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return get_auth_manager().is_authorized_dag(
         method="PUT", access_entity=DagAccessEntity.RUN, details=details, user=user
@@ -51,5 +58,9 @@ def may_change_run(dag_id: str, user: BaseUser) -> bool:
 
 
 def readable(pipelines: Iterable[str], user: BaseUser) -> set[str]:
-    """Those of the pipelines that the user may read."""
+    """Those of the pipelines that the user may read.
+
+    :param pipelines: ids of their DAGs.
+    :param user: who is asking.
+    """
     return get_auth_manager().filter_authorized_dag_ids(dag_ids=set(pipelines), user=user, method="GET")

@@ -1,20 +1,20 @@
-"""Pages of ours in Airflow's API server; :mod:`~airflow_cd.plugin.access` says who may see and do what."""
+"""Pages of ours in Airflow's API server; :mod:`~airflow_cd.plugin.access` decides who may see and do what."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 
-from airflow_cd.plugin import assets, task
+from airflow_cd.plugin import assets, task_tab
 from airflow_cd.plugin.approval import routes as approval
 from airflow_cd.plugin.deployments import routes as deployments
 from airflow_cd.plugin.environment import routes as environment
+from airflow_cd.plugin.error_pages import handle_errors
 from airflow_cd.plugin.insights import routes as insights
-from airflow_cd.plugin.refused import answers_refusals
 from airflow_cd.plugin.report import feedback_routes as feedback
 from airflow_cd.plugin.report import routes as report
 from airflow_cd.plugin.run import routes as run
 
 app = FastAPI(title="Airflow CD", docs_url=None, redoc_url=None, openapi_url=None)
-for pages in (approval, deployments, environment, assets, report, run, task, feedback, insights):
+for pages in (approval, deployments, environment, assets, report, run, task_tab, feedback, insights):
     app.include_router(pages.router)
-answers_refusals(app)
+handle_errors(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,12 +13,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_cd.pipeline.specification import pipeline_name
-from airflow_cd.report.gathering import verify_task
+from airflow_cd.pipeline.task_ids import verify_task
+from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
 from airflow_cd.report.jinja import template_environment
 
 FOLDER = Path(__file__).parent
-ROOMS = ("approval", "deployments", "environment", "insights", "report", "run")
-"""Packages of the pages; each holds its own templates."""
 LONGEST_REASON = 4_000  # characters that a person's reason may have
 HEADERS = {
     # Everything on a page comes from here; whatever a log line smuggles in may load and run nothing.
@@ -30,22 +30,34 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-TAKEN = "airflow_cd_taken"
-"""The cookie that tells our script which form was taken: until then it keeps what was written."""
+SUBMITTED = "airflow_cd_submitted"
+"""The cookie that tells our script which form was accepted: until then it keeps what was written."""
 
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """The plugin's templates, with those of the report beside them."""
-    environment = template_environment(FOLDER / "templates", *(FOLDER / room for room in ROOMS))
+    """The plugin's templates, those of every page's own package, and those of the report."""
+    rooms = sorted({template.parent for template in FOLDER.glob("*/*.j2")} - {FOLDER / "templates"})
+    environment = template_environment(FOLDER / "templates", *rooms)
     environment.filters["segment"] = functools.partial(quote, safe="")
     environment.filters["pipeline"] = pipeline_name
-    environment.globals.update(longest_reason=LONGEST_REASON, verify_task=verify_task)
+    environment.filters["approvers"] = approvers_label
+    environment.globals.update(
+        longest_reason=LONGEST_REASON, verify_task=verify_task, deployment_label=deployment_label, timed_out=TIMED_OUT
+    )
     return environment
 
 
-def page(request: Request, template: str, *, status: int = 200, **content: Any) -> HTMLResponse:
+def page(
+    request: Request, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **content: Any
+) -> HTMLResponse:
     """Render a template that extends ``page.html.j2``.
+
+    :param request: the request that the page answers.
+    :param template: name of its file; every page's package is searched.
+    :param status: HTTP status of the answer.
+    :param headers: of the answer, beside those of every page.
+    :param content: what the template shows.
 
     ``base`` (where our pages are, without a slash at the end) and ``airflow`` (the same for Airflow's own) are there
     for links. A link to Airflow's UI needs ``data-airflow``: our pages stand in a frame there.
@@ -53,11 +65,15 @@ def page(request: Request, template: str, *, status: int = 200, **content: Any) 
     base = request.scope.get("root_path", "").rstrip("/")
     airflow = base.removesuffix("/airflow-cd")
     rendered = templates().get_template(template).render(base=base, airflow=airflow, request=request, **content)
-    return HTMLResponse(rendered, status_code=status, headers=HEADERS)
+    return HTMLResponse(rendered, status_code=status, headers={**HEADERS, **(headers or {})})
 
 
-def taken(request: Request, address: str) -> RedirectResponse:
-    """Lead from a form that did what it asked for to the page that shows it."""
+def accepted(request: Request, address: str) -> RedirectResponse:
+    """Lead from a form that did what it asked for to the page that shows it.
+
+    :param request: the request that sent the form.
+    :param address: where the page is.
+    """
     answer = RedirectResponse(address, status_code=303)
-    answer.set_cookie(TAKEN, quote(request.scope["path"], safe=""), max_age=60, path="/", samesite="lax")
+    answer.set_cookie(SUBMITTED, quote(request.scope["path"], safe=""), max_age=60, path="/", samesite="lax")
     return answer

@@ -42,7 +42,7 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, RunOutc
     event.get_by_label("It is").select_option(NOT_A_RISK)
     event.get_by_label("Reason").fill("The gift card service retries; ticket 4711.")
     event.get_by_role("button", name="Record as admin").click()
-    event.locator(".said").wait_for()
+    event.locator(".feedback").wait_for()
     assert "ticket 4711" in event.inner_text()
 
     # The veto stands until a person lifts it.
@@ -82,7 +82,7 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, RunOutc
     page.locator("form.back").get_by_label("Reason").fill("Customers see old prices.")
     page.get_by_role("button", name="Roll back now").click()
     page.wait_for_url(f"**/run/{quote(ROLLBACK)}/**")
-    page.get_by_role("heading", name=re.compile("^RESTORED admin rolled")).wait_for()
+    page.get_by_role("heading", name=re.compile("^ROLLED BACK TO 1.0 admin rolled")).wait_for()
     page.get_by_text("To restored", exact=True).wait_for()
     assert {row["artifact"] for row in story.running().values()} == {f"{SERVICE}:1.0"}
     last = ledger.deployments.last_promoted(SERVICE, "production")

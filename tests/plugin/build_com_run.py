@@ -9,10 +9,10 @@ from typing import Any
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.dag_runs.tasks import Place, Run, RunTask
 from airflow_cd.release import Release
+from airflow_cd.states import Role
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Event, EventKind, Judgement, Quality, Reason, Verdict
-
-from .deployed import Delivery, release
+from tests.plugin.deployed import Delivery, release
 
 PIPELINE, RUN_ID = "build_com", "1.2-075424"
 FIRST, SECOND = ("dev", "test"), ("edu", "sandbox", "staging")
@@ -27,28 +27,28 @@ VERIFY = "production.phase_20.verify"
 def _places() -> dict[str, Place]:
     places: dict[str, Place] = {}
 
-    def add(task_id: str, operator: str, *upstream: str) -> None:
+    def add(task_id: str, role: Role, *upstream: str) -> None:
         stage = task_id.split(".")[0]
         environment = "" if stage == "approve" else stage
-        places[task_id] = Place(stage, upstream, operator, "shop", environment, ours=True)
+        places[task_id] = Place(stage, upstream, role, "shop", environment)
 
     for names, before in ((FIRST, ()), (SECOND, FIRST)):
         for name in names:
-            add(f"{name}.lease", "LeaseSensor", *(f"{other}.deploy" for other in before))
-            add(f"{name}.deploy", "DeployOperator", f"{name}.lease")
-            add(f"{name}.settle", "SettleOperator", f"{name}.deploy", f"{name}.lease")
-    add("approve", "ApprovalSensor", *(f"{name}.deploy" for name in SECOND))
-    add("production.lease", "LeaseSensor", "approve")
+            add(f"{name}.lease", Role.LEASE, *(f"{other}.deploy" for other in before))
+            add(f"{name}.deploy", Role.DEPLOY, f"{name}.lease")
+            add(f"{name}.settle", Role.SETTLE, f"{name}.deploy", f"{name}.lease")
+    add("approve", Role.APPROVAL, *(f"{name}.deploy" for name in SECOND))
+    add("production.lease", Role.LEASE, "approve")
     last = "production.lease"
     for share in PHASES:
         phase = f"production.phase_{share}"
-        add(f"{phase}.deploy", "CanaryDeployOperator", last)
-        add(f"{phase}.mark", "DeploymentMarkerOperator", f"{phase}.deploy")
-        add(f"{phase}.verify", "VerifyOperator", f"{phase}.mark")
-        add(f"{phase}.rollback", "RollbackOperator", f"{phase}.deploy", f"{phase}.verify")
+        add(f"{phase}.deploy", Role.DEPLOY, last)
+        add(f"{phase}.mark", Role.MARK, f"{phase}.deploy")
+        add(f"{phase}.verify", Role.VERIFY, f"{phase}.mark")
+        add(f"{phase}.rollback", Role.ROLLBACK, f"{phase}.deploy", f"{phase}.verify")
         last = f"{phase}.verify"
-    add("production.promote", "PromoteOperator", last)
-    add("production.settle", "SettleOperator", "production.promote", "production.lease")
+    add("production.promote", Role.PROMOTE, last)
+    add("production.settle", Role.SETTLE, "production.promote", "production.lease")
     return places
 
 

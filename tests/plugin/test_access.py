@@ -7,8 +7,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from airflow_cd.plugin.app import app
-
-from .conftest import ClientAs
+from tests.plugin.conftest import ClientAs
 
 
 def _routes() -> Iterator[tuple[str, str]]:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-
-from .conftest import ClientAs
-from .deployed import Delivery
-from .report_world import address, told
-from .served import served
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.report.report_world import address, told
+from tests.plugin.served import served
 
 pytestmark = pytest.mark.browser
 

@@ -12,10 +12,9 @@ from fastapi.testclient import TestClient
 from airflow_cd.commits import Commit, CommitList, Commits
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
-
-from .build_com_run import BEFORE, HOSTILE, PIPELINE, ROLLED_BACK_STATES, RUN_ID, Story, run_of
-from .conftest import ClientAs
-from .served import served
+from tests.plugin.build_com_run import BEFORE, HOSTILE, PIPELINE, ROLLED_BACK_STATES, RUN_ID, Story, run_of
+from tests.plugin.conftest import ClientAs
+from tests.plugin.served import served
 
 APPROVAL = f"/airflow-cd/approval/{PIPELINE}/{RUN_ID}/approve"
 RUN = f"/airflow-cd/run/{PIPELINE}/{RUN_ID}"

@@ -1,4 +1,4 @@
-"""What a run asks a person: the evidence, and the answer, which goes to Airflow's own API like every other."""
+"""The approval of a run: the evidence, and the answer, which goes to Airflow's own API like every other."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 
+from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, Question, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User
 from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.approval.view import view_of
-from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
+from airflow_cd.plugin.error_pages import headers_of, status_of
+from airflow_cd.plugin.rendering import LONGEST_REASON, accepted, page
 
 router = APIRouter(prefix="/approval")
 
@@ -43,20 +45,16 @@ async def answer(
     ledger = await run_in_threadpool(open_ledger)
     question = await run_in_threadpool(ledger.questions.get, dag_id, run_id, task_id)
     if question is None:
-        raise HTTPException(404, f"{dag_id} {run_id} {task_id} asks nothing. Nothing was changed.")
-    refused = await ask_airflow(
-        request,
-        "PATCH",
-        [dag_id, "dagRuns", run_id, "taskInstances", task_id, "-1", "hitlDetails"],
-        {"chosen_options": [option], "params_input": {"reason": reason}},
-    )
-    if refused is None:
-        return taken(request, request.url.path)
-    status, words = refused
-    question = await run_in_threadpool(ledger.questions.get, dag_id, run_id, task_id) or question
-    return await run_in_threadpool(
-        _render, request, ledger, question, user.get_name(), refused=words, written=reason, status=status
-    )
+        raise HTTPException(404, f"{task_id} of run {run_id} of {dag_id} has no question. Nothing was changed.")
+    place = [dag_id, "dagRuns", run_id, "taskInstances", task_id, "-1", "hitlDetails"]
+    try:
+        await ask_airflow(request, "PATCH", place, {"chosen_options": [option], "params_input": {"reason": reason}})
+    except AirflowCdError as error:
+        question = await run_in_threadpool(ledger.questions.get, dag_id, run_id, task_id) or question
+        return await run_in_threadpool(
+            _render, request, ledger, question, user.get_name(), refused=error, written=reason
+        )
+    return accepted(request, request.url.path)
 
 
 def _render(
@@ -65,10 +63,18 @@ def _render(
     question: Question,
     user: str,
     *,
-    refused: str = "",
+    refused: AirflowCdError | None = None,
     written: str = "",
-    status: int = 200,
 ) -> HTMLResponse:
     view = view_of(ledger, question, user)
     live = 0 if refused or question.option is not None else LIVE
-    return page(request, "approval.html.j2", status=status, view=view, refused=refused, written=written, live=live)
+    return page(
+        request,
+        "approval.html.j2",
+        status=status_of(refused) if refused is not None else 200,
+        headers=headers_of(refused) if refused is not None else None,
+        view=view,
+        refused=refused,
+        written=written,
+        live=live,
+    )

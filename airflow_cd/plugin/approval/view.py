@@ -10,8 +10,10 @@ from typing import Any
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
 from airflow_cd.operators.verify import ROLL_BACK
+from airflow_cd.pipeline.task_ids import verify_task
+from airflow_cd.plugin.states import Look
+from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
 from airflow_cd.release import Release, changes
-from airflow_cd.report.gathering import verify_task
 from airflow_cd.sensors.approval import APPROVE, REJECT
 
 _NO = (REJECT, ROLL_BACK)
@@ -21,6 +23,7 @@ _NO = (REJECT, ROLL_BACK)
 class Proposal:
     """What one environment would get.
 
+    :param release: the release.
     :param running: what it would replace, or has replaced: the last release promoted there, None without one.
     :param rows: name, what it is now, what it would be.
     :param vetoed: why the release may not go there, ``""`` when it may.
@@ -35,8 +38,12 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Found:
-    """What a stage of the run came to.
+    """What an environment of the run came to.
 
+    :param state: of its deployment, as people say it.
+    :param outcome: why, in a sentence.
+    :param since: when its deployment was started.
+    :param verdict: the last final verdict, ``""`` without one.
     :param report: task whose report tells more, ``""`` without one.
     """
 
@@ -54,7 +61,11 @@ class QuestionView:
 
     :param options: what can be answered, and whether that is a no.
     :param commits: what the release brings, with the environments where it is the same.
-    :param may: whether this reader is one of those asked; the server asks again when the answer comes.
+    :param may: whether this reader may answer; checked again when the answer comes.
+    :param reader: their name.
+    :param proposals: what each environment would get.
+    :param found: what the environments of this run have come to so far.
+    :param manual_actions: answers and attempts to answer, newest first.
     """
 
     question: Question
@@ -64,29 +75,36 @@ class QuestionView:
     proposals: Sequence[Proposal]
     commits: Sequence[tuple[Sequence[str], Commits]]
     found: Sequence[Found]
-    hands: Sequence[AuditRecord]
+    manual_actions: Sequence[AuditRecord]
 
     @property
-    def look(self) -> str:
-        """``wait``, ``good`` or ``bad``: how the banner looks."""
+    def look(self) -> Look:
+        """How the banner is drawn."""
         if self.question.option is None:
-            return "wait"
-        return "bad" if self.question.option in _NO else "good"
+            return Look.WAIT
+        return Look.BAD if self.question.option in _NO else Look.GOOD
 
     @property
-    def says(self) -> str:
+    def status(self) -> str:
         """Where the question stands, in one sentence."""
         question = self.question
         if question.option is None:
-            return f"Waits for {' or '.join(question.approvers) or 'anybody who may edit the run'}."
+            return f"Waiting for {approvers_label(question.approvers)}."
+        if not question.who:
+            return f"{TIMED_OUT.capitalize()}, so the default answer was applied: {question.option}."
         done = {APPROVE: "Approved", REJECT: "Rejected"}.get(question.option, f"Answered “{question.option}”")
-        return f"{done} by {question.who or 'nobody in time, so the default counts'}."
+        return f"{done} by {question.who}."
 
 
 def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
-    """Gather what the page shows to this reader."""
+    """Gather what the page shows.
+
+    :param ledger: where it is.
+    :param question: the question, answered or not.
+    :param reader: name of the user who looks.
+    """
     deployments = ledger.deployments.matching(pipeline=question.pipeline, run_id=question.run_id)
-    hands = ledger.audit.actions(pipeline=question.pipeline, run_id=question.run_id)
+    manual_actions = ledger.audit.actions(pipeline=question.pipeline, run_id=question.run_id)
     return QuestionView(
         question=question,
         options=[(option, option in _NO) for option in question.options],
@@ -95,7 +113,7 @@ def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
         proposals=[_proposal(ledger, question, deployments, name) for name in question.proposed],
         commits=_together(question.commits),
         found=[_found(ledger, deployment) for deployment in reversed(deployments)],
-        hands=[hand for hand in hands if hand.task_id == question.task_id],
+        manual_actions=[action for action in manual_actions if action.task_id == question.task_id],
     )
 
 
@@ -113,10 +131,10 @@ def _proposal(ledger: Ledger, question: Question, deployments: Sequence[Deployme
 
 
 def _together(commits: Mapping[str, Commits]) -> list[tuple[list[str], Commits]]:
-    told: dict[Commits, list[str]] = {}
+    together: dict[Commits, list[str]] = {}
     for environment, found in commits.items():
-        told.setdefault(found, []).append(environment)
-    return [(names, found) for found, names in told.items()]
+        together.setdefault(found, []).append(environment)
+    return [(names, found) for found, names in together.items()]
 
 
 def _found(ledger: Ledger, deployment: Deployment) -> Found:
@@ -124,7 +142,7 @@ def _found(ledger: Ledger, deployment: Deployment) -> Found:
     last = verdicts[-1] if verdicts else None
     return Found(
         deployment.environment,
-        deployment.state.replace("_", " "),
+        deployment_label(deployment.state, deployment.release.version, rollback=deployment.rolls_back is not None),
         deployment.outcome,
         deployment.opened_at,
         last.verdict if last else "",

@@ -1,1 +1,1 @@
-"""Manual actions in Airflow's UI and API: who may take them, and the record of those that were taken."""
+"""Manual actions in Airflow's UI and API: who may do what, and the audit log of what was done or refused."""

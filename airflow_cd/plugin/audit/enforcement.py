@@ -1,4 +1,4 @@
-"""Who may let a run through an approval that has approvers, whichever way they try.
+"""Who may let a run through an approval that has approvers, whichever way they try it.
 
 Marking the approval is one way. Others are to mark what holds it (its group, the whole run), what comes after it (for
 Airflow starts what follows a mark even while the tasks before it wait), or anything together with what stands around
@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import open_ledger
 from airflow_cd.operators.verify import ROLL_BACK
-from airflow_cd.plugin.audit.requests import Hand
+from airflow_cd.plugin.audit.manual_actions import ManualAction
 from airflow_cd.plugin.dag_runs.tasks import Place, shape_of
+from airflow_cd.plugin.error_pages import headers_of
 from airflow_cd.sensors.approval import REJECT
+from airflow_cd.states import HumanAction
 
 log = logging.getLogger(__name__)
 
@@ -39,62 +41,74 @@ class Gate:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request does not get through."""
+    """Why a request does not get through.
+
+    :param status: HTTP status of the answer.
+    :param message: what was refused, and why.
+    :param headers: of the answer.
+    """
 
     status: int
-    words: str
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(hands: Sequence[Hand], who: str) -> Refusal | None:
-    """Why the request may not pass, None when it may; one of its hands is enough to stop all of it."""
-    for hand in hands:
-        shape = shape_of(hand.pipeline)
+def refusal(actions: Sequence[ManualAction], who: str) -> Refusal | None:
+    """Why the request may not pass, None when it may.
+
+    :param actions: the manual actions in it; one that may not pass is enough to stop all of them.
+    :param who: name of the user who sent it.
+    """
+    for action in actions:
+        shape = shape_of(action.pipeline)
         declared = {task_id: Gate(place.approvers) for task_id, place in shape.items() if place.approvers}
         try:
-            gates, unread = _gates(hand, declared), ""
+            gates, unread = _gates(action, declared), None
         except AirflowCdError as error:
-            log.exception("The ledger cannot say who may answer in %s", hand.pipeline)
-            gates, unread = declared, str(error)
+            log.exception("The ledger cannot say who may answer in %s", action.pipeline)
+            gates, unread = declared, error
         for task_id, gate in gates.items():
-            if who in gate.approvers or not _concerns(hand, task_id, gate, shape):
+            if who in gate.approvers or not _concerns(action, task_id, gate, shape):
                 continue
             if unread:
                 return Refusal(
-                    503, f"Whether {task_id} has been approved cannot be read: {unread} Nothing was changed."
+                    503,
+                    f"It is unknown whether {task_id} has been approved: {unread} Nothing was changed.",
+                    headers_of(unread),
                 )
             return Refusal(
                 403,
                 f"{who} is not an approver of {task_id}; approvers are {', '.join(gate.approvers)}. "
-                f"{_deed(hand, task_id)}Nothing was changed; the attempt is in the ledger.",
+                f"{_bypass(action, task_id)}Nothing was changed; the attempt is in the audit log.",
             )
     return None
 
 
-def _deed(hand: Hand, task_id: str) -> str:
-    if hand.task_id == task_id and not hand.group:
+def _bypass(action: ManualAction, task_id: str) -> str:
+    if action.task_id == task_id and not action.group:
         return ""
-    what = f"the {'group' if hand.group else 'task'} {hand.task_id}" if hand.task_id else "the run"
-    return f"Marking {what} {hand.action.rpartition(' ')[2]} would go past it. "
+    what = f"the {'group' if action.group else 'task'} {action.task_id}" if action.task_id else "the run"
+    return f"Marking {what} {str(action.kind).rpartition(' ')[2]} would go past it. "
 
 
-def _gates(hand: Hand, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:
+def _gates(action: ManualAction, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:
     gates = dict(declared)
-    if hand.other_runs:
+    if action.other_runs:
         return gates
-    for question in open_ledger().questions.of_run(hand.pipeline, hand.run_id):
+    for question in open_ledger().questions.of_run(action.pipeline, action.run_id):
         # As it was asked, whatever the DAG says now.
         gates[question.task_id] = Gate(question.approvers, question.option is not None and question.option not in _NO)
     return {task_id: gate for task_id, gate in gates.items() if gate.approvers}
 
 
-def _concerns(hand: Hand, task_id: str, gate: Gate, shape: Mapping[str, Place]) -> bool:
-    if hand.task_id == task_id and not hand.group:
-        return hand.action != "cleared"
-    if gate.passed or not hand.forward:
+def _concerns(action: ManualAction, task_id: str, gate: Gate, shape: Mapping[str, Place]) -> bool:
+    if action.task_id == task_id and not action.group:
+        return action.kind is not HumanAction.CLEARED
+    if gate.passed or not action.forward:
         return False
-    if not hand.task_id or hand.around or hand.other_runs:
+    if not action.task_id or action.around or action.other_runs:
         return True
-    inside = {name for name in shape if name.startswith(f"{hand.task_id}.")} if hand.group else {hand.task_id}
+    inside = {name for name in shape if name.startswith(f"{action.task_id}.")} if action.group else {action.task_id}
     # What is not known may be anything.
     return not inside & shape.keys() or task_id in inside | _before(inside, shape)
 

@@ -1,4 +1,4 @@
-"""Who did what with their hands: marks, answers and clears, recorded with user, time and reason.
+"""The audit log of manual actions: marks, answers and clears, recorded with user, time and reason.
 
 Airflow's own audit log misses bulk marks and shows refused ones as done, so the API server's requests themselves
 are what is recorded here, with their outcome. Where an approval has approvers, nobody else gets a run through it:
@@ -8,6 +8,7 @@ are what is recorded here, with their outcome. Where an approval has approvers, 
 from __future__ import annotations
 
 import asyncio
+import http
 import json
 import logging
 import time
@@ -21,15 +22,16 @@ from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.operators.verify import GO_ON, ROLL_BACK
 from airflow_cd.plugin.audit.enforcement import refusal
-from airflow_cd.plugin.audit.requests import CHANGING, ROOT, Hand, hands_in
+from airflow_cd.plugin.audit.manual_actions import CHANGING, ROOT, ManualAction, manual_actions_in
 from airflow_cd.sensors.approval import APPROVE, REJECT
+from airflow_cd.states import HumanAction
 
 log = logging.getLogger(__name__)
 
 LONGEST_PARKING = 20.0  # seconds; longer than a loaded machine takes from showing a question to parking its task
 
 
-class HandsMiddleware:
+class AuditMiddleware:
     """ASGI middleware over Airflow's API server; see the module."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -46,59 +48,68 @@ class HandsMiddleware:
             content = json.loads(body) if body else None
         except ValueError:
             content = None
-        hands = list(hands_in(scope["method"], path, content))
-        who = await _user(Request(scope)) if hands else None
-        if not hands or who is None:
+        actions = list(manual_actions_in(scope["method"], path, content))
+        who = await _user(Request(scope)) if actions else None
+        if not actions or who is None:
             await self.app(scope, replay, send)
             return
-        refused = await run_in_threadpool(refusal, hands, who)
+        refused = await run_in_threadpool(refusal, actions, who)
         if refused:
-            await run_in_threadpool(_record, hands, who, False, ours=True)
-            await JSONResponse({"detail": refused.words}, status_code=refused.status)(scope, replay, send)
+            await run_in_threadpool(_record, actions, who, False, ours=True)
+            answer = JSONResponse(
+                {"detail": refused.message}, status_code=refused.status, headers=dict(refused.headers)
+            )
+            await answer(scope, replay, send)
             return
-        await _parked(hands)
+        await _parked(actions)
         status = 0
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # Recorded before the caller hears of it: whoever reads the ledger next must find it there.
-                await run_in_threadpool(_record, hands, who, status < 400)
+                # Recorded before the answer is sent: who reads the ledger next must find it there. What failed on
+                # Airflow's own side was neither done nor refused, and is asked for again.
+                if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                    await run_in_threadpool(_record, actions, who, status < http.HTTPStatus.BAD_REQUEST)
             await send(message)
 
         await self.app(scope, replay, watch)
 
 
-async def _parked(hands: list[Hand]) -> None:
+async def _parked(actions: list[ManualAction]) -> None:
     """Hold an answer to a question of ours back until its task waits for it.
 
     The question can be seen a moment before the task is parked. Airflow accepts an answer in that moment, wakes
     nobody, and parks the task until its time is over.
     """
-    for hand in hands:
-        if hand.option is None or not await run_in_threadpool(_asks, hand):
+    for action in actions:
+        if action.option is None or not await run_in_threadpool(_asks, action):
             continue
         deadline = time.monotonic() + LONGEST_PARKING
-        while time.monotonic() < deadline and await run_in_threadpool(_state, hand) in ("running", "queued"):
+        while time.monotonic() < deadline and await run_in_threadpool(_state, action) in ("running", "queued"):
             await asyncio.sleep(0.1)
 
 
-def _asks(hand: Hand) -> bool:
+def _asks(action: ManualAction) -> bool:
     try:
-        return open_ledger().questions.get(hand.pipeline, hand.run_id, hand.task_id) is not None
+        return open_ledger().questions.get(action.pipeline, action.run_id, action.task_id) is not None
     except AirflowCdError:
-        log.exception("The ledger cannot say whether %s asks; its answer is passed on at once", hand.task_id)
+        log.exception(
+            "The ledger cannot say whether %s has a question; its answer is passed on at once", action.task_id
+        )
         return False
 
 
-def _state(hand: Hand) -> str | None:
+def _state(action: ManualAction) -> str | None:
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     query = select(TaskInstance.state).where(
-        TaskInstance.dag_id == hand.pipeline, TaskInstance.run_id == hand.run_id, TaskInstance.task_id == hand.task_id
+        TaskInstance.dag_id == action.pipeline,
+        TaskInstance.run_id == action.run_id,
+        TaskInstance.task_id == action.task_id,
     )
     with create_session() as session:
         state = session.scalars(query).first()
@@ -131,50 +142,53 @@ async def _user(request: Request) -> str | None:
     from fastapi import HTTPException
 
     try:
-        # Airflow's own words: whom it finds elsewhere than we look would be nobody here, and get through.
+        # As Airflow does it: a user whom it finds elsewhere than we look would be nobody here, and get through.
         user = await get_user(request, None, await bearer_scheme(request))
     except HTTPException:
         return None
     return str(user.get_name())
 
 
-def _record(hands: list[Hand], who: str, allowed: bool, *, ours: bool = False) -> None:
+def _record(actions: list[ManualAction], who: str, allowed: bool, *, ours: bool = False) -> None:
     try:
         ledger = open_ledger()
-        for hand in hands:
-            if not ours and not _is_ours(ledger, hand):
+        for action in actions:
+            if not ours and not _is_ours(ledger, action):
                 continue
-            if allowed and _answer(ledger, hand, who):
+            if allowed and _answer(ledger, action, who):
                 continue
             ledger.audit.record(
                 who=who,
-                action=hand.action,
-                why=hand.why,
-                pipeline=hand.pipeline,
-                run_id=hand.run_id or None,
-                task_id=hand.task_id or None,
+                action=action.text,
+                why=action.why,
+                pipeline=action.pipeline,
+                run_id=action.run_id or None,
+                task_id=action.task_id or None,
                 allowed=allowed,
             )
     except AirflowCdError:
-        log.exception("A human action could not be recorded: %s by %s", hands, who)
+        log.exception("A manual action could not be recorded: %s by %s", actions, who)
 
 
-def _answer(ledger: Ledger, hand: Hand, who: str) -> bool:
+def _answer(ledger: Ledger, action: ManualAction, who: str) -> bool:
     """Keep a mark or a button on a task that asks as its answer; False when nothing was asked."""
-    question = ledger.questions.get(hand.pipeline, hand.run_id, hand.task_id) if hand.task_id else None
+    question = ledger.questions.get(action.pipeline, action.run_id, action.task_id) if action.task_id else None
     if question is None or question.option is not None:
         return False
     approval = APPROVE in question.options
-    by_mark = {"marked success": APPROVE if approval else GO_ON, "marked failed": REJECT if approval else ROLL_BACK}
-    option = hand.option or by_mark.get(hand.action)
+    by_mark = {
+        HumanAction.MARKED_SUCCESS: APPROVE if approval else GO_ON,
+        HumanAction.MARKED_FAILED: REJECT if approval else ROLL_BACK,
+    }
+    option = action.option or by_mark.get(action.kind)
     if option is None or option not in question.options:
         return False
-    ledger.questions.answer(hand.pipeline, hand.run_id, hand.task_id, option=option, who=who, why=hand.why)
+    ledger.questions.answer(action.pipeline, action.run_id, action.task_id, option=option, who=who, why=action.why)
     return True
 
 
-def _is_ours(ledger: Ledger, hand: Hand) -> bool:
+def _is_ours(ledger: Ledger, action: ManualAction) -> bool:
     return bool(
-        (hand.run_id and ledger.questions.of_run(hand.pipeline, hand.run_id))
-        or ledger.deployments.matching(pipeline=hand.pipeline, limit=1)
+        (action.run_id and ledger.questions.of_run(action.pipeline, action.run_id))
+        or ledger.deployments.matching(pipeline=action.pipeline, limit=1)
     )

@@ -11,7 +11,10 @@ from sqlalchemy import select
 
 
 def ended_runs(runs: Iterable[tuple[str, str]]) -> Collection[tuple[str, str]]:
-    """Those of the runs (pipeline and run id) that Airflow says are over."""
+    """Those of the runs that have ended.
+
+    :param runs: pipeline and run id of each.
+    """
     wanted = set(runs)
     if not wanted:
         return set()
@@ -25,7 +28,11 @@ def ended_runs(runs: Iterable[tuple[str, str]]) -> Collection[tuple[str, str]]:
 
 
 def is_over(pipeline: str, run_id: str) -> bool:
-    """Whether nothing of the run goes on here: it has ended, or Airflow does not know it (any more)."""
+    """Whether the run has ended, or Airflow does not know it (any more).
+
+    :param pipeline: its DAG.
+    :param run_id: its id.
+    """
     query = select(DagRun.state).where(DagRun.dag_id == pipeline, DagRun.run_id == run_id)
     with create_session() as session:
         state = session.scalars(query).one_or_none()

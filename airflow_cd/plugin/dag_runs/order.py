@@ -10,6 +10,9 @@ from airflow_cd.plugin.dag_runs.tasks import Place, RunTask
 def grouped(tasks: Sequence[RunTask], name_of: Callable[[RunTask], str]) -> dict[str, list[RunTask]]:
     """The tasks by a name each has, without those that have none; names in the order of their depth.
 
+    :param tasks: of one run.
+    :param name_of: the name of a task, ``""`` for one that has none.
+
     Groups that wait for each other in turns, as an author may write them, count as one of them did not.
     """
     groups: dict[str, list[RunTask]] = {}

@@ -1,4 +1,4 @@
-"""A run as Airflow's own database has it: its tasks, what they said, and where each stands in the DAG of that run."""
+"""A run as Airflow's own database has it: its tasks, their results, and where each stands in the DAG of that run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from airflow_cd.operators import role_of
 from airflow_cd.pipeline.rollback_dag import ASKED_FOR
+from airflow_cd.pipeline.task_ids import stage_of
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-OURS = "airflow_cd."
 FINISHED = ("success", "failed")
 KEPT_SHAPES = 256
 
@@ -31,18 +33,18 @@ class Place:
     """What the DAG says of a task.
 
     :param stage: the top-level task group it is in, or its own name.
-    :param upstream: the tasks it waits for.
-    :param environment: where it delivers to, ``""`` for a task that touches none; ``service`` likewise.
-    :param ours: whether its operator is one of Airflow CD's.
-    :param approvers: who alone may answer what it asks; empty for a task that asks nothing, or everybody.
+    :param upstream: ids of the tasks it waits for.
+    :param role: what it does in a delivery, whatever its class is called; None for a task of the author's own.
+    :param service: what it delivers, ``""`` for a task that delivers nothing.
+    :param environment: where it delivers to, ``""`` for a task that touches none.
+    :param approvers: the only users who may answer what it asks; empty for a task that asks nothing, or everybody.
     """
 
     stage: str
     upstream: tuple[str, ...] = ()
-    operator: str = ""
+    role: Role | None = None
     service: str = ""
     environment: str = ""
-    ours: bool = False
     approvers: tuple[str, ...] = ()
 
 
@@ -63,8 +65,8 @@ class RunTask:
 
     @property
     def stage(self) -> str:
-        """Its stage; of a task that the DAG does not have any more, what its name says."""
-        return self.place.stage or self.task_id.split(".", 1)[0]
+        """Its stage; of a task that the DAG no longer has, the one in its id."""
+        return self.place.stage or stage_of(self.task_id)
 
 
 @dataclass(frozen=True)
@@ -202,23 +204,25 @@ def _shape(version: Any, _content: str) -> Mapping[str, Place]:
 
 
 def _place(task: Any, stage: str) -> Place:
-    ours = str(getattr(task, "_task_module", "")).startswith(OURS)
+    upstream = tuple(sorted(task.upstream_task_ids))
+    role = role_of(task)
+    if role is None:
+        return Place(stage, upstream)
     return Place(
-        stage=stage,
-        upstream=tuple(sorted(task.upstream_task_ids)),
-        operator=task.task_type,
-        service=_text(task, "service") if ours else "",
-        environment=_text(task, "environment") if ours else "",
-        ours=ours,
-        approvers=_texts(task, "approvers") if ours else (),
+        stage, upstream, role, _text(task, "service"), _text(task, "environment"), approvers=_texts(task, "approvers")
     )
 
 
 def _text(task: Any, name: str) -> str:
-    value = getattr(task, name, "")
+    value = _field(task, name)
     return value if isinstance(value, str) else ""
 
 
 def _texts(task: Any, name: str) -> tuple[str, ...]:
-    value = getattr(task, name, ())
+    value = _field(task, name)
     return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _field(task: Any, name: str) -> Any:
+    # What all instances of a mapped task share is not an attribute of the task.
+    return getattr(task, name, None) or getattr(task, "partial_kwargs", {}).get(name)

@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import DeploymentSummary, EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
-from airflow_cd.plugin.deployments.survey import (
-    CANARY,
-    FAILED,
-    VETOED,
-    WAITING,
-    Place,
-    Wanted,
-    choose,
-    place_of,
-    survey,
-)
+from airflow_cd.plugin.deployments.survey import Place, Wanted, choose, place_of, survey
+from airflow_cd.plugin.states import ServiceState
 
 PER_PAGE = 50
 
@@ -56,7 +47,8 @@ class Overview:
     """Everything on the page.
 
     :param environments: the columns; ``choices`` are all that can be asked for.
-    :param counts: how many services match text and environment, in each of :data:`STATES` and, under ``""``, in all.
+    :param counts: how many services match text and environment, in each
+        :class:`~airflow_cd.plugin.states.ServiceState` and, under ``""``, in all.
     :param found: how many match the state, too; ``first`` to ``last`` of them are shown.
     """
 
@@ -79,12 +71,13 @@ class Overview:
         return self.first + len(self.rows) - 1 if self.rows else 0
 
     @property
-    def says(self) -> str:
+    def summary(self) -> str:
         """The counts in one sentence."""
         counts = self.counts
         return (
-            f"{counts['']} services: {counts[WAITING]} waiting for an answer, {counts[CANARY]} under way, "
-            f"{counts[FAILED]} failed, {counts[VETOED]} with a vetoed release."
+            f"{counts['']} services: {counts[ServiceState.WAITING]} waiting for an answer, "
+            f"{counts[ServiceState.IN_PROGRESS]} in progress, {counts[ServiceState.FAILED]} failed, "
+            f"{counts[ServiceState.VETOED]} with a vetoed release."
         )
 
 
@@ -98,8 +91,10 @@ def overview_of(
 ) -> Overview:
     """Gather what the page shows.
 
+    :param ledger: where it is.
+    :param wanted: what the reader asked for.
     :param readable: those of some pipelines that the reader may see.
-    :param over: pipeline and run of those questions whose run has ended: they wait for nobody.
+    :param over: pipeline and run id of those questions whose run has ended: nobody has to answer them any more.
     :param depths: how deep in a pipeline its environments are; empty when that is not known.
     """
     vetoes, questions = ledger.overview.vetoes_in_force(), ledger.overview.open_questions()
@@ -145,6 +140,8 @@ def places_of(
 ) -> dict[str, dict[str, Place]]:
     """Put together what belongs to one place, of the services that are shown.
 
+    :param standings: how each environment stands.
+    :param vetoes: in force.
     :param questions: each with its service.
     :param may_see: pipelines; deployments of others are left out, and so are services that only others deploy.
     """

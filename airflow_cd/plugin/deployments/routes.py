@@ -1,4 +1,4 @@
-"""Which release runs in which environment of which service, and what waits for whom."""
+"""Which release runs in which environment of which service, and who is asked to approve what."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from airflow_cd.plugin.access import SIGNED_IN, User, readable
 from airflow_cd.plugin.dag_runs.ended import ended_runs
 from airflow_cd.plugin.dag_runs.order import environment_depths
 from airflow_cd.plugin.dag_runs.tasks import shape_of
+from airflow_cd.plugin.deployments.badge import badge_of
 from airflow_cd.plugin.deployments.overview import overview_of
-from airflow_cd.plugin.deployments.survey import STATES, Wanted
+from airflow_cd.plugin.deployments.survey import Wanted
 from airflow_cd.plugin.rendering import page
+from airflow_cd.plugin.states import ServiceState
+from airflow_cd.plugin.words import SERVICE_STATES
 
 router = APIRouter(prefix="/deployments", dependencies=SIGNED_IN)
 
@@ -35,7 +38,7 @@ def deployments_page(
     number: Annotated[int, Query(alias="page")] = 1,
 ) -> HTMLResponse:
     """Services as rows, environments as columns; of the pipelines that the reader may see."""
-    wanted = Wanted(service.strip(), environment, state if state in STATES else "", number)
+    wanted = Wanted(service.strip(), environment, state if state in list(ServiceState) else "", number)
     view = overview_of(
         open_ledger(),
         wanted,
@@ -55,4 +58,12 @@ def deployments_page(
         given = {name: value for name, value in asked.items() if value}
         return "?" + urlencode(given) if given else request.url.path
 
-    return page(request, "deployments.html.j2", view=view, address=address, live=LIVE)
+    return page(
+        request,
+        "deployments.html.j2",
+        view=view,
+        address=address,
+        badge_of=badge_of,
+        service_states=SERVICE_STATES,
+        live=LIVE,
+    )

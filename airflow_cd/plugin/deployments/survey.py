@@ -6,13 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_cd.ledger.overview import EnvironmentSummary, OpenQuestion, VetoInForce
+from airflow_cd.plugin.states import ServiceState
 from airflow_cd.states import DeploymentState
 
-WAITING, CANARY, FAILED, VETOED = "waiting", "canary", "failed", "vetoed"
-STATES = (WAITING, CANARY, FAILED, VETOED)
-"""What a reader may ask for; a service may be in several at once."""
-
-_BITS = {state: 1 << number for number, state in enumerate(STATES)}
+_BITS = {state: 1 << number for number, state in enumerate(ServiceState)}
 
 
 @dataclass(frozen=True)
@@ -20,7 +17,9 @@ class Wanted:
     """What the reader asked for; empty means everything.
 
     :param text: part of a service's name.
-    :param state: one of :data:`STATES`.
+    :param environment: name of one environment.
+    :param state: a :class:`~airflow_cd.plugin.states.ServiceState`.
+    :param page: number of the page, from 1.
     """
 
     text: str = ""
@@ -50,8 +49,8 @@ class Place:
 class Survey:
     """What is needed of every service to choose those that are shown.
 
-    :param states: by service that the reader may see, those of :data:`STATES` that it is in as bits, in the
-        environment that was asked for; without the services that are not there.
+    :param states: by service that the reader may see, the :class:`~airflow_cd.plugin.states.ServiceState` members that
+        it is in as bits, in the environment that was asked for; without the services that are not there.
     :param environments: in which any of them is.
     :param questions: each with the service that it stands at.
     """
@@ -70,46 +69,67 @@ def survey(
 ) -> Survey:
     """Look at everything once and keep little of it.
 
+    :param standings: how each environment stands.
+    :param vetoes: in force.
+    :param questions: without an answer.
     :param may_see: pipelines; deployments of others are left out, and so are services that only others deploy.
     :param environment: where the states count; ``""`` means everywhere.
     """
-    visible: set[str] = set()
-    states: dict[str, int] = {}
-    environments: set[str] = set()
-    services: dict[str, str] = {}
+    found = _Found(environment)
     hidden: list[tuple[str, str]] = []
-
-    def there(service: str, name: str, bits: int) -> None:
-        visible.add(service)
-        environments.add(name)
-        if not environment or name == environment:
-            states[service] = states.get(service, 0) | bits
-
+    services: dict[str, str] = {}
     for standing in standings:
         place = place_of(standing, may_see)
         if place.promoted or place.latest:
-            there(standing.service, standing.environment, _bits_of(place.state))
+            found.add(standing.service, standing.environment, _bits_of(place.state))
             services[standing.latest_by if place.latest else standing.promoted_by] = standing.service
         else:
             hidden.append((standing.service, standing.environment))
+    for service, name in hidden:
+        found.add_to_visible(service, name, 0)
     named = [
         question if question.service else replace(question, service=services.get(question.pipeline, question.pipeline))
         for question in questions
     ]
-    for service, name in hidden:
-        if service in visible:
-            there(service, name, 0)
     for question in named:
         for name in question.environments or ("",):
-            there(question.service, name, _BITS[WAITING])
+            found.add(question.service, name, _BITS[ServiceState.WAITING])
     for veto in vetoes:
-        if veto.service in visible:
-            there(veto.service, veto.environment, _BITS[VETOED])
-    return Survey(states, environments - {""}, named)
+        found.add_to_visible(veto.service, veto.environment, _BITS[ServiceState.VETOED])
+    return Survey(found.states, found.environments - {""}, named)
+
+
+class _Found:
+    """The services that the reader may see, while they are being gathered.
+
+    :param wanted: the environment where states count, ``""`` for every one.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._visible: set[str] = set()
+        self.states: dict[str, int] = {}
+        self.environments: set[str] = set()
+
+    def add(self, service: str, environment: str, bits: int) -> None:
+        """Note what a service is in, in one of its environments."""
+        self._visible.add(service)
+        self.environments.add(environment)
+        if not self._wanted or environment == self._wanted:
+            self.states[service] = self.states.get(service, 0) | bits
+
+    def add_to_visible(self, service: str, environment: str, bits: int) -> None:
+        """The same, unless nothing else makes the service visible."""
+        if service in self._visible:
+            self.add(service, environment, bits)
 
 
 def place_of(standing: EnvironmentSummary, may_see: Collection[str]) -> Place:
-    """What the reader may see of it."""
+    """What the reader may see of an environment.
+
+    :param standing: how it stands.
+    :param may_see: pipelines that the reader may read.
+    """
     place = Place()
     if standing.promoted_by in may_see:
         place.promoted = standing.promoted
@@ -120,20 +140,20 @@ def place_of(standing: EnvironmentSummary, may_see: Collection[str]) -> Place:
 
 
 def _bits_of(state: str) -> int:
-    return _BITS[CANARY if state == DeploymentState.RUNNING else FAILED] if state else 0
+    return _BITS[ServiceState.IN_PROGRESS if state == DeploymentState.RUNNING else ServiceState.FAILED] if state else 0
 
 
 def choose(seen: Survey, wanted: Wanted) -> tuple[list[str], dict[str, int]]:
     """The services that match, by name; and how many match, but for the state: under ``""`` all, then by state."""
     text = wanted.text.strip().casefold()
-    counts = dict.fromkeys(("", *STATES), 0)
+    counts = dict.fromkeys(("", *ServiceState), 0)
     chosen = []
     for service, bits in seen.states.items():
         if text and text not in service.casefold():
             continue
         counts[""] += 1
-        for state in STATES if bits else ():
+        for state in ServiceState if bits else ():
             counts[state] += bool(bits & _BITS[state])
-        if not wanted.state or bits & _BITS[wanted.state]:
+        if not wanted.state or bits & _BITS[ServiceState(wanted.state)]:
             chosen.append(service)
     return sorted(chosen, key=lambda name: (name.casefold(), name)), counts

@@ -1,7 +1,7 @@
 """One environment of a service: what runs there, rolling it back now, and lifting vetoes.
 
 The path names the pipeline whose rights count. What is changed belongs to it: a rollback is a run of the pipeline's
-own rollback DAG, and only vetoes that its runs have left are lifted here.
+own rollback DAG, and only vetoes that its own runs recorded are lifted here.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 
 from airflow_cd.delivery.delivery import now
-from airflow_cd.errors import LedgerError
-from airflow_cd.ledger import open_ledger
+from airflow_cd.errors import AirflowCdError, DeploymentSettled, Refused
+from airflow_cd.ledger import Deployment, open_ledger
 from airflow_cd.pipeline.specification import pipeline_name
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
-from airflow_cd.plugin.airflow_api import ask_airflow
+from airflow_cd.plugin.airflow_api import AirflowUnavailable, ask_airflow
 from airflow_cd.plugin.dag_runs.ended import ended_runs, is_over
 from airflow_cd.plugin.environment.stopping import tasks_to_fail
 from airflow_cd.plugin.environment.view import rollback_of, view_of
-from airflow_cd.plugin.rendering import LONGEST_REASON, page, taken
+from airflow_cd.plugin.error_pages import headers_of, status_of
+from airflow_cd.plugin.rendering import LONGEST_REASON, accepted, page
 
 router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
 
 LIVE = 5  # seconds between looks
-LONGEST_NOTE = 1_000  # characters that Airflow keeps of what is said of a task or a run
+LONGEST_NOTE = 1_000  # characters that Airflow keeps of the note of a task or a run
+UNCHANGED = "Nothing was changed."
 _KEY = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}\Z")
-_ALREADY_THERE = 409
+_RUN_EXISTS = 409
 
 Field = Annotated[str, Form()]
 
@@ -57,19 +59,22 @@ async def roll_back(
 ) -> Response:
     """Start the rollback, and show its run."""
     again = _again(request, user, dag_id, service, environment, why)
-    if wrong := _wrong(why):
-        return await again(wrong)
     name, cannot = await run_in_threadpool(rollback_of, dag_id)
-    if cannot or not release or not _KEY.match(key):
-        return await again(f"{cannot or 'The form was not complete.'} Nothing was changed.")
+    try:
+        _require_reason(why)
+        if cannot or not release or not _KEY.match(key):
+            raise Refused(cannot or "The form was not complete.", state=UNCHANGED)
+    except Refused as error:
+        return await again(error)
     await run_in_threadpool(_free, dag_id, service, environment)
     run_id = f"{environment}-{key}"
     conf = {"environment": environment, "release": release, "reason": why.strip()}
     body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": why.strip()[:LONGEST_NOTE]}
-    refused = await ask_airflow(request, "POST", [name, "dagRuns"], body)
-    # A form that is sent twice is meant once.
-    if refused is not None and refused[0] != _ALREADY_THERE:
-        return await again(refused[1], refused[0])
+    try:
+        # A form that is sent twice is meant once.
+        await ask_airflow(request, "POST", [name, "dagRuns"], body, done=_RUN_EXISTS)
+    except AirflowCdError as error:
+        return await again(error)
     return _to_run(request, name, run_id)
 
 
@@ -79,22 +84,27 @@ async def stop(
 ) -> Response:
     """Roll back what is being deployed there now: the same as marking its verification failed."""
     again = _again(request, user, dag_id, service, environment, why)
-    if wrong := _wrong(why, LONGEST_NOTE):
-        return await again(wrong)
-    ledger = await run_in_threadpool(open_ledger)
-    unsettled = await run_in_threadpool(ledger.deployments.unsettled, service, environment)
+    try:
+        _require_reason(why, LONGEST_NOTE)
+        found = await run_in_threadpool(_deployment, dag_id, service, environment, deployment)
+        tasks = await run_in_threadpool(tasks_to_fail, found.pipeline, found.run_id, environment)
+        if not tasks:
+            raise Refused("Its run has no task here that could be stopped.", state=UNCHANGED)
+        for task in tasks:
+            place = [found.pipeline, "dagRuns", found.run_id, "taskInstances", task]
+            await ask_airflow(request, "PATCH", place, {"new_state": "failed", "note": why.strip()})
+    except (Refused, AirflowUnavailable) as error:
+        return await again(error)
+    return _to_run(request, found.pipeline, found.run_id)
+
+
+def _deployment(dag_id: str, service: str, environment: str, deployment: str) -> Deployment:
+    """The deployment of the pipeline that is in progress there, if it still is."""
+    unsettled = open_ledger().deployments.unsettled(service, environment)
     found = next((one for one in unsettled if one.id == deployment and one.pipeline == dag_id), None)
     if found is None:
-        return await again("That deployment is over. Nothing was changed; this is how it stands now.")
-    tasks = await run_in_threadpool(tasks_to_fail, found.pipeline, found.run_id, environment)
-    if not tasks:
-        return await again("Its run does nothing here that could be stopped. Nothing was changed.")
-    for task in tasks:
-        place = [found.pipeline, "dagRuns", found.run_id, "taskInstances", task]
-        refused = await ask_airflow(request, "PATCH", place, {"new_state": "failed", "note": why.strip()})
-        if refused is not None:
-            return await again(refused[1], refused[0])
-    return _to_run(request, found.pipeline, found.run_id)
+        raise DeploymentSettled("That deployment is over.", state=f"{UNCHANGED} This page shows the present state.")
+    return found
 
 
 @router.post("/lift", dependencies=MAY_CHANGE_RUN)
@@ -102,21 +112,17 @@ def lift(
     request: Request, user: User, dag_id: str, service: str, environment: str, digest: Field = "", why: Field = ""
 ) -> Response:
     """Allow a release there again."""
-    again = partial(_render, request, user, dag_id, service, environment, written=why, at=digest)
-    if wrong := _wrong(why):
-        return again(refused=wrong)
     ledger = open_ledger()
     try:
+        _require_reason(why)
         standing = [veto for veto in ledger.vetoes.of(service, environment) if veto.lifted_at is None]
         mine = {veto.digest for veto in standing if pipeline_name(veto.pipeline) == dag_id}
         if digest not in mine:
-            return again(
-                refused=f"No veto that runs of {dag_id} have left is in force against it. Nothing was changed."
-            )
+            raise Refused(f"No veto by a run of {dag_id} is in force against it.", state=UNCHANGED)
         ledger.vetoes.lift(service, environment, digest, who=user.get_name(), why=why.strip())
-    except LedgerError as error:
-        return again(refused=str(error))
-    return taken(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
+    except Refused as error:
+        return _render(request, user, dag_id, service, environment, refused=error, written=why, at=digest)
+    return accepted(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
 
 
 def _free(dag_id: str, service: str, environment: str) -> None:
@@ -131,27 +137,30 @@ def _free(dag_id: str, service: str, environment: str) -> None:
 
 def _again(
     request: Request, user: User, dag_id: str, service: str, environment: str, why: str
-) -> Callable[..., Awaitable[Response]]:
+) -> Callable[[AirflowCdError], Awaitable[Response]]:
     """Shows the page with what was written, and why it was not done."""
 
-    async def again(refused: str, status: int = 0) -> Response:
+    async def again(refused: AirflowCdError) -> Response:
         shown = partial(_render, request, user, dag_id, service, environment, written=why, at="rollback")
-        return await run_in_threadpool(shown, refused=refused, status=status)
+        return await run_in_threadpool(shown, refused=refused)
 
     return again
 
 
-def _wrong(why: str, longest: int = LONGEST_REASON) -> str:
+def _require_reason(why: str, longest: int = LONGEST_REASON) -> None:
     if not why.strip():
-        return "A reason is missing. Nothing was changed."
+        raise Refused("A reason is missing.", state=UNCHANGED)
     if len(why) > longest:
-        return f"The reason has {len(why)} characters, {longest} are kept. Nothing was changed; say it shorter."
-    return ""
+        raise Refused(
+            f"The reason has {len(why)} characters; at most {longest} are kept.",
+            state=UNCHANGED,
+            next_step="Shorten it.",
+        )
 
 
 def _to_run(request: Request, dag_id: str, run_id: str) -> Response:
     base = request.scope.get("root_path", "").rstrip("/")
-    return taken(request, f"{base}/run/{quote(dag_id, safe='')}/{quote(run_id, safe='')}")
+    return accepted(request, f"{base}/run/{quote(dag_id, safe='')}/{quote(run_id, safe='')}")
 
 
 def _render(
@@ -161,19 +170,20 @@ def _render(
     service: str,
     environment: str,
     *,
-    refused: str = "",
+    refused: AirflowCdError | None = None,
     written: str = "",
     at: str = "",
-    status: int = 0,
 ) -> HTMLResponse:
     ledger = open_ledger()
     view = view_of(ledger, service, environment, readable=partial(readable, user=user), over=is_over)
     known = bool(view.history or view.running)
+    status = status_of(refused) if refused is not None else 200 if known else 404
     rollback, cannot = rollback_of(dag_id)
     return page(
         request,
         "environment.html.j2",
-        status=status or (400 if refused else 200 if known else 404),
+        status=status,
+        headers=headers_of(refused) if refused is not None else None,
         view=view,
         known=known,
         dag_id=dag_id,

@@ -9,16 +9,21 @@ from typing import Any
 from airflow_cd.ledger import Deployment, Ledger
 from airflow_cd.ledger.records import GoodRelease, Veto
 from airflow_cd.pipeline.specification import rollback_name
-from airflow_cd.plugin.seen import Seen, seen_of
+from airflow_cd.plugin.environment.decisions import environment_state, look_of
+from airflow_cd.plugin.instances import InstanceSummary, summarize
+from airflow_cd.plugin.states import EnvironmentState, Look
+from airflow_cd.plugin.words import environment_sentence
 from airflow_cd.release import Release, changes
+from airflow_cd.states import DeploymentState
 
 HISTORY = 25
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A release that the environment can go back to.
+    """A release that the environment can be rolled back to.
 
+    :param good: the release, with when and by whom it was promoted.
     :param rows: name, what it is now, what it would be.
     :param chosen: whether it is offered first: the last good one before what runs.
     """
@@ -33,10 +38,10 @@ class EnvironmentView:
     """The whole page.
 
     :param running: the last release promoted here, None without one.
-    :param seen: what the instances were last seen to run.
-    :param open: a deployment under way or left unfinished here, None without one; ``back_to`` is what it would be
-        rolled back to, in words, ``going_back`` whether it is itself a person's rollback, and ``left`` whether its run
-        has ended, so that nobody goes on with it.
+    :param instances: what the instances were last seen to run.
+    :param open: a deployment in progress or left unfinished here, None without one.
+    :param back_to: what ``open`` would be rolled back to, as people say it.
+    :param left: whether the run of ``open`` has ended, so that nothing continues it.
     :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
@@ -45,7 +50,7 @@ class EnvironmentView:
     service: str
     environment: str
     running: GoodRelease | None
-    seen: Seen
+    instances: InstanceSummary
     open: Deployment | None
     back_to: str
     left: bool
@@ -56,32 +61,30 @@ class EnvironmentView:
     hidden: bool
 
     @property
-    def going_back(self) -> bool:
-        """Whether what is under way is itself a person's rollback."""
+    def restoring(self) -> bool:
+        """Whether what is in progress is itself a person's rollback."""
         return self.open is not None and self.open.rolls_back is not None
 
     @property
-    def look(self) -> str:
-        """``good``, ``wait``, ``bad`` or ``idle``."""
-        if self.open is not None:
-            return "wait" if self.open.state == "running" and not self.left else "bad"
-        if self.running is None:
-            return "idle"
-        return "bad" if self.seen.trouble else "good"
+    def state(self) -> EnvironmentState:
+        """How the environment stands."""
+        return environment_state(
+            DeploymentState(self.open.state) if self.open is not None else None,
+            rollback=self.restoring,
+            left=self.left,
+            promoted=self.running is not None,
+        )
 
     @property
-    def says(self) -> str:
+    def look(self) -> Look:
+        """How the environment is drawn."""
+        return look_of(self.state, problems=bool(self.instances.problems))
+
+    @property
+    def headline(self) -> str:
         """How it stands, in one sentence."""
-        if self.open is not None:
-            what = f"{self.open.release.service} {self.open.release.version}"
-            if self.left or self.open.state == "rollback_failed":
-                why = "was left unfinished" if self.open.state == "running" else "could not be rolled back"
-                return f"{self.environment} is between two releases: {what} {why}."
-            word = "is being deployed" if self.open.state == "running" else "is being rolled back"
-            return f"{what} {word} in {self.environment}."
-        if self.running is None:
-            return f"Nothing of {self.service} has been promoted in {self.environment} yet."
-        return f"{self.service} {self.running.release.version} runs in {self.environment}."
+        release = self.open.release if self.open is not None else self.running.release if self.running else None
+        return environment_sentence(self.state, self.service, release.version if release else "", self.environment)
 
 
 def view_of(
@@ -94,40 +97,79 @@ def view_of(
 ) -> EnvironmentView:
     """Gather what the page shows.
 
+    :param ledger: where it is.
+    :param service: what is deployed.
+    :param environment: where.
     :param readable: those of some pipelines that the reader may see.
-    :param over: whether a run of a pipeline has ended.
+    :param over: whether a run (pipeline, run id) has ended.
     """
-    deployments = ledger.deployments.matching(service, environment, limit=HISTORY)
-    unsettled = ledger.deployments.unsettled(service, environment)
-    good = ledger.deployments.good_releases(service, environment)
-    vetoes = ledger.vetoes.of(service, environment)
-    records: list[Deployment | GoodRelease | Veto] = [*deployments, *unsettled, *good, *vetoes]
-    pipelines = {one.pipeline for one in records}
+    records = _Records(
+        ledger.deployments.matching(service, environment, limit=HISTORY),
+        ledger.deployments.unsettled(service, environment),
+        ledger.deployments.good_releases(service, environment),
+        ledger.vetoes.of(service, environment),
+    )
+    pipelines = records.pipelines()
     may_see = readable(pipelines)
     hidden = len(may_see) < len(pipelines)
-    running = good[0] if good and good[0].pipeline in may_see else None
-    # What runs, and how it differs, may be what a pipeline that is not theirs to read has brought.
-    looked_at = [] if hidden else ledger.instances.running(service, environment)
-    under_way = next((found for found in unsettled if found.pipeline in may_see), None)
-    left = under_way is not None and over(under_way.pipeline, under_way.run_id)
-    # What was left half deployed can go back to the last good one, too; else that is what runs.
-    candidates = [one for one in (good if left else good[1:]) if one.pipeline in may_see and running is not None]
-    first = next((one for one in candidates if not one.vetoed), None)
-    now = under_way.release if under_way is not None and left else good[0].release if good else None
+    seen = records.of(may_see)
+    open_now = next(iter(seen.unsettled), None)
+    left = open_now is not None and over(open_now.pipeline, open_now.run_id)
+    newest = records.good[0] if records.good else None
     return EnvironmentView(
         service=service,
         environment=environment,
-        running=running,
-        seen=seen_of(looked_at),
-        open=under_way,
-        back_to=_back_to(under_way),
+        running=newest if newest in seen.good else None,
+        # What runs, and how it differs, may have been brought by a pipeline that the reader may not see.
+        instances=summarize([] if hidden else ledger.instances.running(service, environment)),
+        open=open_now,
+        back_to=_back_to(open_now),
         left=left,
-        choices=[Choice(one, changes(now, one.release), one is first) for one in candidates],
-        vetoes=[veto for veto in vetoes if veto.lifted_at is None and veto.pipeline in may_see],
-        lifted=[veto for veto in vetoes if veto.lifted_at is not None and veto.pipeline in may_see],
-        history=[found for found in deployments if found.pipeline in may_see],
+        choices=_choices(records.good, seen.good, open_now.release if open_now is not None and left else None),
+        vetoes=[veto for veto in seen.vetoes if veto.lifted_at is None],
+        lifted=[veto for veto in seen.vetoes if veto.lifted_at is not None],
+        history=seen.deployments,
         hidden=hidden,
     )
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The ledger's records of one environment, each newest first."""
+
+    deployments: Sequence[Deployment]
+    unsettled: Sequence[Deployment]
+    good: Sequence[GoodRelease]
+    vetoes: Sequence[Veto]
+
+    def pipelines(self) -> set[str]:
+        """Every pipeline that they are of."""
+        records: list[Deployment | GoodRelease | Veto] = [*self.deployments, *self.unsettled, *self.good, *self.vetoes]
+        return {one.pipeline for one in records}
+
+    def of(self, pipelines: Collection[str]) -> _Records:
+        """Those of these pipelines alone."""
+        return _Records(
+            [one for one in self.deployments if one.pipeline in pipelines],
+            [one for one in self.unsettled if one.pipeline in pipelines],
+            [one for one in self.good if one.pipeline in pipelines],
+            [one for one in self.vetoes if one.pipeline in pipelines],
+        )
+
+
+def _choices(good: Sequence[GoodRelease], seen: Sequence[GoodRelease], left: Release | None) -> list[Choice]:
+    """What the environment can be rolled back to.
+
+    :param good: every good release, the one that should run first.
+    :param seen: those of them that the reader may see.
+    :param left: a release that a run has left half deployed; the one that should run is then a choice, too.
+    """
+    if not good or good[0] not in seen:
+        return []
+    candidates = [one for one in seen if left is not None or one is not good[0]]
+    first = next((one for one in candidates if not one.vetoed), None)
+    now = left or good[0].release
+    return [Choice(one, changes(now, one.release), one is first) for one in candidates]
 
 
 def _back_to(deployment: Deployment | None) -> str:
@@ -138,16 +180,19 @@ def _back_to(deployment: Deployment | None) -> str:
 
 
 def rollback_of(pipeline: str) -> tuple[str, str]:
-    """The DAG that rolls a pipeline's environments back, and why it cannot be started now (``""`` if it can)."""
+    """The DAG that rolls a pipeline's environments back, and why it cannot be started now (``""`` if it can).
+
+    :param pipeline: name of the pipeline.
+    """
     from airflow.models.dag import DagModel
 
     name = rollback_name(pipeline)
     model = DagModel.get_dagmodel(name)
     if model is None or model.is_stale:
         return name, (
-            f"Airflow has no DAG {name}: {pipeline} is no pipeline of Airflow CD, or its file was not read again yet. "
-            "Deploy the earlier version instead."
+            f"Airflow has no DAG {name}: {pipeline} is not a pipeline of Airflow CD, or its file has not been parsed "
+            "again yet. Deploy the earlier version instead."
         )
     if model.is_paused:
-        return name, f"The DAG {name} is paused. Unpause it, and roll back then."
+        return name, f"The DAG {name} is paused. Unpause it, then roll back."
     return name, ""

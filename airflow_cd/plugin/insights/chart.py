@@ -61,8 +61,8 @@ def timed(
 ) -> Chart | None:
     """Columns of two times of each step, the second not shorter; None where nothing was timed."""
     heights = []
-    for taken, upper in map(of, found.steps):
-        median = taken.median or 0.0
+    for durations, upper in map(of, found.steps):
+        median = durations.median or 0.0
         heights.append((median, max(0.0, (upper or 0.0) - median)))
     return _chart(period, heights, legend, span, stacked=False)
 
@@ -81,8 +81,8 @@ def _chart(
         return None
     columns = []
     for (mark, name), (solid, pale) in zip(step_names(period), heights, strict=True):
-        told = [solid, pale if stacked else solid + pale]
-        words = ", ".join(f"{part.lower()} {say(value)}" for part, value in zip(legend, told, strict=False))
+        values = [solid, pale if stacked else solid + pale]
+        words = ", ".join(f"{part.lower()} {say(value)}" for part, value in zip(legend, values, strict=False))
         empty = solid + pale <= 0
         columns.append(
             Column(

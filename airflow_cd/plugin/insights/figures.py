@@ -14,10 +14,10 @@ from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
 from airflow_cd.states import DeploymentState
 
 FEWEST = 5
-"""Of fewer than this no share and no median is told: each single one would move it too far."""
+"""With fewer than this no share and no median is shown: each single one would move it too far."""
 
 MOST_SERVICES = 25
-"""Services that are told of one by one."""
+"""Services that have a row of their own."""
 
 DEFAULT_PERIOD = "30"
 PERIODS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
@@ -101,11 +101,11 @@ def times(values: Iterable[float | None]) -> Times:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a set of deployments comes to.
+    """A set of deployments in numbers.
 
     :param failed: rolled back, or whose rollback failed; ``stuck``: the latter.
     :param lead: of the promoted ones. ``to_verdict``, ``to_safe`` and ``to_restored``: of the failed ones.
-    :param alarms: FAIL verdicts; ``false_alarms``: those whose events are no risk, as people said since.
+    :param alarms: FAIL verdicts; ``false_alarms``: those whose events are not a risk, according to later feedback.
     """
 
     promoted: int
@@ -167,20 +167,20 @@ def insight(period: Period, ended: Iterable[EndedDeployment], verdicts: Iterable
     for verdict in verdicts:
         judged[bisect.bisect_right(edges, verdict.ended) - 1].append(verdict)
     within = [one for step in range(len(edges)) for one in placed[step]]
-    said = [verdict for step in range(len(edges)) for verdict in judged[step]]
+    verdicts_within = [verdict for step in range(len(edges)) for verdict in judged[step]]
     counts = Counter(one.service for one in within)
-    for verdict in said:
+    for verdict in verdicts_within:
         counts.setdefault(verdict.service, 0)
     most = sorted(counts, key=lambda service: (-counts[service], service))[:MOST_SERVICES]
     own: dict[str, tuple[list[EndedDeployment], list[FailVerdict]]] = {service: ([], []) for service in most}
     for one in within:
         if one.service in own:
             own[one.service][0].append(one)
-    for verdict in said:
+    for verdict in verdicts_within:
         if verdict.service in own:
             own[verdict.service][1].append(verdict)
     return Insight(
-        now=numbers_of(within, said),
+        now=numbers_of(within, verdicts_within),
         before=numbers_of(placed[-1], judged[-1]),
         steps=[numbers_of(placed[step], judged[step]) for step in range(len(edges))],
         services=[(service, numbers_of(*rows)) for service, rows in own.items()],

@@ -199,8 +199,8 @@ def _false_alarms(period: Period, found: Insight) -> Figure:
         else too_few(now.alarms, "FAIL verdicts", "a percentage"),
         compared=compare_shares(now.false_alarms, now.alarms, before.false_alarms, before.alarms),
         measures="FAIL verdicts of the deployments that ended, where events alone decided and feedback that is in "
-        "force now calls each of them no risk. A verdict that a metric failed too is none, nor is one of which nobody "
-        "said anything: the figure is only as good as the feedback.",
+        "force now calls each of them not a risk. A verdict to which a metric contributed does not count, nor does one "
+        "without feedback: the figure is only as good as the feedback.",
         chart=counted(
             period,
             found,
@@ -213,8 +213,8 @@ def _false_alarms(period: Period, found: Insight) -> Figure:
     )
 
 
-def _clock(name: str, measures: str, taken: Times) -> Clock:
-    return Clock(name, measures, typical(taken), span(taken.slowest), taken.count)
+def _clock(name: str, measures: str, durations: Times) -> Clock:
+    return Clock(name, measures, typical(durations), span(durations.slowest), durations.count)
 
 
 def _rows(period: Period, found: Insight, cells: Callable[[Numbers], Sequence[str]]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""How the Insights page says numbers: rates, shares and times, and how they compare with the time before."""
+"""Numbers of the Insights page as text: rates, shares and durations, and how they compare with the time before."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def rate(count: int, days: float) -> str:
     return f"{number(round(count * _DAYS_OF_MONTH / days, 1))} a month"
 
 
-def typical(taken: Times) -> str:
+def typical(durations: Times) -> str:
     """The median, or of too few from where to where they go."""
-    if taken.count >= FEWEST:
-        return span(taken.median)
-    if taken.count == 0:
+    if durations.count >= FEWEST:
+        return span(durations.median)
+    if durations.count == 0:
         return "none"
-    ends = [span(taken.values[0]), span(taken.slowest)]
+    ends = [span(durations.values[0]), span(durations.slowest)]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def too_few(count: int, things: str, what: str) -> str:
-    """Why there is no such figure."""
+    """Why a figure is not shown."""
     return f"too few {things} ({count}) for {what}" if count else f"no {things}"
 
 
@@ -92,16 +92,16 @@ def compare_shares(few: int, of: int, few_before: int, of_before: int) -> Compar
     return Comparison("▲ higher: worse", "bad", text) if higher else Comparison("▼ lower: better", "good", text)
 
 
-def compare_times(taken: Times, before: Times) -> Comparison:
+def compare_times(durations: Times, before: Times) -> Comparison:
     """Longer or shorter times."""
     text = f"{typical(before)} before"
     if before.count >= FEWEST:
         text += f" (median of {before.count})"
-    if min(taken.count, before.count) < FEWEST:
+    if min(durations.count, before.count) < FEWEST:
         return Comparison("", "", f"{text}: too few to compare" if before.count else "none before")
-    if not chance.times_differ(taken.values, before.values):
+    if not chance.times_differ(durations.values, before.values):
         return Comparison("≈ no clear change", "", text)
-    longer = (taken.median or 0.0) > (before.median or 0.0)
+    longer = (durations.median or 0.0) > (before.median or 0.0)
     return Comparison("▲ longer: worse", "bad", text) if longer else Comparison("▼ shorter: better", "good", text)
 
 

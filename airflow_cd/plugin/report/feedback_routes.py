@@ -1,4 +1,4 @@
-"""What people say on a report: of an event, and of the baseline. Recorded with who and why, undone the same way.
+"""Feedback on the events of a report, and the choice of its baseline. Recorded with who and why, undone the same way.
 
 Service and environment are those of the report, never of the form: who may edit one pipeline's runs says nothing
 about another's.
@@ -12,12 +12,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from airflow_cd.errors import LedgerError, LedgerRefused
+from airflow_cd.errors import LedgerRefused, Refused
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
-from airflow_cd.plugin.rendering import LONGEST_REASON, taken
+from airflow_cd.plugin.error_pages import status_of
+from airflow_cd.plugin.rendering import LONGEST_REASON, accepted
 from airflow_cd.plugin.report.baseline import RESET
-from airflow_cd.plugin.report.feedback import CHOICES, Refused
+from airflow_cd.plugin.report.feedback import CHOICES, RejectedForm
 from airflow_cd.plugin.report.page import address, show_report
 from airflow_cd.report.gathering import report_of
 from airflow_cd.report.report import Report
@@ -40,16 +41,19 @@ def give_feedback(
     where: Field = "",
     why: Field = "",
 ) -> Response:
-    """Say something of an event of the report."""
+    """Give feedback on an event of the report."""
     task, who = (dag_id, run_id, task_id), user.get_name()
 
     def record(ledger: Ledger, report: Report) -> str:
         view = _event(report, event)
         if says not in CHOICES or where not in ("here", "everywhere"):
-            raise LedgerRefused("The form did not say what the event is, or where.", state="Nothing was recorded.")
+            raise LedgerRefused(
+                "The form was not complete: it does not say what the event is, or where that applies.",
+                state="Nothing was recorded.",
+            )
         environment = report.environment if where == "here" else None
         history = ledger.feedback.history(report.service, environment, view.event.id)
-        last = next((said for said in history if said.environment == environment and said.undoes is None), None)
+        last = next((entry for entry in history if entry.environment == environment and entry.undoes is None), None)
         # A form that is sent twice is meant once.
         if last is None or last.undone or (last.says, last.who, last.why) != (says, who, why):
             ledger.feedback.record(
@@ -64,7 +68,7 @@ def give_feedback(
             )
         return view.anchor
 
-    return _done(request, task, who, record, Refused(event, "", says, where, why))
+    return _done(request, task, who, record, RejectedForm(event, "", says, where, why))
 
 
 @router.post("/undo")
@@ -78,23 +82,22 @@ def undo_feedback(
     number: Field = "",
     why: Field = "",
 ) -> Response:
-    """Take back something that was said of an event of the report."""
+    """Undo feedback on an event of the report."""
     task, who = (dag_id, run_id, task_id), user.get_name()
     undoes = _number(number)
 
-    def take_back(ledger: Ledger, report: Report) -> str:
+    def undo(ledger: Ledger, report: Report) -> str:
         anchor = _event(report, event).anchor
         history = ledger.feedback.history(report.service, report.environment)
-        if not any(said.id == undoes and said.undoes is None for said in history):
+        if not any(entry.id == undoes and entry.undoes is None for entry in history):
             raise LedgerRefused(
-                f"Nobody has said anything with the number {number} of events of {report.service} in "
-                f"{report.environment}.",
+                f"There is no feedback number {number} on events of {report.service} in {report.environment}.",
                 state="Nothing was changed.",
             )
         ledger.feedback.undo(undoes, who=who, why=why)
         return anchor
 
-    return _done(request, task, who, take_back, Refused(event, "", why=why, undoes=undoes))
+    return _done(request, task, who, undo, RejectedForm(event, "", why=why, undoes=undoes))
 
 
 @router.post("/baseline")
@@ -112,30 +115,30 @@ def choose_baseline(
             ledger.baselines.pin(*place, choice, who=who, why=why)
         return "baseline"
 
-    return _done(request, task, who, choose, Refused("baseline", "", choice, why=why))
+    return _done(request, task, who, choose, RejectedForm("baseline", "", choice, why=why))
 
 
 @router.post("/baseline/undo")
 def undo_baseline(
     request: Request, user: User, dag_id: str, run_id: str, task_id: str, number: Field = "", why: Field = ""
 ) -> Response:
-    """Take back the newest pin or reset, if it is the one that was shown."""
+    """Undo the newest pin or reset, if it is the one that was shown."""
     task, who = (dag_id, run_id, task_id), user.get_name()
     undoes = _number(number)
 
-    def take_back(ledger: Ledger, report: Report) -> str:
+    def undo(ledger: Ledger, report: Report) -> str:
         place = (report.service, report.environment)
         standing = ledger.baselines.choice(*place)
         if standing is None or standing.id != undoes:
             raise LedgerRefused(
                 "The baseline was changed since this page was shown.",
-                state="Nothing was taken back.",
-                next_step="Look at what is in force now.",
+                state="Nothing was changed.",
+                next_step="Check what is in force now.",
             )
         ledger.baselines.undo(*place, who=who, why=why)
         return "baseline"
 
-    return _done(request, task, who, take_back, Refused("baseline", "", why=why, undoes=undoes))
+    return _done(request, task, who, undo, RejectedForm("baseline", "", why=why, undoes=undoes))
 
 
 def _done(
@@ -143,9 +146,9 @@ def _done(
     task: tuple[str, str, str],
     who: str,
     change: Callable[[Ledger, Report], str],
-    written: Refused,
+    written: RejectedForm,
 ) -> Response:
-    """Make the change and show where it was made, or the report again with what was written and why it was not taken.
+    """Make the change and show where it was made, or the report again with the form and why it was refused.
 
     :param change: answers with the anchor of what it changed.
     """
@@ -153,20 +156,20 @@ def _done(
     try:
         report = report_of(ledger, *task)
         if report is None:
-            raise LedgerRefused("This task has judged nothing yet.", state="Nothing was recorded.")
+            raise LedgerRefused("This task has no report yet.", state="Nothing was recorded.")
         if not written.why.strip():
             raise LedgerRefused("A reason is missing.", state="Nothing was recorded.")
         if len(written.why) > LONGEST_REASON:
             raise LedgerRefused(
-                f"The reason has {len(written.why)} characters, {LONGEST_REASON} are kept.",
+                f"The reason has {len(written.why)} characters; at most {LONGEST_REASON} are kept.",
                 state="Nothing was recorded.",
-                next_step="Say it shorter.",
+                next_step="Shorten it.",
             )
         anchor = change(ledger, report)
-    except LedgerError as error:
-        refused = Refused(written.place, str(error), written.says, written.where, written.why, written.undoes)
-        return show_report(request, ledger, task, reader=who, may=True, refused=refused, status=400)
-    return taken(request, f"{address(request, *task)}#{anchor}")
+    except Refused as error:
+        refused = RejectedForm(written.place, str(error), written.says, written.where, written.why, written.undoes)
+        return show_report(request, ledger, task, reader=who, may=True, refused=refused, status=status_of(error))
+    return accepted(request, f"{address(request, *task)}#{anchor}")
 
 
 def _event(report: Report, event_id: str) -> EventView:
@@ -176,7 +179,7 @@ def _event(report: Report, event_id: str) -> EventView:
     raise LedgerRefused(
         "This report has no such event (any more).",
         state="Nothing was recorded.",
-        next_step="Look for the event among those that are shown now.",
+        next_step="Find the event among those that are shown now.",
     )
 
 

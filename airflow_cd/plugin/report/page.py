@@ -13,7 +13,7 @@ from airflow_cd.ledger import Ledger, Question
 from airflow_cd.plugin.rendering import page
 from airflow_cd.plugin.report.baseline import baseline_section
 from airflow_cd.plugin.report.events import arranged
-from airflow_cd.plugin.report.feedback import CHOICES, NOTHING, Refused, said_of
+from airflow_cd.plugin.report.feedback import CHOICES, NO_FEEDBACK, RejectedForm, feedback_by_event
 from airflow_cd.report.gathering import report_of
 from airflow_cd.report.page import report_context
 from airflow_cd.report.report import Report
@@ -32,26 +32,30 @@ def show_report(
     *,
     reader: str,
     may: bool,
-    refused: Refused | None = None,
+    refused: RejectedForm | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     """The page of a task's report.
 
-    :param task: pipeline, run and task.
-    :param reader: their name; ``may``: whether they may say something, and so gets forms.
-    :param refused: what they just sent and was not taken.
+    :param request: the request that it answers.
+    :param ledger: where the report is.
+    :param task: pipeline, run id and task id.
+    :param reader: name of the user who looks.
+    :param may: whether they may give feedback and change the baseline, and so get forms.
+    :param refused: a form that they sent and that was refused.
+    :param status: HTTP status of the answer.
     """
     report = report_of(ledger, *task)
     if report is None:
-        return page(request, "no_report.html.j2", status=404 if refused else 200, live=LOOK, words="", task=task)
+        return page(request, "no_report.html.j2", status=404 if refused else 200, live=LOOK, message="", task=task)
     try:
         context = report_context(report)
     except VerificationError as error:
-        return page(request, "no_report.html.j2", status=500, live=0, words=str(error), task=task)
+        return page(request, "no_report.html.j2", status=500, live=0, message=str(error), task=task)
     events, asked = context["events"], request.query_params
     service, environment = report.service, report.environment
-    said = said_of(ledger, service, environment, [view.event for view in events])
-    notes = {event_id: about.note for event_id, about in said.items() if about.note}
+    feedback = feedback_by_event(ledger, service, environment, [view.event for view in events])
+    notes = {event_id: about.note for event_id, about in feedback.items() if about.note}
     table = arranged(events, context["columns"], notes, asked.get("sort", ""), asked.get("find", ""))
     rows = table.rows if table.sort != "number" else events
     return page(
@@ -65,8 +69,8 @@ def show_report(
         here=address(request, *task),
         task=task,
         table=table,
-        said=said,
-        nothing_said=NOTHING,
+        feedback_by_event=feedback,
+        no_feedback=NO_FEEDBACK,
         choices=CHOICES,
         baseline=baseline_section(ledger, service, environment),
         reader=reader,
@@ -79,13 +83,21 @@ def show_report(
 
 
 def address(request: Request, *task: str) -> str:
-    """Where the report of a task is, without a slash at the end."""
+    """Where the report of a task is, without a slash at the end.
+
+    :param request: any request to these pages.
+    :param task: pipeline, run id and task id.
+    """
     base = request.scope.get("root_path", "").rstrip("/")
     return f"{base}/report/" + "/".join(quote(part, safe="") for part in task)
 
 
 def file_name(report: Report, ending: str) -> str:
-    """A name that says what is in it wherever the file ends up."""
+    """A name for a report's file that says what is in it wherever it ends up.
+
+    :param report: the report.
+    :param ending: of the name, without the dot.
+    """
     judgement = report.stored_judgement
     version = report.release.version if report.release is not None else ""
     verdict = str(judgement.get("verdict", "")) if judgement.get("final", True) else "watching"

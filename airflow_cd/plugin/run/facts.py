@@ -9,8 +9,9 @@ from airflow_cd.ledger import Action, AuditRecord, Deployment, Lease, Ledger, Ph
 from airflow_cd.ledger.records import RunningInstance
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
+from airflow_cd.states import Role
 
-ASKING = ("ApprovalSensor", "VerifyOperator")
+ASKING = (Role.APPROVAL, Role.VERIFY)
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class RunFacts:
     :param deployments: in the order they were opened.
     :param phases: by id of the deployment; ``verdicts`` (oldest first) and ``actions`` likewise.
     :param questions: by task.
-    :param hands: oldest first.
+    :param manual_actions: what people did by hand, refused attempts too; oldest first.
     :param running: by environment, what was last seen to run there.
     :param good: by environment that a question proposes a release for, the one that was last promoted there.
     :param owners: by environment that the run has not deployed to, who owns it now.
@@ -31,17 +32,21 @@ class RunFacts:
     verdicts: Mapping[str, Sequence[VerdictRecord]] = field(default_factory=dict)
     actions: Mapping[str, Sequence[Action]] = field(default_factory=dict)
     questions: Mapping[str, Question] = field(default_factory=dict)
-    hands: Sequence[AuditRecord] = ()
+    manual_actions: Sequence[AuditRecord] = ()
     running: Mapping[str, Sequence[RunningInstance]] = field(default_factory=dict)
     good: Mapping[str, Release | None] = field(default_factory=dict)
     owners: Mapping[str, Lease] = field(default_factory=dict)
 
 
 def facts_of(ledger: Ledger, run: Run) -> RunFacts:
-    """Gather them."""
+    """Gather them.
+
+    :param ledger: where they are.
+    :param run: the run as Airflow has it.
+    """
     deployments = list(reversed(ledger.deployments.matching(pipeline=run.pipeline, run_id=run.run_id)))
-    hands = list(reversed(ledger.audit.actions(pipeline=run.pipeline, run_id=run.run_id)))
-    questions = _questions(ledger, run, hands)
+    manual_actions = list(reversed(ledger.audit.actions(pipeline=run.pipeline, run_id=run.run_id)))
+    questions = _questions(ledger, run, manual_actions)
     deployed = {found.environment: found.service for found in deployments}
     wanted = {task.place.environment: task.place.service for task in run.tasks if task.place.environment}
     running: dict[str, list[RunningInstance]] = {}
@@ -60,16 +65,16 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
         verdicts={found.id: ledger.verdicts.of(found.id) for found in deployments},
         actions={found.id: ledger.actions.of(found.id) for found in deployments},
         questions=questions,
-        hands=hands,
+        manual_actions=manual_actions,
         running=running,
         good={name: last.release if last else None for name, last in good.items()},
         owners={name: lease for name, lease in leases.items() if lease is not None},
     )
 
 
-def _questions(ledger: Ledger, run: Run, hands: Sequence[AuditRecord]) -> dict[str, Question]:
+def _questions(ledger: Ledger, run: Run, manual_actions: Sequence[AuditRecord]) -> dict[str, Question]:
     # What people answered is there even when Airflow has forgotten the run's tasks.
-    asking = {task.task_id for task in run.tasks if task.place.operator in ASKING or task.state == "awaiting_input"}
-    asking |= {hand.task_id for hand in hands if hand.task_id}
+    asking = {task.task_id for task in run.tasks if task.place.role in ASKING or task.state == "awaiting_input"}
+    asking |= {action.task_id for action in manual_actions if action.task_id}
     found = {name: ledger.questions.get(run.pipeline, run.run_id, name) for name in sorted(asking)}
     return {name: question for name, question in found.items() if question is not None}

@@ -11,31 +11,34 @@ from airflow_cd.errors import VerificationError
 from airflow_cd.ledger import Deployment, Question, VerdictRecord
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.run.facts import RunFacts
-from airflow_cd.plugin.run.phases import said
+from airflow_cd.plugin.run.phases import reasons_of
 from airflow_cd.plugin.run.stages import StageView
+from airflow_cd.plugin.states import Look, StepState
+from airflow_cd.plugin.words import TIMED_OUT, approvers_label
 from airflow_cd.report.answers import Fact, is_it_safe, what_was_done, what_was_new
 from airflow_cd.report.gathering import deployment_report
 from airflow_cd.report.report import ManualAction, Report
 from airflow_cd.report.views import events_of, metrics_of
+from airflow_cd.states import HumanAction
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 
 _WORST_FIRST = (
-    "rollback failed",
-    "left unfinished",
-    "rolling back",
-    "rolled back",
-    "rejected",
-    "no answer in time",
-    "failed",
+    StepState.ROLLBACK_FAILED,
+    StepState.LEFT_UNFINISHED,
+    StepState.ROLLING_BACK,
+    StepState.ROLLED_BACK,
+    StepState.REJECTED,
+    StepState.TIMED_OUT,
+    StepState.FAILED,
 )
+_ENDS_LATER = (StepState.REJECTED, StepState.FAILED, StepState.ROLLED_BACK)
 _MORE_REASONS = 4
 _NOW = {
-    "deploying": "Deploying to {}.",
-    "promoting": "Promoting in {}.",
-    "rolling back": "Rolling back {}.",
-    "going back": "Rolling back {}.",
-    "settling": "Settling {}.",
-    "under way": "Now in {}.",
+    StepState.DEPLOYING: "Deploying to {}.",
+    StepState.PROMOTING: "Promoting in {}.",
+    StepState.ROLLING_BACK: "Rolling back {}.",
+    StepState.RESTORING: "Rolling back {}.",
+    StepState.SETTLING: "Finishing in {}.",
 }
 
 
@@ -43,14 +46,14 @@ _NOW = {
 class Headline:
     """The top of the page.
 
-    :param look: ``good``, ``bad`` or ``wait``; ``word`` is the same for those who do not see colours.
+    :param look: how it is drawn; ``word`` is the same for those who do not see colours.
     :param says: the one sentence; ``more`` stands below it.
     :param question: what a person is asked now.
     :param answers: what was new, what was done, is it safe now; of a delivery that went wrong.
     :param report: the task whose report the first answer's links lead into, ``""`` without one.
     """
 
-    look: str
+    look: Look
     word: str
     says: str
     more: Sequence[str] = ()
@@ -60,40 +63,53 @@ class Headline:
 
 
 def headline_of(run: Run, facts: RunFacts, stages: Sequence[StageView]) -> Headline:
-    """The decisive of what is known: what asks or went wrong comes before what goes on, and that before the rest."""
-    bad = sorted((stage for stage in stages if stage.look == "bad"), key=lambda stage: _rank(stage.state))
+    """What decides: a question or a failure comes before what is in progress, and that before the rest.
+
+    :param run: the run as Airflow has it.
+    :param facts: what the ledger holds of it.
+    :param stages: its stages, in their order.
+    """
+    bad = sorted((stage for stage in stages if stage.look is Look.BAD), key=lambda stage: _rank(stage.state))
     there = _what_runs(stages)
     asking = next((stage for stage in stages if stage.asks), None)
-    if asking is not None and not (bad and bad[0].state == _WORST_FIRST[0]):
+    if asking is not None and not (bad and bad[0].state is StepState.ROLLBACK_FAILED):
         return _asked(asking, facts, there)
     if bad:
         return _went_wrong(run, bad, facts, there)
-    now = _going_on(stages)
-    if not run.over:
-        begun = any(stage.seconds is not None for stage in stages)
-        return Headline("wait", "RUNNING" if begun else "QUEUED", " ".join(now) or _between(begun=begun), there)
+    return _ended_well(run, facts, stages, there) if run.over else _in_progress(stages, there)
+
+
+def _in_progress(stages: Sequence[StageView], there: list[str]) -> Headline:
+    begun = any(stage.seconds is not None for stage in stages)
+    between = "Between two tasks: the next one starts in a moment." if begun else "Nothing has started yet."
+    now = " ".join(_activities(stages)) or between
+    return Headline(Look.WAIT, "RUNNING" if begun else "QUEUED", now, there)
+
+
+def _ended_well(run: Run, facts: RunFacts, stages: Sequence[StageView], there: list[str]) -> Headline:
+    """The end of a run of which no stage went wrong."""
     if run.state == "failed":
-        return Headline("bad", "FAILED", f"The run has failed, or was marked failed{_by(facts)}.", there)
+        return Headline(Look.BAD, "FAILED", f"The run failed, or was marked failed{_by(facts)}.", there)
     if not there:
-        return Headline("wait", "NOTHING DEPLOYED", "This run has deployed nothing.")
-    restored = [_plain(stage.why) for stage in stages if stage.state == "restored"]
+        return Headline(Look.WAIT, "NOTHING DEPLOYED", "This run has deployed nothing.")
+    restored = [stage for stage in stages if stage.state is StepState.RESTORED]
     if restored:
-        return Headline("good", "RESTORED", restored[0], there)
-    return Headline("good", "DELIVERED", there[0], _in_spite(facts, stages))
+        return Headline(Look.GOOD, restored[0].label.upper(), _plain(restored[0].why), there)
+    return Headline(Look.GOOD, "DELIVERED", there[0], _in_spite(facts, stages))
 
 
-def _rank(state: str) -> int:
+def _rank(state: StepState) -> int:
     return _WORST_FIRST.index(state) if state in _WORST_FIRST else len(_WORST_FIRST)
 
 
 def _what_runs(stages: Sequence[StageView]) -> list[str]:
     by_release: dict[str, list[str]] = {}
     for stage in stages:
-        if stage.deployment is not None and stage.state in ("promoted", "restored"):
+        if stage.deployment is not None and stage.state in (StepState.PROMOTED, StepState.RESTORED):
             release = stage.deployment.release
             by_release.setdefault(f"{release.service} {release.version}", []).append(stage.deployment.environment)
-    said = [f"{release} runs in {_listed(names)}" for release, names in by_release.items()]
-    return [f"{'; '.join(said)}."] if said else []
+    sentences = [f"{release} runs in {_listed(names)}" for release, names in by_release.items()]
+    return [f"{'; '.join(sentences)}."] if sentences else []
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -103,38 +119,41 @@ def _listed(names: Sequence[str]) -> str:
 def _asked(stage: StageView, facts: RunFacts, there: list[str]) -> Headline:
     question = stage.question
     assert question is not None  # noqa: S101 - a stage asks only with a question
-    who = " or ".join(question.approvers) or "anybody who may edit the run"
-    says = f"{question.subject} Waits for {who}."
+    says = f"{question.subject} Waiting for {approvers_label(question.approvers)}."
     if stage.deployment is None:
-        return Headline("wait", "WAITING", says, there, question)
+        return Headline(Look.WAIT, "WAITING", says, there, question)
     answers, report = _answers(stage, facts)
-    return Headline("wait", "WAITING", says, [*_reasons(stage, facts), *there], question, answers, report)
+    return Headline(Look.WAIT, "WAITING", says, [*_reasons(stage, facts), *there], question, answers, report)
 
 
 def _went_wrong(run: Run, bad: Sequence[StageView], facts: RunFacts, there: list[str]) -> Headline:
     first = bad[0]
     reasons = _reasons(first, facts)
-    says = f"{first.environment}: {reasons[0] if reasons else 'the ledger and the tasks do not say why'}"
-    if first.state in ("rejected", "no answer in time") and first.question is not None:
-        who = f"Rejected by {first.question.who}" if first.question.who else "Nobody answered in time"
-        said_why = f"{who}. {first.why}" if first.why else f"{who}, without a reason."
-        says = f"{first.environment}: {said_why}"
+    says = f"{first.environment}: {reasons[0] if reasons else 'no reason was recorded'}"
+    if first.question is not None and first.state in (StepState.REJECTED, StepState.TIMED_OUT):
+        says = f"{first.environment}: {_refusal(first.question, first.why)}"
     more = [*reasons[1:]] if first.deployment is not None else []
-    more += [f"{stage.environment}, too: {stage.state}. {_plain(stage.why)}".strip() for stage in bad[1:]]
+    more += [f"{stage.environment}, too: {stage.label}. {_plain(stage.why)}".strip() for stage in bad[1:]]
     answers, report = _answers(first, facts) if first.deployment is not None else ((), "")
-    word = first.state.upper()
-    if not run.over and first.state in ("rejected", "failed", "rolled back"):
+    word = "TIMED OUT" if first.state is StepState.TIMED_OUT else first.label.upper()
+    if not run.over and first.state in _ENDS_LATER:
         more.append("The run has not ended yet.")
-    return Headline("bad", word, says, [*more, *there], None, answers, report)
+    return Headline(Look.BAD, word, says, [*more, *there], None, answers, report)
+
+
+def _refusal(question: Question, why: str) -> str:
+    if not question.who:
+        return f"{TIMED_OUT}, so the default answer was applied: {question.option}. {why}".strip()
+    return f"rejected by {question.who}. {why}" if why else f"rejected by {question.who}, without a reason."
 
 
 def _reasons(stage: StageView, facts: RunFacts) -> list[str]:
     """The decisive one first: the verdict's own, as long as it is what the deployment ended by."""
     verdict = _judged(stage.deployment, facts) if stage.deployment is not None else None
-    told = said(verdict)
+    reasons = reasons_of(verdict)
     outcome = _plain(stage.why)
-    if told and (not outcome or outcome.startswith(told[0])):
-        return [outcome or told[0], *told[1 : 1 + _MORE_REASONS]]
+    if reasons and (not outcome or outcome.startswith(reasons[0])):
+        return [outcome or reasons[0], *reasons[1 : 1 + _MORE_REASONS]]
     return [outcome] if outcome else []
 
 
@@ -151,7 +170,7 @@ def _judged(deployment: Deployment | None, facts: RunFacts) -> VerdictRecord | N
 
 
 def _answers(stage: StageView, facts: RunFacts) -> tuple[list[Fact], str]:
-    """What the report would answer, with the run's own words where nothing was judged; and the report's task."""
+    """What the report would answer, with the deployment's outcome where nothing was judged; and the report's task."""
     deployment = stage.deployment
     assert deployment is not None  # noqa: S101 - asked of deployments only
     verdict = _judged(deployment, facts)
@@ -165,7 +184,9 @@ def _answers(stage: StageView, facts: RunFacts) -> tuple[list[Fact], str]:
         word = verdict.verdict if verdict is not None else str(Verdict.INCONCLUSIVE)
         judgement = Judgement(Verdict(word), (reason,), decided=_iso(deployment.verdict_at) or "")
         text = "Its evidence cannot be read any more." if verdict else "It ended before it could be verified."
-        new = Fact("What was new?", "wait", "Nothing was judged" if not verdict else f"It was {verdict.verdict}", text)
+        new = Fact(
+            "What was new?", "wait", "Nothing was verified" if not verdict else f"It was {verdict.verdict}", text
+        )
     else:
         new = what_was_new(judgement, events_of(judgement), metrics_of(judgement))
     content = _report(deployment, judgement, facts)
@@ -178,9 +199,9 @@ def _report(deployment: Deployment, judgement: Judgement, facts: RunFacts) -> Re
     return dataclasses.replace(
         report,
         manual_actions=[
-            ManualAction(hand.who, hand.detail.get("option") or hand.action, _iso(hand.at), hand.why)
-            for hand in facts.hands
-            if hand.allowed
+            ManualAction(action.who, action.detail.get("option") or action.action, _iso(action.at), action.why)
+            for action in facts.manual_actions
+            if action.allowed
         ],
     )
 
@@ -189,25 +210,25 @@ def _iso(moment: Any) -> str | None:
     return moment.isoformat() if moment is not None else None
 
 
-def _going_on(stages: Sequence[StageView]) -> list[str]:
+def _activities(stages: Sequence[StageView]) -> list[str]:
     """What happens now, a sentence for each kind of it."""
-    by_state: dict[str, list[StageView]] = {}
+    by_state: dict[StepState, list[StageView]] = {}
     for stage in stages:
-        if stage.look == "wait":
+        if stage.look is Look.WAIT:
             by_state.setdefault(stage.state, []).append(stage)
-    told = []
+    sentences = []
     for state, found in by_state.items():
-        if state == "verifying":
-            told += [_verifying(stage) for stage in found]
-        elif state == "waiting for its turn":
-            told += [f"Waiting for its turn in {stage.environment}. {stage.why}".strip() for stage in found]
+        if state is StepState.VERIFYING:
+            sentences += [_verifying(stage) for stage in found]
+        elif state is StepState.QUEUED:
+            sentences += [f"Queued for {stage.environment}. {stage.why}".strip() for stage in found]
         else:
-            told.append(_NOW.get(state, "Now in {}.").format(_listed([stage.environment for stage in found])))
-    return told
+            sentences.append(_NOW.get(state, "Now in {}.").format(_listed([stage.environment for stage in found])))
+    return sentences
 
 
 def _verifying(stage: StageView) -> str:
-    phase = next((found for found in stage.phases if found.state == "verifying"), None)
+    phase = next((found for found in stage.phases if found.state is StepState.VERIFYING), None)
     if phase is None:
         return f"Verifying {stage.environment}."
     looks = f" after {phase.looks} look{'s' if phase.looks != 1 else ''}" if phase.looks else ""
@@ -215,20 +236,18 @@ def _verifying(stage: StageView) -> str:
     return f"Verifying {stage.environment}, {phase.title[:1].lower()}{phase.title[1:]}{looks}{reason}"
 
 
-def _between(*, begun: bool) -> str:
-    return "Between two tasks: the next one begins in a moment." if begun else "Nothing of it has begun yet."
-
-
 def _by(facts: RunFacts) -> str:
-    marks = [hand for hand in facts.hands if hand.allowed and hand.action == "marked run failed"]
-    return f": {marks[-1].who} did{', ' + marks[-1].why if marks[-1].why else ''}" if marks else ""
+    marks = [
+        action for action in facts.manual_actions if action.allowed and action.action == HumanAction.MARKED_RUN_FAILED
+    ]
+    return f" by {marks[-1].who}{': ' + marks[-1].why if marks[-1].why else ''}" if marks else ""
 
 
 def _in_spite(facts: RunFacts, stages: Sequence[StageView]) -> list[str]:
-    """Promoted against its verdict: a person answers for that."""
+    """Environments promoted against their verdict, which a person is responsible for."""
     found = []
     for stage in stages:
         verdict = _judged(stage.deployment, facts)
-        if stage.state == "promoted" and verdict is not None and verdict.verdict != Verdict.PASS:
-            found.append(f"{stage.environment} was promoted in spite of {verdict.verdict}: {stage.why}".rstrip(": "))
+        if stage.state is StepState.PROMOTED and verdict is not None and verdict.verdict != Verdict.PASS:
+            found.append(f"{stage.environment} was promoted despite {verdict.verdict}: {stage.why}".rstrip(": "))
     return found

@@ -8,43 +8,36 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.ledger import Deployment, Phase, VerdictRecord
+from airflow_cd.pipeline.task_ids import phase_of, share_of_phase, verify_task
 from airflow_cd.plugin.dag_runs.order import grouped
+from airflow_cd.plugin.dag_runs.task_states import UNDER_WAY
 from airflow_cd.plugin.dag_runs.tasks import Run, RunTask
+from airflow_cd.plugin.run.decisions import PhaseFacts, phase_state, work_of
 from airflow_cd.plugin.run.facts import RunFacts
-from airflow_cd.report.gathering import verify_task
-
-ACTIVE = ("running", "queued", "scheduled", "restarting", "deferred", "awaiting_input", "up_for_reschedule")
-"""Airflow's words for a task that is at work, or will be without anybody's doing."""
-UNDER_WAY = (*ACTIVE, "up_for_retry")
-_NAMED = "phase_"
-_JUDGED = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
-_WORK = {
-    "RollbackOperator": "rolling back",
-    "RollbackToOperator": "going back",
-    "VerifyOperator": "verifying",
-    "DeploymentMarkerOperator": "deploying",
-    "CanaryDeployOperator": "deploying",
-    "DeployOperator": "deploying",
-    "PromoteOperator": "promoting",
-    "LeaseSensor": "waiting for its turn",
-    "SettleOperator": "settling",
-}
+from airflow_cd.plugin.states import StepState
+from airflow_cd.plugin.words import step_label
+from airflow_cd.states import DeploymentState, Role
+from airflow_cd.verification.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class PhaseView:
     """A phase of a canary, or the verification of a whole environment.
 
+    :param name: name of its task group.
     :param share: percent of the environment, None when neither the ledger nor its name says it.
+    :param state: how far it has come.
     :param instances: how many have, or may have, the release; ``of`` how many there are.
     :param verdict: its last verdict, ``""`` before the first; ``final`` is False while it may change.
     :param reason: what the verdict rests on, in a sentence.
+    :param looks: how often the verification has looked so far.
     :param task: the task whose report shows the evidence, ``""`` without a verdict.
+    :param seconds: how long it took, or has taken so far; None before it began.
     """
 
     name: str
     share: int | None
-    state: str
+    state: StepState
     instances: int = 0
     of: int = 0
     verdict: str = ""
@@ -61,15 +54,18 @@ class PhaseView:
             return self.name
         return f"Canary {self.share} %" if self.share < 100 else "100 %"
 
-
-def work_of(tasks: Sequence[RunTask]) -> str:
-    """What the tasks do now, ``""`` when none of them is at work."""
-    at_work = {task.place.operator for task in tasks if task.state in UNDER_WAY}
-    return next((word for operator, word in _WORK.items() if operator in at_work), "under way" if at_work else "")
+    @property
+    def label(self) -> str:
+        """Its state as people say it."""
+        return step_label(self.state)
 
 
 def seconds_of(tasks: Sequence[RunTask], now: datetime) -> float | None:
-    """How long the tasks took together, or have taken so far; None before the first began."""
+    """How long the tasks took together, or have taken so far; None before the first began.
+
+    :param tasks: of one stage or phase.
+    :param now: what is still at work counts up to this.
+    """
     began = min((task.started for task in tasks if task.started), default=None)
     ended = max((task.ended for task in tasks if task.ended), default=None)
     if any(task.state in UNDER_WAY for task in tasks):
@@ -77,8 +73,11 @@ def seconds_of(tasks: Sequence[RunTask], now: datetime) -> float | None:
     return max(0.0, (ended - began).total_seconds()) if began and ended else None
 
 
-def said(verdict: VerdictRecord | None) -> list[str]:
-    """The reasons of a verdict, the decisive one first; evidence of whatever shape."""
+def reasons_of(verdict: VerdictRecord | None) -> list[str]:
+    """The reasons of a verdict, the decisive one first.
+
+    :param verdict: its evidence may have any shape: what cannot be read gives no reasons.
+    """
     reasons: Any = verdict.evidence.get("reasons") if verdict else None
     texts = [reason.get("text") for reason in reasons or [] if isinstance(reason, dict)]
     return [text for text in texts if isinstance(text, str) and text]
@@ -102,12 +101,12 @@ def phases_of(
         if name not in planned and verdict is None and len(begun) == 1:
             continue
         own = planned.get(name, [])
-        reasons, looks = said(verdict), verdict.evidence.get("looks") if verdict else 0
+        reasons, looks = reasons_of(verdict), verdict.evidence.get("looks") if verdict else 0
         views.append(
             PhaseView(
                 name=name,
-                share=begun[name].share if name in begun else _share(name),
-                state=_state(own, begun.get(name), verdict, deployment if name == last else None, over=run.over),
+                share=begun[name].share if name in begun else share_of_phase(name),
+                state=_state(own, begun.get(name), verdict, deployment if name == last else None, run),
                 instances=len(begun[name].instances) if name in begun else 0,
                 of=len(deployment.previous) if deployment else 0,
                 verdict=verdict.verdict if verdict else "",
@@ -122,18 +121,12 @@ def phases_of(
 
 
 def _group(task: RunTask) -> str:
-    parts = task.task_id.split(".")
-    return parts[1] if len(parts) > 2 and task.place.ours else ""
-
-
-def _share(name: str) -> int | None:
-    number = name.removeprefix(_NAMED)
-    return int(number) if name.startswith(_NAMED) and number.isdecimal() else None
+    return phase_of(task.task_id) if task.place.role else ""
 
 
 def _report(name: str, own: Sequence[RunTask], run: Run, deployment: Deployment) -> str:
     there = own or [task for task in run.tasks if task.place.environment == deployment.environment]
-    judges = [task.task_id for task in there if task.place.operator == "VerifyOperator"]
+    judges = [task.task_id for task in there if task.place.role is Role.VERIFY]
     return judges[0] if judges else verify_task(deployment.environment, name)
 
 
@@ -141,20 +134,17 @@ def _state(
     tasks: Sequence[RunTask],
     phase: Phase | None,
     verdict: VerdictRecord | None,
-    settled: Deployment | None,
-    *,
-    over: bool,
-) -> str:
-    """In a person's words; ``settled`` is the deployment when this is its last phase."""
-    if settled is not None and settled.state in ("rolled_back", "rolling_back", "rollback_failed"):
-        return settled.state.replace("_", " ")
-    if work := work_of(tasks):
-        return work
-    if verdict is not None and verdict.final:
-        return _JUDGED.get(verdict.verdict, verdict.verdict)
-    if any(task.state == "failed" for task in tasks):
-        return "failed"
-    if phase is None:
-        passed_over = any(task.state in ("skipped", "upstream_failed") for task in tasks)
-        return "not reached" if over or passed_over else "to come"
-    return "not judged" if over else "deployed" if phase.deployed_at else "under way"
+    deployment: Deployment | None,
+    run: Run,
+) -> StepState:
+    return phase_state(
+        PhaseFacts(
+            task_states=[task.state for task in tasks],
+            work=work_of(tasks),
+            verdict=Verdict(verdict.verdict) if verdict is not None and verdict.final else None,
+            begun=phase is not None,
+            deployed=phase is not None and phase.deployed_at is not None,
+            deployment=DeploymentState(deployment.state) if deployment is not None else None,
+            over=run.over,
+        )
+    )

@@ -12,7 +12,6 @@ from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.rendering import page
 from airflow_cd.plugin.run.facts import facts_of
-from airflow_cd.plugin.run.stages import look_of, sign_of
 from airflow_cd.plugin.run.view import view_of
 
 router = APIRouter(prefix="/run", dependencies=MAY_READ_RUN)
@@ -22,7 +21,7 @@ LIVE = 3  # seconds between looks while the run goes on
 
 @router.get("/{dag_id}/{run_id}")
 def run_page(request: Request, dag_id: str, run_id: str) -> HTMLResponse:
-    """Stages, verdicts, clocks, changes and hands of a run."""
+    """Stages, verdicts, clocks, changes and manual actions of a run."""
     known = run_tasks.run_of(dag_id, run_id)
     run = known or Run(dag_id, run_id)
     view = view_of(run, facts_of(open_ledger(), run), now())
@@ -34,7 +33,5 @@ def run_page(request: Request, dag_id: str, run_id: str) -> HTMLResponse:
         dag_id=dag_id,
         run_id=run_id,
         view=view,
-        look_of=look_of,
-        sign_of=sign_of,
         live=0 if view.over else LIVE,
     )

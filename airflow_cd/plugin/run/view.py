@@ -10,10 +10,11 @@ from typing import Any
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord
 from airflow_cd.plugin.dag_runs.tasks import Run
+from airflow_cd.plugin.instances import summarize
 from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.run.headline import Headline, headline_of
 from airflow_cd.plugin.run.stages import StageView, columns_of
-from airflow_cd.plugin.seen import seen_of
+from airflow_cd.plugin.states import Look
 from airflow_cd.release import Release, changes
 from airflow_cd.report.answers import clock_times
 from airflow_cd.report.report import Clocks
@@ -23,7 +24,7 @@ from airflow_cd.report.report import Clocks
 class ChangeView:
     """What the release differs in from what ran before, in every environment where that is the same.
 
-    :param before: what ran there, in words.
+    :param before: what ran there, as people say it.
     :param proposed: whether it is only asked for so far.
     :param commits: what it brings; None where the pipeline names no repository.
     """
@@ -38,18 +39,20 @@ class ChangeView:
 
 @dataclass(frozen=True)
 class Runs:
-    """What one environment runs now, whoever brought it there since.
+    """What one environment runs now, whichever run deployed it.
 
     :param releases: what, on how many instances.
-    :param trouble: instances that are not as they should be, in words.
+    :param state: what the run has come to there, as people say it; ``sign`` is one character for it.
+    :param problems: instances that are not as they should be, in a sentence.
     :param seen: when they were last looked at; None when they never were.
     """
 
     environment: str
     state: str
-    look: str
+    sign: str
+    look: Look
     releases: Sequence[tuple[str, int]]
-    trouble: str
+    problems: str
     seen: datetime | None
 
 
@@ -60,7 +63,7 @@ class RunView:
     :param ours: whether it is a run of a pipeline at all.
     :param columns: the stages; those that may run at once together.
     :param clocks: by environment: name, time and meaning of each.
-    :param hands: what people did, oldest first.
+    :param manual_actions: what people did by hand, refused attempts too; oldest first.
     """
 
     ours: bool
@@ -70,7 +73,7 @@ class RunView:
     clocks: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]
     changes: Sequence[ChangeView]
     runs: Sequence[Runs]
-    hands: Sequence[AuditRecord]
+    manual_actions: Sequence[AuditRecord]
     service: str
     version: str
     reason: str
@@ -78,12 +81,17 @@ class RunView:
 
 
 def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
-    """Shape a run; ``now`` is what durations of what still runs count to."""
+    """Shape a run for its page.
+
+    :param run: the run as Airflow has it.
+    :param facts: what the ledger holds of it.
+    :param now: what durations of what is still at work count up to.
+    """
     columns = columns_of(run, facts, now)
     stages = [stage for column in columns for stage in column]
     newest = facts.deployments[-1] if facts.deployments else None
     return RunView(
-        ours=bool(facts.deployments or facts.questions) or any(task.place.ours for task in run.tasks),
+        ours=bool(facts.deployments or facts.questions) or any(task.place.role for task in run.tasks),
         over=run.over,
         headline=headline_of(run, facts, stages),
         columns=columns,
@@ -99,7 +107,7 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
         ],
         changes=_changes(stages, facts),
         runs=[_runs(stage, facts) for stage in stages if stage.deployment is not None],
-        hands=facts.hands,
+        manual_actions=facts.manual_actions,
         service=newest.release.service if newest else "",
         version=newest.release.version if newest else _text(run.asked.get("version")),
         reason=newest.reason if newest else _text(run.asked.get("reason")),
@@ -124,20 +132,20 @@ def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
             for environment, release in question.proposed.items()
             if environment not in deployed
         ]
-    # Five environments that differ in the same two lines are told once.
-    told: dict[str, tuple[list[str], ChangeView]] = {}
+    # Five environments that differ in the same two lines are one table.
+    tables: dict[str, tuple[list[str], ChangeView]] = {}
     for environment, before, release, proposed, commits in pairs:
         rows = changes(before, release)
-        nothing = "nothing that Airflow CD has brought there" if proposed else "nothing"
+        nothing = "nothing that Airflow CD has deployed" if proposed else "nothing"
         was = f"{before.service} {before.version}" if before else nothing
         view = ChangeView((), was, f"{release.service} {release.version}", rows, proposed, commits)
-        names, _ = told.setdefault(repr((was, view.now, rows, proposed, commits)), ([], view))
+        names, _ = tables.setdefault(repr((was, view.now, rows, proposed, commits)), ([], view))
         if environment not in names:
             names.append(environment)
-    return [replace(view, environments=names) for names, view in told.values()]
+    return [replace(view, environments=names) for names, view in tables.values()]
 
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:
     environment = stage.environment
-    seen = seen_of(facts.running.get(environment, ()))
-    return Runs(environment, stage.state, stage.look, seen.releases, seen.trouble, seen.at)
+    seen = summarize(facts.running.get(environment, ()))
+    return Runs(environment, stage.label, stage.state.sign, stage.look, seen.releases, seen.problems, seen.at)

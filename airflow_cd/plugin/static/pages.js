@@ -44,9 +44,9 @@ document.addEventListener("input", (event) => {
   if (form) form.dataset.changed = "";
 });
 
-// What a person writes is kept in this tab until the server says that it has taken it: their session may be over.
+// What a person writes is kept in this tab until the server says that it has accepted it: their session may be over.
 const KEPT = "airflow-cd:";
-const TAKEN = "airflow_cd_taken";
+const SUBMITTED = "airflow_cd_submitted";
 
 const pathOf = (form) => decodeURIComponent(new URL(form.action).pathname);
 // What is chosen from a list of its own is not kept: a choice that comes back by itself may be the wrong one by now.
@@ -76,14 +76,14 @@ function kept() {
   }
 }
 
-function forgetTaken() {
-  const cookie = document.cookie.split("; ").find((one) => one.startsWith(`${TAKEN}=`));
+function forgetSubmitted() {
+  const cookie = document.cookie.split("; ").find((one) => one.startsWith(`${SUBMITTED}=`));
   if (!cookie) return;
-  const path = decodeURIComponent(cookie.slice(TAKEN.length + 1));
+  const path = decodeURIComponent(cookie.slice(SUBMITTED.length + 1));
   for (const [key, { sent }] of kept()) {
     if (sent && key.startsWith(`${KEPT}${path}?`)) window.sessionStorage.removeItem(key);
   }
-  document.cookie = `${TAKEN}=; path=/; max-age=0; samesite=lax`;
+  document.cookie = `${SUBMITTED}=; path=/; max-age=0; samesite=lax`;
 }
 
 function restore() {
@@ -98,7 +98,7 @@ function restore() {
       if (folded) folded.open = true;
     }
   }
-  const note = document.querySelector("#session-ended [data-kept]");
+  const note = document.querySelector("[data-kept]");
   const here = decodeURIComponent(window.location.pathname);
   if (note) note.hidden = ![...entries].some(([key, { sent }]) => sent && key.startsWith(`${KEPT}${here}?`));
 }
@@ -110,7 +110,7 @@ for (const [event, sent] of [["input", false], ["submit", true]]) {
   });
 }
 
-forgetTaken();
+forgetSubmitted();
 restore();
 
 // What is the same stays the same element: it keeps the focus, the drawer that is open, what is unfolded and scrolled.
@@ -174,7 +174,7 @@ function hold(main) {
   };
 }
 
-let seen = "";
+let lastShown = "";
 
 async function refresh() {
   const main = document.getElementById("main");
@@ -182,7 +182,7 @@ async function refresh() {
   const answer = await fetch(window.location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
   if (!answer.ok && answer.status !== 401) return;
   const text = await answer.text();
-  if (text === seen) return;
+  if (text === lastShown) return;
   const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("main");
   if (!fresh || busy(main)) return;
   const ended = fresh.querySelector("#session-ended");
@@ -190,15 +190,15 @@ async function refresh() {
     if (!document.getElementById("session-ended")) main.prepend(ended);
     return;
   }
-  seen = text;
-  const said = main.querySelector("[data-say]")?.dataset.say ?? "";
+  lastShown = text;
+  const announced = main.querySelector("[data-announce]")?.dataset.announce ?? "";
   const settle = hold(main);
   renew(main, fresh);
   find();
   pointAgain();
   settle();
-  const news = main.querySelector("[data-say]")?.dataset.say ?? "";
-  if (news !== said) document.getElementById("said").textContent = news;
+  const news = main.querySelector("[data-announce]")?.dataset.announce ?? "";
+  if (news !== announced) document.getElementById("announcement").textContent = news;
 }
 
 async function live() {

@@ -126,7 +126,7 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     delimiter = max(_DELIMITERS, key=first.count)
     try:
-        table: pd.DataFrame = pd.read_csv(
+        return pd.read_csv(
             stream,
             sep=delimiter,
             decimal="," if delimiter == ";" else ".",
@@ -134,7 +134,6 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
             skipinitialspace=True,
             low_memory=False,
         )
-        return table
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise VerificationError(f"{named(file.path)} is not readable as CSV: {text}.", next_step=_FORMATS) from error

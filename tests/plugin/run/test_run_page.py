@@ -18,10 +18,11 @@ from airflow_cd.plugin.dag_runs.tasks import Place, Run, RunTask
 from airflow_cd.plugin.run.facts import RunFacts, facts_of
 from airflow_cd.plugin.run.stages import StageView
 from airflow_cd.plugin.run.view import RunView, view_of
+from airflow_cd.plugin.states import StepState
+from airflow_cd.states import Role
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.verdict import Verdict
-
-from .build_com_run import (
+from tests.plugin.build_com_run import (
     BEFORE,
     FIRST,
     HOSTILE,
@@ -37,9 +38,9 @@ from .build_com_run import (
     judgement,
     run_of,
 )
-from .conftest import ClientAs
-from .deployed import Delivery
-from .served import served
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.served import served
 
 PLACE = f"/airflow-cd/run/{PIPELINE}/{RUN_ID}"
 WHY = "4 events are unknown, the worst GiftCard0Error, 40 times on the canary"
@@ -71,7 +72,7 @@ def test_stages_that_may_run_at_once_stand_side_by_side() -> None:
     view = view_of(run_of("queued", {}), RunFacts(), NOW)
     names = [[stage.name for stage in column] for column in view.columns]
     assert names == [list(FIRST), list(SECOND), ["approve"], ["production"]]
-    assert {stage.state for stage in _stages(view).values()} == {"to come"}
+    assert {stage.state for stage in _stages(view).values()} == {StepState.TO_COME}
     assert [phase.title for phase in _stages(view)["production"].phases] == ["Canary 20 %", "100 %"]
     assert (view.headline.word, view.ours, view.version) == ("QUEUED", True, "1.2")
 
@@ -90,9 +91,9 @@ def test_a_rolled_back_canary_says_why_first(ledger: Ledger, story: Story) -> No
 
 def test_a_phase_says_its_share_its_verdict_and_where_the_evidence_is(ledger: Ledger, story: Story) -> None:
     first, second = _stages(_view(ledger, _rolled_back(story)))["production"].phases
-    assert (first.share, first.instances, first.of, first.state) == (20, 2, 10, "rolled back")
+    assert (first.share, first.instances, first.of, first.state) == (20, 2, 10, StepState.ROLLED_BACK)
     assert (first.verdict, first.final, first.reason, first.task) == ("FAIL", True, WHY, VERIFY)
-    assert (second.share, second.state, second.verdict) == (100, "not reached", "")
+    assert (second.share, second.state, second.verdict) == (100, StepState.NOT_REACHED, "")
 
 
 def test_clocks_are_those_of_the_rollback(ledger: Ledger, story: Story) -> None:
@@ -110,9 +111,9 @@ def test_a_persons_rollback_says_who_took_what_back_and_counts_from_their_asking
     ledger.settlement.promote(
         opened.id, token=back.leases["production"].token, outcome="ada rolled 1.2 back to 1.1: slow"
     )
-    place = Place("rollback", (), "RollbackToOperator", "shop", "production", ours=True)
+    place = Place("rollback", (), Role.ROLLBACK_TO, "shop", "production")
     for state, word, says in (
-        ("success", "RESTORED", "ada rolled 1.2 back to 1.1: slow"),
+        ("success", "ROLLED BACK TO 1.1", "ada rolled 1.2 back to 1.1: slow"),
         ("running", "RUNNING", "Rolling back production."),
     ):
         run = Run("shop-rollback", "back", state, {}, "ada", [RunTask("rollback.deploy", state, NOW, None, place)])
@@ -120,7 +121,7 @@ def test_a_persons_rollback_says_who_took_what_back_and_counts_from_their_asking
         view = view_of(run, facts, NOW)
         assert (view.headline.word, view.headline.says) == (word, says)
         if state == "success":
-            assert _stages(view)["rollback"].state == "restored"
+            assert _stages(view)["rollback"].state is StepState.RESTORED
             ((environment, times),) = view.clocks
             assert (environment, [name for name, _, _ in times]) == ("production", ["To safe", "To restored"])
     took_back = _view(ledger, Run("shop", "run-1.2", "success"))
@@ -150,12 +151,12 @@ def test_who_gets_no_requests_is_trouble(ledger: Ledger, story: Story) -> None:
     ]
     ledger.instances.record("shop", "production", seen, NOW)
     (row,) = _view(ledger, run_of("running", ROLLED_BACK_STATES)).runs
-    assert row.trouble == "web-2 gets no requests; web-3 gets no requests"
+    assert row.problems == "web-2 gets no requests; web-3 gets no requests"
 
 
-def test_hands_stand_in_their_order_refused_ones_too(ledger: Ledger, story: Story) -> None:
-    hands = _view(ledger, _rolled_back(story)).hands
-    assert [(hand.who, hand.allowed) for hand in hands] == [("mallory", False), ("bob", True)]
+def test_manual_actions_stand_in_their_order_refused_ones_too(ledger: Ledger, story: Story) -> None:
+    actions = _view(ledger, _rolled_back(story)).manual_actions
+    assert [(action.who, action.allowed) for action in actions] == [("mallory", False), ("bob", True)]
 
 
 def test_a_rollback_that_failed_comes_before_everything(ledger: Ledger, story: Story) -> None:
@@ -174,12 +175,12 @@ def test_an_open_approval_says_whom_it_waits_for_and_what_would_change(ledger: L
     story.delivery.asks("production", approvers=("bob", "eve"))
     view = _view(ledger, run_of("running", {**all_well(*BEFORE), "approve": "awaiting_input"}))
     assert (view.headline.look, view.headline.word) == ("wait", "WAITING")
-    assert view.headline.says == "Deploy shop 1.2 to production? Waits for bob or eve."
+    assert view.headline.says == "Deploy shop 1.2 to production? Waiting for bob or eve."
     assert view.headline.question is not None
     assert not view.over
     assert [change.environments for change in view.changes if change.proposed] == [["production"]]
     stages = _stages(view)
-    assert (stages["approve"].state, stages["production"].state) == ("waiting for a person", "to come")
+    assert (stages["approve"].state, stages["production"].state) == (StepState.WAITING_FOR_ANSWER, StepState.TO_COME)
 
 
 def test_nobody_is_waited_for_once_the_run_is_over(ledger: Ledger, story: Story) -> None:
@@ -214,17 +215,30 @@ def test_a_verification_asks_with_its_reason(ledger: Ledger, story: Story) -> No
     assert view.headline.answers[2].answer == "Not yet"
 
 
-@pytest.mark.parametrize(("who", "state"), [("bob", "rejected"), ("", "no answer in time")])
-def test_a_no_is_told_from_a_breakdown(ledger: Ledger, story: Story, who: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("who", "state", "word", "says"),
+    [
+        ("bob", StepState.REJECTED, "REJECTED", "approve: rejected by bob. freeze week"),
+        (
+            "",
+            StepState.TIMED_OUT,
+            "TIMED OUT",
+            "approve: timed out without an answer, so the default answer was applied: Reject. freeze week",
+        ),
+    ],
+)
+def test_a_no_is_told_from_a_breakdown(
+    ledger: Ledger, story: Story, who: str, state: StepState, word: str, says: str
+) -> None:
     story.before_production()
     story.delivery.asks("production")
     ledger.questions.answer(PIPELINE, RUN_ID, "approve", option="Reject", who=who, why="freeze week")
     states = {**all_well(*BEFORE), "approve": "failed", "production": "upstream_failed"}
     view = _view(ledger, run_of("failed", states))
-    assert (view.headline.look, view.headline.word) == ("bad", state.upper())
-    assert view.headline.says.endswith("freeze week")
-    assert _stages(view)["approve"].state == state
-    assert _stages(view)["production"].state == "not reached"
+    assert (view.headline.look, view.headline.word) == ("bad", word)
+    assert view.headline.says == says
+    assert _stages(view)["approve"].state is state
+    assert _stages(view)["production"].state is StepState.NOT_REACHED
 
 
 def test_an_approval_by_somebody_who_may_not_is_no_approval(ledger: Ledger, story: Story) -> None:
@@ -232,7 +246,7 @@ def test_an_approval_by_somebody_who_may_not_is_no_approval(ledger: Ledger, stor
     ledger.questions.answer(PIPELINE, RUN_ID, "approve", option="Approve", who="mallory", why="")
     failed = {"approve": {"failed": "no"}}
     view = _view(ledger, run_of("failed", {**all_well(*BEFORE), "approve": "failed"}, failed))
-    assert _stages(view)["approve"].state == "failed"
+    assert _stages(view)["approve"].state is StepState.FAILED
 
 
 def test_a_run_that_came_through_says_what_runs_where(ledger: Ledger, story: Story) -> None:
@@ -250,7 +264,7 @@ def test_a_promotion_in_spite_of_its_verdict_is_told(ledger: Ledger, story: Stor
     story.canary(DECIDED)
     story.promoted()
     head = _view(ledger, run_of("success", all_well(*BEFORE, "approve", "production"))).headline
-    assert "production was promoted in spite of FAIL" in head.more[0]
+    assert "production was promoted despite FAIL" in head.more[0]
 
 
 def test_what_goes_on_now_is_told_with_what_was_seen_so_far(ledger: Ledger, story: Story) -> None:
@@ -261,7 +275,7 @@ def test_what_goes_on_now_is_told_with_what_was_seen_so_far(ledger: Ledger, stor
     assert view.headline.word == "RUNNING"
     assert view.headline.says == "Verifying production, canary 20 % after 7 looks: too few requests yet"
     (phase, _) = _stages(view)["production"].phases
-    assert (phase.state, phase.final, phase.seconds) == ("verifying", False, 180.0)
+    assert (phase.state, phase.final, phase.seconds) == (StepState.VERIFYING, False, 180.0)
 
 
 def test_stages_at_work_are_told_together_with_whom_another_waits_for(ledger: Ledger, story: Story) -> None:
@@ -272,8 +286,8 @@ def test_stages_at_work_are_told_together_with_whom_another_waits_for(ledger: Le
     states = {**all_well(*FIRST), "edu.lease": "up_for_reschedule", "staging.lease": "up_for_reschedule"}
     states |= {"sandbox.lease": "success", "sandbox.deploy": "running"}
     says = _view(ledger, run_of("running", states)).headline.says
-    assert "Waiting for its turn in edu. Run 1.1-0600 is there." in says
-    assert "Waiting for its turn in staging. A run of another pipeline is there." in says
+    assert "Queued for edu. Run 1.1-0600 owns it." in says
+    assert "Queued for staging. A run of another pipeline owns it." in says
     assert "Deploying to sandbox." in says
     assert "hidden" not in says
 
@@ -312,17 +326,17 @@ def test_what_the_ledger_has_outlives_airflows_memory(ledger: Ledger, story: Sto
 def test_a_dag_written_by_hand_shows_its_deployment_too(ledger: Ledger, story: Story) -> None:
     story.canary(DECIDED)
     story.rolled_back(f"FAIL: {WHY}")
-    chain = {"lease": "LeaseSensor", "half": "CanaryDeployOperator", "verify": "VerifyOperator"}
+    chain = {"lease": Role.LEASE, "half": Role.DEPLOY, "verify": Role.VERIFY}
     names = list(chain)
     tasks = [
-        RunTask(name, "success", NOW, NOW, Place(name, tuple(names[:at]), chain[name], "shop", "production", ours=True))
+        RunTask(name, "success", NOW, NOW, Place(name, tuple(names[:at]), chain[name], "shop", "production"))
         for at, name in enumerate(names)
     ]
     view = _view(ledger, Run(PIPELINE, RUN_ID, "failed", tasks=tasks))
     assert view.headline.word == "ROLLED BACK"
     stages = _stages(view)
     assert list(stages) == ["lease", "half", "verify"]
-    assert (stages["half"].state, stages["half"].phases[0].task) == ("rolled back", "verify")
+    assert (stages["half"].state, stages["half"].phases[0].task) == (StepState.ROLLED_BACK, "verify")
 
 
 def test_groups_that_wait_for_each_other_in_turns_still_have_an_order() -> None:
@@ -403,7 +417,7 @@ def test_the_page_looks_again_while_the_run_goes_on(
 def test_a_run_of_another_dag_says_so_kindly(client_as: ClientAs, shown: Callable[[Run | None], None]) -> None:
     shown(Run("etl", "1", "success", tasks=[RunTask("load", "success", NOW, NOW, Place("load"))]))
     answer = client_as("viewer").get("/airflow-cd/run/etl/1")
-    assert (answer.status_code, "etl is no pipeline of Airflow CD" in answer.text) == (200, True)
+    assert (answer.status_code, "etl is not a pipeline of Airflow CD" in answer.text) == (200, True)
 
 
 def test_a_run_nobody_knows_is_not_found(client_as: ClientAs) -> None:

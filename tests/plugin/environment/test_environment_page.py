@@ -13,16 +13,15 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Deployment, Ledger
-from airflow_cd.plugin.audit.middleware import HandsMiddleware
+from airflow_cd.plugin.audit.middleware import AuditMiddleware
 from airflow_cd.plugin.dag_runs.tasks import RunTask
 from airflow_cd.plugin.environment.stopping import failing
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
-
-from .build_com_run import run_of
-from .conftest import ClientAs
-from .deployed import Delivery
-from .served import served
+from tests.plugin.build_com_run import run_of
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.served import served
 
 PLACE = "/airflow-cd/environment/shop/shop/production"
 HOSTILE = "<script>alert(1)</script>"
@@ -95,7 +94,7 @@ def airflow(client_as: ClientAs) -> list[dict[str, Any]]:
         asked.append({"task": (dag, run, task), **body})
         return {}
 
-    root.add_middleware(HandsMiddleware)
+    root.add_middleware(AuditMiddleware)
     return asked
 
 
@@ -235,8 +234,8 @@ def test_a_canary_is_rolled_back_by_marking_its_verification_failed(
     assert airflow == [
         {"task": ("shop", "run-1.3", "production.phase_20.verify"), "new_state": "failed", "note": "customers call"}
     ]
-    [hand] = promoted.audit.actions(pipeline="shop", run_id="run-1.3")
-    assert (hand.who, hand.action, hand.why) == ("user-1", "marked failed", "customers call")
+    [action] = promoted.audit.actions(pipeline="shop", run_id="run-1.3")
+    assert (action.who, action.action, action.why) == ("user-1", "marked failed", "customers call")
 
 
 def test_what_another_pipeline_does_here_is_stopped_on_its_page(
@@ -275,7 +274,7 @@ def test_a_reason_that_airflow_would_cut_off_is_refused(
 ) -> None:
     canary = _canary(promoted, monkeypatch)
     answer = client_as("user").post(f"{PLACE}/stop", data={"deployment": canary.id, "why": "x" * 1001})
-    assert (answer.status_code, "1000 are kept" in answer.text) == (400, True)
+    assert (answer.status_code, "at most 1000 are kept" in answer.text) == (400, True)
     assert airflow == []
 
 
@@ -396,7 +395,10 @@ def test_what_was_taken_back_after_its_promotion_reads_so(promoted: Ledger, clie
     back.promoted("production", rolls_back=last.id)
     page = client_as("viewer").get(PLACE).text
     assert "shop 1.1 runs in production." in page
-    assert "rolled back to" in page
+    banner, history = page.split("</section>")[0], page.split('id="history"')[1]
+    assert "Rolled back to 1.1" in banner
+    assert "romoted" not in banner
+    assert "<td>rolled back to 1.1</td>" in history
     assert promoted.vetoes.in_force("shop", "production", NEW)
 
 

@@ -17,10 +17,9 @@ from airflow_cd.plugin.deployments import overview
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
 from airflow_cd.plugin.deployments.overview import places_of
 from airflow_cd.plugin.deployments.survey import Survey, Wanted, choose, survey
-
-from .build_com_run import PIPELINE, PLACES
-from .conftest import ClientAs
-from .deployed import Delivery
+from tests.plugin.build_com_run import PIPELINE, PLACES
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
 
 PAGE = "/airflow-cd/deployments"
 HOSTILE = '<script>alert("x")</script><img src=//evil.test/x>'
@@ -87,6 +86,36 @@ def test_a_running_canary_stands_beside_the_release_it_would_replace(shown: Any,
     row = _row(shown(), "shop")
     assert re.search(r"1\.0\.0 .* VERIFIED .* CANARY 1\.1\.0 .* VERIFYING .* phase_20, 20 % of production", _text(row))
     assert "/report/shop/run-1.1.0/production.phase_20.verify" in row
+
+
+def test_a_release_is_not_verified_while_a_later_phase_is_still_watched(shown: Any, ledger: Ledger) -> None:
+    delivery = Delivery(ledger, "shop", "1.1.0")
+    deployment = delivery.canary("production", 20, "PASS")
+    assert re.search(r"CANARY 1\.1\.0 .* PASSED SO FAR .* phase_20, 20 %", _text(_row(shown(), "shop")))
+    token = delivery.leases["production"].token
+    ledger.phases.start(deployment.id, "phase_100", share=100, instances=["web-1"], token=token)
+    for final, expected in ((None, "VERIFYING"), (False, "VERIFYING"), (True, "PASSED SO FAR")):
+        if final is not None:
+            ledger.verdicts.record(deployment.id, "phase_100", token=token, verdict="PASS", evidence={}, final=final)
+        row = _text(_row(shown(), "shop"))
+        assert re.search(rf"DEPLOYING 1\.1\.0 .* {expected} .* phase_100, 100 %", row)
+        assert "VERIFIED" not in row
+    ledger.settlement.promote(deployment.id, token=token, outcome="all good")
+    assert "1.1.0 , the run in Airflow VERIFIED" in _text(_row(shown(), "shop"))
+
+
+def test_a_persons_rollback_is_not_called_promoted_nor_unverified(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.0.0").promoted("production", "PASS")
+    bad = Delivery(ledger, "shop", "1.1.0").promoted("production", "PASS")
+    back = Delivery(ledger, "shop", "1.0.0", pipeline="shop-rollback", run_id="back")
+    opened = back.open("production", rolls_back=bad.id)
+    assert "ROLLING BACK TO 1.0.0" in _text(_row(shown(), "shop"))
+    token = back.leases["production"].token
+    ledger.settlement.promote(opened.id, token=token, outcome="ada rolled 1.1.0 back to 1.0.0: slow")
+    row = _text(_row(shown(), "shop"))
+    assert re.search(r"1\.0\.0 .*rolled back to it since", row)
+    assert "promoted" not in row
+    assert "not verified" not in row
 
 
 def test_a_canary_that_nothing_has_judged_leads_to_no_report(shown: Any, ledger: Ledger) -> None:
@@ -240,7 +269,7 @@ def _seen(environment: str = "") -> Survey:
         (Wanted(environment="production"), ["cart", "Shop"]),
         (Wanted(state="waiting"), ["cart", "new"]),
         (Wanted(state="waiting", environment="production"), []),
-        (Wanted(state="canary"), ["Shop"]),
+        (Wanted(state="in_progress"), ["Shop"]),
         (Wanted(state="failed", environment="dev"), []),
         (Wanted(state="failed", environment="production"), ["Shop"]),
         (Wanted(state="vetoed"), ["Shop"]),
@@ -252,7 +281,7 @@ def test_choosing(wanted: Wanted, expected: list[str]) -> None:
 
 def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
     _, counts = choose(_seen(), Wanted(state="waiting"))
-    assert counts == {"": 3, "waiting": 2, "canary": 1, "failed": 1, "vetoed": 1}
+    assert counts == {"": 3, "waiting": 2, "in_progress": 1, "failed": 1, "vetoed": 1}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.plugin.audit.requests import Hand, hands_in
+from airflow_cd.plugin.audit.manual_actions import ManualAction, manual_actions_in
+from airflow_cd.states import HumanAction
 
 RUN = "/api/v2/dags/shop/dagRuns/manual__2026-01-01T00:00:00+00:00"
 RUN_ID = "manual__2026-01-01T00:00:00+00:00"
@@ -17,13 +18,13 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
             "PATCH",
             f"{RUN}/taskInstances/production.phase_20.verify",
             {"new_state": "success", "note": "known"},
-            [Hand("shop", RUN_ID, "production.phase_20.verify", "marked success", "known")],
+            [ManualAction("shop", RUN_ID, "production.phase_20.verify", HumanAction.MARKED_SUCCESS, "known")],
         ),
         (
             "PATCH",
             f"{RUN}/taskInstances/approve/-1",
             {"new_state": "failed"},
-            [Hand("shop", RUN_ID, "approve", "marked failed")],
+            [ManualAction("shop", RUN_ID, "approve", HumanAction.MARKED_FAILED)],
         ),
         (
             "PATCH",
@@ -41,18 +42,18 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
                 ]
             },
             [
-                Hand("shop", "r1", "approve", "marked success"),
-                Hand("shop", "r2", "approve", "marked failed"),
-                Hand("~", "~", "approve", "deleted"),
+                ManualAction("shop", "r1", "approve", HumanAction.MARKED_SUCCESS),
+                ManualAction("shop", "r2", "approve", HumanAction.MARKED_FAILED),
+                ManualAction("~", "~", "approve", HumanAction.DELETED),
             ],
         ),
         (
             "PATCH",
             f"{RUN}/taskInstances/approve/-1/hitlDetails",
             {"chosen_options": ["Approve"], "params_input": {"reason": "fine"}},
-            [Hand("shop", RUN_ID, "approve", "answered Approve", "fine", "Approve")],
+            [ManualAction("shop", RUN_ID, "approve", HumanAction.ANSWERED, "fine", "Approve")],
         ),
-        ("PATCH", RUN, {"state": "success"}, [Hand("shop", RUN_ID, "", "marked run success")]),
+        ("PATCH", RUN, {"state": "success"}, [ManualAction("shop", RUN_ID, "", HumanAction.MARKED_RUN_SUCCESS)]),
         ("PATCH", RUN, {"note": "just a note"}, []),
         (
             "PATCH",
@@ -62,26 +63,31 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
                     {"action": "update", "entities": [{"dag_id": "shop", "dag_run_id": "r1", "state": "failed"}]}
                 ]
             },
-            [Hand("shop", "r1", "", "marked run failed")],
+            [ManualAction("shop", "r1", "", HumanAction.MARKED_RUN_FAILED)],
         ),
         (
             "PATCH",
             f"{RUN}/taskGroupInstances/production",
             {"new_state": "success", "include_upstream": True},
-            [Hand("shop", RUN_ID, "production", "marked group success", group=True, around=True)],
+            [ManualAction("shop", RUN_ID, "production", HumanAction.MARKED_GROUP_SUCCESS, group=True, around=True)],
         ),
-        ("DELETE", f"{RUN}/taskInstances/approve", None, [Hand("shop", RUN_ID, "approve", "deleted")]),
+        (
+            "DELETE",
+            f"{RUN}/taskInstances/approve",
+            None,
+            [ManualAction("shop", RUN_ID, "approve", HumanAction.DELETED)],
+        ),
         (
             "POST",
             f"{RUN}/clear",
             {"dry_run": False, "note": "again"},
-            [Hand("shop", RUN_ID, "", "cleared run", "again")],
+            [ManualAction("shop", RUN_ID, "", HumanAction.CLEARED_RUN, "again")],
         ),
         (
             "POST",
             "/api/v2/dags/shop/clearDagRuns",
             {"dry_run": False, "dag_runs": [{"dag_run_id": "r1"}]},
-            [Hand("shop", "r1", "", "cleared run")],
+            [ManualAction("shop", "r1", "", HumanAction.CLEARED_RUN)],
         ),
         ("PATCH", f"{RUN}/taskInstances/approve/dry_run", {"new_state": "success"}, []),
         ("POST", "/api/v2/dags/shop/clearTaskInstances", {"dry_run": True, "task_ids": ["approve"]}, []),
@@ -89,12 +95,12 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
             "POST",
             "/api/v2/dags/shop/clearTaskInstances",
             {"dry_run": False, "task_ids": ["approve"], "dag_run_id": "r1"},
-            [Hand("shop", "r1", "approve", "cleared")],
+            [ManualAction("shop", "r1", "approve", HumanAction.CLEARED)],
         ),
         ("PATCH", f"{RUN}/taskInstances/approve", None, []),
         ("PATCH", f"{RUN}/taskInstances/approve", ["not", "an", "object"], []),
         ("PATCH", f"{RUN}/taskInstances", {"actions": [7, {"action": "update", "entities": "all"}]}, []),
     ],
 )
-def test_what_a_request_asks_for(method: str, path: str, body: Any, expected: list[Hand]) -> None:
-    assert list(hands_in(method, path, body)) == expected
+def test_what_a_request_asks_for(method: str, path: str, body: Any, expected: list[ManualAction]) -> None:
+    assert list(manual_actions_in(method, path, body)) == expected

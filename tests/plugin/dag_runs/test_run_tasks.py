@@ -9,6 +9,7 @@ from airflow_cd import Approval, Environment, Pipeline
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.order import environment_depths
 from airflow_cd.plugin.dag_runs.tasks import run_of, shape_of
+from airflow_cd.states import Role
 
 BEGAN = datetime(2026, 11, 23, 8, 0, tzinfo=timezone.utc)
 DAG_ID, RUN_ID = "ordered", "run-1"
@@ -73,7 +74,7 @@ def test_a_run_comes_with_its_tasks_their_states_and_their_order(written: None) 
     assert (tasks["approve"].state, tasks["approve"].place.upstream) == ("", ("dev.deploy",))
     assert tasks["production.lease"].place.upstream == ("approve",)
     assert {task.stage for task in run.tasks} == {"dev", "approve", "production"}
-    assert all(task.place.ours for task in run.tasks)
+    assert all(task.place.role for task in run.tasks)
 
 
 def test_a_task_says_what_it_is_where_and_what_it_noted(written: None) -> None:
@@ -81,7 +82,7 @@ def test_a_task_says_what_it_is_where_and_what_it_noted(written: None) -> None:
     assert run is not None
     tasks = {task.task_id: task for task in run.tasks}
     place = tasks["dev.deploy"].place
-    assert (place.operator, place.service, place.environment) == ("DeployOperator", "shop", "dev")
+    assert (place.role, place.service, place.environment) == (Role.DEPLOY, "shop", "dev")
     assert tasks["approve"].place.environment == ""
     assert tasks["dev.deploy"].result == {"failed": VETOED}
     assert tasks["dev.lease"].result == {}

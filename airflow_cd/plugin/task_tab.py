@@ -11,6 +11,7 @@ from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import MAY_READ_RUN
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.report.gathering import report_of
+from airflow_cd.states import Role
 
 router = APIRouter(prefix="/task", dependencies=MAY_READ_RUN)
 
@@ -30,11 +31,11 @@ def _kind(dag_id: str, run_id: str, task_id: str) -> str:
     ledger = open_ledger()
     run = run_tasks.run_of(dag_id, run_id)
     places = [task.place for task in run.tasks if task.task_id == task_id] if run else []
-    operator = places[0].operator if places and places[0].ours else ""
-    judges = operator == "VerifyOperator" or (not run and report_of(ledger, dag_id, run_id, task_id) is not None)
+    role = places[0].role if places else None
+    judges = role is Role.VERIFY or (not run and report_of(ledger, dag_id, run_id, task_id) is not None)
     question = ledger.questions.get(dag_id, run_id, task_id)
     if question is not None and (question.option is None or not judges):
         return "approval"
     if judges:
         return "report"
-    return "approval" if operator == "ApprovalSensor" else "run"
+    return "approval" if role is Role.APPROVAL else "run"

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-
-from .conftest import ClientAs
-from .past_deliveries import PastDeliveries
+from tests.plugin.conftest import ClientAs
+from tests.plugin.insights.past_deliveries import PastDeliveries
 
 PAGE = "/airflow-cd/insights"
 HOSTILE = "<script>alert(1)</script>"
@@ -123,7 +122,7 @@ def test_only_pipelines_that_the_reader_may_see_count(
         assert figures(html)["false-alarms"][0] == "none"
         assert not re.search("secret|vault|staging|theirs", html)
     html = show(client_as, "?service=secret")
-    assert "There is no service secret among the pipelines that you may read" in html
+    assert "No pipeline that you may read deploys a service named secret" in html
     assert figures(html) == {}
 
 

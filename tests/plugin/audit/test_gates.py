@@ -10,8 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from airflow_cd.ledger import Ledger
-
-from .airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_app, airflow_as, states
+from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_app, airflow_as, states
 
 __all__ = ["airflow_app", "airflow_as", "states"]
 

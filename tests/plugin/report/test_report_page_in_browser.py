@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
+from tests.plugin.conftest import ClientAs
+from tests.plugin.report.report_world import address, deployed, judged, told, watching
+from tests.plugin.served import served
 from tests.report import samples
-
-from .conftest import ClientAs
-from .report_world import address, deployed, judged, told, watching
-from .served import served
 
 pytestmark = pytest.mark.browser
 
@@ -60,17 +59,17 @@ def test_an_event_is_marked_with_a_reason_and_the_mark_is_taken_back(show: Show,
     card.get_by_label("Reason").fill("caught and retried, ticket 4711")
     card.get_by_role("button", name="Record as user-1").click()
     page.wait_for_url("**#event-c0ffee00")
-    said = card.locator(".said")
+    said = card.locator(".feedback")
     assert "user-1" in said.inner_text()
     assert "caught and retried, ticket 4711" in said.inner_text()
     assert [record.says for record in ledger.feedback.in_force("shop", "production")] == ["not_a_risk"]
 
-    card.get_by_text("What was said of it").click()
-    card.get_by_label("Take it back").fill("it was not retried")
+    card.get_by_text("Feedback history").click()
+    card.get_by_label("Reason for undoing it").fill("it was not retried")
     card.get_by_role("button", name="Undo").click()
     said.wait_for(state="detached")
-    card.get_by_text("What was said of it").click()
-    assert "taken back by user-1" in card.inner_text()
+    card.get_by_text("Feedback history").click()
+    assert "undone by user-1" in card.inner_text()
     assert "it was not retried" in card.inner_text()
     assert ledger.feedback.in_force("shop", "production") == []
     assert trouble == []
@@ -84,7 +83,7 @@ def test_a_form_that_is_refused_opens_where_it_was_with_what_was_written(show: S
     card.get_by_label("It is").select_option("always_a_risk")
     card.get_by_label("Reason").fill("   ")
     card.get_by_role("button", name="Record").click()
-    page.get_by_text("NOT TAKEN").wait_for()
+    page.get_by_text("NOT RECORDED").wait_for()
     assert card.get_by_label("It is").input_value() == "always_a_risk"
     assert card.get_by_label("Reason").is_visible()
     assert ledger.feedback.history("shop") == []
@@ -114,7 +113,7 @@ def test_the_page_grows_while_a_drawer_is_open_and_keeps_its_place(show: Show, l
 
     judged(ledger, deployment, token, samples.judgement([*events, *samples.planted()]))
     page.get_by_role("heading", name="FAIL 4 events are unknown").wait_for()
-    assert "FAIL" in page.locator("#said").inner_text()
+    assert "FAIL" in page.locator("#announcement").inner_text()
     assert drawer.get_attribute("id") == opened
     assert trouble == []
 

@@ -19,11 +19,10 @@ from airflow_cd.report.page import render_report
 from airflow_cd.report.report import Report
 from airflow_cd.report.views import columns_of, events_of
 from airflow_cd.verification.verdict import Feedback, Verdict
+from tests.plugin.conftest import ClientAs
+from tests.plugin.report.report_world import RUN, TASK, address, deployed, good_one, judged, told, watching
 from tests.report import samples
 from tests.report.test_page import Page
-
-from .conftest import ClientAs
-from .report_world import RUN, TASK, address, deployed, good_one, judged, told, watching
 
 RED = "c0ffee00"
 BECAUSE = "it is caught & retried <b>"
@@ -91,7 +90,7 @@ def test_it_stands_with_the_event_and_is_taken_back_with_a_reason(client: TestCl
     shown = text(details_of(source))
     assert f"not a risk user-1, {_day(ledger)}" in shown
     assert f"in production: {BECAUSE}" in shown
-    assert "It was said after this verdict" in shown
+    assert "Given after this verdict" in shown
     assert "<td>unknown, not a risk</td>" in source
     [said] = ledger.feedback.in_force("shop", "production")
 
@@ -100,9 +99,9 @@ def test_it_stands_with_the_event_and_is_taken_back_with_a_reason(client: TestCl
     assert answer.headers["location"] == f"{address()}#event-{RED}"
     assert ledger.feedback.in_force("shop", "production") == []
     shown = text(details_of(page_of(client)))
-    assert "It was said after" not in shown
-    assert "What was said of it (1)" in shown
-    assert "taken back by user-1" in shown
+    assert "Given after" not in shown
+    assert "Feedback history (1)" in shown
+    assert "undone by user-1" in shown
     assert "it was not retried" in shown
 
 
@@ -116,11 +115,11 @@ def test_what_holds_here_outranks_what_holds_everywhere_and_both_are_told(client
     send(client, "feedback", form(says="always_a_risk", why="here it is"))
     send(client, "feedback", form(where="everywhere", why="elsewhere it is none"))
     shown = text(details_of(page_of(client)))
-    assert "always a risk user-1" in shown.split("What was said of it (2)")[0]
-    assert "stands, and is outranked" in shown
+    assert "always a risk user-1" in shown.split("Feedback history (2)")[0]
+    assert "in force, but overridden" in shown
     here = next(said for said in ledger.feedback.history("shop", "production") if said.environment)
     send(client, "undo", {"number": str(here.id), "event": RED, "why": "no"})
-    before = text(details_of(page_of(client))).split("What was said of it")[0]
+    before = text(details_of(page_of(client))).split("Feedback history")[0]
     assert "in every environment: elsewhere it is none" in before
 
 
@@ -135,15 +134,15 @@ def test_what_the_verdict_went_by_is_told_apart_from_what_counts_now(client: Tes
     shown = text(details_of(page_of(client)))
     assert "not a risk ada" in shown
     assert "after this verdict" not in shown
-    assert "This verdict went by" not in shown
+    assert "This verdict took into account" not in shown
     foreseen = text(details_of(page_of(client), samples.ordinary(1)[0].id))
-    assert "This verdict went by: expected the pipeline: new" in foreseen
-    assert "taken back" not in foreseen
+    assert "This verdict took into account: expected the pipeline: new" in foreseen
+    assert "undone since" not in foreseen
     ledger.feedback.undo(said.id, who="bob", why="seen again")
     shown = text(details_of(page_of(client)))
-    assert "This verdict went by: not a risk ada" in shown
-    assert "(taken back since)" in shown
-    assert "taken back by bob" in shown
+    assert "This verdict took into account: not a risk ada" in shown
+    assert "(undone since)" in shown
+    assert "undone by bob" in shown
 
 
 def test_feedback_on_an_event_with_parameters_is_found_on_its_parts(client: TestClient, ledger: Ledger) -> None:
@@ -170,8 +169,8 @@ def test_a_form_sent_twice_is_meant_once(client: TestClient, ledger: Ledger) -> 
         ({"why": " \n"}, "A reason is missing"),
         ({"why": "x" * 4001}, "4001 characters"),
         ({"event": "nothing"}, "no such event"),
-        ({"says": "fine"}, "did not say what the event is"),
-        ({"where": "staging"}, "did not say what the event is"),
+        ({"says": "fine"}, "does not say what the event is"),
+        ({"where": "staging"}, "does not say what the event is"),
     ],
 )
 def test_what_is_not_taken_is_said_and_what_was_written_is_kept(
@@ -202,12 +201,12 @@ def test_what_cannot_be_undone_is_said(client: TestClient, ledger: Ledger) -> No
     done = ledger.feedback.record("shop", RED, "not_a_risk", who="eve", why="hm", environment="production")
     ledger.feedback.undo(done.id, who="eve", why="hm")
     for number, words in (
-        (elsewhere.id, "Nobody has said"),
-        (staging.id, "Nobody has said"),
+        (elsewhere.id, "There is no feedback number"),
+        (staging.id, "There is no feedback number"),
         (done.id, "was undone already, by eve"),
-        (done.id + 1, "Nobody has said"),
-        ("²", "Nobody has said"),
-        ("", "Nobody has said"),
+        (done.id + 1, "There is no feedback number"),
+        ("²", "There is no feedback number"),
+        ("", "There is no feedback number"),
     ):
         answer = send(client, "undo", {"number": str(number), "event": RED, "why": "mine to say"})
         assert answer.status_code == 400
@@ -217,7 +216,7 @@ def test_what_cannot_be_undone_is_said(client: TestClient, ledger: Ledger) -> No
 
 
 def test_a_task_that_judged_nothing_takes_nothing(client: TestClient, ledger: Ledger) -> None:
-    assert "Nothing is judged yet" in page_of(client)
+    assert "No report yet" in page_of(client)
     assert 'data-live="5"' in page_of(client)
     assert send(client, "feedback", form()).status_code == 404
     assert send(client, "baseline", {"choice": "all", "why": "x"}).status_code == 404
@@ -246,12 +245,12 @@ def good_one_choice(client: TestClient) -> None:
 def test_a_baseline_is_pinned_reset_and_both_are_taken_back(client: TestClient, ledger: Ledger) -> None:
     taught = good_one(ledger, "1.0")
     told(ledger)
-    assert "is compared with what its pipeline says" in text(page_of(client))
+    assert "is compared with the baseline that its pipeline sets" in text(page_of(client))
     assert f'<option value="{taught.id}">1.0 alone ({taught.id[:8]})</option>' in page_of(client)
     for choice, words in (
         ("previous", "pinned to the previous good deployment"),
         (taught.id, f"pinned to 1.0 alone ({taught.id[:8]})"),
-        ("reset", "reset: only what is promoted later teaches"),
+        ("reset", "reset: it is learned anew from later promotions"),
     ):
         answer = send(client, "baseline", {"choice": choice, "why": f"because {choice}"})
         assert (answer.status_code, answer.headers["location"]) == (303, f"{address()}#baseline")
@@ -267,7 +266,7 @@ def test_a_baseline_is_pinned_reset_and_both_are_taken_back(client: TestClient, 
     standing = ledger.baselines.choice("shop", "production")
     assert standing is not None
     assert standing.choice == taught.id
-    assert "takes back the reset; user-1" in text(page_of(client))
+    assert "undoes the reset; user-1" in text(page_of(client))
 
 
 @pytest.mark.parametrize(
@@ -319,7 +318,7 @@ def test_the_page_looks_again_while_something_may_change(client: TestClient, led
     judged(ledger, deployment, token, watching(samples.ordinary(4)))
     first = page_of(client)
     assert 'data-live="5"' in first
-    assert 'data-say="WATCHING' in first
+    assert 'data-announce="WATCHING' in first
     judged(ledger, deployment, token, samples.judgement(samples.planted()))
     assert 'data-live="15"' in page_of(client)
     ledger.settlement.begin_rollback(deployment.id, token=token, outcome="4 unknown events")
@@ -458,7 +457,7 @@ def test_the_verdict_of_a_look_tells_what_counts_at_the_next(client: TestClient,
     deployment, token = deployed(ledger)
     judged(ledger, deployment, token, replace(watching(samples.planted()), verdict=Verdict.INCONCLUSIVE))
     send(client, "feedback", form())
-    assert "It counts at the next look." in text(details_of(page_of(client)))
+    assert "It counts from the next look on." in text(details_of(page_of(client)))
     assert (RUN, TASK) == ("manual__2026-11-23T08:10:00+00:00", "production.phase_20.verify")
 
 

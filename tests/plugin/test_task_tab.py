@@ -9,10 +9,9 @@ import pytest
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.tasks import Run
-
-from .build_com_run import PIPELINE, RUN_ID, VERIFY, run_of
-from .conftest import ClientAs
-from .deployed import Delivery
+from tests.plugin.build_com_run import PIPELINE, RUN_ID, VERIFY, run_of
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
 
 
 def _leads_to(client_as: ClientAs, task_id: str) -> str:

@@ -1,18 +1,31 @@
-"""A session that ends while a person writes: they are told what to do, and nothing they wrote is lost."""
+"""What cannot be done is answered with what to do, and nothing that a person wrote is lost."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from sqlalchemy.exc import OperationalError
 
+from airflow_cd.errors import (
+    AirflowCdError,
+    BaselineMissing,
+    DeploymentSettled,
+    LeaseLost,
+    LedgerRefused,
+    LedgerUnavailable,
+    ReleaseVetoed,
+)
 from airflow_cd.ledger import Ledger
-
-from .conftest import ClientAs
-from .report_world import address, told
-from .served import served
+from airflow_cd.plugin.airflow_api import AirflowRefused, AirflowUnavailable
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.error_pages import headers_of, status_of
+from tests.plugin.conftest import ClientAs
+from tests.plugin.report.report_world import address, told
+from tests.plugin.served import served
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 DEPLOYMENTS = "/airflow-cd/deployments"
@@ -112,7 +125,7 @@ def test_what_was_written_survives_the_end_of_the_session(opened: Any, ledger: L
     # The form of another event has nothing of it.
     assert page.locator("#event-c0ffee01 [name=why]").input_value() == ""
     card.get_by_role("button", name="Record").click()
-    page.locator("#event-c0ffee00 .said").wait_for()
+    page.locator("#event-c0ffee00 .feedback").wait_for()
     assert [said.why for said in ledger.feedback.in_force("shop", "production")] == [REASON]
     assert page.evaluate(KEPT) == 0
     assert card.locator("form.say [name=why]").input_value() == ""
@@ -124,10 +137,10 @@ def test_nothing_is_kept_of_what_was_taken_or_never_written(opened: Any) -> None
     card = _write(page)
     assert page.evaluate(KEPT) == 1
     card.get_by_role("button", name="Record").click()
-    page.locator("#event-c0ffee00 .said").wait_for()
+    page.locator("#event-c0ffee00 .feedback").wait_for()
     page.reload()
     assert page.evaluate(KEPT) == 0
-    assert "airflow_cd_taken" not in page.evaluate("document.cookie")
+    assert "airflow_cd_submitted" not in page.evaluate("document.cookie")
 
 
 @pytest.mark.browser
@@ -137,7 +150,7 @@ def test_what_was_not_taken_stays_written(opened: Any) -> None:
     card.get_by_text("Say whether this is a risk").click()
     card.get_by_label("Reason").fill("   ")
     card.get_by_role("button", name="Record").click()
-    page.get_by_text("NOT TAKEN").wait_for()
+    page.get_by_text("NOT RECORDED").wait_for()
     assert page.evaluate(KEPT) == 1
 
 
@@ -169,3 +182,87 @@ def test_the_way_to_sign_in_leaves_airflows_frame(browser: Any, client_as: Clien
         page.wait_for_url("**/api/v2/auth/login**")
         assert page.evaluate("new URLSearchParams(location.search).get('next')") == f"{url}/airflow?tab=1"
         page.close()
+
+
+# -- what is unavailable is told from what is refused ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (LedgerUnavailable("away"), 503, "10"),
+        (AirflowUnavailable("busy", retry_after=2.5), 503, "3"),
+        (LedgerRefused("no such release"), 400, None),
+        (BaselineMissing("never promoted"), 400, None),
+        (DeploymentSettled("it is over"), 409, None),
+        (ReleaseVetoed("rolled back here"), 409, None),
+        (LeaseLost("somebody else owns it"), 409, None),
+        (AirflowRefused("Not for you", status=403), 403, None),
+        (AirflowCdError("neither"), 500, None),
+    ],
+)
+def test_an_error_has_one_status(error: AirflowCdError, status: int, retry_after: str | None) -> None:
+    assert status_of(error) == status
+    assert headers_of(error).get("Retry-After") == retry_after
+
+
+@pytest.fixture
+def ledger_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A place where no database can be."""
+    monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}")
+
+
+PAGES = [
+    DEPLOYMENTS,
+    "/airflow-cd/insights",
+    "/airflow-cd/environment/shop/shop/production",
+    "/airflow-cd/run/shop/run-1",
+    "/airflow-cd/approval/shop/run-1/approve",
+    address(),
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_says_that_the_ledger_is_away_and_what_to_do(
+    client_as: ClientAs, ledger_away: None, path: str
+) -> None:
+    answer = client_as("admin").get(path, headers=BROWSER)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "Temporarily unavailable" in answer.text
+    assert "cannot be opened" in answer.text
+    assert "Next: See that the database exists" in answer.text
+    assert 'data-live="10"' in answer.text
+    assert answer.text.count("<script") == 1
+
+
+def test_a_program_gets_the_same_in_json(client_as: ClientAs, ledger_away: None) -> None:
+    answer = client_as("admin").get(f"{address()}/json")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "cannot be opened" in answer.json()["detail"]
+
+
+def test_a_form_that_meets_no_ledger_changes_nothing_and_is_kept(client_as: ClientAs, ledger_away: None) -> None:
+    form = {"event": "c0ffee00", "says": "not_a_risk", "where": "here", "why": REASON}
+    answer = client_as("admin").post(f"{address()}/feedback", data=form, headers=BROWSER)
+    assert answer.status_code == 503
+    assert "What you wrote is kept in this tab" in answer.text
+    assert "data-live" not in answer.text
+
+
+def test_airflows_database_being_locked_is_unavailable_too(
+    client_as: ClientAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(dag_id: str, run_id: str) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(run_tasks, "run_of", locked)
+    answer = client_as("admin").get("/airflow-cd/run/shop/run-1", headers=BROWSER)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "SELECT 1" not in answer.text
+
+
+def test_what_is_not_there_is_not_found_rather_than_not_allowed(client_as: ClientAs) -> None:
+    page = client_as("viewer").get(f"{address()}/html", headers=BROWSER)
+    assert page.status_code == 404
+    assert "Not found" in page.text
+    assert "You may not do this" not in page.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,19 +10,25 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin.audit.middleware import HandsMiddleware
+from airflow_cd.plugin import airflow_api
+from airflow_cd.plugin.audit.middleware import AuditMiddleware
 from airflow_cd.release import Release
-
-from .conftest import ClientAs
-from .deployed import Delivery
-from .served import served
+from tests.plugin.conftest import ClientAs
+from tests.plugin.deployed import Delivery
+from tests.plugin.served import served
 
 PLACE = "/airflow-cd/approval/shop/run-2.0/approve"
+DATABASE_LOCKED = {
+    "reason": "Database error",
+    "statement": "hidden",
+    "orig_error": "hidden",
+    "message": "Serious error",
+}
 NEW = Release("shop", "2.0", "shop:2.0", {"workers": 8, "greeting": "<script>alert(1)</script>"})
 
 
 @pytest.fixture
-def taken(client_as: ClientAs) -> list[dict[str, Any]]:
+def given_to_airflow(client_as: ClientAs) -> list[dict[str, Any]]:
     """What Airflow's API was given; it stands behind the same middleware as in the API server."""
     root: FastAPI = client_as(None).app  # type: ignore[assignment]
     given: list[dict[str, Any]] = []
@@ -33,7 +40,7 @@ def taken(client_as: ClientAs) -> list[dict[str, Any]]:
         given.append({"place": (dag, run, task), **body})
         return {}
 
-    root.add_middleware(HandsMiddleware)
+    root.add_middleware(AuditMiddleware)
     return given
 
 
@@ -79,17 +86,25 @@ def test_once_the_run_has_deployed_there_it_shows_what_that_replaced(ledger: Led
 
 
 def test_a_task_that_asks_nothing_says_so(client_as: ClientAs) -> None:
-    assert "Nothing is asked here" in client_as("viewer").get(PLACE).text
+    assert "Nothing to approve here" in client_as("viewer").get(PLACE).text
+
+
+def test_a_question_that_timed_out_says_so(ledger: Ledger, client_as: ClientAs) -> None:
+    _asked(ledger)
+    ledger.questions.answer("shop", "run-2.0", "approve", option="Reject", who="", why="")
+    assert (
+        "Timed out without an answer, so the default answer was applied: Reject." in client_as("viewer").get(PLACE).text
+    )
 
 
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_an_approvers_answer_goes_the_way_of_every_other(
-    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]], option: str
+    ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]], option: str
 ) -> None:
     _asked(ledger)
     answered = client_as("user").post(PLACE, data={"option": option, "reason": "seen it"}, follow_redirects=False)
     assert (answered.status_code, answered.headers["location"]) == (303, PLACE)
-    assert taken == [
+    assert given_to_airflow == [
         {
             "place": ("shop", "run-2.0", "approve"),
             "chosen_options": [option],
@@ -102,26 +117,78 @@ def test_an_approvers_answer_goes_the_way_of_every_other(
 
 
 def test_who_is_not_asked_is_refused_and_remembered(
-    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]]
+    ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]]
 ) -> None:
     _asked(ledger, approvers=("boss",))
     answered = client_as("admin").post(PLACE, data={"option": "Approve", "reason": "it is fine"})
     assert answered.status_code == 403
     assert "admin-1 is not an approver" in answered.text
-    assert taken == []
+    assert given_to_airflow == []
     (attempt,) = ledger.audit.actions(pipeline="shop", run_id="run-2.0")
     assert (attempt.who, attempt.allowed, attempt.why) == ("admin-1", False, "it is fine")
 
 
 def test_what_airflow_refuses_is_said_and_the_reason_kept(
-    ledger: Ledger, client_as: ClientAs, taken: list[dict[str, Any]]
+    ledger: Ledger, client_as: ClientAs, given_to_airflow: list[dict[str, Any]]
 ) -> None:
     _asked(ledger)
-    taken.append({"already": "answered on the grid"})
+    given_to_airflow.append({"already": "answered on the grid"})
     answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "long words"})
     assert answered.status_code == 409
     assert "has already been updated" in answered.text
     assert ">long words</textarea>" in answered.text
+
+
+@pytest.fixture
+def busy_for(client_as: ClientAs, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[dict[str, Any]]]:
+    """Lets Airflow's database be locked for so many requests; gives what Airflow took then."""
+
+    def busy(times: int) -> list[dict[str, Any]]:
+        root: FastAPI = client_as(None).app  # type: ignore[assignment]
+        left, given = [DATABASE_LOCKED] * times, list[dict[str, Any]]()
+
+        @root.patch("/api/v2/dags/{_dag}/dagRuns/{_run}/taskInstances/{_task}/-1/hitlDetails")
+        def update(body: dict[str, Any], _dag: str, _run: str, _task: str) -> dict[str, Any]:
+            if left:
+                raise HTTPException(500, left.pop())
+            given.append(body)
+            return {}
+
+        root.add_middleware(AuditMiddleware)
+        return given
+
+    async def at_once(seconds: float) -> None:
+        assert 0 < seconds <= 6
+
+    monkeypatch.setattr(airflow_api, "_sleep", at_once)
+    return busy
+
+
+def test_an_answer_is_sent_again_while_airflows_database_is_busy_and_recorded_once(
+    ledger: Ledger, client_as: ClientAs, busy_for: Callable[[int], list[dict[str, Any]]]
+) -> None:
+    _asked(ledger)
+    given = busy_for(2)
+    answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "fine"}, follow_redirects=False)
+    assert answered.status_code == 303
+    assert len(given) == 1
+    question = ledger.questions.get("shop", "run-2.0", "approve")
+    assert question is not None
+    assert (question.option, question.who) == ("Approve", "user-1")
+    assert [action.allowed for action in ledger.audit.actions(pipeline="shop", run_id="run-2.0")] == [True]
+
+
+def test_a_database_that_stays_busy_is_unavailable_and_loses_nothing_that_was_written(
+    ledger: Ledger, client_as: ClientAs, busy_for: Callable[[int], list[dict[str, Any]]]
+) -> None:
+    _asked(ledger)
+    given = busy_for(1000)
+    answered = client_as("user").post(PLACE, data={"option": "Approve", "reason": "long words"})
+    assert (answered.status_code, answered.headers["Retry-After"]) == (503, "10")
+    assert "Try again in a few seconds." in answered.text
+    assert ">long words</textarea>" in answered.text
+    assert given == []
+    assert ledger.audit.actions(pipeline="shop", run_id="run-2.0") == []
 
 
 @pytest.mark.browser
@@ -130,7 +197,7 @@ def test_a_person_approves_in_a_browser(
     browser: Any,
     ledger: Ledger,
     client_as: ClientAs,
-    taken: list[dict[str, Any]],
+    given_to_airflow: list[dict[str, Any]],
     width: int,
     scheme: str,
 ) -> None:
@@ -148,4 +215,4 @@ def test_a_person_approves_in_a_browser(
         page.get_by_text("Approved by user-1.").wait_for()
         assert "numbers look good" in page.locator(".banner").inner_text()
         context.close()
-    assert len(taken) == 1
+    assert len(given_to_airflow) == 1
