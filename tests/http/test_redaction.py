@@ -7,7 +7,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_cd.http.redaction import Redactor, shown_address, user_info_of
@@ -38,6 +38,7 @@ def test_a_secret_is_found_however_it_is_written(encoded: str) -> None:
     assert Redactor([SECRET])(f"before {encoded} after") == "before *** after"
 
 
+@settings(deadline=None)
 @given(_secrets, st.binary(max_size=7), st.binary(max_size=7))
 def test_a_secret_is_found_inside_of_base64(secret: str, before: bytes, after: bytes) -> None:
     data = secret.encode()
