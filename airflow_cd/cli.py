@@ -26,7 +26,7 @@ def _parser() -> tuple[CommandParser, dict[str, CommandParser]]:
     parser = CommandParser(
         prog="airflow-cd",
         description="Continuous delivery on Apache Airflow.",
-        epilog="exit codes: 0 done, 1 FAIL and 2 INCONCLUSIVE of `verify`, 3 an error (see each command's --help)",
+        epilog="exit codes: 0 done, or PASS; 1 FAIL, or a demo that did not go as expected; 2 INCONCLUSIVE; 3 an error",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TextIO
 
 from airflow_cd.report import words
@@ -11,7 +12,7 @@ from airflow_cd.report.file_answers import next_steps
 from airflow_cd.report.order import by_weight, worst_first
 from airflow_cd.report.report import Report
 from airflow_cd.verification.files.verification import Verified
-from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Quality, Verdict
+from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Performance, Quality, Verdict
 
 MOST_EVENTS = 10
 MOST_NO_RISKS = 5
@@ -125,30 +126,30 @@ def _metric(result: MetricResult, paint: Paint) -> list[str]:
 
 
 def _counts(verified: Verified) -> list[str]:
-    judgement, lines = verified.judgement, []
-    quality, performance = judgement.quality, judgement.performance
-    if quality is not None:
-        files = {side: sum(file.side == side and file.what == "logs" for file in verified.files) for side in
-                 ("canary", "control", "baseline")}  # fmt: skip
-        read = [
-            f"{quality.records.get(side, 0):,} records of the {side} ({_counted(count, 'file')})"
-            for side, count in files.items()
-            if count
-        ]
-        lines.append(f"Logs      {quality.verdict}: {', '.join(read)}")
-        lines.append(f"Events    {_kinds(quality)}")
-    if performance is not None:
-        pooled = [result for result in performance.metrics if not result.group]
-        by_verdict = [
-            f"{sum(result.verdict is verdict for result in pooled)} {verdict}"
-            for verdict in Verdict
-            if any(result.verdict is verdict for result in pooled)
-        ]
-        counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), ", ".join(by_verdict))))
-        lines.append(f"Metrics   {performance.verdict}: {counted}")
-        for kind in dict.fromkeys(result.kind for result in pooled):
-            names = ", ".join(result.name for result in pooled if result.kind == kind)
-            lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")
+    quality, performance = verified.judgement.quality, verified.judgement.performance
+    lines = [] if quality is None else _log_counts(verified, quality)
+    return lines if performance is None else lines + _metric_counts(performance)
+
+
+def _log_counts(verified: Verified, quality: Quality) -> list[str]:
+    files = Counter(file.side for file in verified.files if file.what == "logs")
+    read = [
+        f"{quality.records.get(side, 0):,} records of the {side} ({_counted(files[side], 'file')})"
+        for side in ("canary", "control", "baseline")
+        if files[side]
+    ]
+    return [f"Logs      {quality.verdict}: {', '.join(read)}", f"Events    {_kinds(quality)}"]
+
+
+def _metric_counts(performance: Performance) -> list[str]:
+    pooled = [result for result in performance.metrics if not result.group]
+    verdicts = Counter(result.verdict for result in pooled)
+    by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
+    counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
+    lines = [f"Metrics   {performance.verdict}: {counted}"]
+    for kind in dict.fromkeys(result.kind for result in pooled):
+        names = ", ".join(result.name for result in pooled if result.kind == kind)
+        lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")
     return lines
 
 

@@ -72,33 +72,15 @@ def run(query: Query, source: EventSource, now: float | None = None) -> Answer:
     :param now: epoch seconds; the clock's by default.
     :raises NrqlError: when the query asks for what New Relic refuses.
     """
-    now_ms = (time.time() if now is None else now) * 1000
-    zone = _zone(query.timezone)
-    begin_ms, end_ms = (round(_resolve(moment, now_ms, zone)) for moment in (query.since, query.until))
-    if begin_ms >= end_ms:
-        raise NrqlError("NRQL Syntax Error: SINCE must be before UNTIL")
-    if query.limit is not None and query.limit > MAX_LIMIT:
-        raise NrqlError(f"NRQL Syntax Error: LIMIT cannot exceed {MAX_LIMIT}")
-    events: list[Event] = []
-    messages: list[str] = []
-    for kind in query.events:
-        found = source(kind, begin_ms, end_ms)
-        if found is None:
-            messages.append(f"No events found -- do you have the correct event type and account? ({kind})")
-        events += found or []
-    if len(query.events) > 1:
-        events.sort(key=lambda event: event["timestamp"])
+    begin_ms, end_ms = _window(query, (time.time() if now is None else now) * 1000)
+    events, messages = _found(query, source, begin_ms, end_ms)
     inspected = len(events)
     holds = predicate(query.where)
     events = [event for event in events if holds(event)]
-    raw = query.star or not any(aggregates(selected.expression) for selected in query.selected)
-    if raw and (query.facets or query.timeseries):
-        raise NrqlError("NRQL Syntax Error: FACET and TIMESERIES are not supported on events.")
-    window = _Bucket(begin_ms, end_ms)
-    if raw:
+    if _is_raw(query):
         results, total, other = _rows(query, events), None, None
     else:
-        results, total, other = _Grouping(query, window).answer(events)
+        results, total, other = _Grouping(query, _Bucket(begin_ms, end_ms)).answer(events)
     return Answer(
         results=results,
         total=total,
@@ -112,6 +94,38 @@ def run(query: Query, source: EventSource, now: float | None = None) -> Answer:
         inspected=inspected,
         messages=messages,
     )
+
+
+def _window(query: Query, now_ms: float) -> tuple[int, int]:
+    zone = _zone(query.timezone)
+    begin_ms, end_ms = (round(_resolve(moment, now_ms, zone)) for moment in (query.since, query.until))
+    if begin_ms >= end_ms:
+        raise NrqlError("NRQL Syntax Error: SINCE must be before UNTIL")
+    if query.limit is not None and query.limit > MAX_LIMIT:
+        raise NrqlError(f"NRQL Syntax Error: LIMIT cannot exceed {MAX_LIMIT}")
+    return begin_ms, end_ms
+
+
+def _found(query: Query, source: EventSource, begin_ms: int, end_ms: int) -> tuple[list[Event], list[str]]:
+    """The events of every type that the query names, and a message for each type that does not exist."""
+    events: list[Event] = []
+    messages: list[str] = []
+    for kind in query.events:
+        found = source(kind, begin_ms, end_ms)
+        if found is None:
+            messages.append(f"No events found -- do you have the correct event type and account? ({kind})")
+        events += found or []
+    if len(query.events) > 1:
+        events.sort(key=lambda event: event["timestamp"])
+    return events, messages
+
+
+def _is_raw(query: Query) -> bool:
+    """Whether the query asks for events themselves, not for aggregates over them."""
+    raw = query.star or not any(aggregates(selected.expression) for selected in query.selected)
+    if raw and (query.facets or query.timeseries):
+        raise NrqlError("NRQL Syntax Error: FACET and TIMESERIES are not supported on events.")
+    return raw
 
 
 def _zone(name: str) -> ZoneInfo:

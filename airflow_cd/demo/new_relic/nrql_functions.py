@@ -263,17 +263,21 @@ def _aggregate_call(call: Call, events: Sequence[Event], seconds: float) -> Any:
     if function == "rate":
         value = aggregate(_argument(call), events, seconds)
         return None if value is None or seconds <= 0 else value * (call.span or 1.0) / seconds
+    values = _values(call, events)
     if function == "uniquecount":
-        return len(set(_values(call, events)))
+        return len(set(values))
     if function in {"latest", "earliest"}:
-        values = _values(call, events)
         return (values[-1] if function == "latest" else values[0]) if values else None
-    numbers = [value for value in _values(call, events) if _is_number(value)]
+    return _numeric_call(call, function, [value for value in values if _is_number(value)])
+
+
+def _numeric_call(call: Call, function: str, numbers: Sequence[float]) -> Any:
     if function == "apdex":
         return _apdex(call, numbers)
-    if function in {"percentile", "median"}:
-        ranks = [50] if function == "median" else [_rank(argument) for argument in call.arguments[1:]] or [95]
-        return percentiles(numbers, ranks)
+    if function == "median":
+        return percentiles(numbers, [50])
+    if function == "percentile":
+        return percentiles(numbers, [_rank(argument) for argument in call.arguments[1:]] or [95])
     return _summary(function, numbers)
 
 
