@@ -75,7 +75,9 @@ class Composed:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the daemon knows of each container, by its service."""
-        ids = self("ps", "--quiet", "--all").split()
+        # Not by docker-compose, which takes half a second of the processor's time to say it.
+        ours = f"label=com.docker.compose.project={PROJECT}"
+        ids = self._engine("docker", "ps", "--all", "--quiet", "--filter", ours).split()
         found = json.loads(self._engine("docker", "inspect", *ids)) if ids else []
         return {container["Config"]["Labels"]["com.docker.compose.service"]: container for container in found}
 
