@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_cd.pipeline.specification import pipeline_name
 from airflow_cd.pipeline.task_ids import verify_task
-from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
+from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label, manual_action_label
 from airflow_cd.report.jinja import template_environment
 
 FOLDER = Path(__file__).parent
@@ -43,7 +43,11 @@ def templates() -> jinja2.Environment:
     environment.filters["pipeline"] = pipeline_name
     environment.filters["approvers"] = approvers_label
     environment.globals.update(
-        longest_reason=LONGEST_REASON, verify_task=verify_task, deployment_label=deployment_label, timed_out=TIMED_OUT
+        longest_reason=LONGEST_REASON,
+        verify_task=verify_task,
+        deployment_label=deployment_label,
+        manual_action_label=manual_action_label,
+        timed_out=TIMED_OUT,
     )
     return environment
 
