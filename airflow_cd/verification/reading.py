@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized
+from airflow_cd.errors import Refused
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import (
     METRIC_COLUMNS,
@@ -24,7 +24,6 @@ from airflow_cd.verification.samples import (
 if TYPE_CHECKING:
     import pandas as pd
 
-_HOPELESS = (SourceUnauthorized, SourceQueryRejected)
 _ERRORS_KEPT = 20
 
 
@@ -85,7 +84,7 @@ class Reader(abc.ABC):
                 self.cursor = until
         except Exception as error:  # noqa: BLE001 - a source is anybody's code, and none of its errors is the release's
             self.failures += 1
-            self.hopeless = isinstance(error, _HOPELESS)
+            self.hopeless = isinstance(error, Refused)
             self.errors = [*self.errors, f"{self.name}: {str(error) or type(error).__name__}"][-_ERRORS_KEPT:]
         else:
             self.failures = 0
