@@ -19,7 +19,7 @@ from .images import REPOSITORY, Images
 FILE = REPOSITORY / "docker" / "docker-compose.yml"
 PROJECT = "airflow-cd-real"
 JOBS = {"airflow-migrate", "ledger-migrate"}
-UP_SECONDS = 300.0
+UP_SECONDS = 600.0
 SECRETS = ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "FLEET_TOKEN")
 
 

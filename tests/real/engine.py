@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -89,18 +88,19 @@ def engine(cache: Path) -> Iterator[Engine]:
     :param cache: used by one at a time; whoever comes second waits.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    cache = cache.resolve()
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # The same one every time, so that what a killed run left is found; short, as a socket's path has to be.
-        name = hashlib.sha256(str(cache.resolve()).encode()).hexdigest()[:12]
+        name = hashlib.sha256(str(cache).encode()).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"airflow-cd-real-{name}"
-        _end(folder)
+        _end(folder, cache)
         links = _links()
         folder.mkdir(mode=0o700)
         try:
             yield _start(folder, cache)
         finally:
-            _end(folder)
+            _end(folder, cache)
             for link in _links() - links:
                 with contextlib.suppress(EngineError):
                     run(["ip", "link", "delete", link])
@@ -135,29 +135,30 @@ def _start(folder: Path, cache: Path) -> Engine:
     return started
 
 
-def _end(folder: Path) -> None:
+def _end(folder: Path, cache: Path) -> None:
     """End the daemon of this folder, whoever started it, with its containers, its mounts and its files."""
-    found = [process for process in psutil.process_iter() if _belongs(process, folder)]
-    daemons = [process for process in found if _name(process) == "dockerd"]
+    daemons = [process for process in _processes(folder) if _name(process) == "dockerd"]
     for process in daemons:
         with contextlib.suppress(psutil.Error):
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
     psutil.wait_procs(daemons, timeout=STOP_SECONDS)
-    # Only a daemon that was killed leaves any of these.
-    for process in psutil.process_iter():
-        if _belongs(process, folder):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-    for mounted in sorted(_mounts(folder), reverse=True):
+    # Only a daemon that was killed leaves any of these, with what runs in its containers.
+    for process in _processes(folder):
+        with contextlib.suppress(psutil.Error):
+            for one in (*process.children(recursive=True), process):
+                one.kill()
+    for mounted in _mounts(folder, cache):
         run(["umount", "--lazy", mounted])
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _belongs(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return process.pid != os.getpid() and any(str(folder) in part for part in process.cmdline())
-    except psutil.Error:
-        return False
+def _processes(folder: Path) -> list[psutil.Process]:
+    """The daemon and what it runs its containers by."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if _name(process).startswith(("dockerd", "containerd")) and any(str(folder) in part for part in _words(process))
+    ]
 
 
 def _name(process: psutil.Process) -> str:
@@ -167,9 +168,17 @@ def _name(process: psutil.Process) -> str:
         return ""
 
 
-def _mounts(folder: Path) -> list[str]:
-    places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return [place for place in places if Path(place).is_relative_to(folder)]
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _mounts(*folders: Path) -> list[str]:
+    """What is mounted in the folders, the innermost first."""
+    places = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return sorted((str(place) for place in places if any(map(place.is_relative_to, folders))), reverse=True)
 
 
 def _links() -> set[str]:
