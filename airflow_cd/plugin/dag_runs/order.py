@@ -24,27 +24,40 @@ def grouped(tasks: Sequence[RunTask], name_of: Callable[[RunTask], str]) -> dict
 
 
 def depths(groups: Mapping[str, Sequence[RunTask]]) -> dict[str, int]:
-    """The longest way to each group, counted in groups; equal ones may run at once."""
+    """The longest way to each group, counted in groups; equal ones may run at once.
+
+    :param groups: the tasks of each.
+    """
+    before = _before(groups)
+    found: dict[str, int] = {}
+    for start in groups:
+        _walk(start, before, found)
+    return found
+
+
+def _before(groups: Mapping[str, Sequence[RunTask]]) -> dict[str, list[str]]:
+    """The groups right before each."""
     group_of = {task.task_id: name for name, tasks in groups.items() for task in tasks}
-    before = {
+    return {
         name: sorted({group_of[up] for task in tasks for up in task.place.upstream if up in group_of} - {name})
         for name, tasks in groups.items()
     }
-    found: dict[str, int] = {}
-    for start in groups:
-        # By hand instead of by recursion: an author's chain of stages may be longer than Python's stack.
-        way, open_now = [start], {start}
-        while way:
-            name = way[-1]
-            missing = [up for up in before[name] if up not in found and up not in open_now]
-            if missing and name not in found:
-                way.append(missing[0])
-                open_now.add(missing[0])
-                continue
-            if name not in found:
-                found[name] = 1 + max((found[up] for up in before[name] if up in found), default=-1)
-            open_now.discard(way.pop())
-    return found
+
+
+def _walk(start: str, before: Mapping[str, Sequence[str]], found: dict[str, int]) -> None:
+    """Find the depth of one group and of all before it."""
+    # Not by recursion: an author's chain of stages may be longer than Python's stack.
+    way, open_now = [start], {start}
+    while way:
+        name = way[-1]
+        missing = next((up for up in before[name] if up not in found and up not in open_now), None)
+        if missing is not None and name not in found:
+            way.append(missing)
+            open_now.add(missing)
+            continue
+        if name not in found:
+            found[name] = 1 + max((found[up] for up in before[name] if up in found), default=-1)
+        open_now.discard(way.pop())
 
 
 def environment_depths(shape: Mapping[str, Place]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.overview import DeploymentSummary, EnvironmentSummary, OpenQuestion, VetoInForce
@@ -97,39 +97,68 @@ def overview_of(
     :param over: pipeline and run id of those questions whose run has ended: nobody has to answer them any more.
     :param depths: how deep in a pipeline its environments are; empty when that is not known.
     """
-    vetoes, questions = ledger.overview.vetoes_in_force(), ledger.overview.open_questions()
-    may_see = readable(ledger.overview.pipelines() | {question.pipeline for question in questions})
-    vetoes = [veto for veto in vetoes if veto.pipeline in may_see]
-    questions = [question for question in questions if question.pipeline in may_see]
-    ended = over(questions)
-    questions = [question for question in questions if (question.pipeline, question.run_id) not in ended]
+    vetoes, questions, may_see = _visible(ledger, readable, over)
     seen = survey(ledger.overview.environments(), vetoes, questions, may_see, wanted.environment)
     order = delivery_order(ledger.overview.recent_runs(), depths)
     chosen, counts = choose(seen, wanted)
     pages = max(1, -(-len(chosen) // PER_PAGE))
     page = min(max(wanted.page, 1), pages)
     names = chosen[(page - 1) * PER_PAGE : page * PER_PAGE]
-    places = places_of(
-        ledger.overview.environments(names),
-        [veto for veto in vetoes if veto.service in names],
-        [question for question in seen.questions if question.service in names],
-        may_see,
-    )
-    shown = {service: places[service] for service in names if service in places}
-    numbers = {number for row in shown.values() for place in row.values() for number in (place.promoted, place.latest)}
-    summaries = ledger.overview.summaries(numbers - {0})
-    columns = in_order({name for row in shown.values() for name in row if name}, order)
+    columns, rows = _table(ledger, names, vetoes, seen.questions, may_see, order)
     if wanted.environment:
         columns = [name for name in columns if name == wanted.environment]
+    summaries = ledger.overview.summaries(_numbers(rows))
     return Overview(
-        wanted=Wanted(wanted.text, wanted.environment, wanted.state, page),
+        wanted=replace(wanted, page=page),
         environments=columns,
         choices=in_order(seen.environments, order),
-        rows=[_row(service, row, columns, summaries) for service, row in shown.items()],
+        rows=[_row(service, places, columns, summaries) for service, places in rows.items()],
         counts=counts,
         found=len(chosen),
         pages=pages,
     )
+
+
+def _visible(
+    ledger: Ledger,
+    readable: Callable[[Iterable[str]], Collection[str]],
+    over: Callable[[Sequence[OpenQuestion]], Collection[tuple[str, str]]],
+) -> tuple[list[VetoInForce], list[OpenQuestion], Collection[str]]:
+    """The vetoes and open questions that the reader may see, and the pipelines."""
+    vetoes, questions = ledger.overview.vetoes_in_force(), ledger.overview.open_questions()
+    may_see = readable(ledger.overview.pipelines() | {question.pipeline for question in questions})
+    questions = [question for question in questions if question.pipeline in may_see]
+    ended = over(questions)
+    return (
+        [veto for veto in vetoes if veto.pipeline in may_see],
+        [question for question in questions if (question.pipeline, question.run_id) not in ended],
+        may_see,
+    )
+
+
+def _table(
+    ledger: Ledger,
+    services: Sequence[str],
+    vetoes: Sequence[VetoInForce],
+    questions: Sequence[OpenQuestion],
+    may_see: Collection[str],
+    order: Sequence[str],
+) -> tuple[list[str], dict[str, dict[str, Place]]]:
+    """The columns, and the places of these services by service and environment."""
+    places = places_of(
+        ledger.overview.environments(services),
+        [veto for veto in vetoes if veto.service in services],
+        [question for question in questions if question.service in services],
+        may_see,
+    )
+    rows = {service: places[service] for service in services if service in places}
+    return in_order({name for row in rows.values() for name in row if name}, order), rows
+
+
+def _numbers(rows: Mapping[str, Mapping[str, Place]]) -> set[int]:
+    """The deployments that the rows show."""
+    places = [place for row in rows.values() for place in row.values()]
+    return ({place.promoted for place in places} | {place.latest for place in places}) - {0}
 
 
 def places_of(

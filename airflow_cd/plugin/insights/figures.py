@@ -9,9 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
+from typing import TypeVar
 
 from airflow_cd.ledger.insights import EndedDeployment, FailVerdict, Reach
 from airflow_cd.states import DeploymentState
+
+Row = TypeVar("Row", EndedDeployment, FailVerdict)
 
 FEWEST = 5
 """With fewer than this no share and no median is shown: each single one would move it too far."""
@@ -158,34 +161,43 @@ class Insight:
 
 
 def insight(period: Period, ended: Iterable[EndedDeployment], verdicts: Iterable[FailVerdict]) -> Insight:
-    """Put deployments and verdicts that ended from ``period.before`` on where they belong."""
+    """Put deployments and verdicts where they belong.
+
+    :param period: the period.
+    :param ended: deployments that ended from ``period.before`` on.
+    :param verdicts: FAIL verdicts of deployments that ended since then.
+    """
     edges = [start.timestamp() for start in period.starts]
-    placed: dict[int, list[EndedDeployment]] = defaultdict(list)
-    judged: dict[int, list[FailVerdict]] = defaultdict(list)
-    for one in ended:
-        placed[bisect.bisect_right(edges, one.ended) - 1].append(one)
-    for verdict in verdicts:
-        judged[bisect.bisect_right(edges, verdict.ended) - 1].append(verdict)
-    within = [one for step in range(len(edges)) for one in placed[step]]
-    verdicts_within = [verdict for step in range(len(edges)) for verdict in judged[step]]
-    counts = Counter(one.service for one in within)
-    for verdict in verdicts_within:
-        counts.setdefault(verdict.service, 0)
+    placed, judged = _by_step(edges, ended), _by_step(edges, verdicts)
+    steps = range(len(edges))
+    ended_within = [one for step in steps for one in placed[step]]
+    verdicts_within = [verdict for step in steps for verdict in judged[step]]
+    counts = Counter(one.service for one in ended_within)
+    counts.update(dict.fromkeys((verdict.service for verdict in verdicts_within), 0))
     most = sorted(counts, key=lambda service: (-counts[service], service))[:MOST_SERVICES]
-    own: dict[str, tuple[list[EndedDeployment], list[FailVerdict]]] = {service: ([], []) for service in most}
-    for one in within:
-        if one.service in own:
-            own[one.service][0].append(one)
-    for verdict in verdicts_within:
-        if verdict.service in own:
-            own[verdict.service][1].append(verdict)
+    own, alarms = _by_service(ended_within), _by_service(verdicts_within)
     return Insight(
-        now=numbers_of(within, verdicts_within),
+        now=numbers_of(ended_within, verdicts_within),
         before=numbers_of(placed[-1], judged[-1]),
-        steps=[numbers_of(placed[step], judged[step]) for step in range(len(edges))],
-        services=[(service, numbers_of(*rows)) for service, rows in own.items()],
+        steps=[numbers_of(placed[step], judged[step]) for step in steps],
+        services=[(service, numbers_of(own[service], alarms[service])) for service in most],
         others=max(0, len(counts) - MOST_SERVICES),
     )
+
+
+def _by_step(edges: Sequence[float], rows: Iterable[Row]) -> defaultdict[int, list[Row]]:
+    """Rows by the step that they ended in; -1 is the time before the first."""
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[bisect.bisect_right(edges, row.ended) - 1].append(row)
+    return found
+
+
+def _by_service(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.service].append(row)
+    return found
 
 
 @dataclass

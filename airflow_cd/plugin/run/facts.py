@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_cd.ledger import Action, AuditRecord, Deployment, Lease, Ledger, Phase, Question, VerdictRecord
@@ -48,17 +48,6 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
     manual_actions = list(reversed(ledger.audit.actions(pipeline=run.pipeline, run_id=run.run_id)))
     questions = _questions(ledger, run, manual_actions)
     deployed = {found.environment: found.service for found in deployments}
-    wanted = {task.place.environment: task.place.service for task in run.tasks if task.place.environment}
-    running: dict[str, list[RunningInstance]] = {}
-    for environment, service in deployed.items():
-        running[environment] = ledger.instances.running(service, environment)
-    proposed = {name: release for question in questions.values() for name, release in question.proposed.items()}
-    good = {name: ledger.deployments.last_promoted(release.service, name) for name, release in proposed.items()}
-    leases = {
-        name: ledger.leases.current(service, name)
-        for name, service in wanted.items()
-        if not run.over and name not in deployed
-    }
     return RunFacts(
         deployments=deployments,
         phases={found.id: ledger.phases.of(found.id) for found in deployments},
@@ -66,10 +55,22 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
         actions={found.id: ledger.actions.of(found.id) for found in deployments},
         questions=questions,
         manual_actions=manual_actions,
-        running=running,
-        good={name: last.release if last else None for name, last in good.items()},
-        owners={name: lease for name, lease in leases.items() if lease is not None},
+        running={name: ledger.instances.running(service, name) for name, service in deployed.items()},
+        good=_good(ledger, questions.values()),
+        owners={} if run.over else _owners(ledger, run, deployed),
     )
+
+
+def _good(ledger: Ledger, questions: Iterable[Question]) -> dict[str, Release | None]:
+    proposed = {name: release for question in questions for name, release in question.proposed.items()}
+    good = {name: ledger.deployments.last_promoted(release.service, name) for name, release in proposed.items()}
+    return {name: last.release if last else None for name, last in good.items()}
+
+
+def _owners(ledger: Ledger, run: Run, deployed: Collection[str]) -> dict[str, Lease]:
+    wanted = {task.place.environment: task.place.service for task in run.tasks if task.place.environment}
+    leases = {name: ledger.leases.current(service, name) for name, service in wanted.items() if name not in deployed}
+    return {name: lease for name, lease in leases.items() if lease is not None}
 
 
 def _questions(ledger: Ledger, run: Run, manual_actions: Sequence[AuditRecord]) -> dict[str, Question]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -89,35 +89,49 @@ def phases_of(
     """Those of a stage's tasks that have begun and those that are still to come, in their order.
 
     The one phase of an environment that nobody verifies is no phase to a reader.
+
+    :param tasks: of the stage.
+    :param deployment: what the stage has deployed, None before.
+    :param facts: what the ledger holds of the run.
+    :param run: the run.
+    :param now: what is still at work counts up to this.
     """
-    begun = {phase.name: phase for phase in (facts.phases.get(deployment.id, ()) if deployment else ())}
-    verdicts = facts.verdicts.get(deployment.id, ()) if deployment else ()
     planned = grouped(tasks, _group)
-    names = [*(name for name in planned), *(name for name in begun if name not in planned)]
+    if deployment is None:
+        return [_planned(name, own, run, now) for name, own in planned.items()]
+    begun = {phase.name: phase for phase in facts.phases.get(deployment.id, ())}
+    verdicts = {verdict.phase: verdict for verdict in facts.verdicts.get(deployment.id, ())}
     last = next(reversed(begun), "")
     views = []
-    for name in names:
-        verdict = next((found for found in reversed(verdicts) if found.phase == name), None)
+    for name in dict.fromkeys((*planned, *begun)):
+        verdict, own = verdicts.get(name), planned.get(name, [])
         if name not in planned and verdict is None and len(begun) == 1:
             continue
-        own = planned.get(name, [])
-        reasons, looks = reasons_of(verdict), verdict.evidence.get("looks") if verdict else 0
-        views.append(
-            PhaseView(
-                name=name,
-                share=begun[name].share if name in begun else share_of_phase(name),
-                state=_state(own, begun.get(name), verdict, deployment if name == last else None, run),
-                instances=len(begun[name].instances) if name in begun else 0,
-                of=len(deployment.previous) if deployment else 0,
-                verdict=verdict.verdict if verdict else "",
-                final=bool(verdict and verdict.final),
-                reason=reasons[0] if reasons else "",
-                looks=looks if isinstance(looks, int) else 0,
-                task=_report(name, own, run, deployment) if verdict and deployment else "",
-                seconds=seconds_of(own, now),
-            )
-        )
+        view = _planned(name, own, run, now)
+        if (phase := begun.get(name)) is not None:
+            view = replace(view, share=phase.share, instances=len(phase.instances))
+        if verdict is not None:
+            view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
+        state = _state(own, begun.get(name), verdict, deployment if name == last else None, run)
+        views.append(replace(view, state=state, of=len(deployment.previous)))
     return views
+
+
+def _planned(name: str, tasks: Sequence[RunTask], run: Run, now: datetime) -> PhaseView:
+    """The phase as far as its tasks are concerned."""
+    state = _state(tasks, None, None, None, run)
+    return PhaseView(name, share_of_phase(name), state, seconds=seconds_of(tasks, now))
+
+
+def _judged(verdict: VerdictRecord) -> dict[str, Any]:
+    """What a phase's last verdict adds to its view."""
+    looks = verdict.evidence.get("looks")
+    return {
+        "verdict": verdict.verdict,
+        "final": verdict.final,
+        "reason": next(iter(reasons_of(verdict)), ""),
+        "looks": looks if isinstance(looks, int) else 0,
+    }
 
 
 def _group(task: RunTask) -> str:

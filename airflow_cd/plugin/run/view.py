@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from airflow_cd.commits import Commits
-from airflow_cd.ledger import AuditRecord
+from airflow_cd.ledger import AuditRecord, Deployment
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.instances import summarize
 from airflow_cd.plugin.run.facts import RunFacts
@@ -95,16 +95,7 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
         over=run.over,
         headline=headline_of(run, facts, stages),
         columns=columns,
-        clocks=[
-            (found.environment, times)
-            for found in facts.deployments
-            if (
-                times := clock_times(
-                    Clocks(found.to_verdict, found.to_safe, found.to_restored),
-                    asked_for=found.rolls_back is not None,
-                )
-            )
-        ],
+        clocks=_clocks(facts.deployments),
         changes=_changes(stages, facts),
         runs=[_runs(stage, facts) for stage in stages if stage.deployment is not None],
         manual_actions=facts.manual_actions,
@@ -115,34 +106,61 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
     )
 
 
+def _clocks(deployments: Sequence[Deployment]) -> list[tuple[str, Sequence[tuple[str, str, str]]]]:
+    """The clocks of each deployment that has any."""
+    timed = [
+        (
+            found.environment,
+            clock_times(
+                Clocks(found.to_verdict, found.to_safe, found.to_restored),
+                asked_for=found.rolls_back is not None,
+            ),
+        )
+        for found in deployments
+    ]
+    return [(environment, times) for environment, times in timed if times]
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
 def _changes(stages: Sequence[StageView], facts: RunFacts) -> list[ChangeView]:
-    pairs: list[tuple[str, Release | None, Release, bool, Commits | None]] = []
-    for deployment in (stage.deployment for stage in stages if stage.deployment is not None):
-        distinct = {release.digest if release else "": release for release in deployment.previous.values()}
-        place, new, commits = deployment.environment, deployment.release, deployment.commits
-        pairs += [(place, before, new, False, commits) for before in distinct.values()]
-    deployed = {deployment.environment for deployment in facts.deployments}
-    for question in facts.questions.values():
-        pairs += [
-            (environment, facts.good.get(environment), release, True, question.commits.get(environment))
-            for environment, release in question.proposed.items()
-            if environment not in deployed
-        ]
+    """Every difference once, with all environments that it is the same in."""
     # Five environments that differ in the same two lines are one table.
     tables: dict[str, tuple[list[str], ChangeView]] = {}
-    for environment, before, release, proposed, commits in pairs:
-        rows = changes(before, release)
-        nothing = "nothing that Airflow CD has deployed" if proposed else "nothing"
-        was = f"{before.service} {before.version}" if before else nothing
-        view = ChangeView((), was, f"{release.service} {release.version}", rows, proposed, commits)
-        names, _ = tables.setdefault(repr((was, view.now, rows, proposed, commits)), ([], view))
+    for environment, view in (*_deployed(stages), *_proposed(facts)):
+        names, _ = tables.setdefault(repr((view.before, view.now, view.rows, view.proposed, view.commits)), ([], view))
         if environment not in names:
             names.append(environment)
     return [replace(view, environments=names) for names, view in tables.values()]
+
+
+def _deployed(stages: Sequence[StageView]) -> Iterator[tuple[str, ChangeView]]:
+    for deployment in (stage.deployment for stage in stages if stage.deployment is not None):
+        distinct = {release.digest if release else "": release for release in deployment.previous.values()}
+        for before in distinct.values():
+            was = _name(before) if before else "nothing"
+            rows = changes(before, deployment.release)
+            view = ChangeView((), was, _name(deployment.release), rows, commits=deployment.commits)
+            yield deployment.environment, view
+
+
+def _proposed(facts: RunFacts) -> Iterator[tuple[str, ChangeView]]:
+    deployed = {deployment.environment for deployment in facts.deployments}
+    for question in facts.questions.values():
+        for environment, release in question.proposed.items():
+            if environment not in deployed:
+                before = facts.good.get(environment)
+                was = _name(before) if before else "nothing that Airflow CD has deployed"
+                commits = question.commits.get(environment)
+                view = ChangeView((), was, _name(release), changes(before, release), proposed=True, commits=commits)
+                yield environment, view
+
+
+def _name(release: Release) -> str:
+    """A release as people say it, without its digest."""
+    return f"{release.service} {release.version}"
 
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:

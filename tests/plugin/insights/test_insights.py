@@ -66,6 +66,7 @@ def test_a_year_is_this_month_and_the_eleven_before() -> None:
     assert (len(period.starts), period.step) == (12, "month")
 
 
+@settings(deadline=None)  # a busy machine is not a wrong answer
 @given(moments, st.sampled_from(sorted(PERIODS)))
 def test_every_period_is_whole_and_the_time_before_it_as_long(now: datetime, key: str) -> None:
     period = period_of(key, now)
@@ -121,7 +122,7 @@ fail_rows = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # a busy machine is not a wrong answer
 @given(ended_rows, fail_rows, st.sampled_from(sorted(PERIODS)))
 def test_nothing_is_lost_or_counted_twice(
     rows: Sequence[EndedDeployment], verdicts: Sequence[FailVerdict], key: str
@@ -214,7 +215,7 @@ def test_a_long_duration_is_coarse(seconds: float, words: str) -> None:
     assert span(seconds) == words
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)  # a busy machine is not a wrong answer
 @given(st.data())
 def test_shares_differ_where_fishers_exact_test_says_so(data: st.DataObject) -> None:
     of, before = data.draw(st.integers(0, 80)), data.draw(st.integers(0, 80))
@@ -224,7 +225,7 @@ def test_shares_differ_where_fishers_exact_test_says_so(data: st.DataObject) -> 
         assert chance.shares_differ(few, of, few_before, before) == (exact < chance.LEVEL)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)  # a busy machine is not a wrong answer
 @given(*[st.lists(st.integers(0, 12).map(float), min_size=1, max_size=30)] * 2)
 def test_times_differ_where_the_rank_sum_test_says_so(values: list[float], before: list[float]) -> None:
     wanted = mannwhitneyu(values, before, method="asymptotic").pvalue if len({*values, *before}) > 1 else 1.0
