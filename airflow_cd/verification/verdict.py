@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.json_values import json_value
 
 EVIDENCE_VERSION = 1
 SEVERITIES = ("debug", "info", "warning", "error", "fatal")
@@ -243,7 +242,7 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values only (NaN and infinity become None); read back by :meth:`from_dict`."""
-        content: dict[str, Any] = _plain(self)
+        content: dict[str, Any] = json_value(self)
         return {"version": EVIDENCE_VERSION, **content}
 
     @classmethod
@@ -253,11 +252,11 @@ class Judgement:
         Fields that this version does not know are passed over.
 
         :param content: JSON values.
-        :raises airflow_cd.errors.VerificationError: it is no judgement, or one of a newer version.
+        :raises airflow_cd.errors.VerificationError: it is not a judgement, or one of a newer version.
         """
         version = content.get("version") if isinstance(content, Mapping) else None
         if not isinstance(version, int) or "verdict" not in content:
-            raise VerificationError("this is no stored judgement: it has no version or no verdict.")
+            raise VerificationError("this is not a stored judgement: it has no version or no verdict.")
         if version > EVIDENCE_VERSION:
             raise VerificationError(
                 f"the stored judgement is of version {version}, this installation reads up to {EVIDENCE_VERSION}.",
@@ -300,30 +299,3 @@ def _read(kind: type[Any], content: Mapping[str, Any]) -> Any:
             reader = _READERS.get((kind.__name__, known.name))
             values[known.name] = reader(content[known.name]) if reader else content[known.name]
     return kind(**values)
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON: dataclasses, enums, numpy numbers and arrays, times."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if is_dataclass(value) and not isinstance(value, type):
-        return {known.name: _plain(getattr(value, known.name)) for known in fields(value)}
-    return _plain_collection(value)
-
-
-def _plain_collection(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if hasattr(value, "tolist"):  # numpy, without importing it
-        return _plain(value.tolist())
-    raise TypeError(f"evidence cannot hold a {type(value).__name__}: {value!r}")

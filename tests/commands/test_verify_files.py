@@ -219,7 +219,7 @@ def test_undecodable_and_overlong_records_are_counted_and_said(
         (["--baseline", "old.log"], r"^nothing of the canary is given to compare old\.log with\. Next: "),
         ([], r"^there is nothing to verify\. Next: "),
         (["--baseline", "old.log", "--canary", "bad.log", "--report", "no/such/r.html"], r"r\.html cannot be written"),
-        (["--baseline", "old.log", "--canary", "bad.log", "--expected", "re:("], r"no regular expression"),
+        (["--baseline", "old.log", "--canary", "bad.log", "--expected", "re:("], r"not a regular expression"),
         (["--metrics-canary", "old.log"], r"^old\.log (is not readable as CSV|has no column of times)"),
     ],
 )

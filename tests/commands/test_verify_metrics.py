@@ -233,8 +233,8 @@ def test_bad_tables_are_one_line_that_names_the_file(
     ("given", "said"),
     [
         (("--kind", "nothing=latency"), r"'nothing', which is not a metric .* cpu_percent, error_rate"),
-        (("--kind", "requests=speed"), r"requests is 'speed', which is unknown.*latency, errors"),
-        (("--direction", "requests=down"), r"requests is 'down', which is unknown.*higher, lower, either"),
+        (("--kind", "requests=speed"), r"'speed' for requests, which is unknown.*latency, errors"),
+        (("--direction", "requests=down"), r"'down' for requests, which is unknown.*higher, lower, either"),
     ],
 )
 def test_a_word_about_a_metric_that_is_wrong_is_refused(

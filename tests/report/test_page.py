@@ -339,7 +339,7 @@ def test_a_template_in_a_log_line_is_not_run() -> None:
 def test_a_report_of_another_schema_is_refused() -> None:
     with pytest.raises(VerificationError, match="schema 2"):
         Report.from_dict({**samples.story().as_dict(), "schema": 2})
-    with pytest.raises(VerificationError, match="no stored judgement"):
+    with pytest.raises(VerificationError, match="not a stored judgement"):
         render_report(samples.story(evidence={}))
 
 

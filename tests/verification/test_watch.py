@@ -312,7 +312,7 @@ def test_starting_late_it_judges_at_once() -> None:
 def test_what_a_source_left_out_is_said() -> None:
     source = _log_source()
     source.truncated = True
-    assert any("less than there was" in warning for warning in _run([source]).judgement.warnings)
+    assert any("returned less than there is" in warning for warning in _run([source]).judgement.warnings)
 
 
 def test_sources_of_one_kind_are_judged_together() -> None:

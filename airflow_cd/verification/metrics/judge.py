@@ -118,7 +118,7 @@ class Judge:
         if max(sides.unusable, sides.control_unusable) > _MOSTLY:
             text = (
                 f"{_title(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
-                "other side's hold no number that can be used."
+                "other side's hold no usable number."
             )
             numbers = {"canary": sides.unusable, "control": sides.control_unusable}
             return Reason("not_numbers", text, numbers)

@@ -450,7 +450,7 @@ def test_a_report_of_another_version_is_no_riddle(client: TestClient, ledger: Le
     ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence={"x": 1}, final=True)
     answer = client.get(address())
     assert answer.status_code == 500
-    assert "no stored judgement" in answer.text
+    assert "not a stored judgement" in answer.text
 
 
 def test_the_verdict_of_a_look_tells_what_counts_at_the_next(client: TestClient, ledger: Ledger) -> None:
