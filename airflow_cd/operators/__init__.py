@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_cd.operators.deploy import CanaryDeployOperator, DeployOperator
 from airflow_cd.operators.mark import DeploymentMarkerOperator
 from airflow_cd.operators.promote import PromoteOperator
+from airflow_cd.operators.role import role_of
 from airflow_cd.operators.rollback import RollbackOperator, SettleOperator
 from airflow_cd.operators.rollback_to import RollbackToOperator
 from airflow_cd.operators.verify import VerifyOperator
@@ -18,4 +19,5 @@ __all__ = [
     "RollbackToOperator",
     "SettleOperator",
     "VerifyOperator",
+    "role_of",
 ]

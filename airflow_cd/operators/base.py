@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_cd.delivery import Delivery
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
+from airflow_cd.operators.role import RoleMixin
 from airflow_cd.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_cd.targets.base import Target
 
 
-class EnvironmentTask(BaseOperator):
+class EnvironmentTask(RoleMixin, BaseOperator):
     """A task on one environment of one service; the base of our operators and sensors.
 
     :param service: what is deployed.

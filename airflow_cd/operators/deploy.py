@@ -11,6 +11,7 @@ from airflow_cd.delivery import Delivery
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.release import Release, planned_release
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,6 +49,7 @@ class DeployOperator(EnvironmentTask):
         "learn",
     )
     template_fields_renderers = {**EnvironmentTask.template_fields_renderers, "configuration": "json"}  # noqa: RUF012
+    role = Role.DEPLOY
     ui_color = "#d5e8ff"
     phase_name = "all"
     share = 100

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.delivery.delivery import now
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,6 +29,7 @@ class DeploymentMarkerOperator(EnvironmentTask):
     """
 
     template_fields: Sequence[str] = (*EnvironmentTask.template_fields, "application")
+    role = Role.MARK
     ui_color = "#e6dcff"
 
     def __init__(

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 class PromoteOperator(EnvironmentTask):
     """Read back that every instance runs the release, and record it as the one to return to and to learn from."""
 
+    role = Role.PROMOTE
     ui_color = "#c8f0d0"
 
     def __init__(self, **kwargs: Any) -> None:

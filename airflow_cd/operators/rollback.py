@@ -13,6 +13,7 @@ from airflow_cd.errors import AirflowCdError, DeploymentFailed
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
 from airflow_cd.operators.verify import DECISION
+from airflow_cd.states import Role
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class RollbackOperator(EnvironmentTask):
     :param mark: New Relic connections in which the rollback is marked.
     """
 
+    role = Role.ROLLBACK
     ui_color = "#ffd0d0"
 
     def __init__(
@@ -140,6 +142,7 @@ class SettleOperator(EnvironmentTask):
     :param mark: New Relic connections in which a rollback made here is marked.
     """
 
+    role = Role.SETTLE
     ui_color = "#eeeeee"
 
     def __init__(self, *, mark: Sequence[str] = (), application: str = "", **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, LedgerRefused, ReleaseError
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,6 +30,7 @@ class RollbackToOperator(EnvironmentTask):
     """
 
     template_fields: Sequence[str] = (*EnvironmentTask.template_fields, "release", "reason")
+    role = Role.ROLLBACK_TO
     ui_color = "#ffd0d0"
 
     def __init__(

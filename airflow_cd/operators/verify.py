@@ -16,6 +16,7 @@ from airflow_cd.errors import AirflowCdError, LeaseLost, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask, life
 from airflow_cd.operators.question import Answer, ask, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
+from airflow_cd.states import Role
 from airflow_cd.verification.samples import Window
 from airflow_cd.verification.verdict import Judgement, Verdict
 
@@ -49,6 +50,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     template_fields: Sequence[str] = EnvironmentTask.template_fields
     operator_extra_links = (VerificationReportLink(),)
     inherits_from_skipmixin = True
+    role = Role.VERIFY
     ui_color = "#ffe0b8"
 
     def __init__(

@@ -14,8 +14,10 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import life
 from airflow_cd.operators.question import Answer, ask, read_answer
+from airflow_cd.operators.role import RoleMixin
 from airflow_cd.release import changes, planned_release
 from airflow_cd.report.words import one_line, visible
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,7 +31,7 @@ LISTED = 10
 """Commits in the text of a question; its page lists more."""
 
 
-class ApprovalSensor(BaseSensorOperator):
+class ApprovalSensor(RoleMixin, BaseSensorOperator):
     """Wait for a person to approve, at no cost: no worker, no triggerer, no pool slot.
 
     Approve and Reject show as a required action; marking the task success on the grid approves, marking it failed
@@ -47,6 +49,7 @@ class ApprovalSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("version", "reason", "overrides", "configurations", "approvers", "result")
     template_fields_renderers = {"result": "json", "configurations": "json"}  # noqa: RUF012 - Airflow's own signature
     overwrite_rtif_after_execution = True
+    role = Role.APPROVAL
     ui_color = "#e8f5c8"
 
     def __init__(

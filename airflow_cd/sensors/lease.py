@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.errors import AirflowCdError, LeaseHeld
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.states import Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +25,7 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
     :param restore: whether what a dead run left unfinished is restored first; not for a rollback that replaces it.
     """
 
+    role = Role.LEASE
     ui_color = "#eeeeee"
 
     def __init__(self, *, supersede: bool = False, restore: bool = True, **kwargs: Any) -> None:
