@@ -37,7 +37,7 @@ class RoleMixin(_Base):
     @classmethod
     def get_serialized_fields(cls) -> frozenset[str]:
         """Airflow's fields, and the role."""
-        return frozenset(super().get_serialized_fields() | {FIELD})
+        return frozenset(super().get_serialized_fields() | {FIELD})  # type: ignore[no-untyped-call]
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
