@@ -90,7 +90,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                 return self._verify(delivery, context)
             if question is None:
                 raise VerificationError(
-                    "Not verified: the attempt before was killed, so nobody knows what the canary did since."
+                    "not verified: the attempt before was killed, so the canary was not watched since.",
+                    next_step="It is rolled back; start a new run to deploy again.",
                 )
             answer = given_answer(question, default=ROLL_BACK)
             if answer is None:
@@ -167,16 +168,13 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         )
 
     def _answered(self, delivery: Delivery, context: Context, answer: Answer) -> str:
-        self.log.info("Answer: %s, by %s: %s", answer.option, answer.by, answer.why or "no reason given")
+        why = answer.why or "no reason given"
+        self.log.info("Answer: %s, by %s: %s", answer.option, answer.by, why)
         if answer.option == ROLL_BACK:
-            return self._branch(
-                context, self.rollback, f"rolled back by {answer.by}: {answer.why or 'no reason given'}"
-            )
+            return self._branch(context, self.rollback, f"rolled back by {answer.by}: {why}")
         delivery.restore_traffic(running_deployment(delivery))
         if answer.option == GO_ON:
-            return self._branch(
-                context, self.follow, f"{answer.by} decided to go on: {answer.why or 'no reason given'}"
-            )
+            return self._branch(context, self.follow, f"{answer.by} decided to go on: {why}")
         return self._verify(delivery, context, since=now())
 
     def _branch(self, context: Context, task_id: str, why: str) -> str:
