@@ -1,28 +1,37 @@
-"""What is there before anything is touched: which release to return to, and which instances a phase takes."""
+"""What is there before anything is changed: which release to return to, and which instances a phase takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_cd.errors import DeploymentFailed, PipelineError, TargetError
+from airflow_cd.errors import DeploymentFailed, PipelineError, TargetRejected
 from airflow_cd.release import Release
-from airflow_cd.targets.base import HEALTHY, Instance
+from airflow_cd.targets.base import Instance
 
 
 def share_of(share: int, total: int) -> int:
-    """How many of ``total`` instances a share in percent is, halves rounded up.
+    """How many instances a share is, halves rounded up.
 
-    Raises :class:`PipelineError` when that is none: a phase that touches nothing verifies nothing.
+    :param share: percent, from 1 to 100.
+    :param total: number of instances of the environment.
+    :raises PipelineError: it is none: a phase without instances verifies nothing.
     """
     count = int(share * total / 100 + 0.5)
     if count == 0:
         least = next(percent for percent in range(1, 101) if int(percent * total / 100 + 0.5))
-        raise PipelineError([f"a phase of {share} % of {total} instances is no instance at all; use {least} % or more"])
+        what = f"a phase of {share} % of {total} instances has no instance at all; use {least} % or more"
+        raise PipelineError([what])
     return count
 
 
 def choose_instances(names: Sequence[str], share: int, already: Sequence[str] = ()) -> list[str]:
-    """The instances of a phase: those of earlier phases, and the first others by name up to the share."""
+    """The instances of a phase: those of earlier phases, and the first others by name up to the share.
+
+    :param names: every instance of the environment.
+    :param share: percent of them.
+    :param already: those that have the release since an earlier phase; they are never taken out again.
+    :raises PipelineError: the share is no instance at all.
+    """
     count = share_of(share, len(names))
     chosen = [name for name in sorted(names) if name in set(already)]
     chosen += [name for name in sorted(names) if name not in set(already)]
@@ -34,18 +43,21 @@ def capture(
 ) -> dict[str, Release | None]:
     """The release each instance is to return to, whole, as read from the target.
 
-    :param good: the release last promoted here, if any; what an instance returns to that runs something else
-        than the rest, which is what a deployment past this system leaves behind.
-    :param mixed: take several releases as they are: a person who rolls back must not be kept from it by that.
-
-    Raises :class:`TargetError` when there is no instance, :class:`DeploymentFailed` when the environment is on
-    several releases and none of them is known to be good.
+    :param service: name of the service, for the releases.
+    :param environment: name of the environment, for errors.
+    :param instances: as the target has just listed them.
+    :param good: the release last promoted here, if any; what an instance returns to that runs something else than
+        the rest, which is what a deployment past Airflow CD leaves behind.
+    :param mixed: accept several releases as they are: a person who rolls back must not be kept from it by that.
+    :returns: by name of the instance; None where it is empty.
+    :raises TargetRejected: there is no instance.
+    :raises DeploymentFailed: the environment is on several releases and none of them is known to be good.
     """
     if not instances:
-        raise TargetError(
+        raise TargetRejected(
             "the environment has no instances.",
             environment=environment,
-            state="nothing was touched.",
+            state="nothing was changed.",
             next_step="Check the connection and the name of the environment at the target.",
         )
     found: dict[str, Release | None] = {
@@ -57,22 +69,14 @@ def capture(
     distinct = set(found.values())
     if len(distinct) == 1 or mixed:
         return found
-    running = ", ".join(f"{name}: {release or 'nothing'}" for name, release in sorted(found.items()))
     if good is None or good not in distinct:
+        running = ", ".join(f"{name}: {release or 'nothing'}" for name, release in sorted(found.items()))
         raise DeploymentFailed(
             "the environment is on several releases and none of them is known to be good, so there would be nothing "
             "whole to roll back to.",
             environment=environment,
-            state=f"nothing was touched; {running}.",
+            instances=sorted(found),
+            state=f"nothing was changed; {running}.",
             next_step="Bring every instance to one release at the target, then start again.",
         )
     return dict.fromkeys(found, good)
-
-
-def unhealthy(instances: Sequence[Instance]) -> list[str]:
-    """A sentence for each instance that is meant to serve and does not."""
-    return [
-        f"{instance.name} is {instance.health}" + (f" ({instance.message})" if instance.message else "")
-        for instance in instances
-        if instance.artifact is not None and instance.health != HEALTHY
-    ]

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading_commits(
-    ledger: Ledger, deployment: Deployment, source: CommitSource | None, say: Callable[[str], None]
+    ledger: Ledger, deployment: Deployment, source: CommitSource | None, log: Callable[[str], None]
 ) -> Iterator[None]:
     """Read and record which commits the deployment brings while the body deploys it.
 
-    When the body is done they get a few seconds more; when it fails they get none, since somebody waits to roll back.
+    When the body is done they get a few seconds more; when it fails they get none, since a rollback waits.
     Read once: what is recorded already stays.
+
+    :param ledger: where they are recorded.
+    :param deployment: whose release brings them.
+    :param source: where commits come from; None reads nothing.
+    :param log: called with one line for the task's log.
     """
     if source is None or deployment.commits not in (None, NOT_READ):
         yield
@@ -35,13 +40,13 @@ def reading_commits(
         try:
             ledger.deployments.record_commits(deployment.id, commits)
         except AirflowCdError as error:
-            say(f"The commits were not recorded: {error.what}")
+            log(f"The commits were not recorded: {error.what}")
             return
-        say(commits.summary)
+        log(commits.summary)
 
     reading = Thread(target=read, name="commits", daemon=True)
     reading.start()
     yield
     reading.join(LONGEST)
     if reading.is_alive():
-        say(f"The commits are not read after another {LONGEST:.0f} s; going on without them.")
+        log(f"The commits are not read after another {LONGEST:.0f} s; going on without them.")

@@ -1,34 +1,39 @@
-"""One environment in the hands of one run: every side effect is recorded, fenced and checked against the truth."""
+"""What one run does to one environment: every side effect is recorded, fenced and checked against the truth."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture, choose_instances
 from airflow_cd.delivery.commit_reading import reading_commits
-from airflow_cd.errors import AirflowCdError, DeploymentFailed, DeploymentSettled, LeaseLost, TargetError
+from airflow_cd.delivery.recorded_target import RecordedTarget, now
+from airflow_cd.errors import (
+    AirflowCdError,
+    DeploymentFailed,
+    DeploymentSettled,
+    LeaseLost,
+    ReleaseVetoed,
+    RollbackIncomplete,
+)
 from airflow_cd.release import NOTHING, Release
-from airflow_cd.targets.base import Instance, Target
-from airflow_cd.targets.rollout import differences, wait_until
+from airflow_cd.states import ActionKind, DeploymentState, RollbackMode
+from airflow_cd.targets.base import Target
+from airflow_cd.targets.rollout import differences
 
 if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
     from airflow_cd.ledger import Deployment, Lease, Ledger, Phase
 
+__all__ = ["LEASE_TTL", "ROLLBACK_PHASE", "Delivery", "Restored", "now"]
+
 LEASE_TTL = timedelta(minutes=15)
-SETTLED = ("promoted", "rolled_back")
-GOING_BACK = "rollback"
-"""The one phase of a person's rollback."""
-
-
-def now() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(timezone.utc)
+ROLLBACK_PHASE = "rollback"
+"""Name of the only phase of a rollback to an earlier good release."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Restored:
     """What a rollback did.
 
     :param release: what the environment runs again; None when it was empty before.
+    :param instances: names of the instances that were restored.
     :param seconds: from verdict to restored and checked.
     """
 
@@ -47,11 +53,21 @@ class Restored:
 class Delivery:
     """What one run of one pipeline does to one environment.
 
-    :param say: takes one line for the person who reads the task's log.
-    :param requested_at: when the run was asked for: what was asked for earlier never goes over what was asked later.
-    :param timeout: how long instances may take to come up healthy.
+    All methods raise :class:`~airflow_cd.errors.AirflowCdError`, which says where it happened and whether trying
+    again may help: :class:`~airflow_cd.errors.Refused` is final, :class:`~airflow_cd.errors.Unavailable` is not. In
+    particular :class:`~airflow_cd.errors.LeaseHeld` and :class:`~airflow_cd.errors.LeaseLost` when another run owns
+    the environment, and :class:`~airflow_cd.errors.LedgerUnavailable`.
 
-    All methods raise :class:`~airflow_cd.errors.AirflowCdError` with pipeline and environment filled in.
+    :param ledger: where everything is recorded.
+    :param target: how the environment is reached and changed.
+    :param pipeline: id of the DAG.
+    :param run_id: id of its run.
+    :param service: name of what is deployed.
+    :param environment: name of the environment.
+    :param log: called with one line at a time, for the person who reads the task's log.
+    :param requested_at: when the run was requested, aware: a release that was requested earlier never replaces one
+        that was requested later. None: when the deployment is opened.
+    :param timeout: how long instances may take to come up healthy.
     """
 
     def __init__(
@@ -63,7 +79,7 @@ class Delivery:
         run_id: str,
         service: str,
         environment: str,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         requested_at: datetime | None = None,
         timeout: timedelta = timedelta(minutes=5),
     ) -> None:
@@ -73,18 +89,27 @@ class Delivery:
         self.run_id = run_id
         self.service = service
         self.environment = environment
-        self.say = say
+        self.log = log
         self.requested_at = requested_at
-        self.timeout = timeout
+        self._changes = RecordedTarget(
+            ledger,
+            target,
+            service=service,
+            environment=environment,
+            timeout=timeout,
+            log=lambda line: self.log(line),  # noqa: PLW0108 - whatever it is by then
+        )
 
     # -- who owns the environment ------------------------------------------------------------------------------
 
     def acquire(self, *, supersede: bool = False, restore: bool = True) -> Lease:
-        """Become the environment's owner, and put right what an owner before left unfinished.
+        """Become the environment's owner, and restore what an earlier owner left unfinished.
 
-        :param restore: False leaves that to a rollback that replaces it, and needs nothing of what ran before it.
-
-        Raises :class:`~airflow_cd.errors.LeaseHeld` while another run owns it.
+        :param supersede: remove older runs that still wait from the queue.
+        :param restore: False leaves what is unfinished to a rollback that replaces it.
+        :raises LeaseHeld: another run owns the environment, or is ahead in the queue.
+        :raises DeploymentSettled: a newer run has superseded this one.
+        :raises RollbackIncomplete: what was left unfinished could not be restored yet.
         """
         lease = self.ledger.leases.acquire(
             self.service,
@@ -94,46 +119,59 @@ class Delivery:
             ttl=LEASE_TTL,
             supersede=supersede,
         )
-        for left in self._left() if restore else ():
-            self.say(f"{left.pipeline} {left.run_id} left {left.release} unfinished here; restoring first.")
-            self._restore(left, lease, "the run that owned the environment died and left it unfinished")
+        for unfinished in self._unfinished() if restore else ():
+            self.log(
+                f"{unfinished.pipeline} {unfinished.run_id} left {unfinished.release} unfinished here; restoring first."
+            )
+            self._restore(unfinished, lease, "the run that owned the environment died and left it unfinished")
         return lease
 
     def lease(self) -> Lease:
-        """The lease as this run holds it now; taken first if nobody holds it (an operator used by hand)."""
-        current = self.ledger.leases.current(self.service, self.environment)
-        if current and (current.pipeline, current.run_id) == (self.pipeline, self.run_id):
-            return self.ledger.leases.renew(current, LEASE_TTL)
-        return self.acquire()
+        """The lease of this run, renewed; acquired first if nobody holds it (an operator in a hand-written DAG).
+
+        :raises LeaseHeld: another run owns the environment.
+        """
+        current = self._own_lease()
+        return self.ledger.leases.renew(current, LEASE_TTL) if current else self.acquire()
 
     def overrule(self) -> Lease:
-        """Take a new fencing token: every process of this run that still works under the old one is void."""
+        """Take a new fencing token: every process of this run that still works under the old one is void.
+
+        :raises LeaseHeld: another run owns the environment.
+        """
         self.lease()
         return self.ledger.leases.overrule(
             self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id, ttl=LEASE_TTL
         )
 
     def release_lease(self) -> None:
-        """Let the next run have the environment."""
-        current = self.ledger.leases.current(self.service, self.environment)
-        if current and (current.pipeline, current.run_id) == (self.pipeline, self.run_id):
+        """Let the next run have the environment; does nothing when this run does not own it."""
+        if current := self._own_lease():
             self.ledger.leases.release(current)
         self.ledger.leases.leave_queue(self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id)
 
-    # -- what became of it -------------------------------------------------------------------------------------
+    def _own_lease(self) -> Lease | None:
+        current = self.ledger.leases.current(self.service, self.environment)
+        mine = current is not None and (current.pipeline, current.run_id) == (self.pipeline, self.run_id)
+        return current if mine else None
+
+    # -- what the ledger knows of this run ---------------------------------------------------------------------
 
     def deployment(self) -> Deployment | None:
         """This run's deployment here, if it has begun."""
         return self.ledger.deployments.of_run(self.pipeline, self.run_id, self.service, self.environment)
 
     def require_deployment(self) -> Deployment:
-        """This run's deployment; raises :class:`DeploymentFailed` when nothing has been deployed yet."""
+        """This run's deployment.
+
+        :raises DeploymentFailed: nothing has been deployed yet.
+        """
         deployment = self.deployment()
         if deployment is None:
             raise self._here(
                 DeploymentFailed(
                     "nothing has been deployed by this run.",
-                    state="nothing was touched.",
+                    state="nothing was changed.",
                     next_step="Put a deploy task upstream of this one.",
                 )
             )
@@ -146,36 +184,38 @@ class Delivery:
         return next((phase for phase in phases if phase.name == name), None)
 
     def touched(self, deployment: Deployment) -> list[str]:
-        """Every instance that this deployment has, or may have, changed."""
+        """Every instance that this deployment has, or may have, changed, sorted by name."""
         return sorted({name for phase in self.ledger.phases.of(deployment.id) for name in phase.instances})
 
-    def failure(self, deployment: Deployment) -> str:
-        """What the last failed attempt to deploy said, ``""`` when none failed or a later one did not."""
-        attempts = [action for action in self.ledger.actions.of(deployment.id) if action.kind == "deploy"]
+    def deploy_error(self, deployment: Deployment) -> str:
+        """The error of the last attempt to deploy, ``""`` when it did not fail."""
+        attempts = [action for action in self.ledger.actions.of(deployment.id) if action.kind == ActionKind.DEPLOY]
         failed = bool(attempts) and attempts[-1].ok is False
         return " ".join(str(attempts[-1].detail.get("error", "")).split()) if failed else ""
 
     # -- forward -----------------------------------------------------------------------------------------------
 
     def check(self, release: Release) -> None:
-        """Refuse, before anything is touched, what could not be deployed or must not be."""
-        veto = self.ledger.vetoes.in_force(self.service, self.environment, release)
-        if veto is not None:
-            from airflow_cd.errors import ReleaseVetoed
+        """Refuse, before anything is changed, what cannot be deployed or must not be.
 
-            raise self._here(
-                ReleaseVetoed(
+        :raises ReleaseVetoed: the release was rolled back here and nobody has lifted the veto.
+        :raises ArtifactNotFound: the target does not find the artifact.
+        :raises TargetError: the target refuses to answer, or does not answer.
+        """
+        with self._located(release):
+            veto = self.ledger.vetoes.in_force(self.service, self.environment, release)
+            if veto is not None:
+                raise ReleaseVetoed(
                     f"{release} was rolled back here on {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
-                    state="nothing was touched.",
+                    state="nothing was changed.",
                     next_step="Deploy another release, or lift the veto: "
                     f"airflow-cd veto lift {self.service} {self.environment} {release.digest[7:15]} --why ...",
                 )
-            )
-        try:
-            self.target.check(release)
-        except AirflowCdError as error:
-            error.state = error.state or "nothing was touched."
-            raise self._here(error) from None
+            try:
+                self.target.check(release)
+            except AirflowCdError as error:
+                error.state = error.state or "nothing was changed."
+                raise
 
     def deploy(
         self,
@@ -185,34 +225,38 @@ class Delivery:
         share: int = 100,
         reason: str = "",
         triggered_by: str = "",
-        rollback: str = "automatic",
+        rollback: str = RollbackMode.AUTOMATIC,
         learn: bool = False,
-        going_back: bool = False,
+        to_earlier: bool = False,
         commits: CommitSource | None = None,
     ) -> Phase:
-        """Bring the release to a share of the environment and see it healthy there.
+        """Bring the release to a share of the environment and wait until it is healthy there.
 
-        Does again only what is not yet so: may be repeated at any time. Instances that a verification drained
-        get their traffic back. What ``commits`` knows of the release is read and recorded meanwhile, once.
+        May be repeated at any time: only what is not so yet is done. Instances that a verification drained get their
+        traffic back. The commits of the release are read and recorded meanwhile, once.
 
-        :param going_back: a person rolls the environment back to this release.
+        :param phase: name of the phase, unique in the deployment.
+        :param share: percent of all instances that run the release afterwards.
+        :param reason: why, as the ledger keeps it.
+        :param triggered_by: name of the user who triggered the run, ``""`` when nobody did.
+        :param rollback: a :class:`~airflow_cd.states.RollbackMode`.
+        :param learn: take what this deployment logs as known good.
+        :param to_earlier: the release is an earlier good one that a person rolls the environment back to.
+        :param commits: where the commits of the release are; None when the pipeline names no repository.
+        :returns: the phase, as the ledger records it.
+        :raises ReleaseVetoed: like everything :meth:`check` raises, before anything is changed.
+        :raises DeploymentSettled: this run's deployment is over or is of another release, or a newer one is here.
+        :raises DeploymentFailed: instances did not come up on the release.
+        :raises TargetError: the target refused, or does not answer.
         """
-        rolls_back = None
-        try:
+        with self._located(release):
             existing = self.deployment()
-            if existing is not None and existing.state != "running":
+            if existing is not None and existing.state != DeploymentState.RUNNING:
                 raise self._settled(existing)
             lease = self.overrule()
-            instances = self.target.instances()
+            rolls_back, previous = None, dict(existing.previous) if existing is not None else {}
             if existing is None:
-                self.check(release)
-                last = self.ledger.deployments.last_promoted(self.service, self.environment)
-                good = last.release if last is not None else None
-                previous = capture(self.service, self.environment, instances, good=good, mixed=going_back)
-                if going_back:
-                    rolls_back = self._taken_back(last, release, previous)
-            else:
-                previous = dict(existing.previous)
+                rolls_back, previous = self._before(release, to_earlier=to_earlier)
             deployment = self.ledger.deployments.open(
                 lease,
                 release,
@@ -227,32 +271,36 @@ class Delivery:
             )
             if deployment.release != release:
                 raise DeploymentSettled(
-                    f"this run deploys {deployment.release} here and cannot turn to {release} halfway.",
+                    f"this run deploys {deployment.release} here and cannot change to {release} halfway.",
                     state=f"{', '.join(self.touched(deployment)) or 'nothing'} was given {deployment.release}.",
                     next_step="Start a new run for the other release.",
                 )
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
             record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
-            self.say(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
-            with reading_commits(self.ledger, deployment, commits, self.say):
-                self._put(deployment, lease, dict.fromkeys(chosen, release), kind="deploy")
-                self._give_traffic_back(deployment, lease, chosen)
-                return self.ledger.phases.deployed(deployment.id, record.name, at=now(), token=lease.token) or record
-        except AirflowCdError as error:
-            raise self._here(error) from None
+            self.log(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
+            with reading_commits(self.ledger, deployment, commits, self.log):
+                self._changes.put(deployment, lease, dict.fromkeys(chosen, release), kind=ActionKind.DEPLOY)
+                self._changes.undrain(deployment, lease, chosen)
+                return self.ledger.phases.deployed(deployment.id, record.name, at=now(), token=lease.token)
 
     def promote(self, outcome: str) -> Deployment:
-        """Make the release the environment's good one, after reading back that it is wholly there."""
+        """Make the release the environment's good one, after reading back that it runs on every instance.
+
+        :param outcome: one sentence: why.
+        :raises DeploymentSettled: the deployment was rolled back.
+        :raises DeploymentFailed: nothing was deployed, or instances do not run the release.
+        :raises TargetError: what runs cannot be read.
+        """
         deployment = self.require_deployment()
-        if deployment.state == "promoted":
+        if deployment.state == DeploymentState.PROMOTED:
             return deployment
-        if deployment.state != "running":
-            raise self._here(self._settled(deployment))
-        try:
+        with self._located(deployment.release):
+            if deployment.state != DeploymentState.RUNNING:
+                raise self._settled(deployment)
             lease = self.overrule()
             wanted = dict.fromkeys(deployment.previous, deployment.release)
             instances = self.target.instances()
-            self.ledger.instances.record(self.service, self.environment, instances, at=now())
+            self._changes.record(instances)
             wrong = differences(instances, wanted) + [f"{i.name} is drained" for i in instances if i.drained]
             if wrong:
                 raise DeploymentFailed(
@@ -261,90 +309,136 @@ class Delivery:
                     next_step="The environment is restored to the release before; look at these instances.",
                 )
             self.ledger.settlement.promote(deployment.id, token=lease.token, outcome=outcome)
-        except AirflowCdError as error:
-            raise self._here(error) from None
-        self.say(f"{deployment.release} promoted: {len(wanted)} of {len(wanted)} instances run it.")
+        self.log(f"{deployment.release} promoted: {len(wanted)} of {len(wanted)} instances run it.")
         return self.ledger.deployments.get(deployment.id)
 
     def roll_back_to(self, release: Release, why: str, *, who: str) -> Deployment:
-        """A person's rollback after a promotion: bring the whole environment to a release that was good here.
+        """Bring the whole environment to a release that was good here, after a promotion too.
 
-        The deployment that it takes back is rolled back in the ledger and its release vetoed, once this one is wholly
-        there; a release that does not come up gives way to what ran before, like any other.
+        The deployment that it replaces is marked rolled back in the ledger and its release vetoed, once this one runs
+        everywhere. While it does not come up it may be repeated; the end of the run restores what ran before.
+
+        :param release: the release to go back to.
+        :param why: the person's reason.
+        :param who: name of the person, ``""`` when unknown.
+        :raises RollbackIncomplete: the release does not run on every instance yet.
+        :raises DeploymentSettled: the release runs everywhere already, or this run's deployment is over.
+        :raises ReleaseVetoed: like everything :meth:`check` raises, before anything is changed.
         """
         begun = self.deployment()
-        if begun is not None and begun.state == "promoted":
+        if begun is not None and begun.state == DeploymentState.PROMOTED:
             return begun
-        self.deploy(release, phase=GOING_BACK, reason=why, triggered_by=who, going_back=True)
-        taken = self.require_deployment().rolls_back
-        what = "what ran here" if taken in (None, NOTHING) else self.ledger.deployments.get(str(taken)).release
-        return self.promote(f"{who or 'somebody'} rolled {what} back to {release}: {why}")
+        try:
+            self.deploy(release, phase=ROLLBACK_PHASE, reason=why, triggered_by=who, to_earlier=True)
+            replaced = self.require_deployment().rolls_back
+            name = (
+                "what ran here" if replaced in (None, NOTHING) else self.ledger.deployments.get(str(replaced)).release
+            )
+            return self.promote(f"{who or 'somebody'} rolled {name} back to {release}: {why}")
+        except DeploymentFailed as error:
+            raise self._here(
+                RollbackIncomplete(
+                    f"the rollback to {release} could not finish: {error.what}",
+                    release=str(release),
+                    instances=error.instances,
+                    state=error.state,
+                    next_step="Fix the problems listed, then clear this task; it resumes where it stopped. If it is "
+                    "left failed, the end of the run restores what ran before.",
+                )
+            ) from error
 
     # -- safe, and back ----------------------------------------------------------------------------------------
 
     def drain(self, lease: Lease, deployment: Deployment) -> bool:
-        """Take the canary out of the traffic; False when no other instance could carry it.
+        """Take the canary out of the traffic.
 
-        :param lease: the lease under which the verdict was reached. A person who has overruled it since wins:
-            raises :class:`LeaseLost` or :class:`~airflow_cd.errors.TargetConflict`.
+        :param lease: the lease under which the verdict was reached. Whoever has overruled it since wins.
+        :param deployment: the canary's.
+        :returns: False when no other instance could carry the traffic: nothing was drained then.
+        :raises LeaseLost: somebody has overruled the lease.
+        :raises TargetConflict: the same, as the target says it.
+        :raises TargetUnavailable: the target does not answer.
         """
         touched = self.touched(deployment)
         if set(touched) >= set(deployment.previous):
-            self.say("Not draining: no instance on the release before is left to carry the traffic.")
+            self.log("Not draining: no instance on the release before is left to carry the traffic.")
             return False
-        self._act(deployment, lease, "drain", touched)
+        self._changes.drain(deployment, lease, touched)
         self.ledger.deployments.set_clock(deployment.id, safe_at=now())
-        self.say(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
+        self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
     def restore_traffic(self, deployment: Deployment) -> None:
-        """Give a drained canary its traffic back, because a person wants it to go on or be verified again."""
-        self._act(deployment, self.overrule(), "restore", self.touched(deployment))
+        """Give a drained canary its traffic back, because a person wants it to go on or be verified again.
+
+        :raises TargetError: the target refused, or does not answer.
+        """
+        self._changes.restore_traffic(deployment, self.overrule(), self.touched(deployment))
 
     def roll_back(self, why: str) -> Restored | None:
-        """Return artifact and configuration to what was there before; None when nothing was ever touched."""
+        """Return artifact and configuration to what was there before.
+
+        :param why: one sentence, which becomes the deployment's outcome and the reason of the veto.
+        :returns: what was restored; None when nothing was ever changed, or it was rolled back already.
+        :raises DeploymentSettled: the release was promoted.
+        :raises RollbackIncomplete: part of the environment is not back on its release; trying again resumes it.
+        """
         deployment = self.deployment()
         if deployment is None:
             return None
-        if deployment.state == "promoted":
+        if deployment.state == DeploymentState.PROMOTED:
             raise self._here(self._settled(deployment))
-        if deployment.state == "rolled_back":
-            self.say("Already rolled back; nothing to do.")
+        if deployment.state == DeploymentState.ROLLED_BACK:
+            self.log("Already rolled back; nothing to do.")
             return None
-        try:
+        with self._located(deployment.release):
             return self._restore(deployment, self.overrule(), why)
-        except AirflowCdError as error:
-            raise self._here(error) from None
 
     def settle(self) -> Deployment | None:
-        """The end of a run here: restore whatever is neither promoted nor rolled back, then let go of the lease."""
+        """The end of a run here: restore whatever is neither promoted nor rolled back, then release the lease.
+
+        :returns: this run's deployment as it ended, None when it deployed nothing.
+        :raises RollbackIncomplete: part of the environment is not back on its release; the lease is kept.
+        """
         deployment = self.deployment()
-        if deployment is not None and deployment.state not in SETTLED:
-            self.say(f"{deployment.release} is neither promoted nor rolled back at the end of the run: restoring.")
-            said = self.failure(deployment)
-            self.roll_back(
-                f"the deployment failed: {said}" if said else "the run ended before the release was promoted"
-            )
+        if deployment is not None and not DeploymentState(deployment.state).final:
+            self.log(f"{deployment.release} is neither promoted nor rolled back at the end of the run: restoring.")
+            failure = self.deploy_error(deployment)
+            why = f"the deployment failed: {failure}" if failure else "the run ended before the release was promoted"
+            try:
+                self.roll_back(why)
+            except DeploymentSettled as error:
+                # Promoted meanwhile, by a process that was faster: then that is how the deployment ended.
+                self.log(f"Not restoring: {error.what}")
         self.release_lease()
         return self.deployment()
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _left(self) -> list[Deployment]:
+    def _unfinished(self) -> list[Deployment]:
         """What other runs have left unfinished here, newest first."""
-        left = self.ledger.deployments.unsettled(self.service, self.environment)
-        return [one for one in left if (one.pipeline, one.run_id) != (self.pipeline, self.run_id)]
+        unsettled = self.ledger.deployments.unsettled(self.service, self.environment)
+        return [one for one in unsettled if (one.pipeline, one.run_id) != (self.pipeline, self.run_id)]
 
-    def _taken_back(self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]) -> str:
-        """Id of the deployment that a rollback takes back: whose release runs or was left, or NOTHING."""
-        if left := [one for one in self._left() if one.release != release]:
-            return left[0].id
+    def _before(self, release: Release, *, to_earlier: bool) -> tuple[str | None, dict[str, Release | None]]:
+        """Before anything is changed: the id of the deployment that is rolled back, and what each instance runs."""
+        instances = self.target.instances()
+        self.check(release)
+        last = self.ledger.deployments.last_promoted(self.service, self.environment)
+        good = last.release if last is not None else None
+        previous = capture(self.service, self.environment, instances, good=good, mixed=to_earlier)
+        return (self._replaced(last, release, previous) if to_earlier else None), previous
+
+    def _replaced(self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]) -> str:
+        """Id of the deployment that a rollback to ``release`` undoes: what runs or was left here, or NOTHING."""
+        if unfinished := [one for one in self._unfinished() if one.release != release]:
+            return unfinished[0].id
         if last is not None and last.release != release:
             return last.id if last.release in previous.values() else NOTHING
         if set(previous.values()) == {release}:
             raise DeploymentSettled(
-                f"{release} is what runs here already, on every instance.",
-                state="nothing was touched.",
+                f"{release} runs here already, on every instance.",
+                state="nothing was changed.",
                 next_step="Choose another release to go back to.",
             )
         return NOTHING
@@ -355,28 +449,19 @@ class Delivery:
         ledger.deployments.set_clock(deployment.id, verdict_at=now())
         touched = self.touched(deployment)
         wanted = {name: deployment.previous[name] for name in touched}
-        try:
-            if touched:
-                if set(touched) < set(deployment.previous):
-                    self._act(deployment, lease, "drain", touched)
-                    ledger.deployments.set_clock(deployment.id, safe_at=now())
-                self._put(deployment, lease, wanted, kind="rollback")
-                self._give_traffic_back(deployment, lease, touched)
-            wrong = differences(self.target.instances(), wanted)
-        except LeaseLost:
-            raise
-        except AirflowCdError as error:
-            wrong = [error.what]
-        if wrong:
-            state = self._what_runs()
+        if wrong := self._bring_back(deployment, lease, wanted):
+            state = self._changes.describe()
+            # Refused when the lease is lost, however the target put it: then the rollback is another run's.
             ledger.settlement.finish_rollback(
                 deployment.id, token=token, restored=False, outcome=f"{why}; {'; '.join(wrong)}"
             )
             raise self._here(
-                DeploymentFailed(
+                RollbackIncomplete(
                     f"the rollback from {deployment.release} could not finish: {'; '.join(wrong)}.",
+                    release=str(deployment.release),
+                    instances=touched,
                     state=state,
-                    next_step="Mend what is named, then clear this task: it goes on where it stopped.",
+                    next_step="Fix the problems listed, then clear this task; it resumes where it stopped.",
                 )
             )
         ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
@@ -384,81 +469,43 @@ class Delivery:
         done = ledger.deployments.get(deployment.id)
         release = next(iter(wanted.values()), None)
         seconds = done.to_restored or 0.0
-        self.say(f"Restored {release or 'an empty environment'} on {', '.join(touched) or 'nothing'}: {seconds:.1f} s.")
+        self.log(f"Restored {release or 'an empty environment'} on {', '.join(touched) or 'nothing'}: {seconds:.1f} s.")
         return Restored(release, tuple(touched), seconds)
 
-    def _put(self, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None], *, kind: str) -> None:
-        """Bring each instance to its release, the same release in one call, and wait until they are healthy."""
-        by_release: dict[Release | None, list[str]] = {}
-        for name, release in sorted(wanted.items()):
-            by_release.setdefault(release, []).append(name)
-        key = self._key(deployment, kind, lease)
-        names = {str(release or "nothing"): instances for release, instances in by_release.items()}
-        self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
+    def _bring_back(self, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None]) -> list[str]:
+        """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each."""
         try:
-            for number, (release, instances) in enumerate(by_release.items()):
-                self.target.deploy(release, instances, key=f"{key}-{number}", token=lease.token)
-            wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
-        except AirflowCdError as error:
-            self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
+            if wanted:
+                if set(wanted) < set(deployment.previous):
+                    self._changes.drain(deployment, lease, list(wanted))
+                    self.ledger.deployments.set_clock(deployment.id, safe_at=now())
+                self._changes.put(deployment, lease, wanted, kind=ActionKind.ROLLBACK)
+                self._changes.undrain(deployment, lease, wanted)
+            return self._changes.differences(wanted)
+        except LeaseLost:
             raise
-        finally:
-            self._observe()
-        self.ledger.actions.finish(key, ok=True, detail={"put": names})
-
-    def _progress(self, done: int, left: Sequence[str]) -> None:
-        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        self.say(f"{done} ready" + (f"; waiting: {'; '.join(left[:3])}{more}" if left else ""))
-
-    def _act(self, deployment: Deployment, lease: Lease, kind: str, instances: Sequence[str]) -> None:
-        key = self._key(deployment, kind, lease)
-        action = self.target.drain if kind == "drain" else self.target.restore
-        detail = {"instances": list(instances)}
-        # Every second of a bad canary counts, so the ledger's record of a drain begins and ends after it.
-        if kind != "drain":
-            self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail=detail)
-        began = now()
-        action(instances, key=key, token=lease.token)
-        if kind == "drain":
-            detail["seconds"] = [f"{(now() - began).total_seconds():.3f}"]
-            self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail=detail)
-        self.ledger.actions.finish(key, ok=True, detail=detail)
-
-    def _give_traffic_back(self, deployment: Deployment, lease: Lease, instances: Iterable[str]) -> None:
-        drained = {instance.name for instance in self.target.instances() if instance.drained}
-        if mine := sorted(drained & set(instances)):
-            self._act(deployment, lease, "restore", mine)
-            self._observe()
-
-    def _observe(self) -> list[Instance]:
-        try:
-            instances = self.target.instances()
-        except TargetError:
-            return []
-        self.ledger.instances.record(self.service, self.environment, instances, at=now())
-        return instances
-
-    def _what_runs(self) -> str:
-        try:
-            instances = self.target.instances()
-        except TargetError as error:
-            return f"unknown: {error.what}"
-        return "; ".join(
-            f"{i.name}: {i.artifact or 'empty'}, {i.health}{', drained' if i.drained else ''}" for i in instances
-        )
-
-    def _key(self, deployment: Deployment, kind: str, lease: Lease) -> str:
-        # One side effect has one key; a new attempt works under a new token and must not be taken for the old one.
-        return f"{deployment.id}-{kind}-{lease.token}-{uuid.uuid4().hex[:8]}"
+        except AirflowCdError as error:
+            return [error.what]
 
     def _settled(self, deployment: Deployment) -> DeploymentSettled:
-        word = deployment.state.replace("_", " ")
+        state = deployment.state.replace("_", " ")
         return DeploymentSettled(
-            f"this run's deployment of {deployment.release} is over: {word}"
+            f"this run's deployment of {deployment.release} is over: {state}"
             + (f" ({deployment.outcome})." if deployment.outcome else "."),
-            state="nothing was touched by this task.",
+            release=str(deployment.release),
+            state="nothing was changed by this task.",
             next_step="Start a new run to deploy again.",
         )
 
+    @contextmanager
+    def _located(self, release: Release) -> Iterator[None]:
+        """Errors of the body say where they happened and which release they are about."""
+        try:
+            yield
+        except AirflowCdError as error:
+            error.release = error.release or str(release)
+            self._here(error)
+            raise
+
     def _here(self, error: AirflowCdError) -> AirflowCdError:
-        return error.at(pipeline=self.pipeline, environment=self.environment)
+        return error.at(pipeline=self.pipeline, service=self.service, environment=self.environment)

@@ -1,4 +1,4 @@
-"""What the ledger remembers of an environment that a verification goes by: baselines, and what is said of events."""
+"""What a verification takes from the ledger: the baselines of an environment, and people's feedback on events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from airflow_cd.verification.metrics.profile import MetricProfile
 def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:
     """What a log source is compared with beside the control.
 
-    :param choice: the pipeline's; a person's pin or reset in the ledger outranks it.
+    :param delivery: the environment.
+    :param source: name of the log source.
+    :param choice: the pipeline's: ``all``, ``previous``, ``control`` or a deployment. A person's pin or reset in the
+        ledger outranks it.
     """
     ledger, service, environment = delivery.ledger, delivery.service, delivery.environment
     person = ledger.baselines.choice(service, environment)
@@ -29,23 +32,31 @@ def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:
 
 
 def metric_baseline(delivery: Delivery, source: str) -> list[MetricProfile]:
-    """What earlier good deployments taught about a metric source; without it verification is more careful."""
+    """What earlier good deployments taught about a metric source; without it verification is more careful.
+
+    :param delivery: the environment.
+    :param source: name of the metric source.
+    """
     try:
         taught = delivery.ledger.profiles.taught(delivery.service, delivery.environment, source, kind="metrics")
     except BaselineMissing as error:
-        # A person's pin is about what is compared; a null that nobody taught makes this more careful, not less.
-        delivery.say(f"Metrics of {source} are judged without earlier deployments: {error}")
+        # A pin chooses what is compared. Metrics without earlier deployments are judged more carefully, not less.
+        delivery.log(f"Metrics of {source} are judged without earlier deployments: {error}")
         return []
     learned = []
     for kept in taught:
         try:
             learned.append(MetricProfile.from_bytes(kept.content))
         except VerificationError as error:
-            delivery.say(f"The metrics of {kept.version} teach nothing: {error}")
+            delivery.log(f"The metrics of {kept.version} teach nothing: {error}")
     return learned
 
 
 def opinions(delivery: Delivery, expected: Sequence[Expected]) -> Opinions:
-    """What people say of events by now, and what the pipeline expects."""
-    said = delivery.ledger.feedback.in_force(delivery.service, delivery.environment)
-    return Opinions([record.statement for record in said], expected)
+    """People's feedback on events as of now, and what the pipeline expects.
+
+    :param delivery: the environment.
+    :param expected: events that the pipeline declares to be no risk.
+    """
+    feedback = delivery.ledger.feedback.in_force(delivery.service, delivery.environment)
+    return Opinions([record.statement for record in feedback], expected)

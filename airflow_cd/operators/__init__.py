@@ -6,8 +6,9 @@ from airflow_cd.operators.deploy import CanaryDeployOperator, DeployOperator
 from airflow_cd.operators.mark import DeploymentMarkerOperator
 from airflow_cd.operators.promote import PromoteOperator
 from airflow_cd.operators.role import role_of
-from airflow_cd.operators.rollback import RollbackOperator, SettleOperator
+from airflow_cd.operators.rollback import RollbackOperator
 from airflow_cd.operators.rollback_to import RollbackToOperator
+from airflow_cd.operators.settle import SettleOperator
 from airflow_cd.operators.verify import VerifyOperator
 
 __all__ = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow_cd.delivery import Delivery
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
+from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
 from airflow_cd.targets import resolve_target
 
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
 class EnvironmentTask(RoleMixin, BaseOperator):
     """A task on one environment of one service; the base of our operators and sensors.
 
-    :param service: what is deployed.
-    :param environment: where.
-    :param target: how it is reached: a connection id whose first part is the kind, or a target object. Where the
-        environment is known only when the task runs: one of these for each environment.
-    :param timeout_healthy: how long instances may take to come up.
+    A subclass does its work inside :meth:`at_work`, which decides what an error means to Airflow.
+
+    :param service: name of what is deployed; templated.
+    :param environment: name of the environment; templated.
+    :param target: how the environment is reached: a connection id whose first part is the kind (``http_production``),
+        or a target object. Where the environment is known only when the task runs, a mapping with one of these for
+        each environment.
+    :param timeout_healthy: how long instances may take to come up healthy, such as ``"5m"`` or a timedelta; must be
+        greater than zero.
     """
 
     template_fields: Sequence[str] = ("service", "environment", "result")
@@ -52,34 +58,50 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         # Filled while the task runs, so that the UI's rendered fields say what became of it.
         self.result: dict[str, Any] | str = ""
 
+    @contextmanager
+    def at_work(self, context: Context) -> Iterator[Delivery]:
+        """The environment as this run delivers to it; an error inside fails the task as Airflow expects it.
+
+        :param context: of the task.
+        :raises AirflowFailException: what was refused, now or later: no retry.
+        :raises AirflowCdError: what is unavailable (the ledger, the target) or could not be finished yet: retried, if
+            the task has retries.
+        """
+        pipeline = context["dag_run"].dag_id
+        with failing_as_airflow_expects(self, pipeline=pipeline, service=self.service, environment=self.environment):
+            yield self.delivery(context)
+
     def delivery(self, context: Context) -> Delivery:
-        """The environment, in the hands of this run."""
+        """The environment as this run delivers to it.
+
+        :param context: of the task.
+        :raises PipelineError: the environment has no target, or one that cannot be resolved.
+        :raises LedgerUnavailable: the ledger is away, or not migrated yet.
+        """
         # Every task start parses the DAG file, and with it this module: the database layer is not needed for that.
         from airflow_cd.ledger import open_ledger
 
         run = context["dag_run"]
         return Delivery(
             open_ledger(),
-            resolve_target(self._target(), self.environment),
+            self._resolved_target(),
             pipeline=run.dag_id,
             run_id=run.run_id,
             service=self.service,
             environment=self.environment,
             requested_at=run.run_after,
-            say=lambda line: self.log.info("%s", line),
+            log=lambda line: self.log.info("%s", line),
             timeout=parse_duration(self.timeout_healthy),
         )
 
-    def _target(self) -> str | Target:
-        if not isinstance(self.target, Mapping):
-            return self.target
-        if self.environment not in self.target:
-            known = ", ".join(self.target)
-            raise PipelineError([f"environment {self.environment!r} has no target here; those that have: {known}"])
-        return self.target[self.environment]
-
-
-def life(context: Context) -> int:
-    """Which attempt of the task's present life this is, from 1: clearing a task starts a new life."""
-    ti = context["ti"]
-    return ti.try_number - max(0, ti.max_tries - (ti.task.retries or 0))
+    def _resolved_target(self) -> Target:
+        target = self.target
+        if isinstance(target, Mapping):
+            if self.environment not in target:
+                known = ", ".join(target)
+                raise PipelineError([f"environment {self.environment!r} has no target here; those that have: {known}"])
+            target = target[self.environment]
+        try:
+            return resolve_target(target, self.environment)
+        except ValueError as error:
+            raise PipelineError([str(error)]) from error

@@ -5,37 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.release import Release, planned_release
-from airflow_cd.states import Role
+from airflow_cd.states import Role, RollbackMode
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.commits import CommitSource
-    from airflow_cd.ledger import Phase
 
 
 class DeployOperator(EnvironmentTask):
-    """Bring a release to an environment, see it healthy, and record it in the ledger.
+    """Bring a release to every instance of an environment, wait until they are healthy, and record it in the ledger.
 
-    Repeating it does again only what is not yet so. By itself it is the whole deployment of the environment and
-    makes the release its good one; followed by a verification, pass ``promote=False`` and end in a
-    :class:`~airflow_cd.operators.promote.PromoteOperator`.
+    Repeating it does only what is not done yet, so it may be given retries: they are used when the target or the
+    ledger is unavailable. By itself it is the whole deployment of the environment and makes the release the one to
+    return to; before a verification, pass ``promote=False`` and end with a
+    :class:`~airflow_cd.operators.promote.PromoteOperator`. Parameters of
+    :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
 
-    :param version: version to deploy.
+    :param version: version to deploy; templated, by default the run's parameter ``version``.
     :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
-    :param configuration: run-time configuration.
-    :param overrides: this run's configuration on top, an object or its JSON; a null removes a key.
-    :param reason: why, as the ledger is to remember it.
-    :param rollback: ``automatic``, or ``human``: a failed verification asks a person.
-    :param learn: take this deployment as known good, for a service that never ran here.
-    :param commits: where the commits that the release brings are; they are read beside the deployment, which never
-        fails with them, and waits for them only when all else is done, a few seconds.
+    :param configuration: run-time configuration; templated.
+    :param overrides: this run's configuration on top, a mapping or its JSON; a null removes a key. Templated, by
+        default the run's parameter ``configuration``.
+    :param reason: why, as the ledger keeps it; templated, by default the run's parameter ``reason``.
+    :param rollback: who decides after a failed verification, see :class:`~airflow_cd.states.RollbackMode`:
+        ``automatic`` or ``human``. Templated, by default the run's parameter ``rollback``, else ``automatic``.
+    :param learn: take what this deployment logs as known good, for a service that never ran here; a bool, or a text
+        that is true when it is ``true``. Templated, by default the run's parameter ``learn``, else false.
+    :param commits: where the commits of the release are. They are read beside the deployment, which never fails because
+        of them and waits a few seconds for them when everything else is done.
     :param promote: whether the deployment is over when the instances are healthy.
     """
 
@@ -80,7 +81,10 @@ class DeployOperator(EnvironmentTask):
         self.promote = promote
 
     def release(self) -> Release:
-        """The release that was asked for; raises :class:`~airflow_cd.errors.ReleaseError`."""
+        """The requested release.
+
+        :raises ReleaseError: the configuration overrides are not an object.
+        """
         return planned_release(
             self.service,
             self.version,
@@ -91,18 +95,20 @@ class DeployOperator(EnvironmentTask):
         )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Deploy; raises :class:`AirflowFailException` with what was left in which state."""
-        delivery = self.delivery(context)
-        try:
-            phase = self._deploy(delivery, context)
+        """Deploy.
+
+        :param context: of the task.
+        :returns: what was deployed where; the same is in the rendered fields.
+        :raises AirflowFailException: the deployment failed or was refused; says what was left in which state.
+        :raises Unavailable: the target or the ledger is away; the environment is restored unless a retry succeeds.
+        """
+        with self.at_work(context) as delivery:
+            self.result = result = self._deploy(delivery, context)
             if self.promote:
                 delivery.promote("deployed and healthy")
-        except AirflowCdError as error:
-            self.result = {"failed": str(error)}
-            raise AirflowFailException(str(error)) from error
-        return self.result if isinstance(self.result, dict) else {"phase": phase.name}
+        return result
 
-    def _deploy(self, delivery: Delivery, context: Context) -> Phase:
+    def _deploy(self, delivery: Delivery, context: Context) -> dict[str, Any]:
         release = self.release()
         phase = delivery.deploy(
             release,
@@ -110,26 +116,28 @@ class DeployOperator(EnvironmentTask):
             share=self.share,
             reason=self.reason,
             triggered_by=context["dag_run"].triggering_user_name or "",
-            rollback=self.rollback or "automatic",
+            rollback=self.rollback or RollbackMode.AUTOMATIC,
             learn=str(self.learn).lower() == "true",
             commits=self.commits,
         )
         previous = delivery.require_deployment().previous
-        self.result = {
+        return {
             "release": str(release),
             "configuration": dict(release.configuration),
             "instances": list(phase.instances),
             "of": len(previous),
             "before": sorted({str(old or "nothing") for old in previous.values()}),
         }
-        return phase
 
 
 class CanaryDeployOperator(DeployOperator):
-    """Deploy one phase of a canary: a share of the environment's instances, with those of earlier phases.
+    """Deploy one phase of a canary: a share of the environment's instances, those of earlier phases among them.
+
+    It ends with a :class:`~airflow_cd.operators.promote.PromoteOperator`. Parameters of :class:`DeployOperator`
+    except ``promote`` come on top.
 
     :param phase: name of the phase, unique in the deployment.
-    :param share: percent of all instances that run the release after this phase.
+    :param share: percent of all instances that run the release after this phase, from 1 to 100.
     """
 
     ui_color = "#fff3c4"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.delivery.delivery import now
+from airflow_cd.delivery import now
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.states import Role
+from airflow_cd.states import ActionKind, Role
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class DeploymentMarkerOperator(EnvironmentTask):
     """Set a deployment marker in New Relic.
 
-    A marker that cannot be set is said loudly, in the log, the rendered fields, the ledger and the report, and
-    holds nothing up: production is not rolled back because a chart lacks a line.
+    A marker that cannot be set is reported in the log, the rendered fields, the ledger and the verification report,
+    and fails nothing: production is not rolled back because a chart lacks a line. Parameters of
+    :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
 
-    :param conn_ids: New Relic connections, one marker each.
-    :param application: New Relic's name of the application; the service by default.
-    :param phase: name of the phase that is marked.
+    :param conn_ids: ids of New Relic connections; each gets a marker.
+    :param application: New Relic's name of the application; the service by default. Templated.
+    :param phase: name of the phase that is marked; ``""`` for the whole deployment.
     """
 
     template_fields: Sequence[str] = (*EnvironmentTask.template_fields, "application")
@@ -49,18 +50,29 @@ class DeploymentMarkerOperator(EnvironmentTask):
         self.phase = phase
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Mark; returns marker ids, and errors in words, by connection."""
-        delivery = self.delivery(context)
-        self.result = mark(delivery, self.conn_ids, self.application or self.service, phase=self.phase)
-        return self.result
+        """Mark.
+
+        :param context: of the task.
+        :returns: by connection, the marker's id, or why there is none.
+        :raises AirflowFailException: nothing was deployed, or another run owns the environment by now.
+        :raises LedgerUnavailable: the ledger is away.
+        """
+        with self.at_work(context) as delivery:
+            self.result = result = mark(delivery, self.conn_ids, self.application or self.service, phase=self.phase)
+        return result
 
 
 def mark(
     delivery: Delivery, conn_ids: Sequence[str], application: str, *, phase: str, rolled_back: str = ""
 ) -> dict[str, Any]:
-    """Set one marker for each connection and record it.
+    """Set one marker for each connection and record it; one that is set already stays.
 
-    :param rolled_back: why the deployment was rolled back; empty when it is the deployment that is marked.
+    :param delivery: the environment.
+    :param conn_ids: ids of New Relic connections.
+    :param application: New Relic's name of the application.
+    :param phase: name of the phase, ``""`` for the whole deployment.
+    :param rolled_back: why the deployment was rolled back; ``""`` when it is the deployment that is marked.
+    :returns: by connection, the marker's id, or why there is none.
     """
     from airflow_cd.hooks.new_relic import NewRelicHook
 
@@ -76,7 +88,7 @@ def mark(
     for conn_id in conn_ids:
         key = f"{deployment.id}-mark-{conn_id}-{phase}{'-rollback' if rolled_back else ''}"
         detail = {"connection": conn_id, "version": version}
-        known = delivery.ledger.actions.begin(deployment.id, "mark", key, token=token, detail=detail)
+        known = delivery.ledger.actions.begin(deployment.id, ActionKind.MARK, key, token=token, detail=detail)
         if known.ok:
             done[conn_id] = known.detail.get("marker", "set before")
             continue
@@ -94,11 +106,11 @@ def mark(
                 timestamp=now(),
             )
         except AirflowCdError as error:
-            delivery.say(f"NOT MARKED in {conn_id}: {error}")
+            delivery.log(f"NOT MARKED in {conn_id}: {error}")
             delivery.ledger.actions.finish(key, ok=False, detail={**detail, "error": str(error)})
             done[conn_id] = f"not marked: {error}"
         else:
-            delivery.say(f"Marked {version} in {conn_id}: {marker}")
+            delivery.log(f"Marked {version} in {conn_id}: {marker}")
             delivery.ledger.actions.finish(key, ok=True, detail={**detail, "marker": marker})
             done[conn_id] = marker
     return done

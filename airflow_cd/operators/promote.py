@@ -5,9 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
-from airflow_cd.errors import AirflowCdError
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.states import Role
 
@@ -16,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class PromoteOperator(EnvironmentTask):
-    """Read back that every instance runs the release, and record it as the one to return to and to learn from."""
+    """Check that every instance runs the release, and record it as the one to return to and to learn from.
+
+    Has three retries by default: a verified release must not be rolled back because the target or the ledger was
+    away for a moment. Takes the parameters of :class:`~airflow_cd.operators.base.EnvironmentTask`.
+    """
 
     role = Role.PROMOTE
     ui_color = "#c8f0d0"
@@ -28,11 +29,14 @@ class PromoteOperator(EnvironmentTask):
         super().__init__(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Promote; refuses when the deployment was rolled back, or instances differ from the release."""
-        try:
-            deployment = self.delivery(context).promote("verified in every phase")
-        except AirflowCdError as error:
-            self.result = {"failed": str(error)}
-            raise AirflowFailException(str(error)) from error
-        self.result = {"promoted": str(deployment.release), "instances": sorted(deployment.previous)}
-        return self.result
+        """Promote.
+
+        :param context: of the task.
+        :returns: the release and its instances.
+        :raises AirflowFailException: the deployment was rolled back, or instances do not run the release.
+        :raises Unavailable: the target or the ledger is away.
+        """
+        with self.at_work(context) as delivery:
+            deployment = delivery.promote("verified in every phase")
+            self.result = result = {"promoted": str(deployment.release), "instances": sorted(deployment.previous)}
+        return result

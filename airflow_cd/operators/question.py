@@ -1,4 +1,4 @@
-"""Asking a person: parks the task as *awaiting input*, which holds no worker, no triggerer and no pool slot."""
+"""Asking a person: the task waits as *awaiting input*, which holds no worker, no triggerer and no pool slot."""
 
 from __future__ import annotations
 
@@ -14,17 +14,30 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.commits import Commits
-    from airflow_cd.ledger import Ledger
+    from airflow_cd.ledger import Ledger, Question
     from airflow_cd.release import Release
+
+
+NO_ANSWER = "timed out without an answer"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was chosen, by whom and why; ``who`` is empty when the time to answer was over."""
+    """What was chosen, by whom and why.
+
+    :param option: one of the question's options.
+    :param who: name of the user; ``""`` when it timed out without an answer and the default counts.
+    :param why: the user's reason, ``""`` for none.
+    """
 
     option: str
     who: str = ""
     why: str = ""
+
+    @property
+    def by(self) -> str:
+        """Who answered, as logs and errors show it."""
+        return self.who or "nobody"
 
 
 def ask(
@@ -41,10 +54,24 @@ def ask(
     proposed: Mapping[str, Release] | None = None,
     commits: Mapping[str, Commits] | None = None,
 ) -> NoReturn:
-    """Show the question as a required action and park the task until somebody answers or the time is over.
+    """Show the question as a required action, and wait until somebody answers or it times out.
 
-    The question goes into our ledger too: an answer that Airflow's resume race throws away is honoured from there
-    when the task is tried again. Raises :class:`TaskAwaitingInput`, always.
+    The question goes into the ledger too: an answer that is lost while Airflow resumes the task is taken from there
+    by the next attempt.
+
+    :param ledger: where the question and its answer are kept.
+    :param context: of the task that asks.
+    :param subject: the question, one line.
+    :param body: what helps to decide, as Markdown.
+    :param options: what can be chosen.
+    :param default: the option that counts when nobody answers in time.
+    :param timeout: how long to wait for an answer.
+    :param method: name of the operator's method that is called with the answer.
+    :param approvers: user names that may answer; empty: everybody who may edit the run.
+    :param proposed: by environment, the release that would be deployed.
+    :param commits: by environment, the commits that it would bring.
+    :raises TaskAwaitingInput: always; Airflow takes it from there.
+    :raises LedgerError: the question could not be recorded; nothing is asked then.
     """
     ti = context["ti"]
     ledger.questions.ask(
@@ -73,16 +100,37 @@ def ask(
 
 
 def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, default: str) -> Answer:
-    """The answer Airflow resumed the task with, as the ledger keeps it: the first one counts."""
+    """The answer that Airflow resumed the task with, as the ledger keeps it: the first one counts.
+
+    :param ledger: where the answer is kept.
+    :param context: of the task that asked.
+    :param event: what Airflow passes to the method named in :func:`ask`.
+    :param default: the option that counts when it timed out.
+    :raises LedgerRefused: the question has no such option.
+    :raises LedgerUnavailable: the answer could not be recorded; the next attempt reads it again.
+    """
     ti = context["ti"]
     known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
-    if known is not None and known.option is not None:
-        return Answer(known.option, known.who or "", known.why or "")
+    if known is not None and (answer := given_answer(known)):
+        return answer
     option = next(iter(event.get("chosen_options") or ()), default)
     user = event.get("responded_by_user") or {}
     why = str((event.get("params_input") or {}).get("reason") or "")
     who = str(user.get("name") or user.get("id") or "")
     if not who:
-        why = why or "no answer in time"
+        why = why or NO_ANSWER
     ledger.questions.answer(ti.dag_id, ti.run_id, ti.task_id, option=option, who=who, why=why)
     return Answer(option, who, why)
+
+
+def given_answer(question: Question, *, default: str | None = None) -> Answer | None:
+    """The answer in the ledger; None while there is none and there is time left to give one.
+
+    :param question: as the ledger has it.
+    :param default: the option that counts once the question's deadline is over; None: it never does.
+    """
+    if question.option is not None:
+        return Answer(question.option, question.who or "", question.why or "")
+    # Reopened, and not asked again yet: its deadline is that of the time before.
+    over = question.deadline is not None and question.asked_at < question.deadline <= datetime.now(timezone.utc)
+    return Answer(default, why=NO_ANSWER) if over and default is not None else None

@@ -1,4 +1,4 @@
-"""The way from a verification's task to its report."""
+"""The link from a verification's task to its report."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @attrs.define()
 class VerificationReportLink(BaseOperatorLink):
-    """Extra link on a verify task: its report, as it stands."""
+    """Extra link on a verify task: its report so far."""
 
     name = "Verification report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Address of the report page, below the address Airflow itself is reached at."""
+        """Address of the report page, below the address of Airflow itself.
+
+        :param operator: the verify task's operator.
+        :param ti_key: which run's task.
+        """
         base = conf.get("api", "base_url", fallback="/").rstrip("/")
         parts = "/".join(quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
         return f"{base}/airflow-cd/report/{parts}"

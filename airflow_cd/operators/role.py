@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_cd.states import Role
 
@@ -37,7 +37,9 @@ class RoleMixin(_Base):
     @classmethod
     def get_serialized_fields(cls) -> frozenset[str]:
         """Airflow's fields, and the role."""
-        return frozenset(super().get_serialized_fields() | {FIELD})
+        # Untyped in Airflow.
+        fields: frozenset[str] = cast("Any", super()).get_serialized_fields()
+        return fields | {FIELD}
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Return an environment to the release before, and make sure at a run's end that nothing is left half."""
+"""Return an environment to the release before its deployment."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import TriggerRule
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_cd.errors import AirflowCdError, DeploymentFailed
+from airflow_cd.errors import DeploymentSettled
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
 from airflow_cd.operators.verify import DECISION
-from airflow_cd.states import Role
+from airflow_cd.states import DeploymentState, HumanAction, Role
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.delivery import Delivery
-    from airflow_cd.ledger import VerdictRecord
+    from airflow_cd.ledger import Deployment, VerdictRecord
 
-
-def _sentence(verdict: VerdictRecord) -> str:
-    return Judgement.from_dict(verdict.evidence).sentence
+PROMOTED = "the release was promoted"
 
 
 class RollbackOperator(EnvironmentTask):
     """Return artifact and configuration to what they were, read them back, and veto the release here.
 
-    Runs whatever became of the tasks before it and decides for itself: after a verification that failed or that a
-    person marked failed, after a deploy or a verification that failed or was killed. Never after a person marked
-    the verification success, never for a phase that touched nothing, never after a promotion.
+    Runs whatever became of the tasks before it (trigger rule *all done*) and decides for itself: it rolls back after a
+    verification that failed or that a person marked failed, and after a deploy or a verification that failed or was
+    killed. It skips itself after a person marked the verification success, for a phase that changed nothing, and after
+    a promotion. Has three retries by default: a rollback that is not finished is resumed. Parameters of
+    :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
 
-    :param verify_task_id: the verification it belongs to; without one it rolls back whenever it runs.
-    :param phase: name of the phase it belongs to.
-    :param mark: New Relic connections in which the rollback is marked.
+    :param verify_task_id: id of the verification it belongs to; without one it rolls back whenever it runs.
+    :param phase: name of the phase it belongs to; ``""`` for the whole deployment.
+    :param mark: ids of New Relic connections in which the rollback is marked.
+    :param application: New Relic's name of the application; the service by default.
     """
 
     role = Role.ROLLBACK
@@ -61,70 +62,83 @@ class RollbackOperator(EnvironmentTask):
         self.application = application
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Roll back, or skip and say why there is nothing to roll back."""
-        delivery = self.delivery(context)
-        why = self._why(delivery, context)
-        try:
-            restored = delivery.roll_back(why)
-        except AirflowCdError as error:
-            self.result = {"failed": str(error)}
-            self.log.error("%s", error)
-            raise
-        if restored is None:
-            self._skip("this deployment is rolled back already")
-        if self.mark:
-            mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why)
-        deployment = delivery.require_deployment()
-        self.result = {
-            "restored": str(restored.release or "empty"),
-            "instances": list(restored.instances),
-            "because": why,
-            "seconds to verdict": deployment.to_verdict,
-            "seconds to safe": deployment.to_safe,
-            "seconds to restored": deployment.to_restored,
-        }
-        return self.result
+        """Roll back.
+
+        :param context: of the task.
+        :returns: what was restored, where, why, and the three clocks in seconds.
+        :raises AirflowSkipException: there is nothing to roll back; says why.
+        :raises AirflowFailException: another run owns the environment by now.
+        :raises RollbackIncomplete: part of the environment is not back on its release.
+        :raises Unavailable: the ledger or the target is away.
+        """
+        with self.at_work(context) as delivery:
+            why = self._why(delivery, context)
+            try:
+                restored = delivery.roll_back(why)
+            except DeploymentSettled:
+                # A promotion that was faster.
+                self._skip(PROMOTED)
+            if restored is None:
+                self._skip("this deployment is rolled back already")
+            if self.mark:
+                mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why)
+            deployment = delivery.require_deployment()
+            self.result = result = {
+                "restored": str(restored.release or "empty"),
+                "instances": list(restored.instances),
+                "because": why,
+                "seconds to verdict": deployment.to_verdict,
+                "seconds to safe": deployment.to_safe,
+                "seconds to restored": deployment.to_restored,
+            }
+        return result
 
     def _why(self, delivery: Delivery, context: Context) -> str:
+        """The reason in one sentence; skips the task when there is none."""
         deployment = delivery.deployment()
         if deployment is None:
             self._skip("nothing was deployed")
-        if deployment.state == "promoted":
-            self._skip("the release was promoted")
+        if deployment.state == DeploymentState.PROMOTED:
+            self._skip(PROMOTED)
         if self.phase and delivery.phase(self.phase) is None:
-            self._skip(f"{self.phase} touched nothing")
+            self._skip(f"{self.phase} changed nothing")
         if self.verify_task_id is None:
-            return deployment.reason or "asked for"
-        state = self._state_of(self.verify_task_id, context)
-        if state == "success" and not self._chosen(context):
-            self._skip("a person marked the verification success: that is a promotion")
-        if state == "skipped":
+            return deployment.reason or "a rollback was requested"
+        return self._why_after(self._state_of(self.verify_task_id, context), delivery, deployment, context)
+
+    def _why_after(self, verify: str | None, delivery: Delivery, deployment: Deployment, context: Context) -> str:
+        """The reason, by Airflow's state of the verification."""
+        if verify == "skipped":
             self._skip("the verification was skipped; the end of the run settles what is left")
-        verdicts = delivery.ledger.verdicts.of(deployment.id, self.phase or None)
-        final = [verdict for verdict in verdicts if verdict.final]
-        if state == "success" and final:
+        if verify == "success" and not self._chosen(context):
+            self._skip("a person marked the verification success: that is a promotion")
+        final = [one for one in delivery.ledger.verdicts.of(deployment.id, self.phase or None) if one.final]
+        if verify == "success" and final:
             return _sentence(final[-1])
-        if state == "failed":
+        if verify == "failed":
             if final and final[-1].verdict != Verdict.PASS:
                 return _sentence(final[-1])
-            return self._by_hand(delivery) or "the verification failed, was killed, or was marked failed by a person"
-        said = delivery.failure(deployment)
-        return f"the deployment failed before it could be verified{': ' + said if said else ''}"
+            marked = self._marked_failed(delivery)
+            return marked or "the verification failed, was killed, or was marked failed by a person"
+        failure = delivery.deploy_error(deployment)
+        return f"the deployment failed before it could be verified{': ' + failure if failure else ''}"
 
-    def _by_hand(self, delivery: Delivery) -> str:
-        """Who marked the verification failed and why, as far as that is in the ledger."""
-        hands = delivery.ledger.audit.actions(pipeline=delivery.pipeline, run_id=delivery.run_id)
-        for hand in hands:
-            if hand.allowed and hand.task_id == self.verify_task_id and hand.action == "marked failed":
-                return f"{hand.who} rolled it back{': ' + hand.why if hand.why else ''}"
+    def _marked_failed(self, delivery: Delivery) -> str:
+        """Who marked the verification failed and why, ``""`` when the audit log names nobody."""
+        for action in delivery.ledger.audit.actions(pipeline=delivery.pipeline, run_id=delivery.run_id):
+            is_mark = action.task_id == self.verify_task_id and action.action == HumanAction.MARKED_FAILED
+            if action.allowed and is_mark:
+                return f"{action.who} rolled it back{': ' + action.why if action.why else ''}"
         return ""
 
     def _state_of(self, task_id: str, context: Context) -> str | None:
         ti = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id])
-        return states.get(ti.run_id, {}).get(task_id)
+        state: str | None = states.get(ti.run_id, {}).get(task_id)
+        return state
 
     def _chosen(self, context: Context) -> bool:
+        """Whether the verification branched to this task."""
         return bool(context["ti"].xcom_pull(task_ids=self.verify_task_id, key=DECISION) == self.task_id)
 
     def _skip(self, why: str) -> NoReturn:
@@ -132,61 +146,5 @@ class RollbackOperator(EnvironmentTask):
         raise AirflowSkipException(f"Not rolling back: {why}.")
 
 
-class SettleOperator(EnvironmentTask):
-    """The end of a run's work on an environment: the safety net, as teardown of the lease.
-
-    Restores whatever is neither promoted nor rolled back, whoever ended the run and however; lets the next run
-    have the environment; and fails when the release did not get there or did not stay, so that the run's colour
-    tells the truth.
-
-    :param mark: New Relic connections in which a rollback made here is marked.
-    """
-
-    role = Role.SETTLE
-    ui_color = "#eeeeee"
-
-    def __init__(self, *, mark: Sequence[str] = (), application: str = "", **kwargs: Any) -> None:
-        kwargs.setdefault("retries", 3)
-        kwargs.setdefault("retry_delay", timedelta(seconds=2))
-        super().__init__(**kwargs)
-        self.mark = tuple(mark)
-        self.application = application
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Settle; raises :class:`AirflowFailException` with the decisive reason unless the release stays."""
-        delivery = self.delivery(context)
-        before = delivery.deployment()
-        try:
-            deployment = delivery.settle()
-        except AirflowCdError as error:
-            self.result = {"failed": str(error)}
-            self.log.error("%s", error)
-            raise
-        if deployment is None:
-            self.result = {"deployed": "nothing"}
-            raise self._failed(
-                DeploymentFailed(
-                    "Nothing was deployed here by this run.",
-                    state="what ran before still runs.",
-                    next_step="The log of the deploy task says why.",
-                ).at(pipeline=delivery.pipeline, environment=self.environment)
-            )
-        if deployment.state == "promoted":
-            self.result = {"running": str(deployment.release), "state": "promoted"}
-            return self.result
-        if self.mark and before is not None and before.state != deployment.state:
-            mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=deployment.outcome)
-        self.result = {"running": "the release before", "state": deployment.state, "because": deployment.outcome}
-        raise self._failed(
-            DeploymentFailed(
-                f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
-                state="the release before runs again, artifact and configuration read back.",
-                next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
-            ).at(pipeline=deployment.pipeline, environment=self.environment)
-        )
-
-    def _failed(self, failure: AirflowCdError) -> AirflowFailException:
-        # A line each: Airflow shows an exception's text as one line, cut off at the edge of the screen.
-        for line in (failure.what, f"State: {failure.state}", f"Next: {failure.next_step}"):
-            self.log.error("%s", line)
-        return AirflowFailException(str(failure))
+def _sentence(verdict: VerdictRecord) -> str:
+    return Judgement.from_dict(verdict.evidence).sentence

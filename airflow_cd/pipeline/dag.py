@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators import (
@@ -19,7 +20,6 @@ from airflow_cd.operators import (
     VerifyOperator,
 )
 from airflow_cd.pipeline.specification import (
-    ROLLBACK_MODES,
     Approval,
     Canary,
     Environment,
@@ -27,7 +27,9 @@ from airflow_cd.pipeline.specification import (
     Pipeline,
     environment_of,
 )
+from airflow_cd.pipeline.task_ids import TaskId, local_id, phase_name
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
+from airflow_cd.states import Role, RollbackMode
 
 if TYPE_CHECKING:
     from airflow_cd.verification.settings import Verification
@@ -35,7 +37,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ends:
-    """Where a member of a stage begins and ends: what follows waits for ``last`` alone, never for a rollback."""
+    """Where a member of a stage begins and ends.
+
+    :param first: the tasks that wait for the stage before.
+    :param last: the tasks that the next stage waits for; never a rollback.
+    """
 
     first: Sequence[Any]
     last: Sequence[Any]
@@ -56,9 +62,9 @@ def parameters() -> dict[str, Param]:
         ),
         "reason": Param(default="", type=["string", "null"], title="Reason", description="Why, for the ledger."),
         "rollback": Param(
-            default="automatic",
+            default=str(RollbackMode.AUTOMATIC),
             type="string",
-            enum=list(ROLLBACK_MODES),
+            enum=[str(mode) for mode in RollbackMode],
             title="Rollback",
             description="After a failed verification: roll back at once, or drain the canary and ask a person.",
         ),
@@ -72,9 +78,12 @@ def parameters() -> dict[str, Param]:
 
 
 def build(pipeline: Pipeline) -> DAG:
-    """The DAG of a pipeline that has no mistakes; the same pipeline always becomes the same DAG."""
+    """The DAG of a pipeline; the same pipeline always becomes the same DAG.
+
+    :param pipeline: one without mistakes.
+    """
     arguments: dict[str, Any] = {"schedule": None, "catchup": False, "tags": ["airflow-cd"], **pipeline.dag_arguments}
-    with DAG(pipeline.name, params=parameters(), description=pipeline.description or None, **arguments) as dag:
+    with DAG(pipeline.name, description=pipeline.description or None, **arguments) as dag:
         before: Sequence[Any] = ()
         stages = pipeline.members()
         for number, stage in enumerate(stages):
@@ -84,7 +93,20 @@ def build(pipeline: Pipeline) -> DAG:
                     for first in ends.first:
                         task >> first
             before = [task for ends in built for task in ends.last]
+    set_parameters(dag, parameters())
     return dag
+
+
+def set_parameters(dag: DAG, params: Mapping[str, Param]) -> None:
+    """Give a DAG its parameters, now that it has its tasks.
+
+    Airflow copies and validates what a DAG has of them for every task that is made, several times; a run reads them
+    from the DAG all the same.
+
+    :param dag: with all its tasks.
+    :param params: by name; those that the author gave in ``default_args`` stay.
+    """
+    dag.params = ParamsDict({**params, **{name: dag.params.get_param(name) for name in dag.params}})
 
 
 def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
@@ -153,9 +175,9 @@ def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
 def _environment(pipeline: Pipeline, environment: Environment) -> Ends:
     common = _common(pipeline, environment)
     with TaskGroup(environment.name):
-        lease = LeaseSensor(task_id="lease", supersede=pipeline.supersede, **common)
-        deploy = DeployOperator(task_id="deploy", **common, **_release(pipeline, environment))
-        settle = SettleOperator(task_id="settle", **common)
+        lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=pipeline.supersede, **common)
+        deploy = DeployOperator(task_id=local_id(Role.DEPLOY), **common, **_release(pipeline, environment))
+        settle = SettleOperator(task_id=local_id(Role.SETTLE), **common)
         lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
     return Ends([lease], [deploy])
 
@@ -168,34 +190,34 @@ def _verified(
     mark: Sequence[str],
 ) -> Ends:
     common = _common(pipeline, environment)
-    release = _release(pipeline, environment)
-    with TaskGroup(environment.name) as group:
-        lease = LeaseSensor(task_id="lease", supersede=pipeline.supersede, **common)
-        promote = PromoteOperator(task_id="promote", **common)
-        settle = SettleOperator(task_id="settle", mark=mark, **common)
+    forward = {**common, **_release(pipeline, environment)}
+    with TaskGroup(environment.name):
+        lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=pipeline.supersede, **common)
+        promote = PromoteOperator(task_id=local_id(Role.PROMOTE), **common)
+        settle = SettleOperator(task_id=local_id(Role.SETTLE), mark=mark, **common)
         leaves: list[Any] = [promote]
         before: Any = lease
         for number, share in enumerate(phases):
-            phase = f"phase_{share}"
+            phase = phase_name(share)
             follow = promote.task_id
             if number + 1 < len(phases):
-                follow = f"{group.group_id}.phase_{phases[number + 1]}.deploy"
+                follow = str(TaskId(environment.name, Role.DEPLOY, phase_name(phases[number + 1])))
             with TaskGroup(phase):
-                deploy = CanaryDeployOperator(task_id="deploy", phase=phase, share=share, **common, **release)
+                deploy = CanaryDeployOperator(task_id=local_id(Role.DEPLOY), phase=phase, share=share, **forward)
                 verify = VerifyOperator(
-                    task_id="verify",
+                    task_id=local_id(Role.VERIFY),
                     verification=verification,
                     phase=phase,
                     follow=follow,
-                    rollback=f"{group.group_id}.{phase}.rollback",
+                    rollback=str(TaskId(environment.name, Role.ROLLBACK, phase)),
                     **common,
                 )
                 rollback = RollbackOperator(
-                    task_id="rollback", verify_task_id=verify.task_id, phase=phase, mark=mark, **common
+                    task_id=local_id(Role.ROLLBACK), verify_task_id=verify.task_id, phase=phase, mark=mark, **common
                 )
                 before >> deploy
                 if mark:
-                    marker = DeploymentMarkerOperator(task_id="mark", conn_ids=mark, phase=phase, **common)
+                    marker = DeploymentMarkerOperator(task_id=local_id(Role.MARK), conn_ids=mark, phase=phase, **common)
                     deploy >> marker >> verify
                 else:
                     deploy >> verify

@@ -1,4 +1,4 @@
-"""The DAG beside a pipeline's own by which a person rolls one of its environments back, at any time."""
+"""The rollback DAG of a pipeline: it rolls one of the pipeline's environments back, at any time."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ from airflow.sdk import DAG, Param, TaskGroup
 
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators import RollbackToOperator, SettleOperator
+from airflow_cd.pipeline.dag import set_parameters
 from airflow_cd.pipeline.specification import Canary, Environment, Pipeline, environment_of
+from airflow_cd.pipeline.task_ids import ROLLBACK_GROUP, local_id
 from airflow_cd.sensors import LeaseSensor
+from airflow_cd.states import Role
 
 ASKED_FOR = "{{ params.environment }}"
-"""The environment of its tasks."""
+"""The environment of its tasks: a parameter of the run."""
 
 SHARED = ("access_control", "default_args", "on_failure_callback", "on_success_callback", "owner_links")
-"""The author's arguments that hold for the rollback's DAG as well."""
+"""The author's DAG arguments that hold for the rollback DAG as well."""
 
 
 def environments(pipeline: Pipeline) -> list[Environment]:
-    """Every environment of a pipeline, in its order."""
+    """Every environment of a pipeline, in its order.
+
+    :param pipeline: any.
+    """
     found = [environment_of(member) for stage in pipeline.members() for member in stage]
     return [environment for environment in found if environment is not None]
 
 
 def build_rollback(pipeline: Pipeline) -> DAG | None:
-    """The rollback's DAG of a pipeline without mistakes; None for one without an environment.
+    """The rollback DAG of a pipeline.
 
-    A DAG of its own, so that neither a paused pipeline nor one whose run waits for an approval keeps anybody from
-    rolling back.
+    A DAG of its own, so that neither a paused pipeline nor a run that waits for an approval delays a rollback.
+
+    :param pipeline: one without mistakes.
+    :returns: None for a pipeline without an environment.
     """
     known = environments(pipeline)
     if not known:
@@ -46,21 +54,23 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
     with (
         DAG(
             pipeline.rollback_name,
-            params=_parameters([environment.name for environment in known]),
             description=f"Roll back {pipeline.deployed_service} now: artifact and configuration, in one environment.",
             schedule=None,
             catchup=False,
-            # Airflow pauses new DAGs unless told otherwise, and nobody wants to learn of that in the night.
+            # Airflow pauses new DAGs by default, and a rollback must run at once.
             is_paused_upon_creation=False,
             tags=["airflow-cd", "rollback"],
             **arguments,
         ) as dag,
-        TaskGroup("rollback"),
+        TaskGroup(ROLLBACK_GROUP),
     ):
-        lease = LeaseSensor(task_id="lease", supersede=True, restore=False, **common)
-        deploy = RollbackToOperator(task_id="deploy", mark=_marks(pipeline), execution_timeout=longest * 2, **common)
-        settle = SettleOperator(task_id="settle", **common)
+        lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=True, restore=False, **common)
+        deploy = RollbackToOperator(
+            task_id=local_id(Role.ROLLBACK_TO), mark=_marks(pipeline), execution_timeout=longest * 2, **common
+        )
+        settle = SettleOperator(task_id=local_id(Role.SETTLE), **common)
         lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
+    set_parameters(dag, _parameters([environment.name for environment in known]))
     return dag
 
 

@@ -1,4 +1,4 @@
-"""What an author writes: stages in order, each an environment, several in parallel, a canary, an approval or a task."""
+"""What a DAG author writes: stages in order, each an environment, a canary, an approval, a task, or several."""
 
 from __future__ import annotations
 
@@ -24,17 +24,22 @@ if TYPE_CHECKING:
     from airflow_cd.targets.base import Target
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-ROLLBACK_MODES = ("automatic", "human")
 _ROLLBACK = "-rollback"
 
 
 def rollback_name(pipeline: str) -> str:
-    """Id of the DAG by which a person rolls an environment of a pipeline back."""
+    """Id of the rollback DAG of a pipeline.
+
+    :param pipeline: name of the pipeline.
+    """
     return f"{pipeline}{_ROLLBACK}"
 
 
 def pipeline_name(dag_id: str) -> str:
-    """The pipeline that a DAG belongs to: its own, or its rollback's."""
+    """The pipeline that a DAG belongs to: it is its own DAG, or its rollback DAG.
+
+    :param dag_id: id of the DAG.
+    """
     return dag_id.removesuffix(_ROLLBACK)
 
 
@@ -42,13 +47,17 @@ def pipeline_name(dag_id: str) -> str:
 class Environment:
     """A place the service runs in.
 
-    :param name: unique in the pipeline; also the name of its task group.
-    :param target: how it is reached: a connection id whose first part is the kind (``http_production``), or a
-        target object. Default: the pipeline's kind and this name (``http_dev``).
-    :param configuration: run-time configuration of this environment, on top of the pipeline's.
-    :param instances: how many instances it has; given, shares are checked when the file is parsed.
-    :param verify: verify every deployment here too, against what ran before; needs no canary.
-    :param timeout: how long instances may take to come up healthy.
+    As a stage it deploys to all its instances at once.
+
+    :param name: letters, digits, dashes and underscores; unique in the pipeline. Also the name of its task group.
+    :param target: how it is reached: a connection id whose part before the first underscore is the kind of target
+        (``http_production``), or a target object. By default the pipeline's kind and this name (``http_dev``).
+    :param configuration: run-time configuration of this environment, JSON values by name, on top of the pipeline's. A
+        null in a run's overrides removes a key.
+    :param instances: how many instances it has. When given, a canary's shares are checked when the file is parsed.
+    :param verify: verify every deployment here too, against what ran before, and roll back by itself; needs no canary.
+    :param timeout: how long instances may take to come up healthy, such as ``"5m"`` or a timedelta; must be greater
+        than zero.
     """
 
     name: str
@@ -59,7 +68,7 @@ class Environment:
     timeout: str | timedelta = "5m"
 
     def mistakes(self) -> Iterator[str]:
-        """What is wrong with it, one sentence each."""
+        """Everything that is wrong with it, one sentence each."""
         if not NAME.match(str(self.name)):
             yield f"environment {self.name!r}: a name has letters, digits, dashes and underscores only"
         if self.instances is not None and self.instances < 1:
@@ -72,12 +81,12 @@ class Environment:
 
 @dataclass(frozen=True)
 class Canary:
-    """An environment that gets the release in phases, each of them verified.
+    """An environment that gets the release in phases, each of them verified before the next.
 
-    :param environment: where.
-    :param phases: shares of the instances in percent, growing, the last one 100.
-    :param verify: how each phase is judged before the next one.
-    :param mark: New Relic connections in which every phase, and a rollback, is marked.
+    :param environment: the environment; its own ``verify`` is not used.
+    :param phases: shares of the instances in whole percent, growing, the last one 100.
+    :param verify: what is watched in each phase and how it is judged; required.
+    :param mark: ids of New Relic connections in which every phase, and a rollback, is marked.
     """
 
     environment: Environment
@@ -86,11 +95,11 @@ class Canary:
     mark: Sequence[str] = ()
 
     def mistakes(self) -> Iterator[str]:
-        """What is wrong with it, one sentence each."""
+        """Everything that is wrong with it, one sentence each."""
         name = f"canary {self.environment.name!r}"
         yield from self.environment.mistakes()
         if self.verify is None:
-            yield f"{name}: without a verification nothing decides whether to go on; give verify="
+            yield f"{name}: needs a verification, which decides whether to go on; give verify="
         else:
             yield from (f"{name}: {mistake}" for mistake in self.verify.mistakes())
         phases = list(self.phases)
@@ -115,10 +124,12 @@ class Canary:
 
 @dataclass(frozen=True)
 class Approval:
-    """A person says yes before the next stage.
+    """A person approves before the next stage.
 
     :param approvers: user names that may answer; empty: everybody who may edit the run.
-    :param timeout: how long to wait; then the answer is no.
+    :param timeout: how long to wait for an answer, such as ``"7d"`` or a timedelta; then it counts as rejected. Must be
+        greater than zero.
+    :param name: id of its task; letters, digits, dashes and underscores, unique in the pipeline.
     """
 
     approvers: Sequence[str] = ()
@@ -126,7 +137,7 @@ class Approval:
     name: str = "approve"
 
     def mistakes(self) -> Iterator[str]:
-        """What is wrong with it, one sentence each."""
+        """Everything that is wrong with it, one sentence each."""
         if not NAME.match(str(self.name)):
             yield f"approval {self.name!r}: a name has letters, digits, dashes and underscores only"
         if isinstance(self.approvers, str):
@@ -135,24 +146,28 @@ class Approval:
 
 
 Member = Any
-"""A stage, or one of several in parallel: ours, an Airflow operator or task group, or a function that makes one."""
+"""A stage, or one of several in parallel: of this module, an Airflow operator or task group, or a function that makes
+one."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """Stages in order, and the DAG they become.
 
-    :param name: the DAG's id.
+    :param name: id of the DAG; letters, digits, dashes and underscores.
     :param stages: each an :class:`Environment`, :class:`Canary`, :class:`Approval`, an Airflow operator or task
         group, a function that makes one when called, or a list of these that run in parallel.
-    :param service: what is deployed; the pipeline's name by default.
+    :param service: name of what is deployed; the pipeline's name by default.
     :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
-    :param configuration: run-time configuration everywhere; environments and a run's overrides go on top.
-    :param target: kind of target for environments that name none.
+    :param configuration: run-time configuration of every environment, JSON values by name; the environment's own and a
+        run's overrides go on top.
+    :param target: kind of target of the environments that give none, such as ``http``.
     :param commits: where the commits of a version are, such as a :class:`~airflow_cd.commits.GitRepository`; an
         approval and a run then show those that a release brings.
-    :param supersede: a newer run makes older ones that still wait for an environment give up, instead of queueing.
-    :param dag: further arguments for the DAG (``tags``, ``default_args``, ``max_active_runs`` ...).
+    :param supersede: a newer run makes older ones that still wait for an environment fail, instead of queueing.
+    :param description: of the DAG, as Airflow shows it.
+    :param dag_arguments: further arguments of the DAG (``tags``, ``default_args``, ``max_active_runs`` ...); by default
+        it has no schedule.
     """
 
     name: str
@@ -168,7 +183,7 @@ class Pipeline:
 
     @property
     def deployed_service(self) -> str:
-        """The service, named or not."""
+        """Name of what is deployed: ``service``, or else ``name``."""
         return self.service or self.name
 
     def members(self) -> list[list[Member]]:
@@ -176,7 +191,11 @@ class Pipeline:
         return [list(stage) if isinstance(stage, list | tuple) else [stage] for stage in self.stages]
 
     def target_of(self, environment: Environment) -> Target:
-        """The target an environment is reached through; raises ValueError for a kind nobody knows."""
+        """The target an environment is reached through.
+
+        :param environment: of this pipeline.
+        :raises ValueError: there is no such kind of target.
+        """
         return resolve_target(environment.target or f"{self.target}_{environment.name}", environment.name)
 
     def mistakes(self) -> list[str]:
@@ -227,16 +246,14 @@ class Pipeline:
 
     @property
     def rollback_name(self) -> str:
-        """Id of the DAG by which a person rolls an environment back."""
+        """Id of the rollback DAG."""
         return rollback_name(self.name)
 
     def dag(self) -> DAG | None:
-        """The DAG, or None while Airflow runs a task of another DAG of the same file and does not need this one.
+        """The DAG of the pipeline; with it the rollback DAG is made, which Airflow finds by itself.
 
-        Beside it comes the DAG by which a person rolls an environment back, which Airflow finds by itself.
-
-        Raises :class:`~airflow_cd.errors.PipelineError` naming every mistake, which Airflow shows as the file's
-        one import error.
+        :returns: None while Airflow runs a task of another DAG of the same file and does not need this one.
+        :raises PipelineError: names every mistake; Airflow shows it as the file's one import error.
         """
         from airflow.sdk import get_parsing_context
 
@@ -254,7 +271,10 @@ class Pipeline:
 
 
 def environment_of(member: Member) -> Environment | None:
-    """Where a member of a stage deploys to; None for one that does not."""
+    """The environment that a member of a stage deploys to; None for one that deploys nothing.
+
+    :param member: of a stage.
+    """
     place = member.environment if isinstance(member, Canary) else member
     return place if isinstance(place, Environment) else None
 
@@ -285,7 +305,7 @@ def _not_commits(commits: Any) -> Iterator[str]:
     if commits is None:
         return
     if not callable(getattr(commits, "between", None)):
-        yield f"commits: a {type(commits).__name__} knows none; give GitRepository(...)"
+        yield f"commits: a {type(commits).__name__} is not a source of commits; give GitRepository(...)"
     elif check := getattr(commits, "mistakes", None):
         yield from check()
 
@@ -293,6 +313,6 @@ def _not_commits(commits: Any) -> Iterator[str]:
 def _not_a_duration(what: str, value: Any) -> Iterator[str]:
     try:
         if parse_duration(value) <= timedelta(0):
-            yield f"{what}: {value!r} is not longer than nothing"
+            yield f"{what}: {value!r} must be greater than zero"
     except ValueError as error:
         yield f"{what}: {error}"

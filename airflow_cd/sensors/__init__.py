@@ -1,4 +1,4 @@
-"""Airflow sensors: the approval a person gives, and the lease of an environment."""
+"""Airflow sensors: a person's approval, and the lease of an environment."""
 
 from __future__ import annotations
 

@@ -1,19 +1,20 @@
-"""The approval: a sensor that a person marks."""
+"""The approval: a sensor that waits for a person."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.commits import commits_to
 from airflow_cd.durations import parse_duration
-from airflow_cd.errors import AirflowCdError
-from airflow_cd.operators.base import life
-from airflow_cd.operators.question import Answer, ask, read_answer
+from airflow_cd.operators.attempts import remembering, starts_over
+from airflow_cd.operators.failure import failing_as_airflow_expects
+from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
 from airflow_cd.operators.role import RoleMixin
 from airflow_cd.release import changes, planned_release
 from airflow_cd.report.words import one_line, visible
@@ -35,14 +36,20 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
     """Wait for a person to approve, at no cost: no worker, no triggerer, no pool slot.
 
     Approve and Reject show as a required action; marking the task success on the grid approves, marking it failed
-    rejects. A rejection fails the run, and so does no answer in time.
+    rejects. A rejection fails the run, and so does a time-out.
 
-    :param approvers: user names that may answer; empty: everybody who may edit the run.
-    :param service: what would be deployed, and ``environments`` where to, for the evidence that is shown.
-    :param artifact: how a version names its artifact, and ``configurations`` each environment's run-time
-        configuration, both as the :class:`~airflow_cd.operators.deploy.DeployOperator` there has them: with them the
-        evidence shows what would change.
-    :param commits: where the commits of a version are: the evidence then shows those that it would bring.
+    :param approvers: user names that may answer; empty: everybody who may edit the run. Templated.
+    :param wait: how long to wait for an answer, such as ``"7d"`` or a timedelta; then the answer is *Reject*.
+    :param service: name of what would be deployed, for the evidence; the DAG's id by default.
+    :param environments: names of the environments it would be deployed to next, for the evidence.
+    :param artifact: how a version names its artifact, as :class:`~airflow_cd.operators.deploy.DeployOperator` has it.
+    :param configurations: by environment, its run-time configuration; the evidence then shows what would change there.
+        Templated.
+    :param commits: where the commits of a version are; the evidence then shows those that it would bring.
+    :param version: version that would be deployed; templated, by default the run's parameter ``version``.
+    :param reason: why; templated, by default the run's parameter ``reason``.
+    :param overrides: the run's configuration on top, a mapping or its JSON; templated, by default the run's parameter
+        ``configuration``.
     """
 
     # The approvers are among them to be in the serialized DAG: they count before anything has been asked.
@@ -84,57 +91,74 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         self.result: dict[str, Any] | str = ""
 
     def execute(self, context: Context) -> str:
-        """Ask, or honour the answer that was given while this task was being resumed."""
-        from airflow_cd.ledger import open_ledger
+        """Ask, or take the answer that was lost while Airflow resumed this task.
 
-        try:
-            ledger = open_ledger()
+        :param context: of the task.
+        :returns: the option that was chosen.
+        :raises TaskAwaitingInput: the question was asked; Airflow resumes the task with the answer.
+        :raises AirflowFailException: it was rejected, or what is to be deployed cannot be built.
+        :raises LedgerUnavailable: the ledger is away.
+        """
+        asked = not starts_over(context)
+        with remembering(context, asked=asked), self._with_ledger(context) as ledger:
             ti = context["ti"]
             known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
+            if known is not None and asked and (answer := given_answer(known, default=REJECT)):
+                return self._answered(answer)
             if known is not None and known.option is not None:
-                if life(context) > 1:
-                    return self._answered(Answer(known.option, known.who or "", known.why or ""))
                 ledger.questions.reopen(ti.dag_id, ti.run_id, ti.task_id)
-            proposed = self._proposed()
-            commits = self._commits(ledger)
-            where = ", ".join(self.environments) or "the next stage"
-            ask(
-                ledger,
-                context,
-                subject=f"Deploy {self.service or ti.dag_id} {self.version} to {where}?",
-                body=self._evidence(ledger, context, proposed, commits),
-                options=[APPROVE, REJECT],
-                default=REJECT,
-                timeout=parse_duration(self.wait),
-                method="execute_complete",
-                approvers=self.approvers,
-                proposed=proposed,
-                commits=commits,
-            )
-        except AirflowCdError as error:
-            raise AirflowFailException(str(error)) from error
+            return self._ask(ledger, context)
+
+    def _ask(self, ledger: Ledger, context: Context) -> NoReturn:
+        ti = context["ti"]
+        proposed = self._proposed()
+        commits = self._commits(ledger)
+        where = ", ".join(self.environments) or "the next stage"
+        ask(
+            ledger,
+            context,
+            subject=f"Deploy {self.service or ti.dag_id} {self.version} to {where}?",
+            body=self._evidence(ledger, context, proposed, commits),
+            options=[APPROVE, REJECT],
+            default=REJECT,
+            timeout=parse_duration(self.wait),
+            method="execute_complete",
+            approvers=self.approvers,
+            proposed=proposed,
+            commits=commits,
+        )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Take the answer; raises :class:`AirflowFailException` unless it is Approve."""
+        """Take the answer.
+
+        :param context: of the task.
+        :param event: Airflow's record of the answer.
+        :returns: the option that was chosen: *Approve*.
+        :raises AirflowFailException: it was rejected, timed out, or approved by somebody who is not an approver.
+        :raises LedgerUnavailable: the ledger is away; the next attempt takes the answer.
+        """
+        with remembering(context, asked=True), self._with_ledger(context) as ledger:
+            answer = read_answer(ledger, context, event, default=REJECT)
+            return self._answered(answer)
+
+    @contextmanager
+    def _with_ledger(self, context: Context) -> Iterator[Ledger]:
         from airflow_cd.ledger import open_ledger
 
-        try:
-            return self._answered(read_answer(open_ledger(), context, event, default=REJECT))
-        except AirflowCdError as error:
-            raise AirflowFailException(str(error)) from error
+        with failing_as_airflow_expects(self, pipeline=context["ti"].dag_id, service=self.service):
+            yield open_ledger()
 
     def _answered(self, answer: Answer) -> str:
-        who = answer.who or "nobody in time"
-        self.result = {"answer": answer.option, "who": who, "why": answer.why}
-        self.log.info("%s: %s. %s", who, answer.option, answer.why)
+        self.result = {"answer": answer.option, "who": answer.by, "why": answer.why}
+        self.log.info("Answer: %s, by %s: %s", answer.option, answer.by, answer.why or "no reason given")
         if self.approvers and answer.option == APPROVE and answer.who not in self.approvers:
             raise AirflowFailException(
-                f"{who} approved but is not an approver; approvers are {', '.join(self.approvers)}. "
+                f"{answer.by} approved but is not an approver; approvers are {', '.join(self.approvers)}. "
                 "State: nothing was deployed. Next: clear this task and let an approver answer."
             )
         if answer.option != APPROVE:
             raise AirflowFailException(
-                f"Rejected by {who}: {answer.why or 'no reason given'}. State: nothing further is deployed. "
+                f"Rejected by {answer.by}: {answer.why or 'no reason given'}. State: nothing further is deployed. "
                 "Next: start a new run when it may go on."
             )
         return answer.option
@@ -162,7 +186,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
     def _evidence(
         self, ledger: Ledger, context: Context, proposed: Mapping[str, Release], commits: Mapping[str, Commits]
     ) -> str:
-        """What an approver wants to know: what changes, and what the stages before found."""
+        """What an approver wants to know: what changes, and what earlier stages found."""
         ti = context["ti"]
         lines = [f"**{self.service or ti.dag_id} {self.version}**", ""]
         if self.reason:
@@ -171,7 +195,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
             lines.append(f"Configuration overrides: `{self.overrides}`")
         for environment in self.environments:
             last = ledger.deployments.last_promoted(self.service, environment)
-            lines.append(f"- {environment} runs {last.release if last else 'nothing this system has deployed'}")
+            lines.append(f"- {environment} runs {last.release if last else 'nothing that Airflow CD deployed'}")
             if environment in proposed:
                 for name, was, now in changes(last.release if last else None, proposed[environment]):
                     lines.append(f"  - {name}: `{was}` → `{now}`")

@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_cd.errors import AirflowCdError, LeaseHeld
+from airflow_cd.errors import LeaseHeld
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.states import Role
 
@@ -17,12 +16,15 @@ if TYPE_CHECKING:
 
 
 class LeaseSensor(EnvironmentTask, BaseSensorOperator):
-    """Own the environment, in the order in which runs came; the setup of everything a run does there.
+    """Wait until this run owns the environment, in the order in which runs asked; the setup of all its tasks there.
 
-    Puts right what a run that died left unfinished. Holds no worker while it waits.
+    Restores what a run that died left unfinished. Holds no worker while it waits (mode ``reschedule``, every 5
+    seconds); has three retries by default. Parameters of :class:`~airflow_cd.operators.base.EnvironmentTask` and of
+    Airflow's sensors come on top.
 
-    :param supersede: runs that came earlier and still wait give up in favour of this one.
-    :param restore: whether what a dead run left unfinished is restored first; not for a rollback that replaces it.
+    :param supersede: older runs that still wait for the environment fail in favour of this one.
+    :param restore: whether what a dead run left unfinished is restored first; pass False before a rollback that
+        replaces it.
     """
 
     role = Role.LEASE
@@ -39,15 +41,19 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
         self.restore = restore
 
     def poke(self, context: Context) -> bool:
-        """Whether the environment is ours now."""
-        try:
-            lease = self.delivery(context).acquire(supersede=self.supersede, restore=self.restore)
-        except LeaseHeld as held:
-            self.log.info("%s", held)
-            self.result = {"waiting": str(held)}
-            return False
-        except AirflowCdError as error:
-            self.result = {"failed": str(error)}
-            raise AirflowFailException(str(error)) from error
-        self.result = {"owner": lease.run_id, "fencing token": lease.token}
-        return True
+        """Whether this run owns the environment now.
+
+        :param context: of the task.
+        :raises AirflowFailException: a newer run has superseded this one.
+        :raises RollbackIncomplete: what a dead run left unfinished could not be restored yet.
+        :raises Unavailable: the ledger or the target is away.
+        """
+        with self.at_work(context) as delivery:
+            try:
+                lease = delivery.acquire(supersede=self.supersede, restore=self.restore)
+            except LeaseHeld as held:
+                self.log.info("%s", held)
+                self.result = {"waiting": str(held)}
+                return False
+            self.result = {"owner": lease.run_id, "fencing token": lease.token}
+            return True

@@ -99,7 +99,7 @@ def test_a_source_that_hangs_is_left_behind_and_its_answer_still_recorded(
 ) -> None:
     said: list[str] = []
     mine = delivery(ledger, target)
-    mine.say = said.append
+    mine.log = said.append
     began = time.monotonic()
     mine.deploy(NEW, phase="all", commits=Source(wait=never))
     assert time.monotonic() - began < 10
@@ -144,7 +144,7 @@ def test_a_ledger_that_cannot_record_them_stops_nothing(
     monkeypatch.setattr(ledger.deployments, "record_commits", full)
     mine = delivery(ledger, target)
     said: list[str] = []
-    mine.say = said.append
+    mine.log = said.append
     mine.deploy(NEW, phase="all", commits=Source())
     assert wholly_on(target, NEW)
     assert "The commits were not recorded: the disk is full." in said

@@ -16,6 +16,7 @@ from airflow_cd.errors import (
     LeaseLost,
     PipelineError,
     ReleaseVetoed,
+    RollbackIncomplete,
     TargetConflict,
     TargetError,
     TargetUnavailable,
@@ -48,7 +49,7 @@ def delivery(ledger: Ledger, target: MemoryTarget, run_id: str = "run-1") -> Del
         run_id=run_id,
         service="shop",
         environment="production",
-        say=lambda line: None,
+        log=lambda line: None,
         timeout=timedelta(seconds=2),
     )
 
@@ -275,7 +276,7 @@ def test_a_rollback_that_cannot_finish_says_what_runs_where_and_can_be_repeated(
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="phase_20", share=20)
     target.broken.add(OLD.artifact)
-    with pytest.raises(DeploymentFailed, match="could not finish") as caught:
+    with pytest.raises(RollbackIncomplete, match="could not finish") as caught:
         mine.roll_back("bad")
     assert "shop-09: shop:1.1, healthy" in str(caught.value)
     target.broken.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import ArtifactNotFound, DeploymentFailed, DeploymentSettled, ReleaseVetoed
+from airflow_cd.errors import ArtifactNotFound, DeploymentSettled, ReleaseVetoed, RollbackIncomplete
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
 from tests.memory_target import MemoryTarget, wholly_on
@@ -47,7 +47,7 @@ def at_work(
         run_id=run_id,
         service="shop",
         environment="production",
-        say=lambda line: None,
+        log=lambda line: None,
         requested_at=requested,
         timeout=timedelta(seconds=2),
     )
@@ -118,7 +118,7 @@ def test_repeating_it_touches_nothing(ledger: Ledger, target: MemoryTarget) -> N
 def test_one_that_does_not_come_up_gives_way_to_what_ran(ledger: Ledger, target: MemoryTarget) -> None:
     target.broken.add(OLD.artifact)
     run = going_back(ledger, target)
-    with pytest.raises(DeploymentFailed):
+    with pytest.raises(RollbackIncomplete):
         run.roll_back_to(OLD, "slow", who="ada")
     settled = run.settle()
     assert wholly_on(target, NEW)
@@ -132,7 +132,7 @@ def test_one_that_does_not_come_up_gives_way_to_what_ran(ledger: Ledger, target:
 def test_an_artifact_that_is_gone_is_refused_before_anything_is_touched(ledger: Ledger, target: MemoryTarget) -> None:
     target.missing.add(OLD.artifact)
     calls = list(target.calls)
-    with pytest.raises(ArtifactNotFound, match="nothing was touched"):
+    with pytest.raises(ArtifactNotFound, match="nothing was changed"):
         going_back(ledger, target).roll_back_to(OLD, "slow", who="ada")
     assert target.calls == calls
     assert wholly_on(target, NEW)
@@ -171,7 +171,7 @@ def test_what_a_rollback_could_not_finish_is_replaced_by_another_good_release(
     canary = at_work(ledger, target, "1.3")
     canary.deploy(bad, phase="phase_25", share=25)
     target.broken.add(NEW.artifact)
-    with pytest.raises(DeploymentFailed):
+    with pytest.raises(RollbackIncomplete):
         canary.roll_back("errors rose")
     canary.release_lease()
     run = going_back(ledger, target)

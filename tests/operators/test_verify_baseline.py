@@ -10,8 +10,8 @@ import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
+from airflow_cd.delivery.verifying import Decision, PhaseVerification
 from airflow_cd.ledger import Ledger
-from airflow_cd.operators.verify import VerifyOperator
 from airflow_cd.release import Release
 from airflow_cd.verification.logs.feedback import Expected, Opinions
 from airflow_cd.verification.samples import LogSample, Window
@@ -42,20 +42,11 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 def delivery(ledger: Ledger) -> Delivery:
     target = MemoryTarget(NAMES, Release("shop", "1.4", "shop:1.4"))
     where = {"pipeline": "storefront", "service": "shop", "environment": "production"}
-    return Delivery(ledger, target, run_id="run-9", say=lambda line: None, timeout=timedelta(seconds=1), **where)
+    return Delivery(ledger, target, run_id="run-9", log=lambda line: None, timeout=timedelta(seconds=1), **where)
 
 
-def operator(**verification: Any) -> VerifyOperator:
-    return VerifyOperator(
-        task_id="verify",
-        service="shop",
-        environment="production",
-        target="http_production",
-        verification=Verification(logs=[_Silent()], **verification),
-        follow="promote",
-        rollback="rollback",
-        phase="phase_20",
-    )
+def configured(**verification: Any) -> Verification:
+    return Verification(logs=[_Silent()], **verification)
 
 
 def test_each_good_deployment_is_one_baseline_with_its_name(delivery: Delivery) -> None:
@@ -77,7 +68,6 @@ def test_a_persons_pin_outranks_the_pipeline_and_is_named(delivery: Delivery, le
 def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
     delivery: Delivery, ledger: Ledger
 ) -> None:
-    verify = operator(baseline="1.3", duration="10m")
     lease = ledger.leases.acquire("shop", "production", pipeline="storefront", run_id="run-9", ttl=timedelta(minutes=5))
     deployment = ledger.deployments.open(
         lease,
@@ -90,18 +80,18 @@ def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
     )
     ledger.phases.start(deployment.id, "phase_20", share=20, instances=NAMES[:2], token=lease.token)
     ledger.phases.deployed(deployment.id, "phase_20", datetime.now(timezone.utc), lease.token)
-    acted: list[tuple[Verdict, str | None]] = []
-    outcome = verify._watch(
-        delivery, deployment, lease, datetime.now(timezone.utc), lambda judged, key: acted.append((judged.verdict, key))
+    looks: list[Any] = []
+    verifying = PhaseVerification(
+        delivery, configured(baseline="1.3", duration="10m"), "phase_20", on_look=looks.append
     )
-    assert acted == [(Verdict.INCONCLUSIVE, "inconclusive")]
-    assert outcome.judgement.looks == 1
-    assert "the baseline 1.3 cannot be used" in outcome.judgement.sentence
-    assert verify._action(deployment, outcome.judgement, outcome.policy_key) == "fail"
+    concluded = verifying.run(datetime.now(timezone.utc))
+    assert (concluded.judgement.verdict, concluded.decision) == (Verdict.INCONCLUSIVE, Decision.ROLL_BACK)
+    assert (concluded.judgement.looks, looks) == (1, [])
+    assert "the baseline 1.3 cannot be used" in concluded.judgement.sentence
 
 
 def test_what_people_say_is_asked_anew_at_every_look(delivery: Delivery, ledger: Ledger) -> None:
-    expected = operator(expected=["PaymentRetried*"]).verification.expectations
+    expected = configured(expected=["PaymentRetried*"]).expectations
     assert opinions(delivery, expected) == Opinions([], (Expected("PaymentRetried*"),))
     ledger.feedback.record("shop", "0123456789ab", "not_a_risk", who="ada", why="caught", environment="production")
     ledger.feedback.record("shop", "0123456789ab", "always_a_risk", who="bob", why="elsewhere", environment="staging")

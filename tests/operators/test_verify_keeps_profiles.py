@@ -6,15 +6,13 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.verifying import Decision, PhaseVerification
 from airflow_cd.ledger import Ledger, open_ledger
-from airflow_cd.operators.verify import VerifyOperator
 from airflow_cd.release import Release
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import LogSample, Window
@@ -49,14 +47,12 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(
-    broken: bool, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(broken: bool, ledger: Ledger) -> None:
     where = {"pipeline": "storefront", "service": "shop", "environment": "production"}
     # The minute is over already, so one look decides.
     since = datetime.now(timezone.utc) - timedelta(hours=1)
     target = MemoryTarget(INSTANCES, OLD)
-    delivery = Delivery(ledger, target, run_id="run-1", say=lambda line: None, timeout=timedelta(seconds=1), **where)
+    delivery = Delivery(ledger, target, run_id="run-1", log=lambda line: None, timeout=timedelta(seconds=1), **where)
     lease = delivery.acquire()
     deployment = ledger.deployments.open(
         lease,
@@ -69,19 +65,10 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(
     )
     ledger.phases.start(deployment.id, "phase_20", share=20, instances=CANARY, token=lease.token)
     ledger.phases.deployed(deployment.id, "phase_20", since, lease.token)
-    verify = VerifyOperator(
-        task_id="verify",
-        service="shop",
-        environment="production",
-        target="http_production",
-        verification=Verification(logs=[_Logs(since, broken=broken)], duration="60s", every="5s"),
-        follow="promote",
-        rollback="rollback",
-        phase="phase_20",
-    )
-    monkeypatch.setattr(verify, "do_branch", lambda context, task: None)
-    context: Any = {"ti": SimpleNamespace(xcom_push=lambda **given: None)}
-    assert verify._verify(delivery, context, since) == ("rollback" if broken else "promote")
+    verification = Verification(logs=[_Logs(since, broken=broken)], duration="60s", every="5s")
+    concluded = PhaseVerification(delivery, verification, "phase_20", on_look=lambda judgement: None).run()
+    assert concluded.decision is (Decision.ROLL_BACK if broken else Decision.GO_ON)
+    assert concluded.drained is broken
     kept = {one.kind: one for one in ledger.profiles.of(deployment.id)}
     assert {kind: one.teaches for kind, one in kept.items()} == {"logs": not broken, "control": False}
     assert {one.phase for one in kept.values()} == {"phase_20"}

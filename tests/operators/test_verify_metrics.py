@@ -48,5 +48,5 @@ def test_what_promoted_deployments_taught_is_read_and_what_is_damaged_left_out(l
     _teach(ledger, b"not a profile", "run-12")
     target = MemoryTarget(NAMES, Release("shop", "1.4", "shop:1.4"))
     where = {"pipeline": "storefront", "service": "shop", "environment": "production"}
-    delivery = Delivery(ledger, target, run_id="run-13", say=lambda line: None, timeout=timedelta(seconds=1), **where)
+    delivery = Delivery(ledger, target, run_id="run-13", log=lambda line: None, timeout=timedelta(seconds=1), **where)
     assert metric_baseline(delivery, "new relic") == [profile]

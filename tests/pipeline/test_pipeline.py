@@ -109,7 +109,7 @@ def test_one_error_names_every_mistake() -> None:
         "'dev' is used 2 times",
         "must grow",
         "must end at 100",
-        "without a verification",
+        "needs a verification",
         "no instance at all",
         "neither an environment",
     ):
@@ -217,4 +217,4 @@ def test_commits_reach_the_tasks_that_show_them_and_stay_out_of_the_serialized_d
 
 def test_mistakes_of_the_repository_are_found_with_the_others() -> None:
     assert "revision 'v1'" in mistakes(commits=GitRepository("git_shop", revision="v1"))
-    assert "a str knows none" in mistakes(commits="git_shop")
+    assert "a str is not a source of commits" in mistakes(commits="git_shop")

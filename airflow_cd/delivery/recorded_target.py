@@ -1,0 +1,148 @@
+"""A target whose every change is recorded in the ledger, fenced by a lease, and read back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from airflow_cd.errors import AirflowCdError, TargetError
+from airflow_cd.states import ActionKind
+from airflow_cd.targets.rollout import differences, wait_until
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Deployment, Lease, Ledger
+    from airflow_cd.release import Release
+    from airflow_cd.targets.base import Instance, Target
+
+
+def now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(timezone.utc)
+
+
+class RecordedTarget:
+    """One environment's target, and the ledger that remembers what was done to it.
+
+    :param ledger: where changes, and what was seen to run, are recorded.
+    :param target: the environment.
+    :param service: name of the service, under which the ledger keeps them.
+    :param environment: name of the environment.
+    :param timeout: how long instances may take to come up healthy.
+    :param log: called with one line at a time, for the person who reads the task's log.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        target: Target,
+        *,
+        service: str,
+        environment: str,
+        timeout: timedelta,
+        log: Callable[[str], None],
+    ) -> None:
+        self.ledger = ledger
+        self.target = target
+        self.service = service
+        self.environment = environment
+        self.timeout = timeout
+        self.log = log
+
+    def put(
+        self, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None], *, kind: ActionKind
+    ) -> None:
+        """Bring each instance to its release and wait until they are healthy; the same release in one call.
+
+        :param wanted: the release of each instance, None where nothing should run.
+        :param kind: what the ledger calls it: a deploy or a rollback.
+        :raises DeploymentFailed: instances did not come up on their release.
+        :raises TargetError: the target refused, or did not answer until the time was over.
+        """
+        by_release: dict[Release | None, list[str]] = {}
+        for name, release in sorted(wanted.items()):
+            by_release.setdefault(release, []).append(name)
+        key = _key(deployment, kind, lease)
+        names = {str(release or "nothing"): instances for release, instances in by_release.items()}
+        self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
+        try:
+            for number, (release, instances) in enumerate(by_release.items()):
+                self.target.deploy(release, instances, key=f"{key}-{number}", token=lease.token)
+            wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
+        except AirflowCdError as error:
+            self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
+            error.instances = error.instances or tuple(sorted(wanted))
+            raise
+        finally:
+            self.observe()
+        self.ledger.actions.finish(key, ok=True, detail={"put": names})
+
+    def drain(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
+        """Keep the instances out of the traffic; returns when no request reaches them any more.
+
+        :raises TargetError: the target refused, or does not answer.
+        """
+        key = _key(deployment, ActionKind.DRAIN, lease)
+        began = now()
+        self.target.drain(instances, key=key, token=lease.token)
+        # Every second of a bad canary counts, so the ledger's record of a drain begins and ends after it.
+        detail = {"instances": list(instances), "seconds": [f"{(now() - began).total_seconds():.3f}"]}
+        self.ledger.actions.begin(deployment.id, ActionKind.DRAIN, key, token=lease.token, detail=detail)
+        self.ledger.actions.finish(key, ok=True, detail=detail)
+
+    def restore_traffic(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
+        """Give the instances their traffic back.
+
+        :raises TargetError: the target refused, or does not answer.
+        """
+        key = _key(deployment, ActionKind.RESTORE, lease)
+        detail = {"instances": list(instances)}
+        self.ledger.actions.begin(deployment.id, ActionKind.RESTORE, key, token=lease.token, detail=detail)
+        self.target.restore(instances, key=key, token=lease.token)
+        self.ledger.actions.finish(key, ok=True, detail=detail)
+
+    def undrain(self, deployment: Deployment, lease: Lease, instances: Iterable[str]) -> None:
+        """Give those of the instances that are drained their traffic back.
+
+        :raises TargetError: the target refused, or does not answer.
+        """
+        drained = {instance.name for instance in self.target.instances() if instance.drained}
+        if mine := sorted(drained & set(instances)):
+            self.restore_traffic(deployment, lease, mine)
+            self.observe()
+
+    def differences(self, wanted: Mapping[str, Release | None]) -> list[str]:
+        """Read back what runs: a sentence for each instance that is not healthy on exactly what is wanted of it."""
+        return differences(self.target.instances(), wanted)
+
+    def observe(self) -> None:
+        """Record what runs where, if the target says it now."""
+        try:
+            instances = self.target.instances()
+        except TargetError:
+            return
+        self.record(instances)
+
+    def record(self, instances: Sequence[Instance]) -> None:
+        """Record what was just seen to run."""
+        self.ledger.instances.record(self.service, self.environment, instances, at=now())
+
+    def describe(self) -> str:
+        """What runs where, in one line for an error's state."""
+        try:
+            instances = self.target.instances()
+        except TargetError as error:
+            return f"unknown: {error.what}"
+        return "; ".join(
+            f"{i.name}: {i.artifact or 'empty'}, {i.health}{', drained' if i.drained else ''}" for i in instances
+        )
+
+    def _progress(self, done: int, left: Sequence[str]) -> None:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        self.log(f"{done} ready" + (f"; waiting: {'; '.join(left[:3])}{more}" if left else ""))
+
+
+def _key(deployment: Deployment, kind: ActionKind, lease: Lease) -> str:
+    # One side effect has one key; a new attempt works under a new token and must not be taken for the old one.
+    return f"{deployment.id}-{kind}-{lease.token}-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,219 @@
+"""One verification of a phase: watch the canary, act in the moment of the verdict, record everything."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow_cd.delivery.delivery import LEASE_TTL, Delivery
+from airflow_cd.delivery.recorded_target import now
+from airflow_cd.durations import parse_duration
+from airflow_cd.errors import DeploymentSettled, LeaseLost, TargetConflict, TargetUnavailable, VerificationError
+from airflow_cd.states import DeploymentState, RollbackMode
+from airflow_cd.verification.samples import Window
+from airflow_cd.verification.verdict import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Deployment, Phase
+    from airflow_cd.verification.settings import Verification
+    from airflow_cd.verification.watch import Outcome
+
+OVERRULED = "a person or the end of the run has overruled this verification; its verdict changes nothing."
+
+
+class Decision(enum.Enum):
+    """What follows from a verdict."""
+
+    GO_ON = enum.auto()
+    ROLL_BACK = enum.auto()
+    ASK = enum.auto()
+
+
+def decide(verification: Verification, rollback: str, verdict: Verdict, policy_key: str | None) -> Decision:
+    """What follows from a verdict under the author's and the run's policies.
+
+    :param verification: the author's policies.
+    :param rollback: the run's :class:`~airflow_cd.states.RollbackMode`.
+    :param verdict: the final one.
+    :param policy_key: which policy applies to an INCONCLUSIVE verdict, see
+        :class:`~airflow_cd.verification.watch.Outcome`.
+    """
+    if verdict == Verdict.PASS or verification.advisory:
+        return Decision.GO_ON
+    policy = "fail" if verdict == Verdict.FAIL else verification.policy(policy_key or "inconclusive")
+    if policy == "pass":
+        return Decision.GO_ON
+    # A watch under the policy "wait" has waited by now, and fails.
+    return Decision.ASK if policy == "ask" or rollback == RollbackMode.HUMAN else Decision.ROLL_BACK
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """How a verification ended.
+
+    :param judgement: the verdict with its evidence.
+    :param decision: what follows.
+    :param drained: whether the canary was taken out of the traffic.
+    """
+
+    judgement: Judgement
+    decision: Decision
+    drained: bool
+
+
+class PhaseVerification:
+    """One verification of one phase of this run's deployment.
+
+    :param delivery: the environment.
+    :param verification: what is watched and how it is judged.
+    :param phase: name of the phase.
+    :param on_look: called with the judgement so far after every look.
+    :raises DeploymentFailed: nothing was deployed.
+    :raises DeploymentSettled: the deployment is over.
+    :raises VerificationError: the phase has not been deployed.
+    """
+
+    def __init__(
+        self, delivery: Delivery, verification: Verification, phase: str, *, on_look: Callable[[Judgement], None]
+    ) -> None:
+        self.delivery = delivery
+        self.verification = verification
+        self.on_look = on_look
+        self.deployment = running_deployment(delivery)
+        self.phase = _deployed_phase(delivery, phase)
+        self.canary = list(self.phase.instances)
+        self.control = sorted(set(self.deployment.previous) - set(self.canary))
+        self._lease = delivery.lease()
+        self._overruled = False
+        self._decision = Decision.ROLL_BACK
+        self._drained = False
+
+    def run(self, since: datetime | None = None) -> Conclusion:
+        """Watch until the verdict stands; a canary that fails is drained in that moment.
+
+        :param since: when the watched time begins; by default when the phase was deployed.
+        :raises VerificationError: somebody has overruled this verification.
+        :raises Unavailable: the ledger or the target is away; nothing was decided.
+        """
+        # The first call opens the connection: trouble shows now, not in the moment when every second counts.
+        self.delivery.target.instances()
+        try:
+            outcome = self._watch(since)
+            if self._overruled:
+                raise VerificationError(OVERRULED)
+            self._record(outcome.judgement, final=True)
+            self._keep_profiles(outcome)
+        except (LeaseLost, TargetConflict):
+            raise VerificationError(OVERRULED) from None
+        return Conclusion(outcome.judgement, self._decision, self._drained)
+
+    def _watch(self, since: datetime | None) -> Outcome:
+        from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
+        from airflow_cd.verification.watch import Watch
+
+        delivery, verification = self.delivery, self.verification
+        return Watch(
+            verification,
+            canary=self.canary,
+            control=self.control,
+            since=since or self.phase.deployed_at or now(),
+            before=self._before(),
+            baselines={
+                source.name: log_baseline(delivery, source.name, verification.baseline) for source in verification.logs
+            },
+            metric_baselines={source.name: metric_baseline(delivery, source.name) for source in verification.metrics},
+            opinions=lambda: opinions(delivery, verification.expectations),
+            learn=self.deployment.learn,
+            on_look=self._looked,
+            on_verdict=self._judged,
+            stop=lambda: self._overruled,
+        ).run()
+
+    def _looked(self, judgement: Judgement) -> None:
+        try:
+            self._record(judgement, final=False)
+            self.delivery.ledger.leases.renew(self._lease, LEASE_TTL)
+        except LeaseLost:
+            self._overruled = True
+        self.on_look(judgement)
+
+    def _judged(self, judgement: Judgement, policy_key: str | None) -> None:
+        self._decision = decide(self.verification, self.deployment.rollback, judgement.verdict, policy_key)
+        asks_about_failure = self._decision is Decision.ASK and judgement.verdict == Verdict.FAIL
+        if self._decision is not Decision.ROLL_BACK and not asks_about_failure:
+            return
+        self.delivery.ledger.leases.check(self._lease)
+        try:
+            self._drained = self.delivery.drain(self._lease, self.deployment)
+        except TargetUnavailable as error:
+            # The rollback drains it too, and tries again; nobody is asked about a canary that still gets requests.
+            self.delivery.log(f"The canary is not drained: {error}")
+            self._decision = Decision.ROLL_BACK
+        decided = datetime.fromisoformat(judgement.decided) if judgement.decided else now()
+        first_bad = datetime.fromisoformat(judgement.first_bad) if judgement.first_bad else None
+        self.delivery.ledger.deployments.set_clock(self.deployment.id, verdict_at=decided, first_bad_at=first_bad)
+
+    def _record(self, judgement: Judgement, *, final: bool) -> None:
+        self.delivery.ledger.verdicts.record(
+            self.deployment.id,
+            self.phase.name,
+            token=self._lease.token,
+            verdict=str(judgement.verdict),
+            evidence=judgement.as_dict(),
+            final=final,
+        )
+
+    def _keep_profiles(self, outcome: Outcome) -> None:
+        kept = [("logs", source, profile.to_bytes()) for source, profile in outcome.profiles.items()]
+        for source, profile in outcome.running.items():
+            kept.append(("control", source, profile.without_instances().to_bytes()))
+        for source, normal in outcome.metric_profiles.items():
+            kept.append(("metrics", source, normal.to_bytes()))
+        for kind, source, content in kept:
+            self.delivery.ledger.profiles.save(
+                self.deployment.id,
+                self.phase.name,
+                source,
+                kind=kind,
+                content=content,
+                teaches=kind != "control" and outcome.judgement.verdict == Verdict.PASS,
+                token=self._lease.token,
+            )
+
+    def _before(self) -> Window | None:
+        """A time when the environment ran the release before and nothing else; None if there was none."""
+        deployment = self.deployment
+        if all(release is None for release in deployment.previous.values()):
+            return None
+        since = deployment.opened_at - parse_duration(self.verification.duration)
+        # What a canary that was rolled back has logged is no reason to know it.
+        for earlier in self.delivery.ledger.deployments.matching(deployment.service, deployment.environment, limit=2):
+            settled = earlier.settled_at if earlier.id != deployment.id else None
+            since = max(since, settled) if settled is not None else since
+        return Window(since, deployment.opened_at) if since < deployment.opened_at else None
+
+
+def running_deployment(delivery: Delivery) -> Deployment:
+    """This run's deployment, which nothing has ended yet.
+
+    :raises DeploymentFailed: nothing was deployed.
+    :raises DeploymentSettled: it is over.
+    """
+    deployment = delivery.require_deployment()
+    if deployment.state != DeploymentState.RUNNING:
+        outcome = f" ({deployment.outcome})" if deployment.outcome else ""
+        raise DeploymentSettled(
+            f"this run's deployment is over: {deployment.state.replace('_', ' ')}{outcome}.",
+            release=str(deployment.release),
+        )
+    return deployment
+
+
+def _deployed_phase(delivery: Delivery, name: str) -> Phase:
+    phase = delivery.phase(name)
+    if phase is None or phase.deployed_at is None:
+        raise VerificationError(f"phase {name!r} has not been deployed by this run.")
+    return phase

@@ -1,0 +1,93 @@
+"""Make sure at a run's end that an environment is wholly on one release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_cd.errors import DeploymentFailed
+from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.mark import mark
+from airflow_cd.states import DeploymentState, Role
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_cd.ledger import Deployment
+
+
+class SettleOperator(EnvironmentTask):
+    """The end of a run's work on an environment: the safety net, as teardown of the lease.
+
+    Restores whatever is neither promoted nor rolled back, whoever ended the run and however; releases the lease; and
+    fails when the release did not get there or did not stay, so that the run's state is true. Has three retries by
+    default: a rollback that is not finished is resumed. Parameters of
+    :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
+
+    :param mark: ids of New Relic connections in which a rollback made here is marked.
+    :param application: New Relic's name of the application; the service by default.
+    """
+
+    role = Role.SETTLE
+    ui_color = "#eeeeee"
+
+    def __init__(self, *, mark: Sequence[str] = (), application: str = "", **kwargs: Any) -> None:
+        kwargs.setdefault("retries", 3)
+        kwargs.setdefault("retry_delay", timedelta(seconds=2))
+        super().__init__(**kwargs)
+        self.mark = tuple(mark)
+        self.application = application
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Settle.
+
+        :param context: of the task.
+        :returns: what runs, when it is what this run deployed.
+        :raises AirflowFailException: the environment runs the release before; says the decisive reason.
+        :raises RollbackIncomplete: part of the environment is not back on its release; the lease is kept.
+        :raises Unavailable: the ledger or the target is away.
+        """
+        with self.at_work(context) as delivery:
+            before = delivery.deployment()
+            deployment = delivery.settle()
+            if deployment is not None and self.mark and _rolled_back_here(before, deployment):
+                why = deployment.outcome
+                mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=why)
+        if deployment is None:
+            self.result = {"deployed": "nothing"}
+            raise self._failed(_nothing_deployed(), context)
+        if deployment.state != DeploymentState.PROMOTED:
+            because = deployment.outcome
+            self.result = {"running": "the release before", "state": str(deployment.state), "because": because}
+            raise self._failed(_rolled_back(deployment), context)
+        self.result = result = {"running": str(deployment.release), "state": str(deployment.state)}
+        return result
+
+    def _failed(self, failure: DeploymentFailed, context: Context) -> AirflowFailException:
+        # A line each: Airflow shows an exception's text as one line, cut off at the edge of the screen.
+        for line in (failure.what, f"State: {failure.state}", f"Next: {failure.next_step}"):
+            self.log.error("%s", line)
+        return AirflowFailException(str(failure.at(pipeline=context["dag_run"].dag_id, environment=self.environment)))
+
+
+def _rolled_back_here(before: Deployment | None, after: Deployment) -> bool:
+    return after.state == DeploymentState.ROLLED_BACK and before is not None and before.state != after.state
+
+
+def _nothing_deployed() -> DeploymentFailed:
+    return DeploymentFailed(
+        "Nothing was deployed here by this run.",
+        state="what ran before still runs.",
+        next_step="Read the log of the deploy task for the reason.",
+    )
+
+
+def _rolled_back(deployment: Deployment) -> DeploymentFailed:
+    return DeploymentFailed(
+        f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
+        state="the release before runs again, artifact and configuration read back.",
+        next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
+    )

@@ -1,0 +1,114 @@
+"""The end of a run: what SettleOperator restores, what it fails with, and whose the environment is afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.errors import LeaseHeld, RollbackIncomplete
+from airflow_cd.operators import SettleOperator, settle
+from tests.memory_target import wholly_on
+from tests.operators.world import NEW, OLD, World
+
+
+def _settled(world: World, task: SettleOperator | None = None) -> Any:
+    return world.execute(task or world.task(SettleOperator))
+
+
+def _free(world: World) -> bool:
+    return world.ledger.leases.current("shop", "production") is None
+
+
+def test_a_promoted_release_stays(world: World) -> None:
+    world.deployed(share=100)
+    world.delivery().promote("verified")
+    assert _settled(world) == {"running": str(NEW), "state": "promoted"}
+    assert wholly_on(world.target, NEW)
+    assert _free(world)
+
+
+def test_a_run_that_deployed_nothing_fails(world: World) -> None:
+    world.delivery().acquire()
+    task = world.task(SettleOperator)
+    with pytest.raises(AirflowFailException, match=r"\[shop / production\] Nothing was deployed here by this run"):
+        _settled(world, task)
+    assert task.result == {"deployed": "nothing"}
+    assert _free(world)
+
+
+def test_what_is_neither_promoted_nor_rolled_back_is_restored(world: World) -> None:
+    world.deployed()
+    task = world.task(SettleOperator)
+    with pytest.raises(AirflowFailException, match="the run ended before the release was promoted"):
+        _settled(world, task)
+    assert task.result == {
+        "running": "the release before",
+        "state": "rolled_back",
+        "because": "the run ended before the release was promoted",
+    }
+    assert wholly_on(world.target, OLD)
+    assert _free(world)
+
+
+def test_a_failed_deploy_says_its_error(world: World) -> None:
+    world.target.broken.add(NEW.artifact)
+    with pytest.raises(Exception, match="no module named tax"):
+        world.deployed()
+    with pytest.raises(AirflowFailException, match=r"the deployment failed: .*no module named tax"):
+        _settled(world)
+    assert wholly_on(world.target, OLD)
+
+
+def test_what_was_rolled_back_before_gives_its_reason(world: World) -> None:
+    world.deployed()
+    world.delivery().roll_back("FAIL: four new exceptions.")
+    calls = list(world.target.calls)
+    with pytest.raises(AirflowFailException, match=r"was rolled back: FAIL: four new exceptions\. State"):
+        _settled(world)
+    assert world.target.calls == calls
+
+
+def test_a_restore_that_cannot_finish_keeps_the_lease_and_is_tried_again(world: World) -> None:
+    world.deployed()
+    world.target.broken.add(OLD.artifact)
+    task = world.task(SettleOperator)
+    with pytest.raises(RollbackIncomplete):
+        _settled(world, task)
+    with pytest.raises(LeaseHeld):
+        world.delivery("run-2").acquire()
+    world.target.broken.clear()
+    with pytest.raises(AirflowFailException, match="was rolled back"):
+        _settled(world, task)
+    assert wholly_on(world.target, OLD)
+    assert _free(world)
+
+
+def test_a_promotion_that_was_faster_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deployed(share=100)
+    roll_back = Delivery.roll_back
+
+    def after_a_promotion(self: Delivery, why: str) -> Any:
+        world.delivery().promote("late, but good")
+        return roll_back(self, why)
+
+    monkeypatch.setattr(Delivery, "roll_back", after_a_promotion)
+    assert _settled(world)["state"] == "promoted"
+    assert wholly_on(world.target, NEW)
+    assert _free(world)
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_only_a_rollback_made_here_is_marked_here(
+    world: World, monkeypatch: pytest.MonkeyPatch, restores: bool
+) -> None:
+    marked: list[str] = []
+    monkeypatch.setattr(settle, "mark", lambda delivery, conn_ids, name, **more: marked.append(more["rolled_back"]))
+    world.deployed()
+    if not restores:
+        world.delivery().roll_back("bad")
+    with pytest.raises(AirflowFailException):
+        _settled(world, world.task(SettleOperator, mark=["new_relic_default"]))
+    assert marked == (["the run ended before the release was promoted"] if restores else [])
