@@ -50,6 +50,15 @@ def required(what: str) -> bool:
     return what in os.environ.get("AIRFLOW_CD_REQUIRE", "").split(",")
 
 
+def fail_where_required(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Make a skipped test a failed one where AIRFLOW_CD_REQUIRE names one of its markers."""
+    asked = sorted(mark.name for mark in item.iter_markers() if required(mark.name))
+    if report.skipped and not hasattr(report, "wasxfail") and asked:
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{why}\nAIRFLOW_CD_REQUIRE asks for {', '.join(asked)}: nothing of that may be skipped"
+
+
 def mark_by_fixtures(items: Iterable[pytest.Item]) -> None:
     """Give each test the markers of what its fixtures start."""
     for item in items:

@@ -21,6 +21,8 @@ from airflow_cd.errors import AirflowCdError
 
 START_SECONDS = 300.0
 USER = "admin"
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+DATABASE_ARGUMENTS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
 
 
 class AirflowServer:
@@ -52,6 +54,10 @@ class AirflowServer:
         listener.close()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, **self._settings(), **(environment or {})}
+        if self.environment.get(DATABASE, "sqlite").startswith("sqlite"):
+            # Airflow's own processes lock each other out on SQLite.
+            arguments = "airflow_cd.demo.sqlite.CONNECT_ARGS"
+            self.environment.update({f"{DATABASE_ARGUMENTS}{kind}": arguments for kind in ("", "_ASYNC")})
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 

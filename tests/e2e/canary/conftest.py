@@ -38,10 +38,8 @@ def canaries(
         "CANARY_SCRIPTS": str(scripts),
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
-    environments, database = dict.fromkeys(CASES, 2), airflow_database("canaries")
-    with World(
-        dags=DAGS, environments=environments, rates=TRAFFIC, users=users, settings={**settings, **database}
-    ) as world:
+    environments = dict.fromkeys(CASES, 2)
+    with World(dags=DAGS, environments=environments, rates=TRAFFIC, users=users, settings=settings) as world:
         found = Canaries(world, scripts)
         for case in CASES:
             found.put(case, Release("shop", "1.0", "shop:1.0"), token=0)
