@@ -6,6 +6,8 @@ import pytest
 
 from tests.e2e.canary.world import OLD, Canaries
 
+pytestmark = pytest.mark.timeout(420)
+
 
 def refused(canaries: Canaries, case: str, **conf: str) -> dict[str, str | None]:
     """Run the case: it ends red with every instance on the release before; gives the states of its tasks."""

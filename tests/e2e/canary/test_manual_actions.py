@@ -11,6 +11,8 @@ import pytest
 from airflow_cd.demo.airflow_client import AirflowClient, wait_until
 from tests.e2e.canary.world import NEW, OLD, Canaries
 
+pytestmark = pytest.mark.timeout(420)
+
 
 def test_marking_the_verification_success_is_a_persons_promotion(canaries: Canaries) -> None:
     case = "verify-marked-success"
