@@ -20,11 +20,13 @@ import pytest
 from airflow_cd.demo import fleet
 from airflow_cd.errors import AirflowCdError
 from tests.demo.fleet_client import FleetClient, children, shop, wait_for
+from tests.tiers import starts
 
 ENVIRONMENTS = {"dev": 1, "production": 3}
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetProcess]:
     with fleet.start(tmp_path_factory.mktemp("fleet"), environments=ENVIRONMENTS, health_seconds=0.5) as started:
         yield started

@@ -16,6 +16,7 @@ import pytest
 from airflow_cd.demo import fleet, traffic
 from airflow_cd.errors import AirflowCdError
 from tests.demo.fleet_client import FleetClient, children, shop, wait_for
+from tests.tiers import starts
 
 RATE = 60.0
 ENVIRONMENTS = {"production": 4, "staging": 2}
@@ -24,6 +25,7 @@ NEW_IN_1_2 = {"decimal.InvalidOperation", "KeyError", "AttributeError", "Unicode
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetProcess]:
     with fleet.start(tmp_path_factory.mktemp("fleet"), environments=ENVIRONMENTS) as started:
         yield started

@@ -18,6 +18,7 @@ import pytest
 from airflow_cd.demo.new_relic import NewRelicServer, start
 from airflow_cd.demo.new_relic.account import Settings
 from airflow_cd.errors import AirflowCdError
+from tests.tiers import starts
 
 NRQL = """query($id: Int!, $query: Nrql!, $timeout: Seconds, $async: Boolean) { actor { account(id: $id) {
   nrql(query: $query, timeout: $timeout, async: $async) { ...answer } } } } fragment answer on NrdbResultContainer {
@@ -113,6 +114,7 @@ def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def server(telemetry: Path) -> Iterator[NewRelicServer]:
     with start(telemetry, applications=["42=shop", "43=shop-admin", "44=shop-admin"]) as running:
         yield running

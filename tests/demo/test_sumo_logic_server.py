@@ -12,6 +12,7 @@ import pytest
 
 from airflow_cd.demo.sumo_logic import SumoLogicServer, start
 from airflow_cd.errors import AirflowCdError
+from tests.tiers import starts
 
 JOBS = "/api/v1/search/jobs"
 DONE = "DONE GATHERING RESULTS"
@@ -100,6 +101,7 @@ def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def server(telemetry: Path) -> Iterator[SumoLogicServer]:
     with start(telemetry, rate_limit=1000) as running:
         client = Client(running)

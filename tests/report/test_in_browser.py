@@ -11,6 +11,7 @@ import pytest
 from airflow_cd.report.page import render_report
 from tests.chromium import chromium
 from tests.report import samples
+from tests.tiers import starts
 
 pytestmark = pytest.mark.browser
 
@@ -19,6 +20,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 @pytest.fixture(scope="module")
+@starts("browser")
 def browser() -> Iterator[Any]:
     with chromium() as started:
         yield started
