@@ -51,6 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     tiers.give_way(item)
+    tiers.cover(item)
     with tiers.refuse_unmarked(item):
         return (yield)
 

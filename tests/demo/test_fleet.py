@@ -340,6 +340,7 @@ def test_a_change_whose_answer_was_lost_is_made_once(client: FleetClient) -> Non
     assert [client.running("production", name)["pid"] for name in client.names("production")] == pids
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
     with fleet.start(tmp_path, environments={"dev": 2}) as started:
@@ -353,6 +354,7 @@ def test_no_process_is_left_however_it_ends(tmp_path: Path, number: signal.Signa
     assert started.info_file.exists() is (number == signal.SIGKILL)
 
 
+@pytest.mark.server
 def test_no_process_is_left_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from airflow_cd.demo import fleet\n"

@@ -148,6 +148,7 @@ def test_one_process_drives_several_environments_cheaply(client: FleetClient) ->
     assert not visitors.is_running()
 
 
+@pytest.mark.server
 def test_traffic_outlives_a_fleet_that_is_gone(tmp_path: Path) -> None:
     with fleet.start(tmp_path, environments={"dev": 1}) as started:
         visitors = traffic.start(started.info_file, rates={"dev": 20})
@@ -165,6 +166,7 @@ def test_traffic_says_what_it_cannot_do(client: FleetClient, tmp_path: Path) -> 
         traffic.start(client.fleet.info_file, rates={"production": 0})
 
 
+@pytest.mark.server
 def test_ten_instances_come_up_and_back_in_seconds_and_all_end_with_the_fleet(tmp_path: Path) -> None:
     with fleet.start(tmp_path, environments={"production": 10}) as started:
         client = FleetClient(started)

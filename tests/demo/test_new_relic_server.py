@@ -449,11 +449,13 @@ def test_the_schema_is_a_part_of_the_vendors(server: NewRelicServer) -> None:
         ({"nonsense": 1}, "unrecognized arguments"),
     ],
 )
+@pytest.mark.server
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(AirflowCdError, match=problem):
         start(tmp_path, **options)
 
 
+@pytest.mark.server
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -463,6 +465,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
             start(tmp_path, port=port)
 
 
+@pytest.mark.server
 def test_the_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; from airflow_cd.demo.new_relic import start;"

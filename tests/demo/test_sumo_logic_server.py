@@ -423,11 +423,13 @@ def test_faults_on_demand(client: Client) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"), [({"rate_limit": 0}, "rate_limit"), ({"keep_alive": -1}, "keep_alive")]
 )
+@pytest.mark.server
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(AirflowCdError, match=problem):
         start(tmp_path, **options)
 
 
+@pytest.mark.server
 def test_credentials_can_be_chosen_and_cookies_turned_off(tmp_path: Path) -> None:
     with start(tmp_path, access_id="me", access_key="secret", cookies=False) as server:
         client = Client(server)
