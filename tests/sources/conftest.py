@@ -11,8 +11,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own servers need no mercy."""
+    """Our own servers need no mercy, and are quick."""
     monkeypatch.setattr("airflow_cd.hooks.sumo_logic._CALLS", 10_000)
+    monkeypatch.setattr("airflow_cd.hooks.sumo_job._FIRST_POLL", 0.02)
     monkeypatch.setattr("airflow_cd.hooks.pace._paces", {})
 
 

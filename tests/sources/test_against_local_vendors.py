@@ -84,7 +84,8 @@ def new_relic_server(telemetry):
 @pytest.fixture(scope="module")
 @starts("server")
 def sumo_server(telemetry):
-    server = sumo_logic.start(telemetry.folder, port=0, rate_limit=1000, message_limit=150)
+    quick = {"start_delay": 0.02, "gather_seconds": 0.05}
+    server = sumo_logic.start(telemetry.folder, port=0, rate_limit=1000, message_limit=150, **quick)
     yield server
     server.stop()
 
