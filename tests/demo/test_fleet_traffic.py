@@ -32,11 +32,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetPro
 
 
 @pytest.fixture
-def client(running: fleet.FleetProcess) -> FleetClient:
-    client = FleetClient(running)
-    client.restore("production", client.names("production"))
-    client.deploy("production", shop("1.0"))
-    return client
+def client(running: fleet.FleetProcess) -> Iterator[FleetClient]:
+    with FleetClient(running) as client:
+        client.restore("production", client.names("production"))
+        client.deploy("production", shop("1.0"))
+        yield client
 
 
 def requests_of(running: fleet.FleetProcess, since: float, name: str) -> list[dict[str, Any]]:
@@ -168,8 +168,7 @@ def test_traffic_says_what_it_cannot_do(client: FleetClient, tmp_path: Path) -> 
 
 @pytest.mark.server
 def test_ten_instances_come_up_and_back_in_seconds_and_all_end_with_the_fleet(tmp_path: Path) -> None:
-    with fleet.start(tmp_path, environments={"production": 10}) as started:
-        client = FleetClient(started)
+    with fleet.start(tmp_path, environments={"production": 10}) as started, FleetClient(started) as client:
         client.deploy("production", shop("1.0"))
         began = time.monotonic()
         client.deploy("production", shop("1.1"))
