@@ -102,7 +102,7 @@ def give_way(item: pytest.Item) -> None:
 
     A worker that runs these begins with them, so it never has to get its priority back.
     """
-    niceness = 0 if item.get_closest_marker("alone") else 5 if item.get_closest_marker("e2e") else 10
+    niceness = 0 if item.get_closest_marker("alone") else 2 if item.get_closest_marker("e2e") else 5
     if "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) < niceness:
         os.nice(niceness - os.nice(0))
 

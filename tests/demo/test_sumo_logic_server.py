@@ -436,4 +436,5 @@ def test_credentials_can_be_chosen_and_cookies_turned_off(tmp_path: Path) -> Non
         client.settings(rate_limit=1000)
         assert (server.access_id, server.access_key) == ("me", "secret")
         assert "set-cookie" not in client.post().headers
+        client.close()
     assert not server.is_running()

@@ -36,6 +36,8 @@ def canaries(
     settings = {
         **airflow_database("canaries"),
         "CANARY_SCRIPTS": str(scripts),
+        # The files do not change, and to parse them again is work.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     environments = dict.fromkeys(CASES, 2)
