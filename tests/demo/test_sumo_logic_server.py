@@ -146,6 +146,7 @@ def test_the_sdk_from_pypi_can_search(server: SumoLogicServer, client: Client, t
         "shop-9": "1",
     }
     sdk.delete_search_job(job)
+    sdk.session.close()
 
 
 def test_a_message_has_the_fields_of_the_documentation(client: Client) -> None:
