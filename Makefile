@@ -1,11 +1,14 @@
-# Two commands: `make demo` runs the whole story on this machine, `make test` runs every test.
+# `make demo` runs the whole story on this machine, `make test` every test that needs no root.
 # Both need nothing but Python 3.10+ and make; what they need beside goes into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Three processes on two processors: those of the two worlds wait more than they work.
+WORKERS ?= 3
+QUICK := not (e2e or browser or postgres or server or alone or real)
 
-.PHONY: setup demo test real lint clean
+.PHONY: setup demo quick test real lint clean
 
 setup: $(READY)
 
@@ -22,11 +25,13 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/airflow-cd demo $(ARGS)
 
-# The story is told with nothing beside it, since what else runs would decide how fast its fleet answers. Exit code 5
-# is pytest's for "none of these were asked for".
+# No server, no browser; and enough of the tasks is tested here to see a mistake in minutes.
+quick: setup
+	$(BIN)/python -m pytest --numprocesses 2 -m '$(QUICK)' --cov --cov-report=term $(ARGS)
+
+# One run: the story's processes have priority over the others', see tests/tiers.py.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not real' $(ARGS)
 
 # What takes a Docker daemon, and minutes the first time: root and Debian's docker.io, docker-compose, mmdebstrap.
 real: setup
@@ -36,6 +41,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if grep -qs '^\[tool.importlinter' pyproject.toml || [ -e .importlinter ]; then $(BIN)/lint-imports; fi
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
+from tests.tiers import unavailable
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
@@ -18,9 +17,7 @@ def chromium() -> Iterator[Any]:
     """Playwright's browser; the test is skipped, or fails where AIRFLOW_CD_REQUIRE asks for it, when there is none."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
-        if "chromium" in os.environ.get("AIRFLOW_CD_REQUIRE", ""):
-            pytest.fail("there is no Chromium, and AIRFLOW_CD_REQUIRE asks for it")
-        pytest.skip("there is no Chromium on this machine")
+        unavailable("chromium", "there is no Chromium on this machine")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -2,6 +2,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from tests import postgres, tiers
 
 # Airflow reads these once, when it is first imported.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-cd-tests-", ignore_cleanup_errors=True)
@@ -9,4 +15,49 @@ os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME.name}/airflow.db"
-os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "only for the tests on this machine"
+os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "only for the tests on this machine, and as long as SHA-512 wants it: 64"
+
+
+@pytest.fixture(scope="session")
+@tiers.starts("postgres")
+def postgres_server() -> Iterator[str]:
+    """The URL of the database ``postgres`` of a private server; skips the test where there can be none."""
+    if why := postgres.missing():
+        tiers.unavailable("postgres", why)
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark before ``-m`` selects, then put the tests in the order that ends first."""
+    tiers.mark_by_fixtures(items)
+    tiers.longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread groups of tests over processes, in the order of :func:`tiers.longest_first`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return tiers.group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    tiers.give_way(item)
+    tiers.cover(item)
+    with tiers.refuse_unmarked(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    tiers.fail_where_required(item, report)
+    return report

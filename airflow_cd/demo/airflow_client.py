@@ -36,6 +36,10 @@ class AirflowClient:
             raise AirflowCdError(f"Airflow at {url} refuses user {user}: HTTP {answer.status_code}.")
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._http.close()
+
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One API call, tried again while the server is busy or starting.
 

@@ -21,6 +21,8 @@ from airflow_cd.errors import AirflowCdError
 
 START_SECONDS = 300.0
 USER = "admin"
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+DATABASE_ARGUMENTS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"
 
 
 def healthy(url: str) -> bool:
@@ -67,6 +69,10 @@ class AirflowServer:
         listener.close()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, **self._settings(), **(environment or {})}
+        if self.environment.get(DATABASE, "sqlite").startswith("sqlite"):
+            # Airflow's own processes lock each other out on SQLite.
+            arguments = "airflow_cd.demo.sqlite.CONNECT_ARGS"
+            self.environment.update({f"{DATABASE_ARGUMENTS}{kind}": arguments for kind in ("", "_ASYNC")})
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -100,6 +106,10 @@ class AirflowServer:
             # A failing task waits this long before it reports its failure.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "15",
+            # A machine that does other work as well is slow; its DAGs are there all the same.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "240",
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         }

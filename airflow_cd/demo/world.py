@@ -61,8 +61,10 @@ class World(Surroundings):
         self.airflow.start()
 
     def client(self, user: str | None = None) -> AirflowClient:
-        """A logged-in user of the Airflow API."""
-        return AirflowClient(self.airflow.url, user or self.airflow.user, self.airflow.password)
+        """A logged-in user of the Airflow API; its connections are closed with the world."""
+        client = AirflowClient(self.airflow.url, user or self.airflow.user, self.airflow.password)
+        self._stack.callback(client.close)
+        return client
 
     def ledger(self) -> Ledger:
         """The ledger the pipelines write to."""

@@ -47,6 +47,13 @@ class FleetClient:
         self.shops = httpx.Client(timeout=10.0, trust_env=False)
         self.token = next(_numbers)
 
+    def __enter__(self) -> FleetClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.api.close()
+        self.shops.close()
+
     def change(
         self, method: str, environment: str, action: str, body: Any, key: str | None = None, token: int | None = None
     ) -> httpx.Response:

@@ -20,11 +20,13 @@ import pytest
 from airflow_cd.demo import fleet
 from airflow_cd.errors import AirflowCdError
 from tests.demo.fleet_client import FleetClient, children, shop, wait_for
+from tests.tiers import starts
 
 ENVIRONMENTS = {"dev": 1, "production": 3}
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetProcess]:
     with fleet.start(tmp_path_factory.mktemp("fleet"), environments=ENVIRONMENTS, health_seconds=0.5) as started:
         yield started
@@ -33,14 +35,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetPro
 @pytest.fixture
 def client(running: fleet.FleetProcess) -> Iterator[FleetClient]:
     """A client of a fleet whose production is wholly on 1.0 and takes requests, and whose dev is empty."""
-    client = FleetClient(running)
-    client.api.delete("/v1/faults")
-    names = client.names("production")
-    client.restore("production", names)
-    client.deploy("production", shop("1.0"))
-    client.deploy("dev", None)
-    yield client
-    client.api.delete("/v1/faults")
+    with FleetClient(running) as client:
+        client.api.delete("/v1/faults")
+        names = client.names("production")
+        client.restore("production", names)
+        client.deploy("production", shop("1.0"))
+        client.deploy("dev", None)
+        yield client
+        client.api.delete("/v1/faults")
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str]:
@@ -328,6 +330,15 @@ def test_faults_hit_as_often_as_asked_where_asked(client: FleetClient) -> None:
         assert error_of(fault(**wrong)) == (400, "bad_body")
 
 
+def test_faults_of_one_path_end_without_those_of_others(client: FleetClient) -> None:
+    for environment in ("dev", "production"):
+        fault = {"status": 503, "times": None, "path_prefix": f"/v1/environments/{environment}/"}
+        client.api.put("/v1/faults", json=fault)
+    client.api.delete("/v1/faults", params={"path_prefix": "/v1/environments/dev/"})
+    asked = {name: client.api.get(f"/v1/environments/{name}/instances").status_code for name in ENVIRONMENTS}
+    assert asked == {"dev": 200, "production": 503}
+
+
 def test_a_change_whose_answer_was_lost_is_made_once(client: FleetClient) -> None:
     client.api.put("/v1/faults", json={"status": 502, "after": True, "method": "PUT"})
     assert client.put("production", shop("1.1"), key="lost").status_code == 502
@@ -338,10 +349,12 @@ def test_a_change_whose_answer_was_lost_is_made_once(client: FleetClient) -> Non
     assert [client.running("production", name)["pid"] for name in client.names("production")] == pids
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
     with fleet.start(tmp_path, environments={"dev": 2}) as started:
-        FleetClient(started).deploy("dev", shop("1.0"))
+        with FleetClient(started) as client:
+            client.deploy("dev", shop("1.0"))
         left = children(started)
         assert len(left) == 2
         os.kill(started.pid, number)
@@ -351,6 +364,7 @@ def test_no_process_is_left_however_it_ends(tmp_path: Path, number: signal.Signa
     assert started.info_file.exists() is (number == signal.SIGKILL)
 
 
+@pytest.mark.server
 def test_no_process_is_left_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from airflow_cd.demo import fleet\n"

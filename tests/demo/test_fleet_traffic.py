@@ -16,6 +16,7 @@ import pytest
 from airflow_cd.demo import fleet, traffic
 from airflow_cd.errors import AirflowCdError
 from tests.demo.fleet_client import FleetClient, children, shop, wait_for
+from tests.tiers import starts
 
 RATE = 60.0
 ENVIRONMENTS = {"production": 4, "staging": 2}
@@ -24,17 +25,18 @@ NEW_IN_1_2 = {"decimal.InvalidOperation", "KeyError", "AttributeError", "Unicode
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetProcess]:
     with fleet.start(tmp_path_factory.mktemp("fleet"), environments=ENVIRONMENTS) as started:
         yield started
 
 
 @pytest.fixture
-def client(running: fleet.FleetProcess) -> FleetClient:
-    client = FleetClient(running)
-    client.restore("production", client.names("production"))
-    client.deploy("production", shop("1.0"))
-    return client
+def client(running: fleet.FleetProcess) -> Iterator[FleetClient]:
+    with FleetClient(running) as client:
+        client.restore("production", client.names("production"))
+        client.deploy("production", shop("1.0"))
+        yield client
 
 
 def requests_of(running: fleet.FleetProcess, since: float, name: str) -> list[dict[str, Any]]:
@@ -146,6 +148,7 @@ def test_one_process_drives_several_environments_cheaply(client: FleetClient) ->
     assert not visitors.is_running()
 
 
+@pytest.mark.server
 def test_traffic_outlives_a_fleet_that_is_gone(tmp_path: Path) -> None:
     with fleet.start(tmp_path, environments={"dev": 1}) as started:
         visitors = traffic.start(started.info_file, rates={"dev": 20})
@@ -163,9 +166,9 @@ def test_traffic_says_what_it_cannot_do(client: FleetClient, tmp_path: Path) -> 
         traffic.start(client.fleet.info_file, rates={"production": 0})
 
 
+@pytest.mark.server
 def test_ten_instances_come_up_and_back_in_seconds_and_all_end_with_the_fleet(tmp_path: Path) -> None:
-    with fleet.start(tmp_path, environments={"production": 10}) as started:
-        client = FleetClient(started)
+    with fleet.start(tmp_path, environments={"production": 10}) as started, FleetClient(started) as client:
         client.deploy("production", shop("1.0"))
         began = time.monotonic()
         client.deploy("production", shop("1.1"))

@@ -18,6 +18,7 @@ import pytest
 from airflow_cd.demo.new_relic import NewRelicServer, start
 from airflow_cd.demo.new_relic.account import Settings
 from airflow_cd.errors import AirflowCdError
+from tests.tiers import starts
 
 NRQL = """query($id: Int!, $query: Nrql!, $timeout: Seconds, $async: Boolean) { actor { account(id: $id) {
   nrql(query: $query, timeout: $timeout, async: $async) { ...answer } } } } fragment answer on NrdbResultContainer {
@@ -113,6 +114,7 @@ def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def server(telemetry: Path) -> Iterator[NewRelicServer]:
     with start(telemetry, applications=["42=shop", "43=shop-admin", "44=shop-admin"]) as running:
         yield running
@@ -447,11 +449,13 @@ def test_the_schema_is_a_part_of_the_vendors(server: NewRelicServer) -> None:
         ({"nonsense": 1}, "unrecognized arguments"),
     ],
 )
+@pytest.mark.server
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(AirflowCdError, match=problem):
         start(tmp_path, **options)
 
 
+@pytest.mark.server
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -461,6 +465,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
             start(tmp_path, port=port)
 
 
+@pytest.mark.server
 def test_the_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; from airflow_cd.demo.new_relic import start;"

@@ -18,12 +18,14 @@ import psutil
 import pytest
 
 from tests.demo.fleet_client import wait_for
+from tests.tiers import starts
 
 HEAD = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARN|ERROR|CRITICAL) [\w.]+ - .+")
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
+@starts("server")
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_cd.demo.sumo_logic import SumoLogicServer, start
 from airflow_cd.errors import AirflowCdError
+from tests.tiers import starts
 
 JOBS = "/api/v1/search/jobs"
 DONE = "DONE GATHERING RESULTS"
@@ -100,6 +101,7 @@ def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def server(telemetry: Path) -> Iterator[SumoLogicServer]:
     with start(telemetry, rate_limit=1000) as running:
         client = Client(running)
@@ -144,6 +146,7 @@ def test_the_sdk_from_pypi_can_search(server: SumoLogicServer, client: Client, t
         "shop-9": "1",
     }
     sdk.delete_search_job(job)
+    sdk.session.close()
 
 
 def test_a_message_has_the_fields_of_the_documentation(client: Client) -> None:
@@ -421,15 +424,18 @@ def test_faults_on_demand(client: Client) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"), [({"rate_limit": 0}, "rate_limit"), ({"keep_alive": -1}, "keep_alive")]
 )
+@pytest.mark.server
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(AirflowCdError, match=problem):
         start(tmp_path, **options)
 
 
+@pytest.mark.server
 def test_credentials_can_be_chosen_and_cookies_turned_off(tmp_path: Path) -> None:
     with start(tmp_path, access_id="me", access_key="secret", cookies=False) as server:
         client = Client(server)
         client.settings(rate_limit=1000)
         assert (server.access_id, server.access_key) == ("me", "secret")
         assert "set-cookie" not in client.post().headers
+        client.close()
     assert not server.is_running()

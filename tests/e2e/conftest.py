@@ -1,32 +1,27 @@
-"""The world after the story: told once, for all tests that ask what it left."""
+"""What the worlds of all folders take."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 
-import psutil
 import pytest
 
-from airflow_cd.demo.story import PIPELINE, SERVICE, RunOutcome, Story, run_story
-from airflow_cd.demo.world import World, example_dags
+from tests import postgres, tiers
 
-PRODUCTION = "production_alone"
-"""A pipeline of the story's last stage, for what is tried in production after it: the other stages take their time."""
+AirflowDatabase = Callable[[str], dict[str, str]]
+"""Makes an empty database of that name for an Airflow; gives the settings with which it is used."""
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Story, RunOutcome]]:
-    """The world after the story, production on 1.1; a test that changes that changes it back, or is the last one."""
-    dags = tmp_path_factory.mktemp("dags")
-    for example in example_dags().glob("*.py"):
-        shutil.copy(example, dags)
-    stages, _, _ = (dags / f"{PIPELINE}.py").read_text().partition("dag = Pipeline(")
-    alone = f"dag = Pipeline({PRODUCTION!r}, service={SERVICE!r}, stages=[production]).dag()\n"
-    (dags / f"{PRODUCTION}.py").write_text(stages + alone)
-    with World(dags=dags) as world:
-        story, last = run_story(world, print)
-        yield world, story, last
-        processes = world.airflow.processes()
-    assert processes
-    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+def airflow_database(request: pytest.FixtureRequest) -> AirflowDatabase:
+    """PostgreSQL where this machine has one; elsewhere the settings are empty, which means SQLite."""
+
+    def made(name: str) -> dict[str, str]:
+        if why := postgres.missing():
+            if tiers.required("postgres"):
+                pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for postgres")
+            return {}
+        url = postgres.create_database(request.getfixturevalue("postgres_server"), name)
+        return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}
+
+    return made

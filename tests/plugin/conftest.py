@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger, open_ledger
 from tests.chromium import chromium
+from tests.tiers import starts
 
 ClientAs = Callable[[str | None], TestClient]
 """A client signed in with a role of the simple auth manager (``viewer``, ``user``, ``admin``), or not at all."""
@@ -24,6 +25,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 
 @pytest.fixture(scope="module")
+@starts("browser")
 def browser() -> Iterator[Any]:
     """A browser for a file of tests; longer than that its event loop would be in others' way."""
     with chromium() as started:

@@ -12,6 +12,7 @@ from airflow_cd.report.page import render_report
 from airflow_cd.report.report import Report
 from tests.chromium import chromium
 from tests.report import samples
+from tests.tiers import starts
 
 pytestmark = pytest.mark.browser
 
@@ -20,6 +21,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 @pytest.fixture(scope="module")
+@starts("browser")
 def browser() -> Iterator[Any]:
     with chromium() as started:
         yield started

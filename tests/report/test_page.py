@@ -33,7 +33,7 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str | None]] = []
         self.ids: list[str] = []
         self.links: list[str] = []
-        self.text = ""
+        self._text: list[str] = []
         self._open: list[str] = []
         self.feed(page)
         self.close()
@@ -47,7 +47,7 @@ class Page(HTMLParser):
         if tag not in VOID:
             self._open.append(tag)
         if tag not in INLINE:
-            self.text += " "
+            self._text.append(" ")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, tuple(name for name, _ in attrs)))
@@ -57,7 +57,11 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self._text.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
 
 
 def text_of(report: Report) -> str:

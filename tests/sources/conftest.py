@@ -11,8 +11,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The servers of these tests have no rate limit."""
+    """The servers of these tests have no rate limit, and are quick."""
     monkeypatch.setattr("airflow_cd.hooks.sumo_logic._CALLS", 10_000)
+    monkeypatch.setattr("airflow_cd.hooks.sumo_job._FIRST_POLL", 0.02)
     monkeypatch.setattr("airflow_cd.http.rate_limit._limiters", {})
 
 

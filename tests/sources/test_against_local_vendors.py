@@ -17,6 +17,7 @@ from airflow_cd.hooks.sumo_logic import SumoLogicHook
 from airflow_cd.sources import NewRelicMetrics, NewRelicQuery, SumoLogicLogs
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
+from tests.tiers import starts
 
 HOSTS = ("shop-1", "shop-2", "shop-3")
 LENGTH = dt.timedelta(seconds=40)
@@ -73,6 +74,7 @@ def telemetry(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def new_relic_server(telemetry):
     server = new_relic.start(telemetry.folder, port=0)
     yield server
@@ -80,8 +82,10 @@ def new_relic_server(telemetry):
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def sumo_server(telemetry):
-    server = sumo_logic.start(telemetry.folder, port=0, rate_limit=1000, message_limit=150)
+    quick = {"start_delay": 0.02, "gather_seconds": 0.05}
+    server = sumo_logic.start(telemetry.folder, port=0, rate_limit=1000, message_limit=150, **quick)
     yield server
     server.stop()
 

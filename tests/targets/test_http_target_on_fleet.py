@@ -18,6 +18,7 @@ from airflow_cd.targets.base import FAILED, HEALTHY
 from airflow_cd.targets.contract import TargetContract
 from airflow_cd.targets.rollout import wait_until
 from tests.targets.hook_on_server import Connect
+from tests.tiers import starts
 
 GOOD = Release("shop", "1.0", "shop:1.0", {"inventory_timeout_ms": 500})
 OTHER = Release("shop", "1.1", "shop:1.1", {"inventory_timeout_ms": 500})
@@ -27,6 +28,7 @@ tokens = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fleet.FleetProcess]:
     with fleet.start(tmp_path_factory.mktemp("fleet"), environments={"contract": 2, "trouble": 2}) as started:
         yield started

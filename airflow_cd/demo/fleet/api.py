@@ -134,7 +134,7 @@ class _Api:
         return await self._list_faults(request)
 
     async def _clear_faults(self, request: web.Request) -> web.Response:
-        self._faults.clear()
+        self._faults.clear(request.query.get("path_prefix", ""))
         return await self._list_faults(request)
 
     async def _kill(self, request: web.Request) -> web.Response:

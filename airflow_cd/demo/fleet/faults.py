@@ -89,9 +89,9 @@ class Faults:
         """Put a fault in force."""
         self._faults.append(fault)
 
-    def clear(self) -> None:
-        """Let everything work again."""
-        self._faults.clear()
+    def clear(self, path_prefix: str = "") -> None:
+        """Let everything work again, or what begins with ``path_prefix``."""
+        self._faults = [fault for fault in self._faults if not fault.path_prefix.startswith(path_prefix)]
 
     def describe(self) -> list[dict[str, Any]]:
         """The faults that still hit something."""

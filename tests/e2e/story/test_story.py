@@ -11,9 +11,9 @@ import pytest
 from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, RunOutcome, Story, red_events
 from airflow_cd.demo.world import World
 from tests.chromium import chromium
+from tests.e2e.person import Person
 
 from .conftest import PRODUCTION
-from .person import Person
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(900)]
 

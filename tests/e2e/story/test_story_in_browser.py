@@ -12,8 +12,7 @@ from airflow_cd.demo.story import PIPELINE, SERVICE, RunOutcome, Story, red_even
 from airflow_cd.demo.world import World
 from airflow_cd.verification.logs.feedback import NOT_A_RISK
 from tests.chromium import chromium
-
-from .person import Person
+from tests.e2e.person import Person
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.browser, pytest.mark.timeout(900)]
 

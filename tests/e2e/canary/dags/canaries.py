@@ -1,4 +1,4 @@
-"""One pipeline for each case, in an environment of its own, judged by logs that the test writes."""
+"""One pipeline for each case, in an environment of its own, judged by logs that its test writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_cd.ledger import open_ledger
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 from airflow_cd.verification.samples import LogSample, Window
 
-SCRIPTS = Path(os.environ["HANDS_SCRIPTS"])
+SCRIPTS = Path(os.environ["CANARY_SCRIPTS"])
 CASES = json.loads((SCRIPTS / "cases.json").read_text())
 
 
@@ -60,7 +60,7 @@ def pipeline(case: str) -> Pipeline:
     environment = Environment(case, target=given.get("target", f"http_{case}"), instances=2)
     production = Canary(environment, phases=[50, 100], verify=verify)
     stages = [Approval(approvers=["alice"]), production] if CASES[case].get("approval") else [production]
-    return Pipeline(f"hands_{case}", service="shop", stages=stages)
+    return Pipeline(f"canary_{case}", service="shop", stages=stages)
 
 
 for case in sorted(CASES):

@@ -1,0 +1,67 @@
+"""What becomes of a canary that nobody touches; what takes longest is begun first."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.e2e.canary.world import NEW, OLD, Canaries
+
+pytestmark = pytest.mark.timeout(420)
+
+
+def test_a_second_run_waits_for_the_environment_and_then_goes_on(canaries: Canaries) -> None:
+    canaries.start("two-runs", run_id="first")
+    canaries.watching("two-runs", "first")
+    canaries.start("two-runs", version="1.3", run_id="second")
+    canaries.wait_for("two-runs", "lease", "up_for_reschedule", run_id="second")
+    assert canaries.ends("two-runs", "first") == "success"
+    assert canaries.ends("two-runs", "second") == "success"
+    assert canaries.artifacts("two-runs") == {"shop:1.3"}
+
+
+def test_a_good_release_goes_to_all_instances(canaries: Canaries) -> None:
+    assert canaries.run("passes") == "success"
+    assert canaries.artifacts("passes") == NEW
+    assert canaries.tasks("passes")["phase_50.rollback"] == "skipped"
+
+
+def test_a_bad_release_is_rolled_back_from_the_first_phase(canaries: Canaries) -> None:
+    assert canaries.run("fails-at-half", bad="01") == "failed"
+    assert canaries.artifacts("fails-at-half") == OLD
+    after = canaries.tasks("fails-at-half")
+    assert after["phase_50.rollback"] == "success"
+    assert after["phase_100.deploy"] == "skipped"
+
+
+def test_a_bad_release_is_rolled_back_from_the_last_phase(canaries: Canaries) -> None:
+    canaries.start("fails-at-all")
+    canaries.wait_for("fails-at-all", "phase_100.deploy", "success")
+    canaries.script("fails-at-all", bad="02")
+    assert canaries.ends("fails-at-all") == "failed"
+    assert canaries.artifacts("fails-at-all") == OLD
+    assert canaries.tasks("fails-at-all")["promote"] == "skipped"
+
+
+def test_a_release_that_does_not_start_is_rolled_back(canaries: Canaries) -> None:
+    assert canaries.run("does-not-start", version="1.4") == "failed"
+    assert canaries.artifacts("does-not-start") == OLD
+    after = canaries.tasks("does-not-start")
+    assert after["phase_50.rollback"] == "success"
+    assert after["phase_100.rollback"] == "skipped"
+
+
+def test_a_verification_that_dies_is_rolled_back(canaries: Canaries) -> None:
+    assert canaries.run("verify-dies", die=True) == "failed"
+    assert canaries.artifacts("verify-dies") == OLD
+    assert canaries.tasks("verify-dies")["phase_100.rollback"] == "skipped"
+
+
+def test_a_verification_that_is_killed_is_rolled_back(canaries: Canaries) -> None:
+    canaries.start("verify-killed")
+    canaries.watching("verify-killed")
+    os.kill(int((canaries.scripts / "verify-killed.pid").read_text()), signal.SIGKILL)
+    assert canaries.ends("verify-killed") == "failed"
+    assert canaries.artifacts("verify-killed") == OLD
