@@ -74,7 +74,8 @@ def arguments_for(telemetry: Path, options: Mapping[str, object]) -> list[str]:
             arguments.append(f"--{option}" if value else f"--no-{option}")
             continue
         for item in value if isinstance(value, (list, tuple)) else [value]:
-            arguments += [f"--{option}", str(item)]
+            # In one word: a key may begin with a hyphen.
+            arguments.append(f"--{option}={item}")
     return arguments
 
 

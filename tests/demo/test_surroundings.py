@@ -42,7 +42,7 @@ def test_other_machines_reach_what_is_asked_for_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_ports()
-    given = {"port": port, "everywhere": True, "token": "shared", "repository": tmp_path / "shop.git"}
+    given = {"port": port, "everywhere": True, "token": "-shared", "repository": tmp_path / "shop.git"}
     with Surroundings(environments={"dev": 1, "production": 2}, rates={"production": 5.0}, **given) as around:
         servers = (around.fleet, around.new_relic, around.sumo_logic)
         open_to_all = {address for server in servers for address in listens_on(server.pid) if address[0] != "127.0.0.1"}

@@ -28,7 +28,7 @@ class Composed:
 
     def __init__(self, engine: Engine, images: Images) -> None:
         self._engine = engine
-        self.secrets = {name: secrets.token_urlsafe(48) for name in SECRETS}
+        self.secrets = {name: secrets.token_hex(32) for name in SECRETS}
         self.ports = {name: str(_free_port()) for name in ("AIRFLOW_PORT", "FLEET_PORT")}
         self._variables = {
             **images.variables(),

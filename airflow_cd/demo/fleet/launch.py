@@ -77,5 +77,6 @@ def start(
     if everywhere:
         arguments.append("--everywhere")
     if token is not None:
-        arguments += ["--token", token]
+        # In one word: a token may begin with a hyphen.
+        arguments.append(f"--token={token}")
     return launch(FleetProcess, "airflow_cd.demo.fleet", arguments)
