@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.canary.world import OLD, Canaries
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(420, func_only=True)  # the world, which the first begins, has limits of its own
 
 
 def refused(canaries: Canaries, case: str, **conf: str) -> dict[str, str | None]:
