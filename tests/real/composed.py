@@ -20,6 +20,7 @@ FILE = REPOSITORY / "docker" / "docker-compose.yml"
 PROJECT = "airflow-cd-real"
 JOBS = {"airflow-migrate", "ledger-migrate"}
 UP_SECONDS = 600.0
+MOST_RESTARTS = 5
 SECRETS = ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "FLEET_TOKEN")
 
 
@@ -68,6 +69,8 @@ class Composed:
         while waiting := self._waiting():
             if time.monotonic() > deadline:
                 raise EngineError(f"not healthy after {UP_SECONDS:.0f} s: {', '.join(waiting)}")
+            if failing := [name for name, one in self.containers().items() if one["RestartCount"] >= MOST_RESTARTS]:
+                raise EngineError(f"started again and again: {', '.join(failing)}")
             time.sleep(1)
 
     def _waiting(self) -> list[str]:
