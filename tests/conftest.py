@@ -6,8 +6,13 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests import postgres, tiers
+
+# A limit by the clock fails on a busy machine what is right.
+settings.register_profile("airflow-cd", deadline=None)
+settings.load_profile("airflow-cd")
 
 # Airflow reads these once, when it is first imported.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-cd-tests-", ignore_cleanup_errors=True)

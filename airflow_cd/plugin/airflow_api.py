@@ -66,7 +66,7 @@ async def ask_airflow(
     """
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(AirflowUnavailable),
-        wait=tenacity.wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.2),
+        wait=tenacity.wait_exponential(multiplier=0.2, max=5.0) + tenacity.wait_random(0.0, 0.2),
         stop=tenacity.stop_after_delay(LONGEST_RETRY) | tenacity.stop_after_attempt(MOST_ATTEMPTS),
         sleep=_sleep,
         before_sleep=tenacity.before_sleep_log(log, logging.WARNING),

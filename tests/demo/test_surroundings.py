@@ -38,6 +38,7 @@ def listens_on(pid: int) -> set[tuple[str, int]]:
     return {tuple(one.laddr) for one in connections if one.status == psutil.CONN_LISTEN}
 
 
+@pytest.mark.server
 def test_other_machines_reach_what_is_asked_for_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_other_machines_reach_what_is_asked_for_and_nothing_else(
     assert not around.root.exists()
 
 
+@pytest.mark.server
 def test_the_command_says_where_everything_is_and_ends_it_all_when_told_to(tmp_path: Path) -> None:
     port = free_ports()
     output = tmp_path / "output"
@@ -97,5 +99,5 @@ def test_a_fleet_that_cannot_be_found_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_story_without_a_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("AIRFLOW_CD_DEMO_PASSWORD", raising=False)
-    assert main(["demo", "--on", "http://127.0.0.1:1"]) == 1
+    assert main(["demo", "--on", "http://127.0.0.1:1"]) == 3
     assert "AIRFLOW_CD_DEMO_PASSWORD" in capsys.readouterr().err

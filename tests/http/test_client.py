@@ -245,7 +245,7 @@ def test_a_write_that_was_never_sent_is_sent_again(client_of: MakeClient, clock:
         (409, TargetRejected, SourceQueryRejected),
         (422, TargetRejected, SourceQueryRejected),
         (302, TargetRejected, SourceRejected),
-        (304, TargetRejected, SourceRejected),
+        (300, TargetRejected, SourceRejected),
     ],
 )
 def test_a_refusal_is_raised_at_once_in_the_family_of_the_service(

@@ -230,7 +230,7 @@ def test_every_page_says_that_the_ledger_is_away_and_what_to_do(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert "Temporarily unavailable" in answer.text
     assert "cannot be opened" in answer.text
-    assert "Next: See that the database exists" in answer.text
+    assert "Next: Check that the database" in answer.text
     assert 'data-live="10"' in answer.text
     assert answer.text.count("<script") == 1
 

@@ -44,7 +44,7 @@ def test_the_next_one_waits_in_the_queue_until_it_is_free(world: World) -> None:
     assert _poke(world, second, "run-2") is False
     assert _poke(world, third, "run-3") is False
     assert isinstance(third.result, dict)
-    assert "belongs to run run-1 of shop" in third.result["waiting"]
+    assert "has belonged to run run-1 of shop" in third.result["waiting"]
     assert "number 2 in the queue" in third.result["waiting"]
     world.delivery("run-1").release_lease()
     assert _poke(world, third, "run-3") is False
