@@ -298,13 +298,7 @@ class NewRelicHook(BaseHook):
             raise self._wrong_marker(
                 f"deployment_type is {deployment_type!r}, expected one of {', '.join(DEPLOYMENT_TYPES)}"
             )
-        if not (entity_guid or application):
-            raise self._wrong_marker("neither application nor entity_guid is given")
-        guid = entity_guid or self.resolve_entity(str(application))
-        try:
-            entity = f"id = {literal(guid)}"
-        except ValueError as error:
-            raise self._wrong_marker(f"the entity GUID {error}") from error
+        entity = self._entity_query(application, entity_guid)
         fields = _without_empty(version=version, changelog=changelog, commit=commit, deepLink=deep_link)
         event = _without_empty(
             categoryAndTypeData={
@@ -322,7 +316,18 @@ class NewRelicHook(BaseHook):
         rules = {"validationFlags": ["FAIL_ON_FIELD_LENGTH"]}
         asked = {"changeTrackingEvent": event, "dataHandlingRules": rules}
         data = self.graphql(nerdgraph.CREATE_EVENT_MUTATION, asked, repeatable=False)
-        created = data.get("changeTrackingCreateEvent") or {}
+        return self._marker_in(data.get("changeTrackingCreateEvent") or {}, version)
+
+    def _entity_query(self, application: str | None, entity_guid: str | None) -> str:
+        if not (entity_guid or application):
+            raise self._wrong_marker("neither application nor entity_guid is given")
+        guid = entity_guid or self.resolve_entity(str(application))
+        try:
+            return f"id = {literal(guid)}"
+        except ValueError as error:
+            raise self._wrong_marker(f"the entity GUID {error}") from error
+
+    def _marker_in(self, created: Mapping[str, Any], version: str) -> str:
         messages = [str(message) for message in created.get("messages") or []]
         for message in messages:
             log.warning("New Relic on the marker of %s: %s", version, message)

@@ -213,17 +213,20 @@ class Pipeline:
             found.append(f"target {self.target!r}: unknown kind; known are {', '.join(sorted(target_kinds()))}")
         found.extend(_not_json("configuration", self.configuration))
         found.extend(_not_commits(self.commits))
+        found.extend(self._wrong_stages())
+        return found
+
+    def _wrong_stages(self) -> Iterator[str]:
         names: Counter[str] = Counter()
         for number, stage in enumerate(self.members(), 1):
             if not stage:
-                found.append(f"stage {number} is empty")
+                yield f"stage {number} is empty"
             for member in stage:
                 names.update(_names(member))
-                found.extend(self._mistakes_of(member, number))
+                yield from self._mistakes_of(member, number)
         for name, count in names.items():
             if count > 1:
-                found.append(f"{name!r} is used {count} times; every environment, approval and task needs its own name")
-        return found
+                yield f"{name!r} is used {count} times; every environment, approval and task needs its own name"
 
     def _mistakes_of(self, member: Member, number: int) -> Iterator[str]:
         if isinstance(member, Environment | Canary | Approval):

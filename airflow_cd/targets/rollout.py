@@ -32,8 +32,7 @@ def wait_until(
 
     Ends early when one cannot get there any more: it has failed on the release, or the target no longer lists it.
     A target that cannot be reached for a while is read again until the time is over, and no sooner than it asks to
-    (``retry_after``). Whether an instance is drained
-    plays no part.
+    (``retry_after``). Whether an instance is drained plays no part.
 
     :param target: the environment.
     :param wanted: the release of each instance by name, None for an empty one.
@@ -69,12 +68,16 @@ def wait_until(
                 raise _failed(target, instances, wanted, f"after {clock() - began:.1f} s")
         if clock() - began + poll > limit:
             if away is not None:
-                away.state = away.state or "unknown: a change was requested and the target has not answered since."
-                away.instances = away.instances or tuple(sorted(wanted))
-                raise away.at(environment=getattr(target, "environment", None))
+                raise _away(away, target, wanted)
             raise _failed(target, instances, wanted, f"within {limit:.4g} s")
         asked = (away.retry_after if away else None) or 0.0
         sleep(max(poll, min(asked, limit - (clock() - began))))
+
+
+def _away(error: TargetUnavailable, target: Target, wanted: Wanted) -> TargetUnavailable:
+    error.state = error.state or "unknown: a change was requested and the target has not answered since."
+    error.instances = error.instances or tuple(sorted(wanted))
+    return error.at(environment=getattr(target, "environment", None))
 
 
 def differences(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
