@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from airflow_cd.verification.logs.block_masking import mask_lines
+from airflow_cd.verification.logs.headers.failures import tells_failure
+from airflow_cd.verification.logs.headers.levels import NAMES
+from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import (
     blank_numbers,
@@ -261,7 +264,12 @@ def _later(one: int | None, other: int | None) -> int | None:
 
 
 def _line_signature(masked: str) -> Signature:
-    return Signature.of_line(refine(masked))
+    header = read_header(masked)
+    message = refine(header.message)
+    level = header.level
+    if level in (None, "debug", "info") and tells_failure(message):
+        level = "error"
+    return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
 
 
 def _record_signature(text: str) -> Signature:

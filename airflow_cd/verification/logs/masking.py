@@ -64,7 +64,15 @@ _PROTECTED = tuple(
     (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(value + _AFTER_VALUE, re.ASCII))
     for before, value in ((_BEFORE_STATUS, _STATUS), (_BEFORE_CODE, _CODE))
 )
-PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}){VARIABLE}"  # for any engine of regular expressions
+# The level is part of a number here: a syslog priority, and the letter of glog and klog.
+_PRIORITY_PLACE = f"^<{VARIABLE}>"
+_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +{VARIABLE} [!-~]+:{VARIABLE}\]"
+_FIRST_WORDS = (
+    (re.compile(_PRIORITY_PLACE), re.compile(r"[0-9]{1,3}", re.ASCII)),
+    (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{4})?", re.ASCII)),
+)
+PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
+"""For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
 
@@ -110,12 +118,16 @@ def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
         for match in before.finditer(masked):
             at = masked.count(VARIABLE, 0, match.end()) - 1
             places[at] = (*places.get(at, ()), value)
+    for place, value in _FIRST_WORDS:
+        if place.match(masked):
+            places[0] = (*places.get(0, ()), value)
     return places
 
 
 def kept_value(word: str, rules: Sequence[re.Pattern[str]]) -> str:
-    """The word if it is a protected value by one of the rules, else ``""``."""
-    return word if any(rule.fullmatch(word) for rule in rules) else ""
+    """What of the word is a protected value by one of the rules, else ``""``."""
+    found = next((match for rule in rules if (match := rule.fullmatch(word))), None)
+    return found.group(found.lastindex or 0) if found else ""
 
 
 def with_kept(masked: str, kept: Mapping[int, str]) -> str:

@@ -1,0 +1,33 @@
+"""Messages that tell of a failure by themselves, whatever level their logger gave, if any."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_cd.verification.logs.masking import KEPT, VARIABLE
+
+_N = rf"(?:{VARIABLE}|{KEPT}|\d+)"
+_BEGINS = re.compile(
+    r"(?:[a-zA-Z_][\w$]*\.)+(?:[\w$]+\$)?[A-Z]\w*(?:Exception|Error|Throwable|Fault)(?=:|$|\s*\()"
+    r"|[A-Z][a-z0-9]\w*?(?:Exception|Error|Interrupt|Throwable)(?=:|$|\s*\()"
+    rf"|panic: |fatal error: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w|Fatal error: "
+    r"|(?i:uncaught |unhandled (?:exception|rejection|promise|error)|exception in thread |terminate called after )"
+    r"|Traceback \(most recent call last\)|Exception Group Traceback|Unbehandelte Ausnahme|Exception non gérée"
+    r"|Excepción no controlada|Eccezione non gestita|Exceção sem tratamento|未处理的异常|ハンドルされていない例外"
+    r"|Необработанное исключение|처리되지 않은 예외"
+    r"|(?:fatal|failed|unreachable): \[|FAILED! |ORA-\w+"
+    r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
+    r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
+)
+_HOLDS = re.compile(
+    r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
+    rf"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
+    r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
+    rf"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
+    rf"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
+)
+
+
+def tells_failure(message: str) -> bool:
+    """Whether the message begins with an exception's class, or tells of a crash."""
+    return _BEGINS.match(message) is not None or _HOLDS.search(message) is not None
