@@ -7,20 +7,27 @@ from typing import BinaryIO
 
 import numpy as np
 
+from airflow_cd.verification.logs.block_masking import MaskedLines
 from airflow_cd.verification.logs.counting import Counts, clean_line, clean_record, count_slowly
+from airflow_cd.verification.logs.headers import prefixes
+from airflow_cd.verification.logs.headers.ansi import block_without_colours
+from airflow_cd.verification.logs.headers.prefixes import block_without_prefixes
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import MARKS, has_polars
+from airflow_cd.verification.logs.masking import GOES_ON, MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.records import LONGEST_RECORD, RecordJoiner
+from airflow_cd.verification.logs.records import LONGEST_RECORD
+from airflow_cd.verification.logs.traces.joining import MAY_JOIN, RecordJoiner
 
 BLOCK = 8_000_000  # bytes read at a time
 _TO_SPACES = bytes(ord(" ") if byte in MARKS.encode() else byte for byte in range(256))
 _LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: more than the characters that are judged can take
 _REPLACED = "\ufffd".encode()
-# What may need joining, unfolding or cleaning begins with none of the printable characters of ASCII, or like this;
-# `records.MAY_CONTINUE` is part of it.
+# What may need joining, unfolding or cleaning begins with none of the printable characters of ASCII, or with a brace;
+# the rest is found in masked lines.
 _IS_PRINTABLE = np.array([ord("!") <= byte <= ord("~") for byte in range(256)])
-_UNUSUAL = (b"{", b"Caus", b"Trac", b"goro", b"... ", b"---", b"pani")
+_HOLDS_JSON = r"\{\".*\}\s*$"
+_UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
+_GOES_ON = GOES_ON.encode()
 
 
 def profile_stream(
@@ -93,7 +100,7 @@ class _Slow:
         self._count(self._joiner.feed(lines))
 
     def finish(self) -> LogProfile:
-        self._count(self._joiner.finish())
+        self._count([record for _, record in self._joiner.finish()])
         return self._profile
 
     def _count(self, records: list[str]) -> None:
@@ -110,30 +117,30 @@ class _Fast:
         self._counts = Counts()
         self._troubles: dict[str, int] = {}
         self._joiner = RecordJoiner()
+        self._prefixed = False  # a run-time's prefixes were seen
 
     def add(self, content: bytes) -> None:
         """Count a block of whole lines."""
-        lines, unusual = self._lines(content)
+        lines, unusual, masked = self._lines(content)
         plain = np.ones(len(lines), dtype=bool)
-        records = list(self._records(lines, unusual, plain))
-        self._count_records(records)
+        self._count_records(list(self._records(lines, unusual, plain)))
         if _REPLACED in lines.content:
             self._trouble("undecodable", int((plain & lines.rows_with(_REPLACED)).sum()))
         filled = lines.lengths() > 0
         self._trouble("empty", int((plain & ~filled).sum()))
-        self._counts.add_lines(lines, plain & filled)
+        self._counts.add_lines(lines, plain & filled, masked=masked)
 
     def finish(self) -> LogProfile:
         """The profile of everything added."""
-        self._count_records(self._joiner.finish())
+        self._count_records([record for _, record in self._joiner.finish()])
         tallies = self._counts.tallies()
         if self._instance:
             for tally in tallies.values():
                 tally.instances = {self._instance: tally.count}
         return LogProfile(tallies, 0, self._troubles)
 
-    def _lines(self, content: bytes) -> tuple[Lines, np.ndarray]:
-        """The lines of a block as valid UTF-8, and which of them are more than a plain line."""
+    def _lines(self, content: bytes) -> tuple[Lines, np.ndarray, MaskedLines | None]:
+        """The lines of a block as valid UTF-8, which are more than a plain line, and, if most are plain, all masked."""
         # The whole block is looked at first: that is cheap, and most blocks hold nothing odd.
         returns = b"\r" in content
         if returns:
@@ -142,16 +149,37 @@ class _Fast:
             content = content.translate(_TO_SPACES)
         if not _is_utf8(content):
             content = content.decode("utf-8", "replace").encode()
+        content = block_without_colours(content)
+        if self._prefixed:
+            content = block_without_prefixes(content)
         lines = Lines(content)
-        beginnings = lines.beginnings()
-        filled = lines.lengths() > 0
-        unusual = filled & ~_IS_PRINTABLE[beginnings & 0xFF]
-        for beginning in _UNUSUAL:
-            unusual |= beginnings & 256 ** len(beginning) - 1 == int.from_bytes(beginning, "little")
+        unusual = self._unusual(lines, returns)
+        ordinary = np.flatnonzero(~unusual)
+        if not len(ordinary):
+            return lines, np.flatnonzero(unusual), None
+        few = len(ordinary) < len(lines) / 2
+        masked = MaskedLines.of(lines.chosen(ordinary) if few else lines)
+        if not self._prefixed and masked.rows_like(prefixes.MASKED).any():
+            stripped = block_without_prefixes(content)
+            if stripped != content:
+                self._prefixed = True
+                return self._lines(stripped)
+        found = masked.rows_like(_UNUSUAL)
+        unusual[ordinary[found] if few else found] = True
+        return lines, np.flatnonzero(unusual), None if few else masked
+
+    @staticmethod
+    def _unusual(lines: Lines, returns: bool) -> np.ndarray:
+        """Lines that are more than a plain one by their first letter or their length, as flags."""
+        beginnings = lines.beginnings() & 0xFF
+        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[beginnings]
+        unusual |= beginnings == ord("{")
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
-        return lines, np.flatnonzero(unusual)
+        if _GOES_ON in lines.content:
+            unusual |= lines.rows_with(_GOES_ON)
+        return unusual
 
     def _records(self, lines: Lines, unusual: np.ndarray, plain: np.ndarray) -> Iterator[str]:
         """Records of more than a plain line, complete by now; takes their lines out of ``plain``.
@@ -165,13 +193,13 @@ class _Fast:
             text = lines[position]
             begins = not marked[position] and not marked[position + 1] and position + 1 < len(lines)
             if begins and self._joiner.pending and not self._joiner.continues(text):
-                yield from self._joiner.finish()
+                for _, record in self._joiner.finish():
+                    yield record
                 position = self._next(unusual, position + 1, len(lines))
                 continue
             plain[position] = False
-            done = self._joiner.push(clean_line(text, self._troubles))
-            if done is not None:
-                yield done
+            for _, record in self._joiner.push(clean_line(text, self._troubles)):
+                yield record
             position += 1
 
     @staticmethod

@@ -27,7 +27,8 @@ ERASED = "\x01"  # what is on its way out
 VARIABLE = "\x02"  # a variable word
 KEPT = "\x03"  # a protected value, until `refine` puts it back
 NOTES = "\x04"  # between a masked line and the protected values that belong into it
-MARKS = ERASED + VARIABLE + KEPT + NOTES
+GOES_ON = "\x05"  # at the end of a line that a run-time cut into parts, until they are put together
+MARKS = ERASED + VARIABLE + KEPT + NOTES + GOES_ON
 _TO_SPACES = str.maketrans(dict.fromkeys(MARKS, " "))
 _MARK = re.compile(f"[{MARKS}]")
 
