@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_cd.verification.logs.records import exception_in, join_lines, severity_of, stack_trace, unfold_json
+from airflow_cd.verification.logs.headers.fields import unfold_json
+from airflow_cd.verification.logs.records import exception_in, severity_of
+from airflow_cd.verification.logs.traces.joining import join_lines
+from airflow_cd.verification.logs.traces.reading import stack_trace
 from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
 
 

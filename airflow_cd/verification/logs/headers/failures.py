@@ -28,6 +28,14 @@ _HOLDS = re.compile(
 )
 
 
+_REACH = 400  # characters in which such words are looked for
+_HINTS = ("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process exited")
+_HINTS += ("double free", "panicked", "nhandled")
+
+
 def tells_failure(message: str) -> bool:
     """Whether the message begins with an exception's class, or tells of a crash."""
-    return _BEGINS.match(message) is not None or _HOLDS.search(message) is not None
+    if _BEGINS.match(message) is not None:
+        return True
+    beginning = message[:_REACH]
+    return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None

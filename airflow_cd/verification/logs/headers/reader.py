@@ -29,13 +29,16 @@ _REDIS = re.compile(rf"{_N}:[A-Z](?= {_N} )")
 _CHANNEL = re.compile(r"[\w.-]{1,40}\.([A-Z]{4,9})(?=: )")  # Monolog, Laravel
 _TORNADO = re.compile(rf"([DIWEC]) {_N} .*")
 _TOOL = re.compile(r"(?:npm|pnpm|yarn) (ERR!|error|WARN|warn|notice|info)(?= |$)|(?:PHP )(\w+)(?: error)?(?=: )")
+_AFTER_SLASH = re.compile(r"/[\w.-]+")
+_COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
+_AFTER_CLOCK = re.compile(r"[\s:\]|]")
+_NEXT_IS_LEVEL = re.compile(r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)")
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
 _KEYED = re.compile(
     r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
     r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] ?[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
-_BRACKETS = {"[": "]", "(": ")", "<": ">", "{": "}"}
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
 _WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([A-Za-z]{3,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
@@ -151,6 +154,8 @@ class _Scan:
             priority = _PRIORITY.match(text)
             if priority is not None and self.notes and self.notes[0].isdigit():
                 return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
+        if not stamps.may_begin(text, at):
+            return False
         rfc3164 = stamps.SYSLOG_DATED.match(text, at)
         if rfc3164 is not None:
             self.stamped = True
@@ -176,8 +181,8 @@ class _Scan:
             if level is not None and self._is_level(word, after):
                 end = found.end()
                 if after[:1] == "/":
-                    end = re.compile(r"/[\w.-]+").match(text, end).end()  # type: ignore[union-attr]
-                counted = re.compile(rf"\[{_N}\]|!(?= )").match(text, end)
+                    end = _AFTER_SLASH.match(text, end).end()  # type: ignore[union-attr]
+                counted = _COUNTED.match(text, end)
                 return self._states(level, counted.end() if counted else end)
         found = _LETTER.match(text, at)
         if found is not None and found[1] in LETTERS and (self.stamped or text[at + 1 : at + 4] == ", ["):
@@ -195,7 +200,7 @@ class _Scan:
         if found is not None:
             return self._states(LETTERS[found[1]], found.end())
         found = _SYMBOL.match(text, at)
-        if found is not None and self.stamped and re.match(rf"{_N}:[A-Z] ", text):
+        if found is not None and self.stamped and _REDIS.match(text):
             return self._states(SYMBOLS[found[1]], found.end())
         return False
 
@@ -219,7 +224,7 @@ class _Scan:
         return self._sure(found.end())
 
     def _enclosed(self) -> bool:
-        found = _ENCLOSED.match(self.text, self._at)
+        found = _ENCLOSED.match(self.text, self._at) if self.text[self._at] in "[(<{" else None
         if found is None:
             return False
         inner, end = found.group()[1:-1], found.end()
@@ -260,7 +265,7 @@ class _Scan:
         if redis is not None:
             return self._maybe(redis.end())
         clock = stamps.SHORT_CLOCK.match(text, at)
-        if clock is not None and re.compile(r"[\s:\]|]").match(text, clock.end()):
+        if clock is not None and _AFTER_CLOCK.match(text, clock.end()):
             return self._maybe(clock.end())
         if not self.stamped and at > 0:
             return False
@@ -268,9 +273,7 @@ class _Scan:
         if word is None or self._waiting.count(" ") > 2 or _ERROR_LIKE.search(word.group()):
             return False
         following = _SPACE.match(text, word.end())
-        ahead = re.compile(r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)").match(
-            text, following.end() if following else word.end()
-        )
+        ahead = _NEXT_IS_LEVEL.match(text, following.end() if following else word.end())
         if ahead is None or ahead[1].upper() not in LEVELS:
             return False
         plain = _N in word.group() or "@" in word.group()

@@ -58,6 +58,18 @@ _ZONE = rf"(?:(?::{_N})? ?(?:\((?:[A-Z][\w/ ]+)\)|\[(?:{_ZONES})\]|(?:{_ZONES})(
 _CLOCK = rf"{_N}:{_N}(?::{_N}){{1,3}}{_FRACTION}{_HALF}{_ZONE}"
 _YEAR = rf"(?: {_N}(?=[\]\s]))?"
 
+_NAMED = re.compile(r"[^\W\d_]+(?:-feira)?")
+_FIRST_WORDS = frozenset(name.lower() for name in (_DAY_NAMES + " " + _MONTH_NAMES).split())
+
+
+def may_begin(text: str, at: int) -> bool:
+    """Whether a stamp may begin at this place of a masked line."""
+    if text[at] == NUMBER:
+        return True
+    word = _NAMED.match(text, at)
+    return word is not None and word.group().lower() in _FIRST_WORDS
+
+
 DATED = re.compile(rf"{_DATE}(?:[T :,_-]|at |um |à ){{1,3}}{_CLOCK}{_YEAR}")
 """Date and time of day."""
 SYSLOG_DATED = re.compile(rf"{_MONTH} {{1,2}}{_N}(?: {_N})? {_CLOCK}")

@@ -50,31 +50,41 @@ MAY_JOIN = (
     rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|terminating$|raised an exception|{_N}:in "
     rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:^|[ \t\]])(?:trce|dbug|info|warn|fail|crit): "
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
-    rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |:{_N}$|^{_N}(?::|$)"
+    rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |(?:^|[ \t\]])(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
+    rf"|^{_N}(?:: |:?$)"
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Kind:
-    """What a record is that goes on, and by which lines."""
+    """What a record is that goes on, and by which lines.
 
+    :param hints: parts of a line, one of which it must have to begin such a record: quickly looked for.
+    """
+
+    hints: tuple[str, ...]
     begins: Callable[[str], object]
     more: Callable[[str], object]
 
+    def begun_by(self, line: str) -> bool:
+        return any(hint in line for hint in self.hints) and self.begins(line) is not None
+
 
 _KINDS = {
-    "go": _Kind(go.BEGINS.match, lambda line: go.MORE.match(line) or go.FRAME.match(line)),
-    "rust": _Kind(native.RUST.match, native.RUST_MORE.match),
-    "php": _Kind(scripts.PHP.match, scripts.PHP_MORE.match),
-    "ruby": _Kind(scripts.RUBY.match, scripts.RUBY_MORE.match),
-    "native": _Kind(native.TERMINATE.match, native.TERMINATE_MORE.match),
-    "beam": _Kind(scripts.BEAM.match, scripts.BEAM_MORE.match),
-    "node": _Kind(_NODE.match, _NODE_MORE.match),
-    "console": _Kind(_CONSOLE.match, re.compile(r"\s+\S").match),
-    "perl": _Kind(scripts.PERL.match, scripts.PERL_MORE.match),
+    "go": _Kind(
+        ("panic: ", "fatal error: ", "panic serving ", "goroutine ", "SIG"),
+        go.BEGINS.match,
+        lambda line: go.MORE.match(line) or go.FRAME.match(line),
+    ),
+    "rust": _Kind(("panicked at ",), native.RUST.match, native.RUST_MORE.match),
+    "php": _Kind(("rror: ",), scripts.PHP.match, scripts.PHP_MORE.match),
+    "ruby": _Kind((":in ",), scripts.RUBY.match, scripts.RUBY_MORE.match),
+    "native": _Kind(("terminate called", "libc++abi: ", "Fatal error: "), native.TERMINATE.match, native.TERMINATE_MORE.match),
+    "beam": _Kind(("** (", " REPORT====", "terminating", "raised an exception"), scripts.BEAM.match, scripts.BEAM_MORE.match),
+    "node": _Kind(("file://", "node:", "/", ":\\"), _NODE.match, _NODE_MORE.match),
+    "console": _Kind(("trce: ", "dbug: ", "info: ", "warn: ", "fail: ", "crit: "), _CONSOLE.match, re.compile(r"\s+\S").match),
+    "perl": _Kind((" line ",), scripts.PERL.match, scripts.PERL_MORE.match),
 }
-
-
 _WITHIN = ("go", "rust", "php", "ruby", "native", "beam")  # what may begin within a record
 
 
@@ -175,15 +185,15 @@ class RecordJoiner:
         self._traced, self._unfinished, self._apart = False, False, None
         rest = line if self._whole else without_stamp(line)
         self._stamped = rest != line
-        self._kind = next((kind for kind in _KINDS.values() if kind.begins(rest)), None)
+        self._kind = next((kind for kind in _KINDS.values() if kind.begun_by(rest)), None)
         self._note(rest)
-        self._one_more = self._one_more or _JUL.match(line) is not None
-        self._waits = not self._whole and _NAMES_EXCEPTION.search(line) is not None
+        self._one_more = self._one_more or (self._stamped and _JUL.match(line) is not None)
+        self._waits = not self._whole and _names_exception(line)
         return done
 
     def _add(self, rest: str) -> None:
         if self._kind is None:
-            self._kind = next((_KINDS[name] for name in _WITHIN if _KINDS[name].begins(rest)), None)
+            self._kind = next((_KINDS[name] for name in _WITHIN if _KINDS[name].begun_by(rest)), None)
         self._note(rest)
         if _FRAME.match(rest):
             self._waits = False
@@ -234,6 +244,10 @@ class RecordJoiner:
             and not has_header(line)
             and not _EXCEPTION.match(line)
         )
+
+
+def _names_exception(line: str) -> bool:
+    return any(name in line for name in ("Exception", "Error", "Throwable")) and bool(_NAMES_EXCEPTION.search(line))
 
 
 def has_level(line: str) -> bool:
