@@ -135,6 +135,8 @@ def _counts(verified: Verified) -> list[str]:
         ]
         lines.append(f"Logs      {quality.verdict}: {', '.join(read)}")
         lines.append(f"Events    {_kinds(quality)}")
+        if quality.levels:
+            lines.append(f"Levels    {_levels(quality)}")
     if performance is not None:
         pooled = [result for result in performance.metrics if not result.group]
         by_verdict = [
@@ -164,6 +166,16 @@ def _kinds(quality: Quality) -> str:
         if events:
             parts.append(f"{len(events):,} {kind}" + (f" ({risks} a risk)" if risks else ""))
     return ", ".join(parts) or "none"
+
+
+def _levels(quality: Quality) -> str:
+    """The levels that were read in the canary's records."""
+    stated = ", ".join(f"{count:,} {level}" for level, count in quality.levels.items() if level != "none")
+    without = quality.levels.get("none", 0)
+    if not without:
+        return stated
+    rest = f"no level in {without:,} of {sum(quality.levels.values()):,} records"
+    return f"{stated}; {rest}" if stated else rest
 
 
 def _counted(count: int, noun: str) -> str:

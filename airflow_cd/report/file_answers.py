@@ -36,7 +36,8 @@ def what_was_compared(report: Mapping[str, Any], judgement: Judgement) -> Fact:
         parts.append(counted(len(pooled), "metric"))
     named = {"canary": "of the canary", "control": "of a control", "baseline": "of a baseline"}
     said = [f"{counted(count, 'file')} {named.get(side, side)}" for side, count in sorted(sides.items(), reverse=True)]
-    tone = "wait" if judgement.verdict is Verdict.INCONCLUSIVE or judgement.warnings else "good"
+    unread = judgement.quality is not None and not judgement.quality.levels_stated
+    tone = "wait" if judgement.verdict is Verdict.INCONCLUSIVE or judgement.warnings or unread else "good"
     return Fact(
         "What was compared?",
         tone,

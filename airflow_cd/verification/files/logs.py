@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from airflow_cd.verification.logs.counting import Counts, clean_line, clean_reco
 from airflow_cd.verification.logs.headers import prefixes
 from airflow_cd.verification.logs.headers.ansi import block_without_colours
 from airflow_cd.verification.logs.headers.prefixes import block_without_prefixes
+from airflow_cd.verification.logs.headers.records_in_blocks import JsonBlocks
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import GOES_ON, MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
@@ -117,11 +119,12 @@ class _Fast:
         self._counts = Counts()
         self._troubles: dict[str, int] = {}
         self._joiner = RecordJoiner()
+        self._json_blocks = JsonBlocks(re.compile(_UNUSUAL))
         self._prefixed = False  # a run-time's prefixes were seen
 
     def add(self, content: bytes) -> None:
         """Count a block of whole lines."""
-        lines, unusual, masked = self._lines(content)
+        lines, unusual, masked = self._lines(*self._cleaned(content))
         plain = np.ones(len(lines), dtype=bool)
         self._count_records(list(self._records(lines, unusual, plain)))
         if _REPLACED in lines.content:
@@ -139,8 +142,8 @@ class _Fast:
                 tally.instances = {self._instance: tally.count}
         return LogProfile(tallies, 0, self._troubles)
 
-    def _lines(self, content: bytes) -> tuple[Lines, np.ndarray, MaskedLines | None]:
-        """The lines of a block as valid UTF-8, which are more than a plain line, and, if most are plain, all masked."""
+    def _cleaned(self, content: bytes) -> tuple[bytes, bool]:
+        """A block as valid UTF-8 without marks, colours and prefixes, and whether it holds carriage returns."""
         # The whole block is looked at first: that is cheap, and most blocks hold nothing odd.
         returns = b"\r" in content
         if returns:
@@ -150,10 +153,13 @@ class _Fast:
         if not _is_utf8(content):
             content = content.decode("utf-8", "replace").encode()
         content = block_without_colours(content)
-        if self._prefixed:
-            content = block_without_prefixes(content)
+        return (block_without_prefixes(content) if self._prefixed else content), returns
+
+    def _lines(self, content: bytes, returns: bool) -> tuple[Lines, np.ndarray, MaskedLines | None]:
+        """The lines of a cleaned block, which are more than a plain line, and, if most are plain, all masked."""
         lines = Lines(content)
         unusual = self._unusual(lines, returns)
+        json = self._json(lines, unusual)
         ordinary = np.flatnonzero(~unusual)
         if not len(ordinary):
             return lines, np.flatnonzero(unusual), None
@@ -163,7 +169,10 @@ class _Fast:
             stripped = block_without_prefixes(content)
             if stripped != content:
                 self._prefixed = True
-                return self._lines(stripped)
+                return self._lines(stripped, returns)
+        if json is not None:
+            masked, left = self._json_blocks.unfolded(masked, json[ordinary] if few else json)
+            unusual[ordinary[left] if few else left] = True
         found = masked.rows_like(_UNUSUAL)
         unusual[ordinary[found] if few else found] = True
         return lines, np.flatnonzero(unusual), None if few else masked
@@ -171,15 +180,25 @@ class _Fast:
     @staticmethod
     def _unusual(lines: Lines, returns: bool) -> np.ndarray:
         """Lines that are more than a plain one by their first letter or their length, as flags."""
-        beginnings = lines.beginnings() & 0xFF
-        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[beginnings]
-        unusual |= beginnings == ord("{")
+        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[lines.beginnings() & 0xFF]
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
         if _GOES_ON in lines.content:
             unusual |= lines.rows_with(_GOES_ON)
         return unusual
+
+    @staticmethod
+    def _json(lines: Lines, unusual: np.ndarray) -> np.ndarray | None:
+        """Lines that are JSON records without escapes, as flags; those with escapes become unusual."""
+        if not (lines.content[:1] == b"{" or b"\n{" in lines.content):
+            return None
+        found = (lines.beginnings() & 0xFF == ord("{")) & ~unusual
+        if b"\\" in lines.content:
+            escaped = found & lines.rows_with(b"\\")
+            unusual |= escaped
+            found &= ~escaped
+        return found if found.any() else None
 
     def _records(self, lines: Lines, unusual: np.ndarray, plain: np.ndarray) -> Iterator[str]:
         """Records of more than a plain line, complete by now; takes their lines out of ``plain``.
@@ -198,7 +217,8 @@ class _Fast:
                 position = self._next(unusual, position + 1, len(lines))
                 continue
             plain[position] = False
-            for _, record in self._joiner.push(clean_line(text, self._troubles)):
+            cleaned = clean_line(text.removesuffix(GOES_ON), self._troubles)
+            for _, record in self._joiner.push(cleaned + GOES_ON if text[-1:] == GOES_ON else cleaned):
                 yield record
             position += 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import (
     GOES_ON,
     NOTES,
+    VARIABLE,
+    WILDCARD,
     blank_numbers,
     blank_numbers_column,
     has_polars,
@@ -74,6 +76,24 @@ def _columns(frame: Any) -> tuple[list[int | None], list[str], list[Any]]:
     raw = stamps.astype("int64").to_numpy()
     times = [int(value) if there else None for value, there in zip(raw, known, strict=True)]
     return times, [str(name) for name in frame["instance"]], frame["message"].to_list()
+
+
+def read_again(tallies: Mapping[Signature, Tally]) -> dict[Signature, Tally]:
+    """What an earlier version counted, by the signatures that this one gives to its samples.
+
+    A signature whose samples are not whole, or that has none, keeps its stack trace or is read from its template.
+    """
+    again: dict[Signature, Tally] = {}
+    for signature, tally in tallies.items():
+        sample = next(iter(tally.samples), "")
+        found: Signature | None = None
+        if sample and len(sample) < SAMPLE_LENGTH:
+            read, _ = count_records([sample])
+            found = next(iter(read)) if len(read) == 1 else None
+        if found is None:
+            found = signature if signature.traced else _line_signature(signature.template.replace(WILDCARD, VARIABLE))
+        again.setdefault(found, Tally()).add(tally)
+    return again
 
 
 def clean_line(text: Any, troubles: dict[str, int]) -> str:
@@ -299,10 +319,15 @@ def _record_signature(text: str) -> Signature:
     first = first.removeprefix("<0>")  # a priority whose number is blanked
     read = _line_signature(mask_line(first))
     template = "\n".join([read.template, *(refine(mask_line(line)) for line in others)])
-    if read.severity in ("debug", "info") and any(tells_failure(line.strip()) for line in others):
-        message = template.removeprefix(f"{NAMES[read.severity]} ")
-        template = f"{NAMES['error']} {message}"
-    return Signature.of_line(template)
+    level = read.severity if read.stated else None
+    if level is None and others:  # java.util.logging states it on the second line
+        level = read_header(mask_line(others[0])).level
+    if level in (None, "debug", "info") and any(tells_failure(line.strip()) for line in others):
+        level = "error"
+    if level is None or (level == read.severity and read.stated):
+        return Signature.of_line(template)
+    stated = f"{NAMES[read.severity]} "
+    return Signature.of_line(f"{NAMES[level]} {template.removeprefix(stated)}")
 
 
 def _severity_of_trace(text: str) -> str:

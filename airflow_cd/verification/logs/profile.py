@@ -16,12 +16,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.logs.records import exception_in, severity_of
+from airflow_cd.verification.logs.records import exception_in, level_in, severity_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PROFILE_VERSION = 1
+PROFILE_VERSION = 2  # since it headers are read before messages are compared
 SAMPLE_LENGTH = 4_000
 _MAGIC = b"ACDP"
 
@@ -47,6 +47,11 @@ class Signature:
     def traced(self) -> bool:
         """Whether it is a stack trace, known by its classes and functions instead of its text."""
         return bool(self.frames or self.causes)
+
+    @property
+    def stated(self) -> bool:
+        """Whether it states how severe it is, by a level or by being a crash."""
+        return self.traced or level_in(self.template) is not None
 
     @property
     def id(self) -> str:
@@ -210,6 +215,10 @@ class LogProfile:
                 )
                 for row in read["rows"]
             }
+            if version < 2:
+                from airflow_cd.verification.logs.counting import read_again
+
+                tallies = read_again(tallies)
             return cls(tallies, int(read["watched_ms"]), dict(read["troubles"]))
         except (zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
             raise VerificationError(

@@ -20,14 +20,20 @@ _CLASS = re.compile(
     r"\b((?:[A-Za-z_]\w*[.$])*[A-Za-z_]\w*(?:Exception|Error|Throwable|Fault|Interrupt|Exit|Panic))\b(?=\s*(?::|\(|$|\s|,|;|\]))"
 )
 
-def severity_of(text: str, *, exception: bool = False) -> str:
-    """One of :data:`SEVERITIES`; without a level, ``error`` for an exception and ``info`` for the rest."""
+
+def level_in(text: str) -> str | None:
+    """The severity of the level that a message states near its beginning; None if it states none."""
     for match in _LEVEL.finditer(text[:_HEAD].split("\n", 1)[0]):
         word = match[1] or match[2] or match[3]
         level = severity_of_word(word) or (LETTERS.get(word) if match[2] else None)
         if level:
             return level
-    return "error" if exception else "info"
+    return None
+
+
+def severity_of(text: str, *, exception: bool = False) -> str:
+    """One of :data:`SEVERITIES`; without a level, ``error`` for an exception and ``info`` for the rest."""
+    return level_in(text) or ("error" if exception else "info")
 
 
 def exception_in(line: str) -> str | None:

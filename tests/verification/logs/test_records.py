@@ -69,7 +69,7 @@ def test_java_trace_skips_frameworks_and_numbers_of_lambdas() -> None:
     [
         (NODE, "TypeError", "getCart"),
         (DOTNET, "System.NullReferenceException", "Shop.Cart.Add"),
-        (GO, "panic: runtime error", "main.(*Cart).add"),
+        (GO, "panic: runtime error: index out of range <*> with length <*>", "main.(*Cart).add"),
     ],
 )
 def test_other_run_times(text: str, name: str, frame: str) -> None:
@@ -116,7 +116,7 @@ def test_json_records_show_message_level_and_stack() -> None:
     ("line", "text"),
     [
         ('{"level": 50, "msg": "no stock"}', "ERROR no stock"),
-        ('{"@l": "Warning", "@mt": "slow {Path}"}', "WARNING slow {Path}"),
+        ('{"@l": "Warning", "@mt": "slow {Path}"}', "WARN slow {Path}"),
         ('{"log": {"level": "error"}, "message": "m"}', "ERROR m"),
         (
             '{"level": "error", "message": "m", "error": {"type": "KeyError", "message": "x"}}',

@@ -11,7 +11,8 @@ _BEGINS = re.compile(
     r"(?:[a-zA-Z_][\w$]*\.)+(?:[\w$]+\$)?[A-Z]\w*(?:Exception|Error|Throwable|Fault)(?=:|$|\s*\()"
     r"|[A-Z][a-z0-9]\w*?(?:Exception|Error|Interrupt|Throwable)(?=:|$|\s*\()"
     rf"|panic: |fatal error: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w|Fatal error: "
-    r"|(?i:uncaught |unhandled (?:exception|rejection|promise|error)|exception in thread |terminate called after )"
+    r"|(?i:uncaught ?exception|uncaught |unhandled (?:exception|rejection|promise|error)|exception in thread )"
+    r"|terminate called after "
     r"|Traceback \(most recent call last\)|Exception Group Traceback|Unbehandelte Ausnahme|Exception non gérée"
     r"|Excepción no controlada|Eccezione non gestita|Exceção sem tratamento|未处理的异常|ハンドルされていない例外"
     r"|Необработанное исключение|처리되지 않은 예외"
@@ -21,16 +22,17 @@ _BEGINS = re.compile(
 )
 _HOLDS = re.compile(
     r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
-    rf"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
+    r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
-    rf"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
-    rf"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
+    r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
+    r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
 )
 
 
 _REACH = 400  # characters in which such words are looked for
-_HINTS = ("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process exited")
-_HINTS += ("double free", "panicked", "nhandled")
+_HINTS = (
+    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled".split()  # noqa: SIM905
+)
 
 
 def tells_failure(message: str) -> bool:

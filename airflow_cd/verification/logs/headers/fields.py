@@ -15,18 +15,64 @@ from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, SYSLOG, 
 from airflow_cd.verification.logs.masking import GOES_ON
 from airflow_cd.verification.logs.records import exception_in
 
-_MESSAGES = (
-    "message msg short_message renderedmessage rendered_message body event log text m messagetemplate mt textpayload "
-    "errormessage title description full_message"
-).split()
-_LEVELS = (
-    "level_name levelname severitytext severity_text log.level loglevel log_level level severity lvl l sev "
-    "severitynumber severity_number levelno level_value priority severity_level log.severity"
-).split()
-_STACKS = (
-    "stack_trace stacktrace exc_info exc_text traceback exception stack error.stack_trace exception.stacktrace thrown "
-    "throwable error err exc x exceptions"
-).split()
+_MESSAGES = [
+    "message",
+    "msg",
+    "short_message",
+    "renderedmessage",
+    "rendered_message",
+    "body",
+    "event",
+    "log",
+    "text",
+    "m",
+    "messagetemplate",
+    "mt",
+    "textpayload",
+    "errormessage",
+    "title",
+    "description",
+    "full_message",
+]
+_LEVELS = [
+    "level_name",
+    "levelname",
+    "severitytext",
+    "severity_text",
+    "log.level",
+    "loglevel",
+    "log_level",
+    "level",
+    "severity",
+    "lvl",
+    "l",
+    "sev",
+    "severitynumber",
+    "severity_number",
+    "levelno",
+    "level_value",
+    "priority",
+    "severity_level",
+    "log.severity",
+]
+_STACKS = [
+    "stack_trace",
+    "stacktrace",
+    "exc_info",
+    "exc_text",
+    "traceback",
+    "exception",
+    "stack",
+    "error.stack_trace",
+    "exception.stacktrace",
+    "thrown",
+    "throwable",
+    "error",
+    "err",
+    "exc",
+    "x",
+    "exceptions",
+]
 _INNER = "log fields jsonpayload attributes labels context data record syslog logrecord extra contextmap properties"
 _WITHIN = frozenset(_INNER.split())  # objects in which level, message and exception may stand
 _CLASSES = "exc_type classname class name type kind".split()  # noqa: SIM905
@@ -133,7 +179,11 @@ def _exception(fields: Mapping[str, Any]) -> str:
     name = next((fields[key] for key in _SHORT_STACK if isinstance(fields.get(key), str) and fields[key]), "")
     if name and name not in stack:
         said = next(
-            (text for key in ("errormessage", "error.message", "exception.message") if (text := _text(fields.get(key)))),
+            (
+                text
+                for key in ("errormessage", "error.message", "exception.message")
+                if (text := _text(fields.get(key)))
+            ),
             "",
         )
         stack = "\n".join(part for part in (": ".join(part for part in (name, said) if part), stack) if part)
@@ -150,12 +200,17 @@ def _exception_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "\n".join(text for item in value if (text := item if isinstance(item, str) else _frame_or_exception(item)))
+        return "\n".join(
+            text for item in value if (text := item if isinstance(item, str) else _frame_or_exception(item))
+        )
     if not isinstance(value, dict):
         return ""
     fields = _named(value)
     stack = next((text for name in _TRACES if (text := _exception_text(fields.get(name)))), "")
-    said = (next((fields[key] for key in keys if isinstance(fields.get(key), str) and fields[key]), "") for keys in (_CLASSES, _TEXTS))
+    said = (
+        next((fields[key] for key in keys if isinstance(fields.get(key), str) and fields[key]), "")
+        for keys in (_CLASSES, _TEXTS)
+    )
     header = ": ".join(part for part in said if part)
     cause = _exception_text(fields.get("cause"))
     # Most stacks begin with the class and the message themselves.

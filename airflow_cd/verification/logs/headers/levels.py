@@ -41,9 +41,28 @@ PLAIN = frozenset(
 )
 """Levels that are one also as a word in small letters after a time, with nothing but a space behind them."""
 
-ANYWHERE = (
-    "TRACE DEBUG FINE INFO NOTICE WARN WARNING ERR ERROR SEVERE CRITICAL CRIT FATAL ALERT EMERG PANIC DBG INF WRN FTL"
-).split()
+ANYWHERE = [
+    "TRACE",
+    "DEBUG",
+    "FINE",
+    "INFO",
+    "NOTICE",
+    "WARN",
+    "WARNING",
+    "ERR",
+    "ERROR",
+    "SEVERE",
+    "CRITICAL",
+    "CRIT",
+    "FATAL",
+    "ALERT",
+    "EMERG",
+    "PANIC",
+    "DBG",
+    "INF",
+    "WRN",
+    "FTL",
+]
 """Levels that in capitals are read also where nothing else of a header is recognised before them."""
 
 LETTERS: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE
+from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE, has_polars
 
 _CRI = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -22,14 +22,17 @@ _COMPOSE = (
 )
 _KUBECTL = r"\[pod/[^\]\s]+\](?: |$)"
 _ANY = rf"(?:{_KUBECTL}|{_COMPOSE})?(?:{_CRI})|{_KUBECTL}|{_COMPOSE}"
-_PREFIX = re.compile(_ANY)
-_OF_LINES = re.compile(rf"^(?:{_ANY})([^\n]*)".encode(), re.MULTILINE)
+_PREFIX = re.compile(rf"(?:{_ANY})+")
+_OF_LINES = re.compile(rf"^(?:{_ANY})+([^\n]*)".encode(), re.MULTILINE)
+_OF_LINES_IN_RUST = "(?m)^(?:" + _ANY.replace("(?P<partial>P)|F", "F") + ")+"
+_MARKS_OF_PARTS = (b" stdout P", b" stderr P")
 _PARTIAL = GOES_ON.encode()
 
 # In a masked line: the same, said more loosely. What it finds is looked at again.
+_N, _NAME = VARIABLE, f"[A-Za-z_.{VARIABLE}-]+"
 MASKED = (
-    rf"^(?:\[pod/|[A-Za-z_.{VARIABLE}-]+ +\|(?: |$)|{VARIABLE}:{VARIABLE}:{VARIABLE} +[A-Za-z_.{VARIABLE}-]+ +\|"
-    rf"|{VARIABLE}\|[A-Za-z_.{VARIABLE}-]+ *\||{VARIABLE}:{VARIABLE}:{VARIABLE}(?::{VARIABLE})? (?:stdout|stderr) [FP](?: |$))"
+    rf"^(?:\[pod/|{_NAME} +\|(?: |$)|{_N}:{_N}:{_N} +{_NAME} +\||{_N}\|{_NAME} *\|"
+    rf"|{_N}:{_N}:{_N}(?::{_N})? (?:stdout|stderr) [FP](?: |$))"
 )
 
 
@@ -43,5 +46,10 @@ def without_prefix(line: str) -> str:
 
 
 def block_without_prefixes(content: bytes) -> bytes:
-    """:func:`without_prefix` for each line of a block."""
+    """:func:`without_prefix` for each line of a block of valid UTF-8."""
+    if has_polars() and not any(mark in content for mark in _MARKS_OF_PARTS):
+        import polars as pl
+
+        text = pl.Series([content], dtype=pl.Binary).cast(pl.String)
+        return bytes(text.str.replace_all(_OF_LINES_IN_RUST, "")[0].encode())
     return _OF_LINES.sub(lambda line: line[2] + _PARTIAL if line[1] else line[2], content)

@@ -11,7 +11,15 @@ import re
 from typing import NamedTuple
 
 from airflow_cd.verification.logs.headers import stamps
-from airflow_cd.verification.logs.headers.levels import AMBIGUOUS, LETTERS, LEVELS, PLAIN, SYMBOLS, of_priority, severity_of_word
+from airflow_cd.verification.logs.headers.levels import (
+    AMBIGUOUS,
+    LETTERS,
+    LEVELS,
+    PLAIN,
+    SYMBOLS,
+    of_priority,
+    severity_of_word,
+)
 from airflow_cd.verification.logs.masking import KEPT, NOTES
 
 _N = stamps.NUMBER
@@ -21,7 +29,7 @@ _REACH = 400  # characters in which a header is looked for
 _SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
 _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
 _KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}\]")
-_LEVEL = re.compile(r"([^\W\d_]{3,13})(?=$|[^\w.=/'’@+-]|-(?!\w)|/[A-Z])")
+_LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/[A-Z{_N}])")
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
 _LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+ *(?:\( *{_N}\))?:)")
 _SYMBOL = re.compile(r"([.*#-]) ")
@@ -29,14 +37,15 @@ _REDIS = re.compile(rf"{_N}:[A-Z](?= {_N} )")
 _CHANNEL = re.compile(r"[\w.-]{1,40}\.([A-Z]{4,9})(?=: )")  # Monolog, Laravel
 _TORNADO = re.compile(rf"([DIWEC]) {_N} .*")
 _TOOL = re.compile(r"(?:npm|pnpm|yarn) (ERR!|error|WARN|warn|notice|info)(?= |$)|(?:PHP )(\w+)(?: error)?(?=: )")
-_AFTER_SLASH = re.compile(r"/[\w.-]+")
+_AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)")
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
 _KEYED = re.compile(
     r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
-    r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] ?[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
+    r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] ?"
+    r"[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
@@ -47,7 +56,7 @@ _WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?=[ \t])")
 _HOST_AND_PROGRAM = re.compile(rf" *[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+(?:\[(?:[\w.]|{_N})*\])?:(?= |$)")
 _PROGRAM = re.compile(rf" *(?:[\w.{_N}-]+ +)?(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)")
 _RFC5424 = re.compile(r" (?:\S+) (?:\S+) (?:\S+) (?:\S+) (?:-|(?:\[[^\]]*\])+)(?= |$)")
-_BEHIND_LEVEL = re.compile(rf" *(?:{_N} --- |\(?\b{_N}\)?: |{_N}: (?:\*{_N} )?|-- ?(?=:)|-- [\w.:]+(?=: ))")
+_BEHIND_LEVEL = re.compile(rf" *(?:{_N} --- |\(?\b{_N}\)?: |{_N}: (?:{_N} )?|-- ?(?=:)|-- [\w.:]+(?=: ))")
 _ERROR_LIKE = re.compile(r"Exception|Error|Errno|Fault|Panic|[=\"']")
 
 
@@ -182,6 +191,8 @@ class _Scan:
                 end = found.end()
                 if after[:1] == "/":
                     end = _AFTER_SLASH.match(text, end).end()  # type: ignore[union-attr]
+                elif after[:1] == ":":
+                    end += 1
                 counted = _COUNTED.match(text, end)
                 return self._states(level, counted.end() if counted else end)
         found = _LETTER.match(text, at)

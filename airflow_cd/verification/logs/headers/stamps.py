@@ -90,8 +90,8 @@ RAW = re.compile(
     r")(?:[.,]\d+)?(?: ?[AP]M\b)?(?:Z| ?[+-]\d\d:?\d\d\b| (?:UTC|GMT|[A-Z]{3,4}T?)\b(?= \[))?(?: \d{4}\b)?[\])]?"
 )
 """A stamp at the beginning of a raw line."""
-RAW_PROGRAM = re.compile(r" (?:[\w.-]+ )?[\w./@-]+\[[\w.]+\]:(?: |$)| [\w.-]+ [\w./@()-]+:(?: |$)")
-"""Host and program behind a stamp in a raw line: syslog, journald, Heroku."""
+_PROGRAM = re.compile(r" (?:[\w.-]+ )?[\w./@-]+\[[\w.]+\]:(?: |$)")  # syslog, journald, Heroku
+_BARE_PROGRAM = re.compile(r" [\w.-]+ [\w./@()-]+:(?: |$)")  # without its process, in RFC 3164 only
 
 
 def without_stamp(line: str) -> str:
@@ -99,7 +99,9 @@ def without_stamp(line: str) -> str:
     stamp = RAW.match(line)
     if stamp is None:
         return line
-    program = RAW_PROGRAM.match(line, stamp.end())
+    program = _PROGRAM.match(line, stamp.end())
+    if program is None and line[:1].isalpha():
+        program = _BARE_PROGRAM.match(line, stamp.end())
     if program is not None:
         return line[program.end() :]
     rest = line[stamp.end() :]

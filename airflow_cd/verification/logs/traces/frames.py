@@ -7,9 +7,7 @@ import re
 from airflow_cd.verification.logs.records import exception_in
 from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reason
 
-_AT = (
-    r"(?:at|bei|à|en|em|в|в|w|a|vid|ved|场所|場所|在|于|위치:|konum:|in)"  # .NET says it in the server's language
-)
+_AT = r"(?:at|bei|à|en|em|в|в|w|a|vid|ved|场所|場所|在|于|위치:|konum:|in)"  # .NET says it in the server's language
 _PLAIN = re.compile(
     r"^\s*at (?:async )?(?:new )?(?:[\w.@-]+//?)*([\w.$<>`\[\], #*]+?)(?:\s+\[as \w+\])?\s*(?:\(([^)]*)\)?.*| in .*)?$"
 )

@@ -6,10 +6,12 @@ import re
 
 from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reason
 
-BEGINS = re.compile(r"panic: |fatal error: |http: panic serving |goroutine \d+ \[|SIG[A-Z]+: |.*\bpanic: \S.*\[recovered\]")
+BEGINS = re.compile(
+    r"panic: |fatal error: |http: panic serving |goroutine \d+ \[|SIG[A-Z]+: |.*\bpanic: \S.*\[recovered\]"
+)
 FRAME = re.compile(r"^([\w./*()\[\]-]+\.[\w.*()\[\]-]+)\(.*\)$")
 MORE = re.compile(
-    r"^(?:\s|$|created by |exit status |goroutine |\[signal |panic: |PC=|\[originating from|\[?recovered"
+    r"^(?:\s|$|created by |exit status |goroutine |\[signal |panic: |panic\(|PC=|\[originating from|\[?recovered"
     r"|rax |rip |r\d+ |cs |eflags )"
 )
 _REASON = re.compile(r"(panic|fatal error|SIG[A-Z]+): (?:serving \S+: )?(.*)|http: (panic) serving \S+: (.*)")

@@ -27,10 +27,13 @@ _CONTINUES = re.compile(
     r"|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
 )
 _CONTINUES_STAMPED = re.compile(
-    r"\s*(?:at \S+\(|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \[|--- End of )"
+    r"\s*(?:at \S+\(|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \["
+    r"|--- End of )"
 )
 _EXCEPTION = re.compile(r"(?:[a-z_]\w*\.)+[\w$]*(?:Exception|Error|Throwable|Failure)(?::|$)")
-_NAMES_EXCEPTION = re.compile(r"(?<![\w.$@#%&*+~\\-])(?:[A-Za-z_]+\.)+[A-Za-z_$]*(?:Exception|Error|Throwable)(?=:|$| )")
+_NAMES_EXCEPTION = re.compile(
+    r"(?<![\w.$@#%&*+~\\-])(?:[A-Za-z_]+\.)+[A-Za-z_$]*(?:Exception|Error|Throwable)(?=:|$| )"
+)
 _FRAME = re.compile(r"\s+at |Caused by: |\s*\.\.\. \d+ (?:more|common)")
 _DATED = re.compile(r"\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of its own, whatever came before
 _LEVELED = re.compile(r"[\[<(]?([A-Za-z]{3,11})\b")
@@ -38,7 +41,9 @@ _CONSOLE = re.compile(r"(?:trce|dbug|info|warn|fail|crit): \S+\[-?\d+\]$")  # .N
 _JUL = re.compile(r"[A-Z]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")  # java.util.logging
 _JUL_LEVEL = re.compile(r"[^\W\d_]+: ")
 _NODE = re.compile(r"(?:file://|node:|/|[A-Z]:\\)[^\s()]*:\d+$")
-_NODE_MORE = re.compile(r"\s|$|throw |[A-Z]\w*(?:Error|Exception)?(?: \[[\w ]+\])?: |[A-Z]\w*Error$|Node\.js v|\}|Require stack:|- |code: ")
+_NODE_MORE = re.compile(
+    r"\s|$|throw |[A-Z]\w*(?:Error|Exception)?(?: \[[\w ]+\])?: |[A-Z]\w*Error$|Node\.js v|\}|Require stack:|- |code: "
+)
 
 # What may make a record of several lines, besides lines that are indented, as it looks in a line or in one whose
 # numbers are masked; it may find more than there is.
@@ -49,7 +54,8 @@ MAY_JOIN = (
     rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack trace:|stack backtrace:|Parse error: "
     rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|terminating$|raised an exception|{_N}:in "
     rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:^|[ \t\]])(?:trce|dbug|info|warn|fail|crit): "
-    r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
+    r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
+    r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
     rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |(?:^|[ \t\]])(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
     rf"|^{_N}(?:: |:?$)"
 )
@@ -79,10 +85,16 @@ _KINDS = {
     "rust": _Kind(("panicked at ",), native.RUST.match, native.RUST_MORE.match),
     "php": _Kind(("rror: ",), scripts.PHP.match, scripts.PHP_MORE.match),
     "ruby": _Kind((":in ",), scripts.RUBY.match, scripts.RUBY_MORE.match),
-    "native": _Kind(("terminate called", "libc++abi: ", "Fatal error: "), native.TERMINATE.match, native.TERMINATE_MORE.match),
-    "beam": _Kind(("** (", " REPORT====", "terminating", "raised an exception"), scripts.BEAM.match, scripts.BEAM_MORE.match),
+    "native": _Kind(
+        ("terminate called", "libc++abi: ", "Fatal error: "), native.TERMINATE.match, native.TERMINATE_MORE.match
+    ),
+    "beam": _Kind(
+        ("** (", " REPORT====", "terminating", "raised an exception"), scripts.BEAM.match, scripts.BEAM_MORE.match
+    ),
     "node": _Kind(("file://", "node:", "/", ":\\"), _NODE.match, _NODE_MORE.match),
-    "console": _Kind(("trce: ", "dbug: ", "info: ", "warn: ", "fail: ", "crit: "), _CONSOLE.match, re.compile(r"\s+\S").match),
+    "console": _Kind(
+        ("trce: ", "dbug: ", "info: ", "warn: ", "fail: ", "crit: "), _CONSOLE.match, re.compile(r"\s+\S").match
+    ),
     "perl": _Kind((" line ",), scripts.PERL.match, scripts.PERL_MORE.match),
 }
 _WITHIN = ("go", "rust", "php", "ruby", "native", "beam")  # what may begin within a record

@@ -30,7 +30,7 @@ def read(lines: list[str]) -> StackTrace | None:
             module = re.split(r"[\\/]", frame[1])[-1].removesuffix(".py")
             frames.append((frame[1], f"{module}.{frame[2].strip()}"))
         elif frames and ("|" in line[:indent] or not line[:1].isspace()):
-            inner = line[: indent].rpartition("|")[2]
+            inner = line[:indent].rpartition("|")[2]
             match = _CLASS.match(line)
             if match and len(inner) <= 1:
                 sections.append((match[2], frames[::-1], depth * 100 + line.find("|") if depth else 0))
