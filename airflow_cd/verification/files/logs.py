@@ -29,6 +29,7 @@ _REPLACED = "\ufffd".encode()
 _IS_PRINTABLE = np.array([ord("!") <= byte <= ord("~") for byte in range(256)])
 _HOLDS_JSON = r"\{\".*\}\s*$"
 _UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
+_ATTENTION = f"{_UNUSUAL}|{prefixes.MASKED}"
 _GOES_ON = GOES_ON.encode()
 
 
@@ -158,14 +159,16 @@ class _Fast:
     def _lines(self, content: bytes, returns: bool) -> tuple[Lines, np.ndarray, MaskedLines | None]:
         """The lines of a cleaned block, which are more than a plain line, and, if most are plain, all masked."""
         lines = Lines(content)
-        unusual = self._unusual(lines, returns)
-        json = self._json(lines, unusual)
+        letters = lines.first_letters()
+        unusual = self._unusual(lines, letters, returns)
+        json = self._json(lines, letters, unusual)
         ordinary = np.flatnonzero(~unusual)
         if not len(ordinary):
             return lines, np.flatnonzero(unusual), None
         few = len(ordinary) < len(lines) / 2
         masked = MaskedLines.of(lines.chosen(ordinary) if few else lines)
-        if not self._prefixed and masked.rows_like(prefixes.MASKED).any():
+        attention = masked.distinct.filter(masked.distinct.str.contains(_ATTENTION))
+        if len(attention) and not self._prefixed and attention.str.contains(prefixes.MASKED).any():
             stripped = block_without_prefixes(content)
             if stripped != content:
                 self._prefixed = True
@@ -173,14 +176,16 @@ class _Fast:
         if json is not None:
             masked, left = self._json_blocks.unfolded(masked, json[ordinary] if few else json)
             unusual[ordinary[left] if few else left] = True
-        found = masked.rows_like(_UNUSUAL)
-        unusual[ordinary[found] if few else found] = True
+            attention = masked.distinct
+        if len(attention):
+            found = masked.rows_of(attention.filter(attention.str.contains(_UNUSUAL)))
+            unusual[ordinary[found] if few else found] = True
         return lines, np.flatnonzero(unusual), None if few else masked
 
     @staticmethod
-    def _unusual(lines: Lines, returns: bool) -> np.ndarray:
+    def _unusual(lines: Lines, letters: np.ndarray, returns: bool) -> np.ndarray:
         """Lines that are more than a plain one by their first letter or their length, as flags."""
-        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[lines.beginnings() & 0xFF]
+        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[letters]
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
@@ -189,11 +194,11 @@ class _Fast:
         return unusual
 
     @staticmethod
-    def _json(lines: Lines, unusual: np.ndarray) -> np.ndarray | None:
+    def _json(lines: Lines, letters: np.ndarray, unusual: np.ndarray) -> np.ndarray | None:
         """Lines that are JSON records without escapes, as flags; those with escapes become unusual."""
-        if not (lines.content[:1] == b"{" or b"\n{" in lines.content):
+        found = (letters == ord("{")) & ~unusual
+        if not found.any():
             return None
-        found = (lines.beginnings() & 0xFF == ord("{")) & ~unusual
         if b"\\" in lines.content:
             escaped = found & lines.rows_with(b"\\")
             unusual |= escaped
@@ -243,6 +248,8 @@ class _Fast:
 
 def _is_utf8(content: bytes) -> bool:
     """What ``content.decode()`` would say, in a tenth of the time."""
+    if content.isascii():
+        return True
     import polars as pl
 
     try:

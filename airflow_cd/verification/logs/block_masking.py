@@ -65,8 +65,11 @@ class MaskedLines:
 
     def rows_like(self, pattern: str) -> np.ndarray:
         """Which lines hold the pattern when they are masked, as flags."""
-        found = self.distinct.filter(self.distinct.str.contains(pattern))
-        return self.keys.is_in(found.implode()).to_numpy() if len(found) else np.zeros(len(self.keys), bool)
+        return self.rows_of(self.distinct.filter(self.distinct.str.contains(pattern)))
+
+    def rows_of(self, keys: pl.Series) -> np.ndarray:
+        """Which lines have these keys, as flags."""
+        return self.keys.is_in(keys.implode()).to_numpy() if len(keys) else np.zeros(len(self.keys), bool)
 
 
 def mask_lines(

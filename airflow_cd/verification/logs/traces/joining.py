@@ -53,7 +53,7 @@ MAY_JOIN = (
     r"|Caus[éa][a-z]* (?:par|por|da) ?: |panic: |panicked at |panic serving |[Ff]atal error: |goroutine |SIG[A-Z]+: "
     rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack trace:|stack backtrace:|Parse error: "
     rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|terminating$|raised an exception|{_N}:in "
-    rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:^|[ \t\]])(?:trce|dbug|info|warn|fail|crit): "
+    rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:trce|dbug|info|warn|fail|crit): [^ ]+\[{_N}\]$"
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
     r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
     rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |(?:^|[ \t\]])(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"

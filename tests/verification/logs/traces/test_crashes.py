@@ -117,8 +117,10 @@ CRASHES: dict[str, tuple[str, str, str]] = {
         "Card.pay",
     ),
     "perl": (
-        "no card at /srv/card.pl line 4.\n\tmain::pay(9) called at /srv/card.pl line 9\n"
-        "\tmain::run() called at /srv/card.pl line 12",
+        (
+            "no card at /srv/card.pl line 4.\n\tmain::pay(9) called at /srv/card.pl line 9\n"
+            "\tmain::run() called at /srv/card.pl line 12"
+        ),
         "died: no card",
         "main::pay",
     ),
