@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.records import LONGEST_RECORD
 from airflow_cd.verification.logs.traces.joining import MAY_JOIN, RecordJoiner
 
+if TYPE_CHECKING:
+    import polars as pl
+
 BLOCK = 8_000_000  # bytes read at a time
 _TO_SPACES = bytes(ord(" ") if byte in MARKS.encode() else byte for byte in range(256))
 _LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: more than the characters that are judged can take
@@ -27,7 +31,7 @@ _REPLACED = "\ufffd".encode()
 # What may need joining, unfolding or cleaning begins with none of the printable characters of ASCII, or with a brace;
 # the rest is found in masked lines.
 _IS_PRINTABLE = np.array([ord("!") <= byte <= ord("~") for byte in range(256)])
-_HOLDS_JSON = r"\{\".*\}\s*$"
+_HOLDS_JSON = r"^[^{].*\{\".*\}\s*$"
 _UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
 _ATTENTION = f"{_UNUSUAL}|{prefixes.MASKED}"
 _GOES_ON = GOES_ON.encode()
@@ -112,6 +116,21 @@ class _Slow:
         self._profile = LogProfile.merge(self._profile, LogProfile(tallies))
 
 
+@dataclass(frozen=True)
+class _Block:
+    """A block of lines.
+
+    :param unusual: numbers of the lines that are more than a plain line.
+    :param masked: all lines masked, unless most are unusual.
+    :param json: JSON records that are unfolded and masked already, and their lines' numbers.
+    """
+
+    lines: Lines
+    unusual: np.ndarray
+    masked: MaskedLines | None = None
+    json: tuple[pl.Series, np.ndarray] | None = None
+
+
 class _Fast:
     """Whole columns at once; what is more than a plain line is taken out of them and handled by itself."""
 
@@ -125,14 +144,19 @@ class _Fast:
 
     def add(self, content: bytes) -> None:
         """Count a block of whole lines."""
-        lines, unusual, masked = self._lines(*self._cleaned(content))
-        plain = np.ones(len(lines), dtype=bool)
-        self._count_records(list(self._records(lines, unusual, plain)))
+        block = self._block(*self._cleaned(content))
+        lines, plain = block.lines, np.ones(len(block.lines), dtype=bool)
+        self._count_records(list(self._records(lines, block.unusual, plain)))
         if _REPLACED in lines.content:
             self._trouble("undecodable", int((plain & lines.rows_with(_REPLACED)).sum()))
         filled = lines.lengths() > 0
         self._trouble("empty", int((plain & ~filled).sum()))
-        self._counts.add_lines(lines, plain & filled, masked=masked)
+        if block.json is not None:
+            keys, rows = block.json
+            left = plain[rows]
+            self._counts.add_masked(keys.filter(left), rows[left], lines)
+            plain[rows] = False
+        self._counts.add_lines(lines, plain & filled, masked=block.masked)
 
     def finish(self) -> LogProfile:
         """The profile of everything added."""
@@ -156,15 +180,15 @@ class _Fast:
         content = block_without_colours(content)
         return (block_without_prefixes(content) if self._prefixed else content), returns
 
-    def _lines(self, content: bytes, returns: bool) -> tuple[Lines, np.ndarray, MaskedLines | None]:
-        """The lines of a cleaned block, which are more than a plain line, and, if most are plain, all masked."""
+    def _block(self, content: bytes, returns: bool) -> _Block:
+        """What there is to know of a cleaned block before its records are joined."""
         lines = Lines(content)
         letters = lines.first_letters()
         unusual = self._unusual(lines, letters, returns)
         json = self._json(lines, letters, unusual)
         ordinary = np.flatnonzero(~unusual)
         if not len(ordinary):
-            return lines, np.flatnonzero(unusual), None
+            return _Block(lines, np.flatnonzero(unusual))
         few = len(ordinary) < len(lines) / 2
         masked = MaskedLines.of(lines.chosen(ordinary) if few else lines)
         attention = masked.distinct.filter(masked.distinct.str.contains(_ATTENTION))
@@ -172,15 +196,16 @@ class _Fast:
             stripped = block_without_prefixes(content)
             if stripped != content:
                 self._prefixed = True
-                return self._lines(stripped, returns)
-        if json is not None:
-            masked, left = self._json_blocks.unfolded(masked, json[ordinary] if few else json)
-            unusual[ordinary[left] if few else left] = True
-            attention = masked.distinct
+                return self._block(stripped, returns)
         if len(attention):
             found = masked.rows_of(attention.filter(attention.str.contains(_UNUSUAL)))
             unusual[ordinary[found] if few else found] = True
-        return lines, np.flatnonzero(unusual), None if few else masked
+        whole, unfolded = None if few else masked, None
+        if json is not None:
+            keys, rows, left = self._json_blocks.unfolded(lines, json & ~unusual, whole)
+            unusual[left] = True
+            unfolded = keys, rows
+        return _Block(lines, np.flatnonzero(unusual), whole, unfolded)
 
     @staticmethod
     def _unusual(lines: Lines, letters: np.ndarray, returns: bool) -> np.ndarray:

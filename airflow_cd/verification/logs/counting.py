@@ -11,7 +11,7 @@ import numpy as np
 
 from airflow_cd.verification.logs.block_masking import MaskedLines, mask_lines
 from airflow_cd.verification.logs.headers.ansi import without_colours
-from airflow_cd.verification.logs.headers.failures import tells_failure
+from airflow_cd.verification.logs.headers.failures import answers_failure, tells_failure
 from airflow_cd.verification.logs.headers.fields import unfold_json
 from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.prefixes import without_prefix
@@ -226,6 +226,14 @@ class Counts:
         if rows is None or rows.any():
             self._add(self._lines, *mask_lines(lines, rows, masked), lines, times, instances)
 
+    def add_masked(self, keys: pl.Series, rows: np.ndarray, lines: Lines) -> None:
+        """Count records of one line each that are masked already.
+
+        :param rows: the line of each.
+        """
+        if len(keys):
+            self._add(self._lines, keys, rows, lines, None, None)
+
     def add_records(
         self, texts: list[str], *, times: list[int | None] | None = None, instances: list[str] | None = None
     ) -> None:
@@ -304,7 +312,7 @@ def _line_signature(masked: str) -> Signature:
     header = read_header(masked)
     message = refine(header.message)
     level = header.level
-    if level in (None, "debug", "info") and tells_failure(message):
+    if level in (None, "debug", "info") and (tells_failure(message) or answers_failure(message)):
         level = "error"
     return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
 

@@ -57,13 +57,21 @@ _BEFORE_CODE = (
     r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
     rf"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
+_BEFORE_JSON_LEVEL = (
+    r"\"[@_]?(?:[a-z_.]*(?:[Ll]evel|LEVEL)(?:no|_value|_number)?|[a-z_.]*(?:[Ss]everity|SEVERITY)(?:[_]?[Nn]umber)?"
+    r"|[Pp]riority|PRIORITY|lvl|sev)\" ?: ?\"?"
+)
 _STATUS = r"[1-5][0-9]{2}"
 _CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}"
 _AFTER_VALUE = r"(?:[&-][A-Za-z]+)?"
 # Where the values that are kept stand, and what such a word must look like.
 _PROTECTED = tuple(
     (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(value + _AFTER_VALUE, re.ASCII))
-    for before, value in ((_BEFORE_STATUS, _STATUS), (_BEFORE_CODE, _CODE))
+    for before, value in (
+        (_BEFORE_STATUS, _STATUS),
+        (_BEFORE_CODE, _CODE),
+        (_BEFORE_JSON_LEVEL, "[0-9]{1,5}"),
+    )
 )
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
@@ -72,7 +80,7 @@ _FIRST_WORDS = (
     (re.compile(_PRIORITY_PLACE), re.compile(r"[0-9]{1,3}", re.ASCII)),
     (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{4})?", re.ASCII)),
 )
-PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
+PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)

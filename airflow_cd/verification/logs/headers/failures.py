@@ -41,3 +41,14 @@ def tells_failure(message: str) -> bool:
         return True
     beginning = message[:_REACH]
     return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None
+
+
+_ANSWERED = re.compile(
+    r"(?:\bHTTP/[^\s\"]+\"? |\bstatus(?:_?code)?[\"']?[=:] ?[\"']?"
+    r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
+)
+
+
+def answers_failure(message: str) -> bool:
+    """Whether it is of a request that was answered with a status of 500 or more."""
+    return ("HTTP/" in message or "tatus" in message or '" 5' in message) and _ANSWERED.search(message) is not None

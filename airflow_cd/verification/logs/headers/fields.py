@@ -81,6 +81,22 @@ _TRACES = "stack_trace stacktrace stack traceback extendedstacktrace steparray f
 _SHORT_STACK = ("errortype", "error.type", "exception.type", "error_class", "exception_class", "exceptionclass")
 
 
+# What a field is called in a template, by its name in small letters without dots and underscores.
+_NEWS = {
+    **dict.fromkeys(
+        ("status", "statuscode", "httpstatus", "httpstatuscode", "responsecode", "responsestatus"), "status"
+    ),
+    **dict.fromkeys(
+        ("code", "errorcode", "errcode", "errno", "sqlstate", "grpccode", "grpcstatus", "exitcode"), "code"
+    ),
+    **dict.fromkeys(("errorclass", "exceptionclass", "errortype", "exceptiontype"), "class"),
+    **{name: name for name in ("reason", "outcome", "result", "event", "type", "class", "signal", "conclusion")},
+    "httpresponsestatuscode": "status",
+    "grpcstatuscode": "code",
+}
+_LONGEST_VALUE = 60
+
+
 def unfold_json(line: str) -> str:
     """A JSON record as ``LEVEL message`` and its exception, on lines of their own; anything else unchanged."""
     try:
@@ -98,7 +114,7 @@ def unfold_json(line: str) -> str:
     if not message and not stack:
         return line
     level = _level(fields)
-    first = " ".join(part for part in (NAMES[level] if level else "", message) if part)
+    first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message)) if part)
     return "\n".join(part for part in (first, stack) if part)
 
 
@@ -116,6 +132,31 @@ def _named(content: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in content.items():
         fields.setdefault(name.lower().lstrip("@_"), value)
     return fields
+
+
+def _news(fields: Mapping[str, Any], message: str) -> list[str]:
+    """Fields that tell what happened, as ``key=value``, in the order of their names."""
+    found: dict[str, str] = {}
+    for name, value in (*fields.items(), *(item for inner in _responses(fields) for item in inner.items())):
+        kept = _NEWS.get(name.replace(".", "_").replace("_", ""))
+        if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
+            continue
+        text = str(value).strip()
+        if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
+            found[kept] = text
+    return [f"{name}={found[name]}" for name in sorted(found)]
+
+
+def _responses(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Objects in which the status of a response stands: pino, Google Cloud, ECS."""
+    for name in ("res", "response", "httprequest", "http", "req", "error", "err"):
+        inner = fields.get(name)
+        if isinstance(inner, dict):
+            named = _named(inner)
+            yield {key: value for key, value in named.items() if key not in ("type", "class", "event")}
+            response = named.get("response")
+            if isinstance(response, dict):
+                yield _named(response)
 
 
 def _within(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

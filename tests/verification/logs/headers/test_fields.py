@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
+from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.logs.headers.fields import unfold_json
 from airflow_cd.verification.logs.headers.levels import of_number, of_priority
+from airflow_cd.verification.logs.profile import LogProfile
 
 RECORDS = [
     ({"LogLevel": "Error", "Category": "A.B", "Message": "no card"}, "ERROR no card"),
@@ -142,3 +145,39 @@ def test_priorities() -> None:
     assert [of_priority(priority) for priority in (0, 11, 14, 28, 191, 192)] == [
         "fatal", "error", "info", "warning", "debug", None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"msg": "done", "status": 200}, {"msg": "done", "status": 503}),
+        ({"msg": "done", "res": {"statusCode": 200}}, {"msg": "done", "res": {"statusCode": 503}}),
+        ({"msg": "done", "httpRequest": {"status": 200}}, {"msg": "done", "httpRequest": {"status": 503}}),
+        ({"level": "error", "msg": "no", "code": "E_CARD"}, {"level": "error", "msg": "no", "code": "E_BANK"}),
+        ({"msg": "pod", "reason": "Started"}, {"msg": "pod", "reason": "OOMKilled"}),
+        ({"msg": "job", "outcome": "success"}, {"msg": "job", "outcome": "poisoned"}),
+        ({"msg": "rpc", "grpc.code": "OK"}, {"msg": "rpc", "grpc.code": "DataLoss"}),
+        ({"level": 30, "msg": "m"}, {"level": 50, "msg": "m"}),
+    ],
+)
+def test_fields_that_carry_news_tell_records_apart(one: dict[str, object], other: dict[str, object]) -> None:
+    for read in (LogProfile.of, lambda lines: profile_stream(io.BytesIO("\n".join(lines).encode()))):
+        assert len(read([json.dumps(one), json.dumps(other)]).tallies) == 2
+    assert len(LogProfile.of([json.dumps({**one, "id": 1}), json.dumps({**one, "id": 22})]).tallies) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ('{"level": "info", "msg": "handled", "status": 502}', "error"),
+        ('{"level": "info", "msg": "handled", "status": 404}', "info"),
+        ('10.9.8.7 - - [03/Feb/2025:04:05:06 +0000] "GET /card HTTP/1.1" 503 12 "-" "curl"', "error"),
+        ('10.9.8.7 - - [03/Feb/2025:04:05:06 +0000] "GET /card HTTP/1.1" 200 512 "-" "curl"', "info"),
+        ('[2025-02-03T04:05:06.1Z] "POST /card HTTP/2" 503 UF 0 91', "error"),
+        ("INFO GET /card status=500 dur=4", "error"),
+        ("INFO status: 5123 cards", "info"),
+    ],
+)
+def test_an_answer_of_500_weighs_as_an_error(line: str, severity: str) -> None:
+    (signature,) = LogProfile.of([line]).tallies
+    assert signature.severity == severity
