@@ -252,7 +252,7 @@ class _Scan:
             if nested.level is not None and self._states(nested.level, end):
                 return True
             return self._sure(end)
-        if _ERROR_LIKE.search(inner) or KEPT in inner:
+        if _ERROR_LIKE.search(inner) or KEPT in inner or (found.group()[0] == "<" and _N not in inner):
             return False
         if _LOGGER.fullmatch(inner):
             return self._maybe_behind(end, inner)
