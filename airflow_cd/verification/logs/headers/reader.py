@@ -223,7 +223,9 @@ class _Scan:
             return after[:2] != "::" or word.isupper()
         if word.isupper():
             return True
-        return self.stamped and (word.upper() in PLAIN or len(word) == 3) and word == word.lower()
+        if not self.stamped or (word.upper() not in PLAIN and len(word) != 3):
+            return False
+        return word.islower() or after == "  "  # a column filled up with spaces: `Error      CBS`
 
     def _keyed(self) -> bool:
         found = _KEYED.match(self.text, self._at)

@@ -49,6 +49,7 @@ LAYOUTS = [
     ("2025-02-03T04:05:06.789+0100 E STORAGE  [conn9] disk gone", "ERROR STORAGE (<*>) disk gone"),
     ("2025-02-03 04:05:06.789012+00:00 [error] <0.999.0> queue gone", "ERROR queue gone"),
     ("[2025-02-03 04:05:06.789][9][critical][upstream] no host", "FATAL no host"),
+    ("2025-02-03 04:05:06, Error                 CBS    no card", "ERROR CBS no card"),
     ("[ALERT]    (9) : cannot bind", "FATAL cannot bind"),
     # System logs, phones, functions, tools
     ("<3>Feb  3 04:05:06 web-9 billing[99]: card 4 expires", "ERROR card <*> expires"),
