@@ -34,9 +34,10 @@ def what_was_compared(report: Report) -> Fact:
         parts.append(f"{words.number(records.get('canary', 0))} records against {words.number(known)}")
     if judgement.performance is not None:
         parts.append(counted(sum(not result.group for result in judgement.performance.metrics), "metric"))
+    unread = judgement.quality is not None and not judgement.quality.levels_stated
     return Fact(
         "What was compared?",
-        "wait" if judgement.verdict is Verdict.INCONCLUSIVE or judgement.warnings else "good",
+        "wait" if judgement.verdict is Verdict.INCONCLUSIVE or judgement.warnings or unread else "good",
         " and ".join(part for part in parts if part) or "Nothing",
         ", ".join(_files_by_side(report)),
         [("basis", "file by file", "")],

@@ -19,15 +19,20 @@ def merged(judged: Sequence[Quality]) -> Quality:
     """
     verdict = worst(quality.verdict for quality in judged)
     records: dict[str, int] = {}
+    levels: dict[str, int] = {}
     for quality in judged:
         for side, count in quality.records.items():
             records[side] = records.get(side, 0) + count
+        for level, count in quality.levels.items():
+            levels[level] = levels.get(level, 0) + count
     return Quality(
         verdict,
         [reason for quality in judged if quality.verdict is verdict for reason in quality.reasons],
         [event for quality in judged for event in quality.events],
         records,
         sorted({name for quality in judged for name in quality.baseline}),
+        levels=levels,
+        levels_stated=all(quality.levels_stated for quality in judged),
     )
 
 

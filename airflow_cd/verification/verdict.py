@@ -189,6 +189,9 @@ class Quality:
     :param queries: by the name of a source, the query as it was sent.
     :param records: number of log records read of ``canary``, ``control`` and ``baseline``.
     :param baseline: the deployments whose profiles were compared with, oldest first.
+    :param levels: records of the canary by the severity that they state; ``none`` are those that state none.
+    :param levels_stated: False when no record of either side states a level or is a crash: then nothing in these logs
+        could have failed the release.
     """
 
     verdict: Verdict
@@ -197,6 +200,8 @@ class Quality:
     records: Mapping[str, int] = field(default_factory=dict)
     baseline: Sequence[str] = ()
     queries: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, int] = field(default_factory=dict)
+    levels_stated: bool = True
 
     @property
     def risks(self) -> list[Event]:

@@ -138,7 +138,8 @@ def _log_counts(verified: Verified, quality: Quality) -> list[str]:
         for side in ("canary", "control", "baseline")
         if files[side]
     ]
-    return [f"Logs      {quality.verdict}: {', '.join(read)}", f"Events    {_kinds(quality)}"]
+    lines = [f"Logs      {quality.verdict}: {', '.join(read)}", f"Events    {_kinds(quality)}"]
+    return [*lines, f"Levels    {_levels(quality)}"] if quality.levels else lines
 
 
 def _metric_counts(performance: Performance) -> list[str]:
@@ -167,6 +168,16 @@ def _kinds(quality: Quality) -> str:
         if events:
             parts.append(f"{len(events):,} {kind}" + (f" ({risks} a risk)" if risks else ""))
     return ", ".join(parts) or "none"
+
+
+def _levels(quality: Quality) -> str:
+    """The levels that were read in the canary's records."""
+    stated = ", ".join(f"{count:,} {level}" for level, count in quality.levels.items() if level != "none")
+    without = quality.levels.get("none", 0)
+    if not without:
+        return stated
+    rest = f"no level in {without:,} of {sum(quality.levels.values()):,} records"
+    return f"{stated}; {rest}" if stated else rest
 
 
 def _counted(count: int, noun: str) -> str:

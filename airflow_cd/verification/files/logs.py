@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from airflow_cd.verification.logs.block_masking import MaskedLines
 from airflow_cd.verification.logs.counting import Counts, clean_line, clean_record, count_slowly
-from airflow_cd.verification.logs.dialects.joining import LONGEST_RECORD, RecordJoiner
+from airflow_cd.verification.logs.headers import prefixes
+from airflow_cd.verification.logs.headers.ansi import block_without_colours
+from airflow_cd.verification.logs.headers.json_blocks import JsonBlocks
+from airflow_cd.verification.logs.headers.prefixes import block_without_prefixes
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import MARKS, has_polars
+from airflow_cd.verification.logs.masking import GOES_ON, MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD, MAY_JOIN, RecordJoiner
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BLOCK = 8_000_000  # bytes read at a time
 _TO_SPACES = bytes(ord(" ") if byte in MARKS.encode() else byte for byte in range(256))
 _LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: more than the characters that are judged can take
 _REPLACED = "\ufffd".encode()
-# What may need joining, unfolding or cleaning begins with none of the printable characters of ASCII, or like this;
-# `records.MAY_CONTINUE` is part of it.
+# What may need joining, unfolding or cleaning begins with none of the printable characters of ASCII, or with a brace;
+# the rest is found in masked lines.
 _IS_PRINTABLE = np.array([ord("!") <= byte <= ord("~") for byte in range(256)])
-_UNUSUAL = (b"{", b"Caus", b"Trac", b"goro", b"... ", b"---", b"pani")
+_HOLDS_JSON = r"^[^{].*\{\".*\}\s*$"
+_UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
+_ATTENTION = f"{_UNUSUAL}|{prefixes.MASKED}"
+_GOES_ON = GOES_ON.encode()
 
 
 def profile_stream(
@@ -94,13 +107,28 @@ class _Slow:
         self._count(self._joiner.feed(lines))
 
     def finish(self) -> LogProfile:
-        self._count(self._joiner.finish())
+        self._count([record for _, record in self._joiner.finish()])
         return self._profile
 
     def _count(self, records: list[str]) -> None:
         cleaned = [clean_record(record, self._profile.troubles) for record in records]
         tallies = count_slowly(cleaned, None, [self._instance] * len(cleaned))
         self._profile = LogProfile.merge(self._profile, LogProfile(tallies))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block of lines.
+
+    :param unusual: numbers of the lines that are more than a plain line.
+    :param masked: all lines masked, unless most are unusual.
+    :param json: JSON records that are unfolded and masked already, and their lines' numbers.
+    """
+
+    lines: Lines
+    unusual: np.ndarray
+    masked: MaskedLines | None = None
+    json: tuple[pl.Series, np.ndarray] | None = None
 
 
 class _Fast:
@@ -111,30 +139,36 @@ class _Fast:
         self._counts = Counts()
         self._troubles: dict[str, int] = {}
         self._joiner = RecordJoiner()
+        self._json_blocks = JsonBlocks(re.compile(_UNUSUAL))
+        self._prefixed = False  # a run-time's prefixes were seen
 
     def add(self, content: bytes) -> None:
         """Count a block of whole lines."""
-        lines, unusual = self._lines(content)
-        plain = np.ones(len(lines), dtype=bool)
-        records = list(self._records(lines, unusual, plain))
-        self._count_records(records)
+        block = self._block(*self._cleaned(content))
+        lines, plain = block.lines, np.ones(len(block.lines), dtype=bool)
+        self._count_records(list(self._records(lines, block.unusual, plain)))
         if _REPLACED in lines.content:
             self._trouble("undecodable", int((plain & lines.rows_with(_REPLACED)).sum()))
         filled = lines.lengths() > 0
         self._trouble("empty", int((plain & ~filled).sum()))
-        self._counts.add_lines(lines, plain & filled)
+        if block.json is not None:
+            keys, rows = block.json
+            left = plain[rows]
+            self._counts.add_masked(keys.filter(left), rows[left], lines)
+            plain[rows] = False
+        self._counts.add_lines(lines, plain & filled, masked=block.masked)
 
     def finish(self) -> LogProfile:
         """The profile of everything added."""
-        self._count_records(self._joiner.finish())
+        self._count_records([record for _, record in self._joiner.finish()])
         tallies = self._counts.tallies()
         if self._instance:
             for tally in tallies.values():
                 tally.instances = {self._instance: tally.count}
         return LogProfile(tallies, 0, self._troubles)
 
-    def _lines(self, content: bytes) -> tuple[Lines, np.ndarray]:
-        """The lines of a block as valid UTF-8, and which of them are more than a plain line."""
+    def _cleaned(self, content: bytes) -> tuple[bytes, bool]:
+        """A block as valid UTF-8 without marks, colours and prefixes, and whether it holds carriage returns."""
         # The whole block is looked at first: that is cheap, and most blocks hold nothing odd.
         returns = b"\r" in content
         if returns:
@@ -143,16 +177,58 @@ class _Fast:
             content = content.translate(_TO_SPACES)
         if not _is_utf8(content):
             content = content.decode("utf-8", "replace").encode()
+        content = block_without_colours(content)
+        return (block_without_prefixes(content) if self._prefixed else content), returns
+
+    def _block(self, content: bytes, returns: bool) -> _Block:
+        """What there is to know of a cleaned block before its records are joined."""
         lines = Lines(content)
-        beginnings = lines.beginnings()
-        filled = lines.lengths() > 0
-        unusual = filled & ~_IS_PRINTABLE[beginnings & 0xFF]
-        for beginning in _UNUSUAL:
-            unusual |= beginnings & 256 ** len(beginning) - 1 == int.from_bytes(beginning, "little")
+        letters = lines.first_letters()
+        unusual = self._unusual(lines, letters, returns)
+        json = self._json(lines, letters, unusual)
+        ordinary = np.flatnonzero(~unusual)
+        if not len(ordinary):
+            return _Block(lines, np.flatnonzero(unusual))
+        few = len(ordinary) < len(lines) / 2
+        masked = MaskedLines.of(lines.chosen(ordinary) if few else lines)
+        attention = masked.distinct.filter(masked.distinct.str.contains(_ATTENTION))
+        if len(attention) and not self._prefixed and attention.str.contains(prefixes.MASKED).any():
+            stripped = block_without_prefixes(content)
+            if stripped != content:
+                self._prefixed = True
+                return self._block(stripped, returns)
+        if len(attention):
+            found = masked.rows_of(attention.filter(attention.str.contains(_UNUSUAL)))
+            unusual[ordinary[found] if few else found] = True
+        whole, unfolded = None if few else masked, None
+        if json is not None:
+            keys, rows, left = self._json_blocks.unfolded(lines, json & ~unusual, whole)
+            unusual[left] = True
+            unfolded = keys, rows
+        return _Block(lines, np.flatnonzero(unusual), whole, unfolded)
+
+    @staticmethod
+    def _unusual(lines: Lines, letters: np.ndarray, returns: bool) -> np.ndarray:
+        """Lines that are more than a plain one by their first letter or their length, as flags."""
+        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[letters]
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
-        return lines, np.flatnonzero(unusual)
+        if _GOES_ON in lines.content:
+            unusual |= lines.rows_with(_GOES_ON)
+        return unusual
+
+    @staticmethod
+    def _json(lines: Lines, letters: np.ndarray, unusual: np.ndarray) -> np.ndarray | None:
+        """Lines that are JSON records without escapes, as flags; those with escapes become unusual."""
+        found = (letters == ord("{")) & ~unusual
+        if not found.any():
+            return None
+        if b"\\" in lines.content:
+            escaped = found & lines.rows_with(b"\\")
+            unusual |= escaped
+            found &= ~escaped
+        return found if found.any() else None
 
     def _records(self, lines: Lines, unusual: np.ndarray, plain: np.ndarray) -> Iterator[str]:
         """Records of more than a plain line, complete by now; takes their lines out of ``plain``.
@@ -166,13 +242,14 @@ class _Fast:
             text = lines[position]
             begins = not marked[position] and not marked[position + 1] and position + 1 < len(lines)
             if begins and self._joiner.pending and not self._joiner.continues(text):
-                yield from self._joiner.finish()
+                for _, record in self._joiner.finish():
+                    yield record
                 position = self._next(unusual, position + 1, len(lines))
                 continue
             plain[position] = False
-            done = self._joiner.push(clean_line(text, self._troubles))
-            if done is not None:
-                yield done
+            cleaned = clean_line(text.removesuffix(GOES_ON), self._troubles)
+            for _, record in self._joiner.push(cleaned + GOES_ON if text[-1:] == GOES_ON else cleaned):
+                yield record
             position += 1
 
     @staticmethod
@@ -196,6 +273,8 @@ class _Fast:
 
 def _is_utf8(content: bytes) -> bool:
     """What ``content.decode()`` would say, in a tenth of the time."""
+    if content.isascii():
+        return True
     import polars as pl
 
     try:

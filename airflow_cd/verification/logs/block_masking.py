@@ -9,6 +9,7 @@ exactly the words that have a digit. (The idea is the flood fill with carries of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,32 +39,65 @@ _ERROR_LETTERS = [name.encode() for name in ERROR_NAMES]  # which all begin with
 _PROTECTED_PLACE = rf"(?-u){PROTECTED_PLACE}"
 
 
-def mask_lines(lines: Lines, rows: np.ndarray | None = None) -> tuple[pl.Series, np.ndarray]:
+@dataclass(frozen=True)
+class MaskedLines:
+    """Lines after the first stage of masking, but for the protected values.
+
+    :param lines: the lines themselves.
+    :param keys: each of them masked.
+    :param distinct: the keys that there are.
+    :param odd: lines that :func:`~.masking.mask_line` has to mask, as flags.
+    """
+
+    lines: Lines
+    keys: pl.Series
+    distinct: pl.Series
+    odd: np.ndarray
+
+    @classmethod
+    def of(cls, lines: Lines) -> MaskedLines:
+        """Mask lines without marks."""
+        import polars as pl
+
+        masked, odd = _masked(lines.content)
+        keys = pl.Series("key", [masked], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
+        return cls(lines, keys, keys.unique(), lines.rows_of(odd))
+
+    def rows_like(self, pattern: str) -> np.ndarray:
+        """Which lines hold the pattern when they are masked, as flags."""
+        return self.rows_of(self.distinct.filter(self.distinct.str.contains(pattern)))
+
+    def rows_of(self, keys: pl.Series) -> np.ndarray:
+        """Which lines have these keys, as flags."""
+        return self.keys.is_in(keys.implode()).to_numpy() if len(keys) else np.zeros(len(self.keys), bool)
+
+
+def mask_lines(
+    lines: Lines, rows: np.ndarray | None = None, masked: MaskedLines | None = None
+) -> tuple[pl.Series, np.ndarray]:
     """What :func:`~.masking.mask_line` makes of each line, and its row; the order may change.
 
     :param lines: without marks.
     :param rows: which of them are wanted, as flags; all without it.
+    :param masked: the lines, if they are masked already.
     """
     import polars as pl
 
     wanted = np.arange(len(lines)) if rows is None else np.flatnonzero(rows)
-    if len(wanted) < len(lines) / 2:  # masking all of them would cost more than writing the few once more
-        keys, found = mask_lines(lines.chosen(wanted))
-        return keys, wanted[found]
-    masked, odd = _masked(lines.content)
-    keys = pl.Series("key", [masked], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
-    special = lines.rows_of(odd)
-    distinct = keys.unique()
-    protected = distinct.filter(distinct.str.contains(_PROTECTED_PLACE))
-    if len(protected):
-        special |= keys.is_in(protected.implode()).to_numpy()
+    if masked is None:
+        if len(wanted) < len(lines) / 2:  # masking all of them would cost more than writing the few once more
+            keys, found = mask_lines(lines.chosen(wanted))
+            return keys, wanted[found]
+        masked = MaskedLines.of(lines)
+    keys, odd = masked.keys, masked.odd
+    special = odd | masked.rows_like(_PROTECTED_PLACE)
     if rows is not None:
         special &= rows
     if not special.any():
         return (keys if len(wanted) == len(lines) else keys.gather(wanted)), wanted
     plain = np.flatnonzero(~special if rows is None else rows & ~special)
     closer = np.flatnonzero(special)
-    kept = _with_kept_values(lines.chosen(closer), keys.gather(closer).to_list(), lines.rows_of(odd)[closer].tolist())
+    kept = _with_kept_values(lines.chosen(closer), keys.gather(closer).to_list(), odd[closer].tolist())
     return keys.gather(plain).append(pl.Series("key", kept, dtype=pl.String)), np.concatenate((plain, closer))
 
 

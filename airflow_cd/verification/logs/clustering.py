@@ -36,6 +36,8 @@ _PROTECTED = re.compile(
         |success|successful|successfully|succeeded|passed|fail|failed|fails|failing|failure|error|errors|fatal
         |exception|warning|critical|panic|abort|aborted|crash|crashed|killed|timeout|refused|denied|rejected|invalid
         |unable|cannot|lost|missing|unavailable|unreachable|corrupt|corrupted|expired|overflow|exceeded|leak|dead)
+    |Cancell?ed|InvalidArgument|DeadlineExceeded|NotFound|AlreadyExists|PermissionDenied|ResourceExhausted
+    |FailedPrecondition|Aborted|OutOfRange|Unimplemented|Internal|Unavailable|DataLoss|Unauthenticated
     |[A-Z]{0,4}-?[0-9][0-9A-Z]*)$""",
     re.VERBOSE,
 )

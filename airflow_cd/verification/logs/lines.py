@@ -50,11 +50,11 @@ class Lines:
         """Bytes of each line."""
         return np.diff(self.starts) - 1
 
-    def beginnings(self) -> np.ndarray:
-        """The first four bytes of each line as a number, the first byte lowest; they may reach into the next line."""
-        padded = self.content + bytes(4)
-        every: np.ndarray = np.ndarray((len(self.content) + 1,), "<u4", padded, strides=(1,))
-        return np.asarray(every[self.starts[:-1]])
+    def first_letters(self) -> np.ndarray:
+        """The first byte of each line; of an empty one whatever follows."""
+        if not self.content:
+            return np.zeros(len(self), np.uint8)
+        return np.frombuffer(self.content, np.uint8).take(self.starts[:-1], mode="clip")
 
     def rows_of(self, places: np.ndarray) -> np.ndarray:
         """Which lines hold these offsets, as flags for all lines.

@@ -27,7 +27,8 @@ ERASED = "\x01"  # what is on its way out
 VARIABLE = "\x02"  # a variable word
 KEPT = "\x03"  # a protected value, until `refine` puts it back
 NOTES = "\x04"  # between a masked line and the protected values that belong into it
-MARKS = ERASED + VARIABLE + KEPT + NOTES
+GOES_ON = "\x05"  # at the end of a line that a run-time cut into parts, until they are put together
+MARKS = ERASED + VARIABLE + KEPT + NOTES + GOES_ON
 _TO_SPACES = str.maketrans(dict.fromkeys(MARKS, " "))
 _MARK = re.compile(f"[{MARKS}]")
 
@@ -56,15 +57,31 @@ _BEFORE_CODE = (
     r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
     rf"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
+_BEFORE_JSON_LEVEL = (
+    r"\"[@_]?(?:[a-z_.]*(?:[Ll]evel|LEVEL)(?:no|_value|_number)?|[a-z_.]*(?:[Ss]everity|SEVERITY)(?:[_]?[Nn]umber)?"
+    r"|[Pp]riority|PRIORITY|lvl|sev)\" ?: ?\"?"
+)
 _STATUS = r"[1-5][0-9]{2}"
 _CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}"
 _AFTER_VALUE = r"(?:[&-][A-Za-z]+)?"
 # Where the values that are kept stand, and what such a word must look like.
 _PROTECTED = tuple(
     (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(value + _AFTER_VALUE, re.ASCII))
-    for before, value in ((_BEFORE_STATUS, _STATUS), (_BEFORE_CODE, _CODE))
+    for before, value in (
+        (_BEFORE_STATUS, _STATUS),
+        (_BEFORE_CODE, _CODE),
+        (_BEFORE_JSON_LEVEL, "[0-9]{1,5}"),
+    )
 )
-PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}){VARIABLE}"  # for any engine of regular expressions
+# The level is part of a number here: a syslog priority, and the letter of glog and klog.
+_PRIORITY_PLACE = f"^<{VARIABLE}>"
+_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +{VARIABLE} [!-~]+:{VARIABLE}\]"
+_FIRST_WORDS = (
+    (re.compile(_PRIORITY_PLACE), re.compile(r"[0-9]{1,3}", re.ASCII)),
+    (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{4})?", re.ASCII)),
+)
+PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
+"""For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
 
@@ -119,16 +136,20 @@ def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
         for match in before.finditer(masked):
             at = masked.count(VARIABLE, 0, match.end()) - 1
             places[at] = (*places.get(at, ()), value)
+    for place, value in _FIRST_WORDS:
+        if place.match(masked):
+            places[0] = (*places.get(0, ()), value)
     return places
 
 
 def kept_value(word: str, rules: Sequence[re.Pattern[str]]) -> str:
-    """The word if it is a protected value by one of the rules, else ``""``.
+    """What of the word is a protected value by one of the rules, else ``""``.
 
     :param word: a variable word.
     :param rules: as :func:`protected_places` has them for its place.
     """
-    return word if any(rule.fullmatch(word) for rule in rules) else ""
+    found = next((match for rule in rules if (match := rule.fullmatch(word))), None)
+    return found.group(found.lastindex or 0) if found else ""
 
 
 def with_kept(masked: str, kept: Mapping[int, str]) -> str:

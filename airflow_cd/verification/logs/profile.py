@@ -19,7 +19,7 @@ from airflow_cd.verification.logs.signatures import Signature, Tally
 if TYPE_CHECKING:
     import pandas as pd
 
-PROFILE_VERSION = 1
+PROFILE_VERSION = 2  # since it headers are read before messages are compared
 _MAGIC = b"ACDP"
 
 
@@ -129,6 +129,10 @@ class LogProfile:
                 )
                 for row in read["rows"]
             }
+            if version < 2:
+                from airflow_cd.verification.logs.counting import read_again
+
+                tallies = read_again(tallies)
             return cls(tallies, int(read["watched_ms"]), dict(read["troubles"]))
         except (zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
             raise VerificationError(

@@ -43,6 +43,10 @@ STRICTNESS: dict[Sensitivity, Strictness] = {
 DISCOVERY_RATE = 0.1  # share of false ones among the unexpected frequencies
 LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no event of its own
 _FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
+NO_LEVELS = (
+    "No record of these logs states a level that is recognised, and none is a crash: "
+    "nothing in them could have failed the release."
+)
 _NAMED = 6  # events named in a reason
 
 
@@ -94,7 +98,22 @@ def judge_quality(
     ]
     events = _with_risks(judged, opinions or Opinions(), _share(canary, references), strictness, final=final)
     verdict = Verdict.FAIL if events and events[0].risk else Verdict.PASS
-    return Quality(verdict, _reasons(events, records, len(used)), events, records, names)
+    reasons = _reasons(events, records, len(used))
+    stated = any(signature.stated for profile in (canary, *references) for signature in profile.tallies)
+    if not stated and verdict is Verdict.PASS:
+        reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
+    return Quality(verdict, reasons, events, records, names, levels=stated_levels(canary), levels_stated=stated)
+
+
+def stated_levels(profile: LogProfile) -> dict[str, int]:
+    """Records by the severity that they state, the worst first; ``none`` are those that state none.
+
+    :param profile: of the records.
+    """
+    counts = dict.fromkeys((*SEVERITIES[::-1], "none"), 0)
+    for signature, tally in profile.tallies.items():
+        counts[signature.severity if signature.stated else "none"] += tally.count
+    return {severity: count for severity, count in counts.items() if count}
 
 
 def _with_risks(

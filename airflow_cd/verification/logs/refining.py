@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 
-from airflow_cd.verification.logs.dialects.headers import DAYS, MONTHS, without_time
 from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, WILDCARD
 
 LONGEST_TEMPLATE = 4_000  # characters; what comes after them does not tell messages apart
 
+_DAYS = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
+_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DATE = rf"(?:(?:{_DAYS} )?{_MONTHS} {{1,2}}<\*> |<\*>(?:/<\*>){{0,2}}[T ,:_-]{{1,2}})"
+_TIME = re.compile(
+    rf"^[\[(<]?{_DATE}?<\*>:<\*>:<\*>(?:,<\*>)?(?: ?(?:Z|UTC|GMT)\b|:<\*>)?[\])>]?[ \t:|]*",
+)
 _UNITS = r"(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hours?|days?|%)"
 
 # What a text must hold for the rule to find anything (looked for first: most rules have nothing to do in most texts),
@@ -22,7 +27,7 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*"), WILDCARD),
     ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
-    (" <*>", re.compile(rf"\b(?:{DAYS},? )?(?:{MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
+    (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
     # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
     (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
     ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
@@ -56,7 +61,7 @@ def refine(masked: str) -> str:
     """
     text, *kept = masked.split(NOTES)
     text = text[:LONGEST_TEMPLATE].replace("\t", " ").replace(VARIABLE, WILDCARD)
-    text = without_time(text)
+    text = _TIME.sub("", text, count=1) or text
     for needed, rule, replacement in _REFINEMENTS:
         if needed in text:
             text = rule.sub(replacement, text)

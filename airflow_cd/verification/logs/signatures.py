@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from airflow_cd.verification.logs.dialects.headers import severity_of
-from airflow_cd.verification.logs.dialects.stack_traces import exception_in
+from airflow_cd.verification.logs.headers.failures import exception_in
+from airflow_cd.verification.logs.headers.levels import level_in, severity_of
 
 SAMPLE_LENGTH = 4_000  # characters kept of a record
 
@@ -32,6 +32,11 @@ class Signature:
     def traced(self) -> bool:
         """Whether it is a stack trace, known by its classes and functions instead of its text."""
         return bool(self.frames or self.causes)
+
+    @property
+    def stated(self) -> bool:
+        """Whether it states how severe it is, by a level or by being a crash."""
+        return self.traced or level_in(self.template) is not None
 
     @property
     def id(self) -> str:

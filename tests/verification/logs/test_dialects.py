@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_cd.verification.logs.dialects.headers import severity_of
-from airflow_cd.verification.logs.dialects.joining import join_lines
-from airflow_cd.verification.logs.dialects.json_records import unfold_json
-from airflow_cd.verification.logs.dialects.stack_traces import exception_in, stack_trace
+from airflow_cd.verification.logs.headers.failures import exception_in
+from airflow_cd.verification.logs.headers.json_records import unfold_json
+from airflow_cd.verification.logs.headers.levels import severity_of
+from airflow_cd.verification.logs.traces.joining import join_lines
+from airflow_cd.verification.logs.traces.reading import stack_trace
 from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
 
 
@@ -69,7 +70,7 @@ def test_java_trace_skips_frameworks_and_numbers_of_lambdas() -> None:
     [
         (NODE, "TypeError", "getCart"),
         (DOTNET, "System.NullReferenceException", "Shop.Cart.Add"),
-        (GO, "panic: runtime error", "main.(*Cart).add"),
+        (GO, "panic: runtime error: index out of range <*> with length <*>", "main.(*Cart).add"),
     ],
 )
 def test_other_run_times(text: str, name: str, frame: str) -> None:
@@ -116,7 +117,7 @@ def test_json_records_show_message_level_and_stack() -> None:
     ("line", "text"),
     [
         ('{"level": 50, "msg": "no stock"}', "ERROR no stock"),
-        ('{"@l": "Warning", "@mt": "slow {Path}"}', "WARNING slow {Path}"),
+        ('{"@l": "Warning", "@mt": "slow {Path}"}', "WARN slow {Path}"),
         ('{"log": {"level": "error"}, "message": "m"}', "ERROR m"),
         (
             '{"level": "error", "message": "m", "error": {"type": "KeyError", "message": "x"}}',

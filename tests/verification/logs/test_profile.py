@@ -187,3 +187,20 @@ FIRST_VERSION = (
     "b3ebba7db7e9d5ad0370e71628c7324ddc0d580425e7c4a0300de05edf174ba8890f94c3ece1c5c32bdcb6c43f5269880050"
     "df03ecab94d7f473adbd737af90593d5a612"
 )
+
+
+def test_a_profile_from_before_headers_were_read_is_read_again() -> None:
+    lines = [
+        "Nov 23 08:00:01 web-1 shop[1]: ERROR basket 1 lost",
+        "2026/11/23 08:00:01 [error] 7#7: *1 connect() failed",
+        '{"level":30,"msg":"served 1"}',
+    ]
+    assert LogProfile.from_bytes(bytes.fromhex(BEFORE_HEADERS)).counts() == LogProfile.of(lines).counts()
+
+
+BEFORE_HEADERS = (
+    "4143445001789c8d8f4d6b02311086ffca30bda8a498d9422d41bc59e84561af2194fd18518c1b49a27b58f6bf37bb4b41da430b7398"
+    "0fe679dfb7c3b688d591ebcf4b40250546ef6ea5e53474bd40efdad4698debc506c2d15d67a9992bd8e6f93e87b208678e30dcac0b11"
+    "05b2f7cea3686ed60a6d86ea1015f5d3665ae3cedd217b01f9a6a45492a0e5f29946ba26f3834d13d924167eecdef710d8dfb91e3493"
+    "dca939b8bfd41ebf6802e9d1a6198d57ae69b88ab3391c8a93e5fabf213299bd2e89968f41beb9aba7958205fd661b63fa2f3fdd717e"
+)

@@ -220,3 +220,25 @@ def test_names_of_baselines_are_oldest_first() -> None:
     quality = judge_quality(profile, None, [profile, profile], baseline_names=["1.1", "1.0"])
     assert quality.baseline == ["1.0", "1.1"]
     assert quality.records == {"canary": 1, "control": 0, "baseline": 2}
+
+
+def test_it_is_said_when_nothing_could_have_failed_the_release() -> None:
+    plain, other = LogProfile.of(["card paid 1"] * 300), LogProfile.of(["card paid 2"] * 300 + ["ledger gone"])
+    quality = judge_quality(other, None, [plain])
+    assert quality.verdict is Verdict.PASS
+    assert not quality.levels_stated
+    assert _codes(quality) == ["nothing_new", "no_levels"]
+    assert quality.levels == {"none": 301}
+
+
+@pytest.mark.parametrize("stated", ["INFO card paid", "ValueError: no card", "<14>Feb  3 04:05:06 web shop[1]: paid"])
+def test_one_level_or_crash_on_either_side_is_enough(stated: str) -> None:
+    plain, other = LogProfile.of([*["card paid 1"] * 300, stated]), LogProfile.of(["card paid 2"] * 300)
+    quality = judge_quality(other, None, [plain])
+    assert quality.levels_stated
+    assert _codes(quality) == ["nothing_new"]
+
+
+def test_the_levels_that_were_read_are_counted() -> None:
+    canary = LogProfile.of(["INFO paid"] * 5 + ["[warning] slow", "E0203 04:05:06.1 9 card.go:4] gone", "paid"])
+    assert judge_quality(canary, None, [canary]).levels == {"error": 1, "warning": 1, "info": 5, "none": 1}

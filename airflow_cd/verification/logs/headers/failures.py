@@ -1,0 +1,69 @@
+"""Messages that tell of a failure by themselves, whatever level their logger gave, if any."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_cd.verification.logs.headers.levels import LEVELS
+from airflow_cd.verification.logs.masking import KEPT, VARIABLE
+
+_N = rf"(?:{VARIABLE}|{KEPT}|\d+)"
+_BEGINS = re.compile(
+    r"(?:[a-zA-Z_][\w$]*\.)+(?:[\w$]+\$)?[A-Z]\w*(?:Exception|Error|Throwable|Fault)(?=:|$|\s*\()"
+    r"|[A-Z][a-z0-9]\w*?(?:Exception|Error|Interrupt|Throwable)(?=:|$|\s*\()"
+    rf"|panic: |fatal error: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w|Fatal error: "
+    r"|(?i:uncaught ?exception|uncaught |unhandled (?:exception|rejection|promise|error)|exception in thread )"
+    r"|terminate called after "
+    r"|Traceback \(most recent call last\)|Exception Group Traceback|Unbehandelte Ausnahme|Exception non gérée"
+    r"|Excepción no controlada|Eccezione non gestita|Exceção sem tratamento|未处理的异常|ハンドルされていない例外"
+    r"|Необработанное исключение|처리되지 않은 예외"
+    r"|(?:fatal|failed|unreachable): \[|FAILED! |ORA-\w+"
+    r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
+    r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
+)
+_HOLDS = re.compile(
+    r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
+    r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
+    r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
+    r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
+    r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
+)
+
+
+_REACH = 400  # characters in which such words are looked for
+_HINTS = (
+    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled".split()  # noqa: SIM905
+)
+
+
+def tells_failure(message: str) -> bool:
+    """Whether the message begins with an exception's class, or tells of a crash."""
+    if _BEGINS.match(message) is not None:
+        return True
+    beginning = message[:_REACH]
+    return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None
+
+
+_ANSWERED = re.compile(
+    r"(?:\bHTTP/[^\s\"]+\"? |\bstatus(?:_?code)?[\"']?[=:] ?[\"']?"
+    r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
+)
+
+
+def answers_failure(message: str) -> bool:
+    """Whether it is of a request that was answered with a status of 500 or more."""
+    return ("HTTP/" in message or "tatus" in message or '" 5' in message) and _ANSWERED.search(message) is not None
+
+
+_CLASS = re.compile(
+    r"\b((?:[A-Za-z_]\w*[.$])*[A-Za-z_]\w*(?:Exception|Error|Throwable|Fault|Interrupt|Exit|Panic))\b(?=\s*(?::|\(|$|\s|,|;|\]))"
+)
+
+
+def exception_in(line: str) -> str | None:
+    """The class of the exception that a single line names, None if it names none.
+
+    :param line: the line, or its masked form.
+    """
+    match = _CLASS.search(line)
+    return match[1] if match and match[1].upper() not in LEVELS else None

@@ -1,0 +1,276 @@
+"""Structured records: level, message and exception out of JSON, whatever a logger calls its fields.
+
+Names are compared in small letters, without ``@`` and ``_`` in front, and found in nested objects too: GELF, ECS,
+OpenTelemetry, CLEF and Serilog, .NET, journald, Google Cloud, Lambda, Monolog, logback, log4j 2, pino, bunyan, winston,
+zap, zerolog, slog, MongoDB. What Docker's ``json-file`` writes is the line of the application inside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_cd.verification.logs.headers.failures import exception_in
+from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, SYSLOG, of_number, severity_of_word
+from airflow_cd.verification.logs.masking import GOES_ON
+
+_MESSAGES = [
+    "message",
+    "msg",
+    "short_message",
+    "renderedmessage",
+    "rendered_message",
+    "body",
+    "event",
+    "log",
+    "text",
+    "m",
+    "messagetemplate",
+    "mt",
+    "textpayload",
+    "errormessage",
+    "title",
+    "description",
+    "full_message",
+]
+_LEVELS = [
+    "level_name",
+    "levelname",
+    "severitytext",
+    "severity_text",
+    "log.level",
+    "loglevel",
+    "log_level",
+    "level",
+    "severity",
+    "lvl",
+    "l",
+    "sev",
+    "severitynumber",
+    "severity_number",
+    "levelno",
+    "level_value",
+    "priority",
+    "severity_level",
+    "log.severity",
+]
+_STACKS = [
+    "stack_trace",
+    "stacktrace",
+    "exc_info",
+    "exc_text",
+    "traceback",
+    "exception",
+    "stack",
+    "error.stack_trace",
+    "exception.stacktrace",
+    "thrown",
+    "throwable",
+    "error",
+    "err",
+    "exc",
+    "x",
+    "exceptions",
+]
+_INNER = "log fields jsonpayload attributes labels context data record syslog logrecord extra contextmap properties"
+_WITHIN = frozenset(_INNER.split())  # objects in which level, message and exception may stand
+_CLASSES = "exc_type classname class name type kind".split()  # noqa: SIM905
+_TEXTS = "message msg value exc_value".split()  # noqa: SIM905
+_TRACES = "stack_trace stacktrace stack traceback extendedstacktrace steparray frames trace".split()  # noqa: SIM905
+_SHORT_STACK = ("errortype", "error.type", "exception.type", "error_class", "exception_class", "exceptionclass")
+
+
+# What a field is called in a template, by its name in small letters without dots and underscores.
+_NEWS = {
+    **dict.fromkeys(
+        ("status", "statuscode", "httpstatus", "httpstatuscode", "responsecode", "responsestatus"), "status"
+    ),
+    **dict.fromkeys(
+        ("code", "errorcode", "errcode", "errno", "sqlstate", "grpccode", "grpcstatus", "exitcode"), "code"
+    ),
+    **dict.fromkeys(("errorclass", "exceptionclass", "errortype", "exceptiontype"), "class"),
+    **{name: name for name in ("reason", "outcome", "result", "event", "type", "class", "signal", "conclusion")},
+    "httpresponsestatuscode": "status",
+    "grpcstatuscode": "code",
+}
+_LONGEST_VALUE = 60
+
+
+def unfold_json(line: str) -> str:
+    """A JSON record as ``LEVEL message`` and its exception, on lines of their own; anything else unchanged."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(content, dict):
+        return line
+    wrapped = _of_docker(content)
+    if wrapped is not None:
+        return unfold_json(wrapped) if wrapped[:1] == "{" else wrapped
+    fields = _named(content)
+    message = _message(fields)
+    stack = _exception(fields)
+    if not message and not stack:
+        return line
+    level = _level(fields)
+    first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message)) if part)
+    return "\n".join(part for part in (first, stack) if part)
+
+
+def _of_docker(content: Mapping[str, Any]) -> str | None:
+    """The line that Docker's ``json-file`` wraps; None if it is something else."""
+    log = content.get("log")
+    if not isinstance(log, str) or content.get("stream") not in ("stdout", "stderr") or len(content) > 4:
+        return None
+    return log[:-1] if log[-1:] == "\n" else log + GOES_ON
+
+
+def _named(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by their names in small letters, the first of those that are alike."""
+    fields: dict[str, Any] = {}
+    for name, value in content.items():
+        fields.setdefault(name.lower().lstrip("@_"), value)
+    return fields
+
+
+def _news(fields: Mapping[str, Any], message: str) -> list[str]:
+    """Fields that tell what happened, as ``key=value``, in the order of their names."""
+    found: dict[str, str] = {}
+    for name, value in (*fields.items(), *(item for inner in _responses(fields) for item in inner.items())):
+        kept = _NEWS.get(name.replace(".", "_").replace("_", ""))
+        if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
+            continue
+        text = str(value).strip()
+        if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
+            found[kept] = text
+    return [f"{name}={found[name]}" for name in sorted(found)]
+
+
+def _responses(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Objects in which the status of a response stands: pino, Google Cloud, ECS."""
+    for name in ("res", "response", "httprequest", "http", "req", "error", "err"):
+        inner = fields.get(name)
+        if isinstance(inner, dict):
+            named = _named(inner)
+            yield {key: value for key, value in named.items() if key not in ("type", "class", "event")}
+            response = named.get("response")
+            if isinstance(response, dict):
+                yield _named(response)
+
+
+def _within(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    return [_named(value) for name, value in fields.items() if name in _WITHIN and isinstance(value, dict)]
+
+
+def _message(fields: Mapping[str, Any]) -> str:
+    for name in _MESSAGES:
+        text = _text(fields.get(name))
+        if text:
+            return text
+    return next((text for inner in _within(fields) if (text := _message(inner))), "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):  # OpenTelemetry's values
+        value = value.get("stringValue") or value.get("string_value")
+    if isinstance(value, list) and value and all(isinstance(item, int) and 0 <= item < 256 for item in value):
+        value = bytes(value).decode("utf-8", "replace")  # journald's binary messages
+    return value if isinstance(value, str) else ""
+
+
+def _level(fields: Mapping[str, Any]) -> str | None:
+    for name in _LEVELS:
+        level = _one_level(name, fields.get(name))
+        if level is not None:
+            return level
+    if "s" in fields and "c" in fields and "msg" in fields:  # MongoDB
+        letter = str(fields["s"])
+        return LETTERS.get(letter[:1])
+    if "mt" in fields or "messagetemplate" in fields or ("m" in fields and "t" in fields):
+        return "info"  # Serilog leaves out what is usual
+    return next((level for inner in _within(fields) if (level := _level(inner)) is not None), None)
+
+
+def _one_level(name: str, value: Any) -> str | None:
+    if isinstance(value, dict):
+        return _level(_named(value)) or _one_level(name, value.get("name") or value.get("levelStr"))
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        word = value.strip()
+        found = severity_of_word(word.rsplit(".", 1)[-1]) or LETTERS.get(word)
+        if found is not None:
+            return found
+        try:
+            value = float(word)
+        except ValueError:
+            return None
+    return _numbered_level(name, value) if isinstance(value, (int, float)) else None
+
+
+def _numbered_level(name: str, value: float) -> str | None:
+    if not value >= 0:  # negative, or no number at all
+        return None
+    if name in ("priority", "syslog.severity") and value < 8:
+        return SYSLOG[int(value)]
+    return of_number(value, name)
+
+
+def _exception(fields: Mapping[str, Any]) -> str:
+    stack = next((text for name in _STACKS if (text := _exception_text(fields.get(name)))), "")
+    name = next((fields[key] for key in _SHORT_STACK if isinstance(fields.get(key), str) and fields[key]), "")
+    if name and name not in stack:
+        said = next(
+            (
+                text
+                for key in ("errormessage", "error.message", "exception.message")
+                if (text := _text(fields.get(key)))
+            ),
+            "",
+        )
+        stack = "\n".join(part for part in (": ".join(part for part in (name, said) if part), stack) if part)
+    if stack:
+        return stack
+    whole = _text(fields.get("full_message"))
+    if "\n" in whole:
+        return whole
+    return next((text for inner in _within(fields) if (text := _exception(inner))), "")
+
+
+def _exception_text(value: Any) -> str:
+    """The text of an exception that is a text, a list, or an object of its class, message and stack; ``""`` if none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(
+            text for item in value if (text := item if isinstance(item, str) else _frame_or_exception(item))
+        )
+    if not isinstance(value, dict):
+        return ""
+    fields = _named(value)
+    stack = next((text for name in _TRACES if (text := _exception_text(fields.get(name)))), "")
+    said = (
+        next((fields[key] for key in keys if isinstance(fields.get(key), str) and fields[key]), "")
+        for keys in (_CLASSES, _TEXTS)
+    )
+    header = ": ".join(part for part in said if part)
+    cause = _exception_text(fields.get("cause"))
+    # Most stacks begin with the class and the message themselves.
+    begins = bool(stack) and (not header or exception_in(stack.split("\n", 1)[0]) is not None)
+    parts = (stack,) if begins else (header, stack)
+    return "\n".join(part for part in (*parts, cause and f"Caused by: {cause}") if part)
+
+
+def _frame_or_exception(value: Any) -> str:
+    """A frame of log4j 2, logback or structlog as its run-time would print it; else an exception."""
+    if not isinstance(value, dict):
+        return ""
+    fields = _named(value)
+    owner, method = fields.get("class") or fields.get("classname"), fields.get("method") or fields.get("methodname")
+    if isinstance(owner, str) and isinstance(method, str):
+        return f"\tat {owner}.{method}({fields.get('file') or fields.get('filename') or 'Unknown'})"
+    file, name = fields.get("filename") or fields.get("file"), fields.get("name") or fields.get("function")
+    if isinstance(file, str) and isinstance(name, str):
+        return f'  File "{file}", line {fields.get("lineno") or fields.get("line") or 0}, in {name}'
+    return _exception_text(value)

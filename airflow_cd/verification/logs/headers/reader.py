@@ -1,0 +1,298 @@
+"""The header of a masked line: what time, host, process, thread and level it states, taken off the message.
+
+A header is read piece by piece from the left. Some pieces are sure (a stamp, a level); others could as well be the
+beginning of a message (a word in brackets, a number) and count only between sure ones, or right behind a level where
+a thread's name is usual. The logger's name stays: it tells messages apart, and no deployment changes it by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from airflow_cd.verification.logs.headers import stamps
+from airflow_cd.verification.logs.headers.levels import (
+    AMBIGUOUS,
+    LETTERS,
+    LEVELS,
+    PLAIN,
+    SYMBOLS,
+    of_priority,
+    severity_of_word,
+)
+from airflow_cd.verification.logs.masking import KEPT, NOTES
+
+_N = stamps.NUMBER
+_MOST_PIECES = 14
+_REACH = 400  # characters in which a header is looked for
+
+_SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
+_PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
+_KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}\]")
+_LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/[A-Z{_N}])")
+_LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
+_LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+ *(?:\( *{_N}\))?:)")
+_SYMBOL = re.compile(r"([.*#-]) ")
+_REDIS = re.compile(rf"{_N}:[A-Z](?= {_N} )")
+_CHANNEL = re.compile(r"[\w.-]{1,40}\.([A-Z]{4,9})(?=: )")  # Monolog, Laravel
+_TORNADO = re.compile(rf"([DIWEC]) {_N} .*")
+_TOOL = re.compile(r"(?:npm|pnpm|yarn) (ERR!|error|WARN|warn|notice|info)(?= |$)|(?:PHP )(\w+)(?: error)?(?=: )")
+_AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
+_COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
+_AFTER_CLOCK = re.compile(r"[\s:\]|]")
+_NEXT_IS_LEVEL = re.compile(r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)")
+_KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
+_KEYED = re.compile(
+    r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
+    r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] ?"
+    r"[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
+    r"(?=[\s,;]|$)[,;]?"
+)
+_ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
+_WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([A-Za-z]{3,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
+_THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
+_LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
+_WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?=[ \t])")
+_HOST_AND_PROGRAM = re.compile(rf" *[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+(?:\[(?:[\w.]|{_N})*\])?:(?= |$)")
+_PROGRAM = re.compile(rf" *(?:[\w.{_N}-]+ +)?(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)")
+_RFC5424 = re.compile(r" (?:\S+) (?:\S+) (?:\S+) (?:\S+) (?:-|(?:\[[^\]]*\])+)(?= |$)")
+_BEHIND_LEVEL = re.compile(rf" *(?:{_N} --- |\(?\b{_N}\)?: |{_N}: (?:{_N} )?|-- ?(?=:)|-- [\w.:]+(?=: ))")
+_ERROR_LIKE = re.compile(r"Exception|Error|Errno|Fault|Panic|[=\"']")
+
+
+class Header(NamedTuple):
+    """What a masked line begins with.
+
+    :param level: severity that it states, None if none is recognised.
+    :param message: the masked line without it, notes included.
+    :param stamped: whether a time stamp was read.
+    """
+
+    level: str | None
+    message: str
+    stamped: bool
+
+
+def read_header(masked: str) -> Header:
+    """Read the header of a line after the first stage of masking."""
+    text, *notes = masked.split(NOTES)
+    scan = _Scan(text, notes)
+    scan.run()
+    message = scan.logger + text[scan.done :].lstrip()
+    if not message.strip():  # a header and nothing else: that is the message
+        return Header(scan.level, masked, scan.stamped)
+    left = notes[text.count(KEPT, 0, scan.done) :]
+    return Header(scan.level, NOTES.join((message, *left)), scan.stamped)
+
+
+def _enclosed_level(inner: str) -> str | None:
+    """The level in brackets, alone or with the module or process it is of."""
+    if inner in LETTERS:
+        return LETTERS[inner]
+    tornado = _TORNADO.fullmatch(inner)
+    if tornado is not None:
+        return LETTERS[tornado[1]]
+    found = _WITH_LEVEL.fullmatch(inner)
+    word = (found[1] or found[2]).upper() if found else ""
+    return LEVELS.get(word) if word not in AMBIGUOUS else None
+
+
+class _Scan:
+    """The state while one line is read."""
+
+    def __init__(self, text: str, notes: list[str]) -> None:
+        self.text = text[:_REACH]
+        self.notes = notes
+        self.level: str | None = None
+        self.weak_level = False  # the level is a priority, which a word may overrule
+        self.stamped = False
+        self.logger = ""
+        self.done = 0  # everything before it is header for sure
+        self._at = 0
+        self._waiting = ""  # a logger's name that is kept if it turns out to stand within the header
+
+    def run(self) -> None:
+        for _ in range(_MOST_PIECES):
+            start = self._at
+            self._at = self._past(_SPACE)
+            if self._at >= len(self.text) or not self._piece():
+                self._at = start
+                break
+        if self.done:
+            self.done = _SPACE.match(self.text, self.done).end()  # type: ignore[union-attr]
+
+    def _past(self, rule: re.Pattern[str]) -> int:
+        found = rule.match(self.text, self._at)
+        return found.end() if found else self._at
+
+    def _sure(self, end: int) -> bool:
+        self._at = self.done = end
+        self.logger += self._waiting
+        self._waiting = ""
+        return True
+
+    def _maybe(self, end: int, logger: str = "") -> bool:
+        self._at = end
+        if logger:
+            self._waiting += logger.strip() + " "
+        return True
+
+    def _states(self, level: str | None, end: int, *, weak: bool = False) -> bool:
+        if level is None:
+            return False
+        if self.level is None or (self.weak_level and not weak):
+            self.level, self.weak_level = level, weak
+        elif not weak and not self.weak_level:
+            return False  # a second level is part of the message
+        self._sure(end)
+        behind = _BEHIND_LEVEL.match(self.text, end)
+        if behind is not None and not weak:
+            self._sure(behind.end())
+        return True
+
+    def _piece(self) -> bool:
+        return self._stamp() or self._level() or self._keyed() or self._enclosed() or self._guess()
+
+    def _stamp(self) -> bool:
+        text, at = self.text, self._at
+        if at == 0:
+            klog = _KLOG.match(text)
+            if klog is not None:
+                self.stamped = True
+                return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, klog.end())
+            priority = _PRIORITY.match(text)
+            if priority is not None and self.notes and self.notes[0].isdigit():
+                return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
+        if not stamps.may_begin(text, at):
+            return False
+        rfc3164 = stamps.SYSLOG_DATED.match(text, at)
+        if rfc3164 is not None:
+            self.stamped = True
+            end = rfc3164.end()
+            program = _HOST_AND_PROGRAM.match(text, end) or _PROGRAM.match(text, end)
+            return self._sure(program.end() if program else end)
+        found = stamps.DATED.match(text, at) or stamps.CLOCK.match(text, at)
+        if found is None:
+            return False
+        self.stamped = True
+        end = found.end()
+        if self.weak_level and text[: at + 1].count("<") and _RFC5424.match(text, end):
+            return self._sure(_RFC5424.match(text, end).end())  # type: ignore[union-attr]
+        program = _PROGRAM.match(text, end)
+        return self._sure(program.end() if program else end)
+
+    def _level(self) -> bool:
+        text, at = self.text, self._at
+        found = _LEVEL.match(text, at)
+        if found is not None:
+            word, after = found[1], text[found.end() : found.end() + 2]
+            level = LEVELS.get(word.upper())
+            if level is not None and self._is_level(word, after):
+                end = found.end()
+                if after[:1] == "/":
+                    end = _AFTER_SLASH.match(text, end).end()  # type: ignore[union-attr]
+                elif after[:1] == ":":
+                    end += 1
+                counted = _COUNTED.match(text, end)
+                return self._states(level, counted.end() if counted else end)
+        found = _LETTER.match(text, at)
+        if found is not None and found[1] in LETTERS and (self.stamped or text[at + 1 : at + 4] == ", ["):
+            return self._states(LETTERS[found[1]], found.end(), weak=text[at + 1] == ",")
+        return self._level_of_a_program()
+
+    def _level_of_a_program(self) -> bool:
+        """A level as only one logger or program writes it."""
+        text, at = self.text, self._at
+        found = _CHANNEL.match(text, at)
+        if found is not None and found[1] in LEVELS:
+            return self._states(LEVELS[found[1]], found.end())
+        found = _TOOL.match(text, at)
+        if found is not None:
+            return self._states(severity_of_word((found[1] or found[2]).rstrip("!")), found.end())
+        found = _KERNEL.match(text, at) if at == 0 else None
+        if found is not None:
+            return self._states(severity_of_word(found[1]), found.end())
+        found = _LOGCAT.match(text, at)
+        if found is not None:
+            return self._states(LETTERS[found[1]], found.end())
+        found = _SYMBOL.match(text, at)
+        if found is not None and self.stamped and _REDIS.match(text):
+            return self._states(SYMBOLS[found[1]], found.end())
+        return False
+
+    def _is_level(self, word: str, after: str) -> bool:
+        if word.upper() in AMBIGUOUS:
+            return word.isupper() and after[:1] == ":"
+        if after[:1] in (":", "]", "|", "\t") or (after[:1] == "!" and word.isupper()):
+            # `Error: x` and `error: x` state a level wherever the header may still go on; `10:30 Note: x` as well.
+            return after[:2] != "::" or word.isupper()
+        if word.isupper():
+            return True
+        if not self.stamped or (word.upper() not in PLAIN and len(word) != 3):
+            return False
+        return word.islower() or after == "  "  # a column filled up with spaces: `Error      CBS`
+
+    def _keyed(self) -> bool:
+        found = _KEYED.match(self.text, self._at)
+        if found is None:
+            return False
+        if found["level"]:
+            return self._states(severity_of_word(found["level"]), found.end())
+        self.stamped = True
+        return self._sure(found.end())
+
+    def _enclosed(self) -> bool:
+        found = _ENCLOSED.match(self.text, self._at) if self.text[self._at] in "[(<{" else None
+        if found is None:
+            return False
+        inner, end = found.group()[1:-1], found.end()
+        level = _enclosed_level(inner.strip())
+        if level is not None:
+            return self._states(level, end)
+        nested = _Scan(inner, [])
+        nested.run()
+        if nested.done and (nested.stamped or nested.level):
+            self.stamped |= nested.stamped
+            rest = inner[nested.done :].strip()
+            if rest and _LOGGER.fullmatch(rest):
+                self._waiting += rest + " "
+            if nested.level is not None and self._states(nested.level, end):
+                return True
+            return self._sure(end)
+        if _ERROR_LIKE.search(inner) or KEPT in inner or (found.group()[0] == "<" and _N not in inner):
+            return False
+        if _LOGGER.fullmatch(inner):
+            return self._maybe_behind(end, inner)
+        if _THREAD.fullmatch(inner):
+            return self._maybe_behind(end)
+        return False
+
+    def _maybe_behind(self, end: int, logger: str = "") -> bool:
+        """A thread, process or logger: part of the header for sure behind a stamp or level, with a message after it."""
+        self._maybe(end, logger)
+        if self.done and end < len(self.text.rstrip()):
+            return self._sure(end)
+        return True
+
+    def _guess(self) -> bool:
+        """A word or number that may stand between stamp and level; it counts only if a level comes."""
+        if self.level is not None and not self.weak_level:
+            return False
+        text, at = self.text, self._at
+        redis = _REDIS.match(text) if at == 0 else None
+        if redis is not None:
+            return self._maybe(redis.end())
+        clock = stamps.SHORT_CLOCK.match(text, at)
+        if clock is not None and _AFTER_CLOCK.match(text, clock.end()):
+            return self._maybe(clock.end())
+        if not self.stamped and at > 0:
+            return False
+        word = _WORD.match(text, at)
+        if word is None or self._waiting.count(" ") > 2 or _ERROR_LIKE.search(word.group()):
+            return False
+        following = _SPACE.match(text, word.end())
+        ahead = _NEXT_IS_LEVEL.match(text, following.end() if following else word.end())
+        if ahead is None or ahead[1].upper() not in LEVELS:
+            return False
+        plain = _N in word.group() or "@" in word.group()
+        return self._maybe(word.end(), "" if plain else word.group())

@@ -1,0 +1,108 @@
+"""Time stamps, as pieces of regular expressions: for lines whose numbers are masked, and for raw lines.
+
+In a masked line a word with a digit is one character (:data:`NUMBER`); what is left of a time stamp are the names of
+days, months and zones, and the separators.
+"""
+
+from __future__ import annotations
+
+import re
+
+from airflow_cd.verification.logs.masking import VARIABLE
+
+NUMBER = VARIABLE
+_DAY_NAMES = (
+    "Mon Tue Wed Thu Fri Sat Sun Monday Tuesday Wednesday Thursday Friday Saturday Sunday Tues Thur Thurs Wednes "
+    "Mo Di Mi Do Fr Sa So Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonnabend Sonntag "
+    "lun mar mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche "
+    "mié jue vie sáb dom lunes martes miércoles jueves viernes sábado domingo "
+    "gio lunedì martedì mercoledì giovedì venerdì sabato domenica "
+    "seg ter qua qui sex segunda terça quarta quinta sexta segunda-feira terça-feira quarta-feira quinta-feira "
+    "sexta-feira ma di wo do vr za zo maandag dinsdag woensdag donderdag vrijdag zaterdag zondag "
+    "пн вт ср чт пт сб вс"
+)
+_MONTH_NAMES = (
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Sept Oct Nov Dec January February March April June July August September "
+    "October November December "
+    "Jän Januar Februar März Mär Mrz Mai Juni Juli Okt Oktober Dez Dezember Jänner "
+    "janv févr mars avr avril mai juin juil août janvier février juillet septembre octobre novembre décembre déc fév "
+    "ene abr ago dic enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre "
+    "gen mag giu lug set ott gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre "
+    "fev out dez janeiro fevereiro março maio junho julho setembro outubro novembro dezembro "
+    "mrt mei okt januari februari maart juni augustus "
+    "янв фев мар апр мая июн июл авг сен окт ноя дек"
+)
+_ZONES = (
+    r"UTC|GMT|Z|[ECMPAH][SD]T|CES?T|EES?T|WES?T|BST|IST|JST|KST|MSK|SGT|AE[SD]T|AC[SD]T|AWST|NZ[SD]T|BRT|ART|HKT|PKT"
+    r"|WIB|SAST|CAT|EAT|WAT|[A-Z][a-z]+/[A-Z][A-Za-z_]+"
+)
+
+
+def _any_of(names: str) -> str:
+    return "|".join(sorted({re.escape(name) for name in names.split()}, key=lambda name: (-len(name), name)))
+
+
+_DAY = rf"(?i:{_any_of(_DAY_NAMES)})\b\.?,?"
+_MONTH = rf"(?i:{_any_of(_MONTH_NAMES)})\b\.?"
+_N = NUMBER
+_DATE = (
+    rf"(?:(?:{_DAY} )?{_MONTH} {{1,2}}{_N}(?:,? {_N}(?=[ ,]))?,?"
+    rf"|(?:{_DAY} {{1,2}})?{_N}[./ ]{{0,2}}(?:de )?{_MONTH}[/ ,]?(?: ?(?:de )?{_N})?,?"
+    rf"|(?:{_DAY} )?{_N}/{_N}(?:/{_N})?,?"
+    rf"|{_N} ?年 ?{_N} ?月 ?{_N} ?日"
+    rf"|(?:{_DAY} )?{_N})"
+)
+_FRACTION = rf"(?:[,;]{_N})?"
+_HALF = r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|오전|오후)(?![\w]))?"
+_ZONE = rf"(?:(?::{_N})? ?(?:\((?:[A-Z][\w/ ]+)\)|\[(?:{_ZONES})\]|(?:{_ZONES})(?![\w/])))?"
+_CLOCK = rf"{_N}:{_N}(?::{_N}){{1,3}}{_FRACTION}{_HALF}{_ZONE}"
+_YEAR = rf"(?: {_N}(?=[\]\s]))?"
+
+_NAMED = re.compile(r"[^\W\d_]+(?:-feira)?")
+_FIRST_WORDS = frozenset(name.lower() for name in (_DAY_NAMES + " " + _MONTH_NAMES).split())
+
+
+def may_begin(text: str, at: int) -> bool:
+    """Whether a stamp may begin at this place of a masked line."""
+    if text[at] == NUMBER:
+        return True
+    word = _NAMED.match(text, at)
+    return word is not None and word.group().lower() in _FIRST_WORDS
+
+
+DATED = re.compile(rf"{_DATE}(?:[T :,_-]|at |um |à ){{1,3}}{_CLOCK}{_YEAR}")
+"""Date and time of day."""
+SYSLOG_DATED = re.compile(rf"{_MONTH} {{1,2}}{_N}(?: {_N})? {_CLOCK}")
+"""The stamp of RFC 3164, behind which host and program stand."""
+CLOCK = re.compile(_CLOCK)
+"""A time of day, with seconds."""
+SHORT_CLOCK = re.compile(rf"{_N}:{_N}{_FRACTION}{_HALF}|{_N}")
+"""What may be a time: without seconds, or as seconds since some beginning."""
+DAY_ALONE = re.compile(rf"(?:{_N}/{_N}/{_N}|{_N})")
+"""What may be a date without a time."""
+
+RAW = re.compile(
+    r"[\[(]?(?:"
+    r"\d{4}[-/.]\d\d?[-/.]\d\d?[T _,]{1,2}\d\d?:\d\d:\d\d"
+    r"|\d\d?[-/. ](?:\d\d?|[A-Za-z]{3,9})[-/. :]\d{2,4}[ ,:T]{1,2}\d\d?:\d\d:\d\d"
+    r"|(?:[A-Z][a-z]{2},? )?[A-Z][a-z]{2,8} {1,2}\d{1,2},? (?:\d{4},? )?\d\d?:\d\d:\d\d"
+    r"|\d\d:\d\d:\d\d"
+    r")(?:[.,]\d+)?(?: ?[AP]M\b)?(?:Z| ?[+-]\d\d:?\d\d\b| (?:UTC|GMT|[A-Z]{3,4}T?)\b(?= \[))?(?: \d{4}\b)?[\])]?"
+)
+"""A stamp at the beginning of a raw line."""
+_PROGRAM = re.compile(r" (?:[\w.-]+ )?[\w./@-]+\[[\w.]+\]:(?: |$)")  # syslog, journald, Heroku
+_BARE_PROGRAM = re.compile(r" [\w.-]+ [\w./@()-]+:(?: |$)")  # without its process, in RFC 3164 only
+
+
+def without_stamp(line: str) -> str:
+    """A raw line without its stamp, host and program; unchanged if it begins with none."""
+    stamp = RAW.match(line)
+    if stamp is None:
+        return line
+    program = _PROGRAM.match(line, stamp.end())
+    if program is None and line[:1].isalpha():
+        program = _BARE_PROGRAM.match(line, stamp.end())
+    if program is not None:
+        return line[program.end() :]
+    rest = line[stamp.end() :]
+    return rest[1:] if rest[:1] in (" ", "\t") else rest

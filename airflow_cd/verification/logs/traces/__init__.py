@@ -1,0 +1,1 @@
+"""Crashes of the common run-times: which lines belong together, and what the crash is known by."""

@@ -1,0 +1,282 @@
+"""Joining the lines of records that arrive apart: stack traces, and records whose loggers write several lines.
+
+What belongs to the record before it is told by the line itself (an indented frame, ``Caused by:``) or by what the
+record is: after ``panic:`` come goroutines, after ``thread 'main' panicked at`` comes the reason. A time stamp or a
+syslog header in front of every line is looked behind, and left out of lines that are joined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from airflow_cd.verification.logs.headers.json_records import unfold_json
+from airflow_cd.verification.logs.headers.levels import LEVELS
+from airflow_cd.verification.logs.headers.stamps import RAW, without_stamp
+from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE
+from airflow_cd.verification.logs.traces import frames, go, native, python, scripts
+
+LONGEST_RECORD = 16_384  # characters; of a longer record only the beginning is judged
+
+_MOST_LOOSE = 12  # lines of an exception's message before its first frame
+
+_CONTINUES = re.compile(
+    r"\s+(?:at |File \"|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
+    r"|Caused by: |Caused by:$|\.\.\. \d+ more|(?:\s+\+ Exception Group )?Traceback \(most recent call last\)"
+    r"|\s*---> |goroutine \d+ \[|--- End of |Wrapped by: |Verursacht durch: |Caus[éa][a-z]* (?:par|por|da) ?: "
+    r"|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
+)
+_CONTINUES_STAMPED = re.compile(
+    r"\s*(?:at \S+\(|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \["
+    r"|--- End of )"
+)
+_EXCEPTION = re.compile(r"(?:[a-z_]\w*\.)+[\w$]*(?:Exception|Error|Throwable|Failure)(?::|$)")
+_NAMES_EXCEPTION = re.compile(
+    r"(?<![\w.$@#%&*+~\\-])(?:[A-Za-z_]+\.)+[A-Za-z_$]*(?:Exception|Error|Throwable)(?=:|$| )"
+)
+_FRAME = re.compile(r"\s+at |Caused by: |\s*\.\.\. \d+ (?:more|common)")
+_DATED = re.compile(r"\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of its own, whatever came before
+_LEVELED = re.compile(r"[\[<(]?([A-Za-z]{3,11})\b")
+_CONSOLE = re.compile(r"(?:trce|dbug|info|warn|fail|crit): \S+\[-?\d+\]$")  # .NET's: the message follows, indented
+_JUL = re.compile(r"[A-Z]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")  # java.util.logging
+_JUL_LEVEL = re.compile(r"[^\W\d_]+: ")
+_NODE = re.compile(r"(?:file://|node:|/|[A-Z]:\\)[^\s()]*:\d+$")
+_NODE_MORE = re.compile(
+    r"\s|$|throw |[A-Z]\w*(?:Error|Exception)?(?: \[[\w ]+\])?: |[A-Z]\w*Error$|Node\.js v|\}|Require stack:|- |code: "
+)
+
+# What may make a record of several lines, besides lines that are indented, as it looks in a line or in one whose
+# numbers are masked; it may find more than there is.
+_N = rf"(?:\d+|{VARIABLE})"
+MAY_JOIN = (
+    r"Traceback \(most recent call|Exception Group |Fatal Python error: |Caused by:|Wrapped by: |Verursacht durch: "
+    r"|Caus[éa][a-z]* (?:par|por|da) ?: |panic: |panicked at |panic serving |[Ff]atal error: |goroutine |SIG[A-Z]+: "
+    rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack trace:|stack backtrace:|Parse error: "
+    rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|terminating$|raised an exception|{_N}:in "
+    rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:trce|dbug|info|warn|fail|crit): [^ ]+\[{_N}\]$"
+    r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
+    r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
+    rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |(?:^|[ \t\]])(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
+    rf"|^{_N}(?:: |:?$)"
+)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a record is that goes on, and by which lines.
+
+    :param hints: parts of a line, one of which it must have to begin such a record: quickly looked for.
+    """
+
+    hints: tuple[str, ...]
+    begins: Callable[[str], object]
+    more: Callable[[str], object]
+
+    def begun_by(self, line: str) -> bool:
+        return any(hint in line for hint in self.hints) and self.begins(line) is not None
+
+
+_KINDS = {
+    "go": _Kind(
+        ("panic: ", "fatal error: ", "panic serving ", "goroutine ", "SIG"),
+        go.BEGINS.match,
+        lambda line: go.MORE.match(line) or go.FRAME.match(line),
+    ),
+    "rust": _Kind(("panicked at ",), native.RUST.match, native.RUST_MORE.match),
+    "php": _Kind(("rror: ",), scripts.PHP.match, scripts.PHP_MORE.match),
+    "ruby": _Kind((":in ",), scripts.RUBY.match, scripts.RUBY_MORE.match),
+    "native": _Kind(
+        ("terminate called", "libc++abi: ", "Fatal error: "), native.TERMINATE.match, native.TERMINATE_MORE.match
+    ),
+    "beam": _Kind(
+        ("** (", " REPORT====", "terminating", "raised an exception"), scripts.BEAM.match, scripts.BEAM_MORE.match
+    ),
+    "node": _Kind(("file://", "node:", "/", ":\\"), _NODE.match, _NODE_MORE.match),
+    "console": _Kind(
+        ("trce: ", "dbug: ", "info: ", "warn: ", "fail: ", "crit: "), _CONSOLE.match, re.compile(r"\s+\S").match
+    ),
+    "perl": _Kind((" line ",), scripts.PERL.match, scripts.PERL_MORE.match),
+}
+_WITHIN = ("go", "rust", "php", "ruby", "native", "beam")  # what may begin within a record
+
+
+class RecordJoiner:
+    """Joins the lines of records that arrive apart, however they are divided into portions.
+
+    What arrives as several lines is whole already.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._start = 0  # number of the record's first line, and of the next one that comes
+        self._next = 0
+        self._length = 0
+        self._cut = ""  # parts of a line that a run-time cut, and the number of the first
+        self._cut_start = 0
+        self._loose: list[tuple[str, int]] = []  # lines that are a message's if a frame follows
+        self._whole = False  # the record arrived as several lines
+        self._kind: _Kind | None = None
+        self._traced = False  # the record holds a Python traceback
+        self._unfinished = False  # and the line with the exception's class is still to come
+        self._stamped = False  # its first line has a stamp
+        self._apart: bool | None = None  # whether its other lines have one too; None before there is one
+        self._one_more = False  # the next line belongs to it whatever it is
+        self._waits = False  # an exception is named and no frame was seen
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is a record that may go on."""
+        return bool(self._parts or self._cut)
+
+    def feed(self, lines: Iterable[str]) -> list[str]:
+        """The records that are complete by now."""
+        return [record for line in lines for _, record in self.push(line)]
+
+    def push(self, line: str) -> list[tuple[int, str]]:
+        """Take one line in; the records before it that are complete, each with the number of its first line."""
+        number = self._next
+        self._next += 1
+        if line[-1:] == GOES_ON:
+            if not self._cut:
+                self._cut_start = number
+            if len(self._cut) <= LONGEST_RECORD:
+                self._cut += line[:-1]
+            return []
+        if self._cut:
+            line, number, self._cut = self._cut + line, self._cut_start, ""
+            if line[:1] == "{":
+                line = unfold_json(line)
+        return self._take(line, number)
+
+    def finish(self) -> list[tuple[int, str]]:
+        """The last records, like those of :meth:`push`; there may be none."""
+        cut, self._cut = self._cut, ""
+        done = self._take(cut, self._cut_start) if cut else []
+        while self._parts:
+            done += self._settle()
+            done.append(self._record())
+            self._parts = []
+        return done
+
+    def continues(self, line: str) -> bool:
+        """Whether the line belongs to the record before it, or may."""
+        if self._cut:
+            return True
+        if not self._parts or self._whole or "\n" in line:
+            return False
+        return bool(self._loose) or self._goes_on(line) is not None or self._may_be_loose(line)
+
+    def _record(self) -> tuple[int, str]:
+        return self._start, "\n".join(self._parts)
+
+    def _take(self, line: str, number: int, *, loose: bool = True) -> list[tuple[int, str]]:
+        rest = self._goes_on(line) if self._parts and not self._whole and "\n" not in line else None
+        if rest is not None:
+            for waiting, _ in self._loose:
+                self._add(waiting)
+            self._loose = []
+            self._apart = rest != line
+            self._add(rest)
+            return []
+        if loose and "\n" not in line and self._may_be_loose(line):
+            self._loose.append((line, number))
+            return []
+        if self._loose:
+            return self._settle() + self._take(line, number)
+        return self._begin(line, number)
+
+    def _settle(self) -> list[tuple[int, str]]:
+        """Give up that the loose lines belong to the record: they are records of their own."""
+        loose, self._loose = self._loose, []
+        self._waits = False
+        return [record for line, number in loose for record in self._take(line, number, loose=False)]
+
+    def _begin(self, line: str, number: int) -> list[tuple[int, str]]:
+        done = [self._record()] if self._parts else []
+        self._start, self._parts, self._length, self._whole = number, [line], len(line), "\n" in line
+        self._traced, self._unfinished, self._apart = False, False, None
+        rest = line if self._whole else without_stamp(line)
+        self._stamped = rest != line
+        self._kind = next((kind for kind in _KINDS.values() if kind.begun_by(rest)), None)
+        self._note(rest)
+        self._one_more = self._one_more or (self._stamped and _JUL.match(line) is not None)
+        self._waits = not self._whole and _names_exception(line)
+        return done
+
+    def _add(self, rest: str) -> None:
+        if self._kind is None:
+            self._kind = next((_KINDS[name] for name in _WITHIN if _KINDS[name].begun_by(rest)), None)
+        self._note(rest)
+        if _FRAME.match(rest):
+            self._waits = False
+        elif _EXCEPTION.match(rest):
+            self._waits = True
+        if self._length <= LONGEST_RECORD:  # a record without an end must not fill the memory
+            self._parts.append(rest)
+            self._length += len(rest) + 1
+
+    def _note(self, rest: str) -> None:
+        """What the record is known to be after this line."""
+        self._one_more = rest[-1:] == ":" and native.RUST.match(rest) is not None
+        if python.BEGINS.match(rest):
+            self._traced, self._unfinished = True, True
+        elif self._unfinished and rest[:1].strip():
+            self._unfinished = False
+
+    def _goes_on(self, line: str) -> str | None:
+        """What of the line belongs to the record before it; None if it does not."""
+        rest = without_stamp(line)
+        apart = rest != line
+        if apart and not (self._stamped and self._apart is not False):
+            return None  # a line with a stamp is a record of its own, unless all of the record's lines have one
+        if self._apart and not apart:
+            return None
+        certain = bool(self._apart or self._kind or self._traced)
+        if (_CONTINUES if certain or not apart else _CONTINUES_STAMPED).match(rest):
+            return rest
+        if (certain or not apart) and frames.FOREIGN.match(rest):
+            return rest
+        if self._kind is not None and self._kind.more(rest):
+            return rest
+        if self._one_more and (self._kind is not None or (not apart and _JUL_LEVEL.match(rest))):
+            return rest
+        if self._unfinished:
+            return None if _DATED.match(rest) or (apart and has_level(rest)) else rest
+        if self._traced and (not rest.strip() or python.BETWEEN.match(rest)):
+            return rest
+        if not apart and len(self._parts) == 1 and _EXCEPTION.match(rest) and has_header(self._parts[0]):
+            return rest
+        return None
+
+    def _may_be_loose(self, line: str) -> bool:
+        return (
+            self._waits
+            and len(self._loose) < _MOST_LOOSE
+            and bool(line.strip())
+            and not has_header(line)
+            and not _EXCEPTION.match(line)
+        )
+
+
+def _names_exception(line: str) -> bool:
+    return any(name in line for name in ("Exception", "Error", "Throwable")) and bool(_NAMES_EXCEPTION.search(line))
+
+
+def has_level(line: str) -> bool:
+    """Whether a raw line begins with a level."""
+    found = _LEVELED.match(line)
+    return found is not None and found[1].upper() in LEVELS and (found[1].isupper() or line[found.end() :][:1] in ":]")
+
+
+def has_header(line: str) -> bool:
+    """Whether a raw line begins like a record of its own."""
+    return RAW.match(line) is not None or has_level(line) or line[:1] in ("{", "<") or _DATED.match(line) is not None
+
+
+def join_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Join the lines of records that arrive apart; yields each record with the position of its first line."""
+    joiner = RecordJoiner()
+    for line in lines:
+        yield from joiner.push(line)
+    yield from joiner.finish()

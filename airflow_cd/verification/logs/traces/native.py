@@ -1,0 +1,48 @@
+"""Crashes of Rust, C++, Swift, and what the kernel says of a process that it stopped."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reason
+
+RUST = re.compile(r"thread '[^']*' (?:\(\d+\) )?panicked at ")
+RUST_MORE = re.compile(r"stack backtrace:|note: |\s+\d+: |\s+at |$")
+TERMINATE = re.compile(r"(?:terminate called|libc\+\+abi: |Fatal error: |.*: Fatal error: )")
+TERMINATE_MORE = re.compile(
+    r"\s+what\(\): |Aborted|Current stack trace:|\d+ +\S+ +0x|#\d+ +(?:0x)?|\s|Stack dump:|\[\d+\]|terminate called rec"
+)
+_RUST_REASON = re.compile(r"panicked at (?:'(?P<old>.*)', )?(?P<place>[^\s']+?):\d+:\d+:?\s*$")
+_RUST_FRAME = re.compile(r"^\s+\d+:\s+(?:0x[0-9a-f]+ - )?([\w:<>$ &,{}#.]+?)(?:::h[0-9a-f]{16})?$")
+_CPP = re.compile(r"terminate called after throwing an instance of '([^']+)'|uncaught exception of type (\S+)")
+_SWIFT = re.compile(r"Fatal error: (.*?)(?:: file \S+, line \d+)?$")
+_FRAME = re.compile(r"^\s*#?\d+ +(?:0x[0-9a-f]+ in )?(?:\S+ +0x[0-9a-f]+ )?([\w:$.~<>]+)")
+
+
+def read_rust(lines: list[str]) -> StackTrace | None:
+    """The panic's reason, and the functions of its backtrace, or else its file."""
+    for at, line in enumerate(lines):
+        if not RUST.search(line):
+            continue
+        found = _RUST_REASON.search(line)
+        following = lines[at + 1] if at + 1 < len(lines) else ""
+        why = found["old"] if found and found["old"] else following
+        frames = [(match[1], match[1]) for rest in lines[at + 1 :] if (match := _RUST_FRAME.match(rest))]
+        own = nearest(frames) or ((found["place"],) if found else ("unknown place",))
+        return StackTrace((f"panic: {reason(why)}".strip(),), own)
+    return None
+
+
+def read_terminated(lines: list[str]) -> StackTrace | None:
+    """An uncaught exception of C++, a fatal error of Swift."""
+    for at, line in enumerate(lines):
+        found = _CPP.search(line)
+        swift = None if found else _SWIFT.search(line) if TERMINATE.match(line) else None
+        if found is None and (swift is None or len(lines) == 1):
+            continue
+        rest = lines[at + 1 :]
+        what = next((more.partition("what():")[2] for more in rest if "what():" in more), "")
+        frames = [(match[1], match[1]) for more in rest if (match := _FRAME.match(more))]
+        name = (found[1] or found[2]) if found else f"Fatal error: {reason(swift[1])}" if swift else ""
+        return StackTrace((name,), nearest(frames) or (reason(what) or "terminated",))
+    return None

@@ -1,0 +1,73 @@
+"""Crashes of PHP, Ruby, Perl, Elixir and Erlang."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reason
+
+PHP = re.compile(r"(?:PHP )?(?:Fatal|Parse|Recoverable fatal) error: ")
+PHP_MORE = re.compile(r"Stack trace:|PHP Stack trace:|#\d+ |\s+thrown in |PHP +\d+\. |Next [\w\\]+: |\s*$")
+RUBY = re.compile(r"\S+\.(?:rb|erb|rake):\d+:in ")
+RUBY_MORE = re.compile(r"\s+from |\s+\d+: from |\s*\S+\.(?:rb|erb|rake|ru):\d+:in |\s*bin/\S+:\d+:in ")
+BEAM = re.compile(r"\*\* \(|=[A-Z ]+REPORT====|.* terminating$|.*Process #PID<\S+> .*raised an exception")
+BEAM_MORE = re.compile(r"\*\* \(|\s+\S|Last message|State: |Function: |Initial Call: |Ancestors: |\s*$")
+PERL = re.compile(r".* at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.?$")
+PERL_MORE = re.compile(r"\s+(?:\S+\(.*\)|eval \{\.\.\.\}|require \S+) called at \S+ line \d+")
+
+_PHP_CLASS = re.compile(r"Uncaught (?:exception ')?([\w\\]+)")
+_PHP_KIND = re.compile(r"((?:Fatal|Parse|Recoverable fatal) error): +(.*?)(?: in \S+(?::\d+| on line \d+))?$")
+_PHP_FRAME = re.compile(r"^#\d+ (\S+?)\(\d+\): ([\w\\:>{}-]+)\(|^PHP +\d+\. ([\w\\:>{}-]+)\(")
+_RUBY_HEAD = re.compile(r"(?:in [`'][^`']*['`]: )?(.*?) ?\(([A-Z][\w:]*)\)\s*$")
+_RUBY_FRAME = re.compile(r"(\S+\.(?:rb|erb|rake|ru)):\d+:in [`']([^`']+)")
+_BEAM_CLASS = re.compile(r"\*\* \(([\w.]+)\)")
+_BEAM_FRAME = re.compile(r"^\s+(\([^)]*\) )?(?:\S+:\d+: )([\w.:!?/<>&\"-]+)")
+_PERL_FRAME = re.compile(r"^\s+(\S+?)\(.*called at (\S+) line")
+
+
+def read_php(lines: list[str]) -> StackTrace | None:
+    """An uncaught exception by its class, another fatal error by its words."""
+    for at, line in enumerate(lines):
+        if not re.search(r"(?:Fatal|Parse|Recoverable fatal) error: ", line):
+            continue
+        classes = [match[1] for more in lines[at:] if (match := _PHP_CLASS.search(more))]
+        kind = _PHP_KIND.search(line)
+        found = [match for more in lines[at + 1 :] if (match := _PHP_FRAME.match(more))]
+        frames = [(match[1] or "", match[2] or match[3]) for match in found]
+        if not frames and not any("{main}" in more for more in lines[at + 1 :]):
+            return None
+        name = classes[0] if classes else f"{kind[1]}: {reason(kind[2])}" if kind else "Fatal error"
+        return StackTrace((name,), nearest(frames) or ("{main}",))
+    return None
+
+
+def read_ruby(lines: list[str]) -> StackTrace | None:
+    """The class in parentheses, and the methods."""
+    frames = [(match[1], match[2]) for line in lines if (match := _RUBY_FRAME.search(line))]
+    if not frames or len(lines) < 2:
+        return None
+    for line in lines:
+        head = _RUBY_HEAD.search(line)
+        if head is not None:
+            return StackTrace((head[2],), nearest(frames))
+    return None
+
+
+def read_beam(lines: list[str]) -> StackTrace | None:
+    """An exception of Elixir or Erlang."""
+    for at, line in enumerate(lines):
+        found = _BEAM_CLASS.search(line)
+        if found is None:
+            continue
+        frames = [(match[1] or "", match[2]) for more in lines[at + 1 :] if (match := _BEAM_FRAME.match(more))]
+        if frames:
+            return StackTrace((found[1],), nearest(frames))
+    return None
+
+
+def read_perl(lines: list[str]) -> StackTrace | None:
+    """What died, with the subroutines of Carp's trace."""
+    frames = [(match[2], match[1]) for line in lines[1:] if (match := _PERL_FRAME.match(line))]
+    if not frames:
+        return None
+    return StackTrace((f"died: {reason(re.sub(r' at [^ ]+ line .*', '', lines[0]))}",), nearest(frames))

@@ -1,0 +1,183 @@
+"""Structured records: levels, messages and exceptions under the names that loggers give them."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from airflow_cd.verification.files.logs import profile_stream
+from airflow_cd.verification.logs.headers.json_records import unfold_json
+from airflow_cd.verification.logs.headers.levels import of_number, of_priority
+from airflow_cd.verification.logs.profile import LogProfile
+
+RECORDS = [
+    ({"LogLevel": "Error", "Category": "A.B", "Message": "no card"}, "ERROR no card"),
+    ({"@t": "x", "@mt": "no card"}, "INFO no card"),
+    ({"@t": "x", "@l": "Fatal", "@mt": "no card"}, "FATAL no card"),
+    ({"Timestamp": "x", "Level": "Warning", "MessageTemplate": "no {C}", "RenderedMessage": "no 4"}, "WARN no 4"),
+    ({"log": {"level": "error", "logger": "x"}, "message": "no card"}, "ERROR no card"),
+    ({"version": "1.1", "host": "h", "short_message": "no card", "level": 3}, "ERROR no card"),
+    ({"version": "1.1", "short_message": "no card", "level": 4}, "WARN no card"),
+    ({"PRIORITY": "3", "MESSAGE": "no card", "_HOSTNAME": "h"}, "ERROR no card"),
+    ({"SeverityText": "", "SeverityNumber": 17, "Body": "no card"}, "ERROR no card"),
+    ({"severityNumber": 9, "body": {"stringValue": "card"}}, "INFO card"),
+    ({"severity": "CRITICAL", "textPayload": "no card"}, "FATAL no card"),
+    ({"severity": "ERROR", "jsonPayload": {"message": "no card"}}, "ERROR no card"),
+    ({"message": "card", "level": 250, "level_name": "NOTICE"}, "INFO card"),
+    ({"message": "no card", "level": 400}, "ERROR no card"),
+    ({"level": 50, "time": 1, "pid": 9, "msg": "no card"}, "ERROR no card"),
+    ({"levelno": 40, "message": "no card"}, "ERROR no card"),
+    ({"level_value": 40000, "message": "no card"}, "ERROR no card"),
+    ({"t": {"$date": "x"}, "s": "W", "c": "NETWORK", "msg": "slow"}, "WARN slow"),
+    ({"lvl": "eror", "msg": "no card"}, "ERROR no card"),
+    ({"fields": {"level": "warn"}, "msg": "slow"}, "WARN slow"),
+    ({"msg": "served"}, "served"),
+]
+
+
+@pytest.mark.parametrize(("record", "text"), RECORDS, ids=[text + str(at) for at, (_, text) in enumerate(RECORDS)])
+def test_level_and_message(record: dict[str, object], text: str) -> None:
+    assert unfold_json(json.dumps(record)) == text
+
+
+@pytest.mark.parametrize(
+    ("record", "parts"),
+    [
+        (
+            {
+                "level": "WARN",
+                "message": "m",
+                "thrown": {
+                    "name": "a.b.CardException",
+                    "message": "x",
+                    "extendedStackTrace": "a.b.CardException: x\n\tat a.b.Card.pay(Card.java:4)\n",
+                },
+            },
+            ("a.b.CardException: x", "\tat a.b.Card.pay(Card.java:4)"),
+        ),
+        (
+            {
+                "level": "WARN",
+                "message": "m",
+                "throwable": {
+                    "className": "a.CardException",
+                    "message": "x",
+                    "stepArray": [{"className": "a.Card", "methodName": "pay", "fileName": "Card.java"}],
+                },
+            },
+            ("a.CardException: x", "\tat a.Card.pay("),
+        ),
+        (
+            {
+                "level_name": "ERROR",
+                "message": "m",
+                "context": {"exception": {"class": "App\\CardError", "message": "x"}},
+            },
+            ("App\\CardError: x",),
+        ),
+        (
+            {"errorType": "TypeError", "errorMessage": "x", "stack": ["TypeError: x", "    at pay (card.js:4)"]},
+            ("TypeError: x",),
+        ),
+        ({"log.level": "error", "message": "m", "error.type": "CardError", "error.message": "x"}, ("CardError: x",)),
+        (
+            {
+                "event": "m",
+                "level": "error",
+                "exception": [
+                    {
+                        "exc_type": "CardError",
+                        "exc_value": "x",
+                        "frames": [{"filename": "card.py", "lineno": 4, "name": "pay"}],
+                    }
+                ],
+            },
+            ("CardError: x", 'File "card.py", line 4, in pay'),
+        ),
+    ],
+    ids=["log4j2", "logback", "monolog", "lambda", "ecs", "structlog"],
+)
+def test_exceptions(record: dict[str, object], parts: tuple[str, ...]) -> None:
+    text = unfold_json(json.dumps(record))
+    assert all(part in text for part in parts)
+
+
+def test_docker_wraps_a_line_or_a_part_of_one() -> None:
+    assert unfold_json('{"log": "WARN slow\\n", "stream": "stdout", "time": "x"}') == "WARN slow"
+    assert (
+        unfold_json('{"log": "{\\"level\\":\\"warn\\",\\"msg\\":\\"m\\"}\\n", "stream": "stderr", "time": "x"}')
+        == "WARN m"
+    )
+    assert unfold_json('{"log": "WARN sl", "stream": "stdout", "time": "x"}') == "WARN sl\x05"
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "severity"),
+    [
+        (0, "level", "fatal"),
+        (3, "level", "error"),
+        (6, "level", "info"),
+        (7, "severity", "debug"),
+        (10, "level", "debug"),
+        (30, "level", "info"),
+        (40, "level", "warning"),
+        (60, "level", "fatal"),
+        (30, "levelno", "warning"),
+        (17, "severitynumber", "error"),
+        (13, "severity_number", "warning"),
+        (200, "level", "info"),
+        (400, "level", "error"),
+        (550, "level", "fatal"),
+        (500, "severity", "error"),
+        (900, "level", "warning"),
+        (1000, "level", "error"),
+        (40000, "level", "error"),
+        (4, "loglevel", "error"),
+    ],
+)
+def test_scales_of_numbers(number: int, key: str, severity: str) -> None:
+    assert of_number(number, key) == severity
+
+
+def test_priorities() -> None:
+    assert [of_priority(priority) for priority in (0, 11, 14, 28, 191, 192)] == [
+        "fatal", "error", "info", "warning", "debug", None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"msg": "done", "status": 200}, {"msg": "done", "status": 503}),
+        ({"msg": "done", "res": {"statusCode": 200}}, {"msg": "done", "res": {"statusCode": 503}}),
+        ({"msg": "done", "httpRequest": {"status": 200}}, {"msg": "done", "httpRequest": {"status": 503}}),
+        ({"level": "error", "msg": "no", "code": "E_CARD"}, {"level": "error", "msg": "no", "code": "E_BANK"}),
+        ({"msg": "pod", "reason": "Started"}, {"msg": "pod", "reason": "OOMKilled"}),
+        ({"msg": "job", "outcome": "success"}, {"msg": "job", "outcome": "poisoned"}),
+        ({"msg": "rpc", "grpc.code": "OK"}, {"msg": "rpc", "grpc.code": "DataLoss"}),
+        ({"level": 30, "msg": "m"}, {"level": 50, "msg": "m"}),
+    ],
+)
+def test_fields_that_carry_news_tell_records_apart(one: dict[str, object], other: dict[str, object]) -> None:
+    for read in (LogProfile.of, lambda lines: profile_stream(io.BytesIO("\n".join(lines).encode()))):
+        assert len(read([json.dumps(one), json.dumps(other)]).tallies) == 2
+    assert len(LogProfile.of([json.dumps({**one, "id": 1}), json.dumps({**one, "id": 22})]).tallies) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ('{"level": "info", "msg": "handled", "status": 502}', "error"),
+        ('{"level": "info", "msg": "handled", "status": 404}', "info"),
+        ('10.9.8.7 - - [03/Feb/2025:04:05:06 +0000] "GET /card HTTP/1.1" 503 12 "-" "curl"', "error"),
+        ('10.9.8.7 - - [03/Feb/2025:04:05:06 +0000] "GET /card HTTP/1.1" 200 512 "-" "curl"', "info"),
+        ('[2025-02-03T04:05:06.1Z] "POST /card HTTP/2" 503 UF 0 91', "error"),
+        ("INFO GET /card status=500 dur=4", "error"),
+        ("INFO status: 5123 cards", "info"),
+    ],
+)
+def test_an_answer_of_500_weighs_as_an_error(line: str, severity: str) -> None:
+    (signature,) = LogProfile.of([line]).tallies
+    assert signature.severity == severity
