@@ -201,8 +201,9 @@ class _Fast:
             found = masked.rows_of(attention.filter(attention.str.contains(_UNUSUAL)))
             unusual[ordinary[found] if few else found] = True
         whole, unfolded = None if few else masked, None
-        if json is not None:
-            keys, rows, left = self._json_blocks.unfolded(lines, json & ~unusual, whole)
+        json = None if json is None else json & ~unusual
+        if json is not None and json.any():
+            keys, rows, left = self._json_blocks.unfolded(lines, json, whole)
             unusual[left] = True
             unfolded = keys, rows
         return _Block(lines, np.flatnonzero(unusual), whole, unfolded)
@@ -241,7 +242,7 @@ class _Fast:
         while position < len(lines):
             text = lines[position]
             begins = not marked[position] and not marked[position + 1] and position + 1 < len(lines)
-            if begins and self._joiner.pending and not self._joiner.continues(text):
+            if begins and self._joiner.pending and not self._joiner.continues(clean_line(text, {})):
                 for _, record in self._joiner.finish():
                     yield record
                 position = self._next(unusual, position + 1, len(lines))

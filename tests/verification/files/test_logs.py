@@ -24,6 +24,7 @@ _LINES = st.lists(
                 "panic: no",
                 "main.main()",
                 "--- End of x",
+                "{Traceback (most recent call",
                 '{"level": 50, "msg": "no 7", "status": 503}',
                 '{"level": 30, "msg": "Caused by: x", "code": "E7"}',
                 '{"level": "info", "msg": "a\\nb"}',
