@@ -1,4 +1,4 @@
-"""Records as real run-times write them."""
+"""Records as real runtimes write them."""
 
 from __future__ import annotations
 

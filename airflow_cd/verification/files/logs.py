@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from airflow_cd.verification.logs.block_masking import MaskedLines
-from airflow_cd.verification.logs.counting import Counts, clean_line, clean_record, count_slowly
+from airflow_cd.verification.logs.cleaning import clean_line, clean_record
+from airflow_cd.verification.logs.counting import Counts, count_slowly
 from airflow_cd.verification.logs.headers import prefixes
 from airflow_cd.verification.logs.headers.ansi import block_without_colours
 from airflow_cd.verification.logs.headers.json_blocks import JsonBlocks
@@ -140,7 +141,7 @@ class _Fast:
         self._troubles: dict[str, int] = {}
         self._joiner = RecordJoiner()
         self._json_blocks = JsonBlocks(re.compile(_UNUSUAL))
-        self._prefixed = False  # a run-time's prefixes were seen
+        self._prefixed = False  # a runtime's prefixes were seen
 
     def add(self, content: bytes) -> None:
         """Count a block of whole lines."""

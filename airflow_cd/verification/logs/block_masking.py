@@ -56,7 +56,10 @@ class MaskedLines:
 
     @classmethod
     def of(cls, lines: Lines) -> MaskedLines:
-        """Mask lines without marks."""
+        """Mask lines without marks.
+
+        :param lines: of the block.
+        """
         import polars as pl
 
         masked, odd = _masked(lines.content)
@@ -64,11 +67,17 @@ class MaskedLines:
         return cls(lines, keys, keys.unique(), lines.rows_of(odd))
 
     def rows_like(self, pattern: str) -> np.ndarray:
-        """Which lines hold the pattern when they are masked, as flags."""
+        """Which lines hold the pattern when they are masked, as flags.
+
+        :param pattern: a regular expression of Rust's, searched in each distinct masked line.
+        """
         return self.rows_of(self.distinct.filter(self.distinct.str.contains(pattern)))
 
     def rows_of(self, keys: pl.Series) -> np.ndarray:
-        """Which lines have these keys, as flags."""
+        """Which lines have these keys, as flags.
+
+        :param keys: some of the distinct masked lines.
+        """
         return self.keys.is_in(keys.implode()).to_numpy() if len(keys) else np.zeros(len(self.keys), bool)
 
 

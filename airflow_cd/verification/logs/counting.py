@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from airflow_cd.verification.logs.block_masking import MaskedLines, mask_lines
-from airflow_cd.verification.logs.headers.ansi import without_colours
-from airflow_cd.verification.logs.headers.failures import answers_failure, tells_failure
-from airflow_cd.verification.logs.headers.json_records import unfold_json
-from airflow_cd.verification.logs.headers.levels import NAMES, severity_of
-from airflow_cd.verification.logs.headers.prefixes import without_prefix
-from airflow_cd.verification.logs.headers.reader import read_header
+from airflow_cd.verification.logs.cleaning import clean_line, clean_record
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import (
-    GOES_ON,
-    NOTES,
-    VARIABLE,
-    WILDCARD,
-    blank_numbers,
-    blank_numbers_column,
-    has_polars,
-    mask_line,
-    without_marks,
-)
-from airflow_cd.verification.logs.refining import refine
+from airflow_cd.verification.logs.masking import GOES_ON, blank_numbers, blank_numbers_column, has_polars, mask_line
+from airflow_cd.verification.logs.recognition import signature_of_line, signature_of_record
 from airflow_cd.verification.logs.signatures import SAMPLE_LENGTH, Signature, Tally
-from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD, MAY_JOIN, join_lines
-from airflow_cd.verification.logs.traces.reading import stack_trace
+from airflow_cd.verification.logs.traces.joining import MAY_JOIN, join_lines
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-_LINES_OF_PLAIN_RECORD = 3  # so many lines tell a multi-line record without a stack trace from others
 _MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}")
-
 _MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
 
 _ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
@@ -79,83 +61,6 @@ def _columns(frame: Any) -> tuple[list[int | None], list[str], list[Any]]:
     return times, [str(name) for name in frame["instance"]], frame["message"].to_list()
 
 
-def read_again(tallies: Mapping[Signature, Tally]) -> dict[Signature, Tally]:
-    """What an earlier version counted, by the signatures that this one gives to its samples.
-
-    A signature whose samples are not whole, or that has none, keeps its stack trace or is read from its template.
-    """
-    again: dict[Signature, Tally] = {}
-    for signature, tally in tallies.items():
-        sample = next(iter(tally.samples), "")
-        found: Signature | None = None
-        if sample and len(sample) < SAMPLE_LENGTH:
-            read, _ = count_records([sample])
-            found = next(iter(read)) if len(read) == 1 else None
-        if found is None:
-            found = signature if signature.traced else _line_signature(signature.template.replace(WILDCARD, VARIABLE))
-        again.setdefault(found, Tally()).add(tally)
-    return again
-
-
-def clean_line(text: Any, troubles: dict[str, int]) -> str:
-    """A line, or a record that is whole, as usable text; ``""`` when there is none. What was wrong is counted.
-
-    :param text: the line; bytes are decoded as UTF-8.
-    :param troubles: counts, by kind of problem; added to.
-    """
-    if type(text) is not str:
-        if isinstance(text, (bytes, bytearray)):
-            text = bytes(text).decode("utf-8", "replace")
-        elif isinstance(text, str):
-            text = str(text)
-        else:  # None, NaN
-            text = ""
-    text = without_prefix(without_colours(without_marks(text)))
-    if not text.isascii() and ("\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text)):
-        _count(troubles, "undecodable")
-        text = text.encode("utf-8", "replace").decode()
-    if text[:1] == "{" or ('{"' in text and text.rstrip()[-1:] == "}"):
-        text = unfold(text)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if text[-1:] == "\n":
-        text = text.rstrip("\n")
-    return "" if text.isspace() else text
-
-
-def unfold(text: str) -> str:
-    """A JSON record, with or without a header of text before it, as text."""
-    if text[:1] == "{":
-        return unfold_json(text)
-    at = text.find('{"')
-    unfolded = unfold_json(text[at:])
-    if unfolded == text[at:]:
-        return text
-    header = read_header(mask_line(text[:at] + "x"))
-    if header.message.split(NOTES)[0] != "x":
-        return text  # words stand before it: it is a part of their message
-    stated = NAMES[header.level] + " " if header.level else ""
-    return unfolded if read_header(mask_line(unfolded.split("\n", 1)[0])).level else stated + unfolded
-
-
-def clean_record(text: str, troubles: dict[str, int]) -> str:
-    """A record whose lines are joined, of which only the beginning is judged when it is too long.
-
-    :param text: the record, its lines cleaned and joined.
-    :param troubles: counts, by kind of problem; added to.
-    """
-    if not text:
-        _count(troubles, "empty")
-    elif len(text) > LONGEST_RECORD:
-        _count(troubles, "too_long")
-        text = text[:LONGEST_RECORD]
-    return text
-
-
-def _count(troubles: dict[str, int], trouble: str) -> None:
-    troubles[trouble] = troubles.get(trouble, 0) + 1
-
-
 def _joined(
     texts: list[str], times: list[int | None] | None, instances: list[str] | None
 ) -> tuple[list[str], list[int | None] | None, list[str] | None]:
@@ -183,8 +88,8 @@ def count_slowly(texts: list[str], times: list[int | None] | None, instances: li
     :param times: in milliseconds since 1970, where known.
     :param instances: of each record.
     """
-    line_signature = functools.lru_cache(maxsize=None)(_line_signature)
-    trace_signature = functools.lru_cache(maxsize=None)(_record_signature)
+    line_signature = functools.lru_cache(maxsize=None)(signature_of_line)
+    trace_signature = functools.lru_cache(maxsize=None)(signature_of_record)
     tallies: dict[Signature, Tally] = {}
     for position, text in enumerate(texts):
         if not text:
@@ -243,7 +148,9 @@ class Counts:
     def add_masked(self, keys: pl.Series, rows: np.ndarray, lines: Lines) -> None:
         """Count records of one line each that are masked already.
 
+        :param keys: the records, masked.
         :param rows: the line of each.
+        :param lines: that they are of, for samples.
         """
         if len(keys):
             self._add(self._lines, keys, rows, lines, None, None)
@@ -259,7 +166,7 @@ class Counts:
 
     def tallies(self) -> dict[Signature, Tally]:
         """All that was counted, by signature."""
-        for counted, signature_of in ((self._lines, _line_signature), (self._records, _record_signature)):
+        for counted, signature_of in ((self._lines, signature_of_line), (self._records, signature_of_record)):
             signatures: dict[str, Signature] = {}
             for (key, instance), (count, first, last, oldest, newest) in counted.items():
                 if key not in signatures:
@@ -320,40 +227,3 @@ def _earlier(one: int | None, other: int | None) -> int | None:
 
 def _later(one: int | None, other: int | None) -> int | None:
     return max((time for time in (one, other) if time is not None), default=None)
-
-
-def _line_signature(masked: str) -> Signature:
-    header = read_header(masked)
-    message = refine(header.message)
-    level = header.level
-    if level in (None, "debug", "info") and (tells_failure(message) or answers_failure(message)):
-        level = "error"
-    return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
-
-
-def _record_signature(text: str) -> Signature:
-    """The signature of a record of several lines whose numbers are blanked."""
-    trace = stack_trace(text)
-    if trace is not None:
-        severity = _severity_of_trace(text)
-        return Signature.of_trace(severity, trace.classes, trace.frames)
-    first, *others = text.split("\n")[:_LINES_OF_PLAIN_RECORD]
-    first = first.removeprefix("<0>")  # a priority whose number is blanked
-    read = _line_signature(mask_line(first))
-    template = "\n".join([read.template, *(refine(mask_line(line)) for line in others)])
-    level = read.severity if read.stated else None
-    if level is None and others:  # java.util.logging states it on the second line
-        level = read_header(mask_line(others[0])).level
-    if level in (None, "debug", "info") and any(tells_failure(line.strip()) for line in others):
-        level = "error"
-    if level is None or (level == read.severity and read.stated):
-        return Signature.of_line(template)
-    stated = f"{NAMES[read.severity]} "
-    return Signature.of_line(f"{NAMES[level]} {template.removeprefix(stated)}")
-
-
-def _severity_of_trace(text: str) -> str:
-    """A crash is an error at least, unless it was logged as a warning on purpose."""
-    masked = mask_line(text.split("\n", 1)[0].removeprefix("<0>"))
-    severity = read_header(masked).level or severity_of(refine(masked), exception=True)
-    return "error" if severity in ("debug", "info") else severity

@@ -130,7 +130,7 @@ class LogProfile:
                 for row in read["rows"]
             }
             if version < 2:
-                from airflow_cd.verification.logs.counting import read_again
+                from airflow_cd.verification.logs.older_profiles import read_again
 
                 tallies = read_again(tallies)
             return cls(tallies, int(read["watched_ms"]), dict(read["troubles"]))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.logs import counting
-from airflow_cd.verification.logs.counting import LONGEST_RECORD
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import SAMPLE_LENGTH
+from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
 from tests.verification.log_examples import PYTHON, TRACES, python_trace
 
 _RECORDS = st.one_of(

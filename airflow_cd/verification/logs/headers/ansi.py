@@ -11,10 +11,16 @@ ESCAPE = b"\x1b"
 
 
 def without_colours(text: str) -> str:
-    """A text without escape sequences."""
+    """A text without escape sequences.
+
+    :param text: the text.
+    """
     return _TEXT.sub("", text) if "\x1b" in text else text
 
 
 def block_without_colours(content: bytes) -> bytes:
-    """:func:`without_colours` for a block of lines."""
+    """:func:`without_colours` for a block of lines.
+
+    :param content: the block, UTF-8.
+    """
     return _BYTES.sub(b"", content) if ESCAPE in content else content

@@ -37,7 +37,10 @@ _HINTS = (
 
 
 def tells_failure(message: str) -> bool:
-    """Whether the message begins with an exception's class, or tells of a crash."""
+    """Whether the message begins with an exception's class, or tells of a crash.
+
+    :param message: masked, without its header.
+    """
     if _BEGINS.match(message) is not None:
         return True
     beginning = message[:_REACH]
@@ -51,7 +54,10 @@ _ANSWERED = re.compile(
 
 
 def answers_failure(message: str) -> bool:
-    """Whether it is of a request that was answered with a status of 500 or more."""
+    """Whether it is of a request that was answered with a status of 500 or more.
+
+    :param message: masked, without its header.
+    """
     return ("HTTP/" in message or "tatus" in message or '" 5' in message) and _ANSWERED.search(message) is not None
 
 

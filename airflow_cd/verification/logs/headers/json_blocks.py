@@ -37,6 +37,7 @@ class JsonBlocks:
     ) -> tuple[pl.Series, np.ndarray, np.ndarray]:
         """The JSON records of a block, unfolded and masked, with the row of each; and the rows for which that failed.
 
+        :param lines: of the block.
         :param rows: which lines they are, as flags; none of them holds a backslash.
         :param masked: all the lines, if they are masked already.
         """

@@ -98,7 +98,10 @@ _LONGEST_VALUE = 60
 
 
 def unfold_json(line: str) -> str:
-    """A JSON record as ``LEVEL message`` and its exception, on lines of their own; anything else unchanged."""
+    """A JSON record as ``LEVEL message`` and its exception, on lines of their own; anything else unchanged.
+
+    :param line: a record on one line.
+    """
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
@@ -221,7 +224,7 @@ def _exception(fields: Mapping[str, Any]) -> str:
     stack = next((text for name in _STACKS if (text := _exception_text(fields.get(name)))), "")
     name = next((fields[key] for key in _SHORT_STACK if isinstance(fields.get(key), str) and fields[key]), "")
     if name and name not in stack:
-        said = next(
+        message = next(
             (
                 text
                 for key in ("errormessage", "error.message", "exception.message")
@@ -229,7 +232,7 @@ def _exception(fields: Mapping[str, Any]) -> str:
             ),
             "",
         )
-        stack = "\n".join(part for part in (": ".join(part for part in (name, said) if part), stack) if part)
+        stack = "\n".join(part for part in (": ".join(part for part in (name, message) if part), stack) if part)
     if stack:
         return stack
     whole = _text(fields.get("full_message"))
@@ -250,11 +253,11 @@ def _exception_text(value: Any) -> str:
         return ""
     fields = _named(value)
     stack = next((text for name in _TRACES if (text := _exception_text(fields.get(name)))), "")
-    said = (
+    known = (
         next((fields[key] for key in keys if isinstance(fields.get(key), str) and fields[key]), "")
         for keys in (_CLASSES, _TEXTS)
     )
-    header = ": ".join(part for part in said if part)
+    header = ": ".join(part for part in known if part)
     cause = _exception_text(fields.get("cause"))
     # Most stacks begin with the class and the message themselves.
     begins = bool(stack) and (not header or exception_in(stack.split("\n", 1)[0]) is not None)
@@ -263,7 +266,7 @@ def _exception_text(value: Any) -> str:
 
 
 def _frame_or_exception(value: Any) -> str:
-    """A frame of log4j 2, logback or structlog as its run-time would print it; else an exception."""
+    """A frame of log4j 2, logback or structlog as its runtime would print it; else an exception."""
     if not isinstance(value, dict):
         return ""
     fields = _named(value)

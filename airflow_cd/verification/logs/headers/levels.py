@@ -18,7 +18,7 @@ _WORDS = {
     "error": "ERR ERROR ERRO EROR ERRORS SEVERE FAIL FAILURE EXCEPTION",
     "fatal": "CRITICAL CRIT CRT CRI FATAL FATA FTL ALERT ALRT EMERG EMERGENCY EMER PANIC PANI PNC DISASTER",
 }
-# As run-times and servers write them in other languages: java.util.logging, PostgreSQL, .NET.
+# As runtimes and servers write them in other languages: java.util.logging, PostgreSQL, .NET.
 _FOREIGN = {
     "info": "INFORMATION INFOS INFORMACION INFORMACIÓN INFORMAZIONI INFORMAÇÕES ИНФОРМАЦИЯ 情報 信息 정보 HINWEIS",
     "warning": "WARNUNG AVERTISSEMENT ATTENTION ADVERTENCIA AVVERTENZA AVVERTIMENTO AVISO WAARSCHUWING "
@@ -118,18 +118,25 @@ def severity_of(text: str, *, exception: bool = False) -> str:
 
 
 def severity_of_word(word: str) -> str | None:
-    """The severity that a level's word in any case means; None if it is none."""
+    """The severity that a level's word in any case means; None if it is none.
+
+    :param word: the level, as it was logged.
+    """
     return LEVELS.get(word.upper())
 
 
 def of_priority(priority: int) -> str | None:
-    """Severity of a syslog priority, which is facility * 8 + severity; None if it is none."""
+    """Severity of a syslog priority, which is facility * 8 + severity; None if it is none.
+
+    :param priority: the number between ``<`` and ``>``.
+    """
     return SYSLOG[priority % 8] if 0 <= priority < 192 else None
 
 
 def of_number(value: float, key: str = "level") -> str | None:
     """Severity of a numeric level, whose scale is told by its key and by its value; None if it is none.
 
+    :param value: the level, as it was logged.
     :param key: the field it stands in, in small letters.
     """
     if "severitynumber" in key.replace("_", ""):

@@ -1,8 +1,8 @@
-"""What a container run-time or a log viewer puts before every line of an application, taken off again.
+"""What a container runtime or a log viewer puts before every line of an application, taken off again.
 
 Container logs of Kubernetes (CRI), Docker's ``json-file``, ``docker compose logs``, ``kubectl logs --prefix``,
 foreman and pm2. Each is told by its own line alone, so that it makes no difference how a log is cut into
-blocks. A line that the run-time cut into parts ends with :data:`GOES_ON` until the parts are put together.
+blocks. A line that the runtime cut into parts ends with :data:`GOES_ON` until the parts are put together.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ MASKED = (
 
 
 def without_prefix(line: str) -> str:
-    """A line as the application wrote it."""
+    """A line as the application wrote it.
+
+    :param line: as it was read.
+    """
     found = _PREFIX.match(line)
     if found is None:
         return line
@@ -46,7 +49,10 @@ def without_prefix(line: str) -> str:
 
 
 def block_without_prefixes(content: bytes) -> bytes:
-    """:func:`without_prefix` for each line of a block of valid UTF-8."""
+    """:func:`without_prefix` for each line of a block of valid UTF-8.
+
+    :param content: the block, its lines whole.
+    """
     if has_polars() and not any(mark in content for mark in _MARKS_OF_PARTS):
         import polars as pl
 

@@ -74,7 +74,10 @@ class Header(NamedTuple):
 
 
 def read_header(masked: str) -> Header:
-    """Read the header of a line after the first stage of masking."""
+    """Read the header of a line after the first stage of masking.
+
+    :param masked: the line, notes included.
+    """
     text, *notes = masked.split(NOTES)
     scan = _Scan(text, notes)
     scan.run()

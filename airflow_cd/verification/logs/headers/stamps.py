@@ -63,7 +63,11 @@ _FIRST_WORDS = frozenset(name.lower() for name in (_DAY_NAMES + " " + _MONTH_NAM
 
 
 def may_begin(text: str, at: int) -> bool:
-    """Whether a stamp may begin at this place of a masked line."""
+    """Whether a stamp may begin at this place of a masked line.
+
+    :param text: the masked line.
+    :param at: offset in it.
+    """
     if text[at] == NUMBER:
         return True
     word = _NAMED.match(text, at)
@@ -95,7 +99,10 @@ _BARE_PROGRAM = re.compile(r" [\w.-]+ [\w./@()-]+:(?: |$)")  # without its proce
 
 
 def without_stamp(line: str) -> str:
-    """A raw line without its stamp, host and program; unchanged if it begins with none."""
+    """A raw line without its stamp, host and program; unchanged if it begins with none.
+
+    :param line: as it was read, without prefixes and colours.
+    """
     stamp = RAW.match(line)
     if stamp is None:
         return line

@@ -1,1 +1,1 @@
-"""Crashes of the common run-times: which lines belong together, and what the crash is known by."""
+"""Crashes of the common runtimes: which lines belong together, and what the crash is known by."""

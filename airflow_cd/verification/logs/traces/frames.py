@@ -23,7 +23,10 @@ _HEAD = re.compile(
 
 
 def read(lines: list[str]) -> StackTrace | None:
-    """Classes outermost first, and the functions of the root cause."""
+    """Classes outermost first, and the functions of the root cause.
+
+    :param lines: of the record.
+    """
     classes: list[str] = []
     frames: list[tuple[str, str]] = []
     header = ""
@@ -70,7 +73,10 @@ def _named(header: str) -> str:
 
 
 def alone(lines: list[str]) -> StackTrace | None:
-    """An exception without frames on a line of its own, as a JVM prints it that saves itself the trace."""
+    """An exception without frames on a line of its own, as a JVM prints it that saves itself the trace.
+
+    :param lines: of the record.
+    """
     for line in lines[1:]:
         found = re.match(r"\s*(?:Caused by: )?((?:[a-z_]\w*\.)+[A-Z$][\w$]*)(?::|$)", line)
         if found is not None and exception_in(line):

@@ -19,7 +19,10 @@ _HIDDEN = re.compile(r"^(?:panic|runtime\.|testing\.|net/http\.|created by)")
 
 
 def read(lines: list[str]) -> StackTrace | None:
-    """The reason, and the functions of the goroutine that failed."""
+    """The reason, and the functions of the goroutine that failed.
+
+    :param lines: of the record.
+    """
     if not any(line.startswith("goroutine ") for line in lines):
         return None
     found = next((match for line in lines if (match := _REASON.search(line))), None)

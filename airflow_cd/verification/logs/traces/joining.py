@@ -112,7 +112,7 @@ class RecordJoiner:
         self._start = 0  # number of the record's first line, and of the next one that comes
         self._next = 0
         self._length = 0
-        self._cut = ""  # parts of a line that a run-time cut, and the number of the first
+        self._cut = ""  # parts of a line that a runtime cut, and the number of the first
         self._cut_start = 0
         self._loose: list[tuple[str, int]] = []  # lines that are a message's if a frame follows
         self._whole = False  # the record arrived as several lines
@@ -130,11 +130,17 @@ class RecordJoiner:
         return bool(self._parts or self._cut)
 
     def feed(self, lines: Iterable[str]) -> list[str]:
-        """The records that are complete by now."""
+        """The records that are complete by now.
+
+        :param lines: the next lines, in their order.
+        """
         return [record for line in lines for _, record in self.push(line)]
 
     def push(self, line: str) -> list[tuple[int, str]]:
-        """Take one line in; the records before it that are complete, each with the number of its first line."""
+        """Take one line in; the records before it that are complete, each with the number of its first line.
+
+        :param line: the next line.
+        """
         number = self._next
         self._next += 1
         if line[-1:] == GOES_ON:
@@ -160,7 +166,10 @@ class RecordJoiner:
         return done
 
     def continues(self, line: str) -> bool:
-        """Whether the line belongs to the record before it, or may."""
+        """Whether the line belongs to the record before it, or may.
+
+        :param line: the next line.
+        """
         if self._cut:
             return True
         if not self._parts or self._whole or "\n" in line:
@@ -264,18 +273,27 @@ def _names_exception(line: str) -> bool:
 
 
 def has_level(line: str) -> bool:
-    """Whether a raw line begins with a level."""
+    """Whether a raw line begins with a level.
+
+    :param line: without prefixes and colours.
+    """
     found = _LEVELED.match(line)
     return found is not None and found[1].upper() in LEVELS and (found[1].isupper() or line[found.end() :][:1] in ":]")
 
 
 def has_header(line: str) -> bool:
-    """Whether a raw line begins like a record of its own."""
+    """Whether a raw line begins like a record of its own.
+
+    :param line: without prefixes and colours.
+    """
     return RAW.match(line) is not None or has_level(line) or line[:1] in ("{", "<") or _DATED.match(line) is not None
 
 
 def join_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Join the lines of records that arrive apart; yields each record with the position of its first line."""
+    """Join the lines of records that arrive apart; yields each record with the position of its first line.
+
+    :param lines: all lines, in their order.
+    """
     joiner = RecordJoiner()
     for line in lines:
         yield from joiner.push(line)

@@ -20,7 +20,10 @@ _FRAME = re.compile(r"^\s*#?\d+ +(?:0x[0-9a-f]+ in )?(?:\S+ +0x[0-9a-f]+ )?([\w:
 
 
 def read_rust(lines: list[str]) -> StackTrace | None:
-    """The panic's reason, and the functions of its backtrace, or else its file."""
+    """The panic's reason, and the functions of its backtrace, or else its file.
+
+    :param lines: of the record.
+    """
     for at, line in enumerate(lines):
         if not RUST.search(line):
             continue
@@ -34,7 +37,10 @@ def read_rust(lines: list[str]) -> StackTrace | None:
 
 
 def read_terminated(lines: list[str]) -> StackTrace | None:
-    """An uncaught exception of C++, a fatal error of Swift."""
+    """An uncaught exception of C++, a fatal error of Swift.
+
+    :param lines: of the record.
+    """
     for at, line in enumerate(lines):
         found = _CPP.search(line)
         swift = None if found else _SWIFT.search(line) if TERMINATE.match(line) else None

@@ -17,7 +17,10 @@ _DEPTH = re.compile(r"[\s|+]*")
 
 
 def read(lines: list[str]) -> StackTrace | None:
-    """The innermost exception's functions; of a group the ones of its first member, its classes all named."""
+    """The innermost exception's functions; of a group the ones of its first member, its classes all named.
+
+    :param lines: of the record.
+    """
     sections: list[tuple[str | None, list[tuple[str, str]], int]] = []
     frames: list[tuple[str, str]] = []
     depth = 0

@@ -1,4 +1,4 @@
-"""The stack trace in a record, whatever run-time wrote it."""
+"""The stack trace in a record, whatever runtime wrote it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ _READERS = (
 
 
 def stack_trace(text: str) -> StackTrace | None:
-    """The stack trace in a record of several lines; None if there is none."""
+    """The stack trace in a record of several lines; None if there is none.
+
+    :param text: the record, its lines joined by newlines.
+    """
     lines = text.split("\n")
     return next((found for read in _READERS if (found := read(lines)) is not None), None)

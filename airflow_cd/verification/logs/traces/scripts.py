@@ -26,7 +26,10 @@ _PERL_FRAME = re.compile(r"^\s+(\S+?)\(.*called at (\S+) line")
 
 
 def read_php(lines: list[str]) -> StackTrace | None:
-    """An uncaught exception by its class, another fatal error by its words."""
+    """An uncaught exception by its class, another fatal error by its words.
+
+    :param lines: of the record.
+    """
     for at, line in enumerate(lines):
         if not re.search(r"(?:Fatal|Parse|Recoverable fatal) error: ", line):
             continue
@@ -42,7 +45,10 @@ def read_php(lines: list[str]) -> StackTrace | None:
 
 
 def read_ruby(lines: list[str]) -> StackTrace | None:
-    """The class in parentheses, and the methods."""
+    """The class in parentheses, and the methods.
+
+    :param lines: of the record.
+    """
     frames = [(match[1], match[2]) for line in lines if (match := _RUBY_FRAME.search(line))]
     if not frames or len(lines) < 2:
         return None
@@ -54,7 +60,10 @@ def read_ruby(lines: list[str]) -> StackTrace | None:
 
 
 def read_beam(lines: list[str]) -> StackTrace | None:
-    """An exception of Elixir or Erlang."""
+    """An exception of Elixir or Erlang.
+
+    :param lines: of the record.
+    """
     for at, line in enumerate(lines):
         found = _BEAM_CLASS.search(line)
         if found is None:
@@ -66,7 +75,10 @@ def read_beam(lines: list[str]) -> StackTrace | None:
 
 
 def read_perl(lines: list[str]) -> StackTrace | None:
-    """What died, with the subroutines of Carp's trace."""
+    """What died, with the subroutines of Carp's trace.
+
+    :param lines: of the record.
+    """
     frames = [(match[2], match[1]) for line in lines[1:] if (match := _PERL_FRAME.match(line))]
     if not frames:
         return None

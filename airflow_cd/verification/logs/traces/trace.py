@@ -32,11 +32,17 @@ class StackTrace:
 
 
 def nearest(frames: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Names of the nearest application functions out of (place, name), nearest first; any if none is."""
+    """Names of the nearest application functions out of (place, name), nearest first; any if none is.
+
+    :param frames: nearest to the fault first.
+    """
     own = [name for place, name in frames if not _FRAMEWORK.search(place) and not _FRAMEWORK.search(name)]
     return tuple((own or [name for _, name in frames])[:FRAMES_KEPT])
 
 
 def reason(text: str) -> str:
-    """The words of a crash's reason without the values in them."""
+    """The words of a crash's reason without the values in them.
+
+    :param text: as it was logged.
+    """
     return _VALUE.sub("<*>", " ".join(text.split()))[:REASON_LENGTH].strip()

@@ -181,3 +181,33 @@ def test_fields_that_carry_news_tell_records_apart(one: dict[str, object], other
 def test_an_answer_of_500_weighs_as_an_error(line: str, severity: str) -> None:
     (signature,) = LogProfile.of([line]).tallies
     assert signature.severity == severity
+
+
+def test_json_records_show_message_level_and_stack() -> None:
+    assert unfold_json('{"msg": "no stock", "level": "warn", "sku": 7}') == "WARN no stock"
+    assert unfold_json('{"message": "m", "level": "error", "stack": "E: x\\n    at f (a.js:1:2)"}').count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('{"level": 50, "msg": "no stock"}', "ERROR no stock"),
+        ('{"@l": "Warning", "@mt": "slow {Path}"}', "WARN slow {Path}"),
+        ('{"log": {"level": "error"}, "message": "m"}', "ERROR m"),
+        (
+            '{"level": "error", "message": "m", "error": {"type": "KeyError", "message": "x"}}',
+            "ERROR m\nKeyError: x",
+        ),
+        (
+            '{"level": "error", "err": {"type": "E", "message": "x", "stack": "TypeError: x\\n    at f (a.js:1:2)"}}',
+            "ERROR\nTypeError: x\n    at f (a.js:1:2)",
+        ),
+    ],
+)
+def test_json_of_other_loggers(line: str, text: str) -> None:
+    assert unfold_json(line) == text
+
+
+@pytest.mark.parametrize("line", ["{not json", "[1]", '{"a": 1}', "{" * 5000])
+def test_what_is_no_json_record_stays(line: str) -> None:
+    assert unfold_json(line) == line

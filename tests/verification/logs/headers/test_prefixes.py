@@ -1,4 +1,4 @@
-"""Prefixes that run-times put before every line: they make no difference to what is counted."""
+"""Prefixes that runtimes put before every line: they make no difference to what is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crashes as run-times print them: one record each, known by class and place."""
+"""Crashes as runtimes print them: one record each, known by class and place."""
 
 from __future__ import annotations
 

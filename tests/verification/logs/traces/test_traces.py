@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_cd.verification.logs.traces.joining import join_lines
+from airflow_cd.verification.logs.traces.reading import stack_trace
+from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
+
+
+def test_python_trace_tells_chain_and_functions_of_the_root() -> None:
+    trace = stack_trace(PYTHON)
+    assert trace is not None
+    assert trace.classes == ("shop.errors.PaymentError", "ValueError")
+    assert trace.frames == ("charge2.charge", "checkout.pay")
+
+
+def test_java_trace_skips_frameworks_and_numbers_of_lambdas() -> None:
+    trace = stack_trace(JAVA)
+    assert trace is not None
+    assert trace.classes == ("java.lang.IllegalStateException", "java.io.IOException")
+    assert trace.frames == ("com.shop.Db.read",)
+    alone = stack_trace(JAVA.split("\nCaused")[0])
+    assert alone is not None
+    assert alone.frames == ("com.shop.Cart.run", "com.shop.Cart.lambda$main")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "frame"),
+    [
+        (NODE, "TypeError", "getCart"),
+        (DOTNET, "System.NullReferenceException", "Shop.Cart.Add"),
+        (GO, "panic: runtime error: index out of range <*> with length <*>", "main.(*Cart).add"),
+    ],
+)
+def test_other_run_times(text: str, name: str, frame: str) -> None:
+    trace = stack_trace(text)
+    assert trace is not None
+    assert trace.classes[0] == name
+    assert trace.frames[0] == frame
+
+
+def test_a_trace_cut_off_is_still_a_trace() -> None:
+    trace = stack_trace("\n".join(PYTHON.split("\n")[:5]))
+    assert trace is not None
+    assert trace.frames[0] == "charge2.charge"
+
+
+def test_several_lines_are_not_a_trace_by_themselves() -> None:
+    assert stack_trace("SELECT *\n  FROM orders\n  WHERE id = 1") is None
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_lines_that_arrive_apart_are_joined(name: str) -> None:
+    before, after = "2026-11-23T08:00:00.000Z INFO a", "2026-11-23T08:00:01.000Z INFO b"
+    lines = [before, *TRACES[name].split("\n"), after]
+    assert [record for _, record in join_lines(lines)] == [before, TRACES[name], after]
+
+
+def test_joining_keeps_the_position_of_the_first_line() -> None:
+    lines = ["INFO a", *PYTHON.split("\n"), "2026-11-23 INFO b"]
+    assert [start for start, _ in join_lines(lines)] == [0, 1, len(lines) - 1]
+
+
+def test_a_traceback_cut_off_does_not_swallow_the_next_record() -> None:
+    cut = PYTHON.split("\n")[:4]
+    following = "2026-11-23T08:00:01.000Z INFO b"
+    assert [record for _, record in join_lines([*cut, following])] == ["\n".join(cut), following]
