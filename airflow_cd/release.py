@@ -37,7 +37,7 @@ class Release:
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise ReleaseError(
                     f"a release needs a {name}, got {getattr(self, name)!r}.",
-                    next_step=f"Give the {name} and start again; nothing was touched.",
+                    next_step=f"Give the {name} and start again; nothing was changed.",
                 )
         try:
             # A round trip copies the values and rejects what could not be sent to a target.
@@ -45,12 +45,12 @@ class Release:
         except (TypeError, ValueError) as error:
             raise ReleaseError(
                 f"the configuration of {self.service} {self.version} is not JSON: {error}.",
-                next_step="Use strings, numbers, booleans, null, lists and objects only; nothing was touched.",
+                next_step="Use strings, numbers, booleans, null, lists and objects only; nothing was changed.",
             ) from error
         if not isinstance(copy, dict):
             raise ReleaseError(
                 f"the configuration of {self.service} {self.version} is a {type(copy).__name__}, not an object.",
-                next_step='Write it as {"key": "value"}; nothing was touched.',
+                next_step='Write it as {"key": "value"}; nothing was changed.',
             )
         object.__setattr__(self, "configuration", copy)
 
@@ -129,7 +129,7 @@ def planned_release(
         raise ReleaseError(
             f"the configuration overrides are not an object: {error}.",
             environment=environment,
-            state="nothing was touched.",
+            state="nothing was changed.",
             next_step='Trigger again with an object such as {"key": "value"}.',
         ) from error
     merged = {key: value for key, value in {**configuration, **given}.items() if value is not None}

@@ -32,8 +32,10 @@ def add_parser(commands: Any) -> None:
     halves.add_argument(
         "--on", metavar="URL", help="run the story on this Airflow (the password is $AIRFLOW_CD_DEMO_PASSWORD)"
     )
-    parser.add_argument("--user", default="admin", help="whom to log in as with --on (%(default)s)")
-    parser.add_argument("--everywhere", action="store_true", help="with --surroundings: listen not on 127.0.0.1 alone")
+    parser.add_argument("--user", default="admin", help="user to log in as, with --on (%(default)s)")
+    parser.add_argument(
+        "--all-interfaces", action="store_true", help="with --surroundings: listen not on 127.0.0.1 alone"
+    )
     parser.add_argument("--repository", type=Path, help="with --surroundings: folder for the shop's git repository")
 
 
@@ -51,7 +53,9 @@ def run(given: argparse.Namespace) -> int:
     from airflow_cd.demo import command
 
     if given.surroundings is not None:
-        return command.surround(port=given.surroundings, everywhere=given.everywhere, repository=given.repository)
+        return command.surround(
+            port=given.surroundings, all_interfaces=given.all_interfaces, repository=given.repository
+        )
     if given.on:
         return command.run_story_on(given.on, given.user)
     return command.run(port=given.port, leave=not given.exit)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_cd.demo.elsewhere import Elsewhere
+from airflow_cd.demo.remote_airflow import RemoteAirflow
 from airflow_cd.demo.story import PIPELINE, RunOutcome, run_story
 from airflow_cd.demo.surroundings import Surroundings
 from airflow_cd.demo.world import World
@@ -68,16 +68,16 @@ def run(*, port: int, leave: bool) -> int:
     return FAILED if failures else DONE
 
 
-def surround(*, port: int, everywhere: bool, repository: Path | None) -> int:
+def surround(*, port: int, all_interfaces: bool, repository: Path | None) -> int:
     """Run what surrounds an Airflow until Ctrl-C or SIGTERM; returns the process's exit code.
 
     :param port: of the fleet's deployment API; New Relic on the next one, Sumo Logic on the one after.
-    :param everywhere: listen on every address of this machine instead of 127.0.0.1 alone.
+    :param all_interfaces: listen on every address of this machine instead of 127.0.0.1 alone.
     :param repository: folder for the shop's repository; a temporary one when None.
     """
     signal.signal(signal.SIGTERM, _end)
     surroundings = Surroundings(
-        port=port, everywhere=everywhere, repository=repository, token=os.environ.get(TOKEN) or None
+        port=port, all_interfaces=all_interfaces, repository=repository, token=os.environ.get(TOKEN) or None
     )
     try:
         with surroundings:
@@ -104,7 +104,7 @@ def run_story_on(url: str, user: str) -> int:
     password = os.environ.get(PASSWORD)
     if not password:
         raise Refused(f"the password of {user} is not given.", next_step=f"Set {PASSWORD}.")
-    airflow = Elsewhere(url, user, password)
+    airflow = RemoteAirflow(url, user, password)
     airflow.wait()
     story, outcome = run_story(airflow, _say)
     _timeline(outcome)

@@ -19,7 +19,7 @@ import uvicorn
 from airflow_cd.demo.telemetry import KEEP_SECONDS
 from airflow_cd.errors import AirflowCdError
 
-LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only where it is asked for
+LOOPBACK, ALL_INTERFACES = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only where it is asked for
 _PARENT_CHECK_SECONDS = 0.5
 
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
     parser.add_argument("--telemetry", type=Path, required=True, help="the fleet's telemetry directory")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument(
-        "--everywhere", action=argparse.BooleanOptionalAction, default=False, help="not on 127.0.0.1 alone"
+        "--all-interfaces", action=argparse.BooleanOptionalAction, default=False, help="not on 127.0.0.1 alone"
     )
     parser.add_argument("--keep", type=float, default=KEEP_SECONDS, help="seconds of telemetry to remember")
     parser.add_argument("--ready-file", type=Path, help="written as JSON once the server listens")
@@ -63,13 +63,13 @@ def settings_from(settings: type[Settings], options: argparse.Namespace) -> Sett
         raise AirflowCdError(f"the server's settings are wrong: {error}.", state="The server did not start.") from error
 
 
-def listen(port: int, *, everywhere: bool = False) -> socket.socket:
+def listen(port: int, *, all_interfaces: bool = False) -> socket.socket:
     """A socket on 127.0.0.1; port 0 takes a free one.
 
-    :param everywhere: on every address of this machine instead.
+    :param all_interfaces: on every address of this machine instead.
     :raises AirflowCdError: when the port is taken.
     """
-    host = EVERYWHERE if everywhere else LOOPBACK
+    host = ALL_INTERFACES if all_interfaces else LOOPBACK
     # asyncio sets TCP_NODELAY for sockets that name their protocol only: without it, every answer on a connection that
     # is used again waits 40 ms for the other side's acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

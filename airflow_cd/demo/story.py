@@ -20,7 +20,7 @@ NEW_EXCEPTIONS = 4
 
 
 class Stage(Protocol):
-    """Where the story is told: an Airflow with the product in it, and the demo's fleet."""
+    """Where the story runs: an Airflow with the product in it, and the demo's fleet."""
 
     def client(self) -> AirflowClient:
         """A logged-in user of the Airflow API."""

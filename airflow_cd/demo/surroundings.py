@@ -27,7 +27,7 @@ class Surroundings:
     :param environments: instances of each environment of the fleet; the fleet's own by default.
     :param rates: requests a second for each environment.
     :param port: of the deployment API; New Relic on the next one, Sumo Logic on the one after. 0 takes free ones.
-    :param everywhere: listen on every address of this machine instead of 127.0.0.1 alone.
+    :param all_interfaces: listen on every address of this machine instead of 127.0.0.1 alone.
     :param token: bearer token of the deployment API; a random one when None.
     :param repository: folder for the shop's repository; a temporary one when None.
 
@@ -40,14 +40,14 @@ class Surroundings:
         environments: Mapping[str, int] | None = None,
         rates: Mapping[str, float] = RATES,
         port: int = 0,
-        everywhere: bool = False,
+        all_interfaces: bool = False,
         token: str | None = None,
         repository: Path | None = None,
     ) -> None:
         self._environments = environments
         self._rates = dict(rates)
         self._ports = (port, port + 1, port + 2) if port else (0, 0, 0)
-        self._everywhere = everywhere
+        self._all_interfaces = all_interfaces
         self._token = token
         self._repository = repository
         self._stack = contextlib.ExitStack()
@@ -63,7 +63,7 @@ class Surroundings:
             raise
 
     def _start(self) -> None:
-        enter, everywhere = self._stack.enter_context, self._everywhere
+        enter, all_interfaces = self._stack.enter_context, self._all_interfaces
         api, metrics, logs = self._ports
         self.root = Path(enter(tempfile.TemporaryDirectory(prefix="airflow-cd-", ignore_cleanup_errors=True)))
         self.fleet = enter(
@@ -71,12 +71,12 @@ class Surroundings:
                 self.root / "fleet",
                 environments=self._environments,
                 port=api,
-                everywhere=everywhere,
+                all_interfaces=all_interfaces,
                 token=self._token,
             )
         )
-        self.new_relic = enter(new_relic.start(self.fleet.telemetry, port=metrics, everywhere=everywhere))
-        self.sumo_logic = enter(sumo_logic.start(self.fleet.telemetry, port=logs, everywhere=everywhere))
+        self.new_relic = enter(new_relic.start(self.fleet.telemetry, port=metrics, all_interfaces=all_interfaces))
+        self.sumo_logic = enter(sumo_logic.start(self.fleet.telemetry, port=logs, all_interfaces=all_interfaces))
         self.traffic = enter(traffic.start(self.fleet.info_file, rates=self._rates))
         self.repository = self._repository or self.root / "shop.git"
         self.no_commits = history.build(self.repository)

@@ -68,7 +68,7 @@ class Deployments(Part):
                 service=lease.service,
                 pipeline=lease.pipeline,
                 environment=lease.environment,
-                state="nothing was touched.",
+                state="nothing was changed.",
                 next_step=f"Use one of {', '.join(RollbackMode)}.",
             )
         with self._store.writing() as session:
@@ -96,7 +96,7 @@ class Deployments(Part):
                     service=lease.service,
                     pipeline=lease.pipeline,
                     environment=lease.environment,
-                    state="nothing was touched.",
+                    state="nothing was changed.",
                     next_step="Deploy another release, or lift the veto: "
                     f"airflow-cd veto lift {lease.service} {lease.environment} {release.digest[7:15]} --why ...",
                 )
@@ -331,7 +331,7 @@ class Deployments(Part):
                 service=lease.service,
                 pipeline=lease.pipeline,
                 environment=lease.environment,
-                state="nothing was touched: an older run never silently replaces a newer one.",
+                state="nothing was changed: an older run never silently replaces a newer one.",
                 next_step="To deploy this release after all, start a new run.",
             )
 
@@ -344,7 +344,7 @@ def _stored(release: Release) -> dict[str, Any]:
             f"{release} has characters that cannot be stored (NUL or a lone surrogate).",
             service=release.service,
             release=str(release),
-            state="nothing was touched.",
+            state="nothing was changed.",
             next_step="Remove them from its configuration.",
         )
     return content

@@ -268,7 +268,7 @@ def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool)
         position=position,
         service=lease.service,
         environment=lease.environment,
-        state="nothing was touched by this run.",
+        state="nothing was changed by this run.",
         next_step="Ask again; the run gets its turn when those before it are done.",
     )
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from airflow_cd.cli import main
-from airflow_cd.demo.elsewhere import Elsewhere
+from airflow_cd.demo.remote_airflow import RemoteAirflow
 from airflow_cd.demo.surroundings import Surroundings
 from airflow_cd.errors import AirflowCdError
 from tests.demo.fleet_client import wait_for
@@ -43,7 +43,7 @@ def test_other_machines_reach_what_is_asked_for_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_ports()
-    given = {"port": port, "everywhere": True, "token": "-shared", "repository": tmp_path / "shop.git"}
+    given = {"port": port, "all_interfaces": True, "token": "-shared", "repository": tmp_path / "shop.git"}
     with Surroundings(environments={"dev": 1, "production": 2}, rates={"production": 5.0}, **given) as around:
         servers = (around.fleet, around.new_relic, around.sumo_logic)
         open_to_all = {address for server in servers for address in listens_on(server.pid) if address[0] != "127.0.0.1"}
@@ -52,10 +52,10 @@ def test_other_machines_reach_what_is_asked_for_and_nothing_else(
         assert (tmp_path / "shop.git" / "HEAD").is_file()
         for name, connection in around.connections().items():
             monkeypatch.setenv(name, connection)
-        elsewhere = Elsewhere("http://127.0.0.1:1/", "admin", "unused")
-        assert elsewhere.running("production") == around.running("production")
-        assert set(elsewhere.running("dev")) == {"shop-dev-01"}
-        assert around.dead() == elsewhere.dead() == []
+        remote = RemoteAirflow("http://127.0.0.1:1/", "admin", "unused")
+        assert remote.running("production") == around.running("production")
+        assert set(remote.running("dev")) == {"shop-dev-01"}
+        assert around.dead() == remote.dead() == []
     assert (tmp_path / "shop.git").exists()
     assert not around.root.exists()
 
@@ -89,12 +89,12 @@ def test_the_command_says_where_everything_is_and_ends_it_all_when_told_to(tmp_p
 
 def test_a_fleet_that_cannot_be_found_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_HTTP_PRODUCTION", raising=False)
-    elsewhere = Elsewhere("http://127.0.0.1:1", "admin", "unused")
+    remote = RemoteAirflow("http://127.0.0.1:1", "admin", "unused")
     for value in (None, "http://fleet:8101", '{"host": "http://fleet:8101"}'):
         if value is not None:
             monkeypatch.setenv("AIRFLOW_CONN_HTTP_PRODUCTION", value)
         with pytest.raises(AirflowCdError, match="Set AIRFLOW_CONN_HTTP_PRODUCTION"):
-            elsewhere.running("production")
+            remote.running("production")
 
 
 def test_no_story_without_a_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m airflow_cd.demo.fleet", description=__doc__)
     parser.add_argument("--root", required=True, type=Path, help="folder for fleet.json, fleet.log and telemetry/")
     parser.add_argument("--port", type=int, default=0, help="of the deployment API; 0 takes a free one")
-    parser.add_argument("--everywhere", action="store_true", help="the deployment API not on 127.0.0.1 alone")
+    parser.add_argument("--all-interfaces", action="store_true", help="the deployment API not on 127.0.0.1 alone")
     parser.add_argument("--environments", type=environments, default=dict(DEFAULT_ENVIRONMENTS), help="as JSON")
     parser.add_argument("--token", default=None, help="bearer token of the deployment API; random when not given")
     parser.add_argument("--health-seconds", type=float, default=HEALTH_SECONDS, help="between two health checks")
@@ -56,7 +56,7 @@ def main() -> None:
             run(
                 options.root,
                 port=options.port,
-                everywhere=options.everywhere,
+                all_interfaces=options.all_interfaces,
                 environments=options.environments,
                 token=options.token or secrets.token_urlsafe(24),
                 health_seconds=options.health_seconds,

@@ -57,7 +57,7 @@ def start(
     root: Path,
     *,
     port: int = 0,
-    everywhere: bool = False,
+    all_interfaces: bool = False,
     environments: Mapping[str, int] | None = None,
     token: str | None = None,
     health_seconds: float = HEALTH_SECONDS,
@@ -66,7 +66,7 @@ def start(
 
     :param root: folder of its own for ``fleet.json``, ``fleet.log`` and ``telemetry/``; made when missing.
     :param port: of the deployment API; 0 takes a free one.
-    :param everywhere: whether the deployment API answers on every address of this machine, not on 127.0.0.1 alone.
+    :param all_interfaces: whether the deployment API answers on every address of this machine, not on 127.0.0.1 alone.
     :param environments: instances of each environment; :data:`DEFAULT_ENVIRONMENTS` when None.
     :param token: bearer token of the deployment API; a random one when None.
     :param health_seconds: between two questions for an instance's health; two without an answer make it unhealthy.
@@ -74,8 +74,8 @@ def start(
     """
     arguments = ["--root", str(root), "--port", str(port), "--health-seconds", str(health_seconds)]
     arguments += ["--environments", json.dumps(dict(DEFAULT_ENVIRONMENTS if environments is None else environments))]
-    if everywhere:
-        arguments.append("--everywhere")
+    if all_interfaces:
+        arguments.append("--all-interfaces")
     if token is not None:
         # In one word: a token may begin with a hyphen.
         arguments.append(f"--token={token}")

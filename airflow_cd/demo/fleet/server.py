@@ -18,7 +18,7 @@ from aiohttp import web
 from airflow_cd.demo.fleet.api import api_app
 from airflow_cd.demo.fleet.environment import Environment
 from airflow_cd.demo.fleet.router import router_app
-from airflow_cd.demo.serving import EVERYWHERE, LOOPBACK
+from airflow_cd.demo.serving import ALL_INTERFACES, LOOPBACK
 from airflow_cd.errors import AirflowCdError
 
 PARENT_CHECK_SECONDS = 0.5
@@ -33,7 +33,7 @@ async def run(
     environments: Mapping[str, int],
     token: str,
     health_seconds: float,
-    everywhere: bool = False,
+    all_interfaces: bool = False,
     ready_file: Path | None = None,
     parent: int | None = None,
 ) -> None:
@@ -41,7 +41,7 @@ async def run(
 
     :param root: gets ``fleet.json``, for this user's eyes only, and ``telemetry/``.
     :param health_seconds: between two questions for an instance's health.
-    :param everywhere: whether the deployment API answers on every address of this machine, not on 127.0.0.1 alone.
+    :param all_interfaces: whether the deployment API answers on every address of this machine, not on 127.0.0.1 alone.
     :param ready_file: gets the same as ``fleet.json``.
     :param parent: process whose death ends the fleet too.
     :raises AirflowCdError: when the port cannot be used.
@@ -61,7 +61,7 @@ async def run(
         fleet = {
             name: Environment(name, size, telemetry=telemetry, session=session) for name, size in environments.items()
         }
-        host = EVERYWHERE if everywhere else LOOPBACK
+        host = ALL_INTERFACES if all_interfaces else LOOPBACK
         api_url = await _listen(api_app(fleet, token), port, stack, host=host)
         routers = {name: await _listen(router_app(fleet[name], session), 0, stack) for name in fleet}
         for environment in fleet.values():

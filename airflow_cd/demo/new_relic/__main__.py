@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         applications = parse_applications(options.applications or [f"{APPLICATION_ID}={APPLICATION_NAME}"])
         reader = TransactionReader(telemetry_directory(options.telemetry), options.keep)
         server = NewRelic(Account(reader, options.account_id, options.api_key, applications, settings))
-        listener = listen(options.port, everywhere=options.everywhere)
+        listener = listen(options.port, all_interfaces=options.all_interfaces)
     except AirflowCdError as error:
         sys.stderr.write(f"{error}\n")
         return 2

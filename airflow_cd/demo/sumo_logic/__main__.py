@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = settings_from(Settings, options)
         reader = LogReader(telemetry_directory(options.telemetry), options.keep)
         server = SumoLogic(reader, options.access_id, options.access_key, settings)
-        listener, wrong = listen(options.port, everywhere=options.everywhere), listen(0)
+        listener, wrong = listen(options.port, all_interfaces=options.all_interfaces), listen(0)
     except AirflowCdError as error:
         sys.stderr.write(f"{error}\n")
         return 2

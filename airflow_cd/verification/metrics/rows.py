@@ -68,7 +68,7 @@ def pair_of_rows(
 ) -> tuple[tuple[Rows, float], tuple[Rows, float]]:
     """Both sides' rows of a metric, with the same positions for the same groups, and the share that is unusable.
 
-    Rows whose value or count is no number are left out, and so are negative values, which are what is left of a
+    Rows whose value or count is not a number are left out, and so are negative values, which are what is left of a
     counter that was reset. Where a metric is broken down by group, its rows without a group (a sum over them) are left
     out too.
 

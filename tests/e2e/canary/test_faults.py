@@ -27,7 +27,7 @@ def test_a_version_that_does_not_exist_touches_nothing(canaries: Canaries) -> No
     assert "Nothing was deployed here by this run" in settled
     said = canaries.log("unknown-version", "phase_50.deploy")
     assert "shop:9.9" in said
-    assert "nothing was touched" in said
+    assert "nothing was changed" in said
 
 
 def test_an_instance_that_dies_while_it_is_deployed_is_named_and_restored(canaries: Canaries) -> None:

@@ -425,5 +425,5 @@ def test_it_stays_up_to_date_by_itself(open_page: Any, ledger: Ledger) -> None:
     page, trouble = open_page(1280, "light")
     Delivery(ledger, "shop", "1.1.0").canary("production")
     page.get_by_text("CANARY").wait_for(timeout=20_000)
-    assert page.get_by_role("status").inner_text().endswith("1 under way, 0 failed, 0 with a vetoed release.")
+    assert page.get_by_role("status").inner_text().endswith("1 in progress, 0 failed, 0 with a vetoed release.")
     assert trouble == []

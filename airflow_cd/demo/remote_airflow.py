@@ -1,4 +1,4 @@
-"""An Airflow that others started, such as the one of ``docker/``, for the story to be told on."""
+"""An Airflow that others started, such as the one of ``docker/``, for the story to run on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
 
 
-class Elsewhere:
+class RemoteAirflow:
     """Known by its address, and by what this process's environment says of the fleet and of the ledger.
 
     The fleet is where the connection ``http_<environment>`` says, the ledger where ``[airflow_cd] sql_alchemy_conn``
@@ -47,7 +47,7 @@ class Elsewhere:
             address, token = str(connection["host"]), str(connection["password"])
         except (KeyError, TypeError, ValueError):
             raise AirflowCdError(
-                f"where the fleet's {environment} is cannot be told.",
+                f"the address of the fleet's {environment} is unknown.",
                 state="Nothing was triggered.",
                 next_step=f'Set {name} to JSON with "host" and "password", as Airflow\'s workers have it.',
             ) from None
