@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_cd.verification.logs.headers.failures import answers_failure, tells_failure
+from airflow_cd.verification.logs.headers.failures import reports_failure, reports_server_error
 from airflow_cd.verification.logs.headers.levels import NAMES, severity_of
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.masking import mask_line
@@ -23,7 +23,7 @@ def signature_of_line(masked: str) -> Signature:
     header = read_header(masked)
     message = refine(header.message)
     level = header.level
-    if level in (None, "debug", "info") and (tells_failure(message) or answers_failure(message)):
+    if level in (None, "debug", "info") and (reports_failure(message) or reports_server_error(message)):
         level = "error"
     return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
 
@@ -50,7 +50,7 @@ def _level_of_lines(first: Signature, others: Sequence[str]) -> str | None:
     level = first.severity if first.stated else None
     if level is None and others:  # java.util.logging states it on the second line
         level = read_header(mask_line(others[0])).level
-    if level in (None, "debug", "info") and any(tells_failure(line.strip()) for line in others):
+    if level in (None, "debug", "info") and any(reports_failure(line.strip()) for line in others):
         level = "error"
     return level
 

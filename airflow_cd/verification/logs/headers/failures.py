@@ -1,4 +1,4 @@
-"""Messages that tell of a failure by themselves, whatever level their logger gave, if any."""
+"""Messages that report a failure by themselves, whatever level their logger gave, if any."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _HINTS = (
 )
 
 
-def tells_failure(message: str) -> bool:
-    """Whether the message begins with an exception's class, or tells of a crash.
+def reports_failure(message: str) -> bool:
+    """Whether the message begins with an exception's class, or reports a crash.
 
     :param message: masked, without its header.
     """
@@ -53,7 +53,7 @@ _ANSWERED = re.compile(
 )
 
 
-def answers_failure(message: str) -> bool:
+def reports_server_error(message: str) -> bool:
     """Whether it is of a request that was answered with a status of 500 or more.
 
     :param message: masked, without its header.

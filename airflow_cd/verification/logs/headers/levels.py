@@ -134,7 +134,7 @@ def of_priority(priority: int) -> str | None:
 
 
 def of_number(value: float, key: str = "level") -> str | None:
-    """Severity of a numeric level, whose scale is told by its key and by its value; None if it is none.
+    """Severity of a numeric level, whose scale shows in its key and its value; None if it is none.
 
     :param value: the level, as it was logged.
     :param key: the field it stands in, in small letters.

@@ -1,7 +1,7 @@
 """What a container runtime or a log viewer puts before every line of an application, taken off again.
 
 Container logs of Kubernetes (CRI), Docker's ``json-file``, ``docker compose logs``, ``kubectl logs --prefix``,
-foreman and pm2. Each is told by its own line alone, so that it makes no difference how a log is cut into
+foreman and pm2. Each is recognised by its own line alone, so that it makes no difference how a log is cut into
 blocks. A line that the runtime cut into parts ends with :data:`GOES_ON` until the parts are put together.
 """
 
@@ -28,7 +28,7 @@ _OF_LINES_IN_RUST = "(?m)^(?:" + _ANY.replace("(?P<partial>P)|F", "F") + ")+"
 _MARKS_OF_PARTS = (b" stdout P", b" stderr P")
 _PARTIAL = GOES_ON.encode()
 
-# In a masked line: the same, said more loosely. What it finds is looked at again.
+# In a masked line: the same, more loosely. What it finds is looked at again.
 _N, _NAME = VARIABLE, f"[A-Za-z_.{VARIABLE}-]+"
 MASKED = (
     rf"^(?:\[pod/|{_NAME} +\|(?: |$)|{_N}:{_N}:{_N} +{_NAME} +\||{_N}\|{_NAME} *\|"

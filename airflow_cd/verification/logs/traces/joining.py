@@ -1,6 +1,6 @@
 """Joining the lines of records that arrive apart: stack traces, and records whose loggers write several lines.
 
-What belongs to the record before it is told by the line itself (an indented frame, ``Caused by:``) or by what the
+What belongs to the record before it shows in the line itself (an indented frame, ``Caused by:``) or by what the
 record is: after ``panic:`` come goroutines, after ``thread 'main' panicked at`` comes the reason. A time stamp or a
 syslog header in front of every line is looked behind, and left out of lines that are joined.
 """
