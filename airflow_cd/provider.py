@@ -125,12 +125,10 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "Sumo Logic", "external-doc-url": "https://help.sumologic.com/", "tags": ["service"]},
             {
                 "integration-name": "Deployment API",
-                "external-doc-url": "https://pypi.org/project/airflow-cd/",
                 "tags": ["protocol"],
             },
             {
                 "integration-name": "Airflow CD",
-                "external-doc-url": "https://pypi.org/project/airflow-cd/",
                 "tags": ["software"],
             },
         ],
@@ -143,6 +141,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_cd.operators.promote",
                     "airflow_cd.operators.rollback",
                     "airflow_cd.operators.rollback_to",
+                    "airflow_cd.operators.settle",
                     "airflow_cd.operators.verify",
                 ],
             }

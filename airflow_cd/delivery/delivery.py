@@ -158,11 +158,11 @@ class Delivery:
     # -- what the ledger knows of this run ---------------------------------------------------------------------
 
     def deployment(self) -> Deployment | None:
-        """This run's deployment here, if it has begun."""
+        """The run's deployment here, if it has begun."""
         return self.ledger.deployments.of_run(self.pipeline, self.run_id, self.service, self.environment)
 
     def require_deployment(self) -> Deployment:
-        """This run's deployment.
+        """The run's deployment.
 
         :raises DeploymentFailed: nothing has been deployed yet.
         """
@@ -381,6 +381,7 @@ class Delivery:
         :param why: one sentence, which becomes the deployment's outcome and the reason of the veto.
         :returns: what was restored; None when nothing was ever changed, or it was rolled back already.
         :raises DeploymentSettled: the release was promoted.
+        :raises LeaseLost: another run owns the environment.
         :raises RollbackIncomplete: part of the environment is not back on its release; trying again resumes it.
         """
         deployment = self.deployment()
@@ -392,7 +393,17 @@ class Delivery:
             self.log("Already rolled back; nothing to do.")
             return None
         with self._located(deployment.release):
-            return self._restore(deployment, self.overrule(), why)
+            try:
+                return self._restore(deployment, self.overrule(), why)
+            except LeaseLost as lost:
+                if self._own_lease() is None:
+                    raise
+                # A dying task of this run has taken a newer token, and may not live to finish.
+                raise RollbackIncomplete(
+                    f"another task of this run has taken over the rollback from {deployment.release}.",
+                    state=self._changes.describe(),
+                    next_step="Nothing to do: the next attempt finishes what that task leaves.",
+                ) from lost
 
     def settle(self) -> Deployment | None:
         """The end of a run here: restore whatever is neither promoted nor rolled back, then release the lease.
@@ -408,6 +419,8 @@ class Delivery:
             try:
                 self.roll_back(why)
             except DeploymentSettled as error:
+                if self.require_deployment().state != DeploymentState.PROMOTED:
+                    raise
                 # Promoted meanwhile, by a process that was faster: then that is how the deployment ended.
                 self.log(f"Not restoring: {error.what}")
         self.release_lease()

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from airflow_cd.delivery.delivery import LEASE_TTL, Delivery
 from airflow_cd.delivery.recorded_target import now
 from airflow_cd.durations import parse_duration
-from airflow_cd.errors import DeploymentSettled, LeaseLost, TargetConflict, TargetUnavailable, VerificationError
+from airflow_cd.errors import (
+    DeploymentSettled,
+    LeaseLost,
+    LedgerUnavailable,
+    TargetConflict,
+    TargetUnavailable,
+    VerificationError,
+)
 from airflow_cd.states import DeploymentState, RollbackMode
 from airflow_cd.verification.samples import Window
 from airflow_cd.verification.verdict import Judgement, Verdict
@@ -89,13 +96,15 @@ class PhaseVerification:
         self._lease = delivery.lease()
         self._overruled = False
         self._decision = Decision.ROLL_BACK
+        self._against: Judgement | None = None
         self._drained = False
 
     def run(self, since: datetime | None = None) -> Conclusion:
         """Watch until the verdict stands; a canary that fails is drained in that moment.
 
         :param since: when the watched time begins; by default when the phase was deployed.
-        :raises VerificationError: somebody has overruled this verification.
+        :raises VerificationError: somebody has overruled this verification, or it decided against the canary and the
+            ledger could not record it: what is drained by then cannot be verified once more.
         :raises Unavailable: the ledger or the target is away; nothing was decided.
         """
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
@@ -108,6 +117,10 @@ class PhaseVerification:
             self._keep_profiles(outcome)
         except (LeaseLost, TargetConflict):
             raise VerificationError(OVERRULED) from None
+        except LedgerUnavailable as error:
+            if self._against is None:
+                raise
+            raise VerificationError(f"{self._against.sentence} The verdict is not recorded: {error.what}") from None
         return Conclusion(outcome.judgement, self._decision, self._drained)
 
     def _watch(self, since: datetime | None) -> Outcome:
@@ -145,6 +158,7 @@ class PhaseVerification:
         asks_about_failure = self._decision is Decision.ASK and judgement.verdict == Verdict.FAIL
         if self._decision is not Decision.ROLL_BACK and not asks_about_failure:
             return
+        self._against = judgement
         self.delivery.ledger.leases.check(self._lease)
         try:
             self._drained = self.delivery.drain(self._lease, self.deployment)
@@ -197,7 +211,7 @@ class PhaseVerification:
 
 
 def running_deployment(delivery: Delivery) -> Deployment:
-    """This run's deployment, which nothing has ended yet.
+    """The run's deployment, which nothing has ended yet.
 
     :raises DeploymentFailed: nothing was deployed.
     :raises DeploymentSettled: it is over.

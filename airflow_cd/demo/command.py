@@ -50,8 +50,8 @@ def run(*, port: int, leave: bool) -> int:
         _timeline(outcome)
         failures = story.failures
         for failure in failures:
-            _say(f"FAILED EXPECTATION: {failure}")
-        _say(f"RunOutcome in {time.monotonic() - started:.0f} s.")
+            _say(f"EXPECTATION NOT MET: {failure}")
+        _say(f"The story took {time.monotonic() - started:.0f} s.")
         if leave:
             _wait(world, outcome)
     except KeyboardInterrupt:
@@ -109,7 +109,7 @@ def run_story_on(url: str, user: str) -> int:
     story, outcome = run_story(airflow, _say)
     _timeline(outcome)
     for failure in story.failures:
-        _say(f"EXPECTED, BUT NOT SO: {failure}")
+        _say(f"EXPECTATION NOT MET: {failure}")
     _say(_last_line(outcome, failed=bool(story.failures)))
     return FAILED if story.failures else DONE
 

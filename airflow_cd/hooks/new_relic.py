@@ -144,8 +144,8 @@ class NewRelicHook(BaseHook):
         :raises SourceError: as of the class.
         """
         if client is None:
-            with self.get_conn() as client:
-                return self.graphql(document, variables, repeatable=repeatable, client=client)
+            with self.get_conn() as own:
+                return self.graphql(document, variables, repeatable=repeatable, client=own)
         endpoint = client.endpoint
         content = client.json(
             Request("POST", "/graphql", {"query": document, "variables": dict(variables)}),

@@ -46,9 +46,17 @@ def ledger_engine(url: URL) -> Engine:
     :param url: as :func:`~airflow_cd.ledger.location.ledger_url` returns it.
     """
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, json_serializer=serialize, pool_pre_ping=True, pool_size=5, max_overflow=10)
+        return create_engine(
+            url, json_serializer=serialize, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10
+        )
     # No connection outlives its transaction: SQLite must not be carried across the forks of Airflow's executors.
-    engine = create_engine(url, json_serializer=serialize, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(
+        url,
+        json_serializer=serialize,
+        hide_parameters=True,
+        poolclass=NullPool,
+        connect_args={"timeout": BUSY_SECONDS},
+    )
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:

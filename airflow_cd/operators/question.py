@@ -37,7 +37,7 @@ class Answer:
     @property
     def by(self) -> str:
         """Who answered, as logs and errors show it."""
-        return self.who or "nobody"
+        return self.who or "the default answer"
 
 
 def ask(

@@ -76,6 +76,8 @@ class RollbackOperator(EnvironmentTask):
             try:
                 restored = delivery.roll_back(why)
             except DeploymentSettled:
+                if delivery.require_deployment().state != DeploymentState.PROMOTED:
+                    raise
                 # A promotion that was faster.
                 self._skip(PROMOTED)
             if restored is None:

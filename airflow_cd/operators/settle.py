@@ -55,7 +55,11 @@ class SettleOperator(EnvironmentTask):
             deployment = delivery.settle()
             if deployment is not None and self.mark and _rolled_back_here(before, deployment):
                 why = deployment.outcome
-                mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=why)
+                try:
+                    mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=why)
+                finally:
+                    # A marker is set under the lease, which the settling has released.
+                    delivery.release_lease()
         if deployment is None:
             self.result = {"deployed": "nothing"}
             raise self._failed(_nothing_deployed(), context)

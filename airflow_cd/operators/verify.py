@@ -12,7 +12,7 @@ from airflow.sdk import BranchMixIn
 from airflow_cd.delivery import LEASE_TTL, now
 from airflow_cd.delivery.verifying import Conclusion, Decision, PhaseVerification, running_deployment
 from airflow_cd.durations import parse_duration
-from airflow_cd.errors import VerificationError
+from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
@@ -118,7 +118,13 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         concluded = verifying.run(since)
         self._report(concluded.judgement)
         if concluded.decision is Decision.ASK:
-            self._ask(delivery, context, concluded)
+            try:
+                self._ask(delivery, context, concluded)
+            except Unavailable as error:
+                if not concluded.drained:
+                    raise
+                # A drained canary cannot be verified once more.
+                raise VerificationError(f"nobody could be asked about the canary: {error.what}") from None
         follow = concluded.decision is Decision.GO_ON
         return self._branch(context, self.follow if follow else self.rollback, concluded.judgement.sentence)
 
@@ -174,7 +180,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             return self._branch(context, self.rollback, f"rolled back by {answer.by}: {why}")
         delivery.restore_traffic(running_deployment(delivery))
         if answer.option == GO_ON:
-            return self._branch(context, self.follow, f"{answer.by} decided to go on: {why}")
+            return self._branch(context, self.follow, f"{answer.by} decided to continue: {why}")
         return self._verify(delivery, context, since=now())
 
     def _branch(self, context: Context, task_id: str, why: str) -> str:

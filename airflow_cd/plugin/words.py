@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from airflow_cd.plugin.states import EnvironmentState, ServiceState, StepState
-from airflow_cd.states import DeploymentState, HumanAction
+from airflow_cd.states import DeploymentState
 
 ANYBODY = "anybody who may edit the run"
 TIMED_OUT = "timed out without an answer"
@@ -108,14 +108,3 @@ def approvers_label(approvers: Sequence[str]) -> str:
     :param approvers: user names; empty for everybody who may edit the run.
     """
     return " or ".join(approvers) or ANYBODY
-
-
-def manual_action_label(action: str, option: str | None = None) -> str:
-    """What a person did, as people say it.
-
-    :param action: as the ledger keeps it: a :class:`~airflow_cd.states.HumanAction`, after *answered* the option.
-    :param option: what was answered, where the ledger keeps it apart.
-    """
-    kind, _, rest = action.partition(" ")
-    answer = option or (rest if kind == HumanAction.ANSWERED else "")
-    return f"{HumanAction.ANSWERED} “{answer}”" if answer else action

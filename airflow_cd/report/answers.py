@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_cd.report import words
+from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.report.report import Clocks, Report
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.verdict import EventKind, Judgement, Verdict
@@ -100,7 +101,7 @@ def _manual_actions_since(report: Report) -> list[str]:
     """Who did what by hand since the verdict stood, oldest first."""
     since = words.moment(report.judgement.decided)
     return [
-        f"{action.who}: {action.action}"
+        f"{action.who}: {manual_action_label(action.action)}"
         for action in report.manual_actions
         if since and (when := words.moment(action.when)) and when >= since
     ]

@@ -42,15 +42,6 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Repor
     return None
 
 
-def verify_task(environment: str, phase: str) -> str:
-    """The id that a pipeline gives to the task which verifies a phase.
-
-    :param environment: which is verified.
-    :param phase: which phase of it.
-    """
-    return f"{environment}.{phase}.verify"
-
-
 def deployment_report(
     deployment: Deployment,
     evidence: Judgement | Mapping[str, Any],

@@ -23,6 +23,7 @@ from airflow_cd.report.answers import (
 from airflow_cd.report.figures import CHART_HEIGHT, CHART_WIDTH
 from airflow_cd.report.file_answers import what_next, what_was_compared
 from airflow_cd.report.jinja import templates
+from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.report.report import Outcome, Report, ReportedRelease
 from airflow_cd.report.views import columns_of, events_of, kinds_of, metrics_of
 from airflow_cd.verification.verdict import Verdict
@@ -113,7 +114,9 @@ def _steps(report: Report) -> list[Step]:
         for action in report.actions
     ]
     for entry in report.manual_actions:
-        steps.append(Step(entry.when or "", f"{entry.who}: {entry.action}", detail=entry.why, mark="person"))
+        steps.append(
+            Step(entry.when or "", f"{entry.who}: {manual_action_label(entry.action)}", detail=entry.why, mark="person")
+        )
     if judgement.first_bad:
         steps.append(Step(judgement.first_bad, "first bad moment", mark="first"))
     if judgement.final and judgement.decided:

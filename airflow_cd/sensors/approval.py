@@ -159,7 +159,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         if answer.option != APPROVE:
             raise AirflowFailException(
                 f"Rejected by {answer.by}: {answer.why or 'no reason given'}. State: nothing further is deployed. "
-                "Next: start a new run when it may go on."
+                "Next: start a new run to try again."
             )
         return answer.option
 

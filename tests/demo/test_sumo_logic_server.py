@@ -121,7 +121,7 @@ def client(server: SumoLogicServer) -> Iterator[Client]:
     client.close()
 
 
-def test_the_sdk_from_pypi_can_search(server: SumoLogicServer, client: Client, tmp_path: Path) -> None:
+def test_the_vendors_sdk_can_search(server: SumoLogicServer, client: Client, tmp_path: Path) -> None:
     sumologic = pytest.importorskip("sumologic")
     client.settings(start_delay=0.05, gather_seconds=0.1)
     sdk = sumologic.SumoLogic(

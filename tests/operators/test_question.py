@@ -98,7 +98,7 @@ def test_an_option_that_the_question_does_not_have_is_refused(world: World, monk
 
 
 def test_an_answer_says_by_whom(world: World) -> None:
-    assert (Answer("Approve", "ada").by, Answer("Reject").by) == ("ada", "nobody")
+    assert (Answer("Approve", "ada").by, Answer("Reject").by) == ("ada", "the default answer")
 
 
 @pytest.mark.parametrize(

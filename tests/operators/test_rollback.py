@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import RollbackIncomplete, TargetUnavailable
+from airflow_cd.errors import DeploymentSettled, LeaseLost, RollbackIncomplete, TargetUnavailable
 from airflow_cd.operators import RollbackOperator, rollback
 from airflow_cd.operators.verify import DECISION
 from airflow_cd.states import HumanAction
@@ -202,15 +202,43 @@ def test_another_runs_environment_is_left_alone(world: World) -> None:
     assert world.target.calls == calls
 
 
-def test_a_lost_lease_is_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_token_of_its_own_run_is_no_end(world: World) -> None:
+    world.deployed()
+    broken: list[str] = []
+
+    def overruled(kind: str) -> None:
+        if not broken:
+            broken.append(kind)
+            world.delivery().overrule()
+            raise TargetUnavailable("the connection broke.")
+
+    world.target.before_call = overruled
+    task = _rollback(world)
+    with pytest.raises(RollbackIncomplete, match="another task of this run"):
+        _execute(world, task, "failed")
+    assert _execute(world, task, "failed")["restored"] == str(OLD)
+    assert wholly_on(world.target, OLD)
+
+
+def test_a_lease_lost_to_another_run_is_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deployed()
 
-    def lost(kind: str) -> None:
-        world.delivery().overrule()
-        raise TargetUnavailable("the connection broke.")
+    def lost(self: Delivery, why: str) -> Any:
+        raise LeaseLost("the environment now belongs to run run-2 of shop.")
 
-    world.target.before_call = lost
-    with pytest.raises(AirflowFailException, match="is void"):
+    monkeypatch.setattr(Delivery, "roll_back", lost)
+    with pytest.raises(AirflowFailException, match="belongs to run run-2"):
+        _execute(world, _rollback(world), "failed")
+
+
+def test_a_run_that_was_superseded_is_not_taken_for_promoted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deployed()
+
+    def superseded(self: Delivery, why: str) -> Any:
+        raise DeploymentSettled("run run-1 is superseded by run run-2 of shop.")
+
+    monkeypatch.setattr(Delivery, "roll_back", superseded)
+    with pytest.raises(AirflowFailException, match="superseded"):
         _execute(world, _rollback(world), "failed")
 
 

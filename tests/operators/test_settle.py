@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import LeaseHeld, RollbackIncomplete
+from airflow_cd.errors import DeploymentSettled, LeaseHeld, RollbackIncomplete
 from airflow_cd.operators import SettleOperator, settle
 from tests.memory_target import wholly_on
 from tests.operators.world import NEW, OLD, World
@@ -112,3 +112,42 @@ def test_only_a_rollback_made_here_is_marked_here(
     with pytest.raises(AirflowFailException):
         _settled(world, world.task(SettleOperator, mark=["new_relic_default"]))
     assert marked == (["the run ended before the release was promoted"] if restores else [])
+
+
+def test_a_dying_rollback_that_takes_a_newer_token_does_not_stop_it_for_good(world: World) -> None:
+    world.deployed()
+    took_over: list[str] = []
+
+    def takes_over(kind: str) -> None:
+        if kind == "drain" and not took_over:
+            took_over.append(kind)
+            world.delivery().overrule()
+
+    world.target.before_call = takes_over
+    task = world.task(SettleOperator)
+    with pytest.raises(RollbackIncomplete, match="another task of this run has taken over"):
+        _settled(world, task)
+    assert took_over == ["drain"]
+    with pytest.raises(AirflowFailException, match="was rolled back"):
+        _settled(world, task)
+    assert wholly_on(world.target, OLD)
+    assert _free(world)
+
+
+def test_a_marker_set_at_the_end_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "mark", lambda delivery, *given, **more: delivery.lease())
+    world.deployed()
+    with pytest.raises(AirflowFailException, match="was rolled back"):
+        _settled(world, world.task(SettleOperator, mark=["new_relic_default"]))
+    assert _free(world)
+
+
+def test_a_run_that_was_superseded_is_not_taken_for_promoted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deployed()
+
+    def superseded(self: Delivery, why: str) -> Any:
+        raise DeploymentSettled("run run-1 is superseded by run run-2 of shop.")
+
+    monkeypatch.setattr(Delivery, "roll_back", superseded)
+    with pytest.raises(AirflowFailException, match="superseded"):
+        _settled(world)

@@ -141,6 +141,41 @@ def test_a_fail_drains_in_the_moment_of_the_verdict_and_rolls_back(world: World,
     assert world.phase_state() == "failed"
 
 
+@pytest.mark.parametrize("room", ["deployments", "verdicts"])
+def test_a_failing_verdict_that_cannot_be_recorded_is_final(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch, room: str
+) -> None:
+    _deployed(world)
+    _failed(watched)
+    record, method = getattr(world.ledger, room), {"deployments": "set_clock", "verdicts": "record"}[room]
+    works = getattr(record, method)
+
+    def away(*given: Any, **more: Any) -> Any:
+        if world.target.calls[-1][0] == "drain":
+            raise LedgerUnavailable("the ledger is locked.")
+        return works(*given, **more)
+
+    monkeypatch.setattr(record, method, away)
+    task, store = _verify(world), StateStore()
+    with pytest.raises(AirflowFailException, match=r"four new exceptions.*not recorded: the ledger is locked"):
+        world.execute(task, store=store)
+    assert store == {}
+
+
+def test_nobody_can_be_asked_about_a_drained_canary_without_the_ledger(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deployed(world, RollbackMode.HUMAN)
+    _failed(watched)
+
+    def away(**given: Any) -> Any:
+        raise LedgerUnavailable("the ledger is locked.")
+
+    monkeypatch.setattr(world.ledger.questions, "ask", away)
+    with pytest.raises(AirflowFailException, match="nobody could be asked about the canary: the ledger is locked"):
+        world.execute(_verify(world))
+
+
 def test_the_last_phase_has_nobody_to_carry_the_traffic(world: World, watched: type[Watched]) -> None:
     _deployed(world, share=100)
     _failed(watched)
@@ -260,8 +295,8 @@ def _event(option: str, who: str = "ada", why: str = "a test") -> dict[str, Any]
     ("option", "who", "why", "branch", "decision"),
     [
         (ROLL_BACK, "ada", "", "back", "rolled back by ada: no reason given"),
-        (ROLL_BACK, "", "", "back", "rolled back by nobody: timed out without an answer"),
-        (GO_ON, "ada", "it is a test's", "next", "ada decided to go on: it is a test's"),
+        (ROLL_BACK, "", "", "back", "rolled back by the default answer: timed out without an answer"),
+        (GO_ON, "ada", "it is a test's", "next", "ada decided to continue: it is a test's"),
     ],
 )
 def test_the_answer_decides(

@@ -28,7 +28,7 @@ def _places() -> dict[str, Place]:
     places: dict[str, Place] = {}
 
     def add(task_id: str, role: Role, *upstream: str) -> None:
-        stage = task_id.split(".")[0]
+        stage = task_id.split(".", maxsplit=1)[0]
         environment = "" if stage == "approve" else stage
         places[task_id] = Place(stage, upstream, role, "shop", environment)
 

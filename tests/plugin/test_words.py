@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_cd.plugin.states import ServiceState
-from airflow_cd.plugin.words import SERVICE_STATES, approvers_label, deployment_label, manual_action_label
+from airflow_cd.plugin.words import SERVICE_STATES, approvers_label, deployment_label
+from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.states import DeploymentState
 
 
@@ -29,10 +30,12 @@ def test_a_deployment(state: str, rollback: bool, label: str) -> None:
 @pytest.mark.parametrize(
     ("action", "option", "label"),
     [
-        ("marked failed", None, "marked failed"),
+        ("marked failed", None, "marked the task failed"),
+        ("lift veto", None, "lifted the veto"),
+        ("a newer action", None, "a newer action"),
         ("answered", "Approve", "answered “Approve”"),
         ("answered Roll back", None, "answered “Roll back”"),
-        ("cleared run", None, "cleared run"),
+        ("cleared run", None, "cleared the run"),
     ],
 )
 def test_a_manual_action(action: str, option: str | None, label: str) -> None:

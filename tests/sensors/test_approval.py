@@ -83,12 +83,12 @@ def test_an_approval_by_who_may_lets_the_run_go_on(world: World, approvers: tupl
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "rejected": (_event(REJECT, why="not on a Friday"), "Rejected by ada: not on a Friday"),
     "rejected without a reason": (_event(REJECT, why=""), "Rejected by ada: no reason given"),
-    "timed out": ({"chosen_options": [REJECT]}, "Rejected by nobody: timed out without an answer"),
+    "timed out": ({"chosen_options": [REJECT]}, "Rejected by the default answer: timed out without an answer"),
     "approved by somebody else": (
         _event(APPROVE, "eve"),
         "eve approved but is not an approver; approvers are ada, bob",
     ),
-    "approved by nobody": ({"chosen_options": [APPROVE]}, "nobody approved but is not an approver"),
+    "approved by nobody": ({"chosen_options": [APPROVE]}, "the default answer approved but is not an approver"),
     "no option of the question": (_event("Maybe"), "Maybe"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import airflow_cd.targets as targets
+from airflow_cd import targets
 from airflow_cd.targets import HttpTarget, Target, resolve_target, target_kinds
 
 

@@ -339,7 +339,7 @@ def test_the_served_page_says_all_that_the_file_says(client: TestClient, ledger:
 
 
 def rows(source: str) -> list[tuple[str, bool]]:
-    body = source.split('id="events"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    body = source.split('id="events"')[1].split("<tbody>")[1].split("</tbody>", maxsplit=1)[0]
     return [(number, "hidden" in tag) for tag, number in re.findall(r'<tr([^>]*)><td class="n">(\d+)', body)]
 
 
@@ -362,7 +362,7 @@ def test_the_table_is_sorted_and_searched_without_a_script(client: TestClient, l
 
 
 def _cells(source: str, column: int) -> list[str]:
-    body = source.split('id="events"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    body = source.split('id="events"')[1].split("<tbody>")[1].split("</tbody>", maxsplit=1)[0]
     return [re.findall(r"<td[^>]*>(.*?)</td>", row)[column - (column > 0) + 0] for row in body.split("</tr>")[:-1]]
 
 

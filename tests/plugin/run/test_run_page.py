@@ -341,7 +341,7 @@ def test_a_dag_written_by_hand_shows_its_deployment_too(ledger: Ledger, story: S
 
 def test_groups_that_wait_for_each_other_in_turns_still_have_an_order() -> None:
     def task(name: str, *upstream: str) -> RunTask:
-        return RunTask(name, "", place=Place(name.split(".")[0], upstream))
+        return RunTask(name, "", place=Place(name.split(".", maxsplit=1)[0], upstream))
 
     groups = {"a": [task("a.1"), task("a.2", "b.1")], "b": [task("b.1", "a.1")], "c": [task("c.1", "a.2")]}
     assert set(depths(groups)) == {"a", "b", "c"}
