@@ -212,7 +212,7 @@ class _Fast:
     @staticmethod
     def _unusual(lines: Lines, letters: np.ndarray, returns: bool) -> np.ndarray:
         """Lines that are more than a plain one by their first letter or their length, as flags."""
-        unusual = (lines.lengths() > 0) & ~_IS_PRINTABLE[letters]
+        unusual: np.ndarray = (lines.lengths() > 0) & ~_IS_PRINTABLE[letters]
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
