@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
         help="exit after the story: 0 if it went as expected, else 1",
     )
     parser.add_argument("--port", type=int, default=8080, help="port of the Airflow UI, 0 for a free one (%(default)s)")
-    halves = parser.add_argument_group("one half of it").add_mutually_exclusive_group()
+    halves = parser.add_argument_group("run one part only").add_mutually_exclusive_group()
     halves.add_argument(
         "--surroundings",
         type=int,

@@ -271,7 +271,7 @@ class Delivery:
             )
             if deployment.release != release:
                 raise DeploymentSettled(
-                    f"this run deploys {deployment.release} here and cannot change to {release} halfway.",
+                    f"this run deploys {deployment.release} here and cannot switch to {release} halfway.",
                     state=f"{', '.join(self.touched(deployment)) or 'nothing'} was given {deployment.release}.",
                     next_step="Start a new run for the other release.",
                 )

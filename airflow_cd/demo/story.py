@@ -15,7 +15,8 @@ from airflow_cd.ledger import Deployment, Ledger
 PIPELINE, SERVICE, APPROVAL = "build_com", "shop", "approve"
 QUIET = ("skipped", "removed", "upstream_failed")
 SECONDS_A_RUN = 600.0
-SAFE_SECONDS, RESTORED_SECONDS = 1.0, 10.0
+SAFE_SECONDS, RESTORED_SECONDS = 1.0, 30.0
+"""What must hold on a machine that does other things, too; ``benchmarks.story`` measures what it takes."""
 NEW_EXCEPTIONS = 4
 
 

@@ -299,7 +299,7 @@ class DeploymentApiHook(HttpHook):
             reason, instances = str(broken), broken.instances
         endpoint = self._client.endpoint
         raise TargetRejected(
-            f"{endpoint.title} broke the contract in its answer to {call.request.method} {call.request.path}: "
+            f"{endpoint.title} violated the API contract in its answer to {call.request.method} {call.request.path}: "
             f"{endpoint.redact.line(reason)}; it began: {endpoint.excerpt(json.dumps(content).encode())}",
             instances=instances,
             next_step="Compare the server with http_openapi.yaml.",

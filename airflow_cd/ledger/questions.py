@@ -172,7 +172,7 @@ class Questions(Part):
         row = session.get(QuestionRow, (pipeline, run_id, task_id), with_for_update=True, populate_existing=True)
         if row is None:
             raise LedgerRefused(
-                f"task {task_id} of run {run_id} has asked nothing.",
+                f"task {task_id} of run {run_id} has not asked a question.",
                 pipeline=pipeline,
                 state="nothing was written.",
                 next_step="Check pipeline, run and task.",

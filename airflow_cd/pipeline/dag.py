@@ -60,7 +60,9 @@ def parameters() -> dict[str, Param]:
             description="Run-time configuration for this run, on top of the pipeline's and each environment's. "
             "A null removes a key. References to secrets, never secrets.",
         ),
-        "reason": Param(default="", type=["string", "null"], title="Reason", description="Why, for the ledger."),
+        "reason": Param(
+            default="", type=["string", "null"], title="Reason", description="The reason, recorded in the ledger."
+        ),
         "rollback": Param(
             default=str(RollbackMode.AUTOMATIC),
             type="string",

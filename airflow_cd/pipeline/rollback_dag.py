@@ -89,5 +89,5 @@ def _parameters(names: list[str]) -> dict[str, Param]:
             description="Version, or the beginning of the digest, of a release that was good there; empty for the last "
             "good one before what runs now.",
         ),
-        "reason": Param(type="string", minLength=1, title="Reason", description="Why, for the ledger."),
+        "reason": Param(type="string", minLength=1, title="Reason", description="The reason, recorded in the ledger."),
     }

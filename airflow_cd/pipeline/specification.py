@@ -107,7 +107,7 @@ class Canary:
             yield f"{name}: phases {phases} must be whole percents from 1 to 100"
             return
         if any(after <= before for before, after in pairwise(phases)):
-            yield f"{name}: phases {phases} must grow"
+            yield f"{name}: phases {phases} must increase"
         if phases[-1] != 100:
             yield f"{name}: phases {phases} must end at 100, or some instances never get the release"
         if (total := self.environment.instances) is not None and total > 0:

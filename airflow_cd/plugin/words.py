@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from airflow_cd.plugin.states import EnvironmentState, ServiceState, StepState
 from airflow_cd.states import DeploymentState
 
-ANYBODY = "anybody who may edit the run"
+ANYBODY = "anyone who may edit the run"
 TIMED_OUT = "timed out without an answer"
 
 SERVICE_STATES: Mapping[ServiceState, str] = {

@@ -52,7 +52,7 @@ def what_was_new(judgement: Judgement, events: Sequence[EventView], metrics: Seq
     if judgement.verdict is Verdict.PASS:
         unknown = sum(view.event.kind is EventKind.UNKNOWN for view in events)
         text = f"{unknown} of {len(events)} events are unknown, none of them a risk" if unknown else ""
-        return Fact(question, "good", "Nothing that is a risk", text)
+        return Fact(question, "good", "No risks", text)
     return Fact(question, "wait", "Undecided", judgement.reasons[0].text if judgement.reasons else "")
 
 
@@ -83,7 +83,7 @@ def what_was_done(report: Report) -> Fact:
         DeploymentState.ROLLBACK_FAILED: f"The rollback to {before} failed",
         DeploymentState.PROMOTED: f"{'Rolled back to' if report.rolls_back else 'Promoted'} {_released(report)}",
         DeploymentState.RUNNING: _under_way(report),
-        None: (report.outcome.state if report.outcome else "") or "Nothing that is recorded",
+        None: (report.outcome.state if report.outcome else "") or "Nothing recorded",
     }[report.state]
     tone = {
         DeploymentState.ROLLED_BACK: "good",
@@ -133,7 +133,7 @@ def is_it_safe(report: Report) -> Fact:
             "No: act now",
             f"{outcome} See who is on call; the last step says what runs where.",
         ),
-        DeploymentState.ROLLING_BACK: ("wait", "Not yet", f"{drained}What ran before is being put back."),
+        DeploymentState.ROLLING_BACK: ("wait", "Not yet", f"{drained}The previous release is being restored."),
         DeploymentState.PROMOTED: _when_promoted(report, outcome),
         DeploymentState.RUNNING: _while_running(report.judgement, drained),
         None: ("wait", "Unknown", outcome or "The ledger does not say what became of the deployment."),

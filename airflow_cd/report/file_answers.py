@@ -88,7 +88,7 @@ def _steps_for_logs(report: Report, verdict: Verdict, quality: Quality) -> Itera
     if verdict is not Verdict.PASS:
         return
     if sum(file.side == "baseline" and file.what == "logs" for file in report.files) < _GOOD_BASELINES:
-        yield "Logs of more earlier deployments after --baseline make the next answer surer."
+        yield "Logs of more earlier deployments after --baseline make the next verdict more reliable."
     if any(map(_is_unknown_warning, quality.events)) and not _is_high(report.settings):
         yield "--sensitivity high counts unknown warnings too."
 

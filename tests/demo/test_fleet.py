@@ -385,5 +385,5 @@ def test_says_why_it_does_not_start(running: fleet.FleetProcess, tmp_path: Path)
         fleet.start(tmp_path, port=taken)
     with pytest.raises(AirflowCdError, match="dev cannot have 0 instances"):
         fleet.start(tmp_path, environments={"dev": 0})
-    with pytest.raises(AirflowCdError, match=r"'\.\./x' is no name"):
+    with pytest.raises(AirflowCdError, match=r"'\.\./x' is not a valid name"):
         fleet.start(tmp_path, environments={"../x": 1})

@@ -289,9 +289,9 @@ def test_a_default_that_counts_because_nobody_answered_is_no_human_action(ledger
 
 
 def test_only_what_was_asked_can_be_answered(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError, match="task approve of run run-1 has asked nothing"):
+    with pytest.raises(LedgerError, match="task approve of run run-1 has not asked a question"):
         ledger.questions.answer(*WHERE, option="Approve", who="ada", why="")
-    with pytest.raises(LedgerError, match="has asked nothing"):
+    with pytest.raises(LedgerError, match="has not asked a question"):
         ledger.questions.reopen(*WHERE)
     ask(ledger)
     with pytest.raises(LedgerError, match=r"'Perhaps' is not an answer.*Approve, Reject"):

@@ -107,7 +107,7 @@ def test_one_error_names_every_mistake() -> None:
         "unknown kind",
         "telegraph",
         "'dev' is used 2 times",
-        "must grow",
+        "must increase",
         "must end at 100",
         "needs a verification",
         "no instance at all",

@@ -97,7 +97,7 @@ def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Any:
 
 def _write(page: Any) -> Any:
     card = page.locator("#event-c0ffee00")
-    card.get_by_text("Say whether this is a risk").click()
+    card.get_by_text("Give feedback").click()
     card.get_by_label("It is").select_option("not_a_risk")
     card.get_by_label("Reason").fill(REASON)
     return card
@@ -147,7 +147,7 @@ def test_nothing_is_kept_of_what_was_taken_or_never_written(opened: Any) -> None
 def test_what_was_not_taken_stays_written(opened: Any) -> None:
     page, _ = opened
     card = page.locator("#event-c0ffee00")
-    card.get_by_text("Say whether this is a risk").click()
+    card.get_by_text("Give feedback").click()
     card.get_by_label("Reason").fill("   ")
     card.get_by_role("button", name="Record").click()
     page.get_by_text("NOT RECORDED").wait_for()

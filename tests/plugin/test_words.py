@@ -44,7 +44,7 @@ def test_a_manual_action(action: str, option: str | None, label: str) -> None:
 
 def test_who_may_answer() -> None:
     assert approvers_label(("bob", "eve")) == "bob or eve"
-    assert approvers_label(()) == "anybody who may edit the run"
+    assert approvers_label(()) == "anyone who may edit the run"
 
 
 def test_every_filter_has_a_label() -> None:

@@ -132,7 +132,7 @@ def test_what_happened_is_told_in_the_order_of_time() -> None:
     [
         (
             samples.good(),
-            ("PASS 2114 records", "Nothing that is a risk", "Promoted shop 1.2", "Yes The release runs everywhere"),
+            ("PASS 2114 records", "No risks", "Promoted shop 1.2", "Yes The release runs everywhere"),
         ),
         (
             samples.slow(),

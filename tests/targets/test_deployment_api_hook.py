@@ -333,7 +333,7 @@ def test_json_that_breaks_the_contract_says_how(
     hook: DeploymentApiHook, server: ScriptedServer, body: Any, words: str
 ) -> None:
     server.answer_with(Answer(200, body))
-    with pytest.raises(TargetRejected, match="broke the contract") as caught:
+    with pytest.raises(TargetRejected, match="violated the API contract") as caught:
         hook.instances("production")
     assert words in str(caught.value)
     assert len(server.asked) == 1

@@ -147,7 +147,7 @@ class _Api:
             return web.json_response({"instance": instance.name, "pid": None})
         name = str(body.get("signal", "KILL"))
         if name not in ("KILL", "STOP", "CONT", "TERM"):
-            raise ApiError(400, "bad_body", f"signal {name!r} is none of KILL, STOP, CONT, TERM")
+            raise ApiError(400, "bad_body", f"signal {name!r} is not one of KILL, STOP, CONT, TERM")
         process = instance.process
         if process is None or process.pid is None:
             raise ApiError(400, "nothing_runs", f"no process runs on {instance.name}")

@@ -88,7 +88,7 @@ def _bypass(action: ManualAction, task_id: str) -> str:
     if action.task_id == task_id and not action.group:
         return ""
     what = f"the {'group' if action.group else 'task'} {action.task_id}" if action.task_id else "the run"
-    return f"Marking {what} {str(action.kind).rpartition(' ')[2]} would go past it. "
+    return f"Marking {what} {str(action.kind).rpartition(' ')[2]} would bypass it. "
 
 
 def _gates(action: ManualAction, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:

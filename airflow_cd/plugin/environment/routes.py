@@ -103,7 +103,7 @@ def _deployment(dag_id: str, service: str, environment: str, deployment: str) ->
     unsettled = open_ledger().deployments.unsettled(service, environment)
     found = next((one for one in unsettled if one.id == deployment and one.pipeline == dag_id), None)
     if found is None:
-        raise DeploymentSettled("That deployment is over.", state=f"{UNCHANGED} This page shows the present state.")
+        raise DeploymentSettled("That deployment is over.", state=f"{UNCHANGED} This page shows the current state.")
     return found
 
 

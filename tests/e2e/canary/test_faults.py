@@ -82,7 +82,7 @@ def test_a_rollback_that_meets_a_deployment_api_that_is_away_finishes_when_it_is
 UNWATCHED = {
     "new-relic-refuses": ("new_relic_wrong", "does not accept the key"),
     "sumo-logic-refuses": ("sumo_logic_wrong", "401"),
-    "query-finds-nothing": ("no/such/thing", "run that query in the source"),
+    "query-finds-nothing": ("no/such/thing", "run it in the source itself"),
     "no-traffic": ("No metric of the canary has any data", "FROM Transaction"),
 }
 

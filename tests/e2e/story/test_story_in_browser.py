@@ -37,7 +37,7 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, RunOutc
     event.wait_for()
     [read] = [one for one in red_events(caught.verdicts["phase_20"]) if one["exception"] in event.inner_text()]
     assert read["samples"][-1].splitlines()[0] in event.inner_text()
-    event.get_by_text("Say whether this is a risk").click()
+    event.get_by_text("Give feedback").click()
     event.get_by_label("It is").select_option(NOT_A_RISK)
     event.get_by_label("Reason").fill("The gift card service retries; ticket 4711.")
     event.get_by_role("button", name="Record as admin").click()

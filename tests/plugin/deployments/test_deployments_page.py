@@ -161,7 +161,7 @@ def test_a_question_of_no_environment_stands_at_its_service(shown: Any, ledger: 
     delivery.promoted("dev")
     delivery.asks(approvers=())
     service = _row(shown(), "shop").split("<td")[0]
-    assert "WAITING Deploy shop 1.0.0 to the next stage? for anybody who may edit the run" in _text(service)
+    assert "WAITING Deploy shop 1.0.0 to the next stage? for anyone who may edit the run" in _text(service)
 
 
 def test_a_run_that_is_over_waits_for_nobody(shown: Any, ledger: Ledger) -> None:

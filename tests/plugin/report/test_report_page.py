@@ -84,7 +84,7 @@ def test_what_a_person_says_is_in_the_ledger_as_the_command_would_write_it(
 
 def test_it_stands_with_the_event_and_is_taken_back_with_a_reason(client: TestClient, ledger: Ledger) -> None:
     told(ledger)
-    assert "not a risk" not in text(details_of(page_of(client))).split("Say whether")[0]
+    assert "not a risk" not in text(details_of(page_of(client))).split("Give feedback")[0]
     send(client, "feedback", form())
     source = page_of(client)
     shown = text(details_of(source))
@@ -229,7 +229,7 @@ def test_who_may_only_look_sees_what_was_said_and_no_form(client_as: ClientAs, l
     good_one_choice(client_as("user"))
     source = page_of(client_as("viewer"))
     assert 'method="post"' not in source
-    assert "Say whether" not in source
+    assert "Give feedback" not in source
     assert BECAUSE in text(source)
     assert "pinned to the control alone" in text(source)
     assert send(client_as("viewer"), "feedback", form()).status_code == 403

@@ -54,7 +54,7 @@ def test_an_event_is_marked_with_a_reason_and_the_mark_is_taken_back(show: Show,
     told(ledger)
     page, trouble = show(script=script)
     card = page.locator("#event-c0ffee00")
-    card.get_by_text("Say whether this is a risk").click()
+    card.get_by_text("Give feedback").click()
     card.get_by_label("It is").select_option("not_a_risk")
     card.get_by_label("Reason").fill("caught and retried, ticket 4711")
     card.get_by_role("button", name="Record as user-1").click()
@@ -79,7 +79,7 @@ def test_a_form_that_is_refused_opens_where_it_was_with_what_was_written(show: S
     told(ledger)
     page, _ = show()
     card = page.locator("#event-c0ffee01")
-    card.get_by_text("Say whether this is a risk").click()
+    card.get_by_text("Give feedback").click()
     card.get_by_label("It is").select_option("always_a_risk")
     card.get_by_label("Reason").fill("   ")
     card.get_by_role("button", name="Record").click()
@@ -125,7 +125,7 @@ def test_who_writes_is_not_interrupted(show: Show, ledger: Ledger) -> None:
     with page.expect_response(lambda answer: "/report/" in answer.url):
         pass  # it looks
     card = page.locator("#event-c0ffee00")
-    card.get_by_text("Say whether this is a risk").click()
+    card.get_by_text("Give feedback").click()
     card.get_by_label("Reason").fill("half a sen")
     judged(ledger, deployment, token, samples.judgement([]))
     page.evaluate("refresh()")

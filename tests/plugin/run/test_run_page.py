@@ -210,7 +210,7 @@ def test_a_verification_asks_with_its_reason(ledger: Ledger, story: Story) -> No
     }
     view = _view(ledger, run_of("running", states))
     assert view.headline.word == "WAITING"
-    assert "anybody who may edit the run" in view.headline.says
+    assert "anyone who may edit the run" in view.headline.says
     assert view.headline.more[0] == WHY
     assert view.headline.answers[2].answer == "Not yet"
 
