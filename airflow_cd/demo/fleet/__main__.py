@@ -24,9 +24,7 @@ def environments(text: str) -> dict[str, int]:
         raise argparse.ArgumentTypeError('write environments as {"name": number of instances, ...}')
     for name, size in sizes.items():
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-            raise argparse.ArgumentTypeError(
-                f"{name!r} is not a valid name: lower-case letters, digits and hyphens only"
-            )
+            raise argparse.ArgumentTypeError(f"{name!r} is not a valid name: use lower-case letters, digits, hyphens")
         if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MOST_INSTANCES:
             raise argparse.ArgumentTypeError(f"{name} cannot have {size!r} instances: 1 to {MOST_INSTANCES}")
     return sizes
