@@ -6,6 +6,8 @@ import base64
 import json
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -89,9 +91,11 @@ class Composed:
         """Of Airflow's API server, from this machine."""
         return f"http://127.0.0.1:{self.ports['AIRFLOW_PORT']}"
 
-    def airflow(self) -> AirflowClient:
-        """Its administrator."""
-        return AirflowClient(self.url, "admin", self.secrets["ADMIN_PASSWORD"])
+    @contextmanager
+    def airflow(self) -> Iterator[AirflowClient]:
+        """Its administrator, whose connections end with the block."""
+        with closing(AirflowClient(self.url, "admin", self.secrets["ADMIN_PASSWORD"])) as client:
+            yield client
 
     def running(self, environment: str) -> dict[str, dict[str, Any]]:
         """What the fleet says runs on each instance of an environment."""

@@ -31,9 +31,11 @@ class Engine:
     """A running daemon; made by :func:`engine`.
 
     :param run: folder of its socket and of all that ends with it.
+    :param daemon: its process.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, daemon: subprocess.Popen[bytes]) -> None:
+        self.daemon = daemon
         self.environment = {
             **os.environ,
             "DOCKER_HOST": f"unix://{run / 'docker.sock'}",
@@ -97,10 +99,14 @@ def engine(cache: Path) -> Iterator[Engine]:
         _end(folder, cache)
         links = _links()
         folder.mkdir(mode=0o700)
+        running = None
         try:
-            yield _start(folder, cache)
+            running = _start(folder, cache)
+            yield running
         finally:
             _end(folder, cache)
+            if running is not None:
+                running.daemon.wait(STOP_SECONDS)
             for link in _links() - links:
                 with contextlib.suppress(EngineError):
                     run(["ip", "link", "delete", link])
@@ -115,7 +121,7 @@ def _start(folder: Path, cache: Path) -> Engine:
     command += ["--bridge", "none", "--iptables=false", "--ip-forward=false"]
     with log.open("wb") as output:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    started = Engine(folder)
+    started = Engine(folder, daemon)
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

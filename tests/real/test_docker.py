@@ -26,9 +26,8 @@ def told(composed: Composed) -> list[str]:
 @pytest.fixture(scope="module")
 def runs(composed: Composed, told: list[str]) -> list[dict[str, str]]:
     """The pipeline's runs, the first one first."""
-    found: list[dict[str, str]] = composed.airflow().call("GET", f"/api/v2/dags/{PIPELINE}/dagRuns?order_by=id")[
-        "dag_runs"
-    ]
+    with composed.airflow() as airflow:
+        found: list[dict[str, str]] = airflow.call("GET", f"/api/v2/dags/{PIPELINE}/dagRuns?order_by=id")["dag_runs"]
     return found
 
 
@@ -73,13 +72,15 @@ def test_the_report_names_exactly_the_new_exceptions(composed: Composed, runs: l
 
 def test_both_workers_had_a_part_in_it(composed: Composed, runs: list[dict[str, str]]) -> None:
     path = f"/api/v2/dags/{PIPELINE}/dagRuns/~/taskInstances?limit=500"
-    hosts = {row["hostname"] for row in composed.airflow().call("GET", path)["task_instances"]} - {""}
+    with composed.airflow() as airflow:
+        hosts = {row["hostname"] for row in airflow.call("GET", path)["task_instances"]} - {""}
     containers = composed.containers()
     assert hosts == {containers[worker]["Config"]["Hostname"] for worker in WORKERS}
 
 
 def test_a_task_log_is_read_from_whichever_worker_wrote_it(composed: Composed, runs: list[dict[str, str]]) -> None:
-    said = composed.airflow().task_log(PIPELINE, runs[-1]["dag_run_id"], "production.phase_20.rollback")
+    with composed.airflow() as airflow:
+        said = airflow.task_log(PIPELINE, runs[-1]["dag_run_id"], "production.phase_20.rollback")
     assert "1.1" in said
 
 
