@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_cd.demo.remote_airflow import RemoteAirflow
-from airflow_cd.demo.story import PIPELINE, RunOutcome, run_story
+from airflow_cd.demo.story import CANARY, PIPELINE, VERIFY, RunOutcome, run_story
 from airflow_cd.demo.surroundings import Surroundings
 from airflow_cd.demo.world import World
 from airflow_cd.errors import AirflowCdError, Refused
@@ -119,7 +119,7 @@ def _wait(world: World, outcome: RunOutcome) -> None:
     _say("")
     _say(f"Airflow UI:  {world.airflow.url}   user {world.airflow.user}   password {world.airflow.password}")
     _say(f"The run:     {run}")
-    _say(f"The report:  {world.airflow.url}/airflow-cd/report/{PIPELINE}/{outcome.run_id}/production.phase_20.verify")
+    _say(f"The report:  {world.airflow.url}/airflow-cd/report/{PIPELINE}/{outcome.run_id}/{VERIFY}")
     _say("Everything keeps running. Ctrl-C ends it.")
     try:
         while not (dead := world.dead()):
@@ -158,7 +158,7 @@ def _last_line(outcome: RunOutcome, *, failed: bool) -> str:
             ("to restored", deployment.to_restored),
         )
     )
-    verdict = outcome.verdicts.get("phase_20", {}).get("verdict", "none")
+    verdict = outcome.verdicts.get(CANARY, {}).get("verdict", "none")
     return f"{'NOT AS EXPECTED' if failed else 'AS EXPECTED'}: verdict {verdict}; {clocks}"
 
 

@@ -11,8 +11,11 @@ from typing import Any, Protocol
 from airflow_cd.demo.airflow_client import FINISHED, AirflowClient
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Deployment, Ledger
+from airflow_cd.task_ids import phase_name, verify_task
 
 PIPELINE, SERVICE, APPROVAL = "build_com", "shop", "approve"
+CANARY = phase_name(20)
+VERIFY = verify_task("production", CANARY)
 QUIET = ("skipped", "removed", "upstream_failed")
 SECONDS_A_RUN = 600.0
 SAFE_SECONDS, RESTORED_SECONDS = 1.0, 30.0
@@ -154,7 +157,7 @@ class Story:
 
     def expect_four_exceptions(self, outcome: RunOutcome) -> None:
         """The story's verdict: performance passed, quality failed by exactly the new exceptions."""
-        evidence = outcome.verdicts.get("phase_20", {})
+        evidence = outcome.verdicts.get(CANARY, {})
         stages = [task for task in outcome.tasks if not task.startswith("production")]
         self.expect("stages 1 to 6 are green", all(outcome.tasks[task] == "success" for task in stages))
         self.expect(

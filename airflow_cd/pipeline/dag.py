@@ -27,9 +27,9 @@ from airflow_cd.pipeline.specification import (
     Pipeline,
     environment_of,
 )
-from airflow_cd.pipeline.task_ids import TaskId, local_id, phase_name
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.states import Role, RollbackMode
+from airflow_cd.task_ids import TaskId, local_id, phase_name
 
 if TYPE_CHECKING:
     from airflow_cd.verification.settings import Verification

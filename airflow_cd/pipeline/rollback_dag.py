@@ -11,9 +11,9 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.operators import RollbackToOperator, SettleOperator
 from airflow_cd.pipeline.dag import set_parameters
 from airflow_cd.pipeline.specification import Canary, Environment, Pipeline, environment_of
-from airflow_cd.pipeline.task_ids import ROLLBACK_GROUP, local_id
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.states import Role
+from airflow_cd.task_ids import ROLLBACK_GROUP, local_id
 
 ASKED_FOR = "{{ params.environment }}"
 """The environment of its tasks: a parameter of the run."""

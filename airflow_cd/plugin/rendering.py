@@ -13,10 +13,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_cd.pipeline.specification import pipeline_name
-from airflow_cd.pipeline.task_ids import verify_task
 from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
 from airflow_cd.report.jinja import template_environment
 from airflow_cd.report.manual_actions import manual_action_label
+from airflow_cd.task_ids import verify_task
 
 FOLDER = Path(__file__).parent
 LONGEST_REASON = 4_000  # characters that a person's reason may have

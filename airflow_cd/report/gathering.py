@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.report.report import Action, Clocks, ManualAction, Outcome, Report, ReportedRelease
+from airflow_cd.task_ids import innermost_group, stage_of
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Action as ActionRecord
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Report | None:
     """The report of a task, None when the task has judged nothing.
 
-    In a hand-written DAG, whose tasks have other names than :func:`verify_task` gives, the last verdict of the run is
-    taken.
+    In a hand-written DAG, whose task ids say neither environment nor phase, the last verdict of the run is taken.
 
     :param ledger: where it is kept.
     :param pipeline: id of the DAG.
@@ -26,9 +26,8 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Repor
     :param task_id: id of the task that verifies.
     """
     deployments = ledger.deployments.matching(pipeline=pipeline, run_id=run_id)
-    parts = task_id.split(".")
-    named = [found for found in deployments if found.environment == parts[0]]
-    phase = parts[-2] if len(parts) > 2 else None
+    named = [found for found in deployments if found.environment == stage_of(task_id)]
+    phase = innermost_group(task_id) or None
     for deployment in named or deployments:
         verdicts = ledger.verdicts.of(deployment.id, phase) or ([] if named else ledger.verdicts.of(deployment.id))
         if verdicts:

@@ -10,11 +10,11 @@ from typing import Any
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
 from airflow_cd.operators.verify import ROLL_BACK
-from airflow_cd.pipeline.task_ids import verify_task
 from airflow_cd.plugin.states import Look
 from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
 from airflow_cd.release import Release, changes
 from airflow_cd.sensors.approval import APPROVE, REJECT
+from airflow_cd.task_ids import verify_task
 
 _NO = (REJECT, ROLL_BACK)
 

@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from airflow_cd.operators import role_of
 from airflow_cd.pipeline.rollback_dag import ASKED_FOR
-from airflow_cd.pipeline.task_ids import stage_of
 from airflow_cd.states import Role
+from airflow_cd.task_ids import stage_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.ledger import Deployment, Phase, VerdictRecord
-from airflow_cd.pipeline.task_ids import phase_of, share_of_phase, verify_task
 from airflow_cd.plugin.dag_runs.order import grouped
 from airflow_cd.plugin.dag_runs.task_states import UNDER_WAY
 from airflow_cd.plugin.dag_runs.tasks import Run, RunTask
@@ -17,6 +16,7 @@ from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.states import StepState
 from airflow_cd.plugin.words import step_label
 from airflow_cd.states import DeploymentState, Role
+from airflow_cd.task_ids import phase_of, share_of_phase, verify_task
 from airflow_cd.verification.verdict import Verdict
 
 

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from airflow_cd.pipeline.task_ids import (
+from airflow_cd.states import Role
+from airflow_cd.task_ids import (
     TaskId,
     phase_name,
     phase_of,
@@ -16,7 +17,6 @@ from airflow_cd.pipeline.task_ids import (
     stage_of,
     verify_task,
 )
-from airflow_cd.states import Role
 
 IDS = {
     "dev.lease": TaskId("dev", Role.LEASE),
@@ -66,5 +66,5 @@ def test_a_phase_is_named_after_its_share() -> None:
 
 
 def test_the_grammar_needs_no_airflow() -> None:
-    program = "import sys, airflow_cd.pipeline.task_ids; sys.exit('airflow' in sys.modules)"
+    program = "import sys, airflow_cd.task_ids; sys.exit('airflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -80,6 +80,15 @@ def phase_of(task_id: str) -> str:
     return groups[1] if len(groups) > 1 else ""
 
 
+def innermost_group(task_id: str) -> str:
+    """The group next to any task, which is its phase where an author has put the environment into a group.
+
+    ``""`` when it is in the outermost one, or in none.
+    """
+    groups = task_id.split(".")[:-1]
+    return groups[-1] if len(groups) > 1 else ""
+
+
 def phase_name(share: int) -> str:
     """Name of the phase that brings a release to a share of the environment.
 
