@@ -25,7 +25,7 @@ class Request:
     :param path: of the URL, behind the service's base URL.
     :param body: sent as JSON; None for no body.
     :param params: of the query.
-    :param headers: beside those of the session.
+    :param headers: in addition to those of the session.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Answer:
     """An answer, read to its end.
 
     :param status: the status code.
-    :param reason: the phrase beside it, perhaps empty.
+    :param reason: the phrase that goes with it, perhaps empty.
     :param headers: by name, in whatever case.
     :param content: the body, decompressed.
     """
@@ -79,13 +79,13 @@ class Answer:
 
 
 class FailureKind(enum.Enum):
-    """What kept a request from being answered."""
+    """What kept a request from being answered: the connection, the time, trust, its size, or the request itself."""
 
-    CONNECTION = "no connection, or it broke"
-    TIMEOUT = "no answer in time"
-    TLS = "the other side cannot be trusted"
-    TOO_LARGE = "the answer is larger than allowed"
-    UNUSABLE = "the request cannot even be sent"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    TOO_LARGE = "too_large"
+    UNUSABLE = "unusable"
 
 
 class ExchangeFailed(Exception):

@@ -29,7 +29,7 @@ class RetryPolicy:
     :param attempts: the most attempts; None for as many as there is time for.
     :param attempts_not_json: the most answers that are not JSON: a passing error of a proxy looks the same as a wrong
         address.
-    :param statuses: status codes that are tried again beside 5xx.
+    :param statuses: status codes that are tried again besides 5xx.
     :param first_pause: seconds before the second attempt; each further pause is twice as long.
     :param longest_pause: seconds that such a pause may last. A server may ask for longer.
     :param spread: seconds, up to which a pause that the server asked for is prolonged at random, so that callers it
