@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture, choose_instances
 from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.delivery.recorded_target import RecordedTarget, now
+from airflow_cd.delivery.restoring import Restored, restore
 from airflow_cd.errors import (
     AirflowCdError,
     DeploymentFailed,
@@ -34,20 +34,6 @@ __all__ = ["LEASE_TTL", "ROLLBACK_PHASE", "Delivery", "Restored", "now"]
 LEASE_TTL = timedelta(minutes=15)
 ROLLBACK_PHASE = "rollback"
 """Name of the only phase of a rollback to an earlier good release."""
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What a rollback did.
-
-    :param release: what the environment runs again; None when it was empty before.
-    :param instances: names of the instances that were restored.
-    :param seconds: from verdict to restored and checked.
-    """
-
-    release: Release | None
-    instances: tuple[str, ...]
-    seconds: float
 
 
 class Delivery:
@@ -457,48 +443,8 @@ class Delivery:
         return NOTHING
 
     def _restore(self, deployment: Deployment, lease: Lease, why: str) -> Restored:
-        ledger, token = self.ledger, lease.token
-        ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why)
-        ledger.deployments.set_clock(deployment.id, verdict_at=now())
-        touched = self.touched(deployment)
-        wanted = {name: deployment.previous[name] for name in touched}
-        if wrong := self._bring_back(deployment, lease, wanted):
-            state = self._changes.describe()
-            # Refused when the lease is lost, however the target put it: then the rollback is another run's.
-            ledger.settlement.finish_rollback(
-                deployment.id, token=token, restored=False, outcome=f"{why}; {'; '.join(wrong)}"
-            )
-            raise self._here(
-                RollbackIncomplete(
-                    f"the rollback from {deployment.release} could not finish: {'; '.join(wrong)}.",
-                    release=str(deployment.release),
-                    instances=touched,
-                    state=state,
-                    next_step="Fix the problems listed, then clear this task; it resumes where it stopped.",
-                )
-            )
-        ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
-        ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why)
-        done = ledger.deployments.get(deployment.id)
-        release = next(iter(wanted.values()), None)
-        seconds = done.to_restored or 0.0
-        self.log(f"Restored {release or 'an empty environment'} on {', '.join(touched) or 'nothing'}: {seconds:.1f} s.")
-        return Restored(release, tuple(touched), seconds)
-
-    def _bring_back(self, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None]) -> list[str]:
-        """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each."""
-        try:
-            if wanted:
-                if set(wanted) < set(deployment.previous):
-                    self._changes.drain(deployment, lease, list(wanted))
-                    self.ledger.deployments.set_clock(deployment.id, safe_at=now())
-                self._changes.put(deployment, lease, wanted, kind=ActionKind.ROLLBACK)
-                self._changes.undrain(deployment, lease, wanted)
-            return self._changes.differences(wanted)
-        except LeaseLost:
-            raise
-        except AirflowCdError as error:
-            return [error.what]
+        with self._located(deployment.release):
+            return restore(self._changes, deployment, lease, self.touched(deployment), why)
 
     def _settled(self, deployment: Deployment) -> DeploymentSettled:
         state = deployment.state.replace("_", " ")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 OVERRULED = "a person or the end of the run has overruled this verification; its verdict changes nothing."
 
 
-class Decision(enum.Enum):
+class Consequence(enum.Enum):
     """What follows from a verdict."""
 
     GO_ON = enum.auto()
@@ -39,7 +39,7 @@ class Decision(enum.Enum):
     ASK = enum.auto()
 
 
-def decide(verification: Verification, rollback: str, verdict: Verdict, policy_key: str | None) -> Decision:
+def consequence_of(verification: Verification, rollback: str, verdict: Verdict, policy_key: str | None) -> Consequence:
     """What follows from a verdict under the author's and the run's policies.
 
     :param verification: the author's policies.
@@ -49,12 +49,12 @@ def decide(verification: Verification, rollback: str, verdict: Verdict, policy_k
         :class:`~airflow_cd.verification.watch.Outcome`.
     """
     if verdict == Verdict.PASS or verification.advisory:
-        return Decision.GO_ON
+        return Consequence.GO_ON
     policy = "fail" if verdict == Verdict.FAIL else verification.policy(policy_key or "inconclusive")
     if policy == "pass":
-        return Decision.GO_ON
+        return Consequence.GO_ON
     # A watch under the policy "wait" has waited by now, and fails.
-    return Decision.ASK if policy == "ask" or rollback == RollbackMode.HUMAN else Decision.ROLL_BACK
+    return Consequence.ASK if policy == "ask" or rollback == RollbackMode.HUMAN else Consequence.ROLL_BACK
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Conclusion:
     """How a verification ended.
 
     :param judgement: the verdict with its evidence.
-    :param decision: what follows.
+    :param consequence: what follows.
     :param drained: whether the canary was taken out of the traffic.
     """
 
     judgement: Judgement
-    decision: Decision
+    consequence: Consequence
     drained: bool
 
 
@@ -95,7 +95,7 @@ class PhaseVerification:
         self.control = sorted(set(self.deployment.previous) - set(self.canary))
         self._lease = delivery.lease()
         self._overruled = False
-        self._decision = Decision.ROLL_BACK
+        self._consequence = Consequence.ROLL_BACK
         self._against: Judgement | None = None
         self._drained = False
 
@@ -121,7 +121,7 @@ class PhaseVerification:
             if self._against is None:
                 raise
             raise VerificationError(f"{self._against.sentence} The verdict is not recorded: {error.what}") from None
-        return Conclusion(outcome.judgement, self._decision, self._drained)
+        return Conclusion(outcome.judgement, self._consequence, self._drained)
 
     def _watch(self, since: datetime | None) -> Outcome:
         from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
@@ -154,9 +154,9 @@ class PhaseVerification:
         self.on_look(judgement)
 
     def _judged(self, judgement: Judgement, policy_key: str | None) -> None:
-        self._decision = decide(self.verification, self.deployment.rollback, judgement.verdict, policy_key)
-        asks_about_failure = self._decision is Decision.ASK and judgement.verdict == Verdict.FAIL
-        if self._decision is not Decision.ROLL_BACK and not asks_about_failure:
+        self._consequence = consequence_of(self.verification, self.deployment.rollback, judgement.verdict, policy_key)
+        asks_about_failure = self._consequence is Consequence.ASK and judgement.verdict == Verdict.FAIL
+        if self._consequence is not Consequence.ROLL_BACK and not asks_about_failure:
             return
         self._against = judgement
         self.delivery.ledger.leases.check(self._lease)
@@ -165,7 +165,7 @@ class PhaseVerification:
         except TargetUnavailable as error:
             # The rollback drains it too, and tries again; nobody is asked about a canary that still gets requests.
             self.delivery.log(f"The canary is not drained: {error}")
-            self._decision = Decision.ROLL_BACK
+            self._consequence = Consequence.ROLL_BACK
         decided = datetime.fromisoformat(judgement.decided) if judgement.decided else now()
         first_bad = datetime.fromisoformat(judgement.first_bad) if judgement.first_bad else None
         self.delivery.ledger.deployments.set_clock(self.deployment.id, verdict_at=decided, first_bad_at=first_bad)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_cd.release import Release
 
 
-NO_ANSWER = "timed out without an answer"
+TIMED_OUT = "timed out without an answer"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, d
     why = str((event.get("params_input") or {}).get("reason") or "")
     who = str(user.get("name") or user.get("id") or "")
     if not who:
-        why = why or NO_ANSWER
+        why = why or TIMED_OUT
     ledger.questions.answer(ti.dag_id, ti.run_id, ti.task_id, option=option, who=who, why=why)
     return Answer(option, who, why)
 
@@ -133,4 +133,4 @@ def given_answer(question: Question, *, default: str | None = None) -> Answer | 
         return Answer(question.option, question.who or "", question.why or "")
     # Reopened, and not asked again yet: its deadline is that of the time before.
     over = question.deadline is not None and question.asked_at < question.deadline <= datetime.now(timezone.utc)
-    return Answer(default, why=NO_ANSWER) if over and default is not None else None
+    return Answer(default, why=TIMED_OUT) if over and default is not None else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BranchMixIn
 
 from airflow_cd.delivery import LEASE_TTL, now
-from airflow_cd.delivery.verifying import Conclusion, Decision, PhaseVerification, running_deployment
+from airflow_cd.delivery.verifying import Conclusion, Consequence, PhaseVerification, running_deployment
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
@@ -117,7 +117,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
         concluded = verifying.run(since)
         self._report(concluded.judgement)
-        if concluded.decision is Decision.ASK:
+        if concluded.consequence is Consequence.ASK:
             try:
                 self._ask(delivery, context, concluded)
             except Unavailable as error:
@@ -125,7 +125,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                     raise
                 # A drained canary cannot be verified once more.
                 raise VerificationError(f"nobody could be asked about the canary: {error.what}") from None
-        follow = concluded.decision is Decision.GO_ON
+        follow = concluded.consequence is Consequence.GO_ON
         return self._branch(context, self.follow if follow else self.rollback, concluded.judgement.sentence)
 
     def _log_look(self, judgement: Judgement) -> None:

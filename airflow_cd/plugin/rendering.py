@@ -12,8 +12,9 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.pipeline.specification import pipeline_name
-from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
+from airflow_cd.plugin.words import approvers_label, deployment_label
 from airflow_cd.report.jinja import template_environment
 from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.task_ids import verify_task

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.plugin.states import EnvironmentState, ServiceState, StepState
 from airflow_cd.states import DeploymentState
 
 ANYBODY = "anyone who may edit the run"
-TIMED_OUT = "timed out without an answer"
 
 SERVICE_STATES: Mapping[ServiceState, str] = {
     ServiceState.WAITING: "Waiting for an answer",

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.operators import PromoteOperator, question
-from airflow_cd.operators.question import NO_ANSWER, Answer, ask, given_answer, read_answer
+from airflow_cd.operators.question import TIMED_OUT, Answer, ask, given_answer, read_answer
 from tests.operators.world import NEW, World
 
 ADA = {"id": "7", "name": "ada"}
@@ -68,9 +68,9 @@ ANSWERS: dict[str, tuple[dict[str, Any], Answer]] = {
     ),
     "timed out": (
         {"chosen_options": ["Reject"], "responded_by_user": None, "timedout": True},
-        Answer("Reject", "", NO_ANSWER),
+        Answer("Reject", "", TIMED_OUT),
     ),
-    "an empty one": ({}, Answer("Reject", "", NO_ANSWER)),
+    "an empty one": ({}, Answer("Reject", "", TIMED_OUT)),
 }
 
 
@@ -104,7 +104,7 @@ def test_an_answer_says_by_whom(world: World) -> None:
 @pytest.mark.parametrize(
     ("asked", "deadline", "answer"),
     [
-        (timedelta(hours=-2), timedelta(hours=-1), Answer("Reject", why=NO_ANSWER)),
+        (timedelta(hours=-2), timedelta(hours=-1), Answer("Reject", why=TIMED_OUT)),
         (timedelta(hours=-2), timedelta(hours=1), None),
         (timedelta(hours=-1), timedelta(hours=-2), None),  # reopened, and not asked again yet
         (timedelta(hours=-2), None, None),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
-from airflow_cd.delivery.verifying import Decision, decide
+from airflow_cd.delivery.verifying import Consequence, consequence_of
 from airflow_cd.errors import LedgerUnavailable, TargetUnavailable
 from airflow_cd.ledger.leases import Leases
 from airflow_cd.ledger.questions import Questions
@@ -31,32 +31,35 @@ PLACE = ("shop", "run-1", "verify")
 # -- the decision ----------------------------------------------------------------------------------------------
 
 DECISIONS = [
-    (Verdict.PASS, "fail", False, RollbackMode.AUTOMATIC, Decision.GO_ON),
-    (Verdict.PASS, "fail", False, RollbackMode.HUMAN, Decision.GO_ON),
-    (Verdict.FAIL, "fail", False, RollbackMode.AUTOMATIC, Decision.ROLL_BACK),
-    (Verdict.FAIL, "pass", False, RollbackMode.AUTOMATIC, Decision.ROLL_BACK),
-    (Verdict.FAIL, "fail", False, RollbackMode.HUMAN, Decision.ASK),
-    (Verdict.FAIL, "fail", True, RollbackMode.AUTOMATIC, Decision.GO_ON),
-    (Verdict.INCONCLUSIVE, "fail", True, RollbackMode.HUMAN, Decision.GO_ON),
-    (Verdict.INCONCLUSIVE, "fail", False, RollbackMode.AUTOMATIC, Decision.ROLL_BACK),
-    (Verdict.INCONCLUSIVE, "wait", False, RollbackMode.AUTOMATIC, Decision.ROLL_BACK),
-    (Verdict.INCONCLUSIVE, "fail", False, RollbackMode.HUMAN, Decision.ASK),
-    (Verdict.INCONCLUSIVE, "wait", False, RollbackMode.HUMAN, Decision.ASK),
-    (Verdict.INCONCLUSIVE, "ask", False, RollbackMode.AUTOMATIC, Decision.ASK),
-    (Verdict.INCONCLUSIVE, "pass", False, RollbackMode.HUMAN, Decision.GO_ON),
+    (Verdict.PASS, "fail", False, RollbackMode.AUTOMATIC, Consequence.GO_ON),
+    (Verdict.PASS, "fail", False, RollbackMode.HUMAN, Consequence.GO_ON),
+    (Verdict.FAIL, "fail", False, RollbackMode.AUTOMATIC, Consequence.ROLL_BACK),
+    (Verdict.FAIL, "pass", False, RollbackMode.AUTOMATIC, Consequence.ROLL_BACK),
+    (Verdict.FAIL, "fail", False, RollbackMode.HUMAN, Consequence.ASK),
+    (Verdict.FAIL, "fail", True, RollbackMode.AUTOMATIC, Consequence.GO_ON),
+    (Verdict.INCONCLUSIVE, "fail", True, RollbackMode.HUMAN, Consequence.GO_ON),
+    (Verdict.INCONCLUSIVE, "fail", False, RollbackMode.AUTOMATIC, Consequence.ROLL_BACK),
+    (Verdict.INCONCLUSIVE, "wait", False, RollbackMode.AUTOMATIC, Consequence.ROLL_BACK),
+    (Verdict.INCONCLUSIVE, "fail", False, RollbackMode.HUMAN, Consequence.ASK),
+    (Verdict.INCONCLUSIVE, "wait", False, RollbackMode.HUMAN, Consequence.ASK),
+    (Verdict.INCONCLUSIVE, "ask", False, RollbackMode.AUTOMATIC, Consequence.ASK),
+    (Verdict.INCONCLUSIVE, "pass", False, RollbackMode.HUMAN, Consequence.GO_ON),
 ]
 
 
 @pytest.mark.parametrize(("verdict", "policy", "advisory", "rollback", "expected"), DECISIONS)
 @pytest.mark.parametrize("key", ["no_data", "source_error", "inconclusive", None])
 def test_what_follows_from_a_verdict(
-    verdict: Verdict, policy: Any, advisory: bool, rollback: RollbackMode, expected: Decision, key: str | None
+    verdict: Verdict, policy: Any, advisory: bool, rollback: RollbackMode, expected: Consequence, key: str | None
 ) -> None:
     # Only the policy that applies counts; the others say the opposite.
     other = "fail" if policy == "pass" else "pass"
     policies = dict.fromkeys(("no_data", "source_error", "inconclusive"), other) | {key or "inconclusive": policy}
     verification = Verification(**{f"on_{name}": value for name, value in policies.items()}, advisory=advisory)
-    assert decide(verification, rollback, verdict, None if verdict is not Verdict.INCONCLUSIVE else key) is expected
+    assert (
+        consequence_of(verification, rollback, verdict, None if verdict is not Verdict.INCONCLUSIVE else key)
+        is expected
+    )
 
 
 # -- one verification ------------------------------------------------------------------------------------------

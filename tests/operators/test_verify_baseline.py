@@ -10,7 +10,7 @@ import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
-from airflow_cd.delivery.verifying import Decision, PhaseVerification
+from airflow_cd.delivery.verifying import Consequence, PhaseVerification
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.verification.logs.feedback import Expected, Opinions
@@ -85,7 +85,7 @@ def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
         delivery, configured(baseline="1.3", duration="10m"), "phase_20", on_look=looks.append
     )
     concluded = verifying.run(datetime.now(timezone.utc))
-    assert (concluded.judgement.verdict, concluded.decision) == (Verdict.INCONCLUSIVE, Decision.ROLL_BACK)
+    assert (concluded.judgement.verdict, concluded.consequence) == (Verdict.INCONCLUSIVE, Consequence.ROLL_BACK)
     assert (concluded.judgement.looks, looks) == (1, [])
     assert "the baseline 1.3 cannot be used" in concluded.judgement.sentence
 

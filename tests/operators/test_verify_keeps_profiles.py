@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.delivery.verifying import Decision, PhaseVerification
+from airflow_cd.delivery.verifying import Consequence, PhaseVerification
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
 from airflow_cd.verification.logs.profile import LogProfile
@@ -67,7 +67,7 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(brok
     ledger.phases.deployed(deployment.id, "phase_20", since, lease.token)
     verification = Verification(logs=[_Logs(since, broken=broken)], duration="60s", every="5s")
     concluded = PhaseVerification(delivery, verification, "phase_20", on_look=lambda judgement: None).run()
-    assert concluded.decision is (Decision.ROLL_BACK if broken else Decision.GO_ON)
+    assert concluded.consequence is (Consequence.ROLL_BACK if broken else Consequence.GO_ON)
     assert concluded.drained is broken
     kept = {one.kind: one for one in ledger.profiles.of(deployment.id)}
     assert {kind: one.teaches for kind, one in kept.items()} == {"logs": not broken, "control": False}

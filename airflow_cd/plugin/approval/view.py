@@ -9,9 +9,10 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
+from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.operators.verify import ROLL_BACK
 from airflow_cd.plugin.states import Look
-from airflow_cd.plugin.words import TIMED_OUT, approvers_label, deployment_label
+from airflow_cd.plugin.words import approvers_label, deployment_label
 from airflow_cd.release import Release, changes
 from airflow_cd.sensors.approval import APPROVE, REJECT
 from airflow_cd.task_ids import verify_task

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import open_ledger
 from airflow_cd.operators.verify import ROLL_BACK
-from airflow_cd.plugin.audit.manual_actions import ManualAction
+from airflow_cd.plugin.audit.manual_actions import RequestedAction
 from airflow_cd.plugin.dag_runs.tasks import Place, shape_of
 from airflow_cd.plugin.error_pages import headers_of
 from airflow_cd.sensors.approval import REJECT
@@ -53,7 +53,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(actions: Sequence[ManualAction], who: str) -> Refusal | None:
+def refusal(actions: Sequence[RequestedAction], who: str) -> Refusal | None:
     """Why the request may not pass, None when it may.
 
     :param actions: the manual actions in it; one that may not pass is enough to stop all of them.
@@ -84,14 +84,14 @@ def refusal(actions: Sequence[ManualAction], who: str) -> Refusal | None:
     return None
 
 
-def _bypass(action: ManualAction, task_id: str) -> str:
+def _bypass(action: RequestedAction, task_id: str) -> str:
     if action.task_id == task_id and not action.group:
         return ""
     what = f"the {'group' if action.group else 'task'} {action.task_id}" if action.task_id else "the run"
     return f"Marking {what} {str(action.kind).rpartition(' ')[2]} would bypass it. "
 
 
-def _gates(action: ManualAction, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:
+def _gates(action: RequestedAction, declared: Mapping[str, Gate]) -> Mapping[str, Gate]:
     gates = dict(declared)
     if action.other_runs:
         return gates
@@ -101,7 +101,7 @@ def _gates(action: ManualAction, declared: Mapping[str, Gate]) -> Mapping[str, G
     return {task_id: gate for task_id, gate in gates.items() if gate.approvers}
 
 
-def _concerns(action: ManualAction, task_id: str, gate: Gate, shape: Mapping[str, Place]) -> bool:
+def _concerns(action: RequestedAction, task_id: str, gate: Gate, shape: Mapping[str, Place]) -> bool:
     if action.task_id == task_id and not action.group:
         return action.kind is not HumanAction.CLEARED
     if gate.passed or not action.forward:

@@ -62,7 +62,7 @@ CLEAR_RUNS = _route(ROOT + "{dag}/clearDagRuns")
 
 
 @dataclass(frozen=True)
-class ManualAction:
+class RequestedAction:
     """One thing that a person asks of one task, task group or run.
 
     :param task_id: of the task or the group; ``""`` for the whole run.
@@ -95,7 +95,7 @@ class ManualAction:
         return self.kind in FORWARD
 
 
-def manual_actions_in(method: str, path: str, body: Any) -> Iterator[ManualAction]:
+def manual_actions_in(method: str, path: str, body: Any) -> Iterator[RequestedAction]:
     """What a request asks for, as far as a delivery is concerned.
 
     :param method: HTTP method, in capitals.
@@ -106,26 +106,26 @@ def manual_actions_in(method: str, path: str, body: Any) -> Iterator[ManualActio
     if method == "PATCH":
         yield from _patched(path, content)
     elif method == "DELETE" and (found := TASKS[0].match(path)):
-        yield ManualAction(found["dag"], found["run"], found["task"], HumanAction.DELETED)
+        yield RequestedAction(found["dag"], found["run"], found["task"], HumanAction.DELETED)
     elif method == "POST" and content.get("dry_run") is False:
         yield from _cleared(path, content)
 
 
-def _patched(path: str, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _patched(path: str, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     for route, read in _PATCHES:
         if found := route.match(path):
             yield from read(found, content)
             return
 
 
-def _answer(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _answer(found: Found, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     option = _text(next(iter(_list(content.get("chosen_options"))), ""))
     given = content.get("params_input")
     why = _text((given if isinstance(given, dict) else {}).get("reason"))
-    yield ManualAction(found["dag"], found["run"], found["task"], HumanAction.ANSWERED, why, option)
+    yield RequestedAction(found["dag"], found["run"], found["task"], HumanAction.ANSWERED, why, option)
 
 
-def _tasks(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _tasks(found: Found, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     for action, entity in _entities(content, "task_id"):
         place = (
             _text(entity.get("dag_id")) or found["dag"],
@@ -135,31 +135,31 @@ def _tasks(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
         if action == "update":
             yield from _marked(place, entity, _MARKS)
         elif action == "delete":
-            yield ManualAction(*place, HumanAction.DELETED)
+            yield RequestedAction(*place, HumanAction.DELETED)
 
 
-def _group(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _group(found: Found, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     yield from _marked((found["dag"], found["run"], found["task"]), content, _GROUP_MARKS)
 
 
-def _runs(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _runs(found: Found, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     for action, entity in _entities(content, "dag_run_id"):
         if action == "update":
             place = (_text(entity.get("dag_id")) or found["dag"], _text(entity.get("dag_run_id")))
             yield from _marked_run(place, entity)
 
 
-def _run(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _run(found: Found, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     yield from _marked_run((found["dag"], found["run"]), content)
 
 
-def _task(found: Found, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _task(found: Found, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     if found.groupdict().get("map") != "dry_run":
         yield from _marked((found["dag"], found["run"], found["task"]), content, _MARKS)
 
 
 # The first that matches counts.
-_PATCHES: Sequence[tuple[re.Pattern[str], Callable[[Found, Mapping[str, Any]], Iterator[ManualAction]]]] = (
+_PATCHES: Sequence[tuple[re.Pattern[str], Callable[[Found, Mapping[str, Any]], Iterator[RequestedAction]]]] = (
     (ANSWER, _answer),
     (ALL_TASKS, _tasks),
     (GROUP, _group),
@@ -172,9 +172,9 @@ _PATCHES: Sequence[tuple[re.Pattern[str], Callable[[Found, Mapping[str, Any]], I
 
 def _marked(
     place: tuple[str, str, str], content: Mapping[str, Any], marks: Mapping[str, HumanAction]
-) -> Iterator[ManualAction]:
+) -> Iterator[RequestedAction]:
     if kind := marks.get(_text(content.get("new_state")).lower()):
-        yield ManualAction(
+        yield RequestedAction(
             *place,
             kind,
             _text(content.get("note")),
@@ -184,25 +184,25 @@ def _marked(
         )
 
 
-def _marked_run(place: tuple[str, str], content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _marked_run(place: tuple[str, str], content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     if kind := _RUN_MARKS.get(_text(content.get("state"))):
-        yield ManualAction(*place, "", kind, _text(content.get("note")))
+        yield RequestedAction(*place, "", kind, _text(content.get("note")))
 
 
-def _cleared(path: str, content: Mapping[str, Any]) -> Iterator[ManualAction]:
+def _cleared(path: str, content: Mapping[str, Any]) -> Iterator[RequestedAction]:
     why = _text(content.get("note"))
     if found := CLEAR.match(path):
         for task in _list(content.get("task_ids")) or [""]:
             name = task[0] if isinstance(task, list) and task else task
             run_id = _text(content.get("dag_run_id"))
-            yield ManualAction(found["dag"], run_id, _text(name), HumanAction.CLEARED)
+            yield RequestedAction(found["dag"], run_id, _text(name), HumanAction.CLEARED)
     elif found := CLEAR_RUN.match(path):
-        yield ManualAction(found["dag"], found["run"], "", HumanAction.CLEARED_RUN, why)
+        yield RequestedAction(found["dag"], found["run"], "", HumanAction.CLEARED_RUN, why)
     elif found := CLEAR_RUNS.match(path):
         for run in _list(content.get("dag_runs")):
             if isinstance(run, dict):
                 place = (_text(run.get("dag_id")) or found["dag"], _text(run.get("dag_run_id")))
-                yield ManualAction(*place, "", HumanAction.CLEARED_RUN, why)
+                yield RequestedAction(*place, "", HumanAction.CLEARED_RUN, why)
 
 
 def _entities(content: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

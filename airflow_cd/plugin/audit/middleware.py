@@ -22,7 +22,7 @@ from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.operators.verify import GO_ON, ROLL_BACK
 from airflow_cd.plugin.audit.enforcement import refusal
-from airflow_cd.plugin.audit.manual_actions import CHANGING, ROOT, ManualAction, manual_actions_in
+from airflow_cd.plugin.audit.manual_actions import CHANGING, ROOT, RequestedAction, manual_actions_in
 from airflow_cd.sensors.approval import APPROVE, REJECT
 from airflow_cd.states import HumanAction
 
@@ -77,7 +77,7 @@ class AuditMiddleware:
         await self.app(scope, replay, watch)
 
 
-async def _parked(actions: list[ManualAction]) -> None:
+async def _parked(actions: list[RequestedAction]) -> None:
     """Hold an answer to a question of ours back until its task waits for it.
 
     The question can be seen a moment before the task is parked. Airflow accepts an answer in that moment, wakes
@@ -91,7 +91,7 @@ async def _parked(actions: list[ManualAction]) -> None:
             await asyncio.sleep(0.1)
 
 
-def _asks(action: ManualAction) -> bool:
+def _asks(action: RequestedAction) -> bool:
     try:
         return open_ledger().questions.get(action.pipeline, action.run_id, action.task_id) is not None
     except AirflowCdError:
@@ -101,7 +101,7 @@ def _asks(action: ManualAction) -> bool:
         return False
 
 
-def _state(action: ManualAction) -> str | None:
+def _state(action: RequestedAction) -> str | None:
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -149,7 +149,7 @@ async def _user(request: Request) -> str | None:
     return str(user.get_name())
 
 
-def _record(actions: list[ManualAction], who: str, allowed: bool, *, ours: bool = False) -> None:
+def _record(actions: list[RequestedAction], who: str, allowed: bool, *, ours: bool = False) -> None:
     try:
         ledger = open_ledger()
         for action in actions:
@@ -170,7 +170,7 @@ def _record(actions: list[ManualAction], who: str, allowed: bool, *, ours: bool 
         log.exception("A manual action could not be recorded: %s by %s", actions, who)
 
 
-def _answer(ledger: Ledger, action: ManualAction, who: str) -> bool:
+def _answer(ledger: Ledger, action: RequestedAction, who: str) -> bool:
     """Keep a mark or a button on a task that asks as its answer; False when nothing was asked."""
     question = ledger.questions.get(action.pipeline, action.run_id, action.task_id) if action.task_id else None
     if question is None or question.option is not None:
@@ -187,7 +187,7 @@ def _answer(ledger: Ledger, action: ManualAction, who: str) -> bool:
     return True
 
 
-def _is_ours(ledger: Ledger, action: ManualAction) -> bool:
+def _is_ours(ledger: Ledger, action: RequestedAction) -> bool:
     return bool(
         (action.run_id and ledger.questions.of_run(action.pipeline, action.run_id))
         or ledger.deployments.matching(pipeline=action.pipeline, limit=1)

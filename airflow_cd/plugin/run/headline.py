@@ -9,12 +9,13 @@ from typing import Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.ledger import Deployment, Question, VerdictRecord
+from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.run.phases import reasons_of
 from airflow_cd.plugin.run.stages import StageView
 from airflow_cd.plugin.states import Look, StepState
-from airflow_cd.plugin.words import TIMED_OUT, approvers_label
+from airflow_cd.plugin.words import approvers_label
 from airflow_cd.report.answers import Fact, is_it_safe, what_was_done, what_was_new
 from airflow_cd.report.gathering import deployment_report
 from airflow_cd.report.report import ManualAction, Report

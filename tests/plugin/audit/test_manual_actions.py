@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.plugin.audit.manual_actions import ManualAction, manual_actions_in
+from airflow_cd.plugin.audit.manual_actions import RequestedAction, manual_actions_in
 from airflow_cd.states import HumanAction
 
 RUN = "/api/v2/dags/shop/dagRuns/manual__2026-01-01T00:00:00+00:00"
@@ -18,13 +18,13 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
             "PATCH",
             f"{RUN}/taskInstances/production.phase_20.verify",
             {"new_state": "success", "note": "known"},
-            [ManualAction("shop", RUN_ID, "production.phase_20.verify", HumanAction.MARKED_SUCCESS, "known")],
+            [RequestedAction("shop", RUN_ID, "production.phase_20.verify", HumanAction.MARKED_SUCCESS, "known")],
         ),
         (
             "PATCH",
             f"{RUN}/taskInstances/approve/-1",
             {"new_state": "failed"},
-            [ManualAction("shop", RUN_ID, "approve", HumanAction.MARKED_FAILED)],
+            [RequestedAction("shop", RUN_ID, "approve", HumanAction.MARKED_FAILED)],
         ),
         (
             "PATCH",
@@ -42,18 +42,18 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
                 ]
             },
             [
-                ManualAction("shop", "r1", "approve", HumanAction.MARKED_SUCCESS),
-                ManualAction("shop", "r2", "approve", HumanAction.MARKED_FAILED),
-                ManualAction("~", "~", "approve", HumanAction.DELETED),
+                RequestedAction("shop", "r1", "approve", HumanAction.MARKED_SUCCESS),
+                RequestedAction("shop", "r2", "approve", HumanAction.MARKED_FAILED),
+                RequestedAction("~", "~", "approve", HumanAction.DELETED),
             ],
         ),
         (
             "PATCH",
             f"{RUN}/taskInstances/approve/-1/hitlDetails",
             {"chosen_options": ["Approve"], "params_input": {"reason": "fine"}},
-            [ManualAction("shop", RUN_ID, "approve", HumanAction.ANSWERED, "fine", "Approve")],
+            [RequestedAction("shop", RUN_ID, "approve", HumanAction.ANSWERED, "fine", "Approve")],
         ),
-        ("PATCH", RUN, {"state": "success"}, [ManualAction("shop", RUN_ID, "", HumanAction.MARKED_RUN_SUCCESS)]),
+        ("PATCH", RUN, {"state": "success"}, [RequestedAction("shop", RUN_ID, "", HumanAction.MARKED_RUN_SUCCESS)]),
         ("PATCH", RUN, {"note": "just a note"}, []),
         (
             "PATCH",
@@ -63,31 +63,31 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
                     {"action": "update", "entities": [{"dag_id": "shop", "dag_run_id": "r1", "state": "failed"}]}
                 ]
             },
-            [ManualAction("shop", "r1", "", HumanAction.MARKED_RUN_FAILED)],
+            [RequestedAction("shop", "r1", "", HumanAction.MARKED_RUN_FAILED)],
         ),
         (
             "PATCH",
             f"{RUN}/taskGroupInstances/production",
             {"new_state": "success", "include_upstream": True},
-            [ManualAction("shop", RUN_ID, "production", HumanAction.MARKED_GROUP_SUCCESS, group=True, around=True)],
+            [RequestedAction("shop", RUN_ID, "production", HumanAction.MARKED_GROUP_SUCCESS, group=True, around=True)],
         ),
         (
             "DELETE",
             f"{RUN}/taskInstances/approve",
             None,
-            [ManualAction("shop", RUN_ID, "approve", HumanAction.DELETED)],
+            [RequestedAction("shop", RUN_ID, "approve", HumanAction.DELETED)],
         ),
         (
             "POST",
             f"{RUN}/clear",
             {"dry_run": False, "note": "again"},
-            [ManualAction("shop", RUN_ID, "", HumanAction.CLEARED_RUN, "again")],
+            [RequestedAction("shop", RUN_ID, "", HumanAction.CLEARED_RUN, "again")],
         ),
         (
             "POST",
             "/api/v2/dags/shop/clearDagRuns",
             {"dry_run": False, "dag_runs": [{"dag_run_id": "r1"}]},
-            [ManualAction("shop", "r1", "", HumanAction.CLEARED_RUN)],
+            [RequestedAction("shop", "r1", "", HumanAction.CLEARED_RUN)],
         ),
         ("PATCH", f"{RUN}/taskInstances/approve/dry_run", {"new_state": "success"}, []),
         ("POST", "/api/v2/dags/shop/clearTaskInstances", {"dry_run": True, "task_ids": ["approve"]}, []),
@@ -95,12 +95,12 @@ RUN_ID = "manual__2026-01-01T00:00:00+00:00"
             "POST",
             "/api/v2/dags/shop/clearTaskInstances",
             {"dry_run": False, "task_ids": ["approve"], "dag_run_id": "r1"},
-            [ManualAction("shop", "r1", "approve", HumanAction.CLEARED)],
+            [RequestedAction("shop", "r1", "approve", HumanAction.CLEARED)],
         ),
         ("PATCH", f"{RUN}/taskInstances/approve", None, []),
         ("PATCH", f"{RUN}/taskInstances/approve", ["not", "an", "object"], []),
         ("PATCH", f"{RUN}/taskInstances", {"actions": [7, {"action": "update", "entities": "all"}]}, []),
     ],
 )
-def test_what_a_request_asks_for(method: str, path: str, body: Any, expected: list[ManualAction]) -> None:
+def test_what_a_request_asks_for(method: str, path: str, body: Any, expected: list[RequestedAction]) -> None:
     assert list(manual_actions_in(method, path, body)) == expected

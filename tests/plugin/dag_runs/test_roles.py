@@ -11,7 +11,7 @@ from airflow_cd import Verification
 from airflow_cd.ledger import Ledger
 from airflow_cd.operators import CanaryDeployOperator, PromoteOperator, VerifyOperator
 from airflow_cd.plugin.audit.enforcement import refusal
-from airflow_cd.plugin.audit.manual_actions import ManualAction
+from airflow_cd.plugin.audit.manual_actions import RequestedAction
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.tasks import Run, RunTask, shape_of
 from airflow_cd.plugin.environment.stopping import failing
@@ -125,7 +125,7 @@ def test_its_tab_leads_to_its_report(serialized: None, client_as: ClientAs, monk
 
 
 def test_its_approvers_count_before_it_has_asked(serialized: None, ledger: Ledger) -> None:
-    past_it = ManualAction(DAG_ID, RUN_ID, "production.deploy", HumanAction.MARKED_SUCCESS)
+    past_it = RequestedAction(DAG_ID, RUN_ID, "production.deploy", HumanAction.MARKED_SUCCESS)
     refused = refusal([past_it], "mallory")
     assert refused is not None
     assert "mallory is not an approver of board" in refused.message

@@ -1,0 +1,87 @@
+"""Bringing an environment back to what ran before a deployment: drained first, checked last, recorded throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_cd.delivery.recorded_target import RecordedTarget, now
+from airflow_cd.errors import AirflowCdError, LeaseLost, RollbackIncomplete
+from airflow_cd.states import ActionKind
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Deployment, Lease
+    from airflow_cd.release import Release
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a rollback did.
+
+    :param release: what the environment runs again; None when it was empty before.
+    :param instances: names of the instances that were restored.
+    :param seconds: from verdict to restored and checked.
+    """
+
+    release: Release | None
+    instances: tuple[str, ...]
+    seconds: float
+
+
+def restore(
+    changes: RecordedTarget, deployment: Deployment, lease: Lease, touched: Sequence[str], why: str
+) -> Restored:
+    """Return every instance that a deployment has touched to the release it ran before.
+
+    :param changes: the environment.
+    :param deployment: what is rolled back.
+    :param lease: under which this is done.
+    :param touched: names of the instances that it may have changed.
+    :param why: one sentence: the deployment's outcome, and the reason of the veto.
+    :raises DeploymentSettled: the release was promoted.
+    :raises LeaseLost: somebody holds a newer token.
+    :raises RollbackIncomplete: an instance is not back on its release; trying again resumes it.
+    """
+    ledger, token = changes.ledger, lease.token
+    ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why)
+    ledger.deployments.set_clock(deployment.id, verdict_at=now())
+    wanted = {name: deployment.previous[name] for name in touched}
+    if wrong := _bring_back(changes, deployment, lease, wanted):
+        state = changes.describe()
+        # Refused when the lease is lost, however the target put it: then the rollback is another run's.
+        ledger.settlement.finish_rollback(
+            deployment.id, token=token, restored=False, outcome=f"{why}; {'; '.join(wrong)}"
+        )
+        raise RollbackIncomplete(
+            f"the rollback from {deployment.release} could not finish: {'; '.join(wrong)}.",
+            release=str(deployment.release),
+            instances=touched,
+            state=state,
+            next_step="Fix the problems listed, then clear this task; it resumes where it stopped.",
+        )
+    ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
+    ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why)
+    done = ledger.deployments.get(deployment.id)
+    release = next(iter(wanted.values()), None)
+    seconds = done.to_restored or 0.0
+    changes.log(f"Restored {release or 'an empty environment'} on {', '.join(touched) or 'nothing'}: {seconds:.1f} s.")
+    return Restored(release, tuple(touched), seconds)
+
+
+def _bring_back(
+    changes: RecordedTarget, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None]
+) -> list[str]:
+    """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each."""
+    try:
+        if wanted:
+            if set(wanted) < set(deployment.previous):
+                changes.drain(deployment, lease, list(wanted))
+                changes.ledger.deployments.set_clock(deployment.id, safe_at=now())
+            changes.put(deployment, lease, wanted, kind=ActionKind.ROLLBACK)
+            changes.undrain(deployment, lease, wanted)
+        return changes.differences(wanted)
+    except LeaseLost:
+        raise
+    except AirflowCdError as error:
+        return [error.what]
