@@ -357,6 +357,14 @@ class Delivery:
         self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
+    def drained(self, deployment: Deployment) -> bool:
+        """Whether an instance that the deployment has changed is out of the traffic.
+
+        :raises TargetError: the target refused, or does not answer.
+        """
+        touched = set(self.touched(deployment))
+        return any(instance.drained for instance in self.target.instances() if instance.name in touched)
+
     def restore_traffic(self, deployment: Deployment) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.
 

@@ -19,8 +19,9 @@ from airflow_cd.errors import (
     TargetUnavailable,
     VerificationError,
 )
-from airflow_cd.states import DeploymentState, RollbackMode
+from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
 from airflow_cd.verification.samples import Window
+from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def consequence_of(verification: Verification, rollback: str, verdict: Verdict, 
     policy = "fail" if verdict == Verdict.FAIL else verification.policy(policy_key or "inconclusive")
     if policy == "pass":
         return Consequence.GO_ON
-    # A watch under the policy "wait" has waited by now, and fails.
+    # A watch under the policy "wait" has waited by now.
     return Consequence.ASK if policy == "ask" or rollback == RollbackMode.HUMAN else Consequence.ROLL_BACK
 
 
@@ -64,11 +65,13 @@ class Conclusion:
     :param judgement: the verdict with its evidence.
     :param consequence: what follows.
     :param drained: whether the canary was taken out of the traffic.
+    :param since: when the watched time began.
     """
 
     judgement: Judgement
     consequence: Consequence
     drained: bool
+    since: datetime
 
 
 class PhaseVerification:
@@ -93,24 +96,30 @@ class PhaseVerification:
         self.phase = _deployed_phase(delivery, phase)
         self.canary = list(self.phase.instances)
         self.control = sorted(set(self.deployment.previous) - set(self.canary))
+        self.since = self._watched_since()
         self._lease = delivery.lease()
         self._overruled = False
         self._consequence = Consequence.ROLL_BACK
         self._against: Judgement | None = None
         self._drained = False
 
-    def run(self, since: datetime | None = None) -> Conclusion:
+    def run(self, since: datetime | None = None, *, until: datetime | None = None) -> Conclusion:
         """Watch until the verdict stands; a canary that fails is drained in that moment.
 
-        :param since: when the watched time begins; by default when the phase was deployed.
+        So is one that is not judged for good while something points to harm.
+
+        :param since: when the watched time begins; by default when the phase was deployed, or later when a canary that
+            was drained got its traffic back.
+        :param until: when it ends; by default after the duration of the verification.
         :raises VerificationError: somebody has overruled this verification, or it decided against the canary and the
             ledger could not record it: what is drained by then cannot be verified once more.
         :raises Unavailable: the ledger or the target is away; nothing was decided.
         """
+        self.since = since or self.since
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
         self.delivery.target.instances()
         try:
-            outcome = self._watch(since)
+            outcome = self._watch(until)
             if self._overruled:
                 raise VerificationError(OVERRULED)
             self._record(outcome.judgement, final=True)
@@ -121,9 +130,9 @@ class PhaseVerification:
             if self._against is None:
                 raise
             raise VerificationError(f"{self._against.sentence} The verdict is not recorded: {error.what}") from None
-        return Conclusion(outcome.judgement, self._consequence, self._drained)
+        return Conclusion(outcome.judgement, self._consequence, self._drained, self.since)
 
-    def _watch(self, since: datetime | None) -> Outcome:
+    def _watch(self, until: datetime | None) -> Outcome:
         from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
         from airflow_cd.verification.watch import Watch
 
@@ -132,7 +141,8 @@ class PhaseVerification:
             verification,
             canary=self.canary,
             control=self.control,
-            since=since or self.phase.deployed_at or now(),
+            since=self.since,
+            until=until,
             before=self._before(),
             baselines={
                 source.name: log_baseline(delivery, source.name, verification.baseline) for source in verification.logs
@@ -155,17 +165,29 @@ class PhaseVerification:
 
     def _judged(self, judgement: Judgement, policy_key: str | None) -> None:
         self._consequence = consequence_of(self.verification, self.deployment.rollback, judgement.verdict, policy_key)
-        asks_about_failure = self._consequence is Consequence.ASK and judgement.verdict == Verdict.FAIL
-        if self._consequence is not Consequence.ROLL_BACK and not asks_about_failure:
+        if self._consequence is Consequence.GO_ON:
             return
-        self._against = judgement
-        self.delivery.ledger.leases.check(self._lease)
+        failed = judgement.verdict == Verdict.FAIL
+        if failed or self._consequence is Consequence.ROLL_BACK or points_to_harm(judgement):
+            self._against = judgement
+            self.delivery.ledger.leases.check(self._lease)
+            self._drain(judgement, failed=failed)
+        # Whoever rolls it back, however late, knows whether the release is at fault.
+        self.delivery.ledger.settlement.blame(
+            self.deployment.id,
+            token=self._lease.token,
+            cause=RollbackCause.FAILED if failed else RollbackCause.INCONCLUSIVE,
+            outcome=judgement.sentence,
+        )
+
+    def _drain(self, judgement: Judgement, *, failed: bool) -> None:
         try:
             self._drained = self.delivery.drain(self._lease, self.deployment)
         except TargetUnavailable as error:
-            # The rollback drains it too, and tries again; nobody is asked about a canary that still gets requests.
             self.delivery.log(f"The canary is not drained: {error}")
-            self._consequence = Consequence.ROLL_BACK
+            if failed:
+                # The rollback drains it too, and tries again; nobody is asked about a bad canary that gets requests.
+                self._consequence = Consequence.ROLL_BACK
         decided = datetime.fromisoformat(judgement.decided) if judgement.decided else now()
         first_bad = datetime.fromisoformat(judgement.first_bad) if judgement.first_bad else None
         self.delivery.ledger.deployments.set_clock(self.deployment.id, verdict_at=decided, first_bad_at=first_bad)
@@ -196,6 +218,12 @@ class PhaseVerification:
                 teaches=kind != "control" and outcome.judgement.verdict == Verdict.PASS,
                 token=self._lease.token,
             )
+
+    def _watched_since(self) -> datetime:
+        deployed = self.phase.deployed_at or now()
+        actions = self.delivery.ledger.actions.of(self.deployment.id)
+        restored = [one.ended_at for one in actions if one.kind == ActionKind.RESTORE and one.ok and one.ended_at]
+        return max([deployed, *restored])
 
     def _before(self) -> Window | None:
         """A time when the environment ran the release before and nothing else; None if there was none."""

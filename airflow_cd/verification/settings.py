@@ -43,10 +43,13 @@ class Verification:
         with: 0.2, the default, is 20 %.
     :param thresholds: fixed limits (:class:`~airflow_cd.verification.metrics.thresholds.Threshold`) beside the
         statistics; one that is crossed fails the release.
-    :param on_inconclusive: policy when there is not enough evidence: ``fail`` (the default), ``pass``, ``ask`` a
-        person, or ``wait`` for as long again and then fail.
+    :param on_inconclusive: policy when there is not enough evidence, which never vetoes a release: ``ask`` (the
+        default) leaves the canary where it is, drained only if something points to harm, and asks a person; ``fail``
+        rolls it back; ``wait`` watches for as long again and then rolls it back; ``pass`` goes on.
     :param on_no_data: policy, likewise, when the canary sent nothing.
     :param on_source_error: policy, likewise, when a source could not be read.
+    :param ask_timeout: how long a person has to answer, greater than zero; ``"1h"`` by default. Without an answer the
+        release is rolled back: after a FAIL with a veto, else without.
     :param source_error_budget: consecutive failed reads of one source after which it is given up; 5 by default.
     :param advisory: whether the canary is judged and reported in full, but never failed; False by default.
     :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
@@ -67,9 +70,10 @@ class Verification:
     min_requests: int = 50
     minimum_effect: float = 0.2
     thresholds: Sequence[Threshold] = ()
-    on_inconclusive: Policy = "fail"
-    on_no_data: Policy = "fail"
-    on_source_error: Policy = "fail"
+    on_inconclusive: Policy = "ask"
+    on_no_data: Policy = "ask"
+    on_source_error: Policy = "ask"
+    ask_timeout: DurationLike = "1h"
     source_error_budget: int = 5
     advisory: bool = False
     expected: Sequence[Expected | str] = ()
@@ -157,7 +161,7 @@ class Verification:
 
     def _wrong_durations(self) -> Iterator[str]:
         parsed: dict[str, timedelta] = {}
-        for name in ("duration", "every", "minimum"):
+        for name in ("duration", "every", "minimum", "ask_timeout"):
             value = getattr(self, name)
             if value is None and name == "minimum":
                 continue

@@ -65,6 +65,7 @@ class Watch:
     :param canary: names of the instances on the new release; at least one.
     :param control: names of the instances on the running release, none of which is a canary too; may be empty.
     :param since: when the canary's window starts, aware.
+    :param until: when it ends, aware; by default after the duration of the verification.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
     :param baselines: by the name of a log source, what earlier good deployments logged.
@@ -89,6 +90,7 @@ class Watch:
         canary: Sequence[str],
         control: Sequence[str] = (),
         since: datetime,
+        until: datetime | None = None,
         before: Window | None = None,
         baselines: Mapping[str, Baseline] | None = None,
         opinions: Callable[[], Opinions] | None = None,
@@ -110,6 +112,7 @@ class Watch:
         self.configuration = configuration
         self.instances = Instances(tuple(canary), tuple(control), before)
         self.since = since
+        self.until = until or since + configuration.length
         self.baselines = baselines or {}
         self.metric_baselines = metric_baselines or {}
         self.learn = learn
@@ -129,7 +132,7 @@ class Watch:
         :returns: the judgement, and what was learned. An error of a source is part of the judgement, never raised.
         """
         self._started = iso_time(self._clock())
-        end = self.since + self.configuration.length
+        end = self.until
         extended = False
         while True:
             began = self._clock()

@@ -38,7 +38,7 @@ def test_defaults_are_right() -> None:
     assert verification.length == timedelta(minutes=10)
     assert verification.pause == timedelta(seconds=10)
     assert verification.least == timedelta(minutes=1)
-    assert {verification.policy(key) for key in ("no_data", "source_error", "inconclusive")} == {"fail"}
+    assert {verification.policy(key) for key in ("no_data", "source_error", "inconclusive")} == {"ask"}
 
 
 def test_the_least_time_is_a_quarter_of_short_ones() -> None:
