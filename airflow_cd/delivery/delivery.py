@@ -260,6 +260,8 @@ class Delivery:
                 )
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
             record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
+            if deployment.first and existing is None:
+                self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
             self.log(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):
                 with self._blaming(deployment, lease):

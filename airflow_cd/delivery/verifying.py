@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from airflow_cd.verification.settings import Verification
     from airflow_cd.verification.watch import Outcome
 
+FIRST_WATCHED = 4
+"""How many times the duration of a verification is read of a first release, back from the deployment after it."""
+
 OVERRULED = "a person or the end of the run has overruled this verification; its verdict changes nothing."
 
 
@@ -95,7 +98,9 @@ class PhaseVerification:
         self.deployment = running_deployment(delivery)
         self.phase = _deployed_phase(delivery, phase)
         self.canary = list(self.phase.instances)
-        self.control = sorted(set(self.deployment.previous) - set(self.canary))
+        # An instance on which nothing runs is no control.
+        running = {name for name, release in self.deployment.previous.items() if release is not None}
+        self.control = sorted(running - set(self.canary))
         self.since = self._watched_since()
         self._lease = delivery.lease()
         self._overruled = False
@@ -230,9 +235,13 @@ class PhaseVerification:
         deployment = self.deployment
         if all(release is None for release in deployment.previous.values()):
             return None
-        since = deployment.opened_at - parse_duration(self.verification.duration)
+        length = parse_duration(self.verification.duration)
+        deployments = self.delivery.ledger.deployments
+        last = deployments.last_promoted(deployment.service, deployment.environment)
+        # A first release was not watched: what it has shown since it was promoted is all that is known of it.
+        since = deployment.opened_at - length * (FIRST_WATCHED if last is not None and last.first else 1)
         # What a canary that was rolled back has logged is no reason to know it.
-        for earlier in self.delivery.ledger.deployments.matching(deployment.service, deployment.environment, limit=2):
+        for earlier in deployments.matching(deployment.service, deployment.environment, limit=2):
             settled = earlier.settled_at if earlier.id != deployment.id else None
             since = max(since, settled) if settled is not None else since
         return Window(since, deployment.opened_at) if since < deployment.opened_at else None

@@ -99,6 +99,16 @@ class Deployment:
     first: bool = False
 
     @property
+    def at_fault(self) -> bool | None:
+        """Whether a rollback is held against the release, and so vetoes it; None where no cause is known.
+
+        There was nothing to compare a first release with: only a person holds anything against it.
+        """
+        if self.cause is None:
+            return None
+        return self.cause is RollbackCause.PERSON or (self.cause.vetoes and not self.first)
+
+    @property
     def to_verdict(self) -> float | None:
         """Seconds from the first bad event to the verdict."""
         return _seconds(self.first_bad_at, self.verdict_at)

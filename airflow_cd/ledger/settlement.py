@@ -107,7 +107,7 @@ class Settlement(Part):
                 now = self._store.now(session)
                 row.state, row.settled_at = DeploymentState.ROLLED_BACK, now
                 row.restored_at = row.restored_at or now
-                if _at_fault(row):
+                if deployment_record(row).at_fault is not False:
                     self._veto(session, row, now)
             else:
                 row.state = DeploymentState.ROLLBACK_FAILED
@@ -138,8 +138,3 @@ class Settlement(Part):
                     reason=row.outcome,
                 )
             )
-
-
-def _at_fault(row: DeploymentRow) -> bool:
-    cause = RollbackCause(row.cause) if row.cause is not None else RollbackCause.PERSON
-    return cause is RollbackCause.PERSON or (cause.vetoes and not row.first)

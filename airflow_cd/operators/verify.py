@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["AGAIN", "DECISION", "GO_ON", "ROLL_BACK", "WATCH", "VerifyOperator"]
 
 DECISION = "decision"
+FIRST_RELEASE = (
+    "Nothing to compare with: deployed as the first release, so it is not verified. Once it runs healthy everywhere it "
+    "is the baseline of those that follow."
+)
 
 
 class VerifyOperator(EnvironmentTask, BranchMixIn):
@@ -51,7 +55,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     nothing: no worker, no triggerer, no pool slot. Without an answer the release is rolled back, and only a FAIL then
     vetoes it. Marking the task success on the grid promotes, marking it failed rolls back. Has three retries by
     default, for a ledger or target that is unavailable and for an answer that is lost while Airflow resumes the task;
-    after a worker was killed it fails instead. Parameters of :class:`~airflow_cd.operators.base.EnvironmentTask` come
+    after a worker was killed it fails instead. A first release, with which there is nothing to compare, goes on at
+    once. Parameters of :class:`~airflow_cd.operators.base.EnvironmentTask` come
     on top.
 
     :param verification: what is watched and how it is judged.
@@ -127,6 +132,10 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     # -- one verification --------------------------------------------------------------------------------------
 
     def _verify(self, delivery: Delivery, context: Context, until: datetime | None = None) -> str:
+        if running_deployment(delivery).first:
+            self.log.info("%s", FIRST_RELEASE)
+            self.result = {"verdict": "not verified", "because": [FIRST_RELEASE]}
+            return self._branch(context, self.follow, FIRST_RELEASE)
         verifying = PhaseVerification(delivery, self.verification, self.phase, on_look=self._log_look)
         control = ", ".join(verifying.control) or "none; compared with before"
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
