@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from airflow_cd.errors import Refused
+from airflow_cd.errors import Refused, SourceRejected
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import (
     METRIC_COLUMNS,
@@ -20,6 +20,7 @@ from airflow_cd.verification.samples import (
     MetricSource,
     Window,
 )
+from airflow_cd.verification.source_kinds import SourceKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,9 @@ class Reader(abc.ABC):
     :ivar hopeless: True when reading again cannot help: wrong credentials, a rejected query.
     :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
+
+    kind: ClassVar[SourceKind]
+    columns: ClassVar[tuple[str, ...]]
 
     def __init__(self, source: MetricSource | LogSource, instances: Instances, since: datetime) -> None:
         self.name = source.name
@@ -116,7 +120,14 @@ class Reader(abc.ABC):
         """Keep the sample's query and warnings.
 
         :param sample: that was just read.
+        :raises SourceRejected: it is one of the other kind of source.
         """
+        if missing := set(self.columns) - set(sample.frame.columns):
+            raise SourceRejected(
+                f"{self.name} was given as a source of {self.kind} and returned a {type(sample).__name__} without "
+                f"{', '.join(sorted(missing))}.",
+                next_step="Give a source of metrics as metrics=[...], and a source of logs as logs=[...].",
+            )
         self.query = sample.query
         for warning in sample.warnings:
             self.warn(warning)
@@ -139,6 +150,9 @@ class LogReader(Reader):
 
     :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
     """
+
+    kind = "logs"
+    columns = ("message",)
 
     def __init__(self, source: LogSource, instances: Instances, since: datetime) -> None:
         super().__init__(source, instances, since)
@@ -183,6 +197,9 @@ class MetricReader(Reader):
 
     :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
     """
+
+    kind = "metrics"
+    columns = ("metric", "value")
 
     def __init__(self, source: MetricSource, instances: Instances, since: datetime) -> None:
         super().__init__(source, instances, since)

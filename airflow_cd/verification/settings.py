@@ -13,6 +13,7 @@ from airflow_cd.verification.logs.feedback import Expected, expectations_of
 from airflow_cd.verification.metrics.thresholds import Threshold, mistakes_of
 from airflow_cd.verification.samples import LogSource, MetricSource
 from airflow_cd.verification.sensitivity import SENSITIVITIES, Sensitivity
+from airflow_cd.verification.source_kinds import SourceKind, misplaced
 
 Policy = Literal["fail", "pass", "ask", "wait"]
 """What becomes of a verification that ends INCONCLUSIVE."""
@@ -143,7 +144,11 @@ class Verification:
 
     def _wrong_sources(self) -> Iterator[str]:
         seen: set[str] = set()
-        for kind, protocol in (("metrics", MetricSource), ("logs", LogSource)):
+        places: tuple[tuple[SourceKind, type[MetricSource | LogSource]], ...] = (
+            ("metrics", MetricSource),
+            ("logs", LogSource),
+        )
+        for kind, protocol in places:
             sources = getattr(self, kind)
             if not isinstance(sources, tuple):
                 yield f"{kind} must be a list of sources, got {sources!r}"
@@ -151,6 +156,9 @@ class Verification:
             for source in sources:
                 if isinstance(source, type) or not isinstance(source, protocol):
                     yield f"{kind} holds {source!r}, which is not a source (it needs name, delay and read)"
+                    continue
+                if mistake := misplaced(source, kind):
+                    yield mistake
                     continue
                 if source.name in seen:
                     yield f"two sources are called {source.name!r}; give one of them another name"
