@@ -1,0 +1,63 @@
+"""Who judges a pair of logs: this project, by the way that ``airflow-cd verify`` goes, and its peers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_cd.verification.files.verification import FilesToVerify, verify_files
+from airflow_cd.verification.verdict import Event, EventKind
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a judge says of a canary.
+
+    :param verdict: ``PASS``, ``FAIL`` or ``INCONCLUSIVE``.
+    :param events: what the verdict rests on; of this project only.
+    """
+
+    verdict: str
+    events: Sequence[Event] = ()
+
+    def holding(self, inserted: Sequence[str]) -> list[Event]:
+        """Events of the canary that show one of these lines among their samples, unknown ones first."""
+        lines = [_compact(line) for line in inserted]
+        found = [
+            event
+            for event in self.events
+            if any(_shows(_compact(sample), line) for sample in event.samples for line in lines)
+        ]
+        return sorted(found, key=lambda event: (event.kind is not EventKind.UNKNOWN, not event.risk))
+
+
+Judge = Callable[[Sequence[str], Sequence[str]], Answer]
+"""Takes the lines of a baseline and of a canary."""
+
+
+def ours(baseline: Sequence[str], canary: Sequence[str]) -> Answer:
+    """What ``airflow-cd verify --baseline FILE --canary FILE`` says, with the settings that it has."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [written(Path(folder) / name, lines) for name, lines in (("old.log", baseline), ("new.log", canary))]
+        judgement = verify_files(FilesToVerify(logs={"baseline": paths[:1], "canary": paths[1:]})).judgement
+    quality = judgement.quality
+    return Answer(str(judgement.verdict), tuple(quality.events) if quality is not None else ())
+
+
+def written(path: Path, lines: Sequence[str]) -> str:
+    """The path as text, of a file that now holds the lines as they came."""
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+    return str(path)
+
+
+def _compact(text: str) -> str:
+    """Without white space, which joining and unfolding change."""
+    return "".join(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+
+
+def _shows(sample: str, line: str) -> bool:
+    """Whether a sample, which may lack the header and the end of its line, is of the line."""
+    start = sample[:60]
+    return bool(start) and (start in line or line[:120] in sample)
