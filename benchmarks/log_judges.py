@@ -11,6 +11,9 @@ from airflow_cd.verification.files.verification import FilesToVerify, verify_fil
 from airflow_cd.verification.verdict import Event, EventKind
 
 
+_TOLD_APART = 300  # characters that tell two lines apart, their headers included
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a judge says of a canary.
@@ -58,6 +61,6 @@ def _compact(text: str) -> str:
 
 
 def _shows(sample: str, line: str) -> bool:
-    """Whether a sample, which may lack the header and the end of its line, is of the line."""
-    start = sample[:60]
-    return bool(start) and (start in line or line[:120] in sample)
+    """Whether a sample, which may lack the header of its line and be cut, is of the line."""
+    start = sample[:_TOLD_APART]
+    return bool(start) and (start in line or line[:_TOLD_APART] in sample)

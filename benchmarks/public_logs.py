@@ -170,8 +170,7 @@ def _labels(path: Path) -> tuple[Label, ...]:
 
 
 ERROR_LEVELS = frozenset(
-    ("e", "f", "err", "error", "severe", "failure", "fatal")
-    + ("crit", "critical", "alert", "emerg", "emergency", "panic")
+    ("e", "f", "err", "error", "severe", "failure", "fatal", "crit", "critical", "alert", "emerg", "emergency", "panic")
 )
 """In lower case, as the labels have them; a failure is more than an error in the logs that have such a level."""
 _LEVELS = ERROR_LEVELS | frozenset(
