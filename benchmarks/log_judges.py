@@ -10,7 +10,6 @@ from pathlib import Path
 from airflow_cd.verification.files.verification import FilesToVerify, verify_files
 from airflow_cd.verification.verdict import Event, EventKind
 
-
 _TOLD_APART = 300  # characters that tell two lines apart, their headers included
 
 
