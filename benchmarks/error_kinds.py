@@ -17,10 +17,11 @@ _ERROR_WORDS = re.compile(
 )
 _ALL_IS_WELL = re.compile(r"(?:succeeded|done\.?|\b(?:0|no) errors?)$", re.IGNORECASE)
 _STATED = re.compile(
-    r"(?:^|[\s\[\(|<:\"=])(?P<level>TRACE|DEBUG|VERBOSE|INFO|INFORMATION|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|FATAL"
-    r"|CRITICAL|CRIT|ALERT|EMERG|EMERGENCY|PANIC)(?=$|[\s\]\)|>:\",])",
+    r"(?:^|[\s\[\(|<:\"=.])(?P<level>TRACE|DEBUG|VERBOSE|INFO|INFORMATION|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|FATAL"
+    r"|CRITICAL|CRIT|ALERT|EMERG|EMERGENCY|PANIC)(?=$|[\s\]\)|>:\",\\])",
     re.IGNORECASE,
 )
+_KEY = re.compile(r"(?:severity|level)\W+(?P<level>[a-z]+)", re.IGNORECASE)
 _HEADER = 120  # characters in which a line states its level
 _CHANGING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|[\w.-]*\d[\w.:/-]*", re.IGNORECASE)
 
@@ -30,11 +31,11 @@ class ErrorKind:
     """One kind of error.
 
     :param name: its template.
-    :param lines: their positions in the log, in order.
+    :param records: positions in the log of each record's first line and of what goes on with it, in order.
     """
 
     name: str
-    lines: tuple[int, ...]
+    records: tuple[range, ...]
 
 
 def states_levels(log: PublicLog) -> bool:
@@ -42,35 +43,51 @@ def states_levels(log: PublicLog) -> bool:
     labels = log.labels()
     if labels is not None:
         return any(label.level for label in labels)
-    lines = [line for line in log.lines() if line.strip() and not line[0].isspace()]
-    return sum(_STATED.search(line[:_HEADER]) is not None for line in lines) > 0.8 * len(lines)
+    lines = log.lines()
+    begun = [lines[record.start] for record in _records(lines, one_line_each=False)]
+    return sum(bool(_level(line)) for line in begun) > 0.8 * len(begun)
 
 
 def error_kinds(log: PublicLog) -> list[ErrorKind]:
-    """The kinds of error that the log holds, in their order.
+    """The kinds of error that the log holds, in their order; none of a log of requests.
 
     A log that states levels has those of its lines at ERROR and above; any other those whose words say so.
 
     :param log: must be on this machine.
     """
-    stated, labels = states_levels(log), log.labels()
-    positions: dict[str, list[int]] = {}
-    for position, line in enumerate(log.lines()):
+    stated, labels, lines = states_levels(log), log.labels(), log.lines()
+    found: dict[str, list[range]] = {}
+    for record in _records(lines, one_line_each=labels is not None) if log.errors else ():
+        line = lines[record.start]
         if labels is not None:
-            name, level = labels[position].template, labels[position].level
+            name, level = labels[record.start].template, labels[record.start].level
         else:
             name, level = _CHANGING.sub("<*>", line), _level(line)
-        if level.lower() in ERROR_LEVELS if stated else _sounds_bad(name):
-            positions.setdefault(name, []).append(position)
-    return [ErrorKind(name, tuple(lines)) for name, lines in positions.items()]
+        if level.lower() in ERROR_LEVELS if stated else sounds_bad(name):
+            found.setdefault(name, []).append(record)
+    return [ErrorKind(name, tuple(records)) for name, records in found.items()]
+
+
+def _records(lines: Sequence[str], *, one_line_each: bool) -> list[range]:
+    """Where records begin and end: one begins as the log's first line does, with a bracket, or not with white space."""
+    if one_line_each:
+        return [range(position, position + 1) for position in range(len(lines))]
+    first = lines[0][:1]
+    starts = [
+        position
+        for position, line in enumerate(lines)
+        if (line.startswith(first) if first in "[{" else line[:1].strip())
+    ]
+    return [range(start, end) for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
 
 
 def _level(line: str) -> str:
-    match = _STATED.search(line[:_HEADER])
+    match = _KEY.search(line) if line.startswith("{") else _STATED.search(line[:_HEADER])
     return match["level"] if match else ""
 
 
-def _sounds_bad(name: str) -> bool:
+def sounds_bad(name: str) -> bool:
+    """Whether a person would take a line for an error by its words alone."""
     return _ERROR_WORDS.search(name) is not None and _ALL_IS_WELL.search(name.strip()) is None
 
 

@@ -18,11 +18,24 @@ class Answer:
     """What a judge says of a canary.
 
     :param verdict: ``PASS``, ``FAIL`` or ``INCONCLUSIVE``.
-    :param events: what the verdict rests on; of this project only.
+    :param events: what this project's verdict rests on.
+    :param flagged: lines that a peer's verdict rests on.
     """
 
     verdict: str
     events: Sequence[Event] = ()
+    flagged: Sequence[str] = ()
+
+    def finds(self, inserted: Sequence[str]) -> bool:
+        """Whether an unknown event, or what a peer flagged, shows one of these lines."""
+        return self._flags(inserted) or any(event.kind is EventKind.UNKNOWN for event in self.holding(inserted))
+
+    def fails(self, inserted: Sequence[str]) -> bool:
+        """Whether what the verdict rests on shows one of these lines."""
+        return self._flags(inserted) or any(event.risk for event in self.holding(inserted))
+
+    def _flags(self, inserted: Sequence[str]) -> bool:
+        return not {_compact(line) for line in self.flagged}.isdisjoint(map(_compact, inserted))
 
     def holding(self, inserted: Sequence[str]) -> list[Event]:
         """Events of the canary that show one of these lines among their samples, unknown ones first."""

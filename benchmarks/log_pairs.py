@@ -62,7 +62,7 @@ def pairs_of(log: PublicLog, tiers: Sequence[str], limit: int | None = None) -> 
             ]
             yield from _some(pairs, limit)
     if LEFT_OUT in tiers:
-        kinds = [kind for kind in error_kinds(log) if 2 * len(kind.lines) < len(lines)]
+        kinds = [kind for kind in error_kinds(log) if 2 * sum(map(len, kind.records)) < len(lines)]
         for kind in _some(kinds, limit):
             yield from _left_out(log.system, lines, kind, levels=levels)
 
@@ -93,9 +93,9 @@ def _unchanged(lines: Sequence[str], tier: str) -> Iterator[tuple[str, Sequence[
 
 def _left_out(system: str, lines: Sequence[str], kind: ErrorKind, *, levels: bool) -> Iterator[Pair]:
     """The kind's first line, first three and all of them, before a baseline of either length, early and late."""
-    out = set(kind.lines)
+    out = {position for record in kind.records for position in record}
     others = [line for position, line in enumerate(lines) if position not in out]
-    ours = [lines[position] for position in kind.lines]
+    ours = ["\n".join(lines[record.start : record.stop]) for record in kind.records]
     for length in BASELINES:
         if len(others) < length + BLOCK:
             continue

@@ -22,6 +22,7 @@ from typing import Literal
 
 Split = Literal["development", "held out"]
 SPLITS: tuple[Split, ...] = ("development", "held out")
+MOST_LINES = 2000  # as many as loghub has of each system, so that all weigh alike
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,16 @@ class PublicLog:
     :param system: what wrote it; unique.
     :param split: rules and thresholds are chosen on the development ones, and on nothing else.
     :param path: in its repository.
+    :param pod: of a table of all pods' lines, which one's are meant.
+    :param errors: False for logs of requests and of attempts to log in: what is an error there is no kind of message.
     """
 
     system: str
     split: Split
     repository: Repository
     path: str
+    pod: str = ""
+    errors: bool = True
 
     @property
     def file(self) -> Path:
@@ -68,9 +73,14 @@ class PublicLog:
         return self.repository.folder / self.path
 
     def lines(self) -> list[str]:
-        """Its raw lines, headers and all, without their ends."""
+        """Its first :data:`MOST_LINES` raw lines, headers and all, without their ends."""
+        if self.pod:
+            with self.file.open(encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row["PodName"].startswith(self.pod)]
+            rows.sort(key=lambda row: row["Timestamp"])
+            return [row["Log"].removesuffix("\n") for row in rows[:MOST_LINES]]
         text = self.file.read_bytes().decode("utf-8", "surrogateescape")
-        return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")[:MOST_LINES]]
 
     def labels(self) -> list[Label] | None:
         """The template and the stated level of each line as people labelled them; None where nobody did."""
@@ -104,7 +114,26 @@ def _loghub(names: str, split: Split) -> list[PublicLog]:
     return [PublicLog(name, split, LOGHUB, f"{name}/{name}_2k.log") for name in names.split()]
 
 
-LOGS: Sequence[PublicLog] = (*_loghub(_BUILT_WITH, "development"), *_loghub(_NEVER_SEEN, "held out"))
+ELASTIC = Repository("elastic/examples", "6d86454ebb7a850bcd7e80abe86fe683370018a6", "Apache-2.0")
+LNAV = Repository("tstack/lnav", "bb0005f96c8dc486ee0b9005a4562be0ef61c878", "BSD-2-Clause")
+NEZHA = Repository("IntelligentDDS/Nezha", "d8140101fdb4e7dfb60d3ef9f64706f382b68470", "MIT")
+_KAFKA = "Miscellaneous/kafka_monitoring/filebeat_monitoring/logs/kafka0/logs"
+_LOGINS = "Machine Learning/Security Analytics Recipes/suspicious_login_activity/data"
+_BOUTIQUE = "rca_data/2022-08-22/log/05_19_log.csv"  # one minute, all of it in one state
+
+LOGS: Sequence[PublicLog] = (
+    *_loghub(_BUILT_WITH, "development"),
+    PublicLog("Kafka states", "development", ELASTIC, f"{_KAFKA}/state-change.log.2016-12-19-16"),
+    PublicLog("Laravel", "development", LNAV, "test/logfile_laravel.0"),
+    PublicLog("access, Apache", "development", ELASTIC, "Common Data Formats/apache_logs/apache_logs", errors=False),
+    *_loghub(_NEVER_SEEN, "held out"),
+    PublicLog("Kafka server", "held out", ELASTIC, f"{_KAFKA}/server.log.2016-12-19-20"),
+    PublicLog("auth", "held out", ELASTIC, f"{_LOGINS}/auth.log", errors=False),
+    PublicLog("access, shop", "held out", LNAV, "test/logfile_shop_access_log.0", errors=False),
+    PublicLog("Boutique frontend", "held out", NEZHA, _BOUTIQUE, pod="frontend"),
+    PublicLog("Boutique catalogue", "held out", NEZHA, _BOUTIQUE, pod="productcatalog"),
+    PublicLog("Boutique currency", "held out", NEZHA, _BOUTIQUE, pod="currency"),
+)
 
 
 def data_folder() -> Path:

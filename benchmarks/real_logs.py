@@ -3,6 +3,7 @@
     python -m benchmarks.real_logs                         # the development systems; rules are chosen on these
     python -m benchmarks.real_logs --split "held out"      # the others; to be looked at as figures only
     python -m benchmarks.real_logs --show --system Mac     # every false FAIL and every miss, in full
+    python -m benchmarks.real_logs --split all --peers     # logdelta and Drain3 on the same pairs
 
 Unchanged pairs (must not FAIL), 300 lines against 300: *A/A random*, disjoint random lines of a file in their order;
 *A/A in time*, what stands before and after a cut; *neighbours*, every block of 300 with the next one.
@@ -17,13 +18,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_cd.verification.verdict import Event, EventKind
+from airflow_cd.verification.verdict import Event
 from benchmarks.log_judges import Answer, Judge, ours
 from benchmarks.log_pairs import BASELINES, LEFT_OUT, UNCHANGED, Pair, pairs_of
+from benchmarks.log_peers import peers
 from benchmarks.public_logs import SPLITS, present
 
 _SHOWN = 6  # events of one pair
@@ -44,12 +46,12 @@ class Outcome:
     @property
     def found(self) -> bool:
         """Whether an unknown event shows what was put in."""
-        return any(event.kind is EventKind.UNKNOWN for event in self.answer.holding(self.pair.inserted))
+        return self.answer.finds(self.pair.inserted)
 
     @property
     def red(self) -> bool:
         """Whether an event that shows what was put in is a risk."""
-        return any(event.risk for event in self.answer.holding(self.pair.inserted))
+        return self.answer.fails(self.pair.inserted)
 
     def as_dict(self) -> dict[str, object]:
         """JSON values."""
@@ -61,42 +63,60 @@ class Outcome:
         return row
 
 
-def judged(pairs: Iterator[Pair], judge: Judge = ours) -> list[Outcome]:
+def judged(pairs: Sequence[Pair], judge: Judge = ours) -> list[Outcome]:
     """What the judge says of each pair."""
     return [Outcome(pair, judge(pair.baseline, pair.canary)) for pair in pairs]
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """Of each system and of all: what fails without a change, what is found of the errors left out."""
-    heads = [f"{tier}: FAIL, inc." for tier in UNCHANGED] + [
-        f"left out, {length}: found, red, FAIL" for length in BASELINES
-    ]
-    rows = [f"{'':<30}" + "".join(f"{head:>33}" for head in heads)]
-    systems = list(dict.fromkeys(outcome.pair.system for outcome in outcomes))
-    for system in systems:
-        some = [outcome for outcome in outcomes if outcome.pair.system == system]
-        rows.append(_row(f"{system}{'' if some[0].pair.levels else ' (no levels)'}", some))
-    for name, levels in (("all that state levels", True), ("all that do not", False)):
-        if some := [outcome for outcome in outcomes if outcome.pair.levels is levels]:
-            rows.append(_row(name, some))
-    return "\n".join([*rows, _row("all", outcomes)])
+def tables(outcomes: Sequence[Outcome]) -> str:
+    """Of each system and of all: what fails without a change, and what becomes of the errors left out."""
+    groups = _groups(outcomes)
+    rows = [f"{'FAIL, INCONCLUSIVE of unchanged':<34}" + "".join(f"{tier:>24}" for tier in UNCHANGED)]
+    rows += [name + "".join(map(_unchanged, _each_tier(some))) for name, some in groups.items()]
+    heads = [f"found, red, FAIL, inc. of {length:,} lines" for length in BASELINES]
+    rows += ["", f"{'one kind left out':<34}" + "".join(f"{head:>40}" for head in heads)]
+    rows += [name + "".join(map(_left_out, _each_length(some))) for name, some in groups.items()]
+    return "\n".join(rows)
 
 
-def _row(name: str, outcomes: Sequence[Outcome]) -> str:
-    cells = []
-    for tier in UNCHANGED:
-        some = [outcome for outcome in outcomes if outcome.pair.tier == tier]
-        unsure = sum(outcome.answer.verdict == "INCONCLUSIVE" for outcome in some)
-        cells.append(f"{_share(sum(outcome.fails for outcome in some), len(some))} {unsure:>4}")
-    for length in BASELINES:
-        some = [o for o in outcomes if o.pair.tier == LEFT_OUT and len(o.pair.baseline) == length]
-        counts = [sum(values) for values in zip(*((o.found, o.red, o.fails) for o in some), strict=True)] or [0, 0, 0]
-        cells.append(f"{counts[0]:>5}{counts[1]:>5}{_share(counts[2], len(some)):>20}")
-    return f"{name:<30}" + "".join(f"{cell:>33}" for cell in cells)
+def _groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Each system's, those of logs that state levels, those of the others, and all, by their names in the tables."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.pair.system + ("" if outcome.pair.levels else " (no levels)"), []).append(outcome)
+    found["all that state levels"] = [outcome for outcome in outcomes if outcome.pair.levels]
+    found["all that do not"] = [outcome for outcome in outcomes if not outcome.pair.levels]
+    found["all"] = list(outcomes)
+    return {f"{name:<34}": some for name, some in found.items()}
 
 
-def _share(count: int, total: int) -> str:
-    return f"{count:>4} of {total:<4}{100 * count / total:>4.0f} %" if total else f"{'-':>18}"
+def _each_tier(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    return [[outcome for outcome in outcomes if outcome.pair.tier == tier] for tier in UNCHANGED]
+
+
+def _each_length(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    left_out = [outcome for outcome in outcomes if outcome.pair.tier == LEFT_OUT]
+    return [[outcome for outcome in left_out if len(outcome.pair.baseline) == length] for length in BASELINES]
+
+
+def _unchanged(outcomes: Sequence[Outcome]) -> str:
+    fails, total = sum(outcome.fails for outcome in outcomes), len(outcomes)
+    if not total:
+        return f"{'-':>24}"
+    return f"{f'{fails}, {_unsure(outcomes)} of {total}':>17}{100 * fails / total:>5.1f} %"
+
+
+def _left_out(outcomes: Sequence[Outcome]) -> str:
+    total = len(outcomes)
+    if not total:
+        return f"{'-':>40}"
+    found, red = sum(outcome.found for outcome in outcomes), sum(outcome.red for outcome in outcomes)
+    counts = f"{found}, {red}, {sum(outcome.fails for outcome in outcomes)}, {_unsure(outcomes)} of {total}"
+    return f"{counts:>28}{f'{100 * found / total:.0f}, {100 * red / total:.0f} %':>12}"
+
+
+def _unsure(outcomes: Sequence[Outcome]) -> int:
+    return sum(outcome.answer.verdict == "INCONCLUSIVE" for outcome in outcomes)
 
 
 def shown(outcome: Outcome) -> str:
@@ -133,21 +153,26 @@ def main() -> None:
     arguments.add_argument("--limit", type=int, help="at most so many pairs, or kinds, of each tier and system")
     arguments.add_argument("--show", action="store_true", help="print what failed falsely and what was missed")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write every outcome")
+    arguments.add_argument("--peers", action="store_true", help="judge the same pairs by logdelta and Drain3")
     given = arguments.parse_args()
     began = time.process_time()
     logs = present(SPLITS if given.split == "all" else [given.split])
-    outcomes = []
-    for log in logs:
-        if given.system and log.system not in given.system:
-            continue
-        some = judged(pairs_of(log, given.tier or (*UNCHANGED, LEFT_OUT), given.limit))
-        outcomes += some
-        if given.show:
-            print("\n".join(filter(None, map(shown, some))))
+    tiers = given.tier or (*UNCHANGED, LEFT_OUT)
+    pairs = [
+        pair
+        for log in logs
+        if not given.system or log.system in given.system
+        for pair in pairs_of(log, tiers, given.limit)
+    ]
+    outcomes = judged(pairs)
+    if given.show:
+        print("\n".join(filter(None, map(shown, outcomes))))
     print(f"Split: {given.split}. {len(outcomes)} pairs, {time.process_time() - began:.0f} s of CPU.\n")
-    print(table(outcomes))
+    print(tables(outcomes))
     if given.json:
         given.json.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=1), encoding="utf-8")
+    for name, judge in (peers() if given.peers else {}).items():
+        print("", name, tables(judged(pairs, judge)), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
