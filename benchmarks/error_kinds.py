@@ -39,13 +39,13 @@ class ErrorKind:
 
 
 def states_levels(log: PublicLog) -> bool:
-    """Whether the log states a level for nearly every line."""
+    """Whether the log states a level, in most records at least."""
     labels = log.labels()
     if labels is not None:
         return any(label.level for label in labels)
     lines = log.lines()
-    begun = [lines[record.start] for record in _records(lines, one_line_each=False)]
-    return sum(bool(_level(line)) for line in begun) > 0.8 * len(begun)
+    begun = [lines[record.start] for record in records_of(log)]
+    return sum(bool(_level(line)) for line in begun) > 0.5 * len(begun)
 
 
 def error_kinds(log: PublicLog) -> list[ErrorKind]:
@@ -57,7 +57,7 @@ def error_kinds(log: PublicLog) -> list[ErrorKind]:
     """
     stated, labels, lines = states_levels(log), log.labels(), log.lines()
     found: dict[str, list[range]] = {}
-    for record in _records(lines, one_line_each=labels is not None) if log.errors else ():
+    for record in records_of(log) if log.errors else ():
         line = lines[record.start]
         if labels is not None:
             name, level = labels[record.start].template, labels[record.start].level
@@ -68,9 +68,14 @@ def error_kinds(log: PublicLog) -> list[ErrorKind]:
     return [ErrorKind(name, tuple(records)) for name, records in found.items()]
 
 
-def _records(lines: Sequence[str], *, one_line_each: bool) -> list[range]:
-    """Where records begin and end: one begins as the log's first line does, with a bracket, or not with white space."""
-    if one_line_each:
+def records_of(log: PublicLog) -> list[range]:
+    """Where the log's records begin and end.
+
+    One begins as the log's first line does where that is a bracket, else where a line does not begin with white space;
+    in a log that people labelled every line is one.
+    """
+    lines = log.lines()
+    if log.labels() is not None:
         return [range(position, position + 1) for position in range(len(lines))]
     first = lines[0][:1]
     starts = [

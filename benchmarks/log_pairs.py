@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from benchmarks.error_kinds import ErrorKind, error_kinds, spread, states_levels
+from benchmarks.error_kinds import ErrorKind, error_kinds, records_of, spread, states_levels
 from benchmarks.public_logs import PublicLog
 
 _T = TypeVar("_T")
@@ -58,7 +58,7 @@ def pairs_of(log: PublicLog, tiers: Sequence[str], limit: int | None = None) -> 
         if tier in tiers:
             pairs = [
                 Pair(log.system, tier, name, baseline, canary, levels)
-                for name, baseline, canary in _unchanged(lines, tier)
+                for name, baseline, canary in _unchanged(log, tier)
             ]
             yield from _some(pairs, limit)
     if LEFT_OUT in tiers:
@@ -73,14 +73,17 @@ def _some(items: Sequence[_T], limit: int | None) -> Sequence[_T]:
     return [items[number * len(items) // limit] for number in range(limit)]
 
 
-def _unchanged(lines: Sequence[str], tier: str) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+def _unchanged(log: PublicLog, tier: str) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+    lines = log.lines()
     if len(lines) < 2 * BLOCK:
         return
     if tier == RANDOM:
+        records = ["\n".join(lines[record.start : record.stop]) for record in records_of(log)]
+        each = min(BLOCK, len(records) // 2)
         for seed in range(SEEDS):
-            chosen = random.Random(seed).sample(range(len(lines)), 2 * BLOCK)
-            ours, theirs = sorted(chosen[:BLOCK]), sorted(chosen[BLOCK:])
-            yield f"seed {seed}", [lines[place] for place in ours], [lines[place] for place in theirs]
+            chosen = random.Random(seed).sample(range(len(records)), 2 * each)
+            ours, theirs = sorted(chosen[:each]), sorted(chosen[each:])
+            yield f"seed {seed}", [records[place] for place in ours], [records[place] for place in theirs]
     elif tier == TIME:
         for number in range(CUTS):
             cut = BLOCK + number * (len(lines) - 2 * BLOCK) // (CUTS - 1)

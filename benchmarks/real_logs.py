@@ -5,8 +5,8 @@
     python -m benchmarks.real_logs --show --system Mac     # every false FAIL and every miss, in full
     python -m benchmarks.real_logs --split all --peers     # logdelta and Drain3 on the same pairs
 
-Unchanged pairs (must not FAIL), 300 lines against 300: *A/A random*, disjoint random lines of a file in their order;
-*A/A in time*, what stands before and after a cut; *neighbours*, every block of 300 with the next one.
+Unchanged pairs (must not FAIL), 300 lines against 300: *A/A random*, disjoint random records of a file in their order;
+*A/A in time*, what stands before and after each of ten cuts; *neighbours*, every block of 300 with the next one.
 
 *Left out*: a kind of error is taken out of the file, and its own lines (the first, the first three, all) are put into
 the 300 lines that follow a baseline of 300 or 1,000. It is found where an unknown event shows those lines, and red
@@ -103,7 +103,7 @@ def _unchanged(outcomes: Sequence[Outcome]) -> str:
     fails, total = sum(outcome.fails for outcome in outcomes), len(outcomes)
     if not total:
         return f"{'-':>24}"
-    return f"{f'{fails}, {_unsure(outcomes)} of {total}':>17}{100 * fails / total:>5.1f} %"
+    return f"{f'{fails}, {_unsure(outcomes)} of {total}':>16}{100 * fails / total:>6.1f} %"
 
 
 def _left_out(outcomes: Sequence[Outcome]) -> str:
