@@ -214,6 +214,8 @@ class Verification:
         else:
             mistakes = (one.mistake() for one in self.expected if isinstance(one, Expected))
             yield from (mistake for mistake in mistakes if mistake is not None)
+            if self.expected and self.metrics and not self.logs:
+                yield "expected has nothing to match: the verification watches no logs"
         mistake = wrong_baseline(self.baseline)
         if mistake is not None:
             yield mistake

@@ -13,7 +13,7 @@ from airflow_cd.errors import VerificationError
 from airflow_cd.verification.conclusions import first_bad, merged, with_layout, with_queries
 from airflow_cd.verification.decision import Decision, PolicyKey, Progress, decide
 from airflow_cd.verification.logs.baselines import Baseline, Learned
-from airflow_cd.verification.logs.feedback import Opinions
+from airflow_cd.verification.logs.feedback import Opinions, unmatched
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.metrics.null import Taught
@@ -263,6 +263,8 @@ class Watch:
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 
     def _judgement(self, decision: Decision, performance: Performance | None, quality: Quality | None) -> Judgement:
+        # Until the last look an expected event may still come.
+        unmet = unmatched(self.configuration.expectations, quality.events) if decision.final and quality else []
         return Judgement(
             verdict=decision.verdict,
             reasons=list(decision.reasons),
@@ -275,7 +277,7 @@ class Watch:
             canary=list(self.instances.canary),
             control=list(self.instances.control),
             source_errors=[error for reader in self._readers for error in reader.errors],
-            warnings=[warning for reader in self._readers for warning in reader.warnings],
+            warnings=[*(warning for reader in self._readers for warning in reader.warnings), *unmet],
             final=decision.final,
         )
 

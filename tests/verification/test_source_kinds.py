@@ -58,7 +58,7 @@ class Indirect(Named):
         return self._one(instances)
 
     def _one(self, instances):  # type: ignore[no-untyped-def]
-        return [made(name) for name in instances][0]
+        return next(made(name) for name in instances)
 
 
 def made(name):  # type: ignore[no-untyped-def]

@@ -73,6 +73,6 @@ def test_a_person_who_is_asked_about_silence_may_promote_by_hand(canaries: Canar
     held(canaries, case)
     canaries.mark(case, "phase_50.verify", "success", "we know why")
     canaries.wait_for(case, "phase_100.verify", "awaiting_input")
-    canaries.answer(case, "Go on", "here too")
+    canaries.client.answer(f"canary_{case}", "run", f"{case}.phase_100.verify", "Go on", "here too")
     assert canaries.ends(case) == "success"
     assert canaries.artifacts(case) == NEW
