@@ -165,7 +165,8 @@ def read_as(file: InputFile) -> str:
     if without := levels.get("none", 0):
         stated += f"{', ' if stated else ''}{without:,} without"
     of_first = "" if file.looked_at >= file.records else f"of the first {file.looked_at:,} "
-    headless = f"{file.headless:,} {of_first}{'record' if file.headless == 1 and not of_first else 'records'}"
+    noun = "record" if file.headless == 1 and not of_first else "records"
+    headless = f"{file.headless:,} {of_first}{noun}"
     unread = f", such as “{file.unread}”" if file.unread and file.looked_at > file.headless else ""
     parts = [
         f"{file.records:,} records, {file.header}",
