@@ -247,6 +247,19 @@ class PhaseVerification:
         return Window(since, deployment.opened_at) if since < deployment.opened_at else None
 
 
+def undecided(delivery: Delivery, deployment: Deployment, phase: str) -> Judgement | None:
+    """The last final verdict on a phase, if that is INCONCLUSIVE; None for any other, and without one.
+
+    :param delivery: the environment.
+    :param deployment: the run's.
+    :param phase: name of the phase.
+    """
+    final = [one for one in delivery.ledger.verdicts.of(deployment.id, phase) if one.final]
+    if not final or final[-1].verdict != Verdict.INCONCLUSIVE:
+        return None
+    return Judgement.from_dict(final[-1].evidence)
+
+
 def running_deployment(delivery: Delivery) -> Deployment:
     """The run's deployment, which nothing has ended yet.
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BranchMixIn
 
 from airflow_cd.delivery import LEASE_TTL, now
-from airflow_cd.delivery.verifying import Conclusion, Consequence, PhaseVerification, running_deployment
+from airflow_cd.delivery.verifying import (
+    Conclusion,
+    Consequence,
+    PhaseVerification,
+    running_deployment,
+    undecided,
+)
 from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
@@ -28,6 +34,7 @@ from airflow_cd.operators.verify_questions import (
     watch_for,
 )
 from airflow_cd.states import Role, RollbackCause
+from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -217,29 +224,27 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         drained = delivery.drained(deployment)
         if drained or answer.option == AGAIN:
             delivery.restore_traffic(deployment)
-        delivery.ledger.settlement.blame(deployment.id, token=delivery.lease().token, cause=None, outcome="")
+        token = delivery.lease().token
+        delivery.ledger.settlement.blame(deployment.id, token=token, cause=None, outcome="")
+        judgement = undecided(delivery, deployment, self.phase)
         if answer.option == GO_ON:
+            if judgement is not None and not points_to_harm(judgement):
+                # A quiet service would never learn what is normal: a person's word makes it good.
+                delivery.ledger.profiles.teach(deployment.id, self.phase, token=token)
             return self._branch(context, self.follow, f"{answer.by} decided to continue: {why}")
-        return self._verify(
-            delivery, context, self._until(delivery, deployment, anew=drained or answer.option == AGAIN)
-        )
-
-    def _until(self, delivery: Delivery, deployment: Deployment, *, anew: bool) -> datetime | None:
-        """Up to when is watched after a person's answer; None for the duration of the verification."""
-        final = [one for one in delivery.ledger.verdicts.of(deployment.id, self.phase) if one.final]
-        if anew or not final:
-            return None
-        judgement = Judgement.from_dict(final[-1].evidence)
+        if drained or answer.option == AGAIN or judgement is None:
+            return self._verify(delivery, context)
         phase = delivery.phase(self.phase)
         since = phase.deployed_at if phase is not None and phase.deployed_at is not None else now()
-        return now() + watch_for(judgement, since, self.verification.length)
+        more = watch_for(judgement, since, self.verification.length)
+        return self._verify(delivery, context, until=now() + more)
 
     def _blame(self, delivery: Delivery, deployment: Deployment, answer: Answer) -> None:
         """Record what the answer to roll back is held against: a person's is the release's, a time-out is nobody's."""
         cause, text = deployment.cause, deployment.outcome
         if answer.who:
             cause, text = RollbackCause.PERSON, f"{answer.who} rolled it back{': ' + answer.why if answer.why else ''}"
-        elif text:
+        elif text and "Nobody answered" not in text:
             text = f"{text} Nobody answered within {format_duration(parse_duration(self.ask_timeout))}."
         token = delivery.lease().token
         delivery.ledger.settlement.blame(deployment.id, token=token, cause=cause, outcome=text)

@@ -14,6 +14,7 @@ from airflow_cd.operators import RollbackOperator, VerifyOperator, question
 from airflow_cd.operators.verify_questions import AGAIN, GO_ON, ROLL_BACK, WATCH, as_markdown
 from airflow_cd.states import RollbackCause
 from airflow_cd.verification import watch
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import (
     Event,
@@ -52,6 +53,7 @@ class Watched:
     def __init__(self, judgement: Judgement) -> None:
         self.judgement = judgement
         self.given: dict[str, Any] = {}
+        self.profiles: dict[str, LogProfile] = {}
 
     def __call__(self, verification: Verification, **given: Any) -> SimpleNamespace:
         self.given = given
@@ -62,7 +64,7 @@ class Watched:
         judgement = Judgement(**{**vars(self.judgement), "decided": decided})
         key = "inconclusive" if judgement.verdict is Verdict.INCONCLUSIVE else None
         self.given["on_verdict"](judgement, key)
-        return Outcome(judgement, policy_key=key)
+        return Outcome(judgement, self.profiles, policy_key=key)
 
 
 @pytest.fixture
@@ -206,6 +208,19 @@ def test_going_on_forgets_that_it_was_undecided(world: World, watched: Watched) 
     assert _answer(world, task, GO_ON) == "production.phase_100.deploy"
     assert world.target.calls == calls
     assert world.delivery().require_deployment().cause is None
+
+
+@pytest.mark.parametrize("harm", [False, True])
+def test_what_a_person_lets_go_on_teaches_unless_something_points_to_harm(
+    world: World, watched: Watched, harm: bool
+) -> None:
+    watched.judgement = _judged(harm=harm)
+    watched.profiles = {"logs": LogProfile()}
+    task = _held(world)
+    deployment = world.delivery().require_deployment()
+    assert [profile.teaches for profile in world.ledger.profiles.of(deployment.id)] == [False]
+    _answer(world, task, GO_ON)
+    assert [profile.teaches for profile in world.ledger.profiles.of(deployment.id)] == [not harm]
 
 
 def test_keep_watching_goes_on_with_what_was_seen(world: World, watched: Watched) -> None:

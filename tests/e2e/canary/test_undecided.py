@@ -46,6 +46,18 @@ def test_what_cannot_be_watched_is_held_and_goes_back_without_a_veto(canaries: C
     assert "Nobody answered within 20s" in canaries.log(case, "settle")
 
 
+def test_a_first_release_is_not_watched_and_becomes_the_good_one(canaries: Canaries) -> None:
+    case = "first-release"
+    assert canaries.run(case) == "success"
+    assert canaries.artifacts(case) == NEW
+    assert "Nothing to compare with" in canaries.log(case, "phase_50.deploy")
+    assert "deployed as the first release" in canaries.log(case, "phase_50.verify")
+    promoted = canaries.world.ledger().deployments.last_promoted("shop", case)
+    assert promoted is not None
+    assert promoted.first
+    assert canaries.world.ledger().verdicts.of(promoted.id) == []
+
+
 def test_a_person_who_is_asked_about_silence_may_roll_back(canaries: Canaries) -> None:
     case = "no-traffic"
     held(canaries, case)

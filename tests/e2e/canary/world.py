@@ -50,6 +50,7 @@ CASES: dict[str, dict[str, object]] = {
         "ask_timeout": "20s",
     },
     "no-traffic": {"new_relic": "new_relic_default"},
+    "first-release": {"duration": "5m", "empty": True},
     "silent-at-first": {},
     "silent-and-marked": {},
 }
