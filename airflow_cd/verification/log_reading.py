@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ from airflow_cd.verification.counted import Counted
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import Tally
 from airflow_cd.verification.pace import Rhythm, is_stalled
-from airflow_cd.verification.reading import Instances, Reader
+from airflow_cd.verification.reading import Instances, Patience, Reader
 from airflow_cd.verification.samples import LogSample, LogSource, Window
 from airflow_cd.verification.times import iso_time, milliseconds_of
 
@@ -50,9 +50,8 @@ class LogReader(Reader):
     :ivar left_out: how many records under the name of a canary instance are of the release before.
     :ivar times: for each canary instance the times of its first and last record so far, in milliseconds since 1970.
 
-    :param source: the source; ``instances``, ``since`` and ``longest_lag`` are as for
+    :param source: the source; ``instances``, ``since`` and ``patience`` are as for
         :class:`~airflow_cd.verification.reading.Reader`.
-    :param unseen: how late records are taken to come while nothing is known of the lag of errors.
     :param earlier: earlier phases of the same deployment, the first one first.
     """
 
@@ -61,20 +60,17 @@ class LogReader(Reader):
         source: LogSource,
         instances: Instances,
         since: datetime,
-        longest_lag: timedelta,
+        patience: Patience,
         *,
-        unseen: timedelta = timedelta(0),
         earlier: Sequence[Earlier] = (),
     ) -> None:
-        super().__init__(source, instances, since, longest_lag)
+        super().__init__(source, instances, since, patience)
         self.source = source
         self.control, self.past = LogProfile(), LogProfile()
         self.times: dict[str, tuple[int, int]] = {}
         self.left_out = 0
         self._canary = LogProfile()
-        self._unseen = unseen
         self._earlier = [phase for phase in earlier if source.name in phase.counted]
-        self._released = min([since, *(phase.window.since for phase in self._earlier)])
         self._late = [LogProfile() for _ in self._earlier]
         self._looks = 0
         self._counted = Counted()
@@ -112,15 +108,8 @@ class LogReader(Reader):
         self.warn("has more records than are told apart at a time: the oldest are not read again")
         return min(moment, self.cursor)
 
-    def complete_at(self, end: datetime) -> datetime:
-        """When everything should have come, a lag that nobody has seen yet included."""
-        at = super().complete_at(end)
-        if self._unseen and not self._lag_of_errors_is_known:
-            at = max(at, min(end, self._released + self._unseen) + self._unseen)
-        return at
-
     @property
-    def _lag_of_errors_is_known(self) -> bool:
+    def lag_of_errors_is_known(self) -> bool:
         """Whether the source says when it received an error of the canary's own hosts: what collects logs is there.
 
         Of a source that does not say it, nothing is known of a lag that is longer than the watch.

@@ -50,13 +50,27 @@ class Instances:
     starts: Mapping[str, datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Patience:
+    """For how long a verdict waits for what may come late.
+
+    :param most: the longest lag that it waits for.
+    :param unseen: how late errors are taken to come while nothing is known of their lag; not at all by default.
+    :param released: when the release began to run; the beginning of the watched time by default.
+    """
+
+    most: timedelta
+    unseen: timedelta = timedelta(0)
+    released: datetime | None = None
+
+
 class Reader(abc.ABC):
     """One source, read up to :attr:`cursor`, and again where more may have come since.
 
     :param source: the source.
     :param instances: whose data is read.
     :param since: when the verification's own time begins.
-    :param longest_lag: the longest lag that a verdict waits for.
+    :param patience: for how long a verdict waits for what may come late.
     :ivar cursor: up to when it has been read.
     :ivar lag: how late its data came so far.
     :ivar behind: why not everything can have come although no look follows; None while that is not so.
@@ -68,10 +82,11 @@ class Reader(abc.ABC):
     """
 
     def __init__(
-        self, source: MetricSource | LogSource, instances: Instances, since: datetime, longest_lag: timedelta
+        self, source: MetricSource | LogSource, instances: Instances, since: datetime, patience: Patience
     ) -> None:
         self.name = source.name
-        self.lag = Lag(source.delay, longest_lag)
+        self.lag = Lag(source.delay, patience.most)
+        self.patience = patience
         self.instances = instances
         self.since = since
         self.cursor = since
@@ -161,11 +176,20 @@ class Reader(abc.ABC):
         return self._complete_for == end
 
     def complete_at(self, end: datetime) -> datetime:
-        """When everything should have come, as far as its lag is known by now.
+        """When everything should have come, a lag that nobody has seen yet included.
 
         :param end: when the verification's time ends.
         """
-        return end + self.lag.wait
+        at, unseen = end + self.lag.wait, self.patience.unseen
+        if unseen and not self.lag_of_errors_is_known:
+            # What the release logged first has had time enough; so have later phases of the same release.
+            at = max(at, min(end, (self.patience.released or self.since) + unseen) + unseen)
+        return at
+
+    @property
+    @abc.abstractmethod
+    def lag_of_errors_is_known(self) -> bool:
+        """Whether errors of the canary were seen to come, so that their lag is no other than is known."""
 
     def due(self, end: datetime) -> datetime:
         """When everything is to be read once more, to conclude.
@@ -256,8 +280,8 @@ class MetricReader(Reader):
     :param source: the source; the others are as for :class:`Reader`.
     """
 
-    def __init__(self, source: MetricSource, instances: Instances, since: datetime, longest_lag: timedelta) -> None:
-        super().__init__(source, instances, since, longest_lag)
+    def __init__(self, source: MetricSource, instances: Instances, since: datetime, patience: Patience) -> None:
+        super().__init__(source, instances, since, patience)
         self.source = source
         self.metrics: tuple[Metric, ...] = ()
         self._rows: pd.DataFrame | None = None
@@ -324,6 +348,15 @@ class MetricReader(Reader):
             return None
         past = Rhythm.of(self._past, self.instances.before, self._bucket) if self.instances.before is not None else None
         return is_stalled(rhythms[0], past if self._past is not None else None)
+
+    @property
+    def lag_of_errors_is_known(self) -> bool:
+        """Whether the canary has shown an error, or the source has no metric of errors."""
+        names = [metric.name for metric in self.metrics if metric.kind == "errors"]
+        if not names or self._rows is None:
+            return not names
+        errors = self.frame(self.instances.canary)
+        return bool((errors["metric"].isin(names) & (errors["value"] > 0)).any())
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         """Rows of these instances so far.

@@ -51,9 +51,9 @@ class Verification:
     :param source_error_budget: consecutive failed reads of one source after which it is given up; 5 by default.
     :param longest_lag: how long, at most, a PASS waits after the watched time for records that come late; ``"10m"`` by
         default. It waits for the longest lag that was seen, a quarter more, and at least for the source's ``delay``.
-        Where a log source does not say when it received a record, or has shown no error of the canary's instances,
-        nobody knows how late errors come: then what a release logged in its first 5 minutes is given 5 minutes (no
-        more than this, and than ten times ``duration``), which a watch of 10 minutes has waited by its end.
+        Where a source has shown no error of the canary's instances, or a log source does not say when it received a
+        record, nobody knows how late errors come: then what a release did in its first 5 minutes is given 5 minutes
+        (no more than this, and than ten times ``duration``), which a watch of 10 minutes has waited by its end.
     :param grace: for how long after an instance is healthy its log records are still those of the release before,
         which is shutting down there; only where a target cannot say when the new release began to run alone. By
         default a tenth of ``duration``, at most 10 seconds.

@@ -21,7 +21,7 @@ from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
 from airflow_cd.verification.metrics.profile import MetricProfile
-from airflow_cd.verification.reading import Instances, MetricReader, Reader, advance_all
+from airflow_cd.verification.reading import Instances, MetricReader, Patience, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.times import iso_time
@@ -129,12 +129,15 @@ class Watch:
         self._on_verdict = on_verdict
         self._stop = stop or (lambda: False)
         most = configuration.most_lag
-        unseen = min(UNSEEN, UNSEEN_SHARE * configuration.length, most)
+        patience = Patience(
+            most,
+            unseen=min(UNSEEN, UNSEEN_SHARE * configuration.length, most),
+            released=min([since, *(phase.window.since for phase in earlier)]),
+        )
         self._logs = [
-            LogReader(source, self.instances, since, most, unseen=unseen, earlier=earlier)
-            for source in configuration.logs
+            LogReader(source, self.instances, since, patience, earlier=earlier) for source in configuration.logs
         ]
-        self._metrics = [MetricReader(source, self.instances, since, most) for source in configuration.metrics]
+        self._metrics = [MetricReader(source, self.instances, since, patience) for source in configuration.metrics]
         self._looks = 0
         self._started = ""
 
