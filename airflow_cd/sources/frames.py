@@ -44,7 +44,8 @@ def identified_log_frame(rows: Iterable[tuple[Any, str, str, str, Any]]) -> pd.D
     import pandas as pd
 
     frame = _frame(rows, (*LOG_COLUMNS, *FURTHER_LOG_COLUMNS), {"received": "object"}, ["time"])
-    return frame.assign(received=pd.to_datetime(frame["received"], utc=True).astype(_TIME))
+    frame["received"] = pd.to_datetime(frame["received"], utc=True).dt.as_unit("ns")
+    return frame
 
 
 def _frame(

@@ -11,6 +11,8 @@ from typing import Literal
 
 from airflow_cd.verification.verdict import Performance, Quality, Reason, Verdict
 
+_SILENT = ("no_data", "instance_silent")
+
 PolicyKey = Literal["no_data", "source_error", "inconclusive"]
 
 
@@ -81,8 +83,8 @@ def decide(parts: Sequence[Quality | Performance], progress: Progress) -> Decisi
         return Decision(Verdict.INCONCLUSIVE, [progress.behind, *so_far], final=True, policy_key="no_data")
     undecided = _reasons(parts, Verdict.INCONCLUSIVE)
     if undecided is not None:
-        undecided.sort(key=lambda reason: reason.code != "no_data")
-        silent = bool(undecided) and undecided[0].code == "no_data"
+        undecided.sort(key=lambda reason: reason.code not in _SILENT)
+        silent = bool(undecided) and undecided[0].code in _SILENT
         key: PolicyKey = "no_data" if silent else "inconclusive"
         return Decision(Verdict.INCONCLUSIVE, undecided, final=True, policy_key=key)
     return Decision(Verdict.PASS, [reason for part in parts for reason in part.reasons], final=True)

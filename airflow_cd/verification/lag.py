@@ -43,6 +43,17 @@ class SeenLag:
     reported: bool
     waited: float
 
+    @property
+    def words(self) -> str:
+        """One sentence for a person."""
+        if not self.records:
+            return "nothing has come yet."
+        if not self.reported and not self.late:
+            return f"nothing came later than expected; a PASS waits {self.waited:g} s."
+        seen = f"what was written came up to {self.longest:g} s later, most of it within {self.typical:g} s"
+        late = f" ({self.late} after its time had been read first)" if self.late else ""
+        return f"{seen}{late}; a PASS waits {self.waited:g} s."
+
 
 class Lag:
     """The lag of one source.

@@ -13,6 +13,7 @@ from airflow_cd.verification.counted import Counted
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import Tally
 from airflow_cd.verification.pace import Rhythm, is_stalled
+from airflow_cd.verification.per_instance import Activity
 from airflow_cd.verification.reading import Instances, Patience, Reader
 from airflow_cd.verification.samples import LogSample, LogSource, Window
 from airflow_cd.verification.times import iso_time, milliseconds_of
@@ -48,7 +49,7 @@ class LogReader(Reader):
     :ivar control: what the control logged so far.
     :ivar past: what all instances logged before the deployment.
     :ivar left_out: how many records under the name of a canary instance are of the release before.
-    :ivar times: for each canary instance the times of its first and last record so far, in milliseconds since 1970.
+    :ivar times: for each instance the times of its first and last record so far, in milliseconds since 1970.
 
     :param source: the source; ``instances``, ``since`` and ``patience`` are as for
         :class:`~airflow_cd.verification.reading.Reader`.
@@ -123,6 +124,18 @@ class LogReader(Reader):
             for signature, tally in profile.tallies.items()
         )
 
+    @property
+    def notes(self) -> list[str]:
+        """Also how many records are the release before's."""
+        notes = super().notes
+        if self.left_out:
+            noun = "record" if self.left_out == 1 else "records"
+            notes.append(
+                f"{self.name}: {self.left_out} {noun} of canary instances are left to the release before, whose "
+                "process was still shutting down there."
+            )
+        return notes
+
     def read_past(self) -> None:
         """Read all instances' records from before the deployment: rare but known events are in them."""
         window = self.instances.before
@@ -147,13 +160,30 @@ class LogReader(Reader):
         fresh = Window(self.cursor, max(window.until, self.cursor))
         ours = new[new["instance"].isin(list(self.instances.canary))]
         theirs = new[new["instance"].isin(list(self.instances.control))]
-        self._note_times(ours)
+        self._note_times(new)
         self._canary = LogProfile.merge(self._canary, self._profile(ours, self._watched(fresh)))
         seconds = fresh.length.total_seconds() * len(self.instances.control)
         self.control = LogProfile.merge(self.control, self._profile(theirs, seconds))
         self._looks += 1
         if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
             self._read_earlier()
+
+    def activity(self, names: Sequence[str]) -> dict[str, Activity]:
+        """What each of these instances logged in the watched time.
+
+        :param names: of canary or control instances.
+        """
+        counts = dict.fromkeys(names, 0)
+        for profile in (self._canary, self.control):
+            for tally in profile.tallies.values():
+                for name in counts.keys() & tally.instances.keys():
+                    counts[name] += tally.instances[name]
+        found = {}
+        for name, count in counts.items():
+            begin = max(self.since, self.instances.starts.get(name, self.since))
+            last = self.times[name][1] if name in self.times else None
+            found[name] = Activity(count, max(0.0, (self.cursor - begin).total_seconds()), last)
+        return found
 
     def _read_earlier(self) -> None:
         """Read the earlier phases again: what they have not counted came late."""

@@ -262,6 +262,12 @@ class Reader(abc.ABC):
         for warning in sample.warnings:
             self.warn(warning)
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the report should know of how this source was read, as it stands now."""
+        seen = self.lag.seen
+        return [f"{self.name}: {seen.words}"] if seen.late or seen.longest > self.lag.guess.total_seconds() else []
+
     def warn(self, text: str) -> None:
         """Keep a warning, once.
 

@@ -21,6 +21,7 @@ from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
 from airflow_cd.verification.metrics.profile import MetricProfile
+from airflow_cd.verification.per_instance import of_logs, of_metrics
 from airflow_cd.verification.reading import Instances, MetricReader, Patience, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
 from airflow_cd.verification.settings import Verification
@@ -194,9 +195,10 @@ class Watch:
         """Judge what has been read; the judgement is final when the watch is over."""
         self._looks += 1
         progress = self._progress(end)
-        performance = self._performance()
         # While only what may be late is waited for, this is all the evidence there is: a FAIL need not wait.
-        quality = self._quality(final=progress.last or self._all_is_read(end))
+        final = progress.last or self._all_is_read(end)
+        performance = self._performance(final=final)
+        quality = self._quality(final=final)
         decision = decide([part for part in (quality, performance) if part is not None], progress)
         return self._judgement(decision, performance, quality), decision.policy_key
 
@@ -225,7 +227,7 @@ class Watch:
         missing = (self.baselines.get(reader.name, Baseline()).unusable for reader in self._logs)
         return next((why for why in missing if why), "")
 
-    def _performance(self) -> Performance | None:
+    def _performance(self, *, final: bool) -> Performance | None:
         import pandas as pd
 
         if not self._metrics:
@@ -257,6 +259,12 @@ class Watch:
             taught=taught,
             thresholds=configuration.thresholds,
         )
+        if final:
+            until = min(reader.cursor for reader in self._metrics)
+            rows = pd.concat([*canary, *control], ignore_index=True)
+            performance = of_metrics(
+                performance, rows, metrics, self.instances.canary, self.instances.control, Window(self.since, until)
+            )
         return with_queries(performance, _queries(self._metrics))
 
     def _quality(self, *, final: bool) -> Quality | None:
@@ -271,19 +279,21 @@ class Watch:
                 continue
             past = [Learned("before the deployment", reader.past)] if reader.past.records else []
             learned = [*past, *baseline.learned]
-            judged.append(
-                judge_quality(
-                    reader.canary,
-                    reader.control if self.instances.control else None,
-                    [one.profile for one in learned],
-                    sensitivity=self.configuration.sensitivity,
-                    learn=self.learn,
-                    opinions=opinions,
-                    baseline_names=[one.name for one in learned],
-                    look=self._looks,
-                    final=final,
-                )
+            quality = judge_quality(
+                reader.canary,
+                reader.control if self.instances.control else None,
+                [one.profile for one in learned],
+                sensitivity=self.configuration.sensitivity,
+                learn=self.learn,
+                opinions=opinions,
+                baseline_names=[one.name for one in learned],
+                look=self._looks,
+                final=final,
             )
+            if final:
+                ours, theirs = (reader.activity(names) for names in (self.instances.canary, self.instances.control))
+                quality = of_logs(quality, ours, theirs, reader.cursor.timestamp() * 1000)
+            judged.append(quality)
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 
     def _judgement(self, decision: Decision, performance: Performance | None, quality: Quality | None) -> Judgement:
@@ -299,7 +309,7 @@ class Watch:
             canary=list(self.instances.canary),
             control=list(self.instances.control),
             source_errors=[error for reader in self._readers for error in reader.errors],
-            warnings=[warning for reader in self._readers for warning in reader.warnings],
+            warnings=[warning for reader in self._readers for warning in [*reader.warnings, *reader.notes]],
             final=decision.final,
             since=iso_time(self.since),
             until=iso_time(min(reader.cursor for reader in self._readers)),

@@ -249,3 +249,19 @@ def test_a_clock_that_runs_behind_is_a_lag_like_any_other() -> None:
         outcome.profiles["logs"].records
         == (frame["instance"].isin(CANARY) & (frame["time"] < START + timedelta(seconds=60))).sum()
     )
+
+
+def test_what_the_old_process_logs_while_it_shuts_down_is_the_old_releases() -> None:
+    frame = _frame(60)
+    line = "2026-11-23T08:00:03.000Z ERROR shop.web - broken pipe while closing 7 connections"
+    moment = pd.Timestamp(START) + pd.Timedelta(seconds=3)
+    dying = pd.DataFrame([(moment, name, line) for name in CANARY], columns=["time", "instance", "message"])
+    both = pd.concat([frame, dying], ignore_index=True)
+    assert _run(both, _all(0.4))[0].judgement.verdict is Verdict.FAIL
+    outcome, _, _ = _run(both, _all(0.4), watch={"starts": {name: START + timedelta(seconds=4) for name in CANARY}})
+    assert outcome.judgement.verdict is Verdict.PASS
+    # The time before is not watched either, and what the new process logs from then on is.
+    assert outcome.profiles["logs"].watched == len(CANARY) * 56
+    assert any("left to the release before" in warning for warning in outcome.judgement.warnings)
+    watch = {"starts": {CANARY[0]: START + timedelta(seconds=4)}}
+    assert _run(both, _all(0.4), watch=watch)[0].judgement.verdict is Verdict.FAIL

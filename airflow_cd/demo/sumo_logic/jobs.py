@@ -234,7 +234,7 @@ class Jobs:
         self._reader.refresh()
         index = self._reader.index
         if by_receipt_time:
-            found = [record for record in self._visible(index.all(), settings)]
+            found = self._visible(index.all(), settings)
             visible = [record for record in found if since_ms <= record.arrival_ms < until_ms]
         else:
             visible = self._visible(index.between(since_ms, until_ms), settings)
