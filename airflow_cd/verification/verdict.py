@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.json_values import json_value
+from airflow_cd.verification.lag import SeenLag
 
 EVIDENCE_VERSION = 1
 SEVERITIES = ("debug", "info", "warning", "error", "fatal")
@@ -53,7 +54,7 @@ class Reason:
     :param text: the sentence.
     :param numbers: what the sentence rests on, by name.
     :param code: stable word for machines (``unknown_events``, ``metric_regressed``, ``no_data``, ``few_requests``,
-        ``source_error``, ``no_baseline``, ``nothing_new``, ``no_regression``, ``learning``).
+        ``source_error``, ``source_behind``, ``no_baseline``, ``nothing_new``, ``no_regression``, ``learning``).
     """
 
     code: str
@@ -227,6 +228,8 @@ class Judgement:
     :param warnings: what a reader should know about the evidence, one sentence each.
     :param source_errors: what sources answered instead of data, in their words.
     :param final: False while it still watches.
+    :param since: ISO 8601, when the watched time begins; ``until`` where it ends, as far as every source was read.
+    :param lags: by the name of a source, how late its data came.
     """
 
     verdict: Verdict
@@ -242,6 +245,9 @@ class Judgement:
     source_errors: Sequence[str] = ()
     warnings: Sequence[str] = ()
     final: bool = True
+    since: str = ""
+    until: str = ""
+    lags: Mapping[str, SeenLag] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -283,6 +289,7 @@ _READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("Judgement", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
     ("Judgement", "performance"): lambda row: None if row is None else _read(Performance, row),
     ("Judgement", "quality"): lambda row: None if row is None else _read(Quality, row),
+    ("Judgement", "lags"): lambda lags: {name: _read(SeenLag, row) for name, row in lags.items()},
     ("Performance", "verdict"): Verdict,
     ("Performance", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
     ("Performance", "metrics"): lambda rows: [_read(MetricResult, row) for row in rows],
