@@ -147,6 +147,8 @@ class MetricResult:
     :param compared_with: ``control``, ``before`` (the same instances before the deployment) or ``baseline``.
     :param series: for ``canary`` and ``control``, points ``[ISO 8601 time, value]`` pooled over instances.
     :param instances: mean for each canary instance.
+    :param assumed: how the metric was read, in words: its kind, which way is worse, what its values turned out to be;
+        ``""`` where its author said it all.
     """
 
     name: str
@@ -165,6 +167,7 @@ class MetricResult:
     compared_with: str = "control"
     series: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
     instances: Mapping[str, float] = field(default_factory=dict)
+    assumed: str = ""
 
 
 @dataclass(frozen=True)
