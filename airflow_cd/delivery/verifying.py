@@ -139,9 +139,11 @@ class PhaseVerification:
 
     def _watch(self, until: datetime | None) -> Outcome:
         from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
+        from airflow_cd.delivery.watched import earlier_phases, phases_before, read_begins
         from airflow_cd.verification.watch import Watch
 
         delivery, verification = self.delivery, self.verification
+        grace, before = verification.shutdown_grace, phases_before(delivery, self.deployment, self.phase)
         return Watch(
             verification,
             canary=self.canary,
@@ -149,6 +151,8 @@ class PhaseVerification:
             since=self.since,
             until=until,
             before=self._before(),
+            starts=read_begins(delivery, self.deployment, self.phase, before, grace),
+            earlier=earlier_phases(delivery, self.deployment, before, grace),
             baselines={
                 source.name: log_baseline(delivery, source.name, verification.baseline) for source in verification.logs
             },
@@ -208,21 +212,29 @@ class PhaseVerification:
         )
 
     def _keep_profiles(self, outcome: Outcome) -> None:
-        kept = [("logs", source, profile.to_bytes()) for source, profile in outcome.profiles.items()]
+        passed = outcome.judgement.verdict == Verdict.PASS
+        phase = self.phase.name
+        for source, profile in outcome.profiles.items():
+            self._keep(phase, "logs", source, profile.to_bytes(), teaches=passed)
         for source, profile in outcome.running.items():
-            kept.append(("control", source, profile.without_instances().to_bytes()))
+            self._keep(phase, "control", source, profile.without_instances().to_bytes(), teaches=False)
         for source, normal in outcome.metric_profiles.items():
-            kept.append(("metrics", source, normal.to_bytes()))
-        for kind, source, content in kept:
-            self.delivery.ledger.profiles.save(
-                self.deployment.id,
-                self.phase.name,
-                source,
-                kind=kind,
-                content=content,
-                teaches=kind != "control" and outcome.judgement.verdict == Verdict.PASS,
-                token=self._lease.token,
-            )
+            self._keep(phase, "metrics", source, normal.to_bytes(), teaches=passed)
+        if not outcome.earlier:
+            return
+        taught = {
+            (one.phase, one.source) for one in self.delivery.ledger.profiles.of(self.deployment.id) if one.teaches
+        }
+        for earlier, completed in outcome.earlier.items():
+            # A later phase must not count again what has come late of an earlier one by now.
+            for source, profile in completed.items():
+                teaches = passed and (earlier, source) in taught
+                self._keep(earlier, "logs", source, profile.to_bytes(), teaches=teaches)
+
+    def _keep(self, phase: str, kind: str, source: str, content: bytes, *, teaches: bool) -> None:
+        self.delivery.ledger.profiles.save(
+            self.deployment.id, phase, source, kind=kind, content=content, teaches=teaches, token=self._lease.token
+        )
 
     def _watched_since(self) -> datetime:
         deployed = self.phase.deployed_at or now()

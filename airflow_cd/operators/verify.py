@@ -167,6 +167,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         self.log.log(level, "VERDICT %s", judgement.sentence)
         for reason in judgement.reasons[1:]:
             self.log.log(level, "  %s", reason.text)
+        for name, lag in judgement.lags.items():
+            self.log.info("  Lag of %s: %s", name, lag.words)
         quality, performance = judgement.quality, judgement.performance
         self.result = {
             "verdict": str(judgement.verdict),

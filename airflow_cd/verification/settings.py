@@ -20,6 +20,7 @@ Policy = Literal["fail", "pass", "ask", "wait"]
 
 POLICIES: tuple[Policy, ...] = ("fail", "pass", "ask", "wait")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
+LONGEST_DEFAULT_GRACE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class Verification:
     :param ask_timeout: how long a person has to answer, greater than zero; ``"1h"`` by default. Without an answer the
         release is rolled back: after a FAIL with a veto, else without.
     :param source_error_budget: consecutive failed reads of one source after which it is given up; 5 by default.
+    :param longest_lag: how long, at most, a PASS waits after the watched time for records that come late; ``"10m"`` by
+        default. It waits for the longest lag that was seen, a quarter more, and at least for the source's ``delay``.
+        Where a source has shown no error of the canary's instances, or a log source does not say when it received a
+        record, nobody knows how late errors come: then what a release did in its first 5 minutes is given 5 minutes
+        (no more than this, and than ten times ``duration``), which a watch of 10 minutes has waited by its end.
+    :param grace: for how long after an instance is healthy its log records are still those of the release before,
+        which is shutting down there; only where a target cannot say when the new release began to run alone. By
+        default a tenth of ``duration``, at most 10 seconds.
     :param advisory: whether the canary is judged and reported in full, but never failed; False by default.
     :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
         :class:`~airflow_cd.verification.logs.feedback.Expected` with the reason. Unknown events that match are no risk.
@@ -76,6 +85,8 @@ class Verification:
     on_source_error: Policy = "ask"
     ask_timeout: DurationLike = "1h"
     source_error_budget: int = 5
+    longest_lag: DurationLike = "10m"
+    grace: DurationLike | None = None
     advisory: bool = False
     expected: Sequence[Expected | str] = ()
     baseline: str = "all"
@@ -118,6 +129,24 @@ class Verification:
         if self.minimum is None:
             return min(self.length / 4, LONGEST_DEFAULT_MINIMUM)
         return parse_duration(self.minimum)
+
+    @property
+    def most_lag(self) -> timedelta:
+        """``longest_lag``, parsed.
+
+        :raises ValueError: it is not a duration.
+        """
+        return parse_duration(self.longest_lag)
+
+    @property
+    def shutdown_grace(self) -> timedelta:
+        """``grace``, parsed, or its default.
+
+        :raises ValueError: it, or the duration, is not a duration.
+        """
+        if self.grace is None:
+            return min(self.length / 10, LONGEST_DEFAULT_GRACE)
+        return parse_duration(self.grace)
 
     def policy(self, key: str) -> Policy:
         """The policy for one way to end without a verdict.
@@ -169,21 +198,21 @@ class Verification:
 
     def _wrong_durations(self) -> Iterator[str]:
         parsed: dict[str, timedelta] = {}
-        for name in ("duration", "every", "minimum", "ask_timeout"):
+        for name in ("duration", "every", "minimum", "longest_lag", "grace", "ask_timeout"):
             value = getattr(self, name)
-            if value is None and name == "minimum":
+            if value is None and name in ("minimum", "grace"):
                 continue
             try:
                 parsed[name] = parse_duration(value)
             except ValueError as error:
                 yield f"{name}: {error}"
                 continue
-            if parsed[name] == timedelta(0) and name != "minimum":
+            if parsed[name] == timedelta(0) and name in ("duration", "every"):
                 del parsed[name]
                 yield f"{name} must be greater than zero, got {value!r}"
         if "duration" not in parsed:
             return
-        for name in ("every", "minimum"):
+        for name in ("every", "minimum", "grace"):
             if parsed.get(name, timedelta(0)) > parsed["duration"]:
                 yield f"{name} ({getattr(self, name)}) is longer than duration ({self.duration})"
 
