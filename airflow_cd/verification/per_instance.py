@@ -213,6 +213,37 @@ def of_logs(
     :param until_ms: up to when was watched, in milliseconds since 1970.
     """
     silent = silent_instances(canary, control, until_ms, "records")
+    exposure = {name: one.seconds for name, one in canary.items()}
+    differing = _differing_logs(quality, exposure, sum(one.seconds for one in control.values()), "s")
+    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+
+
+def of_log_files(quality: Quality, canary: Mapping[str, int], control: Mapping[str, int]) -> Quality:
+    """The same for logs of unknown times, a file for each instance: what counts is how much of a file it is.
+
+    :param quality: what the logs of all canary instances together come to.
+    :param canary: by name, how many records each canary instance has.
+    :param control: by name, likewise.
+    """
+    if len(canary) < 2:
+        return quality
+    ours, theirs = (
+        {name: Activity(count, 1.0, 0 if count else None) for name, count in side.items()} for side in (canary, control)
+    )
+    silent = [
+        replace(reason, text=f"{reason.numbers['instance']} has no records, where other instances have plenty.")
+        for reason in silent_instances(ours, theirs, 0.0, "records")
+    ]
+    exposure = {name: float(count) for name, count in canary.items() if count}
+    differing = _differing_logs(quality, exposure, float(sum(control.values())), "records")
+    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+
+
+def _differing_logs(quality: Quality, exposure: Mapping[str, float], control: float, unit: str) -> list[Reason]:
+    """:func:`differing_instances` for the events of logs.
+
+    :param control: exposure of all control instances together; 0 without any.
+    """
     known = [event for event in quality.events if event.kind is not EventKind.UNKNOWN]
     counts: dict[str, dict[str, int]] = {}
     for event in known:
@@ -224,11 +255,11 @@ def of_logs(
         for event in known
         if event.severity in _SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
     }
-    seconds = sum(one.seconds for one in control.values())
-    beside = Reference({_title(event): int(event.counts.get("control", 0)) for event in known}, seconds)
-    exposure = {name: one.seconds for name, one in canary.items()}
-    differing = differing_instances(counts, exposure, beside if control else None, sorted(errors), "s")
-    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+    beside: dict[str, int] = {}
+    for event in known:
+        beside[_title(event)] = beside.get(_title(event), 0) + int(event.counts.get("control", 0))
+    reference = Reference(beside, control) if control else None
+    return differing_instances(counts, exposure, reference, sorted(errors), unit)
 
 
 def of_metrics(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from airflow_cd.verification.files.verification import FilesToVerify, verify_files
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.samples import MetricSample, Window
 from airflow_cd.verification.settings import Verification
@@ -146,3 +148,26 @@ def test_an_instance_that_fails_or_is_slow_shows_in_metrics() -> None:
         judgement = _measured(change)
         assert judgement.verdict is not Verdict.PASS
         assert any(BAD in reason.text for reason in judgement.reasons), [reason.text for reason in judgement.reasons]
+
+
+def test_files_of_several_instances(tmp_path: Path) -> None:
+    """From the command line: one file is empty, and one has the known error far more often."""
+
+    def file(name: str, errors: int, orders: int = 400) -> str:
+        lines = [f"2026-11-23T08:00:00Z INFO shop.web - order {i} served in 12 ms\n" for i in range(orders)]
+        lines += [f"2026-11-23T08:00:00Z ERROR shop.stock - no answer for product {i}\n" for i in range(errors)]
+        (tmp_path / name).write_text("".join(lines) or "\n")
+        return str(tmp_path / name)
+
+    def judged(last: str) -> Judgement:
+        canary = [file("a.log", 5), file("b.log", 4), file("c.log", 6), last]
+        old = [file("old-1.log", 4), file("old-2.log", 5)]
+        return verify_files(FilesToVerify(logs={"baseline": old, "canary": canary})).judgement
+
+    assert judged(file("d.log", 4)).verdict is Verdict.PASS
+    empty = judged(file("d.log", 0, 0))
+    assert empty.verdict is Verdict.INCONCLUSIVE
+    assert "d.log has no records" in empty.sentence
+    failing = judged(file("d.log", 40))
+    assert failing.verdict is not Verdict.PASS
+    assert any("on d.log" in reason.text for reason in failing.reasons) or failing.verdict is Verdict.FAIL
