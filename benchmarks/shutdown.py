@@ -14,7 +14,6 @@ import asyncio
 import random
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -49,7 +48,10 @@ const server = http.createServer((request, response) => {
   setTimeout(() => { console.log("served " + request.url); response.end("ok"); }, 1000 * Number(request.url.slice(1)));
 });
 server.listen(Number(process.argv[2]), "127.0.0.1");
-process.on("SIGTERM", () => { console.log("closing"); server.close(() => { console.log("closed"); process.exit(0); }); });
+process.on("SIGTERM", () => {
+  console.log("closing");
+  server.close(() => { console.log("closed"); process.exit(0); });
+});
 """
 SERVERS = {"uvicorn": (sys.executable, ".py", UVICORN), "aiohttp": (sys.executable, ".py", AIOHTTP)}
 SECONDS, RATE = 4.0, 40.0
@@ -78,7 +80,7 @@ async def _last_line(command: list[str], folder: Path, seed: int) -> float:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with log.open("wb") as out:
-        process = subprocess.Popen([*command, str(port)], stdout=out, stderr=out)  # noqa: S603 - our own arguments
+        process = await asyncio.create_subprocess_exec(*command, str(port), stdout=out, stderr=out)
     async with aiohttp.ClientSession() as session:
 
         async def visit() -> None:
@@ -96,7 +98,7 @@ async def _last_line(command: list[str], folder: Path, seed: int) -> float:
         switched = time.time()
         process.terminate()
         await asyncio.gather(*visits)
-    await asyncio.to_thread(process.wait)
+    await process.wait()
     return max(0.0, log.stat().st_mtime - switched)
 
 
