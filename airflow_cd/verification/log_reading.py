@@ -173,16 +173,15 @@ class LogReader(Reader):
 
         :param names: of canary or control instances.
         """
-        counts = dict.fromkeys(names, 0)
-        for profile in (self._canary, self.control):
-            for tally in profile.tallies.values():
-                for name in counts.keys() & tally.instances.keys():
-                    counts[name] += tally.instances[name]
+        counts, past = _by_instance([self._canary, self.control]), _by_instance([self.past])
+        length = self.instances.before.length.total_seconds() if self.instances.before is not None else 0.0
         found = {}
-        for name, count in counts.items():
+        for name in names:
             begin = max(self.since, self.instances.starts.get(name, self.since))
+            seconds = max(0.0, (self.cursor - begin).total_seconds())
             last = self.times[name][1] if name in self.times else None
-            found[name] = Activity(count, max(0.0, (self.cursor - begin).total_seconds()), last)
+            before = past.get(name, 0) / length if past and length else None
+            found[name] = Activity(counts.get(name, 0), seconds, last, before)
         return found
 
     def _read_earlier(self) -> None:
@@ -268,6 +267,15 @@ def _reported_lags(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     seconds = (received - pd.to_datetime(frame["time"], utc=True)).dt.total_seconds().to_numpy(dtype=float)
     known = ~np.isnan(seconds)
     return np.where(known, np.maximum(seconds, 0.0), 0.0), known
+
+
+def _by_instance(profiles: Sequence[LogProfile]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for profile in profiles:
+        for tally in profile.tallies.values():
+            for name, count in tally.instances.items():
+                counts[name] = counts.get(name, 0) + count
+    return counts
 
 
 def beyond(profile: LogProfile, counted: LogProfile) -> LogProfile:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_cd.durations import format_duration
-from airflow_cd.verification.logs.frequency import Reference, discoveries, expectations
+from airflow_cd.verification.logs.frequency import Reference, discoveries, volume_factor
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import Event, EventKind, Performance, Quality, Reason, Verdict
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 PLENTY = 20.0
 """So many records or requests expected of an instance, and none there, is silence."""
 
-_RATIO, _P_VALUE, _DISCOVERY_RATE, _FEWEST = 3.0, 1e-3, 0.05, 5
-_SLOWER = 2.0  # times the slowest other instance
+_RATIO, _P_VALUE, _DISCOVERY_RATE, _FEWEST = 3.0, 1e-3, 0.02, 5
+_SPREAD = 0.8  # dispersion of one kind of error between instances of one release: hosts and customers differ
+_SLOWER = 3.0  # times the slowest other instance
 _FEWEST_REQUESTS = 30
 _ONE_SIDED = 3  # records of a new event, from which on it says something that all are on one instance
 _SEVERE = ("error", "fatal")
@@ -36,11 +38,13 @@ class Activity:
     :param count: records or requests.
     :param seconds: that it was watched.
     :param last_ms: when it last did, in milliseconds since 1970; None when never.
+    :param before: how much it did in a second before the deployment; None where that is not known.
     """
 
     count: float
     seconds: float
     last_ms: int | None
+    before: float | None = None
 
 
 def silent_instances(
@@ -58,7 +62,7 @@ def silent_instances(
     found = []
     for name, one in canary.items():
         others = [other for key, other in canary.items() if key != name] + list(control.values())
-        usual = _usual(others)
+        usual = min(_usual(others), one.before if one.before is not None else math.inf)  # a standby is always quiet
         if one.last_ms is None:
             silence = one.seconds
             expected = usual * silence
@@ -96,7 +100,8 @@ def differing_instances(
 ) -> list[Reason]:
     """The canary instances on which known errors are more frequent than on all other instances together.
 
-    The test is that of :mod:`~airflow_cd.verification.logs.frequency`, for each instance against the others.
+    By a negative binomial, as in :mod:`~airflow_cd.verification.logs.frequency`, for each instance against the others,
+    which differ more than deployments do.
 
     :param counts: by canary instance, how often each event came; fewer than two instances say nothing here.
     :param exposure: by canary instance, seconds watched or requests served.
@@ -104,36 +109,60 @@ def differing_instances(
     :param errors: which of the events are errors; the others say how much an instance had to do.
     :param unit: what the exposure is, ``s`` or ``requests``.
     """
-    if len(exposure) < 2 or not errors or (control is None and len(exposure) < 3):
+    beside = [control] if control is not None and control.counts and control.watched > 0 else []
+    if len(exposure) < 2 or not errors or (not beside and len(exposure) < 3):
         return []
-    p_values: dict[tuple[str, str], float] = {}
-    expected: dict[tuple[str, str], float] = {}
-    for name in exposure:
+    found: dict[tuple[str, str], tuple[int, float, float]] = {}
+    for name, mine in exposure.items():
         others = [other for other in exposure if other != name]
         rest = Reference(_summed([counts.get(other, {}) for other in others]), sum(exposure[other] for other in others))
-        references = [rest, *([control] if control is not None else [])]
-        for event, found in expectations(counts.get(name, {}), exposure[name], references, errors).items():
-            p_values[name, event] = found.p_value
-            expected[name, event] = found.expected
-    standing_out = discoveries({"\0".join(key): p_value for key, p_value in p_values.items()}, _DISCOVERY_RATE)
+        for event in errors:
+            observed = counts.get(name, {}).get(event, 0)
+            expected, chance = _surprise(counts.get(name, {}), mine, [rest, *beside], event)
+            found[name, event] = (observed, expected, chance)
+    standing_out = discoveries({"\0".join(key): chance for key, (_, _, chance) in found.items()}, _DISCOVERY_RATE)
     reasons = []
-    for key in sorted(p_values, key=lambda one: p_values[one]):
-        (name, event), observed = key, counts.get(key[0], {}).get(key[1], 0)
-        enough = observed >= _FEWEST and observed >= _RATIO * expected[key] and p_values[key] <= _P_VALUE
-        if not enough or "\0".join(key) not in standing_out:
+    for (name, event), (observed, expected, chance) in sorted(found.items(), key=lambda item: item[1][2]):
+        enough = observed >= _FEWEST and observed >= _RATIO * expected and chance <= _P_VALUE
+        if not enough or f"{name}\0{event}" not in standing_out:
             continue
         text = (
             f"{event} came {observed} times on {name} in {exposure[name]:.0f} {unit}, where the other instances let "
-            f"expect {expected[key]:.1f}."
+            f"expect {expected:.1f}."
         )
         numbers: dict[str, float | int | str | None] = {
             "observed": observed,
-            "expected": expected[key],
-            "p_value": p_values[key],
+            "expected": expected,
+            "p_value": chance,
             "instance": name,
         }
         reasons.append(Reason("instance_differs", text, numbers))
     return reasons
+
+
+def _surprise(
+    counts: Mapping[str, int], exposure: float, references: Sequence[Reference], event: str
+) -> tuple[float, float]:
+    """How often an event was to be expected of an instance, and how probable so many of it are or more.
+
+    :param counts: of all events of the instance.
+    :param exposure: of the instance.
+    :param references: the other instances.
+    :param event: which event.
+    """
+    from scipy.special import betainc
+
+    factors = [
+        max(volume_factor(counts, one.counts, exposure / one.watched if one.watched else None), 1e-9)
+        for one in references
+    ]
+    known = sum(one.counts.get(event, 0) for one in references)
+    # Each reference says count * factor; together they are weighed by their volume.
+    volume = sum(1.0 / factor for factor in factors)
+    size, guarded = 1.0 / (_SPREAD + 1.0 / (known + 0.5)), (known + 0.5) / volume
+    observed = counts.get(event, 0)
+    chance = float(betainc(max(observed, 1.0), size, 1.0 - size / (size + guarded))) if observed else 1.0
+    return known / volume, chance
 
 
 def _summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -162,7 +191,7 @@ def one_sided(events: Sequence[Event], canary: Sequence[str]) -> Iterator[Reason
 
 
 def slower_instances(rows: pd.DataFrame, metrics: Sequence[Metric], canary: Sequence[str], fewest: int) -> list[Reason]:
-    """The canary instances that are twice as slow as the slowest of all other instances.
+    """The canary instances that are three times as slow as the slowest of all other instances.
 
     :param rows: of canary and control, as of :class:`~airflow_cd.verification.samples.MetricSample`.
     :param metrics: what they are.

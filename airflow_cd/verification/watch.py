@@ -259,7 +259,7 @@ class Watch:
             taught=taught,
             thresholds=configuration.thresholds,
         )
-        if final:
+        if final or performance.verdict is Verdict.FAIL:
             until = min(reader.cursor for reader in self._metrics)
             rows = pd.concat([*canary, *control], ignore_index=True)
             performance = of_metrics(
@@ -290,7 +290,7 @@ class Watch:
                 look=self._looks,
                 final=final,
             )
-            if final:
+            if final or quality.verdict is Verdict.FAIL:
                 ours, theirs = (reader.activity(names) for names in (self.instances.canary, self.instances.control))
                 quality = of_logs(quality, ours, theirs, reader.cursor.timestamp() * 1000)
             judged.append(quality)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 from airflow_cd.verification.files.verification import FilesToVerify, verify_files
 from airflow_cd.verification.logs.baselines import Baseline, Learned
+from airflow_cd.verification.logs.frequency import Reference
+from airflow_cd.verification.per_instance import Activity, differing_instances, silent_instances
 from airflow_cd.verification.samples import MetricSample, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Verdict
@@ -94,6 +97,35 @@ def test_an_instance_on_which_a_known_error_is_far_more_frequent() -> None:
     assert any(BAD in reason.text and "timed out" in reason.text for reason in judgement.reasons)
 
 
+def test_a_standby_that_never_writes_is_not_silent() -> None:
+    """It wrote nothing before the deployment either."""
+    busy, quiet = Activity(200, 100.0, 100_000), Activity(0, 100.0, None, before=0.0)
+    assert not silent_instances({"a": busy, "b": quiet}, {"c": busy, "d": busy}, 100_000, "records")
+    assert silent_instances({"a": busy, "b": replace(quiet, before=1.9)}, {"c": busy}, 100_000, "records")
+    # Where there is nothing to compare it with, one canary alone is no single instance.
+    assert not silent_instances({"b": replace(quiet, before=1.9)}, {"c": busy}, 100_000, "records")
+
+
+def test_instances_that_differ_as_hosts_do_are_rarely_called_different() -> None:
+    """Counts of twenty kinds of errors with a dispersion of .3 between instances."""
+    rng = np.random.default_rng(1)
+    false, found = 0, 0
+    for _ in range(100):
+        means = rng.lognormal(1.5, 1.2, 20)
+
+        def instance(means: Any = means) -> dict[str, int]:
+            return {f"e{kind}": int(n) for kind, n in enumerate(rng.poisson(means * rng.gamma(1 / 0.3, 0.3, 20)))}
+
+        canary = {name: instance() for name in CANARY}
+        control = Reference({kind: sum(instance()[kind] for _ in range(6)) for kind in canary[BAD]}, 6 * 600.0)
+        exposure, kinds = dict.fromkeys(CANARY, 600.0), sorted(canary[BAD])
+        false += bool(differing_instances(canary, exposure, control, kinds, "s"))
+        canary[BAD]["e3"] = int(15 * max(means[3], 3))
+        found += bool(differing_instances(canary, exposure, control, kinds, "s"))
+    assert false <= 1
+    assert found >= 95
+
+
 class _Metrics:
     name, delay, bucket = "metrics", timedelta(0), timedelta(seconds=2)
 
@@ -142,7 +174,7 @@ def test_an_instance_that_fails_or_is_slow_shows_in_metrics() -> None:
 
     def slow(frame: pd.DataFrame) -> pd.DataFrame:
         mine = (frame["instance"] == BAD) & frame["metric"].str.startswith("response_time")
-        return frame.assign(value=frame["value"].where(~mine, frame["value"] * 3))
+        return frame.assign(value=frame["value"].where(~mine, frame["value"] * 5))
 
     for change in (failing, slow):
         judgement = _measured(change)
