@@ -26,7 +26,8 @@ _SPREAD = 0.8  # dispersion of one kind of error between instances of one releas
 _SLOWER = 3.0  # times the slowest other instance
 _FEWEST_REQUESTS = 30
 _ONE_SIDED = 3  # records of a new event, from which on it says something that all are on one instance
-_SEVERE = ("error", "fatal")
+SEVERE = ("error", "fatal")
+"""Severities of errors."""
 
 Part = TypeVar("Part", Quality, Performance)
 
@@ -39,12 +40,14 @@ class Activity:
     :param seconds: that it was watched.
     :param last_ms: when it last did, in milliseconds since 1970; None when never.
     :param before: how much it did in a second before the deployment; None where that is not known.
+    :param errors_before: how many errors it had in a second before the deployment; None where that is not known.
     """
 
     count: float
     seconds: float
     last_ms: int | None
     before: float | None = None
+    errors_before: float | None = None
 
 
 def silent_instances(
@@ -109,7 +112,7 @@ def differing_instances(
     :param errors: which of the events are errors; the others say how much an instance had to do.
     :param unit: what the exposure is, ``s`` or ``requests``.
     """
-    beside = [control] if control is not None and control.counts and control.watched > 0 else []
+    beside = [control] if control is not None and any(control.counts.values()) and control.watched > 0 else []
     if len(exposure) < 2 or not errors or (not beside and len(exposure) < 3):
         return []
     found: dict[tuple[str, str], tuple[int, float, float]] = {}
@@ -244,7 +247,18 @@ def of_logs(
     silent = silent_instances(canary, control, until_ms, "records")
     exposure = {name: one.seconds for name, one in canary.items()}
     differing = _differing_logs(quality, exposure, sum(one.seconds for one in control.values()), "s")
+    differing = [reason for reason in differing if not _had_as_many(canary, quality.events, reason)]
     return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+
+
+def _had_as_many(canary: Mapping[str, Activity], events: Sequence[Event], reason: Reason) -> bool:
+    """Whether an instance had about as many errors before the deployment: then it has a part of its own to play."""
+    name = str(reason.numbers["instance"])
+    one = canary[name]
+    if one.errors_before is None:
+        return False
+    errors = sum(event.instances.get(name, 0) for event in events if event.severity in SEVERE)
+    return errors < _RATIO * one.errors_before * one.seconds
 
 
 def of_log_files(quality: Quality, canary: Mapping[str, int], control: Mapping[str, int]) -> Quality:
@@ -282,7 +296,7 @@ def _differing_logs(quality: Quality, exposure: Mapping[str, float], control: fl
     errors = {
         _title(event)
         for event in known
-        if event.severity in _SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
+        if event.severity in SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
     }
     beside: dict[str, int] = {}
     for event in known:

@@ -126,6 +126,15 @@ def test_instances_that_differ_as_hosts_do_are_rarely_called_different() -> None
     assert found >= 95
 
 
+def test_without_a_control_two_instances_that_differ_say_nothing() -> None:
+    counts = {"a": {"known": 15, "served": 300}, "b": {"known": 0, "served": 300}}
+    empty = Reference({"known": 0, "served": 0}, 240.0)
+    for control in (None, empty):
+        assert not differing_instances(counts, dict.fromkeys(counts, 30.0), control, ["known"], "s")
+    busy = Reference({"known": 3, "served": 2400}, 240.0)
+    assert differing_instances(counts, dict.fromkeys(counts, 30.0), busy, ["known"], "s")
+
+
 class _Metrics:
     name, delay, bucket = "metrics", timedelta(0), timedelta(seconds=2)
 
