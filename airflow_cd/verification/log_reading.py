@@ -56,6 +56,9 @@ class LogReader(Reader):
     :param earlier: earlier phases of the same deployment, the first one first.
     """
 
+    kind = "logs"
+    columns = ("message",)
+
     def __init__(
         self,
         source: LogSource,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_cd.durations import format_duration
-from airflow_cd.errors import Refused
+from airflow_cd.errors import Refused, SourceRejected
 from airflow_cd.verification.lag import Lag
 from airflow_cd.verification.pace import Pace, Rhythm, is_stalled
 from airflow_cd.verification.samples import (
@@ -22,6 +22,7 @@ from airflow_cd.verification.samples import (
     MetricSource,
     Window,
 )
+from airflow_cd.verification.source_kinds import SourceKind
 from airflow_cd.verification.times import iso_time
 from airflow_cd.verification.verdict import Reason
 
@@ -80,6 +81,9 @@ class Reader(abc.ABC):
     :ivar hopeless: True when reading again cannot help: wrong credentials, a rejected query.
     :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
+
+    kind: ClassVar[SourceKind]
+    columns: ClassVar[tuple[str, ...]]
 
     def __init__(
         self, source: MetricSource | LogSource, instances: Instances, since: datetime, patience: Patience
@@ -257,7 +261,14 @@ class Reader(abc.ABC):
         """Keep the sample's query and warnings.
 
         :param sample: that was just read.
+        :raises SourceRejected: it is one of the other kind of source.
         """
+        if missing := set(self.columns) - set(sample.frame.columns):
+            raise SourceRejected(
+                f"{self.name} was given as a source of {self.kind} and returned a {type(sample).__name__} without "
+                f"{', '.join(sorted(missing))}.",
+                next_step="Give a source of metrics as metrics=[...], and a source of logs as logs=[...].",
+            )
         self.query = sample.query
         for warning in sample.warnings:
             self.warn(warning)
@@ -285,6 +296,9 @@ class MetricReader(Reader):
 
     :param source: the source; the others are as for :class:`Reader`.
     """
+
+    kind = "metrics"
+    columns = ("metric", "value")
 
     def __init__(self, source: MetricSource, instances: Instances, since: datetime, patience: Patience) -> None:
         super().__init__(source, instances, since, patience)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import pandas as pd
 
-MetricKind = Literal["latency", "errors", "throughput", "apdex", "gauge"]
+MetricKind = Literal["latency", "errors", "throughput", "apdex", "gauge", "share", "count", "info"]
 """How a metric is judged; see :class:`Metric`."""
 
 Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
@@ -55,16 +55,31 @@ class Metric:
     """One thing that is measured, and how a change in it is judged.
 
     :param name: unique within a verification (``response_time``, ``response_time.p95``, ``error_rate``).
-    :param kind: *latency* (durations, compared as ratios), *errors* and *throughput* (numbers of events), *apdex* (a
-        score from 0 to 1) or *gauge* (any other level: CPU, memory, queue length).
+    :param kind: *latency* (durations, compared as ratios), *errors* (how many of the requests failed), *throughput*
+        (numbers of requests), *apdex* (a score from 0 to 1), *share* (a part of a whole: success, availability, hit
+        ratio, utilisation; 0 to 1 or per cent, judged by the part that is bad), *count* (numbers of other events:
+        orders, restarts, dropped messages), *gauge* (any other level: memory, queue length) or *info* (start times,
+        build numbers, leader flags: shown and not judged).
     :param direction: which way is worse; ``higher_is_worse`` by default.
     :param unit: of the values, as reports show it (``ms``, ``requests``); ``""`` for none.
+    :param period: seconds of which numbers of events are rates, 60 for *per minute*; 0 (the default) where they are
+        numbers for each bucket.
+    :param part: whether errors are given as a part of the requests, 0 to 1 or per cent, instead of as their number;
+        False by default.
+    :param cumulative: True for a counter that only grows and is to be read by its increases, False for one that is
+        not; None (the default) finds out by its values.
+    :param assumed: what of all this was read from name and values, for a reader of the report; ``""`` where an author
+        said it.
     """
 
     name: str
     kind: MetricKind
     direction: Direction = "higher_is_worse"
     unit: str = ""
+    period: float = field(default=0.0, repr=False)
+    part: bool = field(default=False, repr=False)
+    cumulative: bool | None = field(default=None, repr=False)
+    assumed: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,8 @@ class Event:
     :param instances: records for each canary instance.
     :param expected: how many the baseline and control let expect on the canary in this window; None if unknown.
     :param first_seen: ISO 8601 time of the first record on the canary, ``""`` if there is none.
+    :param stated: whether its records state how severe they are, by a level or by being a crash; else the severity is
+        what their words suggest, which is a sign, but fails no release by itself.
     :param feedback: feedback of a person, or the pipeline's expectation, which outranks the rules; None without any.
     :param x: place in the picture, 0 to 1; like events are near.
     :param y: place in the picture, 0 to 1.
@@ -124,6 +126,7 @@ class Event:
     x: float = 0.5
     y: float = 0.5
     feedback: Feedback | None = None
+    stated: bool = True
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class MetricResult:
     :param compared_with: ``control``, ``before`` (the same instances before the deployment) or ``baseline``.
     :param series: for ``canary`` and ``control``, points ``[ISO 8601 time, value]`` pooled over instances.
     :param instances: mean for each canary instance.
+    :param assumed: how the metric was read, in words: its kind, which way is worse, what its values turned out to be;
+        ``""`` where its author said it all.
     """
 
     name: str
@@ -162,6 +167,7 @@ class MetricResult:
     compared_with: str = "control"
     series: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
     instances: Mapping[str, float] = field(default_factory=dict)
+    assumed: str = ""
 
 
 @dataclass(frozen=True)

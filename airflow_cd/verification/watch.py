@@ -15,7 +15,7 @@ from airflow_cd.verification.decision import Decision, PolicyKey, Progress, deci
 from airflow_cd.verification.lag import UNSEEN, UNSEEN_SHARE
 from airflow_cd.verification.log_reading import Earlier, LogReader
 from airflow_cd.verification.logs.baselines import Baseline, Learned
-from airflow_cd.verification.logs.feedback import Opinions
+from airflow_cd.verification.logs.feedback import Opinions, unmatched
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.metrics.null import Taught
@@ -71,6 +71,7 @@ class Watch:
     :param canary: names of the instances on the new release; at least one.
     :param control: names of the instances on the running release, none of which is a canary too; may be empty.
     :param since: when the canary's window starts, aware.
+    :param until: when it ends, aware; by default after the duration of the verification.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
     :param starts: by the name of a canary instance, from when on what is logged under it is the new release's;
@@ -98,6 +99,7 @@ class Watch:
         canary: Sequence[str],
         control: Sequence[str] = (),
         since: datetime,
+        until: datetime | None = None,
         before: Window | None = None,
         starts: Mapping[str, datetime] | None = None,
         earlier: Sequence[Earlier] = (),
@@ -121,6 +123,7 @@ class Watch:
         self.configuration = configuration
         self.instances = Instances(tuple(canary), tuple(control), before, starts or {})
         self.since = since
+        self.until = until or since + configuration.length
         self.baselines = baselines or {}
         self.metric_baselines = metric_baselines or {}
         self.learn = learn
@@ -150,7 +153,7 @@ class Watch:
         :returns: the judgement, and what was learned. An error of a source is part of the judgement, never raised.
         """
         self._started = iso_time(self._clock())
-        end = self.since + self.configuration.length
+        end = self.until
         extended = False
         while True:
             began = self._clock()
@@ -297,6 +300,8 @@ class Watch:
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 
     def _judgement(self, decision: Decision, performance: Performance | None, quality: Quality | None) -> Judgement:
+        # Until the last look an expected event may still come.
+        unmet = unmatched(self.configuration.expectations, quality.events) if decision.final and quality else []
         return Judgement(
             verdict=decision.verdict,
             reasons=list(decision.reasons),
@@ -309,7 +314,7 @@ class Watch:
             canary=list(self.instances.canary),
             control=list(self.instances.control),
             source_errors=[error for reader in self._readers for error in reader.errors],
-            warnings=[warning for reader in self._readers for warning in [*reader.warnings, *reader.notes]],
+            warnings=[*(text for reader in self._readers for text in (*reader.warnings, *reader.notes)), *unmet],
             final=decision.final,
             since=iso_time(self.since),
             until=iso_time(min(reader.cursor for reader in self._readers)),

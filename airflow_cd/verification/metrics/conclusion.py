@@ -20,7 +20,10 @@ def conclude(results: Sequence[MetricResult]) -> Performance:
         # The whole says more than one of its parts.
         decisive = [result for result in failed if not result.group] or failed
         return Performance(Verdict.FAIL, [result.reason for result in decisive], results)
-    pooled = [result for result in results if not result.group]
+    pooled = [result for result in results if not result.group and result.kind != "info"]
+    if results and not pooled:
+        text = "Not one metric is there that could get worse."
+        return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text)], results)
     undecided = [result.reason for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
     if undecided:
         return Performance(Verdict.INCONCLUSIVE, undecided, results)

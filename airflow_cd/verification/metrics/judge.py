@@ -9,12 +9,13 @@ import numpy as np
 
 from airflow_cd.verification.metrics.cells import CAP, Comparison
 from airflow_cd.verification.metrics.evidence import Estimate, regressed
+from airflow_cd.verification.metrics.kinds import LEVELS
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.rows import Rows, summed
 from airflow_cd.verification.metrics.shape import SCATTERS, scatter, tail_grown
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.weighing import Weighed
-from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.samples import Direction, Metric
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -105,7 +106,7 @@ class Judge:
         if comparison is None or _says_too_little(comparison, taught, metric):
             return _not_comparable(base, sides)
         decided = self._level(base, sides, comparison, taught)
-        if decided.verdict is not Verdict.FAIL and metric.kind in ("latency", "gauge"):
+        if decided.verdict is not Verdict.FAIL and metric.kind in LEVELS:
             decided = self._shape(decided, sides, comparison, taught) or decided
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
             text = f"{_title(sides)}: the canary has data for less than half of the time that the control has."
@@ -128,7 +129,7 @@ class Judge:
             return None
         ours, theirs = base.canary["requests"], base.control["requests"]
         least, what = self.limits.min_requests, "requests"
-        if kind == "gauge":
+        if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
         if min(ours, theirs) >= least:
@@ -140,11 +141,11 @@ class Judge:
         """The result by the mean, the share or the number."""
         metric, threshold = sides.metric, self.limits.threshold(sides.metric)
         alpha = self.alpha if metric.kind in COUNTED else self.alpha * (1.0 - SHAPE_PART)
-        weighed = Weighed.of(comparison, taught, metric.kind, metric.direction, alpha, paired=sides.paired)
+        weighed = Weighed.of(comparison, taught, metric.kind, sides.direction, alpha, paired=sides.paired)
         estimate = weighed.estimate()
         if metric.kind == "apdex":
             estimate = _score(estimate, float(comparison.control_exposure), comparison, base)
-        worse = bool(regressed(weighed.evidence, estimate.effect, alpha, threshold, metric.direction))
+        worse = bool(regressed(weighed.evidence, estimate.effect, alpha, threshold, sides.direction))
         if metric.kind == "errors" and estimate.effect > 0:
             worse = worse and base.canary["mean"] - base.control["mean"] >= LEAST_ERRORS
         result = replace(
@@ -156,10 +157,10 @@ class Judge:
         if worse:
             reason = _reason(result, sides, "metric_regressed", estimate)
             return replace(result, verdict=Verdict.FAIL, reason=reason)
-        if metric.kind in ("latency", "gauge"):
+        if metric.kind in LEVELS:
             large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
             vague = estimate.smallest > DETECTABLE * threshold
-            if vague or (large and _points_worse(metric, estimate.effect)):
+            if vague or (large and _points_worse(sides.direction, estimate.effect)):
                 return replace(result, reason=_reason(result, sides, "not_certain", estimate))
         return replace(result, verdict=Verdict.PASS, reason=_reason(result, sides, "no_regression", estimate))
 
@@ -199,8 +200,8 @@ def _not_comparable(base: MetricResult, sides: Sides) -> MetricResult:
     return replace(base, reason=Reason("not_comparable", text))
 
 
-def _points_worse(metric: Metric, effect: float) -> bool:
-    return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[metric.direction]
+def _points_worse(direction: Direction, effect: float) -> bool:
+    return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[direction]
 
 
 def _score(estimate: Estimate, exposure: float, comparison: Comparison, result: MetricResult) -> Estimate:

@@ -10,7 +10,8 @@ import numpy as np
 from airflow_cd.verification.metrics.cells import CAP, Cells, Comparison, bucket_factors, compare, compare_times
 from airflow_cd.verification.metrics.null import COUNTED
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
-from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS, Scale
+from airflow_cd.verification.samples import Direction, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ class Sides:
     :param compared_with: ``control`` (same time, other instances) or ``before`` (same instances, earlier).
     :param unusable: share of the canary's rows that held no number; ``control_unusable`` likewise.
     :param gaps: how often an instance of the canary fell silent and came back.
+    :param scale: on which levels are compared, where that is not their own.
     """
 
     metric: Metric
@@ -38,6 +40,7 @@ class Sides:
     unusable: float = 0.0
     control_unusable: float = 0.0
     gaps: int = 0
+    scale: Scale = AS_IT_IS
 
     @classmethod
     def of(cls, metric: Metric, canary: pd.DataFrame, control: pd.DataFrame, compared_with: str) -> Sides:
@@ -49,21 +52,28 @@ class Sides:
         :param compared_with: ``control`` or ``before``.
         """
         signed = metric.kind == "gauge"
-        pair = pair_of_rows(canary, control, metric.name, ignore_count=signed, negative=signed)
+        alone = metric.kind in ("gauge", "share", "count")
+        pair = pair_of_rows(canary, control, metric.name, ignore_count=alone, negative=signed)
         (ours, unusable), (theirs, control_unusable) = pair
         gaps = 0
-        if metric.kind in ("latency", "gauge", "apdex"):
+        if metric.kind in ("latency", "gauge", "apdex", "share"):
             # An instance that starts is slow for reasons of its own.
             width = _width(np.concatenate([ours.time, theirs.time]))
-            back, theirs_back = (_came_back(side, width, gauge=signed) for side in (ours, theirs))
+            back, theirs_back = (_came_back(side, width, gauge=alone) for side in (ours, theirs))
             gaps = len(np.unique(np.stack([ours.instance[back], ours.time[back]]), axis=1).T)
             ours, theirs = ours.where(~back), theirs.where(~theirs_back)
-        return cls(metric, ours, theirs, compared_with, "", unusable, control_unusable, gaps)
+        scale = Scale.of_metric(metric, ours.value, theirs.value)
+        return cls(metric, ours, theirs, compared_with, "", unusable, control_unusable, gaps, scale)
 
     @property
     def paired(self) -> bool:
         """Whether both are of the same time."""
         return self.compared_with == "control"
+
+    @property
+    def direction(self) -> Direction:
+        """Which way is worse for what is compared: of shares, that is the part that is bad."""
+        return "higher_is_worse" if self.scale.complement else self.metric.direction
 
     @property
     def groups(self) -> list[str]:
@@ -127,6 +137,7 @@ class Sides:
 
     def _levelled(self, ours: Rows, theirs: Rows) -> tuple[Cells, Cells] | None:
         """Levels, each transaction held against its own: another mix of them is no regression."""
+        ours, theirs = self.scale.of(ours), self.scale.of(theirs)
         groups = len(theirs.group_names)
         counts = summed(theirs.group, theirs.count, groups)
         totals = summed(theirs.group, theirs.total, groups)
