@@ -52,13 +52,14 @@ class Open:
 def points_to_harm(judgement: Judgement) -> list[str]:
     """What in an undecided judgement speaks against the canary, without being proof: a reason to drain it.
 
-    New errors in logs that have not passed, logs of which a large part went silent, and metrics that are certainly
-    worse while it is open whether by enough. That a source is silent or away points to nothing.
+    New errors in logs that have not passed, logs of which a large part went silent, metrics that are certainly worse
+    while it is open whether by enough, and one of several instances that is silent or fails alone. That a source is
+    silent or away points to nothing.
 
     :param judgement: INCONCLUSIVE.
     :returns: one phrase each; empty when nothing does.
     """
-    return [*_of_logs(judgement.quality), *_of_metrics(judgement.performance)]
+    return [*_of_logs(judgement.quality), *_of_metrics(judgement.performance), *_of_instances(judgement)]
 
 
 def still_open(judgement: Judgement, watched: timedelta) -> list[Open]:
@@ -125,6 +126,12 @@ def _of_metrics(performance: Performance | None) -> Iterator[str]:
             low, _, estimate = worse
             if low > 0.0 and estimate >= (result.threshold or 0.0):
                 yield f"{result.name}{f' of {result.group}' if result.group else ''}"
+
+
+def _of_instances(judgement: Judgement) -> Iterator[str]:
+    for reason in judgement.reasons:
+        if reason.code in ("instance_silent", "instance_differs"):
+            yield f"instance {reason.numbers.get('instance')}"
 
 
 def _worse(result: MetricResult) -> tuple[float, float, float] | None:

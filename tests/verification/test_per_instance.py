@@ -19,6 +19,7 @@ from airflow_cd.verification.logs.frequency import Reference
 from airflow_cd.verification.per_instance import Activity, differing_instances, silent_instances
 from airflow_cd.verification.samples import MetricSample, Window
 from airflow_cd.verification.settings import Verification
+from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 from airflow_cd.verification.watch import Watch
 from tests.verification.late_source import Clock, LateLogs
@@ -70,6 +71,7 @@ def test_an_instance_that_writes_nothing_while_the_others_do(after: float, contr
     [reason] = [reason for reason in judgement.reasons if reason.code == "instance_silent"]
     assert BAD in judgement.sentence
     assert reason.numbers["instance"] == BAD
+    assert points_to_harm(judgement) == [f"instance {BAD}"]
 
 
 def test_traffic_that_ends_everywhere_is_no_single_instance() -> None:
