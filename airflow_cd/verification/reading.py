@@ -155,7 +155,7 @@ class Reader(abc.ABC):
 
     def _too_late(self) -> Reason | None:
         """Why a record may still come that would count: the longest lag seen is more than a verdict waits for."""
-        if self.lag.wanted <= self._bound or not self.lag.late:
+        if self.lag.longest <= self._bound or not self.lag.late:
             return None
         text = (
             f"Records of {self.name} came up to {self.lag.longest.total_seconds():.0f} s after they were written; a "

@@ -127,9 +127,12 @@ def test_waiting_has_a_bound_and_what_may_still_come_is_said() -> None:
     assert outcome.judgement.verdict is Verdict.INCONCLUSIVE
     assert outcome.policy_key == "no_data"
     assert took <= 60 + 70 + 5
-    outcome, _, took = _run(_frame(60), lambda row: 100.0 if row.time.second % 3 else 0.4, longest_lag="2m")
+    outcome, _, took = _run(_frame(60), lambda row: 100.0 if row.time.second % 3 else 0.4, longest_lag="90s")
     assert outcome.judgement.reasons[0].code == "source_behind"
     assert "longest_lag" in outcome.judgement.sentence
+    # What came as late as was waited for has come.
+    outcome, _, took = _run(_frame(60), lambda row: 100.0 if row.time.second % 3 else 0.4, longest_lag="110s")
+    assert (outcome.judgement.verdict, took <= 60 + 110 + 5) == (Verdict.PASS, True)
 
 
 @pytest.mark.parametrize("reports", [False, True])
