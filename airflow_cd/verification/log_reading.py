@@ -153,6 +153,9 @@ class LogReader(Reader):
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Count what the window holds and was not counted before."""
+        self._looks += 1
+        if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
+            self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
         frame = self._read(window, self.instances.canary + self.instances.control)
         if whole:
             self._rhythm = Rhythm.of(frame, window)
@@ -167,9 +170,6 @@ class LogReader(Reader):
         self._canary = LogProfile.merge(self._canary, self._profile(ours, self._watched(fresh)))
         seconds = fresh.length.total_seconds() * len(self.instances.control)
         self.control = LogProfile.merge(self.control, self._profile(theirs, seconds))
-        self._looks += 1
-        if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
-            self._read_earlier()
 
     def activity(self, names: Sequence[str]) -> dict[str, Activity]:
         """What each of these instances logged in the watched time.

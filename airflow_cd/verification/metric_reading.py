@@ -81,7 +81,7 @@ class MetricReader(Reader):
         starts = pd.to_datetime(new.index.get_level_values("time"), utc=True).astype("datetime64[ns, UTC]")
         seconds = starts.astype("int64").to_numpy() / 1e9
         # A bucket that lacked something when it was read last lacked what may be as young as its end.
-        least = self._pace.last_reads(seconds) - seconds - self.bucket_ms / 1000
+        least = np.nan_to_num(self._pace.last_reads(seconds) - seconds - self.bucket_ms / 1000)
         most = now.timestamp() - seconds
         names = list(new.index.get_level_values("instance"))
         self.lag.add(names, np.where(grown, least, 0.0), np.where(grown, most, 0.0), late=int(grown.sum()))
