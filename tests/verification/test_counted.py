@@ -40,6 +40,13 @@ def test_texts_and_bytes_may_be_mixed(message: Any) -> None:
     assert not counted.new(frame).any()
 
 
+def test_the_unit_of_times_does_not_matter() -> None:
+    counted, frame = Counted(), _frame([(1.5, "a"), (2.25, "b")])
+    assert counted.new(frame.assign(time=frame["time"].dt.as_unit("us"))).all()
+    assert not counted.new(frame.assign(time=frame["time"].dt.as_unit("ns"))).any()
+    assert not counted.new(frame.assign(time=[moment.to_pydatetime() for moment in frame["time"]])).any()
+
+
 def test_memory_is_bounded_and_nothing_forgotten_counts_twice() -> None:
     counted = Counted(most=100)
     frame = _frame([(second, f"record {second}") for second in range(250)])
