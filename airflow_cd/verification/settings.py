@@ -21,6 +21,7 @@ Policy = Literal["fail", "pass", "ask", "wait"]
 POLICIES: tuple[Policy, ...] = ("fail", "pass", "ask", "wait")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
 LONGEST_DEFAULT_GRACE = timedelta(seconds=10)
+"""Three times the longest that was measured (:mod:`benchmarks.shutdown`)."""
 
 
 @dataclass(frozen=True)
