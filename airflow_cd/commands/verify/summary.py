@@ -148,10 +148,15 @@ def _metric_counts(performance: Performance) -> list[str]:
     by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
     counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
     lines = [f"Metrics   {performance.verdict}: {counted}"]
-    for kind in dict.fromkeys(result.kind for result in pooled):
-        names = ", ".join(result.name for result in pooled if result.kind == kind)
-        lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")
+    for read in dict.fromkeys(map(_read_as, pooled)):
+        names = ", ".join(result.name for result in pooled if _read_as(result) == read)
+        lines.append(f"          {read}: {_plain(words.short(names, LONGEST_LINE))}")
     return lines
+
+
+def _read_as(result: MetricResult) -> str:
+    """What a metric was taken for."""
+    return f"as {result.assumed or result.kind}"
 
 
 def _compared(quality: Quality) -> bool:

@@ -35,6 +35,7 @@ _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a froze
 _GRAVE_CHANCE, _FEWEST_GRAVE = 0.002, 3
 _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the time that the other side has
 _ENOUGH = 30.0  # requests to be expected, of which not one came
+_MOSTLY = 0.5  # of the rows that hold no number
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
 
@@ -72,6 +73,10 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
     """
     other = table.frames.get("control" if paired else "before")
     canary = table.frames["canary"]
+    if other is not None:
+        if canary["value"].isna().mean() > _MOSTLY:
+            return None  # the judge says so
+        canary, other = (frame[frame["value"].notna()] for frame in (canary, other))
     if other is None or not len(other) or not len(canary):
         return None
     return (
@@ -186,8 +191,8 @@ def _traffic_ended(
     """Requests came and come no more, although the other side still serves (or did before)."""
     if table.metric.kind != "throughput":
         return None
-    times, counts = milliseconds(canary), canary["value"].to_numpy(dtype=float)
-    theirs, their_counts = milliseconds(other), other["value"].to_numpy(dtype=float)
+    times, counts = milliseconds(canary), np.nan_to_num(canary["value"].to_numpy(dtype=float))
+    theirs, their_counts = milliseconds(other), np.nan_to_num(other["value"].to_numpy(dtype=float))
     served = times[counts > 0]
     gap = usual_gap(canary) or usual_gap(other)
     if not their_counts.sum():
