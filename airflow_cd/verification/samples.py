@@ -22,6 +22,9 @@ METRIC_COLUMNS = ("time", "instance", "metric", "group", "value", "count")
 LOG_COLUMNS = ("time", "instance", "message")
 """Columns of :attr:`LogSample.frame`."""
 
+FURTHER_LOG_COLUMNS = ("id", "received")
+"""Columns that :attr:`LogSample.frame` may have as well."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -119,6 +122,13 @@ class LogSample:
         - ``instance`` (text): one of the names that were asked for;
         - ``message`` (text or bytes): the record as it was logged, with its level and, where there is one, its stack
           trace. A record may hold several lines, or come as a row for each of its lines.
+
+        It may have the columns :data:`FURTHER_LOG_COLUMNS` as well. They make a verification surer and quicker:
+
+        - ``id`` (text): what tells the record apart from all others of the source, the same whenever it is read;
+          ``""`` where it has none. Without it, records are told apart by time, instance and message;
+        - ``received`` (``datetime64[ns, UTC]``): when the source received the record; NaT where that is not known.
+          The lag is known from it; without it, it is learned from records that come into a window already read.
     :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
     :param truncated: True when the source returned fewer records than there are; False by default.
     :param warnings: what a reader of the report should know about the answer, one sentence each.
@@ -147,14 +157,14 @@ class MetricSource(Protocol):
 
     @property
     def delay(self) -> timedelta:
-        """How long after an event the source is sure to return it; verdicts wait for that long."""
+        """How long after an event the source usually returns it: a first guess, until its lag was seen."""
         ...
 
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read metrics.
 
-        Called every few seconds, from a thread of its own, with windows that follow each other; the same window gives
-        the same rows.
+        Called every few seconds, from a thread of its own, with windows that reach back into those before: the same
+        window gives the same rows, and those that came since.
 
         :param window: which buckets: those that start in it.
         :param instances: names of the instances, canary and control together; none gives an empty frame.
@@ -181,14 +191,14 @@ class LogSource(Protocol):
 
     @property
     def delay(self) -> timedelta:
-        """How long after an event the source is sure to return it; verdicts wait for that long."""
+        """How long after an event the source usually returns it: a first guess, until its lag was seen."""
         ...
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read log records.
 
-        Called every few seconds, from a thread of its own, with windows that follow each other; the same window gives
-        the same rows.
+        Called every few seconds, from a thread of its own, with windows that reach back into those before: the same
+        window gives the same rows, and those that came since.
 
         :param window: when the records were logged.
         :param instances: names of the instances, canary and control together; none gives an empty frame.
