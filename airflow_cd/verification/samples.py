@@ -19,6 +19,9 @@ Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
 METRIC_COLUMNS = ("time", "instance", "metric", "group", "value", "count")
 """Columns of :attr:`MetricSample.frame`."""
 
+FURTHER_METRIC_COLUMNS = ("deviation",)
+"""Columns that :attr:`MetricSample.frame` may have as well."""
+
 LOG_COLUMNS = ("time", "instance", "message")
 """Columns of :attr:`LogSample.frame`."""
 

@@ -182,13 +182,13 @@ def _metric_counts(performance: Performance) -> list[str]:
     by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
     counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
     lines = [f"Metrics   {performance.verdict}: {counted}"]
-    for read in dict.fromkeys(map(_read_as, pooled)):
-        names = ", ".join(result.name for result in pooled if _read_as(result) == read)
-        lines.append(f"          {read}: {_plain(words.short(names, LONGEST_LINE))}")
+    for taken in dict.fromkeys(map(_taken_for, pooled)):
+        names = ", ".join(result.name for result in pooled if _taken_for(result) == taken)
+        lines.append(f"          {taken}: {_plain(words.short(names, LONGEST_LINE))}")
     return lines
 
 
-def _read_as(result: MetricResult) -> str:
+def _taken_for(result: MetricResult) -> str:
     """What a metric was taken for."""
     return f"as {result.assumed or result.kind}"
 

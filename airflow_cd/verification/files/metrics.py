@@ -3,8 +3,8 @@
 *Long* is one row for each time, instance, metric and group, with the columns of
 :data:`~airflow_cd.verification.samples.METRIC_COLUMNS`; *wide* is one row for each time (and instance, and group), with
 a column for each metric. ``instance``, ``group`` and ``count`` may be left out of either. Long rows may say more of
-what they hold: ``sum`` and ``count`` instead of ``value``, ``sum_squares`` or ``stddev``, ``p50``, ``p95``, and ``le`` of a
-histogram's buckets.
+what they hold: ``sum`` and ``count`` instead of ``value``, ``sum_squares`` or ``stddev``, ``p50``, ``p95``, and ``le``
+of a histogram's buckets.
 """
 
 from __future__ import annotations
