@@ -6,6 +6,7 @@ python -m benchmarks.parsing DATA_FOLDER
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ Parser = Callable[[Sequence[str]], list[str]]
 def ours(lines: Sequence[str]) -> list[str]:
     """The event of each line as the verification groups them."""
     signatures = [Signature.of_line(template) for template in mask(lines)]
-    vocabulary = Vocabulary(set(signatures))
+    vocabulary = Vocabulary(Counter(signatures))
     return [vocabulary.template_of(signature) or signature.template for signature in signatures]
 
 

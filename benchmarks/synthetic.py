@@ -22,7 +22,7 @@ def system(name: str, seed: int, templates: int = 60) -> System:
         parts = rng.choices(made, weights)[0]
         lines.append(" ".join(_value(rng, part, names) for part in parts))
         labels.append(" ".join(_label(part) for part in parts))
-    return System(name, tuple(lines), tuple(labels), tuple(labels))
+    return System(name, tuple(lines), tuple(labels), tuple(labels), headers=("",) * len(lines))
 
 
 def _template(rng: random.Random, words: list[str]) -> list[str]:

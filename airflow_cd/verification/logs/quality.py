@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
 from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
 
@@ -49,7 +50,6 @@ NO_LEVELS = (
     "No record of these logs states a level that is recognised, and none is a crash: nothing in them could have failed "
     "the release, only words such as 'failed' could have held it. Next: say which records are errors, by a pattern."
 )
-_NAMED = 6  # events named in a reason
 
 
 def judge_quality(
@@ -111,9 +111,13 @@ def judge_quality(
     if new and all_new.ordinary:
         events = [replace(event, risk=False) if event in new else event for event in events]
     verdict = _verdict(events, novelty([event for event in new if event.stated]))
-    reasons = _reasons(events, records, len(used))
+    reasons = of_risks(events, records, len(used))
+    gone = gone_silent(events, strictness.p_value * spending) if final else None
+    if gone is not None and verdict is not Verdict.FAIL:
+        verdict = Verdict.INCONCLUSIVE
+        reasons.insert(0, gone)
     if new and verdict is not Verdict.FAIL:
-        reasons.insert(0, _no_proof(all_new, new))
+        reasons.insert(0, no_proof(all_new, new))
     stated = any(signature.stated for profile in (canary, *references) for signature in profile.tallies)
     if not stated and verdict is Verdict.PASS:
         reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
@@ -128,20 +132,6 @@ def _verdict(events: Sequence[Event], novelty: Novelty) -> Verdict:
     if any(event.feedback is not None or (event.stated and event.kind is not EventKind.UNKNOWN) for event in risks):
         return Verdict.FAIL
     return Verdict.FAIL if novelty.proven else Verdict.INCONCLUSIVE
-
-
-def _no_proof(novelty: Novelty, new: Sequence[Event]) -> Reason:
-    """Why new kinds of errors do not fail the release."""
-    kinds = "1 new kind of error is" if len(new) == 1 else f"{len(new)} new kinds of errors are"
-    usual = f"about {novelty.usual:.1f} such kinds come in as much of this log without any change"
-    if novelty.ordinary:
-        text = f"{kinds} as usual: {usual}."
-    elif not any(event.stated for event in new):
-        text = f"{kinds} no proof: their records state no level, only their words tell of a failure; {usual}."
-    else:
-        text = f"{kinds} no proof: {usual} (probability of so many {novelty.p_value:.2g})."
-    numbers = {"kinds": len(new), "usual": round(novelty.usual, 3), "p_value": novelty.p_value}
-    return Reason("new_errors_usual", text, numbers)
 
 
 def stated_levels(profile: LogProfile) -> dict[str, int]:
@@ -286,39 +276,3 @@ def _weight(event: Event) -> str:
 
 def _at_least(severity: str, least: str) -> bool:
     return SEVERITIES.index(severity) >= SEVERITIES.index(least)
-
-
-def _reasons(events: Sequence[Event], records: Mapping[str, int], baselines: int) -> list[Reason]:
-    numbers: dict[str, float | int | str | None] = {
-        "events": len(events),
-        "canary_records": records["canary"],
-        "control_records": records["control"],
-        "baselines": baselines,
-    }
-    reasons = []
-    for kind, code, words in (
-        (EventKind.UNKNOWN, "unknown_events", "unknown"),
-        (EventKind.UNEXPECTED_FREQUENCY, "unexpected_frequency", "unexpectedly frequent"),
-        (EventKind.WENT_SILENT, "went_silent", "silent"),
-        (EventKind.KNOWN, "always_a_risk", "known, but always a risk"),
-    ):
-        risks = [event for event in events if event.risk and event.kind is kind]
-        if not risks:
-            continue
-        noun = "event is" if len(risks) == 1 else "events are"
-        named = "; ".join(_named(event) for event in risks[:_NAMED])
-        more = f"; and {len(risks) - _NAMED} more" if len(risks) > _NAMED else ""
-        text = f"{len(risks)} {noun} {words}: {named}{more}."
-        reasons.append(Reason(code, text, {**numbers, "risks": len(risks)}))
-    if not reasons:
-        unknown = sum(event.kind is EventKind.UNKNOWN for event in events)
-        text = f"{records['canary']} records of the canary show no event that is a risk"
-        text += f" ({unknown} unknown, none of them severe enough)." if unknown else "."
-        reasons.append(Reason("nothing_new", text, {**numbers, "risks": 0, "unknown": unknown}))
-    return reasons
-
-
-def _named(event: Event) -> str:
-    name = event.exception or " ".join(event.template.split())[:80]
-    count = "once" if event.counts["canary"] == 1 else f"{event.counts['canary']:.0f} times"
-    return f"{name} ({count}, {event.expected:.1f} expected)" if event.expected is not None else f"{name} ({count})"

@@ -20,178 +20,35 @@ Tokens = tuple[str, ...]
 
 LONGEST_VALUE = 5  # words
 _LEAST_WORDS = 2  # that are the same beside a slot
-_VALUES_OF_A_NAME = 2  # different ones that make a slot one for names, where what stands before it says so
+_VALUES_OF_A_NAME = 3  # different ones that make a slot one for names, where what stands before it says so
 _VALUES_OF_A_WORD = 4  # the same where nothing says so
 _VALUES_OF_A_LIST = 20  # different ones that make a parameter of what says what happened
 _OPEN = 0.2  # probability that the next value is a new one, above which new values are no news
 _MOST_NEIGHBOURS = 2_000  # messages of the reference that one message is compared with
 
-_SAYS_WHAT = frozenset(
-    [
-        "reason",
-        "cause",
-        "code",
-        "status",
-        "state",
-        "error",
-        "err",
-        "errno",
-        "exception",
-        "type",
-        "class",
-        "kind",
-        "outcome",
-        "result",
-        "event",
-        "action",
-        "signal",
-        "phase",
-        "condition",
-        "fault",
-        "failure",
-        "level",
-        "severity",
-        "verdict",
-        "conclusion",
-        "op",
-        "operation",
-        "method",
-        "response",
-        "rc",
-        "exitcode",
-        "sqlstate",
-        "problem",
-        "issue",
-        "detail",
-        "message",
-        "msg",
-        "desc",
-        "description",
-        "why",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SAYS_WHAT = _words(
+    "reason cause code status state error err errno exception type class kind outcome result event action signal phase "
+    "condition fault failure level severity verdict conclusion op operation method response rc exitcode sqlstate "
+    "problem issue detail message msg desc description why"
 )
-_GIVES_REASONS = frozenset(
-    [
-        "because",
-        "reason",
-        "cause",
-        "caused",
-        "error",
-        "errors",
-        "failed",
-        "fails",
-        "failure",
-        "failing",
-        "exception",
-        "aborted",
-        "rejected",
-        "refused",
-        "denied",
-        "becomes",
-        "became",
-        "got",
-        "status",
-        "state",
-        "fatal",
-        "panic",
-        "warning",
-        "problem",
-        "unable",
-        "cannot",
-    ]
+_GIVES_REASONS = _words(
+    "because reason cause caused error errors failed fails failure failing exception aborted rejected refused denied "
+    "becomes became got status state fatal panic warning problem unable cannot"
 )
-_NAMES_FOLLOW = frozenset(
-    [
-        "for",
-        "of",
-        "from",
-        "to",
-        "by",
-        "in",
-        "at",
-        "on",
-        "as",
-        "user",
-        "users",
-        "customer",
-        "client",
-        "tenant",
-        "account",
-        "host",
-        "node",
-        "server",
-        "pod",
-        "file",
-        "table",
-        "topic",
-        "queue",
-        "job",
-        "task",
-        "item",
-        "product",
-        "order",
-        "invoice",
-        "member",
-        "group",
-        "role",
-        "name",
-        "named",
-        "called",
-        "device",
-        "peer",
-        "id",
-        "key",
-        "token",
-        "database",
-        "schema",
-        "index",
-        "bucket",
-        "channel",
-        "project",
-        "team",
-        "owner",
-        "author",
-        "country",
-        "city",
-        "currency",
-        "search",
-        "query",
-        "term",
-    ]
+_NAMES_FOLLOW = _words(
+    "for of from to by in at on as user users customer client tenant account host node server pod file table topic "
+    "queue job task item product order invoice member group role name named called device peer id key token database "
+    "schema index bucket channel project team owner author country city currency search query term"
 )
 # What joins words to a statement: a stretch of words with one of them is no name.
-_JOINS = frozenset(
-    [
-        "is",
-        "was",
-        "are",
-        "were",
-        "be",
-        "been",
-        "has",
-        "have",
-        "had",
-        "not",
-        "will",
-        "can",
-        "could",
-        "did",
-        "does",
-        "to",
-        "for",
-        "from",
-        "with",
-        "because",
-        "after",
-        "before",
-        "while",
-        "when",
-        "until",
-        "than",
-        "and",
-        "or",
-        "but",
-    ]
+_JOINS = _words(
+    "is was are were be been has have had not will can could did does to for from with because after before while when "
+    "until than and or but"
 )
 _QUOTES = "\"'`«“‘["
 _VERB = re.compile(r"[a-z]+(?:ed|ing)$")
@@ -288,6 +145,8 @@ class Slots:
             return len(values) >= _VALUES_OF_A_LIST and open_ and same >= _LEAST_WORDS
         named = quoted or (start >= 2 and (tokens[start - 2].lower() in _NAMES_FOLLOW or "=" in tokens[start - 1]))
         needed = _VALUES_OF_A_NAME if named else _VALUES_OF_A_WORD
+        if start >= 2 and "=" in tokens[start - 1] and tokens[start - 2].lower() in _NAMES_FOLLOW:
+            needed = 1
         if same < _LEAST_WORDS:
             return len(values) >= _VALUES_OF_A_LIST and open_
         return len(values) >= needed

@@ -130,14 +130,30 @@ def test_fewer_errors_are_no_risk() -> None:
     assert quality.verdict is Verdict.PASS
 
 
-def test_went_silent_is_flagged_and_a_risk_only_at_high() -> None:
+def test_what_made_up_much_of_a_log_and_is_gone_leaves_the_verdict_open() -> None:
     usual = _mixed(0)
     silent = [line for line in usual if "order" not in line]
     baseline = [LogProfile.of(usual, watched=100) for _ in range(4)]
     medium = judge_quality(LogProfile.of(silent, watched=100), None, baseline)
-    assert medium.verdict is Verdict.PASS
+    assert medium.verdict is Verdict.INCONCLUSIVE
+    assert _codes(medium)[0] == "went_silent"
     assert [event.kind for event in medium.events if event.kind is not EventKind.KNOWN] == [EventKind.WENT_SILENT]
     assert judge_quality(LogProfile.of(silent, watched=100), None, baseline, sensitivity="high").verdict is Verdict.FAIL
+
+
+def test_the_silence_of_a_rare_event_is_no_risk() -> None:
+    usual = [*_mixed(0), *(f"INFO mail {number} sent" for number in range(60))]
+    baseline = [LogProfile.of(usual, watched=100) for _ in range(4)]
+    quality = judge_quality(LogProfile.of(_mixed(0), watched=100), None, baseline)
+    assert EventKind.WENT_SILENT in {event.kind for event in quality.events}
+    assert quality.verdict is Verdict.PASS
+
+
+def test_a_message_in_other_words_is_not_silent() -> None:
+    usual = [f"INFO order {number} was served to its customer" for number in range(500)]
+    other = [f"INFO order {number} was brought to its customer" for number in range(500)]
+    ends = [f"DEBUG ping {number}" for number in range(500)]
+    assert judge_quality(LogProfile.of(other + ends), None, [LogProfile.of(usual + ends)]).verdict is Verdict.PASS
 
 
 def test_more_traffic_alone_is_no_risk() -> None:

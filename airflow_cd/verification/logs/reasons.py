@@ -1,0 +1,102 @@
+"""The reasons of a verdict on logs: sentences with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from airflow_cd.verification.logs.novelty import Novelty
+from airflow_cd.verification.verdict import Event, EventKind, Reason
+
+MUCH_OF_A_LOG = 0.2
+"""Share of the expected records from which on an event's silence leaves a verdict open."""
+_NAMED = 6  # events named in a reason
+
+
+def of_risks(events: Sequence[Event], records: Mapping[str, int], baselines: int) -> list[Reason]:
+    """One reason for each kind of risk, or that there is none.
+
+    :param events: of the comparison.
+    :param records: of canary and control.
+    :param baselines: how many deployments are compared with.
+    """
+    numbers: dict[str, float | int | str | None] = {
+        "events": len(events),
+        "canary_records": records["canary"],
+        "control_records": records["control"],
+        "baselines": baselines,
+    }
+    reasons = []
+    for kind, code, words in (
+        (EventKind.UNKNOWN, "unknown_events", "unknown"),
+        (EventKind.UNEXPECTED_FREQUENCY, "unexpected_frequency", "unexpectedly frequent"),
+        (EventKind.WENT_SILENT, "went_silent", "silent"),
+        (EventKind.KNOWN, "always_a_risk", "known, but always a risk"),
+    ):
+        risks = [event for event in events if event.risk and event.kind is kind]
+        if not risks:
+            continue
+        noun = "event is" if len(risks) == 1 else "events are"
+        named = "; ".join(_named(event) for event in risks[:_NAMED])
+        more = f"; and {len(risks) - _NAMED} more" if len(risks) > _NAMED else ""
+        text = f"{len(risks)} {noun} {words}: {named}{more}."
+        reasons.append(Reason(code, text, {**numbers, "risks": len(risks)}))
+    if not reasons:
+        unknown = sum(event.kind is EventKind.UNKNOWN for event in events)
+        text = f"{records['canary']} records of the canary show no event that is a risk"
+        text += f" ({unknown} unknown, none of them severe enough)." if unknown else "."
+        reasons.append(Reason("nothing_new", text, {**numbers, "risks": 0, "unknown": unknown}))
+    return reasons
+
+
+def _named(event: Event) -> str:
+    name = event.exception or " ".join(event.template.split())[:80]
+    count = "once" if event.counts["canary"] == 1 else f"{event.counts['canary']:.0f} times"
+    return f"{name} ({count}, {event.expected:.1f} expected)" if event.expected is not None else f"{name} ({count})"
+
+
+def no_proof(novelty: Novelty, new: Sequence[Event]) -> Reason:
+    """Why new kinds of errors do not fail the release.
+
+    :param novelty: of all of them.
+    :param new: their events.
+    """
+    kinds = "1 new kind of error is" if len(new) == 1 else f"{len(new)} new kinds of errors are"
+    usual = f"about {novelty.usual:.1f} such kinds come in as much of this log without any change"
+    if novelty.ordinary:
+        text = f"{kinds} as usual: {usual}."
+    elif not any(event.stated for event in new):
+        text = f"{kinds} no proof: their records state no level, only their words tell of a failure; {usual}."
+    else:
+        text = f"{kinds} no proof: {usual} (probability of so many {novelty.p_value:.2g})."
+    numbers = {"kinds": len(new), "usual": round(novelty.usual, 3), "p_value": novelty.p_value}
+    return Reason("new_errors_usual", text, numbers)
+
+
+def gone_silent(events: Sequence[Event], level: float) -> Reason | None:
+    """That events which made up much of the log are gone, without others that took their place; None if none is.
+
+    :param events: with what was expected of them.
+    :param level: largest probability that chance alone does it.
+    """
+    everything = sum(event.expected or 0.0 for event in events)
+    unknown = [event for event in events if event.kind is EventKind.UNKNOWN]
+    silent = [
+        event
+        for event in events
+        if event.kind is EventKind.WENT_SILENT
+        and event.feedback is None
+        and (event.p_value if event.p_value is not None else 1.0) <= level
+        and (event.expected or 0.0) >= MUCH_OF_A_LOG * everything
+        and not any(_replaces(other, event) for other in unknown)
+    ]
+    if not silent:
+        return None
+    text = f"What made up much of the log is gone: {'; '.join(_named(event) for event in silent[:_NAMED])}."
+    return Reason("went_silent", text, {"silent": len(silent)})
+
+
+def _replaces(other: Event, gone: Event) -> bool:
+    """Whether a new event is the one that is gone in other words."""
+    words, before = set(other.template.split()), set(gone.template.split())
+    often = 0.5 <= other.counts["canary"] / max(gone.expected or 0.0, 1.0) <= 2.0
+    return often and len(words & before) >= len(before) / 2
