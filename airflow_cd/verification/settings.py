@@ -208,7 +208,7 @@ class Verification:
             except ValueError as error:
                 yield f"{name}: {error}"
                 continue
-            if parsed[name] == timedelta(0) and name in ("duration", "every"):
+            if parsed[name] == timedelta(0) and name in ("duration", "every", "ask_timeout"):
                 del parsed[name]
                 yield f"{name} must be greater than zero, got {value!r}"
         if "duration" not in parsed:
