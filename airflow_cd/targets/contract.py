@@ -92,11 +92,11 @@ class TargetContract:
         return found
 
     def state(self, target: Target) -> dict[str, Instance]:
-        """Read the instances, by name and without their messages.
+        """Read the instances, by name and without what may change by itself.
 
         :param target: the target under test.
         """
-        return {instance.name: replace(instance, message="") for instance in target.instances()}
+        return {instance.name: replace(instance, message="", started=None) for instance in target.instances()}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -105,6 +105,21 @@ class TargetContract:
         listed = target.instances()
         assert [instance.name for instance in listed] == sorted(set(names))
         assert {instance.health for instance in listed} <= set(HEALTH_STATES)
+
+    def test_a_new_release_does_not_begin_before_the_one_it_replaces(
+        self, target: Target, good: Release, other: Release, names: list[str], token: int
+    ) -> None:
+        """Where the target says since when something runs alone, that is a time, and later for what came later."""
+        before = {instance.name: instance.started for instance in target.instances()}
+        target.deploy(other, names[:1], key=_next_key("began"), token=token)
+        wait_until(target, {names[0]: other}, timeout=self.timeout)
+        for instance in target.instances():
+            if instance.started is not None:
+                assert instance.started.tzinfo is not None
+                earlier = before[instance.name]
+                assert earlier is None or (
+                    instance.started > earlier if instance.name == names[0] else instance.started == earlier
+                )
 
     def test_what_runs_is_listed_completely(self, target: Target, good: Release, names: list[str]) -> None:
         """Every instance is listed with version, artifact and configuration of what was deployed."""

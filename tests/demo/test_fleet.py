@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -87,6 +88,10 @@ def test_deploys_to_the_named_instances_and_leaves_the_others_alone(client: Flee
     after = {name: client.running("production", name)["pid"] for name in found}
     assert {name for name in found if before[name] != after[name]} == {"shop-production-02"}
     wait_for(lambda: not psutil.pid_exists(before["shop-production-02"]), "the old process ends")
+    # It says since when the new one runs alone, which is when the old one had ended.
+    begun = wait_for(lambda: client.instances("production")["shop-production-02"].get("started"), "it runs alone")
+    process = client.running("production", "shop-production-02")
+    assert datetime.fromisoformat(begun).timestamp() > process["started"]
     pages = [client.visit("production") for _ in range(3)]
     assert Counter(page.headers["X-Shop-Version"] for page in pages) == {"1.0": 2, "1.1": 1}
     assert sum("Sale" in page.text for page in pages) == 1

@@ -71,7 +71,7 @@ def test_an_instance_that_writes_nothing_while_the_others_do(after: float, contr
     [reason] = [reason for reason in judgement.reasons if reason.code == "instance_silent"]
     assert BAD in judgement.sentence
     assert reason.numbers["instance"] == BAD
-    assert points_to_harm(judgement) == [f"instance {BAD}"]
+    assert any(BAD in phrase for phrase in points_to_harm(judgement))
 
 
 def test_traffic_that_ends_everywhere_is_no_single_instance() -> None:
