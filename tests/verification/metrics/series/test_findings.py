@@ -59,6 +59,12 @@ def test_levels_may_be_zero_or_less(name: str, ours: float, theirs: float, verdi
     assert of(judged(frame({name: canary}), frame({name: control}, instance="b")), name).verdict is verdict
 
 
+def test_a_flag_that_goes_down_is_no_small_change_of_a_level() -> None:
+    down, up = frame({"probe_up": [1.0] * 15 + [0.0] * 25}), frame({"probe_up": [1.0] * 40}, instance="b")
+    assert of(judged(down, up), "probe_up").verdict is FAIL
+    assert of(judged(up.assign(instance="a"), up), "probe_up").verdict is PASS
+
+
 def test_traffic_that_ends_beside_a_serving_control_fails() -> None:
     served = counts(1, 80)
     ended = [*served[:30], *[0.0] * 10]
