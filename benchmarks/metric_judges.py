@@ -1,8 +1,8 @@
 """The judge of this project on many runs at once.
 
 It is the judge's own arithmetic, the one :func:`~airflow_cd.verification.metrics.performance.judge_performance` calls,
-with an axis more. Only what turns a source's rows into arrays is left out. ``tests/verification/metrics/test_metric_quality_bounds.py`` holds both against each
-other.
+with an axis more. Only what turns a source's rows into arrays is left out.
+``tests/verification/metrics/test_metric_quality_bounds.py`` holds both against each other.
 """
 
 from __future__ import annotations
@@ -14,12 +14,21 @@ import numpy as np
 
 from airflow_cd.verification.metrics.cells import Cells, Comparison, compare
 from airflow_cd.verification.metrics.evidence import regressed
-from airflow_cd.verification.metrics.judge import APDEX_PART, LEAST_ERRORS, SHAPE_PART, SHAPED, still_worse
+from airflow_cd.verification.metrics.judge import (
+    APDEX_PART,
+    LATELY,
+    LEAST_ERRORS,
+    NEW,
+    SHAPE_PART,
+    SHAPED,
+    Limits,
+    still_worse,
+)
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.performance import allowances
 from airflow_cd.verification.metrics.profile import Lesson
-from airflow_cd.verification.metrics.shape import Moments, far_out
-from airflow_cd.verification.metrics.warm_up import LONGEST, Tried, lengths, weakest
+from airflow_cd.verification.metrics.shape import FarOut, Moments, far_out
+from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, Tried, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.samples import Metric
 from benchmarks.metric_model import Side
@@ -81,17 +90,24 @@ def _failed(
     metric: Metric, canary: Side, control: Side, settings: Sequence[Setting], alphas: Sequence[float]
 ) -> list[np.ndarray]:
     minutes = canary.value.shape[2]
-    tried = lengths(minutes, 1.0, LONGEST / 60_000) if metric.kind != "errors" else [(0.0, 0.0)]
-    cuts = [(int(length), discount) for length, discount in tried]
+    limits = Limits(MINIMUM_EFFECT, 1, float(LONGEST))
+    tried = limits.lengths(60_000.0 * minutes, 60_000.0, metric.kind)
+    cuts = [(round(length / 60_000), discount) for length, discount in tried]
     parts = {
         length: (compared(metric, canary.after(length), control.after(length)) if length < minutes else None)
         for length, _ in cuts
     }
-    lately = compared(metric, canary.after(minutes - max(1, minutes // 3)), control.after(minutes - max(1, minutes // 3)))
+    last = minutes - max(1, round(LATELY * minutes))
+    lately = compared(metric, canary.after(last), control.after(last))
+    whole = compared(metric, canary, control)
+    new = 60_000 * minutes <= NEW * LONGEST
+    still = still_worse(lately, whole, metric.kind, metric.direction, MINIMUM_EFFECT, new=new)
     shares = [_share(side) for side in (canary, control)]
-    moments = [Moments(side.value, side.value > 0) for side in (canary, control)]
-    usual = np.broadcast_to(np.median(control.value, axis=(1, 2))[:, None], canary.value.shape[:2])
-    shape = far_out(*moments, usual, metric.direction, MINIMUM_EFFECT) if metric.kind in SHAPED else None
+    warm = min(round(LONGEST / 60_000), minutes)
+    shapes = []
+    for length, discount in ((0, 0.0), (warm, DISCOUNT)) if metric.kind in SHAPED else ():
+        if length < minutes:
+            shapes.append((_shape(metric, canary.after(length), control.after(length)), discount))
     failed = []
     for setting, alpha in zip(settings, alphas, strict=True):
         level = alpha if metric.kind in COUNTED else alpha * (1.0 - SHAPE_PART)
@@ -103,15 +119,28 @@ def _failed(
             )
             for (length, discount), part in zip(cuts, parts.values(), strict=True)
         ]
-        bad = _worse(metric, weighed, lately, shares, level)
-        if shape is not None:
-            bad |= (shape.evidence >= -np.log(alpha * SHAPE_PART)) & shape.worse
+        bad = _worse(metric, weighed, still, shares, level)
+        if shapes:
+            limit = -np.log(alpha * SHAPE_PART)
+            bad |= np.logical_and.reduce(
+                [(shape.evidence + discount >= limit) & shape.worse for shape, discount in shapes]
+            )
         failed.append(bad)
     return failed
 
 
+def _shape(metric: Metric, canary: Side, control: Side) -> FarOut:
+    moments = [Moments(side.value, side.value > 0) for side in (canary, control)]
+    usual = np.broadcast_to(np.median(control.value, axis=(1, 2))[:, None], canary.value.shape[:2])
+    return far_out(*moments, usual, metric.direction, MINIMUM_EFFECT)
+
+
 def _worse(
-    metric: Metric, tried: Sequence[Tried], lately: Comparison, shares: Sequence[np.ndarray], alpha: float
+    metric: Metric,
+    tried: Sequence[Tried],
+    still: np.ndarray,
+    shares: Sequence[np.ndarray],
+    alpha: float,
 ) -> np.ndarray:
     doubted = weakest(tried)
     effect, threshold = doubted.effect, MINIMUM_EFFECT
@@ -121,7 +150,7 @@ def _worse(
     failed = regressed(doubted.evidence, effect, alpha, threshold, metric.direction)
     if metric.kind == "errors":
         return failed & (shares[0] - shares[1] >= LEAST_ERRORS)
-    return failed & still_worse(lately, metric, MINIMUM_EFFECT)
+    return failed & still
 
 
 def compared(metric: Metric, canary: Side, control: Side) -> Comparison:

@@ -41,7 +41,8 @@ class NewRelicMetrics:
     :param apdex_t: Apdex threshold in seconds; 0.5 by default.
     :param bucket: width of a bucket, a duration of whole seconds; one minute by default. What a window holds beside
         whole buckets is read as a narrower one, and a shorter window as one bucket.
-    :param delay: how long after an event New Relic is sure to have it, a duration; 30 seconds by default.
+    :param delay: how long after an event New Relic usually has it, a duration; 30 seconds by default. It does not say
+        when it received an event, so its lag is learned: buckets that grow when they are read again were late.
     :param name: what reports call the source; ``New Relic <app>`` by default.
     """
 
@@ -135,7 +136,7 @@ class NewRelicQuery:
     :param host_attribute: attribute that holds the instance's name; ``host`` by default.
     :param group_by: attribute to break the metric down by; none (``""``) by default.
     :param bucket: width of a bucket; one minute by default.
-    :param delay: how long after an event New Relic is sure to have it; 30 seconds by default.
+    :param delay: how long after an event New Relic usually has it; 30 seconds by default.
     :param name: what reports call the source; ``New Relic <metric>`` by default.
     """
 

@@ -152,7 +152,7 @@ def test_what_happened_is_told_in_the_order_of_time() -> None:
             (
                 "INCONCLUSIVE The canary logged nothing",
                 "Undecided",
-                "Nothing yet",
+                "Held where it is",
                 "Nothing ran here before.",
             ),
         ),

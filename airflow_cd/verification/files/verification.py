@@ -9,8 +9,10 @@ from typing import Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification import conclusions
+from airflow_cd.verification.files.formats import log_format
 from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.files.opening import (
+    HEAD,
     STANDARD_INPUT,
     InputFile,
     Progress,
@@ -19,9 +21,9 @@ from airflow_cd.verification.files.opening import (
     peeked,
     refuse_binary,
 )
-from airflow_cd.verification.logs.feedback import Expected, Opinions, usable_expectations
+from airflow_cd.verification.logs.feedback import Expected, Opinions, unmatched, usable_expectations
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.logs.quality import judge_quality, stated_levels
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.times import iso_now
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, worst
@@ -87,6 +89,7 @@ def verify_files(given: FilesToVerify, on_file: OnFile = lambda file: None) -> V
     warnings = [*_warnings_about_files(logs, metrics)]
     quality = _quality(given, expected, logs, on_file, warnings) if logs else None
     performance = _performance(given, metrics, on_file, warnings) if metrics else None
+    warnings += unmatched(expected, quality.events if quality is not None else (), option="--expected ")
     parts: list[Quality | Performance] = [part for part in (quality, performance) if part is not None]
     verdict = worst(part.verdict for part in parts)
     files = [*logs, *metrics]
@@ -213,9 +216,13 @@ def _quality(
 
 def _profile(file: InputFile, progress: Progress | None) -> LogProfile:
     with opened(file.path, _counting(file, progress)) as stream:
-        refuse_binary(file.path, peeked(stream))  # of a pipe, which could not be looked into before
+        head = peeked(stream)
+        refuse_binary(file.path, head)  # of a pipe, which could not be looked into before
         profile = profile_stream(stream, instance=file.name)
     file.records, file.troubles = profile.records, dict(profile.troubles)
+    found = log_format(head, whole=len(head) < HEAD)
+    file.header, file.headless, file.looked_at, file.unread = found.text, found.without, found.records, found.example
+    file.levels = stated_levels(profile)
     return profile
 
 

@@ -9,7 +9,7 @@ from airflow_cd.verification.metrics.words import change
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
 
 INFORMING = ("few_requests", "not_precise")  # codes: such a result says nothing yet, and nothing against the release
-_FELT = ("latency", "errors", "apdex")  # kinds that users feel: without any of them nothing is known
+_FELT = ("latency", "errors", "apdex", "share")  # kinds that users feel: without any of them nothing is known
 _ENOUGH = 0.5  # of the results that matter: with fewer that say something, nothing is known
 
 
@@ -28,7 +28,10 @@ def conclude(results: Sequence[MetricResult]) -> Performance:
         # The whole says more than one of its parts.
         decisive = [result for result in failed if not result.group] or failed
         return Performance(Verdict.FAIL, [result.reason for result in decisive], results)
-    pooled = [result for result in deciding if not result.group]
+    pooled = [result for result in deciding if not result.group and result.kind != "info"]
+    if results and not pooled:
+        text = "Not one metric is there that could get worse."
+        return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text)], results)
     undecided = [result for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
     holding = [result for result in undecided if result.reason.code not in INFORMING]
     if holding:

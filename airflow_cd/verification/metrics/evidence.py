@@ -162,8 +162,10 @@ def excess_evidence(canary: Numbers, control: Numbers, share: Numbers, offset: f
     """
     ours, theirs, part = (np.asarray(number, dtype=float) for number in (canary, control, share))
     mean, spread = _FAR
-    wide = (number[..., None] for number in (ours, theirs, part))
-    mixed = np.logaddexp.reduce(_beta_binomial(*wide, np.asarray(offset), change + mean, spread), axis=-1)
+    first, second, third = (number[..., None] for number in (ours, theirs, part))
+    mixed = np.logaddexp.reduce(
+        _beta_binomial(first, second, third, np.asarray(offset), change + mean, spread), axis=-1
+    )
     usual = _beta_binomial(ours, theirs, part, np.asarray(offset), np.asarray(change), np.zeros(()))
     return np.asarray(mixed - math.log(len(mean)) - usual)
 

@@ -88,6 +88,8 @@ def figures_of(result: MetricResult, where: str) -> str:
     ours, theirs = result.canary["mean"], result.control["mean"]
     if result.kind == "errors":
         return f"{share(ours)} of requests failed{_of(result.canary)}, {share(theirs)} {where}{_of(result.control)}"
+    if result.kind == "share":
+        return f"{share(ours)}, {share(theirs)} {where}"
     if result.kind == "throughput":
         return f"{number(ours)} per instance and bucket, {number(theirs)} {where}{_change(result)}"
     return f"{number(ours, result.unit)}, {number(theirs, result.unit)} {where}{_change(result)}"
@@ -114,8 +116,10 @@ def _sureness(result: MetricResult, code: str, estimate: Estimate) -> str:
     if code in ("not_certain", "not_precise"):
         smallest = abs(estimate.smallest)
         seen = f"a change below {change(smallest)}" if smallest < 10 else "a change"
-        return f": too uncertain to tell from chance; {seen} cannot be seen in this" if smallest < 10 else (
-            ": this varies too much to see a change in it"
+        return (
+            f": too uncertain to tell from chance; {seen} cannot be seen in this"
+            if smallest < 10
+            else (": this varies too much to see a change in it")
         )
     return ""
 

@@ -17,16 +17,18 @@ from airflow_cd.verification.metrics.findings import (
     title_of,
 )
 from airflow_cd.verification.metrics.illustration import summary_of
+from airflow_cd.verification.metrics.kinds import LEVELS
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS
 from airflow_cd.verification.metrics.shape import FarOut, far_out
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.trend import climb
 from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, PART, Tried, lengths, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.metrics.words import duration, number
-from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.samples import Direction, Metric, MetricKind
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
 DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reason to pass
@@ -38,10 +40,14 @@ LEAST_ERRORS = 0.001  # increase of the error share below which it does not matt
 FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
 SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far out too often
 CLIMB_PART = 0.1  # the same, that it climbs in a straight line
-SHAPED = ("latency", "gauge")  # kinds of which that is asked
+SHAPED = LEVELS  # kinds of which that is asked
 LATELY = 1 / 3  # of the time: what is no longer so in its last part has passed
 _SAME_LOAD = 0.01  # on the log scale
+NEW = 5.0  # longest warm-ups: for so long a change that fades may be the end of one
+_FADES = 0.75  # of the change over the whole time, on the log scale: with less left it is fading
 _STILL = 0.5  # of the minimum effect, on the log scale
+# Between instances that are asked the same, what comes of it differs by 2 %, whatever the router does.
+FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
@@ -71,12 +77,15 @@ class Limits:
         """
         return self.minimum_effect * (APDEX_PART if metric.kind == "apdex" else 1.0)
 
-    def lengths(self, watched: float, width: float) -> list[tuple[float, float]]:
+    def lengths(self, watched: float, width: float, kind: MetricKind) -> list[tuple[float, float]]:
         """Lengths of a warm-up to be tried, in milliseconds, and what each takes off the evidence that is needed.
 
         :param watched: how long the canary has been there; ``width`` of a bucket.
+        :param kind: of the metric: requests that fail do so from the first on, counts are soon what they will be.
         """
-        return lengths(watched, width, self.longest(watched))
+        if kind == "errors":
+            return [(0.0, 0.0)]
+        return lengths(watched, width, self.longest(watched), slow=kind not in COUNTED)
 
     def longest(self, watched: float) -> float:
         """Longest time after a start that may be left out without a doubt, in milliseconds.
@@ -86,19 +95,22 @@ class Limits:
         return min(LONGEST, PART * watched) if self.warm_up is None else self.warm_up
 
 
-def still_worse(lately: Comparison, metric: Metric, minimum_effect: float) -> np.ndarray:
-    """Whether a change is still there at the end of the time.
+def still_worse(
+    lately: Comparison, whole: Comparison, kind: MetricKind, direction: Direction, minimum_effect: float, *, new: bool
+) -> np.ndarray:
+    """Whether a change is still there at the end of the time, and not on its way back as a process that warms up is.
 
-    :param lately: the last part of the time compared.
-    :param metric: which metric.
+    :param lately: the last part of the time compared; ``whole`` all of it.
+    :param kind: of the metric; ``direction`` which way is worse for what was compared, of an apdex its score.
     :param minimum_effect: smallest relative change that counts.
+    :param new: whether the processes are so new that they may still be warming up.
     """
-    changed = lately.log_ratio
-    if metric.direction == "either":
-        changed = np.abs(changed)
-    elif (metric.direction == "lower_is_worse") != (metric.kind == "apdex"):
-        changed = -changed
-    return np.asarray(changed >= _STILL * math.log1p(minimum_effect))
+    now, overall = lately.log_ratio, whole.log_ratio
+    if direction == "either":
+        now, overall = now * np.sign(overall), np.abs(overall)
+    elif (direction == "lower_is_worse") != (kind == "apdex"):
+        now, overall = -now, -overall
+    return np.asarray(now >= np.maximum(_STILL * math.log1p(minimum_effect), _FADES * overall if new else 0.0))
 
 
 class Judge:
@@ -143,8 +155,11 @@ class Judge:
         if comparison is None or _says_too_little(comparison, taught, metric):
             return _not_comparable(base, sides)
         sides, comparison = self._at_its_load(sides, comparison)
+        if self._follows_load(metric) and taught.host_freedom < FOLLOWS_LOAD.host_freedom:
+            taught = FOLLOWS_LOAD
         decided = self._level(base, sides, comparison, taught)
-        if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED:
+        if metric.kind in SHAPED:
+            # Where values have two modes, how often they are in the bad one says more than their mean.
             decided = self._shape(decided, sides) or decided
         if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
             decided = self._climb(decided, sides) or decided
@@ -164,6 +179,11 @@ class Judge:
         again = scaled.compare()
         return (sides, comparison) if again is None else (scaled, again)
 
+    def _follows_load(self, metric: Metric) -> bool:
+        """Whether the metric counts what comes of requests: for one of them, all instances are worth the same."""
+        known = self.load is not None and self.load.metric not in ("", metric.name)
+        return known and metric.kind in ("count", "throughput") and metric.direction == "lower_is_worse"
+
     def _not_to_be_judged(self, base: MetricResult, sides: Sides) -> Reason | None:
         """Why these rows say nothing, if so."""
         kind = base.kind
@@ -180,7 +200,7 @@ class Judge:
             return None
         ours, theirs = base.canary["requests"], base.control["requests"]
         least, what = self.limits.min_requests, "requests"
-        if kind == "gauge":
+        if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
         if min(ours, theirs) >= least:
@@ -191,13 +211,12 @@ class Judge:
     def _tried(self, sides: Sides, comparison: Comparison, taught: Taught, alpha: float) -> list[Tried]:
         """The comparison without any warm-up left out, and with every length of it."""
         metric = sides.metric
-        lengths = self.limits.lengths(sides.watched, sides.width) if metric.kind != "errors" else [(0.0, 0.0)]
         tried = []
-        for length, discount in lengths:
+        for length, discount in self.limits.lengths(sides.watched, sides.width, metric.kind):
             part = comparison if not length else sides.older_than(length).compare()
             weighed = None
             if part is not None:
-                weighed = Weighed.of(part, taught, metric.kind, metric.direction, alpha, paired=sides.paired)
+                weighed = Weighed.of(part, taught, metric.kind, sides.direction, alpha, paired=sides.paired)
             tried.append(Tried(length, discount, weighed))
         return tried
 
@@ -217,12 +236,13 @@ class Judge:
         estimate = weighed.estimate()
         if metric.kind == "apdex":
             estimate = _score(estimate, float(weighed.comparison.control_exposure), weighed.comparison, result)
-        worse = bool(regressed(doubted.evidence, estimate.effect, alpha, threshold, metric.direction))
-        worse = worse and self._matters(result, sides) and self._lasts(sides)
+        worse = bool(regressed(doubted.evidence, estimate.effect, alpha, threshold, sides.direction))
+        worse = worse and self._matters(result, sides) and self._lasts(sides, comparison)
+        effect, interval = _change_of(result, sides, estimate)
         result = replace(
             result,
-            effect=estimate.effect,
-            interval=(min(estimate.lower, estimate.effect), max(estimate.upper, estimate.effect)),
+            effect=effect,
+            interval=interval,
             smallest_detectable=max(threshold, estimate.smallest),
         )
         if worse:
@@ -234,15 +254,19 @@ class Judge:
         """Whether the change is one that anybody would notice."""
         difference = abs(result.canary["mean"] - result.control["mean"])
         if result.kind == "errors":
-            return result.effect is None or difference >= LEAST_ERRORS or result.canary["mean"] < result.control["mean"]
+            return difference >= LEAST_ERRORS
         return difference >= least_change(sides.metric, sides.canary.value, sides.control.value)
 
-    def _lasts(self, sides: Sides) -> bool:
+    def _lasts(self, sides: Sides, whole: Comparison) -> bool:
         """Whether the change is still there at the end."""
         if sides.metric.kind == "errors":
             return True
         lately = sides.lately(LATELY).compare()
-        return lately is None or bool(still_worse(lately, sides.metric, self.limits.minimum_effect))
+        if lately is None:
+            return True
+        new = sides.watched <= NEW * self.limits.longest(sides.watched)
+        kind, direction = sides.metric.kind, sides.direction
+        return bool(still_worse(lately, whole, kind, direction, self.limits.minimum_effect, new=new))
 
     def _not_worse(
         self, result: MetricResult, sides: Sides, weighed: Weighed, evidence: float, estimate: Estimate
@@ -251,9 +275,10 @@ class Judge:
         threshold = self.limits.threshold(sides.metric)
         large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
         likely = evidence >= -_HALF_SURE * math.log(weighed.alpha) and self._matters(result, sides)
-        if large and likely and _points_worse(sides.metric, estimate.effect):
+        if large and likely and _points_worse(sides.direction, estimate.effect):
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
-        if sides.metric.kind in SHAPED and estimate.smallest > DETECTABLE * threshold:
+        # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
+        if sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold:
             return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
         return replace(result, verdict=Verdict.PASS, reason=reason_of(result, sides, "no_regression", estimate))
 
@@ -291,7 +316,7 @@ class Judge:
             if not len(canary.value) or not len(control.value):
                 return None
             least = least_change(sides.metric, sides.canary.value, sides.control.value)
-            found = far_out(canary, control, usual, sides.metric.direction, self.limits.minimum_effect, least)
+            found = far_out(canary, control, usual, sides.direction, self.limits.minimum_effect, least)
             if not found.worse or found.evidence + discount < -math.log(self.alpha * SHAPE_PART):
                 return None
         if found is None:
@@ -320,7 +345,7 @@ def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: f
     if warm_up:
         canary |= {**summary_of(shown.canary, shown.metric), "warm_up": warm_up / 1000.0}
         control |= summary_of(shown.control, shown.metric)
-    if base.kind in SHAPED:
+    if base.kind in SHAPED and shown.scale == AS_IT_IS:
         whole = shown.compare(capped=False)
         if whole is not None:
             canary["mean"] *= float(weighed.comparison.ratio / whole.ratio)
@@ -328,10 +353,18 @@ def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: f
     if shown.load != 1.0:
         # The figure beside the canary's is what a control would show at its load.
         canary["load"] = shown.load
-        if base.kind in SHAPED:
+        if base.kind in SHAPED and shown.scale == AS_IT_IS:
             canary["mean"] *= shown.load
         control["mean"] *= shown.load
     return replace(base, canary=canary, control=control)
+
+
+def _change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[float, tuple[float, float] | None]:
+    """The change that goes with the figures of a result, and its interval where it has one on their scale."""
+    if sides.scale == AS_IT_IS:
+        return estimate.effect, (min(estimate.lower, estimate.effect), max(estimate.upper, estimate.effect))
+    ours, theirs = result.canary["mean"], result.control["mean"]
+    return (ours / theirs - 1.0 if theirs > 0 and ours >= 0 else estimate.effect), None
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:
@@ -346,8 +379,8 @@ def _not_comparable(base: MetricResult, sides: Sides) -> MetricResult:
     return replace(base, reason=Reason("not_comparable", text))
 
 
-def _points_worse(metric: Metric, effect: float) -> bool:
-    return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[metric.direction]
+def _points_worse(direction: Direction, effect: float) -> bool:
+    return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[direction]
 
 
 def _score(estimate: Estimate, exposure: float, comparison: Comparison, result: MetricResult) -> Estimate:

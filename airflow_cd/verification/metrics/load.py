@@ -17,7 +17,9 @@ from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.samples import Metric
 
 # Metrics that say how much is asked of an instance, rather than what comes of it.
-_ASKED = re.compile(r"(?<![a-z])(requests?|sessions?|visits?|calls|hits|rpm|rps|qps|records|consumed|received)(?![a-z])")
+_ASKED = re.compile(
+    r"(?<![a-z])(requests?|sessions?|visits?|calls|hits|rpm|rps|qps|records|consumed|received)(?![a-z])"
+)
 _ANSWERS = re.compile(r"(?<![a-z])(fail\w*|error\w*|reject\w*|drop\w*|timeouts?|success\w*|retr\w+)(?![a-z])")
 UNEQUAL = math.log(1.25)  # a smaller difference of the loads changes nothing
 _FEWEST = 20.0  # requests on either side to know by
@@ -48,9 +50,9 @@ class Load:
         :param metric: which metric.
         :param seen: how many times as much was seen.
         """
-        if metric.name == self.metric or metric.kind in ("errors", "apdex", "latency"):
+        if metric.name == self.metric or metric.kind in ("errors", "apdex", "latency", "share"):
             return 1.0
-        if metric.kind == "throughput":
+        if metric.kind in ("throughput", "count"):
             return self.ratio
         if metric.direction == "lower_is_worse" or metric.unit in ("%", "percent") or not self.unequal:
             return 1.0

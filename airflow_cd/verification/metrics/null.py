@@ -13,7 +13,7 @@ import numpy as np
 from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.samples import MetricKind
 
-COUNTED = ("errors", "apdex", "throughput")  # kinds that are numbers of events
+COUNTED = ("errors", "apdex", "throughput", "count")  # kinds that are numbers of events
 HOST_SPREAD = 0.03  # between like instances, as a share; the least without a history
 RATE_HOST_SPREAD = 0.05  # the same of rates
 LEAST_TAUGHT_SPREAD, LEAST_TAUGHT_DRIFT = 0.01, 0.03  # whatever history says

@@ -7,14 +7,15 @@ What becomes of data that is not as it should be:
 - *No data* on the canary, or on what it is compared with: INCONCLUSIVE (``no_data``), never a pass.
 - *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge): INCONCLUSIVE
   (``few_requests``). One group or one instance with little traffic holds up nothing.
-- *NaN and infinity*, and a count below zero, are no measurements: such rows are left out. When that is more than half
-  of a side's rows, the metric is INCONCLUSIVE (``not_numbers``).
+- *NaN*, and a count below zero, are no measurements: such rows are left out. When that is more than half of a side's
+  rows, the metric is INCONCLUSIVE (``not_numbers``). An infinite duration is too long, and not absent.
+- *Counters, shares, rates, rows that are not there* are read first, and what says nothing is found:
+  :mod:`airflow_cd.verification.metrics.series.reading`.
 - *A series that starts late*: buckets are compared one by one, so only the time that both sides have counts. A canary
   with data for less than half of the control's time may FAIL, but not pass (``started_late``).
 - *A restart in the middle*: the bucket in which an instance comes back from a silence that chance does not explain is
   left out of levels and scores, since a process that starts is slow for reasons of its own; its errors count. How often
   that happened is in the result (``gaps``).
-- *A counter reset* shows as a negative number, which is no measurement; the buckets around it are judged.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from airflow_cd.verification.metrics.judge import Judge, Limits
 from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.profile import MetricProfile
+from airflow_cd.verification.metrics.series.reading import Series, read_series
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.thresholds import Threshold, is_named
 from airflow_cd.verification.samples import Metric
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 # measured are fewer, see benchmarks/README.md.
 FALSE_ALARMS: dict[Sensitivity, float] = {"low": 0.01, "medium": 0.05, "high": 0.15}
 # How it is divided between all together, the groups and the instances; what is not there leaves its part to the others.
+ENOUGH_REQUESTS = 50
+ENOUGH_ROWS = 10
 _POOLED, _GROUPS, _INSTANCES = 0.6, 0.2, 0.2
 
 
@@ -56,7 +60,7 @@ def judge_performance(
     *,
     sensitivity: Sensitivity = "medium",
     minimum_effect: float = 0.2,
-    min_requests: int = 50,
+    min_requests: int | None = 50,
     learn: bool = False,
     taught: Mapping[str, Taught] | None = None,
     thresholds: Sequence[Threshold] = (),
@@ -84,18 +88,24 @@ def judge_performance(
     :param metrics: the metrics to judge; rows of others are passed over.
     :param sensitivity: decides the chance of a false alarm, over all metrics and looks: :data:`FALSE_ALARMS`.
     :param minimum_effect: smallest relative change that counts as a regression: 0.2 is 20 %.
-    :param min_requests: fewest requests on either side to judge by.
+    :param min_requests: fewest requests on either side to judge by; None for :data:`ENOUGH_REQUESTS`, or
+        :data:`ENOUGH_ROWS` rows where nobody counted requests.
     :param learn: whether having nothing to compare with is a reason to pass.
     :param taught: by the name of a metric, what earlier good deployments showed to be normal.
     :param thresholds: fixed limits of the author's own.
     :param warm_up: longest time after a process has started in which being slow or busy is no regression if it goes
-        away, in seconds; by default three minutes, but at most 30 % of the time watched.
+        away, in seconds; by default two minutes, but at most 30 % of the time watched.
     :param decisive: names of the metrics that decide, all others inform; none for all of them.
     """
-    compared_with = "control" if control is not None and len(control) else "before"
-    other = control if compared_with == "control" else before
     if not len(canary):
+        other = control if control is not None and len(control) else before
         return _no_canary(len(other) if other is not None else 0)
+    series = _series(canary, control, before, metrics)
+    compared_with = "control" if control is not None and len(control) else "before"
+    canary, other = series.frames["canary"], series.frames.get(compared_with)
+    metrics = series.judged
+    if min_requests is None:
+        min_requests = ENOUGH_REQUESTS if series.counted else ENOUGH_ROWS
     crossings = crossed(thresholds, metrics, canary, other)
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
@@ -108,14 +118,14 @@ def judge_performance(
         judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
         for metric in part:
             name = metric.name if compared_with == "control" else over_time(metric.name)
-            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), before)
-            results.append(judges.pooled_result(one, lesson))
+            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), series.frames.get("before"))
+            results.append(series.said(judges.pooled_result(one, lesson)))
         for metric in part:
             results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
     decides = {metric.name for metric in _parts(metrics, decisive)[0]}
     results = [replace(result, decides=result.name in decides) for result in results]
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
-    return with_crossings(with_missing(conclude(results), missing), crossings)
+    return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
 
 
 def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metric]]:
@@ -134,6 +144,13 @@ def _prepared(sides: Sides, taught: Taught, before: pd.DataFrame | None) -> tupl
     if sides.paired and before is not None and len(before):
         taught = with_spread(taught, Sides.of(sides.metric, before.iloc[:0], before, "before").control, sides)
     return replace(left, odd=odd), taught
+
+
+def _series(
+    canary: pd.DataFrame, control: pd.DataFrame | None, before: pd.DataFrame | None, metrics: Sequence[Metric]
+) -> Series:
+    sides = {"canary": canary, "control": control, "before": before}
+    return read_series({side: rows for side, rows in sides.items() if rows is not None and len(rows)}, metrics)
 
 
 @dataclass(frozen=True)
@@ -204,14 +221,18 @@ def learn_performance(
     :param before: the canary's instances before the deployment; teaches how much two times differ by nature.
     """
     comparisons = {}
-    for metric in metrics:
+    if not len(canary):
+        return MetricProfile()
+    series = _series(canary, control, before, metrics)
+    frames = series.frames
+    for metric in series.judged:
         for name, other, compared_with in (
-            (metric.name, control, "control"),
-            (over_time(metric.name), before, "before"),
+            (metric.name, frames.get("control"), "control"),
+            (over_time(metric.name), frames.get("before"), "before"),
         ):
-            if other is None or not len(other) or not len(canary):
+            if other is None or metric.name in series.findings:
                 continue
-            comparison = Sides.of(metric, canary, other, compared_with).compare()
+            comparison = Sides.of(metric, frames["canary"], other, compared_with).compare()
             if comparison is not None:
                 comparisons[name] = comparison
     if not comparisons:

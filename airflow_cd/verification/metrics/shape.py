@@ -126,4 +126,3 @@ def _counted(
         moments = moments + out.sum(axis=-1)
         inside = np.where(known, out | (inside & (now > _BACK * line)), inside)
     return moments, episodes, (~np.isnan(signed)).sum(axis=(-2, -1)).astype(float)
-

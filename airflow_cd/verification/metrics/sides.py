@@ -18,9 +18,10 @@ from airflow_cd.verification.metrics.cells import (
 )
 from airflow_cd.verification.metrics.null import COUNTED
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS, Scale
 from airflow_cd.verification.metrics.shape import Moments
 from airflow_cd.verification.metrics.warm_up import Lives
-from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.samples import Direction, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ class Sides:
     :param compared_with: ``control`` (same time, other instances) or ``before`` (same instances, earlier).
     :param unusable: share of the canary's rows that held no number; ``control_unusable`` likewise.
     :param gaps: how often an instance of the canary fell silent and came back.
+    :param scale: on which levels are compared, where that is not their own.
     :param width: of a bucket in milliseconds; 0 with fewer than two.
     :param odd: name of an instance of the control that was left out because it is not like the others.
     :param load: of the canary by that of a control, where values were set right for it.
@@ -52,6 +54,7 @@ class Sides:
     unusable: float = 0.0
     control_unusable: float = 0.0
     gaps: int = 0
+    scale: Scale = AS_IT_IS
     width: int = 0
     odd: str = ""
     load: float = 1.0
@@ -68,26 +71,44 @@ class Sides:
         :param compared_with: ``control`` or ``before``.
         """
         signed = metric.kind == "gauge"
-        pair = pair_of_rows(canary, control, metric.name, ignore_count=signed, negative=signed)
+        alone = metric.kind in ("gauge", "share", "count")
+        pair = pair_of_rows(canary, control, metric.name, ignore_count=alone, negative=signed)
         (ours, unusable), (theirs, control_unusable) = pair
         gaps = 0
         width = _width(np.concatenate([ours.time, theirs.time]))
-        back, theirs_back = (_came_back(side, width, gauge=signed) for side in (ours, theirs))
+        back, theirs_back = (_came_back(side, width, gauge=alone) for side in (ours, theirs))
         lives, control_lives = Lives.of(ours, back), Lives({})
         if compared_with == "control" and len(theirs):
             control_lives = Lives.of(theirs, theirs_back, int(theirs.time.min()) + width)
-        if metric.kind in ("latency", "gauge", "apdex"):
+        if metric.kind in ("latency", "gauge", "apdex", "share"):
             # An instance that starts is slow for reasons of its own.
             gaps = len(np.unique(np.stack([ours.instance[back], ours.time[back]]), axis=1).T)
             ours, theirs = ours.where(~back), theirs.where(~theirs_back)
+        scale = Scale.of_metric(metric, ours.value, theirs.value)
         return cls(
-            metric, ours, theirs, compared_with, "", unusable, control_unusable, gaps, width, "", 1.0, lives, control_lives
+            metric,
+            ours,
+            theirs,
+            compared_with,
+            "",
+            unusable,
+            control_unusable,
+            gaps,
+            scale,
+            width,
+            lives=lives,
+            control_lives=control_lives,
         )
 
     @property
     def paired(self) -> bool:
         """Whether both are of the same time."""
         return self.compared_with == "control"
+
+    @property
+    def direction(self) -> Direction:
+        """Which way is worse for what is compared: of shares, that is the part that is bad."""
+        return "higher_is_worse" if self.scale.complement else self.metric.direction
 
     @property
     def groups(self) -> list[str]:
@@ -146,16 +167,15 @@ class Sides:
 
         :param part: of the time, up to 1.
         """
-        since = self.canary.time.max(initial=0) + self.width - max(part * self.watched, self.width)
+        buckets = max(1, round(part * self.watched / max(self.width, 1)))
+        since = self.canary.time.max(initial=0) - (buckets - 1) * self.width
         control = self.control.where(self.control.time >= since) if self.paired else self.control
         return replace(self, canary=self.canary.where(self.canary.time >= since), control=control)
 
     def moments(self) -> tuple[Moments, Moments, np.ndarray]:
-        """Values over time of every instance and group on both sides, and what is usual on the other side for the
-        canary's.
-        """
-        ours, groups = _moments(self.canary)
-        theirs, their_groups = _moments(self.control)
+        """Values over time of every instance and group on both sides, and for the canary's the other side's usual."""
+        ours, groups = _moments(self.scale.of(self.canary))
+        theirs, their_groups = _moments(self.scale.of(self.control))
         usual = theirs.usual()
         by_group = {code: middle_of(usual[their_groups == code]) for code in np.unique(their_groups)}
         return ours, theirs, np.array([float(by_group.get(code, np.nan)) for code in groups])
@@ -163,7 +183,7 @@ class Sides:
     @property
     def _capped(self) -> bool:
         """Whether single values are cut: of requests that hang there are always a few."""
-        return self.metric.kind in ("latency", "gauge")
+        return self.metric.kind in ("latency", "gauge", "share")
 
     def started_late(self) -> bool:
         """Whether the canary was there for less than half of the time that the control was."""
@@ -196,6 +216,7 @@ class Sides:
 
     def _levelled(self, ours: Rows, theirs: Rows, capped: bool) -> tuple[Cells, Cells] | None:
         """Levels, each transaction held against its own: another mix of them is no regression."""
+        ours, theirs = self.scale.of(ours), self.scale.of(theirs)
         groups = len(theirs.group_names)
         counts = summed(theirs.group, theirs.count, groups)
         totals = summed(theirs.group, theirs.total, groups)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def climb(sides: Sides, minimum_effect: float) -> Climb | None:
     thirds = [float(np.mean(part)) for part in (relative[:size], relative[size:-size], relative[-size:])]
     rise = thirds[2] - thirds[0]
     pieces = [float(np.median(part)) for part in np.array_split(relative, _PIECES)]
-    straight = all(later > earlier for earlier, later in zip(pieces, pieces[1:], strict=False))
+    straight = all(later > earlier for earlier, later in pairwise(pieces))
     levels_off = thirds[2] - thirds[1] < _STRAIGHT * (thirds[1] - thirds[0])
     beyond = pieces[-1]
     if rise <= 0 or not straight or levels_off or beyond < math.log1p(minimum_effect):

@@ -16,22 +16,23 @@ import numpy as np
 from airflow_cd.verification.metrics.rows import Rows
 from airflow_cd.verification.metrics.weighing import Weighed
 
-LONGEST = 180_000  # milliseconds: a JVM or a pool of connections is warm by then, nearly always
+LONGEST = 120_000  # milliseconds: two minutes, in which most of a start is over
 PART = 0.3  # of the time watched: what has gone after so much of it is warm-up too, however long that is
 DISCOUNT = 3.0  # of the logarithm of the evidence, for leaving out the longest warm-up
 _LENGTHS = (0.0, 1 / 6, 1 / 3, 2 / 3, 1.0)  # of the longest
 _RESTARTS = 2  # of an instance that are forgiven: one that starts again and again never warms up
 
 
-def lengths(watched: float, width: float, warm_up: float) -> list[tuple[float, float]]:
+def lengths(watched: float, width: float, warm_up: float, *, slow: bool = True) -> list[tuple[float, float]]:
     """Lengths of a warm-up to be tried, each with what it takes off the evidence that is needed.
 
     :param watched: how long the canary has been there; ``width`` of a bucket and ``warm_up``, the longest that is
         allowed, in the same unit.
+    :param slow: whether it may take longer, up to :data:`PART` of the time, as a cache that fills does.
     """
     width = max(width, 1e-9)
     known = min(warm_up, PART * watched) if warm_up > watched else warm_up
-    longest = max(warm_up, PART * watched)
+    longest = max(warm_up, PART * watched) if slow else warm_up
     tried = {0.0: 0.0}
     for base in (warm_up, longest):
         for part in _LENGTHS:
@@ -118,15 +119,8 @@ def weakest(tried: Sequence[Tried]) -> Doubted:
     """
     shape = np.shape(tried[0].weighed.evidence) if tried[0].weighed is not None else ()
     evidence = np.stack(
-        [
-            np.broadcast_to((0.0 if one.weighed is None else one.weighed.evidence) + one.discount, shape)
-            for one in tried
-        ]
+        [np.broadcast_to((0.0 if one.weighed is None else one.weighed.evidence) + one.discount, shape) for one in tried]
     )
-    effects = np.stack(
-        [np.broadcast_to(0.0 if one.weighed is None else one.weighed.effect, shape) for one in tried]
-    )
+    effects = np.stack([np.broadcast_to(0.0 if one.weighed is None else one.weighed.effect, shape) for one in tried])
     place = evidence.argmin(axis=0)
-    return Doubted(
-        evidence.min(axis=0), np.take_along_axis(effects, place[None], axis=0)[0], place
-    )
+    return Doubted(evidence.min(axis=0), np.take_along_axis(effects, place[None], axis=0)[0], place)

@@ -1,0 +1,282 @@
+"""One of several canary instances that is silent or fails more than the others: together they would hide it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_cd.durations import format_duration
+from airflow_cd.verification.logs.frequency import Reference, discoveries, expectations
+from airflow_cd.verification.times import iso_time_of
+from airflow_cd.verification.verdict import Event, EventKind, Performance, Quality, Reason, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from airflow_cd.verification.samples import Metric, Window
+
+PLENTY = 20.0
+"""So many records or requests expected of an instance, and none there, is silence."""
+
+_RATIO, _P_VALUE, _DISCOVERY_RATE, _FEWEST = 3.0, 1e-3, 0.05, 5
+_SLOWER = 2.0  # times the slowest other instance
+_FEWEST_REQUESTS = 30
+_ONE_SIDED = 3  # records of a new event, from which on it says something that all are on one instance
+_SEVERE = ("error", "fatal")
+
+Part = TypeVar("Part", Quality, Performance)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one instance wrote or served.
+
+    :param count: records or requests.
+    :param seconds: that it was watched.
+    :param last_ms: when it last did, in milliseconds since 1970; None when never.
+    """
+
+    count: float
+    seconds: float
+    last_ms: int | None
+
+
+def silent_instances(
+    canary: Mapping[str, Activity], control: Mapping[str, Activity], until_ms: float, what: str
+) -> list[Reason]:
+    """The canary instances that did nothing, or stopped, while the others went on.
+
+    :param canary: by name, all canary instances; fewer than two say nothing here.
+    :param control: by name, likewise.
+    :param until_ms: up to when was watched, in milliseconds since 1970.
+    :param what: what is counted, ``records`` or ``requests``.
+    """
+    if len(canary) < 2:
+        return []
+    found = []
+    for name, one in canary.items():
+        others = [other for key, other in canary.items() if key != name] + list(control.values())
+        usual = _usual(others)
+        if one.last_ms is None:
+            silence = one.seconds
+            expected = usual * silence
+            text = f"{name} has no {what} in {_duration(silence)}"
+        else:
+            silence = max(0.0, (until_ms - one.last_ms) / 1000)
+            active = max(one.seconds - silence, 1.0)
+            expected = min(usual, one.count / active) * silence
+            text = f"{name} has no {what} after {iso_time_of(one.last_ms)} ({_duration(silence)})"
+        if expected >= PLENTY and _goes_on(others, until_ms, silence):
+            text += f", where about {expected:.0f} were to be expected: the other instances went on."
+            found.append(Reason("instance_silent", text, {"expected": expected, "seconds": silence, "instance": name}))
+    return found
+
+
+def _usual(others: Sequence[Activity]) -> float:
+    """Records a second that an instance usually has: of the quiet ones among the others, if they differ."""
+    rates = sorted(other.count / other.seconds for other in others if other.seconds > 0)
+    return rates[len(rates) // 4] if rates else 0.0
+
+
+def _goes_on(others: Sequence[Activity], until_ms: float, silence: float) -> bool:
+    """Whether most of the others did something in the last quarter of a silence."""
+    since = until_ms - silence * 250
+    active = [other.last_ms is not None and other.last_ms >= since for other in others]
+    return sum(active) * 2 > len(active)
+
+
+def differing_instances(
+    counts: Mapping[str, Mapping[str, int]],
+    exposure: Mapping[str, float],
+    control: Reference | None,
+    errors: Sequence[str],
+    unit: str,
+) -> list[Reason]:
+    """The canary instances on which known errors are more frequent than on all other instances together.
+
+    The test is that of :mod:`~airflow_cd.verification.logs.frequency`, for each instance against the others.
+
+    :param counts: by canary instance, how often each event came; fewer than two instances say nothing here.
+    :param exposure: by canary instance, seconds watched or requests served.
+    :param control: the same of all control instances together; None without any.
+    :param errors: which of the events are errors; the others say how much an instance had to do.
+    :param unit: what the exposure is, ``s`` or ``requests``.
+    """
+    if len(exposure) < 2 or not errors or (control is None and len(exposure) < 3):
+        return []
+    p_values: dict[tuple[str, str], float] = {}
+    expected: dict[tuple[str, str], float] = {}
+    for name in exposure:
+        others = [other for other in exposure if other != name]
+        rest = Reference(_summed([counts.get(other, {}) for other in others]), sum(exposure[other] for other in others))
+        references = [rest, *([control] if control is not None else [])]
+        for event, found in expectations(counts.get(name, {}), exposure[name], references, errors).items():
+            p_values[name, event] = found.p_value
+            expected[name, event] = found.expected
+    standing_out = discoveries({"\0".join(key): p_value for key, p_value in p_values.items()}, _DISCOVERY_RATE)
+    reasons = []
+    for key in sorted(p_values, key=lambda one: p_values[one]):
+        (name, event), observed = key, counts.get(key[0], {}).get(key[1], 0)
+        enough = observed >= _FEWEST and observed >= _RATIO * expected[key] and p_values[key] <= _P_VALUE
+        if not enough or "\0".join(key) not in standing_out:
+            continue
+        text = (
+            f"{event} came {observed} times on {name} in {exposure[name]:.0f} {unit}, where the other instances let "
+            f"expect {expected[key]:.1f}."
+        )
+        numbers: dict[str, float | int | str | None] = {
+            "observed": observed,
+            "expected": expected[key],
+            "p_value": p_values[key],
+            "instance": name,
+        }
+        reasons.append(Reason("instance_differs", text, numbers))
+    return reasons
+
+
+def _summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for event, count in one.items():
+            total[event] = total.get(event, 0) + count
+    return total
+
+
+def one_sided(events: Sequence[Event], canary: Sequence[str]) -> Iterator[Reason]:
+    """The new events that are risks and all came on one of several canary instances.
+
+    :param events: judged.
+    :param canary: names of the canary instances.
+    """
+    if len(canary) < 2:
+        return
+    for event in events:
+        count = sum(event.instances.values())
+        if not event.risk or event.kind is not EventKind.UNKNOWN or count < _ONE_SIDED or len(event.instances) != 1:
+            continue
+        [name] = event.instances
+        text = f"{_title(event)} came on {name} alone, {count} times, of {len(canary)} canary instances."
+        yield Reason("one_instance", text, {"count": count, "instance": name, "instances": len(canary)})
+
+
+def slower_instances(rows: pd.DataFrame, metrics: Sequence[Metric], canary: Sequence[str], fewest: int) -> list[Reason]:
+    """The canary instances that are twice as slow as the slowest of all other instances.
+
+    :param rows: of canary and control, as of :class:`~airflow_cd.verification.samples.MetricSample`.
+    :param metrics: what they are.
+    :param canary: names of the canary instances; fewer than two say nothing here.
+    :param fewest: requests that an instance needs to be compared.
+    """
+    reasons = []
+    for metric in metrics:
+        mine = rows[(rows["metric"] == metric.name) & (rows["count"] > 0)]
+        if metric.kind != "latency" or len(canary) < 2 or not len(mine):
+            continue
+        weighed = mine.assign(total=mine["value"] * mine["count"]).groupby("instance")[["total", "count"]].sum()
+        weighed = weighed[weighed["count"] >= fewest]
+        means = {str(name): float(row["total"] / row["count"]) for name, row in weighed.iterrows()}
+        for name in canary:
+            others = [mean for other, mean in means.items() if other != name]
+            if name in means and len(others) >= 2 and means[name] >= _SLOWER * max(others) > 0:
+                text = (
+                    f"{metric.name} is {means[name]:.4g} {metric.unit} on {name}, and {max(others):.4g} {metric.unit} "
+                    "on the slowest of the other instances."
+                )
+                reasons.append(Reason("instance_differs", text, {"mean": means[name], "instance": name}))
+    return reasons
+
+
+def with_instances(part: Part, undecided: Sequence[Reason], notes: Sequence[Reason] = ()) -> Part:
+    """The part with what single instances show: a PASS becomes INCONCLUSIVE, and a FAIL stays one.
+
+    :param part: what the logs or metrics of all canary instances together come to.
+    :param undecided: what no PASS can be given beside.
+    :param notes: what a reader should know in any case.
+    """
+    if not undecided:
+        return replace(part, reasons=[*part.reasons, *notes]) if notes else part
+    if part.verdict is Verdict.PASS:
+        return replace(part, verdict=Verdict.INCONCLUSIVE, reasons=[*undecided, *notes])
+    return replace(part, reasons=[*part.reasons, *undecided, *notes])
+
+
+def of_logs(
+    quality: Quality, canary: Mapping[str, Activity], control: Mapping[str, Activity], until_ms: float
+) -> Quality:
+    """The quality with what single instances show.
+
+    :param quality: what the logs of all canary instances together come to.
+    :param canary: by name, what each canary instance logged.
+    :param control: by name, what each control instance logged.
+    :param until_ms: up to when was watched, in milliseconds since 1970.
+    """
+    silent = silent_instances(canary, control, until_ms, "records")
+    known = [event for event in quality.events if event.kind is not EventKind.UNKNOWN]
+    counts: dict[str, dict[str, int]] = {}
+    for event in known:
+        for name, count in event.instances.items():
+            mine = counts.setdefault(name, {})
+            mine[_title(event)] = mine.get(_title(event), 0) + count
+    errors = {
+        _title(event)
+        for event in known
+        if event.severity in _SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
+    }
+    seconds = sum(one.seconds for one in control.values())
+    beside = Reference({_title(event): int(event.counts.get("control", 0)) for event in known}, seconds)
+    exposure = {name: one.seconds for name, one in canary.items()}
+    differing = differing_instances(counts, exposure, beside if control else None, sorted(errors), "s")
+    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+
+
+def of_metrics(
+    performance: Performance,
+    rows: pd.DataFrame,
+    metrics: Sequence[Metric],
+    canary: Sequence[str],
+    control: Sequence[str],
+    watched: Window,
+) -> Performance:
+    """The performance with what single instances show.
+
+    :param performance: what the metrics of all canary instances together come to.
+    :param rows: of canary and control, as of :class:`~airflow_cd.verification.samples.MetricSample`.
+    :param metrics: what they are.
+    :param canary: names of the canary instances.
+    :param control: names of the control instances.
+    :param watched: the time that was watched.
+    """
+    served = {name: _served(rows[rows["instance"] == name], watched) for name in (*canary, *control)}
+    ours, theirs = ({name: served[name] for name in names} for names in (canary, control))
+    silent = silent_instances(ours, theirs, watched.until.timestamp() * 1000, "requests")
+    errors = [metric.name for metric in metrics if metric.kind == "errors"]
+    sums = rows[rows["metric"].isin(errors)].groupby(["instance", "metric"])["value"].sum()
+    counts = {name: {error: round(float(sums.get((name, error), 0.0))) for error in errors} for name in served}
+    beside = Reference(_summed([counts[name] for name in control]), sum(one.count for one in theirs.values()))
+    exposure = {name: one.count for name, one in ours.items()}
+    differing = differing_instances(
+        {name: counts[name] for name in canary}, exposure, beside if control else None, errors, "requests"
+    )
+    slower = slower_instances(rows, metrics, canary, _FEWEST_REQUESTS)
+    return with_instances(performance, [*silent, *differing, *slower])
+
+
+def _served(rows: pd.DataFrame, watched: Window) -> Activity:
+    """The requests of one instance; every metric holds them all."""
+    seconds = watched.length.total_seconds()
+    if not len(rows):
+        return Activity(0.0, seconds, None)
+    import pandas as pd
+
+    last = pd.to_datetime(rows["time"], utc=True).max()
+    return Activity(float(rows.groupby("metric")["count"].sum().max()), seconds, round(last.timestamp() * 1000))
+
+
+def _title(event: Event) -> str:
+    return event.exception or " ".join(event.template.split())[:80]
+
+
+def _duration(seconds: float) -> str:
+    return format_duration(timedelta(seconds=round(seconds)))
