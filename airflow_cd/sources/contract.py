@@ -31,6 +31,7 @@ import pytest
 from airflow_cd.errors import SourceError, SourceQueryRejected
 from airflow_cd.verification.samples import (
     FURTHER_LOG_COLUMNS,
+    FURTHER_METRIC_COLUMNS,
     LOG_COLUMNS,
     METRIC_COLUMNS,
     LogSample,
@@ -160,6 +161,7 @@ class MetricSourceContract(_SourceContract):
     """The contract of a source of metrics."""
 
     columns = METRIC_COLUMNS
+    further = FURTHER_METRIC_COLUMNS
     compared = ("time", "instance", "metric", "group", "count")
 
     def test_is_a_metric_source(self, source: MetricSource, window: Window, instances: Sequence[str]) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.verification.samples import FURTHER_LOG_COLUMNS, LOG_COLUMNS, METRIC_COLUMNS
+from airflow_cd.verification.samples import (
+    FURTHER_LOG_COLUMNS,
+    FURTHER_METRIC_COLUMNS,
+    LOG_COLUMNS,
+    METRIC_COLUMNS,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +27,18 @@ def metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int]]) -> pd.Da
         ``instance``, ``metric``, ``group`` (str), ``value`` (float64), ``count`` (int64).
     """
     return _frame(rows, METRIC_COLUMNS, {"value": "float64", "count": "int64"}, ["time", "instance", "metric", "group"])
+
+
+def spread_metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int, float]]) -> pd.DataFrame:
+    """Make the frame of a source that knows how far the measurements in a bucket scatter.
+
+    :param rows: as of :func:`metric_frame`, and then the standard deviation of the bucket's measurements, in the
+        metric's unit; NaN where that is not known.
+    :returns: the frame of :func:`metric_frame` with the column ``deviation`` (float64).
+    """
+    types = {"value": "float64", "count": "int64", "deviation": "float64"}
+    columns = (*METRIC_COLUMNS, *FURTHER_METRIC_COLUMNS)
+    return _frame(rows, columns, types, ["time", "instance", "metric", "group"])
 
 
 def log_frame(rows: Iterable[tuple[Any, str, str]]) -> pd.DataFrame:

@@ -19,6 +19,9 @@ Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
 METRIC_COLUMNS = ("time", "instance", "metric", "group", "value", "count")
 """Columns of :attr:`MetricSample.frame`."""
 
+FURTHER_METRIC_COLUMNS = ("deviation",)
+"""Columns that :attr:`MetricSample.frame` may have as well."""
+
 LOG_COLUMNS = ("time", "instance", "message")
 """Columns of :attr:`LogSample.frame`."""
 
@@ -94,7 +97,9 @@ class MetricSample:
         - ``group`` (text): what the metric is broken down by, such as the name of a transaction; ``""`` when it is not;
         - ``value`` (float): the bucket's mean for latency, apdex and gauge, the number of events for errors and
           throughput, in the metric's unit;
-        - ``count`` (int): how many requests the bucket holds.
+        - ``count`` (int): how many requests the bucket holds;
+        - ``deviation`` (float, may be left out): standard deviation of the measurements in the bucket, NaN where it is
+          not known. Then few buckets tell how far measurements scatter, too.
 
         A bucket without data has no row; without any data the frame is empty, with the same columns and types.
     :param metrics: the metrics in the frame, whether or not they have rows in this window.

@@ -182,10 +182,15 @@ def _metric_counts(performance: Performance) -> list[str]:
     by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
     counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
     lines = [f"Metrics   {performance.verdict}: {counted}"]
-    for kind in dict.fromkeys(result.kind for result in pooled):
-        names = ", ".join(result.name for result in pooled if result.kind == kind)
-        lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")
+    for taken in dict.fromkeys(map(_taken_for, pooled)):
+        names = ", ".join(result.name for result in pooled if _taken_for(result) == taken)
+        lines.append(f"          {taken}: {_plain(words.short(names, LONGEST_LINE))}")
     return lines
+
+
+def _taken_for(result: MetricResult) -> str:
+    """What a metric was taken for."""
+    return f"as {result.assumed or result.kind}"
 
 
 def _compared(quality: Quality) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.verification.files.metrics import MetricTable
 from airflow_cd.verification.metrics.kinds import guessed, resolved
+from airflow_cd.verification.metrics.series.histograms import unfolded
 from airflow_cd.verification.samples import Metric
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def sides_of(
         :func:`~airflow_cd.verification.metrics.performance.judge_performance` takes.
     :raises airflow_cd.errors.VerificationError: a kind or a direction is given for a metric that is not there.
     """
-    metrics = _metrics_in(sides.values(), kinds, directions)
     notes = [note for table in sides.values() for note in table.notes]
-    frames = {side: table.frame for side, table in sides.items()}
+    frames = unfolded({side: table.frame for side, table in sides.items()})
+    metrics = _metrics_in(sides.values(), frames, kinds, directions)
     nobody = all(bool(frame["count"].isna().all()) for frame in frames.values())
     found = {metric.kind for metric in metrics}
     if nobody and "throughput" not in found and found & {"latency", "apdex"}:
@@ -59,8 +60,17 @@ def sides_of(
     return MetricSides(frames, metrics, least, notes)
 
 
-def _metrics_in(tables: Iterable[MetricTable], kinds: Mapping[str, str], directions: Mapping[str, str]) -> list[Metric]:
-    names = dict.fromkeys(name for table in tables for name in table.metrics)
+def _metrics_in(
+    tables: Iterable[MetricTable],
+    frames: Mapping[str, pd.DataFrame],
+    kinds: Mapping[str, str],
+    directions: Mapping[str, str],
+) -> list[Metric]:
+    """The metrics in the order of the files, and those that were made of their parts."""
+    there = {name for frame in frames.values() for name in frame["metric"].unique()}
+    given = {name for table in tables for name in table.metrics}
+    names = dict.fromkeys(name for table in tables for name in table.metrics if name in there or len(table.frame) == 0)
+    names |= dict.fromkeys(sorted(there - given))
     return resolved([guessed(name) for name in names], kinds, directions)
 
 

@@ -212,7 +212,18 @@ class Sides:
         comparison = (compare if self.paired else compare_times)(*cells, counts=counts, capped=capped)
         if not comparison.buckets or (not counts and not (comparison.ratio > 0 and comparison.control_ratio > 0)):
             return None
-        return comparison
+        return self._scattered(comparison)
+
+    def _scattered(self, comparison: Comparison) -> Comparison:
+        """The comparison with no less scatter than measurements are known to have within a bucket."""
+        if self.metric.kind != "latency":
+            return comparison
+        known = [side.scatter() for side in (self.canary, self.control)]
+        count = sum(number for _, number in known)
+        if not count:
+            return comparison
+        within = sum(square * number for square, number in known) / count
+        return replace(comparison, squares=np.maximum(comparison.squares, within * comparison.freedom))
 
     def _levelled(self, ours: Rows, theirs: Rows, capped: bool) -> tuple[Cells, Cells] | None:
         """Levels, each transaction held against its own: another mix of them is no regression."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_cd.verification.metrics.series.tables import Frames, Table, milliseconds
+from airflow_cd.verification.metrics.series.tables import Frames, Table, milliseconds, runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,8 @@ def filled(table: Table, all_rows: Frames) -> Table:
     values = table.values()
     if not len(values) or (values <= 0).any():
         return table
+    written = table
+    table = replace(table, frames={side: frame[frame["value"].notna()] for side, frame in table.frames.items()})
     grids = {side: _moments(all_rows[side], metric.name) for side in table.frames}
     missing = {side: grid[~_there(grid, table.frames[side])] for side, grid in grids.items()}
     bad = metric.direction == "higher_is_worse"
@@ -38,16 +41,38 @@ def filled(table: Table, all_rows: Frames) -> Table:
     for side in others:
         present = 1.0 - len(missing[side]) / len(grids[side]) if len(grids[side]) else 1.0
         if present >= _DENSE or (not bad and not len(table.frames[side])):
-            return table
+            return written
     if not others or not any(len(rows) for rows in missing.values()):
-        return table
+        return written
     frames = {side: _with_zeros(frame, missing[side], metric.name) for side, frame in table.frames.items()}
     return table.read_as(frames, "0 where it has no row")
 
 
+def paced(table: Table) -> Table:
+    """A metric that both sides measure at every second or tenth of a table's times, without the empty values between.
+
+    :param table: one metric on all sides.
+    """
+    if not all(frame["value"].isna().any() and _at_a_pace(frame) for frame in table.frames.values() if len(frame)):
+        return table
+    frames = {side: frame[frame["value"].notna()] for side, frame in table.frames.items()}
+    return replace(table, frames=frames)
+
+
+def _at_a_pace(frame: pd.DataFrame) -> bool:
+    """Whether in every series the rows that hold a number are evenly apart."""
+    there = frame["value"].notna().to_numpy()
+    for run in runs(frame):
+        places = np.flatnonzero(there[run])
+        steps = np.diff(places)
+        if len(steps) < 2 or np.any(steps != steps[0]) or places[0] >= steps[0] or len(run) - places[-1] > steps[0]:
+            return False
+    return True
+
+
 def _moments(frame: pd.DataFrame, metric: str) -> Any:
     """Times and instances at which the metric that is there most often is there, apart from this one."""
-    others = frame[frame["metric"] != metric]
+    others = frame[(frame["metric"] != metric) & frame["value"].notna()]
     if not len(others):
         return others[["time", "instance"]]
     most = others["metric"].value_counts().index[0]

@@ -27,7 +27,7 @@ def differenced(table: Table) -> Table:
     :param table: one metric on all sides.
     """
     metric = table.metric
-    if metric.cumulative is False or not (metric.cumulative or _grows(table)):
+    if metric.cumulative is False or not (metric.cumulative or grows(table)):
         return table
     level = metric.kind not in _COUNTABLE
     gap = usual_gap(table.frames["canary"])
@@ -42,8 +42,11 @@ def differenced(table: Table) -> Table:
     )
 
 
-def _grows(table: Table) -> bool:
-    """Whether every series only grows, but for new beginnings."""
+def grows(table: Table) -> bool:
+    """Whether every series only grows, but for new beginnings.
+
+    :param table: one metric on all sides.
+    """
     named = is_counter(table.metric.name)
     if not named and table.metric.kind not in _COUNTABLE:
         return False

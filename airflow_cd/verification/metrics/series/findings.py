@@ -14,7 +14,8 @@ import numpy as np
 
 from airflow_cd.verification.metrics.names.vocabulary import GRAVE
 from airflow_cd.verification.metrics.names.words import words_of
-from airflow_cd.verification.metrics.series.tables import Table, milliseconds, runs, usual_gap
+from airflow_cd.verification.metrics.series.side import Side
+from airflow_cd.verification.metrics.series.tables import Table
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ _UNITS = {
     ),
     "share": ((100.0, "a part of 1 and per cent"),),
 }
+_SIZED = frozenset(("memory", "mem", "heap", "rss", "swap", "disk", "storage", "size"))
 _AROUND = 1.5  # times the factor between two units, up or down
 _APART = 4.0  # times as far apart as either side is wide
 _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
-_GRAVE_CHANCE, _FEWEST_GRAVE = 0.002, 3
+_GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
 _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the time that the other side has
+_SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
+_MOSTLY = 0.5  # of the rows that hold no number
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
 
@@ -70,9 +74,11 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
     :param last: by side, the last time at which any metric was there, in milliseconds.
     :param paired: whether the other side is of the same time.
     """
-    other = table.frames.get("control" if paired else "before")
-    canary = table.frames["canary"]
-    if other is None or not len(other) or not len(canary):
+    frame, compared = table.frames["canary"], table.frames.get("control" if paired else "before")
+    if compared is None or frame["value"].isna().mean() > _MOSTLY:
+        return None  # that most are missing the judge says
+    canary, other = Side(frame), Side(compared)
+    if not len(canary) or not len(other):
         return None
     return (
         _grave(table, canary, other)
@@ -104,22 +110,21 @@ def same_instances(canary: pd.DataFrame, control: pd.DataFrame) -> Finding | Non
     return Finding(Verdict.INCONCLUSIVE, Reason("same_instances", text, {"instances": len(names)}), decides=True)
 
 
-def _same_data(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Finding | None:
+def _same_data(table: Table, canary: Side, other: Side) -> Finding | None:
     if len(canary) != len(other):
         return None
-    ours, theirs = (np.sort(frame["value"].to_numpy(dtype=float)) for frame in (canary, other))
-    times = [np.sort(milliseconds(frame)) for frame in (canary, other)]
+    ours, theirs = (np.sort(side.numbers) for side in (canary, other))
+    times = [np.sort(side.times) for side in (canary, other)]
     if not np.array_equal(times[0], times[1]) or not np.array_equal(ours, theirs) or len(set(ours)) < _DIFFERENT:
         return None
     text = f"{table.metric.name}: both sides hold the same data, to the last digit."
     return Finding(Verdict.INCONCLUSIVE, Reason("same_data", text), decides=True)
 
 
-def _unit_changed(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Finding | None:
+def _unit_changed(table: Table, canary: Side, other: Side) -> Finding | None:
     metric = table.metric
-    if metric.kind == "gauge" and not metric.unit:
-        return None
-    values = [np.abs(_finite(frame)) for frame in (canary, other)]
+    sized = metric.unit or set(words_of(metric.name)) & _SIZED
+    values = [np.abs(side.finite) for side in (canary, other)]
     values = [side[side > 0] for side in values]
     if min(map(len, values)) < 2:
         return None
@@ -127,7 +132,9 @@ def _unit_changed(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Fi
     times = max(ours, theirs) / min(ours, theirs)
     widths = [np.percentile(side, 90) / np.percentile(side, 10) for side in values]
     for factor, words in _UNITS.get(metric.kind, ()):
-        if factor / _AROUND < times < factor * _AROUND and times > _APART * max(*widths, 2.0):
+        # What has no unit is large or small for other reasons too, unless both sides stand all but still.
+        apart = _APART * max(*widths, 2.0) if metric.kind != "gauge" or sized else np.inf if max(widths) > 1.5 else 0.0
+        if factor / _AROUND < times < factor * _AROUND and times > apart:
             text = (
                 f"{metric.name}: {ours:.4g} on the canary, {theirs:.4g} on the other side, {times:,.0f} times as much "
                 f"{'here' if ours > theirs else 'there'}: as far apart as {words}. Has the unit changed?"
@@ -137,7 +144,7 @@ def _unit_changed(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Fi
     return None
 
 
-def _grave(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Finding | None:
+def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
     """What a process dies of (restarts, crashes, deadlocks), more often than chance would have it.
 
     Such events are few and come one by one, so that how often each side had them is all there is to know: an exact
@@ -147,25 +154,30 @@ def _grave(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Finding |
 
     if table.metric.kind != "count" or not set(words_of(table.metric.name)) & GRAVE:
         return None
-    ours, theirs = (float(np.round(_finite(frame).sum())) for frame in (canary, other))
+    ours, theirs = (float(np.round(side.finite.sum())) for side in (canary, other))
     share = len(canary) / (len(canary) + len(other))
-    if ours < _FEWEST_GRAVE or binom.sf(ours - 1, ours + theirs, share) > _GRAVE_CHANCE:
-        return None
+    chance = float(binom.sf(ours - 1, ours + theirs, share))
     text = f"{table.metric.name}: {ours:.0f} on the canary, {theirs:.0f} on the other side."
-    return Finding(Verdict.FAIL, Reason("metric_regressed", text, {"canary": ours, "control": theirs, "share": share}))
+    numbers = {"canary": ours, "control": theirs, "chance": chance}
+    if ours >= _FEWEST_GRAVE and chance <= _GRAVE_CHANCE:
+        return Finding(Verdict.FAIL, Reason("metric_regressed", text, numbers))
+    if ours >= _FEWEST_GRAVE and not theirs and chance <= _LIKELY_GRAVE:
+        return Finding(Verdict.INCONCLUSIVE, Reason("not_certain", text, numbers))
+    return None
 
 
-def _frozen(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Finding | None:
+def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
     """Not a digit moves on the canary, where on the other side hardly two neighbours are equal."""
     if table.metric.kind in ("errors", "count", "throughput", "info"):
         return None
-    ours, theirs = _steps(canary), _steps(other)
+    ours, theirs = canary.steps, other.steps
     moved, their_moved = int((ours != 0).sum()), int((theirs != 0).sum())
     if moved or not len(ours) or len(theirs) < 2:
         return None
     still = (len(theirs) - their_moved + 1.0) / (len(theirs) + 2.0)
-    value = float(_finite(canary)[0])
-    if len(ours) * math.log(still) > math.log(_CHANCE) or (value == 0.0 and table.metric.kind != "latency"):
+    value = float(canary.numbers[0])
+    natural = value == 0.0 or (table.metric.kind == "share" and value == 1.0)
+    if len(ours) * math.log(still) > math.log(_CHANCE) or (natural and table.metric.kind != "latency"):
         return None
     text = (
         f"{table.metric.name}: {value:.6g} in all {len(canary)} rows of the canary, to the last digit, while the other "
@@ -174,22 +186,13 @@ def _frozen(table: Table, canary: pd.DataFrame, other: pd.DataFrame) -> Finding 
     return Finding(Verdict.INCONCLUSIVE, Reason("frozen", text, {"rows": len(canary), "value": value}), decides=True)
 
 
-def _steps(frame: pd.DataFrame) -> np.ndarray:
-    values = frame["value"].to_numpy(dtype=float)
-    steps = [np.diff(values[run][np.isfinite(values[run])]) for run in runs(frame)]
-    return np.concatenate(steps) if steps else np.zeros(0)
-
-
-def _traffic_ended(
-    table: Table, canary: pd.DataFrame, other: pd.DataFrame, last: int, *, paired: bool
-) -> Finding | None:
+def _traffic_ended(table: Table, canary: Side, other: Side, last: int, *, paired: bool) -> Finding | None:
     """Requests came and come no more, although the other side still serves (or did before)."""
     if table.metric.kind != "throughput":
         return None
-    times, counts = milliseconds(canary), canary["value"].to_numpy(dtype=float)
-    theirs, their_counts = milliseconds(other), other["value"].to_numpy(dtype=float)
+    times, counts, theirs, their_counts = canary.times, canary.numbers, other.times, other.numbers
     served = times[counts > 0]
-    gap = usual_gap(canary) or usual_gap(other)
+    gap = (canary.gap or other.gap) / 1000.0
     if not their_counts.sum():
         return None
     if not len(served):
@@ -204,27 +207,28 @@ def _traffic_ended(
         end = max(last, int(times.max()))
         buckets = int((end - until) / (1000.0 * gap)) if gap else 0
         expected = buckets * counts.sum() / max(1, len(np.unique(times[times <= until])))
-    idle = max(_longest_idle(canary[times <= until]), _longest_idle(other))
-    if buckets < max(_SILENT_GAPS, 2.0 * idle + 1.0) or expected < _ENOUGH:
+    idle = max(canary.longest_idle(until), other.longest_idle(int(theirs.max())))
+    short = buckets < max(_SILENT_GAPS, 2.0 * idle + 1.0) or buckets * gap < _SHORT
+    if short or expected < _ENOUGH:
         return None
     where = "while the control still serves" if paired else "although it had served before"
     text = f"{table.metric.name}: no request reached the canary in its last {_time(buckets * gap)}, {where}."
     return Finding(Verdict.FAIL, Reason("traffic_ended", text, {"expected": float(expected), "buckets": buckets}))
 
 
-def _silent(table: Table, canary: pd.DataFrame, other: pd.DataFrame, last: int, *, paired: bool) -> Finding | None:
+def _silent(table: Table, canary: Side, other: Side, last: int, *, paired: bool) -> Finding | None:
     """The canary, or one of its instances, has no more rows although it should."""
-    times, gap = milliseconds(canary), max(usual_gap(canary), usual_gap(other)) * 1000.0
-    end = int(milliseconds(other).max()) if paired else last
-    start = int(min(times.min(), milliseconds(other).min())) if paired else int(times.min())
-    longest = max(_SILENT_GAPS * max(gap, _longest_gap(other)), _SILENT_PART * (end - start))
+    times, gap = canary.times, max(canary.gap, other.gap)
+    end = int(other.times.max()) if paired else last
+    start = int(min(times.min(), other.times.min())) if paired else int(times.min())
+    longest = max(_SILENT_GAPS * max(gap, float(other.gaps.max(initial=0))), _SILENT_PART * (end - start))
     missing = end - int(times.max())
     if gap and missing > longest:
         text = f"{table.metric.name}: the canary has no data in the last {_time(missing / 1000.0)}, {_whose(paired)}."
         return Finding(Verdict.INCONCLUSIVE, Reason("went_silent", text, {"seconds": missing / 1000.0}))
     if not gap or table.metric.kind in ("errors", "count"):
         return None
-    names = canary["instance"].to_numpy()
+    names = canary.frame["instance"].to_numpy()
     for name in sorted(set(names)):
         missing = end - int(times[names == name].max())
         if missing > longest:
@@ -233,25 +237,8 @@ def _silent(table: Table, canary: pd.DataFrame, other: pd.DataFrame, last: int, 
     return None
 
 
-def _longest_idle(frame: pd.DataFrame) -> int:
-    """The most rows in a row without a request, over all instances together."""
-    counts = frame.groupby("time")["value"].sum().to_numpy(dtype=float)
-    busy = np.flatnonzero(np.concatenate([[True], counts > 0, [True]]))
-    return int(np.diff(busy).max() - 1)
-
-
 def _whose(paired: bool) -> str:
     return "where the control has" if paired else "where other metrics have"
-
-
-def _longest_gap(frame: pd.DataFrame) -> float:
-    times = milliseconds(frame)
-    return max((float(np.diff(times[run]).max(initial=0)) for run in runs(frame)), default=0.0)
-
-
-def _finite(frame: pd.DataFrame) -> np.ndarray:
-    values = frame["value"].to_numpy(dtype=float)
-    return np.asarray(values[np.isfinite(values)])
 
 
 def _time(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.metrics.series.absence import filled
+from airflow_cd.verification.metrics.series.absence import filled, paced
 from airflow_cd.verification.metrics.series.counters import differenced
 from airflow_cd.verification.metrics.series.findings import Finding, finding_of, same_instances
 from airflow_cd.verification.metrics.series.requests import as_numbers, uncounted, with_requests
@@ -86,7 +86,7 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
     tables = {}
     for metric in metrics:
         own = {side: raw[side].get(metric.name, empty[side]) for side in frames}
-        table = numbered(differenced(dated(finite(Table(metric, own)))))
+        table = numbered(differenced(dated(finite(paced(Table(metric, own))))))
         tables[metric.name] = evened(filled(table, frames))
     tables = with_requests(tables)
     nobody = uncounted(list(tables.values()))

@@ -88,7 +88,9 @@ def _filled(frame: pd.DataFrame, counter: pd.DataFrame | None) -> pd.DataFrame:
     known = requests.reindex(_keys(frame)).to_numpy()
     known = np.where(known >= 0, known, np.nan)
     filled: pd.DataFrame = frame.assign(count=frame["count"].where(frame["count"].notna(), known))
-    return filled
+    # A ratio without a request is no number, and none is missing.
+    measured: pd.DataFrame = filled[filled["value"].notna() | (filled["count"] != 0)]
+    return measured
 
 
 def _keys(frame: pd.DataFrame) -> pd.MultiIndex:

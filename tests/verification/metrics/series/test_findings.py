@@ -100,6 +100,8 @@ def test_one_of_several_canaries_that_falls_silent_is_named() -> None:
 def test_a_series_that_stands_still_beside_one_that_moves_measures_nothing() -> None:
     ours, theirs = frame({"latency_ms": [87.125] * 40}), frame({"latency_ms": noisy(1, 87)}, instance="b")
     assert of(judged(ours, theirs), "latency_ms").reason.code == "frozen"
+    best, good = frame({"success_ratio": [1.0] * 40}), frame({"success_ratio": noisy(1, 0.999, 1e-4)}, instance="b")
+    assert of(judged(best, good), "success_ratio").verdict is PASS
     still = frame({"latency_ms": [87.125] * 40}, instance="b")
     assert of(judged(ours, still), "latency_ms").verdict is PASS
 
@@ -115,14 +117,19 @@ def test_the_same_instances_on_both_sides_are_no_comparison() -> None:
 
 @pytest.mark.parametrize(
     ("name", "ours", "theirs"),
-    [("render_duration", 0.18, 180.0), ("render_duration", 180.0, 0.18), ("heap_mb", 5.1e8, 490.0)],
+    [
+        ("render_duration", 0.18, 180.0),
+        ("render_duration", 180.0, 0.18),
+        ("heap_mb", 5.1e8, 490.0),
+        ("heap_used", 490.0, 5.1e8),
+    ],
 )
 def test_another_unit_is_no_news(name: str, ours: float, theirs: float) -> None:
     result = of(judged(frame({name: noisy(1, ours)}), frame({name: noisy(2, theirs)}, instance="b")), name)
     assert (result.verdict, result.reason.code) == (INCONCLUSIVE, "unit_changed")
 
 
-@pytest.mark.parametrize(("crashes", "verdict"), [(0, PASS), (1, PASS), (9, FAIL)])
+@pytest.mark.parametrize(("crashes", "verdict"), [(0, PASS), (1, PASS), (5, INCONCLUSIVE), (9, FAIL)])
 def test_crashes_come_one_by_one(crashes: int, verdict: Verdict) -> None:
     ours = [float(place * crashes // 40) for place in range(1, 41)]
     theirs = [7.0] * 40

@@ -99,6 +99,37 @@ def test_shares_of_failures_are_numbers_where_requests_are_known() -> None:
     assert [metric.kind for metric in series.metrics] == ["throughput", "errors"]
 
 
+@pytest.mark.parametrize(("there", "verdict"), [([0, 1, 0, 0, 1, 0, 0, 0], "INCONCLUSIVE"), ([1, 1, 1, 0], "PASS")])
+def test_mostly_missing_never_passes(there: list[int], verdict: str) -> None:
+    ours, theirs = noisy(1, 90), noisy(2, 90)
+    holes = [value if there[place % len(there)] else np.nan for place, value in enumerate(ours)]
+    result = of(judged(frame({"search_ms": holes}), frame({"search_ms": theirs}, instance="b")), "search_ms")
+    assert str(result.verdict) == verdict
+
+
+def test_what_both_sides_measure_less_often_misses_nothing() -> None:
+    def every_third(seed: int) -> list[float]:
+        return [value if place % 3 == 0 else np.nan for place, value in enumerate(noisy(seed, 700, rows=60))]
+
+    ours, theirs = frame({"rss_mb": every_third(1)}), frame({"rss_mb": every_third(2)}, instance="b")
+    assert of(judged(ours, theirs), "rss_mb").verdict is Verdict.PASS
+
+
+def test_a_ratio_without_a_request_is_not_missing() -> None:
+    def idle(seed: int) -> dict[str, list[float]]:
+        requests = [30.0, 0.0, 0.0] * 20
+        ratio = [0.02 if number else np.nan for number in requests]
+        return {
+            "requests": requests,
+            "latency_ms": [80.0 + seed if number else np.nan for number in requests],
+            "error_ratio": ratio,
+        }
+
+    performance = judged(frame(idle(1)), frame(idle(2), instance="b"))
+    assert of(performance, "error_ratio").verdict is Verdict.PASS
+    assert of(performance, "latency_ms").reason.code != "not_numbers"
+
+
 def test_times_of_the_calendar_are_not_judged() -> None:
     ours, theirs = frame({"cache_created": [1.7725e9] * 20}), frame({"cache_created": [1.7721e9] * 20}, instance="b")
     performance = judged(ours, theirs)
