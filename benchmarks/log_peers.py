@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.error_kinds import sounds_bad
 from benchmarks.log_judges import Answer, Judge, written
 from benchmarks.peers import drain3, has_drain3
-from benchmarks.public_logs import data_folder
+from benchmarks.public_files import data_folder
 
 LOGDELTA = "cargo install logdelta --version 0.3.4"
 

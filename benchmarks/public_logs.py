@@ -4,7 +4,7 @@
     python -m benchmarks.public_logs --get         # clone the repositories at the commits below
     python -m benchmarks.public_logs --get --from FOLDER   # of clones or bare git directories, OWNER+NAME each
 
-None of them is part of this repository. They go to ``~/.cache/airflow-cd-benchmarks/logs``, or where the environment
+None of them is part of this repository. They go to ``~/.cache/airflow-cd-benchmarks/files``, or where the environment
 variable ``AIRFLOW_CD_BENCHMARKS`` says.
 """
 
@@ -12,41 +12,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.public_files import Repository, data_folder, get
+
 Split = Literal["development", "held out"]
 SPLITS: tuple[Split, ...] = ("development", "held out")
 MOST_LINES = 2000  # as many as loghub has of each system, so that all weigh alike
-
-
-@dataclass(frozen=True)
-class Repository:
-    """Where files come from.
-
-    :param name: owner and name on GitHub.
-    :param commit: what was measured.
-    :param licence: of the files.
-    """
-
-    name: str
-    commit: str
-    licence: str
-
-    @property
-    def address(self) -> str:
-        """What git clones."""
-        return f"https://github.com/{self.name}"
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are on this machine."""
-        return data_folder() / "logs" / self.name.replace("/", "+")
 
 
 @dataclass(frozen=True)
@@ -136,58 +112,18 @@ LOGS: Sequence[PublicLog] = (
 )
 
 
-def data_folder() -> Path:
-    """The folder that public data are kept in."""
-    return Path(os.environ.get("AIRFLOW_CD_BENCHMARKS") or Path.home() / ".cache" / "airflow-cd-benchmarks")
-
-
 def present(splits: Sequence[Split] = SPLITS) -> list[PublicLog]:
     """The logs of the splits that are on this machine; raises SystemExit with the way to get them where none is."""
     wanted = [log for log in LOGS if log.split in splits]
     found = [log for log in wanted if log.file.exists()]
     if not found:
         raise SystemExit(
-            f"No public logs are in {data_folder() / 'logs'}. Get them: python -m benchmarks.public_logs --get"
+            f"No public logs are in {data_folder() / 'files'}. Get them: python -m benchmarks.public_logs --get"
         )
     if len(found) < len(wanted):
         missing = ", ".join(log.system for log in wanted if log not in found)
         print(f"(without {missing}: python -m benchmarks.public_logs --get)")
     return found
-
-
-def get(repository: Repository, clones: Path | None = None) -> None:
-    """Bring a repository's files of :data:`LOGS` here, with what labels them.
-
-    :param repository: what to get.
-    :param clones: a folder of clones or bare git directories to take it from; None clones from the address.
-    """
-    target = repository.folder
-    target.mkdir(parents=True, exist_ok=True)
-    source, commit = _git_directory(repository, clones), repository.commit
-    names = _git(source, "ls-tree", "-r", "--name-only", commit).decode().splitlines()
-    wanted = [log.path for log in LOGS if log.repository == repository]
-    for name in names:
-        if any(name == path or name.startswith(f"{path}_") for path in wanted):
-            file = target / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(_git(source, "show", f"{commit}:{name}"))
-
-
-def _git_directory(repository: Repository, clones: Path | None) -> Path:
-    name = repository.name.replace("/", "+")
-    if clones is not None:
-        return next(path for path in (clones / name / "repo", clones / name) if path.exists())
-    clone = data_folder() / "clones" / name
-    if not clone.exists():
-        # An older commit than the newest may be asked for, so the history comes too, but no file that is not read.
-        command = ["git", "clone", "--quiet", "--bare", "--filter=blob:none", repository.address, str(clone)]
-        subprocess.run(command, check=True)
-    return clone
-
-
-def _git(directory: Path, *arguments: str) -> bytes:
-    command = ["git", "-C", str(directory), *arguments]
-    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 @cache
@@ -212,6 +148,12 @@ def _states_levels(levels: Sequence[str]) -> bool:
     return sum(level.lower() in _LEVELS for level in levels) > 0.9 * len(levels)
 
 
+def _is_one_of(logs: Sequence[PublicLog]) -> Callable[[str], bool]:
+    """Whether a path is one of the logs, or labels one."""
+    paths = [log.path for log in logs]
+    return lambda name: any(name == path or name.startswith(f"{path}_") for path in paths)
+
+
 def repositories() -> Iterator[Repository]:
     """Every one that a log comes from, once."""
     yield from dict.fromkeys(log.repository for log in LOGS)
@@ -226,7 +168,7 @@ def main() -> None:
     for repository in repositories():
         logs = [log for log in LOGS if log.repository == repository]
         if given.get and not all(log.file.exists() for log in logs):
-            get(repository, given.clones)
+            get(repository, _is_one_of(logs), given.clones)
         print(f"{repository.address} at {repository.commit[:12]}; licence: {repository.licence}")
         for log in logs:
             size = f"{log.file.stat().st_size:,} bytes" if log.file.exists() else "not here"

@@ -101,7 +101,7 @@ def earlier_phases(
     for number, phase in enumerate(before):
         counted = dict(_counted(delivery, one) for one in kept if one.phase == phase.name and one.kind == "logs")
         window = _window(evidence.get(phase.name, {}))
-        if counted and window is not None:
+        if window is not None:
             starts = read_begins(delivery, deployment, phase, before[:number], grace)
             found.append(Earlier(phase.name, window, tuple(phase.instances), counted, starts))
     return found

@@ -87,7 +87,8 @@ def identities_of(frame: pd.DataFrame) -> np.ndarray:
     import pandas as pd
 
     by_text = _hash(frame["message"]) * np.uint64(3) ^ _hash(frame["instance"]) * np.uint64(5)
-    by_text ^= pd.util.hash_array(frame["time"].astype("datetime64[ns, UTC]").astype("int64").to_numpy())
+    times = pd.to_datetime(frame["time"], utc=True).dt.as_unit("ns")
+    by_text ^= pd.util.hash_array(times.astype("int64").to_numpy())
     again = pd.Series(by_text).groupby(by_text, sort=False).cumcount().to_numpy().astype(np.uint64)
     by_text = by_text + again * _AGAIN
     if "id" not in frame.columns:

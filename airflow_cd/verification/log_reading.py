@@ -13,15 +13,15 @@ from airflow_cd.verification.counted import Counted
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import Tally
 from airflow_cd.verification.pace import Rhythm, is_stalled
-from airflow_cd.verification.per_instance import Activity
+from airflow_cd.verification.per_instance import SEVERE, Activity
 from airflow_cd.verification.reading import Instances, Patience, Reader
 from airflow_cd.verification.samples import LogSample, LogSource, Window
 from airflow_cd.verification.times import iso_time, milliseconds_of
+from airflow_cd.verification.verdict import SEVERITIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SEVERE = ("error", "fatal")
 _INDEXED_WITHIN = 1.0  # seconds that a record may need to be found once its source has it
 
 
@@ -122,7 +122,7 @@ class LogReader(Reader):
             return False
         names = set(self.instances.canary)
         return any(
-            (signature.severity in _SEVERE or signature.traced) and not names.isdisjoint(tally.instances)
+            (signature.severity in SEVERE or signature.traced) and not names.isdisjoint(tally.instances)
             for profile in (self._canary, self.past)
             for signature, tally in profile.tallies.items()
         )
@@ -153,6 +153,9 @@ class LogReader(Reader):
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Count what the window holds and was not counted before."""
+        self._looks += 1
+        if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
+            self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
         frame = self._read(window, self.instances.canary + self.instances.control)
         if whole:
             self._rhythm = Rhythm.of(frame, window)
@@ -167,25 +170,24 @@ class LogReader(Reader):
         self._canary = LogProfile.merge(self._canary, self._profile(ours, self._watched(fresh)))
         seconds = fresh.length.total_seconds() * len(self.instances.control)
         self.control = LogProfile.merge(self.control, self._profile(theirs, seconds))
-        self._looks += 1
-        if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
-            self._read_earlier()
 
     def activity(self, names: Sequence[str]) -> dict[str, Activity]:
         """What each of these instances logged in the watched time.
 
         :param names: of canary or control instances.
         """
-        counts = dict.fromkeys(names, 0)
-        for profile in (self._canary, self.control):
-            for tally in profile.tallies.values():
-                for name in counts.keys() & tally.instances.keys():
-                    counts[name] += tally.instances[name]
+        counts, past = _by_instance([self._canary, self.control]), _by_instance([self.past])
+        errors = _by_instance([self.past], SEVERE)
+        length = self.instances.before.length.total_seconds() if self.instances.before is not None else 0.0
         found = {}
-        for name, count in counts.items():
+        for name in names:
             begin = max(self.since, self.instances.starts.get(name, self.since))
+            seconds = max(0.0, (self.cursor - begin).total_seconds())
             last = self.times[name][1] if name in self.times else None
-            found[name] = Activity(count, max(0.0, (self.cursor - begin).total_seconds()), last)
+            before, failed = (
+                (past.get(name, 0) / length, errors.get(name, 0) / length) if past and length else (None,) * 2
+            )
+            found[name] = Activity(counts.get(name, 0), seconds, last, before, failed)
         return found
 
     def _read_earlier(self) -> None:
@@ -271,6 +273,17 @@ def _reported_lags(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     seconds = (received - pd.to_datetime(frame["time"], utc=True)).dt.total_seconds().to_numpy(dtype=float)
     known = ~np.isnan(seconds)
     return np.where(known, np.maximum(seconds, 0.0), 0.0), known
+
+
+def _by_instance(profiles: Sequence[LogProfile], severities: Sequence[str] = SEVERITIES) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for profile in profiles:
+        for signature, tally in profile.tallies.items():
+            if signature.severity not in severities:
+                continue
+            for name, count in tally.instances.items():
+                counts[name] = counts.get(name, 0) + count
+    return counts
 
 
 def beyond(profile: LogProfile, counted: LogProfile) -> LogProfile:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_cd.durations import format_duration
-from airflow_cd.verification.logs.frequency import Reference, discoveries, expectations
+from airflow_cd.verification.logs.frequency import Reference, discoveries, volume_factor
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import Event, EventKind, Performance, Quality, Reason, Verdict
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 PLENTY = 20.0
 """So many records or requests expected of an instance, and none there, is silence."""
 
-_RATIO, _P_VALUE, _DISCOVERY_RATE, _FEWEST = 3.0, 1e-3, 0.05, 5
-_SLOWER = 2.0  # times the slowest other instance
+_RATIO, _P_VALUE, _DISCOVERY_RATE, _FEWEST = 3.0, 1e-3, 0.02, 5
+_SPREAD = 0.8  # dispersion of one kind of error between instances of one release: hosts and customers differ
+_SLOWER = 3.0  # times the slowest other instance
 _FEWEST_REQUESTS = 30
 _ONE_SIDED = 3  # records of a new event, from which on it says something that all are on one instance
-_SEVERE = ("error", "fatal")
+SEVERE = ("error", "fatal")
+"""Severities of errors."""
 
 Part = TypeVar("Part", Quality, Performance)
 
@@ -36,11 +39,15 @@ class Activity:
     :param count: records or requests.
     :param seconds: that it was watched.
     :param last_ms: when it last did, in milliseconds since 1970; None when never.
+    :param before: how much it did in a second before the deployment; None where that is not known.
+    :param errors_before: how many errors it had in a second before the deployment; None where that is not known.
     """
 
     count: float
     seconds: float
     last_ms: int | None
+    before: float | None = None
+    errors_before: float | None = None
 
 
 def silent_instances(
@@ -58,7 +65,7 @@ def silent_instances(
     found = []
     for name, one in canary.items():
         others = [other for key, other in canary.items() if key != name] + list(control.values())
-        usual = _usual(others)
+        usual = min(_usual(others), one.before if one.before is not None else math.inf)  # a standby is always quiet
         if one.last_ms is None:
             silence = one.seconds
             expected = usual * silence
@@ -96,7 +103,8 @@ def differing_instances(
 ) -> list[Reason]:
     """The canary instances on which known errors are more frequent than on all other instances together.
 
-    The test is that of :mod:`~airflow_cd.verification.logs.frequency`, for each instance against the others.
+    By a negative binomial, as in :mod:`~airflow_cd.verification.logs.frequency`, for each instance against the others,
+    which differ more than deployments do.
 
     :param counts: by canary instance, how often each event came; fewer than two instances say nothing here.
     :param exposure: by canary instance, seconds watched or requests served.
@@ -104,36 +112,60 @@ def differing_instances(
     :param errors: which of the events are errors; the others say how much an instance had to do.
     :param unit: what the exposure is, ``s`` or ``requests``.
     """
-    if len(exposure) < 2 or not errors or (control is None and len(exposure) < 3):
+    beside = [control] if control is not None and any(control.counts.values()) and control.watched > 0 else []
+    if len(exposure) < 2 or not errors or (not beside and len(exposure) < 3):
         return []
-    p_values: dict[tuple[str, str], float] = {}
-    expected: dict[tuple[str, str], float] = {}
-    for name in exposure:
+    found: dict[tuple[str, str], tuple[int, float, float]] = {}
+    for name, mine in exposure.items():
         others = [other for other in exposure if other != name]
         rest = Reference(_summed([counts.get(other, {}) for other in others]), sum(exposure[other] for other in others))
-        references = [rest, *([control] if control is not None else [])]
-        for event, found in expectations(counts.get(name, {}), exposure[name], references, errors).items():
-            p_values[name, event] = found.p_value
-            expected[name, event] = found.expected
-    standing_out = discoveries({"\0".join(key): p_value for key, p_value in p_values.items()}, _DISCOVERY_RATE)
+        for event in errors:
+            observed = counts.get(name, {}).get(event, 0)
+            expected, chance = _surprise(counts.get(name, {}), mine, [rest, *beside], event)
+            found[name, event] = (observed, expected, chance)
+    standing_out = discoveries({"\0".join(key): chance for key, (_, _, chance) in found.items()}, _DISCOVERY_RATE)
     reasons = []
-    for key in sorted(p_values, key=lambda one: p_values[one]):
-        (name, event), observed = key, counts.get(key[0], {}).get(key[1], 0)
-        enough = observed >= _FEWEST and observed >= _RATIO * expected[key] and p_values[key] <= _P_VALUE
-        if not enough or "\0".join(key) not in standing_out:
+    for (name, event), (observed, expected, chance) in sorted(found.items(), key=lambda item: item[1][2]):
+        enough = observed >= _FEWEST and observed >= _RATIO * expected and chance <= _P_VALUE
+        if not enough or f"{name}\0{event}" not in standing_out:
             continue
         text = (
             f"{event} came {observed} times on {name} in {exposure[name]:.0f} {unit}, where the other instances let "
-            f"expect {expected[key]:.1f}."
+            f"expect {expected:.1f}."
         )
         numbers: dict[str, float | int | str | None] = {
             "observed": observed,
-            "expected": expected[key],
-            "p_value": p_values[key],
+            "expected": expected,
+            "p_value": chance,
             "instance": name,
         }
         reasons.append(Reason("instance_differs", text, numbers))
     return reasons
+
+
+def _surprise(
+    counts: Mapping[str, int], exposure: float, references: Sequence[Reference], event: str
+) -> tuple[float, float]:
+    """How often an event was to be expected of an instance, and how probable so many of it are or more.
+
+    :param counts: of all events of the instance.
+    :param exposure: of the instance.
+    :param references: the other instances.
+    :param event: which event.
+    """
+    from scipy.special import betainc
+
+    factors = [
+        max(volume_factor(counts, one.counts, exposure / one.watched if one.watched else None), 1e-9)
+        for one in references
+    ]
+    known = sum(one.counts.get(event, 0) for one in references)
+    # Each reference says count * factor; together they are weighed by their volume.
+    volume = sum(1.0 / factor for factor in factors)
+    size, guarded = 1.0 / (_SPREAD + 1.0 / (known + 0.5)), (known + 0.5) / volume
+    observed = counts.get(event, 0)
+    chance = float(betainc(max(observed, 1.0), size, 1.0 - size / (size + guarded))) if observed else 1.0
+    return known / volume, chance
 
 
 def _summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -162,7 +194,7 @@ def one_sided(events: Sequence[Event], canary: Sequence[str]) -> Iterator[Reason
 
 
 def slower_instances(rows: pd.DataFrame, metrics: Sequence[Metric], canary: Sequence[str], fewest: int) -> list[Reason]:
-    """The canary instances that are twice as slow as the slowest of all other instances.
+    """The canary instances that are three times as slow as the slowest of all other instances.
 
     :param rows: of canary and control, as of :class:`~airflow_cd.verification.samples.MetricSample`.
     :param metrics: what they are.
@@ -213,6 +245,48 @@ def of_logs(
     :param until_ms: up to when was watched, in milliseconds since 1970.
     """
     silent = silent_instances(canary, control, until_ms, "records")
+    exposure = {name: one.seconds for name, one in canary.items()}
+    differing = _differing_logs(quality, exposure, sum(one.seconds for one in control.values()), "s")
+    differing = [reason for reason in differing if not _had_as_many(canary, quality.events, reason)]
+    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+
+
+def _had_as_many(canary: Mapping[str, Activity], events: Sequence[Event], reason: Reason) -> bool:
+    """Whether an instance had about as many errors before the deployment: then it has a part of its own to play."""
+    name = str(reason.numbers["instance"])
+    one = canary[name]
+    if one.errors_before is None:
+        return False
+    errors = sum(event.instances.get(name, 0) for event in events if event.severity in SEVERE)
+    return errors < _RATIO * one.errors_before * one.seconds
+
+
+def of_log_files(quality: Quality, canary: Mapping[str, int], control: Mapping[str, int]) -> Quality:
+    """The same for logs of unknown times, a file for each instance: what counts is how much of a file it is.
+
+    :param quality: what the logs of all canary instances together come to.
+    :param canary: by name, how many records each canary instance has.
+    :param control: by name, likewise.
+    """
+    if len(canary) < 2:
+        return quality
+    ours, theirs = (
+        {name: Activity(count, 1.0, 0 if count else None) for name, count in side.items()} for side in (canary, control)
+    )
+    silent = [
+        replace(reason, text=f"{reason.numbers['instance']} has no records, where other instances have plenty.")
+        for reason in silent_instances(ours, theirs, 0.0, "records")
+    ]
+    exposure = {name: float(count) for name, count in canary.items() if count}
+    differing = _differing_logs(quality, exposure, float(sum(control.values())), "records")
+    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+
+
+def _differing_logs(quality: Quality, exposure: Mapping[str, float], control: float, unit: str) -> list[Reason]:
+    """:func:`differing_instances` for the events of logs.
+
+    :param control: exposure of all control instances together; 0 without any.
+    """
     known = [event for event in quality.events if event.kind is not EventKind.UNKNOWN]
     counts: dict[str, dict[str, int]] = {}
     for event in known:
@@ -222,13 +296,13 @@ def of_logs(
     errors = {
         _title(event)
         for event in known
-        if event.severity in _SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
+        if event.severity in SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
     }
-    seconds = sum(one.seconds for one in control.values())
-    beside = Reference({_title(event): int(event.counts.get("control", 0)) for event in known}, seconds)
-    exposure = {name: one.seconds for name, one in canary.items()}
-    differing = differing_instances(counts, exposure, beside if control else None, sorted(errors), "s")
-    return with_instances(quality, [*silent, *differing], list(one_sided(quality.events, list(canary))))
+    beside: dict[str, int] = {}
+    for event in known:
+        beside[_title(event)] = beside.get(_title(event), 0) + int(event.counts.get("control", 0))
+    reference = Reference(beside, control) if control else None
+    return differing_instances(counts, exposure, reference, sorted(errors), unit)
 
 
 def of_metrics(

@@ -21,6 +21,7 @@ Policy = Literal["fail", "pass", "ask", "wait"]
 POLICIES: tuple[Policy, ...] = ("fail", "pass", "ask", "wait")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
 LONGEST_DEFAULT_GRACE = timedelta(seconds=10)
+"""Three times the longest that was measured (:mod:`benchmarks.shutdown`)."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ class Verification:
             except ValueError as error:
                 yield f"{name}: {error}"
                 continue
-            if parsed[name] == timedelta(0) and name in ("duration", "every"):
+            if parsed[name] == timedelta(0) and name in ("duration", "every", "ask_timeout"):
                 del parsed[name]
                 yield f"{name} must be greater than zero, got {value!r}"
         if "duration" not in parsed:

@@ -39,5 +39,5 @@ def milliseconds_of(times: pd.Series) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
-    utc = pd.to_datetime(times, utc=True)
-    return np.asarray(utc.astype("datetime64[ns, UTC]").astype("int64").to_numpy() // 1_000_000)
+    utc = pd.to_datetime(times, utc=True).dt.as_unit("ns")
+    return np.asarray(utc.astype("int64").to_numpy() // 1_000_000)

@@ -7,7 +7,7 @@ going on, watching longer and going back.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from airflow_cd.verification.verdict import (
     MetricResult,
     Performance,
     Quality,
+    Reason,
     Verdict,
 )
 
@@ -27,6 +28,7 @@ LONGEST = timedelta(days=1)
 """What would take longer than this is not decided by watching."""
 
 _ERROR = SEVERITIES.index("error")
+_BAD_SIGNS = ("went_silent", "instance_silent", "instance_differs")
 _SAID_SAFE = ("not_a_risk", "not_a_risk_at_any_frequency", "expected")
 
 
@@ -52,8 +54,9 @@ class Open:
 def points_to_harm(judgement: Judgement) -> list[str]:
     """What in an undecided judgement speaks against the canary, without being proof: a reason to drain it.
 
-    New errors in logs that have not passed, logs of which a large part went silent, and metrics that are certainly
-    worse while it is open whether by enough. That a source is silent or away points to nothing.
+    New errors in logs that have not passed, metrics that are certainly worse while it is open whether by enough, and
+    what went silent or differs on a single instance. That nothing was ever read, or a source is away, points to
+    nothing.
 
     :param judgement: INCONCLUSIVE.
     :returns: one phrase each; empty when nothing does.
@@ -103,9 +106,12 @@ def _of_logs(quality: Quality | None) -> Iterator[str]:
     for event in quality.events:
         if event.risk or _new_error(event):
             yield event.exception or _short(event.template)
-    if any(reason.code == "went_silent" for reason in quality.reasons):
-        silent = [event for event in quality.events if event.kind is EventKind.WENT_SILENT]
-        yield from (f"silence of {_short(event.template)}" for event in silent[:1])
+    yield from _of_reasons(quality.reasons)
+
+
+def _of_reasons(reasons: Sequence[Reason]) -> Iterator[str]:
+    """What went silent, and single instances that differ: no proof, and no good sign."""
+    yield from (_short(reason.text) for reason in reasons if reason.code in _BAD_SIGNS)
 
 
 def _new_error(event: Event) -> bool:
@@ -125,6 +131,7 @@ def _of_metrics(performance: Performance | None) -> Iterator[str]:
             low, _, estimate = worse
             if low > 0.0 and estimate >= (result.threshold or 0.0):
                 yield f"{result.name}{f' of {result.group}' if result.group else ''}"
+    yield from _of_reasons(performance.reasons)
 
 
 def _worse(result: MetricResult) -> tuple[float, float, float] | None:

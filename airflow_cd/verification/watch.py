@@ -18,11 +18,12 @@ from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Opinions, unmatched
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.metric_reading import MetricReader
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
 from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.per_instance import of_logs, of_metrics
-from airflow_cd.verification.reading import Instances, MetricReader, Patience, Reader, advance_all
+from airflow_cd.verification.reading import Instances, Patience, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.times import iso_time
@@ -262,7 +263,7 @@ class Watch:
             taught=taught,
             thresholds=configuration.thresholds,
         )
-        if final:
+        if final or performance.verdict is Verdict.FAIL:
             until = min(reader.cursor for reader in self._metrics)
             rows = pd.concat([*canary, *control], ignore_index=True)
             performance = of_metrics(
@@ -293,7 +294,7 @@ class Watch:
                 look=self._looks,
                 final=final,
             )
-            if final:
+            if final or quality.verdict is Verdict.FAIL:
                 ours, theirs = (reader.activity(names) for names in (self.instances.canary, self.instances.control))
                 quality = of_logs(quality, ours, theirs, reader.cursor.timestamp() * 1000)
             judged.append(quality)

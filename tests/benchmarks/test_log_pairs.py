@@ -10,7 +10,8 @@ from airflow_cd.verification.verdict import Event, EventKind
 from benchmarks import log_pairs
 from benchmarks.error_kinds import error_kinds, records_of, sounds_bad
 from benchmarks.log_judges import Answer, ours
-from benchmarks.public_logs import PublicLog, Repository
+from benchmarks.public_files import Repository
+from benchmarks.public_logs import PublicLog
 
 TRACE = ["[10:00:07] ERROR till jammed", "\tat shop.Till.open(Till.java:3)", "shop.Jam: drawer 4"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from airflow_cd.errors import SourceUnavailable
 from airflow_cd.verification.log_reading import Earlier
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.profile import LogProfile
@@ -127,9 +128,12 @@ def test_waiting_has_a_bound_and_what_may_still_come_is_said() -> None:
     assert outcome.judgement.verdict is Verdict.INCONCLUSIVE
     assert outcome.policy_key == "no_data"
     assert took <= 60 + 70 + 5
-    outcome, _, took = _run(_frame(60), lambda row: 100.0 if row.time.second % 3 else 0.4, longest_lag="2m")
+    outcome, _, took = _run(_frame(60), lambda row: 100.0 if row.time.second % 3 else 0.4, longest_lag="90s")
     assert outcome.judgement.reasons[0].code == "source_behind"
     assert "longest_lag" in outcome.judgement.sentence
+    # What came as late as was waited for has come.
+    outcome, _, took = _run(_frame(60), lambda row: 100.0 if row.time.second % 3 else 0.4, longest_lag="110s")
+    assert (outcome.judgement.verdict, took <= 60 + 110 + 5) == (Verdict.PASS, True)
 
 
 @pytest.mark.parametrize("reports", [False, True])
@@ -265,3 +269,35 @@ def test_what_the_old_process_logs_while_it_shuts_down_is_the_old_releases() -> 
     assert any("left to the release before" in warning for warning in outcome.judgement.warnings)
     watch = {"starts": {CANARY[0]: START + timedelta(seconds=4)}}
     assert _run(both, _all(0.4), watch=watch)[0].judgement.verdict is Verdict.FAIL
+
+
+def test_a_phase_that_cannot_be_read_again_counts_nothing_twice() -> None:
+    frame, clock = _frame(60), Clock(START + timedelta(seconds=70))
+    later = frame.assign(time=frame["time"] + pd.Timedelta(seconds=70))
+    frame = frame[frame["time"] < START + timedelta(seconds=60)]
+    logs = LateLogs(pd.concat([frame, later], ignore_index=True), clock, _all(0.4))
+    first = Window(START, START + timedelta(seconds=60))
+    read, failures = logs.read, []
+
+    def unreliable(window: Window, instances: Any) -> Any:
+        if window == first and len(failures) < 2:
+            failures.append(window)
+            raise SourceUnavailable("no answer")
+        return read(window, instances)
+
+    logs.read = unreliable  # type: ignore[method-assign]
+    counted = LogProfile.of(frame[frame["instance"].isin(CANARY) & (frame["time"] < first.until)], watched=120)
+    outcome = Watch(
+        Verification(logs=[logs], duration="60s", every="5s", longest_lag="1s"),
+        canary=CANARY,
+        control=CONTROL,
+        since=START + timedelta(seconds=70),
+        earlier=[Earlier("phase_20", first, CANARY, {"logs": counted})],
+        baselines={"logs": Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])},
+        clock=clock,
+        sleep=clock.sleep,
+    ).run()
+    assert len(failures) == 2
+    assert outcome.judgement.verdict is Verdict.PASS
+    assert outcome.profiles["logs"].watched == 60 * len(CANARY)
+    assert outcome.profiles["logs"].records == counted.records

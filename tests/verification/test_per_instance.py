@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from airflow_cd.verification.files.verification import FilesToVerify, verify_files
 from airflow_cd.verification.logs.baselines import Baseline, Learned
+from airflow_cd.verification.logs.frequency import Reference
+from airflow_cd.verification.per_instance import Activity, differing_instances, silent_instances
 from airflow_cd.verification.samples import MetricSample, Window
 from airflow_cd.verification.settings import Verification
+from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 from airflow_cd.verification.watch import Watch
 from tests.verification.late_source import Clock, LateLogs
@@ -65,6 +71,7 @@ def test_an_instance_that_writes_nothing_while_the_others_do(after: float, contr
     [reason] = [reason for reason in judgement.reasons if reason.code == "instance_silent"]
     assert BAD in judgement.sentence
     assert reason.numbers["instance"] == BAD
+    assert points_to_harm(judgement) == [f"instance {BAD}"]
 
 
 def test_traffic_that_ends_everywhere_is_no_single_instance() -> None:
@@ -90,6 +97,44 @@ def test_an_instance_on_which_a_known_error_is_far_more_frequent() -> None:
     judgement = _judged(more)
     assert judgement.verdict is not Verdict.PASS
     assert any(BAD in reason.text and "timed out" in reason.text for reason in judgement.reasons)
+
+
+def test_a_standby_that_never_writes_is_not_silent() -> None:
+    """It wrote nothing before the deployment either."""
+    busy, quiet = Activity(200, 100.0, 100_000), Activity(0, 100.0, None, before=0.0)
+    assert not silent_instances({"a": busy, "b": quiet}, {"c": busy, "d": busy}, 100_000, "records")
+    assert silent_instances({"a": busy, "b": replace(quiet, before=1.9)}, {"c": busy}, 100_000, "records")
+    # Where there is nothing to compare it with, one canary alone is no single instance.
+    assert not silent_instances({"b": replace(quiet, before=1.9)}, {"c": busy}, 100_000, "records")
+
+
+def test_instances_that_differ_as_hosts_do_are_rarely_called_different() -> None:
+    """Counts of twenty kinds of errors with a dispersion of .3 between instances."""
+    rng = np.random.default_rng(1)
+    false, found = 0, 0
+    for _ in range(100):
+        means = rng.lognormal(1.5, 1.2, 20)
+
+        def instance(means: Any = means) -> dict[str, int]:
+            return {f"e{kind}": int(n) for kind, n in enumerate(rng.poisson(means * rng.gamma(1 / 0.3, 0.3, 20)))}
+
+        canary = {name: instance() for name in CANARY}
+        control = Reference({kind: sum(instance()[kind] for _ in range(6)) for kind in canary[BAD]}, 6 * 600.0)
+        exposure, kinds = dict.fromkeys(CANARY, 600.0), sorted(canary[BAD])
+        false += bool(differing_instances(canary, exposure, control, kinds, "s"))
+        canary[BAD]["e3"] = int(15 * max(means[3], 3))
+        found += bool(differing_instances(canary, exposure, control, kinds, "s"))
+    assert false <= 1
+    assert found >= 95
+
+
+def test_without_a_control_two_instances_that_differ_say_nothing() -> None:
+    counts = {"a": {"known": 15, "served": 300}, "b": {"known": 0, "served": 300}}
+    empty = Reference({"known": 0, "served": 0}, 240.0)
+    for control in (None, empty):
+        assert not differing_instances(counts, dict.fromkeys(counts, 30.0), control, ["known"], "s")
+    busy = Reference({"known": 3, "served": 2400}, 240.0)
+    assert differing_instances(counts, dict.fromkeys(counts, 30.0), busy, ["known"], "s")
 
 
 class _Metrics:
@@ -140,9 +185,32 @@ def test_an_instance_that_fails_or_is_slow_shows_in_metrics() -> None:
 
     def slow(frame: pd.DataFrame) -> pd.DataFrame:
         mine = (frame["instance"] == BAD) & frame["metric"].str.startswith("response_time")
-        return frame.assign(value=frame["value"].where(~mine, frame["value"] * 3))
+        return frame.assign(value=frame["value"].where(~mine, frame["value"] * 5))
 
     for change in (failing, slow):
         judgement = _measured(change)
         assert judgement.verdict is not Verdict.PASS
         assert any(BAD in reason.text for reason in judgement.reasons), [reason.text for reason in judgement.reasons]
+
+
+def test_files_of_several_instances(tmp_path: Path) -> None:
+    """From the command line: one file is empty, and one has the known error far more often."""
+
+    def file(name: str, errors: int, orders: int = 400) -> str:
+        lines = [f"2026-11-23T08:00:00Z INFO shop.web - order {i} served in 12 ms\n" for i in range(orders)]
+        lines += [f"2026-11-23T08:00:00Z ERROR shop.stock - no answer for product {i}\n" for i in range(errors)]
+        (tmp_path / name).write_text("".join(lines) or "\n")
+        return str(tmp_path / name)
+
+    def judged(last: str) -> Judgement:
+        canary = [file("a.log", 5), file("b.log", 4), file("c.log", 6), last]
+        old = [file("old-1.log", 4), file("old-2.log", 5)]
+        return verify_files(FilesToVerify(logs={"baseline": old, "canary": canary})).judgement
+
+    assert judged(file("d.log", 4)).verdict is Verdict.PASS
+    empty = judged(file("d.log", 0, 0))
+    assert empty.verdict is Verdict.INCONCLUSIVE
+    assert "d.log has no records" in empty.sentence
+    failing = judged(file("d.log", 40))
+    assert failing.verdict is not Verdict.PASS
+    assert any("on d.log" in reason.text for reason in failing.reasons) or failing.verdict is Verdict.FAIL

@@ -12,7 +12,8 @@ import pytest
 
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 from airflow_cd.verification import samples
-from airflow_cd.verification.reading import Instances, LogReader
+from airflow_cd.verification.log_reading import LogReader
+from airflow_cd.verification.reading import Instances, Patience
 from airflow_cd.verification.samples import LogSample, LogSource, MetricSample, MetricSource, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.source_kinds import kind_of
@@ -147,7 +148,7 @@ def test_what_nobody_could_tell_is_found_out_at_the_first_read() -> None:
     frame = pd.DataFrame(columns=list(samples.METRIC_COLUMNS))
     sample = MetricSample(frame, (), "SELECT *", timedelta(seconds=1))
     source: Any = SimpleNamespace(name="mine", delay=timedelta(0), read=lambda window, instances: sample)
-    reader = LogReader(source, Instances(("web-1",), (), None), since)
+    reader = LogReader(source, Instances(("web-1",), (), None), since, Patience(most=timedelta(0)))
     reader.advance(since + timedelta(minutes=1), since + timedelta(minutes=1))
     assert reader.hopeless
     assert "mine was given as a source of logs and returned a MetricSample without message" in reader.errors[-1]

@@ -37,7 +37,8 @@ def _event(**more: Any) -> Event:
 
 
 def _logs(*events: Event, verdict: Verdict = OPEN, code: str = "rare") -> Judgement:
-    return Judgement(verdict, [], quality=Quality(verdict, [Reason(code, "one new error, too few lines")], events))
+    reasons = [Reason(code, "one new error, too few lines")]
+    return Judgement(verdict, [], quality=Quality(verdict, reasons, events))
 
 
 def _metric(verdict: Verdict = OPEN, **more: Any) -> MetricResult:
@@ -59,9 +60,14 @@ HARM: dict[str, tuple[Judgement, list[str]]] = {
     "a known error": (_logs(_event(kind=EventKind.KNOWN)), []),
     "an error that a person calls safe": (_logs(_event(feedback=SAFE)), []),
     "an error in logs that passed": (_logs(_event(), verdict=Verdict.PASS), []),
-    "much of the log went silent": (
-        _logs(_event(kind=EventKind.WENT_SILENT, severity="info", template="order placed"), code="went_silent"),
-        ["silence of order placed"],
+    "much of the log went silent": (_logs(code="went_silent"), ["one new error, too few lines"]),
+    "one instance is slower": (
+        _metrics(_metric(reason=Reason("instance_differs", "response_time is 9 ms on web-1"))),
+        ["response_time is 9 ms on web-1"],
+    ),
+    "a metric went silent": (
+        _metrics(_metric(reason=Reason("went_silent", "the canary has no data in the last 9 min"))),
+        ["the canary has no data in the last 9 min"],
     ),
     "certainly worse, by enough or not": (_metrics(_metric(effect=0.3, interval=(0.05, 0.6))), ["response_time"]),
     "certainly worse, by little": (_metrics(_metric(effect=0.1, interval=(0.05, 0.25))), []),

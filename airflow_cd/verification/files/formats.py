@@ -19,7 +19,7 @@ from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, mask_line
 from airflow_cd.verification.logs.traces.joining import RecordJoiner
 
-MOST_LINES = 500  # of the beginning of a file
+MOST_LINES = 400  # of the beginning of a file
 _LONGEST_EXAMPLE = 60
 
 # Name, what its lines look like, and the fields of its header beside time and level.

@@ -24,6 +24,7 @@ from airflow_cd.verification.files.opening import (
 from airflow_cd.verification.logs.feedback import Expected, Opinions, unmatched, usable_expectations
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality, stated_levels
+from airflow_cd.verification.per_instance import of_log_files
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.times import iso_now
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, worst
@@ -200,6 +201,10 @@ def _quality(
         sensitivity=given.sensitivity,
         baseline_names=[file.name for file, _ in newest_first],
         opinions=Opinions(expected=expected),
+    )
+    quality = of_log_files(
+        quality,
+        *({file.name: profile.records for file, profile in by_side[side]} for side in ("canary", "control")),
     )
     if len(quality.baseline) < len(newest_first) and canary.records:
         warnings.append(
