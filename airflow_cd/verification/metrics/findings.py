@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from airflow_cd.verification.metrics.evidence import Estimate, smallest_level_change, smallest_rate_change
 from airflow_cd.verification.metrics.null import COUNTED
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.metrics.words import change, duration, number, share
@@ -68,7 +69,7 @@ def reason_of(
             "threshold": result.threshold,
             "smallest_detectable": result.smallest_detectable,
         }
-        text += _sureness(result, code, estimate)
+        text += _sureness(result, code, estimate) if sides.scale == AS_IT_IS else _unsureness(code)
     if result.canary.get("warm_up"):
         text += f"; the first {duration(result.canary['warm_up'])} after its start are left out as warm-up"
     if sides.odd:
@@ -89,10 +90,20 @@ def figures_of(result: MetricResult, where: str) -> str:
     if result.kind == "errors":
         return f"{share(ours)} of requests failed{_of(result.canary)}, {share(theirs)} {where}{_of(result.control)}"
     if result.kind == "share":
-        return f"{share(ours)}, {share(theirs)} {where}"
+        return f"{share(ours)}, {share(theirs)} {where}{_missing(result)}"
     if result.kind == "throughput":
         return f"{number(ours)} per instance and bucket, {number(theirs)} {where}{_change(result)}"
     return f"{number(ours, result.unit)}, {number(theirs, result.unit)} {where}{_change(result)}"
+
+
+def _missing(result: MetricResult) -> str:
+    """How much more is missing to 100 %, where that is what a share is judged by."""
+    ours, theirs = (1.0 - side["mean"] for side in (result.canary, result.control))
+    if result.direction != "lower_is_worse" or ours <= 0:
+        return ""
+    if theirs <= 0:
+        return f": {share(ours)} are missing"
+    return f": {share(ours)} against {share(theirs)} are missing, {change(ours / theirs - 1.0)}"
 
 
 def _of(side: Mapping[str, float]) -> str:
@@ -104,6 +115,11 @@ def _change(result: MetricResult) -> str:
     if theirs <= 0 or ours < 0 or result.kind == "apdex":
         return ""
     return f" ({change(ours / theirs - 1.0, result.kind)})"  # type: ignore[arg-type]
+
+
+def _unsureness(code: str) -> str:
+    """That a change is not sure, without a bound: on a scale of its own it would tell a person nothing."""
+    return ": too uncertain to tell from chance" if code in ("not_certain", "not_precise") else ""
 
 
 def _sureness(result: MetricResult, code: str, estimate: Estimate) -> str:

@@ -243,7 +243,8 @@ class Judge:
             result,
             effect=effect,
             interval=interval,
-            smallest_detectable=max(threshold, estimate.smallest),
+            threshold=sides.scale.counts(threshold, result.control["mean"]) or None,
+            smallest_detectable=sides.scale.counts(max(threshold, estimate.smallest), result.control["mean"]) or None,
         )
         if worse:
             reason = reason_of(result, sides, "metric_regressed", estimate)
@@ -364,7 +365,9 @@ def _change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[
     if sides.scale == AS_IT_IS:
         return estimate.effect, (min(estimate.lower, estimate.effect), max(estimate.upper, estimate.effect))
     ours, theirs = result.canary["mean"], result.control["mean"]
-    return (ours / theirs - 1.0 if theirs > 0 and ours >= 0 else estimate.effect), None
+    if theirs > 0 and ours >= 0:
+        return ours / theirs - 1.0, None
+    return (math.inf if theirs == 0 and ours > 0 else estimate.effect), None
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:

@@ -109,6 +109,6 @@ def as_share(table: Table) -> Table:
     if not whole:
         metric = replace(table.metric, kind="gauge")
         return Table(replace(metric, assumed=described(metric)), table.frames, table.assumed)
-    words = "in per cent" if whole == 100.0 else "of 1"
+    words = "in per cent" if whole == 100.0 else "from 0 to 1"
     frames = {side: frame.assign(value=frame["value"] / whole) for side, frame in table.frames.items()}
     return table.read_as(frames, words, unit="%")
