@@ -147,6 +147,7 @@ class MetricResult:
     :param compared_with: ``control``, ``before`` (the same instances before the deployment) or ``baseline``.
     :param series: for ``canary`` and ``control``, points ``[ISO 8601 time, value]`` pooled over instances.
     :param instances: mean for each canary instance.
+    :param decides: whether it can fail or hold up the release; otherwise it informs.
     :param assumed: how the metric was read, in words: its kind, which way is worse, what its values turned out to be;
         ``""`` where its author said it all.
     """
@@ -167,6 +168,7 @@ class MetricResult:
     compared_with: str = "control"
     series: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
     instances: Mapping[str, float] = field(default_factory=dict)
+    decides: bool = True
     assumed: str = ""
 
 

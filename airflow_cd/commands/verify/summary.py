@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -120,7 +121,8 @@ def _metric(result: MetricResult, paint: Paint) -> list[str]:
     title = f"{result.name} of {result.group}" if result.group else result.name
     unit = unit_of(result)
     means = " against ".join(words.number(side.get("mean"), unit) for side in (result.canary, result.control))
-    size = f"{words.change(result.effect)} ({threshold_of(result)} counts)"
+    known = result.effect is not None and math.isfinite(result.effect)
+    size = f"{words.change(result.effect)} ({threshold_of(result)} counts)" if known else "from nothing"
     requests = f"{words.number(result.canary.get('requests'))} requests"
     lines = [f"  -  {paint(_plain(title), 'bold')}  {size}: {means}, {requests}"]
     if len(result.instances) > 1:

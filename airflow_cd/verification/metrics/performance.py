@@ -24,14 +24,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.metrics.conclusion import conclude, with_crossings
+from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
 from airflow_cd.verification.metrics.crossings import crossed
-from airflow_cd.verification.metrics.judge import Judge, Limits, few_requests, means_of, series_of
+from airflow_cd.verification.metrics.findings import few_requests
+from airflow_cd.verification.metrics.hosts import with_spread, without_odd
+from airflow_cd.verification.metrics.illustration import means_of, series_of
+from airflow_cd.verification.metrics.judge import Judge, Limits
+from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.metrics.series.reading import Series, read_series
 from airflow_cd.verification.metrics.sides import Sides
-from airflow_cd.verification.metrics.thresholds import Threshold
+from airflow_cd.verification.metrics.thresholds import Threshold, is_named
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
@@ -60,6 +64,8 @@ def judge_performance(
     learn: bool = False,
     taught: Mapping[str, Taught] | None = None,
     thresholds: Sequence[Threshold] = (),
+    warm_up: float | None = None,
+    decisive: Sequence[str] = (),
 ) -> Performance:
     """Judge every metric, over all its groups together, for each group and for each canary instance.
 
@@ -67,15 +73,18 @@ def judge_performance(
     :mod:`~airflow_cd.verification.metrics.evidence` for the method and its sources.
 
     A metric fails when the evidence that it changed suffices *and* the change is at least the minimum effect, for the
-    worse; or when its measurements hang, or scatter far more than usual in buckets full enough to tell. It passes with
-    at least ``min_requests`` requests on both sides, precise enough to have shown five times the minimum effect.
-    Everything else is INCONCLUSIVE; of a single group or instance that does not hold up the whole. A fixed threshold
-    that is crossed fails beside all that.
+    worse, larger than what is nothing to anybody (2 ms, a percentage point), no warm-up, and still there at the end;
+    or when its values are far out far more often than the other side's; or when it climbs in a straight line. It passes
+    with at least ``min_requests`` requests on both sides, precise enough to have shown five times the minimum effect.
+    Everything else is INCONCLUSIVE; what that holds up is in
+    :func:`~airflow_cd.verification.metrics.conclusion.conclude`. A fixed threshold that is crossed fails beside all
+    that.
 
     :param canary: rows of the instances on the new release, with the columns, types and units of
         :class:`~airflow_cd.verification.samples.MetricSample`.
     :param control: rows of instances on the running release in the same window; None or empty without any.
-    :param before: rows of the canary's instances before the deployment; compared with when there is no control.
+    :param before: rows from before the deployment; compared with when there is no control. With one, they show how
+        much like instances differ by where they stand.
     :param metrics: the metrics to judge; rows of others are passed over.
     :param sensitivity: decides the chance of a false alarm, over all metrics and looks: :data:`FALSE_ALARMS`.
     :param minimum_effect: smallest relative change that counts as a regression: 0.2 is 20 %.
@@ -84,6 +93,9 @@ def judge_performance(
     :param learn: whether having nothing to compare with is a reason to pass.
     :param taught: by the name of a metric, what earlier good deployments showed to be normal.
     :param thresholds: fixed limits of the author's own.
+    :param warm_up: longest time after a process has started in which being slow or busy is no regression if it goes
+        away, in seconds; by default two minutes, but at most 30 % of the time watched.
+    :param decisive: names of the metrics that decide, all others inform; none for all of them.
     """
     if not len(canary):
         other = control if control is not None and len(control) else before
@@ -98,15 +110,40 @@ def judge_performance(
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
     sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
-    judges = _Judges.of(Limits(minimum_effect, min_requests), sensitivity, [sides[metric.name] for metric in metrics])
+    limits = Limits(minimum_effect, min_requests, None if warm_up is None else 1000.0 * warm_up)
+    load = load_of(list(sides.values()))
     known = taught or {}
     results = []
-    for metric in metrics:
-        lesson = known.get(metric.name if compared_with == "control" else over_time(metric.name), NOTHING_TAUGHT)
-        results.append(series.said(judges.pooled_result(sides[metric.name], lesson)))
-    for metric in metrics:
-        results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
-    return with_crossings(conclude([*results, *series.not_judged()]), crossings)
+    for part in _parts(metrics, decisive):
+        judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
+        for metric in part:
+            name = metric.name if compared_with == "control" else over_time(metric.name)
+            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), series.frames.get("before"))
+            results.append(series.said(judges.pooled_result(one, lesson)))
+        for metric in part:
+            results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
+    decides = {metric.name for metric in _parts(metrics, decisive)[0]}
+    results = [replace(result, decides=result.name in decides) for result in results]
+    missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
+    return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
+
+
+def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metric]]:
+    """The metrics that decide and the others; each part is judged as if there were no other."""
+    if not decisive:
+        return [list(metrics)]
+    chosen = [metric for metric in metrics if any(is_named(metric, name) for name in decisive)]
+    return [chosen, [metric for metric in metrics if metric not in chosen]]
+
+
+def _prepared(sides: Sides, taught: Taught, before: pd.DataFrame | None) -> tuple[Sides, Taught]:
+    """The sides without the odd one of the control's instances, and what is known of how like ones differ."""
+    left, odd = without_odd(sides)
+    if odd:
+        taught = with_spread(taught, sides.control, sides)
+    if sides.paired and before is not None and len(before):
+        taught = with_spread(taught, Sides.of(sides.metric, before.iloc[:0], before, "before").control, sides)
+    return replace(left, odd=odd), taught
 
 
 def _series(
@@ -129,10 +166,10 @@ class _Judges:
     instance: Judge
 
     @classmethod
-    def of(cls, limits: Limits, sensitivity: Sensitivity, sides: Sequence[Sides]) -> _Judges:
+    def of(cls, limits: Limits, sensitivity: Sensitivity, sides: Sequence[Sides], load: Load | None) -> _Judges:
         groups = sum(len(one.groups) for one in sides)
         instances = sum(len(one.instances) for one in sides if len(one.instances) > 1)
-        return cls(*(Judge(limits, alpha) for alpha in allowances(sensitivity, len(sides), groups, instances)))
+        return cls(*(Judge(limits, alpha, load) for alpha in allowances(sensitivity, len(sides), groups, instances)))
 
     def pooled_result(self, sides: Sides, taught: Taught) -> MetricResult:
         """A metric over all its groups, failed where a single one of several instances is bad enough by itself."""

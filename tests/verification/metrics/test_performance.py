@@ -60,7 +60,7 @@ def test_a_slow_release_fails_in_time(model: Model, looks: Sequence[int], at_mos
         performance, look = _verify(seed, model, looks=looks)
         assert performance.verdict is Verdict.FAIL
         assert look <= at_most
-        assert {reason.code for reason in performance.reasons} <= {"metric_regressed", "tail_regressed"}
+        assert {reason.code for reason in performance.reasons} <= {"metric_regressed", "far_out"}
         assert performance.reasons[0].text.startswith(("response_time", "apdex"))
 
 
@@ -106,7 +106,7 @@ def test_a_few_requests_that_hang_show_in_the_tail() -> None:
     ours.loc[rng.choice(latency, len(latency) // 12, replace=False), "value"] *= 100.0
     performance = judge_performance(ours, theirs, None, METRICS[:1])
     assert performance.verdict is Verdict.FAIL
-    assert performance.reasons[0].code in ("tail_regressed", "metric_regressed")
+    assert performance.reasons[0].code in ("far_out", "metric_regressed")
 
 
 def test_another_mix_of_pages_is_no_regression() -> None:
@@ -117,8 +117,11 @@ def test_another_mix_of_pages_is_no_regression() -> None:
     rare = ours["group"].isin(["admin", "checkout", "returns"])
     ours = pd.concat([ours[rare], ours[~rare].sample(frac=0.2, random_state=1)])
     latency = judge_performance(ours, theirs, None, METRICS[:1]).metrics[0]
-    assert latency.canary["mean"] > 1.2 * latency.control["mean"]
+    means = [float(side.loc[side["metric"] == "response_time", "value"].mean()) for side in (ours, theirs)]
+    assert means[0] > 1.2 * means[1]
     assert latency.verdict is not Verdict.FAIL
+    # What is shown beside the canary is the control's figure for the same mix.
+    assert latency.canary["mean"] == pytest.approx(latency.control["mean"], rel=0.2)
 
 
 def test_pass_says_what_would_have_shown() -> None:

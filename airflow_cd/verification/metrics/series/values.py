@@ -95,14 +95,20 @@ def whole_of(table: Table) -> float:
 def as_share(table: Table) -> Table:
     """A share as a part of 1; a level where its values are none (a ratio of two, the load of several cores).
 
+    A level that is only ever 0 or 1, and should be 1 (*up*, *ready*), is the share of the time that it is.
+
     :param table: one metric on all sides.
     """
+    if table.metric.kind == "gauge" and table.metric.direction == "lower_is_worse" and not table.metric.unit:
+        values = table.values()
+        if len(values) and set(values) <= {0.0, 1.0}:
+            return table.read_as(table.frames, "yes or no, as a share of the time", kind="share", unit="%")
     if table.metric.kind != "share":
         return table
     whole = whole_of(table)
     if not whole:
         metric = replace(table.metric, kind="gauge")
         return Table(replace(metric, assumed=described(metric)), table.frames, table.assumed)
-    words = "in per cent" if whole == 100.0 else "of 1"
+    words = "in per cent" if whole == 100.0 else "from 0 to 1"
     frames = {side: frame.assign(value=frame["value"] / whole) for side, frame in table.frames.items()}
     return table.read_as(frames, words, unit="%")

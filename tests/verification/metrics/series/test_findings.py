@@ -37,6 +37,28 @@ def test_nothing_at_all_against_everything_fails() -> None:
     assert of(judged(ours, theirs), "success_ratio").verdict is FAIL
 
 
+def test_a_share_is_said_as_a_person_would() -> None:
+    ours, theirs = (
+        frame({"login_success": noisy(1, 0.95, 0.003)}),
+        frame({"login_success": noisy(2, 0.99, 0.001)}, instance="b"),
+    )
+    ours, theirs = (side.assign(metric="login_success_ratio") for side in (ours, theirs))
+    result = of(judged(ours, theirs), "login_success_ratio")
+    assert "95 %, 99 % on the control: 5" in result.reason.text
+    assert "are missing, 5" in result.reason.text
+    # Change and threshold are those of the figures that are shown.
+    assert result.effect == pytest.approx(0.95 / 0.99 - 1.0, abs=0.005)
+    assert result.threshold is not None
+    assert 0.0 < result.threshold < 0.01
+
+
+def test_a_level_that_was_nothing_has_no_change_in_per_cent() -> None:
+    ours, theirs = frame({"index_lag_seconds": noisy(1, 45)}), frame({"index_lag_seconds": [0.0] * 40}, instance="b")
+    result = of(judged(ours, theirs), "index_lag_seconds")
+    assert (result.verdict, result.effect, result.threshold) == (FAIL, np.inf, None)
+    assert "times" not in result.reason.text
+
+
 @pytest.mark.parametrize(
     ("name", "ours", "theirs", "verdict"),
     [
@@ -57,6 +79,12 @@ def test_levels_may_be_zero_or_less(name: str, ours: float, theirs: float, verdi
             for seed, side in ((1, canary), (2, control))
         )
     assert of(judged(frame({name: canary}), frame({name: control}, instance="b")), name).verdict is verdict
+
+
+def test_a_flag_that_goes_down_is_no_small_change_of_a_level() -> None:
+    down, up = frame({"probe_up": [1.0] * 15 + [0.0] * 25}), frame({"probe_up": [1.0] * 40}, instance="b")
+    assert of(judged(down, up), "probe_up").verdict is FAIL
+    assert of(judged(up.assign(instance="a"), up), "probe_up").verdict is PASS
 
 
 def test_traffic_that_ends_beside_a_serving_control_fails() -> None:
