@@ -131,7 +131,15 @@ class ReleaseError(Refused):
 
 
 class DeploymentFailed(Refused):
-    """Instances did not come up healthy on the release they were given, or the release did not stay."""
+    """Instances did not come up healthy on the release they were given, or the release did not stay.
+
+    :param unhealthy: names of the instances that run the release and are not healthy: those fail because of it. Any
+        other reason (an instance that is gone, or runs something else) implies nothing about the release.
+    """
+
+    def __init__(self, what: str, *, unhealthy: Sequence[str] = (), **more: Any) -> None:
+        super().__init__(what, **more)
+        self.unhealthy = tuple(unhealthy)
 
 
 class RollbackIncomplete(Unavailable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from airflow_cd.release import Release
@@ -27,6 +28,9 @@ class Instance:
     :param health: one of :data:`HEALTH_STATES`, *healthy* by default; *failed* means that waiting does not help.
     :param drained: True when it is kept out of the traffic.
     :param message: why it is not healthy, in the target's words (the last lines of its output, say).
+    :param started: since when what it runs has been alone there, aware: when its process started, or when the one
+        before it had ended, whichever was later. What is logged under its name before is of what ran before. None
+        while the two still overlap, or where the target cannot say it.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Instance:
     health: str = HEALTHY
     drained: bool = False
     message: str = ""
+    started: datetime | None = None
 
     def runs(self, release: Release | None) -> bool:
         """Whether artifact *and* configuration are exactly the release's.

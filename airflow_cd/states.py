@@ -51,6 +51,22 @@ class RollbackMode(TextEnum):
     HUMAN = "human"
 
 
+class RollbackCause(TextEnum):
+    """Why a deployment is rolled back, which decides whether its release is vetoed: uncertain is not guilty."""
+
+    FAILED = "failed"  # the verdict is FAIL
+    UNHEALTHY = "unhealthy"  # instances ran the release and were not healthy
+    PERSON = "person"
+    INCONCLUSIVE = "inconclusive"  # nothing was found against the release, or for it
+    FAULT = "fault"  # a worker, the target, the ledger or a source: not the release
+    RUN_ENDED = "run_ended"  # before anything had decided
+
+    @property
+    def vetoes(self) -> bool:
+        """Whether it is held against the release."""
+        return self in (RollbackCause.FAILED, RollbackCause.UNHEALTHY, RollbackCause.PERSON)
+
+
 class ActionKind(TextEnum):
     """A side effect on an environment, or on what watches it."""
 

@@ -1,8 +1,9 @@
 """Deployments of a log system: what its labelled log would look like again, and again with something new in it.
 
 Every deployment logs the system's templates in the mix of the real file, with counts that spread as those of real
-deployments do, and with other parameters every time. A canary may have templates that no earlier deployment logged,
-new exceptions, and templates that became more or less frequent. All of it follows from the seed.
+deployments do, with other parameters every time, and each behind the header of a real line of its template. A canary
+may have templates that no earlier deployment logged, new exceptions, and templates that became more or less frequent.
+All of it follows from the seed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _KEPT_NUMBER = re.compile(
 )
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"[A-Za-z_]{2,}")
+_ERROR = re.compile(r"\b(?:ERROR|E|error)\b")
 _HEXADECIMAL = re.compile(r"(?=.*[0-9])(?=.*[a-fA-F])[0-9a-fA-F]{6,}")
 _SPARED = re.compile(r"(?i:true|false|null|nil|none)|\w*(?:Exception|Error|Throwable)|[A-Z]{4,5}")
 _SYLLABLES = ("ba", "ko", "ri", "mu", "te", "lo", "san", "vel", "dor", "quin", "zar", "phe", "ny", "gra", "osk", "wi")
@@ -82,9 +84,12 @@ class World:
     def __post_init__(self) -> None:
         self._rng = random.Random(f"{self.system.name} {self.seed} {self.hostile}")
         self._numbers = np.random.default_rng(self._rng.getrandbits(64))
-        self._lines: dict[str, list[tuple[str, list[tuple[int, int]]]]] = {}
-        for line, template in zip(self.system.lines, self.system.corrected, strict=True):
-            self._lines.setdefault(template, []).append((line, parameters_in(line, template) or []))
+        self._lines: dict[str, list[tuple[str, str, list[tuple[int, int]]]]] = {}
+        system = self.system
+        for line, header, template in zip(system.lines, system.headers, system.corrected, strict=True):
+            self._lines.setdefault(template, []).append((header, line, parameters_in(line, template) or []))
+        worst = [header for header in system.headers if _ERROR.search(header)]
+        self._error_headers = worst or list(system.headers)
         names = sorted(self._lines)
         held_back = set(self._rng.sample(names, min(_HELD_BACK, len(names) // 3)))
         usual = [name for name in names if name not in held_back]
@@ -125,8 +130,8 @@ class World:
         return int(self._numbers.poisson(mean * self._numbers.gamma(1 / spread, spread)))
 
     def _line(self, name: str) -> str:
-        line, parameters = self._rng.choice(self._lines[name])
-        parts, last = [], 0
+        header, line, parameters = self._rng.choice(self._lines[name])
+        parts, last = [header], 0
         for start, end in parameters:
             parts += [line[last:start], self._again(line[start:end], line[:start])]
             last = end
@@ -150,7 +155,9 @@ class World:
         number = self._rng.randint(1, 10**6)
         kind, frames = _EXCEPTIONS[name]
         stack = "".join(f"\n\tat {frame}({frame.split('.')[-2]}.java:{self._rng.randint(9, 900)})" for frame in frames)
-        return f"ERROR request {number} failed: {kind}: no {self._rng.choice(_SYLLABLES)}-{number}{stack}"
+        header = self._rng.choice(self._error_headers)
+        level = "" if _ERROR.search(header) else "ERROR "
+        return f"{header}{level}request {number} failed: {kind}: no {self._rng.choice(_SYLLABLES)}-{number}{stack}"
 
 
 _FRAMES = ("com.acme.cart.Prices.read", "com.acme.cart.Cart.sum", "org.apache.catalina.Valve.invoke")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.public_logs import LOGS
 
 _ENDING = "_2k.log_structured.csv"
 _CORRECTED = "_2k.log_structured_corrected.csv"
@@ -20,14 +22,14 @@ class System:
     :param original: id of each line's template, as first published.
     :param corrected: each line's template as corrected later, parameters as ``<*>``; the first published one where a
         folder holds no correction.
-    :param levels: for each corrected template the level it is logged at, where the log has levels.
+    :param headers: what stands before each message in the raw log; all empty where that is not on this machine.
     """
 
     name: str
     lines: tuple[str, ...]
     original: tuple[str, ...]
     corrected: tuple[str, ...]
-    levels: dict[str, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
 
 
 def load(folder: Path) -> list[System]:
@@ -47,7 +49,18 @@ def _system(path: Path) -> System:
         lines=tuple(row["Content"] for row in rows),
         original=tuple(row["EventId"] for row in rows),
         corrected=tuple(row["EventTemplate"] for row in better),
-        levels={row["EventTemplate"]: row["Level"] for row in better if row.get("Level")},
+        headers=_headers(path.name.removesuffix(_ENDING), [row["Content"] for row in rows]),
+    )
+
+
+def _headers(name: str, messages: Sequence[str]) -> tuple[str, ...]:
+    raw = next((log for log in LOGS if log.system == name and log.file.exists()), None)
+    if raw is None:
+        print(f"({name} without its headers: python -m benchmarks.public_logs --get)")
+        return ("",) * len(messages)
+    return tuple(
+        line[: line.rindex(message)] if message and message in line else ""
+        for line, message in zip(raw.lines(), messages, strict=True)
     )
 
 

@@ -1,9 +1,8 @@
 """The judge of this project on many runs at once.
 
 It is the judge's own arithmetic, the one :func:`~airflow_cd.verification.metrics.performance.judge_performance` calls,
-with an axis more. Only what turns a source's rows into arrays is left out, and so is the count of measurements that
-hang, of which the model has none. ``tests/verification/metrics/test_metric_quality_bounds.py`` holds both against each
-other.
+with an axis more. Only what turns a source's rows into arrays is left out.
+``tests/verification/metrics/test_metric_quality_bounds.py`` holds both against each other.
 """
 
 from __future__ import annotations
@@ -15,11 +14,21 @@ import numpy as np
 
 from airflow_cd.verification.metrics.cells import Cells, Comparison, compare
 from airflow_cd.verification.metrics.evidence import regressed
-from airflow_cd.verification.metrics.judge import APDEX_PART, LEAST_ERRORS, SHAPE_PART
+from airflow_cd.verification.metrics.judge import (
+    APDEX_PART,
+    LATELY,
+    LEAST_ERRORS,
+    NEW,
+    SHAPE_PART,
+    SHAPED,
+    Limits,
+    still_worse,
+)
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.performance import allowances
 from airflow_cd.verification.metrics.profile import Lesson
-from airflow_cd.verification.metrics.shape import SCATTERS, scatter
+from airflow_cd.verification.metrics.shape import FarOut, Moments, far_out
+from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, Tried, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.samples import Metric
 from benchmarks.metric_model import Side
@@ -80,30 +89,68 @@ def failed_at(metric: Metric, canary: Side, control: Side, settings: Sequence[Se
 def _failed(
     metric: Metric, canary: Side, control: Side, settings: Sequence[Setting], alphas: Sequence[float]
 ) -> list[np.ndarray]:
-    comparison = compared(metric, canary, control)
+    minutes = canary.value.shape[2]
+    limits = Limits(MINIMUM_EFFECT, 1, float(LONGEST))
+    tried = limits.lengths(60_000.0 * minutes, 60_000.0, metric.kind)
+    cuts = [(round(length / 60_000), discount) for length, discount in tried]
+    parts = {
+        length: (compared(metric, canary.after(length), control.after(length)) if length < minutes else None)
+        for length, _ in cuts
+    }
+    last = minutes - max(1, round(LATELY * minutes))
+    lately = compared(metric, canary.after(last), control.after(last))
+    whole = compared(metric, canary, control)
+    new = 60_000 * minutes <= NEW * LONGEST
+    still = still_worse(lately, whole, metric.kind, metric.direction, MINIMUM_EFFECT, new=new)
     shares = [_share(side) for side in (canary, control)]
-    return [
-        _failed_by(metric, comparison, shares, setting.taught, alpha)
-        for setting, alpha in zip(settings, alphas, strict=True)
-    ]
+    warm = min(round(LONGEST / 60_000), minutes)
+    shapes = []
+    for length, discount in ((0, 0.0), (warm, DISCOUNT)) if metric.kind in SHAPED else ():
+        if length < minutes:
+            shapes.append((_shape(metric, canary.after(length), control.after(length)), discount))
+    failed = []
+    for setting, alpha in zip(settings, alphas, strict=True):
+        level = alpha if metric.kind in COUNTED else alpha * (1.0 - SHAPE_PART)
+        weighed = [
+            Tried(
+                length,
+                discount,
+                None if part is None else Weighed.of(part, setting.taught, metric.kind, metric.direction, level),
+            )
+            for (length, discount), part in zip(cuts, parts.values(), strict=True)
+        ]
+        bad = _worse(metric, weighed, still, shares, level)
+        if shapes:
+            limit = -np.log(alpha * SHAPE_PART)
+            bad |= np.logical_and.reduce(
+                [(shape.evidence + discount >= limit) & shape.worse for shape, discount in shapes]
+            )
+        failed.append(bad)
+    return failed
 
 
-def _failed_by(
-    metric: Metric, comparison: Comparison, shares: Sequence[np.ndarray], taught: Taught, alpha: float
+def _shape(metric: Metric, canary: Side, control: Side) -> FarOut:
+    moments = [Moments(side.value, side.value > 0) for side in (canary, control)]
+    usual = np.broadcast_to(np.median(control.value, axis=(1, 2))[:, None], canary.value.shape[:2])
+    return far_out(*moments, usual, metric.direction, MINIMUM_EFFECT)
+
+
+def _worse(
+    metric: Metric,
+    tried: Sequence[Tried],
+    still: np.ndarray,
+    shares: Sequence[np.ndarray],
+    alpha: float,
 ) -> np.ndarray:
-    level = alpha if metric.kind in COUNTED else alpha * (1.0 - SHAPE_PART)
-    weighed = Weighed.of(comparison, taught, metric.kind, metric.direction, level)
-    effect, threshold = weighed.effect, MINIMUM_EFFECT
+    doubted = weakest(tried)
+    effect, threshold = doubted.effect, MINIMUM_EFFECT
     if metric.kind == "apdex":
         threshold *= APDEX_PART
         effect = (1.0 - shares[0]) / (1.0 - shares[1]) - 1.0
-    failed = regressed(weighed.evidence, effect, level, threshold, metric.direction)
+    failed = regressed(doubted.evidence, effect, alpha, threshold, metric.direction)
     if metric.kind == "errors":
-        failed &= shares[0] - shares[1] >= LEAST_ERRORS
-    if metric.kind in ("latency", "gauge"):
-        evidence, times = scatter(comparison, taught, weighed.null)
-        failed |= (evidence >= -np.log(alpha * SHAPE_PART / 2.0)) & (times >= SCATTERS)
-    return failed
+        return failed & (shares[0] - shares[1] >= LEAST_ERRORS)
+    return failed & still
 
 
 def compared(metric: Metric, canary: Side, control: Side) -> Comparison:
@@ -114,7 +161,7 @@ def compared(metric: Metric, canary: Side, control: Side) -> Comparison:
     if counts:
         level = np.maximum(sides[1].total.sum(axis=(1, 2)), 0.5) / sides[1].expected.sum(axis=(1, 2))
     ours, theirs = (Cells(side.total, side.expected * level[:, None, None], side.count) for side in sides)
-    return compare(ours, theirs, counts=counts, capped=metric.kind == "latency")
+    return compare(ours, theirs, counts=counts)
 
 
 def _cells(metric: Metric, side: Side) -> Cells:

@@ -41,6 +41,30 @@ def url(tmp_path: Path) -> str:
     return url
 
 
+def test_what_waits_is_listed_with_for_whom_and_until_when(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["waiting", "--url", url]) == 0
+    assert capsys.readouterr().out == "Nothing waits for an answer.\n"
+    deadline = datetime.now(timezone.utc) + timedelta(hours=1)
+    open_ledger(url).questions.ask(
+        pipeline="storefront",
+        run_id="run-1",
+        task_id="production.phase_20.verify",
+        options=["Go on", "Keep watching", "Roll back"],
+        approvers=[],
+        subject="shop 1.2 in production, phase_20: not enough evidence to decide.\x1b[2J",
+        body="",
+        deadline=deadline,
+    )
+    assert main(["waiting", "shop", "--url", url]) == 0
+    said = capsys.readouterr().out
+    assert "waits for anyone who may edit the run since" in said
+    assert f"at most until {deadline:%Y-%m-%d %H:%M} UTC" in said
+    assert "Go on, Keep watching, Roll back: task production.phase_20.verify of run run-1 of storefront" in said
+    assert "\x1b" not in said
+    assert main(["waiting", "billing", "--url", url]) == 0
+    assert capsys.readouterr().out == "Nothing of billing waits for an answer.\n"
+
+
 def test_a_veto_is_listed_with_its_reason(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["veto", "list", "shop", "production", "--url", url]) == 0
     said = capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture, choose_instances
+from airflow_cd.delivery.causes import Why, failure_of, known_reason, unfinished_reason
 from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.delivery.recorded_target import RecordedTarget, now
 from airflow_cd.delivery.restoring import Restored, restore
@@ -17,13 +18,14 @@ from airflow_cd.errors import (
     DeploymentFailed,
     DeploymentSettled,
     LeaseLost,
+    LedgerError,
     ReleaseVetoed,
     RollbackIncomplete,
 )
 from airflow_cd.release import NOTHING, Release
-from airflow_cd.states import ActionKind, DeploymentState, RollbackMode
+from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Target
-from airflow_cd.targets.rollout import differences
+from airflow_cd.targets.rollout import differences, unhealthy
 
 if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
@@ -109,7 +111,8 @@ class Delivery:
             self.log(
                 f"{unfinished.pipeline} {unfinished.run_id} left {unfinished.release} unfinished here; restoring first."
             )
-            self._restore(unfinished, lease, "the run that owned the environment died and left it unfinished")
+            died = Why(RollbackCause.FAULT, "the run that owned the environment died and left it unfinished")
+            self._restore(unfinished, lease, unfinished_reason(self.ledger, unfinished, died))
         return lease
 
     def lease(self) -> Lease:
@@ -172,12 +175,6 @@ class Delivery:
     def touched(self, deployment: Deployment) -> list[str]:
         """Every instance that this deployment has, or may have, changed, sorted by name."""
         return sorted({name for phase in self.ledger.phases.of(deployment.id) for name in phase.instances})
-
-    def deploy_error(self, deployment: Deployment) -> str:
-        """The error of the last attempt to deploy, ``""`` when it did not fail."""
-        attempts = [action for action in self.ledger.actions.of(deployment.id) if action.kind == ActionKind.DEPLOY]
-        failed = bool(attempts) and attempts[-1].ok is False
-        return " ".join(str(attempts[-1].detail.get("error", "")).split()) if failed else ""
 
     # -- forward -----------------------------------------------------------------------------------------------
 
@@ -263,9 +260,12 @@ class Delivery:
                 )
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
             record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
+            if deployment.first and existing is None:
+                self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
             self.log(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):
-                self._changes.put(deployment, lease, dict.fromkeys(chosen, release), kind=ActionKind.DEPLOY)
+                with self._blaming(deployment, lease):
+                    self._changes.put(deployment, lease, dict.fromkeys(chosen, release), kind=ActionKind.DEPLOY)
                 self._changes.undrain(deployment, lease, chosen)
                 return self.ledger.phases.deployed(deployment.id, record.name, at=now(), token=lease.token)
 
@@ -284,16 +284,21 @@ class Delivery:
             if deployment.state != DeploymentState.RUNNING:
                 raise self._settled(deployment)
             lease = self.overrule()
+            if deployment.cause is not None:
+                # Whoever promotes has been allowed to.
+                self.ledger.settlement.blame(deployment.id, token=lease.token, cause=None, outcome="")
             wanted = dict.fromkeys(deployment.previous, deployment.release)
             instances = self.target.instances()
             self._changes.record(instances)
             wrong = differences(instances, wanted) + [f"{i.name} is drained" for i in instances if i.drained]
             if wrong:
-                raise DeploymentFailed(
-                    f"{deployment.release} cannot be promoted: {'; '.join(wrong)}.",
-                    state="nothing was changed by this task.",
-                    next_step="The environment is restored to the release before; look at these instances.",
-                )
+                with self._blaming(deployment, lease):
+                    raise DeploymentFailed(
+                        f"{deployment.release} cannot be promoted: {'; '.join(wrong)}.",
+                        unhealthy=unhealthy(instances, wanted),
+                        state="nothing was changed by this task.",
+                        next_step="The environment is restored to the release before; look at these instances.",
+                    )
             self.ledger.settlement.promote(deployment.id, token=lease.token, outcome=outcome)
         self.log(f"{deployment.release} promoted: {len(wanted)} of {len(wanted)} instances run it.")
         return self.ledger.deployments.get(deployment.id)
@@ -354,6 +359,14 @@ class Delivery:
         self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
+    def drained(self, deployment: Deployment) -> bool:
+        """Whether an instance that the deployment has changed is out of the traffic.
+
+        :raises TargetError: the target refused, or does not answer.
+        """
+        touched = set(self.touched(deployment))
+        return any(instance.drained for instance in self.target.instances() if instance.name in touched)
+
     def restore_traffic(self, deployment: Deployment) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.
 
@@ -361,10 +374,11 @@ class Delivery:
         """
         self._changes.restore_traffic(deployment, self.overrule(), self.touched(deployment))
 
-    def roll_back(self, why: str) -> Restored | None:
+    def roll_back(self, why: Why | str) -> Restored | None:
         """Return artifact and configuration to what was there before.
 
-        :param why: one sentence, which becomes the deployment's outcome and the reason of the veto.
+        :param why: the reason, whose cause decides whether the release is vetoed; a text alone is a person's decision.
+            What was held against the release before stays.
         :returns: what was restored; None when nothing was ever changed, or it was rolled back already.
         :raises DeploymentSettled: the release was promoted.
         :raises LeaseLost: another run owns the environment.
@@ -380,7 +394,11 @@ class Delivery:
             return None
         with self._located(deployment.release):
             try:
-                return self._restore(deployment, self.overrule(), why)
+                known = known_reason(deployment)
+                given = why if isinstance(why, Why) else Why(RollbackCause.PERSON, why)
+                if known is not None and known.cause.vetoes and not given.cause.vetoes:
+                    given = known
+                return self._restore(deployment, self.overrule(), given)
             except LeaseLost as lost:
                 if self._own_lease() is None:
                     raise
@@ -400,8 +418,8 @@ class Delivery:
         deployment = self.deployment()
         if deployment is not None and not DeploymentState(deployment.state).final:
             self.log(f"{deployment.release} is neither promoted nor rolled back at the end of the run: restoring.")
-            failure = self.deploy_error(deployment)
-            why = f"the deployment failed: {failure}" if failure else "the run ended before the release was promoted"
+            ended = Why(RollbackCause.RUN_ENDED, "the run ended before the release was promoted")
+            why = unfinished_reason(self.ledger, deployment, ended)
             try:
                 self.roll_back(why)
             except DeploymentSettled as error:
@@ -442,9 +460,23 @@ class Delivery:
             )
         return NOTHING
 
-    def _restore(self, deployment: Deployment, lease: Lease, why: str) -> Restored:
+    def _restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
         with self._located(deployment.release):
             return restore(self._changes, deployment, lease, self.touched(deployment), why)
+
+    @contextmanager
+    def _blaming(self, deployment: Deployment, lease: Lease) -> Iterator[None]:
+        """Record whose fault it is when instances are not as they should be."""
+        try:
+            yield
+        except DeploymentFailed as error:
+            why = failure_of(error)
+            try:
+                self.ledger.settlement.blame(deployment.id, token=lease.token, cause=why.cause, outcome=why.text)
+            except LedgerError as away:
+                # The rollback that follows then holds nothing against the release.
+                self.log(f"Whose fault it is was not recorded: {away.what}")
+            raise
 
     def _settled(self, deployment: Deployment) -> DeploymentSettled:
         state = deployment.state.replace("_", " ")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_cd.delivery.causes import NOT_RESTORED, Why
 from airflow_cd.delivery.recorded_target import RecordedTarget, now
 from airflow_cd.errors import AirflowCdError, LeaseLost, RollbackIncomplete
 from airflow_cd.states import ActionKind
@@ -30,7 +31,7 @@ class Restored:
 
 
 def restore(
-    changes: RecordedTarget, deployment: Deployment, lease: Lease, touched: Sequence[str], why: str
+    changes: RecordedTarget, deployment: Deployment, lease: Lease, touched: Sequence[str], why: Why
 ) -> Restored:
     """Return every instance that a deployment has touched to the release it ran before.
 
@@ -38,20 +39,20 @@ def restore(
     :param deployment: what is rolled back.
     :param lease: under which this is done.
     :param touched: names of the instances that it may have changed.
-    :param why: one sentence: the deployment's outcome, and the reason of the veto.
+    :param why: becomes the deployment's outcome; its cause decides whether the release is vetoed.
     :raises DeploymentSettled: the release was promoted.
     :raises LeaseLost: somebody holds a newer token.
     :raises RollbackIncomplete: an instance is not back on its release; trying again resumes it.
     """
     ledger, token = changes.ledger, lease.token
-    ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why)
+    ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why.text, cause=why.cause)
     ledger.deployments.set_clock(deployment.id, verdict_at=now())
     wanted = {name: deployment.previous[name] for name in touched}
     if wrong := _bring_back(changes, deployment, lease, wanted):
         state = changes.describe()
         # Refused when the lease is lost, however the target put it: then the rollback is another run's.
         ledger.settlement.finish_rollback(
-            deployment.id, token=token, restored=False, outcome=f"{why}; {'; '.join(wrong)}"
+            deployment.id, token=token, restored=False, outcome=f"{why.text}{NOT_RESTORED}{'; '.join(wrong)}"
         )
         raise RollbackIncomplete(
             f"the rollback from {deployment.release} could not finish: {'; '.join(wrong)}.",
@@ -61,7 +62,7 @@ def restore(
             next_step="Fix the problems listed, then clear this task; it resumes where it stopped.",
         )
     ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
-    ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why)
+    ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why.text)
     done = ledger.deployments.get(deployment.id)
     release = next(iter(wanted.values()), None)
     seconds = done.to_restored or 0.0

@@ -19,14 +19,18 @@ from airflow_cd.errors import (
     TargetUnavailable,
     VerificationError,
 )
-from airflow_cd.states import DeploymentState, RollbackMode
+from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
 from airflow_cd.verification.samples import Window
+from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Phase
     from airflow_cd.verification.settings import Verification
     from airflow_cd.verification.watch import Outcome
+
+FIRST_WATCHED = 4
+"""How many times the duration of a verification is read of a first release, back from the deployment after it."""
 
 OVERRULED = "a person or the end of the run has overruled this verification; its verdict changes nothing."
 
@@ -53,7 +57,7 @@ def consequence_of(verification: Verification, rollback: str, verdict: Verdict, 
     policy = "fail" if verdict == Verdict.FAIL else verification.policy(policy_key or "inconclusive")
     if policy == "pass":
         return Consequence.GO_ON
-    # A watch under the policy "wait" has waited by now, and fails.
+    # A watch under the policy "wait" has waited by now.
     return Consequence.ASK if policy == "ask" or rollback == RollbackMode.HUMAN else Consequence.ROLL_BACK
 
 
@@ -64,11 +68,13 @@ class Conclusion:
     :param judgement: the verdict with its evidence.
     :param consequence: what follows.
     :param drained: whether the canary was taken out of the traffic.
+    :param since: when the watched time began.
     """
 
     judgement: Judgement
     consequence: Consequence
     drained: bool
+    since: datetime
 
 
 class PhaseVerification:
@@ -92,25 +98,33 @@ class PhaseVerification:
         self.deployment = running_deployment(delivery)
         self.phase = _deployed_phase(delivery, phase)
         self.canary = list(self.phase.instances)
-        self.control = sorted(set(self.deployment.previous) - set(self.canary))
+        # An instance on which nothing runs is no control.
+        running = {name for name, release in self.deployment.previous.items() if release is not None}
+        self.control = sorted(running - set(self.canary))
+        self.since = self._watched_since()
         self._lease = delivery.lease()
         self._overruled = False
         self._consequence = Consequence.ROLL_BACK
         self._against: Judgement | None = None
         self._drained = False
 
-    def run(self, since: datetime | None = None) -> Conclusion:
+    def run(self, since: datetime | None = None, *, until: datetime | None = None) -> Conclusion:
         """Watch until the verdict stands; a canary that fails is drained in that moment.
 
-        :param since: when the watched time begins; by default when the phase was deployed.
+        So is one that is not judged for good while something points to harm.
+
+        :param since: when the watched time begins; by default when the phase was deployed, or later when a canary that
+            was drained got its traffic back.
+        :param until: when it ends; by default after the duration of the verification.
         :raises VerificationError: somebody has overruled this verification, or it decided against the canary and the
             ledger could not record it: what is drained by then cannot be verified once more.
         :raises Unavailable: the ledger or the target is away; nothing was decided.
         """
+        self.since = since or self.since
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
         self.delivery.target.instances()
         try:
-            outcome = self._watch(since)
+            outcome = self._watch(until)
             if self._overruled:
                 raise VerificationError(OVERRULED)
             self._record(outcome.judgement, final=True)
@@ -121,19 +135,24 @@ class PhaseVerification:
             if self._against is None:
                 raise
             raise VerificationError(f"{self._against.sentence} The verdict is not recorded: {error.what}") from None
-        return Conclusion(outcome.judgement, self._consequence, self._drained)
+        return Conclusion(outcome.judgement, self._consequence, self._drained, self.since)
 
-    def _watch(self, since: datetime | None) -> Outcome:
+    def _watch(self, until: datetime | None) -> Outcome:
         from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
+        from airflow_cd.delivery.watched import earlier_phases, phases_before, read_begins
         from airflow_cd.verification.watch import Watch
 
         delivery, verification = self.delivery, self.verification
+        grace, before = verification.shutdown_grace, phases_before(delivery, self.deployment, self.phase)
         return Watch(
             verification,
             canary=self.canary,
             control=self.control,
-            since=since or self.phase.deployed_at or now(),
+            since=self.since,
+            until=until,
             before=self._before(),
+            starts=read_begins(delivery, self.deployment, self.phase, before, grace),
+            earlier=earlier_phases(delivery, self.deployment, before, grace),
             baselines={
                 source.name: log_baseline(delivery, source.name, verification.baseline) for source in verification.logs
             },
@@ -155,17 +174,29 @@ class PhaseVerification:
 
     def _judged(self, judgement: Judgement, policy_key: str | None) -> None:
         self._consequence = consequence_of(self.verification, self.deployment.rollback, judgement.verdict, policy_key)
-        asks_about_failure = self._consequence is Consequence.ASK and judgement.verdict == Verdict.FAIL
-        if self._consequence is not Consequence.ROLL_BACK and not asks_about_failure:
+        if self._consequence is Consequence.GO_ON:
             return
-        self._against = judgement
-        self.delivery.ledger.leases.check(self._lease)
+        failed = judgement.verdict == Verdict.FAIL
+        if failed or self._consequence is Consequence.ROLL_BACK or points_to_harm(judgement):
+            self._against = judgement
+            self.delivery.ledger.leases.check(self._lease)
+            self._drain(judgement, failed=failed)
+        # Whoever rolls it back, however late, knows whether the release is at fault.
+        self.delivery.ledger.settlement.blame(
+            self.deployment.id,
+            token=self._lease.token,
+            cause=RollbackCause.FAILED if failed else RollbackCause.INCONCLUSIVE,
+            outcome=judgement.sentence,
+        )
+
+    def _drain(self, judgement: Judgement, *, failed: bool) -> None:
         try:
             self._drained = self.delivery.drain(self._lease, self.deployment)
         except TargetUnavailable as error:
-            # The rollback drains it too, and tries again; nobody is asked about a canary that still gets requests.
             self.delivery.log(f"The canary is not drained: {error}")
-            self._consequence = Consequence.ROLL_BACK
+            if failed:
+                # The rollback drains it too, and tries again; nobody is asked about a bad canary that gets requests.
+                self._consequence = Consequence.ROLL_BACK
         decided = datetime.fromisoformat(judgement.decided) if judgement.decided else now()
         first_bad = datetime.fromisoformat(judgement.first_bad) if judgement.first_bad else None
         self.delivery.ledger.deployments.set_clock(self.deployment.id, verdict_at=decided, first_bad_at=first_bad)
@@ -181,33 +212,64 @@ class PhaseVerification:
         )
 
     def _keep_profiles(self, outcome: Outcome) -> None:
-        kept = [("logs", source, profile.to_bytes()) for source, profile in outcome.profiles.items()]
+        passed = outcome.judgement.verdict == Verdict.PASS
+        phase = self.phase.name
+        for source, profile in outcome.profiles.items():
+            self._keep(phase, "logs", source, profile.to_bytes(), teaches=passed)
         for source, profile in outcome.running.items():
-            kept.append(("control", source, profile.without_instances().to_bytes()))
+            self._keep(phase, "control", source, profile.without_instances().to_bytes(), teaches=False)
         for source, normal in outcome.metric_profiles.items():
-            kept.append(("metrics", source, normal.to_bytes()))
-        for kind, source, content in kept:
-            self.delivery.ledger.profiles.save(
-                self.deployment.id,
-                self.phase.name,
-                source,
-                kind=kind,
-                content=content,
-                teaches=kind != "control" and outcome.judgement.verdict == Verdict.PASS,
-                token=self._lease.token,
-            )
+            self._keep(phase, "metrics", source, normal.to_bytes(), teaches=passed)
+        if not outcome.earlier:
+            return
+        taught = {
+            (one.phase, one.source) for one in self.delivery.ledger.profiles.of(self.deployment.id) if one.teaches
+        }
+        for earlier, completed in outcome.earlier.items():
+            # A later phase must not count again what has come late of an earlier one by now.
+            for source, profile in completed.items():
+                teaches = passed and (earlier, source) in taught
+                self._keep(earlier, "logs", source, profile.to_bytes(), teaches=teaches)
+
+    def _keep(self, phase: str, kind: str, source: str, content: bytes, *, teaches: bool) -> None:
+        self.delivery.ledger.profiles.save(
+            self.deployment.id, phase, source, kind=kind, content=content, teaches=teaches, token=self._lease.token
+        )
+
+    def _watched_since(self) -> datetime:
+        deployed = self.phase.deployed_at or now()
+        actions = self.delivery.ledger.actions.of(self.deployment.id)
+        restored = [one.ended_at for one in actions if one.kind == ActionKind.RESTORE and one.ok and one.ended_at]
+        return max([deployed, *restored])
 
     def _before(self) -> Window | None:
         """A time when the environment ran the release before and nothing else; None if there was none."""
         deployment = self.deployment
         if all(release is None for release in deployment.previous.values()):
             return None
-        since = deployment.opened_at - parse_duration(self.verification.duration)
+        length = parse_duration(self.verification.duration)
+        deployments = self.delivery.ledger.deployments
+        last = deployments.last_promoted(deployment.service, deployment.environment)
+        # A first release was not watched: what it has shown since it was promoted is all that is known of it.
+        since = deployment.opened_at - length * (FIRST_WATCHED if last is not None and last.first else 1)
         # What a canary that was rolled back has logged is no reason to know it.
-        for earlier in self.delivery.ledger.deployments.matching(deployment.service, deployment.environment, limit=2):
+        for earlier in deployments.matching(deployment.service, deployment.environment, limit=2):
             settled = earlier.settled_at if earlier.id != deployment.id else None
             since = max(since, settled) if settled is not None else since
         return Window(since, deployment.opened_at) if since < deployment.opened_at else None
+
+
+def undecided(delivery: Delivery, deployment: Deployment, phase: str) -> Judgement | None:
+    """The last final verdict on a phase, if that is INCONCLUSIVE; None for any other, and without one.
+
+    :param delivery: the environment.
+    :param deployment: the run's.
+    :param phase: name of the phase.
+    """
+    final = [one for one in delivery.ledger.verdicts.of(deployment.id, phase) if one.final]
+    if not final or final[-1].verdict != Verdict.INCONCLUSIVE:
+        return None
+    return Judgement.from_dict(final[-1].evidence)
 
 
 def running_deployment(delivery: Delivery) -> Deployment:

@@ -99,9 +99,9 @@ class TimeIndex(Generic[Item]):
         """Items with ``since_ms <= time < until_ms``, oldest first."""
         return self._items[bisect.bisect_left(self._times, since_ms) : bisect.bisect_left(self._times, until_ms)]
 
-    def arrived_between(self, since_ms: float, until_ms: float) -> list[Item]:
-        """Items collected in ``since_ms <= arrival < until_ms``, in order of their own time."""
-        return [item for item in self._items if since_ms <= item.arrival_ms < until_ms]
+    def all(self) -> list[Item]:
+        """Every item, oldest first."""
+        return list(self._items)
 
     def forget(self) -> None:
         """Drop what is older than the index remembers."""

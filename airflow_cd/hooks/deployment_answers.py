@@ -91,7 +91,20 @@ def _read_instance(number: int, entry: object) -> Instance:
         health=health,
         drained=field("drained", (bool,)),
         message=(field("message", text_or_null, "") or "")[:MAX_MESSAGE],
+        started=_read_time(field("started", text_or_null, None), f'"started" of "instances"[{number}]'),
     )
+
+
+def _read_time(text: str | None, what: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise BrokenAnswer(f"{what} is {text!r}, not a time in ISO 8601") from None
+    if moment.tzinfo is None:
+        raise BrokenAnswer(f"{what} is {text!r}, a time without its zone")
+    return moment
 
 
 def require_names(answer: Mapping[str, Any], field: str, asked: Sequence[str]) -> None:

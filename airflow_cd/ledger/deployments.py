@@ -18,7 +18,7 @@ from airflow_cd.ledger.records import Deployment, GoodRelease, Lease
 from airflow_cd.ledger.store import Part
 from airflow_cd.ledger.vetoes import veto_in_force
 from airflow_cd.release import Release
-from airflow_cd.states import DeploymentState, RollbackMode
+from airflow_cd.states import DeploymentState, RollbackCause, RollbackMode
 
 _UNSETTLED = tuple(state for state in DeploymentState if not state.final)
 
@@ -101,6 +101,7 @@ class Deployments(Part):
                     f"airflow-cd veto lift {lease.service} {lease.environment} {release.digest[7:15]} --why ...",
                 )
             if row is None:
+                empty = all(old is None for old in previous.values())
                 row = DeploymentRow(
                     id=str(uuid.uuid4()),
                     pipeline=lease.pipeline,
@@ -123,8 +124,12 @@ class Deployments(Part):
                     # A person's decision is this verdict: its clocks count from when they asked.
                     verdict_at=requested if rolls_back is not None else None,
                     commits=commits.as_dict() if commits is not None else None,
+                    first=empty and rolls_back is None and not _has_promoted(session, lease),
                 )
                 session.add(row)
+            elif row.cause is not None:
+                # Whoever deploys on has been allowed to: what was held against it no longer counts.
+                row.cause, row.outcome = None, ""
             row.token = lease.token
             return deployment_record(self._store.written(session, row))
 
@@ -397,8 +402,19 @@ def deployment_record(row: DeploymentRow) -> Deployment:
         restored_at=row.restored_at,
         outcome=row.outcome,
         rolls_back=row.rolls_back,
+        cause=RollbackCause(row.cause) if row.cause is not None else None,
+        first=row.first,
         commits=Commits.from_dict(row.commits) if row.commits is not None else None,
     )
+
+
+def _has_promoted(session: Session, lease: Lease) -> bool:
+    query = select(DeploymentRow.seq).where(
+        DeploymentRow.service == lease.service,
+        DeploymentRow.environment == lease.environment,
+        DeploymentRow.state == DeploymentState.PROMOTED,
+    )
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def _good(session: Session, row: DeploymentRow) -> GoodRelease:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from airflow_cd.ledger.columns import Json, Name, Prose, Utc
@@ -121,6 +121,8 @@ class DeploymentRow(Base):
     restored_at: Mapped[datetime | None] = mapped_column(Utc)
     outcome: Mapped[str] = mapped_column(Prose)
     rolls_back: Mapped[str | None] = mapped_column(Name(36))
+    cause: Mapped[str | None] = mapped_column(Name(20))
+    first: Mapped[bool] = mapped_column(server_default=false())
     commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 

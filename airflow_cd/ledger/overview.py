@@ -49,6 +49,7 @@ class DeploymentSummary:
     :param share: percent of the environment in that phase.
     :param rolls_back: of a person's rollback what it takes back, as of a
         :class:`~airflow_cd.ledger.Deployment`; None for any other deployment.
+    :param first: whether nothing of the service had run there before.
     :param verdict: the final verdict on that phase, ``""`` while there is none, whatever earlier phases have got.
     :param reported: the last phase that has a verdict, final or not; ``""`` without any.
     """
@@ -66,6 +67,7 @@ class DeploymentSummary:
     settled_at: datetime | None
     outcome: str
     rolls_back: str | None = None
+    first: bool = False
     phase: str = ""
     share: int = 0
     verdict: str = ""
@@ -89,6 +91,7 @@ class OpenQuestion:
     approvers: Sequence[str]
     asked_at: datetime
     deadline: datetime | None
+    options: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,7 @@ class Overview(Part):
                         QuestionRow.run_id,
                         QuestionRow.task_id,
                         QuestionRow.subject,
+                        QuestionRow.options,
                         QuestionRow.approvers,
                         QuestionRow.proposed,
                         QuestionRow.asked_at,
@@ -278,6 +282,7 @@ _SUMMARY = (
     "settled_at",
     "outcome",
     "rolls_back",
+    "first",
 )
 
 
@@ -307,4 +312,5 @@ def _open_question(row: Any, deployed: Mapping[str, str]) -> OpenQuestion:
         approvers=tuple(row.approvers),
         asked_at=row.asked_at,
         deadline=row.deadline,
+        options=tuple(row.options),
     )

@@ -172,6 +172,24 @@ class Profiles(Part):
             else:
                 session.execute(update(ProfileRow).where(ProfileRow.seq == row.seq).values(**values))
 
+    def teach(self, deployment_id: str, phase: str, *, token: int) -> None:
+        """Let what was kept of the canary in a phase join the baseline, should its deployment be promoted.
+
+        :param deployment_id: the deployment.
+        :param phase: its phase.
+        :param token: the fencing token of the run's lease.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        """
+        with self._store.writing() as session:
+            self._store.fenced(session, deployment_id, token, by_its_run=True)
+            session.execute(
+                update(ProfileRow)
+                .where(
+                    ProfileRow.deployment_id == deployment_id, ProfileRow.phase == phase, ProfileRow.kind != "control"
+                )
+                .values(teaches=True)
+            )
+
 
 def _in_force(rows: Sequence[BaselineChoiceRow], choice: str) -> tuple[str, BaselineChoiceRow | None]:
     """Which baseline counts, and the reset that bounds it, if any."""

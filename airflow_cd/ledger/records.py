@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
-from airflow_cd.states import DeploymentState, PhaseState, RollbackMode
+from airflow_cd.states import DeploymentState, PhaseState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
@@ -68,6 +68,8 @@ class Deployment:
     :param rolls_back: of a rollback by hand the id of the deployment that it takes back, or
         :data:`~airflow_cd.release.NOTHING`; None for any other deployment.
     :param commits: what the release brings; None where the pipeline names no repository.
+    :param cause: why it is to be rolled back, known before the rollback begins; None while nothing is against it.
+    :param first: whether nothing of the service had run in the environment before: there was nothing to compare with.
     """
 
     id: str
@@ -93,6 +95,18 @@ class Deployment:
     outcome: str = ""
     rolls_back: str | None = None
     commits: Commits | None = None
+    cause: RollbackCause | None = None
+    first: bool = False
+
+    @property
+    def at_fault(self) -> bool | None:
+        """Whether a rollback is held against the release, and so vetoes it; None where no cause is known.
+
+        There was nothing to compare a first release with: only a person holds anything against it.
+        """
+        if self.cause is None:
+            return None
+        return self.cause is RollbackCause.PERSON or (self.cause.vetoes and not self.first)
 
     @property
     def to_verdict(self) -> float | None:

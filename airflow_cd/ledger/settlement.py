@@ -1,4 +1,4 @@
-"""How a deployment ends: promoted, or rolled back and vetoed."""
+"""How a deployment ends: promoted, or rolled back, which vetoes its release when that is at fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_cd.ledger.records import Deployment
 from airflow_cd.ledger.store import Part
 from airflow_cd.ledger.vetoes import veto_in_force
 from airflow_cd.release import NOTHING
-from airflow_cd.states import DeploymentState
+from airflow_cd.states import DeploymentState, RollbackCause
 
 
 class Settlement(Part):
@@ -42,7 +42,25 @@ class Settlement(Part):
                 raise settled(row)
             return deployment_record(self._store.written(session, row))
 
-    def begin_rollback(self, deployment_id: str, *, token: int, outcome: str) -> Deployment:
+    def blame(self, deployment_id: str, *, token: int, cause: RollbackCause | None, outcome: str) -> None:
+        """Record why the deployment is to be rolled back, in the moment that is known.
+
+        Whoever restores it, however much later, then knows whether the release is at fault. Deploying on takes it back.
+
+        :param deployment_id: the deployment; one that is settled stays as it is.
+        :param token: the fencing token of its run's lease.
+        :param cause: why; None takes back what was recorded before.
+        :param outcome: the same in one sentence.
+        :raises LeaseLost: the token is not current, or the lease belongs to another run.
+        """
+        with self._store.writing() as session:
+            row = self._store.fenced(session, deployment_id, token, by_its_run=True)
+            if row.state == DeploymentState.RUNNING:
+                row.cause, row.outcome = cause, outcome
+
+    def begin_rollback(
+        self, deployment_id: str, *, token: int, outcome: str, cause: RollbackCause = RollbackCause.PERSON
+    ) -> Deployment:
         """Decide to roll back, before anything is restored; from now on the deployment cannot be promoted.
 
         The lease may belong to a later run, which restores what a dead one left.
@@ -50,6 +68,7 @@ class Settlement(Part):
         :param deployment_id: the deployment.
         :param token: the fencing token of the caller's lease.
         :param outcome: one sentence: why it is rolled back.
+        :param cause: why, which decides on a veto; one that was recorded before and vetoes the release stays.
         :raises LeaseLost: the token is not current.
         :raises DeploymentSettled: the release was promoted.
         """
@@ -59,13 +78,16 @@ class Settlement(Part):
                 raise settled(row)
             if row.state in (DeploymentState.RUNNING, DeploymentState.ROLLBACK_FAILED):
                 row.state, row.outcome = DeploymentState.ROLLING_BACK, outcome
+                if row.cause is None or not RollbackCause(row.cause).vetoes:
+                    row.cause = cause
             return deployment_record(self._store.written(session, row))
 
     def finish_rollback(self, deployment_id: str, *, token: int, restored: bool, outcome: str) -> Deployment:
         """Record how the rollback ended; one that failed may be begun again.
 
-        A release that was rolled back is vetoed in this environment, in the same transaction, unless it is itself
-        what was restored.
+        A release that was rolled back is vetoed in this environment, in the same transaction, when it is at fault (see
+        :class:`~airflow_cd.states.RollbackCause`); not when it is itself what was restored, and a first deployment only
+        by a person: there was nothing to compare it with.
 
         :param deployment_id: the deployment.
         :param token: the fencing token of the caller's lease.
@@ -85,7 +107,8 @@ class Settlement(Part):
                 now = self._store.now(session)
                 row.state, row.settled_at = DeploymentState.ROLLED_BACK, now
                 row.restored_at = row.restored_at or now
-                self._veto(session, row, now)
+                if deployment_record(row).at_fault is not False:
+                    self._veto(session, row, now)
             else:
                 row.state = DeploymentState.ROLLBACK_FAILED
             return deployment_record(self._store.written(session, row))
@@ -96,6 +119,7 @@ class Settlement(Part):
             return
         earlier.state, earlier.settled_at, earlier.outcome = DeploymentState.ROLLED_BACK, now, row.outcome
         earlier.verdict_at, earlier.safe_at, earlier.restored_at = row.verdict_at, now, now
+        earlier.cause = RollbackCause.PERSON
         if earlier.digest != row.digest:
             self._veto(session, earlier, now)
 

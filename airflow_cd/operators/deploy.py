@@ -33,8 +33,9 @@ class DeployOperator(EnvironmentTask):
     :param reason: why, as the ledger keeps it; templated, by default the run's parameter ``reason``.
     :param rollback: who decides after a failed verification, see :class:`~airflow_cd.states.RollbackMode`:
         ``automatic`` or ``human``. Templated, by default the run's parameter ``rollback``, else ``automatic``.
-    :param learn: take what this deployment logs as known good, for a service that never ran here; a bool, or a text
-        that is true when it is ``true``. Templated, by default the run's parameter ``learn``, else false.
+    :param learn: take what this deployment logs as known good, where something runs that nothing is known of yet; a
+        bool, or a text that is true when it is ``true``. Templated, by default the run's parameter ``learn``, else
+        false. A first release, in an environment that is empty, is noticed without it.
     :param commits: where the commits of the release are. They are read beside the deployment, which never fails because
         of them and waits a few seconds for them when everything else is done.
     :param promote: whether the deployment is over when the instances are healthy.
@@ -105,7 +106,8 @@ class DeployOperator(EnvironmentTask):
         with self.at_work(context) as delivery:
             self.result = result = self._deploy(delivery, context)
             if self.promote:
-                delivery.promote("deployed and healthy")
+                first = delivery.require_deployment().first
+                delivery.promote("deployed and healthy" + (", the first release here" if first else ""))
         return result
 
     def _deploy(self, delivery: Delivery, context: Context) -> dict[str, Any]:

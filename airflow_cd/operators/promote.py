@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+FIRST = "the first release here: nothing to compare with; it runs healthy and is the baseline from now on"
+
+
 class PromoteOperator(EnvironmentTask):
     """Check that every instance runs the release, and record it as the one to return to and to learn from.
 
@@ -37,6 +40,7 @@ class PromoteOperator(EnvironmentTask):
         :raises Unavailable: the target or the ledger is away.
         """
         with self.at_work(context) as delivery:
-            deployment = delivery.promote("verified in every phase")
+            first = delivery.require_deployment().first
+            deployment = delivery.promote(FIRST if first else "verified in every phase")
             self.result = result = {"promoted": str(deployment.release), "instances": sorted(deployment.previous)}
         return result

@@ -46,6 +46,7 @@ def ask(
     *,
     subject: str,
     body: str,
+    markdown: str = "",
     options: Sequence[str],
     default: str,
     timeout: timedelta,
@@ -62,7 +63,8 @@ def ask(
     :param ledger: where the question and its answer are kept.
     :param context: of the task that asks.
     :param subject: the question, one line.
-    :param body: what helps to decide, as Markdown.
+    :param body: what helps to decide, as Markdown, or as plain text where ``markdown`` is given.
+    :param markdown: the same as Markdown, which is what Airflow shows.
     :param options: what can be chosen.
     :param default: the option that counts when nobody answers in time.
     :param timeout: how long to wait for an answer.
@@ -90,7 +92,7 @@ def ask(
         ti_id=ti.id,
         options=list(options),
         subject=subject,
-        body=body,
+        body=markdown or body,
         defaults=[default],
         multiple=False,
         params={"reason": {"value": "", "schema": {"type": ["string", "null"], "title": "Reason"}, "description": ""}},

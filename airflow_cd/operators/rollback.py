@@ -9,29 +9,31 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
 from airflow_cd.errors import DeploymentSettled
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
-from airflow_cd.operators.verify import DECISION
-from airflow_cd.states import DeploymentState, HumanAction, Role
-from airflow_cd.verification.verdict import Judgement, Verdict
+from airflow_cd.operators.verify import DECISION, ROLL_BACK
+from airflow_cd.states import DeploymentState, HumanAction, Role, RollbackCause
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.delivery import Delivery
-    from airflow_cd.ledger import Deployment, VerdictRecord
+    from airflow_cd.ledger import Deployment, Question
 
 PROMOTED = "the release was promoted"
 
 
 class RollbackOperator(EnvironmentTask):
-    """Return artifact and configuration to what they were, read them back, and veto the release here.
+    """Return artifact and configuration to what they were, read them back, and veto the release here if it is at fault.
 
     Runs whatever became of the tasks before it (trigger rule *all done*) and decides for itself: it rolls back after a
     verification that failed or that a person marked failed, and after a deploy or a verification that failed or was
-    killed. It skips itself after a person marked the verification success, for a phase that changed nothing, and after
-    a promotion. Has three retries by default: a rollback that is not finished is resumed. Parameters of
+    killed. The release is vetoed after a FAIL, a person's rollback, and when instances were not healthy on it; not
+    after an INCONCLUSIVE, nor because a worker died or the target, the ledger or a source was away. It skips itself
+    after a person marked the verification success, for a phase that changed nothing, and after a promotion. Has three
+    retries by default: a rollback that is not finished is resumed. Parameters of
     :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
 
     :param verify_task_id: id of the verification it belongs to; without one it rolls back whenever it runs.
@@ -83,20 +85,20 @@ class RollbackOperator(EnvironmentTask):
             if restored is None:
                 self._skip("this deployment is rolled back already")
             if self.mark:
-                mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why)
+                mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why.text)
             deployment = delivery.require_deployment()
             self.result = result = {
                 "restored": str(restored.release or "empty"),
                 "instances": list(restored.instances),
-                "because": why,
+                "because": why.text,
                 "seconds to verdict": deployment.to_verdict,
                 "seconds to safe": deployment.to_safe,
                 "seconds to restored": deployment.to_restored,
             }
         return result
 
-    def _why(self, delivery: Delivery, context: Context) -> str:
-        """The reason in one sentence; skips the task when there is none."""
+    def _why(self, delivery: Delivery, context: Context) -> Why:
+        """The reason; skips the task when there is none."""
         deployment = delivery.deployment()
         if deployment is None:
             self._skip("nothing was deployed")
@@ -105,33 +107,54 @@ class RollbackOperator(EnvironmentTask):
         if self.phase and delivery.phase(self.phase) is None:
             self._skip(f"{self.phase} changed nothing")
         if self.verify_task_id is None:
-            return deployment.reason or "a rollback was requested"
+            return _requested(delivery, deployment)
         return self._why_after(self._state_of(self.verify_task_id, context), delivery, deployment, context)
 
-    def _why_after(self, verify: str | None, delivery: Delivery, deployment: Deployment, context: Context) -> str:
+    def _why_after(self, verify: str | None, delivery: Delivery, deployment: Deployment, context: Context) -> Why:
         """The reason, by Airflow's state of the verification."""
         if verify == "skipped":
             self._skip("the verification was skipped; the end of the run settles what is left")
         if verify == "success" and not self._chosen(context):
             self._skip("a person marked the verification success: that is a promotion")
-        final = [one for one in delivery.ledger.verdicts.of(deployment.id, self.phase or None) if one.final]
-        if verify == "success" and final:
-            return _sentence(final[-1])
+        known = known_reason(deployment)
+        if verify in ("success", "failed"):
+            known = known or self._verdict(delivery, deployment)
+        if verify == "failed" and (known is None or not known.cause.vetoes):
+            known = self._by_a_person(delivery) or known
+        if known is not None:
+            return known
         if verify == "failed":
-            if final and final[-1].verdict != Verdict.PASS:
-                return _sentence(final[-1])
-            marked = self._marked_failed(delivery)
-            return marked or "the verification failed, was killed, or was marked failed by a person"
-        failure = delivery.deploy_error(deployment)
-        return f"the deployment failed before it could be verified{': ' + failure if failure else ''}"
+            return Why(RollbackCause.FAULT, "the verification failed, was killed, or was marked failed by a person")
+        failure = deploy_error(delivery.ledger, deployment)
+        text = f"the deployment failed before it could be verified{': ' + failure if failure else ''}"
+        return Why(RollbackCause.FAULT, text)
 
-    def _marked_failed(self, delivery: Delivery) -> str:
-        """Who marked the verification failed and why, ``""`` when the audit log names nobody."""
+    def _verdict(self, delivery: Delivery, deployment: Deployment) -> Why | None:
+        """What the last verdict holds against the release, unless a person has decided to go on after it."""
+        final = [one for one in delivery.ledger.verdicts.of(deployment.id, self.phase or None) if one.final]
+        question = self._question(delivery)
+        if not final or (
+            question is not None
+            and question.option not in (None, ROLL_BACK)
+            and question.answered_at is not None
+            and question.answered_at > final[-1].recorded_at
+        ):
+            return None
+        return verdict_reason(final[-1])
+
+    def _by_a_person(self, delivery: Delivery) -> Why | None:
+        """Who answered that it is rolled back, or marked the verification failed; None when no record names anybody."""
+        question = self._question(delivery)
+        if question is not None and question.option == ROLL_BACK and question.who:
+            return _rolled_back_by(question.who, question.why or "")
         for action in delivery.ledger.audit.actions(pipeline=delivery.pipeline, run_id=delivery.run_id):
             is_mark = action.task_id == self.verify_task_id and action.action == HumanAction.MARKED_FAILED
             if action.allowed and is_mark:
-                return f"{action.who} rolled it back{': ' + action.why if action.why else ''}"
-        return ""
+                return _rolled_back_by(action.who, action.why)
+        return None
+
+    def _question(self, delivery: Delivery) -> Question | None:
+        return delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, str(self.verify_task_id))
 
     def _state_of(self, task_id: str, context: Context) -> str | None:
         ti = context["ti"]
@@ -148,5 +171,14 @@ class RollbackOperator(EnvironmentTask):
         raise AirflowSkipException(f"Not rolling back: {why}.")
 
 
-def _sentence(verdict: VerdictRecord) -> str:
-    return Judgement.from_dict(verdict.evidence).sentence
+def _rolled_back_by(who: str, why: str) -> Why:
+    return Why(RollbackCause.PERSON, f"{who} rolled it back{': ' + why if why else ''}")
+
+
+def _requested(delivery: Delivery, deployment: Deployment) -> Why:
+    """Without a verification: the reason of a DAG's author, unless the deployment has failed."""
+    if known := known_reason(deployment):
+        return known
+    if failure := deploy_error(delivery.ledger, deployment):
+        return Why(RollbackCause.FAULT, f"the deployment failed: {failure}")
+    return Why(RollbackCause.PERSON, deployment.reason or "a rollback was requested")

@@ -16,6 +16,7 @@ from airflow_cd.states import DeploymentState, Role
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cd.delivery import Delivery
     from airflow_cd.ledger import Deployment
 
 
@@ -53,6 +54,7 @@ class SettleOperator(EnvironmentTask):
         with self.at_work(context) as delivery:
             before = delivery.deployment()
             deployment = delivery.settle()
+            vetoed = deployment is not None and _vetoed(delivery, deployment)
             if deployment is not None and self.mark and _rolled_back_here(before, deployment):
                 why = deployment.outcome
                 try:
@@ -66,7 +68,7 @@ class SettleOperator(EnvironmentTask):
         if deployment.state != DeploymentState.PROMOTED:
             because = deployment.outcome
             self.result = {"running": "the release before", "state": str(deployment.state), "because": because}
-            raise self._failed(_rolled_back(deployment), context)
+            raise self._failed(_rolled_back(deployment, vetoed=vetoed), context)
         self.result = result = {"running": str(deployment.release), "state": str(deployment.state)}
         return result
 
@@ -81,6 +83,10 @@ def _rolled_back_here(before: Deployment | None, after: Deployment) -> bool:
     return after.state == DeploymentState.ROLLED_BACK and before is not None and before.state != after.state
 
 
+def _vetoed(delivery: Delivery, deployment: Deployment) -> bool:
+    return delivery.ledger.vetoes.in_force(deployment.service, deployment.environment, deployment.release) is not None
+
+
 def _nothing_deployed() -> DeploymentFailed:
     return DeploymentFailed(
         "Nothing was deployed here by this run.",
@@ -89,9 +95,14 @@ def _nothing_deployed() -> DeploymentFailed:
     )
 
 
-def _rolled_back(deployment: Deployment) -> DeploymentFailed:
+def _rolled_back(deployment: Deployment, *, vetoed: bool) -> DeploymentFailed:
+    ran = any(release is not None for release in deployment.previous.values())
+    next_step = "Read the verification report; the release is vetoed here until a person lifts the veto."
+    if not vetoed:
+        next_step = "The release is not vetoed: start a new run to deploy it again."
     return DeploymentFailed(
         f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
-        state="the release before runs again, artifact and configuration read back.",
-        next_step="Read the verification report; the release is vetoed here until a person lifts the veto.",
+        state=f"{'the release before runs again, artifact and configuration' if ran else 'nothing runs, as before'}, "
+        "read back.",
+        next_step=next_step,
     )

@@ -10,41 +10,68 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BranchMixIn
 
 from airflow_cd.delivery import LEASE_TTL, now
-from airflow_cd.delivery.verifying import Conclusion, Consequence, PhaseVerification, running_deployment
-from airflow_cd.durations import parse_duration
+from airflow_cd.delivery.verifying import (
+    Conclusion,
+    Consequence,
+    PhaseVerification,
+    running_deployment,
+    undecided,
+)
+from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
-from airflow_cd.states import Role
+from airflow_cd.operators.verify_questions import (
+    AGAIN,
+    GO_ON,
+    ROLL_BACK,
+    WATCH,
+    Asking,
+    as_markdown,
+    asking,
+    watch_for,
+)
+from airflow_cd.states import Role, RollbackCause
+from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.delivery import Delivery
+    from airflow_cd.ledger import Deployment, Question
     from airflow_cd.verification.settings import Verification
 
+__all__ = ["AGAIN", "DECISION", "GO_ON", "ROLL_BACK", "WATCH", "VerifyOperator"]
+
 DECISION = "decision"
-ROLL_BACK, GO_ON, AGAIN = "Roll back", "Go on", "Verify again"
+FIRST_RELEASE = (
+    "Nothing to compare with: deployed as the first release, so it is not verified. Once it runs healthy everywhere it "
+    "is the baseline of those that follow."
+)
 
 
 class VerifyOperator(EnvironmentTask, BranchMixIn):
     """Watch a phase of a canary until the verdict stands, then branch; it succeeds with either branch.
 
     A canary that fails is drained first, inside this process. With human rollback the task then waits for a person
-    (roll back, go on, verify again) and costs nothing while it waits. Marking it success on the grid promotes, marking
-    it failed rolls back. Has three retries by default, for a ledger or target that is unavailable and for an answer
-    that is lost while Airflow resumes the task; after a worker was killed it fails instead. Parameters of
-    :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
+    (roll back, go on, verify again). Where the evidence does not suffice the canary stays where it is, drained only if
+    something points to harm, and a person decides (go on, keep watching, roll back). While it waits the task costs
+    nothing: no worker, no triggerer, no pool slot. Without an answer the release is rolled back, and only a FAIL then
+    vetoes it. Marking the task success on the grid promotes, marking it failed rolls back. Has three retries by
+    default, for a ledger or target that is unavailable and for an answer that is lost while Airflow resumes the task;
+    after a worker was killed it fails instead. A first release, with which there is nothing to compare, goes on at
+    once. Parameters of :class:`~airflow_cd.operators.base.EnvironmentTask` come
+    on top.
 
     :param verification: what is watched and how it is judged.
     :param follow: id of the task to go on to.
     :param rollback: id of the task that rolls back.
     :param phase: name of the phase that is judged.
     :param ask_timeout: how long a person has to answer, such as ``"30m"`` or a timedelta; then the release is rolled
-        back.
+        back. By default as the verification has it.
     """
 
     template_fields: Sequence[str] = EnvironmentTask.template_fields
@@ -60,7 +87,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         follow: str,
         rollback: str,
         phase: str = "all",
-        ask_timeout: str | timedelta = "30m",
+        ask_timeout: str | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("retries", 3)
@@ -70,7 +97,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         self.follow = follow
         self.rollback = rollback
         self.phase = phase
-        self.ask_timeout = ask_timeout
+        self.ask_timeout = ask_timeout if ask_timeout is not None else verification.ask_timeout
 
     def execute(self, context: Context) -> str:
         """Verify.
@@ -95,7 +122,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                 )
             answer = given_answer(question, default=ROLL_BACK)
             if answer is None:
-                self._wait(delivery, context, question.body)
+                self._wait(delivery, context, question)
             return self._answered(delivery, context, answer)
 
     def execute_answered(self, context: Context, event: dict[str, Any]) -> str:
@@ -111,11 +138,15 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
 
     # -- one verification --------------------------------------------------------------------------------------
 
-    def _verify(self, delivery: Delivery, context: Context, since: datetime | None = None) -> str:
+    def _verify(self, delivery: Delivery, context: Context, until: datetime | None = None) -> str:
+        if running_deployment(delivery).first:
+            self.log.info("%s", FIRST_RELEASE)
+            self.result = {"verdict": "not verified", "because": [FIRST_RELEASE]}
+            return self._branch(context, self.follow, FIRST_RELEASE)
         verifying = PhaseVerification(delivery, self.verification, self.phase, on_look=self._log_look)
         control = ", ".join(verifying.control) or "none; compared with before"
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
-        concluded = verifying.run(since)
+        concluded = verifying.run(until=until)
         self._report(concluded.judgement)
         if concluded.consequence is Consequence.ASK:
             try:
@@ -136,6 +167,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         self.log.log(level, "VERDICT %s", judgement.sentence)
         for reason in judgement.reasons[1:]:
             self.log.log(level, "  %s", reason.text)
+        for name, lag in judgement.lags.items():
+            self.log.info("  Lag of %s: %s", name, lag.words)
         quality, performance = judgement.quality, judgement.performance
         self.result = {
             "verdict": str(judgement.verdict),
@@ -152,22 +185,32 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     # -- a person is asked -------------------------------------------------------------------------------------
 
     def _ask(self, delivery: Delivery, context: Context, concluded: Conclusion) -> None:
-        state = "is drained: no request reaches it" if concluded.drained else "still serves its share of the traffic"
-        body = f"{concluded.judgement.sentence}\n\nThe canary {state}. Without an answer it is rolled back."
+        question = asking(
+            concluded,
+            release=f"{self.service} {running_deployment(delivery).release.version}",
+            place=self.environment,
+            phase=self.phase,
+            follow=self.follow,
+            timeout=parse_duration(self.ask_timeout),
+            more=watch_for(concluded.judgement, concluded.since, self.verification.length),
+        )
+        for line in question.lines:
+            self.log.info("  %s", line)
         questions = delivery.ledger.questions
         if questions.get(delivery.pipeline, delivery.run_id, self.task_id) is not None:
             questions.reopen(delivery.pipeline, delivery.run_id, self.task_id)
-        self._wait(delivery, context, body)
+        self._wait(delivery, context, question)
 
-    def _wait(self, delivery: Delivery, context: Context, body: str) -> NoReturn:
+    def _wait(self, delivery: Delivery, context: Context, question: Asking | Question) -> NoReturn:
         timeout = parse_duration(self.ask_timeout)
         delivery.ledger.leases.renew(delivery.lease(), timeout + LEASE_TTL)
         ask(
             delivery.ledger,
             context,
-            subject=f"{self.service} in {self.environment}: the verification failed. Roll back?",
-            body=body,
-            options=[ROLL_BACK, GO_ON, AGAIN],
+            subject=question.subject,
+            body=question.body,
+            markdown=as_markdown(question.body.split("\n")),
+            options=question.options,
             default=ROLL_BACK,
             timeout=timeout,
             method="execute_answered",
@@ -176,12 +219,37 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     def _answered(self, delivery: Delivery, context: Context, answer: Answer) -> str:
         why = answer.why or "no reason given"
         self.log.info("Answer: %s, by %s: %s", answer.option, answer.by, why)
+        deployment = running_deployment(delivery)
         if answer.option == ROLL_BACK:
+            self._blame(delivery, deployment, answer)
             return self._branch(context, self.rollback, f"rolled back by {answer.by}: {why}")
-        delivery.restore_traffic(running_deployment(delivery))
+        drained = delivery.drained(deployment)
+        if drained or answer.option == AGAIN:
+            delivery.restore_traffic(deployment)
+        token = delivery.lease().token
+        delivery.ledger.settlement.blame(deployment.id, token=token, cause=None, outcome="")
+        judgement = undecided(delivery, deployment, self.phase)
         if answer.option == GO_ON:
+            if judgement is not None and not points_to_harm(judgement):
+                # A quiet service would never learn what is normal: a person's word makes it good.
+                delivery.ledger.profiles.teach(deployment.id, self.phase, token=token)
             return self._branch(context, self.follow, f"{answer.by} decided to continue: {why}")
-        return self._verify(delivery, context, since=now())
+        if drained or answer.option == AGAIN or judgement is None:
+            return self._verify(delivery, context)
+        phase = delivery.phase(self.phase)
+        since = phase.deployed_at if phase is not None and phase.deployed_at is not None else now()
+        more = watch_for(judgement, since, self.verification.length)
+        return self._verify(delivery, context, until=now() + more)
+
+    def _blame(self, delivery: Delivery, deployment: Deployment, answer: Answer) -> None:
+        """Record what the answer to roll back is held against: a person's is the release's, a time-out is nobody's."""
+        cause, text = deployment.cause, deployment.outcome
+        if answer.who:
+            cause, text = RollbackCause.PERSON, f"{answer.who} rolled it back{': ' + answer.why if answer.why else ''}"
+        elif text and "Nobody answered" not in text:
+            text = f"{text} Nobody answered within {format_duration(parse_duration(self.ask_timeout))}."
+        token = delivery.lease().token
+        delivery.ledger.settlement.blame(deployment.id, token=token, cause=cause, outcome=text)
 
     def _branch(self, context: Context, task_id: str, why: str) -> str:
         before = self.result if isinstance(self.result, dict) else {}

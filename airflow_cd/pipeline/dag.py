@@ -68,13 +68,16 @@ def parameters() -> dict[str, Param]:
             type="string",
             enum=[str(mode) for mode in RollbackMode],
             title="Rollback",
-            description="After a failed verification: roll back at once, or drain the canary and ask a person.",
+            description="After a failed verification: roll back at once, or drain the canary and ask a person. One "
+            "that is inconclusive leaves the canary where it is and asks a person, unless the pipeline says otherwise.",
         ),
         "learn": Param(
             default=False,
             type="boolean",
-            title="First deployment of this service",
-            description="Take what this deployment logs as known good; for a service that never ran here.",
+            title="First release",
+            description="Nothing to compare with: deploy as first release. Where nothing of the service runs yet this "
+            "is noticed without it, and not verified: once it runs healthy it is the baseline. Set it for a service "
+            "that something else has deployed so far: what it logs is then taken as known good.",
         ),
     }
 

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.pipeline.specification import pipeline_name
-from airflow_cd.plugin.words import approvers_label, deployment_label
+from airflow_cd.plugin.words import approvers_label, default_label, deployment_label
 from airflow_cd.report.jinja import template_environment
 from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.task_ids import verify_task
@@ -44,6 +44,7 @@ def templates() -> jinja2.Environment:
     environment.filters["segment"] = functools.partial(quote, safe="")
     environment.filters["pipeline"] = pipeline_name
     environment.filters["approvers"] = approvers_label
+    environment.filters["unanswered"] = default_label
     environment.globals.update(
         longest_reason=LONGEST_REASON,
         verify_task=verify_task,

@@ -66,6 +66,8 @@ class StepState(TextEnum):
     ROLLBACK_FAILED = "rollback_failed"
     LEFT_UNFINISHED = "left_unfinished"
 
+    FIRST_RELEASE = "first_release"
+    """Deployed where nothing ran before: there was nothing to compare with."""
     NOT_REACHED = "not_reached"
     NOT_VERIFIED = "not_verified"
     SKIPPED = "skipped"
@@ -91,7 +93,6 @@ _LOOKS = {
     **dict.fromkeys(
         (
             StepState.FAILED,
-            StepState.INCONCLUSIVE,
             StepState.REJECTED,
             StepState.TIMED_OUT,
             StepState.ROLLING_BACK,
@@ -101,7 +102,16 @@ _LOOKS = {
         ),
         Look.BAD,
     ),
-    **dict.fromkeys((StepState.TO_COME, StepState.NOT_REACHED, StepState.NOT_VERIFIED, StepState.SKIPPED), Look.IDLE),
+    **dict.fromkeys(
+        (
+            StepState.TO_COME,
+            StepState.FIRST_RELEASE,
+            StepState.NOT_REACHED,
+            StepState.NOT_VERIFIED,
+            StepState.SKIPPED,
+        ),
+        Look.IDLE,
+    ),
 }
 _SIGNS = {
     StepState.RESTORED: "↩",

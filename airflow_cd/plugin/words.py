@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from airflow_cd.operators.question import TIMED_OUT
+from airflow_cd.operators.verify_questions import ROLL_BACK
 from airflow_cd.plugin.states import EnvironmentState, ServiceState, StepState
 from airflow_cd.states import DeploymentState
 
@@ -65,6 +66,7 @@ _STEP_STATES: Mapping[StepState, str] = {
     StepState.ROLLED_BACK: "rolled back",
     StepState.ROLLBACK_FAILED: "rollback failed",
     StepState.LEFT_UNFINISHED: "left unfinished",
+    StepState.FIRST_RELEASE: "first release: nothing to compare with",
     StepState.NOT_REACHED: "not reached",
     StepState.NOT_VERIFIED: "not verified",
     StepState.SKIPPED: "skipped",
@@ -108,3 +110,11 @@ def approvers_label(approvers: Sequence[str]) -> str:
     :param approvers: user names; empty for everybody who may edit the run.
     """
     return " or ".join(approvers) or ANYBODY
+
+
+def default_label(options: Sequence[str]) -> str:
+    """What becomes of a question that nobody answers in time, as a clause.
+
+    :param options: its answers.
+    """
+    return "the release is rolled back" if ROLL_BACK in options else "the default answer is applied, which is no"

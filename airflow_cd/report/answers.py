@@ -92,6 +92,8 @@ def what_was_done(report: Report) -> Fact:
     }.get(report.state or DeploymentState.RUNNING, "wait")
     failed = sum(action.ok is False for action in report.actions)
     parts = [counted(failed, "action") + " failed" if failed else "", *_manual_actions_since(report)[-2:]]
+    if report.state is DeploymentState.ROLLED_BACK and report.outcome is not None and report.outcome.vetoed is False:
+        parts.append("the release is not vetoed: a new run may deploy it again")
     return Fact(
         "What was done?", tone, answer, "; ".join(part for part in parts if part), [("done", "step by step", "")]
     )
@@ -112,7 +114,9 @@ def _under_way(report: Report) -> str:
         return "Nothing: it is being watched"
     if report.judgement.verdict is Verdict.PASS:
         return "The deployment continues"
-    return "Drained the canary" if _is_drained(report) else "Nothing yet"
+    if _is_drained(report):
+        return "Drained the canary"
+    return "Held where it is" if report.judgement.verdict is Verdict.INCONCLUSIVE else "Nothing yet"
 
 
 def is_it_safe(report: Report) -> Fact:
@@ -123,11 +127,7 @@ def is_it_safe(report: Report) -> Fact:
     outcome = report.outcome.text if report.outcome else ""
     drained = "The canary gets no more requests. " if _is_drained(report) else ""
     tone, answer, text = {
-        DeploymentState.ROLLED_BACK: (
-            "good",
-            "Yes",
-            "What ran before runs again; artifact and configuration were read back.",
-        ),
+        DeploymentState.ROLLED_BACK: _when_rolled_back(report),
         DeploymentState.ROLLBACK_FAILED: (
             "bad",
             "No: act now",
@@ -139,6 +139,12 @@ def is_it_safe(report: Report) -> Fact:
         None: ("wait", "Unknown", outcome or "The ledger does not say what became of the deployment."),
     }[report.state]
     return Fact("Is it safe now?", tone, answer, text)
+
+
+def _when_rolled_back(report: Report) -> tuple[str, str, str]:
+    if not report.previous:
+        return "wait", "Nothing runs", "The environment is empty, as it was before: there was no release to return to."
+    return "good", "Yes", "What ran before runs again; artifact and configuration were read back."
 
 
 def _when_promoted(report: Report, outcome: str) -> tuple[str, str, str]:
@@ -155,6 +161,8 @@ def _while_running(judgement: Judgement, drained: str) -> tuple[str, str, str]:
         return "wait", "Being watched", "The canary serves its share of the traffic while it is compared."
     if judgement.verdict is Verdict.PASS:
         return "good", "So far, yes", "This phase passed; the deployment continues."
+    if judgement.verdict is Verdict.INCONCLUSIVE and not drained:
+        return "wait", "Undecided", "Nothing is proven against the canary, which serves its share until it is decided."
     if drained:
         return "wait", "Not wholly", f"{drained}The instances still hold the new release."
     return "bad", "Not yet", "The canary still has the new release, as far as the ledger knows."

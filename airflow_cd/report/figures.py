@@ -91,7 +91,7 @@ def unit_of(result: MetricResult) -> str:
 
     :param result: of a metric.
     """
-    return {"errors": "share", "apdex": ""}.get(result.kind, result.unit)
+    return {"errors": "share", "share": "share", "apdex": ""}.get(result.kind, result.unit)
 
 
 def threshold_of(result: MetricResult) -> str:

@@ -16,6 +16,7 @@ _STEPS = {
     "no_data": "Check that the canary's files are the right ones, and that it had any traffic.",
     "few_requests": "Measure for longer, or lower --min-requests and trust the answer less.",
     "not_certain": "Measure for longer or on more instances, or raise --minimum-effect.",
+    "not_precise": "Measure for longer or on more instances, or name the metrics that matter with --decisive.",
     "not_comparable": "Check that both sides hold the same metrics and groups at the same times.",
     "metric_regressed": "Compare the metric's chart in the report with what the release changed.",
 }

@@ -72,7 +72,7 @@ def deployment_report(
             for action in actions
         ],
         clocks=Clocks(deployment.to_verdict, deployment.to_safe, deployment.to_restored),
-        outcome=Outcome(str(deployment.state), deployment.outcome),
+        outcome=Outcome(str(deployment.state), deployment.outcome, deployment.at_fault),
         manual_actions=[ManualAction(record.who, record.action, _iso(record.at), record.why) for record in audit],
         rolls_back=deployment.rolls_back is not None,
     )

@@ -111,10 +111,12 @@ class Outcome:
 
     :param state: one of :class:`~airflow_cd.states.DeploymentState`, or what a newer version wrote.
     :param text: how it ended, in a sentence; ``""`` while it has not.
+    :param vetoed: of one that was rolled back, whether its release is held to be at fault; None where that is unknown.
     """
 
     state: str = ""
     text: str = ""
+    vetoed: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ LISTED = 10
 """Commits in the text of a question; its page lists more."""
 
 
+FIRST_RELEASE = "If nothing runs there: nothing to compare with, deployed as first release without a verification."
+
+
 class ApprovalSensor(RoleMixin, BaseSensorOperator):
     """Wait for a person to approve, at no cost: no worker, no triggerer, no pool slot.
 
@@ -196,6 +199,8 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         for environment in self.environments:
             last = ledger.deployments.last_promoted(self.service, environment)
             lines.append(f"- {environment} runs {last.release if last else 'nothing that Airflow CD deployed'}")
+            if last is None:
+                lines.append(f"  - {FIRST_RELEASE}")
             if environment in proposed:
                 for name, was, now in changes(last.release if last else None, proposed[environment]):
                     lines.append(f"  - {name}: `{was}` → `{now}`")

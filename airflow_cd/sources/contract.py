@@ -23,13 +23,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from airflow_cd.errors import SourceError, SourceQueryRejected
 from airflow_cd.verification.samples import (
+    FURTHER_LOG_COLUMNS,
+    FURTHER_METRIC_COLUMNS,
     LOG_COLUMNS,
     METRIC_COLUMNS,
     LogSample,
@@ -46,10 +48,12 @@ class _SourceContract:
     """What sources of both kinds must do.
 
     :cvar columns: of the frame, in order.
+    :cvar further: columns that it may have as well, behind them.
     :cvar compared: columns by which one read is compared with another.
     """
 
     columns: Sequence[str] = ()
+    further: Sequence[str] = ()
     compared: Sequence[str] = ()
 
     @pytest.fixture
@@ -88,10 +92,11 @@ class _SourceContract:
     def test_frame_has_the_columns(self, source: Any, window: Window, instances: Sequence[str]) -> None:
         """Columns, their order and their types are right, and nothing is missing in them."""
         frame = source.read(window, instances).frame
-        assert tuple(frame.columns) == tuple(self.columns)
+        assert tuple(frame.columns[: len(self.columns)]) == tuple(self.columns)
+        assert set(frame.columns[len(self.columns) :]) <= set(self.further)
         assert len(frame) > 0
         assert str(frame["time"].dt.tz) == "UTC"
-        assert not frame.isna().any().any()
+        assert not frame[list(self.columns)].isna().any().any()
         assert set(frame["instance"]) == set(instances)
 
     def test_nothing_found_is_an_empty_frame(self, source: Any, window: Window, instances: Sequence[str]) -> None:
@@ -156,6 +161,7 @@ class MetricSourceContract(_SourceContract):
     """The contract of a source of metrics."""
 
     columns = METRIC_COLUMNS
+    further = FURTHER_METRIC_COLUMNS
     compared = ("time", "instance", "metric", "group", "count")
 
     def test_is_a_metric_source(self, source: MetricSource, window: Window, instances: Sequence[str]) -> None:
@@ -175,6 +181,7 @@ class LogSourceContract(_SourceContract):
     """The contract of a source of log records."""
 
     columns = LOG_COLUMNS
+    further = FURTHER_LOG_COLUMNS
     compared = LOG_COLUMNS
 
     def test_is_a_log_source(self, source: LogSource, window: Window, instances: Sequence[str]) -> None:
@@ -185,3 +192,16 @@ class LogSourceContract(_SourceContract):
         assert sample.frame["time"].is_monotonic_increasing
         assert sample.truncated is False
         assert all(isinstance(message, str) for message in sample.frame["message"])
+
+    def test_ids_and_times_of_receipt_are_the_records_own(
+        self, source: LogSource, window: Window, instances: Sequence[str]
+    ) -> None:
+        """Where it has them, an id belongs to one record for ever, and a record is not received before it is read."""
+        first, second = (source.read(window, instances).frame for _ in range(2))
+        if "id" in first.columns:
+            given = first["id"][first["id"] != ""]
+            assert given.is_unique
+            assert list(second["id"]) == list(first["id"])
+        if "received" in first.columns:
+            assert str(first["received"].dt.tz) == "UTC"
+            assert (first["received"].dropna() <= datetime.now(timezone.utc) + timedelta(minutes=1)).all()

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.verification.samples import LOG_COLUMNS, METRIC_COLUMNS
+from airflow_cd.verification.samples import (
+    FURTHER_LOG_COLUMNS,
+    FURTHER_METRIC_COLUMNS,
+    LOG_COLUMNS,
+    METRIC_COLUMNS,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +29,18 @@ def metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int]]) -> pd.Da
     return _frame(rows, METRIC_COLUMNS, {"value": "float64", "count": "int64"}, ["time", "instance", "metric", "group"])
 
 
+def spread_metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int, float]]) -> pd.DataFrame:
+    """Make the frame of a source that knows how far the measurements in a bucket scatter.
+
+    :param rows: as of :func:`metric_frame`, and then the standard deviation of the bucket's measurements, in the
+        metric's unit; NaN where that is not known.
+    :returns: the frame of :func:`metric_frame` with the column ``deviation`` (float64).
+    """
+    types = {"value": "float64", "count": "int64", "deviation": "float64"}
+    columns = (*METRIC_COLUMNS, *FURTHER_METRIC_COLUMNS)
+    return _frame(rows, columns, types, ["time", "instance", "metric", "group"])
+
+
 def log_frame(rows: Iterable[tuple[Any, str, str]]) -> pd.DataFrame:
     """Make the frame of a :class:`~airflow_cd.verification.samples.LogSample`.
 
@@ -32,6 +49,20 @@ def log_frame(rows: Iterable[tuple[Any, str, str]]) -> pd.DataFrame:
         ``instance``, ``message`` (str).
     """
     return _frame(rows, LOG_COLUMNS, {}, ["time"])
+
+
+def identified_log_frame(rows: Iterable[tuple[Any, str, str, str, Any]]) -> pd.DataFrame:
+    """Make the frame of a source that tells records apart and says when it received them.
+
+    :param rows: as of :func:`log_frame`, and then the record's id (``""`` where it has none) and when the source
+        received it (aware; None where that is not known).
+    :returns: the frame of :func:`log_frame` with the columns ``id`` (str) and ``received`` (datetime64[ns, UTC]).
+    """
+    import pandas as pd
+
+    frame = _frame(rows, (*LOG_COLUMNS, *FURTHER_LOG_COLUMNS), {"received": "object"}, ["time"])
+    frame["received"] = pd.to_datetime(frame["received"], utc=True).dt.as_unit("ns")
+    return frame
 
 
 def _frame(

@@ -15,7 +15,8 @@ from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
-_Row: TypeAlias = "tuple[Any, str, str, str, float, int]"
+_Row: TypeAlias = "tuple[Any, str, str, str, float, int, float]"
+_DEVIATION = "deviation"
 _MEASURED = "measured_requests"
 _PERCENTILE = re.compile(r"response_time\.p(\d{1,2}(?:\.\d+)?)\Z")
 _FIXED = {
@@ -41,7 +42,8 @@ class NewRelicMetrics:
     :param apdex_t: Apdex threshold in seconds; 0.5 by default.
     :param bucket: width of a bucket, a duration of whole seconds; one minute by default. What a window holds beside
         whole buckets is read as a narrower one, and a shorter window as one bucket.
-    :param delay: how long after an event New Relic is sure to have it, a duration; 30 seconds by default.
+    :param delay: how long after an event New Relic usually has it, a duration; 30 seconds by default. It does not say
+        when it received an event, so its lag is learned: buckets that grow when they are read again were late.
     :param name: what reports call the source; ``New Relic <app>`` by default.
     """
 
@@ -89,12 +91,15 @@ class NewRelicMetrics:
         :param window: half-open, aware; its ends are rounded up to whole seconds.
         :param instances: their names, in any order; each counts once.
         :returns: a sample whose frame has the columns ``time``, ``instance``, ``metric``, ``group``, ``value``
-            (float64) and ``count`` (int64), and rows only for buckets that hold requests.
+            (float64), ``count`` (int64) and ``deviation`` (float64, of the response times in a bucket), and rows only
+            for buckets that hold requests.
         :raises SourceQueryRejected: this specification or an instance's name is wrong, or New Relic rejects the query.
         :raises SourceError: New Relic cannot be read.
         """
         _refuse(self.mistakes())
         select = ["count(*) AS 'requests'", "average(duration) AS 'mean'"]
+        if "response_time" in self.metrics:
+            select.append(f"stddev(duration) AS '{_DEVIATION}'")
         if "error_rate" in self.metrics:
             select.append("filter(count(*), WHERE error IS true) AS 'errors'")
         if "apdex" in self.metrics:
@@ -135,7 +140,7 @@ class NewRelicQuery:
     :param host_attribute: attribute that holds the instance's name; ``host`` by default.
     :param group_by: attribute to break the metric down by; none (``""``) by default.
     :param bucket: width of a bucket; one minute by default.
-    :param delay: how long after an event New Relic is sure to have it; 30 seconds by default.
+    :param delay: how long after an event New Relic usually has it; 30 seconds by default.
     :param name: what reports call the source; ``New Relic <metric>`` by default.
     """
 
@@ -207,7 +212,7 @@ def _read(
     values: Callable[[Mapping[str, Any]], tuple[int, dict[str, float]]],
 ) -> MetricSample:
     from airflow_cd.hooks.new_relic import NewRelicHook
-    from airflow_cd.sources.frames import metric_frame
+    from airflow_cd.sources.frames import spread_metric_frame
 
     queries: list[str] = []
     warnings: list[str] = []
@@ -235,7 +240,7 @@ def _read(
         named = ", ".join(metric.name for metric in metrics)
         warnings.append(f"{without_value} buckets hold events but no value of {named}.")
     bucket = min(source.bucket, window.length) if window.length else source.bucket
-    return MetricSample(metric_frame(rows), metrics, "\n".join(queries), bucket, tuple(warnings))
+    return MetricSample(spread_metric_frame(rows), metrics, "\n".join(queries), bucket, tuple(warnings))
 
 
 def _rows(
@@ -248,8 +253,10 @@ def _rows(
     begin = _number(row.get("beginTimeSeconds"))
     if begin is None or count <= 0:
         return
+    deviation = _scaled(row.get(_DEVIATION), 1000)
     for metric, value in measured.items():
-        yield (section.start_of(begin), place[0], metric, place[1], value, count)
+        scatter = deviation if metric == "response_time" and deviation is not None else math.nan
+        yield (section.start_of(begin), place[0], metric, place[1], value, count, scatter)
 
 
 def _place(row: Mapping[str, Any], source: NewRelicMetrics | NewRelicQuery) -> tuple[str, str]:

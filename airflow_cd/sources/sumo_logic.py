@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -29,7 +29,8 @@ class SumoLogicLogs:
         the instances are added to it.
     :param conn_id: Airflow connection of type ``sumo_logic``; ``sumo_logic_default`` by default.
     :param instance_field: metadata field that holds the instance's name; ``_sourceHost`` by default.
-    :param delay: how long after an event Sumo Logic is sure to have it, a duration; 30 seconds by default.
+    :param delay: how long after an event Sumo Logic usually has it, a duration; 30 seconds by default. What comes
+        later counts too: Sumo Logic says when it received a message, and verdicts wait for the lag that shows.
     :param name: what reports call the source; ``Sumo Logic <query>`` by default.
     """
 
@@ -68,14 +69,14 @@ class SumoLogicLogs:
 
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
-        :returns: a sample whose frame has the columns ``time`` (UTC), ``instance`` and ``message``, oldest first;
-            ``truncated`` when Sumo Logic had more than it returned.
+        :returns: a sample whose frame has the columns ``time`` (UTC), ``instance``, ``message``, ``id`` and
+            ``received`` (UTC), oldest first; ``truncated`` when Sumo Logic had more than it returned.
         :raises SourceQueryRejected: this specification or an instance's name is wrong, or Sumo Logic rejects the
             search.
         :raises SourceError: Sumo Logic cannot be read.
         """
         from airflow_cd.hooks.sumo_logic import SumoLogicHook
-        from airflow_cd.sources.frames import log_frame
+        from airflow_cd.sources.frames import identified_log_frame
 
         if mistakes := self.mistakes():
             raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
@@ -95,11 +96,12 @@ class SumoLogicLogs:
                 if moment is None:
                     without_time += 1
                 elif message.get(field) in names:
-                    rows.append((moment, message[field], message.get("_raw", "")))
+                    received = _moment(message.get("_receipttime"))
+                    rows.append((moment, message[field], message.get("_raw", ""), _id_of(message), received))
             if without_time:
                 warnings.append(f"{without_time} messages without a time were left out.")
                 truncated = True
-        return LogSample(log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
+        return LogSample(identified_log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
 
     def resolved(self, instances: Sequence[str]) -> str:
         """Return the query as it is sent for some instances; their condition stands before the first operator.
@@ -133,6 +135,12 @@ def _split(query: str) -> list[str] | None:
     if depth or '"' in _PART.sub("", query):
         return None
     return [*parts, query[begin:]]
+
+
+def _id_of(message: Mapping[str, str]) -> str:
+    """A message's id; with its time, as the hook tells messages apart."""
+    number = message.get("_messageid", "")
+    return f"{number} {message.get('_messagetime', '')}" if number else ""
 
 
 def _moment(milliseconds: str | None) -> datetime | None:

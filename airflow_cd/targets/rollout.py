@@ -90,6 +90,21 @@ def differences(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
     return list(_compare(instances, wanted, health=True).values())
 
 
+def unhealthy(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
+    """Which instances run exactly what is wanted of them and are not healthy: what fails there is the release itself.
+
+    :param instances: as read from the target; those that are not wanted are ignored.
+    :param wanted: the release of each instance by name, None for an empty one.
+    :returns: their names, sorted.
+    """
+    found = []
+    for instance in instances:
+        release = wanted.get(instance.name)
+        if release is not None and instance.health != HEALTHY and not _content(instance, release):
+            found.append(instance.name)
+    return sorted(found)
+
+
 def read_back(target: Target, wanted: Wanted) -> list[str]:
     """Read what runs, and compare artifact and configuration with what is wanted; health plays no part.
 
@@ -163,6 +178,7 @@ def _failed(target: Target, instances: Iterable[Instance], wanted: Wanted, when:
         environment=getattr(target, "environment", None),
         release=str(only) if only else None,
         instances=tuple(left),
+        unhealthy=unhealthy(instances, wanted),
         state=f"{len(wanted) - len(left)} of {len(wanted)} instances run what was asked for.",
         next_step="Read the messages of the instances; the environment must go back to its release first.",
     )

@@ -11,6 +11,8 @@ from typing import Literal
 
 from airflow_cd.verification.verdict import Performance, Quality, Reason, Verdict
 
+_SILENT = ("no_data", "instance_silent")
+
 PolicyKey = Literal["no_data", "source_error", "inconclusive"]
 
 
@@ -24,6 +26,7 @@ class Progress:
     :param source_error: why reading on is of no use (a source has used up its budget of errors); None while it is.
     :param no_baseline: why no later look can end otherwise (the baseline that was asked for is missing); None while
         one can.
+    :param behind: why not everything has come although the watch is over; None when everything has.
     """
 
     watching: Reason
@@ -31,6 +34,7 @@ class Progress:
     minimum_reached: bool
     source_error: Reason | None = None
     no_baseline: Reason | None = None
+    behind: Reason | None = None
 
     @property
     def last(self) -> bool:
@@ -74,10 +78,13 @@ def decide(parts: Sequence[Quality | Performance], progress: Progress) -> Decisi
     if not progress.over:
         so_far = [reason for part in parts for reason in part.reasons]
         return Decision(Verdict.INCONCLUSIVE, [progress.watching, *so_far], final=False)
+    if progress.behind is not None:
+        so_far = [reason for part in parts for reason in part.reasons]
+        return Decision(Verdict.INCONCLUSIVE, [progress.behind, *so_far], final=True, policy_key="no_data")
     undecided = _reasons(parts, Verdict.INCONCLUSIVE)
     if undecided is not None:
-        undecided.sort(key=lambda reason: reason.code != "no_data")
-        silent = bool(undecided) and undecided[0].code == "no_data"
+        undecided.sort(key=lambda reason: reason.code not in _SILENT)
+        silent = bool(undecided) and undecided[0].code in _SILENT
         key: PolicyKey = "no_data" if silent else "inconclusive"
         return Decision(Verdict.INCONCLUSIVE, undecided, final=True, policy_key=key)
     return Decision(Verdict.PASS, [reason for part in parts for reason in part.reasons], final=True)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from airflow_cd.errors import Refused
-from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.durations import format_duration
+from airflow_cd.errors import Refused, SourceRejected
+from airflow_cd.verification.lag import Lag
+from airflow_cd.verification.pace import Pace
 from airflow_cd.verification.samples import (
-    METRIC_COLUMNS,
     LogSample,
     LogSource,
-    Metric,
     MetricSample,
     MetricSource,
     Window,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
+from airflow_cd.verification.source_kinds import SourceKind
+from airflow_cd.verification.times import iso_time
+from airflow_cd.verification.verdict import Reason
 
 _ERRORS_KEPT = 20
+CHEAP_ROWS = 2_000
+"""Rows that are read again at every look: no more than a page of them."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +36,40 @@ class Instances:
     :param canary: names of the instances on the new release.
     :param control: names of the instances on the running release; may be empty.
     :param before: a time before the deployment, when every instance ran the old release; None if there is none.
+    :param starts: by the name of a canary instance, from when on what is logged under it is the new release's; where
+        nothing is said, from the beginning of the watched time.
     """
 
     canary: tuple[str, ...]
     control: tuple[str, ...]
     before: Window | None
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """For how long a verdict waits for what may come late.
+
+    :param most: the longest lag that it waits for.
+    :param unseen: how late errors are taken to come while nothing is known of their lag; not at all by default.
+    :param released: when the release began to run; the beginning of the watched time by default.
+    """
+
+    most: timedelta
+    unseen: timedelta = timedelta(0)
+    released: datetime | None = None
 
 
 class Reader(abc.ABC):
-    """One source, read up to :attr:`cursor`.
+    """One source, read up to :attr:`cursor`, and again where more may have come since.
 
     :param source: the source.
     :param instances: whose data is read.
     :param since: when the verification's own time begins.
+    :param patience: for how long a verdict waits for what may come late.
     :ivar cursor: up to when it has been read.
+    :ivar lag: how late its data came so far.
+    :ivar behind: why not everything can have come although no look follows; None while that is not so.
     :ivar query: the query of the last read.
     :ivar warnings: what the source warned of, each once.
     :ivar failures: consecutive failed reads.
@@ -55,33 +77,40 @@ class Reader(abc.ABC):
     :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
 
-    def __init__(self, source: MetricSource | LogSource, instances: Instances, since: datetime) -> None:
+    kind: ClassVar[SourceKind]
+    columns: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self, source: MetricSource | LogSource, instances: Instances, since: datetime, patience: Patience
+    ) -> None:
         self.name = source.name
-        self.delay: timedelta = source.delay
+        self.lag = Lag(source.delay, patience.most)
+        self.patience = patience
         self.instances = instances
         self.since = since
         self.cursor = since
+        self.behind: Reason | None = None
         self.failures = 0
         self.hopeless = False
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.query = ""
         self._past_is_read = instances.before is None
+        self._pace = Pace()
+        self._complete_for: datetime | None = None
+        self._again_at = since
 
     def advance(self, now: datetime, end: datetime) -> None:
-        """Read what is new by now. Never raises what the source raised: that is kept in :attr:`errors`.
+        """Read what may be new by now. Never raises what the source raised: that is kept in :attr:`errors`.
 
         :param now: the present time.
         :param end: when the verification's time ends.
         """
-        until = self.reachable(min(now - self.delay, end), end)
         try:
             if not self._past_is_read:
                 self.read_past()
                 self._past_is_read = True
-            if until > self.cursor:
-                self.read(Window(self.cursor, until))
-                self.cursor = until
+            self._read_on(now, end)
         except Exception as error:  # noqa: BLE001 - a source is anybody's code, and none of its errors is the release's
             self.failures += 1
             self.hopeless = isinstance(error, Refused)
@@ -89,9 +118,111 @@ class Reader(abc.ABC):
         else:
             self.failures = 0
 
+    def _read_on(self, now: datetime, end: datetime) -> None:
+        until = self.reachable(max(self.cursor, min(now - self.lag.behind, end)), end)
+        whole = until >= end and now >= self.due(end)
+        if until == self.cursor < end and not self.lag.late:
+            return
+        begin = self.earliest if whole else self._pace.begin(now, self.cursor, until, self.lag, self.cheap)
+        begin = max(self.aligned(begin), self.earliest)
+        if begin < until:
+            self.read(Window(begin, until), now, whole=whole)
+            self._pace.note(Window(begin, until), now, until - self.cursor)
+            self.cursor = until
+        if whole:
+            self._conclude(now, end)
+
+    def _conclude(self, now: datetime, end: datetime) -> None:
+        """After everything was read once more: whether that was all."""
+        newest = self.stalled_since(end)
+        if newest is None and now >= self.complete_at(end):
+            self._complete_for, self.behind = end, self._too_late()
+        elif now >= end + self._bound:
+            self._complete_for = end
+            self.behind = self._stalled(newest, now) if newest is not None else self._too_late()
+        else:
+            # The whole is not read at every look: as late as by half of what has been waited already.
+            self._again_at = min(now + (now - end) / 2, end + self._bound)
+
+    def _stalled(self, newest: datetime, now: datetime) -> Reason:
+        silent = max(now - newest, timedelta(0))
+        text = (
+            f"{self.name} has returned nothing of any instance that is newer than {iso_time(newest)}, "
+            f"{format_duration(timedelta(seconds=round(silent.total_seconds())))} ago, and was never silent that long "
+            "before: it is behind, or all instances are silent."
+        )
+        return Reason("source_behind", text, {"seconds": silent.total_seconds()})
+
+    def _too_late(self) -> Reason | None:
+        """Why a record may still come that would count: the longest lag seen is more than a verdict waits for."""
+        if self.lag.longest <= self._bound or not self.lag.late:
+            return None
+        text = (
+            f"Records of {self.name} came up to {self.lag.longest.total_seconds():.0f} s after they were written; a "
+            f"verdict waits {format_duration(self.lag.most)} at most (longest_lag), so others may still come."
+        )
+        return Reason("source_behind", text, {"seconds": self.lag.longest.total_seconds()})
+
+    @property
+    def _bound(self) -> timedelta:
+        return max(self.lag.most, self.lag.guess)
+
+    def complete(self, end: datetime) -> bool:
+        """Whether everything was read to the end, and again when nothing more was to come.
+
+        :param end: when the verification's time ends.
+        """
+        return self._complete_for == end
+
+    def complete_at(self, end: datetime) -> datetime:
+        """When everything should have come, a lag that nobody has seen yet included.
+
+        :param end: when the verification's time ends.
+        """
+        at, unseen = end + self.lag.wait, self.patience.unseen
+        if unseen and not self.lag_of_errors_is_known:
+            # What the release logged first has had time enough; so have later phases of the same release.
+            at = max(at, min(end, (self.patience.released or self.since) + unseen) + unseen)
+        return at
+
+    @property
+    @abc.abstractmethod
+    def lag_of_errors_is_known(self) -> bool:
+        """Whether errors of the canary were seen to come, so that their lag is no other than is known."""
+
+    def due(self, end: datetime) -> datetime:
+        """When everything is to be read once more, to conclude.
+
+        :param end: when the verification's time ends.
+        """
+        return max(self.complete_at(end), min(self._again_at, end + self._bound))
+
     def forgive(self) -> None:
         """Start its budget of errors again."""
         self.failures, self.hopeless = 0, False
+
+    @property
+    def cheap(self) -> timedelta:
+        """How much can be read again at every look without asking for more than a page of records."""
+        rows, read = self.rows, self.cursor - self.since
+        return read * min(1.0, CHEAP_ROWS / rows) if rows else read
+
+    @property
+    @abc.abstractmethod
+    def rows(self) -> int:
+        """How many rows were read of the watched time, each once."""
+
+    @property
+    def earliest(self) -> datetime:
+        """The earliest time that can be read again."""
+        return self.since
+
+    def aligned(self, moment: datetime) -> datetime:
+        """The last moment, not after this one, at which a read can begin.
+
+        :param moment: from where to read.
+        """
+        return moment
 
     def reachable(self, until: datetime, end: datetime) -> datetime:
         """Up to when to read.
@@ -106,20 +237,42 @@ class Reader(abc.ABC):
         """Read the time before the deployment."""
 
     @abc.abstractmethod
-    def read(self, window: Window) -> None:
-        """Read a window of the verification's own time.
+    def read(self, window: Window, now: datetime, *, whole: bool) -> None:
+        """Read a window of the verification's own time, parts of which may have been read before.
 
-        :param window: which follows the one before.
+        :param window: what to read.
+        :param now: the present time.
+        :param whole: whether it is the whole time, because everything should have come.
+        """
+
+    @abc.abstractmethod
+    def stalled_since(self, end: datetime) -> datetime | None:
+        """The time of the newest data when the source seems to have stopped there; None while it goes on.
+
+        :param end: when the verification's time ends.
         """
 
     def note(self, sample: MetricSample | LogSample) -> None:
         """Keep the sample's query and warnings.
 
         :param sample: that was just read.
+        :raises SourceRejected: it is one of the other kind of source.
         """
+        if missing := set(self.columns) - set(sample.frame.columns):
+            raise SourceRejected(
+                f"{self.name} was given as a source of {self.kind} and returned a {type(sample).__name__} without "
+                f"{', '.join(sorted(missing))}.",
+                next_step="Give a source of metrics as metrics=[...], and a source of logs as logs=[...].",
+            )
         self.query = sample.query
         for warning in sample.warnings:
             self.warn(warning)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the report should know of how this source was read, as it stands now."""
+        seen = self.lag.seen
+        return [f"{self.name}: {seen.words}"] if seen.late or seen.longest > self.lag.guess.total_seconds() else []
 
     def warn(self, text: str) -> None:
         """Keep a warning, once.
@@ -131,123 +284,14 @@ class Reader(abc.ABC):
             self.warnings.append(warning)
 
 
-class LogReader(Reader):
-    """A log source, kept as profiles.
-
-    :ivar canary: what the canary logged so far. ``control`` likewise.
-    :ivar past: what all instances logged before the deployment.
-
-    :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
-    """
-
-    def __init__(self, source: LogSource, instances: Instances, since: datetime) -> None:
-        super().__init__(source, instances, since)
-        self.source = source
-        self.canary, self.control, self.past = LogProfile(), LogProfile(), LogProfile()
-
-    def read_past(self) -> None:
-        """Read all instances' records from before the deployment: rare but known events are in them."""
-        if self.instances.before is not None:
-            names = self.instances.canary + self.instances.control
-            self.past = self._profiles(self.instances.before, names)[0]
-
-    def read(self, window: Window) -> None:
-        """Add the window's records."""
-        ours, theirs = self._profiles(window, self.instances.canary, self.instances.control)
-        self.canary = LogProfile.merge(self.canary, ours)
-        self.control = LogProfile.merge(self.control, theirs)
-
-    def _profiles(self, window: Window, *sides: tuple[str, ...]) -> list[LogProfile]:
-        """A profile for each side, from one query."""
-        sample = self.source.read(window, [name for side in sides for name in side])
-        self.note(sample)
-        if sample.truncated:
-            self.warn(f"returned less than there is between {window.since.isoformat()} and {window.until.isoformat()}")
-        frame = sample.frame
-        length = window.length.total_seconds()
-        profiles = []
-        for side in sides:
-            rows = frame[frame["instance"].isin(list(side))] if len(frame) else frame
-            profiles.append(LogProfile.of(rows, watched=length * len(side)))
-        for profile in profiles:
-            for trouble, count in profile.troubles.items():
-                if trouble != "empty":
-                    self.warn(f"{count} records were {trouble.replace('_', ' ')}")
-        return profiles
-
-
-class MetricReader(Reader):
-    """A metric source, kept as rows.
-
-    :ivar metrics: the metrics that its last sample held.
-
-    :param source: the source; ``instances`` and ``since`` are as for :class:`Reader`.
-    """
-
-    def __init__(self, source: MetricSource, instances: Instances, since: datetime) -> None:
-        super().__init__(source, instances, since)
-        self.source = source
-        self.metrics: tuple[Metric, ...] = ()
-        self._rows: list[pd.DataFrame] = []
-        self._past: list[pd.DataFrame] = []
-        self._bucket: timedelta | None = getattr(source, "bucket", None)
-
-    @property
-    def bucket_ms(self) -> int:
-        """Width of its buckets in milliseconds, 0 while it is unknown."""
-        return round(self._bucket.total_seconds() * 1000) if isinstance(self._bucket, timedelta) else 0
-
-    def reachable(self, until: datetime, end: datetime) -> datetime:
-        """Only whole buckets, until the very end: half a bucket beside whole ones compares badly."""
-        if until >= end or not isinstance(self._bucket, timedelta) or self._bucket <= timedelta(0):
-            return until
-        return self.since + max(0, (until - self.since) // self._bucket) * self._bucket
-
-    def read_past(self) -> None:
-        """Read the canary's instances before the deployment; with a control there is no need."""
-        if self.instances.before is not None and not self.instances.control:
-            self._past = [self._read(self.instances.before, self.instances.canary)]
-
-    def read(self, window: Window) -> None:
-        """Add the window's buckets."""
-        self._rows.append(self._read(window, self.instances.canary + self.instances.control))
-
-    def frame(self, names: Sequence[str]) -> pd.DataFrame:
-        """Rows of these instances so far.
-
-        :param names: of the instances.
-        """
-        rows = _concatenated(self._rows)
-        chosen: pd.DataFrame = rows[rows["instance"].isin(list(names))]
-        return chosen
-
-    def past(self) -> pd.DataFrame | None:
-        """Rows of the canary's instances before the deployment; None when they were not needed."""
-        return _concatenated(self._past) if self._past else None
-
-    def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
-        sample = self.source.read(window, names)
-        self.note(sample)
-        self.metrics = sample.metrics
-        self._bucket = sample.bucket if self._bucket is None else self._bucket
-        return sample.frame
-
-
-def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(METRIC_COLUMNS))
-
-
 def advance_all(readers: Sequence[Reader], now: datetime, end: datetime) -> None:
-    """Read every source that is not at the end, all at once.
+    """Read every source of which not everything has come, all at once.
 
     :param readers: of all sources.
     :param now: the present time.
     :param end: when the verification's time ends.
     """
-    waiting = [reader for reader in readers if reader.cursor < end]
+    waiting = [reader for reader in readers if not reader.complete(end)]
     if not waiting:
         return
     with ThreadPoolExecutor(max_workers=len(waiting), thread_name_prefix="source") as pool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import pandas as pd
 
-MetricKind = Literal["latency", "errors", "throughput", "apdex", "gauge"]
+MetricKind = Literal["latency", "errors", "throughput", "apdex", "gauge", "share", "count", "info"]
 """How a metric is judged; see :class:`Metric`."""
 
 Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
@@ -19,8 +19,14 @@ Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
 METRIC_COLUMNS = ("time", "instance", "metric", "group", "value", "count")
 """Columns of :attr:`MetricSample.frame`."""
 
+FURTHER_METRIC_COLUMNS = ("deviation",)
+"""Columns that :attr:`MetricSample.frame` may have as well."""
+
 LOG_COLUMNS = ("time", "instance", "message")
 """Columns of :attr:`LogSample.frame`."""
+
+FURTHER_LOG_COLUMNS = ("id", "received")
+"""Columns that :attr:`LogSample.frame` may have as well."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,31 @@ class Metric:
     """One thing that is measured, and how a change in it is judged.
 
     :param name: unique within a verification (``response_time``, ``response_time.p95``, ``error_rate``).
-    :param kind: *latency* (durations, compared as ratios), *errors* and *throughput* (numbers of events), *apdex* (a
-        score from 0 to 1) or *gauge* (any other level: CPU, memory, queue length).
+    :param kind: *latency* (durations, compared as ratios), *errors* (how many of the requests failed), *throughput*
+        (numbers of requests), *apdex* (a score from 0 to 1), *share* (a part of a whole: success, availability, hit
+        ratio, utilisation; 0 to 1 or per cent, judged by the part that is bad), *count* (numbers of other events:
+        orders, restarts, dropped messages), *gauge* (any other level: memory, queue length) or *info* (start times,
+        build numbers, leader flags: shown and not judged).
     :param direction: which way is worse; ``higher_is_worse`` by default.
     :param unit: of the values, as reports show it (``ms``, ``requests``); ``""`` for none.
+    :param period: seconds of which numbers of events are rates, 60 for *per minute*; 0 (the default) where they are
+        numbers for each bucket.
+    :param part: whether errors are given as a part of the requests, 0 to 1 or per cent, instead of as their number;
+        False by default.
+    :param cumulative: True for a counter that only grows and is to be read by its increases, False for one that is
+        not; None (the default) finds out by its values.
+    :param assumed: what of all this was read from name and values, for a reader of the report; ``""`` where an author
+        said it.
     """
 
     name: str
     kind: MetricKind
     direction: Direction = "higher_is_worse"
     unit: str = ""
+    period: float = field(default=0.0, repr=False)
+    part: bool = field(default=False, repr=False)
+    cumulative: bool | None = field(default=None, repr=False)
+    assumed: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +97,9 @@ class MetricSample:
         - ``group`` (text): what the metric is broken down by, such as the name of a transaction; ``""`` when it is not;
         - ``value`` (float): the bucket's mean for latency, apdex and gauge, the number of events for errors and
           throughput, in the metric's unit;
-        - ``count`` (int): how many requests the bucket holds.
+        - ``count`` (int): how many requests the bucket holds;
+        - ``deviation`` (float, may be left out): standard deviation of the measurements in the bucket, NaN where it is
+          not known. Then few buckets tell how far measurements scatter, too.
 
         A bucket without data has no row; without any data the frame is empty, with the same columns and types.
     :param metrics: the metrics in the frame, whether or not they have rows in this window.
@@ -102,6 +125,13 @@ class LogSample:
         - ``instance`` (text): one of the names that were asked for;
         - ``message`` (text or bytes): the record as it was logged, with its level and, where there is one, its stack
           trace. A record may hold several lines, or come as a row for each of its lines.
+
+        It may have the columns :data:`FURTHER_LOG_COLUMNS` as well. They make a verification surer and quicker:
+
+        - ``id`` (text): what tells the record apart from all others of the source, the same whenever it is read;
+          ``""`` where it has none. Without it, records are told apart by time, instance and message;
+        - ``received`` (``datetime64[ns, UTC]``): when the source received the record; NaT where that is not known.
+          The lag is known from it; without it, it is learned from records that come into a window already read.
     :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
     :param truncated: True when the source returned fewer records than there are; False by default.
     :param warnings: what a reader of the report should know about the answer, one sentence each.
@@ -130,14 +160,14 @@ class MetricSource(Protocol):
 
     @property
     def delay(self) -> timedelta:
-        """How long after an event the source is sure to return it; verdicts wait for that long."""
+        """How long after an event the source usually returns it: a first guess, until its lag was seen."""
         ...
 
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read metrics.
 
-        Called every few seconds, from a thread of its own, with windows that follow each other; the same window gives
-        the same rows.
+        Called every few seconds, from a thread of its own, with windows that reach back into those before: the same
+        window gives the same rows, and those that came since.
 
         :param window: which buckets: those that start in it.
         :param instances: names of the instances, canary and control together; none gives an empty frame.
@@ -164,14 +194,14 @@ class LogSource(Protocol):
 
     @property
     def delay(self) -> timedelta:
-        """How long after an event the source is sure to return it; verdicts wait for that long."""
+        """How long after an event the source usually returns it: a first guess, until its lag was seen."""
         ...
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read log records.
 
-        Called every few seconds, from a thread of its own, with windows that follow each other; the same window gives
-        the same rows.
+        Called every few seconds, from a thread of its own, with windows that reach back into those before: the same
+        window gives the same rows, and those that came since.
 
         :param window: when the records were logged.
         :param instances: names of the instances, canary and control together; none gives an empty frame.

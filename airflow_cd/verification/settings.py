@@ -13,12 +13,16 @@ from airflow_cd.verification.logs.feedback import Expected, expectations_of
 from airflow_cd.verification.metrics.thresholds import Threshold, mistakes_of
 from airflow_cd.verification.samples import LogSource, MetricSource
 from airflow_cd.verification.sensitivity import SENSITIVITIES, Sensitivity
+from airflow_cd.verification.source_kinds import SourceKind, misplaced
 
 Policy = Literal["fail", "pass", "ask", "wait"]
 """What becomes of a verification that ends INCONCLUSIVE."""
 
 POLICIES: tuple[Policy, ...] = ("fail", "pass", "ask", "wait")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
+LONGEST_DEFAULT_GRACE = timedelta(seconds=10)
+LONGEST_DEFAULT_WARM_UP = timedelta(minutes=2)
+"""Three times the longest that was measured (:mod:`benchmarks.shutdown`)."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,28 @@ class Verification:
         with: 0.2, the default, is 20 %.
     :param thresholds: fixed limits (:class:`~airflow_cd.verification.metrics.thresholds.Threshold`) beside the
         statistics; one that is crossed fails the release.
-    :param on_inconclusive: policy when there is not enough evidence: ``fail`` (the default), ``pass``, ``ask`` a
-        person, or ``wait`` for as long again and then fail.
+    :param decisive: names of the metrics that decide, as the source calls them; the others are judged and reported,
+        and neither fail nor hold up a release. None, the default, for all of them: then those that cannot be judged yet
+        hold nothing up as long as half of them can, and a quarter of the latencies, errors, scores and shares.
+    :param warm_up: longest time after a process has started in which being slow or busy is no regression, provided
+        that it goes away; by default a fifth of ``duration``, at most two minutes. Nothing fails by a level before it
+        is over; requests that fail count from the first on.
+    :param on_inconclusive: policy when there is not enough evidence, which never vetoes a release: ``ask`` (the
+        default) leaves the canary where it is, drained only if something points to harm, and asks a person; ``fail``
+        rolls it back; ``wait`` watches for as long again and then rolls it back; ``pass`` goes on.
     :param on_no_data: policy, likewise, when the canary sent nothing.
     :param on_source_error: policy, likewise, when a source could not be read.
+    :param ask_timeout: how long a person has to answer, greater than zero; ``"1h"`` by default. Without an answer the
+        release is rolled back: after a FAIL with a veto, else without.
     :param source_error_budget: consecutive failed reads of one source after which it is given up; 5 by default.
+    :param longest_lag: how long, at most, a PASS waits after the watched time for records that come late; ``"10m"`` by
+        default. It waits for the longest lag that was seen, a quarter more, and at least for the source's ``delay``.
+        Where a source has shown no error of the canary's instances, or a log source does not say when it received a
+        record, nobody knows how late errors come: then what a release did in its first 5 minutes is given 5 minutes
+        (no more than this, and than ten times ``duration``), which a watch of 10 minutes has waited by its end.
+    :param grace: for how long after an instance is healthy its log records are still those of the release before,
+        which is shutting down there; only where a target cannot say when the new release began to run alone. By
+        default a tenth of ``duration``, at most 10 seconds.
     :param advisory: whether the canary is judged and reported in full, but never failed; False by default.
     :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
         :class:`~airflow_cd.verification.logs.feedback.Expected` with the reason. Unknown events that match are no risk.
@@ -67,16 +88,21 @@ class Verification:
     min_requests: int = 50
     minimum_effect: float = 0.2
     thresholds: Sequence[Threshold] = ()
-    on_inconclusive: Policy = "fail"
-    on_no_data: Policy = "fail"
-    on_source_error: Policy = "fail"
+    decisive: Sequence[str] = ()
+    warm_up: DurationLike | None = None
+    on_inconclusive: Policy = "ask"
+    on_no_data: Policy = "ask"
+    on_source_error: Policy = "ask"
+    ask_timeout: DurationLike = "1h"
     source_error_budget: int = 5
+    longest_lag: DurationLike = "10m"
+    grace: DurationLike | None = None
     advisory: bool = False
     expected: Sequence[Expected | str] = ()
     baseline: str = "all"
 
     def __post_init__(self) -> None:
-        for name in ("metrics", "logs", "thresholds"):
+        for name in ("metrics", "logs", "thresholds", "decisive"):
             given = getattr(self, name)
             if isinstance(given, (list, tuple, set, frozenset)):
                 object.__setattr__(self, name, tuple(given))
@@ -114,6 +140,34 @@ class Verification:
             return min(self.length / 4, LONGEST_DEFAULT_MINIMUM)
         return parse_duration(self.minimum)
 
+    @property
+    def most_lag(self) -> timedelta:
+        """``longest_lag``, parsed.
+
+        :raises ValueError: it is not a duration.
+        """
+        return parse_duration(self.longest_lag)
+
+    @property
+    def shutdown_grace(self) -> timedelta:
+        """``grace``, parsed, or its default.
+
+        :raises ValueError: it, or the duration, is not a duration.
+        """
+        if self.grace is None:
+            return min(self.length / 10, LONGEST_DEFAULT_GRACE)
+        return parse_duration(self.grace)
+
+    @property
+    def warming(self) -> timedelta:
+        """``warm_up``, parsed, or its default.
+
+        :raises ValueError: it, or the duration, is not a duration.
+        """
+        if self.warm_up is None:
+            return min(self.length / 5, LONGEST_DEFAULT_WARM_UP)
+        return parse_duration(self.warm_up)
+
     def policy(self, key: str) -> Policy:
         """The policy for one way to end without a verdict.
 
@@ -133,13 +187,18 @@ class Verification:
             *self._wrong_durations(),
             *self._wrong_words(),
             *self._wrong_numbers(),
+            *self._wrong_decisive(),
             *self._wrong_expectations(),
             *mistakes_of(self.thresholds),
         ]
 
     def _wrong_sources(self) -> Iterator[str]:
         seen: set[str] = set()
-        for kind, protocol in (("metrics", MetricSource), ("logs", LogSource)):
+        places: tuple[tuple[SourceKind, type[MetricSource | LogSource]], ...] = (
+            ("metrics", MetricSource),
+            ("logs", LogSource),
+        )
+        for kind, protocol in places:
             sources = getattr(self, kind)
             if not isinstance(sources, tuple):
                 yield f"{kind} must be a list of sources, got {sources!r}"
@@ -147,6 +206,9 @@ class Verification:
             for source in sources:
                 if isinstance(source, type) or not isinstance(source, protocol):
                     yield f"{kind} holds {source!r}, which is not a source (it needs name, delay and read)"
+                    continue
+                if mistake := misplaced(source, kind):
+                    yield mistake
                     continue
                 if source.name in seen:
                     yield f"two sources are called {source.name!r}; give one of them another name"
@@ -157,21 +219,21 @@ class Verification:
 
     def _wrong_durations(self) -> Iterator[str]:
         parsed: dict[str, timedelta] = {}
-        for name in ("duration", "every", "minimum"):
+        for name in ("duration", "every", "minimum", "longest_lag", "grace", "warm_up", "ask_timeout"):
             value = getattr(self, name)
-            if value is None and name == "minimum":
+            if value is None and name in ("minimum", "grace", "warm_up"):
                 continue
             try:
                 parsed[name] = parse_duration(value)
             except ValueError as error:
                 yield f"{name}: {error}"
                 continue
-            if parsed[name] == timedelta(0) and name != "minimum":
+            if parsed[name] == timedelta(0) and name in ("duration", "every", "ask_timeout"):
                 del parsed[name]
                 yield f"{name} must be greater than zero, got {value!r}"
         if "duration" not in parsed:
             return
-        for name in ("every", "minimum"):
+        for name in ("every", "minimum", "grace", "warm_up"):
             if parsed.get(name, timedelta(0)) > parsed["duration"]:
                 yield f"{name} ({getattr(self, name)}) is longer than duration ({self.duration})"
 
@@ -196,12 +258,22 @@ class Verification:
         if isinstance(effect, bool) or not isinstance(effect, (int, float)) or not 0 < effect <= 10:
             yield f"minimum_effect is {effect!r}, must be a share above 0 and at most 10 (0.2 is 20 %)"
 
+    def _wrong_decisive(self) -> Iterator[str]:
+        if not isinstance(self.decisive, tuple) or not all(
+            isinstance(name, str) and name.strip() for name in self.decisive
+        ):
+            yield f"decisive must be a list of names of metrics, got {self.decisive!r}"
+        elif self.decisive and self.metrics == ():
+            yield "decisive names metrics, but there is no source of metrics"
+
     def _wrong_expectations(self) -> Iterator[str]:
         if not isinstance(self.expected, tuple):
             yield f"expected must be a list of patterns, got {self.expected!r}"
         else:
             mistakes = (one.mistake() for one in self.expected if isinstance(one, Expected))
             yield from (mistake for mistake in mistakes if mistake is not None)
+            if self.expected and self.metrics and not self.logs:
+                yield "expected has nothing to match: the verification watches no logs"
         mistake = wrong_baseline(self.baseline)
         if mistake is not None:
             yield mistake

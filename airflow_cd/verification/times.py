@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 
 def iso_time(moment: datetime) -> str:
@@ -24,3 +29,15 @@ def iso_time_of(milliseconds: int | None) -> str:
 def iso_now() -> str:
     """The present time as text."""
     return iso_time(datetime.now(timezone.utc))
+
+
+def milliseconds_of(times: pd.Series) -> np.ndarray:
+    """A column of times as whole milliseconds since 1970.
+
+    :param times: aware.
+    """
+    import numpy as np
+    import pandas as pd
+
+    utc = pd.to_datetime(times, utc=True).dt.as_unit("ns")
+    return np.asarray(utc.astype("int64").to_numpy() // 1_000_000)

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.json_values import json_value
+from airflow_cd.verification.lag import SeenLag
 
 EVIDENCE_VERSION = 1
 SEVERITIES = ("debug", "info", "warning", "error", "fatal")
@@ -53,7 +54,7 @@ class Reason:
     :param text: the sentence.
     :param numbers: what the sentence rests on, by name.
     :param code: stable word for machines (``unknown_events``, ``metric_regressed``, ``no_data``, ``few_requests``,
-        ``source_error``, ``no_baseline``, ``nothing_new``, ``no_regression``, ``learning``).
+        ``source_error``, ``source_behind``, ``no_baseline``, ``nothing_new``, ``no_regression``, ``learning``).
     """
 
     code: str
@@ -101,6 +102,8 @@ class Event:
     :param instances: records for each canary instance.
     :param expected: how many the baseline and control let expect on the canary in this window; None if unknown.
     :param first_seen: ISO 8601 time of the first record on the canary, ``""`` if there is none.
+    :param stated: whether its records state how severe they are, by a level or by being a crash; else the severity is
+        what their words suggest, which is a sign, but fails no release by itself.
     :param feedback: feedback of a person, or the pipeline's expectation, which outranks the rules; None without any.
     :param x: place in the picture, 0 to 1; like events are near.
     :param y: place in the picture, 0 to 1.
@@ -123,6 +126,7 @@ class Event:
     x: float = 0.5
     y: float = 0.5
     feedback: Feedback | None = None
+    stated: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,9 @@ class MetricResult:
     :param compared_with: ``control``, ``before`` (the same instances before the deployment) or ``baseline``.
     :param series: for ``canary`` and ``control``, points ``[ISO 8601 time, value]`` pooled over instances.
     :param instances: mean for each canary instance.
+    :param decides: whether it can fail or hold up the release; otherwise it informs.
+    :param assumed: how the metric was read, in words: its kind, which way is worse, what its values turned out to be;
+        ``""`` where its author said it all.
     """
 
     name: str
@@ -161,6 +168,8 @@ class MetricResult:
     compared_with: str = "control"
     series: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
     instances: Mapping[str, float] = field(default_factory=dict)
+    decides: bool = True
+    assumed: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,6 +233,8 @@ class Judgement:
     :param warnings: what a reader should know about the evidence, one sentence each.
     :param source_errors: what sources answered instead of data, in their words.
     :param final: False while it still watches.
+    :param since: ISO 8601, when the watched time begins; ``until`` where it ends, as far as every source was read.
+    :param lags: by the name of a source, how late its data came.
     """
 
     verdict: Verdict
@@ -239,6 +250,9 @@ class Judgement:
     source_errors: Sequence[str] = ()
     warnings: Sequence[str] = ()
     final: bool = True
+    since: str = ""
+    until: str = ""
+    lags: Mapping[str, SeenLag] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -280,6 +294,7 @@ _READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("Judgement", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
     ("Judgement", "performance"): lambda row: None if row is None else _read(Performance, row),
     ("Judgement", "quality"): lambda row: None if row is None else _read(Quality, row),
+    ("Judgement", "lags"): lambda lags: {name: _read(SeenLag, row) for name, row in lags.items()},
     ("Performance", "verdict"): Verdict,
     ("Performance", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
     ("Performance", "metrics"): lambda rows: [_read(MetricResult, row) for row in rows],

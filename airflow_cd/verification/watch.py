@@ -12,14 +12,18 @@ from airflow_cd.durations import format_duration
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.conclusions import first_bad, merged, with_layout, with_queries
 from airflow_cd.verification.decision import Decision, PolicyKey, Progress, decide
+from airflow_cd.verification.lag import UNSEEN, UNSEEN_SHARE
+from airflow_cd.verification.log_reading import Earlier, LogReader
 from airflow_cd.verification.logs.baselines import Baseline, Learned
-from airflow_cd.verification.logs.feedback import Opinions
+from airflow_cd.verification.logs.feedback import Opinions, unmatched
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.metric_reading import MetricReader
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
 from airflow_cd.verification.metrics.profile import MetricProfile
-from airflow_cd.verification.reading import Instances, LogReader, MetricReader, Reader, advance_all
+from airflow_cd.verification.per_instance import of_logs, of_metrics
+from airflow_cd.verification.reading import Instances, Patience, Reader, advance_all
 from airflow_cd.verification.samples import Metric, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.times import iso_time
@@ -45,6 +49,8 @@ class Outcome:
         was judged.
     :param metric_profiles: by the name of a metric source, what is normal for its metrics; becomes part of the
         baseline as ``profiles`` does.
+    :param earlier: by the names of an earlier phase and of a log source, what that phase's canary logged once records
+        that came late are counted; only where some did.
     """
 
     judgement: Judgement
@@ -52,6 +58,7 @@ class Outcome:
     policy_key: PolicyKey | None = None
     running: Mapping[str, LogProfile] = field(default_factory=dict)
     metric_profiles: Mapping[str, MetricProfile] = field(default_factory=dict)
+    earlier: Mapping[str, Mapping[str, LogProfile]] = field(default_factory=dict)
 
 
 def _utc_now() -> datetime:
@@ -65,8 +72,12 @@ class Watch:
     :param canary: names of the instances on the new release; at least one.
     :param control: names of the instances on the running release, none of which is a canary too; may be empty.
     :param since: when the canary's window starts, aware.
+    :param until: when it ends, aware; by default after the duration of the verification.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
+    :param starts: by the name of a canary instance, from when on what is logged under it is the new release's;
+        ``since`` by default. What the process before it logs while it shuts down is the release before's.
+    :param earlier: earlier phases of the same deployment: what comes late of them still counts.
     :param baselines: by the name of a log source, what earlier good deployments logged.
     :param opinions: called at every look for the feedback and expectations that apply to events; by default what
         the configuration expects.
@@ -89,7 +100,10 @@ class Watch:
         canary: Sequence[str],
         control: Sequence[str] = (),
         since: datetime,
+        until: datetime | None = None,
         before: Window | None = None,
+        starts: Mapping[str, datetime] | None = None,
+        earlier: Sequence[Earlier] = (),
         baselines: Mapping[str, Baseline] | None = None,
         opinions: Callable[[], Opinions] | None = None,
         metric_baselines: Mapping[str, Sequence[MetricProfile]] | None = None,
@@ -108,8 +122,9 @@ class Watch:
         if since.tzinfo is None:
             raise VerificationError("the start of a verification needs a time zone.")
         self.configuration = configuration
-        self.instances = Instances(tuple(canary), tuple(control), before)
+        self.instances = Instances(tuple(canary), tuple(control), before, starts or {})
         self.since = since
+        self.until = until or since + configuration.length
         self.baselines = baselines or {}
         self.metric_baselines = metric_baselines or {}
         self.learn = learn
@@ -118,18 +133,28 @@ class Watch:
         self._on_look = on_look
         self._on_verdict = on_verdict
         self._stop = stop or (lambda: False)
-        self._logs = [LogReader(source, self.instances, since) for source in configuration.logs]
-        self._metrics = [MetricReader(source, self.instances, since) for source in configuration.metrics]
+        most = configuration.most_lag
+        patience = Patience(
+            most,
+            unseen=min(UNSEEN, UNSEEN_SHARE * configuration.length, most),
+            released=min([since, *(phase.window.since for phase in earlier)]),
+        )
+        self._logs = [
+            LogReader(source, self.instances, since, patience, earlier=earlier) for source in configuration.logs
+        ]
+        self._metrics = [MetricReader(source, self.instances, since, patience) for source in configuration.metrics]
         self._looks = 0
         self._started = ""
 
     def run(self) -> Outcome:
-        """Watch until the verdict stands, at most for twice the duration and the delay of the slowest source.
+        """Watch until the verdict stands: at most for twice the duration, and the longest lag that is waited for.
+
+        A FAIL stands as soon as it is certain. A PASS waits until everything should have come.
 
         :returns: the judgement, and what was learned. An error of a source is part of the judgement, never raised.
         """
         self._started = iso_time(self._clock())
-        end = self.since + self.configuration.length
+        end = self.until
         extended = False
         while True:
             began = self._clock()
@@ -159,9 +184,9 @@ class Watch:
     def _wait(self, until: datetime, end: datetime) -> bool:
         """Wait for the next look; False when the watch is to stop."""
         # The last look is worth no later moment than the one at which everything can be read.
-        complete = end + max(reader.delay for reader in self._readers)
-        if self._clock() < complete:
-            until = min(until, complete)
+        due = max(reader.due(end) for reader in self._readers if not reader.complete(end))
+        if self._clock() < due:
+            until = min(until, due)
         while True:
             if self._stop():
                 return False
@@ -174,8 +199,10 @@ class Watch:
         """Judge what has been read; the judgement is final when the watch is over."""
         self._looks += 1
         progress = self._progress(end)
-        performance = self._performance()
-        quality = self._quality(final=progress.last)
+        # While only what may be late is waited for, this is all the evidence there is: a FAIL need not wait.
+        final = progress.last or self._all_is_read(end)
+        performance = self._performance(final=final)
+        quality = self._quality(final=final)
         decision = decide([part for part in (quality, performance) if part is not None], progress)
         return self._judgement(decision, performance, quality), decision.policy_key
 
@@ -183,12 +210,18 @@ class Watch:
         missing = self._missing_baseline
         return Progress(
             watching=self._watching(end),
-            over=all(reader.cursor >= end for reader in self._readers),
+            over=all(reader.complete(end) for reader in self._readers),
             # What others show is judged by how far *they* are, not by a source that errs.
             minimum_reached=max(reader.cursor for reader in self._readers) - self.since >= self.configuration.least,
             source_error=self._source_error(),
             no_baseline=Reason("no_baseline", missing) if missing else None,
+            behind=next((reader.behind for reader in self._readers if reader.behind is not None), None),
         )
+
+    def _all_is_read(self, end: datetime) -> bool:
+        """Whether everything was read to the end that comes as late as most does."""
+        now = self._clock()
+        return all(reader.cursor >= end and now >= end + reader.lag.wait for reader in self._readers)
 
     @property
     def _missing_baseline(self) -> str:
@@ -198,7 +231,7 @@ class Watch:
         missing = (self.baselines.get(reader.name, Baseline()).unusable for reader in self._logs)
         return next((why for why in missing if why), "")
 
-    def _performance(self) -> Performance | None:
+    def _performance(self, *, final: bool) -> Performance | None:
         import pandas as pd
 
         if not self._metrics:
@@ -215,7 +248,8 @@ class Watch:
             canary.append(_prefixed(reader.frame(self.instances.canary), prefix))
             control.append(_prefixed(reader.frame(self.instances.control), prefix))
             before = reader.past()
-            if before is not None:
+            # Beside a control it only says how much instances differ; it takes no control's place.
+            if before is not None and (not self.instances.control or len(control[-1])):
                 past.append(_prefixed(before, prefix))
         configuration = self.configuration
         performance = judge_performance(
@@ -229,7 +263,15 @@ class Watch:
             learn=self.learn,
             taught=taught,
             thresholds=configuration.thresholds,
+            warm_up=configuration.warming.total_seconds(),
+            decisive=configuration.decisive,
         )
+        if final or performance.verdict is Verdict.FAIL:
+            until = min(reader.cursor for reader in self._metrics)
+            rows = pd.concat([*canary, *control], ignore_index=True)
+            performance = of_metrics(
+                performance, rows, metrics, self.instances.canary, self.instances.control, Window(self.since, until)
+            )
         return with_queries(performance, _queries(self._metrics))
 
     def _quality(self, *, final: bool) -> Quality | None:
@@ -244,22 +286,26 @@ class Watch:
                 continue
             past = [Learned("before the deployment", reader.past)] if reader.past.records else []
             learned = [*past, *baseline.learned]
-            judged.append(
-                judge_quality(
-                    reader.canary,
-                    reader.control if self.instances.control else None,
-                    [one.profile for one in learned],
-                    sensitivity=self.configuration.sensitivity,
-                    learn=self.learn,
-                    opinions=opinions,
-                    baseline_names=[one.name for one in learned],
-                    look=self._looks,
-                    final=final,
-                )
+            quality = judge_quality(
+                reader.canary,
+                reader.control if self.instances.control else None,
+                [one.profile for one in learned],
+                sensitivity=self.configuration.sensitivity,
+                learn=self.learn,
+                opinions=opinions,
+                baseline_names=[one.name for one in learned],
+                look=self._looks,
+                final=final,
             )
+            if final or quality.verdict is Verdict.FAIL:
+                ours, theirs = (reader.activity(names) for names in (self.instances.canary, self.instances.control))
+                quality = of_logs(quality, ours, theirs, reader.cursor.timestamp() * 1000)
+            judged.append(quality)
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 
     def _judgement(self, decision: Decision, performance: Performance | None, quality: Quality | None) -> Judgement:
+        # Until the last look an expected event may still come.
+        unmet = unmatched(self.configuration.expectations, quality.events) if decision.final and quality else []
         return Judgement(
             verdict=decision.verdict,
             reasons=list(decision.reasons),
@@ -272,20 +318,30 @@ class Watch:
             canary=list(self.instances.canary),
             control=list(self.instances.control),
             source_errors=[error for reader in self._readers for error in reader.errors],
-            warnings=[warning for reader in self._readers for warning in reader.warnings],
+            warnings=[*(text for reader in self._readers for text in (*reader.warnings, *reader.notes)), *unmet],
             final=decision.final,
+            since=iso_time(self.since),
+            until=iso_time(min(reader.cursor for reader in self._readers)),
+            lags={reader.name: reader.lag.seen for reader in self._readers},
         )
 
     def _outcome(self, judgement: Judgement, key: PolicyKey | None) -> Outcome:
         judgement = with_layout(judgement)
         running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
         normal = {reader.name: self._metric_profile(reader) for reader in self._metrics}
-        return Outcome(judgement, {reader.name: reader.canary for reader in self._logs}, key, running, normal)
+        earlier: dict[str, dict[str, LogProfile]] = {}
+        for reader in self._logs:
+            for phase, profile in reader.completed.items():
+                earlier.setdefault(phase, {})[reader.name] = profile
+        return Outcome(judgement, {reader.name: reader.own for reader in self._logs}, key, running, normal, earlier)
 
     def _metric_profile(self, reader: MetricReader) -> MetricProfile:
         control = reader.frame(self.instances.control) if self.instances.control else None
         canary = reader.frame(self.instances.canary)
-        return learn_performance(canary, control, reader.metrics, reader.bucket_ms, reader.past())
+        past = reader.past()
+        if past is not None:
+            past = past[past["instance"].isin(list(self.instances.canary))]
+        return learn_performance(canary, control, reader.metrics, reader.bucket_ms, past)
 
     def _source_error(self) -> Reason | None:
         """Why watching on is of no use: sources have used up their budget of errors; None while none has."""
@@ -300,16 +356,24 @@ class Watch:
         return Reason("source_error", text, {"failures": worst.failures, "source": worst.name})
 
     def _watching(self, end: datetime) -> Reason:
-        """How much of the time every source has been read for."""
+        """How much of the time every source has been read for, and what is waited for."""
         read, length = min(reader.cursor for reader in self._readers) - self.since, end - self.since
-        whole = timedelta(seconds=max(0, int(read.total_seconds())))
-        text = f"Watching: {format_duration(whole)} of {format_duration(length)} are read."
+        text = f"Watching: {_seconds(read)} of {format_duration(length)} are read."
+        waiting = [reader for reader in self._readers if not reader.complete(end)]
+        if read >= length and waiting:
+            slowest = max(waiting, key=lambda reader: reader.due(end))
+            left = max(slowest.due(end) - self._clock(), timedelta(0))
+            text = f"Watching: waiting {_seconds(left)} more for what {slowest.name} may still bring late."
         return Reason("watching", text, {"seconds": read.total_seconds(), "of": length.total_seconds()})
 
     def _stopped(self, judgement: Judgement) -> Judgement:
         reason = Reason("stopped", "The verification was stopped before it reached a verdict.")
         reasons = [reason, *judgement.reasons]
         return replace(judgement, reasons=reasons, final=True, decided=iso_time(self._clock()))
+
+
+def _seconds(length: timedelta) -> str:
+    return format_duration(timedelta(seconds=max(0, int(length.total_seconds()))))
 
 
 def _queries(readers: Sequence[Reader]) -> dict[str, str]:

@@ -131,6 +131,29 @@ def test_expected_events_are_no_risk(folder: Path, capsys: pytest.CaptureFixture
     assert verify("--baseline", "old.log", "--canary", "bad.log", *told) == PASSED
 
 
+def test_an_expectation_that_nothing_came_of_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compared = ("--baseline", "old.log", "older.log", "--canary", "bad.log")
+    verify(*compared, "--expected", "KeyError", "--expected", "KeyEror")
+    said = capsys.readouterr().out
+    assert "Note      --expected 'KeyEror' matched nothing that the canary logged." in said
+    assert "--expected 'KeyError' matched nothing" not in said
+
+
+def test_how_each_log_was_read_is_said_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "mixed.log").write_text("2026-03-01 10:00:00 INFO shop.web - order 1 placed\nCOWS GO MOO\n" * 3)
+    verify("--baseline", "old.log", "--canary", "mixed.log", "--json", "all.json")
+    lines = [line for line in capsys.readouterr().out.splitlines() if ".log: " in line and " records, " in line]
+    assert lines[0].startswith("Read as   old.log: ")
+    assert re.search(r"; 0 of the first \d+ records without a header$", lines[0])
+    assert lines[1] == (
+        "          mixed.log: 6 records, header (time, level, logger); levels: 3 INFO, 3 without; "
+        "3 records without a header, such as “COWS GO MOO”"
+    )
+    files = json.loads((folder / "all.json").read_text())["files"]
+    assert files[1]["header"] == "header (time, level, logger)"
+    assert files[1]["levels"] == {"info": 3, "none": 3}
+
+
 def test_sensitivity_decides_about_warnings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("warns.log").write_text(
         Path("good.log").read_text(encoding="utf-8") + "2026-11-23T08:10:00.000Z WARN shop.pool - pool is exhausted\n",

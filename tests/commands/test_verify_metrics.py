@@ -107,6 +107,33 @@ def test_per_cent_and_shares_are_the_same(capsys: pytest.CaptureFixture[str]) ->
     assert found[0] == pytest.approx(found[1])
 
 
+def test_rows_may_say_how_measurements_scatter(capsys: pytest.CaptureFixture[str]) -> None:
+    def summed(seed: int, slow: float) -> pd.DataFrame:
+        chance, rows = random.Random(seed), []
+        for minute in range(20):
+            times = [slow * chance.lognormvariate(4.0, 0.4) for _ in range(50)]
+            squares = sum(time * time for time in times)
+            tail = sorted(times)[-3]
+            rows.append((BEGAN + timedelta(minutes=minute), "render_ms", len(times), sum(times), squares, tail))
+        return pd.DataFrame(rows, columns=["time", "metric", "count", "sum", "sum_squares", "p95"])
+
+    old, slow = written(summed(1, 1.0), "old.csv"), written(summed(2, 2.2), "slow.csv")
+    assert verify("--metrics-baseline", old, "--metrics-canary", slow, "--json", "-") == FAILED
+    results = json.loads(capsys.readouterr().out)["judgement"]["performance"]["metrics"]
+    assert {row["name"]: row["kind"] for row in results} == {"render_ms": "latency", "render_ms.p95": "latency"}
+    assert results[0]["canary"]["requests"] == 1000
+
+
+def test_what_each_metric_was_taken_for_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = wide(1)[["time", "host", "cpu_percent"]].rename(columns={"cpu_percent": "pool_usage_percent"})
+    old = written(frame.assign(build_info=1), "old.csv")
+    new = written(frame.assign(build_info=1, pool_usage_percent=frame["pool_usage_percent"] + 0.25), "new.csv")
+    assert verify("--metrics-baseline", old, "--metrics-canary", new) == PASSED
+    said = capsys.readouterr().out
+    assert "as a share, more is worse; in per cent: pool_usage_percent" in said
+    assert "as information, not judged: build_info" in said
+
+
 def test_a_control_of_the_same_time_is_compared_minute_by_minute(capsys: pytest.CaptureFixture[str]) -> None:
     control = written(wide(5, hosts="cdef"), "control.csv")
     canary = wide(3, slow=1.5)

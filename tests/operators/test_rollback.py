@@ -110,6 +110,53 @@ def test_it_rolls_back_with_the_reason_that_decided(world: World, case: str) -> 
     assert reason in world.delivery().require_deployment().outcome
 
 
+VETOES = {
+    "the verification branched to it",
+    "the verification failed after its verdict",
+    "a person marked it failed",
+    "a person marked it failed without a reason",
+    "the deploy failed",
+}
+
+
+@pytest.mark.parametrize("case", ROLLS_BACK)
+def test_it_vetoes_only_what_is_at_fault(world: World, case: str) -> None:
+    given, state, chosen, _ = ROLLS_BACK[case]
+    given(world)
+    world.target.broken.clear()
+    _execute(world, _rollback(world), state, chosen)
+    assert (world.ledger.vetoes.in_force("shop", "production", NEW) is not None) == (case in VETOES)
+
+
+def _asked(option: str, who: str) -> Given:
+    def given(world: World) -> None:
+        world.deployed()
+        world.judged(Verdict.INCONCLUSIVE, "no data")
+        place = {"pipeline": "shop", "run_id": "run-1", "task_id": "verify"}
+        asked = {"options": ["Roll back", "Promote", "Keep watching"], "subject": "?", "body": "", "deadline": None}
+        world.ledger.questions.ask(**place, **asked, approvers=())
+        world.ledger.questions.answer(*place.values(), option=option, who=who, why="not tonight")
+
+    return given
+
+
+@pytest.mark.parametrize(
+    ("option", "who", "because", "vetoed"),
+    [
+        ("Roll back", "ada", "ada rolled it back: not tonight", True),
+        ("Roll back", "", "INCONCLUSIVE: no data", False),
+        # Watched further, and killed meanwhile.
+        ("Keep watching", "ada", NO_VERDICT, False),
+    ],
+)
+def test_an_answer_that_airflow_lost_is_found_in_the_ledger(
+    world: World, option: str, who: str, because: str, vetoed: bool
+) -> None:
+    _asked(option, who)(world)
+    assert _execute(world, _rollback(world), "failed")["because"] == because
+    assert (world.ledger.vetoes.in_force("shop", "production", NEW) is not None) is vetoed
+
+
 SKIPS: dict[str, tuple[Given, str | None, str]] = {
     "nothing was deployed": (_nothing, "upstream_failed", "nothing was deployed"),
     "the release was promoted": (_promoted, "failed", "the release was promoted"),

@@ -85,7 +85,7 @@ def test_a_missing_baseline_is_inconclusive_at_the_first_look_and_acted_upon(
         delivery, configured(baseline="1.3", duration="10m"), "phase_20", on_look=looks.append
     )
     concluded = verifying.run(datetime.now(timezone.utc))
-    assert (concluded.judgement.verdict, concluded.consequence) == (Verdict.INCONCLUSIVE, Consequence.ROLL_BACK)
+    assert (concluded.judgement.verdict, concluded.consequence) == (Verdict.INCONCLUSIVE, Consequence.ASK)
     assert (concluded.judgement.looks, looks) == (1, [])
     assert "the baseline 1.3 cannot be used" in concluded.judgement.sentence
 

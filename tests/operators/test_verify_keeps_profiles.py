@@ -65,7 +65,7 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(brok
     )
     ledger.phases.start(deployment.id, "phase_20", share=20, instances=CANARY, token=lease.token)
     ledger.phases.deployed(deployment.id, "phase_20", since, lease.token)
-    verification = Verification(logs=[_Logs(since, broken=broken)], duration="60s", every="5s")
+    verification = Verification(logs=[_Logs(since, broken=broken)], duration="60s", every="5s", grace="0s")
     concluded = PhaseVerification(delivery, verification, "phase_20", on_look=lambda judgement: None).run()
     assert concluded.consequence is (Consequence.ROLL_BACK if broken else Consequence.GO_ON)
     assert concluded.drained is broken
@@ -77,3 +77,40 @@ def test_profiles_are_kept_whatever_the_verdict_and_teach_only_after_a_pass(brok
     assert canary.watched == 60 * len(CANARY)
     assert control.records > canary.records
     assert ("KeyError" in {signature.exception for signature in canary.tallies}) is broken
+
+
+def test_what_comes_late_of_a_phase_completes_it_and_counts_in_the_next(ledger: Ledger) -> None:
+    """Phase 1 has passed before its errors could be found; phase 2 finds them and fails, and phase 1 is completed."""
+    where = {"pipeline": "storefront", "service": "shop", "environment": "production"}
+    since = datetime.now(timezone.utc) - timedelta(hours=1)
+    target = MemoryTarget(INSTANCES, OLD)
+    delivery = Delivery(ledger, target, run_id="run-1", log=lambda line: None, timeout=timedelta(seconds=1), **where)
+    lease = delivery.acquire()
+    previous = dict.fromkeys(INSTANCES, OLD)
+    deployment = ledger.deployments.open(
+        lease, NEW, previous=previous, reason="", triggered_by="ada", rollback="automatic", learn=False
+    )
+    logs = _Logs(since, broken=True)
+    everything = logs.frame
+    failures = everything["message"].str.contains("request .* failed")
+    verification = Verification(logs=[logs], duration="60s", every="5s", grace="0s")
+    for name, names, deployed_at in (
+        ("phase_20", CANARY, since),
+        ("phase_40", INSTANCES[:4], since + timedelta(minutes=2)),
+    ):
+        ledger.phases.start(deployment.id, name, share=20, instances=names, token=lease.token)
+        ledger.phases.deployed(deployment.id, name, deployed_at, lease.token)
+    later = everything[~failures].copy()
+    later["time"] += timedelta(minutes=2)
+    logs.frame = everything[~failures]
+    concluded = PhaseVerification(delivery, verification, "phase_20", on_look=lambda judgement: None).run()
+    assert concluded.consequence is Consequence.GO_ON
+    logs.frame = pd.concat([everything, later], ignore_index=True)
+    concluded = PhaseVerification(delivery, verification, "phase_40", on_look=lambda judgement: None).run()
+    assert concluded.consequence is Consequence.ROLL_BACK
+    assert concluded.judgement.reasons[0].code == "unknown_events"
+    kept = {(one.phase, one.kind): one for one in ledger.profiles.of(deployment.id)}
+    first, second = (LogProfile.from_bytes(kept[name, "logs"].content) for name in ("phase_20", "phase_40"))
+    assert first.records == everything["instance"].isin(CANARY).sum()
+    assert second.records == later["instance"].isin(INSTANCES[:4]).sum()
+    assert not kept["phase_20", "logs"].teaches

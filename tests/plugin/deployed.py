@@ -25,6 +25,7 @@ class Delivery:
         self.pipeline = pipeline or service
         self.run_id = run_id or f"run-{version}"
         self.leases: dict[str, Lease] = {}
+        self.previous: dict[str, Release | None] = {"web-1": release(service, "0.9")}
 
     def open(self, environment: str, *, by: str = "ada", rolls_back: str | None = None) -> Deployment:
         """Start there; the environment stays this run's."""
@@ -34,7 +35,7 @@ class Delivery:
         return self.ledger.deployments.open(
             lease,
             self.release,
-            previous={"web-1": release(self.service, "0.9")},
+            previous=self.previous,
             reason="a test",
             triggered_by=by,
             rollback="automatic",

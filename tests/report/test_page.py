@@ -16,6 +16,7 @@ from airflow_cd.report.figures import chart, dots, interval_figure, threshold_of
 from airflow_cd.report.order import worst_first
 from airflow_cd.report.page import render_report
 from airflow_cd.report.report import ManualAction, Outcome, Report
+from airflow_cd.verification.lag import SeenLag
 from airflow_cd.verification.verdict import Event, EventKind, Reason, Verdict
 from tests.report import samples
 
@@ -119,6 +120,15 @@ def test_what_it_rests_on_is_there() -> None:
     assert "currency" not in text
 
 
+def test_how_late_a_source_was_is_said() -> None:
+    story = samples.story()
+    late = SeenLag(records=2114, typical=41.0, longest=92.5, late=17, reported=True, waited=116.0)
+    text = text_of(replace(story, evidence=replace(story.judgement, lags={"Sumo Logic shop": late})))
+    assert "Lag of Sumo Logic shop" in text
+    for words_ in ("up to 92.5 s later", "within 41 s", "17 after", "waits 116 s"):
+        assert words_ in text
+
+
 def test_what_happened_is_told_in_the_order_of_time() -> None:
     text = text_of(samples.story())
     steps = text[text.index("What was done", text.index("Metrics PASS")) : text.index("What changed")]
@@ -152,7 +162,7 @@ def test_what_happened_is_told_in_the_order_of_time() -> None:
             (
                 "INCONCLUSIVE The canary logged nothing",
                 "Undecided",
-                "Nothing yet",
+                "Held where it is",
                 "Nothing ran here before.",
             ),
         ),

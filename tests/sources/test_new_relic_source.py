@@ -8,7 +8,7 @@ import pytest
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized
 from airflow_cd.sources import NewRelicMetrics, NewRelicQuery
-from airflow_cd.verification.samples import METRIC_COLUMNS, Metric, Window
+from airflow_cd.verification.samples import FURTHER_METRIC_COLUMNS, METRIC_COLUMNS, Metric, Window
 from tests.hooks.vendor_servers import Answer, Asked, Scripted, serving
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
@@ -64,7 +64,7 @@ class TestMetrics:
         sample = NewRelicMetrics(app="storefront", where="http.method = 'GET'").read(WINDOW, ["shop-2", "shop-1"])
         assert len(queries) == 1
         assert queries[0] == (
-            "SELECT count(*) AS 'requests', average(duration) AS 'mean', "
+            "SELECT count(*) AS 'requests', average(duration) AS 'mean', stddev(duration) AS 'deviation', "
             "filter(count(*), WHERE error IS true) AS 'errors', apdex(duration, t: 0.5) AS 'apdex', "
             "percentile(duration, 95) AS 'p95' "
             "FROM Transaction WHERE appName = 'storefront' AND (http.method = 'GET') "
@@ -72,6 +72,12 @@ class TestMetrics:
             f"SINCE {EPOCH}000 UNTIL {EPOCH + 120}000 TIMESERIES 60 seconds"
         )
         assert sample.query == queries[0]
+
+    def test_how_far_response_times_scatter(self, asked_of):
+        asked_of(answer(row("shop-1", "cart", EPOCH, requests=10, mean=0.12, deviation=0.05, p95={"95": 0.4})))
+        frame = NewRelicMetrics(app="storefront").read(WINDOW, ["shop-1"]).frame.set_index("metric")
+        assert frame["deviation"]["response_time"] == pytest.approx(50.0)
+        assert frame["deviation"].drop("response_time").isna().all()
 
     def test_values_and_units(self, asked_of):
         asked_of(
@@ -137,7 +143,7 @@ class TestMetrics:
         asked_of(answer(), answer(row("a", "b", EPOCH, requests=1, mean=1.0)))
         source = NewRelicMetrics(app="s")
         empty, full = source.read(WINDOW, ["a"]).frame, source.read(WINDOW, ["a"]).frame
-        assert tuple(empty.columns) == METRIC_COLUMNS
+        assert tuple(empty.columns) == (*METRIC_COLUMNS, *FURTHER_METRIC_COLUMNS)
         assert list(empty.dtypes) == list(full.dtypes)
         assert str(empty["time"].dtype) == "datetime64[ns, UTC]"
         assert len(full) > 0

@@ -7,7 +7,7 @@ import pytest
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized
 from airflow_cd.sources import SumoLogicLogs
 from airflow_cd.sources.contract import LogSourceContract
-from airflow_cd.verification.samples import LOG_COLUMNS, Window
+from airflow_cd.verification.samples import FURTHER_LOG_COLUMNS, LOG_COLUMNS, Window
 from tests.hooks.vendor_servers import ACCESS_ID, ACCESS_KEY, Answer, Asked, SumoServer, serving, sumo_message
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
@@ -71,7 +71,7 @@ class TestContract(LogSourceContract):
 class TestRead:
     def test_records(self, server):
         sample = SumoLogicLogs("_sourceCategory=prod/storefront | where x = 1").read(WINDOW, ["shop-2", "shop-1"])
-        assert tuple(sample.frame.columns) == LOG_COLUMNS
+        assert tuple(sample.frame.columns) == (*LOG_COLUMNS, *FURTHER_LOG_COLUMNS)
         first = sample.frame.iloc[0]
         assert (first["time"], first["message"]) == (
             BEGIN + dt.timedelta(milliseconds=7),

@@ -38,7 +38,7 @@ def test_defaults_are_right() -> None:
     assert verification.length == timedelta(minutes=10)
     assert verification.pause == timedelta(seconds=10)
     assert verification.least == timedelta(minutes=1)
-    assert {verification.policy(key) for key in ("no_data", "source_error", "inconclusive")} == {"fail"}
+    assert {verification.policy(key) for key in ("no_data", "source_error", "inconclusive")} == {"ask"}
 
 
 def test_the_least_time_is_a_quarter_of_short_ones() -> None:
@@ -76,7 +76,13 @@ def test_it_is_frozen_and_its_lists_are_tuples() -> None:
         ({"minimum_effect": -0.1}, "minimum_effect is -0.1"),
         ({"minimum_effect": "20%"}, "minimum_effect"),
         ({"advisory": "yes"}, "advisory"),
+        ({"warm_up": "11m"}, "warm_up (11m) is longer than duration"),
+        ({"decisive": "error_rate"}, "decisive must be a list of names"),
+        ({"decisive": ["error_rate"], "metrics": []}, "there is no source of metrics"),
         ({"expected": "PaymentRetried*"}, "expected must be a list of patterns"),
+        ({"expected": ["TaxTable*"], "logs": [], "metrics": [_Source()]}, "expected has nothing to match"),
+        ({"ask_timeout": 0}, "ask_timeout must be greater than zero"),
+        ({"ask_timeout": "soon"}, "ask_timeout: 'soon' is not a duration"),
         ({"expected": ["*"]}, "expected holds '*', which would match nearly everything"),
         ({"expected": [7]}, "expected holds 7, which is not a text"),
         ({"expected": ["re:retry (\\d+"]}, "'re:retry (\\\\d+', which is not a regular expression"),

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable, VerificationError
+from airflow_cd.verification import reading
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Opinions, Statement
 from airflow_cd.verification.logs.profile import LogProfile
@@ -109,7 +110,9 @@ def _run(
 ) -> Outcome:
     clock = clock or _Clock()
     return Watch(
-        Verification(logs=logs, metrics=metrics, **{"duration": "60s", "every": "5s", **configuration}),
+        Verification(
+            logs=logs, metrics=metrics, **{"duration": "60s", "every": "5s", "longest_lag": "0s", **configuration}
+        ),
         **{
             "canary": CANARY,
             "control": CONTROL,
@@ -169,14 +172,20 @@ def test_no_verdict_before_the_minimum() -> None:
     assert clock.now >= START + timedelta(seconds=50)
 
 
-def test_each_look_reads_only_what_is_new() -> None:
+def test_each_look_reads_what_is_new_and_reaches_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHEAP_ROWS", 0)
     logs, metrics = _log_source(), _metric_source()
     _run([logs], [metrics])
+    end = START + timedelta(seconds=60)
     for source in (logs, metrics):
         assert source.windows[0].since == START
-        assert source.windows[-1].until == START + timedelta(seconds=60)
-        assert all(one.until == other.since for one, other in zip(source.windows, source.windows[1:], strict=False))
-    whole = {(window.until - START) % metrics.bucket for window in metrics.windows}
+        assert source.windows[-1] == Window(START, end)
+        ends = [window.until for window in source.windows]
+        assert ends == sorted(ends)
+        assert all(one.until >= other.since for one, other in zip(source.windows, source.windows[1:], strict=False))
+        # Reading everything at every look would be 14 looks of half a minute on average.
+        assert sum(window.length.total_seconds() for window in source.windows) < 4 * 60
+    whole = {(moment - START) % metrics.bucket for one in metrics.windows for moment in (one.since, one.until)}
     assert whole == {timedelta(0)}
 
 

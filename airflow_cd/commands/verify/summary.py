@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from airflow_cd.report import words
@@ -11,12 +12,15 @@ from airflow_cd.report.figures import threshold_of, unit_of
 from airflow_cd.report.file_answers import next_steps
 from airflow_cd.report.order import by_weight, worst_first
 from airflow_cd.report.report import Report
+from airflow_cd.verification.files.opening import InputFile
 from airflow_cd.verification.files.verification import Verified
+from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Performance, Quality, Verdict
 
 MOST_EVENTS = 10
 MOST_NO_RISKS = 5
 MOST_METRICS = 10
+MOST_FILES = 8
 MOST_LINES = 14
 LONGEST_LINE = 200
 _COLOURS = {"FAIL": "1;31", "PASS": "1;32", "INCONCLUSIVE": "1;33", "bold": "1", "dim": "2"}
@@ -139,7 +143,37 @@ def _log_counts(verified: Verified, quality: Quality) -> list[str]:
         if files[side]
     ]
     lines = [f"Logs      {quality.verdict}: {', '.join(read)}", f"Events    {_kinds(quality)}"]
-    return [*lines, f"Levels    {_levels(quality)}"] if quality.levels else lines
+    lines += [f"Levels    {_levels(quality.levels)}"] if quality.levels else []
+    return [*lines, *_read_as([file for file in verified.files if file.what == "logs"])]
+
+
+def _read_as(files: Sequence[InputFile]) -> list[str]:
+    """How each log was read, a line for each: its header, its levels, and what could not be read."""
+    lines = [_plain(read_as(file)) for file in files[:MOST_FILES]]
+    more = len(files) - MOST_FILES
+    lines += [f"and {_counted(more, 'more file')}"] if more > 0 else []
+    return [f"{'' if number else 'Read as':<10}{line}" for number, line in enumerate(lines)]
+
+
+def read_as(file: InputFile) -> str:
+    """How a log was read, in one line.
+
+    :param file: a log, read.
+    """
+    levels = file.levels or {}
+    stated = ", ".join(f"{count:,} {NAMES[level]}" for level, count in levels.items() if level != "none")
+    if without := levels.get("none", 0):
+        stated += f"{', ' if stated else ''}{without:,} without"
+    of_first = "" if file.looked_at >= file.records else f"of the first {file.looked_at:,} "
+    noun = "record" if file.headless == 1 and not of_first else "records"
+    headless = f"{file.headless:,} {of_first}{noun}"
+    unread = f", such as “{file.unread}”" if file.unread and file.looked_at > file.headless else ""
+    parts = [
+        f"{file.records:,} records, {file.header}",
+        f"levels: {stated or 'none'}",
+        f"{headless} without a header{unread}",
+    ]
+    return f"{file.name}: {'; '.join(parts)}"
 
 
 def _metric_counts(performance: Performance) -> list[str]:
@@ -148,10 +182,15 @@ def _metric_counts(performance: Performance) -> list[str]:
     by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
     counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
     lines = [f"Metrics   {performance.verdict}: {counted}"]
-    for kind in dict.fromkeys(result.kind for result in pooled):
-        names = ", ".join(result.name for result in pooled if result.kind == kind)
-        lines.append(f"          as {kind}: {_plain(words.short(names, LONGEST_LINE))}")
+    for taken in dict.fromkeys(map(_taken_for, pooled)):
+        names = ", ".join(result.name for result in pooled if _taken_for(result) == taken)
+        lines.append(f"          {taken}: {_plain(words.short(names, LONGEST_LINE))}")
     return lines
+
+
+def _taken_for(result: MetricResult) -> str:
+    """What a metric was taken for."""
+    return f"as {result.assumed or result.kind}"
 
 
 def _compared(quality: Quality) -> bool:
@@ -170,13 +209,13 @@ def _kinds(quality: Quality) -> str:
     return ", ".join(parts) or "none"
 
 
-def _levels(quality: Quality) -> str:
+def _levels(levels: Mapping[str, int]) -> str:
     """The levels that were read in the canary's records."""
-    stated = ", ".join(f"{count:,} {level}" for level, count in quality.levels.items() if level != "none")
-    without = quality.levels.get("none", 0)
+    stated = ", ".join(f"{count:,} {level}" for level, count in levels.items() if level != "none")
+    without = levels.get("none", 0)
     if not without:
         return stated
-    rest = f"no level in {without:,} of {sum(quality.levels.values()):,} records"
+    rest = f"no level in {without:,} of {sum(levels.values()):,} records"
     return f"{stated}; {rest}" if stated else rest
 
 

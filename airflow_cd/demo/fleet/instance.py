@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_cd.demo.fleet.process import ShopProcess, StartFailed
@@ -38,6 +40,8 @@ class Instance:
         self._new_process = start_process
         self._serving: ShopProcess | None = None
         self._starting: ShopProcess | None = None
+        self._retiring = 0
+        self._ended = 0.0
         self._rollout: asyncio.Task[None] | None = None
         self._processes: deque[ShopProcess] = deque(maxlen=PROCESSES_REMEMBERED)
         self._background: set[asyncio.Task[None]] = set()
@@ -64,7 +68,15 @@ class Instance:
             "health": self.health,
             "drained": self.drained,
             "message": self.message,
+            **self._alone_since(),
         }
+
+    def _alone_since(self) -> dict[str, str]:
+        """Since when the serving process has been the only one of this instance; nothing while another one ends."""
+        process = self._serving
+        if process is None or self._retiring:
+            return {}
+        return {"started": datetime.fromtimestamp(max(process.started, self._ended), timezone.utc).isoformat()}
 
     def describe_traffic(self) -> dict[str, Any]:
         """Which requests reached it: over all, and process by process, the newest last."""
@@ -143,7 +155,15 @@ class Instance:
         """Take the serving process out of the router's sight and let it end by itself."""
         process, self._serving = self._serving, None
         if process is not None:
-            self._run(process.retire())
+            self._retiring += 1
+            self._run(self._retire(process))
+
+    async def _retire(self, process: ShopProcess) -> None:
+        try:
+            await process.retire()
+        finally:
+            self._retiring -= 1
+            self._ended = time.time()
 
     async def check_health(self, every: float) -> None:
         """Ask the serving process again and again; one that stops answering is kept out of the traffic.

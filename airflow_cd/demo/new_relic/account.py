@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from airflow_cd.demo.new_relic.nrql import (
@@ -38,6 +38,7 @@ class Settings:
     :param queries_per_minute: NRQL queries for the account.
     :param query_seconds: how long a NRQL query pretends to take.
     :param ingest_delay: seconds until a transaction can be queried.
+    :param error_delay: the same for a transaction that failed, where that is more.
     :param bad_key_status: HTTP status for a wrong key; NerdGraph uses 200 and 401.
     """
 
@@ -45,13 +46,14 @@ class Settings:
     queries_per_minute: int = 3000
     query_seconds: float = 0.0
     ingest_delay: float = 0.0
+    error_delay: float = 0.0
     bad_key_status: int = 200
 
     def __post_init__(self) -> None:
         if self.concurrent < 1 or self.queries_per_minute < 1:
             raise ValueError("concurrent and queries_per_minute must be at least 1")
-        if self.query_seconds < 0 or self.ingest_delay < 0:
-            raise ValueError("query_seconds and ingest_delay cannot be negative")
+        if min(self.query_seconds, self.ingest_delay, self.error_delay) < 0:
+            raise ValueError("query_seconds, ingest_delay and error_delay cannot be negative")
         if self.bad_key_status not in {200, 401, 403}:
             raise ValueError("bad_key_status must be 200, 401 or 403")
 
@@ -89,6 +91,7 @@ class Account:
     """One account with its applications, transactions and markers.
 
     :param applications: name of each application by its id.
+    :param wall: seconds since 1970.
     """
 
     reader: TransactionReader
@@ -96,6 +99,7 @@ class Account:
     api_key: str = API_KEY
     applications: Mapping[int, str] = field(default_factory=lambda: {APPLICATION_ID: APPLICATION_NAME})
     settings: Settings = field(default_factory=Settings)
+    wall: Callable[[], float] = time.time
     markers: dict[str, list[Event]] = field(default_factory=lambda: {"ChangeTrackingEvent": [], "Deployment": []})
 
     def entities(self) -> list[Entity]:
@@ -121,10 +125,15 @@ class Account:
         if kind != "Transaction":
             return None
         self.reader.refresh()
-        delay_ms = self.settings.ingest_delay * 1000
-        newest = time.time() * 1000 - delay_ms
-        read = self.reader.index.between(since_ms, until_ms)
-        return [self._event(transaction) for transaction in read if not delay_ms or transaction.arrival_ms <= newest]
+        now, read = self.wall() * 1000, self.reader.index.between(since_ms, until_ms)
+        return [self._event(transaction) for transaction in read if self._found_at(transaction) <= now]
+
+    def _found_at(self, transaction: Transaction) -> float:
+        """When a transaction can be queried, epoch milliseconds."""
+        delay = self.settings.ingest_delay
+        if transaction.attributes.get("error"):
+            delay = max(delay, self.settings.error_delay)
+        return transaction.arrival_ms + delay * 1000
 
     def _event(self, transaction: Transaction) -> Event:
         """A transaction with what New Relic's agent and collector add to it."""

@@ -74,11 +74,12 @@ class SumoLogic:
         access_id: str = ACCESS_ID,
         access_key: str = ACCESS_KEY,
         settings: Settings | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or Settings()
         self.faults = Faults()
         self._reader = reader
-        self._jobs = Jobs(reader)
+        self._jobs = Jobs(reader, wall=wall)
         self._credentials = (access_id, access_key)
         self._recent: dict[str, deque[float]] = defaultdict(deque)
         self._running: Counter[str] = Counter()

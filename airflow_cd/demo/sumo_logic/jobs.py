@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_cd.demo.sumo_logic.messages import Row, message
 from airflow_cd.demo.sumo_logic.query import Query
@@ -17,6 +18,7 @@ FORCE_PAUSED = "FORCE PAUSED"
 DONE = "DONE GATHERING RESULTS"
 CANCELLED = "CANCELLED"
 
+_ERROR = re.compile(r"\S+ (?:ERROR|CRITICAL|FATAL)\b")
 _BUCKETS_AT_MOST = 60
 _BUCKET_LENGTHS = (1_000, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000, 21_600_000, 86_400_000)
 
@@ -34,7 +36,9 @@ class Settings:
     :param keep_alive: seconds after which a job that is not requested is cancelled.
     :param job_lifetime: a job is cancelled after so long whatever happens.
     :param start_delay: how long a job is ``NOT STARTED``; ``gather_seconds`` how long it gathers after that.
-    :param ingest_delay: seconds until a record can be found.
+    :param lag: seconds until a record is received (``_receipttime``); what is not received cannot be found.
+    :param error_lag: the same for records of level ERROR and above, where that is more.
+    :param ingest_delay: seconds until a record that was received can be found.
     :param cookies: whether follow-up requests need the session's cookie.
     :param final_state: what jobs end in instead of ``DONE GATHERING RESULTS``, such as ``CANCELLED``.
     :param warning: every job reports this warning, once.
@@ -51,6 +55,8 @@ class Settings:
     job_lifetime: float = 8 * 3600.0
     start_delay: float = 0.05
     gather_seconds: float = 0.2
+    lag: float = 0.0
+    error_lag: float = 0.0
     ingest_delay: float = 0.0
     cookies: bool = True
     final_state: str = ""
@@ -62,7 +68,15 @@ class Settings:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("keep_alive", "job_lifetime", "start_delay", "gather_seconds", "ingest_delay"):
+        for name in (
+            "keep_alive",
+            "job_lifetime",
+            "start_delay",
+            "gather_seconds",
+            "lag",
+            "error_lag",
+            "ingest_delay",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative")
 
@@ -172,15 +186,28 @@ class Job:
         return chosen
 
 
+def received_late(record: LogRecord, settings: Settings) -> LogRecord:
+    """The record as it is when it arrives with the lag of the settings."""
+    lag = max(settings.lag, settings.error_lag) if _ERROR.match(record.text) else settings.lag
+    return replace(record, arrival_ms=record.arrival_ms + round(lag * 1000)) if lag else record
+
+
 class Jobs:
     """The organisation's search jobs over the fleet's logs.
 
     :param clock: seconds, monotonic.
+    :param wall: seconds since 1970.
     """
 
-    def __init__(self, reader: LogReader, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._reader = reader
         self._clock = clock
+        self._wall = wall
         self._jobs: dict[str, Job] = {}
 
     def active(self) -> int:
@@ -206,8 +233,11 @@ class Jobs:
         """Start a search over ``since <= time < until``."""
         self._reader.refresh()
         index = self._reader.index
-        records = (index.arrived_between if by_receipt_time else index.between)(since_ms, until_ms)
-        visible = self._visible(records, settings)
+        if by_receipt_time:
+            found = self._visible(index.all(), settings)
+            visible = [record for record in found if since_ms <= record.arrival_ms < until_ms]
+        else:
+            visible = self._visible(index.between(since_ms, until_ms), settings)
         # One millisecond may hold many records; the later one in a file counts as the newer.
         rows = [message(record, number) for number, record in enumerate(visible)][::-1]
         now = self._clock()
@@ -229,10 +259,11 @@ class Jobs:
         self._jobs[job.id] = job
         return job
 
-    @staticmethod
-    def _visible(records: Sequence[LogRecord], settings: Settings) -> list[LogRecord]:
-        newest = (time.time() - settings.ingest_delay) * 1000
-        return [record for record in records if not settings.ingest_delay or record.arrival_ms <= newest]
+    def _visible(self, records: Sequence[LogRecord], settings: Settings) -> list[LogRecord]:
+        """The records that can be found by now, with the time at which they were received."""
+        newest = (self._wall() - settings.ingest_delay) * 1000
+        received = [received_late(record, settings) for record in records]
+        return [record for record in received if record.arrival_ms <= newest]
 
     def get(self, job_id: str, session: str) -> Job | None:
         """A job of the session that has not expired; requesting it keeps it alive."""

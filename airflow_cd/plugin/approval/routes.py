@@ -15,6 +15,7 @@ from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.approval.view import view_of
 from airflow_cd.plugin.error_pages import headers_of, status_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, accepted, page
+from airflow_cd.sensors.approval import FIRST_RELEASE
 
 router = APIRouter(prefix="/approval")
 
@@ -74,6 +75,7 @@ def _render(
         status=status_of(refused) if refused is not None else 200,
         headers=headers_of(refused) if refused is not None else None,
         view=view,
+        first_release=FIRST_RELEASE,
         refused=refused,
         written=written,
         live=live,

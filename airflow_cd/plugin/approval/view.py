@@ -10,7 +10,7 @@ from typing import Any
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
 from airflow_cd.operators.question import TIMED_OUT
-from airflow_cd.operators.verify import ROLL_BACK
+from airflow_cd.operators.verify_questions import ROLL_BACK
 from airflow_cd.plugin.states import Look
 from airflow_cd.plugin.words import approvers_label, deployment_label
 from airflow_cd.release import Release, changes
@@ -66,6 +66,7 @@ class QuestionView:
     :param reader: their name.
     :param proposals: what each environment would get.
     :param found: what the environments of this run have come to so far.
+    :param report: whether it is asked after a verification, whose report tells more.
     :param manual_actions: answers and attempts to answer, newest first.
     """
 
@@ -76,6 +77,7 @@ class QuestionView:
     proposals: Sequence[Proposal]
     commits: Sequence[tuple[Sequence[str], Commits]]
     found: Sequence[Found]
+    report: bool
     manual_actions: Sequence[AuditRecord]
 
     @property
@@ -113,6 +115,7 @@ def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
         reader=reader,
         proposals=[_proposal(ledger, question, deployments, name) for name in question.proposed],
         commits=_together(question.commits),
+        report=ROLL_BACK in question.options,
         found=[_found(ledger, deployment) for deployment in reversed(deployments)],
         manual_actions=[action for action in manual_actions if action.task_id == question.task_id],
     )

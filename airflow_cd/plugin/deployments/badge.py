@@ -25,16 +25,19 @@ class Badge:
     report: bool = True
 
 
-def badge_of(state: str, verdict: str, *, reported: bool, rollback: bool = False) -> Badge:
+def badge_of(state: str, verdict: str, *, reported: bool, rollback: bool = False, first: bool = False) -> Badge:
     """What to say about the verification of a deployment.
 
     :param state: its :class:`~airflow_cd.states.DeploymentState`.
     :param verdict: the final verdict on the phase that it got to, ``""`` while there is none: a release is verified
         once nothing is left to be watched, not when its first phase has passed.
     :param reported: whether anything of it has been judged.
+    :param first: whether it is the first release there, which there was nothing to compare with.
     :param rollback: whether it is a person's rollback, which brings back what was good before and is not verified.
     """
     promoted = state == DeploymentState.PROMOTED
+    if not reported and first:
+        return Badge("first release, nothing to compare with", report=False)
     if not reported:
         return Badge("not verified" if promoted and not rollback else "", report=False)
     if not verdict:

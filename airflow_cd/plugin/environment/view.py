@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_cd.ledger import Deployment, Ledger
+from airflow_cd.ledger import Deployment, Ledger, Question
 from airflow_cd.ledger.records import GoodRelease, Veto
 from airflow_cd.pipeline.specification import rollback_name
 from airflow_cd.plugin.environment.decisions import environment_state, look_of
@@ -15,6 +15,7 @@ from airflow_cd.plugin.states import EnvironmentState, Look
 from airflow_cd.plugin.words import environment_sentence
 from airflow_cd.release import Release, changes
 from airflow_cd.states import DeploymentState
+from airflow_cd.task_ids import stage_of
 
 HISTORY = 25
 
@@ -42,6 +43,7 @@ class EnvironmentView:
     :param open: a deployment in progress or left unfinished here, None without one.
     :param back_to: what ``open`` would be rolled back to, as people say it.
     :param left: whether the run of ``open`` has ended, so that nothing continues it.
+    :param question: what ``open`` waits for a person to answer, None when it does not.
     :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
@@ -54,6 +56,7 @@ class EnvironmentView:
     open: Deployment | None
     back_to: str
     left: bool
+    question: Question | None
     choices: Sequence[Choice]
     vetoes: Sequence[Veto]
     lifted: Sequence[Veto]
@@ -125,6 +128,7 @@ def view_of(
         open=open_now,
         back_to=_back_to(open_now),
         left=left,
+        question=None if open_now is None or left else _question(ledger, open_now),
         choices=_choices(records.good, seen.good, open_now.release if open_now is not None and left else None),
         vetoes=[veto for veto in seen.vetoes if veto.lifted_at is None],
         lifted=[veto for veto in seen.vetoes if veto.lifted_at is not None],
@@ -170,6 +174,13 @@ def _choices(good: Sequence[GoodRelease], seen: Sequence[GoodRelease], left: Rel
     first = next((one for one in candidates if not one.vetoed), None)
     now = left or good[0].release
     return [Choice(one, changes(now, one.release), one is first) for one in candidates]
+
+
+def _question(ledger: Ledger, deployment: Deployment) -> Question | None:
+    """What the run asks about this deployment; another stage's question is not the environment's."""
+    asked = ledger.questions.of_run(deployment.pipeline, deployment.run_id)
+    here = [one for one in asked if one.option is None and stage_of(one.task_id) == deployment.environment]
+    return here[0] if here else None
 
 
 def _back_to(deployment: Deployment | None) -> str:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.ledger import Ledger, Question
+from airflow_cd.operators.verify import FIRST_RELEASE
 from airflow_cd.plugin.rendering import page
 from airflow_cd.plugin.report.baseline import baseline_section
 from airflow_cd.plugin.report.events import arranged
@@ -18,6 +19,7 @@ from airflow_cd.report.gathering import report_of
 from airflow_cd.report.page import report_context
 from airflow_cd.report.report import Report
 from airflow_cd.states import DeploymentState
+from airflow_cd.task_ids import stage_of
 
 LOOK, SETTLE = 5, 15  # seconds between looks of the page while something may change, soon or later
 EVENTS_A_SECOND = 200  # a page with much on it looks more seldom, by a second for so many events
@@ -47,11 +49,14 @@ def show_report(
     """
     report = report_of(ledger, *task)
     if report is None:
-        return page(request, "no_report.html.j2", status=404 if refused else 200, live=LOOK, message="", task=task)
+        status = 404 if refused else 200
+        first = FIRST_RELEASE if _is_first(ledger, task) else ""
+        live = 0 if first else LOOK
+        return page(request, "no_report.html.j2", status=status, live=live, message="", task=task, first=first)
     try:
         context = report_context(report)
     except VerificationError as error:
-        return page(request, "no_report.html.j2", status=500, live=0, message=str(error), task=task)
+        return page(request, "no_report.html.j2", status=500, live=0, message=str(error), task=task, first="")
     events, asked = context["events"], request.query_params
     service, environment = report.service, report.environment
     feedback = feedback_by_event(ledger, service, environment, [view.event for view in events])
@@ -112,6 +117,14 @@ def _pace(report: Report, events: int) -> int:
     if not report.judgement.final or report.state is DeploymentState.ROLLING_BACK:
         return LOOK + events // EVENTS_A_SECOND
     return SETTLE if report.state is DeploymentState.RUNNING else 0
+
+
+def _is_first(ledger: Ledger, task: tuple[str, str, str]) -> bool:
+    """Whether the task's deployment is one that there was nothing to compare with."""
+    pipeline, run_id, task_id = task
+    deployments = ledger.deployments.matching(pipeline=pipeline, run_id=run_id)
+    named = [found for found in deployments if found.environment == stage_of(task_id)] or deployments
+    return any(found.first for found in named)
 
 
 def _open_question(ledger: Ledger, task: tuple[str, str, str]) -> Question | None:

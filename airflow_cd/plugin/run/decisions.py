@@ -71,6 +71,8 @@ class PhaseFacts:
     :param begun: whether the ledger knows it.
     :param deployed: whether its instances have the release.
     :param deployment: state of the deployment, where this is the phase that it got to last; None for any other.
+    :param first: whether nothing ran in the environment before.
+    :param asks: whether its verification has asked a person, who has not answered.
     :param over: whether the run has ended.
     """
 
@@ -80,6 +82,8 @@ class PhaseFacts:
     begun: bool = False
     deployed: bool = False
     deployment: DeploymentState | None = None
+    first: bool = False
+    asks: bool = False
     over: bool = False
 
 
@@ -145,7 +149,7 @@ def phase_state(facts: PhaseFacts) -> StepState:
     if facts.deployment in _ROLLBACKS:
         return _ROLLBACKS[facts.deployment]
     if facts.work is not None:
-        return facts.work
+        return StepState.WAITING_FOR_ANSWER if facts.asks else facts.work
     if facts.verdict is not None:
         return _VERDICTS[facts.verdict]
     if "failed" in facts.task_states:
@@ -157,6 +161,8 @@ def _unjudged(facts: PhaseFacts) -> StepState:
     if not facts.begun:
         passed_over = "skipped" in facts.task_states or "upstream_failed" in facts.task_states
         return StepState.NOT_REACHED if facts.over or passed_over else StepState.TO_COME
+    if facts.deployed and facts.first:
+        return StepState.FIRST_RELEASE
     if facts.over:
         return StepState.NOT_VERIFIED
     return StepState.DEPLOYED if facts.deployed else StepState.IN_PROGRESS

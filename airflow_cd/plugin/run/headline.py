@@ -96,7 +96,13 @@ def _ended_well(run: Run, facts: RunFacts, stages: Sequence[StageView], there: l
     restored = [stage for stage in stages if stage.state is StepState.RESTORED]
     if restored:
         return Headline(Look.GOOD, restored[0].label.upper(), _plain(restored[0].why), there)
-    return Headline(Look.GOOD, "DELIVERED", there[0], _in_spite(facts, stages))
+    return Headline(Look.GOOD, "DELIVERED", there[0], [*_in_spite(facts, stages), *_first(stages)])
+
+
+def _first(stages: Sequence[StageView]) -> list[str]:
+    """Environments in which nothing of the service ran before."""
+    names = [stage.environment for stage in stages if stage.deployment is not None and stage.deployment.first]
+    return [f"The first release in {_listed(names)}: there was nothing to compare it with."] if names else []
 
 
 def _rank(state: StepState) -> int:
@@ -221,11 +227,17 @@ def _activities(stages: Sequence[StageView]) -> list[str]:
     for state, found in by_state.items():
         if state is StepState.VERIFYING:
             sentences += [_verifying(stage) for stage in found]
+        elif state is StepState.DEPLOYING:
+            sentences += _deploying(found)
         elif state is StepState.QUEUED:
             sentences += [f"Queued for {stage.environment}. {stage.why}".strip() for stage in found]
         else:
             sentences.append(_NOW.get(state, "Now in {}.").format(_listed([stage.environment for stage in found])))
     return sentences
+
+
+def _deploying(stages: Sequence[StageView]) -> list[str]:
+    return [_NOW[StepState.DEPLOYING].format(_listed([stage.environment for stage in stages])), *_first(stages)]
 
 
 def _verifying(stage: StageView) -> str:

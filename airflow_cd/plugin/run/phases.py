@@ -112,14 +112,15 @@ def phases_of(
             view = replace(view, share=phase.share, instances=len(phase.instances))
         if verdict is not None:
             view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
-        state = _state(own, begun.get(name), verdict, deployment if name == last else None, run)
+        asks = any((asked := facts.questions.get(task.task_id)) and asked.option is None for task in own)
+        state = _state(own, begun.get(name), verdict, deployment, run, last=name == last, asks=asks)
         views.append(replace(view, state=state, of=len(deployment.previous)))
     return views
 
 
 def _planned(name: str, tasks: Sequence[RunTask], run: Run, now: datetime) -> PhaseView:
     """The phase as far as its tasks are concerned."""
-    state = _state(tasks, None, None, None, run)
+    state = _state(tasks, None, None, None, run, last=False, asks=False)
     return PhaseView(name, share_of_phase(name), state, seconds=seconds_of(tasks, now))
 
 
@@ -150,6 +151,9 @@ def _state(
     verdict: VerdictRecord | None,
     deployment: Deployment | None,
     run: Run,
+    *,
+    last: bool,
+    asks: bool,
 ) -> StepState:
     return phase_state(
         PhaseFacts(
@@ -158,7 +162,9 @@ def _state(
             verdict=Verdict(verdict.verdict) if verdict is not None and verdict.final else None,
             begun=phase is not None,
             deployed=phase is not None and phase.deployed_at is not None,
-            deployment=DeploymentState(deployment.state) if deployment is not None else None,
+            deployment=DeploymentState(deployment.state) if deployment is not None and last else None,
+            first=deployment is not None and deployment.first,
+            asks=asks,
             over=run.over,
         )
     )

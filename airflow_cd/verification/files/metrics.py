@@ -2,12 +2,15 @@
 
 *Long* is one row for each time, instance, metric and group, with the columns of
 :data:`~airflow_cd.verification.samples.METRIC_COLUMNS`; *wide* is one row for each time (and instance, and group), with
-a column for each metric. ``instance``, ``group`` and ``count`` may be left out of either.
+a column for each metric. ``instance``, ``group`` and ``count`` may be left out of either. Long rows may say more of
+what they hold: ``sum`` and ``count`` instead of ``value``, ``sum_squares`` or ``stddev``, ``p50``, ``p95``, and ``le``
+of a histogram's buckets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +28,15 @@ _NAMES = {
     "value": ("value",),
     "count": ("count", "samples"),
 }
+# Beside the name of a metric, what else a row may say of its measurements.
+_SPREADS = {
+    "le": ("le",),
+    "mean": ("mean", "avg", "average"),
+    "sum": ("sum", "total"),
+    "squares": ("sum_squares", "sum_of_squares", "sumsq", "sum_sq"),
+    "deviation": ("deviation", "stddev", "std", "std_dev"),
+}
+_QUANTILE = re.compile(r"(?i)p\d{2}(?:[._]\d+)?|median")
 _YEARS = (1970, 2261)
 _DELIMITERS = ",;\t|"
 # Seconds, milliseconds, microseconds and nanoseconds since 1970 of this century differ by their size alone.
@@ -66,12 +78,9 @@ def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTab
     columns = _columns(file, table)
     times = _times(file, table[columns["time"]])
     table = table.assign(**{columns["time"]: times})
-    if "metric" in columns and "value" in columns:
-        found = _of_long(file, table, columns)
-    else:
-        found = _of_wide(file, table, columns)
+    found = _of_long(file, table, columns) if "metric" in columns else _of_wide(file, table, columns)
     file.records = len(table)
-    return _without_gaps(file, found)
+    return _with_gaps_noted(file, found)
 
 
 def joined(tables: Sequence[MetricTable]) -> MetricTable:
@@ -152,13 +161,27 @@ def _columns(file: InputFile, table: pd.DataFrame) -> dict[str, str]:
             f"{named(file.path)} has no column of times (its columns: {_listed(table.columns)}).",
             next_step=f"Call it one of {', '.join(_NAMES['time'])}. {_FORMATS}",
         )
-    if "metric" in found and "value" not in found:
+    if "metric" in found:
+        found |= _spread_columns(by_name)
+        if "value" not in found and "mean" in found:
+            found["value"] = found.pop("mean")
+    if "metric" in found and not {"value", "sum"} & found.keys() and not _quantiles(by_name):
         raise VerificationError(
             f"{named(file.path)} has a column {found['metric']}, but none that is called value "
             f"(its columns: {_listed(table.columns)}).",
             next_step=_FORMATS,
         )
     return found
+
+
+def _spread_columns(by_name: dict[str, Any]) -> dict[str, Any]:
+    """The columns that say how measurements within a row scatter, by what they are."""
+    named = {role: next((name for name in names if name in by_name), None) for role, names in _SPREADS.items()}
+    return {role: by_name[name] for role, name in named.items() if name is not None}
+
+
+def _quantiles(by_name: Iterable[Any]) -> list[Any]:
+    return [name for name in by_name if _QUANTILE.fullmatch(str(name).strip())]
 
 
 def _times(file: InputFile, column: pd.Series) -> pd.Series:
@@ -189,14 +212,19 @@ def _times(file: InputFile, column: pd.Series) -> pd.Series:
 def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> MetricTable:
     import pandas as pd
 
+    numbers = {
+        role: _numbers(file, table[columns[role]])
+        for role in ("value", "count", "sum", "squares", "deviation")
+        if role in columns
+    }
     frame = pd.DataFrame(
         {
             "time": table[columns["time"]],
             "instance": _texts(table, columns.get("instance"), file.name),
             "metric": _texts(table, columns["metric"], ""),
             "group": _texts(table, columns.get("group"), ""),
-            "value": _numbers(file, table[columns["value"]]),
-            "count": _numbers(file, table[columns["count"]]) if "count" in columns else float("nan"),
+            "value": numbers.get("value", float("nan")),
+            "count": numbers.get("count", float("nan")),
         }
     )
     if (frame["metric"] == "").any():
@@ -204,7 +232,24 @@ def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
         raise VerificationError(
             f"{named(file.path)}, row {at + 1}: the metric has no name.", next_step="Fill it in, or leave the row out."
         )
-    return MetricTable(frame, list(dict.fromkeys(frame["metric"])))
+    if "le" in columns:
+        frame["le"] = table[columns["le"]].where(table[columns["le"]].notna()).astype(str)
+    if "sum" in numbers and "count" in numbers:
+        frame["value"] = frame["value"].fillna(numbers["sum"] / numbers["count"].where(numbers["count"] > 0))
+    if "deviation" in numbers:
+        frame["deviation"] = numbers["deviation"]
+    elif "squares" in numbers and "count" in numbers:
+        square = numbers["squares"] / numbers["count"].where(numbers["count"] > 0) - frame["value"] ** 2
+        frame["deviation"] = square.clip(lower=0.0) ** 0.5
+    parts = [] if frame["value"].isna().all() else [frame]
+    for name in _quantiles(table.columns):
+        of = frame["metric"] + "." + str(name).strip().lower().replace("median", "p50")
+        one = frame.assign(metric=of, value=_numbers(file, table[name])).drop(
+            columns=["deviation", "le"], errors="ignore"
+        )
+        parts.append(one[one["value"].notna()])
+    whole = pd.concat(parts or [frame], ignore_index=True)
+    return MetricTable(whole, list(dict.fromkeys(whole["metric"])))
 
 
 def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> MetricTable:
@@ -239,17 +284,14 @@ def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
     return MetricTable(pd.concat(parts, ignore_index=True), [str(name).strip() for name in metrics], notes)
 
 
-def _without_gaps(file: InputFile, table: MetricTable) -> MetricTable:
-    """The table without the rows that have no value, and a note of how many there were."""
-    import numpy as np
-
-    usable = np.isfinite(table.frame["value"].to_numpy())
-    if usable.all():
+def _with_gaps_noted(file: InputFile, table: MetricTable) -> MetricTable:
+    """The table with a note of how many of its values are missing."""
+    missing = int(table.frame["value"].isna().sum())
+    if not missing:
         return table
-    missing = int((~usable).sum())
     file.troubles = {**(file.troubles or {}), "empty": missing}
-    note = f"{file.name}: {missing:,} of {len(usable):,} values are missing and were left out."
-    return MetricTable(table.frame[usable].reset_index(drop=True), table.metrics, [*table.notes, note])
+    note = f"{file.name}: {missing:,} of {len(table.frame):,} values are missing and were left out."
+    return MetricTable(table.frame, table.metrics, [*table.notes, note])
 
 
 def _texts(table: pd.DataFrame, column: str | None, default: str) -> Any:

@@ -40,6 +40,11 @@ class InputFile:
     :param name: what reports call it.
     :param read: bytes read of it, as they lie on the disk.
     :param records: log records or rows of metrics in it.
+    :param header: of a log, which header its lines begin with and what of it was read, in words.
+    :param headless: of the records at its beginning, how many have no header that is recognised; ``looked_at`` is how
+        many were looked at.
+    :param unread: the beginning of the first of those.
+    :param levels: of a log, its records by the severity that they state; ``none`` are those that state none.
     :param troubles: how many records were what; see :class:`~airflow_cd.verification.logs.profile.LogProfile`.
     """
 
@@ -50,6 +55,11 @@ class InputFile:
     read: int = 0
     records: int = 0
     troubles: dict[str, int] | None = None
+    header: str = ""
+    headless: int = 0
+    looked_at: int = 0
+    unread: str = ""
+    levels: dict[str, int] | None = None
 
 
 def names_of(paths: list[str]) -> list[str]:

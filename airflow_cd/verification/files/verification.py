@@ -9,8 +9,10 @@ from typing import Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification import conclusions
+from airflow_cd.verification.files.formats import log_format
 from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.files.opening import (
+    HEAD,
     STANDARD_INPUT,
     InputFile,
     Progress,
@@ -19,9 +21,10 @@ from airflow_cd.verification.files.opening import (
     peeked,
     refuse_binary,
 )
-from airflow_cd.verification.logs.feedback import Expected, Opinions, usable_expectations
+from airflow_cd.verification.logs.feedback import Expected, Opinions, unmatched, usable_expectations
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.logs.quality import judge_quality, stated_levels
+from airflow_cd.verification.per_instance import of_log_files
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.times import iso_now
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, worst
@@ -46,6 +49,9 @@ class FilesToVerify:
     :param directions: by the name of a metric, which way is worse: ``higher``, ``lower`` or ``either``.
     :param minimum_effect: smallest change that counts as a regression, as a share: 0.2 is 20 %.
     :param min_requests: fewest requests on each side to judge a metric by; None for the default.
+    :param warm_up: longest time in which a new process may be slow, in seconds; None for the default of
+        :func:`~airflow_cd.verification.metrics.performance.judge_performance`, as for ``decisive``, the names of the
+        metrics that decide.
     """
 
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -56,6 +62,8 @@ class FilesToVerify:
     directions: Mapping[str, str] = field(default_factory=dict)
     minimum_effect: float = 0.2
     min_requests: int | None = None
+    warm_up: float | None = None
+    decisive: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ def verify_files(given: FilesToVerify, on_file: OnFile = lambda file: None) -> V
     warnings = [*_warnings_about_files(logs, metrics)]
     quality = _quality(given, expected, logs, on_file, warnings) if logs else None
     performance = _performance(given, metrics, on_file, warnings) if metrics else None
+    warnings += unmatched(expected, quality.events if quality is not None else (), option="--expected ")
     parts: list[Quality | Performance] = [part for part in (quality, performance) if part is not None]
     verdict = worst(part.verdict for part in parts)
     files = [*logs, *metrics]
@@ -198,6 +207,10 @@ def _quality(
         baseline_names=[file.name for file, _ in newest_first],
         opinions=Opinions(expected=expected),
     )
+    quality = of_log_files(
+        quality,
+        *({file.name: profile.records for file, profile in by_side[side]} for side in ("canary", "control")),
+    )
     if len(quality.baseline) < len(newest_first) and canary.records:
         warnings.append(
             f"{len(quality.baseline)} of {len(newest_first)} baselines were compared with: the newest with records."
@@ -213,9 +226,13 @@ def _quality(
 
 def _profile(file: InputFile, progress: Progress | None) -> LogProfile:
     with opened(file.path, _counting(file, progress)) as stream:
-        refuse_binary(file.path, peeked(stream))  # of a pipe, which could not be looked into before
+        head = peeked(stream)
+        refuse_binary(file.path, head)  # of a pipe, which could not be looked into before
         profile = profile_stream(stream, instance=file.name)
     file.records, file.troubles = profile.records, dict(profile.troubles)
+    found = log_format(head, whole=len(head) < HEAD)
+    file.header, file.headless, file.looked_at, file.unread = found.text, found.without, found.records, found.example
+    file.levels = stated_levels(profile)
     return profile
 
 
@@ -260,6 +277,8 @@ def _performance(given: FilesToVerify, files: Sequence[InputFile], on_file: OnFi
         sensitivity=given.sensitivity,
         minimum_effect=given.minimum_effect,
         min_requests=sides.least,
+        warm_up=given.warm_up,
+        decisive=given.decisive,
     )
 
 

@@ -50,7 +50,7 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
         on_canary = _merged(canary, canary_members.get(template, ()))
         looks = on_canary if on_canary.count else _merged(merged, reference_members.get(template, ()))
         members = canary_members.get(template) or reference_members[template]
-        severity = max((signature.severity for signature in members), key=SEVERITIES.index)
+        severity = max((signature.weight for signature in members), key=SEVERITIES.index)
         face = min(members, key=lambda signature: (signature.exception is None, signature.template))
         events[template] = Event(
             id=content_id(template),
@@ -61,6 +61,7 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
             samples=looks.samples,
             exception=face.exception,
             frames=face.frames,
+            stated=any(signature.stated for signature in members),
             counts={
                 "canary": float(on_canary.count),
                 "control": float(control_counts.get(template, 0)),

@@ -202,6 +202,22 @@ class Opinions:
         return replace(event, risk=risk, feedback=feedback)
 
 
+def unmatched(expected: Iterable[Expected], events: Iterable[Event], *, option: str = "expected ") -> list[str]:
+    """Expectations that nothing came of: a typing error, or an event that the release has not logged (yet).
+
+    :param expected: what the release is meant to bring.
+    :param events: of the canary and of what it is compared with.
+    :param option: what a person calls an expectation.
+    :returns: a sentence for each that matches no event of the canary.
+    """
+    logged = [event for event in events if event.counts.get("canary")]
+    return [
+        f"{option}{one.pattern!r} matched nothing that the canary logged."
+        for one in expected
+        if not any(one.matches(event) for event in logged)
+    ]
+
+
 def expectations_of(given: Iterable[object]) -> tuple[Expected, ...]:
     """Turn what an author wrote into :class:`Expected`.
 

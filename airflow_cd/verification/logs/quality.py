@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
+from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
@@ -44,8 +46,8 @@ DISCOVERY_RATE = 0.1  # share of false ones among the unexpected frequencies
 LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no event of its own
 _FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
 NO_LEVELS = (
-    "No record of these logs states a level that is recognised, and none is a crash: "
-    "nothing in them could have failed the release."
+    "No record of these logs states a level that is recognised, and none is a crash: nothing in them could have failed "
+    "the release, only words such as 'failed' could have held it. Next: say which records are errors, by a pattern."
 )
 _NAMED = 6  # events named in a reason
 
@@ -96,13 +98,50 @@ def judge_quality(
         _with_frequency(event, strictness, spending)
         for event in judge_frequencies(comparison, canary.watched, spending).values()
     ]
-    events = _with_risks(judged, opinions or Opinions(), _share(canary, references), strictness, final=final)
-    verdict = Verdict.FAIL if events and events[0].risk else Verdict.PASS
+    share = _share(canary, references)
+    events = _with_risks(judged, opinions or Opinions(), share, strictness, final=final)
+    new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
+
+    def novelty(some: Sequence[Event]) -> Novelty:
+        volume = share / (1.0 - share) if share < 1.0 else 1.0
+        severe = partial(_is_severe, strictness=strictness)
+        return novelty_of(some, events, comparison, severe, volume=volume, control=control is not None)
+
+    all_new = novelty(new)
+    if new and all_new.ordinary:
+        events = [replace(event, risk=False) if event in new else event for event in events]
+    verdict = _verdict(events, novelty([event for event in new if event.stated]))
     reasons = _reasons(events, records, len(used))
+    if new and verdict is not Verdict.FAIL:
+        reasons.insert(0, _no_proof(all_new, new))
     stated = any(signature.stated for profile in (canary, *references) for signature in profile.tallies)
     if not stated and verdict is Verdict.PASS:
         reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
     return Quality(verdict, reasons, events, records, names, levels=stated_levels(canary), levels_stated=stated)
+
+
+def _verdict(events: Sequence[Event], novelty: Novelty) -> Verdict:
+    """FAIL for a risk that is certain, or for more new kinds of errors than the log brings anyway."""
+    risks = [event for event in events if event.risk]
+    if not risks:
+        return Verdict.PASS
+    if any(event.feedback is not None or (event.stated and event.kind is not EventKind.UNKNOWN) for event in risks):
+        return Verdict.FAIL
+    return Verdict.FAIL if novelty.proven else Verdict.INCONCLUSIVE
+
+
+def _no_proof(novelty: Novelty, new: Sequence[Event]) -> Reason:
+    """Why new kinds of errors do not fail the release."""
+    kinds = "1 new kind of error is" if len(new) == 1 else f"{len(new)} new kinds of errors are"
+    usual = f"about {novelty.usual:.1f} such kinds come in as much of this log without any change"
+    if novelty.ordinary:
+        text = f"{kinds} as usual: {usual}."
+    elif not any(event.stated for event in new):
+        text = f"{kinds} no proof: their records state no level, only their words tell of a failure; {usual}."
+    else:
+        text = f"{kinds} no proof: {usual} (probability of so many {novelty.p_value:.2g})."
+    numbers = {"kinds": len(new), "usual": round(novelty.usual, 3), "p_value": novelty.p_value}
+    return Reason("new_errors_usual", text, numbers)
 
 
 def stated_levels(profile: LogProfile) -> dict[str, int]:
@@ -222,10 +261,15 @@ def _with_unknown(event: Event, chance: float, strictness: Strictness, *, final:
     """
     if event.kind is not EventKind.UNKNOWN:
         return event
-    risk = event.exception is not None or _at_least(event.severity, strictness.unknown)
+    risk = _is_severe(event, strictness)
     if not final and chance ** event.counts["canary"] > CHANCE_OF_A_KNOWN:
         risk = False
     return replace(event, risk=risk)
+
+
+def _is_severe(event: Event, strictness: Strictness) -> bool:
+    """Whether it would be a risk if it were new."""
+    return event.exception is not None or _at_least(event.severity, strictness.unknown)
 
 
 def _share(canary: LogProfile, sources: Sequence[LogProfile]) -> float:

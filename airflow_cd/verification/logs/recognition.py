@@ -10,8 +10,11 @@ from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.masking import mask_line
 from airflow_cd.verification.logs.refining import refine
 from airflow_cd.verification.logs.signatures import Signature
+from airflow_cd.verification.logs.traces.frames import begins_within
 from airflow_cd.verification.logs.traces.reading import stack_trace
 
+REST_OF_TRACE = "(frames of a stack trace whose beginning is not in the log)"
+"""What such frames are known as: where a log begins says nothing about a release."""
 _LINES_OF_PLAIN_RECORD = 3  # so many lines tell a multi-line record without a stack trace from others
 
 
@@ -34,6 +37,8 @@ def signature_of_record(text: str) -> Signature:
     :param text: the record, its numbers blanked.
     """
     trace = stack_trace(text)
+    if trace is not None and begins_within(text.split("\n")):
+        return Signature.of_line(REST_OF_TRACE)
     if trace is not None:
         return Signature.of_trace(_severity_of_trace(text), trace.classes, trace.frames)
     first, *others = text.split("\n")[:_LINES_OF_PLAIN_RECORD]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from airflow_cd.verification.logs.headers.failures import exception_in
+from airflow_cd.verification.logs.headers.failures import exception_in, suggests_failure
 from airflow_cd.verification.logs.headers.levels import level_in, severity_of
 
 SAMPLE_LENGTH = 4_000  # characters kept of a record
@@ -37,6 +37,13 @@ class Signature:
     def stated(self) -> bool:
         """Whether it states how severe it is, by a level or by being a crash."""
         return self.traced or level_in(self.template) is not None
+
+    @property
+    def weight(self) -> str:
+        """Its severity, or where none is stated what its words suggest: ``error`` if they tell of a failure."""
+        if self.severity == "info" and not self.stated and suggests_failure(self.template):
+            return "error"
+        return self.severity
 
     @property
     def id(self) -> str:

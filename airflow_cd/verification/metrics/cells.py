@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-CAP = 3.0  # times what is usual: beyond it a value says "far too long", no longer how long
+CAP = 3.0  # times what is usual for the instance itself: a single value beyond it counts as that, a level never
+LEAST_CAP = 1.5  # the same where the other side hardly varies
+_SIGMAS = 4.0  # of how the other side varies: what lies in between
+_NORMAL = 1.4826  # standard deviations to a median absolute deviation
 SHRINK_LEVEL = 5.0  # requests by which a bucket's level is drawn to the overall one
 
 
@@ -106,11 +109,13 @@ def compare(canary: Cells, control: Cells, *, counts: bool = False, capped: bool
 
     :param canary: the side on the new release; ``control`` the other one.
     :param counts: whether totals are numbers of events, whose variance is their mean.
-    :param capped: whether a total beyond :data:`CAP` counts as that many times what is usual. Counts never are.
+    :param capped: whether a single total far beyond what is usual for its instance is cut. Counts never are.
     """
     both = (canary.expected.sum(axis=-2) > 0) & (control.expected.sum(axis=-2) > 0)
     factor = np.where(both, bucket_factors(control), 0.0)[..., None, :]
-    ours, theirs = (_shared(side, factor, counts, capped) for side in (canary, control))
+    ours, theirs = (_shared(side, factor, counts) for side in (canary, control))
+    if capped and not counts:
+        ours, theirs = _capped(ours, theirs)
     return _compared(ours, theirs, both, counts)
 
 
@@ -121,10 +126,12 @@ def compare_times(canary: Cells, before: Cells, *, counts: bool = False, capped:
     :param counts: whether totals are numbers of events.
     :param capped: as in :func:`compare`.
     """
-    sides = []
-    for side in (canary, before):
-        one = Cells(*(array.sum(axis=-2, keepdims=True) for array in (side.total, side.expected, side.count)))
-        sides.append(one if counts or not capped else replace(one, total=np.minimum(one.total, CAP * one.expected)))
+    sides = [
+        Cells(*(array.sum(axis=-2, keepdims=True) for array in (side.total, side.expected, side.count)))
+        for side in (canary, before)
+    ]
+    if capped and not counts:
+        sides = _capped(*sides)
     ours, theirs = parts = [_Part(side, counts) for side in sides]
     zero = np.zeros_like(ours.ratio)
     one_each = np.ones_like(ours.ratio)
@@ -163,15 +170,42 @@ def compare_times(canary: Cells, before: Cells, *, counts: bool = False, capped:
     )
 
 
-def _shared(side: Cells, factor: np.ndarray, counts: bool, capped: bool) -> Cells:
+def _shared(side: Cells, factor: np.ndarray, counts: bool) -> Cells:
     """The side with what all share put into the expectation."""
     expected = side.expected * factor
     total = np.where(expected > 0, side.total, 0.0)
     if counts:
         return Cells(total, expected, expected)
-    return Cells(
-        np.minimum(total, CAP * expected) if capped else total, expected, np.where(expected > 0, side.count, 0.0)
-    )
+    return Cells(total, expected, np.where(expected > 0, side.count, 0.0))
+
+
+def _capped(canary: Cells, control: Cells) -> list[Cells]:
+    """Both sides with their single absurd values cut, so that none of them is the mean."""
+    ratios = [np.where(side.expected > 0, _over(side.total, side.expected), np.nan) for side in (canary, control)]
+    usual = [middle_of(ratio) for ratio in ratios]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.abs(np.log(ratios[1] / usual[1][..., None]))
+    apart = np.where(np.isfinite(apart), apart, np.nan)
+    spread = np.nan_to_num(_NORMAL * middle_of(apart.reshape(*apart.shape[:-2], -1)))
+    cap = np.clip(np.exp(_SIGMAS * np.minimum(spread, 1.0)), LEAST_CAP, CAP)[..., None]
+    return [
+        replace(side, total=np.minimum(side.total, (cap * np.fmax(middle, 1.0))[..., None] * side.expected))
+        for side, middle in zip((canary, control), usual, strict=True)
+    ]
+
+
+def middle_of(values: np.ndarray) -> np.ndarray:
+    """The median over the last axis, NaN left out; NaN where nothing is left.
+
+    :param values: of any shape.
+    """
+    ordered = np.sort(values, axis=-1)
+    number = (~np.isnan(ordered)).sum(axis=-1)
+    if not ordered.shape[-1]:
+        return np.full(ordered.shape[:-1], np.nan)
+    ends = [np.clip(place, 0, ordered.shape[-1] - 1)[..., None] for place in ((number - 1) // 2, number // 2)]
+    low, high = (np.take_along_axis(ordered, place, axis=-1)[..., 0] for place in ends)
+    return np.where(number > 0, (low + high) / 2.0, np.nan)
 
 
 class _Part:

@@ -5,33 +5,58 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from airflow_cd.verification.metrics.words import change
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
+
+INFORMING = ("few_requests", "not_precise")  # codes: such a result says nothing yet, and nothing against the release
+_FELT = ("latency", "errors", "apdex", "share")  # kinds that users feel: without any of them nothing is known
+# Parts of the results that must say something: of all, and of those that users feel.
+_ENOUGH, _ENOUGH_FELT = 0.5, 0.25
 
 
 def conclude(results: Sequence[MetricResult]) -> Performance:
     """What the results of all metrics come to.
 
-    Any result that fails fails the whole; one that is inconclusive holds it up unless it is of a single group.
+    A result that decides and fails fails the whole. One that is suspicious, or without the data that the other side
+    has, holds it up. One that cannot be precise yet (:data:`INFORMING`) is named, and holds nothing up as long as half
+    of all results say something, and a quarter of those that users feel: latencies, errors, scores and shares.
 
     :param results: of every metric over all its groups (``group`` is ``""``), and of each group.
     """
-    failed = [result for result in results if result.verdict is Verdict.FAIL]
+    deciding = [result for result in results if result.decides]
+    failed = [result for result in deciding if result.verdict is Verdict.FAIL]
     if failed:
         # The whole says more than one of its parts.
         decisive = [result for result in failed if not result.group] or failed
         return Performance(Verdict.FAIL, [result.reason for result in decisive], results)
-    pooled = [result for result in results if not result.group]
-    undecided = [result.reason for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
-    if undecided:
-        return Performance(Verdict.INCONCLUSIVE, undecided, results)
-    return Performance(Verdict.PASS, [_no_regression(pooled)], results)
+    pooled = [result for result in deciding if not result.group and result.kind != "info"]
+    if results and not pooled:
+        text = "Not one metric is there that could get worse."
+        return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text)], results)
+    undecided = [result for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
+    holding = [result for result in undecided if result.reason.code not in INFORMING]
+    if holding:
+        return Performance(Verdict.INCONCLUSIVE, [result.reason for result in holding], results)
+    felt = [result for result in pooled if result.kind in _FELT]
+    if undecided and not (_says_enough(pooled, _ENOUGH) and (not felt or _says_enough(felt, _ENOUGH_FELT))):
+        return Performance(Verdict.INCONCLUSIVE, [result.reason for result in undecided], results)
+    return Performance(Verdict.PASS, [_no_regression(pooled), *(result.reason for result in undecided)], results)
+
+
+def _says_enough(results: Sequence[MetricResult], part: float) -> bool:
+    passed = sum(result.verdict is Verdict.PASS for result in results)
+    return passed > 0 and passed >= part * len(results)
 
 
 def _no_regression(pooled: Sequence[MetricResult]) -> Reason:
+    passed = [result for result in pooled if result.verdict is Verdict.PASS]
     requests = max((result.canary.get("requests", 0.0) for result in pooled), default=0.0)
-    widest = max((result.smallest_detectable or 0.0 for result in pooled if result.kind == "latency"), default=0.0)
-    text = f"No regression in {len(pooled)} metrics over {requests:.0f} canary requests"
-    text += f"; a latency change of {widest:.0%} would have shown." if widest else "."
+    widest = max((result.smallest_detectable or 0.0 for result in passed if result.kind == "latency"), default=0.0)
+    count = f"{len(passed)} of {len(pooled)}" if len(passed) < len(pooled) else f"{len(pooled)}"
+    text = f"No regression in {count} metrics over {requests:,.0f} canary requests"
+    text += f"; a latency {change(widest, 'latency')} would have shown." if widest else "."
+    if len(passed) < len(pooled):
+        text += f" {len(pooled) - len(passed)} cannot be judged yet and hold nothing up."
     numbers = {"metrics": len(pooled), "requests": requests, "smallest_detectable": widest or None}
     return Reason("no_regression", text, numbers)
 
@@ -46,3 +71,18 @@ def with_crossings(performance: Performance, crossings: Sequence[Reason]) -> Per
         return performance
     regressions = performance.reasons if performance.verdict is Verdict.FAIL else ()
     return replace(performance, verdict=Verdict.FAIL, reasons=[*crossings, *regressions])
+
+
+def with_missing(performance: Performance, missing: Sequence[str]) -> Performance:
+    """The performance, held up where a metric that decides is not measured at all.
+
+    :param performance: what the metrics that are measured came to.
+    :param missing: names of those that are not.
+    """
+    if not missing or performance.verdict is Verdict.FAIL:
+        return performance
+    reasons = [
+        Reason("no_data", f"{name} is to decide, but no source measures it.", {"metric": name}) for name in missing
+    ]
+    kept = performance.reasons if performance.verdict is Verdict.INCONCLUSIVE else ()
+    return replace(performance, verdict=Verdict.INCONCLUSIVE, reasons=[*reasons, *kept])

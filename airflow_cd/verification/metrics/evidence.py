@@ -33,6 +33,7 @@ _SIDES: dict[Direction, tuple[tuple[float, float], ...]] = {
     "lower_is_worse": ((-1.0, 0.95), (1.0, 0.05)),
     "either": ((1.0, 0.5), (-1.0, 0.5)),
 }
+_FAR = (np.array([0.7, 1.6, 3.0]), np.array([0.3, 0.6, 1.0]))  # means and standard deviations beyond what is ruled out
 _FARTHEST = 9.0  # logarithm beyond which a ratio counts as unbounded
 _GRID = _FARTHEST * np.sinh(np.linspace(-6.0, 6.0, 241)) / math.sinh(6.0)  # dense where it begins
 
@@ -147,6 +148,26 @@ def rate_evidence(
     ours, theirs, part, differ = (number[..., None] for number in (canary, control, share, offset))
     mixed = np.logaddexp.reduce(weight + _beta_binomial(ours, theirs, part, differ, mean, spread), axis=-1)
     return np.asarray(mixed - _beta_binomial(canary, control, share, offset, np.asarray(change), np.zeros(())))
+
+
+def excess_evidence(canary: Numbers, control: Numbers, share: Numbers, offset: float, change: float) -> np.ndarray:
+    """Logarithm of the e-value that something happens far more often than a change of ``change`` would explain.
+
+    The alternatives are farther away than :func:`rate_evidence`'s: twice to thirty times that change.
+
+    :param canary: how often it happened on the canary; may be a fraction. ``control`` likewise.
+    :param share: the canary's share of the opportunities.
+    :param offset: variance of the logarithm of the two sides' ratio that is by nature.
+    :param change: what is ruled out, on the log scale.
+    """
+    ours, theirs, part = (np.asarray(number, dtype=float) for number in (canary, control, share))
+    mean, spread = _FAR
+    first, second, third = (number[..., None] for number in (ours, theirs, part))
+    mixed = np.logaddexp.reduce(
+        _beta_binomial(first, second, third, np.asarray(offset), change + mean, spread), axis=-1
+    )
+    usual = _beta_binomial(ours, theirs, part, np.asarray(offset), np.asarray(change), np.zeros(()))
+    return np.asarray(mixed - math.log(len(mean)) - usual)
 
 
 def _beta_binomial(

@@ -7,30 +7,55 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airflow_cd.verification.metrics.cells import CAP, Comparison
+from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.metrics.evidence import Estimate, regressed
+from airflow_cd.verification.metrics.findings import (
+    compared_words,
+    few_requests,
+    more_time,
+    reason_of,
+    title_of,
+)
+from airflow_cd.verification.metrics.illustration import summary_of
+from airflow_cd.verification.metrics.kinds import LEVELS
+from airflow_cd.verification.metrics.least_change import least_change
+from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
-from airflow_cd.verification.metrics.rows import Rows, summed
-from airflow_cd.verification.metrics.shape import SCATTERS, scatter, tail_grown
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS
+from airflow_cd.verification.metrics.shape import FarOut, far_out
 from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.metrics.trend import climb
+from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, PART, Tried, lengths, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
-from airflow_cd.verification.samples import Metric
-from airflow_cd.verification.times import iso_time_of
+from airflow_cd.verification.metrics.words import duration, number
+from airflow_cd.verification.samples import Direction, Metric, MetricKind
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
-POINTS_KEPT = 240  # of a series in the evidence
 DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reason to pass
 # What is compared with another time is less sure by nature; the same demands there would let nothing pass.
 SUSPICIOUS = {"control": 1.5, "before": 2.5}  # times the minimum effect: an uncertain change so large is none to pass
+_HALF_SURE = 0.5  # of the evidence that a failure needs: below it a change is as likely chance
 APDEX_PART = 0.25  # of the minimum effect: a score that ends at 1 moves less than a duration
 LEAST_ERRORS = 0.001  # increase of the error share below which it does not matter, however sure
 FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
-SHAPE_PART = 0.1  # of the false alarms allowed to a level: that it scatters, and that its tail grows; each half
+SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far out too often
+CLIMB_PART = 0.1  # the same, that it climbs in a straight line
+SHAPED = LEVELS  # kinds of which that is asked
+LATELY = 1 / 3  # of the time: what is no longer so in its last part has passed
+_LARGEST = 700.0  # a logarithm: beyond it there is no number
+_SAME_LOAD = 0.01  # on the log scale
+NEW = 5.0  # longest warm-ups: for so long a change that fades may be the end of one
+_FADES = 0.75  # of the change over the whole time, on the log scale: with less left it is fading
+_STILL = 0.5  # of the minimum effect, on the log scale
+# Between instances that are asked the same, what comes of it differs by 2 %, whatever the router does.
+FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
+_ROWS_OF_ERRORS = 10
 _LEAST_FREEDOM = 3.0
 _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
+_WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
 
 @dataclass(frozen=True)
@@ -39,10 +64,13 @@ class Limits:
 
     :param minimum_effect: smallest relative change that counts as a regression: 0.2 is 20 %.
     :param min_requests: fewest requests on either side to judge by.
+    :param warm_up: longest time after a process has started that may be left out, in milliseconds; None for
+        :data:`~airflow_cd.verification.metrics.warm_up.LONGEST`, but no more than its part of the time watched.
     """
 
     minimum_effect: float
     min_requests: int
+    warm_up: float | None = None
 
     def threshold(self, metric: Metric) -> float:
         """Smallest relative change of this metric that counts.
@@ -51,18 +79,40 @@ class Limits:
         """
         return self.minimum_effect * (APDEX_PART if metric.kind == "apdex" else 1.0)
 
+    def lengths(self, watched: float, width: float, kind: MetricKind) -> list[tuple[float, float]]:
+        """Lengths of a warm-up to be tried, in milliseconds, and what each takes off the evidence that is needed.
 
-def few_requests(canary: float, control: float, least: int, what: str = "requests") -> Reason:
-    """The reason that there was too little traffic to judge by.
+        :param watched: how long the canary has been there; ``width`` of a bucket.
+        :param kind: of the metric: requests that fail do so from the first on, counts are soon what they will be.
+        """
+        if kind == "errors":
+            return [(0.0, 0.0)]
+        return lengths(watched, width, self.longest(watched), slow=kind not in COUNTED)
 
-    :param canary: how many there were on the canary; ``control`` likewise.
-    :param least: how many are needed on each side.
-    :param what: what was counted.
+    def longest(self, watched: float) -> float:
+        """Longest time after a start that may be left out without a doubt, in milliseconds.
+
+        :param watched: how long the canary has been there.
+        """
+        return min(LONGEST, PART * watched) if self.warm_up is None else self.warm_up
+
+
+def still_worse(
+    lately: Comparison, whole: Comparison, kind: MetricKind, direction: Direction, minimum_effect: float, *, new: bool
+) -> np.ndarray:
+    """Whether a change is still there at the end of the time, and not on its way back as a process that warms up is.
+
+    :param lately: the last part of the time compared; ``whole`` all of it.
+    :param kind: of the metric; ``direction`` which way is worse for what was compared, of an apdex its score.
+    :param minimum_effect: smallest relative change that counts.
+    :param new: whether the processes are so new that they may still be warming up.
     """
-    text = (
-        f"{canary:.0f} {what} on the canary and {control:.0f} on the other side, at least {least} are needed on each."
-    )
-    return Reason("few_requests", text, {"canary_requests": canary, "control_requests": control, "least": least})
+    now, overall = lately.log_ratio, whole.log_ratio
+    if direction == "either":
+        now, overall = now * np.sign(overall), np.abs(overall)
+    elif (direction == "lower_is_worse") != (kind == "apdex"):
+        now, overall = -now, -overall
+    return np.asarray(now >= np.maximum(_STILL * math.log1p(minimum_effect), _FADES * overall if new else 0.0))
 
 
 class Judge:
@@ -70,11 +120,13 @@ class Judge:
 
     :param limits: what every metric is held to.
     :param alpha: chance of a false alarm allowed to each.
+    :param load: how much more or less than the control the canary has to do; None if that is unknown.
     """
 
-    def __init__(self, limits: Limits, alpha: float) -> None:
+    def __init__(self, limits: Limits, alpha: float, load: Load | None = None) -> None:
         self.limits = limits
         self.alpha = alpha
+        self.load = load
 
     def judge(self, sides: Sides, taught: Taught = NOTHING_TAUGHT) -> MetricResult:
         """Judge these rows.
@@ -90,34 +142,57 @@ class Judge:
             unit=metric.unit,
             direction=metric.direction,
             verdict=Verdict.INCONCLUSIVE,
-            reason=Reason("no_data", f"{_title(sides)}: no data."),
+            reason=Reason("no_data", f"{title_of(sides)}: no data."),
             threshold=self.limits.threshold(metric),
-            canary={**_summary(sides.canary, metric), **({"gaps": float(sides.gaps)} if sides.gaps else {})},
-            control=_summary(sides.control, metric),
+            canary={**summary_of(sides.canary, metric), **({"gaps": float(sides.gaps)} if sides.gaps else {})},
+            control=summary_of(sides.control, metric),
             compared_with=sides.compared_with,
         )
         open_reason = self._not_to_be_judged(base, sides)
         if open_reason is not None:
             return replace(base, reason=open_reason)
-        if metric.kind == "throughput" and (metric.direction == "either" or not sides.paired):
+        if metric.kind == "throughput" and (metric.direction == "either" or not sides.paired or is_asked(metric)):
             return _judge_throughput(base, sides)
         comparison = sides.compare()
         if comparison is None or _says_too_little(comparison, taught, metric):
             return _not_comparable(base, sides)
+        sides, comparison = self._at_its_load(sides, comparison)
+        if self._follows_load(metric) and taught.host_freedom < FOLLOWS_LOAD.host_freedom:
+            taught = FOLLOWS_LOAD
         decided = self._level(base, sides, comparison, taught)
-        if decided.verdict is not Verdict.FAIL and metric.kind in ("latency", "gauge"):
-            decided = self._shape(decided, sides, comparison, taught) or decided
+        if metric.kind in SHAPED:
+            # Where values have two modes, how often they are in the bad one says more than their mean.
+            decided = self._shape(decided, sides) or decided
+        if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
+            decided = self._climb(decided, sides) or decided
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
-            text = f"{_title(sides)}: the canary has data for less than half of the time that the control has."
+            text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
         return decided
+
+    def _at_its_load(self, sides: Sides, comparison: Comparison) -> tuple[Sides, Comparison]:
+        """The canary's values as they would be at the load of a control, where they go with the load."""
+        if self.load is None or sides.group:
+            return sides, comparison
+        seen = math.exp(min(float(comparison.log_ratio), _LARGEST))
+        expected = self.load.expected(sides.metric, seen)
+        if abs(math.log(expected)) < _SAME_LOAD:
+            return sides, comparison
+        scaled = replace(sides.scaled(1.0 / expected), load=expected)
+        again = scaled.compare()
+        return (sides, comparison) if again is None else (scaled, again)
+
+    def _follows_load(self, metric: Metric) -> bool:
+        """Whether the metric counts what comes of requests: for one of them, all instances are worth the same."""
+        known = self.load is not None and self.load.metric not in ("", metric.name)
+        return known and metric.kind in ("count", "throughput") and metric.direction == "lower_is_worse"
 
     def _not_to_be_judged(self, base: MetricResult, sides: Sides) -> Reason | None:
         """Why these rows say nothing, if so."""
         kind = base.kind
         if max(sides.unusable, sides.control_unusable) > _MOSTLY:
             text = (
-                f"{_title(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
+                f"{title_of(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
                 "other side's hold no usable number."
             )
             numbers = {"canary": sides.unusable, "control": sides.control_unusable}
@@ -128,62 +203,174 @@ class Judge:
             return None
         ours, theirs = base.canary["requests"], base.control["requests"]
         least, what = self.limits.min_requests, "requests"
-        if kind == "gauge":
+        if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
+        if kind == "errors" and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
+            # Nobody counted the requests: what there are is buckets.
+            least, what = min(least, _ROWS_OF_ERRORS), "buckets"
         if min(ours, theirs) >= least:
             return None
         reason = few_requests(ours, theirs, least, what)
-        return replace(reason, text=f"{_title(sides)}: {reason.text}")
+        return replace(reason, text=f"{title_of(sides)}: {reason.text}")
+
+    def _tried(self, sides: Sides, comparison: Comparison, taught: Taught, alpha: float) -> list[Tried]:
+        """The comparison without any warm-up left out, and with every length of it."""
+        metric = sides.metric
+        tried = []
+        for length, discount in self.limits.lengths(sides.watched, sides.width, metric.kind):
+            part = comparison if not length else sides.older_than(length).compare()
+            weighed = None
+            if part is not None:
+                weighed = Weighed.of(part, taught, metric.kind, sides.direction, alpha, paired=sides.paired)
+            tried.append(Tried(length, discount, weighed))
+        return tried
 
     def _level(self, base: MetricResult, sides: Sides, comparison: Comparison, taught: Taught) -> MetricResult:
         """The result by the mean, the share or the number."""
         metric, threshold = sides.metric, self.limits.threshold(sides.metric)
         alpha = self.alpha if metric.kind in COUNTED else self.alpha * (1.0 - SHAPE_PART)
-        weighed = Weighed.of(comparison, taught, metric.kind, metric.direction, alpha, paired=sides.paired)
+        tried = self._tried(sides, comparison, taught, alpha)
+        doubted = weakest(tried)
+        chosen = tried[int(doubted.place)]
+        first = tried[0].weighed
+        assert first is not None  # noqa: S101 - of the comparison itself
+        warmed = bool(first.evidence - doubted.evidence > _WARM) and chosen.weighed is not None
+        weighed = chosen.weighed if warmed and chosen.weighed is not None else first
+        shown = sides.older_than(chosen.length) if warmed else sides
+        result = _with_figures(base, shown, weighed, chosen.length if warmed else 0.0)
         estimate = weighed.estimate()
         if metric.kind == "apdex":
-            estimate = _score(estimate, float(comparison.control_exposure), comparison, base)
-        worse = bool(regressed(weighed.evidence, estimate.effect, alpha, threshold, metric.direction))
-        if metric.kind == "errors" and estimate.effect > 0:
-            worse = worse and base.canary["mean"] - base.control["mean"] >= LEAST_ERRORS
+            estimate = _score(estimate, float(weighed.comparison.control_exposure), weighed.comparison, result)
+        worse = bool(regressed(doubted.evidence, estimate.effect, alpha, threshold, sides.direction))
+        worse = worse and self._matters(result, sides) and self._lasts(sides, comparison)
+        effect, interval = _change_of(result, sides, estimate)
         result = replace(
-            base,
-            effect=estimate.effect,
-            interval=(estimate.lower, estimate.upper),
+            result,
+            effect=effect,
+            interval=interval,
             smallest_detectable=max(threshold, estimate.smallest),
         )
         if worse:
-            reason = _reason(result, sides, "metric_regressed", estimate)
+            reason = reason_of(result, sides, "metric_regressed", estimate)
             return replace(result, verdict=Verdict.FAIL, reason=reason)
-        if metric.kind in ("latency", "gauge"):
-            large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
-            vague = estimate.smallest > DETECTABLE * threshold
-            if vague or (large and _points_worse(metric, estimate.effect)):
-                return replace(result, reason=_reason(result, sides, "not_certain", estimate))
-        return replace(result, verdict=Verdict.PASS, reason=_reason(result, sides, "no_regression", estimate))
+        return self._not_worse(result, sides, weighed, float(doubted.evidence), estimate)
 
-    def _shape(self, base: MetricResult, sides: Sides, comparison: Comparison, taught: Taught) -> MetricResult | None:
-        """The result if measurements hang or scatter far more than usual; None if not."""
-        alpha = self.alpha * SHAPE_PART / 2.0
-        if base.kind == "latency" and base.direction != "lower_is_worse":
-            tail = tail_grown(sides.canary, sides.control, alpha)
-            if tail is not None:
-                text = (
-                    f"{_title(sides)}: {tail.canary:.1%} of {tail.rows:.0f} measurements are more than {CAP:g} times "
-                    f"what is usual, {tail.control:.1%} {_other(sides)}."
-                )
-                numbers = {"canary": tail.canary, "control": tail.control, "measurements": tail.rows}
-                return replace(base, verdict=Verdict.FAIL, reason=Reason("tail_regressed", text, numbers))
-        if base.kind == "latency" and base.canary["requests"] < FULL_BUCKET * len(sides.canary):
+    def _matters(self, result: MetricResult, sides: Sides) -> bool:
+        """Whether the change is one that anybody would notice."""
+        difference = abs(result.canary["mean"] - result.control["mean"])
+        if result.kind == "errors":
+            return difference >= LEAST_ERRORS
+        return difference >= least_change(sides.metric, sides.canary.value, sides.control.value)
+
+    def _lasts(self, sides: Sides, whole: Comparison) -> bool:
+        """Whether the change is still there at the end."""
+        if sides.metric.kind == "errors":
+            return True
+        lately = sides.lately(LATELY).compare()
+        if lately is None:
+            return True
+        new = sides.watched <= NEW * self.limits.longest(sides.watched)
+        kind, direction = sides.metric.kind, sides.direction
+        return bool(still_worse(lately, whole, kind, direction, self.limits.minimum_effect, new=new))
+
+    def _not_worse(
+        self, result: MetricResult, sides: Sides, weighed: Weighed, evidence: float, estimate: Estimate
+    ) -> MetricResult:
+        """PASS, or INCONCLUSIVE where a change is likely, or where none could have been seen."""
+        threshold = self.limits.threshold(sides.metric)
+        large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
+        likely = evidence >= -_HALF_SURE * math.log(weighed.alpha) and self._matters(result, sides)
+        if large and likely and _points_worse(sides.direction, estimate.effect):
+            return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
+        # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
+        if sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold:
+            return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
+        return replace(result, verdict=Verdict.PASS, reason=reason_of(result, sides, "no_regression", estimate))
+
+    def _more(self, sides: Sides, weighed: Weighed) -> float:
+        """How many more seconds would show a change of so many times the minimum effect."""
+        watched = sides.watched / 1000.0
+        return more_time(weighed, watched, math.log1p(DETECTABLE * self.limits.threshold(sides.metric)))
+
+    def _climb(self, base: MetricResult, sides: Sides) -> MetricResult | None:
+        """The result if the level climbs in a straight line; None if not."""
+        if sides.load != 1.0:
             return None
-        weighed = Weighed.of(comparison, taught, sides.metric.kind, "either", alpha, paired=sides.paired)
-        evidence, times = (float(number) for number in scatter(comparison, taught, weighed.null))
-        if not sides.paired or evidence < -math.log(alpha) or times < SCATTERS:
+        found = climb(sides.older_than(self.limits.longest(sides.watched)), self.limits.minimum_effect)
+        if found is None or found.steps**2 / 2.0 < -math.log(self.alpha * CLIMB_PART):
             return None
-        text = f"{_title(sides)}: it scatters {times:.1f} times as much as {_other(sides)}, at the same level."
-        numbers = {"times": times, "threshold": SCATTERS, "buckets": base.canary["buckets"]}
-        return replace(base, verdict=Verdict.FAIL, reason=Reason("variance_regressed", text, numbers))
+        if abs(found.last - base.control["mean"]) < least_change(sides.metric, sides.canary.value, sides.control.value):
+            return None
+        goes = "falls" if found.last < found.first else "climbs"
+        text = (
+            f"{title_of(sides)}: {goes} without levelling off, from {number(found.first, base.unit)} to "
+            f"{number(found.last, base.unit)} in {duration(found.seconds)}; "
+            f"{number(base.control['mean'], base.unit)} {compared_words(sides)}."
+        )
+        numbers = {"first": found.first, "last": found.last, "seconds": found.seconds, "steps": found.steps}
+        return replace(base, verdict=Verdict.FAIL, reason=Reason("climbs", text, numbers))
+
+    def _shape(self, base: MetricResult, sides: Sides) -> MetricResult | None:
+        """The result if values are far out far more often than on the other side; None if not."""
+        ours, theirs = (rows.requests / max(1, len(rows)) for rows in (sides.canary, sides.control))
+        if base.kind == "latency" and ours < FULL_BUCKET and ours < 0.5 * theirs:
+            return None  # of fewer requests the slowest weighs more
+        found: FarOut | None = None
+        for length, discount in ((0.0, 0.0), (self.limits.longest(sides.watched), DISCOUNT)):
+            canary, control, usual = sides.older_than(length).moments()
+            if not len(canary.value) or not len(control.value):
+                return None
+            least = least_change(sides.metric, sides.canary.value, sides.control.value)
+            found = far_out(canary, control, usual, sides.direction, self.limits.minimum_effect, least)
+            if not found.worse or found.evidence + discount < -math.log(self.alpha * SHAPE_PART):
+                return None
+        if found is None:
+            return None
+        level = float(np.nanmedian(usual)) * float(found.limit)
+        beyond = "below" if base.direction == "lower_is_worse" else "above"
+        if base.direction == "lower_is_worse":
+            level = float(np.nanmedian(usual)) / float(found.limit)
+        limit = f"{beyond} {number(level, base.unit)}" if base.direction != "either" else "far from usual"
+        text = (
+            f"{title_of(sides)}: {limit} in {found.moments:.0f} of {found.of:.0f} moments, "
+            f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}."
+        )
+        numbers = {
+            "canary": float(found.moments / found.of),
+            "control": float(found.control_moments / found.control_of),
+            "moments": float(found.of),
+            "limit": level,
+        }
+        return replace(base, verdict=Verdict.FAIL, reason=Reason("far_out", text, numbers))
+
+
+def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: float) -> MetricResult:
+    """The result with figures that say what the comparison says: of the same rows, load and mix of groups."""
+    canary, control = dict(base.canary), dict(base.control)
+    if warm_up:
+        canary |= {**summary_of(shown.canary, shown.metric), "warm_up": warm_up / 1000.0}
+        control |= summary_of(shown.control, shown.metric)
+    if base.kind in SHAPED and shown.scale == AS_IT_IS:
+        whole = shown.compare(capped=False)
+        if whole is not None:
+            canary["mean"] *= float(weighed.comparison.ratio / whole.ratio)
+        control["mean"] = canary["mean"] / float(np.exp(weighed.comparison.log_ratio))
+    if shown.load != 1.0:
+        # The figure beside the canary's is what a control would show at its load.
+        canary["load"] = shown.load
+        if base.kind in SHAPED and shown.scale == AS_IT_IS:
+            canary["mean"] *= shown.load
+        control["mean"] *= shown.load
+    return replace(base, canary=canary, control=control)
+
+
+def _change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[float, tuple[float, float] | None]:
+    """The change that goes with the figures of a result, and its interval where it has one on their scale."""
+    if sides.scale == AS_IT_IS:
+        return estimate.effect, (min(estimate.lower, estimate.effect), max(estimate.upper, estimate.effect))
+    ours, theirs = result.canary["mean"], result.control["mean"]
+    return (ours / theirs - 1.0 if theirs > 0 and ours >= 0 else estimate.effect), None
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:
@@ -193,14 +380,13 @@ def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> 
 
 def _not_comparable(base: MetricResult, sides: Sides) -> MetricResult:
     if base.canary["mean"] == base.control["mean"] == 0:
-        reason = _reason(base, sides, "no_regression", None)
-        return replace(base, verdict=Verdict.PASS, effect=0.0, reason=reason)
-    text = f"{_title(sides)}: the two sides have nothing in common that can be compared."
+        return replace(base, verdict=Verdict.PASS, effect=0.0, reason=reason_of(base, sides, "no_regression"))
+    text = f"{title_of(sides)}: the two sides have nothing in common that can be compared."
     return replace(base, reason=Reason("not_comparable", text))
 
 
-def _points_worse(metric: Metric, effect: float) -> bool:
-    return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[metric.direction]
+def _points_worse(direction: Direction, effect: float) -> bool:
+    return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[direction]
 
 
 def _score(estimate: Estimate, exposure: float, comparison: Comparison, result: MetricResult) -> Estimate:
@@ -229,89 +415,7 @@ def _judge_throughput(base: MetricResult, sides: Sides) -> MetricResult:
         now = [float(side.value[side.time >= late].sum()) for side in (sides.canary, sides.control)]
         expected = was[0] / was[1] * now[1] if was[1] else 0.0
         if expected >= _ENOUGH_TO_COLLAPSE and now[0] < _COLLAPSED * expected:
-            text = f"{_title(sides)}: collapsed to {now[0]:.0f} requests where {expected:.0f} were to be expected."
+            text = f"{title_of(sides)}: collapsed to {now[0]:.0f} requests where {expected:.0f} were to be expected."
             numbers = {"observed": now[0], "expected": expected}
             return replace(result, verdict=Verdict.FAIL, reason=Reason("metric_regressed", text, numbers))
-    text = f"{_title(sides)}: {ours:.3g} per instance and bucket, {theirs:.3g} on the {sides.compared_with} side."
-    reason = Reason("no_regression", text, {"canary": ours, "control": theirs})
-    return replace(result, verdict=Verdict.PASS, reason=reason)
-
-
-def _reason(result: MetricResult, sides: Sides, code: str, estimate: Estimate | None) -> Reason:
-    """The reason in words and numbers."""
-    unit = f" {result.unit}" if result.unit else ""
-    ours, theirs = result.canary["mean"], result.control["mean"]
-    text = f"{_title(sides)}: {ours:.4g}{unit} against {theirs:.4g}{unit} {_other(sides)}"
-    numbers: dict[str, float | int | str | None] = {"canary": ours, "control": theirs}
-    if estimate is not None:
-        ends = f"{_percent(estimate.lower)} to {_percent(estimate.upper)}"
-        text += f", {_percent(estimate.effect)} ({ends}; a change of {result.threshold:.0%} counts)"
-        numbers |= {
-            "effect": estimate.effect,
-            "lower": estimate.lower,
-            "upper": estimate.upper,
-            "threshold": result.threshold,
-            "smallest_detectable": result.smallest_detectable,
-        }
-    text += f" over {result.canary['requests']:.0f} requests"
-    if code == "not_certain" and estimate is not None:
-        text += f": not certain, only a change of {_percent(estimate.smallest)} would have been"
-    return Reason(code, text + ".", {**numbers, "canary_requests": result.canary["requests"]})
-
-
-def _percent(share: float) -> str:
-    return f"{share:+.0%}" if math.isfinite(share) else "no bound"
-
-
-def _other(sides: Sides) -> str:
-    return "on the control" if sides.compared_with == "control" else "before"
-
-
-def _title(sides: Sides) -> str:
-    return f"{sides.metric.name} of {sides.group}" if sides.group else sides.metric.name
-
-
-def _summary(rows: Rows, metric: Metric) -> dict[str, float]:
-    """``mean`` (a share for errors, per instance and bucket for throughput), ``requests`` and ``buckets``."""
-    buckets = float(len(np.unique(rows.time)))
-    summary = {"mean": 0.0, "requests": rows.requests, "buckets": buckets}
-    if metric.kind == "errors":
-        summary["errors"] = float(rows.value.sum())
-        summary["mean"] = summary["errors"] / rows.requests if rows.requests else 0.0
-    elif metric.kind == "throughput":
-        cells = buckets * len(np.unique(rows.instance))
-        summary["mean"] = float(rows.value.sum()) / cells if cells else 0.0
-    elif rows.requests:
-        summary["mean"] = float(rows.total.sum() / rows.requests)
-    return summary
-
-
-def series_of(sides: Sides) -> dict[str, list[tuple[str, float]]]:
-    """Points over time of either side, pooled over instances and groups, thinned to :data:`POINTS_KEPT`.
-
-    :param sides: the rows of one metric on either side.
-    """
-    return {"canary": _points(sides.canary, sides.metric), "control": _points(sides.control, sides.metric)}
-
-
-def means_of(sides: Sides) -> dict[str, float]:
-    """Mean of each canary instance.
-
-    :param sides: the rows of one metric on either side.
-    """
-    return {name: _summary(sides.of_instance(name).canary, sides.metric)["mean"] for name in sides.instances}
-
-
-def _points(rows: Rows, metric: Metric) -> list[tuple[str, float]]:
-    times, bucket = np.unique(rows.time, return_inverse=True)
-    step = max(1, math.ceil(len(times) / POINTS_KEPT))
-    point = bucket // step
-    size = -(-len(times) // step)
-    counted = metric.kind in ("errors", "throughput")
-    totals = summed(point, rows.value if counted else rows.total, size)
-    divisor = summed(point, rows.count, size)
-    if metric.kind == "throughput":
-        cells = np.unique(bucket * (int(rows.instance.max(initial=0)) + 1) + rows.instance, return_index=True)[1]
-        divisor = summed(point[cells], np.ones(len(cells)), size)
-    values = np.divide(totals, divisor, out=np.zeros(size), where=divisor > 0)
-    return [(iso_time_of(int(when)), float(value)) for when, value in zip(times[::step], values, strict=True)]
+    return replace(result, verdict=Verdict.PASS, reason=reason_of(result, sides, "no_regression"))

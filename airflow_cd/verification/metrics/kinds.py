@@ -1,46 +1,48 @@
-"""What the name of a metric suggests: how it is judged and which way is worse."""
+"""What the name of a metric suggests, and what an author says instead: how it is judged and which way is worse."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.metrics.names.reading import NameReading, read_name
 from airflow_cd.verification.samples import Direction, Metric, MetricKind
 
 KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+LEVELS: tuple[MetricKind, ...] = ("latency", "gauge", "share")
+"""Kinds that are levels, compared by their means."""
+
 _SHORT_DIRECTIONS: dict[str, Direction] = {
     "higher": "higher_is_worse",
     "lower": "lower_is_worse",
     "either": "either",
     **{direction: direction for direction in DIRECTIONS},
 }
-
-# Words of a name, the first match counts: "error_rate" is errors although a rate may be anything.
-_BY_WORD: tuple[tuple[MetricKind, str], ...] = (
-    ("apdex", r"apdex"),
-    ("errors", r"errors?|failures?|failed|faults?|exceptions?|5xx"),
-    ("latency", r"latency|duration|time|elapsed|p50|p75|p9[0-9]+|millis|ms|seconds"),
-    ("throughput", r"throughput|requests?|rpm|rps|qps|tps|calls"),
-)
-_NO_LATENCY = re.compile(r"\b(?:up|cpu|gc|idle|wall)[ _]?time\b|\buptime\b")
-_WORSE_WHEN_LOWER = re.compile(r"\b(?:availab\w*|success\w*|uptime|healthy|free|hit|score|conversions?|ready)\b")
-_WORSE_WHEN_HIGHER = re.compile(
-    r"\b(?:cpu|memory|mem|rss|heap|gc|queue\w*|lag|backlog|pending|usage|utili[sz]ation|load|threads?|connections?"
-    r"|retr\w+|timeouts?|restarts?|dropped|saturation|disk|time)\b"
-)
-_SHARE = re.compile(r"\b(?:rate|ratio|share|percent|percentage|pct)\b|%")
-_UNITS = (
-    ("ms", r"ms|millis|milliseconds"),
-    ("s", r"s|sec|secs|seconds"),
-    ("us", r"us|micros|microseconds"),
-    ("MB", r"mb|megabytes"),
-    ("bytes", r"bytes"),
-    ("%", r"percent|percentage|pct"),
-)
+_USUAL: dict[MetricKind, Direction] = {
+    "throughput": "lower_is_worse",
+    "apdex": "lower_is_worse",
+    "latency": "higher_is_worse",
+    "errors": "higher_is_worse",
+}
+_WORDS: dict[MetricKind, str] = {
+    "latency": "a duration",
+    "errors": "errors",
+    "throughput": "requests",
+    "apdex": "an Apdex score",
+    "gauge": "a level",
+    "share": "a share",
+    "count": "a count",
+    "info": "information, not judged",
+}
+_WORSE: dict[Direction, str] = {
+    "higher_is_worse": "more is worse",
+    "lower_is_worse": "less is worse",
+    "either": "any change counts",
+}
+_PERIODS = {1.0: "per second", 60.0: "per minute", 3600.0: "per hour"}
 
 
 def guessed(name: str) -> Metric:
@@ -51,11 +53,15 @@ def guessed(name: str) -> Metric:
     >>> guessed("checkout_latency_ms")
     Metric(name='checkout_latency_ms', kind='latency', direction='higher_is_worse', unit='ms')
     """
-    text = _words(name)
-    kind: MetricKind = next((kind for kind, words in _BY_WORD if re.search(rf"\b(?:{words})\b", text)), "gauge")
-    if kind == "latency" and _NO_LATENCY.search(text):
-        kind = "gauge"
-    return Metric(name, kind, _direction(kind, text), _unit(kind, text))
+    return _metric(name, read_name(name))
+
+
+def is_counter(name: str) -> bool:
+    """Whether a name ends as those of counters do that only grow (``_total``).
+
+    :param name: of the metric.
+    """
+    return read_name(name).counter
 
 
 def is_share(name: str) -> bool:
@@ -63,7 +69,7 @@ def is_share(name: str) -> bool:
 
     :param name: of the metric.
     """
-    return _SHARE.search(_words(name)) is not None
+    return read_name(name).share
 
 
 def resolved(metrics: Sequence[Metric], kinds: Mapping[str, str], directions: Mapping[str, str]) -> list[Metric]:
@@ -93,32 +99,34 @@ def resolved(metrics: Sequence[Metric], kinds: Mapping[str, str], directions: Ma
     return [_resolved(metric, kinds, directions) for metric in metrics]
 
 
+def described(metric: Metric) -> str:
+    """How a metric is judged, in words: ``a duration in ms, more is worse``.
+
+    :param metric: which metric.
+    """
+    if metric.kind == "info":
+        return _WORDS["info"]
+    what = _WORDS[metric.kind]
+    if metric.unit and metric.kind in ("latency", "gauge"):
+        what += f" in {metric.unit}"
+    if metric.period:
+        what += f" {_PERIODS.get(metric.period, f'per {metric.period:g} s')}"
+    return f"{what}, {_WORSE[metric.direction]}"
+
+
+def _metric(name: str, reading: NameReading) -> Metric:
+    metric = Metric(name, reading.kind, reading.direction, reading.unit, period=reading.period, part=reading.share)
+    return replace(metric, assumed=described(metric))
+
+
 def _resolved(metric: Metric, kinds: Mapping[str, str], directions: Mapping[str, str]) -> Metric:
     given = next((kind for kind in KINDS if kind == kinds.get(metric.name)), None)
-    if given is not None:
-        text = _words(metric.name)
-        metric = replace(metric, kind=given, direction=_direction(given, text), unit=_unit(given, text))
+    if given is not None and given != metric.kind:
+        direction = _USUAL.get(given, metric.direction)
+        unit = {"throughput": "requests", "errors": "", "apdex": "", "count": ""}.get(given, metric.unit)
+        period = metric.period if given in ("throughput", "errors", "count") else 0.0
+        part = metric.part and given == "errors"
+        metric = replace(metric, kind=given, part=part, direction=direction, unit=unit, period=period)
     if metric.name in directions:
         metric = replace(metric, direction=_SHORT_DIRECTIONS[directions[metric.name]])
-    return metric
-
-
-def _words(name: str) -> str:
-    """The name in small letters, its words apart: ``http.responseTime_p95`` becomes ``http response time p95``."""
-    return re.sub(r"[^a-z0-9%]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()).strip()
-
-
-def _direction(kind: MetricKind, text: str) -> Direction:
-    if kind in ("throughput", "apdex"):
-        return "lower_is_worse"
-    if kind in ("latency", "errors"):
-        return "higher_is_worse"
-    if _WORSE_WHEN_LOWER.search(text):
-        return "lower_is_worse"
-    return "higher_is_worse" if _WORSE_WHEN_HIGHER.search(text) else "either"
-
-
-def _unit(kind: MetricKind, text: str) -> str:
-    if kind in ("errors", "apdex", "throughput"):
-        return "requests" if kind == "throughput" else ""
-    return next((unit for unit, words in _UNITS if re.search(rf"\b(?:{words})$", text)), "")
+    return replace(metric, assumed=described(metric))

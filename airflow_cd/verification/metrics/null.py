@@ -13,7 +13,7 @@ import numpy as np
 from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.samples import MetricKind
 
-COUNTED = ("errors", "apdex", "throughput")  # kinds that are numbers of events
+COUNTED = ("errors", "apdex", "throughput", "count")  # kinds that are numbers of events
 HOST_SPREAD = 0.03  # between like instances, as a share; the least without a history
 RATE_HOST_SPREAD = 0.05  # the same of rates
 LEAST_TAUGHT_SPREAD, LEAST_TAUGHT_DRIFT = 0.01, 0.03  # whatever history says
@@ -21,10 +21,11 @@ _HOST_WEIGHT = 12.0  # degrees of freedom that the floor is worth
 DRIFT = 0.08  # the same instances at another time: standard deviation between two windows, as a share
 RATE_DRIFT = 0.15
 CORRELATION: dict[MetricKind, float] = {
-    "gauge": 0.6
+    "gauge": 0.7
 }  # between neighbouring buckets, until more is known; of other kinds:
-_CORRELATION = 0.3
+_CORRELATION = 0.6
 _CORRELATION_WEIGHT = 30.0  # buckets that this is worth
+_MOST_HIDDEN = 4.0
 _BURST, _BURST_WEIGHT = 1.2, 10.0  # the same for how counts come in bursts
 _MOST_TAUGHT = 80.0  # degrees of freedom that history is worth: the load of today has the last word
 _MOST_TAUGHT_HOSTS = 40.0
@@ -87,7 +88,6 @@ def null_of(comparison: Comparison, taught: Taught, alpha: float, *, kind: Metri
     history = np.minimum(taught.spread_freedom, _MOST_TAUGHT)
     floor, floor_weight = (_BURST, np.where(history > 0, 0.0, _BURST_WEIGHT)) if counts else (0.0, 0.0)
     freedom = comparison.freedom + history + floor_weight
-    spread = _over(comparison.squares + taught.spread * history + floor * floor_weight, freedom)
     prior = np.where(history > 0, 0.0, _CORRELATION_WEIGHT)
     correlation = _over(
         comparison.lag * comparison.freedom
@@ -97,6 +97,9 @@ def null_of(comparison: Comparison, taught: Taught, alpha: float, *, kind: Metri
     )
     correlation = np.clip(correlation, 0.0, 0.95)
     longer = inflation(correlation, comparison.buckets)
+    # A short time varies less than a long one: its neighbours are alike.
+    seen = comparison.squares * (1.0 if counts else _hidden(longer, comparison.buckets))
+    spread = _over(seen + taught.spread * history + floor * floor_weight, freedom)
     burst = spread * longer * _uncertain(freedom, alpha)
     if counts:
         burst = np.maximum(burst, 1.0)
@@ -118,6 +121,12 @@ def inflation(correlation: np.ndarray, buckets: np.ndarray) -> np.ndarray:
     return np.asarray(endless - 2.0 * correlation * (1.0 - correlation**buckets) / (buckets * (1.0 - correlation) ** 2))
 
 
+def _hidden(longer: np.ndarray, buckets: np.ndarray) -> np.ndarray:
+    """How many times as large the variance is as deviations from the mean of so few correlated buckets say."""
+    buckets = np.maximum(buckets, 2.0)
+    return np.asarray(np.clip((buckets - 1.0) / np.maximum(buckets - longer, 1e-9), 1.0, _MOST_HIDDEN))
+
+
 def _offset(comparison: Comparison, taught: Taught, spread: np.ndarray, alpha: float, *, counts: bool) -> np.ndarray:
     """Variance between the sides because instances differ: the more there are of them, the less."""
     least = RATE_HOST_SPREAD if counts else HOST_SPREAD
@@ -129,6 +138,8 @@ def _offset(comparison: Comparison, taught: Taught, spread: np.ndarray, alpha: f
     squares = taught.host_variance * history + least**2 * prior + np.where(own > 0, np.maximum(beyond, 0.0), 0.0)
     freedom = history + prior + own
     variance = squares / freedom
+    # Instances of today that are unlike have the last word: the prior holds for like ones.
+    variance = np.maximum(variance, np.where(own > 0, np.maximum(beyond, 0.0), 0.0) / (own + 2.0))
     variance = np.maximum(variance, np.where(history >= _HOST_WEIGHT, LEAST_TAUGHT_SPREAD, least) ** 2)
     # Nobody to compare the control with: its one instance may be the odd one.
     lonely = (comparison.control_instances < 3) & (history < _HOST_WEIGHT)

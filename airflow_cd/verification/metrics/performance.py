@@ -7,14 +7,15 @@ What becomes of data that is not as it should be:
 - *No data* on the canary, or on what it is compared with: INCONCLUSIVE (``no_data``), never a pass.
 - *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge): INCONCLUSIVE
   (``few_requests``). One group or one instance with little traffic holds up nothing.
-- *NaN and infinity*, and a count below zero, are no measurements: such rows are left out. When that is more than half
-  of a side's rows, the metric is INCONCLUSIVE (``not_numbers``).
+- *NaN*, and a count below zero, are no measurements: such rows are left out. When that is more than half of a side's
+  rows, the metric is INCONCLUSIVE (``not_numbers``). An infinite duration is too long, and not absent.
+- *Counters, shares, rates, rows that are not there* are read first, and what says nothing is found:
+  :mod:`airflow_cd.verification.metrics.series.reading`.
 - *A series that starts late*: buckets are compared one by one, so only the time that both sides have counts. A canary
   with data for less than half of the control's time may FAIL, but not pass (``started_late``).
 - *A restart in the middle*: the bucket in which an instance comes back from a silence that chance does not explain is
   left out of levels and scores, since a process that starts is slow for reasons of its own; its errors count. How often
   that happened is in the result (``gaps``).
-- *A counter reset* shows as a negative number, which is no measurement; the buckets around it are judged.
 """
 
 from __future__ import annotations
@@ -23,13 +24,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.metrics.conclusion import conclude, with_crossings
+from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
 from airflow_cd.verification.metrics.crossings import crossed
-from airflow_cd.verification.metrics.judge import Judge, Limits, few_requests, means_of, series_of
+from airflow_cd.verification.metrics.findings import few_requests
+from airflow_cd.verification.metrics.hosts import with_spread, without_odd
+from airflow_cd.verification.metrics.illustration import means_of, series_of
+from airflow_cd.verification.metrics.judge import Judge, Limits
+from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.profile import MetricProfile
+from airflow_cd.verification.metrics.series.reading import Series, read_series
 from airflow_cd.verification.metrics.sides import Sides
-from airflow_cd.verification.metrics.thresholds import Threshold
+from airflow_cd.verification.metrics.thresholds import Threshold, is_named
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
 # measured are fewer, see benchmarks/README.md.
 FALSE_ALARMS: dict[Sensitivity, float] = {"low": 0.01, "medium": 0.05, "high": 0.15}
 # How it is divided between all together, the groups and the instances; what is not there leaves its part to the others.
+ENOUGH_REQUESTS = 50
+ENOUGH_ROWS = 10
 _POOLED, _GROUPS, _INSTANCES = 0.6, 0.2, 0.2
 
 
@@ -52,10 +60,12 @@ def judge_performance(
     *,
     sensitivity: Sensitivity = "medium",
     minimum_effect: float = 0.2,
-    min_requests: int = 50,
+    min_requests: int | None = 50,
     learn: bool = False,
     taught: Mapping[str, Taught] | None = None,
     thresholds: Sequence[Threshold] = (),
+    warm_up: float | None = None,
+    decisive: Sequence[str] = (),
 ) -> Performance:
     """Judge every metric, over all its groups together, for each group and for each canary instance.
 
@@ -63,40 +73,84 @@ def judge_performance(
     :mod:`~airflow_cd.verification.metrics.evidence` for the method and its sources.
 
     A metric fails when the evidence that it changed suffices *and* the change is at least the minimum effect, for the
-    worse; or when its measurements hang, or scatter far more than usual in buckets full enough to tell. It passes with
-    at least ``min_requests`` requests on both sides, precise enough to have shown five times the minimum effect.
-    Everything else is INCONCLUSIVE; of a single group or instance that does not hold up the whole. A fixed threshold
-    that is crossed fails beside all that.
+    worse, larger than what is nothing to anybody (2 ms, a percentage point), no warm-up, and still there at the end;
+    or when its values are far out far more often than the other side's; or when it climbs in a straight line. It passes
+    with at least ``min_requests`` requests on both sides, precise enough to have shown five times the minimum effect.
+    Everything else is INCONCLUSIVE; what that holds up is in
+    :func:`~airflow_cd.verification.metrics.conclusion.conclude`. A fixed threshold that is crossed fails beside all
+    that.
 
     :param canary: rows of the instances on the new release, with the columns, types and units of
         :class:`~airflow_cd.verification.samples.MetricSample`.
     :param control: rows of instances on the running release in the same window; None or empty without any.
-    :param before: rows of the canary's instances before the deployment; compared with when there is no control.
+    :param before: rows from before the deployment; compared with when there is no control. With one, they show how
+        much like instances differ by where they stand.
     :param metrics: the metrics to judge; rows of others are passed over.
     :param sensitivity: decides the chance of a false alarm, over all metrics and looks: :data:`FALSE_ALARMS`.
     :param minimum_effect: smallest relative change that counts as a regression: 0.2 is 20 %.
-    :param min_requests: fewest requests on either side to judge by.
+    :param min_requests: fewest requests on either side to judge by; None for :data:`ENOUGH_REQUESTS`, or
+        :data:`ENOUGH_ROWS` rows where nobody counted requests.
     :param learn: whether having nothing to compare with is a reason to pass.
     :param taught: by the name of a metric, what earlier good deployments showed to be normal.
     :param thresholds: fixed limits of the author's own.
+    :param warm_up: longest time after a process has started in which being slow or busy is no regression if it goes
+        away, in seconds; by default two minutes, but at most 30 % of the time watched.
+    :param decisive: names of the metrics that decide, all others inform; none for all of them.
     """
-    compared_with = "control" if control is not None and len(control) else "before"
-    other = control if compared_with == "control" else before
     if not len(canary):
+        other = control if control is not None and len(control) else before
         return _no_canary(len(other) if other is not None else 0)
+    series = _series(canary, control, before, metrics)
+    compared_with = "control" if control is not None and len(control) else "before"
+    canary, other = series.frames["canary"], series.frames.get(compared_with)
+    metrics = series.judged
+    if min_requests is None:
+        min_requests = ENOUGH_REQUESTS if series.counted else ENOUGH_ROWS
     crossings = crossed(thresholds, metrics, canary, other)
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
     sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
-    judges = _Judges.of(Limits(minimum_effect, min_requests), sensitivity, [sides[metric.name] for metric in metrics])
+    limits = Limits(minimum_effect, min_requests, None if warm_up is None else 1000.0 * warm_up)
+    load = load_of(list(sides.values()))
     known = taught or {}
     results = []
-    for metric in metrics:
-        lesson = known.get(metric.name if compared_with == "control" else over_time(metric.name), NOTHING_TAUGHT)
-        results.append(judges.pooled_result(sides[metric.name], lesson))
-    for metric in metrics:
-        results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
-    return with_crossings(conclude(results), crossings)
+    for part in _parts(metrics, decisive):
+        judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
+        for metric in part:
+            name = metric.name if compared_with == "control" else over_time(metric.name)
+            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), series.frames.get("before"))
+            results.append(series.said(judges.pooled_result(one, lesson)))
+        for metric in part:
+            results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
+    decides = {metric.name for metric in _parts(metrics, decisive)[0]}
+    results = [replace(result, decides=result.name in decides) for result in results]
+    missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
+    return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
+
+
+def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metric]]:
+    """The metrics that decide and the others; each part is judged as if there were no other."""
+    if not decisive:
+        return [list(metrics)]
+    chosen = [metric for metric in metrics if any(is_named(metric, name) for name in decisive)]
+    return [chosen, [metric for metric in metrics if metric not in chosen]]
+
+
+def _prepared(sides: Sides, taught: Taught, before: pd.DataFrame | None) -> tuple[Sides, Taught]:
+    """The sides without the odd one of the control's instances, and what is known of how like ones differ."""
+    left, odd = without_odd(sides)
+    if odd:
+        taught = with_spread(taught, sides.control, sides)
+    if sides.paired and before is not None and len(before):
+        taught = with_spread(taught, Sides.of(sides.metric, before.iloc[:0], before, "before").control, sides)
+    return replace(left, odd=odd), taught
+
+
+def _series(
+    canary: pd.DataFrame, control: pd.DataFrame | None, before: pd.DataFrame | None, metrics: Sequence[Metric]
+) -> Series:
+    sides = {"canary": canary, "control": control, "before": before}
+    return read_series({side: rows for side, rows in sides.items() if rows is not None and len(rows)}, metrics)
 
 
 @dataclass(frozen=True)
@@ -112,10 +166,10 @@ class _Judges:
     instance: Judge
 
     @classmethod
-    def of(cls, limits: Limits, sensitivity: Sensitivity, sides: Sequence[Sides]) -> _Judges:
+    def of(cls, limits: Limits, sensitivity: Sensitivity, sides: Sequence[Sides], load: Load | None) -> _Judges:
         groups = sum(len(one.groups) for one in sides)
         instances = sum(len(one.instances) for one in sides if len(one.instances) > 1)
-        return cls(*(Judge(limits, alpha) for alpha in allowances(sensitivity, len(sides), groups, instances)))
+        return cls(*(Judge(limits, alpha, load) for alpha in allowances(sensitivity, len(sides), groups, instances)))
 
     def pooled_result(self, sides: Sides, taught: Taught) -> MetricResult:
         """A metric over all its groups, failed where a single one of several instances is bad enough by itself."""
@@ -167,14 +221,18 @@ def learn_performance(
     :param before: the canary's instances before the deployment; teaches how much two times differ by nature.
     """
     comparisons = {}
-    for metric in metrics:
+    if not len(canary):
+        return MetricProfile()
+    series = _series(canary, control, before, metrics)
+    frames = series.frames
+    for metric in series.judged:
         for name, other, compared_with in (
-            (metric.name, control, "control"),
-            (over_time(metric.name), before, "before"),
+            (metric.name, frames.get("control"), "control"),
+            (over_time(metric.name), frames.get("before"), "before"),
         ):
-            if other is None or not len(other) or not len(canary):
+            if other is None or metric.name in series.findings:
                 continue
-            comparison = Sides.of(metric, canary, other, compared_with).compare()
+            comparison = Sides.of(metric, frames["canary"], other, compared_with).compare()
             if comparison is not None:
                 comparisons[name] = comparison
     if not comparisons:

@@ -20,6 +20,7 @@ class Rows:
     :param group: position in ``group_names``.
     :param value: mean or number, as the metric's kind has it.
     :param count: requests.
+    :param deviation: standard deviation of the measurements in a row, NaN where it is not known.
     :param instance_names: may hold names that no row is of; so may ``group_names``.
     """
 
@@ -30,6 +31,7 @@ class Rows:
     count: np.ndarray
     instance_names: tuple[str, ...]
     group_names: tuple[str, ...]
+    deviation: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -46,7 +48,17 @@ class Rows:
             group=self.group[chosen],
             value=self.value[chosen],
             count=self.count[chosen],
+            deviation=None if self.deviation is None else self.deviation[chosen],
         )
+
+    def scatter(self) -> tuple[float, float]:
+        """Relative variance of one measurement within rows, and how many measurements are known to have it."""
+        if self.deviation is None:
+            return 0.0, 0.0
+        known = np.isfinite(self.deviation) & (self.value > 0) & (self.count > 1)
+        count = float(self.count[known].sum())
+        square = (self.deviation[known] / self.value[known]) ** 2
+        return (float((square * self.count[known]).sum()) / count if count else 0.0), count
 
     @property
     def requests(self) -> float:
@@ -88,7 +100,8 @@ def pair_of_rows(
     time = pd.to_datetime(both["time"], utc=True).astype("datetime64[ms, UTC]").astype("int64").to_numpy()
     value = both["value"].to_numpy(dtype=float)
     count = np.ones(len(both)) if ignore_count else both["count"].to_numpy(dtype=float)
-    rows = Rows(time, instance, group, value, count, tuple(instance_names), tuple(group_names))
+    deviation = both["deviation"].to_numpy(dtype=float) if "deviation" in both else None
+    rows = Rows(time, instance, group, value, count, tuple(instance_names), tuple(group_names), deviation)
     chosen = np.array([bool(name) for name in group_names])[group] if any(group_names) else np.ones(len(both), bool)
     usable = np.isfinite(value) & np.isfinite(count) & (count >= 0) & (negative | (value >= 0))
     first, second = (

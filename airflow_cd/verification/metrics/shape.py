@@ -1,4 +1,10 @@
-"""Changes that leave the mean alone: measurements that hang, and measurements that scatter."""
+"""Moments that are far from usual: a second mode of slow minutes, requests that hang, values that swing.
+
+The mean hides them and a variance confuses them with what is harmless: a burst that happens once, a level that climbs,
+a control that does not move at all. So moments are counted. One is *far out* if it lies farther from the instance's own
+usual value than the minimum effect and than nearly all of the control's do. How often that happens on the canary
+is held against how often it happens on the control. Neighbours are no news: what lasts counts by its episodes.
+"""
 
 from __future__ import annotations
 
@@ -7,90 +13,116 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airflow_cd.verification.metrics.cells import CAP, Comparison
-from airflow_cd.verification.metrics.evidence import rate_interval
-from airflow_cd.verification.metrics.null import Null, Taught
-from airflow_cd.verification.metrics.rows import Rows, summed
+from airflow_cd.verification.metrics.cells import middle_of
+from airflow_cd.verification.metrics.evidence import excess_evidence
+from airflow_cd.verification.samples import Direction
 
-LEAST_TAIL = 0.01  # increase of the share of measurements that are far too long, below which it does not matter
-TAIL_GROWS = 0.5  # by which that share surely grows: slow moments cluster, so a small ratio proves little
-SCATTERS = 2.0  # times the usual standard deviation: below it does not matter
-_TAIL_DIFFERS = 0.05  # variance of the logarithm of that share between like instances
-_VARIANCE_RATIOS = np.array([4.0, 9.0, 25.0, 100.0])
-_LEAST_FREEDOM = 5.0
-_NORMAL_FOURTH, _FOURTH_WEIGHT = 4.0, 20.0  # measurements are rarely quite normal
+FEWEST_EPISODES = 3  # what happens once or twice is no habit
+LEAST_SHARE = 0.02  # increase of the share of moments that are far out, below which it does not matter
+GROWS = 0.5  # by which that share surely grows: slow moments cluster, so a small ratio proves little
+BEYOND = 2.0  # minimum effects: a smaller swing is nothing to a user, however calm the control is
+_SIGMAS = 4.0  # of the control's own moments, their spread taken robustly
+_DIFFERS = 0.05  # variance of the logarithm of that share between like instances
+_FEWEST_USUAL = 12.0  # moments to know what is usual by
+_NORMAL = 1.4826  # standard deviations to a median absolute deviation
+_BACK = 0.5  # of the limit, on the log scale: an episode ends below it, so that noise around the limit is one
 
 
 @dataclass(frozen=True)
-class Tail:
-    """How many rows are far too long on either side.
+class Moments:
+    """Values over time; series and buckets are the last axes.
 
-    :param canary: share of the canary's rows; ``control`` likewise.
-    :param rows: how many rows the canary has.
+    :param value: one for each series (an instance, or one of its groups) and bucket.
+    :param present: where there is one, and it is above 0.
     """
 
-    canary: float
-    control: float
-    rows: float
+    value: np.ndarray
+    present: np.ndarray
+
+    def usual(self) -> np.ndarray:
+        """The median of each series, NaN where it is empty."""
+        return middle_of(np.where(self.present, self.value, np.nan))
 
 
-def tail_grown(canary: Rows, control: Rows, alpha: float) -> Tail | None:
-    """The tails if measurements are far too long far more often than usual, surely; None if not.
+@dataclass(frozen=True)
+class FarOut:
+    """How often values were far from usual on either side; arrays over the cases.
 
-    :param canary: the canary's rows; ``control`` those of the other side.
-    :param alpha: chance of a false alarm that is allowed.
+    :param evidence: logarithm of the e-value that it happens more often on the canary, by more than :data:`GROWS`.
+    :param worse: whether it also matters: it happened often enough, and clearly more often.
+    :param moments: far out on the canary; ``of`` how many. ``control_moments`` and ``control_of`` likewise.
+    :param limit: how many times what is usual a value must be to be far out.
     """
-    ours, our_rows = _beyond_cap(canary, control)
-    theirs, their_rows = _beyond_cap(control, control)
-    if not ours or not our_rows or not their_rows:
-        return None
-    tail = Tail(ours / our_rows, theirs / their_rows, our_rows)
-    share = our_rows / (our_rows + their_rows)
-    lower, _ = rate_interval(ours, theirs, share, _TAIL_DIFFERS, alpha, "higher_is_worse")
-    if lower <= math.log1p(TAIL_GROWS) or tail.canary - tail.control < LEAST_TAIL:
-        return None
-    return tail
+
+    evidence: np.ndarray
+    worse: np.ndarray
+    moments: np.ndarray
+    of: np.ndarray
+    control_moments: np.ndarray
+    control_of: np.ndarray
+    limit: np.ndarray
 
 
-def _beyond_cap(rows: Rows, usual_of: Rows) -> tuple[float, float]:
-    """How many rows lie beyond :data:`CAP` times their group's usual level, and how many rows there are.
+def far_out(
+    canary: Moments,
+    control: Moments,
+    usual: np.ndarray,
+    direction: Direction,
+    minimum_effect: float,
+    least: float = 0.0,
+) -> FarOut:
+    """Count the moments far out on both sides and weigh them.
 
-    Rows are counted and not their requests: what one bucket holds is late together or not at all.
+    :param canary: the canary's values; ``control`` the other side's.
+    :param usual: for each series of the canary what is usual on the other side: calmer moments than those are fine.
+    :param direction: which way is worse.
+    :param minimum_effect: smallest relative change that counts; ``least`` the smallest absolute one.
     """
-    groups = len(usual_of.group_names)
-    counts = summed(usual_of.group, usual_of.count, groups)
-    totals = summed(usual_of.group, usual_of.total, groups)
-    level = np.divide(totals, counts, out=np.zeros(groups), where=counts > 0)[rows.group]
-    known = (level > 0) & (rows.count > 0)
-    return float((rows.value[known] > CAP * level[known]).sum()), float(known.sum())
-
-
-def scatter(comparison: Comparison, taught: Taught, null: Null) -> tuple[np.ndarray, np.ndarray]:
-    """Evidence (logarithm of the e-value) that the canary's measurements scatter more, and how many times as much.
-
-    The ratio of two variances does not depend on the level: the evidence is the likelihood of that ratio under
-    variances 4 to 100 times as large, over that under equal ones. Heavy tails and correlation make both variances
-    worth fewer measurements.
-
-    :param comparison: what both sides together show.
-    :param taught: what earlier good deployments showed to be normal.
-    :param null: the null of the comparison.
-    """
-    history = np.minimum(taught.spread_freedom, comparison.within_freedom + 30.0)
-    usual_squares = comparison.within + taught.spread * history
-    usual_freedom = comparison.within_freedom + history
-    enough = (comparison.canary_freedom >= _LEAST_FREEDOM) & (usual_freedom >= _LEAST_FREEDOM) & (usual_squares > 0)
-    ours = np.where(enough, comparison.canary_freedom, 1.0)
-    usual = np.where(enough, usual_freedom, 1.0)
-    variance = np.where(enough, usual_squares, 1.0) / usual
-    ratio = np.where(enough, comparison.canary_squares, 1.0) / ours / variance
-    weight = ours + usual
-    fourth = (comparison.fourth * weight + _NORMAL_FOURTH * _FOURTH_WEIGHT) / (weight + _FOURTH_WEIGHT)
-    worth = 2.0 / np.maximum(fourth - 1.0, 2.0) * (1.0 - null.correlation**2) / (1.0 + null.correlation**2)
-    ours, usual = ours * worth, usual * worth
-    parts = -0.5 * ours[..., None] * np.log(_VARIANCE_RATIOS) - 0.5 * (ours + usual)[..., None] * (
-        np.log(ratio[..., None] * ours[..., None] / _VARIANCE_RATIOS + usual[..., None])
-        - np.log(ratio * ours + usual)[..., None]
+    theirs = _deviations(control, control.usual(), least)
+    reference = canary.usual()
+    if direction == "higher_is_worse":
+        reference = np.fmax(reference, usual)
+    elif direction == "lower_is_worse":
+        reference = np.fmin(reference, usual)
+    ours = _deviations(canary, reference, least)
+    spread = _NORMAL * middle_of(np.abs(theirs).reshape(*theirs.shape[:-2], -1))
+    limit = np.fmax(math.log1p(BEYOND * minimum_effect), _SIGMAS * spread)
+    first, second = (_counted(side, limit, direction) for side in (ours, theirs))
+    by_chance = 1.0 - first[0] / np.maximum(first[2], 1.0)  # of so many some are neighbours
+    length = np.maximum(by_chance * (first[0] + second[0]) / np.maximum(first[1] + second[1], 1.0), 1.0)
+    share = np.clip(first[2] / np.maximum(first[2] + second[2], 1.0), 1e-9, 1.0 - 1e-9)
+    evidence = excess_evidence(first[0] / length, second[0] / length, share, _DIFFERS, math.log1p(GROWS))
+    part, usual_part = (count[0] / np.maximum(count[2], 1.0) for count in (first, second))
+    worse = (
+        (first[1] >= FEWEST_EPISODES)
+        & (second[2] >= _FEWEST_USUAL)
+        & (part - usual_part >= LEAST_SHARE)
+        & (part > (1.0 + GROWS) * usual_part)
     )
-    evidence = np.logaddexp.reduce(parts, axis=-1) - math.log(len(_VARIANCE_RATIOS))
-    return np.where(enough, evidence, -np.inf), np.where(enough, np.sqrt(ratio), 1.0)
+    return FarOut(evidence, worse, first[0], first[2], second[0], second[2], np.exp(limit))
+
+
+def _deviations(side: Moments, usual: np.ndarray, least: float) -> np.ndarray:
+    """Logarithm of each value over what is usual for its series, NaN where there is none."""
+    known = side.present & (usual[..., None] > 0)
+    far = known & (np.abs(side.value - usual[..., None]) >= least)
+    ratio = np.divide(side.value, usual[..., None], out=np.ones_like(side.value), where=far)
+    return np.where(known, np.log(np.maximum(ratio, np.finfo(float).tiny)), np.nan)
+
+
+def _counted(
+    deviations: np.ndarray, limit: np.ndarray, direction: Direction
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Moments far out, their episodes, and all moments."""
+    signed = {"higher_is_worse": deviations, "lower_is_worse": -deviations}.get(direction, np.abs(deviations))
+    line = limit[..., None]
+    inside = np.zeros(signed.shape[:-1], dtype=bool)
+    moments, episodes = np.zeros(limit.shape), np.zeros(limit.shape)
+    for bucket in range(signed.shape[-1]):
+        now = signed[..., bucket]
+        known = ~np.isnan(now)
+        out = known & (now > line)
+        episodes = episodes + (out & ~inside).sum(axis=-1)
+        moments = moments + out.sum(axis=-1)
+        inside = np.where(known, out | (inside & (now > _BACK * line)), inside)
+    return moments, episodes, (~np.isnan(signed)).sum(axis=(-2, -1)).astype(float)

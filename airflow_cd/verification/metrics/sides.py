@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_cd.verification.metrics.cells import CAP, Cells, Comparison, bucket_factors, compare, compare_times
+from airflow_cd.verification.metrics.cells import (
+    CAP,
+    Cells,
+    Comparison,
+    bucket_factors,
+    compare,
+    compare_times,
+    middle_of,
+)
 from airflow_cd.verification.metrics.null import COUNTED
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
-from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS, Scale
+from airflow_cd.verification.metrics.shape import Moments
+from airflow_cd.verification.metrics.warm_up import Lives
+from airflow_cd.verification.samples import Direction, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +39,11 @@ class Sides:
     :param compared_with: ``control`` (same time, other instances) or ``before`` (same instances, earlier).
     :param unusable: share of the canary's rows that held no number; ``control_unusable`` likewise.
     :param gaps: how often an instance of the canary fell silent and came back.
+    :param scale: on which levels are compared, where that is not their own.
+    :param width: of a bucket in milliseconds; 0 with fewer than two.
+    :param odd: name of an instance of the control that was left out because it is not like the others.
+    :param load: of the canary by that of a control, where values were set right for it.
+    :param lives: when the canary's processes started; ``control_lives`` those of a control that are as new.
     """
 
     metric: Metric
@@ -38,6 +54,12 @@ class Sides:
     unusable: float = 0.0
     control_unusable: float = 0.0
     gaps: int = 0
+    scale: Scale = AS_IT_IS
+    width: int = 0
+    odd: str = ""
+    load: float = 1.0
+    lives: Lives = field(default_factory=lambda: Lives({}))
+    control_lives: Lives = field(default_factory=lambda: Lives({}))
 
     @classmethod
     def of(cls, metric: Metric, canary: pd.DataFrame, control: pd.DataFrame, compared_with: str) -> Sides:
@@ -49,21 +71,44 @@ class Sides:
         :param compared_with: ``control`` or ``before``.
         """
         signed = metric.kind == "gauge"
-        pair = pair_of_rows(canary, control, metric.name, ignore_count=signed, negative=signed)
+        alone = metric.kind in ("gauge", "share", "count")
+        pair = pair_of_rows(canary, control, metric.name, ignore_count=alone, negative=signed)
         (ours, unusable), (theirs, control_unusable) = pair
         gaps = 0
-        if metric.kind in ("latency", "gauge", "apdex"):
+        width = _width(np.concatenate([ours.time, theirs.time]))
+        back, theirs_back = (_came_back(side, width, gauge=alone) for side in (ours, theirs))
+        lives, control_lives = Lives.of(ours, back), Lives({})
+        if compared_with == "control" and len(theirs):
+            control_lives = Lives.of(theirs, theirs_back, int(theirs.time.min()) + width)
+        if metric.kind in ("latency", "gauge", "apdex", "share"):
             # An instance that starts is slow for reasons of its own.
-            width = _width(np.concatenate([ours.time, theirs.time]))
-            back, theirs_back = (_came_back(side, width, gauge=signed) for side in (ours, theirs))
             gaps = len(np.unique(np.stack([ours.instance[back], ours.time[back]]), axis=1).T)
             ours, theirs = ours.where(~back), theirs.where(~theirs_back)
-        return cls(metric, ours, theirs, compared_with, "", unusable, control_unusable, gaps)
+        scale = Scale.of_metric(metric, ours.value, theirs.value)
+        return cls(
+            metric,
+            ours,
+            theirs,
+            compared_with,
+            "",
+            unusable,
+            control_unusable,
+            gaps,
+            scale,
+            width,
+            lives=lives,
+            control_lives=control_lives,
+        )
 
     @property
     def paired(self) -> bool:
         """Whether both are of the same time."""
         return self.compared_with == "control"
+
+    @property
+    def direction(self) -> Direction:
+        """Which way is worse for what is compared: of shares, that is the part that is bad."""
+        return "higher_is_worse" if self.scale.complement else self.metric.direction
 
     @property
     def groups(self) -> list[str]:
@@ -96,9 +141,49 @@ class Sides:
         return replace(self, canary=self.canary.where(self.canary.instance == code), control=control)
 
     @property
+    def watched(self) -> int:
+        """For how many milliseconds the canary has been there."""
+        return int(self.canary.time.max() - self.canary.time.min()) + self.width if len(self.canary) else 0
+
+    def older_than(self, age: float) -> Sides:
+        """The same without what a process did in its first time.
+
+        :param age: of its process that a row must have, in milliseconds.
+        """
+        if not age:
+            return self
+        canary = self.canary.where(self.lives.ages(self.canary) >= age)
+        return replace(self, canary=canary, control=self.control.where(self.control_lives.ages(self.control) >= age))
+
+    def scaled(self, factor: float) -> Sides:
+        """The same with the canary's values multiplied.
+
+        :param factor: by which.
+        """
+        return replace(self, canary=replace(self.canary, value=self.canary.value * factor))
+
+    def lately(self, part: float) -> Sides:
+        """The same for the last part of the canary's time.
+
+        :param part: of the time, up to 1.
+        """
+        buckets = max(1, round(part * self.watched / max(self.width, 1)))
+        since = self.canary.time.max(initial=0) - (buckets - 1) * self.width
+        control = self.control.where(self.control.time >= since) if self.paired else self.control
+        return replace(self, canary=self.canary.where(self.canary.time >= since), control=control)
+
+    def moments(self) -> tuple[Moments, Moments, np.ndarray]:
+        """Values over time of every instance and group on both sides, and for the canary's the other side's usual."""
+        ours, groups = _moments(self.scale.of(self.canary))
+        theirs, their_groups = _moments(self.scale.of(self.control))
+        usual = theirs.usual()
+        by_group = {code: middle_of(usual[their_groups == code]) for code in np.unique(their_groups)}
+        return ours, theirs, np.array([float(by_group.get(code, np.nan)) for code in groups])
+
+    @property
     def _capped(self) -> bool:
-        """Whether single values are cut: of requests that hang there are always a few, a gauge means what it says."""
-        return self.metric.kind == "latency"
+        """Whether single values are cut: of requests that hang there are always a few."""
+        return self.metric.kind in ("latency", "gauge", "share")
 
     def started_late(self) -> bool:
         """Whether the canary was there for less than half of the time that the control was."""
@@ -107,8 +192,12 @@ class Sides:
         end = max(self.canary.time.max(), self.control.time.max())
         return bool(2 * (end - self.canary.time.min()) < end - self.control.time.min())
 
-    def compare(self) -> Comparison | None:
-        """Both sides compared; None when there is nothing in common, or nothing on the control to compare with."""
+    def compare(self, *, capped: bool = True) -> Comparison | None:
+        """Both sides compared; None when there is nothing in common, or nothing on the control to compare with.
+
+        :param capped: whether single absurd values are cut, where the metric's kind has any.
+        """
+        capped = capped and self._capped
         counts = self.metric.kind in COUNTED
         ours, theirs = (self.canary, self.control)
         if not len(ours) or not len(theirs):
@@ -116,17 +205,29 @@ class Sides:
         if counts:
             cells = self._counted(ours, theirs)
         else:
-            both = self._levelled(ours, theirs)
+            both = self._levelled(ours, theirs, capped)
             if both is None:
                 return None
             cells = both
-        comparison = (compare if self.paired else compare_times)(*cells, counts=counts, capped=self._capped)
+        comparison = (compare if self.paired else compare_times)(*cells, counts=counts, capped=capped)
         if not comparison.buckets or (not counts and not (comparison.ratio > 0 and comparison.control_ratio > 0)):
             return None
-        return comparison
+        return self._scattered(comparison)
 
-    def _levelled(self, ours: Rows, theirs: Rows) -> tuple[Cells, Cells] | None:
+    def _scattered(self, comparison: Comparison) -> Comparison:
+        """The comparison with no less scatter than measurements are known to have within a bucket."""
+        if self.metric.kind != "latency":
+            return comparison
+        known = [side.scatter() for side in (self.canary, self.control)]
+        count = sum(number for _, number in known)
+        if not count:
+            return comparison
+        within = sum(square * number for square, number in known) / count
+        return replace(comparison, squares=np.maximum(comparison.squares, within * comparison.freedom))
+
+    def _levelled(self, ours: Rows, theirs: Rows, capped: bool) -> tuple[Cells, Cells] | None:
         """Levels, each transaction held against its own: another mix of them is no regression."""
+        ours, theirs = self.scale.of(ours), self.scale.of(theirs)
         groups = len(theirs.group_names)
         counts = summed(theirs.group, theirs.count, groups)
         totals = summed(theirs.group, theirs.total, groups)
@@ -144,11 +245,11 @@ class Sides:
         else:
             usual = [level[side.group] for side in (ours, theirs)]
         # A single request that hangs would otherwise be the mean; how many hang is judged by itself.
-        cap = CAP if self._capped else np.inf
-        ours, theirs = (
-            replace(side, value=np.minimum(side.value, cap * most))
-            for side, most in zip((ours, theirs), usual, strict=True)
-        )
+        if capped:
+            ours, theirs = (
+                replace(side, value=np.minimum(side.value, CAP * most * _own_level(side, most)))
+                for side, most in zip((ours, theirs), usual, strict=True)
+            )
         shared = np.unique(np.concatenate([ours.time, theirs.time])) if self.paired else None
         first, second = (
             _cells(side, side.total, side.count * level[side.group], side.count, shared) for side in (ours, theirs)
@@ -183,6 +284,27 @@ def _cells(
     cell = instance * len(times) + np.searchsorted(times, rows.time)
     shape = (len(codes), len(times))
     return Cells(*(summed(cell, values, len(codes) * len(times)).reshape(shape) for values in (total, expected, count)))
+
+
+def _own_level(rows: Rows, usual: np.ndarray) -> np.ndarray:
+    """For each row how many times what is usual its instance is at, at least 1."""
+    ratio = np.divide(rows.value, usual, out=np.ones(len(rows)), where=usual > 0)
+    level = np.ones(len(rows))
+    for code in np.unique(rows.instance):
+        own = rows.instance == code
+        level[own] = max(1.0, float(np.median(ratio[own])))
+    return level
+
+
+def _moments(rows: Rows) -> tuple[Moments, np.ndarray]:
+    """The rows as a series for each instance and group, and the group of each series."""
+    times = np.unique(rows.time)
+    codes, series = np.unique(rows.instance * max(1, len(rows.group_names)) + rows.group, return_inverse=True)
+    cell = series * len(times) + np.searchsorted(times, rows.time)
+    shape = (len(codes), len(times))
+    count, total = (summed(cell, values, len(codes) * len(times)) for values in (rows.count, rows.total))
+    value = np.divide(total, count, out=np.zeros(len(count)), where=count > 0).reshape(shape)
+    return Moments(value, value > 0), codes % max(1, len(rows.group_names))
 
 
 def _width(times: np.ndarray) -> int:

@@ -64,7 +64,16 @@ class Threshold:
 
     def is_of(self, metric: Metric) -> bool:
         """Whether it speaks of this metric."""
-        return metric.name == self.metric or metric.name.endswith(f": {self.metric}")
+        return is_named(metric, self.metric)
+
+
+def is_named(metric: Metric, name: str) -> bool:
+    """Whether an author's name is this metric's, with or without the name of its source before it.
+
+    :param metric: as it is watched.
+    :param name: as the author wrote it.
+    """
+    return metric.name == name or metric.name.endswith(f": {name}")
 
 
 def mistakes_of(thresholds: object) -> Iterator[str]:

@@ -44,7 +44,8 @@ def canaries(
     with World(dags=DAGS, environments=environments, rates=TRAFFIC, users=users, settings=settings) as world:
         found = Canaries(world, scripts)
         for case in CASES:
-            found.put(case, Release("shop", "1.0", "shop:1.0"), token=0)
+            if not CASES[case].get("empty"):
+                found.put(case, Release("shop", "1.0", "shop:1.0"), token=0)
         for name, connection in other_connections(world).items():
             found.client.call("POST", "/api/v2/connections", {"connection_id": name, **connection})
         pool = ThreadPoolExecutor(AT_A_TIME)

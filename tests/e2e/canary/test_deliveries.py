@@ -48,6 +48,7 @@ def test_a_bad_release_is_rolled_back_from_the_last_phase(canaries: Canaries) ->
 def test_a_release_that_does_not_start_is_rolled_back(canaries: Canaries) -> None:
     assert canaries.run("does-not-start", version="1.4") == "failed"
     assert canaries.artifacts("does-not-start") == OLD
+    assert [veto.version for veto in canaries.world.ledger().vetoes.of("shop", "does-not-start")] == ["1.4"]
     after = canaries.tasks("does-not-start")
     assert after["phase_50.rollback"] == "success"
     assert after["phase_100.rollback"] == "skipped"
@@ -56,6 +57,7 @@ def test_a_release_that_does_not_start_is_rolled_back(canaries: Canaries) -> Non
 def test_a_verification_that_dies_is_rolled_back(canaries: Canaries) -> None:
     assert canaries.run("verify-dies", die=True) == "failed"
     assert canaries.artifacts("verify-dies") == OLD
+    assert canaries.world.ledger().vetoes.of("shop", "verify-dies") == []
     assert canaries.tasks("verify-dies")["phase_100.rollback"] == "skipped"
 
 
@@ -65,3 +67,5 @@ def test_a_verification_that_is_killed_is_rolled_back(canaries: Canaries) -> Non
     os.kill(int((canaries.scripts / "verify-killed.pid").read_text()), signal.SIGKILL)
     assert canaries.ends("verify-killed") == "failed"
     assert canaries.artifacts("verify-killed") == OLD
+    # A worker that died is no fault of the release.
+    assert canaries.world.ledger().vetoes.of("shop", "verify-killed") == []

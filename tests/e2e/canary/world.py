@@ -42,10 +42,17 @@ CASES: dict[str, dict[str, object]] = {
     "api-away": {"target": "http_nowhere"},
     "api-answers-html": {},
     "api-away-for-the-rollback": {"target": "http_impatient", "duration": "60s"},
-    "new-relic-refuses": {"new_relic": "new_relic_wrong"},
-    "sumo-logic-refuses": {"sumo_logic": "sumo_logic_wrong"},
-    "query-finds-nothing": {"sumo_logic": "sumo_logic_default", "query": "_sourceCategory=no/such/thing"},
+    "new-relic-refuses": {"new_relic": "new_relic_wrong", "ask_timeout": "20s"},
+    "sumo-logic-refuses": {"sumo_logic": "sumo_logic_wrong", "ask_timeout": "20s"},
+    "query-finds-nothing": {
+        "sumo_logic": "sumo_logic_default",
+        "query": "_sourceCategory=no/such/thing",
+        "ask_timeout": "20s",
+    },
     "no-traffic": {"new_relic": "new_relic_default"},
+    "first-release": {"duration": "5m", "empty": True},
+    "silent-at-first": {},
+    "silent-and-marked": {},
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 

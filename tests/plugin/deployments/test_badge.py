@@ -27,3 +27,9 @@ from airflow_cd.plugin.states import Look
 )
 def test_the_badge(state: str, verdict: str, reported: bool, rollback: bool, expected: Badge) -> None:
     assert badge_of(state, verdict, reported=reported, rollback=rollback) == expected
+
+
+def test_a_first_release_says_so_instead_of_not_verified() -> None:
+    expected = Badge("first release, nothing to compare with", report=False)
+    assert badge_of("promoted", "", reported=False, first=True) == expected
+    assert badge_of("promoted", "PASS", reported=True, first=True).text == "VERIFIED"

@@ -74,6 +74,9 @@ def test_a_stage(facts: dict[str, Any], expected: StepState) -> None:
         ({"begun": True}, S.IN_PROGRESS),
         ({"begun": True, "deployed": True}, S.DEPLOYED),
         ({"begun": True, "deployed": True, "over": True}, S.NOT_VERIFIED),
+        ({"begun": True, "deployed": True, "first": True, "over": True}, S.FIRST_RELEASE),
+        ({"begun": True, "first": True}, S.IN_PROGRESS),
+        ({"work": S.VERIFYING, "verdict": Verdict.INCONCLUSIVE, "asks": True}, S.WAITING_FOR_ANSWER),
     ],
 )
 def test_a_phase(facts: dict[str, Any], expected: StepState) -> None:

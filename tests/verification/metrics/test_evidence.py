@@ -18,8 +18,7 @@ from airflow_cd.verification.metrics.evidence import (
     smallest_rate_change,
 )
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught, inflation, null_of
-from airflow_cd.verification.metrics.shape import scatter
-from airflow_cd.verification.metrics.weighing import Weighed
+from airflow_cd.verification.metrics.shape import Moments, far_out
 from airflow_cd.verification.samples import Direction
 
 DIRECTIONS: tuple[Direction, ...] = ("higher_is_worse", "lower_is_worse", "either")
@@ -187,14 +186,16 @@ def test_bursts_widen_rates() -> None:
     assert found[1] > 3.5
 
 
-def test_a_canary_that_scatters_shows_at_the_same_level() -> None:
+def test_moments_far_out_are_found_and_spikes_of_all_are_not() -> None:
     rng = np.random.default_rng(9)
-    alarms = {0.1: 0, 0.4: 0}
-    for noise in alarms:
+    alarms = {0.03: 0, 0.4: 0}
+    for share in alarms:
         for _ in range(60):
-            comparison = compare(_cells(rng, 1, 20, noise=noise), _cells(rng, 4, 20))
-            null = Weighed.of(comparison, NOTHING_TAUGHT, "latency", "either", 0.001).null
-            evidence, times = scatter(comparison, NOTHING_TAUGHT, null)
-            alarms[noise] += bool(evidence >= -math.log(0.001) and times >= 2.0)
-    assert alarms[0.1] == 0
-    assert alarms[0.4] >= 57
+            sides = []
+            for hosts, part in ((1, share), (4, 0.03)):
+                value = np.exp(rng.normal(0, 0.1, (hosts, 45))) * np.where(rng.random((hosts, 45)) < part, 4.0, 1.0)
+                sides.append(Moments(value, value > 0))
+            found = far_out(*sides, np.ones(1), "higher_is_worse", 0.2)
+            alarms[share] += bool(found.worse and found.evidence >= -math.log(0.01))
+    assert alarms[0.03] == 0
+    assert alarms[0.4] >= 50

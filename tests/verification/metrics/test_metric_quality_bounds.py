@@ -72,6 +72,6 @@ def test_the_benchmark_judges_as_the_judge_does(name: str) -> None:
     frames = [
         [_frame(side, run, metric, prefix) for side, prefix in zip(sides, "ck", strict=True)] for run in range(runs)
     ]
-    judged = [judge_performance(*pair, None, [metric]).verdict is Verdict.FAIL for pair in frames]
+    judged = [judge_performance(*pair, None, [metric], warm_up=120).verdict is Verdict.FAIL for pair in frames]
     [failed] = failed_at(metric, *sides, [Setting(NOTHING_TAUGHT, 1)])
     assert judged == failed.tolist()

@@ -73,3 +73,32 @@ def exception_in(line: str) -> str | None:
     """
     match = _CLASS.search(line)
     return match[1] if match and match[1].upper() not in LEVELS else None
+
+
+_TROUBLE = re.compile(
+    r"(?i)(?<![\w./-])(?:"
+    r"errors?|errno|fail(?:ed|ures?|s|ing)?|exceptions?|fatal|panic(?:ked)?|abort(?:ed|ing|s)?|denied|refused|invalid"
+    r"|unable|cannot|could ?n[o']t|can'?t|timed[ -]?out|time-?outs?|killed|crash(?:ed|es|ing)?|corrupt(?:ed|ion)?|lost"
+    r"|unavailable|unreachable|reject(?:ed|s)?|severe|critical|illegal|unexpected(?:ly)?|violation|broken|deadlock(?:ed)?"
+    r"|overflow(?:ed)?|exceeded|exhausted|no such|not permitted|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
+    r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left|dropped|disconnected"
+    r")(?![\w-]|\.\w|[=:] ?(?:<\*>|\d|no\b|none\b|nil\b|null\b|false\b|\"\"|''|$))"
+)
+_NO_TROUBLE = re.compile(
+    r"(?i)\b(?:no|without|zero|0|<\*>) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
+    r"|\b(?:ignor(?:e|ed|ing)|handl(?:e|ed|ing)|correct(?:ed|ing|able)|recover(?:ed|ing)|resolv(?:ed|ing))\b.{0,20}"
+    r"\b(?:errors?|failures?|exceptions?)\b|\berrors? (?:handler|page|log|rate|count|code)s?\b"
+    r"|\b(?:errors?|failures?|exceptions?)\b.{0,20}\b(?:corrected|recovered|resolved|cleared|ignored)\b"
+)
+
+
+def suggests_failure(message: str) -> bool:
+    """Whether words of a message that states no level say that something failed.
+
+    Words are a weaker sign than a level: a key with a number or nothing behind it (``errors=0``), a name
+    (``error.html``) and a failure that is denied or mended say nothing.
+
+    :param message: masked, without its header.
+    """
+    beginning = message[:_REACH]
+    return _TROUBLE.search(beginning) is not None and _NO_TROUBLE.search(beginning) is None

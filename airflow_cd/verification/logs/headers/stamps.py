@@ -91,7 +91,7 @@ RAW = re.compile(
     r"|\d\d?[-/. ](?:\d\d?|[A-Za-z]{3,9})[-/. :]\d{2,4}[ ,:T]{1,2}\d\d?:\d\d:\d\d"
     r"|(?:[A-Z][a-z]{2},? )?[A-Z][a-z]{2,8} {1,2}\d{1,2},? (?:\d{4},? )?\d\d?:\d\d:\d\d"
     r"|\d\d:\d\d:\d\d"
-    r")(?:[.,]\d+)?(?: ?[AP]M\b)?(?:Z| ?[+-]\d\d:?\d\d\b| (?:UTC|GMT|[A-Z]{3,4}T?)\b(?= \[))?(?: \d{4}\b)?[\])]?"
+    r")(?:[.,]\d+)?(?: ?[AP]M\b)?(?:Z| ?[+-]\d\d:?\d\d\b| (?:UTC|GMT|[A-Z]{3,4}T?)\b(?= \[|\]))?(?: \d{4}\b)?[\])]?"
 )
 """A stamp at the beginning of a raw line."""
 _PROGRAM = re.compile(r" (?:[\w.-]+ )?[\w./@-]+\[[\w.]+\]:(?: |$)")  # syslog, journald, Heroku

@@ -20,6 +20,15 @@ CAUSED = re.compile(
 _HEAD = re.compile(
     r"(?:Exception in thread \"[^\"]*\" |Unhandled exception\. |Uncaught |Unhandled Exception: )([A-Za-z_][\w.$]*)"
 )
+_NAMELESS = "exception"
+
+
+def begins_within(lines: list[str]) -> bool:
+    """Whether the record is the rest of a stack trace whose beginning is missing, with nothing but frames.
+
+    :param lines: of the record.
+    """
+    return _frame(lines[0]) is not None and not any(CAUSED.match(line) for line in lines)
 
 
 def read(lines: list[str]) -> StackTrace | None:
@@ -69,7 +78,7 @@ def _named(header: str) -> str:
     head = _HEAD.search(header)
     if head is not None and "." in head[1]:
         return head[1]
-    return exception_in(header) or (head[1] if head else "exception")
+    return exception_in(header) or (head[1] if head else _NAMELESS)
 
 
 def alone(lines: list[str]) -> StackTrace | None:

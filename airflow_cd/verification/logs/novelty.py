@@ -1,0 +1,151 @@
+"""How sure is "never seen"? What new kinds of errors a log brings anyway, and whether a canary brings more.
+
+A log of 300 lines that holds ten errors, each of them once, will hold others in its next 300 lines: a new one there is
+no proof against a release. How many new kinds are to be expected is estimated from the references alone. Kinds that
+were seen once stand for those not yet seen (Good 1953, "The population frequencies of species and the estimation of
+population parameters"), scaled to what was watched of the canary. Where a single log of another time is all there
+is, two more signs count, because a log changes with time: the share of errors that have gone since, and the share of
+ordinary messages that are new. The number that came is held against that by the Poisson distribution.
+
+Errors that are seen again and again are judged by themselves where they can be: beside a control, which sees the same
+time, or with several earlier deployments, which show how many such errors one of them has to itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_cd.verification.logs.events import Comparison
+from airflow_cd.verification.verdict import Event, EventKind
+
+LEVEL = 0.06
+"""Probability below which so many new kinds of errors are more than the log brings anyway."""
+_RATE_OF_A_QUIET_LOG = 0.05  # new kinds in as much as was watched, where the references have never had one
+_ENOUGH_REFERENCES = 3  # whose differences say how many new kinds a deployment brings
+_TIMES = (3, 10, 30)  # records of an error that may be called "again and again"
+_MORE_LIKELY_THAN_NOT = 0.5
+_ONE_IS_CHANCE = 1  # a single one, of errors seen once or of new ordinary messages, says nothing about others
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """The new kinds of errors of a canary beside what the log brings anyway.
+
+    :param kinds: how many new kinds of errors there are.
+    :param usual: how many were to be expected.
+    :param p_value: probability of so many by chance; 1 where there are none.
+    :param rare: whether there are several references, and none of the errors was logged more than twice.
+    """
+
+    kinds: int
+    usual: float
+    p_value: float
+    rare: bool = False
+
+    @property
+    def proven(self) -> bool:
+        """Whether they are more than the log brings anyway."""
+        return self.p_value < LEVEL
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether they are no more than several deployments let expect, and each of them rare."""
+        return self.rare and self.p_value >= _MORE_LIKELY_THAN_NOT
+
+
+def novelty_of(
+    new: Sequence[Event],
+    events: Sequence[Event],
+    comparison: Comparison,
+    matters: Callable[[Event], bool],
+    *,
+    volume: float,
+    control: bool,
+) -> Novelty:
+    """Judge how many new kinds of errors there are.
+
+    :param new: the events that are new and a risk.
+    :param events: all of the comparison.
+    :param comparison: with the references, the control first if there is one.
+    :param matters: whether an event is one of those whose new kinds are risks.
+    :param volume: how much was watched of the canary, as a multiple of all that was watched of the references.
+    :param control: whether one of the references is a control.
+    """
+    if not new:
+        return Novelty(0, 0.0, 1.0)
+    references = [reference.counts for reference in comparison.references]
+    errors = {event.template for event in events if event.kind is not EventKind.UNKNOWN and matters(event)}
+    seen = {template: sum(counts.get(template, 0) for counts in references) for template in errors}
+    seen = {template: count for template, count in seen.items() if count}
+    volume = min(1.0, volume)
+    usual = max(_good_turing(seen, volume), _of_one_reference(references, errors))
+    if len(references) == 1 and not control:
+        usual = max(usual, *_changes_with_time(events, seen, len(new), matters, volume))
+    usual += _RATE_OF_A_QUIET_LOG * volume
+    if len(references) == 1 and not control:
+        return Novelty(len(new), usual, _at_least(len(new), usual))
+    rare = all(event.counts["canary"] < _TIMES[0] for event in new)
+    best = Novelty(len(new), usual, _at_least(len(new), usual), rare)
+    for times in _TIMES:
+        often = sum(event.counts["canary"] >= times for event in new)
+        if not often:
+            break
+        expected = max(_missed(seen, times, volume), _of_one_reference(references, errors, times))
+        expected += _RATE_OF_A_QUIET_LOG * volume
+        p_value = 2.0 * _at_least(often, expected)
+        if p_value < min(best.p_value, LEVEL):
+            best = Novelty(often, expected, p_value)
+    return best
+
+
+def _good_turing(seen: Mapping[str, int], volume: float) -> float:
+    """New kinds in so much more of the log; a kind that was seen twice may have been one happening."""
+    once, twice = (sum(count == times for count in seen.values()) for times in (1, 2))
+    return max(0.0, once + twice / 2 - _ONE_IS_CHANCE) * volume
+
+
+def _of_one_reference(references: Sequence[Mapping[str, int]], errors: set[str], times: int = 1) -> float:
+    """How many kinds, with so many records, one reference has that no other one has."""
+    if len(references) < _ENOUGH_REFERENCES:
+        return 0.0
+    alone = 0
+    for template in errors:
+        counts = [count for reference in references if (count := reference.get(template, 0))]
+        alone += len(counts) == 1 and counts[0] >= times
+    return alone / len(references)
+
+
+def _changes_with_time(
+    events: Sequence[Event],
+    seen: Mapping[str, int],
+    new: int,
+    matters: Callable[[Event], bool],
+    volume: float,
+) -> tuple[float, float]:
+    """New errors to be expected if they are as new as ordinary messages are, and if as many came as went."""
+    here = [event for event in events if event.counts["canary"] > 0]
+    ordinary = [event for event in here if not matters(event)]
+    unknown = sum(event.kind is EventKind.UNKNOWN for event in ordinary)
+    errors = new + sum(event.template in seen for event in here)
+    drift = max(0, unknown - _ONE_IS_CHANCE) / len(ordinary) if ordinary else 0.0
+    present = {event.template for event in here}
+    expected = {template: 1.0 - math.exp(-count * volume) for template, count in seen.items()}
+    gone = sum(share for template, share in expected.items() if template not in present) - _ONE_IS_CHANCE
+    return errors * drift, errors * gone / sum(expected.values()) if gone > 0.0 else 0.0
+
+
+def _missed(seen: Mapping[str, int], times: int, volume: float) -> float:
+    """How many of such kinds as were seen so often would all be on the canary, were their records spread by chance."""
+    share = volume / (1.0 + volume)
+    return sum(share**count for count in seen.values() if count >= times)
+
+
+def _at_least(number: int, expected: float) -> float:
+    """The probability of so many or more, Poisson."""
+    below, term = 0.0, math.exp(-expected)
+    for count in range(number):
+        below += term
+        term *= expected / (count + 1)
+    return max(0.0, 1.0 - below)

@@ -1,0 +1,99 @@
+"""What part of the work the canary has, and what that lets expect of what it counts and uses.
+
+How many requests an instance gets is the router's business. A canary with a weight of ten per cent serves fewer, sends
+fewer bytes and holds fewer connections than a control, and is none the worse for it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.samples import Metric
+
+# Metrics that say how much is asked of an instance, rather than what comes of it.
+_ASKED = re.compile(
+    r"(?<![a-z])(requests?|sessions?|visits?|calls|hits|rpm|rps|qps|records|consumed|received)(?![a-z])"
+)
+_ANSWERS = re.compile(r"(?<![a-z])(fail\w*|error\w*|reject\w*|drop\w*|timeouts?|success\w*|retr\w+)(?![a-z])")
+UNEQUAL = math.log(1.25)  # a smaller difference of the loads changes nothing
+_FEWEST = 20.0  # requests on either side to know by
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much more or less than an instance of the control an instance of the canary has to do.
+
+    :param ratio: of the canary's load to the control's.
+    :param metric: which metric says so; ``""`` if it is the number of requests beside the others.
+    """
+
+    ratio: float
+    metric: str = ""
+
+    @property
+    def unequal(self) -> bool:
+        """Whether the loads differ so much that what is counted differs with them."""
+        return abs(math.log(self.ratio)) > UNEQUAL
+
+    def expected(self, metric: Metric, seen: float) -> float:
+        """How many times as much as on the control the load lets expect of this metric.
+
+        What comes of requests is as many times as they are. What an instance uses lies between that and no
+        difference at all: part of it serves requests, part of it is there anyway.
+
+        :param metric: which metric.
+        :param seen: how many times as much was seen.
+        """
+        if metric.name == self.metric or metric.kind in ("errors", "apdex", "latency", "share"):
+            return 1.0
+        if metric.kind in ("throughput", "count"):
+            return self.ratio
+        if metric.direction == "lower_is_worse" or metric.unit in ("%", "percent") or not self.unequal:
+            return 1.0
+        return min(max(seen, min(1.0, self.ratio)), max(1.0, self.ratio))
+
+
+def is_asked(metric: Metric) -> bool:
+    """Whether the metric says how much is asked of an instance.
+
+    :param metric: which metric.
+    """
+    words = re.sub(r"[^a-z0-9]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", metric.name).lower())
+    return metric.kind == "throughput" and bool(_ASKED.search(words)) and not _ANSWERS.search(words)
+
+
+def load_of(sides: Sequence[Sides]) -> Load | None:
+    """The load as the metrics say it; None where none does, or where both sides are not of the same time.
+
+    :param sides: of all metrics.
+    """
+    known = [one for one in sides if one.paired and len(one.canary) and len(one.control)]
+    asked = [one for one in known if is_asked(one.metric)]
+    if asked:
+        largest = max(asked, key=lambda one: float(one.control.value.sum()))
+        return _load(largest, largest.canary.value, largest.control.value, largest.metric.name)
+    counted = [one for one in known if one.metric.kind in ("latency", "errors", "apdex")]
+    if not counted:
+        return None
+    largest = max(counted, key=lambda one: one.control.requests)
+    return _load(largest, largest.canary.count, largest.control.count, "")
+
+
+def _load(sides: Sides, ours: np.ndarray, theirs: np.ndarray, name: str) -> Load | None:
+    """From what either side had to do in the buckets that both have, per instance and bucket."""
+    common = np.intersect1d(sides.canary.time, sides.control.time)
+    rates = []
+    for rows, work in ((sides.canary, ours), (sides.control, theirs)):
+        there = np.isin(rows.time, common)
+        cells = len(np.unique(np.stack([rows.time[there], rows.instance[there]]), axis=1).T)
+        total = float(work[there].sum())
+        if total < _FEWEST or not cells:
+            return None
+        rates.append(total / cells)
+    return Load(rates[0] / rates[1], name)

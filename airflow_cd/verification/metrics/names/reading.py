@@ -1,0 +1,241 @@
+"""What a metric measures and which way it gets worse, by what its name says most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from airflow_cd.verification.metrics.names import vocabulary as known
+from airflow_cd.verification.metrics.names.units import SHARES, SIZES, TIMES, Suffix, suffix_of
+from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.samples import Direction, MetricKind
+
+_STATUS = re.compile(r"[45]\d\d")
+_PERCENTILE = re.compile(r"p\d+|upper|mean|median")
+_FINE_STATUS = re.compile(r"[123]\d\d")
+
+
+@dataclass(frozen=True)
+class NameReading:
+    """What a name says.
+
+    :param kind: how the metric is judged.
+    :param direction: which way is worse.
+    :param unit: of the values, as reports show it; ``""`` for none.
+    :param period: seconds of which the values are rates; 0 where they are none.
+    :param counter: whether the name is one of a counter that only grows (``_total``, ``_sum``).
+    :param share: whether the values are parts of a whole and no numbers, whatever they are parts of.
+    """
+
+    kind: MetricKind
+    direction: Direction
+    unit: str = ""
+    period: float = 0.0
+    counter: bool = False
+    share: bool = False
+
+
+def read_name(name: str) -> NameReading:
+    """Read a name.
+
+    :param name: as a source or a file has it.
+
+    >>> read_name("rabbitmq_queue_messages_ready")
+    NameReading(kind='gauge', direction='higher_is_worse', unit='', period=0.0, counter=False, share=False)
+    """
+    suffix = suffix_of(words_of(name))
+    words = suffix.words
+    kind: MetricKind
+    direction: Direction
+    kind, direction = next(found for rule in _RULES if (found := rule(words, suffix)) is not None)
+    unit = suffix.unit
+    if kind in ("throughput", "errors", "count", "info", "apdex") and unit not in SIZES:
+        unit = ""
+    if kind == "throughput" and not unit:
+        unit = "requests"
+    if kind == "share":
+        unit = "%" if unit == "%" else ""
+    period = suffix.period if kind in ("throughput", "errors", "count") else 0.0
+    share = kind == "share" or (kind == "errors" and _share(words, suffix) is not None)
+    counter = bool(suffix.counter) and not share and kind not in ("info", "apdex")
+    return NameReading(kind, direction, unit, period, counter, share)
+
+
+def is_failure(word: str) -> bool:
+    """Whether a word says that something failed.
+
+    :param word: in small letters and the singular.
+    """
+    return word in known.FAILED_REQUEST or word in known.FAILED or _STATUS.fullmatch(word) is not None
+
+
+_Found = tuple[MetricKind, Direction]
+
+
+def _apdex(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    return ("apdex", "lower_is_worse") if "apdex" in words else None
+
+
+def _not_judged(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if not words:
+        return None
+    pairs = set(pairwise(words))
+    if any(map(is_failure, words)) and not pairs & set(known.NOT_JUDGED_PAIRS):
+        return None
+    told = (
+        words[-1] in known.NOT_JUDGED_LAST
+        or (words[-1] == "uptime" and suffix.unit not in SHARES)
+        or pairs & set(known.NOT_JUDGED_PAIRS)
+        or ("last" in words and words[-1] in ("time", "timestamp", "at", "success", "run"))
+    )
+    return ("info", "either") if told else None
+
+
+def _share(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    failing = [is_failure(word) for word in words]
+    good = [word in known.SUCCEEDED for word in words]
+    last = words[-1] if words else ""
+    parted = suffix.unit in SHARES or last in ("availability", "utilization", "utilisation", "saturation", "util")
+    rate = last == "rate" and not suffix.period and (any(failing) or any(good))
+    if not (parted or rate):
+        return None
+    if any(failing) and not ("budget" in words or _standing(words)):
+        error = any(word in known.FAILED_REQUEST or _STATUS.fullmatch(word) for word in words)
+        return ("errors" if error else "share"), "higher_is_worse"
+    if any(good) or any(word in known.SUFFICIENT for word in words):
+        return "share", "lower_is_worse"
+    return "share", _level_direction(words)
+
+
+def _time(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if not _is_time(words, suffix):
+        return None
+    if suffix.period or suffix.counter == "count":
+        # How many were timed.
+        return "throughput", "lower_is_worse"
+    if suffix.unit in TIMES and words and words[-1] in known.CONFIGURED:
+        return "gauge", "either"
+    if _any(words, "offset skew drift"):
+        return "gauge", "either"
+    if suffix.counter not in ("", "bucket") or any(word in known.SPENT for word in words):
+        return "gauge", "lower_is_worse" if "idle" in words else "higher_is_worse"
+    return "latency", "higher_is_worse"
+
+
+def _is_time(words: Sequence[str], suffix: Suffix) -> bool:
+    """Whether values are times, or what was timed is counted."""
+    if suffix.unit in SIZES or suffix.unit in SHARES:
+        return False
+    named = bool(words) and words[-1] in known.TIME
+    if suffix.unit in TIMES:
+        return not suffix.period or named
+    if suffix.period or suffix.counter in ("count", "total"):
+        return named
+    if any(map(is_failure, words)):
+        return False
+    if suffix.percentile and not suffix.counter and any(word in known.REQUEST for word in words):
+        return True
+    if any(word in known.TIME for word in words):
+        return True
+    return (not words and suffix.statistic) or (bool(words) and all(_PERCENTILE.fullmatch(word) for word in words))
+
+
+def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if not any(map(is_failure, words)) or "budget" in words:
+        return None
+    placed = any(
+        (one in known.INSTANCES and other in _STATES) or (other in known.INSTANCES and one in _STATES)
+        for one, other in pairwise(words)
+    )
+    if placed or any(word in known.STATE for word in words) or suffix.unit in SIZES:
+        return "gauge", "higher_is_worse"
+    requested = any(word in known.FAILED_REQUEST or _STATUS.fullmatch(word) for word in words)
+    own = any(word in known.FAILED for word in words)
+    return ("errors" if requested and not own else "count"), "higher_is_worse"
+
+
+def _level(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if suffix.unit in SIZES and (suffix.counter or suffix.period or any(word in known.DONE for word in words)):
+        # Bytes that come and go are load.
+        return "gauge", "either"
+    if _standing(words) or suffix.unit in SIZES or suffix.unit:
+        return "gauge", _level_direction(words)
+    return None
+
+
+def _work(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if not words:
+        return None
+    requests = [word in known.REQUEST or _FINE_STATUS.fullmatch(word) is not None for word in words]
+    cached = _any(words, "cache keyspace buffer pool")
+    if any(requests) and not (cached and "hit" in words):
+        strong = words[-1] in known.REQUEST or suffix.counter or suffix.period or _any(words, "request rq req 2xx 3xx")
+        if strong or any(word in known.DONE for word in words):
+            return "throughput", "lower_is_worse"
+    if cached and "hit" in words:
+        return "count", "lower_is_worse"
+    if any(word in known.DONE for word in words) or (_any(words, "new") and len(words) > 1):
+        return "count", "lower_is_worse"
+    return None
+
+
+def _weak_level(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    """Levels of things that are mostly levels, without a word that says so: ``goroutines``, ``cpu``."""
+    if any(word in known.OCCUPIED | known.SUFFICIENT | known.RESOURCES for word in words):
+        if suffix.counter in ("total", "counter") and not _any(
+            words, "memory mem heap disk storage space swap thread goroutine cpu"
+        ):
+            return "count", "either"
+        return "gauge", _level_direction(words)
+    return None
+
+
+def _business(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if any(word in known.BUSINESS for word in words[-1:]) or (suffix.period and words):
+        return "count", "lower_is_worse"
+    if suffix.counter:
+        return "count", "either"
+    return None
+
+
+def _anything(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    return "gauge", "either"
+
+
+_RULES = (_apdex, _not_judged, _share, _time, _failure, _level, _work, _weak_level, _business, _anything)
+
+
+def _any(words: Sequence[str], some: str) -> bool:
+    return bool(set(words) & set(some.split()))
+
+
+def _standing(words: Sequence[str]) -> bool:
+    return any(word in known.STANDING for word in words)
+
+
+def _level_direction(words: Sequence[str]) -> Direction:
+    """Which way a level gets worse: by the last word that says it."""
+    lying = any(word in known.QUEUED for word in words)
+    if words and words[-1] in ("size", "length") and not _any(words, "queue heap pool backlog buffer"):
+        return "either"
+    if any(pair in _LIMITS for pair in pairwise(words)):
+        return "either"
+    for word in reversed(words):
+        if word in ("limit", "quota", "maximum", "capacity", "configured", "desired"):
+            return "either"
+        if word in known.SUFFICIENT or (lying and word == "visible"):
+            return "higher_is_worse" if lying and word in ("ready", "available", "visible") else "lower_is_worse"
+        if word in known.OCCUPIED or is_failure(word):
+            return "higher_is_worse"
+    if any(word in known.RESOURCES for word in words):
+        return "higher_is_worse"
+    return "higher_is_worse" if lying or _any(words, "active open request") else "either"
+
+
+_STATES = ("unavailable", "failed", "dead")
+_LIMITS = frozenset(
+    ("max", noun)
+    for noun in ("connection", "conn", "fd", "thread", "client", "worker", "file", "pool", "heap", "memory", "session")
+)

@@ -1,0 +1,168 @@
+"""Words of metrics' names by what they say. Lists of language, not of exporters: any name is made of such words."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FAILED_REQUEST = _words(
+    """
+    error err failure fail failed failing fault exception 5xx 4xx timeout timedout rejected reject rejection
+    dropped drop refused denied aborted abort unavailable unsuccessful erroneous bad invalid unhandled uncaught
+    429 unauthorized forbidden cancelled canceled reset declined decline unreachable notfound unprocessable
+    faulted
+    """
+)
+"""What becomes of a request, or of a message, that fails: judged as a part of the requests where these are known."""
+
+FAILED = _words(
+    """
+    restart retry eviction evicted oom killed kill crash crashed crashloop panic throttle throttled throttling
+    discard discarded lost loss dead deadletter dlq rollback deadlock conflict miss missed expired reconnect
+    disconnect disconnection disconnected rebalance violation retransmit retransmission retran collision
+    overflow shed redelivered redelivery alert alarm election overrun starvation unclean corrupt corrupted
+    corruption duplicate bounce bounced fallback fullgc unroutable nack nacked requeued stall stalled slow
+    preemption preempted fatal listenoverflow ejected ejection abandoned abandonment churn termination
+    terminated notpermitted lossy stolen suspect leaked leak overload overloaded exhausted exhaustion zombie
+    orphaned misfire skipped expirations
+    """
+)
+"""Events that nobody wants, counted by themselves."""
+
+GRAVE = _words(
+    """
+    restart oom killed kill crash crashed crashloop panic deadlock fatal corruption
+    """
+)
+"""Of these a process dies."""
+
+SUCCEEDED = _words(
+    """
+    success successful succeeded successfully ok good satisfied passed availability 2xx uptime sla slo hit
+    conversion acceptance approval delivery completion completed delivered compliance
+    """
+)
+SUFFICIENT = _words(
+    """
+    free freeable avail balance credit available idle remaining headroom healthy ready alive spare unused up hit
+    score efficiency isr
+    """
+)
+"""Levels of which less is worse."""
+
+OCCUPIED = _words(
+    """
+    usage used utilization utilisation util saturation busy pressure queued backlog lag pending waiting waiter
+    blocked depth inflight outstanding unacked unacknowledged unack unprocessed uncommitted dirty behind skew
+    fragmentation steal iowait wait consumption age staleness delayed stuck concurrency unhealthy down under
+    underreplicated offline unschedulable notready delay contention unassigned relocating underprovisioned inuse
+    inprogress concurrent load1 load5 load15 watermark congestion exhausted congested
+    """
+)
+"""Levels of which more is worse."""
+
+RESOURCES = _words(
+    """
+    cpu memory mem rss heap swap disk goroutine thread fd descriptor connection conn cx socket temperature queue
+    load footprint
+    """
+)
+"""What is mostly a level without a word that says so, and worse for more of it."""
+
+STATE = _words(
+    """
+    active pending inflight inuse inprogress waiting waiter queued outstanding open current running blocked
+    concurrent depth backlog lag size length unacked unacknowledged stuck remaining delayed queue age
+    """
+)
+"""Words that make a level of failures too: how many there are now."""
+
+STANDING = STATE | _words(
+    """
+    busy idle free used available visible capacity quota limit max maximum alive live allocated reserved
+    committed resident cached usage pool buffered buffer configured desired ready notready heap behind stored
+    provisioned existing tracked healthy unhealthy underreplicated unassigned unavailable offline
+    """
+)
+"""Words that make a level of whatever is counted: ``requests_active``, ``messages_ready``."""
+
+TIME = _words(
+    """
+    latency duration time elapsed rtt ping ttfb delay wait took runtime timing timer paint lcp fcp inp
+    """
+)
+SPENT = _words("cpu gc idle steal iowait user system wall throttled busy age lag behind lifetime")
+"""Times that are no wait of anybody's: levels."""
+
+CONFIGURED = _words(
+    """
+    interval ttl retention period timeout deadline threshold limit quota
+    """
+)
+"""Times that somebody set, which no release is slower by."""
+
+REQUEST = _words(
+    """
+    request req rq call query invocation transaction rpc hit rpm rps qps tps throughput operation op iops
+    command response lookup get put reply fetch statement 1xx 2xx 3xx http
+    """
+)
+DONE = _words(
+    """
+    processed published consumed produced delivered sent received completed served accepted acked indexed
+    inserted written read started finished executed handled created deleted updated committed commit emitted
+    ingested forwarded dispatched enqueued dequeued acknowledged confirmed exported imported synced replicated
+    uploaded downloaded sold bought placed paid scheduled flushed matched transmitted transmit receive packet
+    succeeded successful success opened logged merged scanned loaded routed scraped heartbeat resolved closed
+    transferred generated
+    """
+)
+"""What a service does: fewer of it is worse."""
+
+BUSINESS = _words(
+    """
+    order payment checkout purchase signup login logon registration booking conversion sale visit view pageview
+    click session event record document message job task email notification upload download transfer trade bid
+    cart subscription reservation search impression invoice shipment delivery row item count trip ride user
+    customer revenue
+    """
+)
+INSTANCES = _words(
+    """
+    replica pod node host instance endpoint shard partition target backend server container consumer broker
+    member worker peer machine volume tasktracker datanode controller
+    """
+)
+"""What a service runs on or consists of: how many of them are in a state is a level."""
+
+QUEUED = _words(
+    """
+    message job task item event record entry letter
+    """
+)
+"""What lies in queues: of these, *ready* and *available* say that nobody takes them."""
+
+NOT_JUDGED_LAST = _words(
+    """
+    info version revision timestamp leader expiry expire build birth epoch generation pid port id
+    """
+)
+NOT_JUDGED_PAIRS = (
+    ("start", "time"),
+    ("boot", "time"),
+    ("started", "at"),
+    ("started", "time"),
+    ("is", "leader"),
+    ("is", "master"),
+    ("start", "timestamp"),
+    ("up", "time"),
+    ("birth", "time"),
+    ("expiration", "time"),
+    ("expiry", "time"),
+    ("modification", "time"),
+    ("not", "after"),
+    ("creation", "time"),
+)
+"""What tells when something began, or what it is, and can get neither better nor worse."""

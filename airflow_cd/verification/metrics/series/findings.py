@@ -1,0 +1,245 @@
+"""What a series says before anything is compared: data that cannot be trusted, and traffic that ends.
+
+Each finding is a reason of its own. One that *decides* is the verdict, since what it speaks of cannot be judged; the
+others only keep a metric from passing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_cd.verification.metrics.names.vocabulary import GRAVE
+from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.metrics.series.side import Side
+from airflow_cd.verification.metrics.series.tables import Table
+from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_UNITS = {
+    "latency": ((1e3, "seconds and milliseconds"), (1e6, "seconds and microseconds"), (60.0, "minutes and seconds")),
+    "gauge": (
+        (1e3, "a unit and a thousandth of it"),
+        (1024.0**2, "bytes and MB"),
+        (1e9, "a unit and a billionth of it"),
+    ),
+    "share": ((100.0, "a part of 1 and per cent"),),
+}
+_SIZED = frozenset(("memory", "mem", "heap", "rss", "swap", "disk", "storage", "size"))
+_AROUND = 1.5  # times the factor between two units, up or down
+_APART = 4.0  # times as far apart as either side is wide
+_CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
+_GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
+_SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the time that the other side has
+_SHORT = 60.0  # seconds without a request that are nothing yet
+_ENOUGH = 30.0  # requests to be expected, of which not one came
+_MOSTLY = 0.5  # of the rows that hold no number
+_EQUAL = 0.5  # of the values that move, for instances to be the same
+_DIFFERENT = 5  # values that must be equal for two sides to be the same data
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a metric before it is judged.
+
+    :param verdict: FAIL or INCONCLUSIVE.
+    :param reason: in words and numbers.
+    :param decides: whether it stands whatever a judgement says; otherwise only a pass gives way to it.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    decides: bool = False
+
+    def on(self, result: MetricResult) -> MetricResult:
+        """The result with the finding in it.
+
+        :param result: of the same metric.
+        """
+        worse = self.verdict is Verdict.FAIL and result.verdict is not Verdict.FAIL
+        if self.decides or worse or result.verdict is Verdict.PASS:
+            return replace(result, verdict=self.verdict, reason=self.reason)
+        return result
+
+
+def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding | None:
+    """The gravest finding about a metric; None when there is nothing to be said.
+
+    :param table: one metric on all sides, read.
+    :param last: by side, the last time at which any metric was there, in milliseconds.
+    :param paired: whether the other side is of the same time.
+    """
+    frame, compared = table.frames["canary"], table.frames.get("control" if paired else "before")
+    if compared is None or frame["value"].isna().mean() > _MOSTLY:
+        return None  # that most are missing the judge says
+    canary, other = Side(frame), Side(compared)
+    if not len(canary) or not len(other):
+        return None
+    return (
+        _grave(table, canary, other)
+        or _same_data(table, canary, other)
+        or _unit_changed(table, canary, other)
+        or _traffic_ended(table, canary, other, last["canary"], paired=paired)
+        or _frozen(table, canary, other)
+        or _silent(table, canary, other, last["canary"], paired=paired)
+    )
+
+
+def same_instances(canary: pd.DataFrame, control: pd.DataFrame) -> Finding | None:
+    """That the same instances were read on both sides, if so: then nothing is compared with anything.
+
+    A name alone proves nothing, files of both sides may count their instances from 0: the values are equal too.
+
+    :param canary: rows of all metrics; ``control`` of the same time.
+    """
+    keys = ["time", "instance", "metric", "group"]
+    both = canary[[*keys, "value"]].merge(control[[*keys, "value"]], on=keys, suffixes=("", "_control")).dropna()
+    names = sorted(set(both["instance"].astype(str)))
+    moving = both.groupby(["instance", "metric"])["value"].transform("nunique") >= _DIFFERENT
+    equal = (both["value"] == both["value_control"])[moving]
+    if not len(equal) or equal.mean() < _EQUAL:
+        return None
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    verb = "is" if len(names) == 1 else "are"
+    text = f"{listed} {verb} on both sides, with the same values: canary and control must be other instances."
+    return Finding(Verdict.INCONCLUSIVE, Reason("same_instances", text, {"instances": len(names)}), decides=True)
+
+
+def _same_data(table: Table, canary: Side, other: Side) -> Finding | None:
+    if len(canary) != len(other):
+        return None
+    ours, theirs = (np.sort(side.numbers) for side in (canary, other))
+    times = [np.sort(side.times) for side in (canary, other)]
+    if not np.array_equal(times[0], times[1]) or not np.array_equal(ours, theirs) or len(set(ours)) < _DIFFERENT:
+        return None
+    text = f"{table.metric.name}: both sides hold the same data, to the last digit."
+    return Finding(Verdict.INCONCLUSIVE, Reason("same_data", text), decides=True)
+
+
+def _unit_changed(table: Table, canary: Side, other: Side) -> Finding | None:
+    metric = table.metric
+    sized = metric.unit or set(words_of(metric.name)) & _SIZED
+    values = [np.abs(side.finite) for side in (canary, other)]
+    values = [side[side > 0] for side in values]
+    if min(map(len, values)) < 2:
+        return None
+    ours, theirs = (float(np.median(side)) for side in values)
+    times = max(ours, theirs) / min(ours, theirs)
+    widths = [np.percentile(side, 90) / np.percentile(side, 10) for side in values]
+    for factor, words in _UNITS.get(metric.kind, ()):
+        # What has no unit is large or small for other reasons too, unless both sides stand all but still.
+        apart = _APART * max(*widths, 2.0) if metric.kind != "gauge" or sized else np.inf if max(widths) > 1.5 else 0.0
+        if factor / _AROUND < times < factor * _AROUND and times > apart:
+            text = (
+                f"{metric.name}: {ours:.4g} on the canary, {theirs:.4g} on the other side, {times:,.0f} times as much "
+                f"{'here' if ours > theirs else 'there'}: as far apart as {words}. Has the unit changed?"
+            )
+            numbers = {"canary": ours, "control": theirs, "times": times}
+            return Finding(Verdict.INCONCLUSIVE, Reason("unit_changed", text, numbers), decides=True)
+    return None
+
+
+def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
+    """What a process dies of (restarts, crashes, deadlocks), more often than chance would have it.
+
+    Such events are few and come one by one, so that how often each side had them is all there is to know: an exact
+    binomial test of the canary's part.
+    """
+    from scipy.stats import binom
+
+    if table.metric.kind != "count" or not set(words_of(table.metric.name)) & GRAVE:
+        return None
+    ours, theirs = (float(np.round(side.finite.sum())) for side in (canary, other))
+    share = len(canary) / (len(canary) + len(other))
+    chance = float(binom.sf(ours - 1, ours + theirs, share))
+    text = f"{table.metric.name}: {ours:.0f} on the canary, {theirs:.0f} on the other side."
+    numbers = {"canary": ours, "control": theirs, "chance": chance}
+    if ours >= _FEWEST_GRAVE and chance <= _GRAVE_CHANCE:
+        return Finding(Verdict.FAIL, Reason("metric_regressed", text, numbers))
+    if ours >= _FEWEST_GRAVE and not theirs and chance <= _LIKELY_GRAVE:
+        return Finding(Verdict.INCONCLUSIVE, Reason("not_certain", text, numbers))
+    return None
+
+
+def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
+    """Not a digit moves on the canary, where on the other side hardly two neighbours are equal."""
+    if table.metric.kind in ("errors", "count", "throughput", "info"):
+        return None
+    ours, theirs = canary.steps, other.steps
+    moved, their_moved = int((ours != 0).sum()), int((theirs != 0).sum())
+    if moved or not len(ours) or len(theirs) < 2:
+        return None
+    still = (len(theirs) - their_moved + 1.0) / (len(theirs) + 2.0)
+    value = float(canary.numbers[0])
+    natural = value == 0.0 or (table.metric.kind == "share" and value == 1.0)
+    if len(ours) * math.log(still) > math.log(_CHANCE) or (natural and table.metric.kind != "latency"):
+        return None
+    text = (
+        f"{table.metric.name}: {value:.6g} in all {len(canary)} rows of the canary, to the last digit, while the other "
+        "side's values move: a gauge that stands still measures nothing."
+    )
+    return Finding(Verdict.INCONCLUSIVE, Reason("frozen", text, {"rows": len(canary), "value": value}), decides=True)
+
+
+def _traffic_ended(table: Table, canary: Side, other: Side, last: int, *, paired: bool) -> Finding | None:
+    """Requests came and come no more, although the other side still serves (or did before)."""
+    if table.metric.kind != "throughput":
+        return None
+    times, counts, theirs, their_counts = canary.times, canary.numbers, other.times, other.numbers
+    served = times[counts > 0]
+    gap = (canary.gap or other.gap) / 1000.0
+    if not their_counts.sum():
+        return None
+    if not len(served):
+        text = f"{table.metric.name}: the canary got not one request, the other side {their_counts.sum():,.0f}."
+        return Finding(Verdict.INCONCLUSIVE, Reason("no_traffic", text), decides=True)
+    until = int(served.max())
+    if paired:
+        after, before = their_counts[theirs > until], their_counts[theirs <= until]
+        share = counts.sum() / before.sum() if before.sum() else 0.0
+        expected, buckets = share * after.sum(), len(np.unique(theirs[theirs > until]))
+    else:
+        end = max(last, int(times.max()))
+        buckets = int((end - until) / (1000.0 * gap)) if gap else 0
+        expected = buckets * counts.sum() / max(1, len(np.unique(times[times <= until])))
+    idle = max(canary.longest_idle(until), other.longest_idle(int(theirs.max())))
+    short = buckets < max(_SILENT_GAPS, 2.0 * idle + 1.0) or buckets * gap < _SHORT
+    if short or expected < _ENOUGH:
+        return None
+    where = "while the control still serves" if paired else "although it had served before"
+    text = f"{table.metric.name}: no request reached the canary in its last {_time(buckets * gap)}, {where}."
+    return Finding(Verdict.FAIL, Reason("traffic_ended", text, {"expected": float(expected), "buckets": buckets}))
+
+
+def _silent(table: Table, canary: Side, other: Side, last: int, *, paired: bool) -> Finding | None:
+    """The canary, or one of its instances, has no more rows although it should."""
+    times, gap = canary.times, max(canary.gap, other.gap)
+    end = int(other.times.max()) if paired else last
+    start = int(min(times.min(), other.times.min())) if paired else int(times.min())
+    longest = max(_SILENT_GAPS * max(gap, float(other.gaps.max(initial=0))), _SILENT_PART * (end - start))
+    missing = end - int(times.max())
+    if gap and missing > longest:
+        text = f"{table.metric.name}: the canary has no data in the last {_time(missing / 1000.0)}, {_whose(paired)}."
+        return Finding(Verdict.INCONCLUSIVE, Reason("went_silent", text, {"seconds": missing / 1000.0}))
+    if not gap or table.metric.kind in ("errors", "count"):
+        return None
+    names = canary.frame["instance"].to_numpy()
+    for name in sorted(set(names)):
+        missing = end - int(times[names == name].max())
+        if missing > longest:
+            text = f"{table.metric.name}: {name} has no data in the last {_time(missing / 1000.0)}, {_whose(paired)}."
+            return Finding(Verdict.INCONCLUSIVE, Reason("went_silent", text, {"instance": str(name)}))
+    return None
+
+
+def _whose(paired: bool) -> str:
+    return "where the control has" if paired else "where other metrics have"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"

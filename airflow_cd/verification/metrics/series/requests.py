@@ -1,0 +1,110 @@
+"""Of how many requests a row speaks, where it does not say so itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_cd.verification.metrics.kinds import described
+from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.metrics.series.tables import Table, milliseconds
+from airflow_cd.verification.metrics.series.values import whole_of
+from airflow_cd.verification.samples import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KNOWN = 0.9  # of the rows must say of how many requests they are, for the others to be taken for usual ones
+_ASKED = ("latency", "errors", "apdex", "share")
+
+
+def with_requests(tables: Mapping[str, Table]) -> dict[str, Table]:
+    """Rows with the requests that a throughput of the same time, instance and group counts.
+
+    :param tables: every metric on all sides, by name.
+    """
+    counters = [table for table in tables.values() if table.metric.kind == "throughput"]
+    filled = dict(tables)
+    for name, table in tables.items():
+        if table.metric.kind not in _ASKED or not counters:
+            continue
+        if not any(frame["count"].isna().any() for frame in table.frames.values()):
+            continue
+        counter = max(counters, key=lambda other: _likeness(table.metric, other.metric))
+        frames = {side: _filled(frame, counter.frames.get(side)) for side, frame in table.frames.items()}
+        filled[name] = replace(table, frames=frames)
+    return filled
+
+
+def as_numbers(table: Table) -> Table:
+    """Errors as numbers of failed requests; where nobody knows of how many, as a share or a count of its own.
+
+    Shares of a good part (``success_rate``) are errors of what is missing, where requests are known.
+
+    :param table: one metric on all sides.
+    """
+    metric = table.metric
+    if metric.kind != "errors":
+        return table
+    shared = metric.part
+    if _unknown(table):
+        other = replace(metric, kind="share" if shared and whole_of(table) else "count")
+        return Table(replace(other, assumed=described(other)), table.frames, table.assumed)
+    usual = {side: frame["count"].fillna(frame["count"].median()) for side, frame in table.frames.items()}
+    frames = {side: frame.assign(count=usual[side]) for side, frame in table.frames.items()}
+    whole = whole_of(table) if shared else 0.0
+    if not whole:
+        return replace(table, frames=frames)
+    numbers = {side: frame.assign(value=frame["value"] / whole * frame["count"]) for side, frame in frames.items()}
+    return table.read_as(numbers, "in per cent of the requests" if whole == 100.0 else "a part of the requests")
+
+
+def _unknown(table: Table) -> bool:
+    """Whether on any side too many rows do not say of how many requests they are."""
+    known = [frame["count"].notna().mean() for frame in table.frames.values() if len(frame)]
+    return not known or min(known) < _KNOWN
+
+
+def _likeness(metric: Metric, counter: Metric) -> int:
+    """How many words from their beginning on two names share."""
+    shared = 0
+    for one, other in zip(words_of(metric.name), words_of(counter.name), strict=False):
+        if one != other:
+            break
+        shared += 1
+    return shared
+
+
+def _filled(frame: pd.DataFrame, counter: pd.DataFrame | None) -> pd.DataFrame:
+    import pandas as pd
+
+    if counter is None or not len(counter) or not frame["count"].isna().any():
+        return frame
+    keys = _keys(counter)
+    requests = pd.Series(counter["value"].to_numpy(dtype=float)).groupby(keys).sum()
+    known = requests.reindex(_keys(frame)).to_numpy()
+    known = np.where(known >= 0, known, np.nan)
+    filled: pd.DataFrame = frame.assign(count=frame["count"].where(frame["count"].notna(), known))
+    # A ratio without a request is no number, and none is missing.
+    measured: pd.DataFrame = filled[filled["value"].notna() | (filled["count"] != 0)]
+    return measured
+
+
+def _keys(frame: pd.DataFrame) -> pd.MultiIndex:
+    import pandas as pd
+
+    keys: pd.MultiIndex = pd.MultiIndex.from_arrays(
+        [milliseconds(frame), frame["instance"].astype(str), frame["group"].astype(str)]
+    )
+    return keys
+
+
+def uncounted(tables: Sequence[Table]) -> bool:
+    """Whether no row of any metric says of how many requests it speaks.
+
+    :param tables: every metric on all sides.
+    """
+    return all(bool(frame["count"].isna().all()) for table in tables for frame in table.frames.values())

@@ -1,0 +1,99 @@
+"""On which scale levels are compared, where a ratio of the values themselves would say nothing.
+
+A ratio of two levels needs a zero that means *nothing at all*, and levels above it. Shares near 1 (a success rate of
+99.9 per cent) have theirs at the other end: what counts is the part that is missing. Levels that may be 0 (a queue, a
+lag) get a small offset, so that from 0 to 1 is no infinite rise and from 0 to 50 a large one; levels that may be
+negative (a clock's offset) are measured from where the other side is, in units of how large they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from airflow_cd.verification.metrics.names.vocabulary import FAILED, FAILED_REQUEST, SUCCEEDED
+from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.metrics.rows import Rows
+from airflow_cd.verification.samples import Metric
+
+_STEPS = 5.0  # of the smallest amount anyone notices: with a minimum effect of 20 %, less than one never counts
+_LEAST = {
+    "s": 0.01,
+    "ms": 10.0,
+    "us": 1e4,
+    "ns": 1e7,
+    "bytes": 1e6,
+    "kB": 1e3,
+    "MB": 1.0,
+    "GB": 0.001,
+    "cores": 0.01,
+}
+_FAILED_SHARE, _OTHER_SHARE = 0.001, 0.01
+_OF_LARGEST = 0.01
+_SPREADS = 5.0  # standard deviations that a signed level counts at least
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values are turned into what is compared.
+
+    :param complement: whether what is missing to 1 is compared.
+    :param origin: taken off each value; ``unit`` what it is then divided by.
+    :param offset: added at the end.
+    """
+
+    complement: bool = False
+    origin: float = 0.0
+    unit: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def of_metric(cls, metric: Metric, canary: np.ndarray, control: np.ndarray) -> Scale:
+        """The scale of a metric's values.
+
+        :param metric: which metric.
+        :param canary: its values on the canary; ``control`` on the other side. Finite, shares as parts of 1.
+        """
+        if metric.kind == "share":
+            words = set(words_of(metric.name))
+            failing = words & (FAILED_REQUEST | FAILED) or (words & SUCCEEDED and not words & {"hit"})
+            return cls(
+                metric.direction == "lower_is_worse", offset=_STEPS * (_FAILED_SHARE if failing else _OTHER_SHARE)
+            )
+        if metric.kind != "gauge" or not len(control) or not len(canary):
+            return AS_IT_IS
+        both = np.concatenate([canary, control])
+        if both.min() < 0:
+            size = max(abs(float(np.mean(control))), _SPREADS * float(np.std(control)), 1e-12)
+            return cls(origin=float(np.mean(control)), unit=size, offset=1.0)
+        least = _least(metric, both)
+        # Far above what anyone notices, ratios need no help.
+        if float(np.median(control)) > 4.0 * _STEPS * least and control.min() > 0:
+            return AS_IT_IS
+        return cls(offset=_STEPS * least)
+
+    def of(self, rows: Rows) -> Rows:
+        """Rows on this scale.
+
+        :param rows: of one side.
+        """
+        if self == AS_IT_IS:
+            return rows
+        value = 1.0 - rows.value if self.complement else rows.value
+        return replace(
+            rows, value=np.maximum((value - self.origin) / self.unit, -0.95 if self.origin else 0.0) + self.offset
+        )
+
+
+AS_IT_IS = Scale()
+"""The values themselves."""
+
+
+def _least(metric: Metric, values: np.ndarray) -> float:
+    """The smallest amount of a level that anyone notices, in its unit."""
+    if metric.unit in _LEAST:
+        return _LEAST[metric.unit]
+    if bool(np.all(values == np.round(values))):
+        return 1.0
+    return _OF_LARGEST * float(np.max(values)) or 1.0

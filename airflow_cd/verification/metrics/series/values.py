@@ -1,0 +1,108 @@
+"""Values that are not what they seem: rates, infinities, times of the calendar, shares in per cent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from airflow_cd.verification.metrics.kinds import described
+from airflow_cd.verification.metrics.series.tables import Table, usual_gap
+
+_EPOCHS = ((1.0e9, 4.1e9), (1.0e12, 4.1e12))  # this century in seconds and milliseconds
+_TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
+_SAME_WIDTH = 0.1
+_HUNDRED = 100.0 * 1.0001
+_COUNTED = ("throughput", "errors", "count")
+
+
+def dated(table: Table) -> Table:
+    """A number of events whose values are all times of the calendar tells when something happened, and is not judged.
+
+    :param table: one metric on all sides.
+    """
+    if table.metric.kind not in ("count", "gauge", "throughput") or table.metric.unit in ("bytes", "kB", "MB", "GB"):
+        return table
+    values = table.values()
+    if not len(values) or not any(low < values.min() and values.max() < high for low, high in _EPOCHS):
+        return table
+    if len(np.unique(values)) > 0.5 * len(values) + 1:
+        return table
+    return table.read_as(table.frames, "times of the calendar", kind="info", unit="", direction="either")
+
+
+def finite(table: Table) -> Table:
+    """Infinite durations as far longer than any that was measured: they are too long, and not absent.
+
+    :param table: one metric on all sides.
+    """
+    if table.metric.kind != "latency":
+        return table
+    raw = {side: frame["value"].to_numpy(dtype=float) for side, frame in table.frames.items()}
+    if not any(np.isposinf(values).any() for values in raw.values()):
+        return table
+    longest = float(np.max(table.values(), initial=0.0)) or 1.0
+    frames = {
+        side: table.frames[side].assign(value=np.where(np.isposinf(values), _TOO_LONG * longest, values))
+        for side, values in raw.items()
+    }
+    return table.read_as(frames, "+Inf is longer than anything measured")
+
+
+def numbered(table: Table) -> Table:
+    """Rates (``per minute``) as numbers of events in each bucket, so that the more happened, the surer they are known.
+
+    :param table: one metric on all sides.
+    """
+    metric = table.metric
+    if metric.kind not in _COUNTED or not metric.period or metric.part:
+        return table
+    frames: dict[str, object] = {}
+    gap = usual_gap(table.frames["canary"]) or metric.period
+    for side, frame in table.frames.items():
+        frames[side] = frame.assign(value=frame["value"] * (gap / metric.period))
+    return Table(replace(metric, period=0.0), frames, table.assumed)  # type: ignore[arg-type]
+
+
+def evened(table: Table) -> Table:
+    """Numbers of events from before in buckets of the canary's width, where they were of another.
+
+    :param table: one metric on all sides.
+    """
+    before = table.frames.get("before")
+    if before is None or table.metric.kind not in _COUNTED or table.metric.part:
+        return table
+    width, theirs = usual_gap(table.frames["canary"]), usual_gap(before)
+    if not width or not theirs or abs(width / theirs - 1.0) < _SAME_WIDTH:
+        return table
+    frames = {**table.frames, "before": before.assign(value=before["value"] * (width / theirs))}
+    return table.read_as(frames, "numbers from before for buckets as wide as now")
+
+
+def whole_of(table: Table) -> float:
+    """What stands for everything in a share: 1, or 100 where it is in per cent; 0 where it is no share at all.
+
+    It is the same on all sides: a side that is wholly below 1 is no other unit.
+
+    :param table: one metric on all sides.
+    """
+    values = table.values()
+    if not len(values) or values.min() < -1e-9 or values.max() > _HUNDRED:
+        return 0.0
+    return 100.0 if table.metric.unit == "%" or values.max() > 1.0001 else 1.0
+
+
+def as_share(table: Table) -> Table:
+    """A share as a part of 1; a level where its values are none (a ratio of two, the load of several cores).
+
+    :param table: one metric on all sides.
+    """
+    if table.metric.kind != "share":
+        return table
+    whole = whole_of(table)
+    if not whole:
+        metric = replace(table.metric, kind="gauge")
+        return Table(replace(metric, assumed=described(metric)), table.frames, table.assumed)
+    words = "in per cent" if whole == 100.0 else "of 1"
+    frames = {side: frame.assign(value=frame["value"] / whole) for side, frame in table.frames.items()}
+    return table.read_as(frames, words, unit="%")

@@ -1,0 +1,103 @@
+"""A level that climbs and does not stop: memory that leaks, a queue that nobody empties.
+
+Its mean says little while it climbs. Here the canary's course is held against a walk at random with the steps that
+canary and other side really make: a straight line gets farther than such a walk does. A climb that levels off, or that
+ends where the other side is, is none of these.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from airflow_cd.verification.metrics.cells import middle_of
+from airflow_cd.verification.metrics.rows import Rows, summed
+from airflow_cd.verification.metrics.sides import Sides
+
+_FEWEST = 12  # buckets
+_STRAIGHT = 0.4  # of the climb from the first to the second third that the third one still adds
+_NORMAL = 1.4826  # standard deviations to a median absolute deviation
+_SMALLEST_STEP = 1e-3  # a level that does not move at all says nothing about how it moves
+_OF_A_WALK = 0.4  # variance of the difference of the outer thirds' means, by that of a step and the steps there are
+_PIECES = 5  # of the time, each of which goes on where the one before ended
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How far a level has got.
+
+    :param first: the canary's level in the first part of its time; ``last`` in the last part.
+    :param beyond: how far the last part is from the other side, on the log scale.
+    :param steps: standard deviations of a walk at random that it has got.
+    :param seconds: how long it has been climbing.
+    """
+
+    first: float
+    last: float
+    beyond: float
+    steps: float
+    seconds: float
+
+
+def climb(sides: Sides, minimum_effect: float) -> Climb | None:
+    """The canary's climb for the worse; None if it does not climb, levels off, or ends within the minimum effect.
+
+    :param sides: the rows of one metric, all above 0 to be judged.
+    :param minimum_effect: smallest relative change that counts.
+    """
+    times, ours = _course(sides.canary)
+    control_times, theirs = _course(sides.control)
+    if len(times) < _FEWEST or len(control_times) < _FEWEST or min(ours.min(), theirs.min()) <= 0:
+        return None
+    if sides.paired:
+        common, at, there = np.intersect1d(times, control_times, return_indices=True)
+        if len(common) < _FEWEST:
+            return None
+        times, ours, usual = common, ours[at], theirs[there]
+    else:
+        usual = np.full(len(ours), float(np.median(theirs)))
+    relative = np.log(ours / usual)
+    sign = _sign(sides.metric.direction, relative)
+    relative = sign * relative
+    size = len(relative) // 3
+    thirds = [float(np.mean(part)) for part in (relative[:size], relative[size:-size], relative[-size:])]
+    rise = thirds[2] - thirds[0]
+    pieces = [float(np.median(part)) for part in np.array_split(relative, _PIECES)]
+    straight = all(later > earlier for earlier, later in pairwise(pieces))
+    levels_off = thirds[2] - thirds[1] < _STRAIGHT * (thirds[1] - thirds[0])
+    beyond = pieces[-1]
+    if rise <= 0 or not straight or levels_off or beyond < math.log1p(minimum_effect):
+        return None
+    step = max(_step(relative), _step(np.log(theirs)), _SMALLEST_STEP)
+    ends = max(1, len(ours) // 10)
+    return Climb(
+        float(np.mean(ours[:ends])),
+        float(np.mean(ours[-ends:])),
+        beyond,
+        rise / (step * math.sqrt(_OF_A_WALK * len(relative))),
+        float(times[-1] - times[0]) / 1000.0,
+    )
+
+
+def _sign(direction: str, relative: np.ndarray) -> float:
+    if direction == "either":
+        return 1.0 if relative[-1] >= relative[0] else -1.0
+    return -1.0 if direction == "lower_is_worse" else 1.0
+
+
+def _course(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """The buckets that hold something, and the level in each."""
+    times, bucket = np.unique(rows.time, return_inverse=True)
+    count, total = (summed(bucket, values, len(times)) for values in (rows.count, rows.total))
+    held = count > 0
+    return times[held], total[held] / count[held]
+
+
+def _step(logs: np.ndarray) -> float:
+    """Standard deviation of a step between neighbours, taken robustly, without what every step has in common."""
+    steps = np.diff(logs)
+    robust = _NORMAL * float(middle_of(np.abs(steps - np.median(steps))))
+    return max(robust, 0.5 * float(np.std(steps)))

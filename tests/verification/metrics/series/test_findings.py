@@ -1,0 +1,137 @@
+"""Data that say nothing, zeros and shares: what may never pass, and what fails by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airflow_cd.verification.verdict import Verdict
+from tests.verification.metrics.series.tables import counts, frame, judged, noisy, of
+
+FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs", "verdict"),
+    [
+        ("delivery_success_rate", 0.9, 0.998, FAIL),
+        ("delivery_success_rate", 99.8, 99.81, PASS),
+        ("uptime_percent", 96.0, 99.95, FAIL),
+        ("cache_hit_ratio", 0.55, 0.93, FAIL),
+        ("cache_hit_ratio", 0.93, 0.55, PASS),
+        ("declined_ratio", 0.12, 0.01, FAIL),
+        ("disk_used_percent", 61.0, 60.0, PASS),
+        ("cpu_throttled_percent", 40.0, 1.0, FAIL),
+    ],
+)
+def test_shares_are_judged_by_the_part_that_is_bad(name: str, ours: float, theirs: float, verdict: Verdict) -> None:
+    scatter = 0.02 * min(ours, theirs, (1.0 if theirs <= 1 else 100.0) - theirs)
+    chance = np.random.default_rng(8)
+    canary, control = ([level + scatter * step for step in chance.standard_normal(40)] for level in (ours, theirs))
+    result = of(judged(frame({name: canary}), frame({name: control}, instance="b")), name)
+    assert result.verdict is verdict
+
+
+def test_nothing_at_all_against_everything_fails() -> None:
+    ours, theirs = frame({"success_ratio": [0.0] * 30}), frame({"success_ratio": [1.0] * 30}, instance="b")
+    assert of(judged(ours, theirs), "success_ratio").verdict is FAIL
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs", "verdict"),
+    [
+        ("dead_letter_backlog", 40.0, 0.0, FAIL),
+        ("pool_waiting", 9.0, 0.0, FAIL),
+        ("pool_waiting", 0.0, 0.0, PASS),
+        ("threads_blocked", 1.0, 0.0, PASS),
+        ("tx_rollbacks", 50.0, 0.0, FAIL),
+        ("clock_skew_offset", -4.0, -4.0, PASS),
+        ("clock_skew_offset", 30.0, -4.0, FAIL),
+    ],
+)
+def test_levels_may_be_zero_or_less(name: str, ours: float, theirs: float, verdict: Verdict) -> None:
+    canary, control = ([level] * 40 for level in (ours, theirs))
+    if name == "clock_skew_offset":
+        canary, control = (
+            list(np.array(side) + noisy(seed, 0.0) + np.tile([0.1, -0.1], 20))
+            for seed, side in ((1, canary), (2, control))
+        )
+    assert of(judged(frame({name: canary}), frame({name: control}, instance="b")), name).verdict is verdict
+
+
+def test_traffic_that_ends_beside_a_serving_control_fails() -> None:
+    served = counts(1, 80)
+    ended = [*served[:30], *[0.0] * 10]
+    assert of(judged(frame({"calls": ended}), frame({"calls": counts(2, 80)}, instance="b")), "calls").verdict is FAIL
+    # Rows that are not there say the same while other metrics go on.
+    cut = frame({"calls": [*served[:30], *[None] * 10], "rss_mb": noisy(3, 200)})  # type: ignore[list-item]
+    whole = frame({"calls": counts(2, 80), "rss_mb": noisy(4, 200)}, instance="b")
+    assert of(judged(cut, whole), "calls").reason.code == "traffic_ended"
+
+
+def test_a_quiet_service_has_minutes_without_traffic() -> None:
+    ours, theirs = [*counts(1, 1.5, 36), 0.0, 0.0, 0.0, 0.0], counts(2, 1.5)
+    assert of(judged(frame({"calls": ours}), frame({"calls": theirs}, instance="b")), "calls").verdict is PASS
+
+
+def test_no_traffic_at_all_never_passes() -> None:
+    ours, theirs = frame({"calls": [0.0] * 40}), frame({"calls": counts(2, 80)}, instance="b")
+    assert judged(ours, theirs).verdict is INCONCLUSIVE
+    assert judged(ours, None, theirs.assign(instance="a")).verdict is INCONCLUSIVE
+
+
+def test_a_canary_that_falls_silent_never_passes() -> None:
+    metrics = {"latency_ms": noisy(1, 90), "cpu_cores": noisy(2, 1.1)}
+    whole = frame(metrics, instance="b")
+    short = frame({name: values[:8] for name, values in metrics.items()})
+    performance = judged(short, whole)
+    assert performance.verdict is INCONCLUSIVE
+    assert performance.reasons[0].code in ("went_silent", "few_requests")
+
+
+def test_one_of_several_canaries_that_falls_silent_is_named() -> None:
+    import pandas as pd
+
+    ours = pd.concat([frame({"latency_ms": noisy(1, 90)}), frame({"latency_ms": noisy(2, 90)[:20]}, instance="c")])
+    result = of(judged(ours, frame({"latency_ms": noisy(3, 90)}, instance="b")), "latency_ms")
+    assert (result.verdict, result.reason.numbers.get("instance")) == (INCONCLUSIVE, "c")
+
+
+def test_a_series_that_stands_still_beside_one_that_moves_measures_nothing() -> None:
+    ours, theirs = frame({"latency_ms": [87.125] * 40}), frame({"latency_ms": noisy(1, 87)}, instance="b")
+    assert of(judged(ours, theirs), "latency_ms").reason.code == "frozen"
+    best, good = frame({"success_ratio": [1.0] * 40}), frame({"success_ratio": noisy(1, 0.999, 1e-4)}, instance="b")
+    assert of(judged(best, good), "success_ratio").verdict is PASS
+    still = frame({"latency_ms": [87.125] * 40}, instance="b")
+    assert of(judged(ours, still), "latency_ms").verdict is PASS
+
+
+def test_the_same_instances_on_both_sides_are_no_comparison() -> None:
+    both = frame({"latency_ms": noisy(1, 87), "errors": counts(2, 3)})
+    performance = judged(both, both)
+    assert (performance.verdict, performance.reasons[0].code) == (INCONCLUSIVE, "same_instances")
+    # Files of two sides may both count their instances from 0.
+    other = frame({"latency_ms": noisy(3, 87), "errors": counts(4, 3)})
+    assert judged(both, other).verdict is PASS
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"),
+    [
+        ("render_duration", 0.18, 180.0),
+        ("render_duration", 180.0, 0.18),
+        ("heap_mb", 5.1e8, 490.0),
+        ("heap_used", 490.0, 5.1e8),
+    ],
+)
+def test_another_unit_is_no_news(name: str, ours: float, theirs: float) -> None:
+    result = of(judged(frame({name: noisy(1, ours)}), frame({name: noisy(2, theirs)}, instance="b")), name)
+    assert (result.verdict, result.reason.code) == (INCONCLUSIVE, "unit_changed")
+
+
+@pytest.mark.parametrize(("crashes", "verdict"), [(0, PASS), (1, PASS), (5, INCONCLUSIVE), (9, FAIL)])
+def test_crashes_come_one_by_one(crashes: int, verdict: Verdict) -> None:
+    ours = [float(place * crashes // 40) for place in range(1, 41)]
+    theirs = [7.0] * 40
+    name = "worker_crashes_total"
+    assert of(judged(frame({name: ours}), frame({name: theirs}, instance="b")), name).verdict is verdict
