@@ -39,7 +39,7 @@ class Answer:
 
     def holding(self, inserted: Sequence[str]) -> list[Event]:
         """Events of the canary that show one of these lines among their samples, unknown ones first."""
-        lines = [_compact(line) for line in inserted]
+        lines = {_compact(line) for line in inserted}
         found = [
             event
             for event in self.events

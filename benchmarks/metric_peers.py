@@ -6,6 +6,7 @@ Both see what they would see in production: one series for each side, its hosts'
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from benchmarks.metric_model import Side
 KAYENTA_CONFIDENCE = 0.98
 KAYENTA_TOLERANCE = 0.25  # of the estimated shift
 KAYENTA_LEAST = 3  # points of either side
+_EXACT = 10_000  # pairs of points
 MSPRT_ALPHA = 0.05  # of each metric: the textbook has one
 MSPRT_EFFECT = 0.4  # standard deviation of the mixture, on the log scale
 
@@ -45,7 +47,13 @@ def kayenta(canary: np.ndarray, control: np.ndarray, direction: str) -> np.ndarr
 
 @lru_cache
 def _rank(ours: int, theirs: int) -> int:
-    """Which of the sorted differences ends the interval: the exact quantile of the rank-sum statistic."""
+    """Which of the sorted differences ends the interval: the exact quantile of the rank-sum statistic.
+
+    Of more pairs than :data:`_EXACT`, the normal distribution's, which differs by less than one in a thousand there.
+    """
+    if ours * theirs > _EXACT:
+        deviation = (ours * theirs * (ours + theirs + 1) / 12) ** 0.5
+        return int(ours * theirs / 2 + NormalDist().inv_cdf((1 - KAYENTA_CONFIDENCE) / 2) * deviation)
     ways = np.zeros((ours + 1, ours * theirs + 1))
     ways[0, 0] = 1.0
     for step in range(1, ours + theirs + 1):

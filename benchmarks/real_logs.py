@@ -20,6 +20,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from airflow_cd.verification.verdict import Event
@@ -43,12 +44,12 @@ class Outcome:
         """Whether the verdict is FAIL."""
         return self.answer.verdict == "FAIL"
 
-    @property
+    @cached_property
     def found(self) -> bool:
         """Whether an unknown event shows what was put in."""
         return self.answer.finds(self.pair.inserted)
 
-    @property
+    @cached_property
     def red(self) -> bool:
         """Whether an event that shows what was put in is a risk."""
         return self.answer.fails(self.pair.inserted)

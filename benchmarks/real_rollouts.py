@@ -20,6 +20,7 @@ NAB = Repository("numenta/NAB", "ea702d75cc2258d9d7dd35ca8e5e2539d71f3140", "AGP
 SOCK_SHOP = Repository("azamikram/rcd", "373882c6982db7a999ec1ff99ea54c644a48b409", "none stated for the data")
 
 BEFORE, AFTER = 20, 5  # minutes of Nezha before and after an injection
+LONG_BEFORE, LONG_AFTER = 60, 15  # minutes of a quiet window that is as long as a canary is watched
 _NAB_BEFORE, _NAB_AFTER = 96, 24  # buckets of five minutes: eight hours, two hours
 _NAB_WINDOWS = 6  # windows of each file without any anomaly
 _SETTLED = pd.Timedelta("30min")  # after the last fault of a day
@@ -105,6 +106,12 @@ def _nezha(folder: Path, source: str) -> Iterator[Rollout]:
         while at + pd.Timedelta(minutes=AFTER) < frame["time"].max():
             yield Rollout(source, f"{pod} {at:%m-%d %H:%M}", *_around(frame, at))
             at += _QUIET_EVERY
+        # The same for as long as a canary is usually watched.
+        at = quiet + pd.Timedelta(minutes=LONG_BEFORE)
+        while at + pd.Timedelta(minutes=LONG_AFTER) < frame["time"].max():
+            windows = _around(frame, at, LONG_BEFORE, LONG_AFTER)
+            yield Rollout(f"{source}, {LONG_AFTER} min", f"{pod} {at:%m-%d %H:%M}", *windows)
+            at += _QUIET_EVERY
 
 
 def _pod(path: Path) -> pd.DataFrame:
@@ -116,9 +123,11 @@ def _pod(path: Path) -> pd.DataFrame:
     return ordered
 
 
-def _around(frame: pd.DataFrame, at: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
-    before, after = at - pd.Timedelta(minutes=BEFORE), at + pd.Timedelta(minutes=AFTER)
-    return frame[frame["time"].between(before, at, "left")], frame[frame["time"].between(at, after, "right")]
+def _around(
+    frame: pd.DataFrame, at: pd.Timestamp, before: int = BEFORE, after: int = AFTER
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    began, ended = at - pd.Timedelta(minutes=before), at + pd.Timedelta(minutes=after)
+    return frame[frame["time"].between(began, at, "left")], frame[frame["time"].between(at, ended, "right")]
 
 
 # -- NAB -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.signatures import Signature
+from airflow_cd.verification.logs.slots import Slots, Tokens, are_verbs, says_what_happened
 
 VALUES_OF_A_PARAMETER = 5
 VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages
@@ -26,6 +27,7 @@ _MANY_WORDS, _MOST_WORDS = 6, 24
 _LEAST_WORDS = 2  # a template keeps so many words, or all messages of its length would be one
 _ROUNDS = 3  # a message with more word parameters than this keeps the rest
 _FRAMES_SHARED = 0.5
+_WORDS_OF_A_CLAUSE = 2
 
 _SPLIT = re.compile(r"""([\s=:,;()\[\]{}"'|]+)""")
 _PROTECTED = re.compile(
@@ -44,8 +46,6 @@ _PROTECTED = re.compile(
 
 _CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
 _GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
-
-Tokens = tuple[str, ...]
 
 
 def is_protected(word: str) -> bool:
@@ -70,18 +70,24 @@ def tokenize(template: str) -> Tokens:
 
 
 def _is_key(tokens: Tokens, position: int) -> bool:
-    """Whether the word is the name of a key (``user=``, ``user:``)."""
-    followed = position + 1 < len(tokens) and tokens[position + 1][:1] in ("=", ":")
-    return followed and "." not in tokens[position]
+    """Whether the word is the name of a key (``user=``, ``user:``).
+
+    A word that ends one clause before another (``no answer for bob: the line is busy``) is none.
+    """
+    followed = tokens[position + 1][:1] if position + 1 < len(tokens) else ""
+    if followed == ":" and position and not tokens[position - 1].strip():
+        clause = sum(word not in ("", WILDCARD) for word in tokens[position + 2 :: 2])
+        return clause < _WORDS_OF_A_CLAUSE and "." not in tokens[position]
+    return followed in ("=", ":") and followed != "" and "." not in tokens[position]
 
 
 class Vocabulary:
     """The events of the reference, and what a canary's signatures are to them.
 
-    :param reference: signatures of baseline and control.
+    :param reference: signatures of baseline and control, with the records of each.
     """
 
-    def __init__(self, reference: Iterable[Signature]) -> None:
+    def __init__(self, reference: Mapping[Signature, int]) -> None:
         self._templates: dict[Signature, str] = {}
         self._traces: dict[tuple[str, tuple[str, ...]], list[Signature]] = {}
         lines: dict[Tokens, list[Signature]] = {}
@@ -92,16 +98,18 @@ class Vocabulary:
             else:
                 lines.setdefault(tokenize(signature.template), []).append(signature)
         merged = merge_parameters(lines)
+        records = {tokens: sum(reference[one] for one in signatures) for tokens, signatures in lines.items()}
+        self._slots = Slots(records, is_protected)
+        self._filled: dict[Tokens, str] = {}  # messages that differ in a parameter of several words, by their template
         self._by_length: dict[int, set[Tokens]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
+        self._lists: set[tuple[Tokens, int]] = set()  # where it was a word
         for tokens, signatures in lines.items():
             template = merged[tokens]
             if len(template) == len(tokens):
-                self._codes.update(
-                    (template, position)
-                    for position, word in enumerate(tokens)
-                    if word != template[position] and _is_code(word)
-                )
+                changed = [position for position, word in enumerate(tokens) if word != template[position]]
+                self._lists.update((template, position) for position in changed)
+                self._codes.update((template, position) for position in changed if _is_code(tokens[position]))
             self._by_length.setdefault(len(template), set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
@@ -113,8 +121,26 @@ class Vocabulary:
         """
         known = self._templates.get(signature)
         if known is not None:
-            return known
+            return known if signature.traced else self._filled.get(tokenize(signature.template), known)
         return self._known_trace(signature) if signature.traced else self._known_line(signature)
+
+    def fill_slots(self, signatures: Iterable[Signature]) -> None:
+        """Find which of them are events of the reference with another value in a parameter of one word or several.
+
+        Those events of the reference become one event; so this comes before asking for any template.
+
+        :param signatures: of the canary.
+        """
+        for signature in sorted(signatures, key=lambda one: one.template):
+            if signature.traced or self.template_of(signature) is not None:
+                continue
+            tokens = tokenize(signature.template)
+            found = self._slots.parameter_in(tokens)
+            if found is not None:
+                parts, others = found
+                template = "".join(parts)
+                for message in (tokens, *others):
+                    self._filled.setdefault(message, template)
 
     def _known_line(self, signature: Signature) -> str | None:
         tokens = tokenize(signature.template)
@@ -125,7 +151,7 @@ class Vocabulary:
         ]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
-        return None if best is None else "".join(best)
+        return self._filled.get(tokens) if best is None else "".join(best)
 
     def _fits(self, tokens: Tokens, template: Tokens) -> bool:
         """Whether the line is the template with its wildcards filled by words that are no protected ones."""
@@ -135,6 +161,8 @@ class Vocabulary:
             if wanted != WILDCARD or position % 2 or _is_key(tokens, position):
                 return False
             if is_protected(token) and not (_is_code(token) and (template, position) in self._codes):
+                return False
+            if says_what_happened(tokens, position) and (template, position) not in self._lists:
                 return False
         return True
 
@@ -224,6 +252,8 @@ def _sharing_a_parameter(members: Sequence[Tokens], position: int, values: set[s
     codes = [tokens for tokens in members if _is_code(tokens[position])]
     if len(codes) >= VALUES_OF_A_CODE:
         free = [*free, *codes]
+    if says_what_happened(members[0], position) or (free and are_verbs(tokens[position] for tokens in free)):
+        return free if len(free) >= VALUES_OF_A_CODE else []
     return free if len(free) >= _values_needed(members[0], position, proven=proven) else []
 
 

@@ -38,7 +38,8 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
     """
     profiles = [*([control] if control else []), *baseline]
     merged = LogProfile.merge(*profiles)
-    vocabulary = Vocabulary(merged.tallies)
+    vocabulary = Vocabulary(merged.counts())
+    vocabulary.fill_slots(canary.tallies)
     known = {signature: vocabulary.template_of(signature) or signature.template for signature in merged.tallies}
     seen = _templates(canary.tallies, vocabulary)
     counted = [group(profile.counts(), known) for profile in profiles]

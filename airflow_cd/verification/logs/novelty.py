@@ -14,7 +14,7 @@ time, or with several earlier deployments, which show how many such errors one o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
@@ -79,15 +79,17 @@ def novelty_of(
     errors = {event.template for event in events if event.kind is not EventKind.UNKNOWN and matters(event)}
     seen = {template: sum(counts.get(template, 0) for counts in references) for template in errors}
     seen = {template: count for template, count in seen.items() if count}
+    family = _families([*seen, *(event.template for event in new)])
+    kinds = len({family[event.template] for event in new})
     volume = min(1.0, volume)
-    usual = max(_good_turing(seen, volume), _of_one_reference(references, errors))
+    usual = max(_good_turing(_together(seen, family), volume), _of_one_reference(references, errors))
     if len(references) == 1 and not control:
-        usual = max(usual, *_changes_with_time(events, seen, len(new), matters, volume))
+        usual = max(usual, *_changes_with_time(events, seen, family, matters, volume))
     usual += _RATE_OF_A_QUIET_LOG * volume
     if len(references) == 1 and not control:
-        return Novelty(len(new), usual, _at_least(len(new), usual))
+        return Novelty(kinds, usual, _at_least(kinds, usual))
     rare = all(event.counts["canary"] < _TIMES[0] for event in new)
-    best = Novelty(len(new), usual, _at_least(len(new), usual), rare)
+    best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
     for times in _TIMES:
         often = sum(event.counts["canary"] >= times for event in new)
         if not often:
@@ -98,6 +100,31 @@ def novelty_of(
         if p_value < min(best.p_value, LEVEL):
             best = Novelty(often, expected, p_value)
     return best
+
+
+def _families(templates: Iterable[str]) -> dict[str, str]:
+    """For each kind one that stands for its family: kinds that differ in a word are one message with an enumeration."""
+    family = {template: template for template in templates}
+
+    def root(template: str) -> str:
+        while family[template] != template:
+            template = family[template]
+        return template
+
+    frames: dict[tuple[int, tuple[str, ...]], str] = {}
+    for template in list(family):
+        words = tuple(template.split())
+        for position in range(len(words)):
+            other = frames.setdefault((position, words[:position] + words[position + 1 :]), template)
+            family[root(template)] = root(other)
+    return {template: root(template) for template in family}
+
+
+def _together(seen: Mapping[str, int], family: Mapping[str, str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for template, count in seen.items():
+        counts[family[template]] = counts.get(family[template], 0) + count
+    return counts
 
 
 def _good_turing(seen: Mapping[str, int], volume: float) -> float:
@@ -120,7 +147,7 @@ def _of_one_reference(references: Sequence[Mapping[str, int]], errors: set[str],
 def _changes_with_time(
     events: Sequence[Event],
     seen: Mapping[str, int],
-    new: int,
+    family: Mapping[str, str],
     matters: Callable[[Event], bool],
     volume: float,
 ) -> tuple[float, float]:
@@ -128,11 +155,11 @@ def _changes_with_time(
     here = [event for event in events if event.counts["canary"] > 0]
     ordinary = [event for event in here if not matters(event)]
     unknown = sum(event.kind is EventKind.UNKNOWN for event in ordinary)
-    errors = new + sum(event.template in seen for event in here)
+    present = {family[event.template] for event in here if event.template in family}
     drift = max(0, unknown - _ONE_IS_CHANCE) / len(ordinary) if ordinary else 0.0
-    present = {event.template for event in here}
-    expected = {template: 1.0 - math.exp(-count * volume) for template, count in seen.items()}
-    gone = sum(share for template, share in expected.items() if template not in present) - _ONE_IS_CHANCE
+    errors = len(present)
+    expected = {kind: 1.0 - math.exp(-count * volume) for kind, count in _together(seen, family).items()}
+    gone = sum(share for kind, share in expected.items() if kind not in present) - _ONE_IS_CHANCE
     return errors * drift, errors * gone / sum(expected.values()) if gone > 0.0 else 0.0
 
 

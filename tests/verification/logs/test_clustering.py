@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,11 +17,15 @@ def _signatures(*records: str) -> list[Signature]:
     return list(LogProfile.of(records).tallies)
 
 
+def _vocabulary(signatures: Sequence[Signature]) -> Vocabulary:
+    return Vocabulary(Counter(signatures))
+
+
 _NAMES = ("anna", "bert", "carl", "dora", "emil")
 
 
 def test_a_word_that_takes_many_values_is_a_parameter() -> None:
-    vocabulary = Vocabulary(_signatures(*(f"INFO session opened for user {name} by root" for name in _NAMES)))
+    vocabulary = _vocabulary(_signatures(*(f"INFO session opened for user {name} by root" for name in _NAMES)))
     (new,) = _signatures("INFO session opened for user zoe by root")
     assert vocabulary.template_of(new) == "INFO session opened for user <*> by root"
 
@@ -27,49 +33,49 @@ def test_a_word_that_takes_many_values_is_a_parameter() -> None:
 def test_a_message_that_says_much_shows_its_parameter_sooner() -> None:
     known = _signatures(*(f"INFO session of user {name} was closed by the idle timer" for name in _NAMES[:3]))
     (new,) = _signatures("INFO session of user zoe was closed by the idle timer")
-    assert Vocabulary(known).template_of(new) == "INFO session of user <*> was closed by the idle timer"
+    assert _vocabulary(known).template_of(new) == "INFO session of user <*> was closed by the idle timer"
 
 
 def test_values_of_one_message_are_values_in_another() -> None:
     opened = [f"INFO opened for {name} now" for name in _NAMES]
     closed = [f"INFO closed for {name} now" for name in _NAMES[:2]]
-    vocabulary = Vocabulary(_signatures(*opened, *closed))
+    vocabulary = _vocabulary(_signatures(*opened, *closed))
     (new,) = _signatures("INFO closed for zoe now")
     assert vocabulary.template_of(new) == "INFO closed for <*> now"
-    assert Vocabulary(_signatures(*closed)).template_of(new) is None
+    assert _vocabulary(_signatures(*closed[:1])).template_of(new) is None
 
 
 def test_two_parameters_that_change_together_are_found() -> None:
     line = "INFO loading the registry hive {0} from the offline image into its own key {0} again"
     known = _signatures(*(line.format(name) for name in _NAMES[:3]))
     (new,) = _signatures(line.format("zoe"))
-    assert Vocabulary(known).template_of(new) == line.format("<*>")
+    assert _vocabulary(known).template_of(new) == line.format("<*>")
 
 
 def test_a_host_glued_to_its_port_is_the_parameter() -> None:
     known = _signatures("WARN could not reach 10.0.0.1:80 in time", "WARN could not reach stock:80 in time")
-    assert len({Vocabulary(known).template_of(signature) for signature in known}) == 1
+    assert len({_vocabulary(known).template_of(signature) for signature in known}) == 1
 
 
 def test_codes_without_end_are_a_parameter_but_statuses_never_are() -> None:
     coupons = _signatures(*(f"ERROR coupon code {number} is not valid" for number in range(1000, 1025)))
     (new,) = _signatures("ERROR coupon code 4711 is not valid")
-    assert Vocabulary(coupons).template_of(new) == "ERROR coupon code <*> is not valid"
-    assert Vocabulary(coupons[:10]).template_of(new) is None
+    assert _vocabulary(coupons).template_of(new) == "ERROR coupon code <*> is not valid"
+    assert _vocabulary(coupons[:10]).template_of(new) is None
     statuses = _signatures(*(f"ERROR answered status={number} for order 7" for number in range(400, 430)))
     (new,) = _signatures("ERROR answered status=500 for order 7")
-    assert Vocabulary(statuses).template_of(new) is None
+    assert _vocabulary(statuses).template_of(new) is None
 
 
 def test_few_values_are_no_parameter() -> None:
-    vocabulary = Vocabulary(_signatures("INFO valve was opened today", "INFO valve was closed today"))
+    vocabulary = _vocabulary(_signatures("INFO valve was opened today", "INFO valve was closed today"))
     (new,) = _signatures("INFO valve was stuck today")
     assert vocabulary.template_of(new) is None
 
 
 def test_protected_words_do_not_become_values() -> None:
     known = _signatures(*(f"INFO order for {name} was shipped" for name in _NAMES))
-    vocabulary = Vocabulary(known)
+    vocabulary = _vocabulary(known)
     for word in ("null", "failed", "NullPointerException", "ERROR"):
         (new,) = _signatures(f"INFO order for {word} was shipped")
         assert vocabulary.template_of(new) is None, word
@@ -77,13 +83,13 @@ def test_protected_words_do_not_become_values() -> None:
 
 def test_a_new_exception_under_a_known_header_is_new() -> None:
     known = [f"ERROR request 1 failed: java.lang.{name}Exception: x" for name in ("A", "B", "C", "D", "E")]
-    vocabulary = Vocabulary(_signatures(*known))
+    vocabulary = _vocabulary(_signatures(*known))
     (new,) = _signatures("ERROR request 2 failed: java.lang.NewException: x")
     assert vocabulary.template_of(new) is None
 
 
 def test_the_canary_never_makes_a_parameter() -> None:
-    vocabulary = Vocabulary(_signatures("INFO could read file now", "INFO could write file now"))
+    vocabulary = _vocabulary(_signatures("INFO could read file now", "INFO could write file now"))
     new = _signatures(*(f"INFO could {verb} file now" for verb in ("lose", "burn", "drop", "eat", "sell")))
     assert [vocabulary.template_of(signature) for signature in new] == [None] * 5
     assert set(vocabulary.unknown_events(new).values()) == {"INFO could <*> file now"}
@@ -106,19 +112,19 @@ def test_a_known_fault_over_a_slightly_different_path_is_known() -> None:
     )
     (near,) = _signatures(wrapped)
     assert near != known
-    assert Vocabulary([known]).template_of(near) == known.template
+    assert _vocabulary([known]).template_of(near) == known.template
 
 
 def test_the_same_class_in_another_function_is_new() -> None:
     (known,) = _signatures(python_trace("KeyError", "redeem"))
     (new,) = _signatures(python_trace("KeyError", "label"))
-    assert Vocabulary([known]).template_of(new) is None
+    assert _vocabulary([known]).template_of(new) is None
 
 
 def test_a_known_exception_at_a_higher_level_is_new() -> None:
     (known,) = _signatures(python_trace("KeyError", "redeem").replace("ERROR", "WARN"))
     (new,) = _signatures(python_trace("KeyError", "redeem"))
-    assert Vocabulary([known]).template_of(new) is None
+    assert _vocabulary([known]).template_of(new) is None
 
 
 def test_protection() -> None:
