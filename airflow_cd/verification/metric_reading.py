@@ -49,9 +49,9 @@ class MetricReader(Reader):
         return self.since + max(0, (moment - self.since) // self._bucket) * self._bucket
 
     def read_past(self) -> None:
-        """Read the canary's instances before the deployment; with a control there is no need."""
-        if self.instances.before is not None and not self.instances.control:
-            self._past = self._read(self.instances.before, self.instances.canary)
+        """Read all instances before the deployment: beside a control they show how much like ones differ."""
+        if self.instances.before is not None:
+            self._past = self._read(self.instances.before, self.instances.canary + self.instances.control)
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Put the window's buckets in the place of what was read of them before."""

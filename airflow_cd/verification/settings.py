@@ -21,6 +21,7 @@ Policy = Literal["fail", "pass", "ask", "wait"]
 POLICIES: tuple[Policy, ...] = ("fail", "pass", "ask", "wait")
 LONGEST_DEFAULT_MINIMUM = timedelta(minutes=1)
 LONGEST_DEFAULT_GRACE = timedelta(seconds=10)
+LONGEST_DEFAULT_WARM_UP = timedelta(minutes=2)
 """Three times the longest that was measured (:mod:`benchmarks.shutdown`)."""
 
 
@@ -46,6 +47,12 @@ class Verification:
         with: 0.2, the default, is 20 %.
     :param thresholds: fixed limits (:class:`~airflow_cd.verification.metrics.thresholds.Threshold`) beside the
         statistics; one that is crossed fails the release.
+    :param decisive: names of the metrics that decide, as the source calls them; the others are judged and reported,
+        and neither fail nor hold up a release. None, the default, for all of them: then those that cannot be judged yet
+        hold nothing up as long as half of them can, and a quarter of the latencies, errors, scores and shares.
+    :param warm_up: longest time after a process has started in which being slow or busy is no regression, provided
+        that it goes away; by default a fifth of ``duration``, at most two minutes. Nothing fails by a level before it
+        is over; requests that fail count from the first on.
     :param on_inconclusive: policy when there is not enough evidence, which never vetoes a release: ``ask`` (the
         default) leaves the canary where it is, drained only if something points to harm, and asks a person; ``fail``
         rolls it back; ``wait`` watches for as long again and then rolls it back; ``pass`` goes on.
@@ -81,6 +88,8 @@ class Verification:
     min_requests: int = 50
     minimum_effect: float = 0.2
     thresholds: Sequence[Threshold] = ()
+    decisive: Sequence[str] = ()
+    warm_up: DurationLike | None = None
     on_inconclusive: Policy = "ask"
     on_no_data: Policy = "ask"
     on_source_error: Policy = "ask"
@@ -93,7 +102,7 @@ class Verification:
     baseline: str = "all"
 
     def __post_init__(self) -> None:
-        for name in ("metrics", "logs", "thresholds"):
+        for name in ("metrics", "logs", "thresholds", "decisive"):
             given = getattr(self, name)
             if isinstance(given, (list, tuple, set, frozenset)):
                 object.__setattr__(self, name, tuple(given))
@@ -149,6 +158,16 @@ class Verification:
             return min(self.length / 10, LONGEST_DEFAULT_GRACE)
         return parse_duration(self.grace)
 
+    @property
+    def warming(self) -> timedelta:
+        """``warm_up``, parsed, or its default.
+
+        :raises ValueError: it, or the duration, is not a duration.
+        """
+        if self.warm_up is None:
+            return min(self.length / 5, LONGEST_DEFAULT_WARM_UP)
+        return parse_duration(self.warm_up)
+
     def policy(self, key: str) -> Policy:
         """The policy for one way to end without a verdict.
 
@@ -168,6 +187,7 @@ class Verification:
             *self._wrong_durations(),
             *self._wrong_words(),
             *self._wrong_numbers(),
+            *self._wrong_decisive(),
             *self._wrong_expectations(),
             *mistakes_of(self.thresholds),
         ]
@@ -199,9 +219,9 @@ class Verification:
 
     def _wrong_durations(self) -> Iterator[str]:
         parsed: dict[str, timedelta] = {}
-        for name in ("duration", "every", "minimum", "longest_lag", "grace", "ask_timeout"):
+        for name in ("duration", "every", "minimum", "longest_lag", "grace", "warm_up", "ask_timeout"):
             value = getattr(self, name)
-            if value is None and name in ("minimum", "grace"):
+            if value is None and name in ("minimum", "grace", "warm_up"):
                 continue
             try:
                 parsed[name] = parse_duration(value)
@@ -213,7 +233,7 @@ class Verification:
                 yield f"{name} must be greater than zero, got {value!r}"
         if "duration" not in parsed:
             return
-        for name in ("every", "minimum", "grace"):
+        for name in ("every", "minimum", "grace", "warm_up"):
             if parsed.get(name, timedelta(0)) > parsed["duration"]:
                 yield f"{name} ({getattr(self, name)}) is longer than duration ({self.duration})"
 
@@ -237,6 +257,14 @@ class Verification:
         effect: Any = self.minimum_effect
         if isinstance(effect, bool) or not isinstance(effect, (int, float)) or not 0 < effect <= 10:
             yield f"minimum_effect is {effect!r}, must be a share above 0 and at most 10 (0.2 is 20 %)"
+
+    def _wrong_decisive(self) -> Iterator[str]:
+        if not isinstance(self.decisive, tuple) or not all(
+            isinstance(name, str) and name.strip() for name in self.decisive
+        ):
+            yield f"decisive must be a list of names of metrics, got {self.decisive!r}"
+        elif self.decisive and self.metrics == ():
+            yield "decisive names metrics, but there is no source of metrics"
 
     def _wrong_expectations(self) -> Iterator[str]:
         if not isinstance(self.expected, tuple):

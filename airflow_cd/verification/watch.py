@@ -248,7 +248,8 @@ class Watch:
             canary.append(_prefixed(reader.frame(self.instances.canary), prefix))
             control.append(_prefixed(reader.frame(self.instances.control), prefix))
             before = reader.past()
-            if before is not None:
+            # Beside a control it only says how much instances differ; it takes no control's place.
+            if before is not None and (not self.instances.control or len(control[-1])):
                 past.append(_prefixed(before, prefix))
         configuration = self.configuration
         performance = judge_performance(
@@ -262,6 +263,8 @@ class Watch:
             learn=self.learn,
             taught=taught,
             thresholds=configuration.thresholds,
+            warm_up=configuration.warming.total_seconds(),
+            decisive=configuration.decisive,
         )
         if final or performance.verdict is Verdict.FAIL:
             until = min(reader.cursor for reader in self._metrics)
@@ -335,7 +338,10 @@ class Watch:
     def _metric_profile(self, reader: MetricReader) -> MetricProfile:
         control = reader.frame(self.instances.control) if self.instances.control else None
         canary = reader.frame(self.instances.canary)
-        return learn_performance(canary, control, reader.metrics, reader.bucket_ms, reader.past())
+        past = reader.past()
+        if past is not None:
+            past = past[past["instance"].isin(list(self.instances.canary))]
+        return learn_performance(canary, control, reader.metrics, reader.bucket_ms, past)
 
     def _source_error(self) -> Reason | None:
         """Why watching on is of no use: sources have used up their budget of errors; None while none has."""

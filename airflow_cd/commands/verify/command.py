@@ -87,6 +87,20 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="fewest requests to judge by (50; 10 rows without counts)",
     )
+    metrics.add_argument(
+        "--decisive",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METRIC",
+        help="the metrics that decide; all others only inform (default: all decide)",
+    )
+    metrics.add_argument(
+        "--warm-up",
+        type=_seconds,
+        metavar="DURATION",
+        help="longest time in which a process that has just started may be slow (2m, at most 30%% of the time)",
+    )
     parser.add_argument(
         "--sensitivity",
         choices=SENSITIVITIES,
@@ -135,6 +149,8 @@ def _files(given: argparse.Namespace) -> FilesToVerify:
         directions=dict(given.direction),
         minimum_effect=given.minimum_effect,
         min_requests=given.min_requests,
+        warm_up=given.warm_up,
+        decisive=given.decisive,
     )
 
 
@@ -211,6 +227,15 @@ def _share(text: str) -> float:
     if not 0 < value <= 10:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 0.2 or 20%")
     return value
+
+
+def _seconds(text: str) -> float:
+    from airflow_cd.durations import parse_duration
+
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:

@@ -49,6 +49,9 @@ class FilesToVerify:
     :param directions: by the name of a metric, which way is worse: ``higher``, ``lower`` or ``either``.
     :param minimum_effect: smallest change that counts as a regression, as a share: 0.2 is 20 %.
     :param min_requests: fewest requests on each side to judge a metric by; None for the default.
+    :param warm_up: longest time in which a new process may be slow, in seconds; None for the default of
+        :func:`~airflow_cd.verification.metrics.performance.judge_performance`, as for ``decisive``, the names of the
+        metrics that decide.
     """
 
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -59,6 +62,8 @@ class FilesToVerify:
     directions: Mapping[str, str] = field(default_factory=dict)
     minimum_effect: float = 0.2
     min_requests: int | None = None
+    warm_up: float | None = None
+    decisive: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -272,6 +277,8 @@ def _performance(given: FilesToVerify, files: Sequence[InputFile], on_file: OnFi
         sensitivity=given.sensitivity,
         minimum_effect=given.minimum_effect,
         min_requests=sides.least,
+        warm_up=given.warm_up,
+        decisive=given.decisive,
     )
 
 

@@ -10,7 +10,8 @@ from airflow_cd.verification.verdict import MetricResult, Performance, Reason, V
 
 INFORMING = ("few_requests", "not_precise")  # codes: such a result says nothing yet, and nothing against the release
 _FELT = ("latency", "errors", "apdex", "share")  # kinds that users feel: without any of them nothing is known
-_ENOUGH = 0.5  # of the results that matter: with fewer that say something, nothing is known
+# Parts of the results that must say something: of all, and of those that users feel.
+_ENOUGH, _ENOUGH_FELT = 0.5, 0.25
 
 
 def conclude(results: Sequence[MetricResult]) -> Performance:
@@ -18,7 +19,7 @@ def conclude(results: Sequence[MetricResult]) -> Performance:
 
     A result that decides and fails fails the whole. One that is suspicious, or without the data that the other side
     has, holds it up. One that cannot be precise yet (:data:`INFORMING`) is named, and holds nothing up as long as half
-    of what matters says something: latencies, errors and scores where there are any, else everything.
+    of all results say something, and a quarter of those that users feel: latencies, errors, scores and shares.
 
     :param results: of every metric over all its groups (``group`` is ``""``), and of each group.
     """
@@ -36,11 +37,15 @@ def conclude(results: Sequence[MetricResult]) -> Performance:
     holding = [result for result in undecided if result.reason.code not in INFORMING]
     if holding:
         return Performance(Verdict.INCONCLUSIVE, [result.reason for result in holding], results)
-    felt = [result for result in pooled if result.kind in _FELT] or pooled
-    passed = sum(result.verdict is Verdict.PASS for result in felt)
-    if undecided and (not passed or passed < _ENOUGH * len(felt)):
+    felt = [result for result in pooled if result.kind in _FELT]
+    if undecided and not (_says_enough(pooled, _ENOUGH) and (not felt or _says_enough(felt, _ENOUGH_FELT))):
         return Performance(Verdict.INCONCLUSIVE, [result.reason for result in undecided], results)
     return Performance(Verdict.PASS, [_no_regression(pooled), *(result.reason for result in undecided)], results)
+
+
+def _says_enough(results: Sequence[MetricResult], part: float) -> bool:
+    passed = sum(result.verdict is Verdict.PASS for result in results)
+    return passed > 0 and passed >= part * len(results)
 
 
 def _no_regression(pooled: Sequence[MetricResult]) -> Reason:

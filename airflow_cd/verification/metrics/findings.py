@@ -73,7 +73,7 @@ def reason_of(
     if result.canary.get("warm_up"):
         text += f"; the first {duration(result.canary['warm_up'])} after its start are left out as warm-up"
     if sides.odd:
-        text += f"; {sides.odd} of the control is left out, it is far from all others"
+        text += f"; {sides.odd}"
     if more is not None:
         numbers["more_seconds"] = more if math.isfinite(more) else None
         text += _more(more)

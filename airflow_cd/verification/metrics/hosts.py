@@ -1,4 +1,4 @@
-"""How much instances that do the same differ, and which of the control's is not like the others."""
+"""How much instances that do the same differ, and what of the other side is not like the rest of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import numpy as np
 from airflow_cd.verification.metrics.null import COUNTED, Taught
 from airflow_cd.verification.metrics.rows import Rows, summed
 from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.metrics.words import duration, share
 
 _FEWEST = 3  # instances to say how much they differ, and which is the odd one
 _ODD = math.log(1.4)  # a smaller difference makes no instance an odd one
 _SIGMAS = 5.0  # of the others' spread
+_OUTAGE = 8.0  # times the usual share of failed requests
+_LEAST_RATE = 0.005  # of the requests: a service of which less fails has no outage at eight times that
+_FEWEST_FAILED = 20.0
+_LARGEST_PART = 1 / 3  # of the time: what is so more often is usual
 _ABSENT = 0.5  # of the usual number of buckets: an instance with fewer says little
 
 
@@ -54,7 +59,7 @@ def with_spread(taught: Taught, rows: Rows, sides: Sides) -> Taught:
 
 
 def without_odd(sides: Sides) -> tuple[Sides, str]:
-    """The sides without the one instance of the control that is far from all others, and its name.
+    """The sides without the one instance of the control that is far from all others, and a note of it.
 
     :param sides: of one metric; as they are, and ``""``, where there is none.
     """
@@ -71,4 +76,25 @@ def without_odd(sides: Sides) -> tuple[Sides, str]:
         return sides, ""
     code = int(codes[odd])
     left = replace(sides, control=sides.control.where(sides.control.instance != code))
-    return left, sides.control.instance_names[code]
+    return left, f"{sides.control.instance_names[code]} of the control is left out, it is far from all others"
+
+
+def without_outage(sides: Sides) -> tuple[Sides, str]:
+    """The sides without the buckets before the deployment in which far more failed than usual, and what was left out.
+
+    A release that is held against an outage may fail as often as that.
+
+    :param sides: of one metric; as they are, and ``""``, where there is nothing of the kind.
+    """
+    if sides.paired or sides.metric.kind != "errors" or not len(sides.control):
+        return sides, ""
+    times, bucket = np.unique(sides.control.time, return_inverse=True)
+    failed, asked = (summed(bucket, values, len(times)) for values in (sides.control.value, sides.control.count))
+    rate = np.divide(failed, asked, out=np.zeros(len(times)), where=asked > 0)
+    usual = max(float(np.median(rate)), _LEAST_RATE)
+    out = (rate > _OUTAGE * usual) & (failed >= _FEWEST_FAILED)
+    if not out.any() or out.mean() > _LARGEST_PART:
+        return sides, ""
+    left = replace(sides, control=sides.control.where(~out[bucket]))
+    minutes = duration(float(out.sum()) * sides.width / 1000.0)
+    return left, f"{minutes} of an outage before the deployment are left out ({share(float(rate[out].max()))} failed)"

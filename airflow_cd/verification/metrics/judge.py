@@ -42,6 +42,7 @@ SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far 
 CLIMB_PART = 0.1  # the same, that it climbs in a straight line
 SHAPED = LEVELS  # kinds of which that is asked
 LATELY = 1 / 3  # of the time: what is no longer so in its last part has passed
+_LARGEST = 700.0  # a logarithm: beyond it there is no number
 _SAME_LOAD = 0.01  # on the log scale
 NEW = 5.0  # longest warm-ups: for so long a change that fades may be the end of one
 _FADES = 0.75  # of the change over the whole time, on the log scale: with less left it is fading
@@ -51,6 +52,7 @@ FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
+_ROWS_OF_ERRORS = 10
 _LEAST_FREEDOM = 3.0
 _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
@@ -172,7 +174,8 @@ class Judge:
         """The canary's values as they would be at the load of a control, where they go with the load."""
         if self.load is None or sides.group:
             return sides, comparison
-        expected = self.load.expected(sides.metric, float(np.exp(comparison.log_ratio)))
+        seen = math.exp(min(float(comparison.log_ratio), _LARGEST))
+        expected = self.load.expected(sides.metric, seen)
         if abs(math.log(expected)) < _SAME_LOAD:
             return sides, comparison
         scaled = replace(sides.scaled(1.0 / expected), load=expected)
@@ -203,6 +206,9 @@ class Judge:
         if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
+        if kind == "errors" and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
+            # Nobody counted the requests: what there are is buckets.
+            least, what = min(least, _ROWS_OF_ERRORS), "buckets"
         if min(ours, theirs) >= least:
             return None
         reason = few_requests(ours, theirs, least, what)

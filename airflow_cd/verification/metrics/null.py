@@ -21,9 +21,9 @@ _HOST_WEIGHT = 12.0  # degrees of freedom that the floor is worth
 DRIFT = 0.08  # the same instances at another time: standard deviation between two windows, as a share
 RATE_DRIFT = 0.15
 CORRELATION: dict[MetricKind, float] = {
-    "gauge": 0.7
+    "gauge": 0.8
 }  # between neighbouring buckets, until more is known; of other kinds:
-_CORRELATION = 0.6
+_CORRELATION = 0.65
 _CORRELATION_WEIGHT = 30.0  # buckets that this is worth
 _MOST_HIDDEN = 4.0
 _BURST, _BURST_WEIGHT = 1.2, 10.0  # the same for how counts come in bursts

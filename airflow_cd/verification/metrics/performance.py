@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
 from airflow_cd.verification.metrics.crossings import crossed
 from airflow_cd.verification.metrics.findings import few_requests
-from airflow_cd.verification.metrics.hosts import with_spread, without_odd
+from airflow_cd.verification.metrics.hosts import with_spread, without_odd, without_outage
 from airflow_cd.verification.metrics.illustration import means_of, series_of
 from airflow_cd.verification.metrics.judge import Judge, Limits
 from airflow_cd.verification.metrics.load import Load, load_of
@@ -137,9 +137,11 @@ def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metr
 
 
 def _prepared(sides: Sides, taught: Taught, before: pd.DataFrame | None) -> tuple[Sides, Taught]:
-    """The sides without the odd one of the control's instances, and what is known of how like ones differ."""
+    """The sides without what is odd on the other one, and what is known of how like instances differ."""
     left, odd = without_odd(sides)
-    if odd:
+    if not odd:
+        left, odd = without_outage(sides)
+    elif sides.paired:
         taught = with_spread(taught, sides.control, sides)
     if sides.paired and before is not None and len(before):
         taught = with_spread(taught, Sides.of(sides.metric, before.iloc[:0], before, "before").control, sides)

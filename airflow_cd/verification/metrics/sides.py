@@ -41,7 +41,7 @@ class Sides:
     :param gaps: how often an instance of the canary fell silent and came back.
     :param scale: on which levels are compared, where that is not their own.
     :param width: of a bucket in milliseconds; 0 with fewer than two.
-    :param odd: name of an instance of the control that was left out because it is not like the others.
+    :param odd: what of the other side was left out because it is not like the rest, in words; ``""`` for nothing.
     :param load: of the canary by that of a control, where values were set right for it.
     :param lives: when the canary's processes started; ``control_lives`` those of a control that are as new.
     """

@@ -21,6 +21,8 @@ from airflow_cd.verification.metrics.evidence import (
 from airflow_cd.verification.metrics.null import COUNTED, Null, Taught, null_of
 from airflow_cd.verification.samples import Direction, MetricKind
 
+_LARGEST = 700.0  # a logarithm: beyond it there is no number
+
 
 @dataclass(frozen=True)
 class Weighed:
@@ -75,7 +77,7 @@ class Weighed:
     @cached_property
     def effect(self) -> np.ndarray:
         """Relative change of what was compared."""
-        return np.asarray(np.expm1(self.comparison.log_ratio))
+        return np.asarray(np.expm1(np.minimum(self.comparison.log_ratio, _LARGEST)))
 
     @property
     def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

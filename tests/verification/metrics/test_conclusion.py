@@ -10,9 +10,14 @@ from airflow_cd.verification.verdict import MetricResult, Performance, Reason, V
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 
-def _result(verdict: Verdict, group: str = "") -> MetricResult:
-    reason = Reason(f"{verdict} {group}".strip(), "")
-    return MetricResult("latency", group, "latency", "ms", "higher_is_worse", verdict, reason)
+def _result(
+    verdict: Verdict, group: str = "", *, kind: str = "latency", code: str = "", decides: bool = True
+) -> MetricResult:
+    reason = Reason(code or f"{verdict} {group}".strip(), "")
+    return MetricResult(kind, group, kind, "ms", "higher_is_worse", verdict, reason, decides=decides)
+
+
+VAGUE, FEW = (_result(OPEN, code=code) for code in ("not_precise", "few_requests"))
 
 
 @pytest.mark.parametrize(
@@ -28,12 +33,20 @@ def _result(verdict: Verdict, group: str = "") -> MetricResult:
         ([_result(OPEN), _result(FAIL, "search")], FAIL, ["FAIL search"]),
         # The whole says more than one of its parts.
         ([_result(FAIL), _result(FAIL, "search")], FAIL, ["FAIL"]),
+        # What cannot be judged yet is named and holds nothing up, as long as half of what users feel can.
+        ([_result(PASS), VAGUE], PASS, ["no_regression", "not_precise"]),
+        ([_result(PASS), VAGUE, FEW], OPEN, ["not_precise", "few_requests"]),
+        ([_result(PASS, kind="gauge"), VAGUE], OPEN, ["not_precise"]),
+        ([_result(PASS, kind="gauge"), _result(OPEN, kind="gauge", code="not_precise")], PASS, None),
+        # What only informs does neither.
+        ([_result(PASS), _result(FAIL, kind="gauge", decides=False)], PASS, ["no_regression"]),
+        ([_result(PASS), _result(OPEN, kind="gauge", decides=False)], PASS, ["no_regression"]),
     ],
 )
-def test_what_results_come_to(results: list[MetricResult], verdict: Verdict, reasons: list[str]) -> None:
+def test_what_results_come_to(results: list[MetricResult], verdict: Verdict, reasons: list[str] | None) -> None:
     performance = conclude(results)
     assert performance.verdict is verdict
-    assert [reason.code for reason in performance.reasons] == reasons
+    assert reasons is None or [reason.code for reason in performance.reasons] == reasons
     assert performance.metrics == results
 
 

@@ -353,3 +353,16 @@ def test_a_gauge_far_beyond_what_is_usual_fails_against_the_time_before() -> Non
         after = _rows(("c0",), HEAP, level=level, noise=0.4, minutes=6, seed=2)
         failed = judge_performance(after, None, before, [HEAP]).verdict is verdict
         assert failed is (level > 100)
+
+
+def test_an_outage_before_the_deployment_is_noticed_and_hides_nothing() -> None:
+    before = _rows(("c0",), ERRORS, level=1.0, noise=0.3, minutes=30)
+    before.loc[_minute(before).between(10, 14), "value"] = 150.0
+    before = before.assign(time=before["time"] - pd.Timedelta(hours=1))
+    verdicts = []
+    for level in (1.0, 20.0):
+        ours = _rows(("c0",), ERRORS, level=level, noise=0.3, seed=1)
+        result = judge_performance(ours, None, before, [ERRORS]).metrics[0]
+        assert "5 min of an outage before the deployment are left out" in result.reason.text
+        verdicts.append(result.verdict)
+    assert verdicts == [Verdict.PASS, Verdict.FAIL]

@@ -245,3 +245,26 @@ def test_more_sensitive_means_a_narrower_interval() -> None:
         assert interval is not None
         widths.append(interval[1] - interval[0])
     assert widths == sorted(widths, reverse=True)
+
+
+def test_an_author_names_the_metrics_that_decide() -> None:
+    rng = np.random.default_rng(0)
+    load = shared_load(rng, 60)
+    ours = metric_rows(rng, _CANARY, load, Model(slower=2.5))
+    theirs = metric_rows(rng, _CONTROL, load, Model())
+    by_errors = judge_performance(ours, theirs, None, METRICS, decisive=["error_rate"])
+    assert by_errors.verdict is Verdict.PASS
+    slow = next(result for result in by_errors.metrics if result.name == "response_time")
+    assert (slow.verdict, slow.decides) == (Verdict.FAIL, False)
+    assert judge_performance(ours, theirs, None, METRICS, decisive=["response_time"]).verdict is Verdict.FAIL
+    missing = judge_performance(ours, theirs, None, METRICS, decisive=["error_rate", "orders"])
+    assert (missing.verdict, missing.reasons[0].code) == (Verdict.INCONCLUSIVE, "no_data")
+    assert missing.reasons[0].text.startswith("orders is to decide")
+
+
+def test_errors_are_told_as_shares_of_requests() -> None:
+    performance, _ = _verify(1, Model(60, 1.0, errors=0.1))
+    text = performance.reasons[0].text
+    assert "% of requests failed (" in text
+    assert "on the control (" in text
+    assert "no bound" not in text
