@@ -31,6 +31,13 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
     (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
     ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
+    # Base64: with two signs at its end it may be short and without a digit, with one it shows by its letters.
+    ("==", re.compile(r"(?<![\w=])(?:[A-Za-z+/_-]|<\*>){8,}==(?=[\s\"',;)\]]|$)"), WILDCARD),
+    (
+        "=",
+        re.compile(r"(?<![\w=])(?=\S*[a-z])(?=\S*[A-Z])(?:[A-Za-z+/_-]|<\*>){16,}=(?=[\s\"',;)\]]|$)"),
+        WILDCARD,
+    ),
     ("<<*>", re.compile(r"<<\*>"), WILDCARD),
     ("?", re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
     # An absolute path is a parameter, but for the one that follows an HTTP method: that one is the event.

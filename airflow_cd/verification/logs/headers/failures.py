@@ -82,10 +82,11 @@ _TROUBLE = re.compile(
     r"|unavailable|unreachable|reject(?:ed|s)?|severe|critical|illegal|unexpected(?:ly)?|violation|broken|deadlock(?:ed)?"
     r"|overflow(?:ed)?|exceeded|exhausted|no such|not permitted|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left|dropped|disconnected"
-    r")(?![\w-]|\.\w|[=:] ?(?:<\*>|\d|no\b|none\b|nil\b|null\b|false\b|\"\"|''|$))"
+    r")(?![\w-]|\.\w"
+    r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )
 _NO_TROUBLE = re.compile(
-    r"(?i)\b(?:no|without|zero|0|<\*>) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
+    r"(?i)(?:\b(?:no|without|zero|0)|<\*>) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
     r"|\b(?:ignor(?:e|ed|ing)|handl(?:e|ed|ing)|correct(?:ed|ing|able)|recover(?:ed|ing)|resolv(?:ed|ing))\b.{0,20}"
     r"\b(?:errors?|failures?|exceptions?)\b|\berrors? (?:handler|page|log|rate|count|code)s?\b"
     r"|\b(?:errors?|failures?|exceptions?)\b.{0,20}\b(?:corrected|recovered|resolved|cleared|ignored)\b"

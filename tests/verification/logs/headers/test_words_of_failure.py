@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_cd.verification.logs.headers.failures import suggests_failure
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "could not open drawer <*>",
+        "write failed: no space",
+        "Connection refused by <*>",
+        "authentication failure; user=anna",
+        'saved the order, error="row is gone"',
+        "Link error on broadcast tree",
+        "child was killed",
+        "Timed out while waiting for the printer",
+    ],
+)
+def test_words_tell_of_a_failure(message: str) -> None:
+    assert suggests_failure(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "<*> parcels weighed, <*> errors",
+        "done: failed=<*>, skipped=<*>",
+        "run over, errors: <*>",
+        "error=null path=/cart",
+        "no errors found",
+        "GET /error.html",
+        "using error handler of the shop",
+        "instruction cache parity error corrected",
+        "failover to the second dock",
+        "timeout=<*>",
+    ],
+)
+def test_counts_names_and_denials_tell_of_none(message: str) -> None:
+    assert not suggests_failure(message)

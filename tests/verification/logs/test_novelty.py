@@ -1,0 +1,103 @@
+"""A log that always has new errors proves nothing by one more; a quiet one does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.verdict import Quality, Verdict
+
+_KINDS = (
+    "disk of the mirror is almost gone",
+    "lamp in hall two flickers",
+    "parcel label came out blank",
+    "sensor at dock nine answers late",
+    "forklift battery swap was skipped",
+    "printer queue holds a torn page",
+    "conveyor stopped by hand again",
+    "scanner reads the wrong aisle",
+    "crane brake was tested twice",
+    "gate stayed open over night",
+)
+
+
+def _log(errors: Sequence[str], records: int = 300) -> list[str]:
+    return [*(f"INFO parcel {number} weighed" for number in range(records)), *(f"ERROR {error}" for error in errors)]
+
+
+def _judged(
+    canary: Sequence[str], *baseline: Sequence[str], control: Sequence[str] | None = None, final: bool = True
+) -> Quality:
+    beside = LogProfile.of(control) if control is not None else None
+    return judge_quality(LogProfile.of(canary), beside, [LogProfile.of(one) for one in baseline], final=final)
+
+
+def test_one_new_error_fails_where_errors_do_not_change() -> None:
+    usual = _log([_KINDS[0]] * 3)
+    quality = _judged(_log([*[_KINDS[0]] * 3, _KINDS[1]]), usual)
+    assert quality.verdict is Verdict.FAIL
+
+
+def test_one_more_rare_error_is_no_proof_where_each_is_rare() -> None:
+    quality = _judged(_log(_KINDS[5:7]), _log(_KINDS[:5]))
+    assert quality.verdict is Verdict.INCONCLUSIVE
+    assert quality.reasons[0].code == "new_errors_usual"
+    assert quality.reasons[0].numbers["kinds"] == 2
+    assert len(quality.risks) == 2  # they are red all the same
+
+
+def test_many_more_than_usual_fail_also_there() -> None:
+    quality = _judged(_log([*_KINDS[:3], *_KINDS[3:]]), _log(_KINDS[:3]))
+    assert quality.verdict is Verdict.FAIL
+
+
+def test_much_more_baseline_makes_the_same_error_a_proof() -> None:
+    calm = _log([], records=10_000)
+    assert _judged(_log(_KINDS[5:7]), [*_log(_KINDS[:5]), *calm]).verdict is Verdict.FAIL
+
+
+def test_a_log_of_another_time_is_excused_by_what_else_is_new() -> None:
+    yesterday = [f"INFO {kind} {number}" for kind in ("alpha", "beta", "gamma", "delta") for number in range(50)]
+    today = [f"INFO {kind}" for kind in ("tide is in", "moon rose", "fog lifts", "rain sets", "sun is up") * 40]
+    assert _judged([*today, "ERROR lamp is out"], yesterday).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_control_sees_the_same_time_so_nothing_is_excused() -> None:
+    control = [f"INFO {kind} {number}" for kind in ("alpha", "beta", "gamma", "delta") for number in range(50)]
+    today = [f"INFO {kind}" for kind in ("tide is in", "moon rose", "fog lifts", "rain sets", "sun is up") * 40]
+    assert _judged([*today, "ERROR lamp is out"], control=control).verdict is Verdict.FAIL
+
+
+def test_what_every_deployment_brings_is_a_note_and_what_comes_again_and_again_is_not() -> None:
+    deployments = [_log(_KINDS[2 * number : 2 * number + 2]) for number in range(4)]
+    once = _judged(_log(_KINDS[8:9]), *deployments)
+    assert (once.verdict, once.reasons[0].code, list(once.risks)) == (Verdict.PASS, "new_errors_usual", [])
+    assert _judged(_log(list(_KINDS[8:9]) * 40), *deployments).verdict is Verdict.FAIL
+
+
+def test_values_of_one_enumeration_are_one_kind() -> None:
+    codes = ("E_ROOM", "E_DOOR", "E_LIFT", "E_DOCK", "E_BELT")
+    known = _log([f"move failed, code={code}" for code in codes])
+    assert _judged(
+        _log([*(f"move failed, code={code}" for code in codes), "move failed, code=E_FIRE"]), known
+    ).verdict is (Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    "message", ["connection to the ledger lost", "could not open drawer 4", "write failed: no space"]
+)
+def test_words_hold_a_release_whose_log_states_no_level_and_do_not_fail_it(message: str) -> None:
+    usual = [f"parcel {number} weighed" for number in range(300)]
+    quality = _judged([*usual, message], usual)
+    assert quality.verdict is Verdict.INCONCLUSIVE
+    assert [event.stated for event in quality.risks] == [False]
+    assert "no level" in quality.reasons[0].text
+
+
+def test_the_rest_of_a_trace_that_began_before_the_log_is_no_error() -> None:
+    usual = _log([])
+    rest = ["\tat shop.Parcel.weigh(Parcel.java:7)", "\tat shop.Dock.take(Dock.java:9)"]
+    assert _judged([*rest, *usual], usual).verdict is Verdict.PASS

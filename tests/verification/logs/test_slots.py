@@ -1,0 +1,91 @@
+"""Other names are no news, other reasons are: by what the place says and by how its values grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.verdict import EventKind
+
+
+def _is_news(known: Sequence[str], new: str) -> bool:
+    others = [f"INFO parcel {number} weighed" for number in range(100)]
+    quality = judge_quality(LogProfile.of([*others, new]), None, [LogProfile.of([*others, *known])])
+    return any(event.kind is EventKind.UNKNOWN for event in quality.events)
+
+
+def _all(message: str, *values: str, times: int = 8) -> list[str]:
+    return [message.format(n=number, value=value) for number in range(times) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("known", "new"),
+    [
+        (_all("ERROR bill {n} for {value} is overdue", "Orla", "Finn Byrne", "Mae"), "Sean Og Kelly"),
+        (
+            _all('ERROR nothing found for "{value}" on page {n}', "tin cup", "oar", "wool hat", "rope"),
+            "left hand glove",
+        ),
+        (_all("ERROR [tenant={value}] limit reached at {n}", "brook"), "meadow"),
+        (_all("ERROR no route to {value}: the pass is snowed in", "Alm", "Berg", "Tal", "See"), "Joch"),
+        (
+            _all("ERROR cannot pack {value} into box {n}", "oil, tea", "tea, rye, oil", "rye, oil", "oil"),
+            "oil, rye, tea, jam",
+        ),
+        (
+            _all("ERROR token {value} is stale", "qWeRtYuIoPaSdFgHjKlZxCvB==", "mNbVcXzLkJhGfDsAqWeRtYu/=="),
+            "PoIuYtReWqAsDfGhJkL+ZxCv==",
+        ),
+    ],
+    ids=["customers", "search texts", "tenants", "before a colon", "lists", "base64"],
+)
+def test_another_name_is_no_news(known: list[str], new: str) -> None:
+    message = known[-1]
+    value = next(
+        part for part in ("Mae", "rope", "brook", "See", "oil", "mNbVcXzLkJhGfDsAqWeRtYu/==") if part in message
+    )
+    assert not _is_news(known, message.replace(value, new))
+
+
+@pytest.mark.parametrize(
+    ("message", "values", "new"),
+    [
+        ("WARN job {n} ended, reason={value}", ("Done", "Moved", "Paused", "Merged", "Split", "Late"), "Evaporated"),
+        ("INFO vote {n} outcome={value}", ("won", "tied", "open", "void", "late"), "forged"),
+        (
+            "ERROR save of {n} failed: {value}",
+            ("disk busy", "row gone", "lock held", "key twice", "page torn"),
+            "index rotten",
+        ),
+        ("WARN bill {n} {value} by the bank", ("declined", "returned", "delayed", "queried", "amended"), "seized"),
+        ("INFO valve {n} is {value} now", ("open", "shut"), "jammed"),
+        ("ERROR call failed, code = {value} after {n}", ("Lost", "Gone", "Late", "Cut", "Dim"), "Burnt"),
+    ],
+    ids=["reason", "outcome", "after failed:", "verb", "state", "code"],
+)
+def test_another_thing_that_happened_is_news(message: str, values: tuple[str, ...], new: str) -> None:
+    assert _is_news(_all(message, *values), message.format(n=3, value=new))
+
+
+def test_a_name_that_tells_of_trouble_is_news() -> None:
+    assert _is_news(
+        _all("ERROR order {n} of {value} is held", "Orla", "Finn", "Mae"), "ERROR order 3 of deadlock is held"
+    )
+
+
+def test_reasons_that_keep_coming_new_are_no_news() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    known = [f"WARN note {number} reason={letters[number]}{letters[25 - number]}x" for number in range(26)]
+    assert not _is_news(known, "WARN note 3 reason=quz")
+
+
+def test_slots_do_not_depend_on_the_order_of_records() -> None:
+    known = _all("ERROR bill {n} for {value} is overdue", "Orla", "Finn Byrne", "Mae")
+    canary = [f"ERROR bill 7 for {name} is overdue" for name in ("Sean Og Kelly", "Una", "Mae")]
+    first = judge_quality(LogProfile.of(canary), None, [LogProfile.of(known)])
+    other = judge_quality(LogProfile.of(canary[::-1]), None, [LogProfile.of(known[::-1])])
+    assert [event.id for event in first.events] == [event.id for event in other.events]
+    assert [event.counts["baseline"] for event in first.events] == [24.0]
