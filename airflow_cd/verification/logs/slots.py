@@ -138,17 +138,19 @@ class Slots:
         if troubled:
             known = sum(suggests_failure("".join(one)) or any(map(self._is_protected, one[::2])) for one in values)
             return quoted and open_ and known > 0 and len(values) >= _VALUES_OF_A_LIST
-        if not quoted and len(words) > 1 and any(word in _JOINS for word in words):
+        if not quoted and len(words) > 1 and any(word in _JOINS or word == WILDCARD for word in words):
             return False
         same = _words_beside(tokens, start, rest)
         if says_what_happened(tokens, start) or (len(words) == 1 and _VERB.match(words[0]) is not None):
-            return len(values) >= _VALUES_OF_A_LIST and open_ and same >= _LEAST_WORDS
+            return len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and open_ and same >= _LEAST_WORDS
         named = quoted or (start >= 2 and (tokens[start - 2].lower() in _NAMES_FOLLOW or "=" in tokens[start - 1]))
         needed = _VALUES_OF_A_NAME if named else _VALUES_OF_A_WORD
+        if not named and len(words) > 1 and not _is_list(value):
+            return False  # several words that nothing announces are the message, not a value in it
         if start >= 2 and "=" in tokens[start - 1] and tokens[start - 2].lower() in _NAMES_FOLLOW:
             needed = 1
         if same < _LEAST_WORDS:
-            return len(values) >= _VALUES_OF_A_LIST and open_
+            return len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and open_
         return len(values) >= needed
 
 
@@ -177,7 +179,11 @@ def _may_be_value(stretch: Tokens) -> bool:
     """Whether it is of a few words, or a list of any length."""
     if not stretch:
         return False
-    return len(stretch) < 2 * LONGEST_VALUE or all("," in separator for separator in stretch[1::2])
+    return len(stretch) < 2 * LONGEST_VALUE or _is_list(stretch)
+
+
+def _is_list(stretch: Tokens) -> bool:
+    return all("," in separator for separator in stretch[1::2])
 
 
 def _words_beside(tokens: Tokens, start: int, rest: int) -> int:

@@ -86,7 +86,8 @@ _TROUBLE = re.compile(
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )
 _NO_TROUBLE = re.compile(
-    r"(?i)(?:\b(?:no|without|zero|0)|<\*>) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
+    r"(?i)\b(?:no|without|zero|0) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
+    r"|<\*> (?:errors|failures|exceptions|time-?outs)\b"
     r"|\b(?:ignor(?:e|ed|ing)|handl(?:e|ed|ing)|correct(?:ed|ing|able)|recover(?:ed|ing)|resolv(?:ed|ing))\b.{0,20}"
     r"\b(?:errors?|failures?|exceptions?)\b|\berrors? (?:handler|page|log|rate|count|code)s?\b"
     r"|\b(?:errors?|failures?|exceptions?)\b.{0,20}\b(?:corrected|recovered|resolved|cleared|ignored)\b"
