@@ -52,11 +52,12 @@ def metric_baseline(delivery: Delivery, source: str) -> list[MetricProfile]:
     return learned
 
 
-def opinions(delivery: Delivery, expected: Sequence[Expected]) -> Opinions:
+def opinions(delivery: Delivery, expected: Sequence[Expected], errors: Sequence[Expected] = ()) -> Opinions:
     """People's feedback on events as of now, and what the pipeline expects.
 
     :param delivery: the environment.
     :param expected: events that the pipeline declares to be no risk.
+    :param errors: patterns of what it declares to be an error.
     """
     feedback = delivery.ledger.feedback.in_force(delivery.service, delivery.environment)
-    return Opinions([record.statement for record in feedback], expected)
+    return Opinions([record.statement for record in feedback], expected, errors)

@@ -157,7 +157,7 @@ class PhaseVerification:
                 source.name: log_baseline(delivery, source.name, verification.baseline) for source in verification.logs
             },
             metric_baselines={source.name: metric_baseline(delivery, source.name) for source in verification.metrics},
-            opinions=lambda: opinions(delivery, verification.expectations),
+            opinions=lambda: opinions(delivery, verification.expectations, verification.error_patterns),
             learn=self.deployment.learn,
             on_look=self._looked,
             on_verdict=self._judged,

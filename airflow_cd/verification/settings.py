@@ -72,6 +72,8 @@ class Verification:
     :param advisory: whether the canary is judged and reported in full, but never failed; False by default.
     :param expected: events that the release is meant to bring: patterns (``"PaymentRetried*"``), or
         :class:`~airflow_cd.verification.logs.feedback.Expected` with the reason. Unknown events that match are no risk.
+    :param errors: patterns, like those of ``expected``, of records that are errors whatever level they state: for
+        loggers that state none, or call everything INFO. None by default.
     :param baseline: which earlier good deployments the canary's logs are compared with, beside the control (if there
         is one) and what ran before: ``all`` (the default: the newest eight, recent ones counting more), ``previous``
         (the last one), ``control`` (none), or a pinned one, by deployment id or by version. A pinned one that was
@@ -99,6 +101,7 @@ class Verification:
     grace: DurationLike | None = None
     advisory: bool = False
     expected: Sequence[Expected | str] = ()
+    errors: Sequence[str] = ()
     baseline: str = "all"
 
     def __post_init__(self) -> None:
@@ -108,6 +111,13 @@ class Verification:
                 object.__setattr__(self, name, tuple(given))
         if isinstance(self.expected, (list, tuple)):
             object.__setattr__(self, "expected", expectations_of(self.expected))
+        if isinstance(self.errors, (list, tuple)):
+            object.__setattr__(self, "errors", tuple(self.errors))
+
+    @property
+    def error_patterns(self) -> tuple[Expected, ...]:
+        """``errors``, as what searches an event for them."""
+        return expectations_of(self.errors)
 
     @property
     def expectations(self) -> tuple[Expected, ...]:
@@ -267,6 +277,12 @@ class Verification:
             yield "decisive names metrics, but there is no source of metrics"
 
     def _wrong_expectations(self) -> Iterator[str]:
+        if not isinstance(self.errors, tuple):
+            yield f"errors must be a list of patterns, got {self.errors!r}"
+        else:
+            yield from (mistake for one in self.error_patterns if (mistake := one.mistake("errors")) is not None)
+            if self.errors and self.metrics and not self.logs:
+                yield "errors has nothing to match: the verification watches no logs"
         if not isinstance(self.expected, tuple):
             yield f"expected must be a list of patterns, got {self.expected!r}"
         else:

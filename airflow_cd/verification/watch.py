@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_cd.durations import format_duration
@@ -128,7 +129,9 @@ class Watch:
         self.baselines = baselines or {}
         self.metric_baselines = metric_baselines or {}
         self.learn = learn
-        self._opinions = opinions or (lambda: Opinions(expected=configuration.expectations))
+        self._opinions = opinions or (
+            partial(Opinions, expected=configuration.expectations, errors=configuration.error_patterns)
+        )
         self._clock, self._sleep = clock, sleep
         self._on_look = on_look
         self._on_verdict = on_verdict

@@ -131,6 +131,20 @@ def test_expected_events_are_no_risk(folder: Path, capsys: pytest.CaptureFixture
     assert verify("--baseline", "old.log", "--canary", "bad.log", *told) == PASSED
 
 
+def test_a_pattern_says_what_is_an_error_in_a_log_without_levels(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = "".join(f"parcel {number} weighed\n" for number in range(300))
+    Path("plain.log").write_text(usual, encoding="utf-8")
+    Path("astray.log").write_text(usual + "parcel 7 went astray\n", encoding="utf-8")
+    compared = ("--baseline", "plain.log", "--canary", "astray.log")
+    assert verify(*compared) == PASSED
+    assert "say which records are errors" in " ".join(capsys.readouterr().out.split())
+    assert verify(*compared, "--error", "went astray") == FAILED
+    assert verify(*compared, "--error", "*") == ERROR
+    assert "--error: error holds '*', which would match nearly everything" in capsys.readouterr().err
+
+
 def test_an_expectation_that_nothing_came_of_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compared = ("--baseline", "old.log", "older.log", "--canary", "bad.log")
     verify(*compared, "--expected", "KeyError", "--expected", "KeyEror")

@@ -50,6 +50,14 @@ def add_parser(commands: Any) -> None:
         help="an event that the release is expected to log: its class or a part of its message, with * for any text, "
         "or re:REGEX; may be repeated",
     )
+    logs.add_argument(
+        "--error",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="what is an error whatever level its record states, for loggers that state none: a part of its message, "
+        "with * for any text, or re:REGEX; may be repeated",
+    )
     metrics = parser.add_argument_group(
         "metrics",
         "CSV or Parquet with the columns time, metric and value (instance, group and count where there are),\n"
@@ -145,6 +153,7 @@ def _files(given: argparse.Namespace) -> FilesToVerify:
         metrics={side: getattr(given, f"metrics_{side}") for side in SIDES},
         sensitivity=given.sensitivity,
         expected=given.expected,
+        errors=given.error,
         kinds=dict(given.kind),
         directions=dict(given.direction),
         minimum_effect=given.minimum_effect,

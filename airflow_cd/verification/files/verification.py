@@ -21,7 +21,7 @@ from airflow_cd.verification.files.opening import (
     peeked,
     refuse_binary,
 )
-from airflow_cd.verification.logs.feedback import Expected, Opinions, unmatched, usable_expectations
+from airflow_cd.verification.logs.feedback import Opinions, unmatched, usable_expectations
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality, stated_levels
 from airflow_cd.verification.per_instance import of_log_files
@@ -42,6 +42,7 @@ class FilesToVerify:
         last; each file of the canary and of the control is one instance. ``-`` is standard input.
     :param metrics: by side, paths of CSV or Parquet files.
     :param sensitivity: how little evidence, and which severity, fails the canary.
+    :param errors: patterns of records that are errors whatever level they state.
     :param expected: patterns of events that the release is meant to bring; see
         :class:`~airflow_cd.verification.logs.feedback.Expected`.
     :param kinds: by the name of a metric, one of :data:`~airflow_cd.verification.metrics.kinds.KINDS`; overrides what
@@ -58,6 +59,7 @@ class FilesToVerify:
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sensitivity: Sensitivity = "medium"
     expected: Sequence[str] = ()
+    errors: Sequence[str] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, str] = field(default_factory=dict)
     minimum_effect: float = 0.2
@@ -91,9 +93,10 @@ def verify_files(given: FilesToVerify, on_file: OnFile = lambda file: None) -> V
     logs, metrics = _files(given.logs, "logs"), _files(given.metrics, "metrics")
     _check(logs, metrics)
     expected = usable_expectations(given.expected)
+    errors = usable_expectations(given.errors, "--error")
     started = iso_now()
     warnings = [*_warnings_about_files(logs, metrics)]
-    quality = _quality(given, expected, logs, on_file, warnings) if logs else None
+    quality = _quality(given, Opinions(expected=expected, errors=errors), logs, on_file, warnings) if logs else None
     performance = _performance(given, metrics, on_file, warnings) if metrics else None
     warnings += unmatched(expected, quality.events if quality is not None else (), option="--expected ")
     parts: list[Quality | Performance] = [part for part in (quality, performance) if part is not None]
@@ -188,7 +191,7 @@ def _twice(*files: Sequence[InputFile]) -> list[str]:
 
 def _quality(
     given: FilesToVerify,
-    expected: Sequence[Expected],
+    opinions: Opinions,
     files: Sequence[InputFile],
     on_file: OnFile,
     warnings: list[str],
@@ -205,7 +208,7 @@ def _quality(
         [profile for _, profile in newest_first],
         sensitivity=given.sensitivity,
         baseline_names=[file.name for file, _ in newest_first],
-        opinions=Opinions(expected=expected),
+        opinions=opinions,
     )
     quality = of_log_files(
         quality,

@@ -46,19 +46,22 @@ class Expected:
     pattern: str
     why: str = ""
 
-    def mistake(self) -> str | None:
-        """What is wrong with it, as a sentence; None when it can be used."""
+    def mistake(self, setting: str = "expected") -> str | None:
+        """What is wrong with it, as a sentence; None when it can be used.
+
+        :param setting: what holds it.
+        """
         if not isinstance(self.pattern, str) or not isinstance(self.why, str):
-            return f"expected holds {self.pattern!r}, which is not a text"
+            return f"{setting} holds {self.pattern!r}, which is not a text"
         if not self.pattern.startswith(_REGEX):
             if len(re.sub(r"[*?\W_]", "", self.pattern)) < _FEWEST_LETTERS:
-                return f"expected holds {self.pattern!r}, which would match nearly everything: name the event"
+                return f"{setting} holds {self.pattern!r}, which would match nearly everything: name the event"
             return None
         try:
             matches_nothing = self._regex.search("") is not None
         except re.error as error:
-            return f"expected holds {self.pattern!r}, which is not a regular expression: {error}"
-        return f"expected holds {self.pattern!r}, which would match everything" if matches_nothing else None
+            return f"{setting} holds {self.pattern!r}, which is not a regular expression: {error}"
+        return f"{setting} holds {self.pattern!r}, which would match everything" if matches_nothing else None
 
     def matches(self, event: Event) -> bool:
         """Whether the event is what was expected.
@@ -151,10 +154,12 @@ class Opinions:
 
     :param statements: feedback of people that is in force; where two are about one event, the first counts.
     :param expected: what the pipeline expects.
+    :param errors: patterns of what is an error, whatever level its records state.
     """
 
     statements: Sequence[Statement] = ()
     expected: Sequence[Expected] = ()
+    errors: Sequence[Expected] = ()
     _by_id: dict[str, Statement] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -186,6 +191,16 @@ class Opinions:
                 if expected.matches(event):
                     return Feedback(EXPECTED, "the pipeline", expected.why or f"it expects {expected.pattern}")
         return None
+
+    def weighed(self, event: Event) -> Event:
+        """The event as an error, where one of the patterns for errors matches it.
+
+        :param event: before it is judged.
+        """
+        if not any(error.matches(event) for error in self.errors):
+            return event
+        severity = event.severity if event.severity == "fatal" else "error"
+        return replace(event, severity=severity, stated=True)
 
     def applied(self, event: Event) -> Event:
         """The event as it counts after the feedback on it.
@@ -226,17 +241,18 @@ def expectations_of(given: Iterable[object]) -> tuple[Expected, ...]:
     return tuple(one if isinstance(one, Expected) else Expected(one) for one in given)  # type: ignore[arg-type]
 
 
-def usable_expectations(patterns: Iterable[str]) -> tuple[Expected, ...]:
+def usable_expectations(patterns: Iterable[str], option: str = "--expected") -> tuple[Expected, ...]:
     """Turn the patterns of a command line into :class:`Expected`.
 
-    :param patterns: as they were given to ``--expected``.
+    :param patterns: as they were given.
+    :param option: to which.
     :raises airflow_cd.errors.VerificationError: patterns cannot be used; names each of them.
     """
     expected = expectations_of(patterns)
-    mistakes = [mistake for one in expected if (mistake := one.mistake())]
+    mistakes = [mistake for one in expected if (mistake := one.mistake(option.lstrip("-")))]
     if mistakes:
         raise VerificationError(
-            f"--expected: {'; '.join(mistakes)}.",
+            f"{option}: {'; '.join(mistakes)}.",
             next_step="Name the event's class or a part of its message; * stands for anything, re:... is a regex.",
         )
     return expected

@@ -48,7 +48,8 @@ LEAST_RATIO = 2.0  # between observed and expected; a smaller difference is no e
 _FEWEST_MORE = 5  # records, observed or expected, below which a frequency is not judged
 NO_LEVELS = (
     "No record of these logs states a level that is recognised, and none is a crash: nothing in them could have failed "
-    "the release, only words such as 'failed' could have held it. Next: say which records are errors, by a pattern."
+    "the release, only words such as 'failed' could have held it. Next: say which records are errors (errors=[...], "
+    "--error)."
 )
 
 
@@ -78,6 +79,7 @@ def judge_quality(
     :param final: whether this is the last look. A new error that might well be a rare known one (there was too
         little baseline to have seen it) counts from the last look on; evidence may still come before.
     """
+    opinions = opinions or Opinions()
     used = [profile for profile in baseline[:BASELINES_USED] if profile.records]
     control = control if control is not None and control.records else None
     names = list(baseline_names[:BASELINES_USED])[::-1]
@@ -95,11 +97,11 @@ def judge_quality(
     strictness, spending = STRICTNESS[sensitivity], _spending(look, final)
     comparison = _weighted(compare(canary, control, used), len(used))
     judged = [
-        _with_frequency(event, strictness, spending)
+        _with_frequency(opinions.weighed(event), strictness, spending)
         for event in judge_frequencies(comparison, canary.watched, spending).values()
     ]
     share = _share(canary, references)
-    events = _with_risks(judged, opinions or Opinions(), share, strictness, final=final)
+    events = _with_risks(judged, opinions, share, strictness, final=final)
     new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
 
     def novelty(some: Sequence[Event]) -> Novelty:
@@ -118,7 +120,8 @@ def judge_quality(
         reasons.insert(0, gone)
     if new and verdict is not Verdict.FAIL:
         reasons.insert(0, no_proof(all_new, new))
-    stated = any(signature.stated for profile in (canary, *references) for signature in profile.tallies)
+    signatures = (signature for profile in (canary, *references) for signature in profile.tallies)
+    stated = bool(opinions.errors) or any(signature.stated for signature in signatures)
     if not stated and verdict is Verdict.PASS:
         reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
     return Quality(verdict, reasons, events, records, names, levels=stated_levels(canary), levels_stated=stated)

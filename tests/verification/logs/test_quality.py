@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from airflow_cd.verification.logs.feedback import Opinions, Statement
+from airflow_cd.verification.logs.feedback import Expected, Opinions, Statement
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
 from airflow_cd.verification.verdict import EventKind, Feedback, Quality, Verdict
@@ -258,3 +258,18 @@ def test_one_level_or_crash_on_either_side_is_enough(stated: str) -> None:
 def test_the_levels_that_were_read_are_counted() -> None:
     canary = LogProfile.of(["INFO paid"] * 5 + ["[warning] slow", "E0203 04:05:06.1 9 card.go:4] gone", "paid"])
     assert judge_quality(canary, None, [canary]).levels == {"error": 1, "warning": 1, "info": 5, "none": 1}
+
+
+def test_an_author_says_what_is_an_error_where_the_log_does_not() -> None:
+    usual = [f"parcel {number} weighed" for number in range(300)]
+    canary = LogProfile.of([*usual, "parcel 7 went astray"])
+    quality = judge_quality(canary, None, [LogProfile.of(usual)], opinions=Opinions(errors=[Expected("went astray")]))
+    assert quality.verdict is Verdict.FAIL
+    assert [(event.severity, event.stated) for event in quality.risks] == [("error", True)]
+    assert judge_quality(canary, None, [LogProfile.of(usual)]).verdict is Verdict.PASS
+
+
+def test_an_error_by_pattern_that_is_known_is_no_risk() -> None:
+    usual = LogProfile.of(["INFO parcel 7 went astray", *(f"INFO parcel {number} weighed" for number in range(300))])
+    quality = judge_quality(usual, None, [usual], opinions=Opinions(errors=[Expected("went astray")]))
+    assert quality.verdict is Verdict.PASS
