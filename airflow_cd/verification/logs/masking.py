@@ -75,10 +75,10 @@ _PROTECTED = tuple(
 )
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
-_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +{VARIABLE} [!-~]+:{VARIABLE}\]"
+_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +{VARIABLE} [!-~]+:{VARIABLE}[\] ]"
 _FIRST_WORDS = (
     (re.compile(_PRIORITY_PLACE), re.compile(r"[0-9]{1,3}", re.ASCII)),
-    (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{4})?", re.ASCII)),
+    (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{2}|[0-9]{4})?", re.ASCII)),
 )
 PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
 """For any engine of regular expressions."""

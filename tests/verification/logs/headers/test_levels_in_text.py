@@ -21,6 +21,7 @@ LAYOUTS = [
     # Go
     ("W0203 04:05:06.789012   99 card.go:42] card 4 expires", "WARN card <*> expires"),
     ("F0203 04:05:06.789012   99 card.go:42] card 4 expires", "FATAL card <*> expires"),
+    ("W250203 04:05:06.789012 99 billing/card.go:42 ⋮ [n1] 7 card 4 expires", "WARN card <*> expires"),
     ('time="2025-02-03T04:05:06Z" level=fatal msg="card 4 expires"', 'FATAL msg="card <*> expires"'),
     ("WARN[0042] card 4 expires", "WARN card <*> expires"),
     ("t=2025-02-03T04:05:06+0000 lvl=crit msg=gone", "FATAL msg=gone"),
