@@ -99,7 +99,8 @@ class Vocabulary:
                 lines.setdefault(tokenize(signature.template), []).append(signature)
         merged = merge_parameters(lines)
         records = {tokens: sum(reference[one] for one in signatures) for tokens, signatures in lines.items()}
-        self._slots = Slots(records, is_protected)
+        self._records = records
+        self._parameters: set[str] = set()  # templates of `_filled`
         self._filled: dict[Tokens, str] = {}  # messages that differ in a parameter of several words, by their template
         self._by_length: dict[int, set[Tokens]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
@@ -110,7 +111,8 @@ class Vocabulary:
                 changed = [position for position, word in enumerate(tokens) if word != template[position]]
                 self._lists.update((template, position) for position in changed)
                 self._codes.update((template, position) for position in changed if _is_code(tokens[position]))
-            self._by_length.setdefault(len(template), set()).add(template)
+            if WILDCARD in template:
+                self._by_length.setdefault(len(template), set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
 
@@ -131,27 +133,28 @@ class Vocabulary:
 
         :param signatures: of the canary.
         """
-        for signature in sorted(signatures, key=lambda one: one.template):
-            if signature.traced or self.template_of(signature) is not None:
+        lines = (one for one in signatures if not one.traced and self.template_of(one) is None)
+        asked = sorted({tokenize(one.template) for one in lines})
+        slots = Slots(self._records, is_protected, asked)
+        for tokens in asked:
+            found = slots.parameter_in(tokens)
+            if found is None:
                 continue
-            tokens = tokenize(signature.template)
-            found = self._slots.parameter_in(tokens)
-            if found is not None:
-                parts, others = found
-                template = "".join(parts)
-                for message in (tokens, *others):
+            template = "".join(found[0])
+            self._filled.setdefault(tokens, template)
+            if template not in self._parameters:
+                self._parameters.add(template)
+                for message in found[1]:
                     self._filled.setdefault(message, template)
 
     def _known_line(self, signature: Signature) -> str | None:
         tokens = tokenize(signature.template)
-        fitting = [
-            template
-            for template in self._by_length.get(len(tokens), ())
-            if WILDCARD in template and self._fits(tokens, template)
-        ]
+        if tokens in self._filled:
+            return self._filled[tokens]
+        fitting = [template for template in self._by_length.get(len(tokens), ()) if self._fits(tokens, template)]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
-        return self._filled.get(tokens) if best is None else "".join(best)
+        return None if best is None else "".join(best)
 
     def _fits(self, tokens: Tokens, template: Tokens) -> bool:
         """Whether the line is the template with its wildcards filled by words that are no protected ones."""

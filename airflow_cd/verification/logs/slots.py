@@ -10,13 +10,15 @@ is new (Good 1953, "The population frequencies of species and the estimation of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from airflow_cd.verification.logs.headers.failures import suggests_failure
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.masking import WILDCARD
 
 Tokens = tuple[str, ...]
+_Key = tuple[int, int]
 
 LONGEST_VALUE = 5  # words
 _LEAST_WORDS = 2  # that are the same beside a slot
@@ -24,7 +26,8 @@ _VALUES_OF_A_NAME = 3  # different ones that make a slot one for names, where wh
 _VALUES_OF_A_WORD = 4  # the same where nothing says so
 _VALUES_OF_A_LIST = 20  # different ones that make a parameter of what says what happened
 _OPEN = 0.2  # probability that the next value is a new one, above which new values are no news
-_MOST_NEIGHBOURS = 2_000  # messages of the reference that one message is compared with
+_MOST_MESSAGES = 20_000  # of the reference whose slots are looked for, the most frequent ones
+_LONGEST_MESSAGE = 120  # tokens
 
 
 def _words(text: str) -> frozenset[str]:
@@ -82,104 +85,112 @@ def are_verbs(words: Iterable[str]) -> bool:
     return sum(verbs) > len(verbs) / 2
 
 
+@dataclass(frozen=True)
+class _Family:
+    """What the reference has in one slot.
+
+    :param values: records of each value.
+    :param messages: in which they stand.
+    :param open: whether the next value is likely to be a new one.
+    """
+
+    values: Mapping[Tokens, int]
+    messages: Sequence[Tokens]
+    open: bool
+
+
 class Slots:
-    """The messages of a reference, to find which slots they have.
+    """The slots that messages of a reference have.
 
     :param counts: records of each tokenized message.
     :param is_protected: whether a word may never become a parameter.
+    :param asked: the messages about which :meth:`parameter_in` will be asked; slots of no others are looked for.
     """
 
-    def __init__(self, counts: Mapping[Tokens, int], is_protected: Callable[[str], bool]) -> None:
+    def __init__(
+        self, counts: Mapping[Tokens, int], is_protected: Callable[[str], bool], asked: Sequence[Tokens]
+    ) -> None:
         self._counts = counts
         self._is_protected = is_protected
-        self._by_beginning: dict[Tokens, list[Tokens]] = {}
-        self._by_end: dict[Tokens, list[Tokens]] = {}
-        for tokens in sorted(counts):
-            self._by_beginning.setdefault(_beginning(tokens), []).append(tokens)
-            self._by_end.setdefault(tokens[-3:], []).append(tokens)
+        self._families: dict[_Key, _Family] = {}
+        self._messages: dict[_Key, list[Tokens]] = {}
+        wanted = {key for tokens in asked for key, _, _ in _frames(tokens)}
+        often = sorted(counts, key=lambda tokens: (-counts[tokens], tokens))
+        for tokens in often[:_MOST_MESSAGES] if wanted else ():
+            for key, _, _ in _frames(tokens):
+                if key in wanted:
+                    self._messages.setdefault(key, []).append(tokens)
 
-    def parameter_in(self, tokens: Tokens) -> tuple[Tokens, list[Tokens]] | None:
+    def parameter_in(self, tokens: Tokens) -> tuple[Tokens, Sequence[Tokens]] | None:
         """The message with a parameter in place of its value, and the reference's messages with others; None without.
 
         :param tokens: of a message that the reference does not have.
         """
-        neighbours = dict.fromkeys(self._by_beginning.get(_beginning(tokens), [])[:_MOST_NEIGHBOURS])
-        neighbours |= dict.fromkeys(self._by_end.get(tokens[-3:], [])[:_MOST_NEIGHBOURS])
-        frames = {frame for other in neighbours if (frame := _frame(tokens, other)) is not None}
-        for start, rest in sorted(frames, key=lambda frame: (-sum(frame), frame)):
-            values, others = self._values(tokens, start, rest, neighbours)
-            if self._is_parameter(tokens, start, rest, values):
-                return (*tokens[:start], WILDCARD, *tokens[len(tokens) - rest :]), others
+        found = [(key, start, rest) for key, start, rest in _frames(tokens) if key in self._messages]
+        for key, start, rest in sorted(found, key=lambda frame: (-frame[1] - frame[2], frame[1])):
+            family = self._family(key, start, rest)
+            if self._is_parameter(tokens, start, rest, family):
+                return (*tokens[:start], WILDCARD, *tokens[len(tokens) - rest :]), family.messages
         return None
 
-    def _values(
-        self, tokens: Tokens, start: int, rest: int, neighbours: Mapping[Tokens, None]
-    ) -> tuple[dict[Tokens, int], list[Tokens]]:
-        """What the reference has in the slot, with the records of each value, and in which messages."""
-        values: dict[Tokens, int] = {}
-        others = []
-        beginning, end = tokens[:start], tokens[len(tokens) - rest :]
-        for other in neighbours:
-            length = len(other) - start - rest
-            if length > 0 and other[:start] == beginning and other[len(other) - rest :] == end:
-                value = other[start : start + length]
-                if not _may_be_value(value):
-                    continue
-                values[value] = values.get(value, 0) + self._counts[other]
-                others.append(other)
-        return values, others
+    def _family(self, key: _Key, start: int, rest: int) -> _Family:
+        family = self._families.get(key)
+        if family is None:
+            values: dict[Tokens, int] = {}
+            for message in self._messages[key]:
+                value = message[start : len(message) - rest]
+                values[value] = values.get(value, 0) + self._counts[message]
+            family = _Family(values, self._messages[key], _next_is_new(values) >= _OPEN)
+            self._families[key] = family
+        return family
 
-    def _is_parameter(self, tokens: Tokens, start: int, rest: int, values: Mapping[Tokens, int]) -> bool:
-        value = tokens[start : len(tokens) - rest]
+    def _is_parameter(self, tokens: Tokens, start: int, rest: int, family: _Family) -> bool:
+        value, values = tokens[start : len(tokens) - rest], family.values
+        if not any(other[0] != value[0] and other[-1] != value[-1] for other in values):
+            return False  # what differs is less than this
         words = [word for word in value[::2] if word]
-        open_ = _next_is_new(values) >= _OPEN
         quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES and tokens[start - 1][-1:] != "["
-        troubled = any(self._is_protected(word) for word in words) or suggests_failure("".join(value))
-        if troubled:
-            known = sum(suggests_failure("".join(one)) or any(map(self._is_protected, one[::2])) for one in values)
-            return quoted and open_ and known > 0 and len(values) >= _VALUES_OF_A_LIST
+        if any(self._is_protected(word) for word in words) or suggests_failure("".join(value)):
+            return quoted and family.open and len(values) >= _VALUES_OF_A_LIST and any(map(self._is_troubled, values))
         if not quoted and len(words) > 1 and any(word in _JOINS or word == WILDCARD for word in words):
             return False
         same = _words_beside(tokens, start, rest)
+        many = len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and family.open
         if says_what_happened(tokens, start) or (len(words) == 1 and _VERB.match(words[0]) is not None):
-            return len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and open_ and same >= _LEAST_WORDS
-        named = quoted or (start >= 2 and (tokens[start - 2].lower() in _NAMES_FOLLOW or "=" in tokens[start - 1]))
-        needed = _VALUES_OF_A_NAME if named else _VALUES_OF_A_WORD
-        if not named and len(words) > 1 and not _is_list(value):
-            return False  # several words that nothing announces are the message, not a value in it
-        if start >= 2 and "=" in tokens[start - 1] and tokens[start - 2].lower() in _NAMES_FOLLOW:
-            needed = 1
+            return many and same >= _LEAST_WORDS
         if same < _LEAST_WORDS:
-            return len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and open_
-        return len(values) >= needed
+            return many
+        key = start >= 2 and "=" in tokens[start - 1]
+        named = start >= 2 and tokens[start - 2].lower() in _NAMES_FOLLOW
+        if not (quoted or named or key) and len(words) > 1 and not _is_list(value):
+            return False  # several words that nothing announces are the message, not a value in it
+        if key and named:
+            return True
+        return len(values) >= (_VALUES_OF_A_NAME if quoted or named or key else _VALUES_OF_A_WORD)
+
+    def _is_troubled(self, value: Tokens) -> bool:
+        return suggests_failure("".join(value)) or any(map(self._is_protected, value[::2]))
 
 
-def _beginning(tokens: Tokens) -> Tokens:
-    return tokens[:5]
-
-
-def _frame(one: Tokens, other: Tokens) -> tuple[int, int] | None:
-    """How many tokens both begin and end with, where a stretch of at most a few words differs; None else."""
-    most = min(len(one), len(other))
-    start = 0
-    while start < most and one[start] == other[start]:
-        start += 1
-    start -= start % 2
-    rest = 0
-    while rest < most - start and one[-1 - rest] == other[-1 - rest]:
-        rest += 1
-    rest -= rest % 2
-    if rest and len(one) - rest <= start:
-        rest -= 2
-    stretches = (one[start : len(one) - rest], other[start : len(other) - rest])
-    return (start, rest) if all(_may_be_value(stretch) for stretch in stretches) else None
-
-
-def _may_be_value(stretch: Tokens) -> bool:
-    """Whether it is of a few words, or a list of any length."""
-    if not stretch:
-        return False
-    return len(stretch) < 2 * LONGEST_VALUE or _is_list(stretch)
+def _frames(tokens: Tokens) -> Iterator[tuple[_Key, int, int]]:
+    """What stands around each stretch of a message that may be a value: a key, and how many tokens before and after."""
+    if len(tokens) > _LONGEST_MESSAGE:
+        return
+    begins, ends = [0], [0]
+    for token in tokens:
+        begins.append(hash((begins[-1], token)))
+    for token in tokens[::-1]:
+        ends.append(hash((ends[-1], token)))
+    for start in range(0, len(tokens), 2):
+        list_so_far = True
+        for end in range(start + 1, len(tokens) + 1, 2):
+            if end > start + 1:
+                list_so_far = list_so_far and "," in tokens[end - 2]
+            if end - start >= 2 * LONGEST_VALUE and not list_so_far:
+                break
+            rest = len(tokens) - end
+            if start or rest:
+                yield (begins[start], ends[rest]), start, rest
 
 
 def _is_list(stretch: Tokens) -> bool:
@@ -193,8 +204,7 @@ def _words_beside(tokens: Tokens, start: int, rest: int) -> int:
     return sum(word not in ("", "-", WILDCARD) and any(map(str.isalpha, word)) for word in words)
 
 
-def _next_is_new(values: Mapping[Tokens, int] | Sequence[int]) -> float:
+def _next_is_new(values: Mapping[Tokens, int]) -> float:
     """The probability that the next value is a new one."""
-    counts = list(values.values()) if isinstance(values, Mapping) else list(values)
-    records = sum(counts)
-    return sum(count == 1 for count in counts) / records if records else 0.0
+    records = sum(values.values())
+    return sum(count == 1 for count in values.values()) / records if records else 0.0
