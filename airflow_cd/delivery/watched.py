@@ -11,6 +11,9 @@ from airflow_cd.verification.log_reading import Earlier
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import Window
 
+_LONGEST_SHUTDOWN = timedelta(seconds=30)
+"""After it a process that began later than the release was healthy is the release's own, started again."""
+
 if TYPE_CHECKING:
     from airflow_cd.delivery.delivery import Delivery
     from airflow_cd.instances import Instance
@@ -56,6 +59,8 @@ def begins(
     found = {}
     for name in set(replaced) & set(names):
         begin = started.get(name) or healthy + grace
+        if begin > healthy + max(grace, _LONGEST_SHUTDOWN):
+            begin = healthy + grace  # it has started again since: what it logged before is the new release's as well
         if begin > healthy:
             found[name] = begin
     return found

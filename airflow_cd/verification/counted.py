@@ -34,16 +34,18 @@ class Counted:
         self._most = most
         self._ids = np.empty(0, dtype=np.uint64)
         self._times = np.empty(0, dtype=np.int64)
+        self._seen: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def new(self, frame: pd.DataFrame) -> np.ndarray:
-        """Which rows were not counted before; they are from now on.
+        """Which rows were not counted before; they are once :meth:`keep` is called.
 
         :param frame: of a :class:`~airflow_cd.verification.samples.LogSample`: everything its window holds.
         :returns: a mask over its rows.
         """
+        self._seen = None
         if not len(frame):
             return np.zeros(0, dtype=bool)
         identities, times = identities_of(frame), milliseconds_of(frame["time"])
@@ -54,8 +56,14 @@ class Counted:
         first = np.zeros(len(mask), dtype=bool)
         first[np.unique(identities, return_index=True)[1]] = True
         mask &= first
-        self._remember(identities[mask], times[mask])
+        self._seen = identities[mask], times[mask]
         return mask
+
+    def keep(self) -> None:
+        """Remember what :meth:`new` said last: it is counted now. What fails before is new again at the next read."""
+        if self._seen is not None:
+            self._remember(*self._seen)
+            self._seen = None
 
     def _remember(self, identities: np.ndarray, times: np.ndarray) -> None:
         self._ids = np.concatenate([self._ids, identities])

@@ -162,14 +162,17 @@ class LogReader(Reader):
         found = frame[self._counted.new(frame)]
         self._learn_lag(found, now)
         new = self._of_this_release(found, self.instances.starts)
-        self.left_out += len(found) - len(new)
         fresh = Window(self.cursor, max(window.until, self.cursor))
         ours = new[new["instance"].isin(list(self.instances.canary))]
         theirs = new[new["instance"].isin(list(self.instances.control))]
-        self._note_times(new)
-        self._canary = LogProfile.merge(self._canary, self._profile(ours, self._watched(fresh)))
         seconds = fresh.length.total_seconds() * len(self.instances.control)
-        self.control = LogProfile.merge(self.control, self._profile(theirs, seconds))
+        canary, control = self._profile(ours, self._watched(fresh)), self._profile(theirs, seconds)
+        # Nothing may fail from here on: what is remembered and not counted would be lost.
+        self._note_times(new)
+        self.left_out += len(found) - len(new)
+        self._canary = LogProfile.merge(self._canary, canary)
+        self.control = LogProfile.merge(self.control, control)
+        self._counted.keep()
 
     def activity(self, names: Sequence[str]) -> dict[str, Activity]:
         """What each of these instances logged in the watched time.
@@ -193,7 +196,8 @@ class LogReader(Reader):
     def _read_earlier(self) -> None:
         """Read the earlier phases again: what they have not counted came late."""
         for place, phase in enumerate(self._earlier):
-            frame = self._of_this_release(self._read(phase.window, phase.canary), phase.starts)
+            read = self._read(phase.window, phase.canary)
+            frame = self._of_this_release(read[Counted().new(read)], phase.starts)
             self._late[place] = beyond(self._profile(frame, 0.0), phase.counted[self.name])
 
     def _watched(self, window: Window) -> float:
@@ -269,7 +273,7 @@ def _reported_lags(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
     if "received" not in frame.columns or not len(frame):
         return np.zeros(len(frame)), np.zeros(len(frame), dtype=bool)
-    received = pd.to_datetime(frame["received"], utc=True)
+    received = pd.to_datetime(frame["received"], utc=True, errors="coerce")
     seconds = (received - pd.to_datetime(frame["time"], utc=True)).dt.total_seconds().to_numpy(dtype=float)
     known = ~np.isnan(seconds)
     return np.where(known, np.maximum(seconds, 0.0), 0.0), known

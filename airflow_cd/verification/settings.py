@@ -40,7 +40,7 @@ class Verification:
     :param minimum: least time before any verdict, at most ``duration``; by default a quarter of ``duration``, but at
         most a minute.
     :param sensitivity: ``low``, ``medium`` (the default) or ``high``: how little evidence, and which severity, fails a
-        release. A new exception fails it at any sensitivity, a new warning only at ``high``.
+        release. A new exception weighs as an error at any sensitivity, a new warning counts only at ``high``.
     :param min_requests: fewest requests on the canary and on what it is compared with for metrics to be judged; 50 by
         default. Below that the verdict is INCONCLUSIVE (``few_requests``).
     :param minimum_effect: smallest change that counts as a regression, as a share of what the canary is compared

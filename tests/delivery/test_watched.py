@@ -23,6 +23,7 @@ def _instance(started: float | None) -> Instance:
     [
         (-3.0, None),  # it had ended before the new one was healthy
         (1.5, 1.5),
+        (420.0, 10.0),  # it has started again since: what it logged before is the new release's as well
         (None, 10.0),  # the target cannot say, or both still run
     ],
 )

@@ -26,6 +26,7 @@ _RATE_OF_A_QUIET_LOG = 0.05  # new kinds in as much as was watched, where the re
 _ENOUGH_REFERENCES = 3  # whose differences say how many new kinds a deployment brings
 _TIMES = (3, 10, 30)  # records of an error that may be called "again and again"
 _MORE_LIKELY_THAN_NOT = 0.5
+_MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
 _ONE_IS_CHANCE = 1  # a single one, of errors seen once or of new ordinary messages, says nothing about others
 
 
@@ -88,14 +89,14 @@ def novelty_of(
     usual += _RATE_OF_A_QUIET_LOG * volume
     if len(references) == 1 and not control:
         return Novelty(kinds, usual, _at_least(kinds, usual))
-    rare = all(event.counts["canary"] < _TIMES[0] for event in new)
+    rare = len(references) >= _ENOUGH_REFERENCES and all(event.counts["canary"] < _TIMES[0] for event in new)
     best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
     for times in _TIMES:
         often = sum(event.counts["canary"] >= times for event in new)
         if not often:
             break
         expected = max(_missed(seen, times, volume), _of_one_reference(references, errors, times))
-        expected += _RATE_OF_A_QUIET_LOG * volume
+        expected += _RATE_OF_A_QUIET_LOG * volume / 2  # so that one kind of which there are many can be proof
         p_value = 2.0 * _at_least(often, expected)
         if p_value < min(best.p_value, LEVEL):
             best = Novelty(often, expected, p_value)
@@ -111,11 +112,16 @@ def _families(templates: Iterable[str]) -> dict[str, str]:
             template = family[template]
         return template
 
-    frames: dict[tuple[int, tuple[str, ...]], str] = {}
+    frames: dict[tuple[int, int], str] = {}
     for template in list(family):
-        words = tuple(template.split())
+        words = template.split()[:_MOST_WORDS]
+        begins, ends = [0], [0]
+        for word in words:
+            begins.append(hash((begins[-1], word)))
+        for word in reversed(words):
+            ends.append(hash((ends[-1], word)))
         for position in range(len(words)):
-            other = frames.setdefault((position, words[:position] + words[position + 1 :]), template)
+            other = frames.setdefault((begins[position], ends[len(words) - position - 1]), template)
             family[root(template)] = root(other)
     return {template: root(template) for template in family}
 

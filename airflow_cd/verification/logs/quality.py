@@ -101,18 +101,25 @@ def judge_quality(
         for event in judge_frequencies(comparison, canary.watched, spending).values()
     ]
     share = _share(canary, references)
-    events = _with_risks(judged, opinions, share, strictness, final=final)
-    new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
+    severe = partial(_is_severe, strictness=strictness)
+    volume = share / (1.0 - share) if share < 1.0 else 1.0
 
-    def novelty(some: Sequence[Event]) -> Novelty:
-        volume = share / (1.0 - share) if share < 1.0 else 1.0
-        severe = partial(_is_severe, strictness=strictness)
-        return novelty_of(some, events, comparison, severe, volume=volume, control=control is not None)
+    def weighed(last: bool) -> tuple[Verdict, list[Event], list[Event], Novelty]:
+        events = _with_risks(judged, opinions, share, strictness, final=last)
+        new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
+        beside = control is not None
+        all_new, stated = (
+            novelty_of(some, events, comparison, severe, volume=volume, control=beside)
+            for some in (new, [event for event in new if event.stated])
+        )
+        if all_new.ordinary and not any(event.exception or event.severity == "fatal" for event in new):
+            events = [replace(event, risk=False) if event in new else event for event in events]
+        return _verdict(events, stated), events, new, all_new
 
-    all_new = novelty(new)
-    if new and all_new.ordinary:
-        events = [replace(event, risk=False) if event in new else event for event in events]
-    verdict = _verdict(events, novelty([event for event in new if event.stated]))
+    verdict, events, new, all_new = weighed(final)
+    if not final and verdict is Verdict.FAIL:
+        # It fails here and now: nothing is gained by still calling its other new errors undecided.
+        verdict, events, new, all_new = weighed(True)
     reasons = of_risks(events, records, len(used))
     gone = gone_silent(events, strictness.p_value * spending) if final else None
     if gone is not None and verdict is not Verdict.FAIL:
@@ -153,9 +160,6 @@ def _with_risks(
 ) -> list[Event]:
     """The events after the rules for unknown ones and all opinions, risks first."""
     events = [opinions.applied(_with_unknown(event, share, strictness, final=final)) for event in judged]
-    if not final and any(event.risk for event in events):
-        # It fails here and now: nothing is gained by still calling its other new errors undecided.
-        return _with_risks(judged, opinions, share, strictness, final=True)
     return sorted(
         events, key=lambda event: (not event.risk, -SEVERITIES.index(event.severity), event.kind.value, event.id)
     )

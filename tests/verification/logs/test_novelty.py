@@ -101,3 +101,29 @@ def test_the_rest_of_a_trace_that_began_before_the_log_is_no_error() -> None:
     usual = _log([])
     rest = ["\tat shop.Parcel.weigh(Parcel.java:7)", "\tat shop.Dock.take(Dock.java:9)"]
     assert _judged([*rest, *usual], usual).verdict is Verdict.PASS
+
+
+def test_one_control_does_not_make_a_new_exception_ordinary() -> None:
+    control = _log(_KINDS[:2])
+    trace = "ERROR pack failed\njava.lang.IllegalStateException: no box\n\tat shop.Pack.close(Pack.java:7)"
+    assert _judged([*_log([]), trace, trace], control=control).verdict is not Verdict.PASS
+
+
+def test_an_exception_is_never_ordinary() -> None:
+    deployments = [_log(_KINDS[2 * number : 2 * number + 2]) for number in range(4)]
+    trace = "ERROR pack failed\njava.lang.IllegalStateException: no box\n\tat shop.Pack.close(Pack.java:7)"
+    quality = _judged([*_log([]), trace], *deployments)
+    assert quality.verdict is not Verdict.PASS
+    assert quality.risks
+
+
+def test_an_error_that_comes_again_and_again_is_proof_beside_a_control_of_the_same_size() -> None:
+    assert _judged(_log([_KINDS[9]] * 300), control=_log(_KINDS[:3])).verdict is Verdict.FAIL
+
+
+def test_a_doubtful_sign_does_not_make_another_one_certain_before_the_end() -> None:
+    usual = _log([], records=60)
+    canary = [*usual, "ERROR lamp is out", *["nightly import failed again"] * 8]
+    early = _judged(canary, control=usual, final=False)
+    assert early.verdict is Verdict.INCONCLUSIVE
+    assert _judged(canary, control=usual).verdict is Verdict.FAIL
