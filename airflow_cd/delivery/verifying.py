@@ -220,7 +220,7 @@ class PhaseVerification:
             self._keep(phase, "control", source, profile.without_instances().to_bytes(), teaches=False)
         for source, normal in outcome.metric_profiles.items():
             self._keep(phase, "metrics", source, normal.to_bytes(), teaches=passed)
-        if not outcome.earlier or self._consequence is not Consequence.GO_ON:
+        if not outcome.earlier or self._consequence is Consequence.ASK:
             return  # a watch that follows must find again what came late of earlier phases
         taught = {
             (one.phase, one.source) for one in self.delivery.ledger.profiles.of(self.deployment.id) if one.teaches
@@ -228,7 +228,7 @@ class PhaseVerification:
         for earlier, completed in outcome.earlier.items():
             # A later phase must not count again what has come late of an earlier one by now.
             for source, profile in completed.items():
-                teaches = (earlier, source) in taught
+                teaches = self._consequence is Consequence.GO_ON and (earlier, source) in taught
                 self._keep(earlier, "logs", source, profile.to_bytes(), teaches=teaches)
 
     def _keep(self, phase: str, kind: str, source: str, content: bytes, *, teaches: bool) -> None:
