@@ -132,10 +132,13 @@ class LogReader(Reader):
         """Also how many records are the release before's."""
         notes = super().notes
         if self.left_out:
-            noun = "record" if self.left_out == 1 else "records"
+            records = (
+                "1 record of canary instances is"
+                if self.left_out == 1
+                else (f"{self.left_out} records of canary instances are")
+            )
             notes.append(
-                f"{self.name}: {self.left_out} {noun} of canary instances are left to the release before, whose "
-                "process was still shutting down there."
+                f"{self.name}: {records} left to the release before, whose process was still shutting down there."
             )
         return notes
 
