@@ -81,7 +81,7 @@ def profile(path: Path) -> dict[str, float]:
     with path.open("rb") as stream:
         profiled = profile_stream(stream)
     used = time.process_time() - began
-    vocabulary = Vocabulary(profiled.tallies)
+    vocabulary = Vocabulary(profiled.counts())
     events = {vocabulary.template_of(signature) for signature in profiled.tallies}
     return {
         "seconds": used,
