@@ -37,7 +37,8 @@ class Novelty:
     :param kinds: how many new kinds of errors there are.
     :param usual: how many were to be expected.
     :param p_value: probability of so many by chance; 1 where there are none.
-    :param rare: whether there are several references, and none of the errors was logged more than twice.
+    :param rare: whether there are several references, and none of the errors was logged more than twice, is fatal or
+        is an exception.
     """
 
     kinds: int
@@ -84,12 +85,13 @@ def novelty_of(
     kinds = len({family[event.template] for event in new})
     volume = min(1.0, volume)
     usual = max(_good_turing(_together(seen, family), volume), _of_one_reference(references, errors))
-    if len(references) == 1 and not control:
+    of_another_time = len(references) == 1 and not control
+    if of_another_time:
         usual = max(usual, *_changes_with_time(events, seen, family, matters, volume))
     usual += _RATE_OF_A_QUIET_LOG * volume
-    if len(references) == 1 and not control:
+    if of_another_time:
         return Novelty(kinds, usual, _at_least(kinds, usual))
-    rare = len(references) >= _ENOUGH_REFERENCES and all(event.counts["canary"] < _TIMES[0] for event in new)
+    rare = len(references) >= _ENOUGH_REFERENCES and not any(_is_grave(event) for event in new)
     best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
     for times in _TIMES:
         often = sum(event.counts["canary"] >= times for event in new)
@@ -101,6 +103,10 @@ def novelty_of(
         if p_value < min(best.p_value, LEVEL):
             best = Novelty(often, expected, p_value)
     return best
+
+
+def _is_grave(event: Event) -> bool:
+    return event.counts["canary"] >= _TIMES[0] or event.exception is not None or event.severity == "fatal"
 
 
 def _families(templates: Iterable[str]) -> dict[str, str]:
@@ -127,6 +133,7 @@ def _families(templates: Iterable[str]) -> dict[str, str]:
 
 
 def _together(seen: Mapping[str, int], family: Mapping[str, str]) -> dict[str, int]:
+    """Records of each family."""
     counts: dict[str, int] = {}
     for template, count in seen.items():
         counts[family[template]] = counts.get(family[template], 0) + count
@@ -157,7 +164,7 @@ def _changes_with_time(
     matters: Callable[[Event], bool],
     volume: float,
 ) -> tuple[float, float]:
-    """New errors to be expected if they are as new as ordinary messages are, and if as many came as went."""
+    """How many new errors to expect if they are as new as ordinary messages are, and if as many came as went."""
     here = [event for event in events if event.counts["canary"] > 0]
     ordinary = [event for event in here if not matters(event)]
     unknown = sum(event.kind is EventKind.UNKNOWN for event in ordinary)
@@ -176,9 +183,7 @@ def _missed(seen: Mapping[str, int], times: int, volume: float) -> float:
 
 
 def _at_least(number: int, expected: float) -> float:
-    """The probability of so many or more, Poisson."""
-    below, term = 0.0, math.exp(-expected)
-    for count in range(number):
-        below += term
-        term *= expected / (count + 1)
-    return max(0.0, 1.0 - below)
+    """The probability of so many or more, at least one, Poisson."""
+    from scipy.special import gammainc
+
+    return float(gammainc(number, expected))

@@ -104,7 +104,7 @@ def judge_quality(
     severe = partial(_is_severe, strictness=strictness)
     volume = share / (1.0 - share) if share < 1.0 else 1.0
 
-    def weighed(last: bool) -> tuple[Verdict, list[Event], list[Event], Novelty]:
+    def judged_as(last: bool) -> tuple[Verdict, list[Event], list[Event], Novelty]:
         events = _with_risks(judged, opinions, share, strictness, final=last)
         new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
         beside = control is not None
@@ -112,14 +112,14 @@ def judge_quality(
             novelty_of(some, events, comparison, severe, volume=volume, control=beside)
             for some in (new, [event for event in new if event.stated])
         )
-        if all_new.ordinary and not any(event.exception or event.severity == "fatal" for event in new):
+        if all_new.ordinary:
             events = [replace(event, risk=False) if event in new else event for event in events]
         return _verdict(events, stated), events, new, all_new
 
-    verdict, events, new, all_new = weighed(final)
+    verdict, events, new, all_new = judged_as(final)
     if not final and verdict is Verdict.FAIL:
         # It fails here and now: nothing is gained by still calling its other new errors undecided.
-        verdict, events, new, all_new = weighed(True)
+        verdict, events, new, all_new = judged_as(True)
     reasons = of_risks(events, records, len(used))
     gone = gone_silent(events, strictness.p_value * spending) if final else None
     if gone is not None and verdict is not Verdict.FAIL:

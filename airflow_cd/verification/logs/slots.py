@@ -53,7 +53,7 @@ _JOINS = _words(
     "is was are were be been has have had not will can could did does to for from with because after before while when "
     "until than and or but"
 )
-_QUOTES = "\"'`«“‘["
+_QUOTES = "\"'`«“‘"
 _VERB = re.compile(r"[a-z]+(?:ed|ing)$")
 
 
@@ -149,7 +149,7 @@ class Slots:
         if not any(other[0] != value[0] and other[-1] != value[-1] for other in values):
             return False  # what differs is less than this
         words = [word for word in value[::2] if word]
-        quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES and tokens[start - 1][-1:] != "["
+        quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES
         if any(self._is_protected(word) for word in words) or suggests_failure("".join(value)):
             return quoted and family.open and len(values) >= _VALUES_OF_A_LIST and any(map(self._is_troubled, values))
         if not quoted and len(words) > 1 and any(word in _JOINS or word == WILDCARD for word in words):
