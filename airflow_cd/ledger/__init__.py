@@ -16,6 +16,7 @@ from airflow_cd.ledger.records import (
     BaselineChoice,
     Deployment,
     FeedbackRecord,
+    Finding,
     Lease,
     Phase,
     Profile,
@@ -24,6 +25,7 @@ from airflow_cd.ledger.records import (
     VerdictRecord,
     Veto,
     Waiting,
+    Work,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "BaselineChoice",
     "Deployment",
     "FeedbackRecord",
+    "Finding",
     "Lease",
     "Ledger",
     "Phase",
@@ -41,6 +44,7 @@ __all__ = [
     "VerdictRecord",
     "Veto",
     "Waiting",
+    "Work",
     "ledger_url",
     "open_ledger",
 ]
