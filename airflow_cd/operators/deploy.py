@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import handing_over, say_promoting
 from airflow_cd.release import Release, planned_release
 from airflow_cd.states import Role, RollbackMode
 
@@ -106,6 +107,7 @@ class DeployOperator(EnvironmentTask):
         with self.at_work(context) as delivery:
             self.result = result = self._deploy(delivery, context)
             if self.promote:
+                say_promoting(self, context)
                 first = delivery.require_deployment().first
                 delivery.promote("deployed and healthy" + (", the first release here" if first else ""))
         return result
@@ -121,6 +123,7 @@ class DeployOperator(EnvironmentTask):
             rollback=self.rollback or RollbackMode.AUTOMATIC,
             learn=str(self.learn).lower() == "true",
             commits=self.commits,
+            hand_over=handing_over(self, context),
         )
         previous = delivery.require_deployment().previous
         return {

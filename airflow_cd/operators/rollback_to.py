@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
@@ -61,8 +62,16 @@ class RollbackToOperator(EnvironmentTask):
         :returns: what was restored, where, and how long it took.
         :raises AirflowFailException: there is no such release, it is vetoed, or runs here already; nothing was changed.
         :raises RollbackIncomplete: the release does not run on every instance yet.
-        :raises Unavailable: the target or the ledger is away.
+        :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            page=f"The rollback in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
             release = self._wanted(delivery)
             who = context["dag_run"].triggering_user_name or ""

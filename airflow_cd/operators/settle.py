@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.errors import DeploymentFailed
-from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.mark import mark
+from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.states import DeploymentState, Role
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment
 
 
-class SettleOperator(EnvironmentTask):
+class SettleOperator(RestoringTask):
     """The end of a run's work on an environment: the safety net, as teardown of the lease.
 
     Restores whatever is neither promoted nor rolled back, whoever ended the run and however; releases the lease; and
@@ -48,11 +50,23 @@ class SettleOperator(EnvironmentTask):
         :param context: of the task.
         :returns: what runs, when it is what this run deployed.
         :raises AirflowFailException: the environment runs the release before; says the decisive reason.
-        :raises RollbackIncomplete: part of the environment is not back on its release; the lease is kept.
-        :raises Unavailable: the ledger or the target is away.
+        :raises RollbackIncomplete: part of the environment is not back on its release, and waiting does not help; the
+            lease is kept. A ledger or a target that is away is waited for; without the ledger it restores meanwhile.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            meanwhile=lambda: self.restore_meanwhile(context),
+            page=f"The end of a run in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
             before = delivery.deployment()
+            if before is not None and not DeploymentState(before.state).final:
+                write_down_verdict(self, context, delivery)
+                self.write_down_restore(delivery)
             deployment = delivery.settle()
             vetoed = deployment is not None and _vetoed(delivery, deployment)
             if deployment is not None and self.mark and _rolled_back_here(before, deployment):

@@ -11,6 +11,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.commits import commits_to
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.failure import failing_as_airflow_expects
@@ -102,6 +103,9 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         :raises AirflowFailException: it was rejected, or what is to be deployed cannot be built.
         :raises LedgerUnavailable: the ledger is away.
         """
+        return outlast(lambda: self._attempt(context), log=self.log.warning)
+
+    def _attempt(self, context: Context) -> str:
         asked = not starts_over(context)
         with remembering(context, asked=asked), self._with_ledger(context) as ledger:
             ti = context["ti"]
@@ -140,6 +144,9 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         :raises AirflowFailException: it was rejected, timed out, or approved by somebody who is not an approver.
         :raises LedgerUnavailable: the ledger is away; the next attempt takes the answer.
         """
+        return outlast(lambda: self._attempt_complete(context, event), log=self.log.warning)
+
+    def _attempt_complete(self, context: Context, event: dict[str, Any]) -> str:
         with remembering(context, asked=True), self._with_ledger(context) as ledger:
             answer = read_answer(ledger, context, event, default=REJECT)
             return self._answered(answer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_cd.errors import LeaseHeld
+from airflow_cd.errors import LeaseHeld, LedgerUnavailable
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.states import Role
 
@@ -47,8 +47,17 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
         :param context: of the task.
         :raises AirflowFailException: a newer run has superseded this one.
         :raises RollbackIncomplete: what a dead run left unfinished could not be restored yet.
-        :raises Unavailable: the ledger or the target is away.
+        :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
         """
+        try:
+            return self._acquired(context)
+        except LedgerUnavailable as away:
+            # Whoever waits for the environment waits for the ledger as well.
+            self.log.warning("%s", away)
+            self.result = {"waiting": str(away)}
+            return False
+
+    def _acquired(self, context: Context) -> bool:
         with self.at_work(context) as delivery:
             try:
                 lease = delivery.acquire(supersede=self.supersede, restore=self.restore)
