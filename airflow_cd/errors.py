@@ -26,6 +26,7 @@
         ├── SourceUnavailable        the same of a source of metrics or logs
         │   └── SourceThrottled      its rate limit stayed exceeded after every retry
         ├── LedgerUnavailable        locked, full, read-only, away, or not migrated yet
+        │   └── WrongLedger          another ledger than the one in use, which another machine may have
         └── LeaseHeld                another run owns the environment
 
 ``TargetError``, ``SourceError`` and ``LedgerError`` name the part at fault: an error of a part belongs to one of them,
@@ -200,6 +201,10 @@ class LedgerError(AirflowCdError):
 
 class LedgerUnavailable(LedgerError, Unavailable):
     """The ledger cannot be read or written now: locked, full, read-only, away, or not migrated yet."""
+
+
+class WrongLedger(LedgerUnavailable):
+    """The ledger that was opened here is not the one that Airflow, or the run, uses; another worker may have it."""
 
 
 class LedgerRefused(LedgerError, Refused):

@@ -99,7 +99,8 @@ _CONFIG = {
         "description": "Airflow CD",
         "options": {
             "sql_alchemy_conn": {
-                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME.",
+                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME, "
+                "where the executor is local.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",

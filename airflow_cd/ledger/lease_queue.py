@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import DeploymentSettled
+from airflow_cd.ledger.columns import Utc
 from airflow_cd.ledger.models import LeaseRequestRow, LeaseRow
 
 WAITING = "waiting"
@@ -41,7 +42,7 @@ def ask(
 ) -> LeaseRequestRow:
     """The run's request, made when it first asks.
 
-    :param requested_at: when the run was requested, as far as it says so.
+    :param requested_at: when the run was requested; one that does not say so is requested when it asks.
     :param task_id: the task that asks.
     :param going_back: whether the run brings the environment back to an earlier release; it then is the next one.
     :raises DeploymentSettled: a newer run has superseded this one.
@@ -60,7 +61,7 @@ def ask(
         )
         session.add(row)
     if row.requested_at is None or row.state in (SERVED, LEFT):
-        row.requested_at = requested_at or row.requested_at
+        row.requested_at = requested_at or now
     row.task_id = task_id or row.task_id
     row.going_back = row.going_back or going_back
     session.flush()
@@ -160,7 +161,7 @@ def _supersede(session: Session, mine: LeaseRequestRow) -> None:
             LeaseRequestRow.seq != mine.seq,
             # One that goes back is no release that waits for its turn.
             LeaseRequestRow.going_back.is_(False),
-            or_(requested > _REQUESTED, (requested == _REQUESTED) & (LeaseRequestRow.seq < mine.seq)),
+            tuple_(_REQUESTED, LeaseRequestRow.seq) < tuple_(literal(requested, Utc), literal(mine.seq)),
         )
         .values(state=SUPERSEDED, superseded_by=f"run {mine.run_id} of {mine.pipeline}")
     )

@@ -15,10 +15,11 @@ from airflow_cd.ledger.audit import Audit
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.deployments import Deployments
 from airflow_cd.ledger.feedback import FeedbackHistory
+from airflow_cd.ledger.identity import Identity
 from airflow_cd.ledger.insights import Insights
 from airflow_cd.ledger.instances import Instances
 from airflow_cd.ledger.leases import Leases
-from airflow_cd.ledger.location import ledger_url
+from airflow_cd.ledger.location import ledger_url, shown
 from airflow_cd.ledger.overview import Overview
 from airflow_cd.ledger.phases import Phases
 from airflow_cd.ledger.profiles import Profiles
@@ -42,6 +43,7 @@ class Ledger:
     :param clock: returns the time, aware; by default the database's on PostgreSQL and this machine's on SQLite.
 
     :ivar store: the database that the parts share.
+    :ivar identity: which ledger this is.
     :ivar leases: who owns which environment, and who waits for it.
     :ivar deployments: what each run brings to an environment.
     :ivar phases: the steps of a deployment.
@@ -62,6 +64,7 @@ class Ledger:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
         self.engine = engine
         self.store = store = Store(engine, clock=clock)
+        self.identity = Identity(store)
         self.leases = Leases(store)
         self.deployments = Deployments(store)
         self.phases = Phases(store)
@@ -85,6 +88,10 @@ class Ledger:
         :raises LedgerUnavailable: the database cannot be reached or written.
         """
         schema.migrate(self.engine)
+
+    def name(self) -> str:
+        """Where the ledger is, without its password."""
+        return shown(self.engine.url)
 
     def revision(self) -> str | None:
         """The schema's version; None where nothing has been set up.

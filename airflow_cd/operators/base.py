@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_cd.capacity import USUAL
 from airflow_cd.delivery import Delivery
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
+from airflow_cd.operators.same_ledger import same_ledger
+from airflow_cd.states import Role
 from airflow_cd.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         timeout_healthy: str | timedelta = "5m",
         **kwargs: Any,
     ) -> None:
+        for name, value in USUAL.items():
+            kwargs.setdefault(name, value)
         super().__init__(**kwargs)
         self.service = service
         self.environment = environment
@@ -69,7 +74,9 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         """
         pipeline = context["dag_run"].dag_id
         with failing_as_airflow_expects(self, pipeline=pipeline, service=self.service, environment=self.environment):
-            yield self.delivery(context)
+            delivery = self.delivery(context)
+            same_ledger(delivery.ledger, context, first=self.role is Role.LEASE)
+            yield delivery
 
     def delivery(self, context: Context) -> Delivery:
         """The environment as this run delivers to it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
 from airflow_cd.errors import DeploymentSettled
 from airflow_cd.operators.base import EnvironmentTask
@@ -54,6 +55,7 @@ class RollbackOperator(EnvironmentTask):
         application: str = "",
         **kwargs: Any,
     ) -> None:
+        kwargs = {**URGENT, **kwargs}
         kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))

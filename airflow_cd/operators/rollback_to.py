@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import go_back
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
@@ -45,6 +46,7 @@ class RollbackToOperator(EnvironmentTask):
         application: str = "",
         **kwargs: Any,
     ) -> None:
+        kwargs = {**URGENT, **kwargs}
         # Nothing else brings the environment back: a worker that dies, or a target that is away, is tried again.
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import finish
 from airflow_cd.delivery.what_runs import stayed, what_runs
 from airflow_cd.errors import DeploymentFailed
@@ -43,6 +44,7 @@ class SettleOperator(EnvironmentTask):
     def __init__(
         self, *, mark: Sequence[str] = (), application: str = "", going_back: bool = False, **kwargs: Any
     ) -> None:
+        kwargs = {**URGENT, **kwargs}
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))
         super().__init__(**kwargs)

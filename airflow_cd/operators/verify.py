@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BranchMixIn
 
+from airflow_cd.capacity import VERIFICATIONS
 from airflow_cd.delivery import LEASE_TTL, now
 from airflow_cd.delivery.verifying import (
     Conclusion,
@@ -92,6 +93,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     ) -> None:
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=1))
+        # It holds a worker slot for as long as it watches; some are left for going back.
+        kwargs.setdefault("pool", VERIFICATIONS)
         super().__init__(**kwargs)
         self.verification = verification
         self.follow = follow

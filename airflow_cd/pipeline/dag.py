@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, TaskGroup
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_cd.capacity import USUAL
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators import (
     CanaryDeployOperator,
@@ -99,7 +100,17 @@ def build(pipeline: Pipeline) -> DAG:
                         task >> first
             before = [task for ends in built for task in ends.last]
     set_parameters(dag, parameters())
+    weigh_alone(dag)
     return dag
+
+
+def weigh_alone(dag: DAG) -> None:
+    """Let no task of the author's own inherit the weight of what follows it, rollbacks among them.
+
+    :param dag: with all its tasks.
+    """
+    for task in dag.tasks:
+        task.weight_rule = USUAL["weight_rule"]
 
 
 def set_parameters(dag: DAG, params: Mapping[str, Param]) -> None:

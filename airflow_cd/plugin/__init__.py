@@ -14,6 +14,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from airflow_cd.operators.report_link import VerificationReportLink
+from airflow_cd.plugin import listener
 
 
 @functools.cache
@@ -47,6 +48,7 @@ class AirflowCdPlugin(AirflowPlugin):
     fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/airflow-cd", "name": "Airflow CD"}]
     fastapi_root_middlewares = [{"middleware": _LazyAudit, "name": "Airflow CD audit log"}]
     operator_extra_links = [VerificationReportLink()]
+    listeners = [listener]
     external_views = [
         {
             "name": "Deployments",

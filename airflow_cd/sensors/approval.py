@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_cd.capacity import USUAL
 from airflow_cd.commits import commits_to
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
 from airflow_cd.operators.role import RoleMixin
+from airflow_cd.operators.same_ledger import same_ledger
 from airflow_cd.release import changes, planned_release
 from airflow_cd.report.words import one_line, visible
 from airflow_cd.states import Role
@@ -80,6 +82,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         # An answer that Airflow's resume race throws away is honoured from the ledger on the next try.
         kwargs.setdefault("retries", 5)
         kwargs.setdefault("retry_delay", timedelta(seconds=1))
+        kwargs = {**USUAL, **kwargs}
         super().__init__(**kwargs)
         self.approvers = tuple(approvers)
         self.wait = wait
@@ -149,7 +152,9 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         from airflow_cd.ledger import open_ledger
 
         with failing_as_airflow_expects(self, pipeline=context["ti"].dag_id, service=self.service):
-            yield open_ledger()
+            ledger = open_ledger()
+            same_ledger(ledger, context, first=False)
+            yield ledger
 
     def _answered(self, answer: Answer) -> str:
         self.result = {"answer": answer.option, "who": answer.by, "why": answer.why}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
+from airflow_cd.capacity import URGENT
 from airflow_cd.clock import now
 from airflow_cd.delivery.going_back import require_release, stop
 from airflow_cd.errors import LeaseHeld
@@ -45,6 +46,8 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
     def __init__(
         self, *, supersede: bool = False, restore: bool = True, going_back: bool = False, **kwargs: Any
     ) -> None:
+        if going_back:
+            kwargs = {**URGENT, **kwargs}
         # To start the task again each time would take longer than a second.
         kwargs.setdefault("mode", "poke" if going_back else "reschedule")
         kwargs.setdefault("poke_interval", 1 if going_back else 5)
