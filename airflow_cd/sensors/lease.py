@@ -89,7 +89,7 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
             "restore": self.restore and not self.going_back,
             "going_back": self.going_back,
             "take_expired": False,
-            "let_pass": not self.going_back and self._lets_pass(delivery, ti),
+            "let_pass": not (self.going_back or self.supersede) and self._lets_pass(delivery, ti),
         }
         try:
             return delivery.acquire(**given)
