@@ -106,7 +106,7 @@ def judge_performance(
     metrics = series.judged
     if min_requests is None:
         min_requests = ENOUGH_REQUESTS if series.counted else ENOUGH_ROWS
-    crossings = crossed(thresholds, metrics, canary, other)
+    crossings = crossed(thresholds, metrics, canary, other, series.factors)
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
     sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
