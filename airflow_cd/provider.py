@@ -105,7 +105,16 @@ _CONFIG = {
                 "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",
                 "default": None,
                 "sensitive": True,
-            }
+            },
+            "secret_key": {
+                "description": "Key for digests of secrets and for what the ledger seals; by default [core] "
+                "fernet_key. The same on every machine. Earlier ones follow behind a comma.",
+                "version_added": "0.2.0",
+                "type": "string",
+                "example": None,
+                "default": None,
+                "sensitive": True,
+            },
         },
     }
 }
