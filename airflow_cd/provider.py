@@ -64,6 +64,11 @@ _SUMO_LOGIC = {
             "description": "The deployment of the account: us1, us2, eu, de, au, ca, ch, jp, kr, in, fed.",
             "schema": {"type": ["string", "null"], "default": "us1"},
         },
+        "redirect_hosts": {
+            "label": "Redirect hosts",
+            "description": "Hosts besides Sumo Logic's own that credentials may follow a redirect to, commas between.",
+            "schema": {"type": ["string", "null"]},
+        },
         "timeout": _TIMEOUT,
         "deadline": _DEADLINE,
         "verify": _VERIFY,
