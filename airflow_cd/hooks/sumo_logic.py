@@ -303,8 +303,8 @@ class SumoLogicHook(BaseHook):
 def may_redirect(configured: str, location: str, hosts: Collection[str] = ()) -> bool:
     """Whether credentials for one URL may follow a redirect to another: an explicit list of hosts, nothing like them.
 
-    They may to the configured host and port, from one of Sumo Logic's endpoints (:data:`REGIONS`) to another, and to
-    what the connection names; never from TLS to plain HTTP.
+    They may to the configured host and port, from one of Sumo Logic's endpoints (:data:`REGIONS`) to another, on the
+    loopback from one port to another, and to what the connection names; never from TLS to plain HTTP.
 
     :param configured: the URL the credentials are for.
     :param location: where the redirect leads, perhaps relative.
@@ -323,7 +323,12 @@ def may_redirect(configured: str, location: str, hosts: Collection[str] = ()) ->
         return False
     known = {_host_and_port(urlsplit(url)) for url in REGIONS.values()}
     given = {_host_and_port(urlsplit(f"{there.scheme}://{host.strip()}")) for host in hosts if host.strip()}
+    if here.hostname in _LOOPBACK and there.hostname in _LOOPBACK:
+        return True
     return new in {old, *given} or (there.scheme == "https" and {old, new} <= known)
+
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
