@@ -64,6 +64,11 @@ _SUMO_LOGIC = {
             "description": "The deployment of the account: us1, us2, eu, de, au, ca, ch, jp, kr, in, fed.",
             "schema": {"type": ["string", "null"], "default": "us1"},
         },
+        "redirect_hosts": {
+            "label": "Redirect hosts",
+            "description": "Hosts besides Sumo Logic's own that credentials may follow a redirect to, commas between.",
+            "schema": {"type": ["string", "null"]},
+        },
         "timeout": _TIMEOUT,
         "deadline": _DEADLINE,
         "verify": _VERIFY,
@@ -105,7 +110,16 @@ _CONFIG = {
                 "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",
                 "default": None,
                 "sensitive": True,
-            }
+            },
+            "secret_key": {
+                "description": "Key for digests of secrets and for what the ledger seals; by default [core] "
+                "fernet_key. The same on every machine. Earlier ones follow behind a comma.",
+                "version_added": "0.2.0",
+                "type": "string",
+                "example": None,
+                "default": None,
+                "sensitive": True,
+            },
         },
     }
 }

@@ -13,6 +13,7 @@ from airflow_cd.delivery.causes import Why, failure_of, known_reason, unfinished
 from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.delivery.recorded_target import RecordedTarget, now
 from airflow_cd.delivery.restoring import Restored, restore
+from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import (
     AirflowCdError,
     DeploymentFailed,
@@ -72,7 +73,13 @@ class Delivery:
         timeout: timedelta = timedelta(minutes=5),
     ) -> None:
         self.ledger = ledger
-        self.target = target
+        self.target = target = SealedTarget(
+            target,
+            ledger,
+            service=service,
+            environment=environment,
+            log=lambda line: self.log(line),  # noqa: PLW0108
+        )
         self.pipeline = pipeline
         self.run_id = run_id
         self.service = service
@@ -439,8 +446,9 @@ class Delivery:
 
     def _before(self, release: Release, *, to_earlier: bool) -> tuple[str | None, dict[str, Release | None]]:
         """Before anything is changed: the id of the deployment that is rolled back, and what each instance runs."""
-        instances = self.target.instances()
+        # Checked first: then it is known which of the instances' values are secrets of the release.
         self.check(release)
+        instances = self.target.instances()
         last = self.ledger.deployments.last_promoted(self.service, self.environment)
         good = last.release if last is not None else None
         previous = capture(self.service, self.environment, instances, good=good, mixed=to_earlier)

@@ -23,6 +23,7 @@ from airflow_cd.ledger.overview import Overview
 from airflow_cd.ledger.phases import Phases
 from airflow_cd.ledger.profiles import Profiles
 from airflow_cd.ledger.questions import Questions
+from airflow_cd.ledger.secret_values import SecretValues
 from airflow_cd.ledger.settlement import Settlement
 from airflow_cd.ledger.store import Store, ledger_engine
 from airflow_cd.ledger.verdicts import Verdicts
@@ -54,6 +55,7 @@ class Ledger:
     :ivar feedback: what people said about events.
     :ivar vetoes: releases that must not be deployed to an environment again.
     :ivar questions: what runs ask people, with the answers.
+    :ivar secret_values: keyed digests of the secrets that environments were given.
     :ivar audit: manual actions: who did what, when and why.
     :ivar overview: every environment of every service at once.
     :ivar insights: rows for figures over many deployments.
@@ -74,6 +76,7 @@ class Ledger:
         self.feedback = FeedbackHistory(store)
         self.vetoes = Vetoes(store)
         self.questions = Questions(store)
+        self.secret_values = SecretValues(store)
         self.audit = Audit(store)
         self.overview = Overview(store)
         self.insights = Insights(store)

@@ -275,6 +275,21 @@ class QuestionRow(Base):
     answered_at: Mapped[datetime | None] = mapped_column(Utc)
 
 
+class SecretValueRow(Base):
+    """The keyed digest of a value that an environment was given in the place of a reference to a secret."""
+
+    __tablename__ = "cd_secret_value"
+    __table_args__ = (UniqueConstraint("service", "environment", "digest"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    path: Mapped[str] = mapped_column(Prose)
+    source: Mapped[str] = mapped_column(Prose)
+    digest: Mapped[str] = mapped_column(Name(80))
+    given_at: Mapped[datetime] = mapped_column(Utc)
+
+
 class FeedbackRow(Base):
     """Feedback on an event. Rows are only added: undoing feedback is a row that names the undone one."""
 

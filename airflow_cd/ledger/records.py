@@ -194,6 +194,22 @@ class RunningInstance:
 
 
 @dataclass(frozen=True)
+class GivenSecret:
+    """A value that an environment was given in the place of a reference.
+
+    :param path: where it stands in the configuration.
+    :param source: the reference, or ``plain:`` for a value that was declared to be no secret.
+    :param digest: keyed digest of the value.
+    :param given_at: when it was given last.
+    """
+
+    path: str
+    source: str
+    digest: str
+    given_at: datetime
+
+
+@dataclass(frozen=True)
 class VerdictRecord:
     """A verdict on a phase; ``final`` is False while the verification still watched."""
 

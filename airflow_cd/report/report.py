@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.release import Release
+from airflow_cd.secret_values.showing import shown
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.files.opening import InputFile
 from airflow_cd.verification.verdict import Judgement
@@ -45,7 +46,7 @@ class ReportedRelease:
 
         :param release: as the ledger has it.
         """
-        return cls(release.service, release.version, release.artifact, dict(release.configuration), release.digest)
+        return cls(release.service, release.version, release.artifact, shown(release.configuration), release.digest)
 
     @property
     def name(self) -> str:
