@@ -14,6 +14,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
+from airflow_cd.operators.runs import run_of
 from airflow_cd.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -81,12 +82,12 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         # Every task start parses the DAG file, and with it this module: the database layer is not needed for that.
         from airflow_cd.ledger import open_ledger
 
-        run = context["dag_run"]
+        run, ledger = context["dag_run"], open_ledger()
         return Delivery(
-            open_ledger(),
+            ledger,
             self._resolved_target(),
             pipeline=run.dag_id,
-            run_id=run.run_id,
+            run_id=run_of(ledger, context).run_id,
             service=self.service,
             environment=self.environment,
             requested_at=run.run_after,
