@@ -15,7 +15,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.question import APPROVE, REJECT, Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.role import RoleMixin
-from airflow_cd.operators.runs import run_of
+from airflow_cd.operators.runs import begin_run, run_of
 from airflow_cd.release import changes, planned_release
 from airflow_cd.report.words import one_line, visible
 from airflow_cd.states import Role
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_cd.commits import CommitList, Commits, CommitSource
     from airflow_cd.ledger import Ledger
+    from airflow_cd.plan import Plan
     from airflow_cd.release import Release
 
 __all__ = ["APPROVE", "FIRST_RELEASE", "REJECT", "ApprovalSensor"]
@@ -54,6 +55,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
     :param reason: why; templated, by default the run's parameter ``reason``.
     :param overrides: the run's configuration on top, a mapping or its JSON; templated, by default the run's parameter
         ``configuration``.
+    :param plan: what the pipeline does; an approval of another plan is void.
     """
 
     # The approvers are among them to be in the serialized DAG: they count before anything has been asked.
@@ -76,6 +78,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         version: str = "{{ params.version }}",
         reason: str = "{{ params.get('reason') or '' }}",
         overrides: Mapping[str, Any] | str = "{{ (params.get('configuration') or {}) | tojson }}",
+        plan: Plan | None = None,
         **kwargs: Any,
     ) -> None:
         # An answer that Airflow's resume race throws away is honoured from the ledger on the next try.
@@ -92,6 +95,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         self.version = version
         self.reason = reason
         self.overrides = overrides
+        self.plan = plan
         self.result: dict[str, Any] | str = ""
 
     def execute(self, context: Context) -> str:
@@ -107,6 +111,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         :raises LedgerUnavailable: the ledger is away.
         """
         with self._with_ledger(context) as ledger:
+            begin_run(ledger, context, self, self.plan)
             known = present_question(ledger, context)
             if known is not None and (answer := given_answer(known, default=REJECT)):
                 return self._answered(answer)
@@ -137,11 +142,14 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         :param context: of the task.
         :param event: Airflow's record of the answer.
         :returns: the option that was chosen: *Approve*.
-        :raises AirflowFailException: it was rejected, timed out, or approved by somebody who is not an approver.
+        :raises AirflowFailException: it was rejected, timed out, approved by somebody who is not an approver, or the
+            pipeline is not the one that was approved.
         :raises LedgerUnavailable: the ledger is away; the next attempt takes the answer.
         """
         with self._with_ledger(context) as ledger:
             answer = read_answer(ledger, context, event, default=REJECT)
+            if answer.option == APPROVE:
+                begin_run(ledger, context, self, self.plan)
             return self._answered(answer)
 
     @contextmanager
