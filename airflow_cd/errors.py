@@ -6,6 +6,9 @@
     ├── Refused                      final: the same request gets the same answer
     │   ├── PipelineError            a pipeline is defined incorrectly; names every mistake
     │   ├── ReleaseError             a release cannot be built from what was asked for
+    │   ├── NotApproved              an approval has not let this release through
+    │   ├── PlanChanged              the pipeline is not the one that the run began with
+    │   ├── UnknownParameter         the run was asked for something that its pipeline does not know
     │   ├── DeploymentFailed         instances did not come up on the release
     │   ├── TargetUnauthorized       401 or 403
     │   ├── TargetRejected           the request itself is wrong (400, 404 of an environment, 422)
@@ -129,6 +132,18 @@ class PipelineError(Refused):
 
 class ReleaseError(Refused):
     """A release cannot be built from what was asked for."""
+
+
+class NotApproved(Refused):
+    """An approval before the deployment was not given, or was given for another release."""
+
+
+class PlanChanged(Refused):
+    """The pipeline differs from the one that the run began with."""
+
+
+class UnknownParameter(Refused):
+    """The run has a parameter that its pipeline does not have."""
 
 
 class DeploymentFailed(Refused):

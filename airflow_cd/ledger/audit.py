@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, or_, select
+from sqlalchemy.orm import Session
 
-from airflow_cd.ledger.models import AuditRow
+from airflow_cd.ledger import chain
+from airflow_cd.ledger.models import AuditRow, RunRow
 from airflow_cd.ledger.records import AuditRecord
 from airflow_cd.ledger.store import Part
 
@@ -43,7 +45,8 @@ class Audit(Part):
         :param detail: anything else worth keeping; JSON values.
         """
         with self._store.writing() as session:
-            row = AuditRow(
+            row = chain.append(
+                session,
                 at=self._store.now(session),
                 who=who,
                 action=action,
@@ -56,7 +59,6 @@ class Audit(Part):
                 allowed=allowed,
                 detail=dict(detail or {}),
             )
-            session.add(row)
             return _record(self._store.written(session, row))
 
     def actions(self, pipeline: str | None = None, run_id: str | None = None, limit: int = 200) -> list[AuditRecord]:
@@ -69,8 +71,20 @@ class Audit(Part):
         wanted = {"pipeline": pipeline, "run_id": run_id}
         query = select(AuditRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
         with self._store.reading() as session:
+            if pipeline is not None and run_id is not None:
+                query = _of_run(session, query, pipeline, run_id)
             rows = session.scalars(query.order_by(AuditRow.seq.desc()).limit(limit))
             return [_record(row) for row in rows]
+
+
+def _of_run(session: Session, query: Select[Any], pipeline: str, run_id: str) -> Select[Any]:
+    """Without what was done to an earlier run that had the same id."""
+    run = session.scalars(select(RunRow).where(RunRow.pipeline == pipeline, RunRow.run_id == run_id)).one_or_none()
+    if run is None:
+        return query
+    # What was done before the run had any records is told apart by its time.
+    unmarked = and_(AuditRow.requested_at.is_(None), AuditRow.at >= run.requested_at)
+    return query.where(or_(AuditRow.requested_at == run.requested_at, unmarked))
 
 
 def _record(row: AuditRow) -> AuditRecord:

@@ -23,6 +23,7 @@ from airflow_cd.ledger.overview import Overview
 from airflow_cd.ledger.phases import Phases
 from airflow_cd.ledger.profiles import Profiles
 from airflow_cd.ledger.questions import Questions
+from airflow_cd.ledger.runs import Runs
 from airflow_cd.ledger.secret_values import SecretValues
 from airflow_cd.ledger.settlement import Settlement
 from airflow_cd.ledger.store import Store, ledger_engine
@@ -43,6 +44,7 @@ class Ledger:
     :param clock: returns the time, aware; by default the database's on PostgreSQL and this machine's on SQLite.
 
     :ivar store: the database that the parts share.
+    :ivar runs: which run a record belongs to.
     :ivar leases: who owns which environment, and who waits for it.
     :ivar deployments: what each run brings to an environment.
     :ivar phases: the steps of a deployment.
@@ -64,6 +66,7 @@ class Ledger:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
         self.engine = engine
         self.store = store = Store(engine, clock=clock)
+        self.runs = Runs(store)
         self.leases = Leases(store)
         self.deployments = Deployments(store)
         self.phases = Phases(store)

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from airflow_cd.commits import Commits
 from airflow_cd.errors import LedgerRefused
-from airflow_cd.ledger.models import AuditRow, QuestionRow
+from airflow_cd.ledger import chain
+from airflow_cd.ledger.models import QuestionRow
 from airflow_cd.ledger.records import Question
 from airflow_cd.ledger.store import Part
 from airflow_cd.release import Release
@@ -33,8 +34,12 @@ class Questions(Part):
         deadline: datetime | None,
         proposed: Mapping[str, Release] | None = None,
         commits: Mapping[str, Commits] | None = None,
+        life: int | None = None,
+        run_started: datetime | None = None,
     ) -> Question:
         """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened.
+
+        What was asked in another life of the task is void, with its answer.
 
         :param pipeline: the pipeline of the asking task.
         :param run_id: its run.
@@ -46,6 +51,8 @@ class Questions(Part):
         :param deadline: when the asker's default answer counts; None for never.
         :param proposed: by environment, the release it would get.
         :param commits: by environment, the commits it would get.
+        :param life: which life of the task asks.
+        :param run_started: when the run was started, aware; with ``life`` it tells one life of the task from another.
         :raises LedgerRefused: there are no options.
         """
         if not options:
@@ -63,12 +70,17 @@ class Questions(Part):
             "deadline": deadline,
             "proposed": {name: release.as_dict() for name, release in (proposed or {}).items()},
             "commits": {name: found.as_dict() for name, found in (commits or {}).items()},
+            "life": life,
+            "run_started": run_started,
             "reopened": False,
         }
         with self._store.writing() as session:
             place = {"pipeline": pipeline, "run_id": run_id, "task_id": task_id}
             self._store.insert_once(session, QuestionRow, **place, **asked, asked_at=self._store.now(session))
             row = self._question(session, pipeline, run_id, task_id)
+            if (row.life, row.run_started) != (life, run_started):
+                row.option = row.who = row.why = row.answered_at = None
+                row.reopened, row.asked_at = True, self._store.now(session)
             if row.reopened and row.option is None:
                 for name, value in asked.items():
                     setattr(row, name, value)
@@ -121,18 +133,17 @@ class Questions(Part):
             now = self._store.now(session)
             row.option, row.who, row.why, row.answered_at = option, who or None, why, at or now
             if who:
-                session.add(
-                    AuditRow(
-                        at=at or now,
-                        who=who,
-                        action=HumanAction.ANSWER_RECORDED,
-                        why=why,
-                        pipeline=pipeline,
-                        run_id=run_id,
-                        task_id=task_id,
-                        allowed=True,
-                        detail={"option": option, "subject": row.subject},
-                    )
+                chain.append(
+                    session,
+                    at=at or now,
+                    who=who,
+                    action=HumanAction.ANSWER_RECORDED,
+                    why=why,
+                    pipeline=pipeline,
+                    run_id=run_id,
+                    task_id=task_id,
+                    allowed=True,
+                    detail={"option": option, "subject": row.subject},
                 )
             return _record(self._store.written(session, row))
 
@@ -197,4 +208,6 @@ def _record(row: QuestionRow) -> Question:
         who=row.who,
         why=row.why,
         answered_at=row.answered_at,
+        life=row.life,
+        run_started=row.run_started,
     )

@@ -49,6 +49,23 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class KnownRun:
+    """A run that the ledger has records of.
+
+    :param run_id: what its records carry: its id in Airflow, unless another run has that by now.
+    :param airflow_run_id: its id in Airflow.
+    :param requested_at: when it was requested, which tells it apart from others with the same id.
+    :param plan: what it does, as it was when it began; None for a DAG written by hand.
+    """
+
+    pipeline: str
+    run_id: str
+    airflow_run_id: str
+    requested_at: datetime
+    plan: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The deployment of one release to one environment by one run.
 
@@ -342,6 +359,8 @@ class Question:
     :param deadline: after this the asker's default answer counts.
     :param option: the answer; None while there is none.
     :param who: who gave it; None when it timed out and the default counts.
+    :param life: which life of its task has asked, see :func:`airflow_cd.operators.attempts.life_of`.
+    :param run_started: when the run had been started then.
     """
 
     pipeline: str
@@ -357,6 +376,8 @@ class Question:
     who: str | None = None
     why: str | None = None
     answered_at: datetime | None = None
+    life: int | None = None
+    run_started: datetime | None = None
     proposed: Mapping[str, Release] = field(default_factory=dict)
     commits: Mapping[str, Commits] = field(default_factory=dict)
 

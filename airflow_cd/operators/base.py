@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
@@ -14,11 +14,13 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
+from airflow_cd.operators.runs import begin_run
 from airflow_cd.targets import resolve_target
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cd.plan import Plan
     from airflow_cd.targets.base import Target
 
 
@@ -34,7 +36,11 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         each environment.
     :param timeout_healthy: how long instances may take to come up healthy, such as ``"5m"`` or a timedelta; must be
         greater than zero.
+    :param plan: what the pipeline does; a run that began with another plan is refused. None: it is bound to none.
     """
+
+    binding: ClassVar[bool] = True
+    """Whether it takes the run further, and so only by the plan that the run began with."""
 
     template_fields: Sequence[str] = ("service", "environment", "result")
     template_fields_renderers = {"result": "json"}  # noqa: RUF012 - Airflow's own signature
@@ -48,6 +54,7 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         environment: str,
         target: str | Target | Mapping[str, str | Target],
         timeout_healthy: str | timedelta = "5m",
+        plan: Plan | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -55,6 +62,7 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         self.environment = environment
         self.target = target
         self.timeout_healthy = timeout_healthy
+        self.plan = plan
         # Filled while the task runs, so that the UI's rendered fields say what became of it.
         self.result: dict[str, Any] | str = ""
 
@@ -76,17 +84,19 @@ class EnvironmentTask(RoleMixin, BaseOperator):
 
         :param context: of the task.
         :raises PipelineError: the environment has no target, or one that cannot be resolved.
+        :raises PlanChanged: the pipeline is not the one that the run began with.
+        :raises UnknownParameter: the run was asked for something that its pipeline does not know.
         :raises LedgerUnavailable: the ledger is away, or not migrated yet.
         """
         # Every task start parses the DAG file, and with it this module: the database layer is not needed for that.
         from airflow_cd.ledger import open_ledger
 
-        run = context["dag_run"]
+        run, ledger = context["dag_run"], open_ledger()
         return Delivery(
-            open_ledger(),
+            ledger,
             self._resolved_target(),
             pipeline=run.dag_id,
-            run_id=run.run_id,
+            run_id=begin_run(ledger, context, self, self.plan if self.binding else None).run_id,
             service=self.service,
             environment=self.environment,
             requested_at=run.run_after,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.operators.approved import require_approved
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.release import Release, planned_release
 from airflow_cd.states import Role, RollbackMode
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 class DeployOperator(EnvironmentTask):
     """Bring a release to every instance of an environment, wait until they are healthy, and record it in the ledger.
+
+    After an approval it deploys what was approved there, and nothing else.
 
     Repeating it does only what is not done yet, so it may be given retries: they are used when the target or the
     ledger is unavailable. By itself it is the whole deployment of the environment and makes the release the one to
@@ -112,6 +115,9 @@ class DeployOperator(EnvironmentTask):
 
     def _deploy(self, delivery: Delivery, context: Context) -> dict[str, Any]:
         release = self.release()
+        if delivery.deployment() is None:
+            # Later phases go on with what was opened, which no other release can take the place of.
+            require_approved(self, delivery, release, context)
         phase = delivery.deploy(
             release,
             phase=self.phase_name,

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
 
+from airflow_cd.operators.attempts import life_of
+from airflow_cd.operators.runs import run_of
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_cd.release import Release
 
 
+APPROVE, REJECT = "Approve", "Reject"
 TIMED_OUT = "timed out without an answer"
 
 
@@ -75,11 +79,13 @@ def ask(
     :raises TaskAwaitingInput: always; Airflow takes it from there.
     :raises LedgerError: the question could not be recorded; nothing is asked then.
     """
-    ti = context["ti"]
+    ti, life = context["ti"], life_of(context)
     ledger.questions.ask(
         pipeline=ti.dag_id,
-        run_id=ti.run_id,
+        run_id=run_of(ledger, context).run_id,
         task_id=ti.task_id,
+        life=life.number,
+        run_started=life.run_started,
         options=list(options),
         approvers=list(approvers),
         subject=subject,
@@ -101,6 +107,18 @@ def ask(
     raise TaskAwaitingInput(method_name=method, timeout=timeout)
 
 
+def present_question(ledger: Ledger, context: Context) -> Question | None:
+    """The question that this task has asked in its present life; what it asked in another one is void.
+
+    :param ledger: where questions are kept.
+    :param context: of the task.
+    :raises LedgerUnavailable: the ledger is away.
+    """
+    ti = context["ti"]
+    known = ledger.questions.get(ti.dag_id, run_of(ledger, context).run_id, ti.task_id)
+    return known if known is not None and life_of(context).asked(known) else None
+
+
 def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, default: str) -> Answer:
     """The answer that Airflow resumed the task with, as the ledger keeps it: the first one counts.
 
@@ -111,8 +129,8 @@ def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, d
     :raises LedgerRefused: the question has no such option.
     :raises LedgerUnavailable: the answer could not be recorded; the next attempt reads it again.
     """
-    ti = context["ti"]
-    known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
+    ti, run_id = context["ti"], run_of(ledger, context).run_id
+    known = present_question(ledger, context)
     if known is not None and (answer := given_answer(known)):
         return answer
     option = next(iter(event.get("chosen_options") or ()), default)
@@ -121,7 +139,7 @@ def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, d
     who = str(user.get("name") or user.get("id") or "")
     if not who:
         why = why or TIMED_OUT
-    ledger.questions.answer(ti.dag_id, ti.run_id, ti.task_id, option=option, who=who, why=why)
+    ledger.questions.answer(ti.dag_id, run_id, ti.task_id, option=option, who=who, why=why)
     return Answer(option, who, why)
 
 

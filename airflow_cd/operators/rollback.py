@@ -43,6 +43,7 @@ class RollbackOperator(EnvironmentTask):
     """
 
     role = Role.ROLLBACK
+    binding = False
     ui_color = "#ffd0d0"
 
     def __init__(

@@ -33,6 +33,7 @@ class SettleOperator(EnvironmentTask):
     """
 
     role = Role.SETTLE
+    binding = False
     ui_color = "#eeeeee"
 
     def __init__(self, *, mark: Sequence[str] = (), application: str = "", **kwargs: Any) -> None:

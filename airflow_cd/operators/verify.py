@@ -21,7 +21,7 @@ from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
+from airflow_cd.operators.question import Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify_questions import (
     AGAIN,
@@ -110,11 +110,11 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         """
         asked = not starts_over(context)
         with remembering(context, asked=asked), self.at_work(context) as delivery:
-            question = delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id)
             if not asked:
-                if question is not None:
+                if delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id) is not None:
                     delivery.ledger.questions.reopen(delivery.pipeline, delivery.run_id, self.task_id)
                 return self._verify(delivery, context)
+            question = present_question(delivery.ledger, context)
             if question is None:
                 raise VerificationError(
                     "not verified: the attempt before was killed, so the canary was not watched since.",
