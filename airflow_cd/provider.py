@@ -120,6 +120,22 @@ _CONFIG = {
                 "default": None,
                 "sensitive": True,
             },
+            "guard": {
+                "description": "Whether the scheduler and the triggerer start a guard beside them, which finishes what "
+                "runs cannot finish themselves.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+            "page_command": {
+                "description": "Command that pages a person: gets JSON with `text`, `service`, `environment`, "
+                "`pipeline` and `run` on its standard input; started without a shell.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "/usr/local/bin/page-on-call",
+                "default": "",
+            },
         },
     }
 }

@@ -16,6 +16,7 @@ from airflow_cd.ledger.records import (
     BaselineChoice,
     Deployment,
     FeedbackRecord,
+    Finding,
     KnownRun,
     Lease,
     Phase,
@@ -25,6 +26,7 @@ from airflow_cd.ledger.records import (
     VerdictRecord,
     Veto,
     Waiting,
+    Work,
 )
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "BaselineChoice",
     "Deployment",
     "FeedbackRecord",
+    "Finding",
     "KnownRun",
     "Lease",
     "Ledger",
@@ -43,6 +46,7 @@ __all__ = [
     "VerdictRecord",
     "Veto",
     "Waiting",
+    "Work",
     "ledger_url",
     "open_ledger",
 ]

@@ -15,6 +15,7 @@ from airflow_cd.ledger.audit import Audit
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.deployments import Deployments
 from airflow_cd.ledger.feedback import FeedbackHistory
+from airflow_cd.ledger.guarding import Guarding
 from airflow_cd.ledger.insights import Insights
 from airflow_cd.ledger.instances import Instances
 from airflow_cd.ledger.leases import Leases
@@ -29,6 +30,7 @@ from airflow_cd.ledger.settlement import Settlement
 from airflow_cd.ledger.store import Store, ledger_engine
 from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
+from airflow_cd.ledger.work import Works
 
 
 class Ledger:
@@ -61,6 +63,8 @@ class Ledger:
     :ivar audit: manual actions: who did what, when and why.
     :ivar overview: every environment of every service at once.
     :ivar insights: rows for figures over many deployments.
+    :ivar work: which runs are at work, and whether their processes live.
+    :ivar guarding: what the guard watches over, found and did.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
@@ -83,6 +87,8 @@ class Ledger:
         self.audit = Audit(store)
         self.overview = Overview(store)
         self.insights = Insights(store)
+        self.work = Works(store)
+        self.guarding = Guarding(store)
 
     def migrate(self) -> None:
         """Bring the schema to this package's version.

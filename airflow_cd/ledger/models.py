@@ -350,6 +350,57 @@ class FeedbackRow(Base):
     why: Mapped[str] = mapped_column(Prose)
 
 
+class WorkRow(Base):
+    """A run's work on an environment: which task is at it, whether it lives, and how to reach the environment."""
+
+    __tablename__ = "cd_work"
+    __table_args__ = (Index(None, "over"),)
+
+    service: Mapped[str] = mapped_column(Name(), primary_key=True)
+    environment: Mapped[str] = mapped_column(Name(100), primary_key=True)
+    pipeline: Mapped[str] = mapped_column(Name(), primary_key=True)
+    run_id: Mapped[str] = mapped_column(Name(), primary_key=True)
+    target: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    timeout: Mapped[int]
+    task_id: Mapped[str] = mapped_column(Name())
+    process: Mapped[str] = mapped_column(Name())
+    beats: Mapped[int] = mapped_column(BigInteger)
+    beat_at: Mapped[datetime] = mapped_column(Utc)
+    over: Mapped[bool]
+
+
+class GuardRow(Base):
+    """The one guard that acts."""
+
+    __tablename__ = "cd_guard"
+
+    name: Mapped[str] = mapped_column(Name(50), primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger)
+    holder: Mapped[str] = mapped_column(Name())
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class FindingRow(Base):
+    """A run that could not go on, and what the guard did about it."""
+
+    __tablename__ = "cd_guard_finding"
+    __table_args__ = (Index(None, "pipeline", "run_id", "seq"), Index(None, "ended_at", "seq"))
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    pipeline: Mapped[str] = mapped_column(Name())
+    run_id: Mapped[str] = mapped_column(Name())
+    deployment_id: Mapped[str | None] = mapped_column(Name(36))
+    cause: Mapped[str] = mapped_column(Name(20))
+    detail: Mapped[str] = mapped_column(Prose)
+    state: Mapped[str] = mapped_column(Name(20))
+    outcome: Mapped[str] = mapped_column(Prose)
+    attempts: Mapped[int]
+    found_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
 class BaselineChoiceRow(Base):
     """A pin or reset of a baseline, or its undoing. Rows are only added, as with feedback."""
 

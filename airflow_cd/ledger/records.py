@@ -9,10 +9,13 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
-from airflow_cd.states import DeploymentState, PhaseState, RollbackCause, RollbackMode
+from airflow_cd.states import DeploymentState, FindingState, FreezeCause, PhaseState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
+
+Claim = tuple[str, str, str, str]
+"""A run's claim on an environment: service, environment, pipeline and run id."""
 
 
 @dataclass(frozen=True)
@@ -384,3 +387,57 @@ class Question:
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else (end - start).total_seconds()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run's work on an environment.
+
+    :param target: how the environment is reached, as :mod:`airflow_cd.targets` describes it; None where the target
+        cannot be described.
+    :param timeout: seconds that instances may take to come up healthy.
+    :param task_id: the task that was at it last.
+    :param process: where that task ran, as ``host:pid``.
+    :param beats: grows for as long as its process lives.
+    :param beat_at: when it grew last.
+    :param over: whether the task has ended by itself.
+    """
+
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    target: Mapping[str, Any] | None
+    timeout: int
+    task_id: str
+    process: str
+    beats: int
+    beat_at: datetime
+    over: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A run that could not go on, and what the guard did about it.
+
+    :param number: grows with every finding.
+    :param deployment_id: what it had left unfinished; None where it only held the environment, or a place in its queue.
+    :param detail: why it could not go on, in one sentence.
+    :param outcome: what the guard did, or what keeps it from that; ``""`` while it is at it.
+    :param attempts: how often it has tried.
+    :param ended_at: when nothing was left to do.
+    """
+
+    number: int
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    deployment_id: str | None
+    cause: FreezeCause
+    detail: str
+    state: FindingState
+    outcome: str
+    attempts: int
+    found_at: datetime
+    ended_at: datetime | None

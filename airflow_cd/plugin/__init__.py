@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_cd.guard import starting
 from airflow_cd.operators.report_link import VerificationReportLink
 
 
@@ -46,6 +47,7 @@ class AirflowCdPlugin(AirflowPlugin):
     name = "airflow_cd"
     fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/airflow-cd", "name": "Airflow CD"}]
     fastapi_root_middlewares = [{"middleware": _LazyAudit, "name": "Airflow CD audit log"}]
+    listeners = [starting]
     operator_extra_links = [VerificationReportLink()]
     external_views = [
         {

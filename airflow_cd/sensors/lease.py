@@ -28,6 +28,7 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
     """
 
     role = Role.LEASE
+    lives_long = False
     ui_color = "#eeeeee"
 
     def __init__(self, *, supersede: bool = False, restore: bool = True, **kwargs: Any) -> None:
