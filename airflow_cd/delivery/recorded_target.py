@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from airflow_cd.clock import now
 from airflow_cd.errors import AirflowCdError, TargetError
 from airflow_cd.states import ActionKind
 from airflow_cd.targets.rollout import differences, wait_until
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease, Ledger
     from airflow_cd.release import Release
     from airflow_cd.targets.base import Instance
-
-
-def now() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(timezone.utc)
 
 
 class RecordedTarget:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.delivery import LEASE_TTL, Delivery
-from airflow_cd.delivery.recorded_target import now
+from airflow_cd.clock import now
+from airflow_cd.delivery.delivery import Delivery
+from airflow_cd.delivery.keeping import LEASE_TTL, kept
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import (
     DeploymentSettled,
@@ -124,7 +125,8 @@ class PhaseVerification:
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
         self.delivery.target.instances()
         try:
-            outcome = self._watch(until)
+            with kept(self.delivery.ledger, self._lease):
+                outcome = self._watch(until)
             if self._overruled:
                 raise VerificationError(OVERRULED)
             self._record(outcome.judgement, final=True)
@@ -159,6 +161,7 @@ class PhaseVerification:
             metric_baselines={source.name: metric_baseline(delivery, source.name) for source in verification.metrics},
             opinions=lambda: opinions(delivery, verification.expectations, verification.error_patterns),
             learn=self.deployment.learn,
+            clock=now,
             on_look=self._looked,
             on_verdict=self._judged,
             stop=lambda: self._overruled,

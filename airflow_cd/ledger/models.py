@@ -44,6 +44,16 @@ class Base(DeclarativeBase):
     )
 
 
+class LedgerRow(Base):
+    """The ledger itself: one row, whose identity no other ledger has."""
+
+    __tablename__ = "cd_ledger"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(Name(36))
+    made_at: Mapped[datetime] = mapped_column(Utc)
+
+
 class LeaseRow(Base):
     """Who owns an environment. The row is never deleted: it holds the last token, and is the environment's lock."""
 
@@ -77,6 +87,9 @@ class LeaseRequestRow(Base):
     asked_at: Mapped[datetime] = mapped_column(Utc)
     keep_until: Mapped[datetime] = mapped_column(Utc)
     superseded_by: Mapped[str | None] = mapped_column(Prose)
+    requested_at: Mapped[datetime | None] = mapped_column(Utc)
+    task_id: Mapped[str | None] = mapped_column(Name())
+    going_back: Mapped[bool] = mapped_column(server_default=false())
 
 
 class DeploymentRow(Base):
@@ -135,6 +148,8 @@ class DeploymentRow(Base):
     cause: Mapped[str | None] = mapped_column(Name(20))
     first: Mapped[bool] = mapped_column(server_default=false())
     commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    ended_by_pipeline: Mapped[str | None] = mapped_column(Name())
+    ended_by_run: Mapped[str | None] = mapped_column(Name())
 
 
 class PhaseRow(Base):

@@ -69,6 +69,26 @@ class KnownRun:
 
 
 @dataclass(frozen=True)
+class InTheWay:
+    """A run that another one waits for.
+
+    :param task_id: of one that waits itself, the task that asks; None of the owner, and where it is not known.
+    :param token: the owner's fencing token; None of one that waits itself.
+    :param expired: whether the owner's lease has expired.
+    :param going_back: whether it brings the environment back to an earlier release.
+    """
+
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    task_id: str | None
+    token: int | None
+    expired: bool
+    going_back: bool
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The deployment of one release to one environment by one run.
 
@@ -90,6 +110,7 @@ class Deployment:
     :param commits: what the release brings; None where the pipeline names no repository.
     :param cause: why it is to be rolled back, known before the rollback begins; None while nothing is against it.
     :param first: whether nothing of the service had run in the environment before: there was nothing to compare with.
+    :param ended_by: pipeline and id of the run that rolls it back, where that is another one than its own.
     """
 
     id: str
@@ -117,6 +138,7 @@ class Deployment:
     commits: Commits | None = None
     cause: RollbackCause | None = None
     first: bool = False
+    ended_by: tuple[str, str] | None = None
 
     @property
     def at_fault(self) -> bool | None:

@@ -115,6 +115,7 @@ class EnvironmentTask(RoleMixin, BaseOperator):
             requested_at=run.run_after,
             log=lambda line: self.log.info("%s", line),
             timeout=parse_duration(self.timeout_healthy),
+            task_id=self.task_id,
         )
 
     def _resolved_target(self) -> Target:
