@@ -160,7 +160,10 @@ def _supersede(session: Session, mine: LeaseRequestRow) -> None:
             LeaseRequestRow.seq != mine.seq,
             # One that goes back is no release that waits for its turn.
             LeaseRequestRow.going_back.is_(False),
-            or_(requested > _REQUESTED, and_(_REQUESTED.is_not_distinct_from(requested), LeaseRequestRow.seq < mine.seq)),
+            or_(
+                requested > _REQUESTED,
+                and_(_REQUESTED.is_not_distinct_from(requested), LeaseRequestRow.seq < mine.seq),
+            ),
         )
         .values(state=SUPERSEDED, superseded_by=f"run {mine.run_id} of {mine.pipeline}")
     )
