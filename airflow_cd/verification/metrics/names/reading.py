@@ -60,6 +60,8 @@ def read_name(name: str) -> NameReading:
     period = suffix.period if kind in ("throughput", "errors", "count") else 0.0
     share = kind == "share" or (kind == "errors" and _share(words, suffix) is not None)
     counter = bool(suffix.counter) and not share and kind not in ("info", "apdex")
+    if kind == "gauge" and suffix.counter == "count":
+        counter = False  # how many there are, and not how many there were
     return NameReading(kind, direction, unit, period, counter, share)
 
 

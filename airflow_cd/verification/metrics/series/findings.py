@@ -40,6 +40,7 @@ _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the t
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
 _MOSTLY = 0.5  # of the rows that hold no number
+_FULL = 1.2  # times the other side's largest
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
 
@@ -178,6 +179,9 @@ def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
         return None
     still = (len(theirs) - their_moved + 1.0) / (len(theirs) + 2.0)
     value = float(canary.numbers[0])
+    worse = table.metric.direction == "higher_is_worse" and value == round(value) and table.metric.kind == "gauge"
+    if worse and value > _FULL * float(other.numbers.max(initial=0.0)):
+        return None  # a pool that is full stands still too, and it is for the judge to say that it is
     natural = value == 0.0 or (table.metric.kind == "share" and value == 1.0)
     if len(ours) * math.log(still) > math.log(_CHANCE) or (natural and table.metric.kind != "latency"):
         return None
