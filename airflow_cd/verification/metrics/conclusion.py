@@ -53,10 +53,12 @@ def _no_regression(pooled: Sequence[MetricResult]) -> Reason:
     requests = max((result.canary.get("requests", 0.0) for result in pooled), default=0.0)
     widest = max((result.smallest_detectable or 0.0 for result in passed if result.kind == "latency"), default=0.0)
     count = f"{len(passed)} of {len(pooled)}" if len(passed) < len(pooled) else f"{len(pooled)}"
-    text = f"No regression in {count} metrics over {requests:,.0f} canary requests"
+    metrics = "metric" if len(pooled) == 1 else "metrics"
+    text = f"No regression in {count} {metrics} over {requests:,.0f} canary requests"
     text += f"; a latency {change(widest, 'latency')} would have shown." if widest else "."
-    if len(passed) < len(pooled):
-        text += f" {len(pooled) - len(passed)} cannot be judged yet and hold nothing up."
+    left = len(pooled) - len(passed)
+    if left:
+        text += f" {left} cannot be judged yet and {'holds' if left == 1 else 'hold'} nothing up."
     numbers = {"metrics": len(pooled), "requests": requests, "smallest_detectable": widest or None}
     return Reason("no_regression", text, numbers)
 
