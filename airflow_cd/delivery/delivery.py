@@ -73,7 +73,7 @@ class Delivery:
         timeout: timedelta = timedelta(minutes=5),
     ) -> None:
         self.ledger = ledger
-        self.target = target = SealedTarget(
+        self.target: SealedTarget = SealedTarget(
             target,
             ledger,
             service=service,
@@ -88,7 +88,7 @@ class Delivery:
         self.requested_at = requested_at
         self._changes = RecordedTarget(
             ledger,
-            target,
+            self.target,
             service=service,
             environment=environment,
             timeout=timeout,
