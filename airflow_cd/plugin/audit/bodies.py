@@ -12,9 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from airflow_cd.pipeline.specification import pipeline_name
+from airflow_cd.plugin.access import Right, has_own_right
 from airflow_cd.plugin.audit.manual_actions import ROOT, RUNS
 from airflow_cd.secret_values.detection import form_of, mistakes
 from airflow_cd.secret_values.references import leaves, name_of
@@ -43,6 +46,9 @@ class BodyMiddleware:
         if refused:
             await JSONResponse({"detail": refused}, status_code=422)(scope, replay, send)
             return
+        if _starts_rollback(scope["method"], path) and (denied := await _may_not_roll_back(Request(scope))):
+            await JSONResponse({"detail": denied}, status_code=403)(scope, replay, send)
+            return
         await self.app(scope, replay, send)
 
 
@@ -67,6 +73,25 @@ def why_refused(method: str, path: str, body: bytes) -> str:
     if not secrets or not _is_ours(found["dag"]):
         return ""
     return f"{'. '.join(secrets)}. Nothing was started."
+
+
+def _starts_rollback(method: str, path: str) -> bool:
+    found = RUNS.match(path) if path.startswith(ROOT) and method == "POST" else None
+    return found is not None and pipeline_name(found["dag"]) != found["dag"]
+
+
+async def _may_not_roll_back(request: Request) -> str:
+    """Why the user of a request may not start a rollback, where that is a right of its own; ``""`` if they may."""
+    from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
+    from fastapi import HTTPException
+
+    try:
+        user = await get_user(request, None, await bearer_scheme(request))
+    except HTTPException:
+        return ""  # Airflow refuses whom it does not know
+    if await run_in_threadpool(has_own_right, Right.ROLLBACK, user):
+        return ""
+    return f"You may not start a rollback: it needs 'can edit' on '{Right.ROLLBACK.resource}'. Nothing was started."
 
 
 def is_too_deep(body: bytes) -> bool:
