@@ -111,6 +111,16 @@ _CONFIG = {
                 "default": None,
                 "sensitive": True,
             },
+            "own_rights": {
+                "description": "What is a right of its own, beside editing a pipeline's runs: veto, feedback, "
+                "baseline, "
+                "rollback, freeze, commas between, or all. The auth manager is asked for edit on the custom view "
+                "'Airflow CD veto' and so on; the simple auth manager gives them to its role op.",
+                "version_added": "0.2.0",
+                "type": "string",
+                "example": "veto, rollback",
+                "default": "",
+            },
             "secret_key": {
                 "description": "Key for digests of secrets and for what the ledger seals; by default [core] "
                 "fernet_key. The same on every machine. Earlier ones follow behind a comma.",

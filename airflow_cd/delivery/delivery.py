@@ -77,7 +77,7 @@ class Delivery:
         task_id: str = "",
     ) -> None:
         self.ledger = ledger
-        self.target = target = SealedTarget(
+        self.target: SealedTarget = SealedTarget(
             target,
             ledger,
             service=service,
@@ -94,7 +94,7 @@ class Delivery:
         self.task_id = task_id
         self._changes = RecordedTarget(
             ledger,
-            target,
+            self.target,
             service=service,
             environment=environment,
             timeout=timeout,

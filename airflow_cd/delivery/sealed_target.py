@@ -221,7 +221,7 @@ def without_secrets(values: Any, redact: Callable[[str], str]) -> Any:
     """JSON values whose texts hold no secret; names as well.
 
     :param values: JSON values.
-    :param redact: of :class:`SealedTarget`.
+    :param redact: removes them from a text.
     """
     if isinstance(values, Mapping):
         return {

@@ -120,10 +120,9 @@ def suspicion(path: str, value: Any) -> str:
     if not isinstance(value, str) or value.startswith((SECRET, SEALED, PLAIN)):
         return ""
     looked_at = value[:_LONGEST_LOOKED_AT]
-    form = next((name for name, pattern in _FORMS if pattern.search(looked_at)), "")
-    if form:
+    if form := form_of(looked_at):
         return f"it is {form}"
-    if form := next((name for name, pattern in _FORMS if pattern.search(path)), ""):
+    if form := form_of(path):
         return f"its name is {form}"
     if _SETTING.match(looked_at.strip()):
         return ""
@@ -134,9 +133,17 @@ def suspicion(path: str, value: Any) -> str:
     return "it is as random as a key" if _is_random(path, looked_at) else ""
 
 
+def form_of(text: str) -> str:
+    """Which known form of a credential is in a text, ``""`` for none.
+
+    :param text: of anything.
+    """
+    return next((name for name, pattern in _FORMS if pattern.search(text[:_LONGEST_LOOKED_AT])), "")
+
+
 def _named(path: str) -> str:
     name = name_of(path)
-    if any(pattern.search(name) for _, pattern in _FORMS):
+    if form_of(name):
         return "a key"
     return repr(name if len(name) <= 100 else name[:99] + "…")
 

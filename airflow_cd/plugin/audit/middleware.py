@@ -46,7 +46,7 @@ class AuditMiddleware:
         path = scope["path"][scope["path"].index(ROOT) :]
         try:
             content = json.loads(body) if body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         actions = list(manual_actions_in(scope["method"], path, content))
         who = await _user(Request(scope)) if actions else None
