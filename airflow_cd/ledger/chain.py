@@ -40,7 +40,9 @@ OUTCOME_OF = "outcome_of"
 
 
 def lock(session: Session) -> None:
-    """Be the only transaction that writes to the log, until it ends; the last lock that a transaction takes.
+    """Be the only transaction that writes to the log, until it ends.
+
+    Taken after the lock on an environment and before one on a question, so that no two wait for each other.
 
     :param session: of a writing transaction.
     """

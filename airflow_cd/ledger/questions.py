@@ -119,6 +119,8 @@ class Questions(Part):
         :raises LedgerRefused: the question was never asked, does not have this option, or has another answer.
         """
         with self._store.writing() as session:
+            # Before the question's row, as everywhere else.
+            chain.lock(session)
             row = self._question(session, pipeline, run_id, task_id)
             if option not in row.options:
                 raise LedgerRefused(
