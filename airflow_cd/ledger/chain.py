@@ -33,16 +33,30 @@ FIELDS = (
 """What is hashed of a row, beside the hash of the one before."""
 
 
+MARKS = "marks"
+"""In the detail of a mark: by task that asks people, what it means there, and to which life of the task."""
+OUTCOME_OF = "outcome_of"
+"""In the detail of a record: the number of the record of an intent that was not carried out."""
+
+
+def lock(session: Session) -> None:
+    """Be the only transaction that writes to the log, until it ends.
+
+    Taken after the lock on an environment and before one on a question, so that no two wait for each other.
+
+    :param session: of a writing transaction.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+
+
 def append(session: Session, **values: Any) -> AuditRow:
     """Add a row to the audit log, at its end.
-
-    Locks the end of the log until the transaction ends, so it is the last lock that a transaction takes.
 
     :param session: of a writing transaction.
     :param values: columns of the row, except those of the chain.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    lock(session)
     last = session.scalars(select(AuditRow.digest).order_by(AuditRow.seq.desc()).limit(1)).first()
     row = AuditRow(**values, requested_at=_requested_at(session, values), previous=last or "", digest="")
     session.add(row)

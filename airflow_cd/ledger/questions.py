@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,8 +12,9 @@ from sqlalchemy.orm import Session
 from airflow_cd.commits import Commits
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger import chain
-from airflow_cd.ledger.models import QuestionRow
-from airflow_cd.ledger.records import Question
+from airflow_cd.ledger.chain import MARKS, OUTCOME_OF
+from airflow_cd.ledger.models import AuditRow, QuestionRow
+from airflow_cd.ledger.records import Mark, Question
 from airflow_cd.ledger.store import Part
 from airflow_cd.release import Release
 from airflow_cd.states import HumanAction
@@ -75,6 +77,9 @@ class Questions(Part):
             "reopened": False,
         }
         with self._store.writing() as session:
+            # A mark is recorded before Airflow gets it, under the same lock: either it is seen here, or who marks sees
+            # this question and waits until its task does.
+            chain.lock(session)
             place = {"pipeline": pipeline, "run_id": run_id, "task_id": task_id}
             self._store.insert_once(session, QuestionRow, **place, **asked, asked_at=self._store.now(session))
             row = self._question(session, pipeline, run_id, task_id)
@@ -84,7 +89,8 @@ class Questions(Part):
             if row.reopened and row.option is None:
                 for name, value in asked.items():
                     setattr(row, name, value)
-            return _record(self._store.written(session, row))
+            question = _record(self._store.written(session, row))
+            return replace(question, mark=_mark(session, question)) if question.option is None else question
 
     def answer(
         self,
@@ -96,6 +102,7 @@ class Questions(Part):
         who: str,
         why: str,
         at: datetime | None = None,
+        recorded: bool = False,
     ) -> Question:
         """Answer a question and record that in the audit log; the same answer again changes nothing.
 
@@ -108,9 +115,12 @@ class Questions(Part):
         :param who: the person; empty when the time was over and the default counts, which is no manual action.
         :param why: the reason.
         :param at: when it was given, aware; by default now.
+        :param recorded: whether the audit log has it already.
         :raises LedgerRefused: the question was never asked, does not have this option, or has another answer.
         """
         with self._store.writing() as session:
+            # Before the question's row, as everywhere else.
+            chain.lock(session)
             row = self._question(session, pipeline, run_id, task_id)
             if option not in row.options:
                 raise LedgerRefused(
@@ -132,7 +142,7 @@ class Questions(Part):
                 )
             now = self._store.now(session)
             row.option, row.who, row.why, row.answered_at = option, who or None, why, at or now
-            if who:
+            if who and not recorded:
                 chain.append(
                     session,
                     at=at or now,
@@ -189,6 +199,21 @@ class Questions(Part):
                 next_step="Check pipeline, run and task.",
             )
         return row
+
+
+def _mark(session: Session, question: Question) -> Mark | None:
+    """A mark on the task in its present life that was not refused, the first one."""
+    rows = session.scalars(
+        select(AuditRow)
+        .where(AuditRow.pipeline == question.pipeline, AuditRow.run_id == question.run_id)
+        .order_by(AuditRow.seq)
+    ).all()
+    undone = {row.detail.get(OUTCOME_OF) for row in rows}
+    for row in rows:
+        mark = row.detail.get(MARKS, {}).get(question.task_id)
+        if mark is not None and mark["life"] == question.life and row.allowed and row.seq not in undone:
+            return Mark(mark["option"], row.who, row.why)
+    return None
 
 
 def _record(row: QuestionRow) -> Question:

@@ -375,6 +375,75 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
+class ChainState:
+    """Whether the audit log is as it was written.
+
+    :param records: how many are in order, from the first on.
+    :param head: the hash of the last one in order; ``""`` without any.
+    :param broken_at: number of the first that is not in order; None when all are.
+    :param head_found: whether the log holds the record that it was asked for.
+    """
+
+    records: int
+    head: str
+    broken_at: int | None = None
+    head_found: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was changed, taken out or put in."""
+        return self.broken_at is None and self.head_found
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a person is about to do by hand.
+
+    :param task_id: the task or task group; None for a whole run.
+    :param action: a :class:`~airflow_cd.states.HumanAction`, with what was chosen after it where it matters.
+    :param asking: the tasks it may reach that ask people.
+    :param answers: by task that it answers, the answer; None where it ends the task without one.
+    :param lives: the present life of each of those tasks.
+    :param is_mark: whether it ends the tasks at once, as a mark does, rather than wake them.
+    """
+
+    who: str
+    action: str
+    why: str
+    pipeline: str
+    run_id: str | None = None
+    task_id: str | None = None
+    asking: Sequence[str] = ()
+    answers: Mapping[str, str | None] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
+    is_mark: bool = False
+
+
+@dataclass(frozen=True)
+class Intended:
+    """An intent as it is recorded.
+
+    :param id: number of its record.
+    :param open: the tasks it may reach that have asked in their present life and have no answer.
+    """
+
+    id: int
+    open: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a person's mark means to a task that was about to ask.
+
+    :param option: the answer; None for a mark that ends the task without one.
+    """
+
+    option: str | None
+    who: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Question:
     """A question that a run asks people, and its answer.
 
@@ -386,6 +455,7 @@ class Question:
     :param who: who gave it; None when it timed out and the default counts.
     :param life: which life of its task has asked, see :func:`airflow_cd.operators.attempts.life_of`.
     :param run_started: when the run had been started then.
+    :param mark: of the asker alone: a mark on its task that came before the question.
     """
 
     pipeline: str
@@ -403,6 +473,7 @@ class Question:
     answered_at: datetime | None = None
     life: int | None = None
     run_started: datetime | None = None
+    mark: Mark | None = None
     proposed: Mapping[str, Release] = field(default_factory=dict)
     commits: Mapping[str, Commits] = field(default_factory=dict)
 

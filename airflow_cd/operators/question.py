@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
 
 from airflow_cd.clock import now
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
     from airflow_cd.commits import Commits
     from airflow_cd.ledger import Ledger, Question
+    from airflow_cd.ledger.records import Mark
     from airflow_cd.release import Release
 
 
 APPROVE, REJECT = "Approve", "Reject"
+ENDED = ("success", "failed", "skipped")
+LONGEST_MARK = 10.0
+"""Seconds from when a mark is recorded until Airflow has it, at most."""
 TIMED_OUT = "timed out without an answer"
 
 
@@ -77,11 +82,12 @@ def ask(
     :param approvers: user names that may answer; empty: everybody who may edit the run.
     :param proposed: by environment, the release that would be deployed.
     :param commits: by environment, the commits that it would bring.
-    :raises TaskAwaitingInput: always; Airflow takes it from there.
+    :raises TaskAwaitingInput: Airflow takes it from there.
+    :raises AirflowFailException: a person has marked the task before it could ask; Airflow keeps the mark.
     :raises LedgerError: the question could not be recorded; nothing is asked then.
     """
     ti, life = context["ti"], life_of(context)
-    ledger.questions.ask(
+    question = ledger.questions.ask(
         pipeline=ti.dag_id,
         run_id=run_of(ledger, context).run_id,
         task_id=ti.task_id,
@@ -95,6 +101,8 @@ def ask(
         proposed=proposed,
         commits=commits,
     )
+    if question.mark is not None and _is_over(context):
+        raise _overtaken(ledger, question, question.mark)
     upsert_hitl_detail(
         ti_id=ti.id,
         options=list(options),
@@ -106,6 +114,29 @@ def ask(
         assigned_users=[HITLUser(id=name, name=name) for name in approvers],
     )
     raise TaskAwaitingInput(method_name=method, timeout=timeout)
+
+
+def _is_over(context: Context) -> bool:
+    """Whether a mark that is on its way to Airflow has arrived there, and nothing is left to wait for."""
+    ti, deadline = context["ti"], time.monotonic() + LONGEST_MARK
+    while True:
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
+        if states.get(ti.run_id, {}).get(ti.task_id) in ENDED:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.2)
+
+
+def _overtaken(ledger: Ledger, question: Question, mark: Mark) -> AirflowFailException:
+    """Keep the mark as the answer to what was about to be asked, so that what follows knows what was approved."""
+    if mark.option in question.options:
+        place = (question.pipeline, question.run_id, question.task_id)
+        ledger.questions.answer(*place, option=str(mark.option), who=mark.who, why=mark.why, recorded=True)
+    return AirflowFailException(
+        f"{mark.who} marked this task before it could ask. State: the mark stands; this process changes nothing. "
+        "Next: nothing to do."
+    )
 
 
 def present_question(ledger: Ledger, context: Context) -> Question | None:
