@@ -16,6 +16,7 @@ from airflow_cd.delivery.going_back import await_other, taken_over
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
 from airflow_cd.delivery.recorded_target import RecordedTarget
 from airflow_cd.delivery.restoring import Restored, restore
+from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import (
     AirflowCdError,
     DeploymentFailed,
@@ -76,7 +77,13 @@ class Delivery:
         task_id: str = "",
     ) -> None:
         self.ledger = ledger
-        self.target = target
+        self.target: SealedTarget = SealedTarget(
+            target,
+            ledger,
+            service=service,
+            environment=environment,
+            log=lambda line: self.log(line),  # noqa: PLW0108
+        )
         self.pipeline = pipeline
         self.run_id = run_id
         self.service = service
@@ -87,7 +94,7 @@ class Delivery:
         self.task_id = task_id
         self._changes = RecordedTarget(
             ledger,
-            target,
+            self.target,
             service=service,
             environment=environment,
             timeout=timeout,
@@ -511,8 +518,9 @@ class Delivery:
 
     def _before(self, release: Release, *, to_earlier: bool) -> tuple[str | None, dict[str, Release | None]]:
         """Before anything is changed: the id of the deployment that is rolled back, and what each instance runs."""
-        instances = self.target.instances()
+        # Checked first: then it is known which of the instances' values are secrets of the release.
         self.check(release)
+        instances = self.target.instances()
         last = self.ledger.deployments.last_promoted(self.service, self.environment)
         good = last.release if last is not None else None
         previous = capture(self.service, self.environment, instances, good=good, mixed=to_earlier)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
 from airflow_cd.delivery.delivery import Delivery
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
+from airflow_cd.delivery.quiet_logs import QuietLogs
+from airflow_cd.delivery.sealed_target import without_secrets
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import (
     DeploymentSettled,
@@ -146,8 +148,9 @@ class PhaseVerification:
 
         delivery, verification = self.delivery, self.verification
         grace, before = verification.shutdown_grace, phases_before(delivery, self.deployment, self.phase)
+        quiet = replace(verification, logs=tuple(QuietLogs(source, delivery.target) for source in verification.logs))
         return Watch(
-            verification,
+            quiet,
             canary=self.canary,
             control=self.control,
             since=self.since,
@@ -210,7 +213,8 @@ class PhaseVerification:
             self.phase.name,
             token=self._lease.token,
             verdict=str(judgement.verdict),
-            evidence=judgement.as_dict(),
+            # A service that logs its own password must not have it kept.
+            evidence=without_secrets(judgement.as_dict(), self.delivery.target.redact.known),
             final=final,
         )
 

@@ -44,6 +44,7 @@ class RollbackOperator(EnvironmentTask):
     """
 
     role = Role.ROLLBACK
+    binding = False
     ui_color = "#ffd0d0"
 
     def __init__(

@@ -39,6 +39,7 @@ class SettleOperator(EnvironmentTask):
     """
 
     role = Role.SETTLE
+    binding = False
     ui_color = "#eeeeee"
 
     def __init__(

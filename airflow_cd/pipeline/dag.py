@@ -20,6 +20,7 @@ from airflow_cd.operators import (
     SettleOperator,
     VerifyOperator,
 )
+from airflow_cd.pipeline.plan import plan_of
 from airflow_cd.pipeline.specification import (
     Approval,
     Canary,
@@ -33,6 +34,7 @@ from airflow_cd.states import Role, RollbackMode
 from airflow_cd.task_ids import TaskId, local_id, phase_name
 
 if TYPE_CHECKING:
+    from airflow_cd.plan import Plan
     from airflow_cd.verification.settings import Verification
 
 
@@ -91,9 +93,10 @@ def build(pipeline: Pipeline) -> DAG:
     arguments: dict[str, Any] = {"schedule": None, "catchup": False, "tags": ["airflow-cd"], **pipeline.dag_arguments}
     with DAG(pipeline.name, description=pipeline.description or None, **arguments) as dag:
         before: Sequence[Any] = ()
+        plan = plan_of(pipeline)
         stages = pipeline.members()
         for number, stage in enumerate(stages):
-            built = [_member(pipeline, member, dag, _environments(stages[number + 1 :])) for member in stage]
+            built = [_member(pipeline, member, dag, plan, _environments(stages[number + 1 :])) for member in stage]
             for ends in built:
                 for task in before:
                     for first in ends.first:
@@ -137,14 +140,16 @@ def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
     return through
 
 
-def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environment]) -> Ends:
+def _member(pipeline: Pipeline, member: Member, dag: DAG, plan: Plan, then: Sequence[Environment]) -> Ends:
     if isinstance(member, Canary):
         assert member.verify is not None  # noqa: S101 - Pipeline.mistakes() has refused it
-        return _verified(pipeline, member.environment, member.verify, list(member.phases), member.mark)
+        common = _common(pipeline, member.environment, plan)
+        return _verified(pipeline, member.environment, common, member.verify, list(member.phases), member.mark)
     if isinstance(member, Environment):
+        common = _common(pipeline, member, plan)
         if member.verify is not None:
-            return _verified(pipeline, member, member.verify, [100], ())
-        return _environment(pipeline, member)
+            return _verified(pipeline, member, common, member.verify, [100], ())
+        return _environment(pipeline, member, common)
     if isinstance(member, Approval):
         sensor = ApprovalSensor(
             task_id=member.name,
@@ -155,6 +160,7 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environ
             artifact=pipeline.artifact,
             configurations={environment.name: _configuration(pipeline, environment) for environment in then},
             commits=pipeline.commits,
+            plan=plan,
         )
         return Ends([sensor], [sensor])
     if hasattr(member, "task_id") and not callable(getattr(member, "function", None)):
@@ -165,12 +171,13 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environ
     return Ends([task], [task])
 
 
-def _common(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+def _common(pipeline: Pipeline, environment: Environment, plan: Plan) -> dict[str, Any]:
     return {
         "service": pipeline.deployed_service,
         "environment": environment.name,
         "target": pipeline.target_of(environment),
         "timeout_healthy": environment.timeout,
+        "plan": plan,
     }
 
 
@@ -188,8 +195,7 @@ def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
     }
 
 
-def _environment(pipeline: Pipeline, environment: Environment) -> Ends:
-    common = _common(pipeline, environment)
+def _environment(pipeline: Pipeline, environment: Environment, common: Mapping[str, Any]) -> Ends:
     with TaskGroup(environment.name):
         lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=pipeline.supersede, **common)
         deploy = DeployOperator(task_id=local_id(Role.DEPLOY), **common, **_release(pipeline, environment))
@@ -201,11 +207,11 @@ def _environment(pipeline: Pipeline, environment: Environment) -> Ends:
 def _verified(
     pipeline: Pipeline,
     environment: Environment,
+    common: Mapping[str, Any],
     verification: Verification,
     phases: Sequence[int],
     mark: Sequence[str],
 ) -> Ends:
-    common = _common(pipeline, environment)
     forward = {**common, **_release(pipeline, environment)}
     with TaskGroup(environment.name):
         lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=pipeline.supersede, **common)

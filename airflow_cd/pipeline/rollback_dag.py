@@ -11,6 +11,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.operators import RollbackToOperator, SettleOperator
 from airflow_cd.pipeline.dag import set_parameters
 from airflow_cd.pipeline.specification import Canary, Environment, Pipeline, environment_of
+from airflow_cd.plan import Plan
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.states import Role
 from airflow_cd.task_ids import ROLLBACK_GROUP, local_id
@@ -50,6 +51,8 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
         "environment": ASKED_FOR,
         "target": {environment.name: pipeline.target_of(environment) for environment in known},
         "timeout_healthy": longest,
+        # Its runs are bound to no steps, but have no other parameters than these.
+        "plan": Plan(),
     }
     with (
         DAG(

@@ -13,10 +13,11 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cd.capacity import USUAL
 from airflow_cd.commits import commits_to
 from airflow_cd.durations import parse_duration
-from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.failure import failing_as_airflow_expects
-from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
+from airflow_cd.operators.question import APPROVE, REJECT, Answer, ask, given_answer, present_question, read_answer
+from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.operators.role import RoleMixin
+from airflow_cd.operators.runs import begin_run, run_of
 from airflow_cd.operators.same_ledger import same_ledger
 from airflow_cd.release import changes, planned_release
 from airflow_cd.report.words import one_line, visible
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
     from airflow_cd.commits import CommitList, Commits, CommitSource
     from airflow_cd.ledger import Ledger
+    from airflow_cd.plan import Plan
     from airflow_cd.release import Release
 
-APPROVE, REJECT = "Approve", "Reject"
+__all__ = ["APPROVE", "FIRST_RELEASE", "REJECT", "ApprovalSensor"]
+
 LISTED = 10
 """Commits in the text of a question; its page lists more."""
 
@@ -37,7 +40,7 @@ LISTED = 10
 FIRST_RELEASE = "If nothing runs there: nothing to compare with, deployed as first release without a verification."
 
 
-class ApprovalSensor(RoleMixin, BaseSensorOperator):
+class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
     """Wait for a person to approve, at no cost: no worker, no triggerer, no pool slot.
 
     Approve and Reject show as a required action; marking the task success on the grid approves, marking it failed
@@ -55,6 +58,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
     :param reason: why; templated, by default the run's parameter ``reason``.
     :param overrides: the run's configuration on top, a mapping or its JSON; templated, by default the run's parameter
         ``configuration``.
+    :param plan: what the pipeline does; an approval of another plan is void.
     """
 
     # The approvers are among them to be in the serialized DAG: they count before anything has been asked.
@@ -77,6 +81,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         version: str = "{{ params.version }}",
         reason: str = "{{ params.get('reason') or '' }}",
         overrides: Mapping[str, Any] | str = "{{ (params.get('configuration') or {}) | tojson }}",
+        plan: Plan | None = None,
         **kwargs: Any,
     ) -> None:
         # An answer that Airflow's resume race throws away is honoured from the ledger on the next try.
@@ -94,10 +99,14 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         self.version = version
         self.reason = reason
         self.overrides = overrides
+        self.plan = plan
         self.result: dict[str, Any] | str = ""
 
     def execute(self, context: Context) -> str:
         """Ask, or take the answer that was lost while Airflow resumed this task.
+
+        An answer counts for the life of the task in which it was asked for: not for a run that has the id of a deleted
+        one, nor after the task was cleared.
 
         :param context: of the task.
         :returns: the option that was chosen.
@@ -105,18 +114,16 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         :raises AirflowFailException: it was rejected, or what is to be deployed cannot be built.
         :raises LedgerUnavailable: the ledger is away.
         """
-        asked = not starts_over(context)
-        with remembering(context, asked=asked), self._with_ledger(context) as ledger:
-            ti = context["ti"]
-            known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
-            if known is not None and asked and (answer := given_answer(known, default=REJECT)):
+        with self._with_ledger(context) as ledger:
+            begin_run(ledger, context, self, self.plan)
+            known = present_question(ledger, context)
+            if known is not None and (answer := given_answer(known, default=REJECT)):
                 return self._answered(answer)
-            if known is not None and known.option is not None:
-                ledger.questions.reopen(ti.dag_id, ti.run_id, ti.task_id)
             return self._ask(ledger, context)
 
     def _ask(self, ledger: Ledger, context: Context) -> NoReturn:
         ti = context["ti"]
+        self.refuse_secrets()
         proposed = self._proposed()
         commits = self._commits(ledger)
         where = ", ".join(self.environments) or "the next stage"
@@ -140,11 +147,14 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
         :param context: of the task.
         :param event: Airflow's record of the answer.
         :returns: the option that was chosen: *Approve*.
-        :raises AirflowFailException: it was rejected, timed out, or approved by somebody who is not an approver.
+        :raises AirflowFailException: it was rejected, timed out, approved by somebody who is not an approver, or the
+            pipeline is not the one that was approved.
         :raises LedgerUnavailable: the ledger is away; the next attempt takes the answer.
         """
-        with remembering(context, asked=True), self._with_ledger(context) as ledger:
+        with self._with_ledger(context) as ledger:
             answer = read_answer(ledger, context, event, default=REJECT)
+            if answer.option == APPROVE:
+                begin_run(ledger, context, self, self.plan)
             return self._answered(answer)
 
     @contextmanager
@@ -212,7 +222,8 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
             if environment in commits:
                 lines += _commit_lines(commits[environment])
         lines.append("")
-        for deployment in reversed(ledger.deployments.matching(pipeline=ti.dag_id, run_id=ti.run_id)):
+        run_id = run_of(ledger, context).run_id
+        for deployment in reversed(ledger.deployments.matching(pipeline=ti.dag_id, run_id=run_id)):
             lines.append(f"- {deployment.environment}: {deployment.state.replace('_', ' ')} {deployment.outcome or ''}")
         return "\n".join(lines)
 

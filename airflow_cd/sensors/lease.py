@@ -41,6 +41,7 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
     """
 
     role = Role.LEASE
+    lives_long = False
     ui_color = "#eeeeee"
 
     def __init__(

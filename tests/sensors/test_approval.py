@@ -7,12 +7,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.questions import Questions
-from airflow_cd.operators import question
+from airflow_cd.operators import DeployOperator, question
 from airflow_cd.sensors import ApprovalSensor
 from airflow_cd.sensors.approval import APPROVE, REJECT
 from tests.operators.world import StateStore, World
@@ -173,3 +174,93 @@ def test_an_answer_that_could_not_be_recorded_is_read_again(world: World, monkey
 
 def _away(self: Ledger, *place: str) -> None:
     raise LedgerUnavailable("the ledger is locked.")
+
+
+def _shop_dag(world: World) -> tuple[ApprovalSensor, DeployOperator]:
+    """An approval and what it lets through."""
+    with DAG("shop", schedule=None):
+        sensor = _sensor(configurations={"production": {"limit": 7}})
+        deploy = world.task(DeployOperator, task_id="deploy", version="1.2", configuration={"limit": 7}, overrides="{}")
+        sensor >> deploy
+    deploy.reason, deploy.rollback, deploy.learn = "", "automatic", False
+    return sensor, deploy
+
+
+def _again(world: World, run_id: str = "run-1") -> None:
+    """Delete the run, and trigger another with its id."""
+    world.requested[run_id] = datetime.now(timezone.utc)
+
+
+def test_the_approval_of_a_deleted_run_does_not_open_the_next_one_with_its_id(world: World) -> None:
+    _ask(world, _sensor(version="1.2"))
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="ada", why="1.2 is fine")
+    _again(world)
+    _ask(world, _sensor(version="6.6"), try_number=2, max_tries=5)
+    kept = world.ledger.questions.get(*PLACE)
+    assert kept is not None
+    assert (kept.subject, kept.option) == ("Deploy shop 6.6 to production?", None)
+
+
+def test_nor_when_somebody_gives_the_next_one_the_time_of_the_deleted_one(world: World) -> None:
+    """Who triggers a run may say when it was requested, but not when it was started."""
+    sensor = _sensor()
+    _ask(world, sensor)
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="ada", why="")
+    context = world.context(sensor, try_number=2, max_tries=5)
+    context["dag_run"].start_date += timedelta(hours=1)
+    with pytest.raises(TaskAwaitingInput):
+        sensor.execute(context)
+
+
+def test_an_approval_that_died_before_it_asked_in_its_present_life_asks(world: World) -> None:
+    """The answer of the time before is void, though nobody saw the attempt that should have taken it back."""
+    sensor = _sensor()
+    _ask(world, sensor, max_tries=5)
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="ada", why="")
+    _ask(world, sensor, try_number=3, max_tries=6)
+
+
+def test_what_was_approved_is_deployed(world: World) -> None:
+    sensor, deploy = _shop_dag(world)
+    _ask(world, sensor)
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="ada", why="")
+    assert world.execute(deploy)["release"].startswith("shop 1.2")
+
+
+NOT_APPROVED: dict[str, tuple[dict[str, Any], str | None, str]] = {
+    "another version": ({"version": "1.3"}, APPROVE, "different now: version, artifact"),
+    "another artifact": ({"artifact": "evil/{service}:{version}"}, APPROVE, "different now: artifact"),
+    "another configuration": ({"configuration": {"limit": 9}}, APPROVE, "different now: configuration: limit"),
+    "another override": ({"overrides": '{"debug": true}'}, APPROVE, "different now: configuration: debug"),
+    "nobody answered": ({}, None, "approve asks and nobody has answered"),
+    "rejected": ({}, REJECT, "approve asks and the answer is Reject"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_APPROVED)
+def test_anything_but_what_was_approved_is_not_deployed(world: World, case: str) -> None:
+    changed, option, why = NOT_APPROVED[case]
+    sensor, deploy = _shop_dag(world)
+    _ask(world, sensor)
+    if option:
+        world.ledger.questions.answer(*PLACE, option=option, who="ada", why="")
+    for name, value in changed.items():
+        setattr(deploy, name, value)
+    with pytest.raises(AirflowFailException, match=why):
+        world.execute(deploy)
+    assert world.ledger.deployments.matching() == []
+
+
+def test_an_approval_that_was_never_asked_lets_nothing_through(world: World) -> None:
+    _, deploy = _shop_dag(world)
+    with pytest.raises(AirflowFailException, match="approve has not asked anybody"):
+        world.execute(deploy)
+
+
+def test_an_approval_by_who_is_no_approver_lets_nothing_through(world: World) -> None:
+    sensor, deploy = _shop_dag(world)
+    sensor.approvers = ("ada", "bob")
+    _ask(world, sensor)
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="eve", why="")
+    with pytest.raises(AirflowFailException, match="eve answered approve but is not an approver"):
+        world.execute(deploy)

@@ -10,8 +10,8 @@ from alembic import op
 
 from airflow_cd.errors import LedgerRefused
 
-revision = "0006_lease"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
