@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from airflow_cd.errors import LedgerRefused, Refused
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
+from airflow_cd.plugin.dag_runs.identity import PRESENT_RUN
 from airflow_cd.plugin.error_pages import status_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, accepted
 from airflow_cd.plugin.report.baseline import RESET
@@ -24,7 +25,7 @@ from airflow_cd.report.gathering import report_of
 from airflow_cd.report.report import Report
 from airflow_cd.report.views import EventView, events_of
 
-router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}", dependencies=MAY_CHANGE_RUN)
+router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}", dependencies=[*MAY_CHANGE_RUN, *PRESENT_RUN])
 
 Field = Annotated[str, Form()]
 
