@@ -28,6 +28,7 @@
         ├── TargetUnavailable        no answer, a time-out, a TLS failure, 429, a 5xx that stayed
         ├── SourceUnavailable        the same of a source of metrics or logs
         │   └── SourceThrottled      its rate limit stayed exceeded after every retry
+        ├── SecretUnavailable        a secret of the configuration cannot be looked up now
         ├── LedgerUnavailable        locked, full, read-only, away, or not migrated yet
         └── LeaseHeld                another run owns the environment
 
@@ -159,6 +160,10 @@ class DeploymentFailed(Refused):
 
 class RollbackIncomplete(Unavailable):
     """A rollback could not finish: part of the environment is not back on its release. Trying again resumes it."""
+
+
+class SecretUnavailable(Unavailable):
+    """A secret that a configuration refers to cannot be looked up: the secrets backend or Airflow does not answer."""
 
 
 class TargetError(AirflowCdError):

@@ -16,6 +16,8 @@ from airflow_cd.ledger.records import (
     BaselineChoice,
     Deployment,
     FeedbackRecord,
+    Finding,
+    InTheWay,
     KnownRun,
     Lease,
     Phase,
@@ -25,6 +27,7 @@ from airflow_cd.ledger.records import (
     VerdictRecord,
     Veto,
     Waiting,
+    Work,
 )
 
 __all__ = [
@@ -33,6 +36,8 @@ __all__ = [
     "BaselineChoice",
     "Deployment",
     "FeedbackRecord",
+    "Finding",
+    "InTheWay",
     "KnownRun",
     "Lease",
     "Ledger",
@@ -43,6 +48,7 @@ __all__ = [
     "VerdictRecord",
     "Veto",
     "Waiting",
+    "Work",
     "ledger_url",
     "open_ledger",
 ]

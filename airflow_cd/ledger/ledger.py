@@ -15,6 +15,7 @@ from airflow_cd.ledger.audit import Audit
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.deployments import Deployments
 from airflow_cd.ledger.feedback import FeedbackHistory
+from airflow_cd.ledger.guarding import Guarding
 from airflow_cd.ledger.insights import Insights
 from airflow_cd.ledger.instances import Instances
 from airflow_cd.ledger.leases import Leases
@@ -24,10 +25,12 @@ from airflow_cd.ledger.phases import Phases
 from airflow_cd.ledger.profiles import Profiles
 from airflow_cd.ledger.questions import Questions
 from airflow_cd.ledger.runs import Runs
+from airflow_cd.ledger.secret_values import SecretValues
 from airflow_cd.ledger.settlement import Settlement
 from airflow_cd.ledger.store import Store, ledger_engine
 from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
+from airflow_cd.ledger.work import Works
 
 
 class Ledger:
@@ -56,9 +59,12 @@ class Ledger:
     :ivar feedback: what people said about events.
     :ivar vetoes: releases that must not be deployed to an environment again.
     :ivar questions: what runs ask people, with the answers.
+    :ivar secret_values: keyed digests of the secrets that environments were given.
     :ivar audit: manual actions: who did what, when and why.
     :ivar overview: every environment of every service at once.
     :ivar insights: rows for figures over many deployments.
+    :ivar work: which runs are at work, and whether their processes live.
+    :ivar guarding: what the guard watches over, found and did.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
@@ -77,9 +83,12 @@ class Ledger:
         self.feedback = FeedbackHistory(store)
         self.vetoes = Vetoes(store)
         self.questions = Questions(store)
+        self.secret_values = SecretValues(store)
         self.audit = Audit(store)
         self.overview = Overview(store)
         self.insights = Insights(store)
+        self.work = Works(store)
+        self.guarding = Guarding(store)
 
     def migrate(self) -> None:
         """Bring the schema to this package's version.

@@ -48,6 +48,21 @@ def ledger_url(url: str | None = None) -> URL:
     return parsed
 
 
+def is_there(url: str | None = None) -> None:
+    """Make sure that opening the ledger would not make one: whoever only watches has nothing to keep.
+
+    :param url: as of :func:`ledger_url`.
+    :raises LedgerUnavailable: it is an SQLite file that does not exist yet.
+    """
+    where = ledger_url(url)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+        raise LedgerUnavailable(
+            f"there is no ledger {shown(where)} yet.",
+            state="nothing was changed.",
+            next_step="Nothing to do: the first deployment makes it.",
+        )
+
+
 def shown(url: URL) -> str:
     """The URL without its password."""
     return url.render_as_string(hide_password=True)

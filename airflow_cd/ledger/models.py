@@ -44,6 +44,16 @@ class Base(DeclarativeBase):
     )
 
 
+class LedgerRow(Base):
+    """The ledger itself: one row, whose identity no other ledger has."""
+
+    __tablename__ = "cd_ledger"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(Name(36))
+    made_at: Mapped[datetime] = mapped_column(Utc)
+
+
 class LeaseRow(Base):
     """Who owns an environment. The row is never deleted: it holds the last token, and is the environment's lock."""
 
@@ -77,6 +87,9 @@ class LeaseRequestRow(Base):
     asked_at: Mapped[datetime] = mapped_column(Utc)
     keep_until: Mapped[datetime] = mapped_column(Utc)
     superseded_by: Mapped[str | None] = mapped_column(Prose)
+    requested_at: Mapped[datetime | None] = mapped_column(Utc)
+    task_id: Mapped[str | None] = mapped_column(Name())
+    going_back: Mapped[bool] = mapped_column(server_default=false())
 
 
 class DeploymentRow(Base):
@@ -135,6 +148,8 @@ class DeploymentRow(Base):
     cause: Mapped[str | None] = mapped_column(Name(20))
     first: Mapped[bool] = mapped_column(server_default=false())
     commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    ended_by_pipeline: Mapped[str | None] = mapped_column(Name())
+    ended_by_run: Mapped[str | None] = mapped_column(Name())
 
 
 class PhaseRow(Base):
@@ -316,6 +331,21 @@ class QuestionRow(Base):
     answered_at: Mapped[datetime | None] = mapped_column(Utc)
 
 
+class SecretValueRow(Base):
+    """The keyed digest of a value that an environment was given in the place of a reference to a secret."""
+
+    __tablename__ = "cd_secret_value"
+    __table_args__ = (UniqueConstraint("service", "environment", "digest"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    path: Mapped[str] = mapped_column(Prose)
+    source: Mapped[str] = mapped_column(Prose)
+    digest: Mapped[str] = mapped_column(Name(80))
+    given_at: Mapped[datetime] = mapped_column(Utc)
+
+
 class FeedbackRow(Base):
     """Feedback on an event. Rows are only added: undoing feedback is a row that names the undone one."""
 
@@ -333,6 +363,57 @@ class FeedbackRow(Base):
     at: Mapped[datetime] = mapped_column(Utc)
     who: Mapped[str] = mapped_column(Name())
     why: Mapped[str] = mapped_column(Prose)
+
+
+class WorkRow(Base):
+    """A run's work on an environment: which task is at it, whether it lives, and how to reach the environment."""
+
+    __tablename__ = "cd_work"
+    __table_args__ = (Index(None, "over"),)
+
+    service: Mapped[str] = mapped_column(Name(), primary_key=True)
+    environment: Mapped[str] = mapped_column(Name(100), primary_key=True)
+    pipeline: Mapped[str] = mapped_column(Name(), primary_key=True)
+    run_id: Mapped[str] = mapped_column(Name(), primary_key=True)
+    target: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    timeout: Mapped[int]
+    task_id: Mapped[str] = mapped_column(Name())
+    process: Mapped[str] = mapped_column(Name())
+    beats: Mapped[int] = mapped_column(BigInteger)
+    beat_at: Mapped[datetime] = mapped_column(Utc)
+    over: Mapped[bool]
+
+
+class GuardRow(Base):
+    """The one guard that acts."""
+
+    __tablename__ = "cd_guard"
+
+    name: Mapped[str] = mapped_column(Name(50), primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger)
+    holder: Mapped[str] = mapped_column(Name())
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class FindingRow(Base):
+    """A run that could not go on, and what the guard did about it."""
+
+    __tablename__ = "cd_guard_finding"
+    __table_args__ = (Index(None, "pipeline", "run_id", "seq"), Index(None, "ended_at", "seq"))
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    pipeline: Mapped[str] = mapped_column(Name())
+    run_id: Mapped[str] = mapped_column(Name())
+    deployment_id: Mapped[str | None] = mapped_column(Name(36))
+    cause: Mapped[str] = mapped_column(Name(20))
+    detail: Mapped[str] = mapped_column(Prose)
+    state: Mapped[str] = mapped_column(Name(20))
+    outcome: Mapped[str] = mapped_column(Prose)
+    attempts: Mapped[int]
+    found_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
 
 
 class BaselineChoiceRow(Base):

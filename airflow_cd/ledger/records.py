@@ -9,10 +9,13 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
-from airflow_cd.states import DeploymentState, PhaseState, RollbackCause, RollbackMode
+from airflow_cd.states import DeploymentState, FindingState, FreezeCause, PhaseState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
+
+Claim = tuple[str, str, str, str]
+"""A run's claim on an environment: service, environment, pipeline and run id."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,26 @@ class KnownRun:
 
 
 @dataclass(frozen=True)
+class InTheWay:
+    """A run that another one waits for.
+
+    :param task_id: of one that waits itself, the task that asks; None of the owner, and where it is not known.
+    :param token: the owner's fencing token; None of one that waits itself.
+    :param expired: whether the owner's lease has expired.
+    :param going_back: whether it brings the environment back to an earlier release.
+    """
+
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    task_id: str | None
+    token: int | None
+    expired: bool
+    going_back: bool
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The deployment of one release to one environment by one run.
 
@@ -87,6 +110,7 @@ class Deployment:
     :param commits: what the release brings; None where the pipeline names no repository.
     :param cause: why it is to be rolled back, known before the rollback begins; None while nothing is against it.
     :param first: whether nothing of the service had run in the environment before: there was nothing to compare with.
+    :param ended_by: pipeline and id of the run that rolls it back, where that is another one than its own.
     """
 
     id: str
@@ -114,6 +138,7 @@ class Deployment:
     commits: Commits | None = None
     cause: RollbackCause | None = None
     first: bool = False
+    ended_by: tuple[str, str] | None = None
 
     @property
     def at_fault(self) -> bool | None:
@@ -208,6 +233,22 @@ class RunningInstance:
     environment: str
     instance: Instance
     observed_at: datetime
+
+
+@dataclass(frozen=True)
+class GivenSecret:
+    """A value that an environment was given in the place of a reference.
+
+    :param path: where it stands in the configuration.
+    :param source: the reference, or ``plain:`` for a value that was declared to be no secret.
+    :param digest: keyed digest of the value.
+    :param given_at: when it was given last.
+    """
+
+    path: str
+    source: str
+    digest: str
+    given_at: datetime
 
 
 @dataclass(frozen=True)
@@ -439,3 +480,57 @@ class Question:
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else (end - start).total_seconds()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run's work on an environment.
+
+    :param target: how the environment is reached, as :mod:`airflow_cd.targets` describes it; None where the target
+        cannot be described.
+    :param timeout: seconds that instances may take to come up healthy.
+    :param task_id: the task that was at it last.
+    :param process: where that task ran, as ``host:pid``.
+    :param beats: grows for as long as its process lives.
+    :param beat_at: when it grew last.
+    :param over: whether the task has ended by itself.
+    """
+
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    target: Mapping[str, Any] | None
+    timeout: int
+    task_id: str
+    process: str
+    beats: int
+    beat_at: datetime
+    over: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A run that could not go on, and what the guard did about it.
+
+    :param number: grows with every finding.
+    :param deployment_id: what it had left unfinished; None where it only held the environment, or a place in its queue.
+    :param detail: why it could not go on, in one sentence.
+    :param outcome: what the guard did, or what keeps it from that; ``""`` while it is at it.
+    :param attempts: how often it has tried.
+    :param ended_at: when nothing was left to do.
+    """
+
+    number: int
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    deployment_id: str | None
+    cause: FreezeCause
+    detail: str
+    state: FindingState
+    outcome: str
+    attempts: int
+    found_at: datetime
+    ended_at: datetime | None

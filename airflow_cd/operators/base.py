@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.heartbeat import at_work
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
 from airflow_cd.operators.runs import begin_run
-from airflow_cd.targets import resolve_target
+from airflow_cd.targets import describe_target, resolve_target
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,6 +47,8 @@ class EnvironmentTask(RoleMixin, BaseOperator):
     template_fields_renderers = {"result": "json"}  # noqa: RUF012 - Airflow's own signature
     overwrite_rtif_after_execution = True
     ui_fgcolor = "#1a1a1a"
+    lives_long: ClassVar[bool] = True
+    """Whether it says in the ledger that it lives while it works, so that the guard finishes what it leaves."""
 
     def __init__(
         self,
@@ -77,7 +80,17 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         """
         pipeline = context["dag_run"].dag_id
         with failing_as_airflow_expects(self, pipeline=pipeline, service=self.service, environment=self.environment):
-            yield self.delivery(context)
+            delivery = self.delivery(context)
+            if not self.lives_long:
+                yield delivery
+                return
+            with at_work(
+                delivery,
+                task_id=self.task_id,
+                target=describe_target(self._target(), self.environment),
+                timeout=parse_duration(self.timeout_healthy),
+            ):
+                yield delivery
 
     def delivery(self, context: Context) -> Delivery:
         """The environment as this run delivers to it.
@@ -102,16 +115,19 @@ class EnvironmentTask(RoleMixin, BaseOperator):
             requested_at=run.run_after,
             log=lambda line: self.log.info("%s", line),
             timeout=parse_duration(self.timeout_healthy),
+            task_id=self.task_id,
         )
 
     def _resolved_target(self) -> Target:
-        target = self.target
-        if isinstance(target, Mapping):
-            if self.environment not in target:
-                known = ", ".join(target)
-                raise PipelineError([f"environment {self.environment!r} has no target here; those that have: {known}"])
-            target = target[self.environment]
         try:
-            return resolve_target(target, self.environment)
+            return resolve_target(self._target(), self.environment)
         except ValueError as error:
             raise PipelineError([str(error)]) from error
+
+    def _target(self) -> str | Target:
+        if not isinstance(self.target, Mapping):
+            return self.target
+        if self.environment not in self.target:
+            known = ", ".join(self.target)
+            raise PipelineError([f"environment {self.environment!r} has no target here; those that have: {known}"])
+        return self.target[self.environment]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.delivery import Delivery
 from airflow_cd.operators.approved import require_approved
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.release import Release, planned_release
 from airflow_cd.states import Role, RollbackMode
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
 
 
-class DeployOperator(EnvironmentTask):
+class DeployOperator(RefusesSecrets, EnvironmentTask):
     """Bring a release to every instance of an environment, wait until they are healthy, and record it in the ledger.
 
     After an approval it deploys what was approved there, and nothing else.
@@ -56,6 +57,7 @@ class DeployOperator(EnvironmentTask):
     template_fields_renderers = {**EnvironmentTask.template_fields_renderers, "configuration": "json"}  # noqa: RUF012
     role = Role.DEPLOY
     ui_color = "#d5e8ff"
+    configuration_fields = ("configuration", "overrides")
     phase_name = "all"
     share = 100
 
@@ -87,8 +89,9 @@ class DeployOperator(EnvironmentTask):
     def release(self) -> Release:
         """The requested release.
 
-        :raises ReleaseError: the configuration overrides are not an object.
+        :raises ReleaseError: the configuration overrides are not an object, or hold a secret.
         """
+        self.refuse_secrets()
         return planned_release(
             self.service,
             self.version,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
 
+from airflow_cd.clock import now
 from airflow_cd.operators.attempts import life_of
 from airflow_cd.operators.runs import run_of
 
@@ -96,7 +97,7 @@ def ask(
         approvers=list(approvers),
         subject=subject,
         body=body,
-        deadline=datetime.now(timezone.utc) + timeout,
+        deadline=now() + timeout,
         proposed=proposed,
         commits=commits,
     )
@@ -183,5 +184,5 @@ def given_answer(question: Question, *, default: str | None = None) -> Answer | 
     if question.option is not None:
         return Answer(question.option, question.who or "", question.why or "")
     # Reopened, and not asked again yet: its deadline is that of the time before.
-    over = question.deadline is not None and question.asked_at < question.deadline <= datetime.now(timezone.utc)
+    over = question.deadline is not None and question.asked_at < question.deadline <= now()
     return Answer(default, why=TIMED_OUT) if over and default is not None else None

@@ -84,7 +84,10 @@ class RollbackOperator(EnvironmentTask):
                 # A promotion that was faster.
                 self._skip(PROMOTED)
             if restored is None:
-                self._skip("this deployment is rolled back already")
+                found = delivery.require_deployment()
+                if found.state == DeploymentState.ROLLED_BACK or found.ended_by is None:
+                    self._skip("this deployment is rolled back already")
+                self._skip(f"run {found.ended_by[1]} of {found.ended_by[0]} rolls this deployment back")
             if self.mark:
                 mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why.text)
             deployment = delivery.require_deployment()

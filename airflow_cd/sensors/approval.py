@@ -15,6 +15,7 @@ from airflow_cd.commits import commits_to
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.question import APPROVE, REJECT, Answer, ask, given_answer, present_question, read_answer
+from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.operators.role import RoleMixin
 from airflow_cd.operators.runs import begin_run, run_of
 from airflow_cd.release import changes, planned_release
@@ -40,7 +41,7 @@ LISTED = 10
 FIRST_RELEASE = "If nothing runs there: nothing to compare with, deployed as first release without a verification."
 
 
-class ApprovalSensor(RoleMixin, BaseSensorOperator):
+class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
     """Wait for a person to approve, at no cost: no worker, no triggerer, no pool slot.
 
     Approve and Reject show as a required action; marking the task success on the grid approves, marking it failed
@@ -122,6 +123,7 @@ class ApprovalSensor(RoleMixin, BaseSensorOperator):
 
     def _ask(self, ledger: Ledger, context: Context) -> NoReturn:
         ti = context["ti"]
+        self.refuse_secrets()
         proposed = self._proposed()
         commits = self._commits(ledger)
         where = ", ".join(self.environments) or "the next stage"

@@ -40,7 +40,7 @@ class AuditMiddleware:
         path = scope["path"][scope["path"].index(ROOT) :]
         try:
             content = json.loads(body) if body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         run = run_in(scope["method"], path, content)
         actions = list(manual_actions_in(scope["method"], path, content))

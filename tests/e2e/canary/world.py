@@ -20,7 +20,7 @@ CASES: dict[str, dict[str, object]] = {
     "fails-at-all": {"duration": "8s"},
     "does-not-start": {},
     "verify-dies": {},
-    "verify-killed": {"duration": "60s"},
+    "verify-killed": {"duration": "10s"},
     "verify-marked-success": {"duration": "60s"},
     "verify-marked-failed": {"duration": "60s"},
     "stopped-on-its-page": {"duration": "60s"},

@@ -12,8 +12,8 @@ from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger.chain import FIELDS, digest_of
 from airflow_cd.ledger.columns import Json, Utc
 
-revision = "0006_approval"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
