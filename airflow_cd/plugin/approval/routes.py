@@ -13,6 +13,7 @@ from airflow_cd.ledger import Ledger, Question, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User
 from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.approval.view import view_of
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.identity import PRESENT_RUN
 from airflow_cd.plugin.error_pages import headers_of, status_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, accepted, page
@@ -68,7 +69,7 @@ def _render(
     refused: AirflowCdError | None = None,
     written: str = "",
 ) -> HTMLResponse:
-    view = view_of(ledger, question, user)
+    view = view_of(ledger, question, user, run_tasks.run_of(question.pipeline, question.run_id))
     live = 0 if refused or question.option is not None else LIVE
     return page(
         request,
