@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger.columns import NAME_LENGTH
 from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow, LeaseRow, QuestionRow, RunRow
 from airflow_cd.ledger.records import KnownRun
@@ -36,6 +37,7 @@ class Runs(Part):
         :param requested_at: when it was requested, aware: Airflow's ``run_after``.
         :param plan: the plan that the caller works by; kept if it is the first, or if nothing was done under the one
             before.
+        :raises LedgerUnavailable: another run took the id in this very moment.
         """
         with self._store.reading() as session:
             row = _row(session, pipeline, run_id, requested_at)
@@ -95,7 +97,13 @@ class Runs(Part):
             known_at=self._store.now(session),
         )
         row = _row(session, pipeline, run_id, requested_at)
-        assert row is not None  # noqa: S101 - inserted above, or by somebody else at the same moment
+        if row is None:
+            raise LedgerUnavailable(
+                f"another run took the id {run_id} in this moment.",
+                pipeline=pipeline,
+                state="nothing was written.",
+                next_step="Try again.",
+            )
         return row
 
 

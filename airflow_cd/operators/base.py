@@ -12,10 +12,10 @@ from airflow.sdk import BaseOperator
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.heartbeat import at_work
 from airflow_cd.durations import parse_duration
-from airflow_cd.errors import PipelineError
+from airflow_cd.errors import PipelineError, PlanChanged
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
-from airflow_cd.operators.runs import begin_run
+from airflow_cd.operators.runs import begin_run, keep_reason
 from airflow_cd.targets import describe_target, resolve_target
 
 if TYPE_CHECKING:
@@ -105,11 +105,16 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         from airflow_cd.ledger import open_ledger
 
         run, ledger = context["dag_run"], open_ledger()
+        try:
+            begun = begin_run(ledger, context, self, self.plan if self.binding else None)
+        except PlanChanged as changed:
+            keep_reason(ledger, context, changed, service=self.service, environment=self.environment)
+            raise
         return Delivery(
             ledger,
             self._resolved_target(),
             pipeline=run.dag_id,
-            run_id=begin_run(ledger, context, self, self.plan if self.binding else None).run_id,
+            run_id=begun.run_id,
             service=self.service,
             environment=self.environment,
             requested_at=run.run_after,
