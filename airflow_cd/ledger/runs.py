@@ -82,11 +82,11 @@ class Runs(Part):
         ).one_or_none()
         if before is not None:
             before.run_id = _other_name(session, pipeline, run_id)
-            _rename(session, pipeline, run_id, before.run_id)
+            self._rename(session, pipeline, run_id, before.run_id)
             session.flush()
         elif _is_older(session, pipeline, run_id, requested_at):
             # Recorded by a package that did not tell runs apart yet.
-            _rename(session, pipeline, run_id, _other_name(session, pipeline, run_id))
+            self._rename(session, pipeline, run_id, _other_name(session, pipeline, run_id))
         self._store.insert_once(
             session,
             RunRow,
@@ -105,6 +105,15 @@ class Runs(Part):
                 next_step="Try again.",
             )
         return row
+
+    def _rename(self, session: Session, pipeline: str, run_id: str, name: str) -> None:
+        """Give everything that is recorded under a run's id another one; what the run has asked waits for nobody."""
+        for model in _KEYED:
+            session.execute(
+                update(model).where(model.pipeline == pipeline, model.run_id == run_id).values({"run_id": name})
+            )
+        mine = (QuestionRow.pipeline == pipeline, QuestionRow.run_id == name, QuestionRow.option.is_(None))
+        session.execute(update(QuestionRow).where(*mine).values(deadline=self._store.now(session)))
 
 
 def _row(session: Session, pipeline: str, run_id: str, requested_at: datetime) -> RunRow | None:
@@ -156,13 +165,6 @@ def _other_name(session: Session, pipeline: str, run_id: str) -> str:
         if not _has_records(session, pipeline, name):
             return name
         number += 1
-
-
-def _rename(session: Session, pipeline: str, run_id: str, name: str) -> None:
-    for model in _KEYED:
-        session.execute(
-            update(model).where(model.pipeline == pipeline, model.run_id == run_id).values({"run_id": name})
-        )
 
 
 def _record(row: RunRow) -> KnownRun:
