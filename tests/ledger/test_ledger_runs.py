@@ -43,11 +43,13 @@ def test_a_run_starts_with_nothing_of_the_deleted_one_that_had_its_id(
     deployment = before.open(shop("1.0.0"))
     _asked(ledger)
     _marked(ledger)
+    assert len(ledger.overview.open_questions()) == 1
 
     second = ledger.runs.begin(*PLACE, clock.forward(minutes=1))
     assert (second.run_id, second.plan) == ("run-1", None)
     assert ledger.deployments.of_run(*PLACE, "shop", "production") is None
     assert ledger.questions.of_run(*PLACE) == []
+    assert ledger.overview.open_questions() == []
     assert ledger.audit.actions(*PLACE) == []
     with pytest.raises(LeaseHeld):
         run().acquire()
