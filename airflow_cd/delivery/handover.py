@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.delivery.recorded_target import now
+from airflow_cd.clock import now
 from airflow_cd.errors import RollbackIncomplete
 from airflow_cd.release import Release
 from airflow_cd.targets.rollout import differences, wait_until

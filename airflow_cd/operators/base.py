@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_cd.capacity import USUAL
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.heartbeat import at_work
 from airflow_cd.durations import parse_duration
-from airflow_cd.errors import PipelineError
+from airflow_cd.errors import PipelineError, PlanChanged
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
+from airflow_cd.operators.runs import begin_run, keep_reason
+from airflow_cd.operators.same_ledger import same_ledger
+from airflow_cd.states import Role
 from airflow_cd.targets import describe_target, resolve_target
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cd.plan import Plan
     from airflow_cd.targets.base import Target
 
 
@@ -35,7 +40,11 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         each environment.
     :param timeout_healthy: how long instances may take to come up healthy, such as ``"5m"`` or a timedelta; must be
         greater than zero.
+    :param plan: what the pipeline does; a run that began with another plan is refused. None: it is bound to none.
     """
+
+    binding: ClassVar[bool] = True
+    """Whether it takes the run further, and so only by the plan that the run began with."""
 
     template_fields: Sequence[str] = ("service", "environment", "result")
     template_fields_renderers = {"result": "json"}  # noqa: RUF012 - Airflow's own signature
@@ -51,13 +60,17 @@ class EnvironmentTask(RoleMixin, BaseOperator):
         environment: str,
         target: str | Target | Mapping[str, str | Target],
         timeout_healthy: str | timedelta = "5m",
+        plan: Plan | None = None,
         **kwargs: Any,
     ) -> None:
+        for name, value in USUAL.items():
+            kwargs.setdefault(name, value)
         super().__init__(**kwargs)
         self.service = service
         self.environment = environment
         self.target = target
         self.timeout_healthy = timeout_healthy
+        self.plan = plan
         # Filled while the task runs, so that the UI's rendered fields say what became of it.
         self.result: dict[str, Any] | str = ""
 
@@ -89,22 +102,31 @@ class EnvironmentTask(RoleMixin, BaseOperator):
 
         :param context: of the task.
         :raises PipelineError: the environment has no target, or one that cannot be resolved.
-        :raises LedgerUnavailable: the ledger is away, or not migrated yet.
+        :raises PlanChanged: the pipeline is not the one that the run began with.
+        :raises UnknownParameter: the run was asked for something that its pipeline does not know.
+        :raises LedgerUnavailable: the ledger is away, not migrated yet, or not the one that the run began with.
         """
         # Every task start parses the DAG file, and with it this module: the database layer is not needed for that.
         from airflow_cd.ledger import open_ledger
 
-        run = context["dag_run"]
+        run, ledger = context["dag_run"], open_ledger()
+        same_ledger(ledger, context, first=self.role is Role.LEASE)
+        try:
+            begun = begin_run(ledger, context, self, self.plan if self.binding else None)
+        except PlanChanged as changed:
+            keep_reason(ledger, context, changed, service=self.service, environment=self.environment)
+            raise
         return Delivery(
-            open_ledger(),
+            ledger,
             self._resolved_target(),
             pipeline=run.dag_id,
-            run_id=run.run_id,
+            run_id=begun.run_id,
             service=self.service,
             environment=self.environment,
             requested_at=run.run_after,
             log=lambda line: self.log.info("%s", line),
             timeout=parse_duration(self.timeout_healthy),
+            task_id=self.task_id,
         )
 
     def place(self, context: Context) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BranchMixIn
 
+from airflow_cd.capacity import VERIFICATIONS
 from airflow_cd.delivery import LEASE_TTL, now
 from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.delivery.verifying import (
@@ -23,7 +24,7 @@ from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.handing_over import hand_verdict
-from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
+from airflow_cd.operators.question import Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify_questions import (
     AGAIN,
@@ -94,6 +95,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     ) -> None:
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=1))
+        # It holds a worker slot for as long as it watches; some are left for going back.
+        kwargs.setdefault("pool", VERIFICATIONS)
         super().__init__(**kwargs)
         self.verification = verification
         self.follow = follow
@@ -116,11 +119,11 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     def _attempt(self, context: Context) -> str:
         asked = not starts_over(context)
         with remembering(context, asked=asked), self.at_work(context) as delivery:
-            question = delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id)
             if not asked:
-                if question is not None:
+                if delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id) is not None:
                     delivery.ledger.questions.reopen(delivery.pipeline, delivery.run_id, self.task_id)
                 return self._verify(delivery, context)
+            question = present_question(delivery.ledger, context)
             if question is None:
                 return self._resume(delivery, context)
             answer = given_answer(question, default=ROLL_BACK)

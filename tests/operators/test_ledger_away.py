@@ -123,9 +123,7 @@ def test_so_does_the_end_of_a_run_that_was_marked(
     with monkeypatch.context() as patched:
         outage(world, patched)
         _until_the_tenth(rests, patched, lambda: whole.append(wholly_on(world.target, OLD)))
-        with pytest.raises(
-            AirflowFailException, match="the run ended before the release was promoted"
-        ):
+        with pytest.raises(AirflowFailException, match="the run ended before the release was promoted"):
             run.execute(run.settle)
     assert whole == [True]
     assert world.ledger.leases.current(**PLACE) is None

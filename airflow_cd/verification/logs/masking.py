@@ -46,11 +46,18 @@ LEAST_HEXADECIMAL = 8
 # What a protected value leaves when it is masked like any other: looking for that in distinct masked lines costs far
 # less than looking for protected values in every line.
 _SEPARATOR = r"""["']?(?: ?[:=] ?| |[(\[])["'(\[]?"""
+_METHOD = "(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
 _BEFORE_STATUS = (
     r"\b(?:[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp[_ ]?[Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
-    rf"""| HTTP/{VARIABLE}"? """
-    rf"|\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [!-~{VARIABLE}]+ (?:[-=]> ?)?"
+    rf"""|[ (]HTTP/{VARIABLE}"? """
+    rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?)?"
+    rf"|\b(?:TCP|UDP|NONE)_[A-Z_]+/"  # Squid
+    rf"|(?:{VARIABLE}/){{4}}{VARIABLE} "  # HAProxy, behind its timers
+    rf"|^(?:https?|h2|grpcs?|wss?) (?:[!-~{VARIABLE}]+ ){{4}}(?:{VARIABLE} ){{3}}"  # load balancers of AWS
+    # IIS: date, time, server, method, path, query, port, user, client, agent, and often the referrer.
+    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}{VARIABLE} "
+    rf"(?:[!-~{VARIABLE}]+ ){{3,4}}"
 )
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure)[_ -]?[Cc]ode|code"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from airflow_cd.verification.logs.answers import with_refusals
 from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
@@ -96,6 +97,8 @@ def judge_quality(
         return Quality(Verdict.INCONCLUSIVE, [silent], [], records, names)
     strictness, spending = STRICTNESS[sensitivity], _spending(look, final)
     comparison = _weighted(compare(canary, control, used), len(used))
+    counts = [reference.counts for reference in comparison.references]
+    comparison = replace(comparison, events=with_refusals(comparison.events, counts))
     judged = [
         _with_frequency(opinions.weighed(event), strictness, spending)
         for event in judge_frequencies(comparison, canary.watched, spending).values()

@@ -37,6 +37,7 @@ CASES: dict[str, dict[str, object]] = {
     "approved-at-once": {"approval": True},
     "not-an-approver": {"approval": True},
     "two-runs": {"duration": "6s"},
+    "owner-is-gone": {},
     "unknown-version": {},
     "dies-while-deployed": {},
     "api-away": {"target": "http_nowhere"},
