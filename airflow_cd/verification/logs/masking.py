@@ -90,6 +90,8 @@ _FIRST_WORDS = (
 PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
+ERROR_CODES = ("ORA-", "TNS-", "PLS-")  # which say what failed where no level does
+_CODE_OF_ERROR = re.compile(rf"(?:{'|'.join(ERROR_CODES)})[0-9]{{5}}", re.ASCII)
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
 
 
@@ -129,6 +131,8 @@ def mask_line(line: str) -> str:
             error = _ERROR.search(word)
             if error:
                 kept[at] = error.group()
+    if any(code in line for code in ERROR_CODES):
+        kept.update((at, word) for at, word in enumerate(words) if _CODE_OF_ERROR.fullmatch(word))
     return with_kept(masked, kept)
 
 

@@ -48,6 +48,14 @@ _KEYED = re.compile(
     r"[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
+_MACOS = re.compile(rf"(?:{_N} +)?(Default|Info|Debug|Error|Fault) +{_N} +{_N} +{_N} +")
+_MACOS_TYPES = {"Default": "info", "Info": "info", "Debug": "debug", "Error": "error", "Fault": "fatal"}
+_WEBSPHERE = re.compile(rf"{_N} (\S{{1,13}}) +([FEWAIOR]) {{1,3}}(?=\S)")
+_WEBSPHERE_TYPES = {"F": "fatal", "E": "error", "W": "warning", "A": "info", "I": "info", "O": "info", "R": "info"}
+# A part of a program between its name and the level: `imap(bob)<4711><x>: Error: `.
+_PART = re.compile(
+    r"[\w.-]{1,40}(?:\([^()]{0,60}\))?(?:<[^<>\s]{0,60}>)*: (?=(?i:error|fatal|panic|warning|critical): )"
+)
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
 _WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([A-Za-z]{3,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
@@ -218,6 +226,14 @@ class _Scan:
         found = _LOGCAT.match(text, at)
         if found is not None:
             return self._states(LETTERS[found[1]], found.end())
+        if self.stamped and text[at] in _N + "DIEF":
+            found = _MACOS.match(text, at)
+            if found is not None:
+                return self._states(_MACOS_TYPES[found[1]], found.end())
+            found = _WEBSPHERE.match(text, at) if text[0] == "[" else None
+            if found is not None:
+                self._waiting += found[1] + " "
+                return self._states(_WEBSPHERE_TYPES[found[2]], found.end())
         found = _SYMBOL.match(text, at)
         if found is not None and self.stamped and _REDIS.match(text):
             return self._states(SYMBOLS[found[1]], found.end())
@@ -282,6 +298,9 @@ class _Scan:
         if self.level is not None and not self.weak_level:
             return False
         text, at = self.text, self._at
+        part = _PART.match(text, at) if self.stamped else None
+        if part is not None:
+            return self._maybe(part.end(), part.group())
         redis = _REDIS.match(text) if at == 0 else None
         if redis is not None:
             return self._maybe(redis.end())
