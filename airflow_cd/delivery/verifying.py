@@ -72,12 +72,14 @@ class Conclusion:
     :param consequence: what follows.
     :param drained: whether the canary was taken out of the traffic.
     :param since: when the watched time began.
+    :param recorded: whether the ledger holds the verdict. One that rolls back does not wait for that.
     """
 
     judgement: Judgement
     consequence: Consequence
     drained: bool
     since: datetime
+    recorded: bool = True
 
 
 class PhaseVerification:
@@ -105,6 +107,7 @@ class PhaseVerification:
         running = {name for name, release in self.deployment.previous.items() if release is not None}
         self.control = sorted(running - set(self.canary))
         self.since = self._watched_since()
+        self._touched = delivery.touched(self.deployment)
         self._lease = delivery.lease()
         self._overruled = False
         self._consequence = Consequence.ROLL_BACK
@@ -119,9 +122,10 @@ class PhaseVerification:
         :param since: when the watched time begins; by default when the phase was deployed, or later when a canary that
             was drained got its traffic back.
         :param until: when it ends; by default after the duration of the verification.
-        :raises VerificationError: somebody has overruled this verification, or it decided against the canary and the
-            ledger could not record it: what is drained by then cannot be verified once more.
-        :raises Unavailable: the ledger or the target is away; nothing was decided.
+        The ledger may be away while it watches, and when it decides to roll back.
+
+        :raises VerificationError: somebody has overruled this verification.
+        :raises Unavailable: the ledger or the target is away; nothing was decided against the canary.
         """
         self.since = since or self.since
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
@@ -138,7 +142,9 @@ class PhaseVerification:
         except LedgerUnavailable as error:
             if self._against is None:
                 raise
-            raise VerificationError(f"{self._against.sentence} The verdict is not recorded: {error.what}") from None
+            # Nobody can be asked now, and a canary that is drained cannot be verified once more.
+            self.delivery.log(f"The verdict is not recorded yet: {error.what}")
+            return Conclusion(self._against, Consequence.ROLL_BACK, self._drained, self.since, recorded=False)
         return Conclusion(outcome.judgement, self._consequence, self._drained, self.since)
 
     def _watch(self, until: datetime | None) -> Outcome:
@@ -172,10 +178,14 @@ class PhaseVerification:
 
     def _looked(self, judgement: Judgement) -> None:
         try:
-            self._record(judgement, final=False)
-            self.delivery.ledger.leases.renew(self._lease, LEASE_TTL)
+            with self.delivery.ledger.quickly():
+                self._record(judgement, final=False)
+                self.delivery.ledger.leases.renew(self._lease, LEASE_TTL)
         except LeaseLost:
             self._overruled = True
+        except LedgerUnavailable as error:
+            # Whoever overrules this meanwhile is protected by the target, which knows the newest token.
+            self.delivery.log(f"This look is not recorded: {error.what}")
         self.on_look(judgement)
 
     def _judged(self, judgement: Judgement, policy_key: str | None) -> None:
@@ -185,7 +195,7 @@ class PhaseVerification:
         failed = judgement.verdict == Verdict.FAIL
         if failed or self._consequence is Consequence.ROLL_BACK or points_to_harm(judgement):
             self._against = judgement
-            self.delivery.ledger.leases.check(self._lease)
+            self._check_lease()
             self._drain(judgement, failed=failed)
         # Whoever rolls it back, however late, knows whether the release is at fault.
         self.delivery.ledger.settlement.blame(
@@ -195,9 +205,17 @@ class PhaseVerification:
             outcome=judgement.sentence,
         )
 
+    def _check_lease(self) -> None:
+        """Raise when another run or person has overruled this verification, as far as the ledger can say it now."""
+        try:
+            with self.delivery.ledger.quickly():
+                self.delivery.ledger.leases.check(self._lease)
+        except LedgerUnavailable as error:
+            self.delivery.log(f"Draining without the ledger: {error.what}")
+
     def _drain(self, judgement: Judgement, *, failed: bool) -> None:
         try:
-            self._drained = self.delivery.drain(self._lease, self.deployment)
+            self._drained = self.delivery.drain(self._lease, self.deployment, self._touched)
         except TargetUnavailable as error:
             self.delivery.log(f"The canary is not drained: {error}")
             if failed:

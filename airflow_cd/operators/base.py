@@ -129,6 +129,19 @@ class EnvironmentTask(RoleMixin, BaseOperator):
             task_id=self.task_id,
         )
 
+    def place(self, context: Context) -> dict[str, str]:
+        """Where it is at work, for a person who is told of it.
+
+        :param context: of the task.
+        """
+        run = context["dag_run"]
+        return {
+            "service": self.service,
+            "environment": self.environment,
+            "pipeline": run.dag_id,
+            "run": run.run_id,
+        }
+
     def _resolved_target(self) -> Target:
         try:
             return resolve_target(self._target(), self.environment)

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.capacity import USUAL
 from airflow_cd.commits import commits_to
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.question import APPROVE, REJECT, Answer, ask, given_answer, present_question, read_answer
@@ -117,6 +118,9 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
         :raises AirflowFailException: it was rejected, or what is to be deployed cannot be built.
         :raises LedgerUnavailable: the ledger is away.
         """
+        return outlast(lambda: self._attempt(context), log=self.log.warning)
+
+    def _attempt(self, context: Context) -> str:
         with self._with_ledger(context) as ledger:
             begin_run(ledger, context, self, self.plan)
             known = present_question(ledger, context)
@@ -154,6 +158,9 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
             pipeline is not the one that was approved.
         :raises LedgerUnavailable: the ledger is away; the next attempt takes the answer.
         """
+        return outlast(lambda: self._attempt_complete(context, event), log=self.log.warning)
+
+    def _attempt_complete(self, context: Context, event: dict[str, Any]) -> str:
         with self._with_ledger(context) as ledger:
             answer = read_answer(ledger, context, event, default=REJECT)
             if answer.option == APPROVE:
