@@ -114,3 +114,18 @@ class Role(TextEnum):
     ROLLBACK_TO = "rollback_to"
     SETTLE = "settle"
     APPROVAL = "approval"
+
+
+class Right(str, enum.Enum):
+    """What may be a right of its own, apart from editing a pipeline's runs."""
+
+    VETO = "veto"
+    FEEDBACK = "feedback"
+    BASELINE = "baseline"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+
+    @property
+    def resource(self) -> str:
+        """What the auth manager knows it by: ``can edit on Airflow CD veto``, say."""
+        return f"Airflow CD {self.value}"
