@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_cd.clock import now
 from airflow_cd.delivery.causes import NOT_RESTORED, Why
-from airflow_cd.delivery.recorded_target import RecordedTarget, now
+from airflow_cd.delivery.recorded_target import RecordedTarget
 from airflow_cd.errors import AirflowCdError, LeaseLost, RollbackIncomplete
 from airflow_cd.states import ActionKind
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.delivery import LEASE_TTL, Delivery
-from airflow_cd.delivery.recorded_target import now
+from airflow_cd.clock import now
+from airflow_cd.delivery.delivery import Delivery
+from airflow_cd.delivery.keeping import LEASE_TTL, kept
+from airflow_cd.delivery.quiet_logs import QuietLogs
+from airflow_cd.delivery.sealed_target import without_secrets
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import (
     DeploymentSettled,
@@ -124,7 +127,8 @@ class PhaseVerification:
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
         self.delivery.target.instances()
         try:
-            outcome = self._watch(until)
+            with kept(self.delivery.ledger, self._lease):
+                outcome = self._watch(until)
             if self._overruled:
                 raise VerificationError(OVERRULED)
             self._record(outcome.judgement, final=True)
@@ -144,8 +148,9 @@ class PhaseVerification:
 
         delivery, verification = self.delivery, self.verification
         grace, before = verification.shutdown_grace, phases_before(delivery, self.deployment, self.phase)
+        quiet = replace(verification, logs=tuple(QuietLogs(source, delivery.target) for source in verification.logs))
         return Watch(
-            verification,
+            quiet,
             canary=self.canary,
             control=self.control,
             since=self.since,
@@ -159,6 +164,7 @@ class PhaseVerification:
             metric_baselines={source.name: metric_baseline(delivery, source.name) for source in verification.metrics},
             opinions=lambda: opinions(delivery, verification.expectations, verification.error_patterns),
             learn=self.deployment.learn,
+            clock=now,
             on_look=self._looked,
             on_verdict=self._judged,
             stop=lambda: self._overruled,
@@ -207,7 +213,8 @@ class PhaseVerification:
             self.phase.name,
             token=self._lease.token,
             verdict=str(judgement.verdict),
-            evidence=judgement.as_dict(),
+            # A service that logs its own password must not have it kept.
+            evidence=without_secrets(judgement.as_dict(), self.delivery.target.redact.known),
             final=final,
         )
 

@@ -47,10 +47,28 @@ class Redactor:
 
         :param text: anything; its ``str``.
         """
-        shown = str(text)
-        if self._pattern is not None:
-            shown = self._pattern.sub(lambda found: self._replacements[found[0]], shown)
-        return _USER_INFO.sub("", shown)
+        return _USER_INFO.sub("", self.known(str(text)))
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether there is any secret to look for."""
+        return self._pattern is not None
+
+    def finds(self, text: str) -> bool:
+        """Whether a known secret is in a text.
+
+        :param text: anything.
+        """
+        return self._pattern is not None and self._pattern.search(text) is not None
+
+    def known(self, text: str) -> str:
+        """Return the text without the known secrets, everything else in it as it is, addresses too.
+
+        :param text: anything.
+        """
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: self._replacements[found[0]], text)
 
     def line(self, text: object, length: int = LINE_LENGTH) -> str:
         """Return the text without secrets on one printable line, shortened.

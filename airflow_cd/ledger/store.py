@@ -7,9 +7,10 @@ that writes about an environment locks that row first, and takes no other lock b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, NullPool, create_engine, event, func, select, text
@@ -26,6 +27,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from airflow_cd import clock
 from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, LedgerRefused, LedgerUnavailable
 from airflow_cd.ledger.columns import serialize
 from airflow_cd.ledger.location import shown
@@ -36,6 +38,8 @@ Row = TypeVar("Row", bound=Base)
 
 BUSY_SECONDS = 60
 """How long a transaction waits for a lock before the ledger counts as unavailable."""
+CLOCK_SECONDS = 300.0
+"""After how long the database is asked again by how much its clock differs from this machine's."""
 _UNIQUE_VIOLATION = "23505"
 WRITES = {"airflow_cd_writes": True}
 
@@ -83,6 +87,8 @@ class Store:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
         self.engine = engine
         self._clock = clock
+        self._ahead = timedelta(0)
+        self._measured = float("-inf")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -143,9 +149,23 @@ class Store:
             return self._clock()
         if self.engine.dialect.name == "postgresql":
             # Not now(): that is when the transaction began, before it waited for its lock.
-            time: datetime = session.scalars(select(func.clock_timestamp())).one()
-            return time.astimezone(timezone.utc)
-        return datetime.now(timezone.utc)
+            sent = clock.machine_now()
+            found: datetime = session.scalars(select(func.clock_timestamp())).one().astimezone(timezone.utc)
+            # Seldom, so that the time of a process does not jump to and fro by the length of a round trip.
+            if time.monotonic() - self._measured > CLOCK_SECONDS:
+                self._ahead, self._measured = found - (sent + (clock.machine_now() - sent) / 2), time.monotonic()
+                clock.align(self._ahead)
+            return found
+        return clock.machine_now()
+
+    def ahead(self) -> timedelta:
+        """By how much the ledger's clock is ahead of this machine's; as last known while the database is away."""
+        if self._clock is not None:
+            return self._clock() - clock.machine_now()
+        if self.engine.dialect.name == "postgresql" and time.monotonic() - self._measured > CLOCK_SECONDS:
+            with suppress(LedgerError), self.reading() as session:
+                self.now(session)
+        return self._ahead
 
     def written(self, session: Session, row: Row) -> Row:
         """The row as the database keeps it: texts bounded, numbers and times as they will be read."""

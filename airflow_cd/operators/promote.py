@@ -23,6 +23,7 @@ class PromoteOperator(EnvironmentTask):
     """
 
     role = Role.PROMOTE
+    binding = False
     ui_color = "#c8f0d0"
 
     def __init__(self, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
 from airflow_cd.errors import DeploymentSettled
 from airflow_cd.operators.base import EnvironmentTask
@@ -43,6 +44,7 @@ class RollbackOperator(EnvironmentTask):
     """
 
     role = Role.ROLLBACK
+    binding = False
     ui_color = "#ffd0d0"
 
     def __init__(
@@ -54,6 +56,7 @@ class RollbackOperator(EnvironmentTask):
         application: str = "",
         **kwargs: Any,
     ) -> None:
+        kwargs = {**URGENT, **kwargs}
         kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))
@@ -83,7 +86,10 @@ class RollbackOperator(EnvironmentTask):
                 # A promotion that was faster.
                 self._skip(PROMOTED)
             if restored is None:
-                self._skip("this deployment is rolled back already")
+                found = delivery.require_deployment()
+                if found.state == DeploymentState.ROLLED_BACK or found.ended_by is None:
+                    self._skip("this deployment is rolled back already")
+                self._skip(f"run {found.ended_by[1]} of {found.ended_by[0]} rolls this deployment back")
             if self.mark:
                 mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why.text)
             deployment = delivery.require_deployment()

@@ -18,7 +18,7 @@ from airflow_cd.ledger.questions import Questions
 from airflow_cd.operators import VerifyOperator, question
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify import AGAIN, DECISION, GO_ON, ROLL_BACK
-from airflow_cd.states import RollbackMode
+from airflow_cd.states import RollbackCause, RollbackMode
 from airflow_cd.verification import watch
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
@@ -343,12 +343,56 @@ def test_an_answer_after_the_deployment_is_over_changes_nothing(world: World, wa
 # -- attempts after the first ----------------------------------------------------------------------------------
 
 
-def test_after_a_killed_attempt_it_fails_and_leaves_the_rest_to_the_rollback(
-    world: World, watched: type[Watched]
+class Killed(BaseException):
+    """The worker is killed: nothing that follows runs."""
+
+
+def _kill(*_given: Any, **_more: Any) -> None:
+    raise Killed
+
+
+def _killed(world: World) -> VerifyOperator:
+    task = _verify(world)
+    with pytest.raises(Killed):
+        world.execute(task)
+    return task
+
+
+def test_after_a_killed_attempt_it_goes_on_from_when_the_phase_was_deployed(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deployed(world)
-    with pytest.raises(AirflowFailException, match="the attempt before was killed"):
-        world.execute(_verify(world), try_number=2, max_tries=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(watched, "meanwhile", _kill)
+        task = _killed(world)
+    [phase] = world.ledger.phases.of(world.delivery().require_deployment().id)
+    assert world.execute(task, try_number=2, max_tries=3) == "next"
+    assert watched.given["since"] == phase.deployed_at
+
+
+def test_an_attempt_that_was_killed_after_its_verdict_is_not_judged_again(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deployed(world)
+    _failed(watched)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ledger.verdicts, "record", lambda *_given, final, **_more: _kill() if final else None)
+        task = _killed(world)
+    watched.judgement = Judgement(Verdict.PASS, [Reason("test", "a drained canary is quiet")])
+    assert world.execute(task, try_number=2, max_tries=3) == "back"
+    assert world.delivery().require_deployment().cause is RollbackCause.FAILED
+
+
+def test_an_attempt_that_was_killed_when_it_had_just_drained_leaves_the_rest_to_the_rollback(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deployed(world)
+    _failed(watched)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ledger.settlement, "blame", _kill)
+        task = _killed(world)
+    with pytest.raises(AirflowFailException, match="killed after it had taken the canary out of the traffic"):
+        world.execute(task, try_number=2, max_tries=3)
 
 
 def test_after_an_attempt_without_the_ledger_it_verifies(
@@ -364,7 +408,7 @@ def test_after_an_attempt_without_the_ledger_it_verifies(
     assert world.execute(task, store=store, try_number=3, max_tries=3) == "next"
 
 
-def test_after_a_killed_attempt_that_followed_one_without_the_ledger_it_fails(
+def test_a_killed_attempt_that_followed_one_without_the_ledger_is_gone_on_with(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deployed(world)
@@ -373,8 +417,7 @@ def test_after_a_killed_attempt_that_followed_one_without_the_ledger_it_fails(
         patched.setattr(Questions, "get", _away)
         with pytest.raises(LedgerUnavailable):
             world.execute(task, store=store, try_number=1, max_tries=3)
-    with pytest.raises(AirflowFailException, match="was killed"):
-        world.execute(task, store=store, try_number=3, max_tries=3)
+    assert world.execute(task, store=store, try_number=3, max_tries=3) == "next"
 
 
 def test_an_answer_that_airflow_lost_is_taken_by_the_next_attempt(world: World, watched: type[Watched]) -> None:

@@ -18,6 +18,7 @@ from airflow_cd.verification.metrics.findings import (
 )
 from airflow_cd.verification.metrics.illustration import summary_of
 from airflow_cd.verification.metrics.kinds import LEVELS
+from airflow_cd.verification.metrics.late import late_change
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
@@ -27,7 +28,7 @@ from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.trend import climb
 from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, PART, Tried, lengths, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
-from airflow_cd.verification.metrics.words import duration, number
+from airflow_cd.verification.metrics.words import duration, number, share
 from airflow_cd.verification.samples import Direction, Metric, MetricKind
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -40,6 +41,7 @@ LEAST_ERRORS = 0.001  # increase of the error share below which it does not matt
 FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
 SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far out too often
 CLIMB_PART = 0.1  # the same, that it climbs in a straight line
+FELT_LEVELS = ("latency", "share")  # kinds of which a change that begins late is asked: load does not set them
 SHAPED = LEVELS  # kinds of which that is asked
 LATELY = 1 / 3  # of the time: what is no longer so in its last part has passed
 _LARGEST = 700.0  # a logarithm: beyond it there is no number
@@ -52,8 +54,10 @@ FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
-_ROWS_OF_ERRORS = 10
+# Buckets that are enough where nobody counted requests: of a level as many as of a gauge.
+_ROWS_ENOUGH: dict[MetricKind, int] = {"latency": _BUCKETS_OF_A_GAUGE, "errors": 10}
 _LEAST_FREEDOM = 3.0
+_AS_RARE, _ENOUGH_OF_RARE = 0.15, 10  # between the sides' missing parts, and buckets: then it is that kind of metric
 _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
@@ -164,7 +168,7 @@ class Judge:
             # Where values have two modes, how often they are in the bad one says more than their mean.
             decided = self._shape(decided, sides) or decided
         if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
-            decided = self._climb(decided, sides) or decided
+            decided = self._climb(decided, sides) or self._late(decided, sides, taught) or decided
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
             text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
@@ -190,7 +194,18 @@ class Judge:
     def _not_to_be_judged(self, base: MetricResult, sides: Sides) -> Reason | None:
         """Why these rows say nothing, if so."""
         kind = base.kind
-        if max(sides.unusable, sides.control_unusable) > _MOSTLY:
+        if min(sides.unusable, sides.control_unusable) >= 1.0:
+            text = f"{title_of(sides)}: not one usable number on either side, so nobody measures it here."
+            return Reason("not_measured", text)
+        alike = abs(sides.unusable - sides.control_unusable) <= _AS_RARE
+        if max(sides.unusable, sides.control_unusable) > _MOSTLY and alike and len(sides.canary) and len(sides.control):
+            if min(base.canary["buckets"], base.control["buckets"]) < _ENOUGH_OF_RARE:
+                text = (
+                    f"{title_of(sides)}: a number in only {1.0 - sides.unusable:.0%} of the rows on either side: "
+                    "too rarely to be judged.".replace("%", " %")
+                )
+                return Reason("few_requests", text, {"canary": sides.unusable, "control": sides.control_unusable})
+        elif max(sides.unusable, sides.control_unusable) > _MOSTLY:
             text = (
                 f"{title_of(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
                 "other side's hold no usable number."
@@ -206,9 +221,9 @@ class Judge:
         if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
-        if kind == "errors" and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
+        if kind in _ROWS_ENOUGH and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
             # Nobody counted the requests: what there are is buckets.
-            least, what = min(least, _ROWS_OF_ERRORS), "buckets"
+            least, what = min(least, _ROWS_ENOUGH[kind]), "buckets"
         if min(ours, theirs) >= least:
             return None
         reason = few_requests(ours, theirs, least, what)
@@ -236,6 +251,8 @@ class Judge:
         first = tried[0].weighed
         assert first is not None  # noqa: S101 - of the comparison itself
         warmed = bool(first.evidence - doubted.evidence > _WARM) and chosen.weighed is not None
+        # Less time is always less evidence; a warm-up is over when the change is smaller.
+        warmed = warmed and _smaller(chosen.weighed, first, threshold)
         weighed = chosen.weighed if warmed and chosen.weighed is not None else first
         shown = sides.older_than(chosen.length) if warmed else sides
         result = _with_figures(base, shown, weighed, chosen.length if warmed else 0.0)
@@ -305,12 +322,31 @@ class Judge:
             return None
         goes = "falls" if found.last < found.first else "climbs"
         text = (
-            f"{title_of(sides)}: {goes} without levelling off, from {number(found.first, base.unit)} to "
-            f"{number(found.last, base.unit)} in {duration(found.seconds)}; "
-            f"{number(base.control['mean'], base.unit)} {compared_words(sides)}."
+            f"{title_of(sides)}: {goes} without levelling off, from {figure(found.first, base)} to "
+            f"{figure(found.last, base)} in {duration(found.seconds)}; "
+            f"{figure(base.control['mean'], base)} {compared_words(sides)}."
         )
         numbers = {"first": found.first, "last": found.last, "seconds": found.seconds, "steps": found.steps}
         return replace(base, verdict=Verdict.FAIL, reason=Reason("climbs", text, numbers))
+
+    def _late(self, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:
+        """The result if users have felt a change in the last part of the time; None if not."""
+        if base.kind not in FELT_LEVELS:
+            return None
+        grown = sides.older_than(self.limits.longest(sides.watched))
+        threshold = self.limits.threshold(sides.metric)
+        found = late_change(grown, taught, self.alpha, threshold)
+        if found is None:
+            return None
+        result = _with_figures(_with_means(base, found.sides), found.sides, found.weighed, 0.0)
+        if not self._matters(result, found.sides):
+            return None
+        estimate = found.weighed.estimate()
+        effect, interval = _change_of(result, found.sides, estimate)
+        result = replace(result, effect=effect, interval=interval, verdict=Verdict.FAIL)
+        reason = reason_of(result, found.sides, "metric_regressed", estimate)
+        text = f"{reason.text[:-1]}, in the last {duration(found.seconds)} and still."
+        return replace(result, reason=replace(reason, text=text))
 
     def _shape(self, base: MetricResult, sides: Sides) -> MetricResult | None:
         """The result if values are far out far more often than on the other side; None if not."""
@@ -328,11 +364,10 @@ class Judge:
                 return None
         if found is None:
             return None
-        level = float(np.nanmedian(usual)) * float(found.limit)
         beyond = "below" if base.direction == "lower_is_worse" else "above"
-        if base.direction == "lower_is_worse":
-            level = float(np.nanmedian(usual)) / float(found.limit)
-        limit = f"{beyond} {number(level, base.unit)}" if base.direction != "either" else "far from usual"
+        limit_at = float(found.limit) ** (-1.0 if sides.direction == "lower_is_worse" else 1.0)
+        level = sides.scale.back(float(np.nanmedian(usual)) * limit_at)
+        limit = f"{beyond} {figure(level, base)}" if base.direction != "either" else "far from usual"
         text = (
             f"{title_of(sides)}: {limit} in {found.moments:.0f} of {found.of:.0f} moments, "
             f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}."
@@ -344,6 +379,21 @@ class Judge:
             "limit": level,
         }
         return replace(base, verdict=Verdict.FAIL, reason=Reason("far_out", text, numbers))
+
+
+def figure(value: float, result: MetricResult) -> str:
+    """A value of a metric as its result shows it.
+
+    :param value: in the unit of the metric; of a share, a part of 1.
+    :param result: of the metric.
+    """
+    return share(value) if result.kind == "share" else number(value, result.unit)
+
+
+def _with_means(base: MetricResult, sides: Sides) -> MetricResult:
+    """The result with the figures of these rows."""
+    canary, control = (summary_of(rows, sides.metric) for rows in (sides.canary, sides.control))
+    return replace(base, canary={**base.canary, **canary}, control={**base.control, **control})
 
 
 def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: float) -> MetricResult:
@@ -364,6 +414,13 @@ def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: f
             canary["mean"] *= shown.load
         control["mean"] *= shown.load
     return replace(base, canary=canary, control=control)
+
+
+def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:
+    """Whether a change is clearly smaller in the rest of the time than in all of it."""
+    if rest is None:
+        return True
+    return bool(abs(whole.comparison.log_ratio) - abs(rest.comparison.log_ratio) > _STILL * math.log1p(threshold))
 
 
 def _change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[float, tuple[float, float] | None]:
