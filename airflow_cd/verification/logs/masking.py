@@ -54,7 +54,8 @@ _BEFORE_STATUS = (
     rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?)?"
     rf"|\b(?:TCP|UDP|NONE)_[A-Z_]+/"  # Squid
     rf"|(?:{VARIABLE}/){{4}}{VARIABLE} "  # HAProxy, behind its timers
-    rf"|^(?:https?|h2|grpcs?|wss?) (?:[!-~{VARIABLE}]+ ){{4}}(?:{VARIABLE} ){{3}}"  # load balancers of AWS
+    # Load balancers of AWS: protocol (`h2` among them), time, name, client, target and three durations.
+    rf"|^(?:https?|grpcs?|wss?|{VARIABLE}) [!-~{VARIABLE}]+ (?:app|net)/(?:[!-~{VARIABLE}]+ ){{3}}(?:{VARIABLE} ){{3}}"
     # IIS: date, time, server, method, path, query, port, user, client, agent, and often the referrer.
     rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}{VARIABLE} "
     rf"(?:[!-~{VARIABLE}]+ ){{3,4}}"

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
+from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.verdict import Event, EventKind
 
 LEVEL = 0.06
@@ -241,7 +242,11 @@ def _changes_with_time(
 
 
 def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
-    """Without what a crash leaves behind: where known records state a level, a line that states none is no record."""
+    """Without requests, and without what a crash leaves behind.
+
+    New routes say nothing about errors. Where known records state a level, a line that states none is no record.
+    """
+    ordinary = [event for event in ordinary if status_in(event.template) is None]
     known = [event for event in ordinary if event.kind is not EventKind.UNKNOWN]
     stating = [event for event in ordinary if event.stated]
     return stating if sum(event.stated for event in known) >= _NEARLY_ALL * len(known) else ordinary

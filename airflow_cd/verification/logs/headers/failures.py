@@ -29,10 +29,12 @@ _BEGINS = re.compile(
     r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
     r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
 )
+_UPTIME = re.compile(r"(?:[\[(] *<\*>[\])] )?")  # the kernel's seconds since it started
 _HOLDS = re.compile(
     r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
     r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
+    r"|Caught signal (?:\(|<)"
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
     r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
@@ -50,7 +52,7 @@ def reports_failure(message: str) -> bool:
 
     :param message: masked, without its header.
     """
-    if _BEGINS.match(message.removeprefix("(<*>) ")) is not None:  # behind the kernel's seconds since it started
+    if _BEGINS.match(message, _UPTIME.match(message).end()) is not None:  # type: ignore[union-attr]
         return True
     beginning = message[:_REACH]
     return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None

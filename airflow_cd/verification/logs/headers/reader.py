@@ -48,6 +48,8 @@ _KEYED = re.compile(
     r"[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
+_CHROMIUM = re.compile(rf"(?:{_N}[:/])+([A-Z]{{4,7}}):[\w./-]+(?:\({_N}\)|:{_N})?")
+_UNREAL = re.compile(rf"\[{_N}:{_N}\]\[ *{_N}\]")
 _MACOS = re.compile(rf"(?:{_N} +)?(Default|Info|Debug|Error|Fault) +{_N} +{_N} +{_N} +")
 _MACOS_TYPES = {"Default": "info", "Info": "info", "Debug": "debug", "Error": "error", "Fault": "fatal"}
 _WEBSPHERE = re.compile(rf"{_N} (\S{{1,13}}) +([FEWAIOR]) {{1,3}}(?=\S)")
@@ -103,6 +105,9 @@ def _enclosed_level(inner: str) -> str | None:
     tornado = _TORNADO.fullmatch(inner)
     if tornado is not None:
         return LETTERS[tornado[1]]
+    found = _CHROMIUM.fullmatch(inner)
+    if found is not None:
+        return LEVELS.get(found[1])
     found = _WITH_LEVEL.fullmatch(inner)
     word = (found[1] or found[2]).upper() if found else ""
     return LEVELS.get(word) if word not in AMBIGUOUS else None
@@ -171,6 +176,10 @@ class _Scan:
             if klog is not None:
                 self.stamped = True
                 return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, klog.end())
+            unreal = _UNREAL.match(text)
+            if unreal is not None:
+                self.stamped = True
+                return self._sure(unreal.end())
             priority = _PRIORITY.match(text)
             if priority is not None and self.notes and self.notes[0].isdigit():
                 return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
