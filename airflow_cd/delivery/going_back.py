@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.causes import Why, unfinished_reason
+from airflow_cd.delivery.causes import Why, known_reason, unfinished_reason
 from airflow_cd.errors import AirflowCdError, DeploymentSettled, LeaseLost, LedgerRefused
 from airflow_cd.states import DeploymentState, RollbackCause
 
@@ -86,10 +86,8 @@ def stop(delivery: Delivery, lease: Lease, *, who: str, why: str) -> None:
     deployment = seen(delivery).under_way
     if deployment is None or deployment.rolls_back is not None:
         return
-    ledger = delivery.ledger
-    ledger.settlement.begin_rollback(
-        deployment.id, token=lease.token, outcome=_asked_by(who, why), cause=RollbackCause.PERSON
-    )
+    ledger, reason = delivery.ledger, _why(deployment, who, why)
+    ledger.settlement.begin_rollback(deployment.id, token=lease.token, outcome=reason.text, cause=reason.cause)
     ledger.deployments.set_clock(deployment.id, verdict_at=delivery.asked_at())
     delivery.log(f"Stopped {deployment.release} of run {deployment.run_id} of {deployment.pipeline}.")
     try:
@@ -154,7 +152,7 @@ def finish(delivery: Delivery) -> Deployment | None:
         return seen(delivery).gone
     if not DeploymentState(stopped.state).final:
         lease = delivery.take()
-        delivery.restore(stopped, lease, unfinished_reason(delivery.ledger, stopped, _why("", "")))
+        delivery.restore(stopped, lease, _why(stopped, "", ""))
     return delivery.ledger.deployments.get(stopped.id)
 
 
@@ -202,7 +200,7 @@ def _restored(
         release = _fitting(good, wanted)
         if set(stopped.previous.values()) != {release}:
             return delivery.roll_back_to(release, why, who=who)
-    delivery.restore(stopped, lease, _why(who, why))
+    delivery.restore(stopped, lease, _why(stopped, who, why))
     return delivery.ledger.deployments.get(stopped.id)
 
 
@@ -253,9 +251,9 @@ def _nobody_saw(found: Seen) -> DeploymentSettled:
     )
 
 
-def _why(who: str, why: str) -> Why:
-    return Why(RollbackCause.PERSON, _asked_by(who, why))
-
-
-def _asked_by(who: str, why: str) -> str:
-    return f"{who or 'somebody'} rolled it back{': ' + why if why else ''}"
+def _why(deployment: Deployment, who: str, why: str) -> Why:
+    """The reason: what is held against the release already, and else that a person asked for it."""
+    known = known_reason(deployment)
+    if known is not None and known.cause.vetoes:
+        return known
+    return Why(RollbackCause.PERSON, f"{who or 'somebody'} rolled it back{': ' + why if why else ''}")

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.bounded_evidence import bounded
 from airflow_cd.delivery.delivery import Delivery
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
 from airflow_cd.delivery.quiet_logs import QuietLogs
@@ -18,6 +19,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.errors import (
     DeploymentSettled,
     LeaseLost,
+    LedgerRefused,
     LedgerUnavailable,
     TargetConflict,
     TargetUnavailable,
@@ -239,7 +241,7 @@ class PhaseVerification:
             token=self._lease.token,
             verdict=str(judgement.verdict),
             # A service that logs its own password must not have it kept.
-            evidence=without_secrets(judgement.as_dict(), self.delivery.target.redact.known),
+            evidence=bounded(without_secrets(judgement.as_dict(), self.delivery.target.redact.known)),
             final=final,
         )
 
@@ -264,9 +266,15 @@ class PhaseVerification:
                 self._keep(earlier, "logs", source, profile.to_bytes(), teaches=teaches)
 
     def _keep(self, phase: str, kind: str, source: str, content: bytes, *, teaches: bool) -> None:
-        self.delivery.ledger.profiles.save(
-            self.deployment.id, phase, source, kind=kind, content=content, teaches=teaches, token=self._lease.token
-        )
+        try:
+            self.delivery.ledger.profiles.save(
+                self.deployment.id, phase, source, kind=kind, content=content, teaches=teaches, token=self._lease.token
+            )
+        except LeaseLost:
+            raise
+        except LedgerRefused as error:
+            # The verdict stands without what could have been learned.
+            self.delivery.log(f"Nothing is learned from {source}: {error.what}")
 
     def _watched_since(self) -> datetime:
         deployed = self.phase.deployed_at or now()

@@ -12,6 +12,7 @@ from airflow_cd.delivery.going_back import await_other, finish, go_back, stop
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerRefused, RollbackIncomplete
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
+from airflow_cd.states import RollbackCause
 from tests.memory_target import MemoryTarget, wholly_on
 
 FIRST = Release("basket", "7", "basket:7", {"limit": 3})
@@ -161,6 +162,15 @@ def test_what_began_after_it_was_asked_for_is_not_stopped(ledger: Ledger, target
     with pytest.raises(LeaseHeld, match="canary 9"):
         asked.take()
     assert target.running()[NAMES[0]] == NEW.artifact
+
+
+def test_a_verdict_that_is_known_already_stays_the_reason(ledger: Ledger, target: MemoryTarget) -> None:
+    pipeline = canary(ledger, target)
+    token, deployment = pipeline.lease().token, pipeline.require_deployment()
+    ledger.settlement.blame(deployment.id, token=token, cause=RollbackCause.FAILED, outcome="FAIL: errors rose")
+    stopped = go_back(back(ledger, target), "", who="ada", why="slow")
+    assert (stopped.cause, stopped.outcome) == (RollbackCause.FAILED, "FAIL: errors rose")
+    assert wholly_on(target, OLD)
 
 
 def test_an_owner_that_has_deployed_nothing_yet_gives_way(ledger: Ledger, target: MemoryTarget) -> None:

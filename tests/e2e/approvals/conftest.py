@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_cd.demo.airflow_client import AirflowClient
@@ -47,6 +48,13 @@ class Asking:
     def write(self, *, phases: str = "[20, 100]", duration: str = "30s") -> None:
         """Write the file of both pipelines."""
         (self.airflow.dags / "asking.py").write_text(FILE.format(phases=phases, duration=duration))
+
+    def page(self, path: str, **form: str) -> httpx.Response:
+        """What a page answers to a form of alice's."""
+        login = {"username": "alice", "password": self.airflow.password}
+        token = httpx.post(f"{self.airflow.url}/auth/token", json=login, timeout=30).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.post(f"{self.airflow.url}/airflow-cd{path}", data=form, headers=headers, timeout=60)
 
     def command(self, *arguments: str) -> str:
         """What a command of Airflow's says."""
