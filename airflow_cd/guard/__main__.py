@@ -1,6 +1,7 @@
 """The guard's process, started beside Airflow's scheduler and triggerer, or by ``airflow-cd guard``.
 
 One on each machine works; the others wait for its lock in a few megabytes, so nothing is imported before they have it.
+What was started beside a component of Airflow keeps the working process alive: one that is killed is started again.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +21,9 @@ from airflow_cd.home import airflow_home
 
 LOCK = "airflow_cd_guard.lock"
 LINGER = 60.0
+RESTART = 2.0
+WORK = "work"
+"""First argument of the process that does the work."""
 
 
 def main(parent: int | None = None, *, say: Callable[[str], None] = lambda line: None) -> int:
@@ -37,8 +42,46 @@ def main(parent: int | None = None, *, say: Callable[[str], None] = lambda line:
     if lock is None:
         return 0
     with lock:
-        _guard(stopping, orphaned)
+        if parent is None:
+            _guard(stopping, orphaned)
+        else:
+            _keep_alive([sys.executable, "-m", "airflow_cd.guard", WORK, str(parent)], lock, stopping)
     return 0
+
+
+def work(component: int) -> int:
+    """Guard until the process is told to end, or the component is gone and nothing is unfinished.
+
+    :param component: id of the process of Airflow beside which the guard was started.
+    :returns: the exit code.
+    """
+    import psutil
+
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        process: psutil.Process | None = psutil.Process(component)
+    except psutil.NoSuchProcess:
+        process = None
+    # Not by its id alone, which another process may get.
+    _guard(stopping, lambda: process is None or not process.is_running())
+    return 0
+
+
+def _keep_alive(command: list[str], lock: IO[str], stopping: threading.Event) -> None:
+    """Run the command until it ends by itself; start it again when it was killed."""
+    while not stopping.is_set():
+        # It holds the lock as well, so that it stays the only one when this process is killed.
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[lock.fileno()])  # noqa: S603 - ours
+        while child.poll() is None and not stopping.wait(0.5):
+            pass
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
+        if child.returncode == 0:
+            return
+        stopping.wait(RESTART)
 
 
 def _lock(
@@ -85,4 +128,6 @@ def _guard(stopping: threading.Event, orphaned: Callable[[], bool]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == [WORK]:
+        sys.exit(work(int(sys.argv[2])))
     sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))

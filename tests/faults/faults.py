@@ -85,6 +85,12 @@ def worker_killed(site: Site, case: str) -> None:
     site.kill_worker(case, "phase_50.verify")
 
 
+def guard_killed_as_well(site: Site, case: str) -> None:
+    """Every guard, and the worker of the verification a moment later."""
+    assert site.kill("airflow_cd.guard work")
+    worker_killed(site, case)
+
+
 def scheduler_killed(site: Site, case: str) -> None:
     """Airflow's scheduler, and the workers that it started; nobody starts it again."""
     assert site.kill("airflow scheduler", "airflow worker")
@@ -114,6 +120,7 @@ CASES: dict[str, Case] = {
     "file-broken-then-bad": Case(file_broken_then_bad, FreezeCause.FILE_BROKEN, vetoed=True),
     "file-renamed": Case(file_renamed, FreezeCause.FILE_GONE, settings={"duration": "90s"}),
     "worker-killed": Case(worker_killed, FreezeCause.WORKER_DIED),
+    "guard-killed-as-well": Case(guard_killed_as_well, FreezeCause.WORKER_DIED, alone=True),
     "scheduler-killed": Case(scheduler_killed, FreezeCause.WORKER_DIED, alone=True),
     # Airflow takes up what its predecessor left, before the guard has to.
     "everything-killed": Case(everything_killed, None, alone=True),

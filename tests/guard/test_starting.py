@@ -82,3 +82,46 @@ def test_one_that_stands_by_ends_when_it_is_told_to(tmp_path: Path) -> None:
     assert first is not None
     assert process._lock(path, stopping, lambda: False, lambda line: stopping.set()) is None
     first.close()
+
+
+def test_a_guard_that_is_killed_is_started_again_and_one_that_ends_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+
+    class Child:
+        def __init__(self, command: list[str], **options: Any) -> None:
+            runs.append(options["pass_fds"][0])
+            self.returncode = 0 if len(runs) == 3 else -9
+
+        def poll(self) -> int:
+            return self.returncode
+
+    monkeypatch.setattr(process.subprocess, "Popen", Child)
+    monkeypatch.setattr(process, "RESTART", 0.0)
+    with (tmp_path / "guard.lock").open("w") as lock:
+        process._keep_alive(["guard"], lock, threading.Event())
+        assert runs == [lock.fileno()] * 3
+
+
+def test_a_guard_that_is_told_to_end_ends_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping = threading.Event()
+
+    class Child:
+        returncode: int | None = None
+
+        def __init__(self, command: list[str], **options: Any) -> None:
+            stopping.set()
+
+        def poll(self) -> int | None:
+            return self.returncode
+
+        def terminate(self) -> None:
+            self.returncode = -15
+
+        def wait(self) -> None:
+            assert self.returncode == -15
+
+    monkeypatch.setattr(process.subprocess, "Popen", Child)
+    with (tmp_path / "guard.lock").open("w") as lock:
+        process._keep_alive(["guard"], lock, stopping)
