@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 
@@ -14,16 +15,19 @@ def token_of(name: str) -> str:
     manager = get_auth_manager()
     if isinstance(manager, SimpleAuthManager):
         return manager.generate_jwt(SimpleAuthManagerUser(username=name, role="admin"))
-    return manager.generate_jwt(_of_fab(manager, name))
+    return _token_of_fab(manager, name)
 
 
-def _of_fab(manager: Any, name: str) -> Any:
-    from airflow.providers.fab.www.app import create_app  # type: ignore[import-not-found]
+def _token_of_fab(manager: Any, name: str) -> str:
+    utils = import_module("airflow.providers.fab.auth_manager.cli_commands.utils")
+    database = import_module("airflow.providers.fab.auth_manager.models.db")
+    from airflow.utils.session import create_session
 
-    if manager.flask_app is None if hasattr(manager, "flask_app") else True:
-        manager.init_flask_resources = getattr(manager, "init_flask_resources", None)
-    app = create_app(enable_plugins=False)
-    with app.app_context():
-        security = app.appbuilder.sm
+    with create_session() as session:
+        database.FABDBManager(session).initdb()
+    with utils.get_application_builder() as builder:
+        security = builder.sm
+        security.sync_roles()
         role = security.find_role("Admin")
-        return security.find_user(username=name) or security.add_user(name, name, name, f"{name}@x.test", role, "x")
+        user = security.find_user(username=name) or security.add_user(name, name, name, f"{name}@x.test", role, "x")
+        return str(manager.generate_jwt(user))
