@@ -104,7 +104,8 @@ _CONFIG = {
         "description": "Airflow CD",
         "options": {
             "sql_alchemy_conn": {
-                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME.",
+                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME, "
+                "where the executor is local.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",
@@ -129,6 +130,22 @@ _CONFIG = {
                 "example": None,
                 "default": None,
                 "sensitive": True,
+            },
+            "guard": {
+                "description": "Whether the scheduler and the triggerer start a guard beside them, which finishes what "
+                "runs cannot finish themselves.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+            "page_command": {
+                "description": "Command that pages a person: gets JSON with `text`, `service`, `environment`, "
+                "`pipeline` and `run` on its standard input; started without a shell.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "/usr/local/bin/page-on-call",
+                "default": "",
             },
         },
     }

@@ -13,7 +13,9 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_cd.guard import starting
 from airflow_cd.operators.report_link import VerificationReportLink
+from airflow_cd.plugin import listener
 
 
 @functools.cache
@@ -58,6 +60,7 @@ class AirflowCdPlugin(AirflowPlugin):
         {"middleware": _LazyAudit, "name": "Airflow CD audit log"},
         {"middleware": _LazyBodies, "name": "Airflow CD request bodies"},
     ]
+    listeners = [starting, listener]
     operator_extra_links = [VerificationReportLink()]
     external_views = [
         {

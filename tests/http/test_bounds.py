@@ -180,7 +180,7 @@ def test_usual_encodings_are_unpacked(
     assert client_of().json(READ) == {"a": 1}
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"{}")[:-9], b"no gzip at all"])
+@pytest.mark.parametrize("body", [gzip.compress(b"{}")[:-9], b"no gzip at all"], ids=["cut", "foreign"])
 def test_a_broken_compression_is_a_broken_answer(client_of: MakeClient, server: ScriptedServer, body: bytes) -> None:
     server.answer_with(Answer(200, body, {"Content-Encoding": "gzip"}))
     with pytest.raises(TargetUnavailable, match="cannot be decompressed"):

@@ -10,46 +10,28 @@ of a histogram's buckets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.files.metric_columns import (
+    FORMATS,
+    columns_of,
+    labels_of,
+    listed,
+    quantiles_of,
+    tells_what,
+)
+from airflow_cd.verification.files.metric_times import times_of
+from airflow_cd.verification.files.metric_values import mostly_numbers, numbers_of
 from airflow_cd.verification.files.opening import InputFile, Progress, named, opened, peeked, refuse_binary
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAMES = {
-    "time": ("time", "timestamp", "ts", "datetime", "date", "@timestamp", "_time"),
-    "instance": ("instance", "host", "hostname", "pod", "node", "server", "container"),
-    "group": ("group", "transaction", "endpoint", "route", "path", "operation"),
-    "metric": ("metric", "metric_name", "__name__"),
-    "value": ("value",),
-    "count": ("count", "samples"),
-}
-# Beside the name of a metric, what else a row may say of its measurements.
-_SPREADS = {
-    "le": ("le",),
-    "mean": ("mean", "avg", "average"),
-    "sum": ("sum", "total"),
-    "squares": ("sum_squares", "sum_of_squares", "sumsq", "sum_sq"),
-    "deviation": ("deviation", "stddev", "std", "std_dev"),
-}
-_QUANTILE = re.compile(r"(?i)p\d{2}(?:[._]\d+)?|median")
-_YEARS = (1970, 2261)
 _DELIMITERS = ",;\t|"
-# Seconds, milliseconds, microseconds and nanoseconds since 1970 of this century differ by their size alone.
-_EPOCHS: tuple[tuple[Literal["s", "ms", "us", "ns"], float, float], ...] = (
-    ("s", 1e8, 1e11),
-    ("ms", 1e11, 1e14),
-    ("us", 1e14, 1e17),
-    ("ns", 1e17, 1e20),
-)
-_FORMATS = (
-    "Give CSV or Parquet with the columns time, metric and value (instance, group and count where there are), "
-    "or with a time and a column for each metric."
-)
+_NOT_A_HEADER = re.compile(rb"(?:sep=.|#.*|\s*)\r?")
 
 
 @dataclass(frozen=True)
@@ -75,9 +57,8 @@ def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTab
         a number.
     """
     table = _table(file, progress)
-    columns = _columns(file, table)
-    times = _times(file, table[columns["time"]])
-    table = table.assign(**{columns["time"]: times})
+    columns = columns_of(file, table)
+    table = table.assign(**{columns["time"]: times_of(file, _with_dates(table, columns))})
     found = _of_long(file, table, columns) if "metric" in columns else _of_wide(file, table, columns)
     file.records = len(table)
     return _with_gaps_noted(file, found)
@@ -100,7 +81,7 @@ def _table(file: InputFile, progress: Progress | None) -> pd.DataFrame:
         head = peeked(stream)
         table = _parquet(file, stream) if head.startswith(b"PAR1") else _csv(file, stream, head)
     if table.empty:
-        raise VerificationError(f"{named(file.path)} holds no rows.", next_step=_FORMATS)
+        raise VerificationError(f"{named(file.path)} holds no rows.", next_step=FORMATS)
     return table
 
 
@@ -132,11 +113,16 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
     import pandas as pd
 
     refuse_binary(file.path, head)
-    first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
+    lines = head.split(b"\n")
+    skipped = 0
+    while skipped < len(lines) - 1 and _NOT_A_HEADER.fullmatch(lines[skipped]) and lines[skipped + 1].strip():
+        skipped += 1
+    first = lines[skipped].decode("utf-8", "replace")
     delimiter = max(_DELIMITERS, key=first.count)
     try:
         return pd.read_csv(
             stream,
+            skiprows=skipped,
             sep=delimiter,
             decimal="," if delimiter == ";" else ".",
             encoding_errors="replace",
@@ -145,93 +131,34 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise VerificationError(f"{named(file.path)} is not readable as CSV: {text}.", next_step=_FORMATS) from error
-
-
-def _columns(file: InputFile, table: pd.DataFrame) -> dict[str, str]:
-    """The columns by what they are."""
-    by_name = {str(column).strip().strip('"').lower(): column for column in reversed(table.columns)}
-    found = {}
-    for role, names in _NAMES.items():
-        name = next((name for name in names if name in by_name), None)
-        if name is not None:
-            found[role] = by_name[name]
-    if "time" not in found:
-        raise VerificationError(
-            f"{named(file.path)} has no column of times (its columns: {_listed(table.columns)}).",
-            next_step=f"Call it one of {', '.join(_NAMES['time'])}. {_FORMATS}",
-        )
-    if "metric" in found:
-        found |= _spread_columns(by_name)
-        if "value" not in found and "mean" in found:
-            found["value"] = found.pop("mean")
-    if "metric" in found and not {"value", "sum"} & found.keys() and not _quantiles(by_name):
-        raise VerificationError(
-            f"{named(file.path)} has a column {found['metric']}, but none that is called value "
-            f"(its columns: {_listed(table.columns)}).",
-            next_step=_FORMATS,
-        )
-    return found
-
-
-def _spread_columns(by_name: dict[str, Any]) -> dict[str, Any]:
-    """The columns that say how measurements within a row scatter, by what they are."""
-    named = {role: next((name for name in names if name in by_name), None) for role, names in _SPREADS.items()}
-    return {role: by_name[name] for role, name in named.items() if name is not None}
-
-
-def _quantiles(by_name: Iterable[Any]) -> list[Any]:
-    return [name for name in by_name if _QUANTILE.fullmatch(str(name).strip())]
-
-
-def _times(file: InputFile, column: pd.Series) -> pd.Series:
-    """The column as times in UTC; a time without a zone is taken for UTC."""
-    import pandas as pd
-
-    if pd.api.types.is_datetime64_any_dtype(column):
-        parsed = pd.to_datetime(column, utc=True)
-    elif pd.api.types.is_numeric_dtype(column):
-        size = float(column.abs().max())
-        unit = next((unit for unit, low, high in _EPOCHS if low <= size < high), None)
-        parsed = pd.Series(pd.NaT, index=column.index)
-        if unit is not None:
-            parsed = pd.to_datetime(column, utc=True, errors="coerce", unit=unit)
-    else:
-        parsed = pd.to_datetime(column.astype(str).str.strip(), format="ISO8601", utc=True, errors="coerce")
-    wrong = parsed.isna() | ~parsed.dt.year.between(*_YEARS)
-    if wrong.any():
-        at = int(wrong.to_numpy().argmax())
-        more = f" ({int(wrong.sum()):,} such rows)" if wrong.sum() > 1 else ""
-        raise VerificationError(
-            f"{named(file.path)}, row {at + 1}: {_quoted(column.iloc[at])} is not a time{more}.",
-            next_step="Write times like 2026-11-23T08:14:05Z, or as seconds or milliseconds since 1970.",
-        )
-    return parsed
+        raise VerificationError(f"{named(file.path)} is not readable as CSV: {text}.", next_step=FORMATS) from error
 
 
 def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> MetricTable:
     import pandas as pd
 
     numbers = {
-        role: _numbers(file, table[columns[role]])
+        role: numbers_of(file, table[columns[role]])
         for role in ("value", "count", "sum", "squares", "deviation")
         if role in columns
     }
+    plain = _texts(table, columns["metric"], "")
+    if (plain == "").any():
+        at = int((plain == "").to_numpy().argmax())
+        raise VerificationError(
+            f"{named(file.path)}, row {at + 1}: the metric has no name.", next_step="Fill it in, or leave the row out."
+        )
+    names, groups = _told_apart(table, columns, labels_of(table, columns))
     frame = pd.DataFrame(
         {
             "time": table[columns["time"]],
             "instance": _texts(table, columns.get("instance"), file.name),
-            "metric": _texts(table, columns["metric"], ""),
-            "group": _texts(table, columns.get("group"), ""),
+            "metric": plain + names,
+            "group": groups,
             "value": numbers.get("value", float("nan")),
             "count": numbers.get("count", float("nan")),
         }
     )
-    if (frame["metric"] == "").any():
-        at = int((frame["metric"] == "").to_numpy().argmax())
-        raise VerificationError(
-            f"{named(file.path)}, row {at + 1}: the metric has no name.", next_step="Fill it in, or leave the row out."
-        )
     if "le" in columns:
         frame["le"] = table[columns["le"]].where(table[columns["le"]].notna()).astype(str)
     if "sum" in numbers and "count" in numbers:
@@ -242,9 +169,9 @@ def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
         square = numbers["squares"] / numbers["count"].where(numbers["count"] > 0) - frame["value"] ** 2
         frame["deviation"] = square.clip(lower=0.0) ** 0.5
     parts = [] if frame["value"].isna().all() else [frame]
-    for name in _quantiles(table.columns):
-        of = frame["metric"] + "." + str(name).strip().lower().replace("median", "p50")
-        one = frame.assign(metric=of, value=_numbers(file, table[name])).drop(
+    for name in quantiles_of(table.columns):
+        of = plain + "." + str(name).strip().lower().replace("median", "p50") + names
+        one = frame.assign(metric=of, value=numbers_of(file, table[name])).drop(
             columns=["deviation", "le"], errors="ignore"
         )
         parts.append(one[one["value"].notna()])
@@ -255,33 +182,65 @@ def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
 def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> MetricTable:
     import pandas as pd
 
-    used = {columns[role] for role in ("time", "instance", "group", "count") if role in columns}
+    labels = labels_of(table, columns)
+    used = {*(columns[role] for role in ("time", "date", "instance", "group", "count") if role in columns), *labels}
     metrics: list[Any] = []
     texts: list[Any] = []
     for name in table.columns:
         if name not in used:
-            numeric = pd.api.types.is_numeric_dtype(table[name]) or _mostly_numbers(table[name])
+            numeric = pd.api.types.is_numeric_dtype(table[name]) or mostly_numbers(table[name])
             (metrics if numeric else texts).append(name)
     if not metrics:
         raise VerificationError(
-            f"{named(file.path)} has no column of numbers beside the time (its columns: {_listed(table.columns)}).",
-            next_step=_FORMATS,
+            f"{named(file.path)} has no column of numbers beside the time (its columns: {listed(table.columns)}).",
+            next_step=FORMATS,
         )
     notes = [f"{file.name}: column {name} holds text and is not a metric." for name in texts]
+    names, groups = _told_apart(table, columns, labels)
     parts = [
         pd.DataFrame(
             {
                 "time": table[columns["time"]],
                 "instance": _texts(table, columns.get("instance"), file.name),
-                "metric": str(name).strip(),
-                "group": _texts(table, columns.get("group"), ""),
-                "value": _numbers(file, table[name]),
-                "count": _numbers(file, table[columns["count"]]) if "count" in columns else float("nan"),
+                "metric": str(name).strip() + names,
+                "group": groups,
+                "value": numbers_of(file, table[name], str(name)),
+                "count": numbers_of(file, table[columns["count"]]) if "count" in columns else float("nan"),
             }
         )
         for name in metrics
     ]
-    return MetricTable(pd.concat(parts, ignore_index=True), [str(name).strip() for name in metrics], notes)
+    whole = pd.concat(parts, ignore_index=True)
+    return MetricTable(whole, list(dict.fromkeys(whole["metric"])), notes)
+
+
+def _with_dates(table: pd.DataFrame, columns: Mapping[str, Any]) -> pd.Series[Any]:
+    """The column of times, behind its dates where these stand in a column of their own."""
+    times: pd.Series[Any] = table[columns["time"]]
+    if "date" not in columns:
+        return times
+    joined_up: pd.Series[Any] = table[columns["date"]].astype(str).str.strip() + " " + times.astype(str).str.strip()
+    return joined_up
+
+
+def _told_apart(table: pd.DataFrame, columns: Mapping[str, Any], labels: Sequence[Any]) -> tuple[Any, Any]:
+    """What is put behind the names of metrics, and the groups: by them rows of one time and instance differ.
+
+    A label that says what is counted (a status) makes another metric, any other (a queue) a group.
+    """
+    groups = _texts(table, columns.get("group"), "")
+    own = [label for label in labels if tells_what(label)]
+    for label in labels:
+        if label not in own:
+            text = _texts(table, label, "")
+            groups = text if isinstance(groups, str) else (groups + " " + text).str.strip()
+    if not own:
+        return "", groups
+    pairs = [str(label).strip() + '="' + _texts(table, label, "").str.removesuffix(".0") + '"' for label in own]
+    inside = pairs[0]
+    for pair in pairs[1:]:
+        inside = inside + "," + pair
+    return "{" + inside + "}", groups
 
 
 def _with_gaps_noted(file: InputFile, table: MetricTable) -> MetricTable:
@@ -299,38 +258,3 @@ def _texts(table: pd.DataFrame, column: str | None, default: str) -> Any:
         return default
     texts = table[column]
     return texts.astype(str).str.strip().where(texts.notna(), "")
-
-
-def _numbers(file: InputFile, column: pd.Series) -> pd.Series:
-    """The column as numbers, NaN where it is empty."""
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(column):
-        return column.astype(float)
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = numbers.isna() & column.notna() & (column.astype(str).str.strip() != "")
-    if wrong.any():
-        at = int(wrong.to_numpy().argmax())
-        raise VerificationError(
-            f"{named(file.path)}, row {at + 1}: {_quoted(column.iloc[at])} in column {column.name} is not a number.",
-            next_step="Write plain numbers without units, and leave missing ones empty.",
-        )
-    return numbers.astype(float)
-
-
-def _mostly_numbers(column: pd.Series) -> bool:
-    """Whether most of a column are numbers, so that one that is none is a mistake and not a text."""
-    import pandas as pd
-
-    filled = column.dropna()
-    return len(filled) > 0 and pd.to_numeric(filled, errors="coerce").notna().mean() > 0.5
-
-
-def _quoted(value: Any) -> str:
-    text = str(value)
-    return repr(text if len(text) <= 40 else text[:39] + "…")
-
-
-def _listed(columns: Any) -> str:
-    names = [str(name) for name in columns]
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from airflow_cd.verification.metrics.bursts import without_bursts
 from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.metrics.evidence import Estimate, regressed
 from airflow_cd.verification.metrics.findings import (
@@ -18,6 +19,7 @@ from airflow_cd.verification.metrics.findings import (
 )
 from airflow_cd.verification.metrics.illustration import summary_of
 from airflow_cd.verification.metrics.kinds import LEVELS
+from airflow_cd.verification.metrics.late import late_change
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
@@ -27,7 +29,7 @@ from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.trend import climb
 from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, PART, Tried, lengths, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
-from airflow_cd.verification.metrics.words import duration, number
+from airflow_cd.verification.metrics.words import duration, number, share
 from airflow_cd.verification.samples import Direction, Metric, MetricKind
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -40,6 +42,7 @@ LEAST_ERRORS = 0.001  # increase of the error share below which it does not matt
 FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
 SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far out too often
 CLIMB_PART = 0.1  # the same, that it climbs in a straight line
+FELT_LEVELS = ("latency", "share")  # kinds of which a change that begins late is asked: load does not set them
 SHAPED = LEVELS  # kinds of which that is asked
 LATELY = 1 / 3  # of the time: what is no longer so in its last part has passed
 _LARGEST = 700.0  # a logarithm: beyond it there is no number
@@ -52,8 +55,10 @@ FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
-_ROWS_OF_ERRORS = 10
+# Buckets that are enough where nobody counted requests: of a level as many as of a gauge.
+_ROWS_ENOUGH: dict[MetricKind, int] = {"latency": _BUCKETS_OF_A_GAUGE, "errors": 10}
 _LEAST_FREEDOM = 3.0
+_AS_RARE, _ENOUGH_OF_RARE = 0.15, 10  # between the sides' missing parts, and buckets: then it is that kind of metric
 _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
@@ -164,7 +169,7 @@ class Judge:
             # Where values have two modes, how often they are in the bad one says more than their mean.
             decided = self._shape(decided, sides) or decided
         if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
-            decided = self._climb(decided, sides) or decided
+            decided = self._climb(decided, sides) or self._late(decided, sides, taught) or decided
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
             text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
@@ -190,7 +195,18 @@ class Judge:
     def _not_to_be_judged(self, base: MetricResult, sides: Sides) -> Reason | None:
         """Why these rows say nothing, if so."""
         kind = base.kind
-        if max(sides.unusable, sides.control_unusable) > _MOSTLY:
+        if min(sides.unusable, sides.control_unusable) >= 1.0:
+            text = f"{title_of(sides)}: not one usable number on either side, so nobody measures it here."
+            return Reason("not_measured", text)
+        alike = abs(sides.unusable - sides.control_unusable) <= _AS_RARE
+        if max(sides.unusable, sides.control_unusable) > _MOSTLY and alike and len(sides.canary) and len(sides.control):
+            if min(base.canary["buckets"], base.control["buckets"]) < _ENOUGH_OF_RARE:
+                text = (
+                    f"{title_of(sides)}: a number in only {1.0 - sides.unusable:.0%} of the rows on either side: "
+                    "too rarely to be judged.".replace("%", " %")
+                )
+                return Reason("few_requests", text, {"canary": sides.unusable, "control": sides.control_unusable})
+        elif max(sides.unusable, sides.control_unusable) > _MOSTLY:
             text = (
                 f"{title_of(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
                 "other side's hold no usable number."
@@ -206,9 +222,9 @@ class Judge:
         if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
-        if kind == "errors" and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
+        if kind in _ROWS_ENOUGH and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
             # Nobody counted the requests: what there are is buckets.
-            least, what = min(least, _ROWS_OF_ERRORS), "buckets"
+            least, what = min(least, _ROWS_ENOUGH[kind]), "buckets"
         if min(ours, theirs) >= least:
             return None
         reason = few_requests(ours, theirs, least, what)
@@ -236,6 +252,8 @@ class Judge:
         first = tried[0].weighed
         assert first is not None  # noqa: S101 - of the comparison itself
         warmed = bool(first.evidence - doubted.evidence > _WARM) and chosen.weighed is not None
+        # Less time is always less evidence; a warm-up is over when the change is smaller.
+        warmed = warmed and _smaller(chosen.weighed, first, threshold)
         weighed = chosen.weighed if warmed and chosen.weighed is not None else first
         shown = sides.older_than(chosen.length) if warmed else sides
         result = _with_figures(base, shown, weighed, chosen.length if warmed else 0.0)
@@ -285,9 +303,24 @@ class Judge:
         if large and likely and _points_worse(sides.direction, estimate.effect):
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
-        if sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold:
+        vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
+        if vague and not self._usual_alike(sides, threshold):
             return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
-        return replace(result, verdict=Verdict.PASS, reason=reason_of(result, sides, "no_regression", estimate))
+        reason = reason_of(result, sides, "no_regression", estimate)
+        if vague:
+            reason = replace(reason, text=f"{reason.text[:-1]}; beside bursts that both sides have, it is as usual.")
+        return replace(result, verdict=Verdict.PASS, reason=reason)
+
+    def _usual_alike(self, sides: Sides, threshold: float) -> bool:
+        """Whether beside bursts that both sides have alike no change is to be seen, and one would have been."""
+        usual = without_bursts(sides)
+        comparison = None if usual is None else usual.compare()
+        if usual is None or comparison is None:
+            return False
+        kind, direction = sides.metric.kind, sides.direction
+        rest = Weighed.of(comparison, NOTHING_TAUGHT, kind, direction, self.alpha, paired=sides.paired).estimate()
+        suspicious = abs(rest.effect) >= threshold and _points_worse(direction, rest.effect)
+        return not suspicious and min(rest.smallest, rest.upper) <= DETECTABLE * threshold
 
     def _more(self, sides: Sides, weighed: Weighed) -> float:
         """How many more seconds would show a change of so many times the minimum effect."""
@@ -305,12 +338,31 @@ class Judge:
             return None
         goes = "falls" if found.last < found.first else "climbs"
         text = (
-            f"{title_of(sides)}: {goes} without levelling off, from {number(found.first, base.unit)} to "
-            f"{number(found.last, base.unit)} in {duration(found.seconds)}; "
-            f"{number(base.control['mean'], base.unit)} {compared_words(sides)}."
+            f"{title_of(sides)}: {goes} without levelling off, from {figure(found.first, base)} to "
+            f"{figure(found.last, base)} in {duration(found.seconds)}; "
+            f"{figure(base.control['mean'], base)} {compared_words(sides)}."
         )
         numbers = {"first": found.first, "last": found.last, "seconds": found.seconds, "steps": found.steps}
         return replace(base, verdict=Verdict.FAIL, reason=Reason("climbs", text, numbers))
+
+    def _late(self, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:
+        """The result if users have felt a change in the last part of the time; None if not."""
+        if base.kind not in FELT_LEVELS:
+            return None
+        grown = sides.older_than(self.limits.longest(sides.watched))
+        threshold = self.limits.threshold(sides.metric)
+        found = late_change(grown, taught, self.alpha, threshold)
+        if found is None:
+            return None
+        result = _with_figures(_with_means(base, found.sides), found.sides, found.weighed, 0.0)
+        if not self._matters(result, found.sides):
+            return None
+        estimate = found.weighed.estimate()
+        effect, interval = _change_of(result, found.sides, estimate)
+        result = replace(result, effect=effect, interval=interval, verdict=Verdict.FAIL)
+        reason = reason_of(result, found.sides, "metric_regressed", estimate)
+        text = f"{reason.text[:-1]}, in the last {duration(found.seconds)} and still."
+        return replace(result, reason=replace(reason, text=text))
 
     def _shape(self, base: MetricResult, sides: Sides) -> MetricResult | None:
         """The result if values are far out far more often than on the other side; None if not."""
@@ -318,24 +370,26 @@ class Judge:
         if base.kind == "latency" and ours < FULL_BUCKET and ours < 0.5 * theirs:
             return None  # of fewer requests the slowest weighs more
         found: FarOut | None = None
+        needed, sure = -math.log(self.alpha * SHAPE_PART), True
         for length, discount in ((0.0, 0.0), (self.limits.longest(sides.watched), DISCOUNT)):
             canary, control, usual = sides.older_than(length).moments()
             if not len(canary.value) or not len(control.value):
                 return None
             least = least_change(sides.metric, sides.canary.value, sides.control.value)
             found = far_out(canary, control, usual, sides.direction, self.limits.minimum_effect, least)
-            if not found.worse or found.evidence + discount < -math.log(self.alpha * SHAPE_PART):
+            sure = sure and bool(found.evidence + discount >= needed)
+            if not found.worse or found.evidence + discount < _HALF_SURE * needed:
                 return None
-        if found is None:
+        if found is None or not (sure or base.verdict is Verdict.PASS):
             return None
-        level = float(np.nanmedian(usual)) * float(found.limit)
         beyond = "below" if base.direction == "lower_is_worse" else "above"
-        if base.direction == "lower_is_worse":
-            level = float(np.nanmedian(usual)) / float(found.limit)
-        limit = f"{beyond} {number(level, base.unit)}" if base.direction != "either" else "far from usual"
+        limit_at = float(found.limit) ** (-1.0 if sides.direction == "lower_is_worse" else 1.0)
+        level = sides.scale.back(float(np.nanmedian(usual)) * limit_at)
+        limit = f"{beyond} {figure(level, base)}" if base.direction != "either" else "far from usual"
         text = (
             f"{title_of(sides)}: {limit} in {found.moments:.0f} of {found.of:.0f} moments, "
-            f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}."
+            f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}"
+            f"{'' if sure else ': too few to tell from chance'}."
         )
         numbers = {
             "canary": float(found.moments / found.of),
@@ -343,7 +397,23 @@ class Judge:
             "moments": float(found.of),
             "limit": level,
         }
-        return replace(base, verdict=Verdict.FAIL, reason=Reason("far_out", text, numbers))
+        verdict = Verdict.FAIL if sure else Verdict.INCONCLUSIVE
+        return replace(base, verdict=verdict, reason=Reason("far_out" if sure else "not_certain", text, numbers))
+
+
+def figure(value: float, result: MetricResult) -> str:
+    """A value of a metric as its result shows it.
+
+    :param value: in the unit of the metric; of a share, a part of 1.
+    :param result: of the metric.
+    """
+    return share(value) if result.kind == "share" else number(value, result.unit)
+
+
+def _with_means(base: MetricResult, sides: Sides) -> MetricResult:
+    """The result with the figures of these rows."""
+    canary, control = (summary_of(rows, sides.metric) for rows in (sides.canary, sides.control))
+    return replace(base, canary={**base.canary, **canary}, control={**base.control, **control})
 
 
 def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: float) -> MetricResult:
@@ -364,6 +434,13 @@ def _with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: f
             canary["mean"] *= shown.load
         control["mean"] *= shown.load
     return replace(base, canary=canary, control=control)
+
+
+def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:
+    """Whether a change is clearly smaller in the rest of the time than in all of it."""
+    if rest is None:
+        return True
+    return bool(abs(whole.comparison.log_ratio) - abs(rest.comparison.log_ratio) > _STILL * math.log1p(threshold))
 
 
 def _change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[float, tuple[float, float] | None]:

@@ -5,10 +5,12 @@ How well this does, beside its peers, is measured by ``python -m benchmarks.metr
 What becomes of data that is not as it should be:
 
 - *No data* on the canary, or on what it is compared with: INCONCLUSIVE (``no_data``), never a pass.
-- *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge): INCONCLUSIVE
-  (``few_requests``). One group or one instance with little traffic holds up nothing.
+- *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge, or where nobody
+  counts the requests of a duration): INCONCLUSIVE (``few_requests``). One group or one instance with little traffic
+  holds up nothing.
 - *NaN*, and a count below zero, are no measurements: such rows are left out. When that is more than half of a side's
-  rows, the metric is INCONCLUSIVE (``not_numbers``). An infinite duration is too long, and not absent.
+  rows, the metric is INCONCLUSIVE (``not_numbers``); without one on either side (``not_measured``) it is named, and
+  holds nothing up while others that users feel say something. An infinite duration is too long, and not absent.
 - *Counters, shares, rates, rows that are not there* are read first, and what says nothing is found:
   :mod:`airflow_cd.verification.metrics.series.reading`.
 - *A series that starts late*: buckets are compared one by one, so only the time that both sides have counts. A canary
@@ -106,7 +108,7 @@ def judge_performance(
     metrics = series.judged
     if min_requests is None:
         min_requests = ENOUGH_REQUESTS if series.counted else ENOUGH_ROWS
-    crossings = crossed(thresholds, metrics, canary, other)
+    crossings = crossed(thresholds, metrics, canary, other, series.factors)
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
     ours, theirs, earlier = (_by_metric(frame) for frame in (canary, other, series.frames.get("before")))

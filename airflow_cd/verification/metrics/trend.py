@@ -22,6 +22,8 @@ _STRAIGHT = 0.4  # of the climb from the first to the second third that the thir
 _NORMAL = 1.4826  # standard deviations to a median absolute deviation
 _SMALLEST_STEP = 1e-3  # a level that does not move at all says nothing about how it moves
 _OF_A_WALK = 0.4  # variance of the difference of the outer thirds' means, by that of a step and the steps there are
+_FLOORS = 7  # pieces of the time, of each of which the lowest level counts: a saw-tooth has one in each
+_HIGHEST = 95.0  # percentile of the other side's levels, that a floor must be beyond
 _PIECES = 5  # of the time, each of which goes on where the one before ended
 
 
@@ -69,15 +71,45 @@ def climb(sides: Sides, minimum_effect: float) -> Climb | None:
     straight = all(later > earlier for earlier, later in pairwise(pieces))
     levels_off = thirds[2] - thirds[1] < _STRAIGHT * (thirds[1] - thirds[0])
     beyond = pieces[-1]
+    # What is collected again and again climbs by its floor.
+    floor = _rising_floor(sides, times, ours, theirs, minimum_effect)
     if rise <= 0 or not straight or levels_off or beyond < math.log1p(minimum_effect):
-        return None
+        return floor
     step = max(_step(relative), _step(np.log(theirs)), _SMALLEST_STEP)
     ends = max(1, len(ours) // 10)
-    return Climb(
+    whole = Climb(
         float(np.mean(ours[:ends])),
         float(np.mean(ours[-ends:])),
         beyond,
         rise / (step * math.sqrt(_OF_A_WALK * len(relative))),
+        float(times[-1] - times[0]) / 1000.0,
+    )
+    return whole if floor is None else max(whole, floor, key=lambda found: found.steps)
+
+
+def _rising_floor(
+    sides: Sides, times: np.ndarray, ours: np.ndarray, theirs: np.ndarray, minimum_effect: float
+) -> Climb | None:
+    """The climb of the lowest level of each piece of the time, where that ends above all that the other side has."""
+    if sides.metric.direction != "higher_is_worse" or sides.metric.kind != "gauge":
+        return None
+    floors = np.log([float(piece.min()) for piece in np.array_split(ours, _FLOORS)])
+    usual = np.log([float(piece.min()) for piece in np.array_split(theirs, _FLOORS)])
+    beyond = float(floors[-1] - np.log(np.percentile(theirs, _HIGHEST)))
+    rises = np.diff(floors - usual if sides.paired else floors)
+    if (
+        (rises <= 0).any()
+        or beyond <= 0
+        or rises.sum() < math.log1p(minimum_effect)
+        or rises[-3:].sum() < _STRAIGHT * rises[:3].sum()
+    ):
+        return None
+    step = max(_step(floors), _step(usual), _SMALLEST_STEP)
+    return Climb(
+        float(np.exp(floors[0])),
+        float(np.exp(floors[-1])),
+        beyond,
+        float(floors[-1] - floors[0]) / (step * math.sqrt(_OF_A_WALK * len(floors))),
         float(times[-1] - times[0]) / 1000.0,
     )
 

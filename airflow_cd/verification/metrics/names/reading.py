@@ -60,6 +60,8 @@ def read_name(name: str) -> NameReading:
     period = suffix.period if kind in ("throughput", "errors", "count") else 0.0
     share = kind == "share" or (kind == "errors" and _share(words, suffix) is not None)
     counter = bool(suffix.counter) and not share and kind not in ("info", "apdex")
+    if kind == "gauge" and suffix.counter == "count":
+        counter = False  # how many there are, and not how many there were
     return NameReading(kind, direction, unit, period, counter, share)
 
 
@@ -88,7 +90,7 @@ def _not_judged(words: Sequence[str], suffix: Suffix) -> _Found | None:
         words[-1] in known.NOT_JUDGED_LAST
         or (words[-1] == "uptime" and suffix.unit not in SHARES)
         or pairs & set(known.NOT_JUDGED_PAIRS)
-        or ("last" in words and words[-1] in ("time", "timestamp", "at", "success", "run"))
+        or ("last" in words and words[-1] in ("time", "timestamp", "at", "success", "successful", "run"))
     )
     return ("info", "either") if told else None
 
@@ -112,6 +114,9 @@ def _share(words: Sequence[str], suffix: Suffix) -> _Found | None:
 def _time(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if not _is_time(words, suffix):
         return None
+    if suffix.period and suffix.unit in TIMES:
+        # What was spent in a second of it.
+        return "gauge", "lower_is_worse" if "idle" in words else "higher_is_worse"
     if suffix.period or suffix.counter == "count":
         # How many were timed.
         return "throughput", "lower_is_worse"
@@ -134,10 +139,10 @@ def _is_time(words: Sequence[str], suffix: Suffix) -> bool:
     if suffix.period or suffix.counter in ("count", "total"):
         return named
     if any(map(is_failure, words)):
-        return False
+        return named and not suffix.counter
     if suffix.percentile and not suffix.counter and any(word in known.REQUEST for word in words):
         return True
-    if any(word in known.TIME for word in words):
+    if any(word in known.TIME and (word != "runtime" or named) for word in words):
         return True
     return (not words and suffix.statistic) or (bool(words) and all(_PERCENTILE.fullmatch(word) for word in words))
 
@@ -146,10 +151,12 @@ def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if not any(map(is_failure, words)) or "budget" in words:
         return None
     placed = any(
-        (one in known.INSTANCES and other in _STATES) or (other in known.INSTANCES and one in _STATES)
+        (other in known.INSTANCES and one in _STATES)
+        or (one in known.INSTANCES and other in _STATES and other == words[-1])
         for one, other in pairwise(words)
     )
-    if placed or any(word in known.STATE for word in words) or suffix.unit in SIZES:
+    happens = words[-1] in known.EVENTS and not _any(words, "open current running outstanding")
+    if placed or (any(word in known.STATE for word in words) and not happens) or suffix.unit in SIZES:
         return "gauge", "higher_is_worse"
     requested = any(word in known.FAILED_REQUEST or _STATUS.fullmatch(word) for word in words)
     own = any(word in known.FAILED for word in words)
@@ -160,7 +167,10 @@ def _level(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if suffix.unit in SIZES and (suffix.counter or suffix.period or any(word in known.DONE for word in words)):
         # Bytes that come and go are load.
         return "gauge", "either"
-    if _standing(words) or suffix.unit in SIZES or suffix.unit:
+    number = bool(words) and words[-1] in known.INSTANCES and not (suffix.period or suffix.counter == "total")
+    if (suffix.counter == "total" or suffix.period) and words and words[-1] in known.NEUTRAL:
+        return "count", "either"
+    if _standing(words) or suffix.unit or number or _limited(words) or _any(words, "loaded") & _any(words, _LOADED):
         return "gauge", _level_direction(words)
     return None
 
@@ -169,7 +179,9 @@ def _work(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if not words:
         return None
     requests = [word in known.REQUEST or _FINE_STATUS.fullmatch(word) is not None for word in words]
-    cached = _any(words, "cache keyspace buffer pool")
+    if words[-1] in known.NEUTRAL or "empty" in words:
+        return "count" if suffix.counter or suffix.period else "gauge", "either"
+    cached = _any(words, "cache keyspace buffer pool memcached blk block get")
     if any(requests) and not (cached and "hit" in words):
         strong = words[-1] in known.REQUEST or suffix.counter or suffix.period or _any(words, "request rq req 2xx 3xx")
         if strong or any(word in known.DONE for word in words):
@@ -193,7 +205,8 @@ def _weak_level(words: Sequence[str], suffix: Suffix) -> _Found | None:
 
 
 def _business(words: Sequence[str], suffix: Suffix) -> _Found | None:
-    if any(word in known.BUSINESS for word in words[-1:]) or (suffix.period and words):
+    sold = any(word in known.BUSINESS for word in words)
+    if (sold and (words[-1] in known.BUSINESS or words[-1] in known.MONEY)) or (suffix.period and words):
         return "count", "lower_is_worse"
     if suffix.counter:
         return "count", "either"
@@ -218,9 +231,17 @@ def _standing(words: Sequence[str]) -> bool:
 def _level_direction(words: Sequence[str]) -> Direction:
     """Which way a level gets worse: by the last word that says it."""
     lying = any(word in known.QUEUED for word in words)
-    if words and words[-1] in ("size", "length") and not _any(words, "queue heap pool backlog buffer"):
+    if (
+        words
+        and words[-1] in ("size", "length")
+        and not _any(words, "queue heap pool backlog buffer memory mem resident")
+    ):
         return "either"
-    if any(pair in _LIMITS for pair in pairwise(words)):
+    if _limited(words) or _any(words, "loaded"):
+        return "either"
+    if any(one in known.LIFE and other in known.INSTANCES for one, other in pairwise(words)):
+        return "lower_is_worse" if not _any(words, "worker consumer") else "either"
+    if words and words[-1] in known.INSTANCES and not any(word in _SAYS_MORE for word in words):
         return "either"
     for word in reversed(words):
         if word in ("limit", "quota", "maximum", "capacity", "configured", "desired"):
@@ -234,8 +255,15 @@ def _level_direction(words: Sequence[str]) -> Direction:
     return "higher_is_worse" if lying or _any(words, "active open request") else "either"
 
 
+def _limited(words: Sequence[str]) -> bool:
+    """Whether a level is one that somebody set."""
+    return any(pair in _LIMITS for pair in pairwise(words))
+
+
+_LOADED = "class module assembly plugin extension"
+_SAYS_MORE = known.OCCUPIED | known.SUFFICIENT | known.FAILED | known.FAILED_REQUEST
 _STATES = ("unavailable", "failed", "dead")
 _LIMITS = frozenset(
     ("max", noun)
     for noun in ("connection", "conn", "fd", "thread", "client", "worker", "file", "pool", "heap", "memory", "session")
-)
+) | {("resource", "request"), ("resource", "limit"), ("quota", "hard")}

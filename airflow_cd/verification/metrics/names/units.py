@@ -71,7 +71,9 @@ def suffix_of(words: Sequence[str]) -> Suffix:
     :param words: of the name; see :func:`~airflow_cd.verification.metrics.names.words.words_of`.
     """
     percentile = any(re.fullmatch(r"p\d+|upper", word) for word in words)
-    suffix = Suffix(tuple(words), percentile=percentile)
+    suffix = Suffix(tuple(word for word in words if word != "%"), percentile=percentile)
+    if "%" in words and suffix.words:
+        suffix = replace(suffix, unit="%")
     while suffix.words:
         shorter = _without_rate(suffix) or _without_last(suffix)
         if shorter is None:
@@ -117,4 +119,5 @@ def _without_last(suffix: Suffix) -> Suffix | None:
 
 def _inside(words: Sequence[str]) -> str:
     """A unit that stands within the name (``jvm_memory_used_bytes_heap``); short ones would be anything."""
-    return next((UNITS[word] for word in reversed(words) if word in UNITS and len(word) > 2), "")
+    found = (UNITS[word] for word in reversed(words) if word in UNITS and len(word) > 2)
+    return next((unit for unit in found if unit != "cores" or "cpu" in words), "")

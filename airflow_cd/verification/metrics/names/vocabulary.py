@@ -13,6 +13,7 @@ FAILED_REQUEST = _words(
     dropped drop refused denied aborted abort unavailable unsuccessful erroneous bad invalid unhandled uncaught
     429 unauthorized forbidden cancelled canceled reset declined decline unreachable notfound unprocessable
     faulted
+    exceeded excep servfail formerr
     """
 )
 """What becomes of a request, or of a message, that fails: judged as a part of the requests where these are known."""
@@ -27,6 +28,7 @@ FAILED = _words(
     preemption preempted fatal listenoverflow ejected ejection abandoned abandonment churn termination
     terminated notpermitted lossy stolen suspect leaked leak overload overloaded exhausted exhaustion zombie
     orphaned misfire skipped expirations
+    retried warning deadlettered tripped degradation rebuffering anr undeliverable
     """
 )
 """Events that nobody wants, counted by themselves."""
@@ -42,12 +44,14 @@ SUCCEEDED = _words(
     """
     success successful succeeded successfully ok good satisfied passed availability 2xx uptime sla slo hit
     conversion acceptance approval delivery completion completed delivered compliance
+    successfully noerror win won
     """
 )
 SUFFICIENT = _words(
     """
     free freeable avail balance credit available idle remaining headroom healthy ready alive spare unused up hit
     score efficiency isr
+    usable openslot unallocated
     """
 )
 """Levels of which less is worse."""
@@ -59,6 +63,8 @@ OCCUPIED = _words(
     fragmentation steal iowait wait consumption age staleness delayed stuck concurrency unhealthy down under
     underreplicated offline unschedulable notready delay contention unassigned relocating underprovisioned inuse
     inprogress concurrent load1 load5 load15 watermark congestion exhausted congested
+    degraded starving notvisible backpressured idleintransaction leftover
+    undelivered unconsumed unsent unpublished unfinished unindexed unsynced unreplicated uncompleted unread
     """
 )
 """Levels of which more is worse."""
@@ -67,6 +73,7 @@ RESOURCES = _words(
     """
     cpu memory mem rss heap swap disk goroutine thread fd descriptor connection conn cx socket temperature queue
     load footprint
+    storage private resident workingset space processor
     """
 )
 """What is mostly a level without a word that says so, and worse for more of it."""
@@ -75,6 +82,7 @@ STATE = _words(
     """
     active pending inflight inuse inprogress waiting waiter queued outstanding open current running blocked
     concurrent depth backlog lag size length unacked unacknowledged stuck remaining delayed queue age
+    notvisible idleintransaction undelivered unconsumed unsent unfinished unread uncompleted
     """
 )
 """Words that make a level of failures too: how many there are now."""
@@ -84,6 +92,7 @@ STANDING = STATE | _words(
     busy idle free used available visible capacity quota limit max maximum alive live allocated reserved
     committed resident cached usage pool buffered buffer configured desired ready notready heap behind stored
     provisioned existing tracked healthy unhealthy underreplicated unassigned unavailable offline
+    openslot degraded starving usable
     """
 )
 """Words that make a level of whatever is counted: ``requests_active``, ``messages_ready``."""
@@ -107,6 +116,7 @@ REQUEST = _words(
     """
     request req rq call query invocation transaction rpc hit rpm rps qps tps throughput operation op iops
     command response lookup get put reply fetch statement 1xx 2xx 3xx http
+    question access attempt
     """
 )
 DONE = _words(
@@ -117,9 +127,38 @@ DONE = _words(
     uploaded downloaded sold bought placed paid scheduled flushed matched transmitted transmit receive packet
     succeeded successful success opened logged merged scanned loaded routed scraped heartbeat resolved closed
     transferred generated
+    send produce consume publish
     """
 )
 """What a service does: fewer of it is worse."""
+
+NEUTRAL = _words(
+    """
+    switch interrupt syscall page swap object allocation collection period empty class module assembly
+    """
+)
+"""What comes and goes without being good or bad."""
+
+MONEY = _words(
+    """
+    eur euro usd dollar gbp chf jpy amount value cent
+    """
+)
+"""In what is earned, behind what is sold."""
+
+LIFE = _words(
+    """
+    active running alive live online connected reachable registered serving
+    """
+)
+"""Before what a service runs on, that it is there: fewer is worse."""
+
+EVENTS = _words(
+    """
+    overflow timeout rejection rejected reject drop dropped error failure retry eject ejection eviction expired
+    """
+)
+"""Failures that happen, and are in no state, where their name ends with them: ``pending_overflow``."""
 
 BUSINESS = _words(
     """
@@ -163,6 +202,7 @@ NOT_JUDGED_PAIRS = (
     ("expiry", "time"),
     ("modification", "time"),
     ("not", "after"),
+    ("last", "seen"),
     ("creation", "time"),
 )
 """What tells when something began, or what it is, and can get neither better nor worse."""

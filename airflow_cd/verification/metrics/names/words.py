@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 
+from airflow_cd.verification.metrics.names.glued import parts_of
+
 _LABELS = re.compile(r"\{(.*?)\}|\[(.*?)\]")
 _LABEL = re.compile(r"([\w.]+)\s*[=:~!]+\s*\"?([^\",}\]]+)\"?")
-_TOLD_BY_LABEL = re.compile(r"(?i)code|status|quantile|outcome|result|state|percentile|statistic")
+_TOLD_BY_LABEL = re.compile(
+    r"(?i)code|status|quantile|outcome|result|state|percentile|statistic|classification|reason|(?<!span_)(?<!span\.)kind"
+    r"|(?:^|_)mode$"
+)
+_CODE = re.compile(r"(?i)(?:^|[._])(?:r?code|grpc_status)$")
+_GRPC = re.compile(r"(?i)grpc")
+_FINE_CODE = re.compile(r"(?i)ok|success|noerror|0")
+_NOT_FOUND = re.compile(r"(?i)nxdomain|not_?found")
 _STATUS_CLASS = re.compile(r"(?i)(?<![0-9a-z])([1-5])xx(?![a-z])|(?<=[a-z_])([1-5])xx(?![a-z])")
 _PERCENTILE = re.compile(
     r"(?i)(?<![a-z0-9])(?:p|perc|percentile|pct|upper|quantile)[._-]?(\d{1,2})(?:[._](\d+))?(?![0-9a-z])"
@@ -14,7 +23,7 @@ _PERCENTILE = re.compile(
     r"|(?<![a-z0-9])0?\.(\d{2,3})(?![0-9])"
     r"|(?<=[a-z])P(\d{2})(?![0-9])"
 )
-_SLASH = re.compile(r"(?i)/(s|sec|second|m|min|minute|h|hour)\b")
+_SLASH = re.compile(r"(?i)\s*/\s*(s|sec|second|m|min|minute|h|hour)\b")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _STATUS = re.compile(r"(?<=[a-z])(?=[1-5]\d\d\b)")
 _GLUED = re.compile(
@@ -22,6 +31,8 @@ _GLUED = re.compile(
     r"(time|latency|duration|count|size|nanos|millis|ms)(?![a-z])"
     r"|(?<![a-z])(percent|total|num|avg|mean)(used|free|idle|bytes|requests|errors|connections)(?![a-z])"
 )
+_IDLE_IN_TRANSACTION = re.compile(r"idle[ _]in[ _]transaction")
+_WITHOUT = re.compile(r"without[_ .-][a-z]+")
 _WORD = re.compile(r"[a-z0-9%]+")
 _NO_PLURAL = frozenset(
     (
@@ -31,7 +42,10 @@ _NO_PLURAL = frozenset(
 )
 _PREFIXES = ("un", "under", "not", "non")
 _PAIRS = frozenset(
-    (("in", "flight"), ("in", "use"), ("in", "progress"), ("dead", "letter"), ("timed", "out"), ("time", "out"))
+    (
+        *(("working", "set"), ("open", "slot"), ("not", "permitted")),
+        *(("in", "flight"), ("in", "use"), ("in", "progress"), ("dead", "letter"), ("timed", "out"), ("time", "out")),
+    )
 )
 _IRREGULAR = {"caches": "cache", "cpus": "cpu", "indices": "index", "errs": "err", "reqs": "req", "secs": "sec"}
 
@@ -56,7 +70,9 @@ def words_of(name: str) -> list[str]:
     text = _GLUED.sub(
         lambda found: " ".join(filter(None, found.groups())), _STATUS.sub(" ", _CAMEL.sub(" ", text).lower())
     )
-    return _joined([_singular(word) for word in _WORD.findall(text)])
+    text = _WITHOUT.sub(" ", text)
+    text = _IDLE_IN_TRANSACTION.sub("idleintransaction", text)
+    return _joined([_singular(part) for word in _WORD.findall(text) for part in parts_of(word)])
 
 
 def _joined(words: list[str]) -> list[str]:
@@ -72,8 +88,19 @@ def _joined(words: list[str]) -> list[str]:
 
 
 def _told(labels: str) -> list[str]:
-    told = [(key.lower(), value.lower()) for key, value in _LABEL.findall(labels) if _TOLD_BY_LABEL.search(key)]
-    return [f"{value}xx" if "class" in key and len(value) == 1 else value for key, value in told]
+    told = [(key, value) for key, value in _LABEL.findall(labels) if _TOLD_BY_LABEL.search(key)]
+    return [_value(key, value) for key, value in told]
+
+
+def _value(key: str, value: str) -> str:
+    """What the value of a label says: of the many names of codes, whether they are of a failure."""
+    if "class" in key.lower() and len(value) == 1:
+        return f"{value}xx"
+    if _GRPC.search(key) or (_CODE.search(key) and not any(sign.isdigit() for sign in value)):
+        if _FINE_CODE.fullmatch(value):
+            return "success"
+        return "notfound" if _NOT_FOUND.fullmatch(value) else f"failed {_CAMEL.sub(' ', value)}"
+    return _CAMEL.sub(" ", value).lower() if not value.isupper() else value.lower()
 
 
 def _percentile(found: re.Match[str]) -> str:

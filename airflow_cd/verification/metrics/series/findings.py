@@ -35,10 +35,12 @@ _AROUND = 1.5  # times the factor between two units, up or down
 _APART = 4.0  # times as far apart as either side is wide
 _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
 _GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
+_AGAIN, _AGAIN_CHANCE = 4, 0.05  # of what the other side never had: that often is a loop
 _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the time that the other side has
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
 _MOSTLY = 0.5  # of the rows that hold no number
+_FULL = 1.2  # times the other side's largest
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
 
@@ -159,7 +161,8 @@ def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
     chance = float(binom.sf(ours - 1, ours + theirs, share))
     text = f"{table.metric.name}: {ours:.0f} on the canary, {theirs:.0f} on the other side."
     numbers = {"canary": ours, "control": theirs, "chance": chance}
-    if ours >= _FEWEST_GRAVE and chance <= _GRAVE_CHANCE:
+    loops = ours >= _AGAIN and not theirs and chance <= _AGAIN_CHANCE
+    if loops or (ours >= _FEWEST_GRAVE and chance <= _GRAVE_CHANCE):
         return Finding(Verdict.FAIL, Reason("metric_regressed", text, numbers))
     if ours >= _FEWEST_GRAVE and not theirs and chance <= _LIKELY_GRAVE:
         return Finding(Verdict.INCONCLUSIVE, Reason("not_certain", text, numbers))
@@ -176,6 +179,9 @@ def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
         return None
     still = (len(theirs) - their_moved + 1.0) / (len(theirs) + 2.0)
     value = float(canary.numbers[0])
+    worse = table.metric.direction == "higher_is_worse" and value == round(value) and table.metric.kind == "gauge"
+    if worse and value > _FULL * float(other.numbers.max(initial=0.0)):
+        return None  # a pool that is full stands still too, and it is for the judge to say that it is
     natural = value == 0.0 or (table.metric.kind == "share" and value == 1.0)
     if len(ours) * math.log(still) > math.log(_CHANCE) or (natural and table.metric.kind != "latency"):
         return None

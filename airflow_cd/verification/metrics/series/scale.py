@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from airflow_cd.verification.metrics.names.units import SIZES
 from airflow_cd.verification.metrics.names.vocabulary import FAILED, FAILED_REQUEST, SUCCEEDED
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.rows import Rows
@@ -31,6 +32,7 @@ _LEAST = {
 }
 _FAILED_SHARE, _OTHER_SHARE = 0.001, 0.01
 _OF_LARGEST = 0.01
+_SINGLE = frozenset(("request", "response", "message", "payload", "body", "page", "object", "document", "packet"))
 _SPREADS = 5.0  # standard deviations that a signed level counts at least
 
 
@@ -85,6 +87,14 @@ class Scale:
         value = (1.0 - level if self.complement else level - self.origin) / self.unit + self.offset
         return abs(change * value * self.unit / level) if level else 0.0
 
+    def back(self, level: float) -> float:
+        """The value of a level on this scale.
+
+        :param level: on this scale.
+        """
+        value = (level - self.offset) * self.unit + self.origin
+        return 1.0 - value if self.complement else value
+
     def of(self, rows: Rows) -> Rows:
         """Rows on this scale.
 
@@ -104,7 +114,8 @@ AS_IT_IS = Scale()
 
 def _least(metric: Metric, values: np.ndarray) -> float:
     """The smallest amount of a level that anyone notices, in its unit."""
-    if metric.unit in _LEAST:
+    single = metric.unit in SIZES and set(words_of(metric.name)) & _SINGLE
+    if metric.unit in _LEAST and not single:
         return _LEAST[metric.unit]
     if bool(np.all(values == np.round(values))):
         return 1.0

@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from airflow_cd.verification.metrics.kinds import described
+from airflow_cd.verification.metrics.names.vocabulary import SUCCEEDED, SUFFICIENT
+from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, usual_gap
 
 _EPOCHS = ((1.0e9, 4.1e9), (1.0e12, 4.1e12))  # this century in seconds and milliseconds
 _TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
 _SAME_WIDTH = 0.1
 _HUNDRED = 100.0 * 1.0001
+_MOSTLY_YES = 0.5
 _COUNTED = ("throughput", "errors", "count")
 
 
@@ -61,7 +64,7 @@ def numbered(table: Table) -> Table:
     gap = usual_gap(table.frames["canary"]) or metric.period
     for side, frame in table.frames.items():
         frames[side] = frame.assign(value=frame["value"] * (gap / metric.period))
-    return Table(replace(metric, period=0.0), frames, table.assumed)  # type: ignore[arg-type]
+    return table.read_as(frames, factor=gap / metric.period, period=0.0)  # type: ignore[arg-type]
 
 
 def evened(table: Table) -> Table:
@@ -77,6 +80,32 @@ def evened(table: Table) -> Table:
         return table
     frames = {**table.frames, "before": before.assign(value=before["value"] * (width / theirs))}
     return table.read_as(frames, "numbers from before for buckets as wide as now")
+
+
+def _yes_or_no(table: Table) -> bool:
+    """Whether every value is 0 or 1, and should be 1."""
+    metric, values = table.metric, table.values()
+    if metric.direction != "lower_is_worse" or metric.unit or not len(values) or not set(values) <= {0.0, 1.0}:
+        return False
+    # A few orders a minute are 0 or 1, too, but mostly 0.
+    usual = [float(frame["value"].mean()) for side, frame in table.frames.items() if side != "canary" and len(frame)]
+    good = bool(set(words_of(metric.name)) & (SUCCEEDED | SUFFICIENT))
+    return metric.kind == "gauge" or (metric.kind == "count" and good and max(usual, default=0.0) > _MOSTLY_YES)
+
+
+def _named_share(table: Table) -> Table:
+    """A number of successes that is none (``success`` of 99.7), as the share that it must be."""
+    metric, values = table.metric, table.values()
+    words = words_of(metric.name)
+    if metric.kind != "count" or metric.period or metric.direction != "lower_is_worse" or not len(values):
+        return table
+    if not words or words[-1] not in SUCCEEDED or metric.unit or table.assumed:
+        return table
+    parts = (values != np.round(values)).mean() > 0.5 and values.min() >= 0.0 and values.max() <= _HUNDRED
+    if not parts:
+        return table
+    share = replace(metric, kind="share", part=True)
+    return Table(replace(share, assumed=described(share)), table.frames, table.assumed)
 
 
 def whole_of(table: Table) -> float:
@@ -99,16 +128,15 @@ def as_share(table: Table) -> Table:
 
     :param table: one metric on all sides.
     """
-    if table.metric.kind == "gauge" and table.metric.direction == "lower_is_worse" and not table.metric.unit:
-        values = table.values()
-        if len(values) and set(values) <= {0.0, 1.0}:
-            return table.read_as(table.frames, "yes or no, as a share of the time", kind="share", unit="%")
+    if _yes_or_no(table):
+        return table.read_as(table.frames, "yes or no, as a share of the time", kind="share", unit="%")
+    table = _named_share(table)
     if table.metric.kind != "share":
         return table
     whole = whole_of(table)
     if not whole:
         metric = replace(table.metric, kind="gauge")
-        return Table(replace(metric, assumed=described(metric)), table.frames, table.assumed)
+        return replace(table, metric=replace(metric, assumed=described(metric)))
     words = "in per cent" if whole == 100.0 else "from 0 to 1"
     frames = {side: frame.assign(value=frame["value"] / whole) for side, frame in table.frames.items()}
-    return table.read_as(frames, words, unit="%")
+    return table.read_as(frames, words, factor=1.0 / whole, unit="%")

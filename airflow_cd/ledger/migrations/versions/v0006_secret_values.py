@@ -7,7 +7,7 @@ from alembic import op
 
 from airflow_cd.errors import LedgerRefused
 
-revision = "0006_secrets"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,108 @@
+"""Metrics in the files that people have: other headers, other times, units in cells, labels in columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from airflow_cd.errors import VerificationError
+from airflow_cd.verification.files.metrics import MetricTable, read_metrics
+from airflow_cd.verification.files.opening import InputFile
+
+NOON = pd.Timestamp("2026-03-14T12:00:00Z")
+
+
+def read(directory: Path, text: str) -> MetricTable:
+    path = directory / "canary.csv"
+    path.write_text(text, encoding="utf-8")
+    return read_metrics(InputFile(str(path), "canary", "metrics", "canary.csv"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-03-14 12:00:00 UTC",
+        "2026-03-14 12:00:00 +0000 UTC",
+        "2026/03/14 12:00:00",
+        "03/14/2026 12:00:00 PM",
+        "14/03/2026 12:00",
+        "14.03.2026 12:00:00",
+        "14/Mar/2026:13:00:00 +0100",
+        '"Sat, 14 Mar 2026 12:00:00 GMT"',
+        '"Mar 14, 2026, 12:00:00 PM"',
+        "1773489600.000",
+    ],
+)
+def test_times_are_read_as_they_are_written(written: str, tmp_path: Path) -> None:
+    table = read(tmp_path, f"Timestamp (UTC),latency\n{written},7\n")
+    assert list(table.frame["time"]) == [NOON]
+
+
+def test_a_day_that_could_be_a_month_is_the_one_that_keeps_the_times_together(tmp_path: Path) -> None:
+    days = "".join(f"{day:02}/03/2026 23:59:30,1\n" for day in (11, 12, 13))
+    assert list(read(tmp_path, f"time,queue\n{days}").frame["time"].dt.month) == [3, 3, 3]
+
+
+def test_a_date_and_a_clock_in_columns_of_their_own_are_one_time(tmp_path: Path) -> None:
+    table = read(tmp_path, "Date,Time,jobs\n14.03.2026,12:00:00,3\n")
+    assert list(table.frame["time"]) == [NOON]
+    assert list(table.metrics) == ["jobs"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Timestamp,MetricName,InstanceId,Average",
+        "time_generated,counter_name,host.name,counter_value",
+        "_time,_field,host,_value",
+        "End Time,Metric Name,Pod Name,Metric Value",
+    ],
+)
+def test_long_columns_are_known_by_their_usual_names(header: str, tmp_path: Path) -> None:
+    table = read(tmp_path, f"{header}\n2026-03-14T12:00:00Z,heap_used,web-1,5\n")
+    [row] = table.frame.itertuples()
+    assert (row.metric, row.instance, row.value) == ("heap_used", "web-1", 5.0)
+
+
+def test_lines_before_the_header_are_none(tmp_path: Path) -> None:
+    table = read(tmp_path, "#group,false,false\n#datatype,string,double\ntime,wait\n2026-03-14T12:00:00Z,5\n")
+    assert list(table.metrics) == ["wait"]
+    assert list(read(tmp_path, 'sep=;\ntime;wait\n2026-03-14T12:00:00Z;"1,5"\n').frame["value"]) == [1.5]
+
+
+def test_units_in_cells_are_turned_into_one(tmp_path: Path) -> None:
+    rows = "2026-03-14T12:00:00Z,850 ms,1.5 GiB,12.5 %\n2026-03-14T12:01:00Z,1.2 s,512 MiB,0 %\n"
+    table = read(tmp_path, f"time,p95 (ms),heap,cpu\n{rows}")
+    by_metric = {name: list(rows["value"]) for name, rows in table.frame.groupby("metric")}
+    assert by_metric == {"p95 (ms)": [850, 1200], "heap": [1.5 * 1024**3, 512 * 1024**2], "cpu": [12.5, 0]}
+
+
+def test_a_number_without_a_unit_beside_one_with_a_unit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"row 2: '900 ms' in column p95 is not a number"):
+        read(tmp_path, "time,p95\n2026-03-14T12:00:00Z,0.7\n2026-03-14T12:01:00Z,900 ms\n2026-03-14T12:02:00Z,0.8\n")
+
+
+def test_signs_for_nothing_are_nothing(tmp_path: Path) -> None:
+    rows = "".join(f"2026-03-14T12:0{minute}:00Z,{cell}\n" for minute, cell in enumerate(('"1,250"', "-", "No data")))
+    table = read(tmp_path, f"time,requests\n{rows}")
+    assert table.frame["value"].tolist()[0] == 1250
+    assert table.frame["value"].isna().sum() == 2
+
+
+def test_a_status_in_a_column_makes_metrics_and_a_queue_groups(tmp_path: Path) -> None:
+    table = read(
+        tmp_path,
+        "time,pod,queue,status,jobs\n"
+        "2026-03-14T12:00:00Z,a,mail,200,9\n2026-03-14T12:00:00Z,a,mail,500,1\n"
+        "2026-03-14T12:00:00Z,a,bill,200,4\n2026-03-14T12:00:00Z,a,bill,500,0\n",
+    )
+    assert sorted(table.metrics) == ['jobs{status="200"}', 'jobs{status="500"}']
+    assert set(table.frame["group"]) == {"mail", "bill"}
+
+
+def test_a_text_that_tells_nothing_apart_stays_a_note(tmp_path: Path) -> None:
+    table = read(tmp_path, "time,region,wait\n2026-03-14T12:00:00Z,eu,1\n2026-03-14T12:01:00Z,eu,2\n")
+    assert list(table.metrics) == ["wait"]
+    assert any("region holds text" in note for note in table.notes)
