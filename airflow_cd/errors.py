@@ -160,7 +160,14 @@ class DeploymentFailed(Refused):
 
 
 class RollbackIncomplete(Unavailable):
-    """A rollback could not finish: part of the environment is not back on its release. Trying again resumes it."""
+    """A rollback could not finish: part of the environment is not back on its release. Trying again resumes it.
+
+    :param away: whether nothing but an answer of the target, or of another process, is missing, so that waiting helps.
+    """
+
+    def __init__(self, what: str, *, away: bool = False, **more: Any) -> None:
+        super().__init__(what, **more)
+        self.away = away
 
 
 class SecretUnavailable(Unavailable):

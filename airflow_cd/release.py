@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from airflow_cd.errors import ReleaseError
 from airflow_cd.secret_values.detection import mistakes, suspicion
 from airflow_cd.secret_values.showing import shown
 
+VERSION = r"[A-Za-z0-9][A-Za-z0-9._+:@/~-]{0,127}"
+"""What the version of a run looks like: nothing that is invisible, and no markup."""
 UNSET = "(unset)"
 """The value of something that one of two releases does not have."""
 NOTHING = "nothing"
@@ -127,9 +130,16 @@ def planned_release(
     :param configuration: the environment's own run-time configuration.
     :param overrides: the run's configuration on top, an object or its JSON; a null removes a key.
     :param environment: where it is to run, for the error.
-    :raises ReleaseError: the overrides are not a JSON object, the release is not valid, or something in it looks like
-        a secret. The message quotes no value.
+    :raises ReleaseError: the overrides are not a JSON object, the version or the release is not valid, or something in
+        it looks like a secret. The message quotes no value.
     """
+    if not isinstance(version, str) or not re.fullmatch(VERSION, version):
+        raise ReleaseError(
+            f"{str(version)[:200]!a} is no version.",
+            environment=environment,
+            state="nothing was changed.",
+            next_step="Use letters, digits and . _ + : @ / ~ -, at most 128 of them, the first a letter or a digit.",
+        )
     try:
         given = json.loads(overrides) if isinstance(overrides, str) else dict(overrides)
         if not isinstance(given, dict):

@@ -136,3 +136,18 @@ class FindingState(TextEnum):
     FAILING = "failing"  # tried, and tried again until it succeeds
     DONE = "done"
     OVER = "over"  # another run, or the run itself, has settled it
+
+
+class Right(str, enum.Enum):
+    """What may be a right of its own, apart from editing a pipeline's runs."""
+
+    VETO = "veto"
+    FEEDBACK = "feedback"
+    BASELINE = "baseline"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+
+    @property
+    def resource(self) -> str:
+        """What the auth manager knows it by: ``can edit on Airflow CD veto``, say."""
+        return f"Airflow CD {self.value}"

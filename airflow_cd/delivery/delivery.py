@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from airflow_cd.delivery.capture import capture, choose_instances
 from airflow_cd.delivery.causes import Why, failure_of, known_reason, unfinished_reason
 from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.delivery.going_back import await_other, taken_over
+from airflow_cd.delivery.handover import Handover
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
 from airflow_cd.delivery.recorded_target import RecordedTarget
 from airflow_cd.delivery.restoring import Restored, restore
@@ -277,6 +278,7 @@ class Delivery:
         learn: bool = False,
         to_earlier: bool = False,
         commits: CommitSource | None = None,
+        hand_over: Callable[[Handover], None] = lambda handover: None,
     ) -> Phase:
         """Bring the release to a share of the environment and wait until it is healthy there.
 
@@ -291,6 +293,7 @@ class Delivery:
         :param learn: take what this deployment logs as known good.
         :param to_earlier: the release is an earlier good one that a person rolls the environment back to.
         :param commits: where the commits of the release are; None when the pipeline names no repository.
+        :param hand_over: called before anything is touched, with what a rollback needs when the ledger is away.
         :returns: the phase, as the ledger records it.
         :raises ReleaseVetoed: like everything :meth:`check` raises, before anything is changed.
         :raises DeploymentSettled: this run's deployment is over or is of another release, or a newer one is here.
@@ -325,6 +328,8 @@ class Delivery:
                 )
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
             record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
+            touched = sorted({*self.touched(deployment), *chosen})
+            hand_over(Handover(deployment.id, release, deployment.previous, touched, lease.token))
             if deployment.first and existing is None:
                 self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
             self.log(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
@@ -405,22 +410,21 @@ class Delivery:
 
     # -- safe, and back ----------------------------------------------------------------------------------------
 
-    def drain(self, lease: Lease, deployment: Deployment) -> bool:
+    def drain(self, lease: Lease, deployment: Deployment, touched: Sequence[str]) -> bool:
         """Take the canary out of the traffic.
 
         :param lease: the lease under which the verdict was reached. Whoever has overruled it since wins.
         :param deployment: the canary's.
+        :param touched: names of all instances that it may have changed.
         :returns: False when no other instance could carry the traffic: nothing was drained then.
         :raises LeaseLost: somebody has overruled the lease.
         :raises TargetConflict: the same, as the target says it.
         :raises TargetUnavailable: the target does not answer.
         """
-        touched = self.touched(deployment)
         if set(touched) >= set(deployment.previous):
             self.log("Not draining: no instance on the release before is left to carry the traffic.")
             return False
         self._changes.drain(deployment, lease, touched)
-        self.ledger.deployments.set_clock(deployment.id, safe_at=now())
         self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
@@ -478,6 +482,7 @@ class Delivery:
                     f"another task of this run has taken over the rollback from {deployment.release}.",
                     state=self._changes.describe(),
                     next_step="Nothing to do: the next attempt finishes what that task leaves.",
+                    away=True,
                 ) from lost
 
     def settle(self, *, restored: Callable[[Deployment], None] | None = None) -> Deployment | None:

@@ -91,7 +91,7 @@ def stop(delivery: Delivery, lease: Lease, *, who: str, why: str) -> None:
     ledger.deployments.set_clock(deployment.id, verdict_at=delivery.asked_at())
     delivery.log(f"Stopped {deployment.release} of run {deployment.run_id} of {deployment.pipeline}.")
     try:
-        delivery.drain(lease, deployment)
+        delivery.drain(lease, deployment, delivery.touched(deployment))
     except LeaseLost:
         raise
     except AirflowCdError as error:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
-from airflow_cd.errors import AirflowCdError, TargetError
+from airflow_cd.errors import AirflowCdError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
 from airflow_cd.targets.rollout import differences, wait_until
 
@@ -84,10 +84,16 @@ class RecordedTarget:
         key = _key(deployment, ActionKind.DRAIN, lease)
         began = now()
         self.target.drain(instances, key=key, token=lease.token)
+        safe = now()
         # Every second of a bad canary counts, so the ledger's record of a drain begins and ends after it.
-        detail = {"instances": list(instances), "seconds": [f"{(now() - began).total_seconds():.3f}"]}
-        self.ledger.actions.begin(deployment.id, ActionKind.DRAIN, key, token=lease.token, detail=detail)
-        self.ledger.actions.finish(key, ok=True, detail=detail)
+        detail = {"instances": list(instances), "seconds": [f"{(safe - began).total_seconds():.3f}"]}
+        try:
+            with self.ledger.quickly():
+                self.ledger.deployments.set_clock(deployment.id, safe_at=safe)
+                self.ledger.actions.begin(deployment.id, ActionKind.DRAIN, key, token=lease.token, detail=detail)
+                self.ledger.actions.finish(key, ok=True, detail=detail)
+        except LedgerUnavailable as error:
+            self.log(f"Drained, which is not recorded: {error.what}")
 
     def restore_traffic(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
         """Give the instances their traffic back.

@@ -60,7 +60,7 @@ def frozen(claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs:
         away = signs.unchanged(("airflow", claim), "away")
         return _of(FreezeCause.AIRFLOW_AWAY) if away >= NO_SCHEDULER else None
     run = airflow.runs.get((claim[2], claim[3]))
-    why = _stopped(run)
+    why = stopped(run)
     if why is not None:
         return why
     assert run is not None  # noqa: S101 - a run that Airflow does not know is stopped
@@ -89,8 +89,11 @@ def due(claim: Claim, found: Frozen, signs: Signs, *, decided: bool) -> bool:
     return signs.unchanged(("frozen", claim), found.cause) >= patience
 
 
-def _stopped(run: RunFacts | None) -> Frozen | None:
-    """Why Airflow schedules nothing of the run, whoever lives."""
+def stopped(run: RunFacts | None) -> Frozen | None:
+    """Why Airflow schedules nothing of the run, whoever lives; None when it does.
+
+    :param run: as Airflow's database has it; None when it has none.
+    """
     if run is None:
         return _of(FreezeCause.DELETED)
     if run.over:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -28,7 +29,7 @@ from airflow_cd.ledger.questions import Questions
 from airflow_cd.ledger.runs import Runs
 from airflow_cd.ledger.secret_values import SecretValues
 from airflow_cd.ledger.settlement import Settlement
-from airflow_cd.ledger.store import Store, ledger_engine
+from airflow_cd.ledger.store import HURRY_SECONDS, Store, busy_for, ledger_engine
 from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
 from airflow_cd.ledger.work import Works
@@ -92,6 +93,10 @@ class Ledger:
         self.insights = Insights(store)
         self.work = Works(store)
         self.guarding = Guarding(store)
+
+    def quickly(self) -> AbstractContextManager[None]:
+        """In its body, of this thread, calls wait a few seconds for a lock, where they would wait a minute."""
+        return busy_for(HURRY_SECONDS)
 
     def migrate(self) -> None:
         """Bring the schema to this package's version.

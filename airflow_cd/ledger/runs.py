@@ -14,12 +14,13 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger.columns import NAME_LENGTH
-from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow, LeaseRow, QuestionRow, RunRow
+from airflow_cd.ledger.models import DeploymentRow, FindingRow, LeaseRequestRow, LeaseRow, QuestionRow, RunRow, WorkRow
 from airflow_cd.ledger.records import KnownRun
 from airflow_cd.ledger.store import Part
 
-_KEYED = (LeaseRow, LeaseRequestRow, DeploymentRow, QuestionRow)
+_KEYED = (LeaseRow, LeaseRequestRow, DeploymentRow, QuestionRow, WorkRow, FindingRow)
 """Whose rows carry the id of a run, and get another when the run's id is taken."""
 
 
@@ -36,6 +37,7 @@ class Runs(Part):
         :param requested_at: when it was requested, aware: Airflow's ``run_after``.
         :param plan: the plan that the caller works by; kept if it is the first, or if nothing was done under the one
             before.
+        :raises LedgerUnavailable: another run took the id in this very moment.
         """
         with self._store.reading() as session:
             row = _row(session, pipeline, run_id, requested_at)
@@ -80,11 +82,11 @@ class Runs(Part):
         ).one_or_none()
         if before is not None:
             before.run_id = _other_name(session, pipeline, run_id)
-            _rename(session, pipeline, run_id, before.run_id)
+            self._rename(session, pipeline, run_id, before.run_id)
             session.flush()
         elif _is_older(session, pipeline, run_id, requested_at):
             # Recorded by a package that did not tell runs apart yet.
-            _rename(session, pipeline, run_id, _other_name(session, pipeline, run_id))
+            self._rename(session, pipeline, run_id, _other_name(session, pipeline, run_id))
         self._store.insert_once(
             session,
             RunRow,
@@ -95,8 +97,28 @@ class Runs(Part):
             known_at=self._store.now(session),
         )
         row = _row(session, pipeline, run_id, requested_at)
-        assert row is not None  # noqa: S101 - inserted above, or by somebody else at the same moment
+        if row is None:
+            raise LedgerUnavailable(
+                f"another run took the id {run_id} in this moment.",
+                pipeline=pipeline,
+                state="nothing was written.",
+                next_step="Try again.",
+            )
         return row
+
+    def _rename(self, session: Session, pipeline: str, run_id: str, name: str) -> None:
+        """Give everything that is recorded under a run's id another one; what the run has asked waits for nobody."""
+        for model in _KEYED:
+            session.execute(
+                update(model).where(model.pipeline == pipeline, model.run_id == run_id).values({"run_id": name})
+            )
+        session.execute(
+            update(DeploymentRow)
+            .where(DeploymentRow.ended_by_pipeline == pipeline, DeploymentRow.ended_by_run == run_id)
+            .values(ended_by_run=name)
+        )
+        mine = (QuestionRow.pipeline == pipeline, QuestionRow.run_id == name, QuestionRow.option.is_(None))
+        session.execute(update(QuestionRow).where(*mine).values(deadline=self._store.now(session)))
 
 
 def _row(session: Session, pipeline: str, run_id: str, requested_at: datetime) -> RunRow | None:
@@ -148,18 +170,6 @@ def _other_name(session: Session, pipeline: str, run_id: str) -> str:
         if not _has_records(session, pipeline, name):
             return name
         number += 1
-
-
-def _rename(session: Session, pipeline: str, run_id: str, name: str) -> None:
-    for model in _KEYED:
-        session.execute(
-            update(model).where(model.pipeline == pipeline, model.run_id == run_id).values({"run_id": name})
-        )
-    session.execute(
-        update(DeploymentRow)
-        .where(DeploymentRow.ended_by_pipeline == pipeline, DeploymentRow.ended_by_run == run_id)
-        .values(ended_by_run=name)
-    )
 
 
 def _record(row: RunRow) -> KnownRun:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
@@ -38,6 +39,11 @@ Row = TypeVar("Row", bound=Base)
 
 BUSY_SECONDS = 60
 """How long a transaction waits for a lock before the ledger counts as unavailable."""
+HURRY_SECONDS = 3
+"""The same where something better can be done meanwhile."""
+CONNECT_SECONDS = 10
+"""The same of a connection to PostgreSQL, whose host may be gone."""
+_busy: ContextVar[float] = ContextVar("airflow_cd_busy", default=BUSY_SECONDS)
 CLOCK_SECONDS = 300.0
 """After how long the database is asked again by how much its clock differs from this machine's."""
 _UNIQUE_VIOLATION = "23505"
@@ -51,7 +57,13 @@ def ledger_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() == "postgresql":
         return create_engine(
-            url, json_serializer=serialize, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10
+            url,
+            json_serializer=serialize,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=10,
+            connect_args={"connect_timeout": url.query.get("connect_timeout", CONNECT_SECONDS)},
         )
     # No connection outlives its transaction: SQLite must not be carried across the forks of Airflow's executors.
     engine = create_engine(
@@ -67,6 +79,8 @@ def ledger_engine(url: URL) -> Engine:
         # The driver's own transaction handling would begin too late and too weakly.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys=ON")
+        if (limit := _busy.get()) != BUSY_SECONDS:
+            connection.execute(f"PRAGMA busy_timeout={int(limit * 1000)}")
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
@@ -74,6 +88,19 @@ def ledger_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+@contextmanager
+def busy_for(seconds: float) -> Iterator[None]:
+    """How long transactions in the body, of this thread, wait for a lock before the ledger counts as unavailable.
+
+    :param seconds: by default :data:`BUSY_SECONDS`.
+    """
+    before = _busy.set(seconds)
+    try:
+        yield
+    finally:
+        _busy.reset(before)
 
 
 class Store:
@@ -115,7 +142,7 @@ class Store:
                         "SELECT set_config('lock_timeout', :limit, true),"
                         " set_config('idle_in_transaction_session_timeout', :limit, true)"
                     ),
-                    {"limit": f"{BUSY_SECONDS}s"},
+                    {"limit": f"{int(_busy.get() * 1000)}ms"},
                 )
             yield session
 

@@ -77,10 +77,16 @@ def remembering(context: Context, *, asked: bool) -> Iterator[None]:
     :param context: of the task.
     :param asked: whether a person may have been asked since the task was cleared.
     """
+    store, number = context["task_state_store"], context["ti"].try_number
     try:
         yield
     except Unavailable:
-        context["task_state_store"].set(KEY, _note(context["ti"].try_number, asked=asked))
+        store.set(KEY, _note(number, asked=asked))
+        raise
+    except BaseException:
+        # It is tried again inside one attempt, too: what was left then does not hold for what was asked since.
+        if store.get(KEY) == _note(number, asked=False):
+            store.set(KEY, _note(number, asked=True))
         raise
 
 

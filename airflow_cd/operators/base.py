@@ -13,10 +13,10 @@ from airflow_cd.capacity import USUAL
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.heartbeat import at_work
 from airflow_cd.durations import parse_duration
-from airflow_cd.errors import PipelineError
+from airflow_cd.errors import PipelineError, PlanChanged
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.operators.role import RoleMixin
-from airflow_cd.operators.runs import begin_run
+from airflow_cd.operators.runs import begin_run, keep_reason
 from airflow_cd.operators.same_ledger import same_ledger
 from airflow_cd.states import Role
 from airflow_cd.targets import describe_target, resolve_target
@@ -111,11 +111,16 @@ class EnvironmentTask(RoleMixin, BaseOperator):
 
         run, ledger = context["dag_run"], open_ledger()
         same_ledger(ledger, context, first=self.role is Role.LEASE)
+        try:
+            begun = begin_run(ledger, context, self, self.plan if self.binding else None)
+        except PlanChanged as changed:
+            keep_reason(ledger, context, changed, service=self.service, environment=self.environment)
+            raise
         return Delivery(
             ledger,
             self._resolved_target(),
             pipeline=run.dag_id,
-            run_id=begin_run(ledger, context, self, self.plan if self.binding else None).run_id,
+            run_id=begun.run_id,
             service=self.service,
             environment=self.environment,
             requested_at=run.run_after,
@@ -123,6 +128,19 @@ class EnvironmentTask(RoleMixin, BaseOperator):
             timeout=parse_duration(self.timeout_healthy),
             task_id=self.task_id,
         )
+
+    def place(self, context: Context) -> dict[str, str]:
+        """Where it is at work, for a person who is told of it.
+
+        :param context: of the task.
+        """
+        run = context["dag_run"]
+        return {
+            "service": self.service,
+            "environment": self.environment,
+            "pipeline": run.dag_id,
+            "run": run.run_id,
+        }
 
     def _resolved_target(self) -> Target:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.delivery import Delivery
 from airflow_cd.operators.approved import require_approved
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import handing_over, say_promoting
 from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.release import Release, planned_release
 from airflow_cd.states import Role, RollbackMode
@@ -112,6 +113,7 @@ class DeployOperator(RefusesSecrets, EnvironmentTask):
         with self.at_work(context) as delivery:
             self.result = result = self._deploy(delivery, context)
             if self.promote:
+                say_promoting(self, context)
                 first = delivery.require_deployment().first
                 delivery.promote("deployed and healthy" + (", the first release here" if first else ""))
         return result
@@ -130,6 +132,7 @@ class DeployOperator(RefusesSecrets, EnvironmentTask):
             rollback=self.rollback or RollbackMode.AUTOMATIC,
             learn=str(self.learn).lower() == "true",
             commits=self.commits,
+            hand_over=handing_over(self, context),
         )
         previous = delivery.require_deployment().previous
         return {

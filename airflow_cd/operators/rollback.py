@@ -11,9 +11,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.errors import DeploymentSettled
-from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.mark import mark
+from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.operators.verify import DECISION, ROLL_BACK
 from airflow_cd.states import DeploymentState, HumanAction, Role, RollbackCause
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 PROMOTED = "the release was promoted"
 
 
-class RollbackOperator(EnvironmentTask):
+class RollbackOperator(RestoringTask):
     """Return artifact and configuration to what they were, read them back, and veto the release here if it is at fault.
 
     Runs whatever became of the tasks before it (trigger rule *all done*) and decides for itself: it rolls back after a
@@ -73,11 +75,22 @@ class RollbackOperator(EnvironmentTask):
         :returns: what was restored, where, why, and the three clocks in seconds.
         :raises AirflowSkipException: there is nothing to roll back; says why.
         :raises AirflowFailException: another run owns the environment by now.
-        :raises RollbackIncomplete: part of the environment is not back on its release.
-        :raises Unavailable: the ledger or the target is away.
+        :raises RollbackIncomplete: part of the environment is not back on its release, and waiting does not help.
+            A ledger or a target that is away is waited for; without the ledger the environment is restored meanwhile.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            meanwhile=lambda: self._meanwhile(context),
+            page=f"The rollback in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
+            write_down_verdict(self, context, delivery)
             why = self._why(delivery, context)
+            self.write_down_restore(delivery)
             try:
                 restored = delivery.roll_back(why)
             except DeploymentSettled:
@@ -102,6 +115,14 @@ class RollbackOperator(EnvironmentTask):
                 "seconds to restored": deployment.to_restored,
             }
         return result
+
+    def _meanwhile(self, context: Context) -> None:
+        """Restore without the ledger, if it is certain without it that this rolls back."""
+        if self.verify_task_id is not None:
+            verify = self._state_of(self.verify_task_id, context)
+            if verify not in ("failed", "upstream_failed") and not (verify == "success" and self._chosen(context)):
+                return
+        self.restore_meanwhile(context)
 
     def _why(self, delivery: Delivery, context: Context) -> Why:
         """The reason; skips the task when there is none."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import go_back
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
 from airflow_cd.states import Role
@@ -64,8 +65,16 @@ class RollbackToOperator(EnvironmentTask):
         :raises AirflowFailException: there is no such release, it is vetoed or runs here already, or something was
             deployed after the run was asked for; nothing was changed.
         :raises RollbackIncomplete: the release does not run on every instance yet.
-        :raises Unavailable: the target or the ledger is away.
+        :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            page=f"The rollback in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
             who = context["dag_run"].triggering_user_name or ""
             deployment = go_back(delivery, self.release.strip(), who=who, why=self.reason)

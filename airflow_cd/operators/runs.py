@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_cd.errors import PlanChanged, UnknownParameter
+from airflow_cd.errors import LedgerError, PlanChanged, UnknownParameter
 from airflow_cd.plan import unknown_parameters
+from airflow_cd.states import DeploymentState, RollbackCause
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -56,6 +58,25 @@ def begin_run(ledger: Ledger, context: Context, task: BaseOperator, plan: Plan |
             next_step="Start a new run: it goes by the new plan from its first stage on.",
         )
     return known
+
+
+def keep_reason(ledger: Ledger, context: Context, changed: PlanChanged, *, service: str, environment: str) -> None:
+    """Let whoever restores what the run has left unfinished say why; nobody holds it against the release.
+
+    :param ledger: where deployments are.
+    :param context: of the task that does not go on.
+    :param changed: why it does not.
+    :param service: what the task delivers; ``environment`` where.
+    """
+    with contextlib.suppress(LedgerError):
+        run = run_of(ledger, context)
+        deployment = ledger.deployments.of_run(run.pipeline, run.run_id, service, environment)
+        lease = ledger.leases.current(service, environment)
+        if deployment is None or deployment.state != DeploymentState.RUNNING or deployment.cause is not None:
+            return
+        if lease is not None and (lease.pipeline, lease.run_id) == (run.pipeline, run.run_id):
+            cause, token = RollbackCause.FAULT, lease.token
+            ledger.settlement.blame(deployment.id, token=token, cause=cause, outcome=changed.what.rstrip("."))
 
 
 def _require_known(task: BaseOperator, given: dict[str, Any], *, pipeline: str) -> None:

@@ -11,10 +11,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import finish
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.delivery.what_runs import stayed, what_runs
 from airflow_cd.errors import DeploymentFailed
-from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.mark import mark
+from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.states import DeploymentState, Role
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment
 
 
-class SettleOperator(EnvironmentTask):
+class SettleOperator(RestoringTask):
     """The end of a run's work on an environment: the safety net, as teardown of the lease.
 
     Restores whatever is neither promoted nor rolled back, whoever ended the run and however; releases the lease; and
@@ -60,10 +62,23 @@ class SettleOperator(EnvironmentTask):
         :returns: what runs, when it is what this run deployed, or what was to be taken back is gone.
         :raises AirflowFailException: the environment runs the release before, or by now another one; says the
             decisive reason.
-        :raises RollbackIncomplete: part of the environment is not back on its release; the lease is kept.
-        :raises Unavailable: the target or the ledger is away.
+        :raises RollbackIncomplete: part of the environment is not back on its release, and waiting does not help; the
+            lease is kept. A ledger or a target that is away is waited for; without the ledger it restores meanwhile.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            meanwhile=lambda: self.restore_meanwhile(context),
+            page=f"The end of a run in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
+            before = delivery.deployment()
+            if before is not None and not DeploymentState(before.state).final:
+                write_down_verdict(self, context, delivery)
+                self.write_down_restore(delivery)
             gone = finish(delivery) if self.going_back else None
             deployment = delivery.settle(restored=partial(self._mark, delivery))
             running = what_runs(delivery)

@@ -11,6 +11,7 @@ from airflow.sdk import BranchMixIn
 
 from airflow_cd.capacity import VERIFICATIONS
 from airflow_cd.delivery import LEASE_TTL, now
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.delivery.verifying import (
     Conclusion,
     Consequence,
@@ -22,6 +23,7 @@ from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import hand_verdict
 from airflow_cd.operators.question import Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify_questions import (
@@ -109,8 +111,12 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         :returns: id of the task that was branched to.
         :raises TaskAwaitingInput: a person is asked.
         :raises AirflowFailException: there is nothing to verify (any more).
-        :raises Unavailable: the ledger or the target is away; the next attempt verifies again.
+        :raises TargetUnavailable: the target is away; the next attempt verifies again. A ledger that is away is waited
+            for, unless the canary is to be rolled back: then that does not wait.
         """
+        return outlast(lambda: self._attempt(context), log=self.log.warning)
+
+    def _attempt(self, context: Context) -> str:
         asked = not starts_over(context)
         with remembering(context, asked=asked), self.at_work(context) as delivery:
             if not asked:
@@ -132,6 +138,9 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         :param event: Airflow's record of the answer.
         :returns: id of the task that was branched to.
         """
+        return outlast(lambda: self._attempt_answered(context, event), log=self.log.warning)
+
+    def _attempt_answered(self, context: Context, event: dict[str, Any]) -> str:
         with remembering(context, asked=True), self.at_work(context) as delivery:
             answer = read_answer(delivery.ledger, context, event, default=ROLL_BACK)
             return self._answered(delivery, context, answer)
@@ -147,6 +156,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         control = ", ".join(verifying.control) or "none; compared with before"
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
         concluded = verifying.run(until=until)
+        if not concluded.recorded:
+            hand_verdict(self, context, concluded.judgement, self.phase)
         self._report(concluded.judgement)
         if concluded.consequence is Consequence.ASK:
             try:

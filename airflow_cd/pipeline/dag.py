@@ -29,6 +29,7 @@ from airflow_cd.pipeline.specification import (
     Pipeline,
     environment_of,
 )
+from airflow_cd.release import VERSION
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.states import Role, RollbackMode
 from airflow_cd.task_ids import TaskId, local_id, phase_name
@@ -54,7 +55,12 @@ def parameters() -> dict[str, Param]:
     """The trigger form."""
     return {
         "version": Param(
-            type="string", minLength=1, title="Version", description="The version to deploy, such as 1.2."
+            type="string",
+            minLength=1,
+            # A line end at the end, which `$` forgives, is none of a version.
+            pattern=f"^{VERSION}$(?!\n)",
+            title="Version",
+            description="The version to deploy, such as 1.2.",
         ),
         "configuration": Param(
             default={},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -16,6 +15,8 @@ from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request
+
+from airflow_cd.states import Right as Right  # noqa: PLC0414 - what routes name beside what they take from here
 
 log = logging.getLogger(__name__)
 
@@ -79,21 +80,6 @@ def _origin(address: str) -> tuple[str, str, int | None]:
 
 MAY_CHANGE_RUN = [Depends(requires_access_dag("PUT", DagAccessEntity.RUN)), Depends(same_origin)]
 """For routes that change something of one pipeline, whose path names it as ``dag_id``."""
-
-
-class Right(str, enum.Enum):
-    """What may be a right of its own, apart from editing a pipeline's runs."""
-
-    VETO = "veto"
-    FEEDBACK = "feedback"
-    BASELINE = "baseline"
-    ROLLBACK = "rollback"
-    FREEZE = "freeze"
-
-    @property
-    def resource(self) -> str:
-        """What the auth manager knows it by: ``can edit on Airflow CD veto``, say."""
-        return f"Airflow CD {self.value}"
 
 
 def requires(right: Right) -> list[Any]:

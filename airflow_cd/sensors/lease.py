@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow_cd.capacity import URGENT
 from airflow_cd.clock import now
 from airflow_cd.delivery.going_back import require_release, stop
-from airflow_cd.errors import LeaseHeld
+from airflow_cd.errors import LeaseHeld, LedgerUnavailable
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.sensors.living import dismiss_dead, earlier_is_about_to_ask
 from airflow_cd.states import Role
@@ -66,8 +66,17 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
         :param context: of the task.
         :raises AirflowFailException: a newer run has superseded this one, or there is no release to go back to.
         :raises RollbackIncomplete: what a dead run left unfinished could not be restored yet.
-        :raises Unavailable: the ledger or the target is away.
+        :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
         """
+        try:
+            return self._acquired(context)
+        except LedgerUnavailable as away:
+            # Whoever waits for the environment waits for the ledger as well.
+            self.log.warning("%s", away)
+            self.result = {"waiting": str(away)}
+            return False
+
+    def _acquired(self, context: Context) -> bool:
         with self.at_work(context) as delivery:
             asked = context.get("params", {})
             if self.going_back:

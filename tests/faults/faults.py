@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.states import FreezeCause
-from tests.faults.site import Site
+from tests.faults.site import OLD, Site
 
 Fault = Callable[[Site, str], None]
 
@@ -19,6 +21,7 @@ class Case:
 
     :param happen: does it; returns in the moment from which on the run cannot go on.
     :param cause: what the guard finds; None when the run goes on by itself.
+    :param alone: whether it does the same to every canary of its Airflow, so that it needs one of its own.
     :param vetoed: whether the release was found bad before.
     :param settings: of the pipeline.
     """
@@ -26,6 +29,7 @@ class Case:
     happen: Fault
     cause: FreezeCause | None
     vetoed: bool = False
+    alone: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,6 +85,28 @@ def worker_killed(site: Site, case: str) -> None:
     site.kill_worker(case, "phase_50.verify")
 
 
+def scheduler_killed(site: Site, case: str) -> None:
+    """Airflow's scheduler, and the workers that it started; nobody starts it again."""
+    assert site.kill("airflow scheduler", "airflow worker")
+
+
+def everything_killed(site: Site, case: str) -> None:
+    """All of Airflow and its guard; it is started again a moment later."""
+    assert site.kill()
+    site.restart_airflow()
+
+
+def ledger_locked_in_mid_rollback(site: Site, case: str) -> None:
+    """Nobody can write to the ledger from just before the verdict, for a minute."""
+    with site.ledger_locked():
+        site.turn_bad(case)
+        began = time.monotonic()
+        safe = site.until(lambda: site.served_by(case) == {OLD.artifact}, "it is safe", seconds=60)
+        whole = site.until(lambda: not site.wrong(case, final=False), "it is whole", seconds=60)
+        sys.stdout.write(f"{case:24} while the ledger is locked: safe {safe:.1f} s, whole {safe + whole:.1f} s\n")
+        time.sleep(max(0.0, 60 - (time.monotonic() - began)))
+
+
 CASES: dict[str, Case] = {
     "paused-then-bad": Case(paused_then_bad, FreezeCause.PAUSED, vetoed=True),
     "paused-after-a-phase": Case(paused_after_a_phase, FreezeCause.PAUSED, settings={"duration": "8s"}),
@@ -88,4 +114,7 @@ CASES: dict[str, Case] = {
     "file-broken-then-bad": Case(file_broken_then_bad, FreezeCause.FILE_BROKEN, vetoed=True),
     "file-renamed": Case(file_renamed, FreezeCause.FILE_GONE, settings={"duration": "90s"}),
     "worker-killed": Case(worker_killed, FreezeCause.WORKER_DIED),
+    "scheduler-killed": Case(scheduler_killed, FreezeCause.NO_SCHEDULER, alone=True),
+    "everything-killed": Case(everything_killed, FreezeCause.WORKER_DIED, alone=True),
+    "ledger-locked": Case(ledger_locked_in_mid_rollback, None, vetoed=True, alone=True),
 }

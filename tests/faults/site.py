@@ -6,8 +6,9 @@ import contextlib
 import json
 import shutil
 import signal
+import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ PARSED_AGAIN = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
     "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "50",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "10",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "3",
 }
@@ -63,6 +66,7 @@ class Site:
             },
         )
         self._cases = list(cases)
+        self._watchers: list[Any] = []
 
     def __enter__(self) -> Site:
         self.world.start()
@@ -113,6 +117,25 @@ class Site:
         for one in (process.parent(), process):
             if one is not None:
                 one.send_signal(signal.SIGKILL)
+
+    def restart_airflow(self) -> None:
+        """Start Airflow again after all of it was killed; return when it answers."""
+        server = self.world.airflow
+        # Whoever watches over the killed one would end the new one, too, as soon as nobody holds it.
+        self._watchers.append(server._guard)
+        server.start()
+        self.client = self.world.client()
+
+    @contextlib.contextmanager
+    def ledger_locked(self) -> Iterator[None]:
+        """Keep everybody from writing to the ledger."""
+        connection = sqlite3.connect(self.world.ledger_url.removeprefix("sqlite:///"), isolation_level=None, timeout=30)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.rollback()
+            connection.close()
 
     def kill(self, *words: str) -> int:
         """Kill -9 every process of this Airflow whose command line has one of the words; gives their number."""

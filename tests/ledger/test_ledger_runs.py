@@ -43,11 +43,13 @@ def test_a_run_starts_with_nothing_of_the_deleted_one_that_had_its_id(
     deployment = before.open(shop("1.0.0"))
     _asked(ledger)
     _marked(ledger)
+    assert len(ledger.overview.open_questions()) == 1
 
     second = ledger.runs.begin(*PLACE, clock.forward(minutes=1))
     assert (second.run_id, second.plan) == ("run-1", None)
     assert ledger.deployments.of_run(*PLACE, "shop", "production") is None
     assert ledger.questions.of_run(*PLACE) == []
+    assert ledger.overview.open_questions() == []
     assert ledger.audit.actions(*PLACE) == []
     with pytest.raises(LeaseHeld):
         run().acquire()
@@ -109,3 +111,26 @@ def test_the_longest_id_of_a_run_can_be_taken_again(ledger: Ledger, clock: Clock
     name = "r" * 250
     for _ in range(12):
         assert ledger.runs.begin("storefront", name, clock.forward(minutes=1)).run_id == name
+
+
+def test_the_guard_still_reaches_what_a_deleted_run_left_when_its_id_is_used_again(
+    ledger: Ledger, run: Callable[..., Run], clock: Clock
+) -> None:
+    ledger.runs.begin(*PLACE, clock.time)
+    left = run()
+    left.open(shop("1.0.0"))
+    ledger.work.begin(
+        "shop",
+        "production",
+        pipeline="storefront",
+        run_id="run-1",
+        task_id="production.deploy",
+        process="worker:1",
+        target={"connection": "http_production"},
+        timeout=60,
+    )
+    ledger.runs.begin(*PLACE, clock.forward(minutes=1))
+    claim = ("shop", "production", "storefront", "run-1 (deleted 1)")
+    work = ledger.work.of_claims([claim])[claim]
+    assert work.target == {"connection": "http_production"}
+    assert [deployment.run_id for deployment in ledger.guarding.unsettled()] == [claim[3]]

@@ -57,7 +57,9 @@ def _asked(monkeypatch: pytest.MonkeyPatch, source: Source | None, **more: Any) 
     )
     ti = SimpleNamespace(dag_id="shop", run_id="run-1.2", task_id="approve", try_number=1, max_tries=5, task=sensor)
     now = datetime.now(timezone.utc)
-    run = SimpleNamespace(dag_id="shop", run_id="run-1.2", run_after=now, start_date=now, triggering_user_name="ada")
+    run = SimpleNamespace(
+        dag_id="shop", run_id="run-1.2", run_after=now, start_date=now, conf={}, triggering_user_name="ada"
+    )
     sensor.execute({"ti": ti, "dag_run": run})  # type: ignore[typeddict-item]
     return told
 

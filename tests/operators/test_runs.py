@@ -82,6 +82,15 @@ def test_what_goes_back_goes_back_whatever_the_plan_is_now(begun: World) -> None
         begun.execute(begun.task(SettleOperator, plan=THURSDAY))
 
 
+def test_the_end_of_the_run_says_that_the_plan_has_changed(begun: World) -> None:
+    task = begun.task(CanaryDeployOperator, phase="phase_100", share=100, plan=THURSDAY, **RELEASE)
+    with pytest.raises(AirflowFailException, match=CHANGED):
+        begun.execute(task)
+    with pytest.raises(AirflowFailException, match=f"was rolled back: {CHANGED}"):
+        begun.execute(begun.task(SettleOperator, plan=THURSDAY))
+    assert begun.ledger.vetoes.of("shop", "production") == []
+
+
 def test_a_release_that_is_verified_in_every_phase_is_promoted(begun: World) -> None:
     begun.execute(begun.task(CanaryDeployOperator, phase="phase_100", share=100, plan=MONDAY, **RELEASE))
     assert begun.execute(begun.task(PromoteOperator, plan=THURSDAY))["promoted"].startswith("shop 1.2")

@@ -23,6 +23,7 @@ from airflow_cd.verification import watch
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 from airflow_cd.verification.watch import Outcome
+from tests.operators.conftest import Rests
 from tests.operators.world import NAMES, NEW, StateStore, World
 
 PLACE = ("shop", "run-1", "verify")
@@ -145,7 +146,7 @@ def test_a_fail_drains_in_the_moment_of_the_verdict_and_rolls_back(world: World,
 
 
 @pytest.mark.parametrize("room", ["deployments", "verdicts"])
-def test_a_failing_verdict_that_cannot_be_recorded_is_final(
+def test_a_failing_verdict_that_cannot_be_recorded_is_handed_to_the_rollback(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch, room: str
 ) -> None:
     _deployed(world)
@@ -159,10 +160,12 @@ def test_a_failing_verdict_that_cannot_be_recorded_is_final(
         return works(*given, **more)
 
     monkeypatch.setattr(record, method, away)
-    task, store = _verify(world), StateStore()
-    with pytest.raises(AirflowFailException, match=r"four new exceptions.*not recorded: the ledger is locked"):
-        world.execute(task, store=store)
-    assert store == {}
+    task = _verify(world)
+    context = world.context(task)
+    assert task.execute(context) == "back"
+    handed = context["ti"].xcoms["verify airflow_cd_verdict"]
+    assert handed["phase"] == "phase_20"
+    assert handed["judgement"]["verdict"] == "FAIL"
 
 
 def test_nobody_can_be_asked_about_a_drained_canary_without_the_ledger(
@@ -395,29 +398,40 @@ def test_an_attempt_that_was_killed_when_it_had_just_drained_leaves_the_rest_to_
         world.execute(task, try_number=2, max_tries=3)
 
 
-def test_after_an_attempt_without_the_ledger_it_verifies(
+def test_a_ledger_that_is_away_at_the_start_is_waited_for(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch, rests: Rests
+) -> None:
+    _deployed(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(Questions, "get", _away)
+        rests.then = lambda: patched.undo() if len(rests.seconds) == 9 else None
+        assert world.execute(_verify(world)) == "next"
+    assert len(rests.seconds) == 9
+
+
+def test_a_ledger_that_is_away_while_it_watches_costs_nothing_but_the_record_of_a_look(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deployed(world)
-    task, store = _verify(world), StateStore()
     with monkeypatch.context() as patched:
-        patched.setattr(Questions, "get", _away)
-        for number in (1, 2):
-            with pytest.raises(LedgerUnavailable):
-                world.execute(task, store=store, try_number=number, max_tries=3)
-    assert world.execute(task, store=store, try_number=3, max_tries=3) == "next"
+        patched.setattr(watched, "meanwhile", lambda: patched.setattr(Leases, "renew", _away))
+        patched.setattr(world.ledger.leases, "check", _away)
+        assert world.execute(_verify(world)) == "next"
 
 
-def test_a_killed_attempt_that_followed_one_without_the_ledger_is_gone_on_with(
+def test_a_canary_that_fails_is_drained_though_the_ledger_is_away(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deployed(world)
-    task, store = _verify(world), StateStore()
-    with monkeypatch.context() as patched:
-        patched.setattr(Questions, "get", _away)
-        with pytest.raises(LedgerUnavailable):
-            world.execute(task, store=store, try_number=1, max_tries=3)
-    assert world.execute(task, store=store, try_number=3, max_tries=3) == "next"
+    _failed(watched)
+
+    def goes_away() -> None:
+        for room, method in (("leases", "check"), ("deployments", "set_clock"), ("settlement", "blame")):
+            monkeypatch.setattr(getattr(world.ledger, room), method, _away)
+
+    monkeypatch.setattr(watched, "meanwhile", goes_away)
+    assert world.execute(_verify(world)) == "back"
+    assert world.target.calls[-1] == ("drain", ("shop-00",))
 
 
 def test_an_answer_that_airflow_lost_is_taken_by_the_next_attempt(world: World, watched: type[Watched]) -> None:
@@ -462,5 +476,5 @@ def test_the_link_on_the_task_leads_to_its_report(world: World, monkeypatch: pyt
     assert link == "https://airflow.example.com/cd/airflow-cd/report/shop/run%201/a.verify"
 
 
-def _away(self: Questions, *place: str) -> None:
+def _away(*given: Any, **more: Any) -> None:
     raise LedgerUnavailable("the ledger is locked.")

@@ -16,6 +16,7 @@ from airflow_cd.plugin.audit.reach import answer_of, asking_tasks, shape_for
 from airflow_cd.plugin.dag_runs.identity import is_present, lives, tell_apart
 from airflow_cd.plugin.dag_runs.tasks import Place
 from airflow_cd.plugin.error_pages import headers_of
+from airflow_cd.sensors.approval import APPROVE
 from airflow_cd.states import HumanAction, Role
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ def planned(actions: Sequence[RequestedAction], who: str) -> list[Planned]:
     for action in actions:
         shape = shape_for(action)
         if not any(place.role for place in shape.values()):
+            # Airflow may have forgotten the DAG, but not what its run asks.
+            shape = _asked_by(action)
+        if not shape:
             continue
         asking = asking_tasks(action, shape)
         alive = lives(action.pipeline, action.run_id)
@@ -63,6 +67,19 @@ def planned(actions: Sequence[RequestedAction], who: str) -> list[Planned]:
         )
         found.append(Planned(action, shape, intent))
     return found
+
+
+def _asked_by(action: RequestedAction) -> Mapping[str, Place]:
+    """The tasks of the run that have asked, as far as the ledger can say; nothing for a run that is none of ours."""
+    if not action.run_id:
+        return {}
+    try:
+        questions = open_ledger().questions.of_run(action.pipeline, action.run_id)
+    except AirflowCdError:
+        log.exception("The ledger cannot say whether %s of %s has asked anything", action.run_id, action.pipeline)
+        return {}
+    roles = {one.task_id: Role.APPROVAL if APPROVE in one.options else Role.VERIFY for one in questions}
+    return {task: Place(task, role=role) for task, role in roles.items()}
 
 
 def recorded(plans: Sequence[Planned]) -> tuple[list[Intended], Refusal | None]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
+from fastapi import Depends, Request
 from sqlalchemy import select
 
-if TYPE_CHECKING:
-    from airflow_cd.ledger import Ledger, Question
+from airflow_cd.ledger import Ledger, Question, open_ledger
 
 
 def tell_apart(ledger: Ledger, pipeline: str, run_id: str) -> None:
@@ -26,6 +25,16 @@ def tell_apart(ledger: Ledger, pipeline: str, run_id: str) -> None:
         requested_at = session.scalars(query).one_or_none()
     if requested_at is not None:
         ledger.runs.tell_apart(pipeline, run_id, requested_at)
+
+
+def _present(request: Request) -> None:
+    pipeline, run_id = request.path_params.get("dag_id"), request.path_params.get("run_id")
+    if pipeline and run_id:
+        tell_apart(open_ledger(), pipeline, run_id)
+
+
+PRESENT_RUN = [Depends(_present)]
+"""For routes about one run, after those that ask who is there: what is shown is of the run that has the id now."""
 
 
 def lives(pipeline: str, run_id: str) -> Mapping[str, int]:

@@ -19,11 +19,12 @@ from fastapi.responses import HTMLResponse, Response
 
 from airflow_cd.delivery.delivery import now
 from airflow_cd.errors import AirflowCdError, DeploymentSettled, Refused
-from airflow_cd.ledger import Deployment, open_ledger
+from airflow_cd.ledger import Deployment, Ledger, open_ledger
 from airflow_cd.pipeline.specification import pipeline_name
 from airflow_cd.plugin.access import MAY_READ_RUN, Right, User, may, readable, requires
 from airflow_cd.plugin.airflow_api import AirflowUnavailable, ask_airflow
 from airflow_cd.plugin.dag_runs.ended import ended_runs, is_over
+from airflow_cd.plugin.dag_runs.frozen import somebody_works, why_stopped
 from airflow_cd.plugin.environment.stopping import tasks_to_fail
 from airflow_cd.plugin.environment.view import rollback_of, view_of
 from airflow_cd.plugin.error_pages import headers_of, status_of
@@ -175,7 +176,13 @@ def _render(
     at: str = "",
 ) -> HTMLResponse:
     ledger = open_ledger()
-    view = view_of(ledger, service, environment, readable=partial(readable, user=user), over=is_over)
+    view = view_of(
+        ledger,
+        service,
+        environment,
+        readable=partial(readable, user=user),
+        over=partial(_left, ledger, service, environment),
+    )
     known = bool(view.history or view.running)
     status = status_of(refused) if refused is not None else 200 if known else 404
     rollback, cannot = rollback_of(dag_id)
@@ -199,3 +206,11 @@ def _render(
         at=at,
         live=0 if refused else LIVE,
     )
+
+
+def _left(ledger: Ledger, service: str, environment: str, pipeline: str, run_id: str) -> bool:
+    """Whether nobody works on what a run has begun here, and its run does nothing more about it."""
+    if is_over(pipeline, run_id):
+        return True
+    stopped = bool(why_stopped(pipeline, run_id))
+    return stopped and not somebody_works(ledger, service, environment, pipeline, run_id)

@@ -7,12 +7,13 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import MAY_READ_RUN, User
+from airflow_cd.plugin.dag_runs.identity import PRESENT_RUN
 from airflow_cd.plugin.rendering import HEADERS
 from airflow_cd.plugin.report.page import file_name, readable_report, show_report
 from airflow_cd.report.page import render_report
 from airflow_cd.report.report import Report
 
-router = APIRouter(prefix="/report", dependencies=MAY_READ_RUN)
+router = APIRouter(prefix="/report", dependencies=[*MAY_READ_RUN, *PRESENT_RUN])
 
 
 @router.get("/{dag_id}/{run_id}/{task_id}")

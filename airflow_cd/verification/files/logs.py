@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from airflow_cd.verification.logs.block_masking import MaskedLines
-from airflow_cd.verification.logs.cleaning import clean_line, clean_record
+from airflow_cd.verification.logs.cleaning import ESCAPED, clean_line, clean_record
 from airflow_cd.verification.logs.counting import Counts, count_slowly
 from airflow_cd.verification.logs.headers import prefixes
 from airflow_cd.verification.logs.headers.ansi import block_without_colours
@@ -219,8 +219,9 @@ class _Fast:
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
-        if _GOES_ON in lines.content:
-            unusual |= lines.rows_with(_GOES_ON)
+        for mark in (_GOES_ON, *ESCAPED):
+            if mark in lines.content:
+                unusual |= lines.rows_with(mark)
         return unusual
 
     @staticmethod

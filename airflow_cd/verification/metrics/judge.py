@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from airflow_cd.verification.metrics.bursts import without_bursts
 from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.metrics.evidence import Estimate, regressed
 from airflow_cd.verification.metrics.findings import (
@@ -302,9 +303,24 @@ class Judge:
         if large and likely and _points_worse(sides.direction, estimate.effect):
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
-        if sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold:
+        vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
+        if vague and not self._usual_alike(sides, threshold):
             return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
-        return replace(result, verdict=Verdict.PASS, reason=reason_of(result, sides, "no_regression", estimate))
+        reason = reason_of(result, sides, "no_regression", estimate)
+        if vague:
+            reason = replace(reason, text=f"{reason.text[:-1]}; beside bursts that both sides have, it is as usual.")
+        return replace(result, verdict=Verdict.PASS, reason=reason)
+
+    def _usual_alike(self, sides: Sides, threshold: float) -> bool:
+        """Whether beside bursts that both sides have alike no change is to be seen, and one would have been."""
+        usual = without_bursts(sides)
+        comparison = None if usual is None else usual.compare()
+        if usual is None or comparison is None:
+            return False
+        kind, direction = sides.metric.kind, sides.direction
+        rest = Weighed.of(comparison, NOTHING_TAUGHT, kind, direction, self.alpha, paired=sides.paired).estimate()
+        suspicious = abs(rest.effect) >= threshold and _points_worse(direction, rest.effect)
+        return not suspicious and min(rest.smallest, rest.upper) <= DETECTABLE * threshold
 
     def _more(self, sides: Sides, weighed: Weighed) -> float:
         """How many more seconds would show a change of so many times the minimum effect."""
@@ -354,15 +370,17 @@ class Judge:
         if base.kind == "latency" and ours < FULL_BUCKET and ours < 0.5 * theirs:
             return None  # of fewer requests the slowest weighs more
         found: FarOut | None = None
+        needed, sure = -math.log(self.alpha * SHAPE_PART), True
         for length, discount in ((0.0, 0.0), (self.limits.longest(sides.watched), DISCOUNT)):
             canary, control, usual = sides.older_than(length).moments()
             if not len(canary.value) or not len(control.value):
                 return None
             least = least_change(sides.metric, sides.canary.value, sides.control.value)
             found = far_out(canary, control, usual, sides.direction, self.limits.minimum_effect, least)
-            if not found.worse or found.evidence + discount < -math.log(self.alpha * SHAPE_PART):
+            sure = sure and bool(found.evidence + discount >= needed)
+            if not found.worse or found.evidence + discount < _HALF_SURE * needed:
                 return None
-        if found is None:
+        if found is None or not (sure or base.verdict is Verdict.PASS):
             return None
         beyond = "below" if base.direction == "lower_is_worse" else "above"
         limit_at = float(found.limit) ** (-1.0 if sides.direction == "lower_is_worse" else 1.0)
@@ -370,7 +388,8 @@ class Judge:
         limit = f"{beyond} {figure(level, base)}" if base.direction != "either" else "far from usual"
         text = (
             f"{title_of(sides)}: {limit} in {found.moments:.0f} of {found.of:.0f} moments, "
-            f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}."
+            f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}"
+            f"{'' if sure else ': too few to tell from chance'}."
         )
         numbers = {
             "canary": float(found.moments / found.of),
@@ -378,7 +397,8 @@ class Judge:
             "moments": float(found.of),
             "limit": level,
         }
-        return replace(base, verdict=Verdict.FAIL, reason=Reason("far_out", text, numbers))
+        verdict = Verdict.FAIL if sure else Verdict.INCONCLUSIVE
+        return replace(base, verdict=verdict, reason=Reason("far_out" if sure else "not_certain", text, numbers))
 
 
 def figure(value: float, result: MetricResult) -> str:

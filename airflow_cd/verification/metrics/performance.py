@@ -111,7 +111,13 @@ def judge_performance(
     crossings = crossed(thresholds, metrics, canary, other, series.factors)
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
-    sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
+    ours, theirs, earlier = (_by_metric(frame) for frame in (canary, other, series.frames.get("before")))
+    sides = {
+        metric.name: Sides.of(
+            metric, ours.get(metric.name, canary.iloc[:0]), theirs.get(metric.name, other.iloc[:0]), compared_with
+        )
+        for metric in metrics
+    }
     limits = Limits(minimum_effect, min_requests, None if warm_up is None else 1000.0 * warm_up)
     load = load_of(list(sides.values()))
     known = taught or {}
@@ -120,7 +126,7 @@ def judge_performance(
         judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
         for metric in part:
             name = metric.name if compared_with == "control" else over_time(metric.name)
-            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), series.frames.get("before"))
+            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), earlier.get(metric.name))
             results.append(series.said(judges.pooled_result(one, lesson)))
         for metric in part:
             results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
@@ -128,6 +134,11 @@ def judge_performance(
     results = [replace(result, decides=result.name in decides) for result in results]
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
     return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
+
+
+def _by_metric(frame: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """The rows of each metric, found in one pass over all of them."""
+    return {} if frame is None else {str(name): rows for name, rows in frame.groupby("metric", sort=False)}
 
 
 def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metric]]:
@@ -274,9 +285,8 @@ def _no_canary(control_rows: int) -> Performance:
 
 
 def _nothing_to_compare(canary: pd.DataFrame, metrics: Sequence[Metric], *, learn: bool) -> Performance:
-    requests = max(
-        (float(canary.loc[canary["metric"] == metric.name, "count"].sum()) for metric in metrics), default=0.0
-    )
+    counts = canary.groupby("metric")["count"].sum()
+    requests = max((float(counts.get(metric.name, 0.0)) for metric in metrics), default=0.0)
     numbers = {"requests": requests}
     if not requests:
         return Performance(Verdict.INCONCLUSIVE, [few_requests(0, 0, 1)])

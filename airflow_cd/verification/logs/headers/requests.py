@@ -23,7 +23,7 @@ _FORMATS = (
         rf"(?:\S+ ){{0,3}}(?:\[[^\]]*\] )?\S+ \S+ (?:{_N}/){{4}}{_N} {_STATUS} {_N} \S+ \S+ "
         rf"(?P<flags>[A-Za-z-]{{4}}) .*\"(?:{_METHOD} (?P<target>[^\s\"]+)[^\"]*|<BADREQ>)\""
     ),
-    re.compile(rf"(?:https?|h2|grpcs?|wss?) (?:\S+ ){{4}}(?:{_N} ){{3}}{_STATUS} [^\"]*{_REQUEST}"),
+    re.compile(rf"(?:https?|grpcs?|wss?|{_N}) (?:\S+ ){{4}}(?:{_N} ){{3}}{_STATUS} [^\"]*{_REQUEST}"),
     re.compile(rf"(?:{_N} {_N}:{_N}:{_N} )?\S+ {_METHOD} (?P<target>\S+) \S+ {_N} (?:\S+ ){{3,4}}{_STATUS} {_N} {_N}"),
     re.compile(rf"(?:{_N} +)?{_N} \S+ (?P<flags>[A-Z]+_[A-Z_]+)/{_STATUS} {_N} {_METHOD} "),
     re.compile(rf"\[pid: .* {_METHOD} (?P<target>\S+) => .*\(HTTP/\S+ {_STATUS}\)"),
