@@ -37,6 +37,7 @@ class RestoringTask(EnvironmentTask):
             self._done = restore_unrecorded(
                 self._resolved_target(),
                 self._handed,
+                environment=self.environment,
                 timeout=parse_duration(self.timeout_healthy),
                 log=self.log.warning,
             )

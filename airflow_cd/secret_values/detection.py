@@ -165,6 +165,8 @@ def _is_random(path: str, value: str) -> bool:
 def _looks_random(text: str) -> bool:
     """Letters of both cases and digits in no order; words, paths and names joined by dashes are none."""
     kinds = [0 if letter.islower() else 1 if letter.isupper() else 2 for letter in re.sub(r"[-_/=+]", "", text)]
+    if not kinds:
+        return False  # a line of dashes
     changes = sum(before != after for before, after in itertools.pairwise(kinds)) / len(kinds)
     if len(set(kinds)) < 3 and not (2 in kinds and len(set(kinds)) == 2 and len(text) >= 32):
         return False
