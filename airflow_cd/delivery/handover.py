@@ -14,7 +14,7 @@ from airflow_cd.release import Release
 from airflow_cd.targets.rollout import differences, wait_until
 
 if TYPE_CHECKING:
-    from airflow_cd.targets.base import Target
+    from airflow_cd.delivery.sealed_target import SealedTarget
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Unrecorded:
 
 
 def restore_unrecorded(
-    target: Target, handover: Handover, *, timeout: timedelta, log: Callable[[str], None]
+    target: SealedTarget, handover: Handover, *, timeout: timedelta, log: Callable[[str], None]
 ) -> Unrecorded:
     """Take the release out of the traffic and bring its instances back, without the ledger; may be repeated.
 
@@ -96,7 +96,7 @@ def restore_unrecorded(
     safe_at = now()
     for number, release in enumerate(dict.fromkeys(wanted.values())):
         instances = [name for name, old in wanted.items() if old == release]
-        target.deploy(release, instances, key=f"{key}-{number}", token=handover.token)
+        target.give_back(release, instances, key=f"{key}-{number}", token=handover.token)
     wait_until(target, wanted, timeout=timeout)
     drained = sorted(i.name for i in target.instances() if i.drained and i.name in wanted)
     if drained:
