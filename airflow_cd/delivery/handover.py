@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import RollbackIncomplete
 from airflow_cd.release import Release
 from airflow_cd.targets.rollout import differences, wait_until
 
 if TYPE_CHECKING:
-    from airflow_cd.delivery.sealed_target import SealedTarget
+    from airflow_cd.targets.base import Target
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,13 @@ class Unrecorded:
 
 
 def restore_unrecorded(
-    target: SealedTarget, handover: Handover, *, timeout: timedelta, log: Callable[[str], None]
+    target: Target, handover: Handover, *, environment: str, timeout: timedelta, log: Callable[[str], None]
 ) -> Unrecorded:
     """Take the release out of the traffic and bring its instances back, without the ledger; may be repeated.
 
     :param target: the environment.
     :param handover: what was touched, and what to return to.
+    :param environment: its name.
     :param timeout: how long instances may take to come up healthy.
     :param log: called with one line at a time.
     :raises TargetConflict: somebody with a newer token is at work.
@@ -89,19 +91,21 @@ def restore_unrecorded(
     """
     wanted = {name: handover.previous[name] for name in handover.touched}
     began_at = now()
+    service = handover.release.service
+    sealed = SealedTarget(target, None, service=service, environment=environment, log=log)
     key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
     if set(wanted) < set(handover.previous):
-        target.drain(list(wanted), key=f"{key}-drain", token=handover.token)
+        sealed.drain(list(wanted), key=f"{key}-drain", token=handover.token)
         log(f"Drained {', '.join(wanted)} without the ledger: no request reaches the release any more.")
     safe_at = now()
     for number, release in enumerate(dict.fromkeys(wanted.values())):
         instances = [name for name, old in wanted.items() if old == release]
-        target.give_back(release, instances, key=f"{key}-{number}", token=handover.token)
-    wait_until(target, wanted, timeout=timeout)
-    drained = sorted(i.name for i in target.instances() if i.drained and i.name in wanted)
+        sealed.give_back(release, instances, key=f"{key}-{number}", token=handover.token)
+    wait_until(sealed, wanted, timeout=timeout)
+    drained = sorted(i.name for i in sealed.instances() if i.drained and i.name in wanted)
     if drained:
-        target.restore(drained, key=f"{key}-restore", token=handover.token)
-    if wrong := differences(target.instances(), wanted):
+        sealed.restore(drained, key=f"{key}-restore", token=handover.token)
+    if wrong := differences(sealed.instances(), wanted):
         raise RollbackIncomplete(f"the rollback from {handover.release} could not finish: {'; '.join(wrong)}.")
     log(f"Restored {', '.join(wanted)} without the ledger, which is told when it is back.")
     return Unrecorded(began_at, safe_at, now())

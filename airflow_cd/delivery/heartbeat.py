@@ -70,14 +70,15 @@ class _Heartbeat:
     def begin(self) -> None:
         delivery = self._delivery
         try:
-            self._work = delivery.ledger.work.begin(
-                delivery.service,
-                delivery.environment,
-                pipeline=delivery.pipeline,
-                run_id=delivery.run_id,
-                process=this_process(),
-                **self._given,
-            )
+            with delivery.ledger.quickly():
+                self._work = delivery.ledger.work.begin(
+                    delivery.service,
+                    delivery.environment,
+                    pipeline=delivery.pipeline,
+                    run_id=delivery.run_id,
+                    process=this_process(),
+                    **self._given,
+                )
         except LedgerError as error:
             self._log(f"The ledger does not know yet that this task is at work: {error.what}")
 
@@ -86,11 +87,11 @@ class _Heartbeat:
             if self._work is None:
                 self.begin()
                 continue
-            with suppress(LedgerError):
+            with suppress(LedgerError), self._delivery.ledger.quickly():
                 if not self._delivery.ledger.work.beat(self._work):
                     return
 
     def end(self) -> None:
         if self._work is not None:
-            with suppress(LedgerError):
+            with suppress(LedgerError), self._delivery.ledger.quickly():
                 self._delivery.ledger.work.end(self._work)

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts, at most."""
+PAGED_FROM = 3
+"""Attempts after which a person is told: a lock that lasts a moment is nobody's business."""
 PAGED_AGAIN = 600.0
 """Seconds after which a person is told once more."""
 
@@ -46,7 +48,7 @@ def outlast(
         error = state.outcome.exception() if state.outcome is not None else None
         pause = state.next_action.sleep if state.next_action is not None else 0.0
         log(f"Attempt {state.attempt_number}: {error} Trying again in {pause:.0f} s, for as long as it takes.")
-        if page and time.monotonic() - paged >= PAGED_AGAIN:
+        if page and state.attempt_number >= PAGED_FROM and time.monotonic() - paged >= PAGED_AGAIN:
             paged = time.monotonic()
             paging.page(f"{page} {error}", **(where or {}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -137,8 +138,9 @@ class PhaseVerification:
                 outcome = self._watch(until)
             if self._overruled:
                 raise VerificationError(OVERRULED)
-            self._record(outcome.judgement, final=True)
-            self._keep_profiles(outcome)
+            with self._in_a_hurry():
+                self._record(outcome.judgement, final=True)
+                self._keep_profiles(outcome)
         except (LeaseLost, TargetConflict):
             raise VerificationError(OVERRULED) from None
         except LedgerUnavailable as error:
@@ -197,21 +199,26 @@ class PhaseVerification:
         failed = judgement.verdict == Verdict.FAIL
         if failed or self._consequence is Consequence.ROLL_BACK or points_to_harm(judgement):
             self._against = judgement
-            self._check_lease()
-            self._drain(judgement, failed=failed)
-        # Whoever rolls it back, however late, knows whether the release is at fault.
-        self.delivery.ledger.settlement.blame(
-            self.deployment.id,
-            token=self._lease.token,
-            cause=RollbackCause.FAILED if failed else RollbackCause.INCONCLUSIVE,
-            outcome=judgement.sentence,
-        )
+        with self._in_a_hurry():
+            if self._against is not None:
+                self._check_lease()
+                self._drain(judgement, failed=failed)
+            # Whoever rolls it back, however late, knows whether the release is at fault.
+            self.delivery.ledger.settlement.blame(
+                self.deployment.id,
+                token=self._lease.token,
+                cause=RollbackCause.FAILED if failed else RollbackCause.INCONCLUSIVE,
+                outcome=judgement.sentence,
+            )
+
+    def _in_a_hurry(self) -> AbstractContextManager[None]:
+        """Whoever has decided against the canary does not wait for the ledger: the rollback has better to do."""
+        return self.delivery.ledger.quickly() if self._against is not None else nullcontext()
 
     def _check_lease(self) -> None:
         """Raise when another run or person has overruled this verification, as far as the ledger can say it now."""
         try:
-            with self.delivery.ledger.quickly():
-                self.delivery.ledger.leases.check(self._lease)
+            self.delivery.ledger.leases.check(self._lease)
         except LedgerUnavailable as error:
             self.delivery.log(f"Draining without the ledger: {error.what}")
 

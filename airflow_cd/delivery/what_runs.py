@@ -28,6 +28,8 @@ def what_runs(delivery: Delivery) -> str:
         found.setdefault(what, []).append(one.name)
     if len(found) == 1:
         (what,) = found
+        if what == "nothing":
+            return "nothing runs, read back"
         return f"{what} runs on {'every instance' if len(instances) > 1 else instances[0].name}, read back"
     return "; ".join(f"{what} runs on {', '.join(names)}" for what, names in sorted(found.items())) or "it is empty"
 

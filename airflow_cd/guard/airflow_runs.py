@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+MOST = 200
+"""Runs of stale DAGs that are looked at."""
+
 RunKey = tuple[str, str]
 """Pipeline and run id."""
 
@@ -59,6 +62,26 @@ class AirflowFacts:
 
     runs: Mapping[RunKey, RunFacts] = field(default_factory=dict)
     schedulers: Mapping[int, datetime | None] = field(default_factory=dict)
+
+
+def runs_of_stale_dags() -> set[RunKey]:
+    """The runs that have not ended, of DAGs that Airflow does not find in their files any more.
+
+    :raises SQLAlchemyError: Airflow's database cannot be read.
+    """
+    from airflow.models.dag import DagModel
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = (
+        select(DagRun.dag_id, DagRun.run_id)
+        .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+        .where(DagModel.is_stale, DagRun.state.in_(("running", "queued")))
+        .limit(MOST)
+    )
+    with create_session() as session:
+        return {(pipeline, run_id) for pipeline, run_id in session.execute(query)}
 
 
 def read_airflow(keys: Collection[RunKey]) -> AirflowFacts:

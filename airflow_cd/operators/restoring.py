@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.handover import Handover, Unrecorded, restore_unrecorded
-from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError, PipelineError, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask
@@ -36,15 +35,9 @@ class RestoringTask(EnvironmentTask):
             return
         try:
             self._done = restore_unrecorded(
-                # The secrets of what is restored are nowhere but in Airflow and on the instances.
-                SealedTarget(
-                    self._resolved_target(),
-                    None,
-                    service=self.service,
-                    environment=self.environment,
-                    log=self.log.warning,
-                ),
+                self._resolved_target(),
                 self._handed,
+                environment=self.environment,
                 timeout=parse_duration(self.timeout_healthy),
                 log=self.log.warning,
             )

@@ -14,6 +14,8 @@ from airflow_cd.pipeline.specification import Approval, Canary, Environment, Mem
 from airflow_cd.plan import Plan
 
 DEEPEST = 6
+DEEPEST_PLAIN = 2
+"""Objects inside objects that are described; of what is no dataclass fewer, for it may hold a whole client."""
 _SECRET = re.compile(r"passw|secret|token|api_?key|private|credential|authorization", re.IGNORECASE)
 
 
@@ -83,6 +85,8 @@ def described(value: Any, depth: int = 0) -> Any:
     if isinstance(value, set | frozenset):
         return sorted((described(item, depth) for item in value), key=json.dumps)
     if isinstance(value, type) or callable(value) or depth >= DEEPEST:
+        return _type(value)
+    if not dataclasses.is_dataclass(value) and depth >= DEEPEST_PLAIN:
         return _type(value)
     if dataclasses.is_dataclass(value):
         # Without defaults: a setting that a newer package adds is no change of the author's.

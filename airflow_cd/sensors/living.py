@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ def _asked(question: Callable[[], Any], *, missing: Any = None) -> Any:
     except AirflowRuntimeError as error:
         detail = error.error.detail or {}
         return missing if detail.get("status_code") == _NOT_FOUND else None
+    except httpx.HTTPStatusError as error:
+        # Of `dag.test()`, which asks without a supervisor in between.
+        return missing if error.response.status_code == _NOT_FOUND else None
     except (AttributeError, ImportError):
         # Outside Airflow there is nobody to ask.
         return None

@@ -14,7 +14,6 @@ import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.handover import Handover, restore_unrecorded
-from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import LedgerUnavailable, ReleaseError, TargetRejected
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release, changes
@@ -273,10 +272,9 @@ def test_restoring_without_the_ledger_gives_the_secret_and_not_its_reference(
     handed: list[Handover] = []
     delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20, hand_over=handed.append)
     kept(NEW_KEY if backend else None)
-    alone = SealedTarget(target, None, service="shop", environment="production", log=lambda line: None)
     again = Handover.from_dict(json.loads(json.dumps(handed[0].as_dict())))
     assert OLD_KEY not in json.dumps(handed[0].as_dict())
-    restore_unrecorded(alone, again, timeout=timedelta(seconds=2), log=lambda line: None)
+    restore_unrecorded(target, again, environment="production", timeout=timedelta(seconds=2), log=lambda line: None)
     assert passwords(target) == [OLD_KEY] * 5
     assert {one.artifact for one in target.state.values()} == {"shop:1.1"}
 

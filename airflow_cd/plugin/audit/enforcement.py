@@ -61,14 +61,13 @@ def refusal(actions: Sequence[RequestedAction], who: str) -> Refusal | None:
     :param actions: the manual actions in it; one that may not pass is enough to stop all of them.
     :param who: name of the user who sent it.
     """
+    # A request may name hundreds of tasks of one run.
+    known: dict[tuple[str, str, bool], tuple[Mapping[str, Place], Mapping[str, Gate], AirflowCdError | None]] = {}
     for action in actions:
-        shape = shape_for(action)
-        declared = {task_id: Gate(place.approvers) for task_id, place in shape.items() if place.approvers}
-        try:
-            gates, unread = _gates(action, declared), None
-        except AirflowCdError as error:
-            log.exception("The ledger cannot say who may answer in %s", action.pipeline)
-            gates, unread = declared, error
+        place = action.pipeline, action.run_id, action.other_runs
+        if place not in known:
+            known[place] = _guarded(action)
+        shape, gates, unread = known[place]
         for task_id, gate in gates.items():
             if who in gate.approvers or not _concerns(action, task_id, gate, shape):
                 continue
@@ -84,6 +83,19 @@ def refusal(actions: Sequence[RequestedAction], who: str) -> Refusal | None:
                 f"{_bypass(action, task_id)}Nothing was changed; the attempt is in the audit log.",
             )
     return None
+
+
+def _guarded(
+    action: RequestedAction,
+) -> tuple[Mapping[str, Place], Mapping[str, Gate], AirflowCdError | None]:
+    """The tasks of a run, who may pass which of them, and why the ledger could not say more."""
+    shape = shape_for(action)
+    declared = {task_id: Gate(place.approvers) for task_id, place in shape.items() if place.approvers}
+    try:
+        return shape, _gates(action, declared), None
+    except AirflowCdError as error:
+        log.exception("The ledger cannot say who may answer in %s", action.pipeline)
+        return shape, declared, error
 
 
 def _bypass(action: RequestedAction, task_id: str) -> str:

@@ -43,15 +43,16 @@ def planned(actions: Sequence[RequestedAction], who: str) -> list[Planned]:
     :param who: name of the user who sent it.
     """
     found = []
+    # A request may name hundreds of tasks of one run.
+    runs: dict[tuple[str, str], tuple[Mapping[str, Place], Mapping[str, int]]] = {}
     for action in actions:
-        shape = shape_for(action)
-        if not any(place.role for place in shape.values()):
-            # Airflow may have forgotten the DAG, but not what its run asks.
-            shape = _asked_by(action)
+        place = action.pipeline, action.run_id
+        if place not in runs:
+            runs[place] = _tasks_of(action), lives(*place)
+        shape, alive = runs[place]
         if not shape:
             continue
         asking = asking_tasks(action, shape)
-        alive = lives(action.pipeline, action.run_id)
         answers = {} if action.kind in _NO_ANSWER else {task: answer_of(action, task, shape) for task in asking}
         intent = Intent(
             who,
@@ -67,6 +68,13 @@ def planned(actions: Sequence[RequestedAction], who: str) -> list[Planned]:
         )
         found.append(Planned(action, shape, intent))
     return found
+
+
+def _tasks_of(action: RequestedAction) -> Mapping[str, Place]:
+    """The tasks of the action's DAG, if that delivers anything."""
+    shape = shape_for(action)
+    # Airflow may have forgotten the DAG, but not what its run asks.
+    return shape if any(place.role for place in shape.values()) else _asked_by(action)
 
 
 def _asked_by(action: RequestedAction) -> Mapping[str, Place]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from airflow_cd.clock import now
-from airflow_cd.guard.airflow_runs import read_airflow
+from airflow_cd.guard.airflow_runs import read_airflow, runs_of_stale_dags
 from airflow_cd.guard.freezing import SILENT, stopped
 from airflow_cd.ledger import Finding, Ledger
 from airflow_cd.states import FindingState, FreezeCause
@@ -24,6 +25,35 @@ def why_stopped(pipeline: str, run_id: str) -> str:
     run = read_airflow({(pipeline, run_id)}).runs.get((pipeline, run_id))
     found = stopped(run) if run is not None else None
     return found.detail if found is not None and found.cause is not FreezeCause.ENDED else ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A pipeline whose file Airflow cannot read, or does not find it in, and the runs that this has frozen.
+
+    :param why: in one clause, with the file and its error.
+    :param runs: ids of its runs that have not ended.
+    """
+
+    pipeline: str
+    why: str
+    runs: Sequence[str]
+
+
+def stopped_pipelines(readable: Callable[[Iterable[str]], Collection[str]], ours: Collection[str]) -> list[Stopped]:
+    """Those that have runs which have not ended, by name.
+
+    :param readable: those of some pipelines that the reader may see.
+    :param ours: pipelines that the ledger knows.
+    """
+    keys = {key for key in runs_of_stale_dags() if key[0] in ours}
+    may_see = readable({pipeline for pipeline, _ in keys}) if keys else ()
+    facts = read_airflow({key for key in keys if key[0] in may_see}).runs if may_see else {}
+    found: dict[tuple[str, str], list[str]] = {}
+    for (pipeline, run_id), run in facts.items():
+        if why := stopped(run):
+            found.setdefault((pipeline, why.detail), []).append(run_id)
+    return [Stopped(pipeline, why, sorted(runs)) for (pipeline, why), runs in sorted(found.items())]
 
 
 def somebody_works(ledger: Ledger, service: str, environment: str, pipeline: str, run_id: str) -> bool:

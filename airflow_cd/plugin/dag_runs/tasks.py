@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from airflow_cd.operators import is_bound, role_of
 from airflow_cd.pipeline.rollback_dag import ASKED_FOR
+from airflow_cd.plugin.dag_runs.frozen import why_stopped
 from airflow_cd.states import Role
 from airflow_cd.task_ids import stage_of
 
@@ -78,6 +79,7 @@ class Run:
     :param state: Airflow's word; ``""`` when Airflow does not know the run.
     :param asked: what was asked for in the trigger form, as far as it differs from the form's defaults.
     :param by: who triggered it, ``""`` if nobody did.
+    :param stopped: why Airflow schedules nothing of it although it has not ended, ``""`` when it does.
     """
 
     pipeline: str
@@ -86,6 +88,7 @@ class Run:
     asked: Mapping[str, Any] = field(default_factory=dict)
     by: str = ""
     tasks: Sequence[RunTask] = ()
+    stopped: str = ""
 
     @property
     def over(self) -> bool:
@@ -135,6 +138,7 @@ def run_of(dag_id: str, run_id: str) -> Run | None:
             )
             for task_id, number, task_state, started, ended in tasks
         ],
+        why_stopped(dag_id, run_id),
     )
 
 

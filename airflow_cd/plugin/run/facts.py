@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from airflow_cd.ledger import Action, AuditRecord, Deployment, Finding, Lease, Ledger, Phase, Question, VerdictRecord
 from airflow_cd.ledger.records import RunningInstance
-from airflow_cd.plugin.dag_runs.frozen import sentences, somebody_works, why_stopped
+from airflow_cd.plugin.dag_runs.frozen import sentences, somebody_works
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState, Role
@@ -65,7 +65,7 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
     manual_actions = list(reversed(ledger.audit.actions(pipeline=run.pipeline, run_id=run.run_id)))
     questions = _questions(ledger, run, manual_actions)
     deployed = {found.environment: found.service for found in deployments}
-    stopped = "" if run.over else why_stopped(run.pipeline, run.run_id)
+    stopped = run.stopped
     findings = ledger.guarding.findings(run.pipeline, run.run_id)
     working = {
         name for name, service in deployed.items() if somebody_works(ledger, service, name, run.pipeline, run.run_id)

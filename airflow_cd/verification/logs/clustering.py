@@ -45,6 +45,7 @@ _PROTECTED = re.compile(
 )
 
 _CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
+_QUALIFIED = re.compile(r"[A-Za-z_][\w$-]*(?:[./][\w$-]*){2,}")  # a class, a component, a host: a name by its form
 _GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
 
 
@@ -261,7 +262,9 @@ def _sharing_a_parameter(members: Sequence[Tokens], position: int, values: set[s
     """Those of the templates that become one because the position, the only one they differ in, is a parameter."""
     free = [tokens for tokens in members if not is_protected(tokens[position])]
     # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
-    proven = any(tokens[position] == WILDCARD for tokens in free) or all(tokens[position] in values for tokens in free)
+    proven = any(tokens[position] == WILDCARD for tokens in free) or all(
+        tokens[position] in values or _QUALIFIED.fullmatch(tokens[position]) for tokens in free
+    )
     codes = [tokens for tokens in members if _is_code(tokens[position])]
     if len(codes) >= VALUES_OF_A_CODE:
         free = [*free, *codes]

@@ -167,7 +167,7 @@ class Judge:
         decided = self._level(base, sides, comparison, taught)
         if metric.kind in SHAPED:
             # Where values have two modes, how often they are in the bad one says more than their mean.
-            decided = self._shape(decided, sides) or decided
+            decided = self._shape(decided, sides, taught) or decided
         if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
             decided = self._climb(decided, sides) or self._late(decided, sides, taught) or decided
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
@@ -364,7 +364,16 @@ class Judge:
         text = f"{reason.text[:-1]}, in the last {duration(found.seconds)} and still."
         return replace(result, reason=replace(reason, text=text))
 
-    def _shape(self, base: MetricResult, sides: Sides) -> MetricResult | None:
+    def _uncut(self, sides: Sides, taught: Taught) -> float:
+        """Logarithm of the e-value that the mean changed for the worse, with every value as it is."""
+        comparison = sides.compare(capped=False)
+        if comparison is None:
+            return 0.0
+        alpha, kind = self.alpha * SHAPE_PART, sides.metric.kind
+        weighed = Weighed.of(comparison, taught, kind, sides.direction, alpha, paired=sides.paired)
+        return float(weighed.evidence) if _points_worse(sides.direction, float(weighed.effect)) else 0.0
+
+    def _shape(self, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:
         """The result if values are far out far more often than on the other side; None if not."""
         ours, theirs = (rows.requests / max(1, len(rows)) for rows in (sides.canary, sides.control))
         if base.kind == "latency" and ours < FULL_BUCKET and ours < 0.5 * theirs:
@@ -377,8 +386,12 @@ class Judge:
                 return None
             least = least_change(sides.metric, sides.canary.value, sides.control.value)
             found = far_out(canary, control, usual, sides.direction, self.limits.minimum_effect, least)
-            sure = sure and bool(found.evidence + discount >= needed)
-            if not found.worse or found.evidence + discount < _HALF_SURE * needed:
+            if not found.worse:
+                return None
+            # How far out they are counts too: what is cut from a mean is here what it is about.
+            evidence = max(float(found.evidence), self._uncut(sides.older_than(length), taught)) + discount
+            sure = sure and evidence >= needed
+            if evidence < _HALF_SURE * needed:
                 return None
         if found is None or not (sure or base.verdict is Verdict.PASS):
             return None

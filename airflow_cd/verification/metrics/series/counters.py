@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _RESET = 0.5  # of the value before: what falls to less began again
 _RESETS = 0.2  # of the steps: what falls more often is no counter
 _ENOUGH = 8  # steps of each series that all rise, where the name does not say so
+_NEAR, _FAR = 3.0, 30.0  # usual increases from 0
 _COUNTABLE = ("throughput", "errors", "count")
 
 
@@ -47,7 +48,7 @@ def grows(table: Table) -> bool:
 
     :param table: one metric on all sides.
     """
-    named = is_counter(table.metric.name)
+    named = is_counter(table.metric.name) or _began_again(table)
     if not named and table.metric.kind not in _COUNTABLE:
         return False
     steps = rises = series = 0
@@ -65,6 +66,25 @@ def grows(table: Table) -> bool:
             steps, rises, series = steps + len(change), rises + int((change > 0).sum()), series + 1
     # What only rose once or twice is the same whether one takes differences or not.
     return rises > 0 and steps >= 2 and (named or rises >= 2 * series)
+
+
+def _began_again(table: Table) -> bool:
+    """Whether a level is a counter by its values: all of it rises, near 0 on the canary and far from it elsewhere."""
+    if table.metric.kind != "gauge" or table.metric.part or len(table.frames) < 2:
+        return False
+    first = {}
+    for side, frame in table.frames.items():
+        values = frame["value"].to_numpy(dtype=float)
+        starts = []
+        for run in runs(frame):
+            own = values[run][np.isfinite(values[run])]
+            change = np.diff(own)
+            if len(change) < _ENOUGH or (change <= 0).any():
+                return False
+            starts.append(float(own[0] / change.mean()))
+        first[side] = starts
+    others = [start for side, starts in first.items() if side != "canary" for start in starts]
+    return max(first["canary"], default=np.inf) < _NEAR < _FAR < min(others, default=0.0)
 
 
 def _increases(frame: pd.DataFrame, each: float, began: int) -> pd.DataFrame:

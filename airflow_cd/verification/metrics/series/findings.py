@@ -131,12 +131,16 @@ def _unit_changed(table: Table, canary: Side, other: Side) -> Finding | None:
     if min(map(len, values)) < 2:
         return None
     ours, theirs = (float(np.median(side)) for side in values)
+    # A unit is another one from the first moment on; what climbs there is no unit.
+    early = float(np.median(values[0][: max(2, len(values[0]) // 4)]))
+    early_times = max(early, theirs) / min(early, theirs)
     times = max(ours, theirs) / min(ours, theirs)
     widths = [np.percentile(side, 90) / np.percentile(side, 10) for side in values]
     for factor, words in _UNITS.get(metric.kind, ()):
         # What has no unit is large or small for other reasons too, unless both sides stand all but still.
         apart = _APART * max(*widths, 2.0) if metric.kind != "gauge" or sized else np.inf if max(widths) > 1.5 else 0.0
-        if factor / _AROUND < times < factor * _AROUND and times > apart:
+        there = all(factor / _AROUND < one < factor * _AROUND for one in (times, early_times))
+        if there and times > apart:
             text = (
                 f"{metric.name}: {ours:.4g} on the canary, {theirs:.4g} on the other side, {times:,.0f} times as much "
                 f"{'here' if ours > theirs else 'there'}: as far apart as {words}. Has the unit changed?"
