@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -18,27 +19,34 @@ if TYPE_CHECKING:
     from airflow_cd.targets.base import Instance
 
 
+AWAY_SECONDS = 15.0
+"""For how long a ledger that did not answer is not asked again."""
+
+
 class GivenValues:
     """What instances of one environment were given in the place of references.
 
-    :param ledger: remembers it across processes.
+    :param ledger: remembers it across processes; None while it is away.
     :param service: what is deployed.
     :param environment: name of the environment.
     :param sealer: makes digests and seals.
     """
 
-    def __init__(self, ledger: Ledger, service: str, environment: str, sealer: Sealer) -> None:
+    def __init__(self, ledger: Ledger | None, service: str, environment: str, sealer: Sealer) -> None:
         self.sealer = sealer
         self._ledger = ledger
         self._place = (service, environment)
         self._expected: dict[str, dict[str, str]] = defaultdict(dict)
         self._literal: set[tuple[str, str]] = set()
         self._latest: dict[str, Mapping[str, tuple[str, str]]] = {}
+        self._asked_again = 0.0
 
     @cached_property
     def _recorded(self) -> dict[str, list[tuple[str, str]]]:
         """By path, what was given: the source as it is written, and the digest; the newest last."""
         found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        if self._ledger is None:
+            return found
         for row in self._ledger.secret_values.given(*self._place):
             found[row.path].append((row.source, row.digest))
         return found
@@ -46,6 +54,8 @@ class GivenValues:
     @cached_property
     def _old_literals(self) -> set[tuple[str, str]]:
         """Texts of releases from before secrets were refused: they are compared as they are."""
+        if self._ledger is None:
+            return set()
         last = self._ledger.deployments.last_promoted(*self._place)
         unsettled = self._ledger.deployments.unsettled(*self._place)
         releases = [last.release] if last else []
@@ -94,8 +104,9 @@ class GivenValues:
             if source != PLAIN and (known := [one for was, one in self._known(path) if was == source])
             if digest != known[-1]
         ]
-        self._ledger.secret_values.record(*self._place, rows)
-        self.__dict__.pop("_recorded", None)
+        if self._ledger is not None:
+            self._ledger.secret_values.record(*self._place, rows)
+            self.__dict__.pop("_recorded", None)
         return changed
 
     def gave(self, instances: Iterable[str], release: Release | None, given: Mapping[str, tuple[str, str]]) -> None:
@@ -149,10 +160,13 @@ class GivenValues:
         return None
 
     def _known(self, path: str) -> list[tuple[str, str]]:
+        if time.monotonic() < self._asked_again:
+            return []
         try:
             return self._recorded.get(path, [])
         except LedgerError:
-            # What this process has given is known without it.
+            # What this process has given is known without it; a rollback must not wait for it at every value.
+            self._asked_again = time.monotonic() + AWAY_SECONDS
             return []
 
     def _unexplained(self, path: str, text: str) -> str:
@@ -162,9 +176,12 @@ class GivenValues:
         return PLAIN + text if text.startswith((SECRET, SEALED, PLAIN)) else text
 
     def _is_old(self, path: str, text: str) -> bool:
+        if time.monotonic() < self._asked_again:
+            return False
         try:
             return (path, text) in self._old_literals
         except LedgerError:
+            self._asked_again = time.monotonic() + AWAY_SECONDS
             return False
 
 

@@ -6,24 +6,16 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import now
 from airflow_cd.delivery.sealed_target import SealedTarget
-from airflow_cd.errors import LedgerUnavailable, RollbackIncomplete
+from airflow_cd.errors import RollbackIncomplete
 from airflow_cd.release import Release
 from airflow_cd.targets.rollout import differences, wait_until
 
 if TYPE_CHECKING:
-    from airflow_cd.ledger import Ledger
     from airflow_cd.targets.base import Target
-
-
-class _Away:
-    """Stands for the ledger while it is away."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise LedgerUnavailable("the ledger is away.")
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ def restore_unrecorded(
     wanted = {name: handover.previous[name] for name in handover.touched}
     began_at = now()
     service = handover.release.service
-    sealed = SealedTarget(target, cast("Ledger", _Away()), service=service, environment=environment, log=log)
+    sealed = SealedTarget(target, None, service=service, environment=environment, log=log)
     key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
     if set(wanted) < set(handover.previous):
         sealed.drain(list(wanted), key=f"{key}-drain", token=handover.token)

@@ -16,7 +16,7 @@ from airflow_cd.delivery.given_values import GivenValues
 from airflow_cd.errors import AirflowCdError, LedgerError
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.release import Release
-from airflow_cd.secret_values.references import PLAIN, SEALED, SECRET, Reference, name_of, replaced, texts
+from airflow_cd.secret_values.references import PLAIN, SEALED, SECRET, Reference, leaves, name_of, replaced, texts
 from airflow_cd.secret_values.resolving import Resolver
 from airflow_cd.secret_values.sealing import Sealer, configured_sealer
 
@@ -31,7 +31,7 @@ class SealedTarget:
     """One environment, without its secrets; has all methods of the target it stands for.
 
     :param target: the environment.
-    :param ledger: keeps the digests of what instances were given.
+    :param ledger: keeps the digests of what instances were given; None while it is away.
     :param service: what is deployed.
     :param environment: name of the environment.
     :param log: called with one line at a time.
@@ -42,7 +42,7 @@ class SealedTarget:
     def __init__(
         self,
         target: Target,
-        ledger: Ledger,
+        ledger: Ledger | None,
         *,
         service: str,
         environment: str,
@@ -53,6 +53,7 @@ class SealedTarget:
         self._target = target
         self._log = log
         self._resolver = resolver or Resolver()
+        self._without_ledger = ledger is None
         self._values = GivenValues(ledger, service, environment, sealer or configured_sealer())
         self._secrets: set[str] = set()
         self.redact = Redactor()
@@ -117,6 +118,8 @@ class SealedTarget:
             if text.startswith(SECRET) and release is not None:
                 alike = [one for one in others if self._sealed(one).runs(release)]
                 if kept := self._values.kept(alike, path, text):
+                    return kept
+                if self._without_ledger and (kept := _value_of_others(others, release, path)):
                     return kept
                 try:
                     return self._present(text)
@@ -215,6 +218,25 @@ class SealedTarget:
             error.state = self.redact(error.state) if error.state else error.state
             error.args = (error.what,)
             raise
+
+
+def _value_of_others(others: Sequence[Instance], release: Release, path: str) -> str | None:
+    """What stands at a path on an instance that was not touched and runs the release, as far as that can be seen.
+
+    Which value came from which reference, only the ledger knows.
+    """
+    seen = {where: text for where, text in leaves(release.configuration) if not _stands_for_one(text)}
+    paths = {where for where, _ in leaves(release.configuration)}
+    for one in others:
+        has = dict(leaves(one.configuration))
+        same = one.artifact == release.artifact and set(has) == paths and seen.items() <= has.items()
+        if same and isinstance(has[path], str):
+            return str(has[path])
+    return None
+
+
+def _stands_for_one(text: Any) -> bool:
+    return isinstance(text, str) and text.startswith((SECRET, SEALED, PLAIN))
 
 
 def without_secrets(values: Any, redact: Callable[[str], str]) -> Any:

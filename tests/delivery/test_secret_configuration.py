@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import ReleaseError, TargetRejected
+from airflow_cd.delivery.handover import Handover, restore_unrecorded
+from airflow_cd.errors import LedgerUnavailable, ReleaseError, TargetRejected
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release, changes
 from tests.memory_target import MemoryTarget
@@ -259,3 +261,36 @@ def test_ledger_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert {"ledger.db", "ledger.db-wal", "ledger.db-shm"} <= set(found)
     assert set(found.values()) == {0o600}
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("backend", [True, False])
+def test_restoring_without_the_ledger_gives_the_secret_and_not_its_reference(
+    ledger: Ledger, kept: Callable[..., None], backend: bool
+) -> None:
+    target = MemoryTarget(NAMES)
+    deployed(ledger, target, OLD, "run-1")
+    handed: list[Handover] = []
+    delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20, hand_over=handed.append)
+    kept(NEW_KEY if backend else None)
+    again = Handover.from_dict(json.loads(json.dumps(handed[0].as_dict())))
+    assert OLD_KEY not in json.dumps(handed[0].as_dict())
+    restore_unrecorded(target, again, environment="production", timeout=timedelta(seconds=2), log=lambda line: None)
+    assert passwords(target) == [OLD_KEY] * 5
+    assert {one.artifact for one in target.state.values()} == {"shop:1.1"}
+
+
+def test_a_ledger_that_is_away_is_not_asked_at_every_value(
+    ledger: Ledger, kept: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = MemoryTarget(NAMES)
+    deployed(ledger, target, OLD, "run-1")
+    asked: list[object] = []
+
+    def away(*place: object) -> None:
+        asked.append(place)
+        raise LedgerUnavailable("the ledger is away.")
+
+    sealed = delivery(ledger, target, "run-2").target
+    monkeypatch.setattr(ledger.secret_values, "given", away)
+    assert OLD_KEY not in str(sealed.instances())
+    assert len(asked) == 1
