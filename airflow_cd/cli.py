@@ -13,7 +13,19 @@ from airflow_cd.commands.parsing import CommandParser
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.exit_codes import ERROR, INTERRUPTED
 
-COMMANDS = ("verify", "backtest", "demo", "ledger", "waiting", "veto", "feedback", "baseline")
+COMMANDS = (
+    "verify",
+    "backtest",
+    "demo",
+    "ledger",
+    "guard",
+    "waiting",
+    "audit",
+    "veto",
+    "feedback",
+    "baseline",
+    "rights",
+)
 """Modules of :mod:`airflow_cd.commands`, in the order in which the help lists them."""
 
 

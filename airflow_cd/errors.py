@@ -6,6 +6,9 @@
     ├── Refused                      final: the same request gets the same answer
     │   ├── PipelineError            a pipeline is defined incorrectly; names every mistake
     │   ├── ReleaseError             a release cannot be built from what was asked for
+    │   ├── NotApproved              an approval has not let this release through
+    │   ├── PlanChanged              the pipeline is not the one that the run began with
+    │   ├── UnknownParameter         the run was asked for something that its pipeline does not know
     │   ├── DeploymentFailed         instances did not come up on the release
     │   ├── TargetUnauthorized       401 or 403
     │   ├── TargetRejected           the request itself is wrong (400, 404 of an environment, 422)
@@ -25,7 +28,9 @@
         ├── TargetUnavailable        no answer, a time-out, a TLS failure, 429, a 5xx that stayed
         ├── SourceUnavailable        the same of a source of metrics or logs
         │   └── SourceThrottled      its rate limit stayed exceeded after every retry
+        ├── SecretUnavailable        a secret of the configuration cannot be looked up now
         ├── LedgerUnavailable        locked, full, read-only, away, or not migrated yet
+        │   └── WrongLedger          another ledger than the one in use, which another machine may have
         └── LeaseHeld                another run owns the environment
 
 ``TargetError``, ``SourceError`` and ``LedgerError`` name the part at fault: an error of a part belongs to one of them,
@@ -130,6 +135,18 @@ class ReleaseError(Refused):
     """A release cannot be built from what was asked for."""
 
 
+class NotApproved(Refused):
+    """An approval before the deployment was not given, or was given for another release."""
+
+
+class PlanChanged(Refused):
+    """The pipeline differs from the one that the run began with."""
+
+
+class UnknownParameter(Refused):
+    """The run has a parameter that its pipeline does not have."""
+
+
 class DeploymentFailed(Refused):
     """Instances did not come up healthy on the release they were given, or the release did not stay.
 
@@ -143,7 +160,18 @@ class DeploymentFailed(Refused):
 
 
 class RollbackIncomplete(Unavailable):
-    """A rollback could not finish: part of the environment is not back on its release. Trying again resumes it."""
+    """A rollback could not finish: part of the environment is not back on its release. Trying again resumes it.
+
+    :param away: whether nothing but an answer of the target, or of another process, is missing, so that waiting helps.
+    """
+
+    def __init__(self, what: str, *, away: bool = False, **more: Any) -> None:
+        super().__init__(what, **more)
+        self.away = away
+
+
+class SecretUnavailable(Unavailable):
+    """A secret that a configuration refers to cannot be looked up: the secrets backend or Airflow does not answer."""
 
 
 class TargetError(AirflowCdError):
@@ -200,6 +228,10 @@ class LedgerError(AirflowCdError):
 
 class LedgerUnavailable(LedgerError, Unavailable):
     """The ledger cannot be read or written now: locked, full, read-only, away, or not migrated yet."""
+
+
+class WrongLedger(LedgerUnavailable):
+    """The ledger that was opened here is not the one that Airflow, or the run, uses; another worker may have it."""
 
 
 class LedgerRefused(LedgerError, Refused):

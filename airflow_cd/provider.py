@@ -64,6 +64,11 @@ _SUMO_LOGIC = {
             "description": "The deployment of the account: us1, us2, eu, de, au, ca, ch, jp, kr, in, fed.",
             "schema": {"type": ["string", "null"], "default": "us1"},
         },
+        "redirect_hosts": {
+            "label": "Redirect hosts",
+            "description": "Hosts besides Sumo Logic's own that credentials may follow a redirect to, commas between.",
+            "schema": {"type": ["string", "null"]},
+        },
         "timeout": _TIMEOUT,
         "deadline": _DEADLINE,
         "verify": _VERIFY,
@@ -99,13 +104,49 @@ _CONFIG = {
         "description": "Airflow CD",
         "options": {
             "sql_alchemy_conn": {
-                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME.",
+                "description": "Database URL of the ledger; by default a SQLite file under AIRFLOW_HOME, "
+                "where the executor is local.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "postgresql+psycopg2://airflow_cd@db.example.com/airflow_cd",
                 "default": None,
                 "sensitive": True,
-            }
+            },
+            "own_rights": {
+                "description": "What is a right of its own, beside editing a pipeline's runs: veto, feedback, "
+                "baseline, "
+                "rollback, freeze, commas between, or all. The auth manager is asked for edit on the custom view "
+                "'Airflow CD veto' and so on; the simple auth manager gives them to its role op.",
+                "version_added": "0.2.0",
+                "type": "string",
+                "example": "veto, rollback",
+                "default": "",
+            },
+            "secret_key": {
+                "description": "Key for digests of secrets and for what the ledger seals; by default [core] "
+                "fernet_key. The same on every machine. Earlier ones follow behind a comma.",
+                "version_added": "0.2.0",
+                "type": "string",
+                "example": None,
+                "default": None,
+                "sensitive": True,
+            },
+            "guard": {
+                "description": "Whether the scheduler and the triggerer start a guard beside them, which finishes what "
+                "runs cannot finish themselves.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+            "page_command": {
+                "description": "Command that pages a person: gets JSON with `text`, `service`, `environment`, "
+                "`pipeline` and `run` on its standard input; started without a shell.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "/usr/local/bin/page-on-call",
+                "default": "",
+            },
         },
     }
 }

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_cd.errors import ReleaseError
+from airflow_cd.secret_values.detection import mistakes, suspicion
+from airflow_cd.secret_values.showing import shown
 
+VERSION = r"[A-Za-z0-9][A-Za-z0-9._+:@/~-]{0,127}"
+"""What the version of a run looks like: nothing that is invisible, and no markup."""
 UNSET = "(unset)"
 """The value of something that one of two releases does not have."""
 NOTHING = "nothing"
@@ -23,7 +28,8 @@ class Release:
     :param service: what is deployed.
     :param version: the version for people (``1.2.0``); not part of the digest.
     :param artifact: what the target fetches (``shop:1.2.0``).
-    :param configuration: run-time configuration; JSON values, with references to secrets but no secrets.
+    :param configuration: run-time configuration; JSON values, with references to secrets
+        (:mod:`airflow_cd.secret_values`) but no secrets.
     :raises ReleaseError: a name is empty, or the configuration is not a JSON object.
     """
 
@@ -42,6 +48,11 @@ class Release:
         try:
             # A round trip copies the values and rejects what could not be sent to a target.
             copy = json.loads(json.dumps(self.configuration, allow_nan=False))
+        except RecursionError:
+            raise ReleaseError(
+                f"the configuration of {self.service} {self.version} is nested too deeply.",
+                next_step="Use fewer levels of lists and objects; nothing was changed.",
+            ) from None
         except (TypeError, ValueError) as error:
             raise ReleaseError(
                 f"the configuration of {self.service} {self.version} is not JSON: {error}.",
@@ -119,21 +130,41 @@ def planned_release(
     :param configuration: the environment's own run-time configuration.
     :param overrides: the run's configuration on top, an object or its JSON; a null removes a key.
     :param environment: where it is to run, for the error.
-    :raises ReleaseError: the overrides are not a JSON object, or the release is not valid.
+    :raises ReleaseError: the overrides are not a JSON object, the version or the release is not valid, or something in
+        it looks like a secret. The message quotes no value.
     """
+    if not isinstance(version, str) or not re.fullmatch(VERSION, version):
+        raise ReleaseError(
+            f"{str(version)[:200]!a} is no version.",
+            environment=environment,
+            state="nothing was changed.",
+            next_step="Use letters, digits and . _ + : @ / ~ -, at most 128 of them, the first a letter or a digit.",
+        )
     try:
         given = json.loads(overrides) if isinstance(overrides, str) else dict(overrides)
         if not isinstance(given, dict):
             raise TypeError(f"got a {type(given).__name__}")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ReleaseError(
-            f"the configuration overrides are not an object: {error}.",
+            f"the configuration overrides are not an object: {why}.",
             environment=environment,
             state="nothing was changed.",
             next_step='Trigger again with an object such as {"key": "value"}.',
         ) from error
     merged = {key: value for key, value in {**configuration, **given}.items() if value is not None}
-    return Release(service, version, artifact.format(service=service, version=version), merged)
+    release = Release(service, version, artifact.format(service=service, version=version), merged)
+    wrong = list(mistakes(release.configuration, f"{service} {version}"))
+    if why := suspicion("", release.artifact):
+        wrong.append(f"the artifact of {service} looks like a secret: {why}. Let the target hold the credentials")
+    if wrong:
+        raise ReleaseError(
+            f"{'; '.join(wrong)}.",
+            environment=environment,
+            state="nothing was changed.",
+            next_step="Correct it and trigger again.",
+        )
+    return release
 
 
 def changes(before: Release | None, after: Release) -> list[tuple[str, Any, Any]]:
@@ -150,11 +181,15 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tup
 
     :param before: the earlier release, as :meth:`Release.as_dict` returns it; empty if there is none.
     :param after: the later one, likewise.
-    :returns: rows of name, before, after; :data:`UNSET` where one of them does not have it.
+    :returns: rows of name, before, after, secrets hidden; :data:`UNSET` where one of them does not have it.
     """
     rows: list[tuple[str, Any, Any]] = [
         (name, before.get(name, UNSET), after.get(name, UNSET)) for name in ("version", "artifact")
     ]
+    rows = [row for row in rows if row[1] != row[2]]
     old, new = before.get("configuration") or {}, after.get("configuration") or {}
-    rows += [(f"configuration: {key}", old.get(key, UNSET), new.get(key, UNSET)) for key in sorted({*old, *new})]
-    return [row for row in rows if row[1] != row[2]]
+    # Compared first, shown then: that a secret is another one is seen, not what it is.
+    different = [key for key in sorted({*old, *new}) if old.get(key, UNSET) != new.get(key, UNSET)]
+    return rows + [
+        (f"configuration: {key}", *(shown(side.get(key, UNSET), f"/{key}") for side in (old, new))) for key in different
+    ]

@@ -114,3 +114,40 @@ class Role(TextEnum):
     ROLLBACK_TO = "rollback_to"
     SETTLE = "settle"
     APPROVAL = "approval"
+
+
+class FreezeCause(TextEnum):
+    """Why a run cannot go on, so that the guard finishes its work on an environment."""
+
+    ENDED = "ended"
+    DELETED = "deleted"
+    PAUSED = "paused"
+    FILE_BROKEN = "file_broken"  # Airflow marks every DAG of such a file stale, and schedules none of their runs
+    FILE_GONE = "file_gone"
+    WORKER_DIED = "worker_died"
+    NO_SCHEDULER = "no_scheduler"
+    AIRFLOW_AWAY = "airflow_away"  # its database
+
+
+class FindingState(TextEnum):
+    """What became of a run that the guard found frozen."""
+
+    ACTING = "acting"
+    FAILING = "failing"  # tried, and tried again until it succeeds
+    DONE = "done"
+    OVER = "over"  # another run, or the run itself, has settled it
+
+
+class Right(str, enum.Enum):
+    """What may be a right of its own, apart from editing a pipeline's runs."""
+
+    VETO = "veto"
+    FEEDBACK = "feedback"
+    BASELINE = "baseline"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+
+    @property
+    def resource(self) -> str:
+        """What the auth manager knows it by: ``can edit on Airflow CD veto``, say."""
+        return f"Airflow CD {self.value}"

@@ -94,14 +94,14 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinions, tuple[str, str]]:
-    from airflow_cd.ledger import open_ledger
+    from airflow_cd.commands.opening import open_ledger_in_use
     from airflow_cd.verification.logs.feedback import Opinions, usable_expectations
 
     if not given.service or not given.environment:
         raise VerificationError(
             "a backtest needs deployments.", next_step="Give --service and --environment, or log files with --logs."
         )
-    ledger = open_ledger(given.url)
+    ledger = open_ledger_in_use(given.url)
     deployments = past_deployments(ledger, given.service, given.environment, given.last)
     feedback = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
     return deployments, Opinions(feedback, usable_expectations(given.expected)), (given.service, given.environment)

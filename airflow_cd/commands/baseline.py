@@ -35,9 +35,9 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """List, pin, reset or undo."""
-    from airflow_cd.ledger import open_ledger
+    from airflow_cd.commands.opening import open_ledger_in_use
 
-    ledger = open_ledger(given.url)
+    ledger = open_ledger_in_use(given.url)
     if given.action == "list":
         return _list(ledger, given.service, given.environment)
     person = {"who": given.who or getpass.getuser(), "why": given.why}

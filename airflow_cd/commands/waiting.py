@@ -20,9 +20,9 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """List the open questions, the one that has waited longest first."""
-    from airflow_cd.ledger import open_ledger
+    from airflow_cd.commands.opening import open_ledger_in_use
 
-    questions = open_ledger(given.url).overview.open_questions()
+    questions = open_ledger_in_use(given.url).overview.open_questions()
     chosen = [one for one in questions if given.service in ("", one.service)]
     for question in chosen:
         print(_shown(question))

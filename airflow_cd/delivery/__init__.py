@@ -3,8 +3,9 @@
 Knows nothing of Airflow: operators say who they are and what is wanted, and get back what became of it.
 """
 
+from airflow_cd.clock import now
 from airflow_cd.delivery.capture import capture, choose_instances, share_of
-from airflow_cd.delivery.delivery import LEASE_TTL, Delivery, Restored
-from airflow_cd.delivery.recorded_target import now
+from airflow_cd.delivery.delivery import Delivery, Restored
+from airflow_cd.delivery.keeping import LEASE_TTL
 
 __all__ = ["LEASE_TTL", "Delivery", "Restored", "capture", "choose_instances", "now", "share_of"]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow_cd.errors import DeploymentFailed
     from airflow_cd.ledger import Deployment, Ledger, VerdictRecord
 
+ROLL_BACK = "Roll back"
+"""The answer of a person who does not go on after a verdict."""
 NOT_RESTORED = "; not restored yet: "
 """What a rollback that could not finish adds to the reason, in a deployment's outcome."""
 
@@ -48,6 +50,8 @@ def unfinished_reason(ledger: Ledger, deployment: Deployment, otherwise: Why) ->
     """
     if known := known_reason(deployment):
         return known
+    if verdict := standing_verdict(ledger, deployment):
+        return verdict
     if failure := deploy_error(ledger, deployment):
         return Why(RollbackCause.FAULT, f"the deployment failed: {failure}")
     for action in ledger.audit.actions(pipeline=deployment.pipeline, run_id=deployment.run_id):
@@ -58,6 +62,23 @@ def unfinished_reason(ledger: Ledger, deployment: Deployment, otherwise: Why) ->
                 RollbackCause.RUN_ENDED, f"{otherwise.text}: {action.who} {manual_action_label(action.action)}{why}"
             )
     return otherwise
+
+
+def standing_verdict(ledger: Ledger, deployment: Deployment) -> Why | None:
+    """What the last final verdict holds against the release, where nothing and nobody has gone on after it.
+
+    :param ledger: verdicts, phases and people's answers are in there.
+    :param deployment: one that is neither promoted nor rolled back.
+    """
+    final = [one for one in ledger.verdicts.of(deployment.id) if one.final]
+    phases = ledger.phases.of(deployment.id)
+    if not final or not phases or final[-1].phase != phases[-1].name:
+        return None
+    for question in ledger.questions.of_run(deployment.pipeline, deployment.run_id):
+        later = question.answered_at is not None and question.answered_at > final[-1].recorded_at
+        if later and question.option != ROLL_BACK:
+            return None
+    return verdict_reason(final[-1])
 
 
 def deploy_error(ledger: Ledger, deployment: Deployment) -> str:

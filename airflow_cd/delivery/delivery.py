@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airflow_cd.clock import machine_now, now
 from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture, choose_instances
 from airflow_cd.delivery.causes import Why, failure_of, known_reason, unfinished_reason
 from airflow_cd.delivery.commit_reading import reading_commits
-from airflow_cd.delivery.recorded_target import RecordedTarget, now
+from airflow_cd.delivery.going_back import await_other, taken_over
+from airflow_cd.delivery.handover import Handover
+from airflow_cd.delivery.keeping import LEASE_TTL, kept
+from airflow_cd.delivery.recorded_target import RecordedTarget
 from airflow_cd.delivery.restoring import Restored, restore
+from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import (
     AirflowCdError,
     DeploymentFailed,
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LEASE_TTL", "ROLLBACK_PHASE", "Delivery", "Restored", "now"]
 
-LEASE_TTL = timedelta(minutes=15)
 ROLLBACK_PHASE = "rollback"
 """Name of the only phase of a rollback to an earlier good release."""
 
@@ -56,6 +60,7 @@ class Delivery:
     :param requested_at: when the run was requested, aware: a release that was requested earlier never replaces one
         that was requested later. None: when the deployment is opened.
     :param timeout: how long instances may take to come up healthy.
+    :param task_id: the task at work, by which other runs find out whether this one still waits for the environment.
     """
 
     def __init__(
@@ -70,18 +75,27 @@ class Delivery:
         log: Callable[[str], None],
         requested_at: datetime | None = None,
         timeout: timedelta = timedelta(minutes=5),
+        task_id: str = "",
     ) -> None:
         self.ledger = ledger
-        self.target = target
+        self.target: SealedTarget = SealedTarget(
+            target,
+            ledger,
+            service=service,
+            environment=environment,
+            log=lambda line: self.log(line),  # noqa: PLW0108
+        )
         self.pipeline = pipeline
         self.run_id = run_id
         self.service = service
         self.environment = environment
         self.log = log
         self.requested_at = requested_at
+        self.timeout = timeout
+        self.task_id = task_id
         self._changes = RecordedTarget(
             ledger,
-            target,
+            self.target,
             service=service,
             environment=environment,
             timeout=timeout,
@@ -90,15 +104,27 @@ class Delivery:
 
     # -- who owns the environment ------------------------------------------------------------------------------
 
-    def acquire(self, *, supersede: bool = False, restore: bool = True) -> Lease:
+    def acquire(
+        self,
+        *,
+        supersede: bool = False,
+        restore: bool = True,
+        take_expired: bool = True,
+        let_pass: bool = False,
+        going_back: bool = False,
+    ) -> Lease:
         """Become the environment's owner, and restore what an earlier owner left unfinished.
 
         :param supersede: remove older runs that still wait from the queue.
         :param restore: False leaves what is unfinished to a rollback that replaces it.
+        :param take_expired: False leaves a lease that has expired to its owner, which may be slow and not dead.
+        :param let_pass: stay in the queue this time: a run that was requested earlier is about to ask.
+        :param going_back: whether the run was asked for to bring the environment back: an owner gives way to it.
         :raises LeaseHeld: another run owns the environment, or is ahead in the queue.
         :raises DeploymentSettled: a newer run has superseded this one.
         :raises RollbackIncomplete: what was left unfinished could not be restored yet.
         """
+        requested = self.requested_at
         lease = self.ledger.leases.acquire(
             self.service,
             self.environment,
@@ -106,22 +132,52 @@ class Delivery:
             run_id=self.run_id,
             ttl=LEASE_TTL,
             supersede=supersede,
+            requested_at=requested,
+            task_id=self.task_id,
+            take_expired=take_expired,
+            let_pass=let_pass,
+            asked_ago=max(machine_now() - (requested or machine_now()), timedelta(0)) if going_back else None,
         )
         for unfinished in self._unfinished() if restore else ():
             self.log(
                 f"{unfinished.pipeline} {unfinished.run_id} left {unfinished.release} unfinished here; restoring first."
             )
             died = Why(RollbackCause.FAULT, "the run that owned the environment died and left it unfinished")
-            self._restore(unfinished, lease, unfinished_reason(self.ledger, unfinished, died))
+            self.restore(unfinished, lease, unfinished_reason(self.ledger, unfinished, died))
         return lease
 
     def lease(self) -> Lease:
         """The lease of this run, renewed; acquired first if nobody holds it (an operator in a hand-written DAG).
 
+        Once its deployment is over, a run has given the environment up for good.
+
         :raises LeaseHeld: another run owns the environment.
+        :raises LeaseLost: this run's deployment is over, and it does not own the environment any more.
+        """
+        if current := self._own_lease():
+            return self.ledger.leases.renew(current, LEASE_TTL)
+        deployment = self.deployment()
+        if deployment is not None and DeploymentState(deployment.state).final:
+            raise self._here(
+                LeaseLost(
+                    f"this run's deployment of {deployment.release} is over, and the run has given the environment up.",
+                    state="nothing was changed by this task.",
+                    next_step="Start a new run to deploy again.",
+                )
+            )
+        return self.acquire()
+
+    def take(self) -> Lease:
+        """The lease of a run that brings the environment back; an owner gives way to it.
+
+        :raises LeaseHeld: another run brings the environment back right now, or has deployed since it was asked for.
         """
         current = self._own_lease()
-        return self.ledger.leases.renew(current, LEASE_TTL) if current else self.acquire()
+        return self.ledger.leases.renew(current, LEASE_TTL) if current else self.acquire(restore=False, going_back=True)
+
+    def asked_at(self) -> datetime:
+        """When the run was requested, by the ledger's clock."""
+        return self.requested_at + self.ledger.store.ahead() if self.requested_at is not None else now()
 
     def overrule(self) -> Lease:
         """Take a new fencing token: every process of this run that still works under the old one is void.
@@ -129,6 +185,9 @@ class Delivery:
         :raises LeaseHeld: another run owns the environment.
         """
         self.lease()
+        return self._overruled()
+
+    def _overruled(self) -> Lease:
         return self.ledger.leases.overrule(
             self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id, ttl=LEASE_TTL
         )
@@ -186,19 +245,26 @@ class Delivery:
         :raises TargetError: the target refuses to answer, or does not answer.
         """
         with self._located(release):
-            veto = self.ledger.vetoes.in_force(self.service, self.environment, release)
-            if veto is not None:
-                raise ReleaseVetoed(
-                    f"{release} was rolled back here on {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
-                    state="nothing was changed.",
-                    next_step="Deploy another release, or lift the veto: "
-                    f"airflow-cd veto lift {self.service} {self.environment} {release.digest[7:15]} --why ...",
-                )
+            self.refuse_vetoed(release)
             try:
                 self.target.check(release)
             except AirflowCdError as error:
                 error.state = error.state or "nothing was changed."
                 raise
+
+    def refuse_vetoed(self, release: Release) -> None:
+        """Refuse a release that was rolled back here.
+
+        :raises ReleaseVetoed: nobody has lifted the veto.
+        """
+        veto = self.ledger.vetoes.in_force(self.service, self.environment, release)
+        if veto is not None:
+            raise ReleaseVetoed(
+                f"{release} was rolled back here on {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
+                state="nothing was changed.",
+                next_step="Deploy another release, or lift the veto: "
+                f"airflow-cd veto lift {self.service} {self.environment} {release.digest[7:15]} --why ...",
+            )
 
     def deploy(
         self,
@@ -212,6 +278,7 @@ class Delivery:
         learn: bool = False,
         to_earlier: bool = False,
         commits: CommitSource | None = None,
+        hand_over: Callable[[Handover], None] = lambda handover: None,
     ) -> Phase:
         """Bring the release to a share of the environment and wait until it is healthy there.
 
@@ -226,6 +293,7 @@ class Delivery:
         :param learn: take what this deployment logs as known good.
         :param to_earlier: the release is an earlier good one that a person rolls the environment back to.
         :param commits: where the commits of the release are; None when the pipeline names no repository.
+        :param hand_over: called before anything is touched, with what a rollback needs when the ledger is away.
         :returns: the phase, as the ledger records it.
         :raises ReleaseVetoed: like everything :meth:`check` raises, before anything is changed.
         :raises DeploymentSettled: this run's deployment is over or is of another release, or a newer one is here.
@@ -260,11 +328,13 @@ class Delivery:
                 )
             chosen = choose_instances(sorted(previous), share, self.touched(deployment))
             record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
+            touched = sorted({*self.touched(deployment), *chosen})
+            hand_over(Handover(deployment.id, release, deployment.previous, touched, lease.token))
             if deployment.first and existing is None:
                 self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
             self.log(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):
-                with self._blaming(deployment, lease):
+                with self._blaming(deployment, lease), kept(self.ledger, lease):
                     self._changes.put(deployment, lease, dict.fromkeys(chosen, release), kind=ActionKind.DEPLOY)
                 self._changes.undrain(deployment, lease, chosen)
                 return self.ledger.phases.deployed(deployment.id, record.name, at=now(), token=lease.token)
@@ -340,22 +410,21 @@ class Delivery:
 
     # -- safe, and back ----------------------------------------------------------------------------------------
 
-    def drain(self, lease: Lease, deployment: Deployment) -> bool:
+    def drain(self, lease: Lease, deployment: Deployment, touched: Sequence[str]) -> bool:
         """Take the canary out of the traffic.
 
         :param lease: the lease under which the verdict was reached. Whoever has overruled it since wins.
         :param deployment: the canary's.
+        :param touched: names of all instances that it may have changed.
         :returns: False when no other instance could carry the traffic: nothing was drained then.
         :raises LeaseLost: somebody has overruled the lease.
         :raises TargetConflict: the same, as the target says it.
         :raises TargetUnavailable: the target does not answer.
         """
-        touched = self.touched(deployment)
         if set(touched) >= set(deployment.previous):
             self.log("Not draining: no instance on the release before is left to carry the traffic.")
             return False
         self._changes.drain(deployment, lease, touched)
-        self.ledger.deployments.set_clock(deployment.id, safe_at=now())
         self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
@@ -379,7 +448,8 @@ class Delivery:
 
         :param why: the reason, whose cause decides whether the release is vetoed; a text alone is a person's decision.
             What was held against the release before stays.
-        :returns: what was restored; None when nothing was ever changed, or it was rolled back already.
+        :returns: what was restored; None when nothing was ever changed, when it was rolled back already, or when a
+            run that a person has asked for is at it.
         :raises DeploymentSettled: the release was promoted.
         :raises LeaseLost: another run owns the environment.
         :raises RollbackIncomplete: part of the environment is not back on its release; trying again resumes it.
@@ -392,13 +462,18 @@ class Delivery:
         if deployment.state == DeploymentState.ROLLED_BACK:
             self.log("Already rolled back; nothing to do.")
             return None
+        if taken_over(self, deployment) and deployment.ended_by is not None:
+            pipeline, run_id = deployment.ended_by
+            if (pipeline, run_id) != (self.pipeline, self.run_id):
+                self.log(f"Run {run_id} of {pipeline} has taken the environment over and rolls it back.")
+                return None
         with self._located(deployment.release):
             try:
                 known = known_reason(deployment)
                 given = why if isinstance(why, Why) else Why(RollbackCause.PERSON, why)
                 if known is not None and known.cause.vetoes and not given.cause.vetoes:
                     given = known
-                return self._restore(deployment, self.overrule(), given)
+                return self.restore(deployment, self.overrule(), given)
             except LeaseLost as lost:
                 if self._own_lease() is None:
                     raise
@@ -407,18 +482,22 @@ class Delivery:
                     f"another task of this run has taken over the rollback from {deployment.release}.",
                     state=self._changes.describe(),
                     next_step="Nothing to do: the next attempt finishes what that task leaves.",
+                    away=True,
                 ) from lost
 
-    def settle(self) -> Deployment | None:
+    def settle(self, *, restored: Callable[[Deployment], None] | None = None) -> Deployment | None:
         """The end of a run here: restore whatever is neither promoted nor rolled back, then release the lease.
 
+        :param restored: called with a deployment that was restored here, while the run still owns the environment.
         :returns: this run's deployment as it ended, None when it deployed nothing.
         :raises RollbackIncomplete: part of the environment is not back on its release; the lease is kept.
         """
         deployment = self.deployment()
+        before = deployment.state if deployment is not None else None
         if deployment is not None and not DeploymentState(deployment.state).final:
             self.log(f"{deployment.release} is neither promoted nor rolled back at the end of the run: restoring.")
             ended = Why(RollbackCause.RUN_ENDED, "the run ended before the release was promoted")
+            deployment = await_other(self, deployment)
             why = unfinished_reason(self.ledger, deployment, ended)
             try:
                 self.roll_back(why)
@@ -427,8 +506,13 @@ class Delivery:
                     raise
                 # Promoted meanwhile, by a process that was faster: then that is how the deployment ended.
                 self.log(f"Not restoring: {error.what}")
-        self.release_lease()
-        return self.deployment()
+        try:
+            after = self.deployment()
+            if after is not None and after.state == DeploymentState.ROLLED_BACK and before != after.state and restored:
+                restored(after)
+        finally:
+            self.release_lease()
+        return after
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -439,8 +523,9 @@ class Delivery:
 
     def _before(self, release: Release, *, to_earlier: bool) -> tuple[str | None, dict[str, Release | None]]:
         """Before anything is changed: the id of the deployment that is rolled back, and what each instance runs."""
-        instances = self.target.instances()
+        # Checked first: then it is known which of the instances' values are secrets of the release.
         self.check(release)
+        instances = self.target.instances()
         last = self.ledger.deployments.last_promoted(self.service, self.environment)
         good = last.release if last is not None else None
         previous = capture(self.service, self.environment, instances, good=good, mixed=to_earlier)
@@ -448,8 +533,12 @@ class Delivery:
 
     def _replaced(self, last: Deployment | None, release: Release, previous: Mapping[str, Release | None]) -> str:
         """Id of the deployment that a rollback to ``release`` undoes: what runs or was left here, or NOTHING."""
-        if unfinished := [one for one in self._unfinished() if one.release != release]:
-            return unfinished[0].id
+        unfinished = self._unfinished()
+        if begun := [one.rolls_back for one in unfinished if one.release == release and one.rolls_back]:
+            # Another rollback to the same release, which its run did not finish, was to take that back.
+            return begun[0]
+        if other := [one for one in unfinished if one.release != release]:
+            return other[0].id
         if last is not None and last.release != release:
             return last.id if last.release in previous.values() else NOTHING
         if set(previous.values()) == {release}:
@@ -460,8 +549,17 @@ class Delivery:
             )
         return NOTHING
 
-    def _restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
-        with self._located(deployment.release):
+    def restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
+        """Return what any run's deployment has touched to what ran before it.
+
+        :param deployment: what is rolled back.
+        :param lease: of this run.
+        :param why: the reason, whose cause decides whether the release is vetoed.
+        :raises DeploymentSettled: the release was promoted.
+        :raises LeaseLost: somebody holds a newer token.
+        :raises RollbackIncomplete: part of the environment is not back on its release; trying again resumes it.
+        """
+        with self._located(deployment.release), kept(self.ledger, lease):
             return restore(self._changes, deployment, lease, self.touched(deployment), why)
 
     @contextmanager

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_cd.errors import AirflowCdError, TargetError
+from airflow_cd.clock import now
+from airflow_cd.errors import AirflowCdError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
 from airflow_cd.targets.rollout import differences, wait_until
 
 if TYPE_CHECKING:
+    from airflow_cd.delivery.sealed_target import SealedTarget
     from airflow_cd.ledger import Deployment, Lease, Ledger
     from airflow_cd.release import Release
-    from airflow_cd.targets.base import Instance, Target
-
-
-def now() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(timezone.utc)
+    from airflow_cd.targets.base import Instance
 
 
 class RecordedTarget:
@@ -36,7 +33,7 @@ class RecordedTarget:
     def __init__(
         self,
         ledger: Ledger,
-        target: Target,
+        target: SealedTarget,
         *,
         service: str,
         environment: str,
@@ -66,9 +63,10 @@ class RecordedTarget:
         key = _key(deployment, kind, lease)
         names = {str(release or "nothing"): instances for release, instances in by_release.items()}
         self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
+        give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
         try:
             for number, (release, instances) in enumerate(by_release.items()):
-                self.target.deploy(release, instances, key=f"{key}-{number}", token=lease.token)
+                give(release, instances, key=f"{key}-{number}", token=lease.token)
             wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
         except AirflowCdError as error:
             self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
@@ -86,10 +84,16 @@ class RecordedTarget:
         key = _key(deployment, ActionKind.DRAIN, lease)
         began = now()
         self.target.drain(instances, key=key, token=lease.token)
+        safe = now()
         # Every second of a bad canary counts, so the ledger's record of a drain begins and ends after it.
-        detail = {"instances": list(instances), "seconds": [f"{(now() - began).total_seconds():.3f}"]}
-        self.ledger.actions.begin(deployment.id, ActionKind.DRAIN, key, token=lease.token, detail=detail)
-        self.ledger.actions.finish(key, ok=True, detail=detail)
+        detail = {"instances": list(instances), "seconds": [f"{(safe - began).total_seconds():.3f}"]}
+        try:
+            with self.ledger.quickly():
+                self.ledger.deployments.set_clock(deployment.id, safe_at=safe)
+                self.ledger.actions.begin(deployment.id, ActionKind.DRAIN, key, token=lease.token, detail=detail)
+                self.ledger.actions.finish(key, ok=True, detail=detail)
+        except LedgerUnavailable as error:
+            self.log(f"Drained, which is not recorded: {error.what}")
 
     def restore_traffic(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
         """Give the instances their traffic back.

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_cd.clock import now
 from airflow_cd.delivery.causes import NOT_RESTORED, Why
-from airflow_cd.delivery.recorded_target import RecordedTarget, now
-from airflow_cd.errors import AirflowCdError, LeaseLost, RollbackIncomplete
+from airflow_cd.delivery.recorded_target import RecordedTarget
+from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerUnavailable, RollbackIncomplete, Unavailable
 from airflow_cd.states import ActionKind
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def restore(
     ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why.text, cause=why.cause)
     ledger.deployments.set_clock(deployment.id, verdict_at=now())
     wanted = {name: deployment.previous[name] for name in touched}
-    if wrong := _bring_back(changes, deployment, lease, wanted):
+    wrong, away = _bring_back(changes, deployment, lease, wanted)
+    if wrong:
         state = changes.describe()
         # Refused when the lease is lost, however the target put it: then the rollback is another run's.
         ledger.settlement.finish_rollback(
@@ -60,6 +62,7 @@ def restore(
             instances=touched,
             state=state,
             next_step="Fix the problems listed, then clear this task; it resumes where it stopped.",
+            away=away,
         )
     ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
     ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why.text)
@@ -72,17 +75,17 @@ def restore(
 
 def _bring_back(
     changes: RecordedTarget, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None]
-) -> list[str]:
-    """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each."""
+) -> tuple[list[str], bool]:
+    """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each, and whether waiting helps."""
     try:
         if wanted:
             if set(wanted) < set(deployment.previous):
                 changes.drain(deployment, lease, list(wanted))
-                changes.ledger.deployments.set_clock(deployment.id, safe_at=now())
             changes.put(deployment, lease, wanted, kind=ActionKind.ROLLBACK)
             changes.undrain(deployment, lease, wanted)
-        return changes.differences(wanted)
-    except LeaseLost:
+        return changes.differences(wanted), False
+    except (LeaseLost, LedgerUnavailable):
+        # What the target has, or has not, is not known to be wrong: the next attempt finds out.
         raise
     except AirflowCdError as error:
-        return [error.what]
+        return [error.what], isinstance(error, Unavailable)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.delivery import LEASE_TTL, Delivery
-from airflow_cd.delivery.recorded_target import now
+from airflow_cd.clock import now
+from airflow_cd.delivery.bounded_evidence import bounded
+from airflow_cd.delivery.delivery import Delivery
+from airflow_cd.delivery.keeping import LEASE_TTL, kept
+from airflow_cd.delivery.quiet_logs import QuietLogs
+from airflow_cd.delivery.sealed_target import without_secrets
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import (
     DeploymentSettled,
     LeaseLost,
+    LedgerRefused,
     LedgerUnavailable,
     TargetConflict,
     TargetUnavailable,
@@ -69,12 +75,14 @@ class Conclusion:
     :param consequence: what follows.
     :param drained: whether the canary was taken out of the traffic.
     :param since: when the watched time began.
+    :param recorded: whether the ledger holds the verdict. One that rolls back does not wait for that.
     """
 
     judgement: Judgement
     consequence: Consequence
     drained: bool
     since: datetime
+    recorded: bool = True
 
 
 class PhaseVerification:
@@ -102,6 +110,7 @@ class PhaseVerification:
         running = {name for name, release in self.deployment.previous.items() if release is not None}
         self.control = sorted(running - set(self.canary))
         self.since = self._watched_since()
+        self._touched = delivery.touched(self.deployment)
         self._lease = delivery.lease()
         self._overruled = False
         self._consequence = Consequence.ROLL_BACK
@@ -116,25 +125,30 @@ class PhaseVerification:
         :param since: when the watched time begins; by default when the phase was deployed, or later when a canary that
             was drained got its traffic back.
         :param until: when it ends; by default after the duration of the verification.
-        :raises VerificationError: somebody has overruled this verification, or it decided against the canary and the
-            ledger could not record it: what is drained by then cannot be verified once more.
-        :raises Unavailable: the ledger or the target is away; nothing was decided.
+        The ledger may be away while it watches, and when it decides to roll back.
+
+        :raises VerificationError: somebody has overruled this verification.
+        :raises Unavailable: the ledger or the target is away; nothing was decided against the canary.
         """
         self.since = since or self.since
         # The first call opens the connection: trouble shows now, not in the moment when every second counts.
         self.delivery.target.instances()
         try:
-            outcome = self._watch(until)
+            with kept(self.delivery.ledger, self._lease):
+                outcome = self._watch(until)
             if self._overruled:
                 raise VerificationError(OVERRULED)
-            self._record(outcome.judgement, final=True)
-            self._keep_profiles(outcome)
+            with self._in_a_hurry():
+                self._record(outcome.judgement, final=True)
+                self._keep_profiles(outcome)
         except (LeaseLost, TargetConflict):
             raise VerificationError(OVERRULED) from None
         except LedgerUnavailable as error:
             if self._against is None:
                 raise
-            raise VerificationError(f"{self._against.sentence} The verdict is not recorded: {error.what}") from None
+            # Nobody can be asked now, and a canary that is drained cannot be verified once more.
+            self.delivery.log(f"The verdict is not recorded yet: {error.what}")
+            return Conclusion(self._against, Consequence.ROLL_BACK, self._drained, self.since, recorded=False)
         return Conclusion(outcome.judgement, self._consequence, self._drained, self.since)
 
     def _watch(self, until: datetime | None) -> Outcome:
@@ -144,8 +158,9 @@ class PhaseVerification:
 
         delivery, verification = self.delivery, self.verification
         grace, before = verification.shutdown_grace, phases_before(delivery, self.deployment, self.phase)
+        quiet = replace(verification, logs=tuple(QuietLogs(source, delivery.target) for source in verification.logs))
         return Watch(
-            verification,
+            quiet,
             canary=self.canary,
             control=self.control,
             since=self.since,
@@ -159,6 +174,7 @@ class PhaseVerification:
             metric_baselines={source.name: metric_baseline(delivery, source.name) for source in verification.metrics},
             opinions=lambda: opinions(delivery, verification.expectations, verification.error_patterns),
             learn=self.deployment.learn,
+            clock=now,
             on_look=self._looked,
             on_verdict=self._judged,
             stop=lambda: self._overruled,
@@ -166,10 +182,14 @@ class PhaseVerification:
 
     def _looked(self, judgement: Judgement) -> None:
         try:
-            self._record(judgement, final=False)
-            self.delivery.ledger.leases.renew(self._lease, LEASE_TTL)
+            with self.delivery.ledger.quickly():
+                self._record(judgement, final=False)
+                self.delivery.ledger.leases.renew(self._lease, LEASE_TTL)
         except LeaseLost:
             self._overruled = True
+        except LedgerUnavailable as error:
+            # Whoever overrules this meanwhile is protected by the target, which knows the newest token.
+            self.delivery.log(f"This look is not recorded: {error.what}")
         self.on_look(judgement)
 
     def _judged(self, judgement: Judgement, policy_key: str | None) -> None:
@@ -179,19 +199,32 @@ class PhaseVerification:
         failed = judgement.verdict == Verdict.FAIL
         if failed or self._consequence is Consequence.ROLL_BACK or points_to_harm(judgement):
             self._against = judgement
+        with self._in_a_hurry():
+            if self._against is not None:
+                self._check_lease()
+                self._drain(judgement, failed=failed)
+            # Whoever rolls it back, however late, knows whether the release is at fault.
+            self.delivery.ledger.settlement.blame(
+                self.deployment.id,
+                token=self._lease.token,
+                cause=RollbackCause.FAILED if failed else RollbackCause.INCONCLUSIVE,
+                outcome=judgement.sentence,
+            )
+
+    def _in_a_hurry(self) -> AbstractContextManager[None]:
+        """Whoever has decided against the canary does not wait for the ledger: the rollback has better to do."""
+        return self.delivery.ledger.quickly() if self._against is not None else nullcontext()
+
+    def _check_lease(self) -> None:
+        """Raise when another run or person has overruled this verification, as far as the ledger can say it now."""
+        try:
             self.delivery.ledger.leases.check(self._lease)
-            self._drain(judgement, failed=failed)
-        # Whoever rolls it back, however late, knows whether the release is at fault.
-        self.delivery.ledger.settlement.blame(
-            self.deployment.id,
-            token=self._lease.token,
-            cause=RollbackCause.FAILED if failed else RollbackCause.INCONCLUSIVE,
-            outcome=judgement.sentence,
-        )
+        except LedgerUnavailable as error:
+            self.delivery.log(f"Draining without the ledger: {error.what}")
 
     def _drain(self, judgement: Judgement, *, failed: bool) -> None:
         try:
-            self._drained = self.delivery.drain(self._lease, self.deployment)
+            self._drained = self.delivery.drain(self._lease, self.deployment, self._touched)
         except TargetUnavailable as error:
             self.delivery.log(f"The canary is not drained: {error}")
             if failed:
@@ -207,7 +240,8 @@ class PhaseVerification:
             self.phase.name,
             token=self._lease.token,
             verdict=str(judgement.verdict),
-            evidence=judgement.as_dict(),
+            # A service that logs its own password must not have it kept.
+            evidence=bounded(without_secrets(judgement.as_dict(), self.delivery.target.redact.known)),
             final=final,
         )
 
@@ -232,9 +266,15 @@ class PhaseVerification:
                 self._keep(earlier, "logs", source, profile.to_bytes(), teaches=teaches)
 
     def _keep(self, phase: str, kind: str, source: str, content: bytes, *, teaches: bool) -> None:
-        self.delivery.ledger.profiles.save(
-            self.deployment.id, phase, source, kind=kind, content=content, teaches=teaches, token=self._lease.token
-        )
+        try:
+            self.delivery.ledger.profiles.save(
+                self.deployment.id, phase, source, kind=kind, content=content, teaches=teaches, token=self._lease.token
+            )
+        except LeaseLost:
+            raise
+        except LedgerRefused as error:
+            # The verdict stands without what could have been learned.
+            self.delivery.log(f"Nothing is learned from {source}: {error.what}")
 
     def _watched_since(self) -> datetime:
         deployed = self.phase.deployed_at or now()

@@ -30,6 +30,7 @@ from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.family import TARGET
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.http.sockets import InTimeAdapter
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
 
@@ -226,6 +227,8 @@ class DeploymentApiHook(HttpHook):
     def _prepare(self, session: requests.Session, settings: ConnectionSettings, address: str) -> requests.Session:
         self.base_url = address
         session.verify = settings.verify("verify", "verify_ssl")
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, InTimeAdapter())
         session.headers["Accept"] = "application/json"
         session.headers.pop("retry_for", None)
         token = settings.password.strip()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from airflow.sdk import BaseHook
 
@@ -164,6 +164,7 @@ class SumoLogicHook(BaseHook):
             timeout=connection.seconds("timeout", 30.0),
             deadline=connection.seconds("deadline", 120.0),
         )
+        hosts = connection.text("redirect_hosts").split(",")
         limiter = limiter_of(f"sumo {connection.login} {key}", _CALLS, _SECONDS, _CONCURRENT)
         session = new_session(basic_auth(connection.login, key), connection.verify())
         return HttpClient(
@@ -171,7 +172,7 @@ class SumoLogicHook(BaseHook):
             session,
             limiter=limiter,
             sleep=self._sleep,
-            may_redirect=lambda _, location: may_redirect(configured, location),
+            may_redirect=lambda _, location: may_redirect(configured, location, hosts),
         )
 
     def search(
@@ -299,30 +300,39 @@ class SumoLogicHook(BaseHook):
         return True, f"Access id {self.connection.login} may search Sumo Logic.{warnings}"
 
 
-def may_redirect(configured: str, location: str) -> bool:
-    """Whether credentials for one URL may follow a redirect to another.
+def may_redirect(configured: str, location: str, hosts: Collection[str] = ()) -> bool:
+    """Whether credentials for one URL may follow a redirect to another: an explicit list of hosts, nothing like them.
 
-    They may to Sumo Logic itself, to the same host, and to a sister of the configured host (``api.us2.example.com``
-    for ``api.example.com`` or ``api.eu.example.com``); never from TLS to plain HTTP, and to loopback only from there.
+    They may to the configured host and port, from one of Sumo Logic's endpoints (:data:`REGIONS`) to another, on the
+    loopback from one port to another, and to what the connection names; never from TLS to plain HTTP.
 
     :param configured: the URL the credentials are for.
     :param location: where the redirect leads, perhaps relative.
+    :param hosts: further ones, ``host`` or ``host:port``: the connection's ``redirect_hosts``.
     """
-    here, there = urlsplit(configured), urlsplit(urljoin(configured + "/", location))
+    here = urlsplit(configured)
+    try:
+        place = urljoin(configured + "/", location)
+        there = urlsplit(place)
+        old, new = _host_and_port(here), _host_and_port(there)
+    except ValueError:
+        return False
     if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
         return False
-    old, new = (here.hostname or "").lower(), (there.hostname or "").lower()
-    if new == old:
+    if "@" in there.netloc or not place.isprintable() or "\\" in place:
+        return False
+    known = {_host_and_port(urlsplit(url)) for url in REGIONS.values()}
+    given = {_host_and_port(urlsplit(f"{there.scheme}://{host.strip()}")) for host in hosts if host.strip()}
+    if here.hostname in _LOOPBACK and there.hostname in _LOOPBACK:
         return True
-    if old in _LOOPBACK or new in _LOOPBACK:
-        return old in _LOOPBACK and new in _LOOPBACK
-    if there.scheme == "https" and new.endswith(".sumologic.com"):
-        return True
-    suffix = old.partition(".")[2]
-    return suffix.count(".") >= 1 and new.endswith("." + suffix)
+    return new in {old, *given} or (there.scheme == "https" and {old, new} <= known)
 
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+    return (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _job_of(query: str, since: datetime, until: datetime, *, by_receipt_time: bool, raw: bool) -> dict[str, Any]:

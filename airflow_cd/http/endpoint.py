@@ -11,7 +11,7 @@ from airflow_cd.http.family import ErrorFamily
 from airflow_cd.http.redaction import Redactor, shown_address
 from airflow_cd.http.retry import RetryPolicy
 
-MAX_ANSWER_BYTES = 128 * 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _EXCERPT_LENGTH = 200
 _EXCERPT_BYTES = 64 * 1024
 

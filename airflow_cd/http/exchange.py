@@ -14,6 +14,9 @@ import requests
 import urllib3.exceptions
 from requests import exceptions as failures
 
+from airflow_cd.http.body import ACCEPTED, Body, TooLarge, Undecodable
+from airflow_cd.http.sockets import ending_after
+
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -109,43 +112,51 @@ def exchange(session: requests.Session, base_url: str, request: Request, *, time
     :param session: with credentials, TLS settings and proxies.
     :param base_url: without a slash at its end.
     :param request: what is sent.
-    :param timeout: seconds for the connection, for the first byte, and for the whole body.
-    :param max_bytes: the most bytes of a body.
+    :param timeout: seconds by the clock for everything together: the name's lookup, the connection, what is sent, the
+        headers and the whole body.
+    :param max_bytes: the most bytes of a body, compressed or not; no more is kept in memory.
     :raises ExchangeFailed: there is no whole answer.
     """
+    began = time.monotonic()
     try:
-        return _exchange(session, base_url, request, timeout, max_bytes)
+        with ending_after(timeout):
+            return _exchange(session, base_url, request, timeout, max_bytes)
     except ExchangeFailed:
         raise
+    except TooLarge:
+        failure = ExchangeFailed(FailureKind.TOO_LARGE)
+    except Undecodable as error:
+        failure = ExchangeFailed(FailureKind.CONNECTION, str(error))
     except (failures.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         failure = _failure_of(error)
+        if failure.kind is FailureKind.CONNECTION and time.monotonic() - began >= timeout:
+            # Some libraries call a wait that ended in the middle of an answer a broken connection.
+            failure = ExchangeFailed(FailureKind.TIMEOUT, failure.detail, unprocessed=failure.unprocessed)
     # Outside of the handler: what libraries raise may quote a header, and must not be part of the error's chain.
     raise failure
 
 
 def _exchange(session: requests.Session, base_url: str, request: Request, timeout: float, max_bytes: int) -> Answer:
-    ends = time.monotonic() + timeout
     # verify is given again: from the session alone, REQUESTS_CA_BUNDLE would override it.
     with session.request(
         request.method,
         base_url + request.path,
         json=request.body,
         params=request.params,
-        headers=request.headers,
+        headers={"Accept-Encoding": ACCEPTED, **(request.headers or {})},
         timeout=timeout,
         verify=session.verify,
         allow_redirects=False,
         stream=True,
     ) as response:
-        content = bytearray()
-        # read1 returns what has arrived: a body that trickles in cannot outlast the time.
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            content += chunk
-            if len(content) > max_bytes:
-                raise ExchangeFailed(FailureKind.TOO_LARGE)
-            if time.monotonic() > ends:
-                raise ExchangeFailed(FailureKind.TIMEOUT)
-        return Answer(response.status_code, response.reason or "", response.headers, bytes(content))
+        announced = response.headers.get("content-length", "")
+        if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes:
+            raise TooLarge
+        body = Body(response.headers.get("content-encoding"), max_bytes)
+        # read1 returns what has arrived.
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
+            body.take(chunk)
+        return Answer(response.status_code, response.reason or "", response.headers, body.content())
 
 
 def _failure_of(error: Exception) -> ExchangeFailed:

@@ -13,7 +13,12 @@ LINE_LENGTH = 500
 
 # The core of a shorter secret in base64 would be found in text that has nothing to do with it.
 _SHORTEST_IN_BASE64 = 6
+_SHORTEST_ALONE_IN_BASE64 = 3
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+_AUTHORIZATION = re.compile(
+    r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token|negotiate|apikey)[ +]+)?)"
+    r"(?!\*\*\*)[A-Za-z0-9+/._~=%-]{4,}"
+)
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
@@ -22,7 +27,8 @@ class Redactor:
     """Replaces secrets in text, in every encoding in which a service may quote them.
 
     A secret is found as it is, percent-encoded, escaped as in JSON or by ``repr``, and in base64 at any offset (so
-    also in the header of basic authentication). User and password in any URL are removed, known or not.
+    also in the header of basic authentication). User and password in any URL are removed, known or not, and so is what
+    an echoed header ``Authorization`` holds.
 
     :param secrets: what must not be shown; empty ones and None are ignored.
     :param shown_as: secrets with a replacement of their own, such as an address without its password; ``***``
@@ -47,10 +53,28 @@ class Redactor:
 
         :param text: anything; its ``str``.
         """
-        shown = str(text)
-        if self._pattern is not None:
-            shown = self._pattern.sub(lambda found: self._replacements[found[0]], shown)
-        return _USER_INFO.sub("", shown)
+        return _AUTHORIZATION.sub(rf"\1{MASK}", _USER_INFO.sub("", self.known(str(text))))
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether there is any secret to look for."""
+        return self._pattern is not None
+
+    def finds(self, text: str) -> bool:
+        """Whether a known secret is in a text.
+
+        :param text: anything.
+        """
+        return self._pattern is not None and self._pattern.search(text) is not None
+
+    def known(self, text: str) -> str:
+        """Return the text without the known secrets, everything else in it as it is, addresses too.
+
+        :param text: anything.
+        """
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: self._replacements[found[0]], text)
 
     def line(self, text: object, length: int = LINE_LENGTH) -> str:
         """Return the text without secrets on one printable line, shortened.
@@ -97,15 +121,17 @@ def _forms(secret: str) -> Iterator[str]:
     data = secret.encode("utf-8", "surrogatepass")
     for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
         yield from (quoted, _PERCENT.sub(lambda code: code[0].lower(), quoted))
-    if len(data) >= _SHORTEST_IN_BASE64:
-        for form in _base64_forms(data):
-            yield from (form, form.translate(str.maketrans("+/", "-_")))
+    for form in _base64_forms(data):
+        yield from (form, form.translate(str.maketrans("+/", "-_")), quote(form, safe=""))
 
 
 def _base64_forms(data: bytes) -> Iterator[str]:
     """Base64 of the data alone, and those letters of it that are the same wherever it stands in something longer."""
-    whole = base64.b64encode(data).decode()
-    yield from (whole, whole.rstrip("="))
+    if len(data) >= _SHORTEST_ALONE_IN_BASE64:
+        whole = base64.b64encode(data).decode()
+        yield from (whole, whole.rstrip("=") if len(data) >= _SHORTEST_IN_BASE64 else whole)
+    if len(data) < _SHORTEST_IN_BASE64:
+        return
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + data).decode()
         yield encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]

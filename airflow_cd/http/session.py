@@ -6,14 +6,15 @@ import functools
 import os
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+
+from airflow_cd.http.sockets import InTimeAdapter
 
 _HOSTS = 16
 _CONNECTIONS_A_HOST = 16
 
 
-class SharedAdapter(HTTPAdapter):
+class SharedAdapter(InTimeAdapter):
     """Keeps its connections when a session is closed.
 
     Reading the system's CA bundle takes longer than most requests, and every handshake some round trips: a

@@ -16,6 +16,9 @@ from airflow_cd.ledger.records import (
     BaselineChoice,
     Deployment,
     FeedbackRecord,
+    Finding,
+    InTheWay,
+    KnownRun,
     Lease,
     Phase,
     Profile,
@@ -24,6 +27,7 @@ from airflow_cd.ledger.records import (
     VerdictRecord,
     Veto,
     Waiting,
+    Work,
 )
 
 __all__ = [
@@ -32,6 +36,9 @@ __all__ = [
     "BaselineChoice",
     "Deployment",
     "FeedbackRecord",
+    "Finding",
+    "InTheWay",
+    "KnownRun",
     "Lease",
     "Ledger",
     "Phase",
@@ -41,6 +48,7 @@ __all__ = [
     "VerdictRecord",
     "Veto",
     "Waiting",
+    "Work",
     "ledger_url",
     "open_ledger",
 ]

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import BaselineMissing, LedgerRefused
-from airflow_cd.ledger.models import AuditRow, BaselineChoiceRow, DeploymentRow
+from airflow_cd.ledger import chain
+from airflow_cd.ledger.models import BaselineChoiceRow, DeploymentRow
 from airflow_cd.ledger.records import BaselineChoice
 from airflow_cd.ledger.store import Part
 from airflow_cd.states import DeploymentState, HumanAction
@@ -130,17 +131,16 @@ class Baselines(Part):
             why=why,
         )
         session.add(row)
-        session.add(
-            AuditRow(
-                at=row.at,
-                who=who,
-                action=_AUDITED[action],
-                why=why,
-                service=service,
-                environment=environment,
-                allowed=True,
-                detail={name: value for name, value in (("choice", choice), ("undoes", undoes)) if value is not None},
-            )
+        chain.append(
+            session,
+            at=row.at,
+            who=who,
+            action=_AUDITED[action],
+            why=why,
+            service=service,
+            environment=environment,
+            allowed=True,
+            detail={name: value for name, value in (("choice", choice), ("undoes", undoes)) if value is not None},
         )
         return _record(self._store.written(session, row), [row])
 

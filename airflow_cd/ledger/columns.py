@@ -103,6 +103,24 @@ class Name(TypeDecorator[str]):
         return storable(value)  # a plain string, of an enumeration's member too
 
 
+class Label(TypeDecorator[str]):
+    """A name as it was given by somebody, for a record that must not fail: cut where it is too long, never empty."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int = NAME_LENGTH) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Make it storable and cut it."""
+        if value is None:
+            return None
+        text = storable(str(value)) or "(empty)"
+        return text if len(text) <= self.length else text[: self.length - 1] + "…"
+
+
 class Prose(TypeDecorator[str]):
     """A text for people; one longer than :data:`PROSE_LENGTH` is truncated and ends with an ellipsis."""
 

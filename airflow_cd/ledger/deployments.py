@@ -215,6 +215,46 @@ class Deployments(Part):
         found = self.matching(service, environment, DeploymentState.PROMOTED, limit=1)
         return found[0] if found else None
 
+    def at(self, service: str, environment: str, moment: datetime) -> Deployment | None:
+        """What ran in an environment, or was under way there, at a time; None when nothing did.
+
+        What had been rolled back by then did not. Its state is the present one.
+
+        :param service: what is deployed.
+        :param environment: where.
+        :param moment: the time, aware, by the ledger's clock.
+        """
+        gone = and_(DeploymentRow.state == DeploymentState.ROLLED_BACK, DeploymentRow.settled_at <= moment)
+        found = self._records(
+            select(DeploymentRow)
+            .where(
+                DeploymentRow.service == service,
+                DeploymentRow.environment == environment,
+                DeploymentRow.opened_at <= moment,
+                ~gone,
+            )
+            .order_by(DeploymentRow.seq.desc())
+            .limit(1)
+        )
+        return found[0] if found else None
+
+    def ended_by(self, pipeline: str, run_id: str, service: str, environment: str) -> Deployment | None:
+        """The deployment of another run that this run has rolled back, or has begun to; None without one.
+
+        :param pipeline: of the run that rolls back.
+        :param run_id: the run that rolls back.
+        :param service: what is deployed.
+        :param environment: where.
+        """
+        query = select(DeploymentRow).where(
+            DeploymentRow.service == service,
+            DeploymentRow.environment == environment,
+            DeploymentRow.ended_by_pipeline == pipeline,
+            DeploymentRow.ended_by_run == run_id,
+        )
+        found = self._records(query.order_by(DeploymentRow.seq.desc()).limit(1))
+        return found[0] if found else None
+
     def good_releases(self, service: str, environment: str, limit: int = 10) -> list[GoodRelease]:
         """The releases the environment can go back to: every one promoted there, the last one promoted first.
 
@@ -405,6 +445,7 @@ def deployment_record(row: DeploymentRow) -> Deployment:
         cause=RollbackCause(row.cause) if row.cause is not None else None,
         first=row.first,
         commits=Commits.from_dict(row.commits) if row.commits is not None else None,
+        ended_by=(row.ended_by_pipeline, row.ended_by_run) if row.ended_by_pipeline and row.ended_by_run else None,
     )
 
 

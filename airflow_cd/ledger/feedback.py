@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LedgerRefused
-from airflow_cd.ledger.models import AuditRow, FeedbackRow
+from airflow_cd.ledger import chain
+from airflow_cd.ledger.models import FeedbackRow
 from airflow_cd.ledger.records import FeedbackRecord
 from airflow_cd.ledger.store import Part
 from airflow_cd.states import HumanAction
@@ -65,7 +67,7 @@ class FeedbackHistory(Part):
                 why=why,
             )
             session.add(row)
-            session.add(_audit_row(row, HumanAction.GAVE_FEEDBACK))
+            _audit(session, row, HumanAction.GAVE_FEEDBACK)
             return _record(self._store.written(session, row), undone=False)
 
     def undo(self, number: int, *, who: str, why: str) -> FeedbackRecord:
@@ -107,7 +109,7 @@ class FeedbackHistory(Part):
                 why=why,
             )
             session.add(row)
-            session.add(_audit_row(row, HumanAction.UNDID_FEEDBACK))
+            _audit(session, row, HumanAction.UNDID_FEEDBACK)
             return _record(self._store.written(session, row), undone=False)
 
     def in_force(self, service: str, environment: str) -> list[FeedbackRecord]:
@@ -177,9 +179,10 @@ def _require_reason(why: str, what: str, service: str | None = None, environment
         )
 
 
-def _audit_row(row: FeedbackRow, action: HumanAction) -> AuditRow:
+def _audit(session: Session, row: FeedbackRow, action: HumanAction) -> None:
     detail = {"event": row.event_id, "says": row.says, "template": row.template[:400]}
-    return AuditRow(
+    chain.append(
+        session,
         at=row.at,
         who=row.who,
         action=action,

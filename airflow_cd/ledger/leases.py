@@ -1,21 +1,18 @@
-"""Who owns an environment: leases with fencing tokens, and the queue of the runs that wait for it."""
+"""Who owns an environment: leases with fencing tokens, given in the order in which runs were requested."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerRefused
-from airflow_cd.ledger.models import LeaseRequestRow, LeaseRow
-from airflow_cd.ledger.records import Lease, Waiting
+from airflow_cd.errors import LeaseHeld, LeaseLost, LedgerRefused
+from airflow_cd.ledger.lease_queue import LEFT, SERVED, ask, leave, queue, request_of, wait_in_line
+from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow, LeaseRow
+from airflow_cd.ledger.records import InTheWay, Lease, Waiting
 from airflow_cd.ledger.store import Part, lease_lost
-
-WAITING = "waiting"
-SERVED = "served"
-LEFT = "left"
-SUPERSEDED = "superseded"
+from airflow_cd.states import DeploymentState
 
 
 class Leases(Part):
@@ -34,8 +31,13 @@ class Leases(Part):
         run_id: str,
         ttl: timedelta,
         supersede: bool = False,
+        requested_at: datetime | None = None,
+        task_id: str = "",
+        take_expired: bool = True,
+        let_pass: bool = False,
+        asked_ago: timedelta | None = None,
     ) -> Lease:
-        """Own the environment, or join its queue; runs get their turn in the order in which they first asked.
+        """Own the environment, or join its queue; runs get their turn in the order in which they were requested.
 
         The same run gets the same token, renewed. A queued run keeps its place as long as it asks again within
         ``ttl``; after that it is presumed dead.
@@ -45,7 +47,14 @@ class Leases(Part):
         :param pipeline: the pipeline of the asking run.
         :param run_id: the asking run.
         :param ttl: how long the lease, or the place in the queue, holds unless it is renewed; above zero.
-        :param supersede: remove every older run from the queue, for good; never the owner.
+        :param supersede: remove every older run from the queue, for good; never the owner, nor one that goes back.
+        :param requested_at: when the run was requested, aware; by default when it first asked.
+        :param task_id: the task that asks, by which others find out whether it still lives.
+        :param take_expired: False leaves a lease that has expired to its owner, which may be slow and not dead.
+        :param let_pass: stay in the queue this time: a run that was requested earlier is about to ask.
+        :param asked_ago: of a run that brings the environment back to an earlier release, how long ago it was asked
+            for; None for any other. It is the next one, and takes the environment at once from an owner whose
+            deployment had begun by then, is over, or has not begun at all; never from one that goes back as well.
         :raises LeaseHeld: another run owns the environment or is ahead in the queue.
         :raises DeploymentSettled: a newer run has superseded this one.
         :raises LedgerRefused: ``ttl`` is not above zero, or a name cannot be stored.
@@ -57,30 +66,17 @@ class Leases(Part):
             if (lease.pipeline, lease.run_id) == (pipeline, run_id):
                 lease.expires_at = now + ttl
                 return _record(lease)
-            request = self._request(session, lease, pipeline, run_id, now)
-            if request.state == SUPERSEDED:
-                raise DeploymentSettled(
-                    f"run {run_id} is superseded by {request.superseded_by}.",
-                    service=service,
-                    pipeline=pipeline,
-                    environment=environment,
-                    state="nothing was deployed here by this run.",
-                    next_step="Nothing to do; to deploy this release after all, start a new run.",
-                )
-            self._drop_dead(session, request, now)
-            if supersede:
-                self._supersede(session, request)
-            if request.state != WAITING:
-                request.state = WAITING
-                request.place = self._last_place(session, lease) + 1
-            request.keep_until = now + ttl
-            session.flush()
-            queue = self._queue(session, service, environment, now)
-            free = lease.expires_at is None or lease.expires_at <= now
-            if free and queue[0].seq == request.seq:
-                return self._grant(lease, request, now, ttl)
-            position = [waiting.seq for waiting in queue].index(request.seq) + 1
-            held = _held(lease, queue[0], position, free=free)
+            back = asked_ago is not None
+            request = ask(
+                session, lease, pipeline, run_id, now, requested_at=requested_at, task_id=task_id, going_back=back
+            )
+            line = wait_in_line(session, lease, request, now=now, keep_until=now + ttl, supersede=supersede)
+            free = lease.run_id is None or (take_expired and lease.expires_at is not None and lease.expires_at <= now)
+            first = line[0].seq == request.seq
+            if first and not let_pass and (free or self._gives_way(session, lease, asked_ago, now)):
+                return self._grant(session, lease, request, now, ttl)
+            position = [waiting.seq for waiting in line].index(request.seq) + 1
+            held = _held(lease, line[0], position, free=free)
         # Raised outside, so that the place in the queue is kept.
         raise held.at(pipeline=pipeline)
 
@@ -135,7 +131,8 @@ class Leases(Part):
                     next_step="Stop: the other run restores what this one left.",
                 )
             now = self._store.now(session)
-            return self._grant(row, self._request(session, row, pipeline, run_id, now), now, ttl)
+            request = request_of(session, row, pipeline, run_id) or ask(session, row, pipeline, run_id, now)
+            return self._grant(session, row, request, now, ttl)
 
     def release(self, lease: Lease) -> None:
         """Give the environment up for the next run; does nothing unless the lease's token is current."""
@@ -148,17 +145,7 @@ class Leases(Part):
         """Leave the queue; does nothing when the run is not in it."""
         with self._store.writing() as session:
             self._store.lock(session, service, environment)
-            session.execute(
-                update(LeaseRequestRow)
-                .where(
-                    LeaseRequestRow.service == service,
-                    LeaseRequestRow.environment == environment,
-                    LeaseRequestRow.pipeline == pipeline,
-                    LeaseRequestRow.run_id == run_id,
-                    LeaseRequestRow.state == WAITING,
-                )
-                .values(state=LEFT)
-            )
+            leave(session, service, environment, pipeline, run_id)
 
     def current(self, service: str, environment: str) -> Lease | None:
         """The lease in force, expired or not; None when nobody owns the environment."""
@@ -169,84 +156,71 @@ class Leases(Part):
     def waiting(self, service: str, environment: str) -> list[Waiting]:
         """The queue of runs that wait for the environment, the next one first."""
         with self._store.reading() as session:
-            queue = self._queue(session, service, environment, self._store.now(session))
+            line = queue(session, service, environment, self._store.now(session))
             return [
                 Waiting(service, environment, row.pipeline, row.run_id, position, row.asked_at)
-                for position, row in enumerate(queue, 1)
+                for position, row in enumerate(line, 1)
             ]
 
-    def _request(self, session: Session, lease: LeaseRow, pipeline: str, run_id: str, now: datetime) -> LeaseRequestRow:
-        row = session.scalars(
-            select(LeaseRequestRow).where(
-                LeaseRequestRow.service == lease.service,
-                LeaseRequestRow.environment == lease.environment,
-                LeaseRequestRow.pipeline == pipeline,
-                LeaseRequestRow.run_id == run_id,
+    def in_the_way(self, service: str, environment: str, *, pipeline: str, run_id: str) -> list[InTheWay]:
+        """Whom a run waits for: the owner, and the first in the queue, without the run itself.
+
+        :param service: what is deployed.
+        :param environment: where.
+        :param pipeline: the pipeline of the run that waits.
+        :param run_id: the run that waits.
+        """
+        with self._store.reading() as session:
+            now = self._store.now(session)
+            found = []
+            row = session.get(LeaseRow, (service, environment))
+            if row is not None and row.pipeline is not None and row.run_id is not None:
+                request = request_of(session, row, row.pipeline, row.run_id)
+                expired = row.expires_at is not None and row.expires_at <= now
+                back = request is not None and request.going_back
+                found.append(InTheWay(service, environment, row.pipeline, row.run_id, None, row.token, expired, back))
+            for first in queue(session, service, environment, now)[:1]:
+                place = InTheWay(
+                    service, environment, first.pipeline, first.run_id, first.task_id, None, False, first.going_back
+                )
+                found.append(place)
+            return [one for one in found if (one.pipeline, one.run_id) != (pipeline, run_id)]
+
+    def dismiss(self, dead: InTheWay) -> None:
+        """Take the environment, or its place in the queue, from a run that has ended without giving it up.
+
+        :param dead: as :meth:`in_the_way` said it; what has changed since stays as it is.
+        """
+        with self._store.writing() as session:
+            row = self._store.lock(session, dead.service, dead.environment)
+            if dead.token is None:
+                leave(session, dead.service, dead.environment, dead.pipeline, dead.run_id)
+            elif row.token == dead.token and (row.pipeline, row.run_id) == (dead.pipeline, dead.run_id):
+                row.pipeline = row.run_id = row.acquired_at = row.expires_at = None
+
+    def _gives_way(self, session: Session, lease: LeaseRow, asked_ago: timedelta | None, now: datetime) -> bool:
+        """Whether the owner has to give the environment to a run that goes back; see :meth:`acquire`."""
+        if asked_ago is None:
+            return False
+        owner = request_of(session, lease, lease.pipeline, lease.run_id)
+        if owner is not None and owner.going_back:
+            return False
+        found = session.execute(
+            select(DeploymentRow.state, DeploymentRow.opened_at).where(
+                DeploymentRow.service == lease.service,
+                DeploymentRow.environment == lease.environment,
+                DeploymentRow.pipeline == lease.pipeline,
+                DeploymentRow.run_id == lease.run_id,
             )
         ).one_or_none()
-        if row is None:
-            row = LeaseRequestRow(
-                service=lease.service,
-                environment=lease.environment,
-                pipeline=pipeline,
-                run_id=run_id,
-                state=WAITING,
-                place=self._last_place(session, lease) + 1,
-                asked_at=now,
-                keep_until=now,
-            )
-            session.add(row)
-            session.flush()
-        return row
+        return found is None or DeploymentState(found.state).final or found.opened_at <= now - asked_ago
 
-    def _last_place(self, session: Session, lease: LeaseRow) -> int:
-        query = select(func.max(LeaseRequestRow.place)).where(
-            LeaseRequestRow.service == lease.service,
-            LeaseRequestRow.environment == lease.environment,
-            LeaseRequestRow.state == WAITING,
-        )
-        return session.scalars(query).one() or 0
-
-    def _drop_dead(self, session: Session, mine: LeaseRequestRow, now: datetime) -> None:
-        session.execute(
-            update(LeaseRequestRow)
-            .where(
-                LeaseRequestRow.service == mine.service,
-                LeaseRequestRow.environment == mine.environment,
-                LeaseRequestRow.state == WAITING,
-                LeaseRequestRow.keep_until <= now,
-                LeaseRequestRow.seq != mine.seq,
-            )
-            .values(state=LEFT)
-        )
-
-    def _supersede(self, session: Session, mine: LeaseRequestRow) -> None:
-        # Those that left may come back; older than this run they still are.
-        session.execute(
-            update(LeaseRequestRow)
-            .where(
-                LeaseRequestRow.service == mine.service,
-                LeaseRequestRow.environment == mine.environment,
-                LeaseRequestRow.state.in_([WAITING, LEFT]),
-                LeaseRequestRow.seq < mine.seq,
-            )
-            .values(state=SUPERSEDED, superseded_by=f"run {mine.run_id} of {mine.pipeline}")
-        )
-
-    def _queue(self, session: Session, service: str, environment: str, now: datetime) -> list[LeaseRequestRow]:
-        query = (
-            select(LeaseRequestRow)
-            .where(
-                LeaseRequestRow.service == service,
-                LeaseRequestRow.environment == environment,
-                LeaseRequestRow.state == WAITING,
-                LeaseRequestRow.keep_until > now,
-            )
-            .order_by(LeaseRequestRow.place)
-        )
-        return list(session.scalars(query))
-
-    def _grant(self, lease: LeaseRow, request: LeaseRequestRow, now: datetime, ttl: timedelta) -> Lease:
+    def _grant(
+        self, session: Session, lease: LeaseRow, request: LeaseRequestRow, now: datetime, ttl: timedelta
+    ) -> Lease:
+        before = request_of(session, lease, lease.pipeline, lease.run_id)
+        if before is not None:
+            before.state = LEFT
         request.state = SERVED
         lease.token += 1
         lease.pipeline, lease.run_id = request.pipeline, request.run_id
@@ -255,7 +229,9 @@ class Leases(Part):
 
 
 def _held(lease: LeaseRow, first: LeaseRequestRow, position: int, *, free: bool) -> LeaseHeld:
-    if free:
+    if free and position == 1:
+        what = f"a run that was requested earlier is about to ask for {lease.service}"
+    elif free:
         what = f"run {first.run_id} of {first.pipeline} is ahead of this run in the queue for {lease.service}"
     else:
         what = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -15,18 +16,23 @@ from airflow_cd.ledger.audit import Audit
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.deployments import Deployments
 from airflow_cd.ledger.feedback import FeedbackHistory
+from airflow_cd.ledger.guarding import Guarding
+from airflow_cd.ledger.identity import Identity
 from airflow_cd.ledger.insights import Insights
 from airflow_cd.ledger.instances import Instances
 from airflow_cd.ledger.leases import Leases
-from airflow_cd.ledger.location import ledger_url
+from airflow_cd.ledger.location import ledger_url, shown
 from airflow_cd.ledger.overview import Overview
 from airflow_cd.ledger.phases import Phases
 from airflow_cd.ledger.profiles import Profiles
 from airflow_cd.ledger.questions import Questions
+from airflow_cd.ledger.runs import Runs
+from airflow_cd.ledger.secret_values import SecretValues
 from airflow_cd.ledger.settlement import Settlement
-from airflow_cd.ledger.store import Store, ledger_engine
+from airflow_cd.ledger.store import HURRY_SECONDS, Store, busy_for, ledger_engine
 from airflow_cd.ledger.verdicts import Verdicts
 from airflow_cd.ledger.vetoes import Vetoes
+from airflow_cd.ledger.work import Works
 
 
 class Ledger:
@@ -42,6 +48,8 @@ class Ledger:
     :param clock: returns the time, aware; by default the database's on PostgreSQL and this machine's on SQLite.
 
     :ivar store: the database that the parts share.
+    :ivar identity: which ledger this is.
+    :ivar runs: which run a record belongs to.
     :ivar leases: who owns which environment, and who waits for it.
     :ivar deployments: what each run brings to an environment.
     :ivar phases: the steps of a deployment.
@@ -54,14 +62,19 @@ class Ledger:
     :ivar feedback: what people said about events.
     :ivar vetoes: releases that must not be deployed to an environment again.
     :ivar questions: what runs ask people, with the answers.
+    :ivar secret_values: keyed digests of the secrets that environments were given.
     :ivar audit: manual actions: who did what, when and why.
     :ivar overview: every environment of every service at once.
     :ivar insights: rows for figures over many deployments.
+    :ivar work: which runs are at work, and whether their processes live.
+    :ivar guarding: what the guard watches over, found and did.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
         self.engine = engine
         self.store = store = Store(engine, clock=clock)
+        self.identity = Identity(store)
+        self.runs = Runs(store)
         self.leases = Leases(store)
         self.deployments = Deployments(store)
         self.phases = Phases(store)
@@ -74,9 +87,16 @@ class Ledger:
         self.feedback = FeedbackHistory(store)
         self.vetoes = Vetoes(store)
         self.questions = Questions(store)
+        self.secret_values = SecretValues(store)
         self.audit = Audit(store)
         self.overview = Overview(store)
         self.insights = Insights(store)
+        self.work = Works(store)
+        self.guarding = Guarding(store)
+
+    def quickly(self) -> AbstractContextManager[None]:
+        """In its body, of this thread, calls wait a few seconds for a lock, where they would wait a minute."""
+        return busy_for(HURRY_SECONDS)
 
     def migrate(self) -> None:
         """Bring the schema to this package's version.
@@ -85,6 +105,10 @@ class Ledger:
         :raises LedgerUnavailable: the database cannot be reached or written.
         """
         schema.migrate(self.engine)
+
+    def name(self) -> str:
+        """Where the ledger is, without its password."""
+        return shown(self.engine.url)
 
     def revision(self) -> str | None:
         """The schema's version; None where nothing has been set up.

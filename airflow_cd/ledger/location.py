@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
@@ -12,6 +13,7 @@ from airflow_cd.errors import LedgerRefused, LedgerUnavailable
 from airflow_cd.home import airflow_home
 
 OPTION = "[airflow_cd] sql_alchemy_conn"
+_LOCAL = ("LocalExecutor", "SequentialExecutor")
 
 
 def ledger_url(url: str | None = None) -> URL:
@@ -19,12 +21,13 @@ def ledger_url(url: str | None = None) -> URL:
 
     :param url: by default Airflow's option ``[airflow_cd] sql_alchemy_conn``, else a SQLite file under
         ``AIRFLOW_HOME``.
-    :raises LedgerRefused: the URL cannot be used: a database other than SQLite and PostgreSQL, SQLite in memory or at
-        a relative path (each process would have its own), a driver that is asynchronous or not installed.
+    :raises LedgerRefused: nothing is configured and tasks run on other machines; or the URL cannot be used: a database
+        other than SQLite and PostgreSQL, SQLite in memory or at a relative path (each process would have its own), a
+        driver that is asynchronous or not installed.
     :raises LedgerUnavailable: the option's command or secrets backend does not return a value.
     """
     if url is None:
-        url = _configured() or f"sqlite:///{airflow_home() / 'airflow_cd.db'}"
+        url = _configured() or _default()
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -48,6 +51,21 @@ def ledger_url(url: str | None = None) -> URL:
     return parsed
 
 
+def is_there(url: str | None = None) -> None:
+    """Make sure that opening the ledger would not make one: whoever only watches has nothing to keep.
+
+    :param url: as of :func:`ledger_url`.
+    :raises LedgerUnavailable: it is an SQLite file that does not exist yet.
+    """
+    where = ledger_url(url)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+        raise LedgerUnavailable(
+            f"there is no ledger {shown(where)} yet.",
+            state="nothing was changed.",
+            next_step="Nothing to do: the first deployment makes it.",
+        )
+
+
 def shown(url: URL) -> str:
     """The URL without its password."""
     return url.render_as_string(hide_password=True)
@@ -67,6 +85,24 @@ def _configured() -> str | None:
             # Falling back to the default would silently make a second ledger.
             raise _no_value(f"sql_alchemy_conn_{way} is set, but Airflow gets no value from it")
     return url or None
+
+
+def _default() -> str:
+    """A file under AIRFLOW_HOME, where every task runs on this machine."""
+    from airflow.configuration import conf
+
+    # Such as ``team=LocalExecutor,alias:path.of.CeleryExecutor``.
+    executors = str(conf.get("core", "executor", fallback="") or "LocalExecutor").replace(";", ",").split(",")
+    names = [re.split(r"[.:=]", executor.strip())[-1] for executor in executors]
+    if remote := [name for name in names if name not in _LOCAL]:
+        raise LedgerRefused(
+            f"no ledger is configured, and {', '.join(remote)} runs tasks on other machines: each would keep a ledger "
+            "of its own.",
+            state="nothing was read or written.",
+            next_step=f"Set {OPTION} to one PostgreSQL database on every machine (with `pip install "
+            "airflow-cd[postgres]`), then run `airflow-cd ledger migrate`.",
+        )
+    return f"sqlite:///{airflow_home() / 'airflow_cd.db'}"
 
 
 def _no_value(why: str) -> LedgerUnavailable:

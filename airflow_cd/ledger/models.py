@@ -10,10 +10,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, UniqueConstraint, false
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from airflow_cd.ledger.columns import Json, Name, Prose, Utc
+from airflow_cd.ledger.columns import Json, Label, Name, Prose, Utc
 
 VERSION_TABLE = "cd_alembic_version"
 
@@ -31,6 +42,16 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+class LedgerRow(Base):
+    """The ledger itself: one row, whose identity no other ledger has."""
+
+    __tablename__ = "cd_ledger"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(Name(36))
+    made_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class LeaseRow(Base):
@@ -66,6 +87,9 @@ class LeaseRequestRow(Base):
     asked_at: Mapped[datetime] = mapped_column(Utc)
     keep_until: Mapped[datetime] = mapped_column(Utc)
     superseded_by: Mapped[str | None] = mapped_column(Prose)
+    requested_at: Mapped[datetime | None] = mapped_column(Utc)
+    task_id: Mapped[str | None] = mapped_column(Name())
+    going_back: Mapped[bool] = mapped_column(server_default=false())
 
 
 class DeploymentRow(Base):
@@ -124,6 +148,8 @@ class DeploymentRow(Base):
     cause: Mapped[str | None] = mapped_column(Name(20))
     first: Mapped[bool] = mapped_column(server_default=false())
     commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    ended_by_pipeline: Mapped[str | None] = mapped_column(Name())
+    ended_by_run: Mapped[str | None] = mapped_column(Name())
 
 
 class PhaseRow(Base):
@@ -231,24 +257,52 @@ class VetoRow(Base):
     lifted_why: Mapped[str | None] = mapped_column(Prose)
 
 
+class RunRow(Base):
+    """A run that the ledger has records of, told apart from others that had or will have its id in Airflow.
+
+    All records of a run carry ``run_id``. It is Airflow's as long as no other run took that id; then the records of the
+    earlier one get another.
+    """
+
+    __tablename__ = "cd_run"
+    __table_args__ = (
+        UniqueConstraint("pipeline", "run_id"),
+        UniqueConstraint("pipeline", "airflow_run_id", "requested_at"),
+    )
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    pipeline: Mapped[str] = mapped_column(Name())
+    run_id: Mapped[str] = mapped_column(Name())
+    airflow_run_id: Mapped[str] = mapped_column(Name())
+    requested_at: Mapped[datetime] = mapped_column(Utc)
+    plan: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    known_at: Mapped[datetime] = mapped_column(Utc)
+
+
 class AuditRow(Base):
-    """A manual action, or an attempt that was refused."""
+    """A manual action, or an attempt that was refused.
+
+    Rows are only added; each holds the hash of the one before (:mod:`airflow_cd.ledger.chain`).
+    """
 
     __tablename__ = "cd_human_action"
     __table_args__ = (Index(None, "pipeline", "run_id", "seq"),)
 
     seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
     at: Mapped[datetime] = mapped_column(Utc)
-    who: Mapped[str] = mapped_column(Name())
-    action: Mapped[str] = mapped_column(Name())
+    who: Mapped[str] = mapped_column(Label())
+    action: Mapped[str] = mapped_column(Label())
     why: Mapped[str] = mapped_column(Prose)
-    pipeline: Mapped[str | None] = mapped_column(Name())
-    run_id: Mapped[str | None] = mapped_column(Name())
-    task_id: Mapped[str | None] = mapped_column(Name())
-    service: Mapped[str | None] = mapped_column(Name())
-    environment: Mapped[str | None] = mapped_column(Name(100))
+    pipeline: Mapped[str | None] = mapped_column(Label())
+    run_id: Mapped[str | None] = mapped_column(Label())
+    task_id: Mapped[str | None] = mapped_column(Label())
+    service: Mapped[str | None] = mapped_column(Label())
+    environment: Mapped[str | None] = mapped_column(Label(100))
     allowed: Mapped[bool]
     detail: Mapped[dict[str, Any]] = mapped_column(Json)
+    requested_at: Mapped[datetime | None] = mapped_column(Utc)
+    previous: Mapped[str] = mapped_column(String(64), server_default=text("''"))
+    digest: Mapped[str] = mapped_column(String(64), server_default=text("''"))
 
 
 class QuestionRow(Base):
@@ -268,11 +322,28 @@ class QuestionRow(Base):
     commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
     asked_at: Mapped[datetime] = mapped_column(Utc)
     deadline: Mapped[datetime | None] = mapped_column(Utc)
+    life: Mapped[int | None]
+    run_started: Mapped[datetime | None] = mapped_column(Utc)
     reopened: Mapped[bool]
     option: Mapped[str | None] = mapped_column(Name())
-    who: Mapped[str | None] = mapped_column(Name())
+    who: Mapped[str | None] = mapped_column(Label())
     why: Mapped[str | None] = mapped_column(Prose)
     answered_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class SecretValueRow(Base):
+    """The keyed digest of a value that an environment was given in the place of a reference to a secret."""
+
+    __tablename__ = "cd_secret_value"
+    __table_args__ = (UniqueConstraint("service", "environment", "digest"),)
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    path: Mapped[str] = mapped_column(Prose)
+    source: Mapped[str] = mapped_column(Prose)
+    digest: Mapped[str] = mapped_column(Name(80))
+    given_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class FeedbackRow(Base):
@@ -292,6 +363,57 @@ class FeedbackRow(Base):
     at: Mapped[datetime] = mapped_column(Utc)
     who: Mapped[str] = mapped_column(Name())
     why: Mapped[str] = mapped_column(Prose)
+
+
+class WorkRow(Base):
+    """A run's work on an environment: which task is at it, whether it lives, and how to reach the environment."""
+
+    __tablename__ = "cd_work"
+    __table_args__ = (Index(None, "over"),)
+
+    service: Mapped[str] = mapped_column(Name(), primary_key=True)
+    environment: Mapped[str] = mapped_column(Name(100), primary_key=True)
+    pipeline: Mapped[str] = mapped_column(Name(), primary_key=True)
+    run_id: Mapped[str] = mapped_column(Name(), primary_key=True)
+    target: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    timeout: Mapped[int]
+    task_id: Mapped[str] = mapped_column(Name())
+    process: Mapped[str] = mapped_column(Name())
+    beats: Mapped[int] = mapped_column(BigInteger)
+    beat_at: Mapped[datetime] = mapped_column(Utc)
+    over: Mapped[bool]
+
+
+class GuardRow(Base):
+    """The one guard that acts."""
+
+    __tablename__ = "cd_guard"
+
+    name: Mapped[str] = mapped_column(Name(50), primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger)
+    holder: Mapped[str] = mapped_column(Name())
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class FindingRow(Base):
+    """A run that could not go on, and what the guard did about it."""
+
+    __tablename__ = "cd_guard_finding"
+    __table_args__ = (Index(None, "pipeline", "run_id", "seq"), Index(None, "ended_at", "seq"))
+
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True)
+    service: Mapped[str] = mapped_column(Name())
+    environment: Mapped[str] = mapped_column(Name(100))
+    pipeline: Mapped[str] = mapped_column(Name())
+    run_id: Mapped[str] = mapped_column(Name())
+    deployment_id: Mapped[str | None] = mapped_column(Name(36))
+    cause: Mapped[str] = mapped_column(Name(20))
+    detail: Mapped[str] = mapped_column(Prose)
+    state: Mapped[str] = mapped_column(Name(20))
+    outcome: Mapped[str] = mapped_column(Prose)
+    attempts: Mapped[int]
+    found_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
 
 
 class BaselineChoiceRow(Base):

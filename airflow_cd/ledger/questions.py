@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -10,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from airflow_cd.commits import Commits
 from airflow_cd.errors import LedgerRefused
+from airflow_cd.ledger import chain
+from airflow_cd.ledger.chain import MARKS, OUTCOME_OF
 from airflow_cd.ledger.models import AuditRow, QuestionRow
-from airflow_cd.ledger.records import Question
+from airflow_cd.ledger.records import Mark, Question
 from airflow_cd.ledger.store import Part
 from airflow_cd.release import Release
 from airflow_cd.states import HumanAction
@@ -33,8 +36,12 @@ class Questions(Part):
         deadline: datetime | None,
         proposed: Mapping[str, Release] | None = None,
         commits: Mapping[str, Commits] | None = None,
+        life: int | None = None,
+        run_started: datetime | None = None,
     ) -> Question:
         """Ask a question; one that was asked already stays as it was, with its answer, unless it was reopened.
+
+        What was asked in another life of the task is void, with its answer.
 
         :param pipeline: the pipeline of the asking task.
         :param run_id: its run.
@@ -46,6 +53,8 @@ class Questions(Part):
         :param deadline: when the asker's default answer counts; None for never.
         :param proposed: by environment, the release it would get.
         :param commits: by environment, the commits it would get.
+        :param life: which life of the task asks.
+        :param run_started: when the run was started, aware; with ``life`` it tells one life of the task from another.
         :raises LedgerRefused: there are no options.
         """
         if not options:
@@ -63,16 +72,25 @@ class Questions(Part):
             "deadline": deadline,
             "proposed": {name: release.as_dict() for name, release in (proposed or {}).items()},
             "commits": {name: found.as_dict() for name, found in (commits or {}).items()},
+            "life": life,
+            "run_started": run_started,
             "reopened": False,
         }
         with self._store.writing() as session:
+            # A mark is recorded before Airflow gets it, under the same lock: either it is seen here, or who marks sees
+            # this question and waits until its task does.
+            chain.lock(session)
             place = {"pipeline": pipeline, "run_id": run_id, "task_id": task_id}
             self._store.insert_once(session, QuestionRow, **place, **asked, asked_at=self._store.now(session))
             row = self._question(session, pipeline, run_id, task_id)
+            if (row.life, row.run_started) != (life, run_started):
+                row.option = row.who = row.why = row.answered_at = None
+                row.reopened, row.asked_at = True, self._store.now(session)
             if row.reopened and row.option is None:
                 for name, value in asked.items():
                     setattr(row, name, value)
-            return _record(self._store.written(session, row))
+            question = _record(self._store.written(session, row))
+            return replace(question, mark=_mark(session, question)) if question.option is None else question
 
     def answer(
         self,
@@ -84,6 +102,7 @@ class Questions(Part):
         who: str,
         why: str,
         at: datetime | None = None,
+        recorded: bool = False,
     ) -> Question:
         """Answer a question and record that in the audit log; the same answer again changes nothing.
 
@@ -96,9 +115,12 @@ class Questions(Part):
         :param who: the person; empty when the time was over and the default counts, which is no manual action.
         :param why: the reason.
         :param at: when it was given, aware; by default now.
+        :param recorded: whether the audit log has it already.
         :raises LedgerRefused: the question was never asked, does not have this option, or has another answer.
         """
         with self._store.writing() as session:
+            # Before the question's row, as everywhere else.
+            chain.lock(session)
             row = self._question(session, pipeline, run_id, task_id)
             if option not in row.options:
                 raise LedgerRefused(
@@ -120,19 +142,18 @@ class Questions(Part):
                 )
             now = self._store.now(session)
             row.option, row.who, row.why, row.answered_at = option, who or None, why, at or now
-            if who:
-                session.add(
-                    AuditRow(
-                        at=at or now,
-                        who=who,
-                        action=HumanAction.ANSWER_RECORDED,
-                        why=why,
-                        pipeline=pipeline,
-                        run_id=run_id,
-                        task_id=task_id,
-                        allowed=True,
-                        detail={"option": option, "subject": row.subject},
-                    )
+            if who and not recorded:
+                chain.append(
+                    session,
+                    at=at or now,
+                    who=who,
+                    action=HumanAction.ANSWER_RECORDED,
+                    why=why,
+                    pipeline=pipeline,
+                    run_id=run_id,
+                    task_id=task_id,
+                    allowed=True,
+                    detail={"option": option, "subject": row.subject},
                 )
             return _record(self._store.written(session, row))
 
@@ -180,6 +201,21 @@ class Questions(Part):
         return row
 
 
+def _mark(session: Session, question: Question) -> Mark | None:
+    """A mark on the task in its present life that was not refused, the first one."""
+    rows = session.scalars(
+        select(AuditRow)
+        .where(AuditRow.pipeline == question.pipeline, AuditRow.run_id == question.run_id)
+        .order_by(AuditRow.seq)
+    ).all()
+    undone = {row.detail.get(OUTCOME_OF) for row in rows}
+    for row in rows:
+        mark = row.detail.get(MARKS, {}).get(question.task_id)
+        if mark is not None and mark["life"] == question.life and row.allowed and row.seq not in undone:
+            return Mark(mark["option"], row.who, row.why)
+    return None
+
+
 def _record(row: QuestionRow) -> Question:
     return Question(
         pipeline=row.pipeline,
@@ -197,4 +233,6 @@ def _record(row: QuestionRow) -> Question:
         who=row.who,
         why=row.why,
         answered_at=row.answered_at,
+        life=row.life,
+        run_started=row.run_started,
     )

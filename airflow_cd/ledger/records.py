@@ -9,10 +9,13 @@ from typing import Any
 
 from airflow_cd.commits import Commits
 from airflow_cd.release import Release
-from airflow_cd.states import DeploymentState, PhaseState, RollbackCause, RollbackMode
+from airflow_cd.states import DeploymentState, FindingState, FreezeCause, PhaseState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Instance
 from airflow_cd.verification.logs.feedback import Statement
 from airflow_cd.verification.verdict import Feedback
+
+Claim = tuple[str, str, str, str]
+"""A run's claim on an environment: service, environment, pipeline and run id."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,43 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class KnownRun:
+    """A run that the ledger has records of.
+
+    :param run_id: what its records carry: its id in Airflow, unless another run has that by now.
+    :param airflow_run_id: its id in Airflow.
+    :param requested_at: when it was requested, which tells it apart from others with the same id.
+    :param plan: what it does, as it was when it began; None for a DAG written by hand.
+    """
+
+    pipeline: str
+    run_id: str
+    airflow_run_id: str
+    requested_at: datetime
+    plan: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class InTheWay:
+    """A run that another one waits for.
+
+    :param task_id: of one that waits itself, the task that asks; None of the owner, and where it is not known.
+    :param token: the owner's fencing token; None of one that waits itself.
+    :param expired: whether the owner's lease has expired.
+    :param going_back: whether it brings the environment back to an earlier release.
+    """
+
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    task_id: str | None
+    token: int | None
+    expired: bool
+    going_back: bool
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The deployment of one release to one environment by one run.
 
@@ -70,6 +110,7 @@ class Deployment:
     :param commits: what the release brings; None where the pipeline names no repository.
     :param cause: why it is to be rolled back, known before the rollback begins; None while nothing is against it.
     :param first: whether nothing of the service had run in the environment before: there was nothing to compare with.
+    :param ended_by: pipeline and id of the run that rolls it back, where that is another one than its own.
     """
 
     id: str
@@ -97,6 +138,7 @@ class Deployment:
     commits: Commits | None = None
     cause: RollbackCause | None = None
     first: bool = False
+    ended_by: tuple[str, str] | None = None
 
     @property
     def at_fault(self) -> bool | None:
@@ -191,6 +233,22 @@ class RunningInstance:
     environment: str
     instance: Instance
     observed_at: datetime
+
+
+@dataclass(frozen=True)
+class GivenSecret:
+    """A value that an environment was given in the place of a reference.
+
+    :param path: where it stands in the configuration.
+    :param source: the reference, or ``plain:`` for a value that was declared to be no secret.
+    :param digest: keyed digest of the value.
+    :param given_at: when it was given last.
+    """
+
+    path: str
+    source: str
+    digest: str
+    given_at: datetime
 
 
 @dataclass(frozen=True)
@@ -317,6 +375,75 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
+class ChainState:
+    """Whether the audit log is as it was written.
+
+    :param records: how many are in order, from the first on.
+    :param head: the hash of the last one in order; ``""`` without any.
+    :param broken_at: number of the first that is not in order; None when all are.
+    :param head_found: whether the log holds the record that it was asked for.
+    """
+
+    records: int
+    head: str
+    broken_at: int | None = None
+    head_found: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was changed, taken out or put in."""
+        return self.broken_at is None and self.head_found
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a person is about to do by hand.
+
+    :param task_id: the task or task group; None for a whole run.
+    :param action: a :class:`~airflow_cd.states.HumanAction`, with what was chosen after it where it matters.
+    :param asking: the tasks it may reach that ask people.
+    :param answers: by task that it answers, the answer; None where it ends the task without one.
+    :param lives: the present life of each of those tasks.
+    :param is_mark: whether it ends the tasks at once, as a mark does, rather than wake them.
+    """
+
+    who: str
+    action: str
+    why: str
+    pipeline: str
+    run_id: str | None = None
+    task_id: str | None = None
+    asking: Sequence[str] = ()
+    answers: Mapping[str, str | None] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
+    is_mark: bool = False
+
+
+@dataclass(frozen=True)
+class Intended:
+    """An intent as it is recorded.
+
+    :param id: number of its record.
+    :param open: the tasks it may reach that have asked in their present life and have no answer.
+    """
+
+    id: int
+    open: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a person's mark means to a task that was about to ask.
+
+    :param option: the answer; None for a mark that ends the task without one.
+    """
+
+    option: str | None
+    who: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Question:
     """A question that a run asks people, and its answer.
 
@@ -326,6 +453,9 @@ class Question:
     :param deadline: after this the asker's default answer counts.
     :param option: the answer; None while there is none.
     :param who: who gave it; None when it timed out and the default counts.
+    :param life: which life of its task has asked, see :func:`airflow_cd.operators.attempts.life_of`.
+    :param run_started: when the run had been started then.
+    :param mark: of the asker alone: a mark on its task that came before the question.
     """
 
     pipeline: str
@@ -341,9 +471,66 @@ class Question:
     who: str | None = None
     why: str | None = None
     answered_at: datetime | None = None
+    life: int | None = None
+    run_started: datetime | None = None
+    mark: Mark | None = None
     proposed: Mapping[str, Release] = field(default_factory=dict)
     commits: Mapping[str, Commits] = field(default_factory=dict)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else (end - start).total_seconds()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run's work on an environment.
+
+    :param target: how the environment is reached, as :mod:`airflow_cd.targets` describes it; None where the target
+        cannot be described.
+    :param timeout: seconds that instances may take to come up healthy.
+    :param task_id: the task that was at it last.
+    :param process: where that task ran, as ``host:pid``.
+    :param beats: grows for as long as its process lives.
+    :param beat_at: when it grew last.
+    :param over: whether the task has ended by itself.
+    """
+
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    target: Mapping[str, Any] | None
+    timeout: int
+    task_id: str
+    process: str
+    beats: int
+    beat_at: datetime
+    over: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A run that could not go on, and what the guard did about it.
+
+    :param number: grows with every finding.
+    :param deployment_id: what it had left unfinished; None where it only held the environment, or a place in its queue.
+    :param detail: why it could not go on, in one sentence.
+    :param outcome: what the guard did, or what keeps it from that; ``""`` while it is at it.
+    :param attempts: how often it has tried.
+    :param ended_at: when nothing was left to do.
+    """
+
+    number: int
+    service: str
+    environment: str
+    pipeline: str
+    run_id: str
+    deployment_id: str | None
+    cause: FreezeCause
+    detail: str
+    state: FindingState
+    outcome: str
+    attempts: int
+    found_at: datetime
+    ended_at: datetime | None

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_cd.errors import LedgerRefused, LedgerUnavailable
+from airflow_cd.ledger.files import make_private
 from airflow_cd.ledger.location import shown
 from airflow_cd.ledger.models import VERSION_TABLE
 from airflow_cd.ledger.store import WRITES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest migration; a constant because every task opens the ledger and Alembic takes long to load.
-HEAD = "0005"
+HEAD = "0009"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x61697264
@@ -133,8 +134,7 @@ def _alone(engine: Engine) -> Iterator[None]:
 @contextmanager
 def _readable(engine: Engine) -> Iterator[None]:
     try:
-        if engine.dialect.name == "sqlite" and engine.url.database is not None:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        make_private(engine.url)
         yield
     except (SQLAlchemyError, OSError) as error:
         first_line = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]

@@ -76,6 +76,12 @@ class Settlement(Part):
             row = self._store.fenced(session, deployment_id, token)
             if row.state == DeploymentState.PROMOTED:
                 raise settled(row)
+            lease = self._store.lock(session, row.service, row.environment)
+            if row.state != DeploymentState.ROLLED_BACK and (lease.pipeline, lease.run_id) != (
+                row.pipeline,
+                row.run_id,
+            ):
+                row.ended_by_pipeline, row.ended_by_run = lease.pipeline, lease.run_id
             if row.state in (DeploymentState.RUNNING, DeploymentState.ROLLBACK_FAILED):
                 row.state, row.outcome = DeploymentState.ROLLING_BACK, outcome
                 if row.cause is None or not RollbackCause(row.cause).vetoes:
@@ -120,6 +126,7 @@ class Settlement(Part):
         earlier.state, earlier.settled_at, earlier.outcome = DeploymentState.ROLLED_BACK, now, row.outcome
         earlier.verdict_at, earlier.safe_at, earlier.restored_at = row.verdict_at, now, now
         earlier.cause = RollbackCause.PERSON
+        earlier.ended_by_pipeline, earlier.ended_by_run = row.pipeline, row.run_id
         if earlier.digest != row.digest:
             self._veto(session, earlier, now)
 

@@ -7,9 +7,11 @@ that writes about an environment locks that row first, and takes no other lock b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, NullPool, create_engine, event, func, select, text
@@ -26,6 +28,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from airflow_cd import clock
 from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerError, LedgerRefused, LedgerUnavailable
 from airflow_cd.ledger.columns import serialize
 from airflow_cd.ledger.location import shown
@@ -36,6 +39,13 @@ Row = TypeVar("Row", bound=Base)
 
 BUSY_SECONDS = 60
 """How long a transaction waits for a lock before the ledger counts as unavailable."""
+HURRY_SECONDS = 3
+"""The same where something better can be done meanwhile."""
+CONNECT_SECONDS = 10
+"""The same of a connection to PostgreSQL, whose host may be gone."""
+_busy: ContextVar[float] = ContextVar("airflow_cd_busy", default=BUSY_SECONDS)
+CLOCK_SECONDS = 300.0
+"""After how long the database is asked again by how much its clock differs from this machine's."""
 _UNIQUE_VIOLATION = "23505"
 WRITES = {"airflow_cd_writes": True}
 
@@ -47,7 +57,13 @@ def ledger_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() == "postgresql":
         return create_engine(
-            url, json_serializer=serialize, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10
+            url,
+            json_serializer=serialize,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=10,
+            connect_args={"connect_timeout": url.query.get("connect_timeout", CONNECT_SECONDS)},
         )
     # No connection outlives its transaction: SQLite must not be carried across the forks of Airflow's executors.
     engine = create_engine(
@@ -63,6 +79,8 @@ def ledger_engine(url: URL) -> Engine:
         # The driver's own transaction handling would begin too late and too weakly.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys=ON")
+        if (limit := _busy.get()) != BUSY_SECONDS:
+            connection.execute(f"PRAGMA busy_timeout={int(limit * 1000)}")
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
@@ -70,6 +88,19 @@ def ledger_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+@contextmanager
+def busy_for(seconds: float) -> Iterator[None]:
+    """How long transactions in the body, of this thread, wait for a lock before the ledger counts as unavailable.
+
+    :param seconds: by default :data:`BUSY_SECONDS`.
+    """
+    before = _busy.set(seconds)
+    try:
+        yield
+    finally:
+        _busy.reset(before)
 
 
 class Store:
@@ -83,6 +114,8 @@ class Store:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] | None = None) -> None:
         self.engine = engine
         self._clock = clock
+        self._ahead = timedelta(0)
+        self._measured = float("-inf")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -109,7 +142,7 @@ class Store:
                         "SELECT set_config('lock_timeout', :limit, true),"
                         " set_config('idle_in_transaction_session_timeout', :limit, true)"
                     ),
-                    {"limit": f"{BUSY_SECONDS}s"},
+                    {"limit": f"{int(_busy.get() * 1000)}ms"},
                 )
             yield session
 
@@ -143,9 +176,23 @@ class Store:
             return self._clock()
         if self.engine.dialect.name == "postgresql":
             # Not now(): that is when the transaction began, before it waited for its lock.
-            time: datetime = session.scalars(select(func.clock_timestamp())).one()
-            return time.astimezone(timezone.utc)
-        return datetime.now(timezone.utc)
+            sent = clock.machine_now()
+            found: datetime = session.scalars(select(func.clock_timestamp())).one().astimezone(timezone.utc)
+            # Seldom, so that the time of a process does not jump to and fro by the length of a round trip.
+            if time.monotonic() - self._measured > CLOCK_SECONDS:
+                self._ahead, self._measured = found - (sent + (clock.machine_now() - sent) / 2), time.monotonic()
+                clock.align(self._ahead)
+            return found
+        return clock.machine_now()
+
+    def ahead(self) -> timedelta:
+        """By how much the ledger's clock is ahead of this machine's; as last known while the database is away."""
+        if self._clock is not None:
+            return self._clock() - clock.machine_now()
+        if self.engine.dialect.name == "postgresql" and time.monotonic() - self._measured > CLOCK_SECONDS:
+            with suppress(LedgerError), self.reading() as session:
+                self.now(session)
+        return self._ahead
 
     def written(self, session: Session, row: Row) -> Row:
         """The row as the database keeps it: texts bounded, numbers and times as they will be read."""

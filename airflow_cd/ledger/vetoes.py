@@ -6,7 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LedgerRefused
-from airflow_cd.ledger.models import AuditRow, DeploymentRow, VetoRow
+from airflow_cd.ledger import chain
+from airflow_cd.ledger.models import DeploymentRow, VetoRow
 from airflow_cd.ledger.records import Veto
 from airflow_cd.ledger.store import Part
 from airflow_cd.release import Release
@@ -63,17 +64,16 @@ class Vetoes(Part):
                 )
             now = self._store.now(session)
             row.lifted_at, row.lifted_by, row.lifted_why = now, who, why
-            session.add(
-                AuditRow(
-                    at=now,
-                    who=who,
-                    action=HumanAction.LIFTED_VETO,
-                    why=why,
-                    service=service,
-                    environment=environment,
-                    allowed=True,
-                    detail={"digest": digest, "version": row.version, "deployment": row.deployment_id},
-                )
+            chain.append(
+                session,
+                at=now,
+                who=who,
+                action=HumanAction.LIFTED_VETO,
+                why=why,
+                service=service,
+                environment=environment,
+                allowed=True,
+                detail={"digest": digest, "version": row.version, "deployment": row.deployment_id},
             )
             return _record(session, self._store.written(session, row))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_cd.operators.deploy import CanaryDeployOperator, DeployOperator
 from airflow_cd.operators.mark import DeploymentMarkerOperator
 from airflow_cd.operators.promote import PromoteOperator
-from airflow_cd.operators.role import role_of
+from airflow_cd.operators.role import is_bound, role_of
 from airflow_cd.operators.rollback import RollbackOperator
 from airflow_cd.operators.rollback_to import RollbackToOperator
 from airflow_cd.operators.settle import SettleOperator
@@ -20,5 +20,6 @@ __all__ = [
     "RollbackToOperator",
     "SettleOperator",
     "VerifyOperator",
+    "is_bound",
     "role_of",
 ]

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.delivery import Delivery
+from airflow_cd.operators.approved import require_approved
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import handing_over, say_promoting
+from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.release import Release, planned_release
 from airflow_cd.states import Role, RollbackMode
 
@@ -16,8 +19,10 @@ if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
 
 
-class DeployOperator(EnvironmentTask):
+class DeployOperator(RefusesSecrets, EnvironmentTask):
     """Bring a release to every instance of an environment, wait until they are healthy, and record it in the ledger.
+
+    After an approval it deploys what was approved there, and nothing else.
 
     Repeating it does only what is not done yet, so it may be given retries: they are used when the target or the
     ledger is unavailable. By itself it is the whole deployment of the environment and makes the release the one to
@@ -53,6 +58,7 @@ class DeployOperator(EnvironmentTask):
     template_fields_renderers = {**EnvironmentTask.template_fields_renderers, "configuration": "json"}  # noqa: RUF012
     role = Role.DEPLOY
     ui_color = "#d5e8ff"
+    configuration_fields = ("configuration", "overrides")
     phase_name = "all"
     share = 100
 
@@ -84,8 +90,9 @@ class DeployOperator(EnvironmentTask):
     def release(self) -> Release:
         """The requested release.
 
-        :raises ReleaseError: the configuration overrides are not an object.
+        :raises ReleaseError: the configuration overrides are not an object, or hold a secret.
         """
+        self.refuse_secrets()
         return planned_release(
             self.service,
             self.version,
@@ -106,12 +113,16 @@ class DeployOperator(EnvironmentTask):
         with self.at_work(context) as delivery:
             self.result = result = self._deploy(delivery, context)
             if self.promote:
+                say_promoting(self, context)
                 first = delivery.require_deployment().first
                 delivery.promote("deployed and healthy" + (", the first release here" if first else ""))
         return result
 
     def _deploy(self, delivery: Delivery, context: Context) -> dict[str, Any]:
         release = self.release()
+        if delivery.deployment() is None:
+            # Later phases go on with what was opened, which no other release can take the place of.
+            require_approved(self, delivery, release, context)
         phase = delivery.deploy(
             release,
             phase=self.phase_name,
@@ -121,6 +132,7 @@ class DeployOperator(EnvironmentTask):
             rollback=self.rollback or RollbackMode.AUTOMATIC,
             learn=str(self.learn).lower() == "true",
             commits=self.commits,
+            hand_over=handing_over(self, context),
         )
         previous = delivery.require_deployment().previous
         return {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import say_promoting
 from airflow_cd.states import Role
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class PromoteOperator(EnvironmentTask):
     """
 
     role = Role.PROMOTE
+    binding = False
     ui_color = "#c8f0d0"
 
     def __init__(self, **kwargs: Any) -> None:
@@ -37,8 +40,12 @@ class PromoteOperator(EnvironmentTask):
         :param context: of the task.
         :returns: the release and its instances.
         :raises AirflowFailException: the deployment was rolled back, or instances do not run the release.
-        :raises Unavailable: the target or the ledger is away.
+        :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
         """
+        return outlast(lambda: self._attempt(context), log=self.log.warning)
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
+        say_promoting(self, context)
         with self.at_work(context) as delivery:
             first = delivery.require_deployment().first
             deployment = delivery.promote(FIRST if first else "verified in every phase")

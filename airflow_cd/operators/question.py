@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
+
+from airflow_cd.clock import now
+from airflow_cd.operators.attempts import life_of
+from airflow_cd.operators.runs import run_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cd.commits import Commits
     from airflow_cd.ledger import Ledger, Question
+    from airflow_cd.ledger.records import Mark
     from airflow_cd.release import Release
 
 
+APPROVE, REJECT = "Approve", "Reject"
+ENDED = ("success", "failed", "skipped")
+LONGEST_MARK = 10.0
+"""Seconds from when a mark is recorded until Airflow has it, at most."""
 TIMED_OUT = "timed out without an answer"
 
 
@@ -72,22 +82,27 @@ def ask(
     :param approvers: user names that may answer; empty: everybody who may edit the run.
     :param proposed: by environment, the release that would be deployed.
     :param commits: by environment, the commits that it would bring.
-    :raises TaskAwaitingInput: always; Airflow takes it from there.
+    :raises TaskAwaitingInput: Airflow takes it from there.
+    :raises AirflowFailException: a person has marked the task before it could ask; Airflow keeps the mark.
     :raises LedgerError: the question could not be recorded; nothing is asked then.
     """
-    ti = context["ti"]
-    ledger.questions.ask(
+    ti, life = context["ti"], life_of(context)
+    question = ledger.questions.ask(
         pipeline=ti.dag_id,
-        run_id=ti.run_id,
+        run_id=run_of(ledger, context).run_id,
         task_id=ti.task_id,
+        life=life.number,
+        run_started=life.run_started,
         options=list(options),
         approvers=list(approvers),
         subject=subject,
         body=body,
-        deadline=datetime.now(timezone.utc) + timeout,
+        deadline=now() + timeout,
         proposed=proposed,
         commits=commits,
     )
+    if question.mark is not None and _is_over(context):
+        raise _overtaken(ledger, question, question.mark)
     upsert_hitl_detail(
         ti_id=ti.id,
         options=list(options),
@@ -101,6 +116,41 @@ def ask(
     raise TaskAwaitingInput(method_name=method, timeout=timeout)
 
 
+def _is_over(context: Context) -> bool:
+    """Whether a mark that is on its way to Airflow has arrived there, and nothing is left to wait for."""
+    ti, deadline = context["ti"], time.monotonic() + LONGEST_MARK
+    while True:
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
+        if states.get(ti.run_id, {}).get(ti.task_id) in ENDED:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.2)
+
+
+def _overtaken(ledger: Ledger, question: Question, mark: Mark) -> AirflowFailException:
+    """Keep the mark as the answer to what was about to be asked, so that what follows knows what was approved."""
+    if mark.option in question.options:
+        place = (question.pipeline, question.run_id, question.task_id)
+        ledger.questions.answer(*place, option=str(mark.option), who=mark.who, why=mark.why, recorded=True)
+    return AirflowFailException(
+        f"{mark.who} marked this task before it could ask. State: the mark stands; this process changes nothing. "
+        "Next: nothing to do."
+    )
+
+
+def present_question(ledger: Ledger, context: Context) -> Question | None:
+    """The question that this task has asked in its present life; what it asked in another one is void.
+
+    :param ledger: where questions are kept.
+    :param context: of the task.
+    :raises LedgerUnavailable: the ledger is away.
+    """
+    ti = context["ti"]
+    known = ledger.questions.get(ti.dag_id, run_of(ledger, context).run_id, ti.task_id)
+    return known if known is not None and life_of(context).asked(known) else None
+
+
 def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, default: str) -> Answer:
     """The answer that Airflow resumed the task with, as the ledger keeps it: the first one counts.
 
@@ -111,8 +161,8 @@ def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, d
     :raises LedgerRefused: the question has no such option.
     :raises LedgerUnavailable: the answer could not be recorded; the next attempt reads it again.
     """
-    ti = context["ti"]
-    known = ledger.questions.get(ti.dag_id, ti.run_id, ti.task_id)
+    ti, run_id = context["ti"], run_of(ledger, context).run_id
+    known = present_question(ledger, context)
     if known is not None and (answer := given_answer(known)):
         return answer
     option = next(iter(event.get("chosen_options") or ()), default)
@@ -121,7 +171,7 @@ def read_answer(ledger: Ledger, context: Context, event: Mapping[str, Any], *, d
     who = str(user.get("name") or user.get("id") or "")
     if not who:
         why = why or TIMED_OUT
-    ledger.questions.answer(ti.dag_id, ti.run_id, ti.task_id, option=option, who=who, why=why)
+    ledger.questions.answer(ti.dag_id, run_id, ti.task_id, option=option, who=who, why=why)
     return Answer(option, who, why)
 
 
@@ -134,5 +184,5 @@ def given_answer(question: Question, *, default: str | None = None) -> Answer | 
     if question.option is not None:
         return Answer(question.option, question.who or "", question.why or "")
     # Reopened, and not asked again yet: its deadline is that of the time before.
-    over = question.deadline is not None and question.asked_at < question.deadline <= datetime.now(timezone.utc)
+    over = question.deadline is not None and question.asked_at < question.deadline <= now()
     return Answer(default, why=TIMED_OUT) if over and default is not None else None

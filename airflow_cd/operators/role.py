@@ -17,6 +17,10 @@ FIELD = "airflow_cd_role"
 """Field of a serialized task. Operators of other packages have a ``role`` of their own, such as a database's."""
 
 
+BOUND = "airflow_cd_bound"
+"""Field of a serialized task that a pipeline has made: its runs are bound to a plan, and to known parameters."""
+
+
 class RoleMixin(_Base):
     """An operator or sensor that has a role in a delivery.
 
@@ -34,12 +38,17 @@ class RoleMixin(_Base):
         """The role's text; what a subclass calls ``role`` on its instances does not change it."""
         return str(type(self).role)
 
+    @property
+    def airflow_cd_bound(self) -> bool:
+        """Whether its runs are bound to a plan."""
+        return getattr(self, "plan", None) is not None
+
     @classmethod
     def get_serialized_fields(cls) -> frozenset[str]:
-        """Airflow's fields, and the role."""
+        """Airflow's fields, the role, and whether runs are bound."""
         # Untyped in Airflow.
         fields: frozenset[str] = cast("Any", super()).get_serialized_fields()
-        return fields | {FIELD}
+        return fields | {FIELD, BOUND}
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -47,6 +56,14 @@ class RoleMixin(_Base):
         partial = super().partial(**kwargs)
         partial.kwargs[FIELD] = str(cls.role)
         return partial
+
+
+def is_bound(task: Any) -> bool:
+    """Whether the runs of a task of a serialized DAG are bound to a plan and to the parameters of a pipeline.
+
+    :param task: an operator as Airflow has deserialized it.
+    """
+    return getattr(task, BOUND, None) is True
 
 
 def role_of(task: Any) -> Role | None:

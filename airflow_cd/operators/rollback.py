@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.errors import DeploymentSettled
-from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.mark import mark
+from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.operators.verify import DECISION, ROLL_BACK
 from airflow_cd.states import DeploymentState, HumanAction, Role, RollbackCause
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 PROMOTED = "the release was promoted"
 
 
-class RollbackOperator(EnvironmentTask):
+class RollbackOperator(RestoringTask):
     """Return artifact and configuration to what they were, read them back, and veto the release here if it is at fault.
 
     Runs whatever became of the tasks before it (trigger rule *all done*) and decides for itself: it rolls back after a
@@ -43,6 +46,7 @@ class RollbackOperator(EnvironmentTask):
     """
 
     role = Role.ROLLBACK
+    binding = False
     ui_color = "#ffd0d0"
 
     def __init__(
@@ -54,6 +58,7 @@ class RollbackOperator(EnvironmentTask):
         application: str = "",
         **kwargs: Any,
     ) -> None:
+        kwargs = {**URGENT, **kwargs}
         kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))
@@ -70,11 +75,22 @@ class RollbackOperator(EnvironmentTask):
         :returns: what was restored, where, why, and the three clocks in seconds.
         :raises AirflowSkipException: there is nothing to roll back; says why.
         :raises AirflowFailException: another run owns the environment by now.
-        :raises RollbackIncomplete: part of the environment is not back on its release.
-        :raises Unavailable: the ledger or the target is away.
+        :raises RollbackIncomplete: part of the environment is not back on its release, and waiting does not help.
+            A ledger or a target that is away is waited for; without the ledger the environment is restored meanwhile.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            meanwhile=lambda: self._meanwhile(context),
+            page=f"The rollback in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
+            write_down_verdict(self, context, delivery)
             why = self._why(delivery, context)
+            self.write_down_restore(delivery)
             try:
                 restored = delivery.roll_back(why)
             except DeploymentSettled:
@@ -83,7 +99,10 @@ class RollbackOperator(EnvironmentTask):
                 # A promotion that was faster.
                 self._skip(PROMOTED)
             if restored is None:
-                self._skip("this deployment is rolled back already")
+                found = delivery.require_deployment()
+                if found.state == DeploymentState.ROLLED_BACK or found.ended_by is None:
+                    self._skip("this deployment is rolled back already")
+                self._skip(f"run {found.ended_by[1]} of {found.ended_by[0]} rolls this deployment back")
             if self.mark:
                 mark(delivery, self.mark, self.application or self.service, phase=self.phase, rolled_back=why.text)
             deployment = delivery.require_deployment()
@@ -96,6 +115,14 @@ class RollbackOperator(EnvironmentTask):
                 "seconds to restored": deployment.to_restored,
             }
         return result
+
+    def _meanwhile(self, context: Context) -> None:
+        """Restore without the ledger, if it is certain without it that this rolls back."""
+        if self.verify_task_id is not None:
+            verify = self._state_of(self.verify_task_id, context)
+            if verify not in ("failed", "upstream_failed") and not (verify == "success" and self._chosen(context)):
+                return
+        self.restore_meanwhile(context)
 
     def _why(self, delivery: Delivery, context: Context) -> Why:
         """The reason; skips the task when there is none."""

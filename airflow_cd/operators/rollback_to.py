@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.errors import LedgerRefused
+from airflow_cd.capacity import URGENT
+from airflow_cd.delivery.going_back import go_back
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.mark import mark
 from airflow_cd.states import Role
@@ -14,12 +16,12 @@ from airflow_cd.states import Role
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_cd.delivery import Delivery
-    from airflow_cd.release import Release
-
 
 class RollbackToOperator(EnvironmentTask):
-    """Bring an environment back to a release that was promoted there, and veto the one that ran until now.
+    """Bring an environment back to a release that was good there, and veto the one that is taken back.
+
+    It goes from what ran when the run was asked for, however late it begins. A deployment that was under way then is
+    stopped and restored; what was deployed since, which nobody had seen, is never taken back.
 
     Has three retries by default: a rollback that is not finished is resumed. Parameters of
     :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
@@ -45,6 +47,7 @@ class RollbackToOperator(EnvironmentTask):
         application: str = "",
         **kwargs: Any,
     ) -> None:
+        kwargs = {**URGENT, **kwargs}
         # Nothing else brings the environment back: a worker that dies, or a target that is away, is tried again.
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))
@@ -55,52 +58,37 @@ class RollbackToOperator(EnvironmentTask):
         self.application = application
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Roll back.
+        """Roll back, from what ran when the run was asked for.
 
         :param context: of the task.
         :returns: what was restored, where, and how long it took.
-        :raises AirflowFailException: there is no such release, it is vetoed, or runs here already; nothing was changed.
+        :raises AirflowFailException: there is no such release, it is vetoed or runs here already, or something was
+            deployed after the run was asked for; nothing was changed.
         :raises RollbackIncomplete: the release does not run on every instance yet.
-        :raises Unavailable: the target or the ledger is away.
+        :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            page=f"The rollback in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
-            release = self._wanted(delivery)
             who = context["dag_run"].triggering_user_name or ""
-            deployment = delivery.roll_back_to(release, self.reason, who=who)
-            marks = self.mark.get(self.environment, ()) if isinstance(self.mark, dict) else self.mark
-            mark(delivery, marks, self.application or self.service, phase="", rolled_back=self.reason)
+            deployment = go_back(delivery, self.release.strip(), who=who, why=self.reason)
+            mine = (deployment.pipeline, deployment.run_id) == (delivery.pipeline, delivery.run_id)
+            if mine:
+                marks = self.mark.get(self.environment, ()) if isinstance(self.mark, dict) else self.mark
+                mark(delivery, marks, self.application or self.service, phase="", rolled_back=self.reason)
+            before = deployment.previous.values()
+            restored = [deployment.release] if mine else before
             self.result = result = {
-                "restored": str(release),
+                "restored": ", ".join(sorted({str(release or "nothing") for release in restored})),
                 "instances": sorted(deployment.previous),
-                "before": sorted({str(old or "nothing") for old in deployment.previous.values()}),
+                "before": sorted({str(old or "nothing") for old in (before if mine else [deployment.release])}),
                 "because": self.reason,
                 "seconds to restored": deployment.to_restored,
             }
         return result
-
-    def _wanted(self, delivery: Delivery) -> Release:
-        """The release to go back to; an attempt after the first goes on with the first one's."""
-        begun = delivery.deployment()
-        if begun is not None:
-            return begun.release
-        wanted = self.release.strip().removeprefix("sha256:")
-        # A release that is asked for by name may be older than those that are offered.
-        good = delivery.ledger.deployments.good_releases(self.service, self.environment, limit=100 if wanted else 10)
-        if wanted:
-            fitting = [
-                one for one in good if wanted == one.release.version or one.release.digest[7:].startswith(wanted)
-            ]
-        else:
-            # A half-deployed release gives way to the last good one; otherwise the last good one is what runs.
-            unsettled = delivery.ledger.deployments.unsettled(self.service, self.environment)
-            fitting = [one for one in good[0 if unsettled else 1 :] if not one.vetoed][:1]
-        if not fitting:
-            known = ", ".join(f"{one.release}{' (vetoed)' if one.vetoed else ''}" for one in good[:10]) or "none"
-            what = f"no release {self.release} was promoted here" if wanted else "there is no release to go back to"
-            raise LedgerRefused(
-                f"{what}; good releases, starting with the one that runs: {known}.",
-                state="nothing was changed.",
-                next_step="Choose one of them by its version or digest, or deploy another through the pipeline.",
-            )
-        # Where several have the version, the one that was promoted last.
-        return fitting[0].release

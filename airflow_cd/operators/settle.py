@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_cd.capacity import URGENT
+from airflow_cd.delivery.going_back import finish
+from airflow_cd.delivery.outlasting import outlast
+from airflow_cd.delivery.what_runs import stayed, what_runs
 from airflow_cd.errors import DeploymentFailed
-from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.mark import mark
+from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.states import DeploymentState, Role
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment
 
 
-class SettleOperator(EnvironmentTask):
+class SettleOperator(RestoringTask):
     """The end of a run's work on an environment: the safety net, as teardown of the lease.
 
     Restores whatever is neither promoted nor rolled back, whoever ended the run and however; releases the lease; and
@@ -30,47 +36,74 @@ class SettleOperator(EnvironmentTask):
 
     :param mark: ids of New Relic connections in which a rollback made here is marked.
     :param application: New Relic's name of the application; the service by default.
+    :param going_back: whether the run was asked for to bring the environment back: then a deployment that is gone is
+        what was asked for.
     """
 
     role = Role.SETTLE
+    binding = False
     ui_color = "#eeeeee"
 
-    def __init__(self, *, mark: Sequence[str] = (), application: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *, mark: Sequence[str] = (), application: str = "", going_back: bool = False, **kwargs: Any
+    ) -> None:
+        kwargs = {**URGENT, **kwargs}
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=2))
         super().__init__(**kwargs)
         self.mark = tuple(mark)
         self.application = application
+        self.going_back = going_back
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Settle.
 
         :param context: of the task.
-        :returns: what runs, when it is what this run deployed.
-        :raises AirflowFailException: the environment runs the release before; says the decisive reason.
-        :raises RollbackIncomplete: part of the environment is not back on its release; the lease is kept.
-        :raises Unavailable: the ledger or the target is away.
+        :returns: what runs, when it is what this run deployed, or what was to be taken back is gone.
+        :raises AirflowFailException: the environment runs the release before, or by now another one; says the
+            decisive reason.
+        :raises RollbackIncomplete: part of the environment is not back on its release, and waiting does not help; the
+            lease is kept. A ledger or a target that is away is waited for; without the ledger it restores meanwhile.
         """
+        return outlast(
+            lambda: self._attempt(context),
+            log=self.log.warning,
+            meanwhile=lambda: self.restore_meanwhile(context),
+            page=f"The end of a run in {self.environment} of {self.service} waits.",
+            where=self.place(context),
+        )
+
+    def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
             before = delivery.deployment()
-            deployment = delivery.settle()
+            if before is not None and not DeploymentState(before.state).final:
+                write_down_verdict(self, context, delivery)
+                self.write_down_restore(delivery)
+            gone = finish(delivery) if self.going_back else None
+            deployment = delivery.settle(restored=partial(self._mark, delivery))
+            running = what_runs(delivery)
+            if deployment is None and gone is not None and _as_asked(gone, context):
+                self.result = result = {"rolled back": str(gone.release), "running": running, "because": gone.outcome}
+                return result
             vetoed = deployment is not None and _vetoed(delivery, deployment)
-            if deployment is not None and self.mark and _rolled_back_here(before, deployment):
-                why = deployment.outcome
-                try:
-                    mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=why)
-                finally:
-                    # A marker is set under the lease, which the settling has released.
-                    delivery.release_lease()
+            wrong = stayed(delivery, deployment) if deployment is not None else None
         if deployment is None:
             self.result = {"deployed": "nothing"}
-            raise self._failed(_nothing_deployed(), context)
+            raise self._failed(_nothing_deployed(running), context)
         if deployment.state != DeploymentState.PROMOTED:
             because = deployment.outcome
             self.result = {"running": "the release before", "state": str(deployment.state), "because": because}
-            raise self._failed(_rolled_back(deployment, vetoed=vetoed), context)
+            raise self._failed(_rolled_back(deployment, running, vetoed=vetoed), context)
+        if wrong:
+            self.result = {"running": running, "state": str(deployment.state), "because": wrong.what}
+            raise self._failed(wrong, context)
         self.result = result = {"running": str(deployment.release), "state": str(deployment.state)}
         return result
+
+    def _mark(self, delivery: Delivery, deployment: Deployment) -> None:
+        if self.mark:
+            why = deployment.outcome
+            mark(delivery, self.mark, self.application or self.service, phase="", rolled_back=why)
 
     def _failed(self, failure: DeploymentFailed, context: Context) -> AirflowFailException:
         # A line each: Airflow shows an exception's text as one line, cut off at the edge of the screen.
@@ -79,30 +112,32 @@ class SettleOperator(EnvironmentTask):
         return AirflowFailException(str(failure.at(pipeline=context["dag_run"].dag_id, environment=self.environment)))
 
 
-def _rolled_back_here(before: Deployment | None, after: Deployment) -> bool:
-    return after.state == DeploymentState.ROLLED_BACK and before is not None and before.state != after.state
+def _as_asked(gone: Deployment, context: Context) -> bool:
+    """Whether the rollback of a deployment is what the run was asked for; a release may have been named."""
+    wanted = str(context.get("params", {}).get("release") or "").strip().removeprefix("sha256:")
+    back = set(gone.previous.values())
+    named = all(old and (old.version == wanted or old.digest[7:].startswith(wanted)) for old in back)
+    return gone.state == DeploymentState.ROLLED_BACK and (not wanted or named)
 
 
 def _vetoed(delivery: Delivery, deployment: Deployment) -> bool:
     return delivery.ledger.vetoes.in_force(deployment.service, deployment.environment, deployment.release) is not None
 
 
-def _nothing_deployed() -> DeploymentFailed:
+def _nothing_deployed(running: str) -> DeploymentFailed:
     return DeploymentFailed(
         "Nothing was deployed here by this run.",
-        state="what ran before still runs.",
+        state=f"{running}.",
         next_step="Read the log of the deploy task for the reason.",
     )
 
 
-def _rolled_back(deployment: Deployment, *, vetoed: bool) -> DeploymentFailed:
-    ran = any(release is not None for release in deployment.previous.values())
+def _rolled_back(deployment: Deployment, running: str, *, vetoed: bool) -> DeploymentFailed:
     next_step = "Read the verification report; the release is vetoed here until a person lifts the veto."
     if not vetoed:
         next_step = "The release is not vetoed: start a new run to deploy it again."
     return DeploymentFailed(
         f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
-        state=f"{'the release before runs again, artifact and configuration' if ran else 'nothing runs, as before'}, "
-        "read back.",
+        state=f"{running}.",
         next_step=next_step,
     )

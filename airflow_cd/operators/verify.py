@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BranchMixIn
 
+from airflow_cd.capacity import VERIFICATIONS
 from airflow_cd.delivery import LEASE_TTL, now
+from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.delivery.verifying import (
     Conclusion,
     Consequence,
@@ -21,7 +23,8 @@ from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.operators.question import Answer, ask, given_answer, read_answer
+from airflow_cd.operators.handing_over import hand_verdict
+from airflow_cd.operators.question import Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify_questions import (
     AGAIN,
@@ -61,10 +64,10 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     something points to harm, and a person decides (go on, keep watching, roll back). While it waits the task costs
     nothing: no worker, no triggerer, no pool slot. Without an answer the release is rolled back, and only a FAIL then
     vetoes it. Marking the task success on the grid promotes, marking it failed rolls back. Has three retries by
-    default, for a ledger or target that is unavailable and for an answer that is lost while Airflow resumes the task;
-    after a worker was killed it fails instead. A first release, with which there is nothing to compare, goes on at
-    once. Parameters of :class:`~airflow_cd.operators.base.EnvironmentTask` come
-    on top.
+    default, for a ledger or target that is unavailable, for an answer that is lost while Airflow resumes the task, and
+    for a worker that was killed: every attempt judges from when the phase was deployed. A first release, with which
+    there is nothing to compare, goes on at once. Parameters of
+    :class:`~airflow_cd.operators.base.EnvironmentTask` come on top.
 
     :param verification: what is watched and how it is judged.
     :param follow: id of the task to go on to.
@@ -92,6 +95,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
     ) -> None:
         kwargs.setdefault("retries", 3)
         kwargs.setdefault("retry_delay", timedelta(seconds=1))
+        # It holds a worker slot for as long as it watches; some are left for going back.
+        kwargs.setdefault("pool", VERIFICATIONS)
         super().__init__(**kwargs)
         self.verification = verification
         self.follow = follow
@@ -105,21 +110,22 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         :param context: of the task.
         :returns: id of the task that was branched to.
         :raises TaskAwaitingInput: a person is asked.
-        :raises AirflowFailException: there is nothing to verify (any more), or the attempt before was killed.
-        :raises Unavailable: the ledger or the target is away; the next attempt verifies again.
+        :raises AirflowFailException: there is nothing to verify (any more).
+        :raises TargetUnavailable: the target is away; the next attempt verifies again. A ledger that is away is waited
+            for, unless the canary is to be rolled back: then that does not wait.
         """
+        return outlast(lambda: self._attempt(context), log=self.log.warning)
+
+    def _attempt(self, context: Context) -> str:
         asked = not starts_over(context)
         with remembering(context, asked=asked), self.at_work(context) as delivery:
-            question = delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id)
             if not asked:
-                if question is not None:
+                if delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, self.task_id) is not None:
                     delivery.ledger.questions.reopen(delivery.pipeline, delivery.run_id, self.task_id)
                 return self._verify(delivery, context)
+            question = present_question(delivery.ledger, context)
             if question is None:
-                raise VerificationError(
-                    "not verified: the attempt before was killed, so the canary was not watched since.",
-                    next_step="It is rolled back; start a new run to deploy again.",
-                )
+                return self._resume(delivery, context)
             answer = given_answer(question, default=ROLL_BACK)
             if answer is None:
                 self._wait(delivery, context, question)
@@ -132,6 +138,9 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         :param event: Airflow's record of the answer.
         :returns: id of the task that was branched to.
         """
+        return outlast(lambda: self._attempt_answered(context, event), log=self.log.warning)
+
+    def _attempt_answered(self, context: Context, event: dict[str, Any]) -> str:
         with remembering(context, asked=True), self.at_work(context) as delivery:
             answer = read_answer(delivery.ledger, context, event, default=ROLL_BACK)
             return self._answered(delivery, context, answer)
@@ -147,6 +156,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
         control = ", ".join(verifying.control) or "none; compared with before"
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
         concluded = verifying.run(until=until)
+        if not concluded.recorded:
+            hand_verdict(self, context, concluded.judgement, self.phase)
         self._report(concluded.judgement)
         if concluded.consequence is Consequence.ASK:
             try:
@@ -158,6 +169,21 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
                 raise VerificationError(f"nobody could be asked about the canary: {error.what}") from None
         follow = concluded.consequence is Consequence.GO_ON
         return self._branch(context, self.follow if follow else self.rollback, concluded.judgement.sentence)
+
+    def _resume(self, delivery: Delivery, context: Context) -> str:
+        """Go on after an attempt that was killed: its sources are read again from when the phase was deployed."""
+        deployment = running_deployment(delivery)
+        if deployment.cause is not None and deployment.cause.vetoes:
+            self.log.error("The attempt before was killed after its verdict: %s", deployment.outcome)
+            return self._branch(context, self.rollback, deployment.outcome)
+        if delivery.drained(deployment):
+            # Without its traffic there is nothing to judge it by.
+            raise VerificationError(
+                "not verified: the attempt before was killed after it had taken the canary out of the traffic.",
+                next_step="It is rolled back; start a new run to deploy again.",
+            )
+        self.log.warning("The attempt before was killed; going on from when the phase was deployed.")
+        return self._verify(delivery, context)
 
     def _log_look(self, judgement: Judgement) -> None:
         self.log.info("Look %s: %s", judgement.looks, judgement.sentence)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, TaskGroup
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_cd.capacity import USUAL
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators import (
     CanaryDeployOperator,
@@ -19,6 +20,7 @@ from airflow_cd.operators import (
     SettleOperator,
     VerifyOperator,
 )
+from airflow_cd.pipeline.plan import plan_of
 from airflow_cd.pipeline.specification import (
     Approval,
     Canary,
@@ -27,11 +29,13 @@ from airflow_cd.pipeline.specification import (
     Pipeline,
     environment_of,
 )
+from airflow_cd.release import VERSION
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.states import Role, RollbackMode
 from airflow_cd.task_ids import TaskId, local_id, phase_name
 
 if TYPE_CHECKING:
+    from airflow_cd.plan import Plan
     from airflow_cd.verification.settings import Verification
 
 
@@ -51,7 +55,12 @@ def parameters() -> dict[str, Param]:
     """The trigger form."""
     return {
         "version": Param(
-            type="string", minLength=1, title="Version", description="The version to deploy, such as 1.2."
+            type="string",
+            minLength=1,
+            # A line end at the end, which `$` forgives, is none of a version.
+            pattern=f"^{VERSION}$(?!\n)",
+            title="Version",
+            description="The version to deploy, such as 1.2.",
         ),
         "configuration": Param(
             default={},
@@ -90,16 +99,27 @@ def build(pipeline: Pipeline) -> DAG:
     arguments: dict[str, Any] = {"schedule": None, "catchup": False, "tags": ["airflow-cd"], **pipeline.dag_arguments}
     with DAG(pipeline.name, description=pipeline.description or None, **arguments) as dag:
         before: Sequence[Any] = ()
+        plan = plan_of(pipeline)
         stages = pipeline.members()
         for number, stage in enumerate(stages):
-            built = [_member(pipeline, member, dag, _environments(stages[number + 1 :])) for member in stage]
+            built = [_member(pipeline, member, dag, plan, _environments(stages[number + 1 :])) for member in stage]
             for ends in built:
                 for task in before:
                     for first in ends.first:
                         task >> first
             before = [task for ends in built for task in ends.last]
     set_parameters(dag, parameters())
+    weigh_alone(dag)
     return dag
+
+
+def weigh_alone(dag: DAG) -> None:
+    """Let no task of the author's own inherit the weight of what follows it, rollbacks among them.
+
+    :param dag: with all its tasks.
+    """
+    for task in dag.tasks:
+        task.weight_rule = USUAL["weight_rule"]
 
 
 def set_parameters(dag: DAG, params: Mapping[str, Param]) -> None:
@@ -126,14 +146,16 @@ def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
     return through
 
 
-def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environment]) -> Ends:
+def _member(pipeline: Pipeline, member: Member, dag: DAG, plan: Plan, then: Sequence[Environment]) -> Ends:
     if isinstance(member, Canary):
         assert member.verify is not None  # noqa: S101 - Pipeline.mistakes() has refused it
-        return _verified(pipeline, member.environment, member.verify, list(member.phases), member.mark)
+        common = _common(pipeline, member.environment, plan)
+        return _verified(pipeline, member.environment, common, member.verify, list(member.phases), member.mark)
     if isinstance(member, Environment):
+        common = _common(pipeline, member, plan)
         if member.verify is not None:
-            return _verified(pipeline, member, member.verify, [100], ())
-        return _environment(pipeline, member)
+            return _verified(pipeline, member, common, member.verify, [100], ())
+        return _environment(pipeline, member, common)
     if isinstance(member, Approval):
         sensor = ApprovalSensor(
             task_id=member.name,
@@ -144,6 +166,7 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environ
             artifact=pipeline.artifact,
             configurations={environment.name: _configuration(pipeline, environment) for environment in then},
             commits=pipeline.commits,
+            plan=plan,
         )
         return Ends([sensor], [sensor])
     if hasattr(member, "task_id") and not callable(getattr(member, "function", None)):
@@ -154,12 +177,13 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, then: Sequence[Environ
     return Ends([task], [task])
 
 
-def _common(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+def _common(pipeline: Pipeline, environment: Environment, plan: Plan) -> dict[str, Any]:
     return {
         "service": pipeline.deployed_service,
         "environment": environment.name,
         "target": pipeline.target_of(environment),
         "timeout_healthy": environment.timeout,
+        "plan": plan,
     }
 
 
@@ -177,8 +201,7 @@ def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
     }
 
 
-def _environment(pipeline: Pipeline, environment: Environment) -> Ends:
-    common = _common(pipeline, environment)
+def _environment(pipeline: Pipeline, environment: Environment, common: Mapping[str, Any]) -> Ends:
     with TaskGroup(environment.name):
         lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=pipeline.supersede, **common)
         deploy = DeployOperator(task_id=local_id(Role.DEPLOY), **common, **_release(pipeline, environment))
@@ -190,11 +213,11 @@ def _environment(pipeline: Pipeline, environment: Environment) -> Ends:
 def _verified(
     pipeline: Pipeline,
     environment: Environment,
+    common: Mapping[str, Any],
     verification: Verification,
     phases: Sequence[int],
     mark: Sequence[str],
 ) -> Ends:
-    common = _common(pipeline, environment)
     forward = {**common, **_release(pipeline, environment)}
     with TaskGroup(environment.name):
         lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=pipeline.supersede, **common)

@@ -11,6 +11,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.operators import RollbackToOperator, SettleOperator
 from airflow_cd.pipeline.dag import set_parameters
 from airflow_cd.pipeline.specification import Canary, Environment, Pipeline, environment_of
+from airflow_cd.plan import Plan
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.states import Role
 from airflow_cd.task_ids import ROLLBACK_GROUP, local_id
@@ -50,6 +51,8 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
         "environment": ASKED_FOR,
         "target": {environment.name: pipeline.target_of(environment) for environment in known},
         "timeout_healthy": longest,
+        # Its runs are bound to no steps, but have no other parameters than these.
+        "plan": Plan(),
     }
     with (
         DAG(
@@ -64,11 +67,11 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
         ) as dag,
         TaskGroup(ROLLBACK_GROUP),
     ):
-        lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=True, restore=False, **common)
+        lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=True, going_back=True, **common)
         deploy = RollbackToOperator(
             task_id=local_id(Role.ROLLBACK_TO), mark=_marks(pipeline), execution_timeout=longest * 2, **common
         )
-        settle = SettleOperator(task_id=local_id(Role.SETTLE), **common)
+        settle = SettleOperator(task_id=local_id(Role.SETTLE), going_back=True, **common)
         lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
     set_parameters(dag, _parameters([environment.name for environment in known]))
     return dag
@@ -86,8 +89,8 @@ def _parameters(names: list[str]) -> dict[str, Param]:
             default="",
             type=["string", "null"],
             title="Release",
-            description="Version, or the beginning of the digest, of a release that was good there; empty for the last "
-            "good one before what runs now.",
+            description="Version, or the beginning of the digest, of a release that was good there; empty for the one "
+            "before what runs, or is being deployed, when this is asked for.",
         ),
         "reason": Param(type="string", minLength=1, title="Reason", description="The reason, recorded in the ledger."),
     }

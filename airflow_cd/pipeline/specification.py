@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.delivery.capture import share_of
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
+from airflow_cd.secret_values.detection import mistakes as secrets_in
+from airflow_cd.secret_values.detection import suspicion
 from airflow_cd.targets import resolve_target, target_kinds
 from airflow_cd.verification.settings import Verification
 
@@ -211,7 +213,9 @@ class Pipeline:
             found.append(f"artifact {self.artifact!r}: only {{service}} and {{version}} can be filled in ({error!r})")
         if self.target not in target_kinds():
             found.append(f"target {self.target!r}: unknown kind; known are {', '.join(sorted(target_kinds()))}")
-        found.extend(_not_json("configuration", self.configuration))
+        if why := suspicion("", self.artifact):
+            found.append(f"the artifact looks like a secret: {why}. Let the target hold the credentials")
+        found.extend(_not_json("pipeline", self.configuration))
         found.extend(_not_commits(self.commits))
         found.extend(self._wrong_stages())
         return found
@@ -299,9 +303,14 @@ def _not_json(what: str, configuration: Any) -> Iterator[str]:
     try:
         if not isinstance(configuration, Mapping):
             yield f"{what}: the configuration is a {type(configuration).__name__}, not a mapping"
+            return
         json.dumps(dict(configuration), allow_nan=False)
     except (TypeError, ValueError) as error:
         yield f"{what}: the configuration is not JSON ({error})"
+    except RecursionError:
+        yield f"{what}: the configuration is nested too deeply"
+    else:
+        yield from secrets_in(configuration, what)
 
 
 def _not_commits(commits: Any) -> Iterator[str]:

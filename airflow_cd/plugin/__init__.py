@@ -13,7 +13,9 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_cd.guard import starting
 from airflow_cd.operators.report_link import VerificationReportLink
+from airflow_cd.plugin import listener
 
 
 @functools.cache
@@ -40,12 +42,25 @@ class _LazyAudit:
         return AuditMiddleware(app, **options)
 
 
+class _LazyBodies:
+    """The middleware that refuses what no run may be triggered with, imported likewise."""
+
+    def __new__(cls, app: Any, **options: Any) -> Any:
+        from airflow_cd.plugin.audit.bodies import BodyMiddleware
+
+        return BodyMiddleware(app, **options)
+
+
 class AirflowCdPlugin(AirflowPlugin):
     """Pages below ``/airflow-cd``, tabs of runs and tasks, and the audit log of manual actions."""
 
     name = "airflow_cd"
     fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/airflow-cd", "name": "Airflow CD"}]
-    fastapi_root_middlewares = [{"middleware": _LazyAudit, "name": "Airflow CD audit log"}]
+    fastapi_root_middlewares = [
+        {"middleware": _LazyAudit, "name": "Airflow CD audit log"},
+        {"middleware": _LazyBodies, "name": "Airflow CD request bodies"},
+    ]
+    listeners = [starting, listener]
     operator_extra_links = [VerificationReportLink()]
     external_views = [
         {

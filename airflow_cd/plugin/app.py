@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from airflow_cd.plugin import assets, task_tab
 from airflow_cd.plugin.approval import routes as approval
@@ -13,8 +13,10 @@ from airflow_cd.plugin.insights import routes as insights
 from airflow_cd.plugin.report import feedback_routes as feedback
 from airflow_cd.plugin.report import routes as report
 from airflow_cd.plugin.run import routes as run
+from airflow_cd.plugin.same_ledger import same_ledger
 
 app = FastAPI(title="Airflow CD", docs_url=None, redoc_url=None, openapi_url=None)
-for pages in (approval, deployments, environment, assets, report, run, task_tab, feedback, insights):
-    app.include_router(pages.router)
+app.include_router(assets.router)
+for pages in (approval, deployments, environment, report, run, task_tab, feedback, insights):
+    app.include_router(pages.router, dependencies=[Depends(same_ledger)])
 handle_errors(app)

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import http
 import math
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_cd.errors import (
     AirflowCdError,
@@ -29,9 +31,11 @@ from airflow_cd.errors import (
     ReleaseVetoed,
     Unavailable,
 )
+from airflow_cd.ledger.columns import NAME_LENGTH
 from airflow_cd.plugin.airflow_api import AirflowRefused
 from airflow_cd.plugin.rendering import FOLDER, HEADERS, page
 
+_UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 RETRY_AFTER = 10
 """Seconds to wait where an error does not say how long."""
 
@@ -71,6 +75,25 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(AirflowCdError, _error)
     app.add_exception_handler(OperationalError, _database_error)
+    app.add_middleware(_NothingThere)
+
+
+class _NothingThere:
+    """404 for addresses in which a part is nothing that Airflow or the ledger could have as a name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and any(map(_is_absurd, scope["path"].split("/"))):
+            answer = await _http_error(Request(scope), HTTPException(404, "There is nothing at this address."))
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_absurd(part: str) -> bool:
+    return len(part) > NAME_LENGTH or _UNNAMEABLE.search(part) is not None
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -10,10 +10,11 @@ from fastapi.responses import RedirectResponse
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import MAY_READ_RUN
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.identity import PRESENT_RUN
 from airflow_cd.report.gathering import report_of
 from airflow_cd.states import Role
 
-router = APIRouter(prefix="/task", dependencies=MAY_READ_RUN)
+router = APIRouter(prefix="/task", dependencies=[*MAY_READ_RUN, *PRESENT_RUN])
 
 
 @router.get("/{dag_id}/{run_id}/{task_id}")

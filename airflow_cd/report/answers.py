@@ -133,7 +133,11 @@ def is_it_safe(report: Report) -> Fact:
             "No: act now",
             f"{outcome} See who is on call; the last step says what runs where.",
         ),
-        DeploymentState.ROLLING_BACK: ("wait", "Not yet", f"{drained}The previous release is being restored."),
+        DeploymentState.ROLLING_BACK: (
+            "wait",
+            "Not yet",
+            f"{drained}The previous release is not back everywhere.",
+        ),
         DeploymentState.PROMOTED: _when_promoted(report, outcome),
         DeploymentState.RUNNING: _while_running(report.judgement, drained),
         None: ("wait", "Unknown", outcome or "The ledger does not say what became of the deployment."),

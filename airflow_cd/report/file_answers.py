@@ -15,6 +15,7 @@ _STEPS = {
     "no_baseline": "Give what an earlier good release wrote, with --baseline or --metrics-baseline.",
     "no_data": "Check that the canary's files are the right ones, and that it had any traffic.",
     "few_requests": "Measure for longer, or lower --min-requests and trust the answer less.",
+    "not_measured": "Check what writes this metric, or leave it out.",
     "not_certain": "Measure for longer or on more instances, or raise --minimum-effect.",
     "not_precise": "Measure for longer or on more instances, or name the metrics that matter with --decisive.",
     "not_comparable": "Check that both sides hold the same metrics and groups at the same times.",

@@ -16,6 +16,7 @@ _FILTERS = (
     words.clock_time,
     words.full_time,
     words.one_line,
+    words.quoted,
     words.seconds_between,
     words.size,
     words.as_text,

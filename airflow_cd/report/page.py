@@ -64,6 +64,7 @@ def report_context(report: Report) -> dict[str, Any]:
         "open_charts": max(OPEN_CHARTS, sum(view.result.verdict is Verdict.FAIL for view in metrics)),
         "facts": [what_was_new(judgement, events, metrics), *_answers(report)],
         "files": report.files,
+        "records_hidden": report.records_hidden,
         "clocks": clock_times(report.clocks),
         "steps": _steps(report),
         "changes": _changes(report),

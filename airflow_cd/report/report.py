@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.release import Release
+from airflow_cd.secret_values.showing import shown
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.files.opening import InputFile
 from airflow_cd.verification.verdict import Judgement
@@ -45,7 +46,7 @@ class ReportedRelease:
 
         :param release: as the ledger has it.
         """
-        return cls(release.service, release.version, release.artifact, dict(release.configuration), release.digest)
+        return cls(release.service, release.version, release.artifact, shown(release.configuration), release.digest)
 
     @property
     def name(self) -> str:
@@ -152,6 +153,7 @@ class Report:
     :param rolls_back: whether the deployment is itself a rollback that a person asked for.
     :param files: what was read, for files.
     :param settings: how the files were judged, for files.
+    :param records_hidden: whether records of logs were taken out, for a reader who may not see them.
     """
 
     evidence: Judgement | Mapping[str, Any]
@@ -169,6 +171,7 @@ class Report:
     rolls_back: bool = False
     files: Sequence[InputFile] = ()
     settings: Settings | None = None
+    records_hidden: bool = False
 
     @classmethod
     def of_files(cls, verified: Verified) -> Report:
@@ -199,6 +202,15 @@ class Report:
         state = self.outcome.state if self.outcome is not None else ""
         return DeploymentState(state) if state in list(DeploymentState) else None
 
+    def without_records(self) -> Report:
+        """The report for somebody who may not read the logs that it quotes: counts and patterns, no records."""
+        evidence = dict(self.stored_judgement)
+        quality = evidence.get("quality")
+        if isinstance(quality, Mapping):
+            events = [{**event, "samples": []} for event in quality.get("events") or () if isinstance(event, Mapping)]
+            evidence["quality"] = {**quality, "events": events}
+        return replace(self, evidence=evidence, records_hidden=True)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON values, read back by :meth:`from_dict`.
 
@@ -212,6 +224,8 @@ class Report:
             more = {"files": [asdict(file) for file in self.files], "settings": _dict_or_none(self.settings)}
         if self.rolls_back:
             more["rolls_back"] = True
+        if self.records_hidden:
+            more["records_hidden"] = True
         return {
             "schema": SCHEMA,
             **verdict,
@@ -254,6 +268,7 @@ class Report:
                 outcome=_read(Outcome, content["outcome"]) if content.get("outcome") else None,
                 manual_actions=_read_all(ManualAction, content.get("human")),
                 rolls_back=bool(content.get("rolls_back")),
+                records_hidden=bool(content.get("records_hidden")),
                 files=_read_all(InputFile, content.get("files")),
                 settings=_read(Settings, content["settings"]) if content.get("settings") else None,
             )

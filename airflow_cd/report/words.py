@@ -12,7 +12,10 @@ from typing import Any
 MISSING = "–"
 
 _UNSHOWABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
+    # Parts of a picture where one stands before them.
+    "|(?<![\u203c-\u3299\ufe0f\U0001f000-\U0001faff])[\u200d\ufe00-\ufe0f]"
 )
 
 
@@ -132,6 +135,27 @@ def change(value: float | None) -> str:
     if abs(percent) < 0.05:
         return "±0 %"
     return (f"{percent:+.0f} %" if abs(percent) >= 10 else f"{percent:+.1f} %").replace("-", "−")
+
+
+def quoted(value: Any, limit: int = 160) -> str:
+    """Text of others on one line, in which everything can be seen: line ends and tabs are pictures.
+
+    :param value: any.
+    :param limit: of characters.
+    """
+    text = str(value)[: 4 * limit].replace("\r\n", "\n").replace("\n", "␊").replace("\r", "␍").replace("\t", "␉")
+    return one_line(str(visible(text)), limit)
+
+
+def as_code(value: Any, limit: int = 160) -> str:
+    """The same as code in Markdown, which no reader takes for markup.
+
+    :param value: any.
+    :param limit: of characters.
+    """
+    text = f"`{quoted(value, limit).replace('`', chr(0x2BC)) or ' '}`"
+    whole = len(str(value))
+    return f"{text} (of {whole:,} characters)" if whole > limit else text
 
 
 def short(text: str, limit: int) -> str:

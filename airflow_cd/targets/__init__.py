@@ -10,14 +10,27 @@ packages add theirs through the entry point group ``airflow_cd.targets``::
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.http import HttpTarget
 
-__all__ = ["BUILT_IN", "GROUP", "HttpTarget", "Instance", "Target", "resolve_target", "target_kinds"]
+__all__ = [
+    "BUILT_IN",
+    "GROUP",
+    "HttpTarget",
+    "Instance",
+    "Target",
+    "describe_target",
+    "described_target",
+    "resolve_target",
+    "target_kinds",
+]
 
 GROUP = "airflow_cd.targets"
 BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget}
@@ -88,3 +101,50 @@ def resolve_target(spec: str | Target, environment: str) -> Target:
     if not isinstance(target, Target):
         raise ValueError(f"target kind {kind!r} made {target!r}, which is not a target")
     return target
+
+
+def describe_target(spec: str | Target, environment: str) -> dict[str, Any] | None:
+    """The target as JSON, for a process that cannot read the DAG file; holds no secret, only the id of a connection.
+
+    :param spec: as of :func:`resolve_target`.
+    :param environment: what the target calls the environment.
+    :returns: None for an object that is no dataclass of a registered kind, or whose fields are not JSON.
+    """
+    if isinstance(spec, str):
+        return {"connection": spec, "environment": environment}
+    kind = next((name for name in (*BUILT_IN, *_plugged_in()) if _is_of(spec, name)), None)
+    if kind is None or not dataclasses.is_dataclass(spec):
+        return None
+    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec) if field.init}
+    try:
+        if json.loads(json.dumps(fields)) != fields:
+            return None
+    except (TypeError, ValueError):
+        return None
+    return {"kind": kind, "fields": fields, "environment": environment}
+
+
+def described_target(description: Mapping[str, Any]) -> Target:
+    """The target that was described by :func:`describe_target`.
+
+    :param description: only kinds that are registered here are made from it.
+    :raises ValueError: there is no such kind (any more), or it takes no such fields.
+    """
+    environment = str(description.get("environment"))
+    if "connection" in description:
+        return resolve_target(str(description["connection"]), environment)
+    kind = str(description.get("kind"))
+    if kind not in BUILT_IN and kind not in _plugged_in():
+        raise ValueError(f"environment {environment!r} has a target of kind {kind!r}, which is not installed here")
+    try:
+        made = _load(kind)(**dict(description.get("fields") or {}))
+    except TypeError as error:
+        raise ValueError(f"target kind {kind!r} cannot be made as it was described: {error}") from error
+    return resolve_target(made, environment)
+
+
+def _is_of(target: Target, kind: str) -> bool:
+    try:
+        return type(target) is _load(kind)
+    except ValueError:
+        return False

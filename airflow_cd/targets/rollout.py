@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_cd.errors import DeploymentFailed, TargetUnavailable
 from airflow_cd.release import Release
+from airflow_cd.secret_values.showing import shown
 from airflow_cd.targets.base import FAILED, HEALTHY, Instance, Target
 
 Wanted = Mapping[str, "Release | None"]
@@ -143,15 +144,19 @@ def _content(instance: Instance, release: Release | None) -> list[str]:
     if instance.artifact != release.artifact:
         wrong.append(f"runs {instance.artifact}, wanted {release.artifact}")
     for key in sorted({*instance.configuration, *release.configuration}):
-        has, wants = _shown(instance.configuration, key), _shown(release.configuration, key)
-        if has != wants:
+        if _as_json(instance.configuration, key) != _as_json(release.configuration, key):
+            has, wants = _shown(instance.configuration, key), _shown(release.configuration, key)
             wrong.append(f"has {key} {_short(has)}, wanted {_short(wants)}")
     return wrong
 
 
-def _shown(configuration: Mapping[str, Any], key: str) -> str:
+def _as_json(configuration: Mapping[str, Any], key: str) -> str:
     """A value as JSON, in which true is not 1, and a key that is not there is not null."""
     return json.dumps(configuration[key], sort_keys=True) if key in configuration else "unset"
+
+
+def _shown(configuration: Mapping[str, Any], key: str) -> str:
+    return _as_json({key: shown(configuration[key], f"/{key}")}, key) if key in configuration else "unset"
 
 
 def _short(text: str) -> str:

@@ -47,7 +47,7 @@ def with_queries(part: Part, queries: Mapping[str, str]) -> Part:
     sent = "; ".join(f"{name}: {query}" for name, query in queries.items())
     reasons = [
         replace(reason, text=f"{reason.text} The query was {sent}. Next: run it in the source itself.")
-        if reason.code in ("no_data", "few_requests") and not reason.numbers.get("canary_requests")
+        if reason.code in ("no_data", "few_requests", "not_measured") and not reason.numbers.get("canary_requests")
         else reason
         for reason in part.reasons
     ]

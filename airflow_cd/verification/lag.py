@@ -114,10 +114,11 @@ class Lag:
         import numpy as np
 
         places = np.ceil(np.log(np.maximum(lags, 1e-9) / _FIRST_STEP) / np.log(_STEP)).clip(0, _STEPS - 1).astype(int)
-        names = np.asarray(list(instances), dtype=object)
-        for name in set(instances):
-            steps = self._steps.setdefault(name, np.zeros(_STEPS, dtype=np.int64))
-            np.add.at(steps, places[names == name], 1)
+        numbers: dict[str, int] = {}
+        rows = np.fromiter((numbers.setdefault(name, len(numbers)) for name in instances), dtype=np.int64)
+        counts = np.bincount(rows * _STEPS + places, minlength=len(numbers) * _STEPS).reshape(-1, _STEPS)
+        for name, number in numbers.items():
+            self._steps[name] = self._steps.get(name, 0) + counts[number]
 
     def forgive_longest(self) -> None:
         """Wait for no more than can be waited for: what came even later before the deployment may never again."""

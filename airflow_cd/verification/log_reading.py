@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_cd.verification.counted import Counted
+from airflow_cd.verification.late_records import beyond, completed
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.signatures import Tally
 from airflow_cd.verification.pace import Rhythm, is_stalled
 from airflow_cd.verification.per_instance import SEVERE, Activity
 from airflow_cd.verification.reading import Instances, Patience, Reader
@@ -95,7 +95,7 @@ class LogReader(Reader):
     def completed(self) -> dict[str, LogProfile]:
         """By the name of an earlier phase, what its canary logged with what came late of it, where something did."""
         pairs = zip(self._earlier, self._late, strict=True)
-        return {phase.name: LogProfile.merge(phase.counted[self.name], late) for phase, late in pairs if late.records}
+        return {phase.name: completed(phase.counted[self.name], late) for phase, late in pairs if late.records}
 
     @property
     def rows(self) -> int:
@@ -291,21 +291,3 @@ def _by_instance(profiles: Sequence[LogProfile], severities: Sequence[str] = SEV
             for name, count in tally.instances.items():
                 counts[name] = counts.get(name, 0) + count
     return counts
-
-
-def beyond(profile: LogProfile, counted: LogProfile) -> LogProfile:
-    """What a profile holds more than another one of the same time and instances: the records that came later.
-
-    :param profile: of everything there is by now.
-    :param counted: of what was counted before.
-    """
-    late = LogProfile()
-    if profile.records <= counted.records:
-        return late
-    for signature, tally in profile.tallies.items():
-        known = counted.tallies.get(signature, Tally()).instances
-        more = {name: count - known.get(name, 0) for name, count in tally.instances.items()}
-        more = {name: count for name, count in more.items() if count > 0}
-        if more:
-            late.tallies[signature] = Tally(more, tally.first, tally.last, tally.samples)
-    return late

@@ -368,14 +368,23 @@ class TestRedirect:
             ("https://api.sumologic.com", "https://evilsumologic.com/x", False),
             ("https://api.sumologic.com", "https://127.0.0.1/x", False),
             ("http://127.0.0.1:81", "http://127.0.0.1:82/x", True),
+            ("https://api.sumologic.com", "https://api.us2.sumologic.com:8443/x", False),
+            ("https://api.sumologic.com", "https://blog.sumologic.com/x", False),
+            ("https://api.sumologic.com", "https://api.us2.sumologic.com@evil.example/x", False),
+            ("https://api.sumologic.com", "https://api.us2.sumologic.com\\@evil.example/x", False),
+            ("https://api.sumologic.com", "//api.us2.sumologic.com/x", True),
+            ("https://api.sumologic.com", "https://[broken/x", False),
+            ("https://sumo.corp.example:8443", "https://sumo.corp.example/x", False),
             ("http://127.0.0.1:81", "https://api.sumologic.com/x", False),
-            ("https://sumo.corp.example", "https://sumo2.corp.example/x", True),
+            ("https://sumo.corp.example", "https://sumo2.corp.example/x", False),
+            ("https://sumo.corp.example", "https://listed.corp.example/x", True),
+            ("https://sumo.corp.example", "http://listed.corp.example/x", False),
             ("https://sumo.example", "https://other.example/x", False),
             ("https://api.sumologic.com", "ftp://api.us2.sumologic.com/x", False),
         ],
     )
     def test_where_credentials_may_go(self, configured, location, may):
-        assert may_redirect(configured, location) is may
+        assert may_redirect(configured, location, ["listed.corp.example"]) is may
 
 
 class TestRegions:

@@ -16,7 +16,7 @@ class Answer:
 
     :param raw: goes out as it is, in place of an HTTP answer.
     :param wait: is waited for before the answer.
-    :param trickle: seconds between any two bytes of the body.
+    :param trickle: seconds between any two bytes of the body, or of ``raw``.
     """
 
     status: int = 200
@@ -59,8 +59,8 @@ class ScriptedServer:
                 if answer.wait is not None:
                     answer.wait.wait(10)
                 if answer.raw is not None:
-                    self.wfile.write(answer.raw)
                     self.close_connection = True
+                    self.give(answer.raw, answer.trickle)
                     return
                 content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
                 self.send_response(answer.status)
@@ -68,12 +68,15 @@ class ScriptedServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                if not answer.trickle:
+                self.give(content, answer.trickle)
+
+            def give(self, content: bytes, trickle: float) -> None:
+                if not trickle:
                     self.wfile.write(content)
                     return
                 for number in range(len(content)):
                     self.wfile.write(content[number : number + 1])
-                    if server.stopped.wait(answer.trickle):
+                    if server.stopped.wait(trickle):
                         return
 
             do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815

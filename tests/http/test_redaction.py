@@ -101,3 +101,41 @@ def test_an_address_is_shown_without_secrets(address: str, shown: str) -> None:
 def test_the_secrets_of_an_address() -> None:
     assert user_info_of("https://ada:pw@x/") == ("ada:pw", "pw")
     assert user_info_of("https://[half") == user_info_of(None) == user_info_of("x.example") == ()
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        "Authorization: Basic YTpi",
+        "{'Authorization': 'Basic YTpi'}",
+        '{"authorization":"Basic YTpi"}',
+        "authorization=Basic%20YTpi",
+        "Authorization: Bearer some-token.of~somebody",
+        "Authorization: somethingelse",
+    ],
+)
+def test_an_echoed_authorization_is_removed_known_or_not(echoed: str) -> None:
+    shown = Redactor()(f"got {echoed} from you")
+    assert "YTpi" not in shown
+    assert "some" not in shown
+    assert shown.startswith("got ")
+    assert shown.endswith("from you")
+
+
+def test_basic_credentials_are_found_whatever_their_length() -> None:
+    for login, password in (("a", "b"), ("ab", "c"), ("shop", "x")):
+        token = base64.b64encode(f"{login}:{password}".encode()).decode()
+        assert token not in Redactor([f"{login}:{password}"])(f"the header held {token} and more")
+
+
+def test_base64_is_found_percent_encoded() -> None:
+    secret = "~~~???>>>~~~"
+    token = base64.b64encode(secret.encode()).decode()
+    assert {"/", "+"} & set(token)
+    shown = Redactor([secret])(f"?key={quote(token, safe='')}&x=1")
+    assert quote(token, safe="")[:8] not in shown
+
+
+def test_words_about_authorization_stay() -> None:
+    text = "basic authentication failed: authorization required, authorization: ***"
+    assert Redactor()(text) == text

@@ -262,7 +262,6 @@ def test_a_request_that_is_wrong_is_refused_and_says_where(ledger: Ledger, ask: 
 @pytest.mark.parametrize(
     "record",
     [
-        lambda ledger: ledger.audit.record(who="ada", action="", why="", pipeline=None, run_id=None, task_id=None),
         lambda ledger: ledger.audit.record(who=None, action="x", why="", pipeline=None, run_id=None, task_id=None),
         lambda ledger: ledger.audit.record(
             who="ada", action="x", why="", pipeline=None, run_id=None, task_id=None, detail={"x": object()}

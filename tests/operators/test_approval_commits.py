@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,7 +56,11 @@ def _asked(monkeypatch: pytest.MonkeyPatch, source: Source | None, **more: Any) 
         **more,
     )
     ti = SimpleNamespace(dag_id="shop", run_id="run-1.2", task_id="approve", try_number=1, max_tries=5, task=sensor)
-    sensor.execute({"ti": ti})  # type: ignore[typeddict-item]
+    now = datetime.now(timezone.utc)
+    run = SimpleNamespace(
+        dag_id="shop", run_id="run-1.2", run_after=now, start_date=now, conf={}, triggering_user_name="ada"
+    )
+    sensor.execute({"ti": ti, "dag_run": run})  # type: ignore[typeddict-item]
     return told
 
 

@@ -24,6 +24,7 @@ from airflow_cd.operators import (
 from airflow_cd.operators.failure import failing_as_airflow_expects
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.verification.settings import Verification
+from tests.operators.conftest import Rests
 from tests.operators.world import World
 
 
@@ -104,24 +105,66 @@ def _task(world: World, name: str) -> tuple[Any, Callable[[Any, Any], Any]]:
     return (kind(task_id="task", service="shop") if kind is ApprovalSensor else world.task(kind, **arguments)), run
 
 
+FORWARD = ("deploy", "canary", "mark")
+
+
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("away", [True, False], ids=["away", "refused"])
-def test_every_task_tries_again_when_the_ledger_is_away_and_not_when_it_refuses(
-    world: World, monkeypatch: pytest.MonkeyPatch, name: str, away: bool
-) -> None:
+def test_every_task_fails_when_the_ledger_refuses(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     task, run = _task(world, name)
-    error = LedgerUnavailable("the ledger is locked.") if away else LedgerRefused("the ledger is of a newer version.")
-
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setattr(airflow_cd.ledger, "open_ledger", fail)
-    with pytest.raises(
-        LedgerUnavailable if away else AirflowFailException, match=r"\[shop.*\] the ledger is"
-    ) as caught:
+    monkeypatch.setattr(airflow_cd.ledger, "open_ledger", _raising(LedgerRefused("the ledger is of a newer version.")))
+    with pytest.raises(AirflowFailException, match=r"\[shop.*\] the ledger is") as caught:
         run(task, world.context(task))
     assert task.result == {"failed": str(caught.value)}
     assert world.target.calls == []
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_what_goes_forward_is_left_to_airflows_retries_when_the_ledger_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    task, run = _task(world, name)
+    monkeypatch.setattr(airflow_cd.ledger, "open_ledger", _raising(LedgerUnavailable("the ledger is locked.")))
+    with pytest.raises(LedgerUnavailable, match=r"\[shop.*\] the ledger is locked"):
+        run(task, world.context(task))
+    assert world.target.calls == []
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in (*FORWARD, "lease")])
+def test_every_other_task_waits_for_a_ledger_that_is_away_for_as_long_as_it_takes(
+    world: World, monkeypatch: pytest.MonkeyPatch, rests: Rests, name: str
+) -> None:
+    task, run = _task(world, name)
+    away = LedgerUnavailable("the ledger is locked.")
+    monkeypatch.setattr(airflow_cd.ledger, "open_ledger", _raising(away))
+
+    def back_at_last() -> None:
+        if len(rests.seconds) == 20:
+            # What it answers then is the end of this test.
+            monkeypatch.setattr(airflow_cd.ledger, "open_ledger", _raising(LedgerRefused("it is back.")))
+
+    rests.then = back_at_last
+    with pytest.raises(AirflowFailException, match="it is back"):
+        run(task, world.context(task))
+    assert len(rests.seconds) == 20
+    assert max(rests.seconds) == 30
+
+
+def test_the_lease_is_waited_for_without_a_ledger_as_it_is_with_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, _ = _task(world, "lease")
+    with monkeypatch.context() as patched:
+        patched.setattr(airflow_cd.ledger, "open_ledger", _raising(LedgerUnavailable("the ledger is locked.")))
+        assert task.poke(world.context(task)) is False
+        assert "the ledger is locked" in task.result["waiting"]
+    assert task.poke(world.context(task)) is True
+
+
+def _raising(error: AirflowCdError) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in ("deploy", "canary")])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from airflow_cd import paging
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import DeploymentSettled, LeaseLost, RollbackIncomplete, TargetUnavailable
 from airflow_cd.operators import RollbackOperator, rollback
@@ -15,6 +16,7 @@ from airflow_cd.operators.verify import DECISION
 from airflow_cd.states import HumanAction
 from airflow_cd.verification.verdict import Verdict
 from tests.memory_target import wholly_on
+from tests.operators.conftest import Rests
 from tests.operators.world import NAMES, NEW, OLD, World
 
 Given = Callable[[World], None]
@@ -227,14 +229,24 @@ def test_one_that_cannot_finish_is_tried_again_and_resumes(world: World) -> None
     assert wholly_on(world.target, OLD)
 
 
-def test_a_target_that_is_away_is_tried_again(world: World) -> None:
+def test_a_target_that_is_away_is_waited_for_and_a_person_is_told(
+    world: World, rests: Rests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(paging, "page", lambda what, **where: told.append(f"{what} {where['environment']}"))
     world.deployed()
     world.target.away = True
-    with pytest.raises(RollbackIncomplete, match="does not answer"):
-        _execute(world, _rollback(world), "failed")
-    world.target.away = False
+
+    def back_at_last() -> None:
+        world.target.away = len(rests.seconds) < 12
+
+    rests.then = back_at_last
     _execute(world, _rollback(world), "failed")
+    assert len(rests.seconds) == 12
     assert wholly_on(world.target, OLD)
+    [page] = told
+    assert "does not answer" in page
+    assert page.endswith("production")
 
 
 def test_another_runs_environment_is_left_alone(world: World) -> None:
@@ -249,7 +261,7 @@ def test_another_runs_environment_is_left_alone(world: World) -> None:
     assert world.target.calls == calls
 
 
-def test_a_newer_token_of_its_own_run_is_no_end(world: World) -> None:
+def test_a_newer_token_of_its_own_run_is_no_end(world: World, rests: Rests) -> None:
     world.deployed()
     broken: list[str] = []
 
@@ -260,10 +272,8 @@ def test_a_newer_token_of_its_own_run_is_no_end(world: World) -> None:
             raise TargetUnavailable("the connection broke.")
 
     world.target.before_call = overruled
-    task = _rollback(world)
-    with pytest.raises(RollbackIncomplete, match="another task of this run"):
-        _execute(world, task, "failed")
-    assert _execute(world, task, "failed")["restored"] == str(OLD)
+    assert _execute(world, _rollback(world), "failed")["restored"] == str(OLD)
+    assert len(rests.seconds) == 1
     assert wholly_on(world.target, OLD)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ def target() -> MemoryTarget:
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: MemoryTarget) -> Ledger:
     """Production got a, b, c and d, and c was taken back once and is vetoed."""
+    _requested.cache_clear()
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", url)
     ledger = open_ledger(url)
@@ -44,7 +46,15 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: MemoryTarget
     return ledger
 
 
+@functools.cache
+def _requested(_target: int) -> datetime:
+    """When the rollback was asked for, at every try."""
+    return datetime.now(timezone.utc)
+
+
 def _delivery(ledger: Ledger, target: MemoryTarget, run_id: str, pipeline: str = "shop") -> Delivery:
+    if pipeline == "shop-rollback":
+        _requested(id(target))
     where = {"pipeline": pipeline, "service": "shop", "environment": "production"}
     return Delivery(ledger, target, run_id=run_id, log=lambda line: None, timeout=timedelta(seconds=1), **where)
 
@@ -62,8 +72,9 @@ def _execute(target: MemoryTarget, release: str = "", **changes: Any) -> dict[st
             **changes,
         },
     )
+    requested = _requested(id(target))
     run = SimpleNamespace(
-        dag_id="shop-rollback", run_id="back", run_after=datetime.now(timezone.utc), triggering_user_name="ada"
+        dag_id="shop-rollback", run_id="back", run_after=requested, start_date=requested, triggering_user_name="ada"
     )
     context: Any = {"dag_run": run}
     return operator.execute(context)

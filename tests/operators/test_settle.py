@@ -10,8 +10,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, RollbackIncomplete
 from airflow_cd.operators import SettleOperator, settle
+from airflow_cd.release import Release
 from tests.memory_target import wholly_on
-from tests.operators.world import NEW, OLD, World
+from tests.operators.conftest import Rests
+from tests.operators.world import NAMES, NEW, OLD, World
 
 
 def _settled(world: World, task: SettleOperator | None = None) -> Any:
@@ -114,7 +116,7 @@ def test_only_a_rollback_made_here_is_marked_here(
     assert marked == (["the run ended before the release was promoted"] if restores else [])
 
 
-def test_a_dying_rollback_that_takes_a_newer_token_does_not_stop_it_for_good(world: World) -> None:
+def test_a_dying_rollback_that_takes_a_newer_token_does_not_stop_it_for_good(world: World, rests: Rests) -> None:
     world.deployed()
     took_over: list[str] = []
 
@@ -124,12 +126,10 @@ def test_a_dying_rollback_that_takes_a_newer_token_does_not_stop_it_for_good(wor
             world.delivery().overrule()
 
     world.target.before_call = takes_over
-    task = world.task(SettleOperator)
-    with pytest.raises(RollbackIncomplete, match="another task of this run has taken over"):
-        _settled(world, task)
-    assert took_over == ["drain"]
     with pytest.raises(AirflowFailException, match="was rolled back"):
-        _settled(world, task)
+        _settled(world)
+    assert took_over == ["drain"]
+    assert len(rests.seconds) == 1
     assert wholly_on(world.target, OLD)
     assert _free(world)
 
@@ -151,3 +151,61 @@ def test_a_run_that_was_superseded_is_not_taken_for_promoted(world: World, monke
     monkeypatch.setattr(Delivery, "roll_back", superseded)
     with pytest.raises(AirflowFailException, match="superseded"):
         _settled(world)
+
+
+def _newer_release(world: World) -> None:
+    newer = Release("shop", "1.3", "shop:1.3")
+    other = world.delivery("run-2")
+    other.deploy(newer, phase="all")
+    other.promote("verified")
+    other.release_lease()
+
+
+def test_an_old_run_that_is_cleared_does_not_end_green_while_another_release_runs(world: World) -> None:
+    world.deployed(share=100)
+    world.delivery().promote("verified")
+    assert _settled(world)["state"] == "promoted"
+    _newer_release(world)
+    task = world.task(SettleOperator)
+    with pytest.raises(AirflowFailException) as caught:
+        _settled(world, task)
+    said = str(caught.value)
+    assert "does not run here any more: run run-2 of shop has deployed shop 1.3" in said
+    assert "shop 1.3 runs on every instance, read back" in said
+    assert isinstance(task.result, dict)
+    assert task.result["running"] == "shop 1.3 runs on every instance, read back"
+
+
+def test_an_old_run_that_was_rolled_back_says_what_runs_now_and_not_what_ran_then(world: World) -> None:
+    world.deployed()
+    world.delivery().roll_back("FAIL: four new exceptions.")
+    world.delivery().release_lease()
+    _newer_release(world)
+    with pytest.raises(AirflowFailException, match=r"State: shop 1\.3 runs on every instance, read back\."):
+        _settled(world)
+
+
+def test_a_release_that_was_replaced_past_the_ledger_is_not_said_to_run(world: World) -> None:
+    world.deployed(share=100)
+    world.delivery().promote("verified")
+    world.target.deploy(Release("shop", "9", "shop:9"), NAMES[:1], key="by hand", token=world.target.token)
+    with pytest.raises(
+        AirflowFailException, match=r"does not run here any more: shop-00 runs shop:9, wanted shop:1\.2"
+    ):
+        _settled(world)
+
+
+def test_what_cannot_be_read_is_not_claimed(world: World) -> None:
+    world.delivery().acquire()
+    world.target.away = True
+    with pytest.raises(AirflowFailException, match="what runs is unknown: the deployment API does not answer"):
+        _settled(world)
+    assert _free(world)
+
+
+def test_a_newer_run_at_work_takes_nothing_from_the_run_whose_release_is_the_good_one(world: World) -> None:
+    world.deployed(share=100)
+    world.delivery().promote("verified")
+    world.delivery().release_lease()
+    world.delivery("run-2").deploy(Release("shop", "1.3", "shop:1.3"), phase="phase_20", share=20)
+    assert _settled(world)["state"] == "promoted"

@@ -18,11 +18,12 @@ from airflow_cd.ledger.questions import Questions
 from airflow_cd.operators import VerifyOperator, question
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify import AGAIN, DECISION, GO_ON, ROLL_BACK
-from airflow_cd.states import RollbackMode
+from airflow_cd.states import RollbackCause, RollbackMode
 from airflow_cd.verification import watch
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 from airflow_cd.verification.watch import Outcome
+from tests.operators.conftest import Rests
 from tests.operators.world import NAMES, NEW, StateStore, World
 
 PLACE = ("shop", "run-1", "verify")
@@ -145,7 +146,7 @@ def test_a_fail_drains_in_the_moment_of_the_verdict_and_rolls_back(world: World,
 
 
 @pytest.mark.parametrize("room", ["deployments", "verdicts"])
-def test_a_failing_verdict_that_cannot_be_recorded_is_final(
+def test_a_failing_verdict_that_cannot_be_recorded_is_handed_to_the_rollback(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch, room: str
 ) -> None:
     _deployed(world)
@@ -159,10 +160,12 @@ def test_a_failing_verdict_that_cannot_be_recorded_is_final(
         return works(*given, **more)
 
     monkeypatch.setattr(record, method, away)
-    task, store = _verify(world), StateStore()
-    with pytest.raises(AirflowFailException, match=r"four new exceptions.*not recorded: the ledger is locked"):
-        world.execute(task, store=store)
-    assert store == {}
+    task = _verify(world)
+    context = world.context(task)
+    assert task.execute(context) == "back"
+    handed = context["ti"].xcoms["verify airflow_cd_verdict"]
+    assert handed["phase"] == "phase_20"
+    assert handed["judgement"]["verdict"] == "FAIL"
 
 
 def test_nobody_can_be_asked_about_a_drained_canary_without_the_ledger(
@@ -343,38 +346,92 @@ def test_an_answer_after_the_deployment_is_over_changes_nothing(world: World, wa
 # -- attempts after the first ----------------------------------------------------------------------------------
 
 
-def test_after_a_killed_attempt_it_fails_and_leaves_the_rest_to_the_rollback(
-    world: World, watched: type[Watched]
-) -> None:
-    _deployed(world)
-    with pytest.raises(AirflowFailException, match="the attempt before was killed"):
-        world.execute(_verify(world), try_number=2, max_tries=3)
+class Killed(BaseException):
+    """The worker is killed: nothing that follows runs."""
 
 
-def test_after_an_attempt_without_the_ledger_it_verifies(
+def _kill(*_given: Any, **_more: Any) -> None:
+    raise Killed
+
+
+def _killed(world: World) -> VerifyOperator:
+    task = _verify(world)
+    with pytest.raises(Killed):
+        world.execute(task)
+    return task
+
+
+def test_after_a_killed_attempt_it_goes_on_from_when_the_phase_was_deployed(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deployed(world)
-    task, store = _verify(world), StateStore()
     with monkeypatch.context() as patched:
-        patched.setattr(Questions, "get", _away)
-        for number in (1, 2):
-            with pytest.raises(LedgerUnavailable):
-                world.execute(task, store=store, try_number=number, max_tries=3)
-    assert world.execute(task, store=store, try_number=3, max_tries=3) == "next"
+        patched.setattr(watched, "meanwhile", _kill)
+        task = _killed(world)
+    [phase] = world.ledger.phases.of(world.delivery().require_deployment().id)
+    assert world.execute(task, try_number=2, max_tries=3) == "next"
+    assert watched.given["since"] == phase.deployed_at
 
 
-def test_after_a_killed_attempt_that_followed_one_without_the_ledger_it_fails(
+def test_an_attempt_that_was_killed_after_its_verdict_is_not_judged_again(
     world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deployed(world)
-    task, store = _verify(world), StateStore()
+    _failed(watched)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ledger.verdicts, "record", lambda *_given, final, **_more: _kill() if final else None)
+        task = _killed(world)
+    watched.judgement = Judgement(Verdict.PASS, [Reason("test", "a drained canary is quiet")])
+    assert world.execute(task, try_number=2, max_tries=3) == "back"
+    assert world.delivery().require_deployment().cause is RollbackCause.FAILED
+
+
+def test_an_attempt_that_was_killed_when_it_had_just_drained_leaves_the_rest_to_the_rollback(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deployed(world)
+    _failed(watched)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ledger.settlement, "blame", _kill)
+        task = _killed(world)
+    with pytest.raises(AirflowFailException, match="killed after it had taken the canary out of the traffic"):
+        world.execute(task, try_number=2, max_tries=3)
+
+
+def test_a_ledger_that_is_away_at_the_start_is_waited_for(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch, rests: Rests
+) -> None:
+    _deployed(world)
     with monkeypatch.context() as patched:
         patched.setattr(Questions, "get", _away)
-        with pytest.raises(LedgerUnavailable):
-            world.execute(task, store=store, try_number=1, max_tries=3)
-    with pytest.raises(AirflowFailException, match="was killed"):
-        world.execute(task, store=store, try_number=3, max_tries=3)
+        rests.then = lambda: patched.undo() if len(rests.seconds) == 9 else None
+        assert world.execute(_verify(world)) == "next"
+    assert len(rests.seconds) == 9
+
+
+def test_a_ledger_that_is_away_while_it_watches_costs_nothing_but_the_record_of_a_look(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deployed(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(watched, "meanwhile", lambda: patched.setattr(Leases, "renew", _away))
+        patched.setattr(world.ledger.leases, "check", _away)
+        assert world.execute(_verify(world)) == "next"
+
+
+def test_a_canary_that_fails_is_drained_though_the_ledger_is_away(
+    world: World, watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deployed(world)
+    _failed(watched)
+
+    def goes_away() -> None:
+        for room, method in (("leases", "check"), ("deployments", "set_clock"), ("settlement", "blame")):
+            monkeypatch.setattr(getattr(world.ledger, room), method, _away)
+
+    monkeypatch.setattr(watched, "meanwhile", goes_away)
+    assert world.execute(_verify(world)) == "back"
+    assert world.target.calls[-1] == ("drain", ("shop-00",))
 
 
 def test_an_answer_that_airflow_lost_is_taken_by_the_next_attempt(world: World, watched: type[Watched]) -> None:
@@ -419,5 +476,5 @@ def test_the_link_on_the_task_leads_to_its_report(world: World, monkeypatch: pyt
     assert link == "https://airflow.example.com/cd/airflow-cd/report/shop/run%201/a.verify"
 
 
-def _away(self: Questions, *place: str) -> None:
+def _away(*given: Any, **more: Any) -> None:
     raise LedgerUnavailable("the ledger is locked.")

@@ -71,11 +71,17 @@ class World:
         self.ledger = ledger
         self.target = MemoryTarget(NAMES, OLD)
         self.lines: list[str] = []
+        self.requested: dict[str, datetime] = {}
 
     def task(self, kind: type[Task], **more: Any) -> Task:
         return kind(**{"task_id": "task", "target": self.target, "timeout_healthy": "1s", **PLACE, **more})
 
+    def requested_at(self, run_id: str) -> datetime:
+        """When a run was requested: when the test first speaks of it."""
+        return self.requested.setdefault(run_id, datetime.now(timezone.utc))
+
     def delivery(self, run_id: str = "run-1") -> Delivery:
+        self.requested_at(run_id)
         return Delivery(
             self.ledger,
             self.target,
@@ -103,8 +109,14 @@ class World:
         self, task: Any, *, run_id: str = "run-1", user: str | None = "ada", store: StateStore | None = None, **ti: Any
     ) -> Any:
         task_instance = TaskInstance(task, run_id, **{"max_tries": task.retries or 0, **ti})
+        requested = self.requested_at(run_id)
         run = SimpleNamespace(
-            dag_id="shop", run_id=run_id, run_after=datetime.now(timezone.utc), triggering_user_name=user
+            dag_id="shop",
+            run_id=run_id,
+            run_after=requested,
+            start_date=requested,
+            conf={},
+            triggering_user_name=user,
         )
         return {"ti": task_instance, "dag_run": run, "task_state_store": store if store is not None else StateStore()}
 

@@ -266,3 +266,12 @@ def test_what_is_not_there_is_not_found_rather_than_not_allowed(client_as: Clien
     assert page.status_code == 404
     assert "Not found" in page.text
     assert "You may not do this" not in page.text
+
+
+@pytest.mark.parametrize("part", ["x" * 251, "a%00b", "%01", "x" * 60_000, "a%0Ab", "%7F"])
+@pytest.mark.parametrize("path", ["run/{}/r", "run/p/{}", "environment/p/{}/e", "report/p/r/{}", "report/p/{}/t/json"])
+def test_absurd_parts_of_an_address_are_not_found(client_as: ClientAs, path: str, part: str) -> None:
+    for accept in ("text/html", "application/json"):
+        answer = client_as("admin").get(f"/airflow-cd/{path.format(part)}", headers={"Accept": accept})
+        assert answer.status_code == 404
+        assert len(answer.text) < 100_000

@@ -437,3 +437,13 @@ def test_units_and_thresholds_of_every_kind_of_metric() -> None:
     signs = {direction: threshold_of(replace(metric, direction=direction)) for direction in DIRECTIONS}
     assert list(signs.values()) == ["+20 %", "−20 %", "±20 %"]
     assert threshold_of(replace(metric, threshold=None)) == "–"
+
+
+def test_the_file_says_itself_that_nothing_in_it_may_load_or_run() -> None:
+    page = render_report(samples.story())
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">', page)
+    assert policy is not None
+    assert "default-src 'none'" in policy[1]
+    assert "script-src" not in policy[1]
+    # Before anything that it is to hold for.
+    assert page.index(policy[0]) < page.index("<style>")

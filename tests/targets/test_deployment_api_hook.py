@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from email.utils import formatdate
 from typing import Any
 
@@ -471,3 +472,12 @@ def test_the_test_button(
     assert passed is good
     assert words in message
     assert len(server.asked) == 1
+
+
+def test_a_drain_keeps_to_its_time_whatever_arrives(connect: Connect, server: ScriptedServer) -> None:
+    server.answer_with(Answer(raw=b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 5000, trickle=0.02))
+    hook = DeploymentApiHook(connect(host=server.url, extra={"timeout": 0.3, "retry_for": 0.1}))
+    began = time.monotonic()
+    with pytest.raises(TargetUnavailable, match="timed out: no answer to POST"):
+        hook.drain("production", ["shop-02"], key="k", token=1)
+    assert time.monotonic() - began < 5

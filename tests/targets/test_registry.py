@@ -135,3 +135,21 @@ def test_a_pipeline_file_pays_little_for_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("spec", ["http_production", HttpTarget("http_production", "prod")])
+def test_a_target_that_was_described_is_the_same_target(spec: Any) -> None:
+    described = targets.describe_target(spec, "production")
+    assert described is not None
+    assert targets.described_target(described) == targets.resolve_target(spec, "production")
+
+
+def test_an_object_of_no_registered_kind_cannot_be_described() -> None:
+    assert targets.describe_target(Nomad("x", "production"), "production") is None
+
+
+def test_only_registered_kinds_are_made_from_a_description() -> None:
+    with pytest.raises(ValueError, match="kind 'subprocess'"):
+        targets.described_target({"kind": "subprocess", "fields": {"args": "id"}, "environment": "production"})
+    with pytest.raises(ValueError, match="cannot be made as it was described"):
+        targets.described_target({"kind": "http", "fields": {"no_such": 1}, "environment": "production"})

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from airflow_cd.errors import SourceUnavailable
+from airflow_cd.verification.late_records import beyond
 from airflow_cd.verification.log_reading import Earlier
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.samples import Window
+from airflow_cd.verification.samples import LogSample, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
 from airflow_cd.verification.watch import Outcome, Watch
@@ -301,3 +302,83 @@ def test_a_phase_that_cannot_be_read_again_counts_nothing_twice() -> None:
     assert outcome.judgement.verdict is Verdict.PASS
     assert outcome.profiles["logs"].watched == 60 * len(CANARY)
     assert outcome.profiles["logs"].records == counted.records
+
+
+def _watched(logs: LateLogs, clock: Clock, since: timedelta, earlier: list[Earlier], **watch: Any) -> Outcome:
+    return Watch(
+        Verification(logs=[logs], duration="60s", every="5s", longest_lag="1s"),
+        canary=CANARY,
+        control=CONTROL,
+        since=START + since,
+        earlier=earlier,
+        baselines={"logs": Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])},
+        clock=clock,
+        sleep=clock.sleep,
+        **watch,
+    ).run()
+
+
+def test_records_of_a_look_that_fails_are_counted_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, clock = _frame(60), Clock()
+    profiled, failures = LogProfile.of, []
+
+    def unreliable(messages: Any, **settings: Any) -> LogProfile:
+        if len(messages) and clock.since() > 20 and len(failures) < 3:
+            failures.append(clock.since())
+            raise SourceUnavailable("a record that cannot be read")
+        return profiled(messages, **settings)
+
+    monkeypatch.setattr(LogProfile, "of", unreliable)
+    outcome = _watched(LateLogs(frame, clock, _all(0.4), reports=True), clock, timedelta(0), [])
+    assert len(failures) == 3
+    ours = frame["instance"].isin(CANARY) & (frame["time"] < START + timedelta(seconds=60))
+    assert outcome.profiles["logs"].records == ours.sum()
+
+
+def _phases(frame: pd.DataFrame) -> tuple[pd.DataFrame, Window]:
+    """Records of a phase and of the next one, and when the first was watched."""
+    later = frame.assign(time=frame["time"] + pd.Timedelta(seconds=70))
+    first = frame[frame["time"] < START + timedelta(seconds=60)]
+    return pd.concat([first, later], ignore_index=True), Window(START, START + timedelta(seconds=60))
+
+
+def test_an_id_that_comes_twice_in_an_earlier_phase_is_one_record() -> None:
+    both, window = _phases(_frame(60))
+    clock = Clock(START + timedelta(seconds=70))
+    logs = LateLogs(both, clock, _all(0.4), reports=True)
+    counted = both[(both["time"] < window.until) & both["instance"].isin(CANARY)]
+    read = logs.read
+
+    def twice(asked: Window, instances: Any) -> LogSample:
+        sample = read(asked, instances)
+        return LogSample(pd.concat([sample.frame, sample.frame], ignore_index=True), sample.query)
+
+    logs.read = twice  # type: ignore[method-assign]
+    known = Earlier("phase_20", window, CANARY, {"logs": LogProfile.of(counted, watched=120)})
+    outcome = _watched(logs, clock, timedelta(seconds=70), [known])
+    assert not outcome.earlier
+    assert outcome.judgement.verdict is Verdict.PASS
+
+
+def test_late_records_are_watched_for_their_share_of_the_phase() -> None:
+    lines = [f"INFO order {number} packed" for number in range(40)]
+    counted, whole = LogProfile.of(lines[:30], instance="a", watched=60), LogProfile.of(lines, instance="a")
+    late = beyond(whole, counted)
+    assert (late.records, late.watched) == (10, 15.0)
+
+
+def test_a_trace_that_a_look_cut_is_not_late_and_hides_nothing_that_is() -> None:
+    trace = [
+        "ERROR till broke",
+        "Traceback (most recent call last):",
+        '  File "/srv/till.py", line 7, in pay',
+        "    ring()",
+        "RingError: no bell",
+    ]
+    before = LogProfile.merge(
+        LogProfile.of(["INFO paid", *trace[:3]], instance="a", watched=60), LogProfile.of(trace[3:], instance="a")
+    )
+    whole = LogProfile.of(["INFO paid", *trace], instance="a")
+    assert not beyond(whole, before).records
+    more = LogProfile.of(["INFO paid", *trace, "ERROR drawer is stuck"], instance="a")
+    assert [signature.template for signature in beyond(more, before).tallies] == ["ERROR drawer is stuck"]

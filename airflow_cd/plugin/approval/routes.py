@@ -13,6 +13,8 @@ from airflow_cd.ledger import Ledger, Question, open_ledger
 from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User
 from airflow_cd.plugin.airflow_api import ask_airflow
 from airflow_cd.plugin.approval.view import view_of
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.identity import PRESENT_RUN
 from airflow_cd.plugin.error_pages import headers_of, status_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, accepted, page
 from airflow_cd.sensors.approval import FIRST_RELEASE
@@ -22,7 +24,7 @@ router = APIRouter(prefix="/approval")
 LIVE = 5  # seconds between looks while nobody has answered
 
 
-@router.get("/{dag_id}/{run_id}/{task_id}", dependencies=MAY_READ_RUN)
+@router.get("/{dag_id}/{run_id}/{task_id}", dependencies=[*MAY_READ_RUN, *PRESENT_RUN])
 def approval_page(request: Request, user: User, dag_id: str, run_id: str, task_id: str) -> HTMLResponse:
     """The question of a task with its evidence."""
     ledger = open_ledger()
@@ -32,7 +34,7 @@ def approval_page(request: Request, user: User, dag_id: str, run_id: str, task_i
     return _render(request, ledger, question, user.get_name())
 
 
-@router.post("/{dag_id}/{run_id}/{task_id}", dependencies=MAY_CHANGE_RUN)
+@router.post("/{dag_id}/{run_id}/{task_id}", dependencies=[*MAY_CHANGE_RUN, *PRESENT_RUN])
 async def answer(
     request: Request,
     user: User,
@@ -67,7 +69,7 @@ def _render(
     refused: AirflowCdError | None = None,
     written: str = "",
 ) -> HTMLResponse:
-    view = view_of(ledger, question, user)
+    view = view_of(ledger, question, user, run_tasks.run_of(question.pipeline, question.run_id))
     live = 0 if refused or question.option is not None else LIVE
     return page(
         request,

@@ -11,6 +11,7 @@ from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
 from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.operators.verify_questions import ROLL_BACK
+from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.states import Look
 from airflow_cd.plugin.words import approvers_label, deployment_label
 from airflow_cd.release import Release, changes
@@ -68,6 +69,8 @@ class QuestionView:
     :param found: what the environments of this run have come to so far.
     :param report: whether it is asked after a verification, whose report tells more.
     :param manual_actions: answers and attempts to answer, newest first.
+    :param by: who asked for the run, ``""`` when nobody did, or Airflow does not know it any more.
+    :param asked: what was asked for, by name; what is missing is as the pipeline has it by default.
     """
 
     question: Question
@@ -79,6 +82,8 @@ class QuestionView:
     found: Sequence[Found]
     report: bool
     manual_actions: Sequence[AuditRecord]
+    by: str = ""
+    asked: Sequence[tuple[str, Any]] = ()
 
     @property
     def look(self) -> Look:
@@ -99,12 +104,13 @@ class QuestionView:
         return f"{done} by {question.who}."
 
 
-def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
+def view_of(ledger: Ledger, question: Question, reader: str, run: Run | None = None) -> QuestionView:
     """Gather what the page shows.
 
     :param ledger: where it is.
     :param question: the question, answered or not.
     :param reader: name of the user who looks.
+    :param run: the run as Airflow has it; None when it does not know it.
     """
     deployments = ledger.deployments.matching(pipeline=question.pipeline, run_id=question.run_id)
     manual_actions = ledger.audit.actions(pipeline=question.pipeline, run_id=question.run_id)
@@ -118,6 +124,8 @@ def view_of(ledger: Ledger, question: Question, reader: str) -> QuestionView:
         report=ROLL_BACK in question.options,
         found=[_found(ledger, deployment) for deployment in reversed(deployments)],
         manual_actions=[action for action in manual_actions if action.task_id == question.task_id],
+        by=run.by if run else "",
+        asked=sorted(run.asked.items()) if run else (),
     )
 
 

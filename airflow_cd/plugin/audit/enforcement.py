@@ -18,7 +18,9 @@ from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import open_ledger
 from airflow_cd.operators.verify import ROLL_BACK
 from airflow_cd.plugin.audit.manual_actions import RequestedAction
-from airflow_cd.plugin.dag_runs.tasks import Place, shape_of
+from airflow_cd.plugin.audit.reach import inside, shape_for
+from airflow_cd.plugin.dag_runs.identity import is_present, lives, tell_apart
+from airflow_cd.plugin.dag_runs.tasks import Place
 from airflow_cd.plugin.error_pages import headers_of
 from airflow_cd.sensors.approval import REJECT
 from airflow_cd.states import HumanAction
@@ -60,7 +62,7 @@ def refusal(actions: Sequence[RequestedAction], who: str) -> Refusal | None:
     :param who: name of the user who sent it.
     """
     for action in actions:
-        shape = shape_of(action.pipeline)
+        shape = shape_for(action)
         declared = {task_id: Gate(place.approvers) for task_id, place in shape.items() if place.approvers}
         try:
             gates, unread = _gates(action, declared), None
@@ -95,9 +97,13 @@ def _gates(action: RequestedAction, declared: Mapping[str, Gate]) -> Mapping[str
     gates = dict(declared)
     if action.other_runs:
         return gates
-    for question in open_ledger().questions.of_run(action.pipeline, action.run_id):
+    ledger = open_ledger()
+    tell_apart(ledger, action.pipeline, action.run_id)
+    alive = lives(action.pipeline, action.run_id)
+    for question in ledger.questions.of_run(action.pipeline, action.run_id):
+        answered = question.option is not None and question.option not in _NO
         # As it was asked, whatever the DAG says now.
-        gates[question.task_id] = Gate(question.approvers, question.option is not None and question.option not in _NO)
+        gates[question.task_id] = Gate(question.approvers, answered and is_present(question, alive))
     return {task_id: gate for task_id, gate in gates.items() if gate.approvers}
 
 
@@ -108,9 +114,9 @@ def _concerns(action: RequestedAction, task_id: str, gate: Gate, shape: Mapping[
         return False
     if not action.task_id or action.around or action.other_runs:
         return True
-    inside = {name for name in shape if name.startswith(f"{action.task_id}.")} if action.group else {action.task_id}
+    meant = set(inside(action, shape))
     # What is not known may be anything.
-    return not inside & shape.keys() or task_id in inside | _before(inside, shape)
+    return not meant & shape.keys() or task_id in meant | _before(meant, shape)
 
 
 def _before(tasks: Collection[str], shape: Mapping[str, Place]) -> set[str]:

@@ -1,34 +1,28 @@
 """The audit log of manual actions: marks, answers and clears, recorded with user, time and reason.
 
-Airflow's own audit log misses bulk marks and shows refused ones as done, so the API server's requests themselves
-are what is recorded here, with their outcome. Where an approval has approvers, nobody else gets a run through it:
-:mod:`~airflow_cd.plugin.audit.enforcement` says which requests would.
+Airflow's own audit log misses bulk marks and shows refused ones as done, so the API server's requests themselves are
+what is recorded here: the intent before Airflow gets it, refused where that is impossible, and then the outcome. Where
+an approval has approvers, nobody else gets a run through it: :mod:`~airflow_cd.plugin.audit.enforcement` says which
+requests would. A run with parameters that its pipeline does not have is not started.
 """
 
 from __future__ import annotations
 
-import asyncio
-import http
 import json
-import logging
-import time
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_cd.errors import AirflowCdError
-from airflow_cd.ledger import Ledger, open_ledger
-from airflow_cd.operators.verify import GO_ON, ROLL_BACK
-from airflow_cd.plugin.audit.enforcement import refusal
+from airflow_cd.ledger.records import Intended
+from airflow_cd.plugin.audit import intents
+from airflow_cd.plugin.audit.enforcement import Refusal, refusal
+from airflow_cd.plugin.audit.intents import Planned
 from airflow_cd.plugin.audit.manual_actions import CHANGING, ROOT, RequestedAction, manual_actions_in
-from airflow_cd.sensors.approval import APPROVE, REJECT
-from airflow_cd.states import HumanAction
-
-log = logging.getLogger(__name__)
-
-LONGEST_PARKING = 20.0  # seconds; longer than a loaded machine takes from showing a question to parking its task
+from airflow_cd.plugin.audit.parking import until_parked
+from airflow_cd.plugin.audit.triggers import run_in, run_refusal
+from airflow_cd.states import Role
 
 
 class AuditMiddleware:
@@ -38,7 +32,7 @@ class AuditMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on; look at, and perhaps refuse, what marks or answers."""
+        """Pass everything on; look at, and perhaps refuse, what starts a run, marks or answers."""
         if scope["type"] != "http" or scope["method"] not in CHANGING or ROOT not in scope["path"]:
             await self.app(scope, receive, send)
             return
@@ -46,74 +40,61 @@ class AuditMiddleware:
         path = scope["path"][scope["path"].index(ROOT) :]
         try:
             content = json.loads(body) if body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
+        run = run_in(scope["method"], path, content)
         actions = list(manual_actions_in(scope["method"], path, content))
-        who = await _user(Request(scope)) if actions else None
-        if not actions or who is None:
+        who = await _user(Request(scope)) if actions or run else None
+        if who is None:
             await self.app(scope, replay, send)
-            return
+        elif run is not None:
+            refused = await run_in_threadpool(run_refusal, run)
+            await (_refuse(refused, scope, replay, send) if refused else self.app(scope, replay, send))
+        else:
+            await self._act(actions, who, scope, replay, send)
+
+    async def _act(self, actions: list[RequestedAction], who: str, scope: Scope, replay: Receive, send: Send) -> None:
+        """Let pass what may pass: once it is recorded, and every task that is about to wait waits."""
         refused = await run_in_threadpool(refusal, actions, who)
         if refused:
-            await run_in_threadpool(_record, actions, who, False, ours=True)
-            answer = JSONResponse(
-                {"detail": refused.message}, status_code=refused.status, headers=dict(refused.headers)
-            )
-            await answer(scope, replay, send)
+            await run_in_threadpool(intents.refused, actions, who, refused.message)
+            await _refuse(refused, scope, replay, send)
             return
-        await _parked(actions)
+        plans = await run_in_threadpool(intents.planned, actions, who)
+        await until_parked([(plan, _approvals(plan)) for plan in plans])
+        refused = await run_in_threadpool(intents.unasked, plans)
+        intended: list[Intended] = []
+        if refused is None:
+            intended, refused = await run_in_threadpool(intents.recorded, plans)
+        if refused:
+            await _refuse(refused, scope, replay, send)
+            return
+        await until_parked([(plan, record.open) for plan, record in zip(plans, intended, strict=True)])
         status = 0
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # Recorded before the answer is sent: who reads the ledger next must find it there. What failed on
-                # Airflow's own side was neither done nor refused, and is asked for again.
-                if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                    await run_in_threadpool(_record, actions, who, status < http.HTTPStatus.BAD_REQUEST)
+                # Recorded before the answer is sent: who reads the ledger next must find it there.
+                await run_in_threadpool(intents.done, plans, intended, status)
             await send(message)
 
-        await self.app(scope, replay, watch)
+        try:
+            await self.app(scope, replay, watch)
+        finally:
+            if not status:
+                await run_in_threadpool(intents.done, plans, intended, 0)
 
 
-async def _parked(actions: list[RequestedAction]) -> None:
-    """Hold an answer to a question of ours back until its task waits for it.
-
-    The question can be seen a moment before the task is parked. Airflow accepts an answer in that moment, wakes
-    nobody, and parks the task until its time is over.
-    """
-    for action in actions:
-        if action.option is None or not await run_in_threadpool(_asks, action):
-            continue
-        deadline = time.monotonic() + LONGEST_PARKING
-        while time.monotonic() < deadline and await run_in_threadpool(_state, action) in ("running", "queued"):
-            await asyncio.sleep(0.1)
+def _approvals(plan: Planned) -> list[str]:
+    """The approvals that a mark or an answer is for; one that runs is about to ask, a verification may be long."""
+    return [task for task in plan.intent.answers if plan.shape[task].role is Role.APPROVAL]
 
 
-def _asks(action: RequestedAction) -> bool:
-    try:
-        return open_ledger().questions.get(action.pipeline, action.run_id, action.task_id) is not None
-    except AirflowCdError:
-        log.exception(
-            "The ledger cannot say whether %s has a question; its answer is passed on at once", action.task_id
-        )
-        return False
-
-
-def _state(action: RequestedAction) -> str | None:
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    query = select(TaskInstance.state).where(
-        TaskInstance.dag_id == action.pipeline,
-        TaskInstance.run_id == action.run_id,
-        TaskInstance.task_id == action.task_id,
-    )
-    with create_session() as session:
-        state = session.scalars(query).first()
-    return None if state is None else str(state)
+async def _refuse(refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = JSONResponse({"detail": refused.message}, status_code=refused.status, headers=dict(refused.headers))
+    await answer(scope, receive, send)
 
 
 async def _buffer(receive: Receive) -> tuple[bytes, Receive]:
@@ -147,48 +128,3 @@ async def _user(request: Request) -> str | None:
     except HTTPException:
         return None
     return str(user.get_name())
-
-
-def _record(actions: list[RequestedAction], who: str, allowed: bool, *, ours: bool = False) -> None:
-    try:
-        ledger = open_ledger()
-        for action in actions:
-            if not ours and not _is_ours(ledger, action):
-                continue
-            if allowed and _answer(ledger, action, who):
-                continue
-            ledger.audit.record(
-                who=who,
-                action=action.text,
-                why=action.why,
-                pipeline=action.pipeline,
-                run_id=action.run_id or None,
-                task_id=action.task_id or None,
-                allowed=allowed,
-            )
-    except AirflowCdError:
-        log.exception("A manual action could not be recorded: %s by %s", actions, who)
-
-
-def _answer(ledger: Ledger, action: RequestedAction, who: str) -> bool:
-    """Keep a mark or a button on a task that asks as its answer; False when nothing was asked."""
-    question = ledger.questions.get(action.pipeline, action.run_id, action.task_id) if action.task_id else None
-    if question is None or question.option is not None:
-        return False
-    approval = APPROVE in question.options
-    by_mark = {
-        HumanAction.MARKED_SUCCESS: APPROVE if approval else GO_ON,
-        HumanAction.MARKED_FAILED: REJECT if approval else ROLL_BACK,
-    }
-    option = action.option or by_mark.get(action.kind)
-    if option is None or option not in question.options:
-        return False
-    ledger.questions.answer(action.pipeline, action.run_id, action.task_id, option=option, who=who, why=action.why)
-    return True
-
-
-def _is_ours(ledger: Ledger, action: RequestedAction) -> bool:
-    return bool(
-        (action.run_id and ledger.questions.of_run(action.pipeline, action.run_id))
-        or ledger.deployments.matching(pipeline=action.pipeline, limit=1)
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_cd.operators import role_of
+from airflow_cd.operators import is_bound, role_of
 from airflow_cd.pipeline.rollback_dag import ASKED_FOR
+from airflow_cd.plugin.dag_runs.frozen import why_stopped
 from airflow_cd.states import Role
 from airflow_cd.task_ids import stage_of
 
@@ -38,6 +39,7 @@ class Place:
     :param service: what it delivers, ``""`` for a task that delivers nothing.
     :param environment: where it delivers to, ``""`` for a task that touches none.
     :param approvers: the only users who may answer what it asks; empty for a task that asks nothing, or everybody.
+    :param groups: ids of all task groups it is in, whatever it is called.
     """
 
     stage: str
@@ -46,6 +48,7 @@ class Place:
     service: str = ""
     environment: str = ""
     approvers: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Run:
     :param state: Airflow's word; ``""`` when Airflow does not know the run.
     :param asked: what was asked for in the trigger form, as far as it differs from the form's defaults.
     :param by: who triggered it, ``""`` if nobody did.
+    :param stopped: why Airflow schedules nothing of it although it has not ended, ``""`` when it does.
     """
 
     pipeline: str
@@ -84,6 +88,7 @@ class Run:
     asked: Mapping[str, Any] = field(default_factory=dict)
     by: str = ""
     tasks: Sequence[RunTask] = ()
+    stopped: str = ""
 
     @property
     def over(self) -> bool:
@@ -133,6 +138,7 @@ def run_of(dag_id: str, run_id: str) -> Run | None:
             )
             for task_id, number, task_state, started, ended in tasks
         ],
+        why_stopped(dag_id, run_id),
     )
 
 
@@ -171,36 +177,85 @@ def _places(session: Session, dag_id: str, run_id: str) -> Mapping[str, Place]:
     return _shape(newest[0], newest[1]) if newest else {}
 
 
+def shape_of_run(dag_id: str, run_id: str) -> Mapping[str, Place]:
+    """The tasks of the version of a DAG that a run has; empty when Airflow does not know the run.
+
+    :param dag_id: id of the DAG.
+    :param run_id: id of the run.
+    """
+    with create_session() as session:
+        return _places(session, dag_id, run_id)
+
+
 def shape_of(dag_id: str) -> Mapping[str, Place]:
     """The tasks of the newest version of a DAG; empty when Airflow does not know it."""
     with create_session() as session:
-        newest = session.execute(
-            select(SerializedDagModel.dag_version_id, SerializedDagModel.dag_hash)
-            .join(DagVersion, DagVersion.id == SerializedDagModel.dag_version_id)
-            .where(DagVersion.dag_id == dag_id)
-            .order_by(DagVersion.version_number.desc())
-            .limit(1)
-        ).one_or_none()
-    return _shape(newest[0], newest[1]) if newest else {}
+        newest = _newest(session, dag_id)
+    return _shape(*newest) if newest else {}
+
+
+def parameters_of(dag_id: str) -> Collection[str] | None:
+    """The names of the parameters that a run of a pipeline may have.
+
+    :param dag_id: id of the DAG.
+    :returns: None for a DAG that no pipeline has become, whose runs may have any.
+    """
+    with create_session() as session:
+        newest = _newest(session, dag_id)
+    return _parameters(*newest) if newest else None
+
+
+def _newest(session: Session, dag_id: str) -> tuple[Any, str] | None:
+    row = session.execute(
+        select(SerializedDagModel.dag_version_id, SerializedDagModel.dag_hash)
+        .join(DagVersion, DagVersion.id == SerializedDagModel.dag_version_id)
+        .where(DagVersion.dag_id == dag_id)
+        .order_by(DagVersion.version_number.desc())
+        .limit(1)
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 @functools.lru_cache(maxsize=KEPT_SHAPES)
 def _shape(version: Any, _content: str) -> Mapping[str, Place]:
     """Every reader of a live page asks for it every few seconds, and a large DAG takes long to read."""
-    with create_session() as session:
-        serialized = session.scalars(
-            select(SerializedDagModel).where(SerializedDagModel.dag_version_id == version)
-        ).one_or_none()
-        if serialized is None:
-            return {}
-        serialized.load_op_links = False
-        dag = serialized.dag
+    dag = _dag(version)
+    if dag is None:
+        return {}
     stages = {
         task_id: name
         for name, child in dag.task_group.children.items()
         for task_id in ([task.task_id for task in child.iter_tasks()] if hasattr(child, "iter_tasks") else [name])
     }
-    return {task.task_id: _place(task, stages.get(task.task_id, "")) for task in dag.task_dict.values()}
+    groups: dict[str, set[str]] = {}
+    for name, group in dag.task_group.get_task_group_dict().items():
+        for task in group.iter_tasks() if name is not None else ():
+            groups.setdefault(task.task_id, set()).add(name)
+    return {
+        task.task_id: replace(
+            _place(task, stages.get(task.task_id, "")), groups=frozenset(groups.get(task.task_id, ()))
+        )
+        for task in dag.task_dict.values()
+    }
+
+
+@functools.lru_cache(maxsize=KEPT_SHAPES)
+def _parameters(version: Any, _content: str) -> Collection[str] | None:
+    dag = _dag(version)
+    if dag is None or not any(is_bound(task) for task in dag.task_dict.values()):
+        return None
+    return frozenset({*dag.params, *(name for task in dag.task_dict.values() for name in task.params)})
+
+
+def _dag(version: Any) -> Any:
+    with create_session() as session:
+        serialized = session.scalars(
+            select(SerializedDagModel).where(SerializedDagModel.dag_version_id == version)
+        ).one_or_none()
+        if serialized is None:
+            return None
+        serialized.load_op_links = False
+        return serialized.dag
 
 
 def _place(task: Any, stage: str) -> Place:

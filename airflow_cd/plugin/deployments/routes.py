@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import SIGNED_IN, User, readable
 from airflow_cd.plugin.dag_runs.ended import ended_runs
+from airflow_cd.plugin.dag_runs.frozen import stopped_pipelines
 from airflow_cd.plugin.dag_runs.order import environment_depths
 from airflow_cd.plugin.dag_runs.tasks import shape_of
 from airflow_cd.plugin.deployments.badge import badge_of
@@ -39,8 +40,9 @@ def deployments_page(
 ) -> HTMLResponse:
     """Services as rows, environments as columns; of the pipelines that the reader may see."""
     wanted = Wanted(service.strip(), environment, state if state in list(ServiceState) else "", number)
+    ledger = open_ledger()
     view = overview_of(
-        open_ledger(),
+        ledger,
         wanted,
         readable=partial(readable, user=user),
         over=lambda questions: ended_runs((question.pipeline, question.run_id) for question in questions),
@@ -62,6 +64,7 @@ def deployments_page(
         request,
         "deployments.html.j2",
         view=view,
+        stopped=stopped_pipelines(partial(readable, user=user), ledger.overview.pipelines()),
         address=address,
         badge_of=badge_of,
         service_states=SERVICE_STATES,

@@ -19,11 +19,12 @@ from fastapi.responses import HTMLResponse, Response
 
 from airflow_cd.delivery.delivery import now
 from airflow_cd.errors import AirflowCdError, DeploymentSettled, Refused
-from airflow_cd.ledger import Deployment, open_ledger
+from airflow_cd.ledger import Deployment, Ledger, open_ledger
 from airflow_cd.pipeline.specification import pipeline_name
-from airflow_cd.plugin.access import MAY_CHANGE_RUN, MAY_READ_RUN, User, may_change_run, readable
+from airflow_cd.plugin.access import MAY_READ_RUN, Right, User, may, readable, requires
 from airflow_cd.plugin.airflow_api import AirflowUnavailable, ask_airflow
 from airflow_cd.plugin.dag_runs.ended import ended_runs, is_over
+from airflow_cd.plugin.dag_runs.frozen import somebody_works, why_stopped
 from airflow_cd.plugin.environment.stopping import tasks_to_fail
 from airflow_cd.plugin.environment.view import rollback_of, view_of
 from airflow_cd.plugin.error_pages import headers_of, status_of
@@ -46,7 +47,7 @@ def environment_page(request: Request, user: User, dag_id: str, service: str, en
     return _render(request, user, dag_id, service, environment)
 
 
-@router.post("/rollback", dependencies=MAY_CHANGE_RUN)
+@router.post("/rollback", dependencies=requires(Right.ROLLBACK))
 async def roll_back(
     request: Request,
     user: User,
@@ -78,7 +79,7 @@ async def roll_back(
     return _to_run(request, name, run_id)
 
 
-@router.post("/stop", dependencies=MAY_CHANGE_RUN)
+@router.post("/stop", dependencies=requires(Right.ROLLBACK))
 async def stop(
     request: Request, user: User, dag_id: str, service: str, environment: str, deployment: Field = "", why: Field = ""
 ) -> Response:
@@ -107,7 +108,7 @@ def _deployment(dag_id: str, service: str, environment: str, deployment: str) ->
     return found
 
 
-@router.post("/lift", dependencies=MAY_CHANGE_RUN)
+@router.post("/lift", dependencies=requires(Right.VETO))
 def lift(
     request: Request, user: User, dag_id: str, service: str, environment: str, digest: Field = "", why: Field = ""
 ) -> Response:
@@ -175,7 +176,13 @@ def _render(
     at: str = "",
 ) -> HTMLResponse:
     ledger = open_ledger()
-    view = view_of(ledger, service, environment, readable=partial(readable, user=user), over=is_over)
+    view = view_of(
+        ledger,
+        service,
+        environment,
+        readable=partial(readable, user=user),
+        over=partial(_left, ledger, service, environment),
+    )
     known = bool(view.history or view.running)
     status = status_of(refused) if refused is not None else 200 if known else 404
     rollback, cannot = rollback_of(dag_id)
@@ -189,7 +196,8 @@ def _render(
         dag_id=dag_id,
         rollback=rollback,
         cannot=cannot,
-        may=may_change_run(dag_id, user),
+        may=may(Right.ROLLBACK, dag_id, user),
+        may_lift=may(Right.VETO, dag_id, user),
         longest_note=LONGEST_NOTE,
         reader=user.get_name(),
         key=f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
@@ -198,3 +206,11 @@ def _render(
         at=at,
         live=0 if refused else LIVE,
     )
+
+
+def _left(ledger: Ledger, service: str, environment: str, pipeline: str, run_id: str) -> bool:
+    """Whether nobody works on what a run has begun here, and its run does nothing more about it."""
+    if is_over(pipeline, run_id):
+        return True
+    stopped = bool(why_stopped(pipeline, run_id))
+    return stopped and not somebody_works(ledger, service, environment, pipeline, run_id)

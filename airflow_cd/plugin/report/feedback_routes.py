@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from airflow_cd.errors import LedgerRefused, Refused
 from airflow_cd.ledger import Ledger, open_ledger
-from airflow_cd.plugin.access import MAY_CHANGE_RUN, User
+from airflow_cd.plugin.access import Right, User, requires
 from airflow_cd.plugin.error_pages import status_of
 from airflow_cd.plugin.rendering import LONGEST_REASON, accepted
 from airflow_cd.plugin.report.baseline import RESET
@@ -24,12 +24,12 @@ from airflow_cd.report.gathering import report_of
 from airflow_cd.report.report import Report
 from airflow_cd.report.views import EventView, events_of
 
-router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}", dependencies=MAY_CHANGE_RUN)
+router = APIRouter(prefix="/report/{dag_id}/{run_id}/{task_id}")
 
 Field = Annotated[str, Form()]
 
 
-@router.post("/feedback")
+@router.post("/feedback", dependencies=requires(Right.FEEDBACK))
 def give_feedback(
     request: Request,
     user: User,
@@ -68,10 +68,10 @@ def give_feedback(
             )
         return view.anchor
 
-    return _done(request, task, who, record, RejectedForm(event, "", says, where, why))
+    return _done(request, user, task, record, RejectedForm(event, "", says, where, why))
 
 
-@router.post("/undo")
+@router.post("/undo", dependencies=requires(Right.FEEDBACK))
 def undo_feedback(
     request: Request,
     user: User,
@@ -97,10 +97,10 @@ def undo_feedback(
         ledger.feedback.undo(undoes, who=who, why=why)
         return anchor
 
-    return _done(request, task, who, undo, RejectedForm(event, "", why=why, undoes=undoes))
+    return _done(request, user, task, undo, RejectedForm(event, "", why=why, undoes=undoes))
 
 
-@router.post("/baseline")
+@router.post("/baseline", dependencies=requires(Right.BASELINE))
 def choose_baseline(
     request: Request, user: User, dag_id: str, run_id: str, task_id: str, choice: Field = "", why: Field = ""
 ) -> Response:
@@ -115,10 +115,10 @@ def choose_baseline(
             ledger.baselines.pin(*place, choice, who=who, why=why)
         return "baseline"
 
-    return _done(request, task, who, choose, RejectedForm("baseline", "", choice, why=why))
+    return _done(request, user, task, choose, RejectedForm("baseline", "", choice, why=why))
 
 
-@router.post("/baseline/undo")
+@router.post("/baseline/undo", dependencies=requires(Right.BASELINE))
 def undo_baseline(
     request: Request, user: User, dag_id: str, run_id: str, task_id: str, number: Field = "", why: Field = ""
 ) -> Response:
@@ -138,13 +138,13 @@ def undo_baseline(
         ledger.baselines.undo(*place, who=who, why=why)
         return "baseline"
 
-    return _done(request, task, who, undo, RejectedForm("baseline", "", why=why, undoes=undoes))
+    return _done(request, user, task, undo, RejectedForm("baseline", "", why=why, undoes=undoes))
 
 
 def _done(
     request: Request,
+    user: User,
     task: tuple[str, str, str],
-    who: str,
     change: Callable[[Ledger, Report], str],
     written: RejectedForm,
 ) -> Response:
@@ -168,7 +168,7 @@ def _done(
         anchor = change(ledger, report)
     except Refused as error:
         refused = RejectedForm(written.place, str(error), written.says, written.where, written.why, written.undoes)
-        return show_report(request, ledger, task, reader=who, may=True, refused=refused, status=status_of(error))
+        return show_report(request, ledger, task, user=user, refused=refused, status=status_of(error))
     return accepted(request, f"{address(request, *task)}#{anchor}")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.ledger import Ledger, Question
 from airflow_cd.operators.verify import FIRST_RELEASE
+from airflow_cd.plugin.access import Right, may, may_read_logs
 from airflow_cd.plugin.rendering import page
 from airflow_cd.plugin.report.baseline import baseline_section
 from airflow_cd.plugin.report.events import arranged
@@ -32,8 +34,7 @@ def show_report(
     ledger: Ledger,
     task: tuple[str, str, str],
     *,
-    reader: str,
-    may: bool,
+    user: BaseUser,
     refused: RejectedForm | None = None,
     status: int = 200,
 ) -> HTMLResponse:
@@ -42,12 +43,11 @@ def show_report(
     :param request: the request that it answers.
     :param ledger: where the report is.
     :param task: pipeline, run id and task id.
-    :param reader: name of the user who looks.
-    :param may: whether they may give feedback and change the baseline, and so get forms.
+    :param user: who looks; they get the forms that they may send, and records of logs if they may read those.
     :param refused: a form that they sent and that was refused.
     :param status: HTTP status of the answer.
     """
-    report = report_of(ledger, *task)
+    report = readable_report(ledger, task, user)
     if report is None:
         status = 404 if refused else 200
         first = FIRST_RELEASE if _is_first(ledger, task) else ""
@@ -78,13 +78,25 @@ def show_report(
         no_feedback=NO_FEEDBACK,
         choices=CHOICES,
         baseline=baseline_section(ledger, service, environment),
-        reader=reader,
-        may=may,
+        reader=user.get_name(),
+        may=may(Right.FEEDBACK, task[0], user),
+        may_choose=may(Right.BASELINE, task[0], user),
         forms=len(events) <= MOST_FORMS,
         asked_for=asked.get("event", ""),
         refused=refused,
         refused_at=next((view for view in events if refused and view.event.id == refused.place), None),
     )
+
+
+def readable_report(ledger: Ledger, task: tuple[str, str, str], user: BaseUser) -> Report | None:
+    """The report of a task as a user may see it: without records of logs for those who may not read task logs.
+
+    :param ledger: where the report is.
+    :param task: pipeline, run id and task id.
+    :param user: who looks.
+    """
+    report = report_of(ledger, *task)
+    return report if report is None or may_read_logs(task[0], user) else report.without_records()
 
 
 def address(request: Request, *task: str) -> str:

@@ -48,7 +48,7 @@ class StageFacts:
     :param asks: whether it has a question without an answer.
     :param answer: the option chosen as the answer to its last question, None without one.
     :param answered: whether a person chose it; False when the default was applied after the time-out.
-    :param over: whether the run has ended.
+    :param over: whether the run has ended, or nothing of it goes on here.
     """
 
     task_states: Collection[str] = ()
@@ -116,6 +116,8 @@ def _settled(facts: StageFacts) -> StepState | None:
         return None
     if facts.rollback and facts.deployment is DeploymentState.PROMOTED:
         return StepState.RESTORED
+    if facts.over and facts.deployment is DeploymentState.ROLLING_BACK:
+        return StepState.LEFT_UNFINISHED
     return _SETTLED.get(facts.deployment)
 
 
@@ -146,6 +148,8 @@ def phase_state(facts: PhaseFacts) -> StepState:
 
     :param facts: what is known of it.
     """
+    if facts.over and facts.deployment is DeploymentState.ROLLING_BACK:
+        return StepState.LEFT_UNFINISHED
     if facts.deployment in _ROLLBACKS:
         return _ROLLBACKS[facts.deployment]
     if facts.work is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_cd.ledger import Action, AuditRecord, Deployment, Lease, Ledger, Phase, Question, VerdictRecord
+from airflow_cd.ledger import Action, AuditRecord, Deployment, Finding, Lease, Ledger, Phase, Question, VerdictRecord
 from airflow_cd.ledger.records import RunningInstance
+from airflow_cd.plugin.dag_runs.frozen import sentences, somebody_works
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
-from airflow_cd.states import Role
+from airflow_cd.states import DeploymentState, Role
 
 ASKING = (Role.APPROVAL, Role.VERIFY)
 
@@ -25,6 +26,10 @@ class RunFacts:
     :param running: by environment, what was last seen to run there.
     :param good: by environment that a question proposes a release for, the one that was last promoted there.
     :param owners: by environment that the run has not deployed to, who owns it now.
+    :param stopped: why Airflow schedules nothing of it although it has not ended, ``""`` when it does.
+    :param working: environments on which a process of it, or the guard, is at work.
+    :param findings: what the guard found of it, newest first.
+    :param notes: the same for a reader.
     """
 
     deployments: Sequence[Deployment] = ()
@@ -36,6 +41,18 @@ class RunFacts:
     running: Mapping[str, Sequence[RunningInstance]] = field(default_factory=dict)
     good: Mapping[str, Release | None] = field(default_factory=dict)
     owners: Mapping[str, Lease] = field(default_factory=dict)
+    stopped: str = ""
+    working: Collection[str] = ()
+    findings: Sequence[Finding] = ()
+    notes: Sequence[str] = ()
+
+    def left(self, environment: str, *, over: bool) -> bool:
+        """Whether nobody goes on with what the run has begun in the environment.
+
+        :param environment: its name.
+        :param over: whether the run has ended.
+        """
+        return over or (bool(self.stopped) and environment not in self.working)
 
 
 def facts_of(ledger: Ledger, run: Run) -> RunFacts:
@@ -48,7 +65,20 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
     manual_actions = list(reversed(ledger.audit.actions(pipeline=run.pipeline, run_id=run.run_id)))
     questions = _questions(ledger, run, manual_actions)
     deployed = {found.environment: found.service for found in deployments}
+    stopped = run.stopped
+    findings = ledger.guarding.findings(run.pipeline, run.run_id)
+    working = {
+        name for name, service in deployed.items() if somebody_works(ledger, service, name, run.pipeline, run.run_id)
+    }
+    left = any(
+        not DeploymentState(found.state).final and (run.over or stopped) and found.environment not in working
+        for found in deployments
+    )
     return RunFacts(
+        stopped=stopped,
+        working=working,
+        findings=findings,
+        notes=sentences(ledger, stopped, findings, left=bool(left)),
         deployments=deployments,
         phases={found.id: ledger.phases.of(found.id) for found in deployments},
         verdicts={found.id: ledger.verdicts.of(found.id) for found in deployments},

@@ -70,6 +70,11 @@ def headline_of(run: Run, facts: RunFacts, stages: Sequence[StageView]) -> Headl
     :param facts: what the ledger holds of it.
     :param stages: its stages, in their order.
     """
+    found = _headline(run, facts, stages)
+    return dataclasses.replace(found, more=[*found.more, *facts.notes]) if facts.notes else found
+
+
+def _headline(run: Run, facts: RunFacts, stages: Sequence[StageView]) -> Headline:
     bad = sorted((stage for stage in stages if stage.look is Look.BAD), key=lambda stage: _rank(stage.state))
     there = _what_runs(stages)
     asking = next((stage for stage in stages if stage.asks), None)

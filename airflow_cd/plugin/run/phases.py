@@ -102,6 +102,7 @@ def phases_of(
     begun = {phase.name: phase for phase in facts.phases.get(deployment.id, ())}
     verdicts = {verdict.phase: verdict for verdict in facts.verdicts.get(deployment.id, ())}
     last = next(reversed(begun), "")
+    over = facts.left(deployment.environment, over=run.over)
     views = []
     for name in dict.fromkeys((*planned, *begun)):
         verdict, own = verdicts.get(name), planned.get(name, [])
@@ -113,14 +114,14 @@ def phases_of(
         if verdict is not None:
             view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
         asks = any((asked := facts.questions.get(task.task_id)) and asked.option is None for task in own)
-        state = _state(own, begun.get(name), verdict, deployment, run, last=name == last, asks=asks)
+        state = _state(own, begun.get(name), verdict, deployment, over=over, last=name == last, asks=asks)
         views.append(replace(view, state=state, of=len(deployment.previous)))
     return views
 
 
 def _planned(name: str, tasks: Sequence[RunTask], run: Run, now: datetime) -> PhaseView:
     """The phase as far as its tasks are concerned."""
-    state = _state(tasks, None, None, None, run, last=False, asks=False)
+    state = _state(tasks, None, None, None, over=run.over, last=False, asks=False)
     return PhaseView(name, share_of_phase(name), state, seconds=seconds_of(tasks, now))
 
 
@@ -150,21 +151,21 @@ def _state(
     phase: Phase | None,
     verdict: VerdictRecord | None,
     deployment: Deployment | None,
-    run: Run,
     *,
+    over: bool,
     last: bool,
     asks: bool,
 ) -> StepState:
     return phase_state(
         PhaseFacts(
             task_states=[task.state for task in tasks],
-            work=work_of(tasks),
+            work=None if over else work_of(tasks),
             verdict=Verdict(verdict.verdict) if verdict is not None and verdict.final else None,
             begun=phase is not None,
             deployed=phase is not None and phase.deployed_at is not None,
             deployment=DeploymentState(deployment.state) if deployment is not None and last else None,
             first=deployment is not None and deployment.first,
             asks=asks,
-            over=run.over,
+            over=over,
         )
     )

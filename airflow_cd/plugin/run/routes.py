@@ -9,12 +9,13 @@ from airflow_cd.delivery.delivery import now
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import MAY_READ_RUN
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.identity import PRESENT_RUN
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.rendering import page
 from airflow_cd.plugin.run.facts import facts_of
 from airflow_cd.plugin.run.view import view_of
 
-router = APIRouter(prefix="/run", dependencies=MAY_READ_RUN)
+router = APIRouter(prefix="/run", dependencies=[*MAY_READ_RUN, *PRESENT_RUN])
 
 LIVE = 3  # seconds between looks while the run goes on
 

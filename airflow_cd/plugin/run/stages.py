@@ -113,7 +113,7 @@ def _stage(
     asked.sort(key=lambda question: (question.option is None, question.asked_at))
     question = asked[-1] if asked else None
     failed = sorted((task for task in tasks if task.state == "failed"), key=lambda task: task.ended or now)
-    state = stage_state(_facts(tasks, deployment, question, run))
+    state = stage_state(_facts(tasks, deployment, question, run, facts))
     environments = {deployment.environment} if deployment else {task.place.environment for task in tasks} - {""}
     return StageView(
         name=name,
@@ -136,7 +136,9 @@ def _lasted(deployment: Deployment | None) -> float | None:
     return (deployment.settled_at - deployment.opened_at).total_seconds()
 
 
-def _facts(tasks: Sequence[RunTask], deployment: Deployment | None, question: Question | None, run: Run) -> StageFacts:
+def _facts(
+    tasks: Sequence[RunTask], deployment: Deployment | None, question: Question | None, run: Run, facts: RunFacts
+) -> StageFacts:
     return StageFacts(
         task_states=[task.state for task in tasks],
         work=work_of(tasks),
@@ -145,7 +147,7 @@ def _facts(tasks: Sequence[RunTask], deployment: Deployment | None, question: Qu
         asks=question is not None and question.option is None,
         answer=question.option if question is not None else None,
         answered=question is not None and bool(question.who),
-        over=run.over,
+        over=facts.left(deployment.environment, over=run.over) if deployment is not None else run.over,
     )
 
 
@@ -163,7 +165,7 @@ def _why(
     if state in (StepState.REJECTED, StepState.TIMED_OUT):
         return (question.why if question else "") or ""
     if state is StepState.LEFT_UNFINISHED:
-        return "Neither promoted nor rolled back; the next run here first restores what ran before."
+        return "Neither promoted nor rolled back, and nobody is at work on it."
     if deployment is not None and deployment.outcome:
         return deployment.outcome
     if state is StepState.FAILED:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from airflow_cd.verification.logs.block_masking import MaskedLines
-from airflow_cd.verification.logs.cleaning import clean_line, clean_record
+from airflow_cd.verification.logs.cleaning import ESCAPED, clean_line, clean_record
 from airflow_cd.verification.logs.counting import Counts, count_slowly
 from airflow_cd.verification.logs.headers import prefixes
 from airflow_cd.verification.logs.headers.ansi import block_without_colours
@@ -74,10 +74,12 @@ def _blocks_of_lines(stream: BinaryIO, block: int, progress: Callable[[int], Non
             _, newline, after = chunk.partition(b"\n")
             endless = not newline
             chunk = b"\n" + after if newline else b""
-        head, newline, tail = (rest + chunk).rpartition(b"\n")
-        if newline:
-            yield head
-        rest = tail
+        end = chunk.rfind(b"\n")
+        if end < 0:
+            rest += chunk
+        else:
+            yield b"".join((rest, memoryview(chunk)[:end]))  # copied once
+            rest = chunk[end + 1 :]
         if len(rest) > _LONGEST_LINE:
             rest, endless = _whole_characters(rest[:_LONGEST_LINE]), True
         if progress is not None:
@@ -148,7 +150,8 @@ class _Fast:
         block = self._block(*self._cleaned(content))
         lines, plain = block.lines, np.ones(len(block.lines), dtype=bool)
         self._count_records(list(self._records(lines, block.unusual, plain)))
-        if _REPLACED in lines.content:
+        # Single bytes are found ten times as fast as three in a row.
+        if all(byte in lines.content for byte in _REPLACED) and _REPLACED in lines.content:
             self._trouble("undecodable", int((plain & lines.rows_with(_REPLACED)).sum()))
         filled = lines.lengths() > 0
         self._trouble("empty", int((plain & ~filled).sum()))
@@ -216,8 +219,9 @@ class _Fast:
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
-        if _GOES_ON in lines.content:
-            unusual |= lines.rows_with(_GOES_ON)
+        for mark in (_GOES_ON, *ESCAPED):
+            if mark in lines.content:
+                unusual |= lines.rows_with(mark)
         return unusual
 
     @staticmethod

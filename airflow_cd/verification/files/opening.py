@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
+import select
 import stat
 import sys
 import zlib
@@ -18,6 +20,7 @@ from airflow_cd.errors import VerificationError
 
 STANDARD_INPUT = "-"
 HEAD = 65_536  # first bytes of a file, by which its kind is recognized
+LONGEST_PIPE = 60.0  # seconds until somebody must have begun to write into a named pipe
 _BUFFER = 1 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
 _ARCHIVES = {b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
@@ -169,8 +172,40 @@ def _raw(path: str) -> Iterator[Any]:
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
     else:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - /dev/fd/63 and the like too
+        _refuse_endless(path)
+        with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+            _await_writer(path, file.fileno())
             yield file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes into would otherwise never be open."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _await_writer(path: str, descriptor: int) -> None:
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.set_blocking(descriptor, True)
+        return
+    # Open without a writer a pipe is neither ready nor closed.
+    if not select.select([descriptor], [], [], LONGEST_PIPE)[0]:
+        raise VerificationError(
+            f"{named(path)} is a pipe into which nobody has written anything for {LONGEST_PIPE:g} s.",
+            next_step="Start what writes into it first, or name a file.",
+        )
+    os.set_blocking(descriptor, True)
+
+
+def _refuse_endless(path: str) -> None:
+    """Raise for a device: it never ends, or is the terminal."""
+    mode = os.stat(path).st_mode  # noqa: PTH116 - /dev/fd/63 and the like too
+    terminal = path in ("/dev/stdin", "/dev/fd/0") and not sys.stdin.isatty()
+    if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and os.path.realpath(path) != os.devnull and not terminal:
+        raise VerificationError(
+            f"{named(path)} is a device, not a file.", next_step="Name a file, or pipe it in with -"
+        )
+    if stat.S_ISSOCK(mode):
+        raise VerificationError(f"{named(path)} is a socket, not a file.", next_step="Name a file, or pipe it in: -")
 
 
 class _Counted(io.RawIOBase):
@@ -269,6 +304,11 @@ def _unreadable(path: str, error: BaseException) -> VerificationError:
     if isinstance(error, PermissionError):
         return VerificationError(
             f"{named(path)} may not be read by this user.", next_step="Change its permissions, or pipe it in with -"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return VerificationError(
+            f"{named(path)} is a link that leads back to itself.",
+            next_step="Name the file that it should lead to.",
         )
     if isinstance(error, EOFError) or type(error).__name__ == "BadGzipFile" or isinstance(error, zlib.error):
         return _damaged(path, error)

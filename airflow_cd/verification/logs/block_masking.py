@@ -17,6 +17,7 @@ import numpy as np
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import (
     ERASED,
+    ERROR_CODES,
     ERROR_NAMES,
     IS_WORD,
     LEAST_HEXADECIMAL,
@@ -63,8 +64,12 @@ class MaskedLines:
         import polars as pl
 
         masked, odd = _masked(lines.content)
+        flags = lines.rows_of(odd)
+        for code in ERROR_CODES:
+            if code.encode() in lines.content:
+                flags |= lines.rows_with(code.encode())
         keys = pl.Series("key", [masked], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
-        return cls(lines, keys, keys.unique(), lines.rows_of(odd))
+        return cls(lines, keys, keys.unique(), flags)
 
     def rows_like(self, pattern: str) -> np.ndarray:
         """Which lines hold the pattern when they are masked, as flags.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from airflow_cd.verification.logs.headers.ansi import without_colours
@@ -11,6 +12,16 @@ from airflow_cd.verification.logs.headers.prefixes import without_prefix
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
+
+_TRACE_GOES_ON = r"(?:at \S|File \\?\"|Caused by: |Traceback \(|goroutine [0-9]|from \S+:[0-9]|#[0-9]+ )"
+_ESCAPED_TRACE = re.compile(rf"(?:#012(?:#011| )*|\\n(?:\\t| )*){_TRACE_GOES_ON}")
+# What some tools write before each line, here before one that goes on with a stack trace: `[shop]  at ...`.
+_SERVICE = re.compile(
+    r"\[[\w.:-]+\] ?(?=\s+(?:at \S|File \"|\.\.\. \d)|Caused by: |Traceback \(|goroutine \d"
+    r"|(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b)"
+)
+ESCAPED = (b"#012", b"\\n\\t", b"\\n ", b"\\nCaused by", b"\\nTraceback", b"\\ngoroutine", b"\\n#")
+"""What a line holds that may hold a stack trace whose ends of lines are escaped."""
 
 
 def clean_line(text: Any, troubles: dict[str, int]) -> str:
@@ -27,16 +38,32 @@ def clean_line(text: Any, troubles: dict[str, int]) -> str:
         else:  # None, NaN
             text = ""
     text = without_prefix(without_colours(without_marks(text)))
+    if text[:1] == "[":
+        text = _SERVICE.sub("", text, count=1)
     if not text.isascii() and ("\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text)):
         _count(troubles, "undecodable")
         text = text.encode("utf-8", "replace").decode()
     if text[:1] == "{" or ('{"' in text and text.rstrip()[-1:] == "}"):
         text = unfold(text)
+    elif "\\n" in text or "#012" in text:
+        text = unescaped(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text[-1:] == "\n":
         text = text.rstrip("\n")
     return "" if text.isspace() else text
+
+
+def unescaped(text: str) -> str:
+    """A line that holds a stack trace whose ends of lines are escaped, as it was; any other line unchanged.
+
+    :param text: the line.
+    """
+    if _ESCAPED_TRACE.search(text) is None:
+        return text
+    if "#012" in text:  # rsyslog
+        return text.replace("#012", "\n").replace("#011", "\t")
+    return text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t")
 
 
 def unfold(text: str) -> str:

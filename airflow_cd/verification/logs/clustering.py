@@ -45,6 +45,7 @@ _PROTECTED = re.compile(
 )
 
 _CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
+_QUALIFIED = re.compile(r"[A-Za-z_][\w$-]*(?:[./][\w$-]*){2,}")  # a class, a component, a host: a name by its form
 _GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
 
 
@@ -100,6 +101,8 @@ class Vocabulary:
         merged = merge_parameters(lines)
         records = {tokens: sum(reference[one] for one in signatures) for tokens, signatures in lines.items()}
         self._records = records
+        self._merged = merged
+        self._moved: dict[str, str] = {}  # templates that have become a part of another one
         self._parameters: set[str] = set()  # templates of `_filled`
         self._filled: dict[Tokens, str] = {}  # messages that differ in a parameter of several words, by their template
         self._by_length: dict[int, set[Tokens]] = {}
@@ -123,7 +126,9 @@ class Vocabulary:
         """
         known = self._templates.get(signature)
         if known is not None:
-            return known if signature.traced else self._filled.get(tokenize(signature.template), known)
+            if signature.traced:
+                return known
+            return self._filled.get(tokenize(signature.template)) or self._moved.get(known, known)
         return self._known_trace(signature) if signature.traced else self._known_line(signature)
 
     def fill_slots(self, signatures: Iterable[Signature]) -> None:
@@ -141,11 +146,14 @@ class Vocabulary:
             if found is None:
                 continue
             template = "".join(found[0])
-            self._filled.setdefault(tokens, template)
             if template not in self._parameters:
                 self._parameters.add(template)
                 for message in found[1]:
                     self._filled.setdefault(message, template)
+                    self._moved.setdefault("".join(self._merged[message]), template)
+            # Messages of the reference that another slot has taken are known by that one.
+            carried = {self._filled[message] for message in found[1]}
+            self._filled.setdefault(tokens, template if template in carried else min(carried))
 
     def _known_line(self, signature: Signature) -> str | None:
         tokens = tokenize(signature.template)
@@ -154,7 +162,10 @@ class Vocabulary:
         fitting = [template for template in self._by_length.get(len(tokens), ()) if self._fits(tokens, template)]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
-        return None if best is None else "".join(best)
+        if best is None:
+            return None
+        template = "".join(best)
+        return self._moved.get(template, template)
 
     def _fits(self, tokens: Tokens, template: Tokens) -> bool:
         """Whether the line is the template with its wildcards filled by words that are no protected ones."""
@@ -251,7 +262,9 @@ def _sharing_a_parameter(members: Sequence[Tokens], position: int, values: set[s
     """Those of the templates that become one because the position, the only one they differ in, is a parameter."""
     free = [tokens for tokens in members if not is_protected(tokens[position])]
     # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
-    proven = any(tokens[position] == WILDCARD for tokens in free) or all(tokens[position] in values for tokens in free)
+    proven = any(tokens[position] == WILDCARD for tokens in free) or all(
+        tokens[position] in values or _QUALIFIED.fullmatch(tokens[position]) for tokens in free
+    )
     codes = [tokens for tokens in members if _is_code(tokens[position])]
     if len(codes) >= VALUES_OF_A_CODE:
         free = [*free, *codes]

@@ -46,11 +46,19 @@ LEAST_HEXADECIMAL = 8
 # What a protected value leaves when it is masked like any other: looking for that in distinct masked lines costs far
 # less than looking for protected values in every line.
 _SEPARATOR = r"""["']?(?: ?[:=] ?| |[(\[])["'(\[]?"""
+_METHOD = "(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
 _BEFORE_STATUS = (
     r"\b(?:[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp[_ ]?[Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
-    rf"""| HTTP/{VARIABLE}"? """
-    rf"|\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [!-~{VARIABLE}]+ (?:[-=]> ?)?"
+    rf"""|[ (]HTTP/{VARIABLE}"? """
+    rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?)?"
+    rf"|\b(?:TCP|UDP|NONE)_[A-Z_]+/"  # Squid
+    rf"|(?:{VARIABLE}/){{4}}{VARIABLE} "  # HAProxy, behind its timers
+    # Load balancers of AWS: protocol (`h2` among them), time, name, client, target and three durations.
+    rf"|^(?:https?|grpcs?|wss?|{VARIABLE}) [!-~{VARIABLE}]+ (?:app|net)/(?:[!-~{VARIABLE}]+ ){{3}}(?:{VARIABLE} ){{3}}"
+    # IIS: date, time, server, method, path, query, port, user, client, agent, and often the referrer.
+    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}{VARIABLE} "
+    rf"(?:[!-~{VARIABLE}]+ ){{3,4}}"
 )
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure)[_ -]?[Cc]ode|code"
@@ -83,6 +91,8 @@ _FIRST_WORDS = (
 PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
+ERROR_CODES = ("ORA-", "TNS-", "PLS-")  # which say what failed where no level does
+_CODE_OF_ERROR = re.compile(rf"(?:{'|'.join(ERROR_CODES)})[0-9]{{5}}", re.ASCII)
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
 
 
@@ -122,6 +132,8 @@ def mask_line(line: str) -> str:
             error = _ERROR.search(word)
             if error:
                 kept[at] = error.group()
+    if any(code in line for code in ERROR_CODES):
+        kept.update((at, word) for at, word in enumerate(words) if _CODE_OF_ERROR.fullmatch(word))
     return with_kept(masked, kept)
 
 

@@ -7,6 +7,9 @@ population parameters"), scaled to what was watched of the canary. Where a singl
 is, two more signs count, because a log changes with time: the share of errors that have gone since, and the share of
 ordinary messages that are new. The number that came is held against that by the Poisson distribution.
 
+Stack traces, and errors that make up much of what the canary logged, are also judged by themselves: a log in which
+every other error is a new one may have had no new exception so far.
+
 Errors that are seen again and again are judged by themselves where they can be: beside a control, which sees the same
 time, or with several earlier deployments, which show how many such errors one of them has to itself.
 """
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
+from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.verdict import Event, EventKind
 
 LEVEL = 0.06
@@ -25,7 +29,9 @@ LEVEL = 0.06
 _RATE_OF_A_QUIET_LOG = 0.05  # new kinds in as much as was watched, where the references have never had one
 _ENOUGH_REFERENCES = 3  # whose differences say how many new kinds a deployment brings
 _TIMES = (3, 10, 30)  # records of an error that may be called "again and again"
+_AGAIN_AND_AGAIN = 20  # records that make a new kind a proof by itself, in one log beside one of another time
 _MORE_LIKELY_THAN_NOT = 0.5
+_NEARLY_ALL = 0.9  # of the known kinds state a level: then so do its records
 _MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
 _ONE_IS_CHANCE = 1  # a single one, of errors seen once or of new ordinary messages, says nothing about others
 
@@ -57,6 +63,9 @@ class Novelty:
         return self.rare and self.p_value >= _MORE_LIKELY_THAN_NOT
 
 
+_NONE = Novelty(0, 0.0, 1.0)
+
+
 def novelty_of(
     new: Sequence[Event],
     events: Sequence[Event],
@@ -76,7 +85,7 @@ def novelty_of(
     :param control: whether one of the references is a control.
     """
     if not new:
-        return Novelty(0, 0.0, 1.0)
+        return _NONE
     references = [reference.counts for reference in comparison.references]
     errors = {event.template for event in events if event.kind is not EventKind.UNKNOWN and matters(event)}
     seen = {template: sum(counts.get(template, 0) for counts in references) for template in errors}
@@ -90,7 +99,9 @@ def novelty_of(
         usual = max(usual, *_changes_with_time(events, seen, family, matters, volume))
     usual += _RATE_OF_A_QUIET_LOG * volume
     if of_another_time:
-        return Novelty(kinds, usual, _at_least(kinds, usual))
+        least = Novelty(kinds, usual, _at_least(kinds, usual))
+        others = (_of_exceptions(new, events, seen, matters, volume), _of_frequent(new, events, seen, matters, volume))
+        return min((least, *others), key=lambda novelty: novelty.p_value)
     rare = len(references) >= _ENOUGH_REFERENCES and not any(_is_grave(event) for event in new)
     best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
     for times in _TIMES:
@@ -107,6 +118,60 @@ def novelty_of(
 
 def _is_grave(event: Event) -> bool:
     return event.counts["canary"] >= _TIMES[0] or event.exception is not None or event.severity == "fatal"
+
+
+def _of_exceptions(
+    new: Sequence[Event],
+    events: Sequence[Event],
+    seen: Mapping[str, int],
+    matters: Callable[[Event], bool],
+    volume: float,
+) -> Novelty:
+    """New stack traces beside those there were: other errors, however many, say nothing about them."""
+    chosen = [event for event in new if event.frames and not _only_warned_of(event)]
+    if not chosen:
+        return _NONE
+    traces = {event.template for event in events if event.frames}
+    known = {template: count for template, count in seen.items() if template in traces}
+    family = _families([*known, *(event.template for event in chosen)])
+    number = len({family[event.template] for event in chosen})
+    others = [event for event in events if event.kind is not EventKind.UNKNOWN or event.template not in traces]
+    rare = _good_turing(_together(known, family), volume, least=0)
+    usual = max(rare, *_changes_with_time(others, known, family, matters, volume))
+    return _one_of_several(number, usual, volume)
+
+
+def _only_warned_of(event: Event) -> bool:
+    return event.severity == "warning" and event.counts["canary"] <= 1
+
+
+def _of_frequent(
+    new: Sequence[Event],
+    events: Sequence[Event],
+    seen: Mapping[str, int],
+    matters: Callable[[Event], bool],
+    volume: float,
+) -> Novelty:
+    """New kinds that came again and again beside those there were: rare ones say nothing about them."""
+    often = _AGAIN_AND_AGAIN
+    here = [event for event in events if event.counts["canary"] >= often]
+    chosen = [event for event in new if event.counts["canary"] >= often]
+    if not chosen:
+        return _NONE
+    frequent = {kind: count for kind, count in seen.items() if count * volume >= often}
+    family = _families([*frequent, *(event.template for event in chosen)])
+    number = len({family[event.template] for event in chosen})
+    ordinary = [event for event in here if not matters(event)]
+    drift = sum(event.kind is EventKind.UNKNOWN for event in ordinary) / len(ordinary) if ordinary else 1.0
+    present = {event.template for event in events if event.counts["canary"]}
+    gone = sum(kind not in present for kind in frequent)
+    return _one_of_several(number, max((number + len(frequent)) * drift, float(gone)), volume)
+
+
+def _one_of_several(number: int, usual: float, volume: float) -> Novelty:
+    """What a part of the new kinds says; it is looked at beside the whole, so its probability counts twice."""
+    usual += _RATE_OF_A_QUIET_LOG * volume / 2  # so that one kind can be proof
+    return Novelty(number, usual, min(1.0, 2.0 * _at_least(number, usual)))
 
 
 def _families(templates: Iterable[str]) -> dict[str, str]:
@@ -140,10 +205,10 @@ def _together(seen: Mapping[str, int], family: Mapping[str, str]) -> dict[str, i
     return counts
 
 
-def _good_turing(seen: Mapping[str, int], volume: float) -> float:
+def _good_turing(seen: Mapping[str, int], volume: float, least: int = _ONE_IS_CHANCE) -> float:
     """New kinds in so much more of the log; a kind that was seen twice may have been one happening."""
     once, twice = (sum(count == times for count in seen.values()) for times in (1, 2))
-    return max(0.0, once + twice / 2 - _ONE_IS_CHANCE) * volume
+    return max(0.0, once + twice / 2 - least) * volume
 
 
 def _of_one_reference(references: Sequence[Mapping[str, int]], errors: set[str], times: int = 1) -> float:
@@ -166,7 +231,7 @@ def _changes_with_time(
 ) -> tuple[float, float]:
     """How many new errors to expect if they are as new as ordinary messages are, and if as many came as went."""
     here = [event for event in events if event.counts["canary"] > 0]
-    ordinary = [event for event in here if not matters(event)]
+    ordinary = _of_the_log([event for event in here if not matters(event)])
     unknown = sum(event.kind is EventKind.UNKNOWN for event in ordinary)
     present = {family[event.template] for event in here if event.template in family}
     drift = max(0, unknown - _ONE_IS_CHANCE) / len(ordinary) if ordinary else 0.0
@@ -174,6 +239,17 @@ def _changes_with_time(
     expected = {kind: 1.0 - math.exp(-count * volume) for kind, count in _together(seen, family).items()}
     gone = sum(share for kind, share in expected.items() if kind not in present) - _ONE_IS_CHANCE
     return errors * drift, errors * gone / sum(expected.values()) if gone > 0.0 else 0.0
+
+
+def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
+    """Without requests, and without what a crash leaves behind.
+
+    New routes say nothing about errors. Where known records state a level, a line that states none is no record.
+    """
+    ordinary = [event for event in ordinary if status_in(event.template) is None]
+    known = [event for event in ordinary if event.kind is not EventKind.UNKNOWN]
+    stating = [event for event in ordinary if event.stated]
+    return stating if sum(event.stated for event in known) >= _NEARLY_ALL * len(known) else ordinary
 
 
 def _missed(seen: Mapping[str, int], times: int, volume: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from airflow_cd.verification.logs.answers import with_refusals
 from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
@@ -16,6 +17,8 @@ from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
 
 BASELINES_USED = 8  # the newest ones; older releases say less and less about this one
+TOO_FEW = 30  # records of a canary, and
+TOO_SMALL_A_SHARE = 0.05  # of what each of its references logged: below both it has hardly run
 PLENTY = 20.0  # so many records expected of the canary, and none there, is no data rather than silence
 CHANCE_OF_A_KNOWN = 0.02  # an error this likely to be a rare known one waits for the last look
 
@@ -96,6 +99,8 @@ def judge_quality(
         return Quality(Verdict.INCONCLUSIVE, [silent], [], records, names)
     strictness, spending = STRICTNESS[sensitivity], _spending(look, final)
     comparison = _weighted(compare(canary, control, used), len(used))
+    counts = [reference.counts for reference in comparison.references]
+    comparison = replace(comparison, events=with_refusals(comparison.events, counts))
     judged = [
         _with_frequency(opinions.weighed(event), strictness, spending)
         for event in judge_frequencies(comparison, canary.watched, spending).values()
@@ -127,6 +132,8 @@ def judge_quality(
         reasons.insert(0, gone)
     if new and verdict is not Verdict.FAIL:
         reasons.insert(0, no_proof(all_new, new))
+    if verdict is Verdict.PASS and final and not canary.watched and (few := _too_few(canary, references)) is not None:
+        verdict, reasons = Verdict.INCONCLUSIVE, [few]
     signatures = (signature for profile in (canary, *references) for signature in profile.tallies)
     stated = bool(opinions.errors) or any(signature.stated for signature in signatures)
     if not stated and verdict is Verdict.PASS:
@@ -207,6 +214,15 @@ def _no_data(canary: LogProfile, sources: Sequence[LogProfile], records: Mapping
         known = records["control"] + records["baseline"]
         text = f"The canary logged nothing; what it is compared with logged {known} records."
     return Reason("no_data", text, numbers)
+
+
+def _too_few(canary: LogProfile, references: Sequence[LogProfile]) -> Reason | None:
+    """Why a PASS of so little would say nothing, where nobody says how long was watched; None if it is enough."""
+    least = min(profile.records for profile in references)
+    if canary.records >= TOO_FEW or canary.records >= TOO_SMALL_A_SHARE * least:
+        return None
+    text = f"{canary.records} records of the canary are too few to judge it by: it is compared with {least:,}."
+    return Reason("too_few_records", text, {"canary_records": canary.records, "reference_records": least})
 
 
 def judge_frequencies(comparison: Comparison, watched: float, spending: float = 1.0) -> dict[str, Event]:

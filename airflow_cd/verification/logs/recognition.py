@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from airflow_cd.verification.logs.headers.failures import reports_failure, reports_server_error
 from airflow_cd.verification.logs.headers.levels import NAMES, severity_of
 from airflow_cd.verification.logs.headers.reader import read_header
+from airflow_cd.verification.logs.headers.requests import read_request
 from airflow_cd.verification.logs.masking import mask_line
 from airflow_cd.verification.logs.refining import refine
 from airflow_cd.verification.logs.signatures import Signature
@@ -15,6 +16,7 @@ from airflow_cd.verification.logs.traces.reading import stack_trace
 
 REST_OF_TRACE = "(frames of a stack trace whose beginning is not in the log)"
 """What such frames are known as: where a log begins says nothing about a release."""
+_SERVER_ERROR = 500  # status from which on an answer is an error of the server
 _LINES_OF_PLAIN_RECORD = 3  # so many lines tell a multi-line record without a stack trace from others
 
 
@@ -24,8 +26,13 @@ def signature_of_line(masked: str) -> Signature:
     :param masked: the line after the first stage of masking.
     """
     header = read_header(masked)
-    message = refine(header.message)
     level = header.level
+    request = read_request(header.message) or (None if header.message == masked else read_request(masked))
+    if request is not None:
+        message = refine(request.message)
+        level = "error" if request.status >= _SERVER_ERROR else level
+        return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
+    message = refine(header.message)
     if level in (None, "debug", "info") and (reports_failure(message) or reports_server_error(message)):
         level = "error"
     return Signature.of_line(f"{NAMES[level]} {message}" if level else message)

@@ -74,4 +74,47 @@ def refine(masked: str) -> str:
             text = rule.sub(replacement, text)
     for value in kept:
         text = text.replace(KEPT, value, 1)
-    return text.replace(KEPT, WILDCARD).strip()
+    text = text.replace(KEPT, WILDCARD)
+    if "=" in text:
+        text = _PRINTED.sub(_without_values, text)
+    return (_without_objects(text) if '{"' in text or "{'" in text else text).strip()
+
+
+# Objects as Java, Kotlin and Python print them: `Customer[id=1, name=Ann]`.
+_PRINTED = re.compile(r"\b([A-Z]\w*)([\[({])(\w+=[^\[\]{}()]*, ?\w+=[^\[\]{}()]*)([\])}])")
+_NEWS_OF_PRINTED = re.compile(
+    r"\b((?:code|reason|status|type|error|exception|cause|outcome|result|state|event|kind)=[^,\[\]{}()]*"
+    r"|\w+(?:Code|Reason|Status|Type|Error|Exception|Cause|State|Result)=[^,\[\]{}()]*)"
+)
+_BRACE = re.compile(r"[{}]|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
+_OBJECT = re.compile(r"(?<![^\s:=(,\[])\{[\"']")
+_NEWS = re.compile(
+    r"[\"']((?:\w*[_.-])?(?:code|reason|status|type|errors?|message|msg|exception|cause|detail|outcome|result|state|event"
+    r"|severity|level|class|kind)|\w+(?:Code|Reason|Status|Type|Error|Message|Exception|Cause|State))[\"'] ?: ?"
+    r"(\"[^\"]*\"|'[^']*'|[^\s,}\]]+)"
+)
+
+
+def _without_objects(text: str) -> str:
+    """The text with only those fields of the JSON objects in it that tell what happened, whatever else they hold."""
+    found = _OBJECT.search(text)
+    if found is None:
+        return text
+    end = _end_of_object(text, found.start())
+    news = sorted({f"{name}={value}" for name, value in _NEWS.findall(text[found.start() : end])})
+    return text[: found.start()] + "{" + " ".join(news or [WILDCARD]) + "}" + _without_objects(text[end:])
+
+
+def _without_values(printed: re.Match[str]) -> str:
+    name, opens, fields, closes = printed.groups()
+    return f"{name}{opens}{' '.join(sorted(_NEWS_OF_PRINTED.findall(fields))) or WILDCARD}{closes}"
+
+
+def _end_of_object(text: str, start: int) -> int:
+    """Where the object ends that begins here; the end of the text if it is cut off."""
+    depth = 0
+    for brace in _BRACE.finditer(text, start):
+        depth += 1 if brace.group() == "{" else -1 if brace.group() == "}" else 0
+        if depth == 0:
+            return brace.end()
+    return len(text)

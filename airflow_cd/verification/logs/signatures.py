@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from airflow_cd.verification.logs.headers.failures import exception_in, suggests_failure
 from airflow_cd.verification.logs.headers.levels import level_in, severity_of
+from airflow_cd.verification.logs.headers.requests import status_in
 
 SAMPLE_LENGTH = 4_000  # characters kept of a record
 
@@ -35,8 +36,8 @@ class Signature:
 
     @property
     def stated(self) -> bool:
-        """Whether it states how severe it is, by a level or by being a crash."""
-        return self.traced or level_in(self.template) is not None
+        """Whether it states how severe it is, by a level, a status or by being a crash."""
+        return self.traced or level_in(self.template) is not None or status_in(self.template) is not None
 
     @property
     def weight(self) -> str:

@@ -26,6 +26,7 @@ _VALUES_OF_A_NAME = 3  # different ones that make a slot one for names, where wh
 _VALUES_OF_A_WORD = 4  # the same where nothing says so
 _VALUES_OF_A_LIST = 20  # different ones that make a parameter of what says what happened
 _OPEN = 0.2  # probability that the next value is a new one, above which new values are no news
+_EVER_NEW = 0.5  # the same, above which any words may stand in a quoted text
 _MOST_MESSAGES = 20_000  # of the reference whose slots are looked for, the most frequent ones
 _LONGEST_MESSAGE = 120  # tokens
 
@@ -70,10 +71,20 @@ def says_what_happened(tokens: Tokens, start: int) -> bool:
     if "=" in separator:
         return name in _SAYS_WHAT or before.replace("_", "") in _SAYS_WHAT
     if ":" in separator:
-        return name in _SAYS_WHAT or before in _GIVES_REASONS or suggests_failure(before)
+        return (
+            name in _SAYS_WHAT or before in _GIVES_REASONS or suggests_failure(before) or _of_a_failure(tokens, start)
+        )
     if before == "to" and start >= 4:
         return tokens[start - 4].lower() == "due"
     return before in _GIVES_REASONS
+
+
+def _of_a_failure(tokens: Tokens, start: int) -> bool:
+    """Whether what stands before a colon tells of a failure, so that what follows is its reason and no name."""
+    if tokens[start - 2].lower() in _NAMES_FOLLOW or "." in tokens[start] or not tokens[start - 1].endswith(" "):
+        return False
+    begin = 2 if tokens[0].upper() in LEVELS else 0
+    return suggests_failure("".join(tokens[begin : start - 1]))
 
 
 def are_verbs(words: Iterable[str]) -> bool:
@@ -92,11 +103,13 @@ class _Family:
     :param values: records of each value.
     :param messages: in which they stand.
     :param open: whether the next value is likely to be a new one.
+    :param ever_new: whether it is more likely than not.
     """
 
     values: Mapping[Tokens, int]
     messages: Sequence[Tokens]
     open: bool
+    ever_new: bool = False
 
 
 class Slots:
@@ -140,7 +153,8 @@ class Slots:
             for message in self._messages[key]:
                 value = message[start : len(message) - rest]
                 values[value] = values.get(value, 0) + self._counts[message]
-            family = _Family(values, self._messages[key], _next_is_new(values) >= _OPEN)
+            new = _next_is_new(values)
+            family = _Family(values, self._messages[key], new >= _OPEN, new >= _EVER_NEW)
             self._families[key] = family
         return family
 
@@ -150,9 +164,16 @@ class Slots:
             return False  # what differs is less than this
         words = [word for word in value[::2] if word]
         quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES
-        if any(self._is_protected(word) for word in words) or suggests_failure("".join(value)):
-            return quoted and family.open and len(values) >= _VALUES_OF_A_LIST and any(map(self._is_troubled, values))
-        if not quoted and len(words) > 1 and any(word in _JOINS or word == WILDCARD for word in words):
+        text = quoted and len(words) > 1  # in which any word may stand
+        if suggests_failure("".join(value)) or (not text and any(map(self._is_protected, words))):
+            if not (quoted and family.open and len(values) >= _VALUES_OF_A_LIST):
+                return False
+            return family.ever_new or any(map(self._is_troubled, values))
+        if (
+            not quoted
+            and len(words) > 1
+            and (any(word in _JOINS or word == WILDCARD for word in words) or _has_fields(value))
+        ):
             return False
         same = _words_beside(tokens, start, rest)
         many = len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and family.open
@@ -191,6 +212,11 @@ def _frames(tokens: Tokens) -> Iterator[tuple[_Key, int, int]]:
             rest = len(tokens) - end
             if start or rest:
                 yield (begins[start], ends[rest]), start, rest
+
+
+def _has_fields(stretch: Tokens) -> bool:
+    """Whether there is a key with its value in it: then it is more than one value."""
+    return any("=" in separator or ":" in separator for separator in stretch[1::2])
 
 
 def _is_list(stretch: Tokens) -> bool:

@@ -102,7 +102,9 @@ def bucket_factors(control: Cells) -> np.ndarray:
     return _over(total + extra, expected + extra, empty=1.0)
 
 
-def compare(canary: Cells, control: Cells, *, counts: bool = False, capped: bool = True) -> Comparison:
+def compare(
+    canary: Cells, control: Cells, *, counts: bool = False, capped: bool = True, tailed: bool = False
+) -> Comparison:
     """Compare sides of the same time, bucket by bucket: load that both share cancels.
 
     Buckets in which one side has nothing are left out on both.
@@ -110,21 +112,24 @@ def compare(canary: Cells, control: Cells, *, counts: bool = False, capped: bool
     :param canary: the side on the new release; ``control`` the other one.
     :param counts: whether totals are numbers of events, whose variance is their mean.
     :param capped: whether a single total far beyond what is usual for its instance is cut. Counts never are.
+    :param tailed: whether a value may rest on one slow request, so that they vary by factors and not by shares.
     """
     both = (canary.expected.sum(axis=-2) > 0) & (control.expected.sum(axis=-2) > 0)
     factor = np.where(both, bucket_factors(control), 0.0)[..., None, :]
     ours, theirs = (_shared(side, factor, counts) for side in (canary, control))
     if capped and not counts:
         ours, theirs = _capped(ours, theirs)
-    return _compared(ours, theirs, both, counts)
+    return _compared(ours, theirs, both, counts, tailed)
 
 
-def compare_times(canary: Cells, before: Cells, *, counts: bool = False, capped: bool = True) -> Comparison:
+def compare_times(
+    canary: Cells, before: Cells, *, counts: bool = False, capped: bool = True, tailed: bool = False
+) -> Comparison:
     """Compare the same instances at two times: what they share varies with time too, so they count as one.
 
     :param canary: the instances now; ``before`` the same ones earlier.
     :param counts: whether totals are numbers of events.
-    :param capped: as in :func:`compare`.
+    :param capped: as in :func:`compare`; ``tailed`` likewise.
     """
     sides = [
         Cells(*(array.sum(axis=-2, keepdims=True) for array in (side.total, side.expected, side.count)))
@@ -135,11 +140,11 @@ def compare_times(canary: Cells, before: Cells, *, counts: bool = False, capped:
     ours, theirs = parts = [_Part(side, counts) for side in sides]
     zero = np.zeros_like(ours.ratio)
     one_each = np.ones_like(ours.ratio)
-    squares = [part.buckets_squares for part in parts]
+    squares = [np.maximum(part.buckets_squares, part.log_squares if tailed else 0.0) for part in parts]
     freedom = [np.maximum(part.buckets - 1.0, 0.0) for part in parts]
     worst = np.maximum(*(_over(square, free) for square, free in zip(squares, freedom, strict=True)))
     total_freedom = freedom[0] + freedom[1]
-    lag = _over(sum(part.lag_products for part in parts), squares[0] + squares[1])
+    lag = _over(sum(part.lag_products for part in parts), sum(part.buckets_squares for part in parts))
     return Comparison(
         ratio=ours.ratio,
         control_ratio=theirs.ratio,
@@ -189,7 +194,9 @@ def _capped(canary: Cells, control: Cells) -> list[Cells]:
     spread = np.nan_to_num(_NORMAL * middle_of(apart.reshape(*apart.shape[:-2], -1)))
     cap = np.clip(np.exp(_SIGMAS * np.minimum(spread, 1.0)), LEAST_CAP, CAP)[..., None]
     return [
-        replace(side, total=np.minimum(side.total, (cap * np.fmax(middle, 1.0))[..., None] * side.expected))
+        replace(
+            side, total=np.minimum(side.total, (cap * np.where(middle > 0, middle, 1.0))[..., None] * side.expected)
+        )
         for side, middle in zip((canary, control), usual, strict=True)
     ]
 
@@ -233,6 +240,7 @@ class _Part:
         relative = (self.bucket_level - 1.0) * np.sqrt(self.bucket_count)
         relative = np.where(self.bucket_count > 0, relative, 0.0)
         self.buckets_squares = (relative**2).sum(axis=-1)
+        self.log_squares = _log_squares(self.bucket_level, self.bucket_count)
         self.lag_products = (relative[..., 1:] * relative[..., :-1]).sum(axis=-1)
 
     def hosts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -247,12 +255,16 @@ class _Part:
         return squares, sampling * _over(freedom, number), freedom
 
 
-def _compared(canary: Cells, control: Cells, both: np.ndarray, counts: bool) -> Comparison:
+def _compared(canary: Cells, control: Cells, both: np.ndarray, counts: bool, tailed: bool) -> Comparison:
     ours, theirs = _Part(canary, counts), _Part(control, counts)
     buckets = both.sum(axis=-1).astype(float)
     weight = _over(1.0, _over(1.0, ours.bucket_count) + _over(1.0, theirs.bucket_count)) * both
     between = np.where(both, ours.bucket_level - theirs.bucket_level, 0.0) * np.sqrt(weight)
     between_squares = (between**2).sum(axis=-1)
+    plain_squares = between_squares + ours.squares + theirs.squares
+    if tailed:
+        apart = _over(ours.bucket_level, theirs.bucket_level) * both
+        between_squares = np.maximum(between_squares, _log_squares(apart, weight))
     between_freedom = np.maximum(buckets - 1.0, 0.0)
     squares = between_squares + ours.squares + theirs.squares
     freedom = between_freedom + ours.freedom + theirs.freedom
@@ -282,7 +294,7 @@ def _compared(canary: Cells, control: Cells, both: np.ndarray, counts: bool) -> 
         canary_squares=(alone**2).sum(axis=(-2, -1)),
         canary_freedom=np.maximum(ours.present.sum(axis=(-2, -1)) - ours.instances, 0.0),
         fourth=fourth,
-        lag=_unbiased(_over(lag, squares), buckets),
+        lag=_unbiased(_over(lag, plain_squares), buckets),
         host_squares=our_hosts[0] + their_hosts[0],
         host_noise=our_hosts[1] + their_hosts[1],
         host_freedom=our_hosts[2] + their_hosts[2],
@@ -290,6 +302,18 @@ def _compared(canary: Cells, control: Cells, both: np.ndarray, counts: bool) -> 
         control_host_noise=their_hosts[1],
         control_host_freedom=their_hosts[2],
     )
+
+
+def _log_squares(level: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Squared deviations on the log scale: of values a thousand times apart their mean's relative error says nothing.
+
+    :param level: of each bucket; ``weight`` its measurements.
+    """
+    known = (level > 0) & (weight > 0)
+    logs = np.where(known, np.log(np.where(known, level, 1.0)), 0.0)
+    weight = np.where(known, weight, 0.0)
+    mean = _over((weight * logs).sum(axis=-1), weight.sum(axis=-1))
+    return np.asarray((weight * (logs - mean[..., None]) ** 2).sum(axis=-1))
 
 
 def _unbiased(lag: np.ndarray, buckets: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from airflow_cd.verification.metrics.words import change
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
 
-INFORMING = ("few_requests", "not_precise")  # codes: such a result says nothing yet, and nothing against the release
+# Codes: such a result says nothing yet, and nothing against the release.
+INFORMING = ("few_requests", "not_precise", "not_measured")
 _FELT = ("latency", "errors", "apdex", "share")  # kinds that users feel: without any of them nothing is known
 # Parts of the results that must say something: of all, and of those that users feel.
 _ENOUGH, _ENOUGH_FELT = 0.5, 0.25
@@ -45,7 +46,8 @@ def conclude(results: Sequence[MetricResult]) -> Performance:
 
 def _says_enough(results: Sequence[MetricResult], part: float) -> bool:
     passed = sum(result.verdict is Verdict.PASS for result in results)
-    return passed > 0 and passed >= part * len(results)
+    measured = sum(result.reason.code != "not_measured" for result in results)
+    return passed > 0 and passed >= part * measured
 
 
 def _no_regression(pooled: Sequence[MetricResult]) -> Reason:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
 from airflow_cd.verification.metrics.thresholds import Threshold
+from airflow_cd.verification.metrics.words import number, share
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import Reason
@@ -16,9 +18,15 @@ from airflow_cd.verification.verdict import Reason
 if TYPE_CHECKING:
     import pandas as pd
 
+_PARTS = ("errors", "share")  # kinds whose rows hold parts of 1
+
 
 def crossed(
-    thresholds: Sequence[Threshold], metrics: Sequence[Metric], canary: pd.DataFrame, other: pd.DataFrame | None
+    thresholds: Sequence[Threshold],
+    metrics: Sequence[Metric],
+    canary: pd.DataFrame,
+    other: pd.DataFrame | None,
+    factors: Mapping[str, float] | None = None,
 ) -> list[Reason]:
     """A reason (``threshold_crossed``) for each limit that the canary has crossed.
 
@@ -28,12 +36,15 @@ def crossed(
     :param metrics: the metrics that are watched.
     :param canary: rows of the canary, as :class:`~airflow_cd.verification.samples.MetricSample` has them.
     :param other: what the canary is compared with.
+    :param factors: by the name of a metric, what the values of the rows were multiplied by since the source gave them;
+        limits are on the source's scale. None for nothing.
     """
     found = []
     for threshold in thresholds:
         meant = [metric for metric in metrics if threshold.is_of(metric)]
         for metric in meant:
-            reason = _crossed(threshold, metric, canary, other)
+            factor = (factors or {}).get(metric.name, 1.0)
+            reason = _crossed(_read(threshold, metric, factor), metric, canary, other, factor)
             found += [] if reason is None else [reason]
         if not meant and metrics:
             known = ", ".join(metric.name for metric in metrics)
@@ -42,14 +53,27 @@ def crossed(
     return found
 
 
-def _crossed(threshold: Threshold, metric: Metric, canary: pd.DataFrame, other: pd.DataFrame | None) -> Reason | None:
+def _read(threshold: Threshold, metric: Metric, factor: float) -> Threshold:
+    """The threshold on the scale of the rows."""
+    limits = {}
+    for name in ("above", "below"):
+        limit = getattr(threshold, name)
+        if limit is not None:
+            per_cent = metric.kind in _PARTS and factor == 1.0 and limit > 1.0
+            limits[name] = limit / 100.0 if per_cent else limit * factor
+    return replace(threshold, **limits)
+
+
+def _crossed(
+    threshold: Threshold, metric: Metric, canary: pd.DataFrame, other: pd.DataFrame | None, factor: float
+) -> Reason | None:
     gauge = metric.kind == "gauge"
     pair = pair_of_rows(
         canary, canary.iloc[:0] if other is None else other, metric.name, ignore_count=gauge, negative=gauge
     )
     (ours, _), (theirs, _) = pair
     times, values, requests = _points(ours, metric)
-    counts = gauge or (requests >= threshold.min_requests)
+    counts = metric.kind in ("gauge", "share", "count") or (requests >= threshold.min_requests)
     times, values = times[np.broadcast_to(counts, times.shape)], values[np.broadcast_to(counts, values.shape)]
     if not len(times):
         return None
@@ -60,11 +84,11 @@ def _crossed(threshold: Threshold, metric: Metric, canary: pd.DataFrame, other: 
             continue
         value, line = float(values[at]), float(limit[at])
         row = "" if threshold.in_a_row == 1 else f" in {threshold.in_a_row} buckets in a row"
-        unit = f" {metric.unit}" if metric.unit else ""
-        text = f"{metric.name}: {value:.4g}{unit} at {iso_time_of(int(times[at]))} is {words} {line:.4g}{unit}{row}."
+        shown = [share(one) if metric.kind in _PARTS else number(one / factor, metric.unit) for one in (value, line)]
+        text = f"{metric.name}: {shown[0]} at {iso_time_of(int(times[at]))} is {words} {shown[1]}{row}."
         numbers: dict[str, float | int | str | None] = {
-            "value": value,
-            "limit": line,
+            "value": value / factor,
+            "limit": line / factor,
             "in_a_row": threshold.in_a_row,
             "metric": metric.name,
             "at": iso_time_of(int(times[at])),

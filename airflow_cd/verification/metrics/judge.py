@@ -55,7 +55,8 @@ FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _COLLAPSED = 0.1  # of its share of the traffic before
 _ENOUGH_TO_COLLAPSE = 30.0  # requests to be expected
 _BUCKETS_OF_A_GAUGE = 5
-_ROWS_OF_ERRORS = 10
+# Buckets that are enough where nobody counted requests: of a level as many as of a gauge.
+_ROWS_ENOUGH: dict[MetricKind, int] = {"latency": _BUCKETS_OF_A_GAUGE, "errors": 10}
 _LEAST_FREEDOM = 3.0
 _AS_RARE, _ENOUGH_OF_RARE = 0.15, 10  # between the sides' missing parts, and buckets: then it is that kind of metric
 _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
@@ -194,6 +195,9 @@ class Judge:
     def _not_to_be_judged(self, base: MetricResult, sides: Sides) -> Reason | None:
         """Why these rows say nothing, if so."""
         kind = base.kind
+        if min(sides.unusable, sides.control_unusable) >= 1.0:
+            text = f"{title_of(sides)}: not one usable number on either side, so nobody measures it here."
+            return Reason("not_measured", text)
         alike = abs(sides.unusable - sides.control_unusable) <= _AS_RARE
         if max(sides.unusable, sides.control_unusable) > _MOSTLY and alike and len(sides.canary) and len(sides.control):
             if min(base.canary["buckets"], base.control["buckets"]) < _ENOUGH_OF_RARE:
@@ -218,9 +222,9 @@ class Judge:
         if kind in ("gauge", "count", "share"):
             least, what = _BUCKETS_OF_A_GAUGE, "buckets"
             ours, theirs = base.canary["buckets"], base.control["buckets"]
-        if kind == "errors" and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
+        if kind in _ROWS_ENOUGH and float(sides.canary.count.max()) <= 1.0 >= float(sides.control.count.max()):
             # Nobody counted the requests: what there are is buckets.
-            least, what = min(least, _ROWS_OF_ERRORS), "buckets"
+            least, what = min(least, _ROWS_ENOUGH[kind]), "buckets"
         if min(ours, theirs) >= least:
             return None
         reason = few_requests(ours, theirs, least, what)

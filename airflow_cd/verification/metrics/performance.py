@@ -5,10 +5,12 @@ How well this does, beside its peers, is measured by ``python -m benchmarks.metr
 What becomes of data that is not as it should be:
 
 - *No data* on the canary, or on what it is compared with: INCONCLUSIVE (``no_data``), never a pass.
-- *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge): INCONCLUSIVE
-  (``few_requests``). One group or one instance with little traffic holds up nothing.
+- *Little traffic*, fewer than ``min_requests`` requests on either side (five buckets, for a gauge, or where nobody
+  counts the requests of a duration): INCONCLUSIVE (``few_requests``). One group or one instance with little traffic
+  holds up nothing.
 - *NaN*, and a count below zero, are no measurements: such rows are left out. When that is more than half of a side's
-  rows, the metric is INCONCLUSIVE (``not_numbers``). An infinite duration is too long, and not absent.
+  rows, the metric is INCONCLUSIVE (``not_numbers``); without one on either side (``not_measured``) it is named, and
+  holds nothing up while others that users feel say something. An infinite duration is too long, and not absent.
 - *Counters, shares, rates, rows that are not there* are read first, and what says nothing is found:
   :mod:`airflow_cd.verification.metrics.series.reading`.
 - *A series that starts late*: buckets are compared one by one, so only the time that both sides have counts. A canary
@@ -106,10 +108,16 @@ def judge_performance(
     metrics = series.judged
     if min_requests is None:
         min_requests = ENOUGH_REQUESTS if series.counted else ENOUGH_ROWS
-    crossings = crossed(thresholds, metrics, canary, other)
+    crossings = crossed(thresholds, metrics, canary, other, series.factors)
     if other is None or not len(other):
         return with_crossings(_nothing_to_compare(canary, metrics, learn=learn), crossings)
-    sides = {metric.name: Sides.of(metric, canary, other, compared_with) for metric in metrics}
+    ours, theirs, earlier = (_by_metric(frame) for frame in (canary, other, series.frames.get("before")))
+    sides = {
+        metric.name: Sides.of(
+            metric, ours.get(metric.name, canary.iloc[:0]), theirs.get(metric.name, other.iloc[:0]), compared_with
+        )
+        for metric in metrics
+    }
     limits = Limits(minimum_effect, min_requests, None if warm_up is None else 1000.0 * warm_up)
     load = load_of(list(sides.values()))
     known = taught or {}
@@ -118,7 +126,7 @@ def judge_performance(
         judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
         for metric in part:
             name = metric.name if compared_with == "control" else over_time(metric.name)
-            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), series.frames.get("before"))
+            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), earlier.get(metric.name))
             results.append(series.said(judges.pooled_result(one, lesson)))
         for metric in part:
             results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
@@ -126,6 +134,11 @@ def judge_performance(
     results = [replace(result, decides=result.name in decides) for result in results]
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
     return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
+
+
+def _by_metric(frame: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """The rows of each metric, found in one pass over all of them."""
+    return {} if frame is None else {str(name): rows for name, rows in frame.groupby("metric", sort=False)}
 
 
 def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metric]]:
@@ -272,9 +285,8 @@ def _no_canary(control_rows: int) -> Performance:
 
 
 def _nothing_to_compare(canary: pd.DataFrame, metrics: Sequence[Metric], *, learn: bool) -> Performance:
-    requests = max(
-        (float(canary.loc[canary["metric"] == metric.name, "count"].sum()) for metric in metrics), default=0.0
-    )
+    counts = canary.groupby("metric")["count"].sum()
+    requests = max((float(counts.get(metric.name, 0.0)) for metric in metrics), default=0.0)
     numbers = {"requests": requests}
     if not requests:
         return Performance(Verdict.INCONCLUSIVE, [few_requests(0, 0, 1)])

@@ -185,6 +185,11 @@ class Sides:
         """Whether single values are cut: of requests that hang there are always a few."""
         return self.metric.kind in ("latency", "gauge", "share")
 
+    @property
+    def _tailed(self) -> bool:
+        """Whether nobody knows how many requests a duration is of: it may be one slow one."""
+        return self.metric.kind == "latency" and float(max(self.canary.count.max(), self.control.count.max())) <= 1.0
+
     def started_late(self) -> bool:
         """Whether the canary was there for less than half of the time that the control was."""
         if not self.paired or not len(self.canary) or not len(self.control):
@@ -209,7 +214,9 @@ class Sides:
             if both is None:
                 return None
             cells = both
-        comparison = (compare if self.paired else compare_times)(*cells, counts=counts, capped=capped)
+        comparison = (compare if self.paired else compare_times)(
+            *cells, counts=counts, capped=capped, tailed=self._tailed
+        )
         if not comparison.buckets or (not counts and not (comparison.ratio > 0 and comparison.control_ratio > 0)):
             return None
         return self._scattered(comparison)

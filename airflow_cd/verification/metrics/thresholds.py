@@ -20,13 +20,16 @@ class Threshold:
 
     :param metric: name of the metric, as the source calls it; when several sources are watched, with or without the
         source's name before it (``"New Relic shop: error_rate"``).
-    :param above: the value it must not exceed: errors as a share of the requests (0.02 is 2 %), throughput as a number
-        for each instance and bucket, everything else in the metric's own unit.
+    :param above: the value it must not exceed, on the scale on which the source gives the metric: milliseconds,
+        requests per minute, a success rate from 0 to 1 or in per cent. Errors that come as numbers are a share of the
+        requests (0.02 is 2 %); requests and events that come as numbers are a number for each instance and bucket. Of
+        what comes as a part of 1 a limit above 1 is in per cent.
     :param below: the value it must not fall below.
     :param percent: by how many percent it may differ from the other side (the control in the same bucket, else the
         time before), in the direction in which the metric gets worse; 50 is half as much again.
     :param in_a_row: how many buckets one after another must cross it; 1 by default.
-    :param min_requests: fewest requests in a bucket for it to count, 1 by default; buckets of gauges always count.
+    :param min_requests: fewest requests in a bucket for it to count, 1 by default; buckets of gauges, shares and
+        counts of events always count.
     """
 
     metric: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from fastapi.testclient import TestClient
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin import airflow_api
 from airflow_cd.plugin.audit.middleware import AuditMiddleware
+from airflow_cd.plugin.dag_runs import identity
+from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
@@ -216,3 +220,28 @@ def test_a_person_approves_in_a_browser(
         assert "numbers look good" in page.locator(".banner").inner_text()
         context.close()
     assert len(given_to_airflow) == 1
+
+
+def test_it_shows_who_asked_for_what_and_nothing_of_it_is_invisible(
+    client_as: ClientAs, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _asked(ledger)
+    asked = {"version": "2.0", "learn": True, "rollback": "human", "reason": "fine\nAPPROVED BY boss\u200b <b>x</b>"}
+    run = Run("shop", "run-2.0", "running", asked, "eve\u202e")
+    monkeypatch.setattr(run_tasks, "run_of", lambda *place: run)
+    text = client_as("viewer").get(PLACE).text
+    for shown in ("eve⟨U+202E⟩", "fine␊APPROVED BY boss⟨U+200B⟩ &lt;b&gt;x&lt;/b&gt;", ">learn<", ">true<", ">human<"):
+        assert shown in text
+
+
+def test_a_run_that_takes_the_id_of_an_approved_one_has_asked_nothing_yet(
+    client_as: ClientAs, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _asked(ledger)
+    ledger.questions.answer("shop", "run-2.0", "approve", option="Approve", who="user-1", why="")
+    assert "Approved by user-1" in client_as("viewer").get(PLACE).text
+    now = datetime.now(timezone.utc)
+    monkeypatch.setattr(identity, "tell_apart", lambda ledger, *place: ledger.runs.tell_apart(*place, now))
+    text = client_as("viewer").get(PLACE).text
+    assert "Approved by" not in text
+    assert "has not asked" in text or "no question" in text.lower()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,9 +26,9 @@ def airflow_app(metadata: None) -> Any:
     return create_app(apps="core")
 
 
-@pytest.fixture
-def states(metadata: None) -> Iterator[Any]:
-    """A run in Airflow's own tables whose approval waits; gives the state of a task, or of the run for ``""``."""
+@contextmanager
+def running(dag: Any, *, run_id: str = RUN_ID, waits: str = "approve", before: Sequence[str] = BEFORE) -> Iterator[Any]:
+    """A run in Airflow's own tables, one of whose tasks waits; gives the state of a task, or of the run for ``""``."""
     from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.dagrun import DagRun
@@ -38,40 +39,65 @@ def states(metadata: None) -> Iterator[Any]:
     from airflow.utils.types import DagRunType
     from sqlalchemy import delete, select
 
-    stages = [Environment("dev"), Approval(approvers=[APPROVER]), Environment("production")]
-    dag = Pipeline(DAG_ID, service="shop", stages=stages).dag()
+    dag_id = dag.dag_id
     with create_session() as session:
-        session.add(DagBundleModel(name="guarded"))
+        session.add(DagBundleModel(name=f"bundle-of-{dag_id}"))
         session.flush()
-        session.add(DagModel(dag_id=DAG_ID, bundle_name="guarded", fileloc="", is_paused=False))
+        session.add(
+            DagModel(dag_id=dag_id, bundle_name=f"bundle-of-{dag_id}", fileloc="", is_paused=False, is_stale=False)
+        )
         session.flush()
-        SerializedDagModel.write_dag(LazyDeserializedDAG.from_dag(dag), bundle_name="guarded", session=session)
+        SerializedDagModel.write_dag(
+            LazyDeserializedDAG.from_dag(dag), bundle_name=f"bundle-of-{dag_id}", session=session
+        )
         session.flush()
-        serialized = SerializedDagModel.get(DAG_ID, session=session)
+        serialized = SerializedDagModel.get(dag_id, session=session)
         assert serialized is not None
-        run = DagRun(dag_id=DAG_ID, run_id=RUN_ID, run_type=DagRunType.MANUAL, state="running", conf={"version": "2.0"})
+        run = DagRun(dag_id=dag_id, run_id=run_id, run_type=DagRunType.MANUAL, state="running", conf={"version": "2.0"})
         run.dag = serialized.dag
         session.add(run)
         session.flush()
         run.verify_integrity(dag_version_id=serialized.dag_version_id, session=session)
         for ti in run.task_instances:
-            if ti.task_id in BEFORE:
+            if ti.task_id in before:
                 ti.state = "success"
-            if ti.task_id == "approve":
+            if ti.task_id == waits:
                 ti.state = "awaiting_input"
 
     def state(task_id: str) -> str:
         with create_session() as session:
             if task_id:
-                query = select(TaskInstance.state).where(TaskInstance.dag_id == DAG_ID, TaskInstance.task_id == task_id)
+                query = select(TaskInstance.state).where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == task_id)
             else:
-                query = select(DagRun.state).where(DagRun.dag_id == DAG_ID)
+                query = select(DagRun.state).where(DagRun.dag_id == dag_id)
             return str(session.scalars(query).one_or_none() or "")
 
-    yield state
+    try:
+        yield state
+    finally:
+        with create_session() as session:
+            for model in (DagRun, DagModel, DagBundleModel):
+                session.execute(delete(model))
+
+
+def changed(task_id: str = "approve", **values: Any) -> None:
+    """Change a task of the run, or the run itself for ``""``, as Airflow would."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    query = update(TaskInstance).where(TaskInstance.task_id == task_id) if task_id else update(DagRun)
     with create_session() as session:
-        for model in (DagRun, DagModel, DagBundleModel):
-            session.execute(delete(model))
+        session.execute(query.values(**values))
+
+
+@pytest.fixture
+def states(metadata: None) -> Iterator[Any]:
+    """A run of a pipeline whose approval waits."""
+    stages = [Environment("dev"), Approval(approvers=[APPROVER]), Environment("production")]
+    with running(Pipeline(DAG_ID, service="shop", stages=stages).dag()) as state:
+        yield state
 
 
 @pytest.fixture

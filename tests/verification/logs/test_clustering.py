@@ -148,3 +148,22 @@ def test_the_order_of_lines_does_not_matter(lines: list[str], seed: int) -> None
     assert merge_parameters([tokenize(line) for line in lines]) == merge_parameters(
         [tokenize(line) for line in shuffled]
     )
+
+
+def test_two_qualified_names_make_a_place_one_for_names() -> None:
+    lines = [
+        Signature.of_line(f"starting {name} in the background")
+        for name in ("org.shop.till.Drawer", "org.shop.mail.Box")
+    ]
+    vocabulary = Vocabulary(dict.fromkeys(lines, 1))
+    assert {vocabulary.template_of(one) for one in lines} == {"starting <*> in the background"}
+    plain = [Signature.of_line(f"starting {name} in the background") for name in ("till", "mail")]
+    assert len({Vocabulary(dict.fromkeys(plain, 1)).template_of(one) for one in plain}) == 2
+
+
+def test_two_qualified_exceptions_stay_apart() -> None:
+    lines = [
+        Signature.of_line(f"ERROR stopped by {name} in the background")
+        for name in ("org.shop.till.DrawerException", "org.shop.mail.BoxException")
+    ]
+    assert len({Vocabulary(dict.fromkeys(lines, 1)).template_of(one) for one in lines}) == 2

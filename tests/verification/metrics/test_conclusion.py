@@ -17,7 +17,7 @@ def _result(
     return MetricResult(kind, group, kind, "ms", "higher_is_worse", verdict, reason, decides=decides)
 
 
-VAGUE, FEW = (_result(OPEN, code=code) for code in ("not_precise", "few_requests"))
+VAGUE, FEW, DEAD = (_result(OPEN, code=code) for code in ("not_precise", "few_requests", "not_measured"))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,9 @@ VAGUE, FEW = (_result(OPEN, code=code) for code in ("not_precise", "few_requests
         ([_result(PASS), VAGUE, FEW], OPEN, ["not_precise", "few_requests"]),
         ([_result(PASS, kind="gauge"), VAGUE], OPEN, ["not_precise"]),
         ([_result(PASS, kind="gauge"), _result(OPEN, kind="gauge", code="not_precise")], PASS, None),
+        # What nobody measures on either side is named, however much of it there is, as long as something is measured.
+        ([_result(PASS), DEAD, DEAD, DEAD, DEAD, DEAD], PASS, None),
+        ([_result(PASS, kind="gauge"), DEAD], OPEN, ["not_measured"]),
         # What only informs does neither.
         ([_result(PASS), _result(FAIL, kind="gauge", decides=False)], PASS, ["no_regression"]),
         ([_result(PASS), _result(OPEN, kind="gauge", decides=False)], PASS, ["no_regression"]),

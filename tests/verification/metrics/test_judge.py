@@ -16,6 +16,7 @@ from tests.verification.traffic_model import START
 TIME = Metric("response_time", "latency", unit="ms")
 ERRORS = Metric("error_rate", "errors")
 HEAP = Metric("heap", "gauge", "either", "MB")
+_SERVER = Metric("server_p95", "latency", unit="s")
 _OURS, _THEIRS = ("c0", "c1"), ("k0", "k1", "k2", "k3")
 
 
@@ -53,6 +54,19 @@ def _judged(ours: pd.DataFrame, theirs: pd.DataFrame, metric: Metric = TIME) -> 
     return judge_performance(ours, theirs, None, [metric]).metrics[0]
 
 
+def _uncounted(values: Sequence[float]) -> pd.DataFrame:
+    """A duration a minute in seconds, of nobody knows how many requests."""
+    times = [START + pd.Timedelta(minutes=minute) for minute in range(len(values))]
+    return pd.DataFrame(
+        {"time": times, "instance": "c0", "metric": _SERVER.name, "group": "", "value": values, "count": np.nan}
+    )
+
+
+def _since(now: pd.DataFrame, before: pd.DataFrame) -> MetricResult:
+    earlier = before.assign(time=before["time"] - pd.Timedelta(minutes=len(before)))
+    return judge_performance(now, None, earlier, [_SERVER], min_requests=None).metrics[0]
+
+
 def test_nothing_wrong_passes() -> None:
     assert _judged(_rows(_OURS), _rows(_THEIRS)).verdict is Verdict.PASS
 
@@ -82,6 +96,40 @@ def test_mostly_no_measurements_are_nothing_to_judge_by(side: str) -> None:
     result = _judged(ours, theirs)
     assert (result.verdict, result.reason.code) == (Verdict.INCONCLUSIVE, "not_numbers")
     assert result.reason.numbers[side] == pytest.approx(0.6)
+
+
+def test_what_is_measured_nowhere_says_nothing_against_a_release() -> None:
+    ours, theirs = (
+        pd.concat([_rows(names), _rows(names, HEAP), _rows(names, _SERVER).assign(value=np.nan)])
+        for names in (_OURS, _THEIRS)
+    )
+    performance = judge_performance(ours, theirs, None, [TIME, HEAP, _SERVER])
+    assert performance.verdict is Verdict.PASS
+    assert "not_measured" in {reason.code for reason in performance.reasons}
+
+
+def test_five_buckets_of_a_duration_are_enough_where_nobody_counts_requests() -> None:
+    before, now = _uncounted([0.2, 0.21, 0.19, 0.2, 0.22] * 4), _uncounted([0.21, 0.2, 0.2, 0.19, 0.2])
+    assert _since(now, before).verdict is Verdict.PASS
+    slow = _uncounted([2.1, 2.0, 2.2, 1.9, 2.0])
+    assert _since(slow, before).verdict is Verdict.FAIL
+
+
+# The 95th percentile of a few requests over a window of five minutes: one slow request is five values.
+_QUIET = [0.0048] * 4 + [0.045] + [0.0048] * 12 + [0.022] + [0.0048] * 2
+
+
+def test_one_slow_request_of_a_quiet_service_is_no_regression() -> None:
+    assert _since(_uncounted([0.0048, 19.0, 19.0, 19.0, 19.0]), _uncounted(_QUIET)).verdict is not Verdict.FAIL
+    assert _since(_uncounted([0.0048] * 14 + [7.5]), _uncounted(_QUIET * 3)).verdict is Verdict.PASS
+
+
+def test_requests_that_hung_before_do_not_hide_a_slow_release() -> None:
+    before = [0.2, 0.22, 0.19, 0.21, 0.2, 30.0, 0.2, 0.18, 0.21, 0.2] * 3
+    assert (
+        _since(_uncounted([1.9, 2.2, 2.0, 2.1, 1.8, 2.0, 2.3, 1.9, 2.0, 2.1]), _uncounted(before)).verdict
+        is Verdict.FAIL
+    )
 
 
 def test_a_counter_reset_is_no_measurement() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import airflow_cd
 from airflow_cd.verification.metrics.crossings import crossed
+from airflow_cd.verification.metrics.kinds import guessed
 from airflow_cd.verification.metrics.performance import judge_performance
 from airflow_cd.verification.metrics.thresholds import Threshold
 from airflow_cd.verification.samples import METRIC_COLUMNS, Metric
@@ -168,3 +169,33 @@ def test_mistakes_are_found_when_the_file_is_parsed(thresholds: object, says: st
 def test_right_ones_are_no_mistake() -> None:
     thresholds = [Threshold("error_rate", above=0.02, in_a_row=3), Threshold("response_time", percent=50)]
     assert Verification(metrics=[_Source()], thresholds=thresholds).mistakes() == []  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "limit", "shown"),
+    [
+        ("success_rate", 98.5, {"below": 99}, "98.5 % at"),
+        ("success_rate", 98.5, {"below": 98}, ""),
+        ("success_ratio", 0.985, {"below": 0.99}, "below the threshold of 99 %"),
+        ("success_ratio", 0.985, {"below": 99}, "below the threshold of 99 %"),
+        ("success_ratio", 0.985, {"below": 98}, ""),
+        ("error_percent", 3.0, {"above": 2}, "3 % at"),
+        ("error_percent", 3.0, {"above": 4}, ""),
+        ("orders_per_minute", 90.0, {"below": 100}, "90 at"),
+        ("orders_per_minute", 90.0, {"below": 80}, ""),
+        ("cpu_percent", 85.0, {"above": 80}, "85 % at"),
+    ],
+)
+def test_a_limit_is_on_the_scale_on_which_the_metric_is_written(
+    name: str, value: float, limit: dict[str, float], shown: str
+) -> None:
+    metric = guessed(name)
+    every_ten_seconds = [
+        (START + pd.Timedelta(seconds=10 * place), "a", name, "", value + 0.0001 * (place % 3), math.nan)
+        for place in range(30)
+    ]
+    frame = pd.DataFrame(every_ten_seconds, columns=list(METRIC_COLUMNS))
+    judged = judge_performance(frame, frame, None, [metric], thresholds=[Threshold(name, min_requests=1, **limit)])
+    texts = [reason.text for reason in judged.reasons if reason.code == "threshold_crossed"]
+    assert bool(texts) is bool(shown)
+    assert all(shown in text for text in texts)

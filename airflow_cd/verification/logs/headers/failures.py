@@ -7,11 +7,19 @@ import re
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.masking import KEPT, VARIABLE
 
-_N = rf"(?:{VARIABLE}|{KEPT}|\d+)"
+_N = rf"(?:{VARIABLE}|{KEPT}|<\*>|\d+)"
 _BEGINS = re.compile(
     r"(?:[a-zA-Z_][\w$]*\.)+(?:[\w$]+\$)?[A-Z]\w*(?:Exception|Error|Throwable|Fault)(?=:|$|\s*\()"
     r"|[A-Z][a-z0-9]\w*?(?:Exception|Error|Interrupt|Throwable)(?=:|$|\s*\()"
-    rf"|panic: |fatal error: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w|Fatal error: "
+    rf"|panic: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w"
+    r"|(?:[^\s:]+: )?(?:[Ff]atal error|FATAL ERROR): |# A fatal error has been detected by"
+    rf"|thread {_N} panic: |(?:Execution|Syntax) error (?:\(\w+\) )?at |=(?:CRASH|ERROR|SUPERVISOR) REPORT="
+    r"|CallStack \(from HasCallStack\)"
+    r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"
+    r"|Modification of |Compilation failed |BEGIN failed|syntax error ).* at \S+ line \S"  # Perl
+    r"|\*\*\* (?:Check failure|Terminating app due to)|\+ CategoryInfo +: |APPLICATION FAILED TO START"
+    r"|(?:<\*> )?Task timed out after |RequestId: \S+ (?:Error: |Process exited before)"  # AWS Lambda
+    r"|Rack app \(.*#<\w"
     r"|(?i:uncaught ?exception|uncaught |unhandled (?:exception|rejection|promise|error)|exception in thread )"
     r"|terminate called after "
     r"|Traceback \(most recent call last\)|Exception Group Traceback|Unbehandelte Ausnahme|Exception non gérée"
@@ -21,18 +29,21 @@ _BEGINS = re.compile(
     r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
     r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
 )
+_UPTIME = re.compile(r"(?:[\[(] *<\*>[\])] )?")  # the kernel's seconds since it started
 _HOLDS = re.compile(
     r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
     r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
+    r"|Caught signal (?:\(|<)"
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
+    r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
 )
 
 
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
-    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled".split()  # noqa: SIM905
+    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled :in".split()  # noqa: SIM905
 )
 
 
@@ -41,7 +52,7 @@ def reports_failure(message: str) -> bool:
 
     :param message: masked, without its header.
     """
-    if _BEGINS.match(message) is not None:
+    if _BEGINS.match(message, _UPTIME.match(message).end()) is not None:  # type: ignore[union-attr]
         return True
     beginning = message[:_REACH]
     return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None
@@ -50,6 +61,7 @@ def reports_failure(message: str) -> bool:
 _ANSWERED = re.compile(
     r"(?:\bHTTP/[^\s\"]+\"? |\bstatus(?:_?code)?[\"']?[=:] ?[\"']?"
     r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
+    r"|(?:<\*>|\b5[0-9]{2}) (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\b"
 )
 
 
@@ -58,7 +70,8 @@ def reports_server_error(message: str) -> bool:
 
     :param message: masked, without its header.
     """
-    return ("HTTP/" in message or "tatus" in message or '" 5' in message) and _ANSWERED.search(message) is not None
+    hinted = "HTTP/" in message or "tatus" in message or '" 5' in message or "Server" in message or "Gateway" in message
+    return (hinted or "Unavail" in message) and _ANSWERED.search(message) is not None
 
 
 _CLASS = re.compile(
@@ -94,6 +107,9 @@ _NO_TROUBLE = re.compile(
 )
 
 
+_PAYLOAD = re.compile(r"\s*(?:\"[\w.-]+\" ?:|</?[A-Za-z][\w:.-]*[ />])")  # a member of JSON, an element of XML
+
+
 def suggests_failure(message: str) -> bool:
     """Whether words of a message that states no level say that something failed.
 
@@ -103,4 +119,6 @@ def suggests_failure(message: str) -> bool:
     :param message: masked, without its header.
     """
     beginning = message[:_REACH]
+    if _PAYLOAD.match(beginning):
+        return False
     return _TROUBLE.search(beginning) is not None and _NO_TROUBLE.search(beginning) is None

@@ -48,6 +48,16 @@ _KEYED = re.compile(
     r"[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
+_CHROMIUM = re.compile(rf"(?:{_N}[:/])+([A-Z]{{4,7}}):[\w./-]+(?:\({_N}\)|:{_N})?")
+_UNREAL = re.compile(rf"\[{_N}:{_N}\]\[ *{_N}\]")
+_MACOS = re.compile(rf"(?:{_N} +)?(Default|Info|Debug|Error|Fault) +{_N} +{_N} +{_N} +")
+_MACOS_TYPES = {"Default": "info", "Info": "info", "Debug": "debug", "Error": "error", "Fault": "fatal"}
+_WEBSPHERE = re.compile(rf"{_N} (\S{{1,13}}) +([FEWAIOR]) {{1,3}}(?=\S)")
+_WEBSPHERE_TYPES = {"F": "fatal", "E": "error", "W": "warning", "A": "info", "I": "info", "O": "info", "R": "info"}
+# A part of a program between its name and the level: `imap(bob)<4711><x>: Error: `.
+_PART = re.compile(
+    r"[\w.-]{1,40}(?:\([^()]{0,60}\))?(?:<[^<>\s]{0,60}>)*: (?=(?i:error|fatal|panic|warning|critical): )"
+)
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
 _WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([A-Za-z]{3,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
@@ -95,6 +105,9 @@ def _enclosed_level(inner: str) -> str | None:
     tornado = _TORNADO.fullmatch(inner)
     if tornado is not None:
         return LETTERS[tornado[1]]
+    found = _CHROMIUM.fullmatch(inner)
+    if found is not None:
+        return LEVELS.get(found[1])
     found = _WITH_LEVEL.fullmatch(inner)
     word = (found[1] or found[2]).upper() if found else ""
     return LEVELS.get(word) if word not in AMBIGUOUS else None
@@ -163,6 +176,10 @@ class _Scan:
             if klog is not None:
                 self.stamped = True
                 return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, klog.end())
+            unreal = _UNREAL.match(text)
+            if unreal is not None:
+                self.stamped = True
+                return self._sure(unreal.end())
             priority = _PRIORITY.match(text)
             if priority is not None and self.notes and self.notes[0].isdigit():
                 return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
@@ -218,6 +235,14 @@ class _Scan:
         found = _LOGCAT.match(text, at)
         if found is not None:
             return self._states(LETTERS[found[1]], found.end())
+        if self.stamped and text[at] in _N + "DIEF":
+            found = _MACOS.match(text, at)
+            if found is not None:
+                return self._states(_MACOS_TYPES[found[1]], found.end())
+            found = _WEBSPHERE.match(text, at) if text[0] == "[" else None
+            if found is not None:
+                self._waiting += found[1] + " "
+                return self._states(_WEBSPHERE_TYPES[found[2]], found.end())
         found = _SYMBOL.match(text, at)
         if found is not None and self.stamped and _REDIS.match(text):
             return self._states(SYMBOLS[found[1]], found.end())
@@ -282,6 +307,9 @@ class _Scan:
         if self.level is not None and not self.weak_level:
             return False
         text, at = self.text, self._at
+        part = _PART.match(text, at) if self.stamped else None
+        if part is not None:
+            return self._maybe(part.end(), part.group())
         redis = _REDIS.match(text) if at == 0 else None
         if redis is not None:
             return self._maybe(redis.end())

@@ -9,7 +9,9 @@ from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reaso
 PHP = re.compile(r"(?:PHP )?(?:Fatal|Parse|Recoverable fatal) error: ")
 PHP_MORE = re.compile(r"Stack trace:|PHP Stack trace:|#\d+ |\s+thrown in |PHP +\d+\. |Next [\w\\]+: |\s*$")
 RUBY = re.compile(r"\S+\.(?:rb|erb|rake):\d+:in ")
-RUBY_MORE = re.compile(r"\s+from |\s+\d+: from |\s*\S+\.(?:rb|erb|rake|ru):\d+:in |\s*bin/\S+:\d+:in ")
+RUBY_MORE = re.compile(
+    r"$|\s{4}\S|\s*\^+$|\s+from |\s+\d+: from |\s*\S+\.(?:rb|erb|rake|ru):\d+:in |\s*bin/\S+:\d+:in "
+)
 BEAM = re.compile(r"\*\* \(|=[A-Z ]+REPORT====|.* terminating$|.*Process #PID<\S+> .*raised an exception")
 BEAM_MORE = re.compile(r"\*\* \(|\s+\S|Last message|State: |Function: |Initial Call: |Ancestors: |\s*$")
 PERL = re.compile(r".* at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.?$")

@@ -29,12 +29,14 @@ class Series:
     :param metrics: with their kinds, units and directions, and what was assumed.
     :param findings: by the name of a metric, what is wrong with it.
     :param counted: whether any row said how many requests it holds.
+    :param factors: by the name of a metric, what its values were multiplied by since they were written.
     """
 
     frames: Mapping[str, pd.DataFrame]
     metrics: Sequence[Metric]
     findings: Mapping[str, Finding] = field(default_factory=dict)
     counted: bool = True
+    factors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def judged(self) -> list[Metric]:
@@ -96,7 +98,13 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
         for side in frames
     }
     read = {side: _counted(frame, tables) for side, frame in together.items()}
-    return Series(read, [_described(table) for table in tables.values()], _findings(tables, frames), not nobody)
+    return Series(
+        read,
+        [_described(table) for table in tables.values()],
+        _findings(tables, frames),
+        counted=not nobody,
+        factors={name: table.factor for name, table in tables.items()},
+    )
 
 
 def _counted(frame: pd.DataFrame, tables: Mapping[str, Table]) -> pd.DataFrame:

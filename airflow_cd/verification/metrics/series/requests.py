@@ -52,14 +52,15 @@ def as_numbers(table: Table) -> Table:
     shared = metric.part
     if _unknown(table):
         other = replace(metric, kind="share" if shared and whole_of(table) else "count")
-        return Table(replace(other, assumed=described(other)), table.frames, table.assumed)
+        return replace(table, metric=replace(other, assumed=described(other)))
     usual = {side: frame["count"].fillna(frame["count"].median()) for side, frame in table.frames.items()}
     frames = {side: frame.assign(count=usual[side]) for side, frame in table.frames.items()}
     whole = whole_of(table) if shared else 0.0
     if not whole:
         return replace(table, frames=frames)
     numbers = {side: frame.assign(value=frame["value"] / whole * frame["count"]) for side, frame in frames.items()}
-    return table.read_as(numbers, "in per cent of the requests" if whole == 100.0 else "a part of the requests")
+    words = "in per cent of the requests" if whole == 100.0 else "a part of the requests"
+    return table.read_as(numbers, words, factor=1.0 / whole)
 
 
 def _unknown(table: Table) -> bool:

@@ -24,21 +24,25 @@ class Table:
     :param metric: what is known of it.
     :param frames: its rows by side.
     :param assumed: what was read out of its values, in words.
+    :param factor: what its values were multiplied by since they were written: 0.01 for a share in per cent.
     """
 
     metric: Metric
     frames: Frames
     assumed: tuple[str, ...] = field(default=())
+    factor: float = 1.0
 
-    def read_as(self, frames: Frames, words: str = "", **known: object) -> Table:
+    def read_as(self, frames: Frames, words: str = "", *, factor: float = 1.0, **known: object) -> Table:
         """The same after a step.
 
         :param frames: its rows now.
         :param words: what the step took for granted.
+        :param factor: what the step multiplied its values by.
         :param known: what it found out of the metric.
         """
         assumed = (*self.assumed, words) if words else self.assumed
-        return Table(replace(self.metric, **known) if known else self.metric, frames, assumed)  # type: ignore[arg-type]
+        metric = replace(self.metric, **known) if known else self.metric  # type: ignore[arg-type]
+        return Table(metric, frames, assumed, self.factor * factor)
 
     def values(self) -> np.ndarray:
         """The finite values of all sides."""

@@ -64,7 +64,7 @@ def numbered(table: Table) -> Table:
     gap = usual_gap(table.frames["canary"]) or metric.period
     for side, frame in table.frames.items():
         frames[side] = frame.assign(value=frame["value"] * (gap / metric.period))
-    return Table(replace(metric, period=0.0), frames, table.assumed)  # type: ignore[arg-type]
+    return table.read_as(frames, factor=gap / metric.period, period=0.0)  # type: ignore[arg-type]
 
 
 def evened(table: Table) -> Table:
@@ -136,7 +136,7 @@ def as_share(table: Table) -> Table:
     whole = whole_of(table)
     if not whole:
         metric = replace(table.metric, kind="gauge")
-        return Table(replace(metric, assumed=described(metric)), table.frames, table.assumed)
+        return replace(table, metric=replace(metric, assumed=described(metric)))
     words = "in per cent" if whole == 100.0 else "from 0 to 1"
     frames = {side: frame.assign(value=frame["value"] / whole) for side, frame in table.frames.items()}
-    return table.read_as(frames, words, unit="%")
+    return table.read_as(frames, words, factor=1.0 / whole, unit="%")

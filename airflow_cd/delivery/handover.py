@@ -1,0 +1,119 @@
+"""What a rollback needs when the ledger is away: handed over before anything is touched, beside the ledger."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_cd.clock import now
+from airflow_cd.delivery.sealed_target import SealedTarget
+from airflow_cd.errors import LedgerUnavailable, RollbackIncomplete
+from airflow_cd.release import Release
+from airflow_cd.targets.rollout import differences, wait_until
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Ledger
+    from airflow_cd.targets.base import Target
+
+
+class _Away:
+    """Stands for the ledger while it is away."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LedgerUnavailable("the ledger is away.")
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a deployment is about to touch, and what to return to.
+
+    :param deployment_id: the deployment.
+    :param release: what is deployed.
+    :param previous: by instance, the release it is to return to; None where it was empty.
+    :param touched: names of the instances that the deployment may have changed.
+    :param token: fencing token under which it works: a target refuses it once a newer one has been used.
+    """
+
+    deployment_id: str
+    release: Release
+    previous: Mapping[str, Release | None]
+    touched: Sequence[str]
+    token: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON values, which :meth:`from_dict` reads."""
+        return {
+            "deployment_id": self.deployment_id,
+            "release": self.release.as_dict(),
+            "previous": {name: old.as_dict() if old else None for name, old in self.previous.items()},
+            "touched": list(self.touched),
+            "token": self.token,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Handover:
+        """The handover that was written by :meth:`as_dict`.
+
+        :raises ReleaseError: a release in it was tampered with.
+        """
+        return cls(
+            deployment_id=str(content["deployment_id"]),
+            release=Release.from_dict(content["release"]),
+            previous={name: Release.from_dict(old) if old else None for name, old in content["previous"].items()},
+            touched=tuple(content["touched"]),
+            token=int(content["token"]),
+        )
+
+
+@dataclass(frozen=True)
+class Unrecorded:
+    """What was done while the ledger was away.
+
+    :param began_at: when it was begun.
+    :param safe_at: when no request reached the release any more.
+    :param restored_at: when every instance ran what it ran before, read back.
+    """
+
+    began_at: datetime
+    safe_at: datetime
+    restored_at: datetime
+
+
+def restore_unrecorded(
+    target: Target, handover: Handover, *, environment: str, timeout: timedelta, log: Callable[[str], None]
+) -> Unrecorded:
+    """Take the release out of the traffic and bring its instances back, without the ledger; may be repeated.
+
+    :param target: the environment.
+    :param handover: what was touched, and what to return to.
+    :param environment: its name.
+    :param timeout: how long instances may take to come up healthy.
+    :param log: called with one line at a time.
+    :raises TargetConflict: somebody with a newer token is at work.
+    :raises TargetError: the target refused, or does not answer.
+    :raises DeploymentFailed: instances did not come up on what they ran before.
+    :raises RollbackIncomplete: they do not run it all the same.
+    """
+    wanted = {name: handover.previous[name] for name in handover.touched}
+    began_at = now()
+    service = handover.release.service
+    sealed = SealedTarget(target, cast("Ledger", _Away()), service=service, environment=environment, log=log)
+    key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
+    if set(wanted) < set(handover.previous):
+        sealed.drain(list(wanted), key=f"{key}-drain", token=handover.token)
+        log(f"Drained {', '.join(wanted)} without the ledger: no request reaches the release any more.")
+    safe_at = now()
+    for number, release in enumerate(dict.fromkeys(wanted.values())):
+        instances = [name for name, old in wanted.items() if old == release]
+        sealed.give_back(release, instances, key=f"{key}-{number}", token=handover.token)
+    wait_until(sealed, wanted, timeout=timeout)
+    drained = sorted(i.name for i in sealed.instances() if i.drained and i.name in wanted)
+    if drained:
+        sealed.restore(drained, key=f"{key}-restore", token=handover.token)
+    if wrong := differences(sealed.instances(), wanted):
+        raise RollbackIncomplete(f"the rollback from {handover.release} could not finish: {'; '.join(wrong)}.")
+    log(f"Restored {', '.join(wanted)} without the ledger, which is told when it is back.")
+    return Unrecorded(began_at, safe_at, now())

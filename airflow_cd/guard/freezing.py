@@ -1,0 +1,148 @@
+"""Whether a run can go on: decided from what Airflow and the ledger say, and for how long they have said it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from airflow_cd.guard.airflow_runs import AirflowFacts, RunFacts
+from airflow_cd.guard.watching import Signs
+from airflow_cd.ledger.records import Claim, Work
+from airflow_cd.states import FreezeCause
+from airflow_cd.task_ids import stage_of
+
+SILENT = 40.0
+"""Seconds without a sign of life after which a process is dead; they say that they live every 5. With
+``[scheduler] task_instance_heartbeat_timeout=30`` Airflow starts its next attempt before that."""
+NO_SCHEDULER = 40.0
+"""The same of a scheduler, which says so every 5 seconds, and of Airflow's database."""
+PATIENCE = {
+    FreezeCause.ENDED: 4.0,
+    FreezeCause.DELETED: 4.0,
+    FreezeCause.PAUSED: 15.0,
+    FreezeCause.FILE_BROKEN: 15.0,
+    FreezeCause.FILE_GONE: 15.0,
+    FreezeCause.WORKER_DIED: 0.0,
+    FreezeCause.NO_SCHEDULER: 0.0,
+    FreezeCause.AIRFLOW_AWAY: 0.0,
+}
+"""Seconds for which a cause lasts before the guard acts: a person may unpause a DAG, or mend its file, at once."""
+DECIDED = 4.0
+"""The same where the run has decided against the release already."""
+
+RUNNING = "running"
+_COMES_BACK = ("scheduled", "queued", "restarting", "up_for_retry", "up_for_reschedule", "deferred", "awaiting_input")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Why a run cannot go on.
+
+    :param detail: the same in one clause.
+    """
+
+    cause: FreezeCause
+    detail: str
+
+
+def frozen(claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs: Signs) -> Frozen | None:
+    """Why the run cannot go on; None as long as it can, or nothing proves yet that it cannot.
+
+    A process that lives always goes on: it drains what is bad itself, and its verdict comes first.
+
+    :param claim: the environment and the run.
+    :param work: what the ledger knows of the run's work there.
+    :param airflow: what Airflow's database says now; None when it cannot be read.
+    :param signs: for how long what is seen has been so.
+    """
+    if work is not None and not work.over and signs.unchanged(("work", claim), (work.process, work.beats)) < SILENT:
+        return None
+    if airflow is None:
+        away = signs.unchanged(("airflow", claim), "away")
+        return _of(FreezeCause.AIRFLOW_AWAY) if away >= NO_SCHEDULER else None
+    run = airflow.runs.get((claim[2], claim[3]))
+    why = stopped(run)
+    if why is not None:
+        return why
+    assert run is not None  # noqa: S101 - a run that Airflow does not know is stopped
+    if work is not None:
+        # Other stages of the run say nothing about this environment.
+        here = stage_of(work.task_id)
+        run = replace(run, tasks=[task for task in run.tasks if stage_of(task.task_id) == here])
+    if _dead(claim, work, run, signs):
+        return _of(FreezeCause.WORKER_DIED, f"the worker of {_task(work, run)} died")
+    if _lives(claim, run, signs):
+        return None
+    beats = [signs.unchanged(("scheduler", claim, number), beat) for number, beat in airflow.schedulers.items()]
+    alone = signs.unchanged(("schedulers", claim), "none") if not beats else min(beats)
+    return _of(FreezeCause.NO_SCHEDULER) if alone >= NO_SCHEDULER else None
+
+
+def due(claim: Claim, found: Frozen, signs: Signs, *, decided: bool) -> bool:
+    """Whether it has lasted long enough to act.
+
+    :param claim: the environment and the run.
+    :param found: why it cannot go on.
+    :param signs: for how long.
+    :param decided: whether the run has decided against its release already.
+    """
+    patience = min(PATIENCE[found.cause], DECIDED) if decided else PATIENCE[found.cause]
+    return signs.unchanged(("frozen", claim), found.cause) >= patience
+
+
+def stopped(run: RunFacts | None) -> Frozen | None:
+    """Why Airflow schedules nothing of the run, whoever lives; None when it does.
+
+    :param run: as Airflow's database has it; None when it has none.
+    """
+    if run is None:
+        return _of(FreezeCause.DELETED)
+    if run.over:
+        return _of(FreezeCause.ENDED)
+    if run.stale and run.error:
+        return _of(
+            FreezeCause.FILE_BROKEN,
+            f"its DAG file {run.file} has an error, so Airflow schedules none of its runs: {run.error.rstrip('.')}",
+        )
+    if run.stale:
+        return _of(FreezeCause.FILE_GONE, f"its DAG file {run.file} is gone, was renamed, or holds the DAG no more")
+    return _of(FreezeCause.PAUSED) if run.paused else None
+
+
+def _dead(claim: Claim, work: Work | None, run: RunFacts, signs: Signs) -> bool:
+    """Whether a process died and Airflow has not noticed: it still calls the task running."""
+    running = [task for task in run.tasks if task.state == RUNNING]
+    if work is not None and not work.over:
+        return any(task.task_id == work.task_id for task in running)
+    # Another task, as an author's own: Airflow alone knows whether it lives.
+    if not running or any(task.state in _COMES_BACK for task in run.tasks):
+        return False
+    silent = [signs.unchanged(("task", claim, task.task_id, task.map_index), task.heartbeat) for task in running]
+    return min(silent) >= SILENT
+
+
+def _lives(claim: Claim, run: RunFacts, signs: Signs) -> bool:
+    """Whether a process of the run is at work, as Airflow sees it: no scheduler is needed for that."""
+    return any(
+        signs.unchanged(("task", claim, task.task_id, task.map_index), task.heartbeat) < SILENT
+        for task in run.tasks
+        if task.state == RUNNING
+    )
+
+
+def _task(work: Work | None, run: RunFacts) -> str:
+    if work is not None and not work.over:
+        return work.task_id
+    return ", ".join(sorted({task.task_id for task in run.tasks if task.state == RUNNING}))
+
+
+def _of(cause: FreezeCause, detail: str = "") -> Frozen:
+    return Frozen(cause, detail or _DETAILS[cause])
+
+
+_DETAILS = {
+    FreezeCause.ENDED: "it ended and left this unfinished",
+    FreezeCause.DELETED: "it was deleted",
+    FreezeCause.PAUSED: "its DAG is paused",
+    FreezeCause.NO_SCHEDULER: "no scheduler of Airflow runs",
+    FreezeCause.AIRFLOW_AWAY: "Airflow's database cannot be read",
+}

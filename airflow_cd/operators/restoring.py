@@ -1,0 +1,68 @@
+"""What the two tasks that restore an environment have in common: they do not wait for the ledger to make it whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_cd.delivery.handover import Handover, Unrecorded, restore_unrecorded
+from airflow_cd.durations import parse_duration
+from airflow_cd.errors import AirflowCdError, PipelineError, TargetConflict
+from airflow_cd.operators.base import EnvironmentTask
+from airflow_cd.operators.handing_over import captured
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_cd.delivery import Delivery
+
+
+class RestoringTask(EnvironmentTask):
+    """A task that restores an environment, and tells the ledger later if that is away."""
+
+    _done: Unrecorded | None = None
+    _handed: Handover | None = None
+
+    def restore_meanwhile(self, context: Context) -> None:
+        """Restore what the run's deploys have handed over, once; what fails is tried again with the next attempt.
+
+        :param context: of the task.
+        """
+        if self._done is not None:
+            return
+        self._handed = self._handed or captured(self, context)
+        if self._handed is None:
+            self.log.warning("Without the ledger nothing says that this run has left anything to restore.")
+            return
+        try:
+            self._done = restore_unrecorded(
+                self._resolved_target(),
+                self._handed,
+                environment=self.environment,
+                timeout=parse_duration(self.timeout_healthy),
+                log=self.log.warning,
+            )
+        except TargetConflict as overruled:
+            self.log.warning("Not restoring without the ledger: %s", overruled.what)
+        except (AirflowCdError, PipelineError) as error:
+            self.log.error("Not restored yet: %s", error)
+
+    def write_down_restore(self, delivery: Delivery) -> None:
+        """Record when the environment was safe and whole, if that was while the ledger was away.
+
+        :param delivery: the environment.
+        :raises LedgerUnavailable: it is away again.
+        """
+        if self._done is None or self._handed is None:
+            return
+        deployment = delivery.deployment()
+        if deployment is None or self._handed.deployment_id != deployment.id:
+            return
+        delivery.ledger.deployments.set_clock(
+            deployment.id,
+            verdict_at=self._done.began_at,
+            safe_at=self._done.safe_at,
+            restored_at=self._done.restored_at,
+        )
+        self.log.warning(
+            "Restored without the ledger at %s; it is written down now.", self._done.restored_at.strftime("%H:%M:%S")
+        )

@@ -1,0 +1,60 @@
+"""The pipeline of one fault, in a file of its own so that it can be broken: its name is that of the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow_cd import Canary, Environment, Pipeline, Verification
+from airflow_cd.verification.samples import LogSample, Window
+
+SCRIPTS = Path(os.environ["FAULT_SCRIPTS"])
+NAME = Path(__file__).stem
+
+
+@dataclass(frozen=True)
+class ScriptedLogs:
+    """Orders, and from the moment on that the test has written down, an exception of the new release."""
+
+    name: str = "scripted"
+    delay: timedelta = timedelta(0)
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        import pandas as pd
+
+        (SCRIPTS / f"{NAME}.looked").touch()
+        rows = [
+            (pd.Timestamp(window.since), name, f"2026-01-01T00:00:00.000Z INFO shop - order {number} placed")
+            for name in instances
+            for number in range(20)
+        ]
+        bad = SCRIPTS / f"{NAME}.bad"
+        if bad.exists() and window.until > datetime.fromisoformat(bad.read_text()):
+            line = "2026-01-01T00:00:00.000Z ERROR shop - TaxTableMissing: no table for region 9"
+            rows += [(pd.Timestamp(window.since), name, line) for name in instances if name.endswith("-01")] * 5
+        frame = pd.DataFrame(rows, columns=["time", "instance", "message"])
+        return LogSample(frame=frame, query=f"scripted {NAME}")
+
+
+settings = json.loads((SCRIPTS / f"{NAME}.json").read_text())
+dag = Pipeline(
+    NAME,
+    service="shop",
+    stages=[
+        Canary(
+            Environment(NAME, target="http_production"),
+            phases=[50, 100],
+            verify=Verification(
+                logs=[ScriptedLogs()],
+                duration=settings.get("duration", "10m"),
+                every="0.5s",
+                minimum="1s",
+                longest_lag="0s",
+            ),
+        )
+    ],
+).dag()

@@ -1,0 +1,327 @@
+"""The guard: what a run that cannot go on has left is restored, once, and never what a run is at work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from airflow_cd.errors import LeaseLost, LedgerUnavailable
+from airflow_cd.guard.service import Guard
+from airflow_cd.states import DeploymentState, FindingState, FreezeCause, RollbackCause
+from tests.guard.scene import GOES_ON, Scene, running
+from tests.memory_target import wholly_on
+from tests.operators.world import NEW, OLD, PLACE
+
+
+def paused(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(paused=True)
+
+
+def deleted(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.runs.clear()
+
+
+def ended(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(state="failed")
+
+
+def file_broken(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(stale=True, error="NameError: name 'Canry' is not defined")
+
+
+def file_gone(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(stale=True)
+
+
+def worker_died(scene: Scene) -> None:
+    scene.run_is(tasks=[running(scene.at_work().task_id)])
+
+
+def worker_of_the_authors_own_task_died(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(tasks=[running("production.smoke_test")])
+
+
+def worker_died_before_it_began(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(tasks=[running("production.phase_20.verify")])
+
+
+def no_scheduler(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.scheduler_lives = False
+
+
+def airflow_away(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.airflow_away = True
+
+
+CASES: dict[Callable[[Scene], None], FreezeCause] = {
+    paused: FreezeCause.PAUSED,
+    deleted: FreezeCause.DELETED,
+    ended: FreezeCause.ENDED,
+    file_broken: FreezeCause.FILE_BROKEN,
+    file_gone: FreezeCause.FILE_GONE,
+    worker_died: FreezeCause.WORKER_DIED,
+    worker_of_the_authors_own_task_died: FreezeCause.WORKER_DIED,
+    worker_died_before_it_began: FreezeCause.WORKER_DIED,
+    no_scheduler: FreezeCause.NO_SCHEDULER,
+    airflow_away: FreezeCause.AIRFLOW_AWAY,
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_a_run_cannot_finish_is_drained_and_restored_within_a_minute(
+    scene: Scene, case: Callable[[Scene], None]
+) -> None:
+    deployment = scene.deployed()
+    case(scene)
+    scene.pass_by(46)
+    assert wholly_on(scene.target, OLD)
+    canary = ("shop-00",)
+    assert scene.target.calls[1:] == [("drain", canary), ("deploy", canary), ("restore", canary)]
+    done = scene.ledger.deployments.get(deployment.id)
+    assert done.state == DeploymentState.ROLLED_BACK
+    assert scene.ledger.leases.current(**PLACE) is None
+    [finding] = scene.findings()
+    assert (finding.cause, finding.state, finding.attempts) == (CASES[case], FindingState.DONE, 1)
+    assert finding.detail in done.outcome
+    # Nothing of that is the release's fault.
+    assert scene.ledger.vetoes.of(**PLACE) == []
+    assert len(scene.pages) == 1
+
+
+def test_a_broken_file_is_named_with_its_error(scene: Scene) -> None:
+    deployment = scene.deployed()
+    file_broken(scene)
+    scene.pass_by(20)
+    outcome = scene.ledger.deployments.get(deployment.id).outcome
+    assert "shop.py" in outcome
+    assert "name 'Canry' is not defined" in outcome
+
+
+def test_a_verdict_that_its_run_cannot_act_upon_is_acted_upon_at_once_and_stays_the_reason(scene: Scene) -> None:
+    deployment = scene.deployed()
+    token = scene.delivery().lease().token
+    scene.ledger.settlement.blame(
+        deployment.id, token=token, cause=RollbackCause.FAILED, outcome="FAIL: KeyError, 4 times."
+    )
+    file_broken(scene)
+    scene.pass_by(6)
+    assert wholly_on(scene.target, OLD)
+    assert scene.ledger.deployments.get(deployment.id).outcome == "FAIL: KeyError, 4 times."
+    [veto] = scene.ledger.vetoes.of(**PLACE)
+    assert veto.reason == "FAIL: KeyError, 4 times."
+
+
+# -- who goes on is left alone ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("facts", [{"paused": True}, {"stale": True, "error": "SyntaxError"}, {"state": "failed"}])
+def test_a_process_that_lives_is_left_alone_whatever_airflow_says(scene: Scene, facts: dict[str, object]) -> None:
+    scene.deployed()
+    work = scene.at_work()
+    scene.run_is(**facts)
+    scene.pass_by(100, beats=work)
+    assert [kind for kind, _ in scene.target.calls] == ["deploy"]
+    assert scene.findings() == []
+
+
+@pytest.mark.parametrize("state", ["scheduled", "queued", "up_for_retry", "awaiting_input", "deferred", ""])
+def test_a_run_whose_next_task_comes_is_left_alone(scene: Scene, state: str) -> None:
+    scene.deployed()
+    scene.between_tasks()
+    verify = running("production.phase_20.verify")
+    scene.run_is(tasks=[type(verify)(verify.task_id, -1, state, None)])
+    scene.pass_by(100)
+    assert scene.findings() == []
+
+
+def test_a_task_that_died_and_is_tried_again_is_left_alone(scene: Scene) -> None:
+    scene.deployed()
+    work = scene.at_work()
+    verify = running(work.task_id)
+    scene.run_is(tasks=[verify])
+    scene.pass_by(36)
+    scene.run_is(tasks=[type(verify)(verify.task_id, -1, "up_for_retry", None)])
+    scene.pass_by(60)
+    scene.at_work()
+    scene.run_is(tasks=[verify])
+    scene.pass_by(36)
+    assert scene.findings() == []
+
+
+def test_a_dag_that_is_unpaused_at_once_goes_on(scene: Scene) -> None:
+    scene.deployed()
+    for _ in range(5):
+        paused(scene)
+        scene.pass_by(12)
+        scene.run_is()
+        scene.pass_by(6)
+    assert scene.findings() == []
+
+
+def test_another_stage_whose_worker_died_is_no_reason(scene: Scene) -> None:
+    scene.deployed()
+    scene.between_tasks()
+    scene.run_is(tasks=[running("staging.verify")])
+    scene.pass_by(120)
+    assert scene.findings() == []
+
+
+def test_what_another_run_owns_is_left_to_it(scene: Scene) -> None:
+    scene.deployed()
+    scene.between_tasks()
+    lease = scene.ledger.leases.current(**PLACE)
+    assert lease is not None
+    scene.ledger.leases.release(lease)
+    scene.ledger.leases.acquire(**PLACE, pipeline="shop", run_id="run-2", ttl=timedelta(minutes=15))
+    scene.run_is(state="failed")
+    scene.runs["shop", "run-2"] = GOES_ON
+    scene.pass_by(60)
+    assert [kind for kind, _ in scene.target.calls] == ["deploy"]
+
+
+# -- once, and under a new token -------------------------------------------------------------------------------
+
+
+def test_what_still_works_for_the_run_is_void_afterwards(scene: Scene) -> None:
+    scene.deployed()
+    old = scene.delivery().lease()
+    paused(scene)
+    scene.pass_by(20)
+    with pytest.raises(LeaseLost):
+        scene.ledger.leases.check(old)
+    assert scene.target.token > old.token
+
+
+def test_of_two_guards_one_acts(scene: Scene) -> None:
+    scene.deployed()
+    paused(scene)
+    other = scene.another_guard("second")
+    for _ in range(20):
+        scene.guard.look()
+        other.look()
+        scene.now += 2
+    scene.guard.wait()
+    assert not other.acts
+    assert len(scene.pages) == len(scene.findings()) == 1
+
+
+def test_a_guard_that_was_overtaken_changes_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.deployed()
+    paused(scene)
+    scene.pass_by(14)
+
+    def overtaken(self: Guard) -> None:
+        raise LeaseLost("another guard has taken over.")
+
+    monkeypatch.setattr(scene.ledger.guarding, "check", overtaken)
+    scene.pass_by(4)
+    assert [kind for kind, _ in scene.target.calls] == ["deploy"]
+
+
+def test_silence_while_the_ledger_was_away_proves_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.deployed()
+    work = scene.at_work()
+    scene.run_is(tasks=[running(work.task_id)])
+    scene.pass_by(36, beats=work)
+
+    def away() -> None:
+        raise LedgerUnavailable("the ledger is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.ledger.guarding, "unsettled", away)
+        with pytest.raises(LedgerUnavailable):
+            scene.guard.look()
+    scene.now += 300
+    scene.pass_by(36)
+    assert scene.findings() == []
+    scene.pass_by(10)
+    assert [finding.cause for finding in scene.findings()] == [FreezeCause.WORKER_DIED]
+
+
+# -- what is hard ----------------------------------------------------------------------------------------------
+
+
+def test_a_target_that_is_away_is_tried_again_until_it_is_done_and_a_person_is_told(scene: Scene) -> None:
+    deployment = scene.deployed()
+    paused(scene)
+    scene.target.away = True
+    scene.pass_by(120)
+    [finding] = scene.findings()
+    assert finding.state == FindingState.FAILING
+    assert "does not answer" in finding.outcome
+    assert [page for page in scene.pages if "tries again" in page]
+    scene.target.away = False
+    scene.pass_by(62)
+    assert wholly_on(scene.target, OLD)
+    [finding] = scene.findings()
+    assert finding.state == FindingState.DONE
+    assert finding.attempts > 2
+    assert "not restored" not in scene.ledger.deployments.get(deployment.id).outcome
+
+
+def test_a_target_that_cannot_be_reached_from_here_is_said_at_once(scene: Scene) -> None:
+    scene.deployed()
+    work = scene.at_work()
+    scene.ledger.work.begin(
+        **PLACE, pipeline="shop", run_id="run-1", task_id="verify", process="other:1", target=None, timeout=1
+    )
+    assert work.target is not None
+    scene.guard.look()
+    scene.guard._pool.shutdown()
+    assert [page for page in scene.pages if "cannot reach" in page]
+
+
+def test_a_rollback_that_a_person_asked_for_is_finished_not_undone(scene: Scene) -> None:
+    for number, release in enumerate((OLD, NEW)):
+        delivery = scene.delivery(f"good-{number}")
+        delivery.deploy(release, phase="all")
+        delivery.promote("verified")
+        delivery.release_lease()
+    back = scene.delivery()
+    scene.target.broken = {OLD.artifact}
+    with pytest.raises(Exception, match="could not finish"):
+        back.roll_back_to(OLD, "customers call", who="ada")
+    scene.target.broken = set()
+    ended(scene)
+    scene.pass_by(20)
+    assert wholly_on(scene.target, OLD)
+    last = scene.ledger.deployments.last_promoted(**PLACE)
+    assert last is not None
+    assert last.release == OLD
+
+
+def test_a_run_that_cannot_go_on_gives_its_lease_and_its_place_in_the_queue_away(scene: Scene) -> None:
+    owner = scene.delivery()
+    owner.deploy(NEW, phase="all")
+    owner.promote("verified")
+    with pytest.raises(Exception, match="number 1 in the queue"):
+        scene.delivery("run-2").acquire()
+    scene.runs["shop", "run-2"] = GOES_ON
+    paused(scene)
+    scene.pass_by(20)
+    assert scene.ledger.leases.current(**PLACE) is None
+    assert [waiting.run_id for waiting in scene.ledger.leases.waiting(**PLACE)] == ["run-2"]
+    del scene.runs["shop", "run-2"]
+    scene.pass_by(20)
+    assert scene.ledger.leases.waiting(**PLACE) == []
+    assert scene.pages == []
+
+
+def test_an_environment_whose_instances_hang_does_not_keep_the_guard_from_others(scene: Scene) -> None:
+    scene.deployed()
+    paused(scene)
+    scene.target.before_call = lambda kind: scene.guard.look()  # while it drains
+    scene.pass_by(20)
+    assert wholly_on(scene.target, OLD)
+    assert len(scene.findings()) == 1

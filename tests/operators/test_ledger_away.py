@@ -1,0 +1,222 @@
+"""The ledger goes away in mid-rollback: the environment is made whole all the same, and it is written down later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+
+import airflow_cd.ledger
+from airflow_cd.delivery import Delivery
+from airflow_cd.errors import LedgerUnavailable
+from airflow_cd.ledger.store import Store
+from airflow_cd.operators import CanaryDeployOperator, PromoteOperator, RollbackOperator, SettleOperator, VerifyOperator
+from airflow_cd.operators.handing_over import VERDICT
+from airflow_cd.operators.verify import DECISION
+from airflow_cd.states import DeploymentState, RollbackCause
+from airflow_cd.verification.settings import Verification
+from airflow_cd.verification.verdict import Judgement, Reason, Verdict
+from tests.memory_target import wholly_on
+from tests.operators.conftest import Rests
+from tests.operators.world import NEW, OLD, PLACE, World
+
+
+class Run:
+    """The tasks of a canary in their DAG, and the XComs that they share."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.xcoms: dict[str, Any] = {}
+        with DAG("shop", schedule=None):
+            self.deploy = world.task(CanaryDeployOperator, task_id="deploy", phase="phase_20", share=20, version="1.2")
+            self.verify = world.task(
+                VerifyOperator, task_id="verify", verification=Verification(), follow="promote", rollback="rollback"
+            )
+            self.rollback = world.task(RollbackOperator, task_id="rollback", verify_task_id="verify", phase="phase_20")
+            self.promote = world.task(PromoteOperator, task_id="promote")
+            self.settle = world.task(SettleOperator, task_id="settle")
+        self.deploy.configuration = dict(NEW.configuration)
+        self.deploy.overrides = {}
+        self.deploy.learn = False
+        self.deploy.reason, self.deploy.rollback = "new prices", "automatic"
+
+    def execute(self, task: Any, **states: str) -> Any:
+        return self.world.execute(task, xcoms=self.xcoms, states=states)
+
+    def judge(self, verdict: Verdict) -> None:
+        """The verification decided, and could only hand its verdict over."""
+        judgement = Judgement(
+            verdict, [Reason("new", "TaxTableMissing, 4 times")], decided=datetime.now(timezone.utc).isoformat()
+        )
+        self.xcoms[f"verify {VERDICT}"] = {"phase": "phase_20", "judgement": judgement.as_dict()}
+        self.xcoms[f"verify {DECISION}"] = "rollback"
+
+
+@pytest.fixture
+def run(world: World) -> Run:
+    found = Run(world)
+    found.execute(found.deploy)
+    return found
+
+
+def _nowhere(world: World, patched: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise LedgerUnavailable("the ledger cannot be reached.")
+
+    patched.setattr(airflow_cd.ledger, "open_ledger", away)
+
+
+def _full(world: World, patched: pytest.MonkeyPatch) -> None:
+    def full(self: Store) -> None:
+        raise LedgerUnavailable("database or disk is full.")
+
+    patched.setattr(Store, "writing", full)
+
+
+OUTAGES = pytest.mark.parametrize("outage", [_nowhere, _full], ids=["away", "full or read-only"])
+Outage = Callable[[World, pytest.MonkeyPatch], None]
+
+
+def _until_the_tenth(rests: Rests, patched: pytest.MonkeyPatch, look: Callable[[], None]) -> None:
+    def then() -> None:
+        if len(rests.seconds) == 1:
+            look()
+        if len(rests.seconds) == 10:
+            patched.undo()
+
+    rests.then = then
+
+
+@OUTAGES
+def test_a_rollback_makes_the_environment_whole_at_once_and_writes_it_down_when_it_can(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch, outage: Outage
+) -> None:
+    world, whole = run.world, []
+    run.judge(Verdict.FAIL)
+    with monkeypatch.context() as patched:
+        outage(world, patched)
+        _until_the_tenth(rests, patched, lambda: whole.append(wholly_on(world.target, OLD)))
+        done = run.execute(run.rollback, verify="success")
+    assert whole == [True]
+    assert done["because"] == "FAIL: TaxTableMissing, 4 times"
+    deployment = world.delivery().require_deployment()
+    assert (deployment.state, deployment.cause) == (DeploymentState.ROLLED_BACK, RollbackCause.FAILED)
+    assert [veto.reason for veto in world.ledger.vetoes.of(**PLACE)] == ["FAIL: TaxTableMissing, 4 times"]
+    [verdict] = world.ledger.verdicts.of(deployment.id)
+    assert (verdict.verdict, verdict.final) == ("FAIL", True)
+    # The clocks say when it was so, not when it was written down.
+    assert deployment.restored_at is not None
+    assert deployment.settled_at is not None
+    assert deployment.restored_at < deployment.settled_at
+    assert wholly_on(world.target, OLD)
+
+
+@OUTAGES
+def test_so_does_the_end_of_a_run_that_was_marked(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch, outage: Outage
+) -> None:
+    world, whole = run.world, []
+    with monkeypatch.context() as patched:
+        outage(world, patched)
+        _until_the_tenth(rests, patched, lambda: whole.append(wholly_on(world.target, OLD)))
+        with pytest.raises(AirflowFailException, match="the run ended before the release was promoted"):
+            run.execute(run.settle)
+    assert whole == [True]
+    assert world.ledger.leases.current(**PLACE) is None
+
+
+def test_what_cannot_be_restored_meanwhile_is_tried_again_meanwhile(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = run.world
+    world.target.away = True
+    with monkeypatch.context() as patched:
+        _nowhere(world, patched)
+
+        def then() -> None:
+            world.target.away = len(rests.seconds) < 5
+            if len(rests.seconds) == 7:
+                assert wholly_on(world.target, OLD)
+                patched.undo()
+
+        rests.then = then
+        run.execute(run.rollback, verify="failed")
+    assert wholly_on(world.target, OLD)
+
+
+def test_what_may_have_been_promoted_is_left_until_the_ledger_says_so(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = run.world
+    world.delivery().deploy(NEW, phase="phase_100", share=100)
+    run.execute(run.promote)
+    with monkeypatch.context() as patched:
+        _nowhere(world, patched)
+        _until_the_tenth(rests, patched, lambda: None)
+        run.execute(run.settle)
+    assert wholly_on(world.target, NEW)
+
+
+def test_a_verification_that_a_person_marked_success_is_not_rolled_back_meanwhile(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, calls = run.world, list(run.world.target.calls)
+    with monkeypatch.context() as patched:
+        _nowhere(world, patched)
+        _until_the_tenth(rests, patched, lambda: None)
+        with pytest.raises(BaseException, match="that is a promotion"):
+            run.execute(run.rollback, verify="success")
+    assert world.target.calls == calls
+
+
+def test_whoever_has_a_newer_token_is_not_disturbed(run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = run.world
+    newer = world.delivery().overrule()
+    world.target.restore(["shop-04"], key="theirs", token=newer.token)
+    calls = list(world.target.calls)
+    with monkeypatch.context() as patched:
+        _nowhere(world, patched)
+        seen: list[list[Any]] = []
+        _until_the_tenth(rests, patched, lambda: seen.append(list(world.target.calls)))
+        run.execute(run.rollback, verify="failed")
+    assert seen == [calls]
+    assert wholly_on(world.target, OLD)
+
+
+def test_the_reason_of_a_rollback_that_failed_stays_in_the_outcome_and_in_the_veto(run: Run) -> None:
+    world = run.world
+    world.judged(Verdict.FAIL, "TaxTableMissing, 4 times")
+    world.target.broken.add(OLD.artifact)
+    with pytest.raises(Exception, match="could not finish"):
+        run.execute(run.rollback, verify="failed")
+    with pytest.raises(Exception, match="could not finish"):
+        run.execute(run.settle)
+    world.target.broken.clear()
+    with pytest.raises(AirflowFailException, match="FAIL: TaxTableMissing, 4 times"):
+        run.execute(run.settle)
+    assert [veto.reason for veto in world.ledger.vetoes.of(**PLACE)] == ["FAIL: TaxTableMissing, 4 times"]
+
+
+def test_a_verdict_of_which_nobody_could_record_the_blame_is_the_reason_all_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = run.world
+    world.judged(Verdict.FAIL, "TaxTableMissing, 4 times")
+    # The rollback never ran: everything died.
+    with pytest.raises(AirflowFailException, match="FAIL: TaxTableMissing, 4 times"):
+        run.execute(run.settle)
+    assert [veto.reason for veto in world.ledger.vetoes.of(**PLACE)] == ["FAIL: TaxTableMissing, 4 times"]
+
+
+def test_an_older_run_that_dies_is_restored_with_its_own_reason(run: Run) -> None:
+    world = run.world
+    world.judged(Verdict.FAIL, "TaxTableMissing, 4 times")
+    lease = world.delivery().lease()
+    world.ledger.leases.release(lease)
+    Delivery.acquire(world.delivery("run-2"))
+    assert wholly_on(world.target, OLD)
+    assert [veto.reason for veto in world.ledger.vetoes.of(**PLACE)] == ["FAIL: TaxTableMissing, 4 times"]
