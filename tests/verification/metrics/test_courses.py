@@ -60,9 +60,9 @@ def test_a_saw_tooth_of_another_period_does_not() -> None:
 def test_bursts_of_both_sides_hold_nothing_up(more: bool) -> None:
     def queue(seed: int, rows: int, every: int) -> list[float]:
         calm = np.round(np.array(noisy(seed, 9.0, 0.3, rows)))
-        return list(np.where(np.arange(rows) % every == 3, 900.0, calm))
+        return list(np.where(np.arange(rows) % every == 2, 900.0, calm))
 
-    result = after("mail_queue_size", queue(1, 60, 5 if more else 15), queue(2, 90, 15))
+    result = after("mail_queue_size", queue(1, 60, 3 if more else 15), queue(2, 90, 15))
     assert (result.verdict is PASS) is not more
 
 
