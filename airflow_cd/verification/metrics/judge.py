@@ -36,6 +36,7 @@ from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reason to pass
 # What is compared with another time is less sure by nature; the same demands there would let nothing pass.
 SUSPICIOUS = {"control": 1.5, "before": 2.5}  # times the minimum effect: an uncertain change so large is none to pass
+_QUARTER_SURE = 0.25  # the same where the figures are twice as large
 _HALF_SURE = 0.5  # of the evidence that a failure needs: below it a change is as likely chance
 APDEX_PART = 0.25  # of the minimum effect: a score that ends at 1 moves less than a duration
 LEAST_ERRORS = 0.001  # increase of the error share below which it does not matter, however sure
@@ -364,6 +365,11 @@ class Judge:
         text = f"{reason.text[:-1]}, in the last {duration(found.seconds)} and still."
         return replace(result, reason=replace(reason, text=text))
 
+    def _doubled(self, sides: Sides, base: MetricResult) -> bool:
+        """Whether the figures that a person is shown are so far apart that a pass would contradict them."""
+        effect = base.effect or 0.0
+        return abs(effect) >= DETECTABLE * self.limits.minimum_effect and _points_worse(sides.metric.direction, effect)
+
     def _uncut(self, sides: Sides, taught: Taught) -> float:
         """Logarithm of the e-value that the mean changed for the worse, with every value as it is."""
         comparison = sides.compare(capped=False)
@@ -391,7 +397,7 @@ class Judge:
             # How far out they are counts too: what is cut from a mean is here what it is about.
             evidence = max(float(found.evidence), self._uncut(sides.older_than(length), taught)) + discount
             sure = sure and evidence >= needed
-            if evidence < _HALF_SURE * needed:
+            if evidence < (_QUARTER_SURE if self._doubled(sides, base) else _HALF_SURE) * needed:
                 return None
         if found is None or not (sure or base.verdict is Verdict.PASS):
             return None

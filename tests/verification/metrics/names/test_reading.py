@@ -209,6 +209,31 @@ payments_declined_total | errors | more
 emails_bounced | count | more
 signups_per_hour | count | less
 cart_abandonment_ratio | share | more
+workflow.googleapis.com/queue/num_undelivered_tasks | gauge | more
+rpc_server_handled_total{grpc_code="DataLoss"} | count | more
+rpc_client_calls{rpc.grpc.status_code="13"} | errors | more
+rpc_client_calls{rpc.grpc.status_code="0"} | throughput | less | requests
+dns_answers_total{rcode="REFUSED"} | errors | more
+dns_requests_total{rcode="NOERROR"} | throughput | less | requests
+process.runtime.cpython.memory | gauge | more
+backend_alive_replicas | gauge | less
+cluster.instance_count | gauge | either
+clr_loaded_assemblies | gauge | either
+cgroup_cpu_periods_total | count | either
+pool_wait_queue_overflow | count | more
+sessions{state="idle in transaction"} | gauge | more
+cpu_seconds_total{mode="idle"} | gauge | less | s
+quota_resource_requests_memory_bytes | gauge | either | bytes
+% Disk Time | share | more | %
+http.gateway.failed_requests | errors | more
+Page swaps / sec | count | either
+underreplicatedtopiccount | gauge | more
+jobs_timeoutcount | errors | more
+member_connection_degraded | gauge | more
+slot_rebalance_latency_avg | latency | more
+revenue_usd | count | less
+worker_pool_open_slots | gauge | less
+node_last_seen | info | either
 """
 
 

@@ -1,0 +1,114 @@
+"""Courses over time that a mean hides: what begins late, a floor that rises, bursts, metrics that are hardly there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from airflow_cd.verification.verdict import MetricResult, Verdict
+from tests.verification.metrics.series.tables import START, frame, judged, noisy, of
+
+FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
+YESTERDAY = START - pd.Timedelta("1D")
+
+
+def beside(name: str, ours: list[float], theirs: list[float]) -> MetricResult:
+    """The result with a control of the same minutes, and traffic on both sides."""
+    sides = [
+        frame({name: values, "requests": [400.0 + place % 7 for place in range(len(values))]}, instance=instance)
+        for instance, values in (("a", ours), ("b", theirs))
+    ]
+    return of(judged(*sides), name)
+
+
+def after(name: str, ours: list[float], theirs: list[float]) -> MetricResult:
+    """The result against the day before."""
+    return of(judged(frame({name: ours}), None, frame({name: theirs}, start=YESTERDAY)), name)
+
+
+def saw(rows: int, low: float, high: float, period: int, seed: int) -> np.ndarray:
+    chance = np.random.default_rng(seed)
+    return (low + (high - low) * (np.arange(rows) % period) / period) * np.exp(0.01 * chance.standard_normal(rows))
+
+
+def test_what_gets_slow_while_one_watches_and_stays_fails() -> None:
+    slow = np.array(noisy(1, 80.0, rows=60)) * np.where(np.arange(60) < 38, 1.0, 1.9)
+    result = beside("checkout_ms", list(slow), noisy(2, 80.0, rows=60))
+    assert result.verdict is FAIL
+    assert "in the last" in result.reason.text
+    assert "on the control" in result.reason.text
+
+
+def test_what_was_slow_for_a_while_at_the_end_is_not_taken_for_it() -> None:
+    slow = np.array(noisy(3, 80.0, rows=60)) * np.where(np.arange(60) < 54, 1.0, 1.9)
+    assert "in the last" not in beside("checkout_ms", list(slow), noisy(4, 80.0, rows=60)).reason.text
+
+
+def test_a_leak_below_a_saw_tooth_fails() -> None:
+    leak = saw(60, 300, 420, 8, 1) + 6.0 * np.arange(60)
+    result = after("old_gen_used_mb", list(leak), list(saw(90, 300, 420, 7, 2)))
+    assert result.verdict is FAIL
+
+
+def test_a_saw_tooth_of_another_period_does_not() -> None:
+    result = after("old_gen_used_mb", list(saw(60, 300, 420, 9, 1)), list(saw(90, 300, 420, 7, 2)))
+    assert result.verdict is not FAIL
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_bursts_of_both_sides_hold_nothing_up(more: bool) -> None:
+    def queue(seed: int, rows: int, every: int) -> list[float]:
+        calm = np.round(np.array(noisy(seed, 9.0, 0.3, rows)))
+        return list(np.where(np.arange(rows) % every == 2, 900.0, calm))
+
+    result = after("mail_queue_size", queue(1, 60, 3 if more else 15), queue(2, 90, 15))
+    assert (result.verdict is PASS) is not more
+
+
+def test_what_is_hardly_there_on_either_side_holds_nothing_up() -> None:
+    rare, others = ([3.0 if place in at else float("nan") for place in range(60)] for at in ((3, 17, 44), (4, 29, 41)))
+    result = beside("startup_seconds", rare, others)
+    assert (result.verdict, result.reason.code) == (INCONCLUSIVE, "few_requests")
+
+
+def test_what_is_gone_on_the_canary_alone_does() -> None:
+    gone = [3.0 if place % 20 == 3 else float("nan") for place in range(60)]
+    assert beside("startup_seconds", gone, noisy(1, 3.0, rows=60)).reason.code == "not_numbers"
+
+
+def test_a_pool_that_is_full_is_no_frozen_gauge() -> None:
+    busy = [float(round(value)) for value in noisy(5, 30.0, 0.2)]
+    assert beside("pool_threads_busy", [150.0] * 40, busy).verdict is FAIL
+    assert beside("pool_free_memory", [31.25] * 40, noisy(6, 30.0)).reason.code == "frozen"
+
+
+def test_a_backlog_of_a_thousand_times_is_no_change_of_unit() -> None:
+    grows = [20.0 + 2500.0 * place for place in range(40)]
+    assert after("scheduling_delay_ms", grows, noisy(7, 40.0, 0.4)).reason.code != "unit_changed"
+    assert after("scheduling_delay_ms", [1000 * value for value in noisy(8, 40.0)], noisy(9, 40.0)).reason.code == (
+        "unit_changed"
+    )
+
+
+def test_a_level_that_only_rises_from_nothing_is_a_counter() -> None:
+    sent = [list(start + np.cumsum(noisy(seed, 5e6))) for seed, start in ((1, 0.0), (2, 4e12))]
+    result = beside("gateway_traffic_bytes", *sent)
+    assert result.verdict is PASS
+    assert "read by its increases" in result.assumed
+
+
+def test_a_success_that_is_no_whole_number_is_a_share() -> None:
+    result = beside("success", noisy(1, 0.991, 0.001), noisy(2, 99.1, 0.001))
+    assert result.kind == "share"
+    assert result.reason.code == "unit_changed"
+
+
+def test_bytes_of_a_request_have_no_floor_of_a_megabyte() -> None:
+    assert beside("bytes_per_response", noisy(1, 9000.0), noisy(2, 2500.0)).verdict is FAIL
+
+
+def test_four_crashes_where_there_was_none_are_a_loop() -> None:
+    crashes = [1.0 if place % 10 == 4 else 0.0 for place in range(40)]
+    assert after("process_crashes", crashes, [0.0] * 60).verdict is FAIL
+    assert after("process_crashes", [*crashes[:10], *[0.0] * 30], [0.0] * 60).verdict is PASS
