@@ -219,8 +219,9 @@ class _Fast:
         unusual |= lines.lengths() > LONGEST_RECORD
         if returns:
             unusual |= lines.rows_with(b"\r")
+        # One letter is looked for in a fraction of the time of several.
         for mark in (_GOES_ON, *ESCAPED):
-            if mark in lines.content:
+            if mark[:1] in lines.content and mark in lines.content:
                 unusual |= lines.rows_with(mark)
         return unusual
 

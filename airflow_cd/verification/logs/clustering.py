@@ -91,11 +91,13 @@ class Vocabulary:
     def __init__(self, reference: Mapping[Signature, int]) -> None:
         self._templates: dict[Signature, str] = {}
         self._traces: dict[tuple[str, tuple[str, ...]], list[Signature]] = {}
+        self._by_class: dict[tuple[str, str | None], list[str]] = {}
         lines: dict[Tokens, list[Signature]] = {}
         for signature in reference:
             if signature.traced:
                 self._templates[signature] = signature.template
                 self._traces.setdefault(_classes(signature), []).append(signature)
+                self._by_class.setdefault((signature.severity, signature.exception), []).append(signature.template)
             else:
                 lines.setdefault(tokenize(signature.template), []).append(signature)
         merged = merge_parameters(lines)
@@ -181,7 +183,13 @@ class Vocabulary:
         return True
 
     def _known_trace(self, signature: Signature) -> str | None:
-        """A trace of the same classes and fault, reached over a path that differs a little."""
+        """A trace of the same classes and fault, reached over a path that differs a little.
+
+        One without frames, because the log ends there or its runtime saves itself what it printed often, is of the
+        class alone.
+        """
+        if not signature.frames:
+            return min(self._by_class.get((signature.severity, signature.exception), ()), default=None)
         near = [
             known
             for known in self._traces.get(_classes(signature), ())

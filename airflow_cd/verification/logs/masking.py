@@ -91,7 +91,7 @@ _FIRST_WORDS = (
 PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
-ERROR_CODES = ("ORA-", "TNS-", "PLS-")  # which say what failed where no level does
+ERROR_CODES = ("ORA-",)  # which say what failed where no level does
 _CODE_OF_ERROR = re.compile(rf"(?:{'|'.join(ERROR_CODES)})[0-9]{{5}}", re.ASCII)
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
 

@@ -167,3 +167,13 @@ def test_two_qualified_exceptions_stay_apart() -> None:
         for name in ("org.shop.till.DrawerException", "org.shop.mail.BoxException")
     ]
     assert len({Vocabulary(dict.fromkeys(lines, 1)).template_of(one) for one in lines}) == 2
+
+
+def test_an_exception_without_frames_is_the_one_whose_frames_are_known() -> None:
+    def record(name: str, *frames: str) -> str:
+        return "\n".join(["ERROR till broke", f"org.shop.{name}: drawer 7", *(f"\tat {frame}" for frame in frames)])
+
+    known = _signatures(record("StuckException", "org.shop.Till.open(Till.java:7)"))
+    (cut,), (other,) = _signatures(record("StuckException")), _signatures(record("LostException"))
+    assert _vocabulary(known).template_of(cut) == known[0].template
+    assert _vocabulary(known).template_of(other) is None
