@@ -44,7 +44,8 @@ class Comparison:
         taken out; ``freedom`` are its degrees of freedom, so squares / freedom is the variance of one measurement.
     :param between: the part of the squares that is between the sides; ``between_freedom`` likewise.
     :param within: the part within the control; ``within_freedom`` likewise.
-    :param canary_squares: the canary's deviations from its own level, with the control's shared part taken out.
+    :param canary_squares: the canary's deviations from its own level, or of its neighbouring buckets from each other if
+        those are smaller, with the control's shared part taken out.
     :param canary_freedom: degrees of freedom of those.
     :param fourth: mean fourth power of the control's deviations over their squared variance (3 for normal ones).
     :param lag: correlation between neighbouring buckets, corrected for its bias.
@@ -274,6 +275,9 @@ def _compared(canary: Cells, control: Cells, both: np.ndarray, counts: bool, tai
     fourth = _over((theirs.deviation**4).sum(axis=(-2, -1)), _over(theirs.squares, number) ** 2 * number)
     # The control's own noise is in what the canary was paired with.
     alone = ours.own_deviation / np.sqrt(1.0 + _over(canary.count, theirs.bucket_count[..., None, :]))
+    # What steps up once is no scatter: of neighbours only one pair shows it.
+    steps = np.where(ours.present[..., 1:] & ours.present[..., :-1], np.diff(alone, axis=-1), 0.0)
+    scatter = np.minimum((alone**2).sum(axis=(-2, -1)), (steps**2).sum(axis=(-2, -1)) / 2.0)
     our_hosts, their_hosts = ours.hosts(), theirs.hosts()
     return Comparison(
         ratio=ours.ratio,
@@ -291,7 +295,7 @@ def _compared(canary: Cells, control: Cells, both: np.ndarray, counts: bool, tai
         between_freedom=between_freedom,
         within=theirs.squares,
         within_freedom=theirs.freedom,
-        canary_squares=(alone**2).sum(axis=(-2, -1)),
+        canary_squares=scatter,
         canary_freedom=np.maximum(ours.present.sum(axis=(-2, -1)) - ours.instances, 0.0),
         fourth=fourth,
         lag=_unbiased(_over(lag, plain_squares), buckets),

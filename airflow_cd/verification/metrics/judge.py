@@ -60,6 +60,7 @@ _BUCKETS_OF_A_GAUGE = 5
 _ROWS_ENOUGH: dict[MetricKind, int] = {"latency": _BUCKETS_OF_A_GAUGE, "errors": 10}
 _LEAST_FREEDOM = 3.0
 _AS_RARE, _ENOUGH_OF_RARE = 0.15, 10  # between the sides' missing parts, and buckets: then it is that kind of metric
+_FEWEST_BUCKETS = 2  # of a share that fails by itself
 _MOSTLY = 0.5  # of the rows: more without a number, and the rest is no picture of the whole
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
@@ -156,7 +157,16 @@ class Judge:
         )
         open_reason = self._not_to_be_judged(base, sides)
         if open_reason is not None:
-            return replace(base, reason=open_reason)
+            unjudged = replace(base, reason=open_reason)
+            if not _may_fail_early(open_reason, sides):
+                return unjudged
+            early = self._judged(base, sides, taught)
+            return early if early.verdict is Verdict.FAIL else unjudged
+        return self._judged(base, sides, taught)
+
+    def _judged(self, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult:
+        """The result of rows that say something."""
+        metric = sides.metric
         if metric.kind == "throughput" and (metric.direction == "either" or not sides.paired or is_asked(metric)):
             return _judge_throughput(base, sides)
         comparison = sides.compare()
@@ -470,6 +480,12 @@ def _change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[
     if theirs > 0 and ours >= 0:
         return ours / theirs - 1.0, None
     return (math.inf if theirs == 0 and ours > 0 else estimate.effect), None
+
+
+def _may_fail_early(reason: Reason, sides: Sides) -> bool:
+    """Whether so few buckets may fail all the same: what succeeds does so from the first request on."""
+    few = reason.code == "few_requests" and sides.metric.kind == "share" and sides.metric.direction == "lower_is_worse"
+    return few and min(len(np.unique(side.time)) for side in (sides.canary, sides.control)) >= _FEWEST_BUCKETS
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:

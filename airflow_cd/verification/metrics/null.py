@@ -26,6 +26,8 @@ CORRELATION: dict[MetricKind, float] = {
 _CORRELATION = 0.65
 _CORRELATION_WEIGHT = 30.0  # buckets that this is worth
 _MOST_HIDDEN = 4.0
+_OWN_WEIGHT = 2.0  # degrees of freedom that what both sides show is worth beside the canary's own scatter
+_TOO_SHORT = 6.0  # buckets that say nothing of correlation yet
 _BURST, _BURST_WEIGHT = 1.2, 10.0  # the same for how counts come in bursts
 _MOST_TAUGHT = 80.0  # degrees of freedom that history is worth: the load of today has the last word
 _MOST_TAUGHT_HOSTS = 40.0
@@ -89,17 +91,22 @@ def null_of(comparison: Comparison, taught: Taught, alpha: float, *, kind: Metri
     floor, floor_weight = (_BURST, np.where(history > 0, 0.0, _BURST_WEIGHT)) if counts else (0.0, 0.0)
     freedom = comparison.freedom + history + floor_weight
     prior = np.where(history > 0, 0.0, _CORRELATION_WEIGHT)
+    told = comparison.freedom
+    if paired:
+        told = told * np.clip(1.0 - _TOO_SHORT / np.maximum(comparison.buckets, 1.0), 0.0, 1.0)
     correlation = _over(
-        comparison.lag * comparison.freedom
-        + taught.correlation * history
-        + CORRELATION.get(kind, _CORRELATION) * prior,
-        comparison.freedom + history + prior,
+        comparison.lag * told + taught.correlation * history + CORRELATION.get(kind, _CORRELATION) * prior,
+        told + history + prior,
     )
     correlation = np.clip(correlation, 0.0, 0.95)
     longer = inflation(correlation, comparison.buckets)
     # A short time varies less than a long one: its neighbours are alike.
     seen = comparison.squares * (1.0 if counts else _hidden(longer, comparison.buckets))
     spread = _over(seen + taught.spread * history + floor * floor_weight, freedom)
+    if paired and not counts:
+        # Whatever history and the other side say, a canary that jumps about is no surer than it is itself.
+        own = comparison.canary_squares + _OWN_WEIGHT * spread
+        spread = np.maximum(spread, own / (comparison.canary_freedom + _OWN_WEIGHT))
     burst = spread * longer * _uncertain(freedom, alpha)
     if counts:
         burst = np.maximum(burst, 1.0)

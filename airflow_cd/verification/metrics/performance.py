@@ -34,6 +34,7 @@ from airflow_cd.verification.metrics.illustration import means_of, series_of
 from airflow_cd.verification.metrics.judge import Judge, Limits
 from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
+from airflow_cd.verification.metrics.placement import of_the_machine
 from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.metrics.series.reading import Series, read_series
 from airflow_cd.verification.metrics.sides import Sides
@@ -97,7 +98,8 @@ def judge_performance(
     :param thresholds: fixed limits of the author's own.
     :param warm_up: longest time after a process has started in which being slow or busy is no regression if it goes
         away, in seconds; by default two minutes, but at most 30 % of the time watched.
-    :param decisive: names of the metrics that decide, all others inform; none for all of them.
+    :param decisive: names of the metrics that decide, all others inform; none for all of them but those that say of a
+        machine what another one says of the instance (:mod:`~airflow_cd.verification.metrics.placement`).
     """
     if not len(canary):
         other = control if control is not None and len(control) else before
@@ -144,8 +146,10 @@ def _by_metric(frame: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
 def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metric]]:
     """The metrics that decide and the others; each part is judged as if there were no other."""
     if not decisive:
-        return [list(metrics)]
-    chosen = [metric for metric in metrics if any(is_named(metric, name) for name in decisive)]
+        placed = of_the_machine(metrics)
+        chosen = [metric for metric in metrics if metric.name not in placed]
+    else:
+        chosen = [metric for metric in metrics if any(is_named(metric, name) for name in decisive)]
     return [chosen, [metric for metric in metrics if metric not in chosen]]
 
 

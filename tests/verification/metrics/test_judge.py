@@ -414,3 +414,25 @@ def test_an_outage_before_the_deployment_is_noticed_and_hides_nothing() -> None:
         assert "5 min of an outage before the deployment are left out" in result.reason.text
         verdicts.append(result.verdict)
     assert verdicts == [Verdict.PASS, Verdict.FAIL]
+
+
+def test_a_busy_node_beside_what_the_pod_uses_itself_only_informs() -> None:
+    pod, node = (Metric(name, "gauge", "higher_is_worse", "%") for name in ("cpu_usage", "node_cpu_usage"))
+    theirs = pd.concat([_rows(_THEIRS, pod, level=20.0), _rows(_THEIRS, node, level=20.0)])
+    ours = pd.concat([_rows(_OURS, pod, level=20.0), _rows(_OURS, node, level=60.0)])
+    performance = judge_performance(ours, theirs, None, [pod, node])
+    assert performance.verdict is Verdict.PASS
+    assert {result.name: result.decides for result in performance.metrics} == {
+        "cpu_usage": True,
+        "node_cpu_usage": False,
+    }
+    # Where nothing says it of the pod, the node's figure is the best there is.
+    assert judge_performance(ours, theirs, None, [node]).verdict is Verdict.FAIL
+
+
+def test_success_that_collapses_fails_in_three_buckets_and_passes_in_none() -> None:
+    success = Metric("success_rate", "share", "lower_is_worse", "%")
+    theirs = _rows(_THEIRS, success, level=99.0, noise=0.003, minutes=3)
+    bad, good = (_rows(_OURS[:1], success, level=level, noise=0.003, minutes=3) for level in (40.0, 99.0))
+    assert _judged(bad, theirs, success).verdict is Verdict.FAIL
+    assert _judged(good, theirs, success).reason.code == "few_requests"
