@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_cd.errors import Refused
 
-_NEEDS = {"aiohttp": "aiohttp", "graphql": "graphql-core", "psutil": "psutil"}
+_NEEDS = {"aiohttp": "aiohttp", "graphql": "graphql-core"}
 
 
 def add_parser(commands: Any) -> None:

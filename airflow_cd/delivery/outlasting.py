@@ -9,7 +9,7 @@ from typing import TypeVar
 import tenacity
 
 from airflow_cd import paging
-from airflow_cd.errors import LedgerUnavailable, RollbackIncomplete
+from airflow_cd.errors import LedgerUnavailable, RollbackIncomplete, WrongLedger
 
 T = TypeVar("T")
 
@@ -56,6 +56,8 @@ def outlast(
         try:
             with busy_for(HURRY_SECONDS):
                 return attempt()
+        except WrongLedger:
+            raise
         except LedgerUnavailable:
             if meanwhile is not None:
                 meanwhile()
@@ -72,5 +74,10 @@ def outlast(
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether waiting helps: what is wrong with an instance or an artifact, a person has to mend."""
+    """Whether waiting helps: what is wrong with an instance or an artifact, a person has to mend.
+
+    Another ledger than the run's stays another one here; the next attempt may have a worker with the right one.
+    """
+    if isinstance(error, WrongLedger):
+        return False
     return isinstance(error, LedgerUnavailable) or (isinstance(error, RollbackIncomplete) and error.away)

@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow_cd.capacity import URGENT
 from airflow_cd.clock import now
 from airflow_cd.delivery.going_back import require_release, stop
-from airflow_cd.errors import LeaseHeld, LedgerUnavailable
+from airflow_cd.errors import LeaseHeld, LedgerUnavailable, WrongLedger
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.sensors.living import dismiss_dead, earlier_is_about_to_ask
 from airflow_cd.states import Role
@@ -67,9 +67,12 @@ class LeaseSensor(EnvironmentTask, BaseSensorOperator):
         :raises AirflowFailException: a newer run has superseded this one, or there is no release to go back to.
         :raises RollbackIncomplete: what a dead run left unfinished could not be restored yet.
         :raises TargetUnavailable: the target is away. A ledger that is away is waited for.
+        :raises WrongLedger: this worker has another ledger than the one in use.
         """
         try:
             return self._acquired(context)
+        except WrongLedger:
+            raise
         except LedgerUnavailable as away:
             # Whoever waits for the environment waits for the ledger as well.
             self.log.warning("%s", away)

@@ -119,7 +119,7 @@ def test_the_whole_environment_is_never_drained(ledger: Ledger, target: MemoryTa
     mine.deploy(NEW, phase="phase_100", share=100)
     target.calls.clear()
     deployment = mine.require_deployment()
-    assert mine.drain(mine.lease(), deployment) is False
+    assert mine.drain(mine.lease(), deployment, mine.touched(deployment)) is False
     mine.roll_back("bad")
     assert [kind for kind, _ in target.calls] == ["deploy"]
     assert wholly_on(target, OLD)
@@ -213,7 +213,8 @@ def test_traffic_that_a_verification_took_away_comes_back_when_a_person_goes_on(
 ) -> None:
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="phase_20", share=20)
-    assert mine.drain(mine.lease(), mine.require_deployment())
+    deployment = mine.require_deployment()
+    assert mine.drain(mine.lease(), deployment, mine.touched(deployment))
     mine.deploy(NEW, phase="phase_100", share=100)
     assert wholly_on(target, NEW)
     mine.promote("a person decided to go on")

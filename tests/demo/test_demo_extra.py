@@ -12,7 +12,7 @@ import airflow_cd
 from airflow_cd.cli import main
 
 ROOT = Path(airflow_cd.__file__).parent
-EXTRA = {"aiohttp", "graphql", "psutil"}
+EXTRA = {"aiohttp", "graphql"}
 
 
 def imported(path: Path) -> set[str]:
@@ -31,9 +31,7 @@ def test_the_demo_alone_imports_what_its_extra_installs() -> None:
     assert users == {"demo"}
 
 
-@pytest.mark.parametrize(
-    ("module", "package"), [("aiohttp", "aiohttp"), ("graphql", "graphql-core"), ("psutil", "psutil")]
-)
+@pytest.mark.parametrize(("module", "package"), [("aiohttp", "aiohttp"), ("graphql", "graphql-core")])
 def test_without_the_extra_the_demo_says_what_to_install(
     module: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

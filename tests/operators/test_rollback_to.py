@@ -76,7 +76,7 @@ def _execute(target: MemoryTarget, release: str = "", **changes: Any) -> dict[st
     run = SimpleNamespace(
         dag_id="shop-rollback", run_id="back", run_after=requested, start_date=requested, triggering_user_name="ada"
     )
-    context: Any = {"dag_run": run}
+    context: Any = {"dag_run": run, "ti": SimpleNamespace(task=operator, xcom_pull=lambda **asked: None)}
     return operator.execute(context)
 
 
