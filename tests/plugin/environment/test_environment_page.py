@@ -18,7 +18,7 @@ from airflow_cd.plugin.dag_runs.tasks import RunTask
 from airflow_cd.plugin.environment.stopping import failing
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Instance
-from tests.plugin.build_com_run import run_of
+from tests.plugin.build_com_run import PLACES, run_of
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
 from tests.plugin.served import served
@@ -215,6 +215,7 @@ def _canary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     running = replace(running, pipeline="shop", run_id="run-1.3")
     for module in ("environment.stopping", "dag_runs.tasks"):
         monkeypatch.setattr(f"airflow_cd.plugin.{module}.run_of", lambda pipeline, run_id: running)
+    monkeypatch.setattr("airflow_cd.plugin.audit.reach.shape_of", lambda pipeline: PLACES)
     monkeypatch.setattr("airflow_cd.plugin.environment.routes.is_over", lambda pipeline, run_id: False)
     return _deploy(ledger, "1.3").canary("production")
 
