@@ -13,20 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from airflow_cd.verification.metrics.cells import Cells, Comparison, compare
+from airflow_cd.verification.metrics.course import SHAPE_PART
 from airflow_cd.verification.metrics.evidence import regressed
-from airflow_cd.verification.metrics.judge import (
-    APDEX_PART,
-    LATELY,
-    LEAST_ERRORS,
-    NEW,
-    SHAPE_PART,
-    SHAPED,
-    Limits,
-    still_worse,
-)
+from airflow_cd.verification.metrics.judge import LATELY, NEW, still_worse
+from airflow_cd.verification.metrics.limits import APDEX_PART, Limits
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.performance import allowances
 from airflow_cd.verification.metrics.profile import Lesson
+from airflow_cd.verification.metrics.result_figures import LEAST_ERRORS, SHAPED
 from airflow_cd.verification.metrics.shape import FarOut, Moments, far_out
 from airflow_cd.verification.metrics.warm_up import DISCOUNT, LONGEST, Tried, weakest
 from airflow_cd.verification.metrics.weighing import Weighed

@@ -31,7 +31,8 @@ from airflow_cd.verification.metrics.crossings import crossed
 from airflow_cd.verification.metrics.findings import few_requests
 from airflow_cd.verification.metrics.hosts import with_spread, without_odd, without_outage
 from airflow_cd.verification.metrics.illustration import means_of, series_of
-from airflow_cd.verification.metrics.judge import Judge, Limits
+from airflow_cd.verification.metrics.judge import Judge
+from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.placement import of_the_machine

@@ -1,0 +1,162 @@
+"""What the mean of a level does not say: values far out too often, a straight climb, a change that begins late."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from airflow_cd.verification.metrics.findings import compared_words, reason_of, title_of
+from airflow_cd.verification.metrics.late import late_change
+from airflow_cd.verification.metrics.least_change import least_change
+from airflow_cd.verification.metrics.limits import Limits
+from airflow_cd.verification.metrics.null import Taught
+from airflow_cd.verification.metrics.result_figures import (
+    change_of,
+    figure,
+    matters,
+    points_worse,
+    with_figures,
+    with_means,
+)
+from airflow_cd.verification.metrics.shape import FarOut, far_out
+from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.metrics.trend import climb
+from airflow_cd.verification.metrics.warm_up import DISCOUNT
+from airflow_cd.verification.metrics.weighing import Weighed
+from airflow_cd.verification.metrics.words import duration
+from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
+
+DETECTABLE = 5.0  # times the minimum effect: less precise than that is no reason to pass
+QUARTER_SURE = 0.25  # of the evidence that a failure needs, where the figures are twice as large
+HALF_SURE = 0.5  # the same: below it a change is as likely chance
+FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
+SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far out too often
+_CLIMB_PART = 0.1  # the same, that it climbs in a straight line
+_FELT_LEVELS = ("latency", "share")  # kinds of which a change that begins late is asked: load does not set them
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a metric is held to.
+
+    :param limits: of every metric.
+    :param alpha: chance of a false alarm allowed to this one.
+    """
+
+    limits: Limits
+    alpha: float
+
+
+def far_out_too_often(held: Held, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:
+    """The result if values are far out far more often than on the other side; None if not.
+
+    :param held: what the metric is held to.
+    :param base: the result so far.
+    :param sides: its rows.
+    :param taught: what earlier deployments taught about the metric.
+    """
+    ours, theirs = (rows.requests / max(1, len(rows)) for rows in (sides.canary, sides.control))
+    if base.kind == "latency" and ours < FULL_BUCKET and ours < 0.5 * theirs:
+        return None  # of fewer requests the slowest weighs more
+    found: FarOut | None = None
+    needed, sure = -math.log(held.alpha * SHAPE_PART), True
+    for length, discount in ((0.0, 0.0), (held.limits.longest(sides.watched), DISCOUNT)):
+        canary, control, usual = sides.older_than(length).moments()
+        if not len(canary.value) or not len(control.value):
+            return None
+        least = least_change(sides.metric, sides.canary.value, sides.control.value)
+        found = far_out(canary, control, usual, sides.direction, held.limits.minimum_effect, least)
+        if not found.worse:
+            return None
+        # How far out they are counts too: what is cut from a mean is here what it is about.
+        evidence = max(float(found.evidence), _uncut(held, sides.older_than(length), taught)) + discount
+        sure = sure and evidence >= needed
+        if evidence < (QUARTER_SURE if _doubled(held, sides, base) else HALF_SURE) * needed:
+            return None
+    if found is None or not (sure or base.verdict is Verdict.PASS):
+        return None
+    beyond = "below" if base.direction == "lower_is_worse" else "above"
+    limit_at = float(found.limit) ** (-1.0 if sides.direction == "lower_is_worse" else 1.0)
+    level = sides.scale.back(float(np.nanmedian(usual)) * limit_at)
+    limit = f"{beyond} {figure(level, base)}" if base.direction != "either" else "far from usual"
+    text = (
+        f"{title_of(sides)}: {limit} in {found.moments:.0f} of {found.of:.0f} moments, "
+        f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}"
+        f"{'' if sure else ': too few to tell from chance'}."
+    )
+    numbers = {
+        "canary": float(found.moments / found.of),
+        "control": float(found.control_moments / found.control_of),
+        "moments": float(found.of),
+        "limit": level,
+    }
+    verdict = Verdict.FAIL if sure else Verdict.INCONCLUSIVE
+    return replace(base, verdict=verdict, reason=Reason("far_out" if sure else "not_certain", text, numbers))
+
+
+def _uncut(held: Held, sides: Sides, taught: Taught) -> float:
+    """Logarithm of the e-value that the mean changed for the worse, with every value as it is."""
+    comparison = sides.compare(capped=False)
+    if comparison is None:
+        return 0.0
+    alpha, kind = held.alpha * SHAPE_PART, sides.metric.kind
+    weighed = Weighed.of(comparison, taught, kind, sides.direction, alpha, paired=sides.paired)
+    return float(weighed.evidence) if points_worse(sides.direction, float(weighed.effect)) else 0.0
+
+
+def _doubled(held: Held, sides: Sides, base: MetricResult) -> bool:
+    """Whether the figures that a person is shown are so far apart that a pass would contradict them."""
+    effect = base.effect or 0.0
+    return abs(effect) >= DETECTABLE * held.limits.minimum_effect and points_worse(sides.metric.direction, effect)
+
+
+def climbing(held: Held, base: MetricResult, sides: Sides) -> MetricResult | None:
+    """The result if the level climbs in a straight line; None if not.
+
+    :param held: what the metric is held to.
+    :param base: the result so far.
+    :param sides: its rows.
+    """
+    if sides.load != 1.0:
+        return None
+    found = climb(sides.older_than(held.limits.longest(sides.watched)), held.limits.minimum_effect)
+    if found is None or found.steps**2 / 2.0 < -math.log(held.alpha * _CLIMB_PART):
+        return None
+    if abs(found.last - base.control["mean"]) < least_change(sides.metric, sides.canary.value, sides.control.value):
+        return None
+    goes = "falls" if found.last < found.first else "climbs"
+    text = (
+        f"{title_of(sides)}: {goes} without levelling off, from {figure(found.first, base)} to "
+        f"{figure(found.last, base)} in {duration(found.seconds)}; "
+        f"{figure(base.control['mean'], base)} {compared_words(sides)}."
+    )
+    numbers = {"first": found.first, "last": found.last, "seconds": found.seconds, "steps": found.steps}
+    return replace(base, verdict=Verdict.FAIL, reason=Reason("climbs", text, numbers))
+
+
+def changed_late(held: Held, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:
+    """The result if users have felt a change in the last part of the time; None if not.
+
+    :param held: what the metric is held to.
+    :param base: the result so far.
+    :param sides: its rows.
+    :param taught: what earlier deployments taught about the metric.
+    """
+    if base.kind not in _FELT_LEVELS:
+        return None
+    grown = sides.older_than(held.limits.longest(sides.watched))
+    threshold = held.limits.threshold(sides.metric)
+    found = late_change(grown, taught, held.alpha, threshold)
+    if found is None:
+        return None
+    result = with_figures(with_means(base, found.sides), found.sides, found.weighed, 0.0)
+    if not matters(result, found.sides):
+        return None
+    estimate = found.weighed.estimate()
+    effect, interval = change_of(result, found.sides, estimate)
+    result = replace(result, effect=effect, interval=interval, verdict=Verdict.FAIL)
+    reason = reason_of(result, found.sides, "metric_regressed", estimate)
+    text = f"{reason.text[:-1]}, in the last {duration(found.seconds)} and still."
+    return replace(result, reason=replace(reason, text=text))
