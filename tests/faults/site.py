@@ -34,6 +34,8 @@ PARSED_AGAIN = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "10",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "3",
+    # A test's own process has it; Airflow as it is installed reads its connections.
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
 }
 
 
