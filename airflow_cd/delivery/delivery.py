@@ -198,6 +198,10 @@ class Delivery:
             self.ledger.leases.release(current)
         self.ledger.leases.leave_queue(self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id)
 
+    def held(self) -> Lease | None:
+        """The run's lease, without asking for it; None when it does not own the environment."""
+        return self._own_lease()
+
     def _own_lease(self) -> Lease | None:
         current = self.ledger.leases.current(self.service, self.environment)
         mine = current is not None and (current.pipeline, current.run_id) == (self.pipeline, self.run_id)
@@ -508,7 +512,9 @@ class Delivery:
                 self.log(f"Not restoring: {error.what}")
         try:
             after = self.deployment()
-            if after is not None and after.state == DeploymentState.ROLLED_BACK and before != after.state and restored:
+            rolled_back = after is not None and after.state == DeploymentState.ROLLED_BACK and before != after.state
+            # Another run, or the guard, may have done it meanwhile: then this one may record nothing about it.
+            if after is not None and rolled_back and restored and self._own_lease() is not None:
                 restored(after)
         finally:
             self.release_lease()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.same_ledger import ledger_in_use
+
 MOST = 200
 """Runs of stale DAGs that are looked at."""
 
@@ -58,10 +60,12 @@ class AirflowFacts:
 
     :param runs: those that Airflow knows.
     :param schedulers: the last heartbeat of every scheduler that has not ended by itself, by its job's id.
+    :param ledger: identity of the ledger that this Airflow uses; None before the first run.
     """
 
     runs: Mapping[RunKey, RunFacts] = field(default_factory=dict)
     schedulers: Mapping[int, datetime | None] = field(default_factory=dict)
+    ledger: str | None = None
 
 
 def runs_of_stale_dags() -> set[RunKey]:
@@ -151,7 +155,7 @@ def read_airflow(keys: Collection[RunKey]) -> AirflowFacts:
         error = errors.get((bundle, file), "")
         key = (dag_id, run_id)
         found[key] = RunFacts(str(state), bool(paused), bool(stale), file or "", error, tasks.get(key, ()))
-    return AirflowFacts({key: found[key] for key in keys if key in found}, schedulers)
+    return AirflowFacts({key: found[key] for key in keys if key in found}, schedulers, ledger_in_use())
 
 
 def _last_line(trace: str | None) -> str:

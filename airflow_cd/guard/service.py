@@ -20,6 +20,7 @@ from airflow_cd.guard.airflow_runs import AirflowFacts, RunKey, read_airflow
 from airflow_cd.guard.finishing import Outcome, finish, reach
 from airflow_cd.guard.freezing import Frozen, due, frozen
 from airflow_cd.guard.watching import Signs
+from airflow_cd.same_ledger import require_same
 from airflow_cd.states import DeploymentState, FindingState
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Guard:
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.acts = False
         self.unfinished = 0
+        self._in_use: str | None = None
         self._read = read
         self._clock = clock
         self._page = page
@@ -129,6 +131,9 @@ class Guard:
         self._forget(claims)
         works = self.ledger.work.of_claims(claims)
         airflow = self._airflow(claims)
+        self._in_use = (airflow.ledger if airflow is not None else None) or self._in_use
+        # What an old ledger has left unfinished is history: its guard would put an old release over a good one.
+        require_same(self.ledger, self._in_use, whose="this guard", since="this Airflow uses")
         for claim in _in_turn(claims, deployments, owners):
             if claim in deployments:
                 self._prepare(claim, works.get(claim))
@@ -166,8 +171,9 @@ class Guard:
             target.instances()
         except AirflowCdError as error:
             log.warning("%s of %s is not reached yet: %s", claim[1], claim[0], error)
-            if isinstance(error, (Refused, RollbackIncomplete)):
-                self._page(f"The guard could not restore {claim[1]} of {claim[0]}: {error}", **_where(claim))
+            # Once it has tried to restore, its attempts tell a person, and not at every look.
+            if isinstance(error, (Refused, RollbackIncomplete)) and claim not in self._attempts:
+                self._page(f"The guard could not reach {claim[1]} of {claim[0]}: {error}", **_where(claim))
         except Exception:
             log.exception("%s of %s is not reached", claim[1], claim[0])
         else:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.ledger import chain
-from airflow_cd.ledger.models import AuditRow, QuestionRow, RunRow
+from airflow_cd.ledger.models import AuditRow, QuestionRow
 from airflow_cd.ledger.records import AuditRecord, ChainState, Intended, Intent
 from airflow_cd.ledger.store import Part
 from airflow_cd.states import HumanAction
@@ -151,7 +151,7 @@ class Audit(Part):
         query = select(AuditRow).filter_by(**{name: value for name, value in wanted.items() if value is not None})
         with self._store.reading() as session:
             if pipeline is not None and run_id is not None:
-                query = _of_run(session, query, pipeline, run_id)
+                query = chain.of_run(session, query, pipeline, run_id)
             rows = session.scalars(query.order_by(AuditRow.seq.desc()).limit(limit)).all()
         return _with_outcomes(rows)
 
@@ -181,16 +181,6 @@ def _with_outcomes(rows: Sequence[AuditRow]) -> list[AuditRecord]:
         record = _record(row)
         found.append(record if outcome is None else replace(record, allowed=False))
     return found
-
-
-def _of_run(session: Session, query: Select[Any], pipeline: str, run_id: str) -> Select[Any]:
-    """Without what was done to an earlier run that had the same id."""
-    run = session.scalars(select(RunRow).where(RunRow.pipeline == pipeline, RunRow.run_id == run_id)).one_or_none()
-    if run is None:
-        return query
-    # What was done before the run had any records is told apart by its time.
-    unmarked = and_(AuditRow.requested_at.is_(None), AuditRow.at >= run.requested_at)
-    return query.where(or_(AuditRow.requested_at == run.requested_at, unmarked))
 
 
 def _record(row: AuditRow) -> AuditRecord:

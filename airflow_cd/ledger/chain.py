@@ -10,7 +10,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from airflow_cd.ledger.models import AuditRow, RunRow
@@ -65,6 +65,22 @@ def append(session: Session, **values: Any) -> AuditRow:
     session.refresh(row)
     row.digest = digest_of(row)
     return row
+
+
+def of_run(session: Session, query: Select[Any], pipeline: str, run_id: str) -> Select[Any]:
+    """The records of a run, without what was done to an earlier run that had the same id.
+
+    :param session: of a transaction.
+    :param query: of rows with the pipeline and the run's id.
+    :param pipeline: the pipeline.
+    :param run_id: the run, as its records name it.
+    """
+    run = session.scalars(select(RunRow).where(RunRow.pipeline == pipeline, RunRow.run_id == run_id)).one_or_none()
+    if run is None:
+        return query
+    # What was done before the run had any records is told apart by its time.
+    unmarked = and_(AuditRow.requested_at.is_(None), AuditRow.at >= run.requested_at)
+    return query.where(or_(AuditRow.requested_at == run.requested_at, unmarked))
 
 
 def digest_of(row: Any) -> str:

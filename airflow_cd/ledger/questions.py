@@ -203,11 +203,10 @@ class Questions(Part):
 
 def _mark(session: Session, question: Question) -> Mark | None:
     """A mark on the task in its present life that was not refused, the first one."""
-    rows = session.scalars(
-        select(AuditRow)
-        .where(AuditRow.pipeline == question.pipeline, AuditRow.run_id == question.run_id)
-        .order_by(AuditRow.seq)
-    ).all()
+    query = select(AuditRow).where(AuditRow.pipeline == question.pipeline, AuditRow.run_id == question.run_id)
+    # The log keeps the run's id for what was done to an earlier run that had it, too.
+    query = chain.of_run(session, query, question.pipeline, question.run_id)
+    rows = session.scalars(query.order_by(AuditRow.seq)).all()
     undone = {row.detail.get(OUTCOME_OF) for row in rows}
     for row in rows:
         mark = row.detail.get(MARKS, {}).get(question.task_id)

@@ -137,14 +137,12 @@ def _has_records(session: Session, pipeline: str, run_id: str) -> bool:
 
 
 def _has_begun(session: Session, row: RunRow) -> bool:
-    """Whether anything was deployed, or answered, under the run's plan."""
+    """Whether anything was deployed, or asked, under the run's plan: an answer is to what was shown."""
     deployed = select(DeploymentRow.seq).where(
         DeploymentRow.pipeline == row.pipeline, DeploymentRow.run_id == row.run_id
     )
-    answered = select(QuestionRow.task_id).where(
-        QuestionRow.pipeline == row.pipeline, QuestionRow.run_id == row.run_id, QuestionRow.option.is_not(None)
-    )
-    return any(session.scalars(query.limit(1)).first() is not None for query in (deployed, answered))
+    asked = select(QuestionRow.task_id).where(QuestionRow.pipeline == row.pipeline, QuestionRow.run_id == row.run_id)
+    return any(session.scalars(query.limit(1)).first() is not None for query in (deployed, asked))
 
 
 def _is_older(session: Session, pipeline: str, run_id: str, requested_at: datetime) -> bool:

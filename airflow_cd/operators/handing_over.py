@@ -85,9 +85,13 @@ def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delive
     :param delivery: the environment.
     :raises LedgerUnavailable: it is away again.
     """
-    deployment = delivery.deployment()
+    deployment, lease = delivery.deployment(), delivery.held()
     for content in _pulled(task, context, VERDICT, Role.VERIFY) if deployment is not None else ():
         assert deployment is not None  # noqa: S101 - asked above
+        if lease is None:
+            # A person's run, or the guard, has the environment or has put it right: what is recorded is theirs to say.
+            task.log.error("A verdict could not be recorded: the run owns the environment no more. %s", content)
+            return
         judgement, phase = Judgement.from_dict(content["judgement"]), str(content["phase"])
         known = [one for one in delivery.ledger.verdicts.of(deployment.id, phase) if one.final]
         if any(one.evidence.get("decided") == judgement.decided for one in known):
@@ -95,7 +99,7 @@ def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delive
         delivery.ledger.verdicts.record(
             deployment.id,
             phase,
-            token=delivery.lease().token,
+            token=lease.token,
             verdict=str(judgement.verdict),
             evidence=judgement.as_dict(),
             final=True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from airflow_cd.errors import LeaseLost, LedgerUnavailable
+from airflow_cd.errors import LeaseLost, LedgerUnavailable, WrongLedger
+from airflow_cd.guard import finishing
 from airflow_cd.guard.service import Guard
 from airflow_cd.states import DeploymentState, FindingState, FreezeCause, RollbackCause
 from tests.guard.scene import GOES_ON, Scene, running
@@ -325,3 +327,30 @@ def test_an_environment_whose_instances_hang_does_not_keep_the_guard_from_others
     scene.pass_by(20)
     assert wholly_on(scene.target, OLD)
     assert len(scene.findings()) == 1
+
+
+def test_a_guard_of_another_ledger_than_airflows_does_nothing(scene: Scene) -> None:
+    read = scene.guard._read
+    scene.guard._read = lambda keys: replace(read(keys), ledger="another")
+    scene.deployed()
+    scene.between_tasks()
+    scene.runs.clear()
+    for _ in range(6):
+        with pytest.raises(WrongLedger):
+            scene.pass_by(4)
+        scene.now += 4
+    assert not scene.findings()
+
+
+def test_a_person_is_not_told_at_every_look_of_a_target_that_is_gone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(description: object) -> None:
+        raise ValueError("its kind is not installed here")
+
+    monkeypatch.setattr(finishing, "described_target", gone)
+    scene.deployed()
+    scene.between_tasks()
+    scene.runs.clear()
+    scene.pass_by(580)
+    assert 1 <= len(scene.pages) <= 4

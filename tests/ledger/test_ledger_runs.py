@@ -134,3 +134,12 @@ def test_the_guard_still_reaches_what_a_deleted_run_left_when_its_id_is_used_aga
     work = ledger.work.of_claims([claim])[claim]
     assert work.target == {"connection": "http_production"}
     assert [deployment.run_id for deployment in ledger.guarding.unsettled()] == [claim[3]]
+
+
+def test_what_was_asked_under_a_plan_fixes_it(ledger: Ledger, clock: Clock) -> None:
+    ledger.runs.begin(*PLACE, clock.time, plan={"phases": [20, 100]})
+    _asked(ledger)
+    # The lease of an environment that stands beside the approval asks again under the new plan.
+    ledger.runs.begin(*PLACE, clock.time, plan={"phases": [50, 100]})
+    ledger.questions.answer(*PLACE, "approve", option="Approve", who="boss", why="")
+    assert ledger.runs.begin(*PLACE, clock.time, plan={"phases": [50, 100]}).plan == {"phases": [20, 100]}

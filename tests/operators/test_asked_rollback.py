@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.operators import RollbackToOperator, SettleOperator
 from airflow_cd.sensors import LeaseSensor
+from airflow_cd.verification.verdict import Verdict
 from tests.memory_target import wholly_on
+from tests.operators.test_ledger_away import Run
 from tests.operators.world import NEW, OLD, TaskInstance, World
 
 
@@ -107,3 +110,34 @@ def test_a_rollback_that_found_no_release_named_like_that_any_more_is_not_green(
 def test_it_asks_every_second_and_holds_its_worker(world: World) -> None:
     sensor = world.task(LeaseSensor, going_back=True)
     assert (sensor.mode, sensor.poke_interval) == ("poke", 1)
+
+
+def test_settle_says_who_rolled_it_back_when_that_ends_while_it_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(world)
+    world.deployed()
+    asked = Asked(world)
+    asked.lease()
+
+    def other(delivery: Any, deployment: Any, **more: Any) -> Any:
+        asked.back()
+        asked.settle()
+        return delivery.ledger.deployments.get(deployment.id)
+
+    monkeypatch.setattr("airflow_cd.delivery.delivery.await_other", other)
+    with pytest.raises(AirflowFailException, match="was rolled back: ada rolled it back: checkout is down"):
+        world.execute(world.task(SettleOperator, mark=("new_relic_default",)))
+
+
+def test_a_run_that_was_stopped_does_not_ask_for_the_lease_to_record_its_verdict(world: World) -> None:
+    promoted(world)
+    run = Run(world)
+    run.execute(run.deploy)
+    run.judge(Verdict.FAIL)
+    asked = Asked(world)
+    asked.lease()
+    for task in (run.rollback, run.settle):
+        with contextlib.suppress(Exception):
+            run.execute(task, verify="success")
+    assert world.ledger.leases.waiting("shop", "production") == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, Param
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
+from airflow_cd.ledger.records import Intent
 from airflow_cd.operators import (
     CanaryDeployOperator,
     DeployOperator,
@@ -21,8 +23,9 @@ from airflow_cd.plan import Plan
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.sensors.approval import APPROVE, REJECT
 from airflow_cd.sources import SumoLogicLogs
+from airflow_cd.states import HumanAction
 from airflow_cd.verification.settings import Verification
-from tests.operators.world import OLD, World
+from tests.operators.world import NEW, OLD, World
 
 MONDAY = Plan({"production": {"phases": [20, 100]}})
 THURSDAY = Plan({"production": {"phases": [50, 100]}})
@@ -158,3 +161,47 @@ def test_parameters_of_the_pipeline_and_of_an_authors_own_tasks_are_known(world:
 
 def test_a_dag_written_by_hand_may_be_asked_for_anything(world: World) -> None:
     assert _asked_for(world, world.task(LeaseSensor), anything="goes") is True
+
+
+def test_a_mark_on_a_deleted_run_answers_nothing_in_the_next_one_with_its_id(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question, "upsert_hitl_detail", lambda **given: None)
+    monkeypatch.setattr(question, "LONGEST_MARK", 0.0)
+    task = world.task(PromoteOperator)
+    asked: dict[str, Any] = {
+        "subject": "Deploy?",
+        "body": "",
+        "options": [APPROVE, REJECT],
+        "default": REJECT,
+        "timeout": timedelta(hours=1),
+        "method": "execute_complete",
+        "approvers": ["boss"],
+    }
+    world.ledger.runs.begin("shop", "run-1", world.requested_at("run-1"))
+    with pytest.raises(TaskAwaitingInput):
+        question.ask(world.ledger, world.context(task), **asked, proposed={"production": OLD})
+    lives = {"task": task.retries or 0}
+    mark = Intent(
+        "boss",
+        HumanAction.MARKED_SUCCESS,
+        "",
+        "shop",
+        "run-1",
+        "task",
+        ["task"],
+        {"task": APPROVE},
+        lives,
+        is_mark=True,
+    )
+    world.ledger.audit.intend([mark])
+    world.ledger.questions.answer("shop", "run-1", "task", option=APPROVE, who="boss", why="", recorded=True)
+    # Deleted, and triggered again with another release; then somebody marks the whole run failed.
+    world.requested["run-1"] = datetime.now(timezone.utc)
+    with pytest.raises((TaskAwaitingInput, AirflowFailException)):
+        question.ask(
+            world.ledger, world.context(task, states={"task": "failed"}), **asked, proposed={"production": NEW}
+        )
+    kept = world.ledger.questions.get("shop", "run-1", "task")
+    assert kept is not None
+    assert (kept.proposed, kept.option) == ({"production": NEW}, None)
