@@ -184,31 +184,13 @@ class Deployments(Part):
         return self._records(query.order_by(DeploymentRow.seq.desc()).limit(limit))
 
     def unsettled(self, service: str, environment: str) -> list[Deployment]:
-        """Deployments that may have left the environment between two releases, newest first.
+        """Deployments that may have left the environment between two releases, newest first; see :func:`unsettled`.
 
-        Neither promoted nor rolled back, nor followed by one that was promoted, which made the environment whole.
+        :param service: the service.
+        :param environment: the environment.
         """
-        later = aliased(DeploymentRow)
-        made_whole = (
-            select(later.seq)
-            .where(
-                later.service == DeploymentRow.service,
-                later.environment == DeploymentRow.environment,
-                later.state == DeploymentState.PROMOTED,
-                later.seq > DeploymentRow.seq,
-            )
-            .exists()
-        )
-        return self._records(
-            select(DeploymentRow)
-            .where(
-                DeploymentRow.service == service,
-                DeploymentRow.environment == environment,
-                DeploymentRow.state.in_(_UNSETTLED),
-                ~made_whole,
-            )
-            .order_by(DeploymentRow.seq.desc())
-        )
+        here = (DeploymentRow.service == service, DeploymentRow.environment == environment)
+        return self._records(unsettled().where(*here).order_by(DeploymentRow.seq.desc()))
 
     def last_promoted(self, service: str, environment: str) -> Deployment | None:
         """The deployment that was promoted last, whose release the environment should run; None without one."""
@@ -379,6 +361,25 @@ class Deployments(Part):
                 state="nothing was changed: an older run never silently replaces a newer one.",
                 next_step="To deploy this release after all, start a new run.",
             )
+
+
+def unsettled() -> Select[Any]:
+    """Query of the deployments that may have left their environment between two releases.
+
+    Neither promoted nor rolled back, nor followed by one that was promoted, which made the environment whole.
+    """
+    later = aliased(DeploymentRow)
+    made_whole = (
+        select(later.seq)
+        .where(
+            later.service == DeploymentRow.service,
+            later.environment == DeploymentRow.environment,
+            later.state == DeploymentState.PROMOTED,
+            later.seq > DeploymentRow.seq,
+        )
+        .exists()
+    )
+    return select(DeploymentRow).where(DeploymentRow.state.in_(_UNSETTLED), ~made_whole)
 
 
 def _stored(release: Release) -> dict[str, Any]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LeaseLost, LedgerRefused
-from airflow_cd.ledger.deployments import deployment_record
+from airflow_cd.ledger.deployments import deployment_record, unsettled
 from airflow_cd.ledger.models import DeploymentRow, FindingRow, GuardRow, LeaseRequestRow, LeaseRow
 from airflow_cd.ledger.records import Claim, Deployment, Finding
 from airflow_cd.ledger.store import Part
-from airflow_cd.states import DeploymentState, FindingState, FreezeCause
+from airflow_cd.states import FindingState, FreezeCause
 
 _NAME = "guard"
 _NOBODY = "nobody"
-_UNSETTLED = tuple(state for state in DeploymentState if not state.final)
 _OPEN = (FindingState.ACTING, FindingState.FAILING)
 
 
@@ -70,20 +69,8 @@ class Guarding(Part):
 
     def unsettled(self) -> list[Deployment]:
         """Every deployment, anywhere, that may have left its environment between two releases; oldest first."""
-        later = aliased(DeploymentRow)
-        made_whole = (
-            select(later.seq)
-            .where(
-                later.service == DeploymentRow.service,
-                later.environment == DeploymentRow.environment,
-                later.state == DeploymentState.PROMOTED,
-                later.seq > DeploymentRow.seq,
-            )
-            .exists()
-        )
-        query = select(DeploymentRow).where(DeploymentRow.state.in_(_UNSETTLED), ~made_whole)
         with self._store.reading() as session:
-            return [deployment_record(row) for row in session.scalars(query.order_by(DeploymentRow.seq))]
+            return [deployment_record(row) for row in session.scalars(unsettled().order_by(DeploymentRow.seq))]
 
     def owners(self) -> set[Claim]:
         """The runs that own an environment."""

@@ -40,7 +40,7 @@ class BodyMiddleware:
         if scope["type"] != "http" or scope["method"] not in _CHANGING or "/api/v2/" not in scope["path"]:
             await self.app(scope, receive, send)
             return
-        body, replay = await _buffered(receive)
+        body, replay = await buffered(receive)
         path = scope["path"][scope["path"].index("/api/v2/") :]
         refused = await run_in_threadpool(why_refused, scope["method"], path, body)
         if refused:
@@ -129,7 +129,11 @@ def _is_ours(dag_id: str) -> bool:
     return any(place.role for place in shape_of(dag_id).values())
 
 
-async def _buffered(receive: Receive) -> tuple[bytes, Receive]:
+async def buffered(receive: Receive) -> tuple[bytes, Receive]:
+    """The whole body of a request, and what gives it once more to whom the request is passed on.
+
+    :param receive: of the request.
+    """
     chunks: list[bytes] = []
     while True:
         message = await receive()

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_cd.ledger.records import Intended
 from airflow_cd.plugin.audit import intents
+from airflow_cd.plugin.audit.bodies import buffered
 from airflow_cd.plugin.audit.enforcement import Refusal, refusal
 from airflow_cd.plugin.audit.intents import Planned
 from airflow_cd.plugin.audit.manual_actions import CHANGING, ROOT, RequestedAction, manual_actions_in
@@ -36,7 +37,7 @@ class AuditMiddleware:
         if scope["type"] != "http" or scope["method"] not in CHANGING or ROOT not in scope["path"]:
             await self.app(scope, receive, send)
             return
-        body, replay = await _buffer(receive)
+        body, replay = await buffered(receive)
         path = scope["path"][scope["path"].index(ROOT) :]
         try:
             content = json.loads(body) if body else None
@@ -95,26 +96,6 @@ def _approvals(plan: Planned) -> list[str]:
 async def _refuse(refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     answer = JSONResponse({"detail": refused.message}, status_code=refused.status, headers=dict(refused.headers))
     await answer(scope, receive, send)
-
-
-async def _buffer(receive: Receive) -> tuple[bytes, Receive]:
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            break
-    body = b"".join(chunks)
-    sent = False
-
-    async def replay() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return body, replay
 
 
 async def _user(request: Request) -> str | None:
