@@ -48,11 +48,13 @@ def test_other_processes_are_started(request: pytest.FixtureRequest) -> None:
     ("nodeid", "group"),
     [
         ("tests/ledger/test_records.py::test_a[sqlite]", "tests/ledger/test_records.py"),
-        ("tests/e2e/story/test_story.py::test_a", "tests/e2e/story"),
-        ("tests/e2e/story/test_story_in_browser.py::test_b", "tests/e2e/story"),
+        ("tests/e2e/story/test_story.py::test_a", "story"),
+        ("tests/e2e/story/test_story_in_browser.py::test_b", "story"),
+        ("tests/e2e/canary/test_leases.py::test_c", "worlds"),
+        ("tests/faults/test_faults.py::test_d[paused]", "worlds"),
     ],
 )
-def test_the_tests_of_a_world_share_a_process(nodeid: str, group: str) -> None:
+def test_at_most_two_processes_start_an_airflow_each(nodeid: str, group: str) -> None:
     assert tiers.group_of(nodeid) == group
 
 

@@ -27,6 +27,9 @@ STARTED = {
 }
 """Parts of command lines, and the marker of tests that may run them."""
 
+WORLDS = {"tests/e2e/story/": "story", "tests/e2e/": "worlds", "tests/faults/": "worlds"}
+"""Folders whose tests start an Airflow each, and the group in which they run."""
+
 COVERING = tuple(f"tests/{folder}/" for folder in ("operators", "sensors", "delivery", "pipeline", "dags"))
 """Where the tests of the packages are whose coverage is measured."""
 
@@ -92,9 +95,12 @@ def _places(item: pytest.Item) -> Iterator[bool]:
 
 
 def group_of(nodeid: str) -> str:
-    """Tests of one group run in one process: those of a file, and those of a folder of ``e2e``, which share a world."""
+    """Tests of one group run in one process: those of a file, and those that start an Airflow, the story's excepted.
+
+    Two Airflows at a time are what a machine of two processors starts and runs in the time that their tests have.
+    """
     path, _, _ = nodeid.partition("::")
-    return path.rpartition("/")[0] if "/e2e/" in f"/{path}" else path
+    return next((group for folder, group in WORLDS.items() if path.startswith(folder)), path)
 
 
 def give_way(item: pytest.Item) -> None:

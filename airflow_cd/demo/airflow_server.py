@@ -19,7 +19,7 @@ from airflow_cd.demo.airflow_processes import end_processes, processes_of, start
 from airflow_cd.demo.serving import listen
 from airflow_cd.errors import AirflowCdError
 
-START_SECONDS = 300.0
+START_SECONDS = 600.0
 USER = "admin"
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 DATABASE_ARGUMENTS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.canary.world import NEW, OLD, Canaries
 
-pytestmark = pytest.mark.timeout(420, func_only=True)  # the world, which the first begins, has limits of its own
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
 
 def test_a_second_run_waits_for_the_environment_and_then_goes_on(canaries: Canaries) -> None:

@@ -7,7 +7,7 @@ import pytest
 from airflow_cd.demo.airflow_client import wait_until
 from tests.e2e.canary.world import OLD, Canaries
 
-pytestmark = pytest.mark.timeout(420, func_only=True)  # the world, which the first begins, has limits of its own
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
 
 def refused(canaries: Canaries, case: str, **conf: str) -> dict[str, str | None]:

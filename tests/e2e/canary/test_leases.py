@@ -10,7 +10,7 @@ from airflow_cd.errors import LeaseHeld
 from airflow_cd.same_ledger import KEY
 from tests.e2e.canary.world import NEW, Canaries
 
-pytestmark = pytest.mark.timeout(420, func_only=True)  # the world, which the first begins, has limits of its own
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
 
 def test_runs_that_airflow_does_not_know_any_more_are_in_nobodys_way(canaries: Canaries) -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow_cd.demo.airflow_client import AirflowClient, wait_until
 from tests.e2e.canary.world import NEW, OLD, Canaries
 
-pytestmark = pytest.mark.timeout(420, func_only=True)  # the world, which the first begins, has limits of its own
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
 
 def test_marking_the_verification_success_is_a_persons_promotion(canaries: Canaries) -> None:

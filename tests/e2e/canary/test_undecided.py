@@ -7,7 +7,7 @@ import pytest
 from airflow_cd.states import RollbackCause
 from tests.e2e.canary.world import NEW, OLD, Canaries
 
-pytestmark = pytest.mark.timeout(420, func_only=True)  # the world, which the first begins, has limits of its own
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
 UNWATCHED = {
     "new-relic-refuses": ("new_relic_wrong", "does not accept the key"),

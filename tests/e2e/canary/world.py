@@ -60,7 +60,7 @@ CASES: dict[str, dict[str, object]] = {
 TRAFFIC = {"passes": 1.0, "new-relic-refuses": 4.0, "sumo-logic-refuses": 4.0, "query-finds-nothing": 4.0}
 """Requests a second to the environments that have any."""
 
-SECONDS = 180.0
+SECONDS = 300.0
 """A task that has not come so far by then never will."""
 
 
@@ -95,7 +95,7 @@ class Canaries:
 
     def ends(self, case: str, run_id: str = "run") -> str:
         """The state that the run ends in; no instance is left drained."""
-        state = self.client.wait_for_run(f"canary_{case}", run_id, seconds=240)
+        state = self.client.wait_for_run(f"canary_{case}", run_id, seconds=2 * SECONDS)
         assert self.drained(case) == set()
         return state
 
