@@ -141,7 +141,7 @@ class Site:
 
     def kill(self, *words: str) -> int:
         """Kill -9 every process of this Airflow whose command line has one of the words; gives their number."""
-        return _kill(self.world.airflow.processes(), words)
+        return kill(self.world.airflow.processes(), words)
 
     # -- the truth ---------------------------------------------------------------------------------------------
 
@@ -192,12 +192,19 @@ class Site:
         answer.raise_for_status()
 
 
-def _kill(processes: Sequence[psutil.Process], words: Sequence[str]) -> int:
+def kill(processes: Sequence[psutil.Process], words: Sequence[str], *, spared: str = "") -> int:
+    """Kill -9 those whose command line has one of the words; all of them when there are none.
+
+    :param processes: among these.
+    :param words: parts of command lines.
+    :param spared: part of the command line of one that lives on.
+    :returns: how many.
+    """
     killed = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline())
-            if not words or any(word in line for word in words):
+            if (not spared or spared not in line) and (not words or any(word in line for word in words)):
                 process.send_signal(signal.SIGKILL)
                 killed += 1
     return killed

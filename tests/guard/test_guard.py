@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from airflow_cd.delivery.late_verdict import HandedVerdict
+from airflow_cd.delivery.marking import mark
 from airflow_cd.errors import LeaseLost, LedgerUnavailable, WrongLedger
 from airflow_cd.guard import finishing
 from airflow_cd.guard.service import Guard
+from airflow_cd.hooks import new_relic
 from airflow_cd.states import DeploymentState, FindingState, FreezeCause, RollbackCause
+from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 from tests.guard.scene import GOES_ON, Scene, running
 from tests.memory_target import wholly_on
 from tests.operators.world import NEW, OLD, PLACE
@@ -122,6 +127,70 @@ def test_a_verdict_that_its_run_cannot_act_upon_is_acted_upon_at_once_and_stays_
     assert scene.ledger.deployments.get(deployment.id).outcome == "FAIL: KeyError, 4 times."
     [veto] = scene.ledger.vetoes.of(**PLACE)
     assert veto.reason == "FAIL: KeyError, 4 times."
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
+def test_a_verdict_that_was_handed_over_beside_the_ledger_is_recorded_by_the_guard(
+    scene: Scene, verdict: Verdict
+) -> None:
+    deployment = scene.deployed()
+    judgement = Judgement(verdict, [Reason("new", "TaxTableMissing, 4 times")], decided="2026-11-23T08:00:00+00:00")
+    scene.handed = [
+        HandedVerdict("phase_20", judgement.as_dict(), "staging"),
+        HandedVerdict("phase_20", judgement.as_dict(), "production"),
+    ]
+    deleted(scene)
+    scene.pass_by(10)
+    assert wholly_on(scene.target, OLD)
+    assert [one.verdict for one in scene.ledger.verdicts.of(deployment.id)] == [str(verdict)]
+    vetoes = [veto.reason for veto in scene.ledger.vetoes.of(**PLACE)]
+    assert vetoes == (["FAIL: TaxTableMissing, 4 times"] if verdict is Verdict.FAIL else [])
+
+
+def test_a_rollback_by_the_guard_is_marked_where_the_deployment_would_have_been(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_: list[dict[str, Any]] = []
+
+    class Hook:
+        def __init__(self, conn_id: str) -> None:
+            self.conn_id = conn_id
+
+        def mark_deployment(self, **given: Any) -> str:
+            set_.append({"to": self.conn_id, **given})
+            return "marker"
+
+    monkeypatch.setattr(new_relic, "NewRelicHook", Hook)
+    at = scene.requested_at("run-1")
+    scene.ledger.runs.begin("shop", "run-1", at, plan={"production": {"kind": "canary", "mark": ["nr_default"]}})
+    deployment = scene.deployed()
+    paused(scene)
+    scene.pass_by(30)
+    [marker] = set_
+    assert (marker["to"], marker["application"], marker["version"]) == ("nr_default", "shop", "1.1")
+    assert marker["group_id"] == deployment.id
+    assert marker["description"].startswith("Rolled back from 1.2: the run could not go on")
+    # The run's own tasks find it set.
+    scene.ledger.leases.acquire(**PLACE, pipeline="shop", run_id="run-1", ttl=timedelta(minutes=1))
+    mark(scene.delivery(), ["nr_default"], "shop", phase="phase_20", rolled_back="the run ended")
+    assert len(set_) == 1
+
+
+def test_a_metric_source_that_is_away_does_not_keep_the_guard_from_freeing_the_environment(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(conn_id: str) -> None:
+        raise LookupError(conn_id)
+
+    monkeypatch.setattr(new_relic, "NewRelicHook", gone)
+    at = scene.requested_at("run-1")
+    scene.ledger.runs.begin("shop", "run-1", at, plan={"production": {"kind": "canary", "mark": ["nr_default"]}})
+    scene.deployed()
+    paused(scene)
+    scene.pass_by(30)
+    assert wholly_on(scene.target, OLD)
+    assert scene.ledger.leases.current(**PLACE) is None
+    assert [finding.state for finding in scene.findings()] == [FindingState.DONE]
 
 
 # -- who goes on is left alone ---------------------------------------------------------------------------------

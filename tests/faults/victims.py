@@ -1,0 +1,245 @@
+"""What is killed, or goes wrong, while a release is under way."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import sqlalchemy as sa
+
+from airflow_cd.demo.airflow_client import wait_until
+from airflow_cd.errors import AirflowCdError
+from tests.faults.proxy import Trouble
+
+if TYPE_CHECKING:
+    from tests.faults.kills import Lane, Place
+
+NOTHING = ""
+"""What a victim says that was not there."""
+
+
+Strike = Callable[["Place", "Lane", random.Random], str]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Something to kill.
+
+    :param strike: does it, and says what it hit; :data:`NOTHING` when there was nothing to hit.
+    :param weight: how often it is chosen, compared with the others.
+    :param everywhere: whether every release under way is hit, so that only one at a time is struck.
+    :param kill: whether it is a kill with -9, and no other trouble.
+    """
+
+    strike: Strike
+    weight: float = 1.0
+    everywhere: bool = True
+    kill: bool = True
+
+
+# -- processes of one run -------------------------------------------------------------------------------------
+
+
+def _pid(place: Place, lane: Lane) -> tuple[str, int] | None:
+    """The process at work on the lane's run, and the task that it is of."""
+    with contextlib.suppress(AirflowCdError):
+        work = place.ledger.work.of_run("shop", lane.name, lane.name, lane.run_id)
+        if work is not None and not work.over:
+            return work.task_id, int(work.process.rpartition(":")[2])
+    with contextlib.suppress(AirflowCdError, httpx.HTTPError):
+        path = f"/api/v2/dags/{lane.name}/dagRuns/{lane.run_id}/taskInstances?state=running"
+        for row in place.client.call("GET", path)["task_instances"]:
+            if row["pid"]:
+                return str(row["task_id"]), int(row["pid"])
+    return None
+
+
+def _of_a_task(which: str) -> Strike:
+    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
+        deadline = time.monotonic() + 4.0
+        while time.monotonic() < deadline:
+            found = _pid(place, lane)
+            if found is not None and _kill_task(found[1], which):
+                return f"the {which} of {found[0].removeprefix(lane.name + '.')}"
+            time.sleep(0.05)
+        return NOTHING
+
+    return strike
+
+
+def _kill_task(pid: int, which: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        parent = process.parent()
+        # Ours only: an id may be another process's by now.
+        if parent is None or "airflow" not in " ".join((*process.cmdline(), *parent.cmdline())):
+            return False
+        chosen = {"process": [process], "supervisor": [parent], "supervisor and process": [parent, process]}[which]
+        for one in chosen:
+            one.send_signal(signal.SIGKILL)
+        return True
+    return False
+
+
+def _instance(place: Place, lane: Lane, chance: random.Random) -> str:
+    name = chance.choice(sorted(place.rows(lane.name)))
+    body = {"environment": lane.name, "instance": name}
+    answer = place.fleet("POST", "/v1/faults/kill", body)
+    lane.hurt = name
+    return f"instance {name[-2:]}" if answer.is_success else NOTHING
+
+
+# -- Airflow's parts ------------------------------------------------------------------------------------------
+
+
+def _part(*words: str) -> Strike:
+    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
+        return f"{place.kill(*words)} processes"
+
+    return strike
+
+
+def _everything(place: Place, lane: Lane, chance: random.Random) -> str:
+    """All of Airflow and the guard at once, as when their machine goes; it comes up again."""
+    return f"{place.kill()} processes"
+
+
+# -- the ledger -----------------------------------------------------------------------------------------------
+
+
+def _ledger_killed(place: Place, lane: Lane, chance: random.Random) -> str:
+    away = chance.choice((1.0, 5.0, 20.0, 60.0))
+    place.postgres.kill()
+    time.sleep(away)
+    place.postgres.start()
+    return f"PostgreSQL for {away:.0f} s"
+
+
+def _ledger_statement(begin: Sequence[str], end: Sequence[str], what: str) -> Strike:
+    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
+        seconds = chance.choice((5.0, 20.0, 45.0))
+        engine = sa.create_engine(place.ledger_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            for statement in begin:
+                connection.exec_driver_sql(statement)
+            time.sleep(seconds)
+            for statement in end:
+                connection.exec_driver_sql(statement)
+        return f"{what} for {seconds:.0f} s"
+
+    return strike
+
+
+_EVERY_TABLE = """DO $$ DECLARE t text; BEGIN
+FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP EXECUTE format('{}', t); END LOOP; END $$"""
+_READ_ONLY = _ledger_statement(
+    ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"),
+    ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"),
+    "read-only",
+)
+_LOCKED = _ledger_statement(
+    ("BEGIN", "LOCK TABLE cd_lease, cd_deployment IN ACCESS EXCLUSIVE MODE"), ("ROLLBACK",), "locked"
+)
+_FULL = _ledger_statement(
+    (
+        # What PostgreSQL says when its disk is full.
+        """CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$""",
+        _EVERY_TABLE.format("CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON %I EXECUTE FUNCTION full_disk()"),
+    ),
+    (_EVERY_TABLE.format("DROP TRIGGER full_disk ON %I"),),
+    "full",
+)
+
+
+# -- the deployment API ---------------------------------------------------------------------------------------
+
+
+def _network(kind: Trouble) -> Strike:
+    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
+        seconds = chance.choice((2.0, 8.0, 30.0))
+        place.proxy.trouble(kind)
+        time.sleep(seconds)
+        place.proxy.trouble(None)
+        return f"{kind.value} for {seconds:.0f} s"
+
+    return strike
+
+
+def _answers(what: str, **fault: Any) -> Strike:
+    """The API itself does something wrong for a while, in this environment."""
+
+    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
+        seconds = chance.choice((2.0, 8.0, 20.0))
+        path = f"/v1/environments/{lane.name}/"
+        place.fleet("PUT", "/v1/faults", {"path_prefix": path, "times": None, **fault})
+        time.sleep(seconds)
+        place.fleet("DELETE", f"/v1/faults?path_prefix={path}")
+        return f"{what} for {seconds:.0f} s"
+
+    return strike
+
+
+VICTIMS: dict[str, Victim] = {
+    "task": Victim(_of_a_task("process"), 4, everywhere=False),
+    "supervisor": Victim(_of_a_task("supervisor"), 4, everywhere=False),
+    "task and supervisor": Victim(_of_a_task("supervisor and process"), 4, everywhere=False),
+    "instance": Victim(_instance, 3, everywhere=False),
+    "scheduler": Victim(_part("airflow scheduler"), 2),
+    "scheduler and workers": Victim(_part("airflow scheduler", "airflow worker", "airflow supervisor"), 2),
+    "API server": Victim(_part("airflow api-server", "airflow api_server", "uvicorn", "gunicorn"), 2),
+    "triggerer": Victim(_part("airflow triggerer"), 1),
+    "DAG processor": Victim(_part("airflow dag-processor"), 1),
+    "guard": Victim(_part("airflow_cd.guard"), 2),
+    "everything": Victim(_everything, 1),
+    "ledger's PostgreSQL": Victim(_ledger_killed, 3),
+    "deployment API": Victim(_network(Trouble.GONE), 3),
+    "API hangs": Victim(_network(Trouble.HANGS), 1, kill=False),
+    "API resets": Victim(_network(Trouble.RESETS), 1, kill=False),
+    "API drips": Victim(_network(Trouble.DRIPS), 1, kill=False),
+    "API: wrong JSON": Victim(_answers("wrong JSON", status=200, body="<html>sorry"), 1, everywhere=False, kill=False),
+    "API: not done": Victim(
+        _answers("accepted, not done", status=202, body='{"accepted": []}', method="PUT"),
+        1,
+        everywhere=False,
+        kill=False,
+    ),
+    "API: answer lost": Victim(_answers("answers lost", status=502, after=True), 1, everywhere=False, kill=False),
+    "API: refuses": Victim(_answers("refused", status=403, method="PUT"), 1, everywhere=False, kill=False),
+    "ledger read-only": Victim(_READ_ONLY, 1, kill=False),
+    "ledger locked": Victim(_LOCKED, 1, kill=False),
+    "ledger full": Victim(_FULL, 1, kill=False),
+}
+
+
+class Turns:
+    """What hits every release under way happens one at a time, and not soon after another.
+
+    :param rest: seconds between two.
+    """
+
+    def __init__(self, rest: float) -> None:
+        self._rest = rest
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    @contextlib.contextmanager
+    def mine(self, victim: Victim) -> Any:
+        """Hold the turn while the victim is struck."""
+        if not victim.everywhere:
+            yield
+            return
+        with self._lock:
+            wait_until(lambda: time.monotonic() >= self._free_at, "it is quiet again", seconds=600, every=0.1)
+            try:
+                yield
+            finally:
+                self._free_at = time.monotonic() + self._rest
