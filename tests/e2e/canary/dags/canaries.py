@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
+
 from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
 from airflow_cd.ledger import open_ledger
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
@@ -69,7 +71,9 @@ def pipeline(case: str) -> Pipeline:
     )
     environment = Environment(case, target=given.get("target", f"http_{case}"), instances=2)
     production = Canary(environment, phases=[50, 100], verify=verify)
-    stages = [Approval(approvers=["alice"]), production] if CASES[case].get("approval") else [production]
+    stages: list[Any] = [Approval(approvers=["alice"]), production] if given.get("approval") else [production]
+    if given.get("own"):
+        stages.insert(0, EmptyOperator(task_id="own"))
     return Pipeline(f"canary_{case}", service="shop", stages=stages)
 
 
