@@ -142,9 +142,10 @@ class Guard:
         for claim in _in_turn(claims, deployments, owners):
             if claim in deployments:
                 self._prepare(claim, works.get(claim))
-            found = frozen(claim, works.get(claim), airflow, self._signs)
             deployment = deployments.get(claim)
-            if found is not None and due(claim, found, self._signs, decided=_decided(deployment)):
+            decided = _decided(deployment)
+            found = frozen(claim, works.get(claim), airflow, self._signs, decided=decided)
+            if found is not None and due(claim, found, self._signs, decided=decided):
                 self._begin(claim, found, deployment, works.get(claim), token)
         self._close_findings(deployments, claims)
         self._signs.end_look()

@@ -94,6 +94,8 @@ class Place:
     def __init__(self, folder: Path, lanes: list[str]) -> None:
         self.dags, self.scripts = folder / "dags", folder / "scripts"
         self._lanes = lanes
+        self.struck = 0.0
+        """When all environments were last hit, by the clock that never goes backwards."""
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Place:
@@ -216,6 +218,8 @@ class Lane:
         with self._turns.mine(victim):
             began = time.monotonic()
             done.hit = victim.strike(self.place, self, chance)
+            if victim.everywhere:
+                self.place.struck = time.monotonic()
         watching.join(LONGEST)
         done.safe, done.whole = self._settle(done, began)
         self._look(done)
@@ -240,24 +244,25 @@ class Lane:
     def _settle(self, done: Round, began: float) -> tuple[float | None, float | None]:
         """Wait until the release is where it belongs; gives the seconds to safe and to whole."""
         safe: float | None = None
-        deadline = began + LONGEST
         while True:
+            # What hits every environment begins the count anew.
+            began = max(began, self.place.struck)
             found, rows = self.deployment(), self.place.rows(self.name)
             serving = {runs(row) for row in rows.values() if not row["drained"]}
             if done.expected.new not in serving:
-                safe = safe if safe is not None else time.monotonic() - began
+                safe = safe if safe is not None else time.monotonic()
             else:
                 safe = None
             wrong = self._wrong(found, rows, done.expected)
             if not wrong and (found is not None or self._never_begins(began)):
                 break
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + LONGEST:
                 done.wrong.append(f"after {LONGEST:.0f} s: {'; '.join(wrong) or 'nothing was deployed'}")
-                return safe, None
+                return None, None
             time.sleep(0.25)
         done.became = str(found.state) if found is not None else "not begun"
         gone = found is not None and found.state == DeploymentState.ROLLED_BACK
-        return (safe if gone else None), time.monotonic() - began
+        return (max(0.0, safe - began) if gone and safe is not None else None), time.monotonic() - began
 
     def _wrong(self, found: Deployment | None, rows: dict[str, dict[str, Any]], expected: Expected) -> list[str]:
         # An instance that was killed and is no part of the deployment is for whoever looks after instances.
