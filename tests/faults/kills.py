@@ -249,10 +249,7 @@ class Lane:
             began = max(began, self.place.struck)
             found, rows = self.deployment(), self.place.rows(self.name)
             serving = {runs(row) for row in rows.values() if not row["drained"]}
-            if done.expected.new not in serving:
-                safe = safe if safe is not None else time.monotonic()
-            else:
-                safe = None
+            safe = (safe or time.monotonic()) if done.expected.new not in serving else None
             wrong = self._wrong(found, rows, done.expected)
             if not wrong and (found is not None or self._never_begins(began)):
                 break
