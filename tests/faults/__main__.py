@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.faults.faults import CASES
 from tests.faults.kills import kills
 from tests.faults.site import OLD, Site
+from tests.faults.victims import VICTIMS
 
 SECONDS = 240
 
@@ -73,10 +74,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=0, metavar="N", help="strike N releases")
     parser.add_argument("--seed", default=str(int(time.time())), help="of --kills; a new one each time")
     parser.add_argument("--lanes", type=int, default=3, metavar="N", help="environments beside each other")
+    parser.add_argument("--only", nargs="+", default=[], choices=list(VICTIMS), metavar="VICTIM", help="strike these")
     parser.add_argument("--keep", type=Path, help="folder for the logs of what went wrong")
     given = parser.parse_args()
     if given.kills:
-        return int(not kills(given.kills, seed=given.seed, lanes=given.lanes, keep=given.keep))
+        return int(not kills(given.kills, seed=given.seed, lanes=given.lanes, only=given.only, keep=given.keep))
     names = given.faults or list(CASES)
     together = [name for name in names if not CASES[name].alone]
     well = tried_together(together) if together else True

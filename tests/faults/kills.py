@@ -9,17 +9,14 @@ last one is still alive.
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import json
 import random
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,145 +25,21 @@ import httpx
 
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.errors import AirflowCdError, LedgerError
-from airflow_cd.ledger import Deployment, open_ledger
+from airflow_cd.ledger import Deployment
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
-from tests import postgres
-from tests.faults.components import RestartingWorld
-from tests.faults.proxy import Proxy
-from tests.faults.site import PARSED_AGAIN, TEMPLATE, kill
+from tests.faults.place import Place
+from tests.faults.round import Round, print_table
 from tests.faults.steps import STEPS, Fate
 from tests.faults.truth import Expected, afterwards, colour, differs, half, runs
-from tests.faults.victims import NOTHING, VICTIMS, Turns
+from tests.faults.victims import VICTIMS, Turns
 
-INSTANCES = 4
-WATCHED = "6s"
 LONGEST = 300.0
 """Seconds after which what is not whole never will be."""
 ENDED = 600.0
 """Seconds that runs have at the end to come to theirs: Airflow finds a dead worker after 300."""
 REST = 25.0
 """Seconds between two kills that hit every environment."""
-LEDGER = {
-    # What a killed server has said is recorded must be there afterwards.
-    "synchronous_commit": "on",
-    "max_connections": "200",
-}
-
-
-@dataclass
-class Round:
-    """One release under way, and what was done to it.
-
-    :param safe: seconds from the kill, or from when the release went bad if that was later, until no request reached
-        what was to go; None for one that stays.
-    :param whole: seconds from the same until the environment ran one release wholly, as the ledger says.
-    """
-
-    lane: str
-    number: int
-    fate: Fate
-    step: str
-    victim: str
-    expected: Expected
-    hit: str = NOTHING
-    safe: float | None = None
-    whole: float | None = None
-    became: str = ""
-    wrong: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        safe = f"{self.safe:6.1f}" if self.safe is not None else "     -"
-        whole = f"{self.whole:6.1f}" if self.whole is not None else "     -"
-        return (
-            f"{self.lane} {self.number:4} {self.fate.value:11} {self.step:16} {self.victim:22} {self.hit:38.38} "
-            f"safe {safe} whole {whole} {self.became:12} {'; '.join(self.wrong) or 'ok'}"
-        )
-
-
-class Place:
-    """Airflow, the fleet behind a proxy, and the ledger on a PostgreSQL of its own.
-
-    :param folder: for DAG files and scripts.
-    :param lanes: names of the environments.
-    """
-
-    def __init__(self, folder: Path, lanes: list[str]) -> None:
-        self.dags, self.scripts = folder / "dags", folder / "scripts"
-        self._lanes = lanes
-        self.struck = 0.0
-        """When all environments were last hit, by the clock that never goes backwards."""
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> Place:
-        with contextlib.ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def _start(self, stack: contextlib.ExitStack) -> None:
-        for made in (self.dags, self.scripts):
-            made.mkdir(parents=True)
-        for name in self._lanes:
-            (self.scripts / f"{name}.json").write_text(json.dumps({"duration": WATCHED}))
-            shutil.copy(TEMPLATE, self.dags / f"{name}.py")
-        self.postgres = stack.enter_context(postgres.Server(LEDGER))
-        self.ledger_url = postgres.create_database(self.postgres.url, "ledger")
-        self.ledger = open_ledger(self.ledger_url, check=False)
-        self.ledger.migrate()
-        airflow = stack.enter_context(postgres.Server({"max_connections": "200"}))
-        self.world = RestartingWorld(
-            dags=self.dags,
-            environments=dict.fromkeys(self._lanes, INSTANCES),
-            rates=dict.fromkeys(self._lanes, 2.0),
-            settings={
-                **PARSED_AGAIN,
-                "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
-                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow.url,
-                "AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN": self.ledger_url,
-                # Each killed worker holds a slot until Airflow finds out.
-                "AIRFLOW__CORE__PARALLELISM": "20",
-                "FAULT_SCRIPTS": str(self.scripts),
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-            },
-        )
-        stack.enter_context(self.world)
-        self.proxy = stack.enter_context(Proxy(self.world.fleet.api_url))
-        self.client = self.world.client()
-        api = {"conn_type": "deployment_api", "host": self.proxy.url, "password": self.world.fleet.token}
-        self.client.call("POST", "/api/v2/connections", {"connection_id": "http_production", **api})
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def rows(self, name: str) -> dict[str, dict[str, Any]]:
-        """What the fleet says runs on each instance."""
-        return self.world.running(name)
-
-    def traffic(self, name: str) -> list[dict[str, Any]]:
-        """Which requests reached what on each instance."""
-        found: list[dict[str, Any]] = self.fleet("GET", f"/v1/environments/{name}/traffic").json()["instances"]
-        return found
-
-    def fleet(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
-        """One request to the deployment API, past the proxy."""
-        token = {"Authorization": f"Bearer {self.world.fleet.token}"}
-        return httpx.request(
-            method, f"{self.world.fleet.api_url}{path}", json=body, headers={**token, **(headers or {})}, timeout=30
-        )
-
-    def put(self, name: str, release: Release, instances: list[str], key: str) -> None:
-        """Bring a release to instances, past every pipeline."""
-        with contextlib.suppress(LedgerError):
-            lease = self.ledger.leases.current("shop", name)
-        token = lease.token if lease is not None else int(time.time()) if key != "first" else 0
-        headers = {"Idempotency-Key": f"{name}-{key}", "Fencing-Token": str(token)}
-        body = {"release": release.as_dict(), "instances": instances}
-        self.fleet("PUT", f"/v1/environments/{name}/release", body, headers).raise_for_status()
-
-    def kill(self, *words: str) -> int:
-        """Kill -9 every process of Airflow with one of the words in its command line; its keeper stays."""
-        return kill(self.world.airflow.processes(), words, spared="tests.faults.components")
 
 
 class Lane:
@@ -175,12 +48,15 @@ class Lane:
     :param place: where it is.
     :param name: of the environment, the pipeline and its file.
     :param seed: of everything that is chosen.
+    :param turns: for what hits every environment.
+    :param victims: names of those that may be chosen.
     """
 
-    def __init__(self, place: Place, name: str, seed: str, turns: Turns) -> None:
-        self.place, self.name, self.seed, self._turns = place, name, seed, turns
+    def __init__(self, place: Place, name: str, seed: str, turns: Turns, victims: Sequence[str]) -> None:
+        self.place, self.name, self.seed, self._turns, self._victims = place, name, seed, turns, list(victims)
         self.run_id = ""
         self.hurt = ""
+        self.mend: list[Callable[[], Any]] = []
         self.rounds: list[Round] = []
         place.put(name, Release("shop", "1.0", "shop:1.0"), sorted(place.rows(name)), "first")
         wait_until(lambda: not half(place.rows(name)), f"{name} runs 1.0", seconds=60)
@@ -191,7 +67,7 @@ class Lane:
         chance = random.Random(f"{self.seed}-{self.name}-{number}")
         fate = chance.choices(list(Fate), [4, 3, 2])[0]
         step = chance.choice([name for name, one in STEPS.items() if fate in one.fates])
-        victim = chance.choices(list(VICTIMS), [one.weight for one in VICTIMS.values()])[0]
+        victim = chance.choices(self._victims, [VICTIMS[one].weight for one in self._victims])[0]
         version = "1.1" if (self._runs[0] or "").endswith("1.0") else "1.0"
         expected = Expected(self._runs, (f"shop:{version}", f"round={number}"))
         done = Round(self.name, number, fate, step, victim, expected)
@@ -202,6 +78,8 @@ class Lane:
             self._play(done, version, chance)
         except Exception as error:  # noqa: BLE001 - the next round follows
             done.wrong.append(f"{type(error).__name__}: {error}")
+        while self.mend:
+            self.mend.pop()()
         self._runs = self._now()
         self.rounds.append(done)
         return done
@@ -318,12 +196,13 @@ class Lane:
             )
 
 
-def kills(number: int, *, seed: str, lanes: int, keep: Path | None = None) -> bool:
+def kills(number: int, *, seed: str, lanes: int, only: Sequence[str] = (), keep: Path | None = None) -> bool:
     """Strike so many releases, print what became of each, and a table; gives whether all ended well.
 
     :param number: how many.
     :param seed: of everything that is chosen; the same one chooses the same.
     :param lanes: environments beside each other.
+    :param only: names of victims; all of them when empty.
     :param keep: folder for what Airflow has logged of the runs that went wrong.
     """
     sys.stdout.write(f"{number} kills with seed {seed} in {lanes} environments\n")
@@ -332,7 +211,7 @@ def kills(number: int, *, seed: str, lanes: int, keep: Path | None = None) -> bo
         for name in names:
             place.client.wait_for_dag(name)
         turns, numbers = Turns(REST), iter(range(1, number + 1))
-        found = [Lane(place, name, seed, turns) for name in names]
+        found = [Lane(place, name, seed, turns, only or list(VICTIMS)) for name in names]
         threads = [threading.Thread(target=_play, args=(lane, numbers, keep)) for lane in found]
         for thread in threads:
             thread.start()
@@ -375,29 +254,3 @@ def _keep(lane: Lane, done: Round, folder: Path) -> None:
         lines += [f"{name}: {row}" for name, row in lane.place.rows(lane.name).items()]
         lines.append(str(lane.place.client.tasks(lane.name, lane.run_id)))
         (folder / "what.txt").write_text("\n".join(lines))
-
-
-def print_table(rounds: list[Round]) -> None:
-    """A line for each victim, and every exception."""
-    by_victim = collections.defaultdict(list)
-    for one in rounds:
-        by_victim[one.victim].append(one)
-    lines = [f"{'':24}{'times':>6}{'hit':>5}{'back':>6}{'safe, most':>12}{'whole, median':>15}{'most':>7}{'wrong':>7}"]
-    for victim in (*VICTIMS, "all"):
-        found = by_victim[victim] if victim != "all" else rounds
-        if not found:
-            continue
-        safe = [one.safe for one in found if one.safe is not None]
-        whole = sorted(one.whole for one in found if one.whole is not None)
-        back = sum(one.became == "rolled_back" for one in found)
-        lines.append(
-            f"{victim:24}{len(found):6}{sum(one.hit != NOTHING for one in found):5}{back:6}"
-            f"{max(safe, default=0.0):12.1f}{whole[len(whole) // 2] if whole else 0.0:15.1f}"
-            f"{max(whole, default=0.0):7.1f}{sum(bool(one.wrong) for one in found):7}"
-        )
-    wrong = [one for one in rounds if one.wrong]
-    kinds = sum(VICTIMS[one.victim].kill and one.hit != NOTHING for one in rounds)
-    lines.append(f"{kinds} kills with -9, {len(rounds) - kinds} others; exceptions: {len(wrong) or 'none'}")
-    lines += [str(one) for one in wrong]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()

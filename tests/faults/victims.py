@@ -7,26 +7,24 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
-import sqlalchemy as sa
 
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.errors import AirflowCdError
+from tests.faults import troubles
 from tests.faults.proxy import Trouble
+from tests.faults.troubles import Strike
 
 if TYPE_CHECKING:
-    from tests.faults.kills import Lane, Place
+    from tests.faults.kills import Lane
+    from tests.faults.place import Place
 
 NOTHING = ""
 """What a victim says that was not there."""
-
-
-Strike = Callable[["Place", "Lane", random.Random], str]
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,12 @@ def _pid(place: Place, lane: Lane) -> tuple[str, int] | None:
     return None
 
 
-def _of_a_task(which: str) -> Strike:
+def _of_a_task(which: str, number: signal.Signals = signal.SIGKILL) -> Strike:
     def strike(place: Place, lane: Lane, chance: random.Random) -> str:
         deadline = time.monotonic() + 4.0
         while time.monotonic() < deadline:
             found = _pid(place, lane)
-            if found is not None and _kill_task(found[1], which):
+            if found is not None and _kill_task(found[1], which, number):
                 return f"the {which} of {found[0].removeprefix(lane.name + '.')}"
             time.sleep(0.05)
         return NOTHING
@@ -75,16 +73,16 @@ def _of_a_task(which: str) -> Strike:
     return strike
 
 
-def _kill_task(pid: int, which: str) -> bool:
+def _kill_task(pid: int, which: str, number: signal.Signals) -> bool:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         parent = process.parent()
         # Ours only: an id may be another process's by now.
         if parent is None or "airflow" not in " ".join((*process.cmdline(), *parent.cmdline())):
             return False
-        chosen = {"process": [process], "supervisor": [parent], "supervisor and process": [parent, process]}[which]
+        chosen = {"process": [process], "supervisor": [parent], "both": [parent, process]}[which]
         for one in chosen:
-            one.send_signal(signal.SIGKILL)
+            one.send_signal(number)
         return True
     return False
 
@@ -112,87 +110,13 @@ def _everything(place: Place, lane: Lane, chance: random.Random) -> str:
     return f"{place.kill()} processes"
 
 
-# -- the ledger -----------------------------------------------------------------------------------------------
-
-
-def _ledger_killed(place: Place, lane: Lane, chance: random.Random) -> str:
-    away = chance.choice((1.0, 5.0, 20.0, 60.0))
-    place.postgres.kill()
-    time.sleep(away)
-    place.postgres.start()
-    return f"PostgreSQL for {away:.0f} s"
-
-
-def _ledger_statement(begin: Sequence[str], end: Sequence[str], what: str) -> Strike:
-    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
-        seconds = chance.choice((5.0, 20.0, 45.0))
-        engine = sa.create_engine(place.ledger_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with engine.connect() as connection:
-            for statement in begin:
-                connection.exec_driver_sql(statement)
-            time.sleep(seconds)
-            for statement in end:
-                connection.exec_driver_sql(statement)
-        return f"{what} for {seconds:.0f} s"
-
-    return strike
-
-
-_EVERY_TABLE = """DO $$ DECLARE t text; BEGIN
-FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP EXECUTE format('{}', t); END LOOP; END $$"""
-_READ_ONLY = _ledger_statement(
-    ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"),
-    ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"),
-    "read-only",
-)
-_LOCKED = _ledger_statement(
-    ("BEGIN", "LOCK TABLE cd_lease, cd_deployment IN ACCESS EXCLUSIVE MODE"), ("ROLLBACK",), "locked"
-)
-_FULL = _ledger_statement(
-    (
-        # What PostgreSQL says when its disk is full.
-        """CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$""",
-        _EVERY_TABLE.format("CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON %I EXECUTE FUNCTION full_disk()"),
-    ),
-    (_EVERY_TABLE.format("DROP TRIGGER full_disk ON %I"),),
-    "full",
-)
-
-
-# -- the deployment API ---------------------------------------------------------------------------------------
-
-
-def _network(kind: Trouble) -> Strike:
-    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
-        seconds = chance.choice((2.0, 8.0, 30.0))
-        place.proxy.trouble(kind)
-        time.sleep(seconds)
-        place.proxy.trouble(None)
-        return f"{kind.value} for {seconds:.0f} s"
-
-    return strike
-
-
-def _answers(what: str, **fault: Any) -> Strike:
-    """The API itself does something wrong for a while, in this environment."""
-
-    def strike(place: Place, lane: Lane, chance: random.Random) -> str:
-        seconds = chance.choice((2.0, 8.0, 20.0))
-        path = f"/v1/environments/{lane.name}/"
-        place.fleet("PUT", "/v1/faults", {"path_prefix": path, "times": None, **fault})
-        time.sleep(seconds)
-        place.fleet("DELETE", f"/v1/faults?path_prefix={path}")
-        return f"{what} for {seconds:.0f} s"
-
-    return strike
-
-
 VICTIMS: dict[str, Victim] = {
     "task": Victim(_of_a_task("process"), 4, everywhere=False),
     "supervisor": Victim(_of_a_task("supervisor"), 4, everywhere=False),
-    "task and supervisor": Victim(_of_a_task("supervisor and process"), 4, everywhere=False),
+    "task and supervisor": Victim(_of_a_task("both"), 4, everywhere=False),
     "instance": Victim(_instance, 3, everywhere=False),
+    # As a container's end does it to all processes in it, and kills a moment later.
+    "worker told to end": Victim(_of_a_task("both", signal.SIGTERM), everywhere=False, kill=False),
     "scheduler": Victim(_part("airflow scheduler"), 2),
     "scheduler and workers": Victim(_part("airflow scheduler", "airflow worker", "airflow supervisor"), 2),
     "API server": Victim(_part("airflow api-server", "airflow api_server", "uvicorn", "gunicorn"), 2),
@@ -200,23 +124,34 @@ VICTIMS: dict[str, Victim] = {
     "DAG processor": Victim(_part("airflow dag-processor"), 1),
     "guard": Victim(_part("airflow_cd.guard"), 2),
     "everything": Victim(_everything, 1),
-    "ledger's PostgreSQL": Victim(_ledger_killed, 3),
-    "deployment API": Victim(_network(Trouble.GONE), 3),
-    "API hangs": Victim(_network(Trouble.HANGS), 1, kill=False),
-    "API resets": Victim(_network(Trouble.RESETS), 1, kill=False),
-    "API drips": Victim(_network(Trouble.DRIPS), 1, kill=False),
-    "API: wrong JSON": Victim(_answers("wrong JSON", status=200, body="<html>sorry"), 1, everywhere=False, kill=False),
+    "ledger's PostgreSQL": Victim(troubles.ledger_killed, 3),
+    "deployment API": Victim(troubles.network(Trouble.GONE), 3),
+    "API hangs": Victim(troubles.network(Trouble.HANGS), 1, kill=False),
+    "API resets": Victim(troubles.network(Trouble.RESETS), 1, kill=False),
+    "API drips": Victim(troubles.network(Trouble.DRIPS), 1, kill=False),
+    "API: wrong JSON": Victim(
+        troubles.answers("wrong JSON", status=200, body="<html>sorry"), 1, everywhere=False, kill=False
+    ),
     "API: not done": Victim(
-        _answers("accepted, not done", status=202, body='{"accepted": []}', method="PUT"),
+        troubles.answers("accepted, not done", status=202, body='{"accepted": []}', method="PUT"),
         1,
         everywhere=False,
         kill=False,
     ),
-    "API: answer lost": Victim(_answers("answers lost", status=502, after=True), 1, everywhere=False, kill=False),
-    "API: refuses": Victim(_answers("refused", status=403, method="PUT"), 1, everywhere=False, kill=False),
-    "ledger read-only": Victim(_READ_ONLY, 1, kill=False),
-    "ledger locked": Victim(_LOCKED, 1, kill=False),
-    "ledger full": Victim(_FULL, 1, kill=False),
+    "API: answer lost": Victim(
+        troubles.answers("answers lost", status=502, after=True), 1, everywhere=False, kill=False
+    ),
+    "API: refuses": Victim(troubles.answers("refused", status=403, method="PUT"), 1, everywhere=False, kill=False),
+    "ledger read-only": Victim(troubles.READ_ONLY, 1, kill=False),
+    "ledger locked": Victim(troubles.LOCKED, 1, kill=False),
+    "ledger full": Victim(troubles.FULL, 1, kill=False),
+    "clock ahead": Victim(troubles.clock(600.0), 1, everywhere=False, kill=False),
+    "clock behind": Victim(troubles.clock(-600.0), 1, everywhere=False, kill=False),
+    "DAG paused": Victim(troubles.paused, 1, everywhere=False, kill=False),
+    "run marked failed": Victim(troubles.marked("failed"), 1, everywhere=False, kill=False),
+    "run marked success": Victim(troubles.marked("success"), 1, everywhere=False, kill=False),
+    "DAG file broken": Victim(troubles.file_broken, 0.5, everywhere=False, kill=False),
+    "DAG file renamed": Victim(troubles.file_renamed, 0.5, everywhere=False, kill=False),
 }
 
 
