@@ -30,7 +30,7 @@ PATIENCE = {
 DECIDED = 4.0
 """The same where the run has decided against the release already."""
 
-STALLED_DECIDED, STALLED, STALLED_IN_LINE = 40.0, 60.0, 300.0
+STALLED_DECIDED, STALLED, STALLED_IN_LINE = 40.0, 45.0, 300.0
 """Seconds for which nothing of a run is started although a scheduler runs, as when a scheduler that was killed has left
 its locks behind, or no worker takes what is queued: where the run has decided against its release; where nothing is
 even scheduled; and where a task is, which may wait for a slot of its pool, or for its retry."""

@@ -75,10 +75,12 @@ def main() -> int:
     parser.add_argument("--seed", default=str(int(time.time())), help="of --kills; a new one each time")
     parser.add_argument("--lanes", type=int, default=3, metavar="N", help="environments beside each other")
     parser.add_argument("--only", nargs="+", default=[], choices=list(VICTIMS), metavar="VICTIM", help="strike these")
+    parser.add_argument("--minutes", type=float, default=0.0, help="begin none after so many")
     parser.add_argument("--keep", type=Path, help="folder for the logs of what went wrong")
     given = parser.parse_args()
     if given.kills:
-        return int(not kills(given.kills, seed=given.seed, lanes=given.lanes, only=given.only, keep=given.keep))
+        chosen = {name: getattr(given, name) for name in ("seed", "lanes", "only", "minutes", "keep")}
+        return int(not kills(given.kills, **chosen))
     names = given.faults or list(CASES)
     together = [name for name in names if not CASES[name].alone]
     well = tried_together(together) if together else True

@@ -10,6 +10,7 @@ last one is still alive.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import shutil
 import sys
@@ -38,7 +39,7 @@ LONGEST = 300.0
 """Seconds after which what is not whole never will be."""
 ENDED = 600.0
 """Seconds that runs have at the end to come to theirs: Airflow finds a dead worker after 300."""
-REST = 25.0
+REST = 10.0
 """Seconds between two kills that hit every environment."""
 
 
@@ -196,13 +197,16 @@ class Lane:
             )
 
 
-def kills(number: int, *, seed: str, lanes: int, only: Sequence[str] = (), keep: Path | None = None) -> bool:
+def kills(
+    number: int, *, seed: str, lanes: int, only: Sequence[str] = (), minutes: float = 0.0, keep: Path | None = None
+) -> bool:
     """Strike so many releases, print what became of each, and a table; gives whether all ended well.
 
     :param number: how many.
     :param seed: of everything that is chosen; the same one chooses the same.
     :param lanes: environments beside each other.
     :param only: names of victims; all of them when empty.
+    :param minutes: after so many none is begun any more; 0 for no limit.
     :param keep: folder for what Airflow has logged of the runs that went wrong.
     """
     sys.stdout.write(f"{number} kills with seed {seed} in {lanes} environments\n")
@@ -210,7 +214,8 @@ def kills(number: int, *, seed: str, lanes: int, only: Sequence[str] = (), keep:
     with tempfile.TemporaryDirectory(prefix="kills-") as folder, Place(Path(folder), names) as place:
         for name in names:
             place.client.wait_for_dag(name)
-        turns, numbers = Turns(REST), iter(range(1, number + 1))
+        turns, until = Turns(REST), time.monotonic() + minutes * 60
+        numbers = itertools.takewhile(lambda _: not minutes or time.monotonic() < until, range(1, number + 1))
         found = [Lane(place, name, seed, turns, only or list(VICTIMS)) for name in names]
         threads = [threading.Thread(target=_play, args=(lane, numbers, keep)) for lane in found]
         for thread in threads:

@@ -22,7 +22,7 @@ Strike = Callable[["Place", "Lane", random.Random], str]
 
 
 def ledger_killed(place: Place, lane: Lane, chance: random.Random) -> str:
-    away = chance.choice((1.0, 5.0, 20.0, 60.0))
+    away = chance.choice((1.0, 5.0, 20.0, 40.0))
     place.postgres.kill()
     time.sleep(away)
     place.postgres.start()
@@ -31,7 +31,7 @@ def ledger_killed(place: Place, lane: Lane, chance: random.Random) -> str:
 
 def _ledger_statement(begin: Sequence[str], end: Sequence[str], what: str) -> Strike:
     def strike(place: Place, lane: Lane, chance: random.Random) -> str:
-        seconds = chance.choice((5.0, 20.0, 45.0))
+        seconds = chance.choice((5.0, 15.0, 30.0))
         engine = sa.create_engine(place.ledger_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
             for statement in begin:
@@ -71,7 +71,7 @@ FULL = _ledger_statement(
 
 def network(kind: Trouble) -> Strike:
     def strike(place: Place, lane: Lane, chance: random.Random) -> str:
-        seconds = chance.choice((2.0, 8.0, 30.0))
+        seconds = chance.choice((2.0, 8.0, 20.0))
         place.proxy.trouble(kind)
         time.sleep(seconds)
         place.proxy.trouble(None)

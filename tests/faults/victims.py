@@ -118,7 +118,7 @@ VICTIMS: dict[str, Victim] = {
     # As a container's end does it to all processes in it, and kills a moment later.
     "worker told to end": Victim(_of_a_task("both", signal.SIGTERM), everywhere=False, kill=False),
     "scheduler": Victim(_part("airflow scheduler"), 2),
-    "scheduler and workers": Victim(_part("airflow scheduler", "airflow worker", "airflow supervisor"), 2),
+    "scheduler and workers": Victim(_part("airflow scheduler", "airflow worker", "airflow serve-logs"), 2),
     "API server": Victim(_part("airflow api-server", "airflow api_server", "uvicorn", "gunicorn"), 2),
     "triggerer": Victim(_part("airflow triggerer"), 1),
     "DAG processor": Victim(_part("airflow dag-processor"), 1),

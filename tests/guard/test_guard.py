@@ -217,7 +217,7 @@ def test_a_run_of_which_nothing_is_scheduled_any_more_is_finished(scene: Scene) 
     deployment = scene.deployed()
     scene.between_tasks()
     scene.run_is(tasks=[PASSED, queued("")])
-    scene.pass_by(56)
+    scene.pass_by(44)
     assert not wholly_on(scene.target, OLD)
     scene.pass_by(12)
     assert wholly_on(scene.target, OLD)
@@ -292,7 +292,7 @@ def test_a_run_whose_next_task_comes_is_left_alone(scene: Scene, state: str) -> 
     verify = running("production.phase_20.verify")
     scene.run_is(tasks=[type(verify)(verify.task_id, -1, state, None)])
     # Airflow schedules at once what may begin; for what is scheduled there may be no slot.
-    scene.pass_by(100 if state else 50)
+    scene.pass_by(100 if state else 44)
     assert scene.findings() == []
 
 
