@@ -153,8 +153,9 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self.result = {"verdict": "not verified", "because": [FIRST_RELEASE]}
             return self._branch(context, self.follow, FIRST_RELEASE)
         verifying = PhaseVerification(delivery, self.verification, self.phase, on_look=self._log_look)
-        # An attempt has lost what the one before it handed over.
-        hand_token(self, context, verifying.token)
+        if verifying.token != verifying.deployment.token:
+            # An attempt has lost what the one before it handed over.
+            hand_token(self, context, verifying.token)
         control = ", ".join(verifying.control) or "none; compared with before"
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
         concluded = verifying.run(until=until)
