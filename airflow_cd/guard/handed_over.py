@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_cd.delivery.late_verdict import HANDED_VERDICT, HandedVerdict
+from airflow_cd.errors import AirflowCdError
 from airflow_cd.guard.airflow_runs import RunKey
 
 log = logging.getLogger(__name__)
@@ -17,11 +18,16 @@ def handed_verdicts(key: RunKey) -> list[HandedVerdict]:
 
     :param key: pipeline, and Airflow's id of the run.
     """
+    found: list[HandedVerdict] = []
     try:
-        return [HandedVerdict.from_dict(content) for content in _read(key)]
+        for content in _read(key):
+            try:
+                found.append(HandedVerdict.from_dict(content))
+            except (KeyError, TypeError, ValueError, AirflowCdError) as error:
+                log.warning("What run %s of %s has handed over is no verdict: %s", key[1], key[0], error)
     except Exception as error:  # noqa: BLE001 - to restore is more urgent than to know why
         log.warning("What run %s of %s has handed over cannot be read: %s", key[1], key[0], error)
-        return []
+    return found
 
 
 def _read(key: RunKey) -> list[Any]:
