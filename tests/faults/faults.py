@@ -110,6 +110,12 @@ def worker_told_to_end(site: Site, case: str) -> None:
     site.end_worker(case, "phase_50.verify")
 
 
+def rollback_not_taken(site: Site, case: str) -> None:
+    """No worker has a slot for the rollback, as when the workers of its queue are gone."""
+    site.client.call("PATCH", "/api/v2/pools/default_pool?update_mask=slots", {"name": "default_pool", "slots": 0})
+    found_bad(site, case)
+
+
 def scheduler_killed(site: Site, case: str) -> None:
     """Airflow's scheduler, and the workers that it started; nobody starts it again."""
     assert site.kill("airflow scheduler", "airflow worker")
@@ -142,6 +148,7 @@ CASES: dict[str, Case] = {
     # Its next attempt goes on from when the phase was deployed.
     "worker-told-to-end": Case(worker_told_to_end, None, vetoed=True),
     "worker-and-dag-processor-killed": Case(worker_and_dag_processor_killed, FreezeCause.WORKER_DIED, alone=True),
+    "rollback-not-taken": Case(rollback_not_taken, FreezeCause.STALLED, vetoed=True, alone=True),
     "triggerer-killed": Case(triggerer_killed, None, vetoed=True, alone=True),
     "guard-killed-as-well": Case(guard_killed_as_well, FreezeCause.WORKER_DIED, alone=True),
     "scheduler-killed": Case(scheduler_killed, FreezeCause.WORKER_DIED, alone=True),

@@ -46,12 +46,13 @@ def print_table(rounds: list[Round]) -> None:
     by_victim = collections.defaultdict(list)
     for one in rounds:
         by_victim[one.victim].append(one)
-    lines = [f"{'':24}{'times':>6}{'hit':>5}{'back':>6}{'safe, most':>12}{'whole, median':>15}{'most':>7}{'wrong':>7}"]
+    lines = [f"{'':24}{'times':>6}{'hit':>5}{'back':>6}{'bad, safe':>12}{'whole, median':>15}{'most':>7}{'wrong':>7}"]
     for victim in (*VICTIMS, "all"):
         found = by_victim[victim] if victim != "all" else rounds
         if not found:
             continue
-        safe = [one.safe for one in found if one.safe is not None]
+        # A good release that a kill took back did no harm meanwhile.
+        safe = [one.safe for one in found if one.safe is not None and one.fate is not Fate.GOOD]
         whole = sorted(one.whole for one in found if one.whole is not None)
         back = sum(one.became == "rolled_back" for one in found)
         lines.append(
