@@ -39,8 +39,6 @@ LONGEST = 300.0
 """Seconds after which what is not whole never will be."""
 ENDED = 600.0
 """Seconds that runs have at the end to come to theirs: Airflow finds a dead worker after 300."""
-REST = 10.0
-"""Seconds between two kills that hit every environment."""
 
 
 class Lane:
@@ -68,7 +66,11 @@ class Lane:
         chance = random.Random(f"{self.seed}-{self.name}-{number}")
         fate = chance.choices(list(Fate), [4, 3, 2])[0]
         step = chance.choice([name for name, one in STEPS.items() if fate in one.fates])
-        victim = chance.choices(self._victims, [VICTIMS[one].weight for one in self._victims])[0]
+        victim = _chosen(chance, self._victims)
+        everywhere = VICTIMS[victim].everywhere
+        if everywhere and not self._turns.take():
+            # Another one is about to hit everything, or parts are still coming up.
+            everywhere, victim = False, _chosen(chance, [one for one in VICTIMS if not VICTIMS[one].everywhere])
         version = "1.1" if (self._runs[0] or "").endswith("1.0") else "1.0"
         expected = Expected(self._runs, (f"shop:{version}", f"round={number}"))
         done = Round(self.name, number, fate, step, victim, expected)
@@ -79,6 +81,9 @@ class Lane:
             self._play(done, version, chance)
         except Exception as error:  # noqa: BLE001 - the next round follows
             done.wrong.append(f"{type(error).__name__}: {error}")
+        finally:
+            if everywhere:
+                self._turns.give()
         while self.mend:
             self.mend.pop()()
         self._runs = self._now()
@@ -94,11 +99,10 @@ class Lane:
         watching.start()
         STEPS[done.step].wait(self, chance)
         victim = VICTIMS[done.victim]
-        with self._turns.mine(victim):
-            began = time.monotonic()
-            done.hit = victim.strike(self.place, self, chance)
-            if victim.everywhere:
-                self.place.struck = time.monotonic()
+        began = time.monotonic()
+        done.hit = victim.strike(self.place, self, chance)
+        if victim.everywhere:
+            self.place.struck = time.monotonic()
         watching.join(LONGEST)
         done.safe, done.whole = self._settle(done, began)
         self._look(done)
@@ -197,13 +201,18 @@ class Lane:
             )
 
 
+def _chosen(chance: random.Random, victims: Sequence[str]) -> str:
+    return chance.choices(victims, [VICTIMS[one].weight for one in victims])[0]
+
+
 def kills(
     number: int, *, seed: str, lanes: int, only: Sequence[str] = (), minutes: float = 0.0, keep: Path | None = None
 ) -> bool:
     """Strike so many releases, print what became of each, and a table; gives whether all ended well.
 
     :param number: how many.
-    :param seed: of everything that is chosen; the same one chooses the same.
+    :param seed: of everything that is chosen; where something is still coming up, another victim takes the place of
+        one that hits every environment.
     :param lanes: environments beside each other.
     :param only: names of victims; all of them when empty.
     :param minutes: after so many none is begun any more; 0 for no limit.
@@ -214,7 +223,7 @@ def kills(
     with tempfile.TemporaryDirectory(prefix="kills-") as folder, Place(Path(folder), names) as place:
         for name in names:
             place.client.wait_for_dag(name)
-        turns, until = Turns(REST), time.monotonic() + minutes * 60
+        turns, until = Turns(place.well), time.monotonic() + minutes * 60
         numbers = itertools.takewhile(lambda _: not minutes or time.monotonic() < until, range(1, number + 1))
         found = [Lane(place, name, seed, turns, only or list(VICTIMS)) for name in names]
         threads = [threading.Thread(target=_play, args=(lane, numbers, keep)) for lane in found]

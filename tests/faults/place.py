@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from airflow_cd.demo.airflow_server import healthy
 from airflow_cd.errors import LedgerError
 from airflow_cd.ledger import open_ledger
 from airflow_cd.release import Release
@@ -81,6 +82,12 @@ class Place:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+
+    def well(self) -> bool:
+        """Whether Airflow answers, its scheduler lives, and a guard acts."""
+        with contextlib.suppress(LedgerError):
+            return healthy(self.world.airflow.url) and self.ledger.guarding.acting() is not None
+        return False
 
     def rows(self, name: str) -> dict[str, dict[str, Any]]:
         """What the fleet says runs on each instance."""

@@ -54,7 +54,8 @@ class Proxy:
         """Let something be wrong from now on, for connections that are open as well; None lets all be well again."""
         before, self._trouble = self._trouble, kind
         if kind is Trouble.GONE:
-            # A listener that only is not accepted from would take connections all the same.
+            # Closed alone, it goes on listening for the thread that waits for the next connection.
+            self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._reset_all()
         elif before is Trouble.GONE:

@@ -59,9 +59,9 @@ FULL = _ledger_statement(
         # What PostgreSQL says when its disk is full.
         """CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$""",
-        _EVERY_TABLE.format("CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON %I EXECUTE FUNCTION full_disk()"),
+        _EVERY_TABLE.format("CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON %%I EXECUTE FUNCTION full_disk()"),
     ),
-    (_EVERY_TABLE.format("DROP TRIGGER full_disk ON %I"),),
+    (_EVERY_TABLE.format("DROP TRIGGER full_disk ON %%I"),),
     "full",
 )
 

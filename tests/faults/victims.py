@@ -7,13 +7,13 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
 
-from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.errors import AirflowCdError
 from tests.faults import troubles
 from tests.faults.proxy import Trouble
@@ -156,25 +156,24 @@ VICTIMS: dict[str, Victim] = {
 
 
 class Turns:
-    """What hits every release under way happens one at a time, and not soon after another.
+    """What hits every release under way happens one at a time, and not before all parts have come up again.
 
-    :param rest: seconds between two.
+    :param well: whether all parts are there.
     """
 
-    def __init__(self, rest: float) -> None:
-        self._rest = rest
+    def __init__(self, well: Callable[[], bool]) -> None:
+        self._well = well
         self._lock = threading.Lock()
-        self._free_at = 0.0
 
-    @contextlib.contextmanager
-    def mine(self, victim: Victim) -> Any:
-        """Hold the turn while the victim is struck."""
-        if not victim.everywhere:
-            yield
-            return
-        with self._lock:
-            wait_until(lambda: time.monotonic() >= self._free_at, "it is quiet again", seconds=600, every=0.1)
-            try:
-                yield
-            finally:
-                self._free_at = time.monotonic() + self._rest
+    def take(self) -> bool:
+        """Take the turn; False when something is still coming up, or about to be struck."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        if self._well():
+            return True
+        self._lock.release()
+        return False
+
+    def give(self) -> None:
+        """Let the next one have it."""
+        self._lock.release()
