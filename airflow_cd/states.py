@@ -125,6 +125,7 @@ class FreezeCause(TextEnum):
     FILE_BROKEN = "file_broken"  # Airflow marks every DAG of such a file stale, and schedules none of their runs
     FILE_GONE = "file_gone"
     WORKER_DIED = "worker_died"
+    STALLED = "stalled"  # a scheduler runs, and nothing of the run is started
     NO_SCHEDULER = "no_scheduler"
     AIRFLOW_AWAY = "airflow_away"  # its database
 

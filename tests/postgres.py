@@ -9,11 +9,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import sqlalchemy as sa
 
 from airflow_cd.demo.serving import listen
@@ -41,47 +42,104 @@ def missing() -> str:
     return ""
 
 
+class Server:
+    """A PostgreSQL server of its own, which may be killed and started again; a context manager that stops it.
+
+    :param options: settings on top of :data:`OPTIONS`.
+    """
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        binaries = _binaries()
+        assert binaries is not None, missing()
+        self._binaries = binaries
+        self._home = Path(tempfile.mkdtemp(prefix="airflow-cd-postgres-"))
+        self._run: dict[str, Any] = {"cwd": self._home}
+        if account := _account():
+            os.chown(self._home, account.pw_uid, account.pw_gid)
+            self._run.update(user=account.pw_uid, group=account.pw_gid, extra_groups=[])
+        self._options = {**OPTIONS, **(options or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Server:
+        try:
+            initdb = [self._binaries / "initdb", "-D", self._home / "data", "-U", "ledger", "--auth=trust"]
+            subprocess.run([*initdb, "-E", "UTF8", "--no-sync"], check=True, capture_output=True, **self._run)
+            with listen(0) as listener:
+                self._options["port"] = str(listener.getsockname()[1])
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Of its database ``postgres``."""
+        return f"postgresql+psycopg2://ledger@127.0.0.1:{self._options['port']}/postgres"
+
+    def start(self) -> None:
+        """Start it, again after it was killed, and return when it answers.
+
+        :raises RuntimeError: it does not come up; with what it wrote to its log.
+        """
+        options = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
+        deadline = time.monotonic() + START_SECONDS
+        self._begin(options)
+        while not _answers(self.url):
+            ended = self._process is None or self._process.poll() is not None
+            if time.monotonic() > deadline or (ended and not self._killed):
+                raise RuntimeError(f"the PostgreSQL server does not answer: {(self._home / 'log').read_text()}")
+            if ended:
+                # The memory that the killed one shared is in use until the last of its processes is gone.
+                self._begin(options)
+            time.sleep(0.02)
+        self._killed = False
+
+    _killed = False
+
+    def _begin(self, options: list[str]) -> None:
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._home / "data", *options], stdout=log, stderr=log, **self._run
+            )
+
+    def kill(self) -> None:
+        """End it and what it started by kill -9."""
+        assert self._process is not None
+        for process in (*self.processes(), self._process):
+            process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._killed = True
+
+    def processes(self) -> list[psutil.Process]:
+        """What it started: a process for each connection, and its own."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid).children()
+
+    def stop(self) -> None:
+        """End it, and remove its files."""
+        if self._process is not None:
+            # A "fast shutdown", which does not wait for connections that tests left open.
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """Start a private server; gives the URL of its database ``postgres``.
 
     :raises RuntimeError: when it does not come up, with what it wrote to its log.
     """
-    binaries = _binaries()
-    assert binaries is not None, missing()
-    home = Path(tempfile.mkdtemp(prefix="airflow-cd-postgres-"))
-    run: dict[str, Any] = {"cwd": home}
-    if account := _account():
-        os.chown(home, account.pw_uid, account.pw_gid)
-        run.update(user=account.pw_uid, group=account.pw_gid, extra_groups=[])
-    process = None
-    try:
-        initdb = [binaries / "initdb", "-D", home / "data", "-U", "ledger", "--auth=trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(initdb, check=True, capture_output=True, **run)
-        with listen(0) as listener:
-            port: int = listener.getsockname()[1]
-        options = [part for name, value in {**OPTIONS, "port": port}.items() for part in ("-c", f"{name}={value}")]
-        with (home / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [binaries / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, **run
-            )
-        url = f"postgresql+psycopg2://ledger@127.0.0.1:{port}/postgres"
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the PostgreSQL server does not answer: {(home / 'log').read_text()}")
-            time.sleep(0.02)
-        yield url
-    finally:
-        if process is not None:
-            # A "fast shutdown", which does not wait for connections that tests left open.
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        shutil.rmtree(home, ignore_errors=True)
+    with Server() as found:
+        yield found.url
 
 
 def execute(url: str, statement: str) -> None:

@@ -15,6 +15,7 @@ from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.delivery.going_back import await_other, taken_over
 from airflow_cd.delivery.handover import Handover
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
+from airflow_cd.delivery.marking import mark_rollback
 from airflow_cd.delivery.recorded_target import RecordedTarget
 from airflow_cd.delivery.restoring import Restored, restore
 from airflow_cd.delivery.sealed_target import SealedTarget
@@ -93,6 +94,8 @@ class Delivery:
         self.requested_at = requested_at
         self.timeout = timeout
         self.task_id = task_id
+        self.newest_token: int | None = None
+        """The fencing token that was taken last here; a target may refuse every older one."""
         self._changes = RecordedTarget(
             ledger,
             self.target,
@@ -188,9 +191,11 @@ class Delivery:
         return self._overruled()
 
     def _overruled(self) -> Lease:
-        return self.ledger.leases.overrule(
+        lease = self.ledger.leases.overrule(
             self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id, ttl=LEASE_TTL
         )
+        self.newest_token = lease.token
+        return lease
 
     def release_lease(self) -> None:
         """Let the next run have the environment; does nothing when this run does not own it."""
@@ -440,12 +445,14 @@ class Delivery:
         touched = set(self.touched(deployment))
         return any(instance.drained for instance in self.target.instances() if instance.name in touched)
 
-    def restore_traffic(self, deployment: Deployment) -> None:
+    def restore_traffic(self, deployment: Deployment, lease: Lease) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.
 
+        :param deployment: the canary's.
+        :param lease: of :meth:`overrule`, so that whoever would still drain it is void.
         :raises TargetError: the target refused, or does not answer.
         """
-        self._changes.restore_traffic(deployment, self.overrule(), self.touched(deployment))
+        self._changes.restore_traffic(deployment, lease, self.touched(deployment))
 
     def roll_back(self, why: Why | str) -> Restored | None:
         """Return artifact and configuration to what was there before.
@@ -566,7 +573,9 @@ class Delivery:
         :raises RollbackIncomplete: part of the environment is not back on its release; trying again resumes it.
         """
         with self._located(deployment.release), kept(self.ledger, lease):
-            return restore(self._changes, deployment, lease, self.touched(deployment), why)
+            restored = restore(self._changes, deployment, lease, self.touched(deployment), why)
+            mark_rollback(self, deployment, lease, why.text)
+            return restored
 
     @contextmanager
     def _blaming(self, deployment: Deployment, lease: Lease) -> Iterator[None]:

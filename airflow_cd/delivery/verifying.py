@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import now
 from airflow_cd.delivery.bounded_evidence import bounded
@@ -240,10 +240,22 @@ class PhaseVerification:
             self.phase.name,
             token=self._lease.token,
             verdict=str(judgement.verdict),
-            # A service that logs its own password must not have it kept.
-            evidence=bounded(without_secrets(judgement.as_dict(), self.delivery.target.redact.known)),
+            evidence=self.evidence(judgement),
             final=final,
         )
+
+    def evidence(self, judgement: Judgement) -> dict[str, Any]:
+        """A judgement as it is kept, in the ledger or beside it.
+
+        :param judgement: of this verification.
+        """
+        # A service that logs its own password must not have it kept.
+        return bounded(without_secrets(judgement.as_dict(), self.delivery.target.redact.known))
+
+    @property
+    def token(self) -> int:
+        """Fencing token under which it drains."""
+        return self._lease.token
 
     def _keep_profiles(self, outcome: Outcome) -> None:
         passed = outcome.judgement.verdict == Verdict.PASS

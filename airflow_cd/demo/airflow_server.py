@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -43,12 +43,16 @@ def healthy(url: str) -> bool:
 class AirflowServer:
     """Airflow with its API server, scheduler, DAG processor and triggerer, in a home directory of its own.
 
+    A subclass may start its parts in another way, by another ``command`` of Python's.
+
     :param home: AIRFLOW_HOME; made when missing.
     :param dags: folder of DAG files.
     :param port: of the UI and API; 0 takes a free one.
     :param environment: further environment variables (connections, options).
     :param users: names and roles of the simple auth manager; all get the same password.
     """
+
+    command: Sequence[str] = ("-m", "airflow", "standalone")
 
     def __init__(
         self,
@@ -132,8 +136,8 @@ class AirflowServer:
         passwords.write_text(json.dumps(dict.fromkeys(self._users, self.password)))
         passwords.chmod(0o600)
         with self.log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "standalone"],
+            self._process = subprocess.Popen(  # noqa: S603 - ours
+                [sys.executable, *self.command],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -33,6 +33,8 @@ class World(Surroundings):
     :param settings: further environment variables for Airflow.
     """
 
+    server: type[AirflowServer] = AirflowServer
+
     def __init__(
         self,
         *,
@@ -54,7 +56,7 @@ class World(Surroundings):
         super()._start()
         self.ledger_url = f"sqlite:///{self.root / 'airflow_cd.db'}"
         settings = {**self.connections(), "AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN": self.ledger_url, **self._given}
-        self.airflow = AirflowServer(
+        self.airflow = self.server(
             self.root / "airflow", dags=self._dags, port=self._port, environment=settings, users=self._users
         )
         self._stack.callback(self.airflow.stop)

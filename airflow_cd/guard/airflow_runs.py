@@ -22,12 +22,15 @@ class TaskFacts:
 
     :param state: Airflow's word, ``""`` while it has none.
     :param heartbeat: when its supervisor said last that it lives.
+    :param pool: that it takes a slot of; ``queue`` that it is sent to.
     """
 
     task_id: str
     map_index: int
     state: str
     heartbeat: datetime | None
+    pool: str = ""
+    queue: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def read_airflow(keys: Collection[RunKey]) -> AirflowFacts:
             )
         }
         tasks: dict[RunKey, list[TaskFacts]] = {}
-        for dag_id, run_id, task_id, map_index, state, heartbeat in session.execute(
+        for dag_id, run_id, task_id, map_index, state, heartbeat, pool, queue in session.execute(
             select(
                 TaskInstance.dag_id,
                 TaskInstance.run_id,
@@ -139,9 +142,12 @@ def read_airflow(keys: Collection[RunKey]) -> AirflowFacts:
                 TaskInstance.map_index,
                 TaskInstance.state,
                 TaskInstance.last_heartbeat_at,
+                TaskInstance.pool,
+                TaskInstance.queue,
             ).where(TaskInstance.dag_id.in_(pipelines), TaskInstance.run_id.in_(run_ids))
         ):
-            tasks.setdefault((dag_id, run_id), []).append(TaskFacts(task_id, map_index, str(state or ""), heartbeat))
+            facts = TaskFacts(task_id, map_index, str(state or ""), heartbeat, str(pool or ""), str(queue or ""))
+            tasks.setdefault((dag_id, run_id), []).append(facts)
         alive = (
             select(Job.id, Job.latest_heartbeat)
             .where(Job.job_type == "SchedulerJob", Job.state == "running")

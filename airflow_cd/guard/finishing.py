@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.causes import Why, unfinished_reason
 from airflow_cd.delivery.delivery import LEASE_TTL
+from airflow_cd.delivery.late_verdict import HandedVerdict, write_down
 from airflow_cd.errors import AirflowCdError, DeploymentSettled, LeaseLost, RollbackIncomplete, TargetConflict
 from airflow_cd.guard.freezing import Frozen
 from airflow_cd.states import DeploymentState, FindingState, FreezeCause, RollbackCause
@@ -59,7 +61,15 @@ def reach(work: Work | None) -> Target:
 
 
 def finish(
-    ledger: Ledger, claim: Claim, frozen: Frozen, *, target: Target | None, work: Work | None, attempt: int, guard: int
+    ledger: Ledger,
+    claim: Claim,
+    frozen: Frozen,
+    *,
+    target: Target | None,
+    work: Work | None,
+    attempt: int,
+    guard: int,
+    handed: Sequence[HandedVerdict] = (),
 ) -> Outcome:
     """Restore what the run has left unfinished, release its lease, and leave its place in the queue.
 
@@ -73,6 +83,7 @@ def finish(
     :param work: the run's work there, as the ledger has it.
     :param attempt: which attempt this is, from 1.
     :param guard: fencing token of the acting guard.
+    :param handed: verdicts that the run could not record.
     :raises LedgerUnavailable: the ledger is away: it is found, and done, again.
     """
     service, environment, pipeline, run_id = claim
@@ -94,7 +105,8 @@ def finish(
             log=lambda line: log.info("%s: %s", environment, line),
             timeout=timedelta(seconds=work.timeout) if work is not None else TIMEOUT,
         )
-        text = _put_right(delivery, deployment, frozen, attempt)
+        write_down(delivery, handed)
+        text = _put_right(delivery, delivery.require_deployment(), frozen, attempt)
         _free(ledger, claim)
     except (LeaseLost, TargetConflict) as overruled:
         return Outcome(FindingState.OVER, f"Another process has taken it over: {overruled.what}")

@@ -22,6 +22,7 @@ PATIENCE = {
     FreezeCause.FILE_BROKEN: 15.0,
     FreezeCause.FILE_GONE: 15.0,
     FreezeCause.WORKER_DIED: 0.0,
+    FreezeCause.STALLED: 0.0,
     FreezeCause.NO_SCHEDULER: 0.0,
     FreezeCause.AIRFLOW_AWAY: 0.0,
 }
@@ -29,8 +30,15 @@ PATIENCE = {
 DECIDED = 4.0
 """The same where the run has decided against the release already."""
 
+STALLED_DECIDED, STALLED, STALLED_IN_LINE = 40.0, 45.0, 300.0
+"""Seconds for which nothing of a run is started although a scheduler runs, as when a scheduler that was killed has left
+its locks behind, or no worker takes what is queued: where the run has decided against its release; where nothing is
+even scheduled; and where a task is, which may wait for a slot of its pool, or for its retry."""
+
 RUNNING = "running"
-_COMES_BACK = ("scheduled", "queued", "restarting", "up_for_retry", "up_for_reschedule", "deferred", "awaiting_input")
+_IN_LINE = ("scheduled", "queued", "up_for_retry", "up_for_reschedule")
+_ELSEWHERE = ("restarting", "deferred", "awaiting_input")
+_COMES_BACK = (*_IN_LINE, *_ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,9 @@ class Frozen:
     detail: str
 
 
-def frozen(claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs: Signs) -> Frozen | None:
+def frozen(
+    claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs: Signs, *, decided: bool = False
+) -> Frozen | None:
     """Why the run cannot go on; None as long as it can, or nothing proves yet that it cannot.
 
     A process that lives always goes on: it drains what is bad itself, and its verdict comes first.
@@ -53,6 +63,7 @@ def frozen(claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs:
     :param work: what the ledger knows of the run's work there.
     :param airflow: what Airflow's database says now; None when it cannot be read.
     :param signs: for how long what is seen has been so.
+    :param decided: whether the run has decided against its release already.
     """
     if work is not None and not work.over and signs.unchanged(("work", claim), (work.process, work.beats)) < SILENT:
         return None
@@ -64,6 +75,7 @@ def frozen(claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs:
     if why is not None:
         return why
     assert run is not None  # noqa: S101 - a run that Airflow does not know is stopped
+    whole = run
     if work is not None:
         # Other stages of the run say nothing about this environment.
         here = stage_of(work.task_id)
@@ -74,7 +86,9 @@ def frozen(claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs:
         return None
     beats = [signs.unchanged(("scheduler", claim, number), beat) for number, beat in airflow.schedulers.items()]
     alone = signs.unchanged(("schedulers", claim), "none") if not beats else min(beats)
-    return _of(FreezeCause.NO_SCHEDULER) if alone >= NO_SCHEDULER else None
+    if alone >= NO_SCHEDULER:
+        return _of(FreezeCause.NO_SCHEDULER)
+    return _stalled(claim, whole, signs, decided=decided)
 
 
 def due(claim: Claim, found: Frozen, signs: Signs, *, decided: bool) -> bool:
@@ -118,6 +132,27 @@ def _dead(claim: Claim, work: Work | None, run: RunFacts, signs: Signs) -> bool:
         return False
     silent = [signs.unchanged(("task", claim, task.task_id, task.map_index), task.heartbeat) for task in running]
     return min(silent) >= SILENT
+
+
+def _stalled(claim: Claim, run: RunFacts, signs: Signs, *, decided: bool) -> Frozen | None:
+    """Whether nothing of the run has moved for too long, though nothing keeps Airflow from going on with it."""
+    states = tuple(sorted((task.task_id, task.map_index, task.state) for task in run.tasks))
+    still = signs.unchanged(("states", claim), states)
+    if not run.tasks or any(task.state == RUNNING or task.state in _ELSEWHERE for task in run.tasks):
+        return None
+    waiting = [task for task in run.tasks if task.state in _IN_LINE]
+    longest = STALLED_DECIDED if decided else STALLED_IN_LINE if waiting else STALLED
+    if still < longest:
+        return None
+    if not waiting:
+        return _of(FreezeCause.STALLED, f"Airflow has started nothing of it for {still:.0f} s, though a scheduler runs")
+    first = waiting[0]
+    where = ", ".join(f"{name} {value}" for name, value in (("queue", first.queue), ("pool", first.pool)) if value)
+    return _of(
+        FreezeCause.STALLED,
+        f"its task {first.task_id} has been {first.state.replace('_', ' ')} for {still:.0f} s and was not started"
+        f"{f' ({where})' if where else ''}",
+    )
 
 
 def _lives(claim: Claim, run: RunFacts, signs: Signs) -> bool:

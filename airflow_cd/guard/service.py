@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,11 +19,13 @@ from airflow_cd.errors import AirflowCdError, LedgerError, Refused, RollbackInco
 from airflow_cd.guard.airflow_runs import AirflowFacts, RunKey, read_airflow
 from airflow_cd.guard.finishing import Outcome, finish, reach
 from airflow_cd.guard.freezing import Frozen, due, frozen
+from airflow_cd.guard.handed_over import handed_verdicts
 from airflow_cd.guard.watching import Signs
 from airflow_cd.same_ledger import require_same
-from airflow_cd.states import DeploymentState, FindingState
+from airflow_cd.states import DeploymentState, FindingState, FreezeCause
 
 if TYPE_CHECKING:
+    from airflow_cd.delivery.late_verdict import HandedVerdict
     from airflow_cd.ledger import Deployment, Finding, Ledger, Work
     from airflow_cd.ledger.records import Claim
     from airflow_cd.targets.base import Target
@@ -60,6 +62,7 @@ class Guard:
     :param holder: name of this guard, unique.
     :param clock: returns seconds that never go backwards.
     :param page: tells a person, as :func:`airflow_cd.paging.page` does.
+    :param handed: reads the verdicts that a run could not record.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Guard:
         holder: str = "",
         clock: Callable[[], float] = time.monotonic,
         page: Callable[..., None] = paging.page,
+        handed: Callable[[RunKey], Sequence[HandedVerdict]] = handed_verdicts,
     ) -> None:
         self.ledger = ledger
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -79,6 +83,7 @@ class Guard:
         self._read = read
         self._clock = clock
         self._page = page
+        self._handed = handed
         self._signs = Signs(clock)
         self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="guard")
         self._busy: dict[Place, Future[None]] = {}
@@ -137,9 +142,10 @@ class Guard:
         for claim in _in_turn(claims, deployments, owners):
             if claim in deployments:
                 self._prepare(claim, works.get(claim))
-            found = frozen(claim, works.get(claim), airflow, self._signs)
             deployment = deployments.get(claim)
-            if found is not None and due(claim, found, self._signs, decided=_decided(deployment)):
+            decided = _decided(deployment)
+            found = frozen(claim, works.get(claim), airflow, self._signs, decided=decided)
+            if found is not None and due(claim, found, self._signs, decided=decided):
                 self._begin(claim, found, deployment, works.get(claim), token)
         self._close_findings(deployments, claims)
         self._signs.end_look()
@@ -203,8 +209,18 @@ class Guard:
     def _finish(self, claim: Claim, found: Frozen, finding: Finding | None, work: Work | None, token: int) -> None:
         attempts = self._attempts.get(claim, _Attempts())
         target = self._targets.get(claim)
+        readable = found.cause is not FreezeCause.AIRFLOW_AWAY
         try:
-            outcome = finish(self.ledger, claim, found, target=target, work=work, attempt=attempts.number, guard=token)
+            outcome = finish(
+                self.ledger,
+                claim,
+                found,
+                target=target,
+                work=work,
+                attempt=attempts.number,
+                guard=token,
+                handed=self._handed((claim[2], claim[3])) if readable else (),
+            )
         except AirflowCdError as error:
             outcome = Outcome(FindingState.FAILING, str(error))
         except Exception as error:

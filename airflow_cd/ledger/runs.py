@@ -65,6 +65,18 @@ class Runs(Part):
                 return
         self.begin(pipeline, run_id, requested_at)
 
+    def plan_of(self, pipeline: str, run_id: str) -> Mapping[str, Any] | None:
+        """What a run does; None for a DAG written by hand.
+
+        :param pipeline: its pipeline.
+        :param run_id: as its records carry it.
+        """
+        with self._store.reading() as session:
+            row = session.scalars(
+                select(RunRow).where(RunRow.pipeline == pipeline, RunRow.run_id == run_id)
+            ).one_or_none()
+            return row.plan if row is not None else None
+
     def was_requested(self, pipeline: str, run_id: str, requested_at: datetime) -> bool:
         """Whether a run with this id was requested at exactly this time.
 

@@ -58,6 +58,27 @@ class Settlement(Part):
             if row.state == DeploymentState.RUNNING:
                 row.cause, row.outcome = cause, outcome
 
+    def condemn(self, deployment_id: str, *, cause: RollbackCause, outcome: str) -> None:
+        """Hold against the release what the run had found out, and could not record, while it owned the environment.
+
+        Needs no token: whoever owns the environment by now, and has restored it or is about to, did not know. A release
+        that is gone is vetoed now; one that was promoted, or has a cause that vetoes it, stays as it is.
+
+        :param deployment_id: the deployment.
+        :param cause: one that vetoes.
+        :param outcome: the same in one sentence.
+        """
+        with self._store.writing() as session:
+            row = self._store.deployment_row(session, deployment_id)
+            self._store.lock(session, row.service, row.environment)
+            session.refresh(row)
+            known = row.cause is not None and RollbackCause(row.cause).vetoes
+            if row.state == DeploymentState.PROMOTED or known:
+                return
+            row.cause, row.outcome = cause, outcome
+            if row.state == DeploymentState.ROLLED_BACK and deployment_record(row).at_fault is not False:
+                self._veto(session, row, self._store.now(session))
+
     def begin_rollback(
         self, deployment_id: str, *, token: int, outcome: str, cause: RollbackCause = RollbackCause.PERSON
     ) -> Deployment:

@@ -30,7 +30,7 @@ class Verdicts(Part):
         deployment_id: str,
         phase: str,
         *,
-        token: int,
+        token: int | None,
         verdict: str,
         evidence: Mapping[str, Any],
         final: bool,
@@ -39,7 +39,8 @@ class Verdicts(Part):
 
         :param deployment_id: the deployment.
         :param phase: the phase that was verified.
-        :param token: the fencing token of the run's lease.
+        :param token: the fencing token of the run's lease; None for a final one that became known when the run did not
+            own the environment any more, which changes nothing but the record.
         :param verdict: PASS, FAIL or INCONCLUSIVE.
         :param evidence: JSON values; NaN and infinities, which JSON cannot express, become null.
         :param final: False while the verification still watches.
@@ -50,7 +51,8 @@ class Verdicts(Part):
         if word not in PHASE_STATES:
             raise LedgerRefused(f"{verdict!r} is not a verdict.", next_step=f"Use one of {', '.join(PHASE_STATES)}.")
         with self._store.writing() as session:
-            self._store.fenced(session, deployment_id, token, by_its_run=True)
+            if token is not None:
+                self._store.fenced(session, deployment_id, token, by_its_run=True)
             session.execute(
                 delete(VerdictRow).where(
                     VerdictRow.deployment_id == deployment_id, VerdictRow.phase == phase, VerdictRow.final.is_(False)
@@ -59,7 +61,7 @@ class Verdicts(Part):
             row = VerdictRow(
                 deployment_id=deployment_id,
                 phase=phase,
-                token=token,
+                token=token if token is not None else self._store.deployment_row(session, deployment_id).token,
                 verdict=word,
                 evidence=dict(evidence),
                 final=final,

@@ -39,6 +39,7 @@ def require_approved(task: BaseOperator, delivery: Delivery, release: Release, c
     :param context: of the task.
     :raises NotApproved: an approval was not asked or not answered by an approver, or what was approved is not this.
     """
+    asked, shown = "", False
     for name in approvals_before(task):
         question = delivery.ledger.questions.get(delivery.pipeline, delivery.run_id, name)
         if question is None:
@@ -46,14 +47,26 @@ def require_approved(task: BaseOperator, delivery: Delivery, release: Release, c
                 raise _refused(release, f"{name} has not asked anybody", f"Clear {name}, so that it asks.")
             continue
         _require_answer(question, name, release)
+        asked = name
         approved = question.proposed.get(delivery.environment)
-        if approved is not None and approved.digest != release.digest:
+        if approved is None:
+            continue
+        shown = True
+        if approved.digest != release.digest:
             raise _refused(
                 release,
                 f"{question.who or 'nobody'} approved {approved} for {delivery.environment}; different now: "
                 f"{_differences(approved, release)}",
                 "Start a new run, and have it approved.",
             )
+    if asked and not shown:
+        # What nobody was shown, nobody has approved.
+        raise _refused(
+            release,
+            f"{asked} did not show what it lets through to {delivery.environment}",
+            f"Give {asked} the configuration of {delivery.environment} (configurations=...), or a deploy whose release "
+            "is known when it asks; then start a new run.",
+        )
 
 
 def _require_answer(question: Question, name: str, release: Release) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.delivery.handover import Handover
+from airflow_cd.delivery.late_verdict import HANDED_VERDICT, HandedVerdict, write_down
 from airflow_cd.errors import AirflowCdError, ReleaseError
 from airflow_cd.operators.role import role_of
 from airflow_cd.states import Role
-from airflow_cd.verification.verdict import Judgement
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,8 +22,10 @@ CAPTURE = "airflow_cd_capture"
 """XCom of a deploy: what it is about to touch, and what to return to."""
 PROMOTING = "airflow_cd_promoting"
 """XCom of whatever promotes, before it does: from then on only the ledger knows how the deployment ended."""
-VERDICT = "airflow_cd_verdict"
-"""XCom of a verification whose verdict the ledger could not record: the judgement, and its phase."""
+VERDICT = HANDED_VERDICT
+TOKEN = "airflow_cd_token"  # noqa: S105 - a number
+"""XCom of what has taken a newer fencing token than the deploy: the target refuses the deploy's from then on."""
+_TOKENS = (Role.VERIFY, Role.ROLLBACK, Role.SETTLE)
 
 
 def handing_over(task: EnvironmentTask, context: Context) -> Callable[[Handover], None]:
@@ -48,15 +50,25 @@ def say_promoting(task: EnvironmentTask, context: Context) -> None:
     _push(task, context, PROMOTING, value=True)
 
 
-def hand_verdict(task: EnvironmentTask, context: Context, judgement: Judgement, phase: str) -> None:
+def hand_verdict(task: EnvironmentTask, context: Context, evidence: Mapping[str, Any], phase: str) -> None:
     """Hand over a verdict that the ledger could not record.
 
     :param task: the verification.
     :param context: of the task.
-    :param judgement: the verdict with its evidence.
+    :param evidence: the judgement, without secrets, as the ledger would keep it.
     :param phase: name of the phase.
     """
-    _push(task, context, VERDICT, {"phase": phase, "judgement": judgement.as_dict()})
+    _push(task, context, VERDICT, HandedVerdict(phase, evidence, task.environment, task.task_id).as_dict())
+
+
+def hand_token(task: EnvironmentTask, context: Context, token: int) -> None:
+    """Hand over a fencing token before the target gets to know it.
+
+    :param task: what has taken it.
+    :param context: of the task.
+    :param token: the newest.
+    """
+    _push(task, context, TOKEN, token)
 
 
 def captured(task: EnvironmentTask, context: Context) -> Handover | None:
@@ -74,7 +86,9 @@ def captured(task: EnvironmentTask, context: Context) -> Handover | None:
         except (KeyError, TypeError, ValueError, ReleaseError) as error:
             task.log.warning("What a deploy has handed over cannot be read: %s", error)
     # Later phases hold what earlier ones have touched.
-    return max(found, key=lambda one: (one.token, len(one.touched)), default=None)
+    newest = max(found, key=lambda one: (one.token, len(one.touched)), default=None)
+    tokens = [one for one in _pulled(task, context, TOKEN, *_TOKENS) if isinstance(one, int)]
+    return replace(newest, token=max(newest.token, *tokens)) if newest is not None and tokens else newest
 
 
 def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delivery) -> None:
@@ -85,28 +99,14 @@ def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delive
     :param delivery: the environment.
     :raises LedgerUnavailable: it is away again.
     """
-    deployment, lease = delivery.deployment(), delivery.held()
-    for content in _pulled(task, context, VERDICT, Role.VERIFY) if deployment is not None else ():
-        assert deployment is not None  # noqa: S101 - asked above
-        if lease is None:
-            # A person's run, or the guard, has the environment or has put it right: what is recorded is theirs to say.
-            task.log.error("A verdict could not be recorded: the run owns the environment no more. %s", content)
-            return
-        judgement, phase = Judgement.from_dict(content["judgement"]), str(content["phase"])
-        known = [one for one in delivery.ledger.verdicts.of(deployment.id, phase) if one.final]
-        if any(one.evidence.get("decided") == judgement.decided for one in known):
-            continue
-        delivery.ledger.verdicts.record(
-            deployment.id,
-            phase,
-            token=lease.token,
-            verdict=str(judgement.verdict),
-            evidence=judgement.as_dict(),
-            final=True,
-        )
-        delivery.ledger.deployments.set_clock(
-            deployment.id, verdict_at=_time(judgement.decided), first_bad_at=_time(judgement.first_bad)
-        )
+    handed = []
+    for content in _pulled(task, context, VERDICT, Role.VERIFY):
+        try:
+            handed.append(HandedVerdict.from_dict(content))
+        except (KeyError, TypeError, ValueError, AirflowCdError) as error:
+            task.log.error("A verdict that was handed over cannot be read: %s. %s", error, str(content)[:1000])
+    if handed:
+        write_down(delivery, handed)
 
 
 def _pulled(task: EnvironmentTask, context: Context, key: str, *roles: Role) -> Iterator[Any]:
@@ -126,7 +126,3 @@ def _push(task: EnvironmentTask, context: Context, key: str, value: Any) -> None
         raise
     except Exception as error:  # noqa: BLE001 - it is a second copy of what the ledger holds
         task.log.warning("%s could not be handed over beside the ledger: %s", key, error)
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.handover import Handover, Unrecorded, restore_unrecorded
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError, PipelineError, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.operators.handing_over import captured
+from airflow_cd.operators.handing_over import captured, hand_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,6 +24,19 @@ class RestoringTask(EnvironmentTask):
 
     _done: Unrecorded | None = None
     _handed: Handover | None = None
+    _token: int | None = None
+
+    @contextmanager
+    def at_work(self, context: Context) -> Iterator[Delivery]:
+        """As every task; a token that was taken here counts when the ledger goes away afterwards.
+
+        :param context: of the task.
+        """
+        with super().at_work(context) as delivery:
+            try:
+                yield delivery
+            finally:
+                self._token = delivery.newest_token or self._token
 
     def restore_meanwhile(self, context: Context) -> None:
         """Restore what the run's deploys have handed over, once; what fails is tried again with the next attempt.
@@ -33,6 +49,10 @@ class RestoringTask(EnvironmentTask):
         if self._handed is None:
             self.log.warning("Without the ledger nothing says that this run has left anything to restore.")
             return
+        if self._token is not None and self._token > self._handed.token:
+            self._handed = replace(self._handed, token=self._token)
+            # For whoever goes on when this process dies, too.
+            hand_token(self, context, self._token)
         try:
             self._done = restore_unrecorded(
                 self._resolved_target(),

@@ -11,10 +11,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
+from airflow_cd.delivery.marking import mark
 from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.errors import DeploymentSettled
 from airflow_cd.operators.handing_over import write_down_verdict
-from airflow_cd.operators.mark import mark
 from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.operators.verify import DECISION, ROLL_BACK
 from airflow_cd.states import DeploymentState, HumanAction, Role, RollbackCause

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import go_back
+from airflow_cd.delivery.marking import mark
 from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.operators.mark import mark
 from airflow_cd.states import Role
 
 if TYPE_CHECKING:

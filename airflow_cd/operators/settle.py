@@ -11,11 +11,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import finish
+from airflow_cd.delivery.marking import mark
 from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.delivery.what_runs import stayed, what_runs
 from airflow_cd.errors import DeploymentFailed
 from airflow_cd.operators.handing_over import write_down_verdict
-from airflow_cd.operators.mark import mark
 from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.states import DeploymentState, Role
 
@@ -76,8 +76,10 @@ class SettleOperator(RestoringTask):
     def _attempt(self, context: Context) -> dict[str, Any]:
         with self.at_work(context) as delivery:
             before = delivery.deployment()
-            if before is not None and not DeploymentState(before.state).final:
+            if before is not None and before.state != DeploymentState.PROMOTED:
+                # Whoever has restored it meanwhile did not know what the run has found out.
                 write_down_verdict(self, context, delivery)
+            if before is not None and not DeploymentState(before.state).final:
                 self.write_down_restore(delivery)
             gone = finish(delivery) if self.going_back else None
             deployment = delivery.settle(restored=partial(self._mark, delivery))

@@ -23,7 +23,7 @@ from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import Unavailable, VerificationError
 from airflow_cd.operators.attempts import remembering, starts_over
 from airflow_cd.operators.base import EnvironmentTask
-from airflow_cd.operators.handing_over import hand_verdict
+from airflow_cd.operators.handing_over import hand_token, hand_verdict
 from airflow_cd.operators.question import Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.operators.verify_questions import (
@@ -153,11 +153,14 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self.result = {"verdict": "not verified", "because": [FIRST_RELEASE]}
             return self._branch(context, self.follow, FIRST_RELEASE)
         verifying = PhaseVerification(delivery, self.verification, self.phase, on_look=self._log_look)
+        if verifying.token != verifying.deployment.token:
+            # An attempt has lost what the one before it handed over.
+            hand_token(self, context, verifying.token)
         control = ", ".join(verifying.control) or "none; compared with before"
         self.log.info("Canary: %s. Control: %s.", ", ".join(verifying.canary), control)
         concluded = verifying.run(until=until)
         if not concluded.recorded:
-            hand_verdict(self, context, concluded.judgement, self.phase)
+            hand_verdict(self, context, verifying.evidence(concluded.judgement), self.phase)
         self._report(concluded.judgement)
         if concluded.consequence is Consequence.ASK:
             try:
@@ -251,7 +254,9 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             return self._branch(context, self.rollback, f"rolled back by {answer.by}: {why}")
         drained = delivery.drained(deployment)
         if drained or answer.option == AGAIN:
-            delivery.restore_traffic(deployment)
+            lease = delivery.overrule()
+            hand_token(self, context, lease.token)
+            delivery.restore_traffic(deployment, lease)
         token = delivery.lease().token
         delivery.ledger.settlement.blame(deployment.id, token=token, cause=None, outcome="")
         judgement = undecided(delivery, deployment, self.phase)

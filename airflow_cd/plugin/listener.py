@@ -1,7 +1,10 @@
-"""What the scheduler does for Airflow CD: it sees to it that the pool of verifications is there.
+"""What the scheduler does for Airflow CD: it makes the pool of verifications, and ends runs with a misspelt parameter.
 
 Airflow never starts a task whose pool is missing, and a canary that is not verified would serve for ever. So the pool
 is made when a component with access to Airflow's database starts, and looked for whenever a run begins.
+
+``airflow dags trigger`` and a task that triggers a run write it into Airflow's database themselves, past the API that
+refuses a misspelt parameter. Such a run ends before the first of its tasks, an author's own among them, is scheduled.
 """
 
 from __future__ import annotations
@@ -51,3 +54,28 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
                 log.warning("The pool of verifications was missing; it was made again")
     except Exception:
         log.exception("Whether there is a pool of verifications could not be found out")
+    try:
+        _end_unknown(dag_run)
+    except Exception:
+        # The first task of ours refuses it.
+        log.exception("Whether the run has unknown parameters could not be found out")
+
+
+def _end_unknown(dag_run: Any) -> None:
+    """End a run that was asked for something that its pipeline does not know."""
+    conf, dag = dag_run.conf, dag_run.dag
+    if not conf or dag is None or dag_run.state != "running":
+        return
+    from airflow.utils.state import DagRunState
+
+    from airflow_cd.plan import unknown_parameters
+    from airflow_cd.plugin.dag_runs.tasks import known_parameters
+
+    known = known_parameters(dag)
+    if known is None or not (mistakes := unknown_parameters(list(conf), known)):
+        return
+    why = f"{dag_run.dag_id}: {'; '.join(mistakes)}. Nothing was started; start a new run with the right name."
+    log.error("Run %s is ended: %s", dag_run.run_id, why)
+    dag_run.set_state(DagRunState.FAILED)
+    dag_run.note = why[:1000]
+    dag_run.notify_dagrun_state_changed(msg=why)

@@ -16,6 +16,7 @@ from airflow_cd.commits import commits_to
 from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators.failure import failing_as_airflow_expects
+from airflow_cd.operators.let_through import let_through
 from airflow_cd.operators.question import APPROVE, REJECT, Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.operators.role import RoleMixin
@@ -53,10 +54,12 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
     :param approvers: user names that may answer; empty: everybody who may edit the run. Templated.
     :param wait: how long to wait for an answer, such as ``"7d"`` or a timedelta; then the answer is *Reject*.
     :param service: name of what would be deployed, for the evidence; the DAG's id by default.
-    :param environments: names of the environments it would be deployed to next, for the evidence.
+    :param environments: names of the environments it would be deployed to next, for the evidence; by default those of
+        the deploys that follow.
     :param artifact: how a version names its artifact, as :class:`~airflow_cd.operators.deploy.DeployOperator` has it.
     :param configurations: by environment, its run-time configuration; the evidence then shows what would change there.
-        Templated.
+        Of an environment that is not among them, what is approved is read from the deploys up to the next approval: an
+        approval binds what was shown, and a deploy of anything else is refused. Templated.
     :param commits: where the commits of a version are; the evidence then shows those that it would bring.
     :param version: version that would be deployed; templated, by default the run's parameter ``version``.
     :param reason: why; templated, by default the run's parameter ``reason``.
@@ -131,9 +134,9 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
     def _ask(self, ledger: Ledger, context: Context) -> NoReturn:
         ti = context["ti"]
         self.refuse_secrets()
-        proposed = self._proposed()
+        proposed = self._proposed(context)
         commits = self._commits(ledger)
-        where = ", ".join(self.environments) or "the next stage"
+        where = ", ".join(self._through(proposed)) or "the next stage"
         ask(
             ledger,
             context,
@@ -191,14 +194,19 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
             )
         return answer.option
 
-    def _proposed(self) -> dict[str, Release]:
-        """What each environment would get, where its configuration is known here."""
-        return {
+    def _proposed(self, context: Context) -> dict[str, Release]:
+        """What each environment would get."""
+        told = {
             environment: planned_release(
                 self.service, self.version, self.artifact, configuration, self.overrides, environment=environment
             )
             for environment, configuration in self.configurations.items()
         }
+        return {**told, **let_through(self, context, known=list(told))}
+
+    def _through(self, proposed: Mapping[str, Release]) -> list[str]:
+        """The environments that are deployed to next."""
+        return list(dict.fromkeys([*self.environments, *proposed]))
 
     def _commits(self, ledger: Ledger) -> dict[str, Commits]:
         """What the version would bring to each environment."""
@@ -226,7 +234,7 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
             lines.append(f"- Configuration overrides: {as_code(_json(self.overrides), LONGEST)}")
         lines += [f"- {as_code(name)}: {as_code(value, LONGEST)}" for name, value in _others(context)]
         lines.append("")
-        for environment in self.environments:
+        for environment in self._through(proposed):
             last = ledger.deployments.last_promoted(self.service, environment)
             running = as_code(last.release) if last else "nothing that Airflow CD deployed"
             lines.append(f"- {environment} runs {running}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -27,6 +28,8 @@ from airflow_cd.verification.verdict import Reason
 _ERRORS_KEPT = 20
 CHEAP_ROWS = 2_000
 """Rows that are read again at every look: no more than a page of them."""
+LONGEST_READ = 600.0
+"""Seconds after which a source that has not answered is given up; ours give up sooner by themselves."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Reader(abc.ABC):
     :ivar warnings: what the source warned of, each once.
     :ivar failures: consecutive failed reads.
     :ivar hopeless: True when reading again cannot help: wrong credentials, a rejected query.
+    :ivar given_up: True once it did not answer in time: whatever comes of that read is not waited for.
     :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
 
@@ -92,6 +96,7 @@ class Reader(abc.ABC):
         self.behind: Reason | None = None
         self.failures = 0
         self.hopeless = False
+        self.given_up = False
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.query = ""
@@ -117,6 +122,14 @@ class Reader(abc.ABC):
             self.errors = [*self.errors, f"{self.name}: {str(error) or type(error).__name__}"][-_ERRORS_KEPT:]
         else:
             self.failures = 0
+
+    def give_up(self, why: str) -> None:
+        """Read no more.
+
+        :param why: as it follows the source's name.
+        """
+        self.given_up = True
+        self.errors = [*self.errors, f"{self.name}: {why}"][-_ERRORS_KEPT:]
 
     def _read_on(self, now: datetime, end: datetime) -> None:
         until = self.reachable(max(self.cursor, min(now - self.lag.behind, end)), end)
@@ -284,15 +297,33 @@ class Reader(abc.ABC):
             self.warnings.append(warning)
 
 
-def advance_all(readers: Sequence[Reader], now: datetime, end: datetime) -> None:
+def advance_all(readers: Sequence[Reader], now: datetime, end: datetime, *, longest: float = LONGEST_READ) -> None:
     """Read every source of which not everything has come, all at once.
+
+    One that does not answer in time is given up: nothing may keep a canary from its verdict.
 
     :param readers: of all sources.
     :param now: the present time.
     :param end: when the verification's time ends.
+    :param longest: seconds after which a read that has not ended never will.
     """
-    waiting = [reader for reader in readers if not reader.complete(end)]
-    if not waiting:
-        return
-    with ThreadPoolExecutor(max_workers=len(waiting), thread_name_prefix="source") as pool:
-        list(pool.map(lambda reader: reader.advance(now, end), waiting))
+    waiting = [reader for reader in readers if not reader.complete(end) and not reader.given_up]
+    raised: list[BaseException] = []
+
+    def advance(reader: Reader) -> None:
+        try:
+            reader.advance(now, end)
+        except BaseException as error:  # noqa: BLE001 - an end of the process is the caller's
+            raised.append(error)
+
+    # A pool would wait for a read that hangs, at the latest when this process is to end.
+    threads = [threading.Thread(target=advance, args=(reader,), name="source", daemon=True) for reader in waiting]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + longest
+    for reader, thread in zip(waiting, threads, strict=True):
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            reader.give_up(f"it has not answered for {longest:.0f} s")
+    if raised:
+        raise raised[0]

@@ -2,6 +2,7 @@
 
 python -m tests.faults                     every fault once
 python -m tests.faults paused-then-bad     this one
+python -m tests.faults --kills 200         so many, at recorded steps and at random, see tests/faults/kills.py
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults.faults import CASES
+from tests.faults.kills import kills
 from tests.faults.site import OLD, Site
+from tests.faults.victims import VICTIMS
 
 SECONDS = 240
 
@@ -68,7 +71,17 @@ def tried_together(names: list[str]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*", default=[], help=f"of {', '.join(CASES)}")
-    names = parser.parse_args().faults or list(CASES)
+    parser.add_argument("--kills", type=int, default=0, metavar="N", help="strike N releases")
+    parser.add_argument("--seed", default=str(int(time.time())), help="of --kills; a new one each time")
+    parser.add_argument("--lanes", type=int, default=3, metavar="N", help="environments beside each other")
+    parser.add_argument("--only", nargs="+", default=[], choices=list(VICTIMS), metavar="VICTIM", help="strike these")
+    parser.add_argument("--minutes", type=float, default=0.0, help="begin none after so many")
+    parser.add_argument("--keep", type=Path, help="folder for the logs of what went wrong")
+    given = parser.parse_args()
+    if given.kills:
+        chosen = {name: getattr(given, name) for name in ("seed", "lanes", "only", "minutes", "keep")}
+        return int(not kills(given.kills, **chosen))
+    names = given.faults or list(CASES)
     together = [name for name in names if not CASES[name].alone]
     well = tried_together(together) if together else True
     for name in names:

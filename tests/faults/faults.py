@@ -91,6 +91,31 @@ def guard_killed_as_well(site: Site, case: str) -> None:
     worker_killed(site, case)
 
 
+def triggerer_killed(site: Site, case: str) -> None:
+    """Nothing of ours is in it, so that nothing waits for it."""
+    assert site.kill("airflow triggerer")
+    site.turn_bad(case)
+
+
+def worker_and_dag_processor_killed(site: Site, case: str) -> None:
+    """Airflow runs callbacks in the DAG processor, if anywhere: nothing of ours is one, and a person is told."""
+    assert site.kill("airflow dag-processor")
+    worker_killed(site, case)
+    site.until(lambda: f'"environment": "{case}"' in site.pages(), "a person is told", seconds=60)
+
+
+def worker_told_to_end(site: Site, case: str) -> None:
+    """As a container's end does it to all processes in it, and kills them ten seconds later."""
+    site.turn_bad(case)
+    site.end_worker(case, "phase_50.verify")
+
+
+def rollback_not_taken(site: Site, case: str) -> None:
+    """No worker has a slot for the rollback, as when the workers of its queue are gone."""
+    site.client.call("PATCH", "/api/v2/pools/default_pool?update_mask=slots", {"name": "default_pool", "slots": 0})
+    found_bad(site, case)
+
+
 def scheduler_killed(site: Site, case: str) -> None:
     """Airflow's scheduler, and the workers that it started; nobody starts it again."""
     assert site.kill("airflow scheduler", "airflow worker")
@@ -120,6 +145,11 @@ CASES: dict[str, Case] = {
     "file-broken-then-bad": Case(file_broken_then_bad, FreezeCause.FILE_BROKEN, vetoed=True),
     "file-renamed": Case(file_renamed, FreezeCause.FILE_GONE, settings={"duration": "90s"}),
     "worker-killed": Case(worker_killed, FreezeCause.WORKER_DIED),
+    # Its next attempt goes on from when the phase was deployed.
+    "worker-told-to-end": Case(worker_told_to_end, None, vetoed=True),
+    "worker-and-dag-processor-killed": Case(worker_and_dag_processor_killed, FreezeCause.WORKER_DIED, alone=True),
+    "rollback-not-taken": Case(rollback_not_taken, FreezeCause.STALLED, vetoed=True, alone=True),
+    "triggerer-killed": Case(triggerer_killed, None, vetoed=True, alone=True),
     "guard-killed-as-well": Case(guard_killed_as_well, FreezeCause.WORKER_DIED, alone=True),
     "scheduler-killed": Case(scheduler_killed, FreezeCause.WORKER_DIED, alone=True),
     # Airflow takes up what its predecessor left, before the guard has to.

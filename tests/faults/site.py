@@ -56,6 +56,10 @@ class Site:
         for name, given in cases.items():
             (self.scripts / f"{name}.json").write_text(json.dumps(given))
             shutil.copy(TEMPLATE, self.dags / f"{name}.py")
+        self._pages = folder / "pages"
+        page = folder / "page"
+        page.write_text(f"#!/bin/sh\ncat >> {self._pages}\n")
+        page.chmod(0o755)
         self.world = World(
             dags=self.dags,
             environments=dict.fromkeys(cases, INSTANCES),
@@ -63,6 +67,7 @@ class Site:
             settings={
                 **PARSED_AGAIN,
                 "FAULT_SCRIPTS": str(self.scripts),
+                "AIRFLOW__AIRFLOW_CD__PAGE_COMMAND": str(page),
                 "PYTHONPATH": str(Path(__file__).parents[2]),
                 **(settings or {}),
             },
@@ -114,11 +119,25 @@ class Site:
 
     def kill_worker(self, case: str, task: str, run_id: str = "run") -> None:
         """Kill -9 the process of a task, and the supervisor above it."""
+        for one in self._worker(case, task, run_id):
+            one.send_signal(signal.SIGKILL)
+
+    def end_worker(self, case: str, task: str, run_id: str = "run") -> None:
+        """Tell the process of a task, and the supervisor above it, to end; kill what is left after ten seconds."""
+        found = self._worker(case, task, run_id)
+        for one in found:
+            one.terminate()
+        for one in psutil.wait_procs(found, timeout=10)[1]:
+            one.kill()
+
+    def _worker(self, case: str, task: str, run_id: str) -> list[psutil.Process]:
         path = f"/api/v2/dags/{case}/dagRuns/{run_id}/taskInstances/{case}.{task}"
         process = psutil.Process(int(self.client.call("GET", path)["pid"]))
-        for one in (process.parent(), process):
-            if one is not None:
-                one.send_signal(signal.SIGKILL)
+        return [one for one in (process.parent(), process) if one is not None]
+
+    def pages(self) -> str:
+        """What a person was told, as JSON."""
+        return self._pages.read_text() if self._pages.exists() else ""
 
     def restart_airflow(self) -> None:
         """Start Airflow again after all of it was killed; return when it answers."""
@@ -141,7 +160,7 @@ class Site:
 
     def kill(self, *words: str) -> int:
         """Kill -9 every process of this Airflow whose command line has one of the words; gives their number."""
-        return _kill(self.world.airflow.processes(), words)
+        return kill(self.world.airflow.processes(), words)
 
     # -- the truth ---------------------------------------------------------------------------------------------
 
@@ -192,12 +211,19 @@ class Site:
         answer.raise_for_status()
 
 
-def _kill(processes: Sequence[psutil.Process], words: Sequence[str]) -> int:
+def kill(processes: Sequence[psutil.Process], words: Sequence[str], *, spared: str = "") -> int:
+    """Kill -9 those whose command line has one of the words; all of them when there are none.
+
+    :param processes: among these.
+    :param words: parts of command lines.
+    :param spared: part of the command line of one that lives on.
+    :returns: how many.
+    """
     killed = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline())
-            if not words or any(word in line for word in words):
+            if (not spared or spared not in line) and (not words or any(word in line for word in words)):
                 process.send_signal(signal.SIGKILL)
                 killed += 1
     return killed

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_cd.delivery.late_verdict import HandedVerdict
 from airflow_cd.guard.airflow_runs import AirflowFacts, RunFacts, RunKey, TaskFacts
 from airflow_cd.guard.service import Guard
 from airflow_cd.ledger import Finding, Ledger, Work
@@ -26,6 +27,7 @@ class Scene(World):
         self.scheduler_lives = True
         self.airflow_away = False
         self.pages: list[str] = []
+        self.handed: list[HandedVerdict] = []
         self.guard = self.another_guard("first")
 
     def another_guard(self, name: str) -> Guard:
@@ -35,6 +37,7 @@ class Scene(World):
             holder=name,
             clock=lambda: self.now,
             page=lambda what, **where: self.pages.append(what),
+            handed=lambda key: self.handed if key == ("shop", "run-1") else [],
         )
 
     def run_is(self, **facts: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_cd.operators import RollbackToOperator, SettleOperator
+from airflow_cd.hooks import new_relic
+from airflow_cd.operators import DeploymentMarkerOperator, RollbackToOperator, SettleOperator
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.verification.verdict import Verdict
 from tests.memory_target import wholly_on
@@ -141,3 +142,31 @@ def test_a_run_that_was_stopped_does_not_ask_for_the_lease_to_record_its_verdict
         with contextlib.suppress(Exception):
             run.execute(task, verify="success")
     assert world.ledger.leases.waiting("shop", "production") == []
+
+
+def test_the_rollback_of_a_canary_that_was_stopped_is_marked_as_any_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    markers: list[dict[str, Any]] = []
+
+    class Hook:
+        def __init__(self, conn_id: str) -> None:
+            self.conn_id = conn_id
+
+        def mark_deployment(self, **given: Any) -> str:
+            markers.append({"to": self.conn_id, **given})
+            return "marker"
+
+    monkeypatch.setattr(new_relic, "NewRelicHook", Hook)
+    promoted(world)
+    world.deployed()
+    # A DAG written by hand: where its deployments are marked is known from what was marked.
+    world.execute(world.task(DeploymentMarkerOperator, conn_ids=["nr"], phase="phase_20", application="storefront"))
+    asked = Asked(world)
+    asked.lease()
+    asked.back()
+    assert [(one["to"], one["application"], one["version"]) for one in markers] == [
+        ("nr", "storefront", "1.2"),
+        ("nr", "storefront", "1.1"),
+    ]
+    assert "checkout is down" in markers[-1]["description"]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 import airflow_cd.ledger
 from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.bounded_evidence import MOST_BYTES
+from airflow_cd.delivery.causes import Why
 from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger.store import Store
 from airflow_cd.operators import CanaryDeployOperator, PromoteOperator, RollbackOperator, SettleOperator, VerifyOperator
 from airflow_cd.operators.handing_over import VERDICT
-from airflow_cd.operators.verify import DECISION
-from airflow_cd.states import DeploymentState, RollbackCause
+from airflow_cd.operators.question import Answer
+from airflow_cd.operators.verify import AGAIN, DECISION
+from airflow_cd.states import DeploymentState, HumanAction, RollbackCause
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 from tests.memory_target import wholly_on
@@ -220,3 +225,133 @@ def test_an_older_run_that_dies_is_restored_with_its_own_reason(run: Run) -> Non
     Delivery.acquire(world.delivery("run-2"))
     assert wholly_on(world.target, OLD)
     assert [veto.reason for veto in world.ledger.vetoes.of(**PLACE)] == ["FAIL: TaxTableMissing, 4 times"]
+
+
+# -- what the run has found out, where somebody else has restored meanwhile ----------------------------------------
+
+
+def restored_by_the_guard(world: World) -> None:
+    """The run could not go on, so that the guard took a token of its own, restored, and gave the environment free."""
+    delivery = world.delivery()
+    delivery.roll_back(Why(RollbackCause.FAULT, "the run could not go on: its DAG is paused"))
+    delivery.release_lease()
+
+
+@pytest.mark.parametrize("task", ["rollback", "settle"])
+def test_a_verdict_that_was_handed_over_vetoes_although_the_guard_has_restored_first(run: Run, task: str) -> None:
+    world = run.world
+    run.judge(Verdict.FAIL)
+    restored_by_the_guard(world)
+    assert world.ledger.vetoes.of(**PLACE) == []
+    with pytest.raises((AirflowSkipException, AirflowFailException)):
+        run.execute(getattr(run, task), verify="success")
+    assert [veto.reason for veto in world.ledger.vetoes.of(**PLACE)] == ["FAIL: TaxTableMissing, 4 times"]
+    deployment = world.delivery().require_deployment()
+    assert (deployment.state, deployment.cause) == (DeploymentState.ROLLED_BACK, RollbackCause.FAILED)
+    assert [(one.verdict, one.final) for one in world.ledger.verdicts.of(deployment.id)] == [("FAIL", True)]
+
+
+def test_it_is_recorded_once_however_many_tasks_read_it(run: Run) -> None:
+    world = run.world
+    run.judge(Verdict.FAIL)
+    restored_by_the_guard(world)
+    for task in (run.rollback, run.settle, run.settle):
+        with pytest.raises((AirflowSkipException, AirflowFailException)):
+            run.execute(task, verify="success")
+    assert len(world.ledger.vetoes.of(**PLACE)) == 1
+    assert len(world.ledger.verdicts.of(world.delivery().require_deployment().id)) == 1
+
+
+def test_it_is_held_against_the_release_while_another_run_restores(run: Run) -> None:
+    world = run.world
+    run.judge(Verdict.FAIL)
+    world.ledger.leases.release(world.delivery().lease())
+    world.ledger.leases.acquire(**PLACE, pipeline="shop", run_id="run-2", ttl=timedelta(minutes=1))
+    with contextlib.suppress(Exception):
+        run.execute(run.rollback, verify="success")
+    world.delivery("run-2").acquire()
+    assert [veto.version for veto in world.ledger.vetoes.of(**PLACE)] == ["1.2"]
+
+
+@pytest.mark.parametrize("gone_on", ["the phase after it was deployed", "a person marked it success", "promoted"])
+def test_a_verdict_after_which_it_went_on_is_held_against_nobody(run: Run, gone_on: str) -> None:
+    world = run.world
+    run.judge(Verdict.FAIL)
+    if gone_on != "a person marked it success":
+        world.delivery().deploy(NEW, phase="phase_100", share=100)
+    else:
+        place = {"pipeline": "shop", "run_id": "run-1", "task_id": "verify"}
+        world.ledger.audit.record(who="bob", action=HumanAction.MARKED_SUCCESS, why="known", **place)
+    if gone_on == "promoted":
+        world.delivery().promote("a person said so")
+        world.delivery().release_lease()
+    else:
+        restored_by_the_guard(world)
+    with contextlib.suppress(AirflowSkipException, AirflowFailException):
+        run.execute(run.settle)
+    assert world.ledger.vetoes.of(**PLACE) == []
+
+
+def test_an_inconclusive_verdict_that_was_handed_over_vetoes_nothing(run: Run) -> None:
+    run.judge(Verdict.INCONCLUSIVE)
+    restored_by_the_guard(run.world)
+    with pytest.raises(AirflowFailException):
+        run.execute(run.settle)
+    assert run.world.ledger.vetoes.of(**PLACE) == []
+
+
+def test_evidence_that_was_handed_over_is_bounded_as_any_other(run: Run) -> None:
+    world = run.world
+    run.judge(Verdict.FAIL)
+    handed = run.xcoms[f"verify {VERDICT}"]["judgement"]
+    event = {"id": "1", "kind": "unknown", "severity": "ERROR", "template": "x" * 3_000_000, "risk": True}
+    handed["quality"] = {"verdict": "FAIL", "events": [event] * 6}
+    run.execute(run.rollback, verify="success")
+    [verdict] = world.ledger.verdicts.of(world.delivery().require_deployment().id)
+    assert len(json.dumps(verdict.evidence)) <= MOST_BYTES
+    assert verdict.evidence["reasons"] == handed["reasons"]
+    assert [veto.version for veto in world.ledger.vetoes.of(**PLACE)] == ["1.2"]
+
+
+def test_what_cannot_be_read_of_it_does_not_keep_an_environment_half(run: Run) -> None:
+    run.judge(Verdict.FAIL)
+    run.xcoms[f"verify {VERDICT}"] = {"phase": "phase_20", "judgement": {"quality": {"events": [{"id": 1}]}}}
+    run.execute(run.rollback, verify="success")
+    assert wholly_on(run.world.target, OLD)
+
+
+# -- who has taken a newer token than the deploy ---------------------------------------------------------------------
+
+
+def test_a_canary_that_a_person_had_verified_again_is_restored_without_the_ledger(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, whole = run.world, []
+    context = world.context(run.verify, xcoms=run.xcoms)
+    deployment = world.delivery().require_deployment()
+    monkeypatch.setattr(VerifyOperator, "_verify", lambda self, delivery, context: "again")
+    run.verify._answered(world.delivery(), context, Answer(AGAIN, "bob"))
+    assert world.target.token > deployment.token
+    with monkeypatch.context() as patched:
+        _nowhere(world, patched)
+        _until_the_tenth(rests, patched, lambda: whole.append(wholly_on(world.target, OLD)))
+        run.execute(run.rollback, verify="failed")
+    assert whole == [True]
+
+
+def test_an_outage_in_mid_rollback_does_not_wait_for_the_ledger_either(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, whole = run.world, []
+    with monkeypatch.context() as patched:
+
+        def away_from_now_on(kind: str) -> None:
+            # The rollback has drained under a token of its own, and is about to restore.
+            if kind == "deploy":
+                world.target.before_call = lambda kind: None
+                _full(world, patched)
+
+        world.target.before_call = away_from_now_on
+        _until_the_tenth(rests, patched, lambda: whole.append(wholly_on(world.target, OLD)))
+        run.execute(run.rollback, verify="failed")
+    assert whole == [True]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_cd.delivery.marking import mark
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks import new_relic
 from airflow_cd.operators import DeploymentMarkerOperator, RollbackToOperator
-from airflow_cd.operators.mark import mark
 from airflow_cd.states import ActionKind
 from tests.operators.world import NAMES, NEW, OLD, World
 

@@ -257,6 +257,60 @@ def test_anything_but_what_was_approved_is_not_deployed(world: World, case: str)
     assert world.ledger.deployments.matching() == []
 
 
+def _by_hand(world: World, **deployed: Any) -> tuple[Any, ApprovalSensor, DeployOperator]:
+    """A DAG by hand, whose approval is told of no configuration."""
+    with DAG("shop", schedule=None) as dag:
+        sensor = _sensor(environments=[])
+        place = {"version": "1.2", "overrides": "{}", **deployed}
+        deploy = world.task(DeployOperator, task_id="deploy", **place)
+        sensor >> deploy
+    deploy.reason, deploy.rollback, deploy.learn = "", "automatic", False
+    return dag, sensor, deploy
+
+
+def test_an_approval_that_was_told_nothing_shows_and_binds_what_its_deploys_would_bring(
+    world: World, shown: dict[str, Any]
+) -> None:
+    _, sensor, deploy = _by_hand(world, configuration={"limit": 7})
+    _ask(world, sensor)
+    assert shown["subject"] == "Deploy shop 1.2 to production?"
+    assert "limit" in shown["body"]
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="ada", why="")
+    deploy.configuration = {"limit": 9}
+    with pytest.raises(AirflowFailException, match="different now: configuration: limit"):
+        world.execute(deploy)
+    deploy.configuration = {"limit": 7}
+    assert world.execute(deploy)["configuration"] == {"limit": 7}
+
+
+def test_a_deploy_whose_release_was_not_known_when_it_was_asked_is_refused(world: World) -> None:
+    _, sensor, deploy = _by_hand(world, version="{{ ti.xcom_pull('build')['version'] }}")
+    _ask(world, sensor)
+    world.ledger.questions.answer(*PLACE, option=APPROVE, who="ada", why="")
+    deploy.version = "6.6"
+    with pytest.raises(AirflowFailException, match="approve did not show what it lets through to production"):
+        world.execute(deploy)
+    assert world.ledger.deployments.matching() == []
+
+
+def test_an_approval_shows_what_comes_up_to_the_next_one(world: World, shown: dict[str, Any]) -> None:
+    dag, sensor, deploy = _by_hand(world)
+    with dag:
+        second = ApprovalSensor(task_id="second", service="shop", version="1.2", reason="", overrides="{}")
+        far = world.task(DeployOperator, task_id="far", environment="eu", version="1.2", overrides="{}")
+        deploy >> second >> far
+    far.reason, far.rollback, far.learn = "", "automatic", False
+    _ask(world, sensor)
+    asked = world.ledger.questions.get(*PLACE)
+    assert asked is not None
+    assert set(asked.proposed) == {"production"}
+    _ask(world, second)
+    assert shown["subject"] == "Deploy shop 1.2 to eu?"
+    for name in ("approve", "second"):
+        world.ledger.questions.answer("shop", "run-1", name, option=APPROVE, who="ada", why="")
+    assert world.execute(far)["release"].startswith("shop 1.2")
+
+
 def test_an_approval_that_was_never_asked_lets_nothing_through(world: World) -> None:
     _, deploy = _shop_dag(world)
     with pytest.raises(AirflowFailException, match="approve has not asked anybody"):

@@ -242,7 +242,16 @@ def _shape(version: Any, _content: str) -> Mapping[str, Place]:
 @functools.lru_cache(maxsize=KEPT_SHAPES)
 def _parameters(version: Any, _content: str) -> Collection[str] | None:
     dag = _dag(version)
-    if dag is None or not any(is_bound(task) for task in dag.task_dict.values()):
+    return None if dag is None else known_parameters(dag)
+
+
+def known_parameters(dag: Any) -> Collection[str] | None:
+    """The names of the parameters that a run of a DAG may have.
+
+    :param dag: as Airflow has deserialized it.
+    :returns: None for a DAG that no pipeline has become, whose runs may have any.
+    """
+    if not any(is_bound(task) for task in dag.task_dict.values()):
         return None
     return frozenset({*dag.params, *(name for task in dag.task_dict.values() for name in task.params)})
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -203,3 +206,16 @@ def test_nobody_but_an_approver_can_approve(canaries: Canaries) -> None:
     assert {action.who for action in refused} == {"mallory"}
     alice.mark(f"canary_{case}", "run", "approve", "failed")
     assert canaries.ends(case) == "failed"
+
+
+def test_a_misspelt_parameter_on_the_command_line_starts_nothing_not_even_the_authors_own(canaries: Canaries) -> None:
+    case, server = "misspelt", canaries.world.airflow
+    canaries.client.wait_for_dag(f"canary_{case}")
+    conf = json.dumps({"version": "1.1", "rollback_mode": "askk"})
+    command = [sys.executable, "-m", "airflow", "dags", "trigger", f"canary_{case}", "--run-id", "run", "--conf", conf]
+    subprocess.run(command, env=server.environment, check=True, capture_output=True, timeout=240)
+    assert canaries.ends(case) == "failed"
+    assert set(canaries.client.tasks(f"canary_{case}", "run").values()) == {None}
+    note = canaries.client.call("GET", f"/api/v2/dags/canary_{case}/dagRuns/run")["note"]
+    assert "did you mean 'rollback'?" in note
+    assert canaries.artifacts(case) == OLD

@@ -54,6 +54,7 @@ CASES: dict[str, dict[str, object]] = {
     "first-release": {"duration": "5m", "empty": True},
     "silent-at-first": {},
     "silent-and-marked": {},
+    "misspelt": {"own": True},
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 

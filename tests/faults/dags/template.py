@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from airflow_cd import Canary, Environment, Pipeline, Verification
+from airflow_cd import Canary, Environment, Pipeline, Verification, clock
 from airflow_cd.verification.samples import LogSample, Window
+from tests.steady_logs import errors, orders
 
 SCRIPTS = Path(os.environ["FAULT_SCRIPTS"])
 NAME = Path(__file__).stem
+
+if (off := SCRIPTS / f"{NAME}.clock").exists():
+    # Of this process alone, as on one of many machines.
+    true, ahead = clock.machine_now, timedelta(seconds=float(off.read_text()))
+    clock.machine_now = lambda: true() + ahead
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,13 @@ class ScriptedLogs:
         import pandas as pd
 
         (SCRIPTS / f"{NAME}.looked").touch()
-        rows = [
-            (pd.Timestamp(window.since), name, f"2026-01-01T00:00:00.000Z INFO shop - order {number} placed")
-            for name in instances
-            for number in range(20)
-        ]
+        rows = orders(window, instances)
         bad = SCRIPTS / f"{NAME}.bad"
-        if bad.exists() and window.until > datetime.fromisoformat(bad.read_text()):
-            line = "2026-01-01T00:00:00.000Z ERROR shop - TaxTableMissing: no table for region 9"
-            rows += [(pd.Timestamp(window.since), name, line) for name in instances if name.endswith("-01")] * 5
+        if bad.exists():
+            since = datetime.fromisoformat(bad.read_text())
+            rows += errors(window, [name for name in instances if name.endswith("-01")], since)
         frame = pd.DataFrame(rows, columns=["time", "instance", "message"])
+        frame["time"] = pd.to_datetime(frame["time"], utc=True)
         return LogSample(frame=frame, query=f"scripted {NAME}")
 
 

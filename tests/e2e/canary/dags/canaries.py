@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
+
 from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
 from airflow_cd.ledger import open_ledger
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
 from airflow_cd.verification.samples import LogSample, Window
+from tests.steady_logs import errors, orders
 
 SCRIPTS = Path(os.environ["CANARY_SCRIPTS"])
 CASES = json.loads((SCRIPTS / "cases.json").read_text())
@@ -36,15 +39,15 @@ class ScriptedLogs:
             os._exit(1)
         if script.get("silent") and window.until > datetime.fromisoformat(script["after"]):
             return LogSample(frame=pd.DataFrame(columns=["time", "instance", "message"]), query=f"scripted {self.case}")
-        lines = [f"2026-01-01T00:00:00.000Z INFO shop - order {number} placed" for number in range(20)]
-        rows = [(pd.Timestamp(window.since), name, line) for name in instances for line in lines]
+        rows = orders(window, instances)
         bad, after = script.get("bad"), datetime.fromisoformat(script.get("after", "2026-01-01T00:00:00+00:00"))
         [deployment] = open_ledger().deployments.matching("shop", self.case, limit=1)
-        # Only the new release is bad: what was logged before it was deployed is asked for too.
-        if bad and window.until > after and window.since >= deployment.opened_at:
-            line = "2026-01-01T00:00:00.000Z ERROR shop - TaxTableMissing: no table for region 9"
-            rows += [(pd.Timestamp(window.since), name, line) for name in instances if name.endswith(bad)]
+        if bad:
+            # Only the new release is bad: what was logged before it was deployed is asked for too.
+            since = max(after, deployment.opened_at)
+            rows += errors(window, [name for name in instances if name.endswith(bad)], since)
         frame = pd.DataFrame(rows, columns=["time", "instance", "message"])
+        frame["time"] = pd.to_datetime(frame["time"], utc=True)
         return LogSample(frame=frame, query=f"scripted {self.case}")
 
 
@@ -69,7 +72,9 @@ def pipeline(case: str) -> Pipeline:
     )
     environment = Environment(case, target=given.get("target", f"http_{case}"), instances=2)
     production = Canary(environment, phases=[50, 100], verify=verify)
-    stages = [Approval(approvers=["alice"]), production] if CASES[case].get("approval") else [production]
+    stages: list[Any] = [Approval(approvers=["alice"]), production] if given.get("approval") else [production]
+    if given.get("own"):
+        stages.insert(0, EmptyOperator(task_id="own"))
     return Pipeline(f"canary_{case}", service="shop", stages=stages)
 
 
