@@ -22,8 +22,12 @@ REQUESTS = (
     ("PATCH", f"{TASKS}/approve", {"new_state": "success"}),
     ("PATCH", f"{TASKS}/approve/-1/hitlDetails", {"chosen_options": ["Approve"], "params_input": {}}),
     ("PATCH", f"{TASKS}/production.deploy", {"new_state": "success"}),
-    ("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", {"dry_run": False, "dag_run_id": RUN_ID, "task_ids": ["approve"]}),
-)  # fmt: skip
+    (
+        "POST",
+        f"/api/v2/dags/{DAG_ID}/clearTaskInstances",
+        {"dry_run": False, "dag_run_id": RUN_ID, "task_ids": ["approve"]},
+    ),
+)
 
 
 @pytest.fixture
