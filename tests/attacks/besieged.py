@@ -73,7 +73,13 @@ def _asks_in_airflow() -> None:
         ti: Any = session.scalars(select(TaskInstance).where(TaskInstance.task_id == WAITS)).one()
         session.add(
             HITLDetail(
-                ti_id=ti.id, options=["Approve", "Reject"], subject="Deploy?", body="", defaults=None, multiple=False,
-                params={}, assignees=None,
-            )  # fmt: skip
+                ti_id=ti.id,
+                options=["Approve", "Reject"],
+                subject="Deploy?",
+                body="",
+                defaults=None,
+                multiple=False,
+                params={},
+                assignees=None,
+            )
         )

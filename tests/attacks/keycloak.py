@@ -80,6 +80,25 @@ def distribution(cache: Path) -> Path:
     return home
 
 
+def attacked(cache: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Send every changing request to an API server whose auth manager is Keycloak's.
+
+    :param cache: where Keycloak and its provider are kept.
+    :param folder: for what is written meanwhile.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    command = [python(cache), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--show-capture=no"]
+    with keycloak(cache, folder) as settings:
+        return subprocess.run(
+            [*map(str, command), "-o", "timeout=3000", "tests/attacks/test_changing_routes.py"],
+            cwd=ROOT,
+            env=os.environ | settings | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
 @contextlib.contextmanager
 def keycloak(cache: Path, folder: Path) -> Iterator[Mapping[str, str]]:
     """A Keycloak; gives the environment variables of an Airflow that uses it.
@@ -136,6 +155,8 @@ def _configured(address: str, password: str, interpreter: Path) -> Mapping[str, 
         client = {
             "clientId": CLIENT, "secret": secret, "publicClient": False, "serviceAccountsEnabled": True,
             "authorizationServicesEnabled": True, "directAccessGrantsEnabled": True, "redirectUris": ["*"],
+            # One permission of several is enough: each role brings one of its own.
+            "authorizationSettings": {"decisionStrategy": "AFFIRMATIVE"},
         }  # fmt: skip
         _made(admin, f"/realms/{REALM}/clients", client)
         for role in ("Viewer", "User", "Op", "Admin", "SuperAdmin"):

@@ -18,6 +18,7 @@ from airflow_cd.hooks.sumo_logic import SumoLogicHook
 from airflow_cd.http.endpoint import Endpoint, message_of
 from airflow_cd.http.exchange import Answer
 from airflow_cd.http.family import SOURCE
+from airflow_cd.http.retry import TryAgain
 from airflow_cd.plan import Plan, unknown_parameters
 from airflow_cd.plugin.audit.manual_actions import manual_actions_in
 from airflow_cd.plugin.audit.triggers import run_in
@@ -27,7 +28,6 @@ from airflow_cd.report.report import Report
 from airflow_cd.secret_values.detection import mistakes
 from airflow_cd.sources import new_relic as new_relic_source
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.samples import Window
 from airflow_cd.verification.verdict import Judgement
 from tests.attacks.fuzz.trial import Reader
@@ -65,8 +65,11 @@ class Wire:
             raise SourceUnavailable("the time is over.")
         content = next(content for part, content in self._contents.items() if part in request.path)
         answer = Answer(200, "OK", {}, json.dumps(content).encode("utf-8", "surrogatepass"))
-        if judge is not None:
-            judge(answer)
+        try:
+            if judge is not None:
+                judge(answer)
+        except TryAgain as again:
+            raise again.error from again
         return answer.json
 
 
@@ -168,7 +171,8 @@ INSTANCE = {
     "drained": False, "message": "", "started": "2026-11-28T08:00:00Z",
 }  # fmt: skip
 NRQL_ROW = {
-    "facet": ["web-1", "pay"], "host": "web-1", "name": "pay", "requests": 3, "mean": 0.2, "errors": 1, "deviation": 0.1,
+    "facet": ["web-1", "pay"], "host": "web-1", "name": "pay", "requests": 3, "mean": 0.2, "errors": 1,
+    "deviation": 0.1,
     "apdex": {"score": 0.9}, "p95": {"95": 0.4}, "beginTimeSeconds": 1795852800, "endTimeSeconds": 1795852860,
 }  # fmt: skip
 JUDGEMENT = {
@@ -204,7 +208,8 @@ READERS: Sequence[Reader] = (
                    "changeTrackingCreateEvent": {"changeTrackingEvent": {"changeTrackingId": "i"}, "messages": []}}},),
     ),
     Reader(
-        "Sumo Logic", _sumo_logic, ("state", "DONE GATHERING RESULTS", "messageCount", "map", "_messagetime", "messages"),
+        "Sumo Logic", _sumo_logic, ("state", "DONE GATHERING RESULTS", "messageCount", "map", "_messagetime",
+        "messages"),
         ({"status": {"state": "DONE GATHERING RESULTS", "messageCount": 2, "recordCount": 1, "pendingErrors": [],
                      "pendingWarnings": ["w"]},
           "page": {"messages": [{"map": {"_messageid": "1", "_messagetime": "1795852800000", "_raw": "x"}}],
@@ -245,5 +250,6 @@ READERS: Sequence[Reader] = (
     Reader("run", _run, ("conf", "version", "configuration", "password"), (
         {"conf": {"version": "1", "configuration": {"db": {"password": "secret:a/b"}}}, "dag_run_id": "r"},
     )),
-    Reader("plan", _plan, ("stages", "phases"), ({"stages": [{"environment": "dev", "phases": [20, 100]}], "order": "x"},)),
+    Reader("plan", _plan, ("stages", "phases"), ({"stages": [{"environment": "dev", "phases": [20, 100]}],
+        "order": "x"},)),
 )  # fmt: skip

@@ -43,31 +43,34 @@ from tests.attacks.fuzz.trial import Reader
 
 LOG = (
     "2026-11-28T08:00:00.123Z ", "Nov 28 08:00:00 host app[12]: ", "<134>1 ", "INFO ", "[ERROR] ", "level=warn ",
-    "msg=\"", "com.acme.Shop - ", "[main] ", "10.0.0.7 - - [28/Nov/2026:08:00:00 +0000] \"GET /a?b=c HTTP/1.1\" 500 7",
+    'msg="', "com.acme.Shop - ", "[main] ", '10.0.0.7 - - [28/Nov/2026:08:00:00 +0000] "GET /a?b=c HTTP/1.1" 500 7',
     "\tat com.acme.Shop.pay(Shop.java:88)\n", "Caused by: java.io.IOException: gone\n", "\t... 12 more\n",
-    "Traceback (most recent call last):\n", "  File \"/srv/a.py\", line 8, in b\n", "ValueError: x\n",
+    "Traceback (most recent call last):\n", '  File "/srv/a.py", line 8, in b\n', "ValueError: x\n",
     "panic: runtime error\n\ngoroutine 1 [running]:\n", "main.go:12 +0x1d\n", "    at f (/a/b.js:1:2)\n",
-    "\x1b[31m", "0xdeadbeef", "550e8400-e29b-41d4-a716-446655440000", "{\"level\":\"error\",\"msg\":\"", "\"}", "{}",
-    "2026-11-28 08:00:00 stdout F ", "exception", "=", "[", "\\", "://", "a@", "%2", "aA1", "1.5e9", "\n", "key=\"a b\" ",
-    "Unhandled exception. System.Exception: x\n   at A.B() in C.cs:line 3\n", "thread 'main' panicked at src/a.rs:1:2:\n",
+    "\x1b[31m", "0xdeadbeef", "550e8400-e29b-41d4-a716-446655440000", '{"level":"error","msg":"', '"}', "{}",
+    "2026-11-28 08:00:00 stdout F ", "exception", "=", "[", "\\", "://", "a@", "%2", "aA1", "1.5e9", "\n", 'key="a b" ',
+    "Unhandled exception. System.Exception: x\n   at A.B() in C.cs:line 3\n",
+    "thread 'main' panicked at src/a.rs:1:2:\n",
     "PHP Fatal error:  Uncaught Error: x in /a.php:3\nStack trace:\n#0 {main}\n", "-----", "... ", "status=503 ",
 )  # fmt: skip
 JSON_LOG = (
-    "{\"", "level", "severity", "message", "msg", "log", "\":\"", "\",\"", "\":{\"", "}}", "\"}", "\":[", "]", "\":500,\"",
-    "exception", "stack_trace", "err", "time", "@timestamp", "error", "\\u0000", "\\ud800", "\\\"", "{\"log\":\"a\\n\"}",
-    "1e999", "-", "null", "true", "[[[[", "\":{\"type\":\"X\",\"frames\":[{\"file\":\"a\",\"line\":1}]}",
+    '{"', "level", "severity", "message", "msg", "log", '":"', '","', '":{"', "}}", '"}', '":[', "]", '":500,"',
+    "exception", "stack_trace", "err", "time", "@timestamp", "error", "\\u0000", "\\ud800", '\\"', '{"log":"a\\n"}',
+    "1e999", "-", "null", "true", "[[[[", '":{"type":"X","frames":[{"file":"a","line":1}]}',
 )  # fmt: skip
 METRICS = (
     "time,metric,value\n", "time,a,b\n", "time,instance,metric,group,value,count\n", "2026-11-23T08:00:00Z,", "1,",
-    "p95,", "12.5\n", "\n", "\"", "\"\"", ",", "nan", "inf", "1e400", "1764316800", "1764316800000,", "http_total,", "\t",
-    ";", "le=\"0.5\"", "\ufeff", "0x1", "a,a,a\n", "٣", "-", "1_000", "28/11/2026,",
+    "p95,", "12.5\n", "\n", '"', '""', ",", "nan", "inf", "1e400", "1764316800", "1764316800000,", "http_total,", "\t",
+    ";", 'le="0.5"', "\ufeff", "0x1", "a,a,a\n", "٣", "-", "1_000", "28/11/2026,",
 )  # fmt: skip
 ADDRESSES = (
-    "https://", "http://", "//", "user:pass", "@", "api.sumologic.com", "[::1]", "[", "]", ":443", ":99999", "/a/b", "?x=",
+    "https://", "http://", "//", "user:pass", "@", "api.sumologic.com", "[::1]", "[", "]", ":443", ":99999",
+    "/a/b", "?x=",
     "#", "\\", "%00", "%2f", "..", "xn--", "Wed, 21 Oct 2026 07:28:00 GMT", "120", "1e9", "-1", "Bearer ", "key=",
 )  # fmt: skip
 PARAMETERS = (
-    "1.2", "v1.2-rc.1+b", "10m", "1h30m", "5 s", "{\"a\": 1}", "{", "}", "null", "secret:a/b", "secret:variable/x", "plain:",
+    "1.2", "v1.2-rc.1+b", "10m", "1h30m", "5 s", '{"a": 1}', "{", "}", "null", "secret:a/b",
+    "secret:variable/x", "plain:",
     "sealed:", "production.phase_20.deploy", ".", "__", "NaN", "{service}", "{version.__class__}", "postgres://u:p@h/d",
     "AKIA", "ghp_", "eyJ", "-----BEGIN ", "PRIVATE KEY", "[", "]", "password", ":", "0" * 40, "P1DT2H", "infinity",
 )  # fmt: skip
@@ -181,14 +184,15 @@ READERS: Sequence[Reader] = (
     Reader("log records counted", _counted, LOG, cost=20),
     Reader("log block masked", _masked, LOG, cost=2),
     Reader("JSON log line", unfold_json, JSON_LOG),
-    Reader("metric name", read_name, ("http_request_duration_seconds_bucket", "_total", ".p95", "cpu", "rate", "/", "_")),
+    Reader("metric name", read_name, ("http_request_duration_seconds_bucket", "_total", ".p95", "cpu", "rate",
+        "/", "_")),
     Reader("metric file", _metrics, METRICS, binary=True, cost=100),
     Reader("file", _file, ("\x1f\x8b\x08", "BZh9", "(\xb5/\xfd", "\xfd7zXZ", *LOG[:6]), binary=True, cost=20),
-    Reader("HTTP body", _answer, ("\x1f\x8b\x08\x00", "{\"a\":", "x" * 50, "]"), binary=True),
-    Reader("request body", _body, ("{\"conf\":", "{", "[", "\"", "\\", "]", "}", ":", "a"), binary=True),
+    Reader("HTTP body", _answer, ("\x1f\x8b\x08\x00", '{"a":', "x" * 50, "]"), binary=True),
+    Reader("request body", _body, ('{"conf":', "{", "[", '"', "\\", "]", "}", ":", "a"), binary=True),
     Reader("address", _address, ADDRESSES),
     Reader("redaction", _redacted, ("secret-of-the-shop", "secret-of-", "c2VjcmV0LW9mLXRoZS1zaG9w", *ADDRESSES)),
-    Reader("NRQL", _query, ("SELECT ", "FROM ", "WHERE ", "'", "`", "\"", "\\", "(", ")", "--", "/*", "LIMIT MAX")),
+    Reader("NRQL", _query, ("SELECT ", "FROM ", "WHERE ", "'", "`", '"', "\\", "(", ")", "--", "/*", "LIMIT MAX")),
     Reader("secret", _secret, PARAMETERS, allowed=(ValueError,)),
     Reader("seal", lambda text: Sealer(["a key"]).open("sealed:" + text, "/x"), ("A", "=", "_-", "1."), cost=2),
     Reader("duration", parse_duration, PARAMETERS, allowed=(ValueError,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import heapq
 import random
 import signal
@@ -103,7 +104,7 @@ def tried(reader: Reader, count: int, seed: int) -> Outcome:
     :param seed: the same one makes the same inputs.
     """
     outcome, slow = Outcome(reader.name), []
-    chance = random.Random(f"{seed} {reader.name}")  # noqa: S311 - to be repeated
+    chance = random.Random(f"{seed} {reader.name}")
     for number in range(max(1, count // reader.cost)):
         found = reader.input(chance)
         began = time.process_time()
@@ -119,6 +120,8 @@ def tried(reader: Reader, count: int, seed: int) -> Outcome:
         ratio = growth(reader, found)
         if ratio > outcome.ratio:
             outcome.ratio, outcome.worst = ratio, repr(found)[:300]
+        if ratio > LINEAR:
+            break  # one is enough, and others would take as long
     return outcome
 
 
@@ -132,14 +135,14 @@ def _note(outcome: Outcome, reader: Reader, found: Any) -> None:
     if error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "airflow_cd" in frame.filename]
         place = f"{frames[-1].filename.rpartition('airflow_cd/')[2]}:{frames[-1].lineno}" if frames else "outside"
-        outcome.failures.setdefault(f"{type(error).__name__} in {place}: {str(error)[:100]}", repr(found)[:2000])
+        outcome.failures.setdefault(f"{type(error).__name__} in {place}", f"{str(error)[:100]}: {repr(found)[:2000]}")
 
 
 def _repetitions(reader: Reader, chance: random.Random) -> Iterator[Any]:
     """Each piece again and again, alone and after another one: what a pattern that looks back stumbles over."""
     if reader.seeds:
         return
-    for word in (*reader.words, *" =\"\\[1-a/:"):
+    for word in (*reader.words, *' ="\\[1-a/:'):
         other = chance.choice([*reader.words, "x "])
         for repeated in (word, word + other):
             yield repeated.encode("utf-8", "surrogatepass") if reader.binary else repeated
@@ -151,32 +154,41 @@ def growth(reader: Reader, found: Any) -> float:
     :param reader: what reads it.
     :param found: the input that grows.
     """
-    times = max(1, LARGE // max(1, inputs.size(found)))
     try:
         with _at_most(LONGEST * 3):
-            small, large = inputs.grown(found, times), inputs.grown(found, times * 4)
-            if inputs.size(large) < 3 * inputs.size(small):
-                return 0.0
-            # Twice twice: what is constant weighs less.
-            ratios = []
-            for _ in range(3):
-                short, long = _seconds(reader, small), _seconds(reader, large)
-                if long < MEASURABLE:
-                    return 0.0
-                ratios.append((long / max(short, MEASURABLE / 8)) ** 0.5)
-                if ratios[-1] <= LINEAR:
-                    break
-            return min(ratios)
+            return next((ratio for scale in (1, 5, 25) if (ratio := _ratio(reader, found, LARGE * scale))), 0.0)
     except TooSlow:
         return 99.0
 
 
+def _ratio(reader: Reader, found: Any, large_enough: int) -> float:
+    times = max(1, large_enough // max(1, inputs.size(found)))
+    small, large = inputs.grown(found, times), inputs.grown(found, times * 4)
+    if inputs.size(large) < 3 * inputs.size(small):
+        return 0.0
+    ratios = []
+    for _ in range(4):
+        short, long = _seconds(reader, small), _seconds(reader, large)
+        if long < MEASURABLE:
+            return 0.0
+        # Twice twice: what is constant weighs less.
+        ratios.append((long / max(short, MEASURABLE / 8)) ** 0.5)
+        if ratios[-1] <= LINEAR:
+            break
+    return min(ratios)
+
+
 def _seconds(reader: Reader, found: Any) -> float:
     best = float("inf")
-    for _ in range(2):
-        began = time.process_time()
-        reader.once(found)
-        best = min(best, time.process_time() - began)
+    # Collecting garbage takes the longer the more there is of anything.
+    gc.disable()
+    try:
+        for _ in range(2):
+            began = time.process_time()
+            reader.once(found)
+            best = min(best, time.process_time() - began)
+    finally:
+        gc.enable()
     return best
 
 
