@@ -2,6 +2,7 @@
 
 python -m tests.attacks fuzz --inputs 1000000 --seed 7      hostile inputs for every reader and parser
 python -m tests.attacks fuzz --only 'log line' --engine atheris
+python -m tests.attacks secrets                             planted by every door of a real Airflow, then searched
 python -m tests.attacks keycloak                            every changing route, under Keycloak's auth manager
 """
 
@@ -51,6 +52,16 @@ def _keycloak(given: argparse.Namespace) -> int:
     return done.returncode
 
 
+def _secrets(given: argparse.Namespace) -> int:
+    from tests.attacks.planted import attacked
+
+    count, found = attacked()
+    print(f"{count} places searched, {sum(map(len, found.values()))} with a secret")
+    for name, places in found.items():
+        print(f"    {name}: {', '.join(places)}")
+    return int(bool(found))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -61,8 +72,9 @@ def main() -> int:
     fuzz.add_argument("--engine", choices=["random", "atheris"], default="random")
     keycloak = commands.add_parser("keycloak")
     keycloak.add_argument("--cache", type=Path, default=ROOT / ".cache" / "attacks", help="where Keycloak is kept")
+    commands.add_parser("secrets")
     given = parser.parse_args()
-    return _fuzz(given) if given.command == "fuzz" else _keycloak(given)
+    return {"fuzz": _fuzz, "keycloak": _keycloak, "secrets": _secrets}[given.command](given)
 
 
 if __name__ == "__main__":
