@@ -22,6 +22,7 @@ COMMANDS = (
     "waiting",
     "audit",
     "veto",
+    "freeze",
     "feedback",
     "baseline",
     "rights",

@@ -6,6 +6,7 @@
     ├── Refused                      final: the same request gets the same answer
     │   ├── PipelineError            a pipeline is defined incorrectly; names every mistake
     │   ├── ReleaseError             a release cannot be built from what was asked for
+    │   ├── RunRefused               a run is asked for with something that Airflow may not keep
     │   ├── NotApproved              an approval has not let this release through
     │   ├── PlanChanged              the pipeline is not the one that the run began with
     │   ├── UnknownParameter         the run was asked for something that its pipeline does not know
@@ -21,6 +22,7 @@
     │   │   ├── LeaseLost            this run no longer owns the environment
     │   │   ├── BaselineMissing      the deployment named as a baseline cannot be one
     │   │   ├── ReleaseVetoed        the release was rolled back here and its veto is in force
+    │   │   ├── EnvironmentFrozen    a person has frozen the environment, and nobody has lifted that
     │   │   └── DeploymentSettled    this run's deployment is over, or a newer one has taken its place
     │   └── VerificationError        a verification is configured incorrectly or cannot be computed
     └── Unavailable                  try again, no sooner than ``retry_after``
@@ -133,6 +135,10 @@ class PipelineError(Refused):
 
 class ReleaseError(Refused):
     """A release cannot be built from what was asked for."""
+
+
+class RunRefused(Refused, ValueError):
+    """A run is asked for with something that Airflow may not keep."""
 
 
 class NotApproved(Refused):
@@ -268,6 +274,10 @@ class BaselineMissing(LedgerRefused):
 
 class ReleaseVetoed(LedgerRefused):
     """The release was rolled back in this environment, and its veto is in force."""
+
+
+class EnvironmentFrozen(LedgerRefused):
+    """A person has frozen the environment: no deployment begins there until the freeze is lifted."""
 
 
 class DeploymentSettled(LedgerRefused):

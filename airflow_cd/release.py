@@ -48,6 +48,9 @@ class Release:
         try:
             # A round trip copies the values and rejects what could not be sent to a target.
             copy = json.loads(json.dumps(self.configuration, allow_nan=False))
+            # Half a surrogate pair can be written in JSON and be sent to nobody; it has no digest either.
+            for text in (self.service, self.version, self.artifact, json.dumps(copy, ensure_ascii=False)):
+                text.encode()
         except RecursionError:
             raise ReleaseError(
                 f"the configuration of {self.service} {self.version} is nested too deeply.",
@@ -87,14 +90,20 @@ class Release:
         """The release that :meth:`as_dict` wrote.
 
         :param content: its JSON values.
-        :raises ReleaseError: the digest does not match the content.
+        :raises ReleaseError: it cannot be read, or the digest does not match the content.
         """
-        release = cls(
-            service=content["service"],
-            version=content["version"],
-            artifact=content["artifact"],
-            configuration=content.get("configuration") or {},
-        )
+        try:
+            release = cls(
+                service=content["service"],
+                version=content["version"],
+                artifact=content["artifact"],
+                configuration=content.get("configuration") or {},
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ReleaseError(
+                f"the stored release cannot be read: {error}.",
+                next_step="The record was changed after it was written; find out why before deploying it.",
+            ) from error
         if content.get("digest") not in (None, release.digest):
             raise ReleaseError(
                 f"the stored release {release.service} {release.version} does not have the digest it was stored with.",

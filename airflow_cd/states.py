@@ -95,6 +95,8 @@ class HumanAction(TextEnum):
     ANSWERED = "answered"  # sent by a person, with the option after it
     ANSWER_RECORDED = "answer"  # taken as the answer of a question
     LIFTED_VETO = "lift veto"
+    FROZE = "freeze"
+    LIFTED_FREEZE = "lift freeze"
     GAVE_FEEDBACK = "feedback"
     UNDID_FEEDBACK = "undo feedback"
     PINNED_BASELINE = "pin baseline"

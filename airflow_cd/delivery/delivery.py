@@ -23,6 +23,7 @@ from airflow_cd.errors import (
     AirflowCdError,
     DeploymentFailed,
     DeploymentSettled,
+    EnvironmentFrozen,
     LeaseLost,
     LedgerError,
     ReleaseVetoed,
@@ -260,6 +261,16 @@ class Delivery:
             except AirflowCdError as error:
                 error.state = error.state or "nothing was changed."
                 raise
+
+    def _refuse_frozen(self) -> None:
+        freeze = self.ledger.freezes.in_force(self.service, self.environment)
+        if freeze is not None:
+            raise EnvironmentFrozen(
+                freeze.sentence,
+                state="nothing was changed.",
+                next_step="Start a new run when the freeze is lifted: "
+                f"airflow-cd freeze lift {self.service} {self.environment} --why ...",
+            )
 
     def refuse_vetoed(self, release: Release) -> None:
         """Refuse a release that was rolled back here.
@@ -536,6 +547,9 @@ class Delivery:
 
     def _before(self, release: Release, *, to_earlier: bool) -> tuple[str | None, dict[str, Release | None]]:
         """Before anything is changed: the id of the deployment that is rolled back, and what each instance runs."""
+        if not to_earlier:
+            with self._located(release):
+                self._refuse_frozen()
         # Checked first: then it is known which of the instances' values are secrets of the release.
         self.check(release)
         instances = self.target.instances()

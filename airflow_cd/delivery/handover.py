@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import now
 from airflow_cd.delivery.sealed_target import SealedTarget
-from airflow_cd.errors import RollbackIncomplete
+from airflow_cd.errors import ReleaseError, RollbackIncomplete
 from airflow_cd.release import Release
 from airflow_cd.targets.rollout import differences, wait_until
 
@@ -49,15 +49,22 @@ class Handover:
     def from_dict(cls, content: Mapping[str, Any]) -> Handover:
         """The handover that was written by :meth:`as_dict`.
 
-        :raises ReleaseError: a release in it was tampered with.
+        :raises ReleaseError: it cannot be read, or was tampered with.
         """
-        return cls(
-            deployment_id=str(content["deployment_id"]),
-            release=Release.from_dict(content["release"]),
-            previous={name: Release.from_dict(old) if old else None for name, old in content["previous"].items()},
-            touched=tuple(content["touched"]),
-            token=int(content["token"]),
-        )
+        try:
+            read = cls(
+                deployment_id=str(content["deployment_id"]),
+                release=Release.from_dict(content["release"]),
+                previous={name: Release.from_dict(old) if old else None for name, old in content["previous"].items()},
+                touched=tuple(content["touched"]),
+                token=int(content["token"]),
+            )
+            unknown = [name for name in read.touched if name not in read.previous]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ReleaseError(f"what a deploy has handed over cannot be read: {error}.") from error
+        if unknown:
+            raise ReleaseError(f"what a deploy has handed over does not say to what {unknown[0]!r} is to return.")
+        return read
 
 
 @dataclass(frozen=True)

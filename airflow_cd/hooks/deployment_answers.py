@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -54,17 +55,22 @@ def read_instances(answer: Mapping[str, Any], environment: str) -> list[Instance
     :returns: its instances, sorted by name.
     :raises BrokenAnswer: when a field is missing or of the wrong type, or a name appears twice.
     """
+    listed = _listed(answer)
     if answer.get("environment", environment) != environment:
         raise BrokenAnswer(f"it is about environment {answer['environment']!r}")
-    listed = answer.get("instances")
-    if not isinstance(listed, list):
-        raise BrokenAnswer('"instances" is not a list')
     instances = [_read_instance(number, entry) for number, entry in enumerate(listed)]
-    names = [instance.name for instance in instances]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(instance.name for instance in instances)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise BrokenAnswer(f"instance {twice[0]!r} is listed twice", twice)
     return sorted(instances, key=lambda instance: instance.name)
+
+
+def _listed(answer: Any) -> list[Any]:
+    listed = answer.get("instances") if isinstance(answer, Mapping) else None
+    if not isinstance(listed, list):
+        raise BrokenAnswer('"instances" is not a list')
+    return listed
 
 
 def _read_instance(number: int, entry: object) -> Instance:
@@ -115,7 +121,7 @@ def require_names(answer: Mapping[str, Any], field: str, asked: Sequence[str]) -
     :param asked: names of the instances.
     :raises BrokenAnswer: one is missing, or it is not a list.
     """
-    names = answer.get(field)
+    names = answer.get(field) if isinstance(answer, Mapping) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BrokenAnswer(f'"{field}" is not a list of instance names')
     if missing := sorted(set(asked) - set(names)):
@@ -129,11 +135,8 @@ def read_traffic(answer: Mapping[str, Any]) -> dict[str, Traffic]:
     :returns: the traffic of each instance by name.
     :raises BrokenAnswer: when a field is missing or of the wrong type.
     """
-    listed = answer.get("instances")
-    if not isinstance(listed, list):
-        raise BrokenAnswer('"instances" is not a list')
     traffic = {}
-    for number, entry in enumerate(listed):
+    for number, entry in enumerate(_listed(answer)):
         try:
             last = entry["last_request"]
             when = None if last is None else datetime.fromtimestamp(float(last), tz=timezone.utc)

@@ -20,6 +20,7 @@ from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.family import SOURCE
+from airflow_cd.http.json_values import list_of, number_of, object_of
 from airflow_cd.http.rate_limit import limiter_of
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.retry import RetryPolicy
@@ -192,21 +193,20 @@ class NewRelicHook(BaseHook):
             found = self._found(self.graphql(nerdgraph.NRQL_QUERY, variables, client=client), "nrql", client)
             while _unfinished(found):
                 progress = found["queryProgress"]
-                self._sleep(min(max(float(progress.get("retryAfter") or 1), 0.2), max(client.remaining, 0.2)))
+                self._sleep(min(max(number_of(progress.get("retryAfter")) or 1, 0.2), max(client.remaining, 0.2)))
                 asked = {"accountId": variables["accountId"], "queryId": progress["queryId"]}
                 data = self.graphql(nerdgraph.NRQL_PROGRESS_QUERY, asked, client=client)
                 found = self._found(data, "nrqlQueryProgress", client)
             redact = client.endpoint.redact.line
-        metadata = found.get("metadata") or {}
+        messages = list_of(object_of(found.get("metadata")).get("messages"))
         return NrqlResult(
             results=_rows(found.get("results")),
             total=_rows(found.get("totalResult")),
-            messages=tuple(redact(message) for message in metadata.get("messages") or ()),
+            messages=tuple(map(redact, messages)),
         )
 
     def _found(self, data: Mapping[str, Any], name: str, client: HttpClient) -> dict[str, Any]:
-        account = (data.get("actor") or {}).get("account")
-        found = account.get(name) if isinstance(account, Mapping) else None
+        found = object_of(object_of(data.get("actor")).get("account")).get(name)
         if not isinstance(found, dict):
             raise SourceQueryRejected(
                 f"{client.endpoint.title} gave no result for account {self.account_id}.",
@@ -227,8 +227,8 @@ class NewRelicHook(BaseHook):
         field = "domainId" if application.isdigit() else "name"
         asked = {"query": f"domain = 'APM' AND {field} = {text}"}
         data = self.graphql(nerdgraph.ENTITY_SEARCH_QUERY, asked)
-        results = ((data.get("actor") or {}).get("entitySearch") or {}).get("results") or {}
-        entities = [entity for entity in results.get("entities") or [] if entity and entity.get("guid")]
+        results = object_of(object_of(object_of(data.get("actor")).get("entitySearch")).get("results"))
+        entities = [entity for entity in map(object_of, list_of(results.get("entities"))) if entity.get("guid")]
         if len(entities) == 1:
             return str(entities[0]["guid"])
         if not entities:
@@ -316,7 +316,7 @@ class NewRelicHook(BaseHook):
         rules = {"validationFlags": ["FAIL_ON_FIELD_LENGTH"]}
         asked = {"changeTrackingEvent": event, "dataHandlingRules": rules}
         data = self.graphql(nerdgraph.CREATE_EVENT_MUTATION, asked, repeatable=False)
-        return self._marker_in(data.get("changeTrackingCreateEvent") or {}, version)
+        return self._marker_in(object_of(data.get("changeTrackingCreateEvent")), version)
 
     def _entity_query(self, application: str | None, entity_guid: str | None) -> str:
         if not (entity_guid or application):
@@ -328,10 +328,10 @@ class NewRelicHook(BaseHook):
             raise self._wrong_marker(f"the entity GUID {error}") from error
 
     def _marker_in(self, created: Mapping[str, Any], version: str) -> str:
-        messages = [str(message) for message in created.get("messages") or []]
+        messages = [str(message) for message in list_of(created.get("messages"))]
         for message in messages:
             log.warning("New Relic on the marker of %s: %s", version, message)
-        marker = (created.get("changeTrackingEvent") or {}).get("changeTrackingId")
+        marker = object_of(created.get("changeTrackingEvent")).get("changeTrackingId")
         if not marker:
             raise SourceQueryRejected(
                 f"New Relic (connection {self.conn_id!r}) did not record the marker of {version}: "
@@ -362,7 +362,7 @@ class NewRelicHook(BaseHook):
         """
         try:
             data = self.graphql(nerdgraph.USER_QUERY, {})
-            user = ((data.get("actor") or {}).get("user") or {}).get("email") or "this key's user"
+            user = object_of(object_of(data.get("actor")).get("user")).get("email") or "this key's user"
             self.nrql("SELECT count(*) FROM Transaction SINCE 1 minute ago")
         except SourceError as error:
             return False, str(error)
@@ -370,7 +370,7 @@ class NewRelicHook(BaseHook):
 
 
 def _unfinished(found: Mapping[str, Any]) -> bool:
-    progress = found.get("queryProgress") or {}
+    progress = object_of(found.get("queryProgress"))
     return progress.get("completed") is False and bool(progress.get("queryId"))
 
 

@@ -11,6 +11,7 @@ from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthoriz
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.endpoint import Endpoint, message_of
 from airflow_cd.http.exchange import Answer, Request
+from airflow_cd.http.json_values import list_of
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Job:
             asked = min(_PAGE, wanted - len(rows))
             page = self._get(f"/{what}", {"offset": len(rows), "limit": asked})
             self._warn(page)
-            items = [_fields(item) for item in page.get(what) or []]
+            items = [_fields(item) for item in list_of(page.get(what))]
             if not items:
                 self.warnings.append(f"Sumo Logic counted {count} {what} and gave {len(rows)}.")
                 break
@@ -161,7 +162,7 @@ class Job:
         self.warnings += [text for text in texts if text not in self.warnings]
 
     def _texts(self, content: Mapping[str, Any], name: str) -> list[str]:
-        return [self._client.endpoint.redact.line(text) for text in content.get(name) or []]
+        return [self._client.endpoint.redact.line(text) for text in list_of(content.get(name))]
 
 
 def _judge_job(answer: Answer) -> None:

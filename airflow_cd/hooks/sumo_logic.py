@@ -98,8 +98,10 @@ class _Found:
 
     def in_order(self) -> list[dict[str, str]]:
         def moment(message: Mapping[str, str]) -> int:
-            text = message.get("_messagetime", "")
-            return int(text) if text.lstrip("-").isdigit() else 0
+            try:
+                return int(message.get("_messagetime", ""))
+            except ValueError:
+                return 0
 
         return sorted(self.messages.values(), key=moment)
 

@@ -79,8 +79,8 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
-class Name(TypeDecorator[str]):
-    """A name that records are looked up by: never empty, never truncated, so that two names cannot become one."""
+class _Short(TypeDecorator[str]):
+    """A text with a length of its own."""
 
     impl = String
     cache_ok = True
@@ -88,6 +88,12 @@ class Name(TypeDecorator[str]):
     def __init__(self, length: int = NAME_LENGTH) -> None:
         super().__init__(length)
         self.length = length
+
+
+class Name(_Short):
+    """A name that records are looked up by: never empty, never truncated, so that two names cannot become one."""
+
+    cache_ok = True  # it is not inherited
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Refuse a name that would not be read back as it was written."""
@@ -103,15 +109,10 @@ class Name(TypeDecorator[str]):
         return storable(value)  # a plain string, of an enumeration's member too
 
 
-class Label(TypeDecorator[str]):
+class Label(_Short):
     """A name as it was given by somebody, for a record that must not fail: cut where it is too long, never empty."""
 
-    impl = String
     cache_ok = True
-
-    def __init__(self, length: int = NAME_LENGTH) -> None:
-        super().__init__(length)
-        self.length = length
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Make it storable and cut it."""

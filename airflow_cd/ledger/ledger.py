@@ -16,6 +16,7 @@ from airflow_cd.ledger.audit import Audit
 from airflow_cd.ledger.baselines import Baselines
 from airflow_cd.ledger.deployments import Deployments
 from airflow_cd.ledger.feedback import FeedbackHistory
+from airflow_cd.ledger.freezes import Freezes
 from airflow_cd.ledger.guarding import Guarding
 from airflow_cd.ledger.identity import Identity
 from airflow_cd.ledger.insights import Insights
@@ -61,6 +62,7 @@ class Ledger:
     :ivar baselines: baselines pinned or reset by people.
     :ivar feedback: what people said about events.
     :ivar vetoes: releases that must not be deployed to an environment again.
+    :ivar freezes: environments to which nothing is deployed.
     :ivar questions: what runs ask people, with the answers.
     :ivar secret_values: keyed digests of the secrets that environments were given.
     :ivar audit: manual actions: who did what, when and why.
@@ -86,6 +88,7 @@ class Ledger:
         self.baselines = Baselines(store)
         self.feedback = FeedbackHistory(store)
         self.vetoes = Vetoes(store)
+        self.freezes = Freezes(store)
         self.questions = Questions(store)
         self.secret_values = SecretValues(store)
         self.audit = Audit(store)

@@ -336,6 +336,27 @@ class BaselineChoice:
 
 
 @dataclass(frozen=True)
+class Freeze:
+    """An environment to which nothing is deployed until a person lifts the freeze.
+
+    :param at: since when.
+    :param who: who froze it.
+    :param why: the reason they gave.
+    """
+
+    service: str
+    environment: str
+    at: datetime
+    who: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """Who froze it, since when and why."""
+        return f"{self.environment} has been frozen since {self.at:%Y-%m-%d %H:%M} UTC by {self.who}: {self.why}"
+
+
+@dataclass(frozen=True)
 class Veto:
     """A release that was rolled back in an environment.
 

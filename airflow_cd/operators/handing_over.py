@@ -83,8 +83,8 @@ def captured(task: EnvironmentTask, context: Context) -> Handover | None:
     for content in _pulled(task, context, CAPTURE, Role.DEPLOY):
         try:
             found.append(Handover.from_dict(content))
-        except (KeyError, TypeError, ValueError, ReleaseError) as error:
-            task.log.warning("What a deploy has handed over cannot be read: %s", error)
+        except ReleaseError as error:
+            task.log.warning("%s", error)
     # Later phases hold what earlier ones have touched.
     newest = max(found, key=lambda one: (one.token, len(one.touched)), default=None)
     tokens = [one for one in _pulled(task, context, TOKEN, *_TOKENS) if isinstance(one, int)]

@@ -16,6 +16,9 @@ from airflow.plugins_manager import AirflowPlugin
 from airflow_cd.guard import starting
 from airflow_cd.operators.report_link import VerificationReportLink
 from airflow_cd.plugin import listener
+from airflow_cd.plugin.audit import kept_runs
+
+kept_runs.watch()
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from airflow_cd.errors import (
     AirflowCdError,
     DeploymentSettled,
+    EnvironmentFrozen,
     LeaseLost,
     Refused,
     ReleaseVetoed,
@@ -39,7 +40,7 @@ _UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 RETRY_AFTER = 10
 """Seconds to wait where an error does not say how long."""
 
-_CONFLICTS = (DeploymentSettled, LeaseLost, ReleaseVetoed)
+_CONFLICTS = (DeploymentSettled, EnvironmentFrozen, LeaseLost, ReleaseVetoed)
 _NO_TOKEN = "Invalid JWT token"  # noqa: S105 - what Airflow says of one that another server, or none, has signed
 
 

@@ -20,6 +20,8 @@ _LABELS: Mapping[str, str] = {
     HumanAction.CLEARED_RUN: "cleared the run",
     HumanAction.DELETED: "deleted the task instance",
     HumanAction.LIFTED_VETO: "lifted the veto",
+    HumanAction.FROZE: "froze the environment",
+    HumanAction.LIFTED_FREEZE: "lifted the freeze",
     HumanAction.GAVE_FEEDBACK: "gave feedback",
     HumanAction.UNDID_FEEDBACK: "undid feedback",
     HumanAction.PINNED_BASELINE: "pinned the baseline",

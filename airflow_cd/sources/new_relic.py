@@ -13,6 +13,7 @@ from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
+from airflow_cd.http.json_values import number_of
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 _Row: TypeAlias = "tuple[Any, str, str, str, float, int, float]"
@@ -253,10 +254,11 @@ def _rows(
     begin = _number(row.get("beginTimeSeconds"))
     if begin is None or count <= 0:
         return
+    start = section.start_of(begin)
     deviation = _scaled(row.get(_DEVIATION), 1000)
     for metric, value in measured.items():
         scatter = deviation if metric == "response_time" and deviation is not None else math.nan
-        yield (section.start_of(begin), place[0], metric, place[1], value, count, scatter)
+        yield (start, place[0], metric, place[1], value, count, scatter)
 
 
 def _place(row: Mapping[str, Any], source: NewRelicMetrics | NewRelicQuery) -> tuple[str, str]:
@@ -304,9 +306,7 @@ def _number(value: Any, key: str = "") -> float | None:
     if isinstance(value, Mapping):
         inner = [value[key]] if key in value else list(value.values())
         return _number(inner[0]) if len(inner) == 1 else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
+    return number_of(value)
 
 
 def _scaled(value: Any, factor: float) -> float | None:

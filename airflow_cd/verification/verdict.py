@@ -283,7 +283,7 @@ class Judgement:
             )
         try:
             judgement: Judgement = _read(cls, content)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise VerificationError(f"the stored judgement is damaged: {error}.") from error
         return judgement
 

@@ -1,21 +1,62 @@
-"""People of whichever auth manager this process has."""
+"""People of whichever auth manager this process has; each may edit every run."""
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 
 def token_of(name: str) -> str:
-    """A token of somebody who may edit every run, and is no approver."""
+    """A token of an API client.
+
+    :param name: of the person.
+    """
+    manager, kind = _manager()
+    if kind == "SimpleAuthManager":
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        return str(manager.generate_jwt(SimpleAuthManagerUser(username=name, role="admin")))
+    if kind == "KeycloakAuthManager":
+        return str(manager.generate_api_jwt(_of_keycloak(manager, name)))
+    return _token_of_fab(manager, name)
+
+
+def session_of(name: str) -> dict[str, str]:
+    """The cookies of a browser in which somebody has signed in.
+
+    :param name: of the person.
+    """
+    manager, kind = _manager()
+    if kind != "KeycloakAuthManager":
+        return {"_token": token_of(name)}
+    user = _of_keycloak(manager, name)
+    return {
+        "_token": str(manager.generate_jwt(user)),
+        "_access_token": user.access_token,
+        "_refresh_token": str(user.refresh_token),
+    }
+
+
+def _manager() -> tuple[Any, str]:
     from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
     manager = get_auth_manager()
-    if isinstance(manager, SimpleAuthManager):
-        return manager.generate_jwt(SimpleAuthManagerUser(username=name, role="admin"))
-    return _token_of_fab(manager, name)
+    return manager, type(manager).__name__
+
+
+def _of_keycloak(manager: Any, name: str) -> Any:
+    """Somebody whom Keycloak itself has let in, by the name that it gives."""
+    client = manager.get_keycloak_client()
+    tokens = client.token(name, os.environ["ATTACKS_PASSWORD"])
+    known = client.userinfo(tokens["access_token"])
+    user = import_module("airflow.providers.keycloak.auth_manager.user")
+    return user.KeycloakAuthManagerUser(
+        user_id=known["sub"],
+        name=known["preferred_username"],
+        access_token=tokens["access_token"],
+        refresh_token=tokens["refresh_token"],
+    )
 
 
 def _token_of_fab(manager: Any, name: str) -> str:

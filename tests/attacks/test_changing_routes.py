@@ -1,27 +1,25 @@
 """Every changing route of the API server, Airflow's and ours, by somebody who may edit runs and is no approver.
 
-The routes are read from the server itself: one that comes with a later Airflow is attacked, too. Whatever is answered,
-the approval must still wait afterwards, and nothing behind it may have begun.
+The routes and what they take are read from the server's own documents: one that comes with a later Airflow is attacked,
+too. Whatever is answered, the approval must still wait afterwards, and nothing behind it may have begun.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette.routing import Mount
 
 from airflow_cd.ledger import Ledger
-from tests.attacks.people import token_of
-from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_app, states
+from tests.attacks.besieged import Besieged
+from tests.attacks.people import session_of, token_of
+from tests.attacks.routes import Route, addresses, bodies, changing_routes
+from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_app
 
-__all__ = ["airflow_app", "states"]
+__all__ = ["airflow_app"]
 
-CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 NAMES = {
     "dag_id": (DAG_ID, "~"),
     "dag_run_id": (RUN_ID, "~"),
@@ -34,8 +32,30 @@ NAMES = {
     "service": ("shop",),
     "environment": ("production",),
 }
+VALUES: dict[str, list[Any]] = {
+    "dag_id": [DAG_ID],
+    "dag_run_id": [RUN_ID],
+    "run_id": [RUN_ID],
+    "dag_runs": [[{"dag_id": DAG_ID, "dag_run_id": RUN_ID}]],
+    "task_id": ["approve"],
+    "task_ids": [["approve"], None],
+    "map_index": [-1],
+    "task_display_name": ["approve"],
+    "chosen_options": [["Approve"]],
+    "option": ["Approve"],
+    "params_input": [{}],
+    "conf": [{"version": "2.0"}],
+    "dry_run": [False],
+    "only_failed": [False],
+    "only_new": [False],
+    "only_running": [False],
+    "prevent_running_task": [False],
+    "start_date": [],
+    "end_date": [],
+    "key": ["20260101T000000-abcdef"],
+}
 ENTITY = {"dag_id": DAG_ID, "dag_run_id": RUN_ID, "task_id": "approve", "new_state": "success", "state": "success"}
-BODIES: tuple[Any, ...] = (
+OF_RUNS: tuple[Any, ...] = (
     {"new_state": "success", "include_downstream": True, "include_upstream": True, "note": "x"},
     {"new_state": "skipped"},
     {"state": "success"},
@@ -44,106 +64,99 @@ BODIES: tuple[Any, ...] = (
     {"actions": [{"action": "update", "entities": [ENTITY], "action_on_non_existence": "skip"}]},
     {"actions": [{"action": "delete", "entities": [ENTITY | {"map_index": -1}, "approve"]}]},
     {"dry_run": False, "task_ids": ["approve"], "only_failed": False, "dag_run_id": RUN_ID, "include_downstream": True},
-    {"dag_runs": [{"dag_id": DAG_ID, "dag_run_id": RUN_ID}], "dry_run": False},
-    {"is_paused": True},
-    None,
 )
-FORMS = ({"option": "Approve", "reason": "x"}, {"option": "Approve", "why": "x", "key": "20260101T000000-abcdef"})
-# Stopping a run, or taking it away, lets nothing through; what became of it then is not asked.
-ENDED = ("", "failed", "removed", "None")
+"""What changes runs and tasks, for every route about them, whatever it says it takes."""
+
+REFUSED_BY_THE_ROUTER = (404, 405, 422)
+SAMPLE = ("approve/-1/hitlDetails", "/taskInstances", "/production.deploy", "/approval/")
 
 
-def _routes(app: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    for route in app.routes:
-        path = prefix + getattr(route, "path", "")
-        if isinstance(route, Mount) and getattr(route, "routes", None) and "/execution" not in path:
-            yield from _routes(route, path)
-        for method in sorted(CHANGING & set(getattr(route, "methods", None) or ())):
-            yield method, path
+def _all_routes(app: Any) -> list[Route]:
+    from airflow_cd.plugin.app import app as ours
+
+    # Taking things away comes last.
+    return sorted(
+        (*changing_routes(app), *changing_routes(ours, "/airflow-cd")), key=lambda route: route.method == "DELETE"
+    )
 
 
-def _addresses(path: str) -> list[str]:
-    """The path with every name that could lead to the approval."""
-    found = [path]
-    for name in re.findall(r"\{(\w+)(?::\w+)?\}", path):
-        values = NAMES.get(name, ("1",))
-        found = [
-            re.sub(rf"\{{{name}(?::\w+)?\}}", lambda _, value=value: quote(value, safe="~"), address, count=1)
-            for address in found
-            for value in values
-        ]
-    return found
+def _bodies(route: Route) -> list[Any]:
+    given = bodies(route, VALUES)
+    return [*given, *(OF_RUNS if "/dags/" in route.path and route.method != "DELETE" else ())]
 
 
-def _attacks(app: Any) -> list[tuple[str, str]]:
-    ours = [("POST", "/airflow-cd" + path) for path in _our_paths()]
-    theirs = [(method, path) for method, path in _routes(app) if re.search(r"dag|task|run|hitl|backfill|asset", path)]
-    return [(method, address) for method, path in (*theirs, *ours) for address in _addresses(path)]
-
-
-def _our_paths() -> list[str]:
-    from airflow_cd.plugin.app import app
-
-    return [route.path for route in app.routes if "POST" in (getattr(route, "methods", None) or ())]
+def _attack(client: TestClient, routes: list[Route], besieged: Besieged, *, only: tuple[str, ...] = ()) -> list[str]:
+    """Send everything; gives the routes that nothing got to, for want of something that they would take."""
+    unreached = []
+    for route in routes:
+        answers: set[int] = set()
+        for address in addresses(route.path, NAMES):
+            if only and not any(address.endswith(part) or (part.endswith("/") and part in address) for part in only):
+                continue
+            for body in _bodies(route):
+                besieged.restore()
+                sent = {"data": body} if route.form else {"json": body}
+                answer = client.request(route.method, address, **sent)
+                answers.add(answer.status_code)
+                what = f"{route.method} {address} {body}: {answer.status_code} {answer.text[:300]}"
+                # Airflow's own, of a mark on future runs of a run without a date.
+                assert answer.status_code < 500 or "Database error" in answer.text, what
+                assert besieged.let_through() == "", what
+        if answers and answers <= set(REFUSED_BY_THE_ROUTER):
+            unreached.append(f"{route.method} {route.path} {sorted(answers)}")
+    return unreached
 
 
 @pytest.fixture
-def mallory(airflow_app: Any, states: Any, ledger: Ledger) -> Iterator[TestClient]:
-    with_token = TestClient(
-        airflow_app,
-        base_url="http://airflow.test",
-        headers={"Origin": "http://airflow.test", "Authorization": f"Bearer {token_of('mallory')}"},
-        raise_server_exceptions=False,
-        follow_redirects=False,
-    )
-    ledger.questions.ask(
-        pipeline=DAG_ID,
-        run_id=RUN_ID,
-        task_id="approve",
-        deadline=None,
-        options=["Approve", "Reject"],
-        approvers=[APPROVER],
-        subject="Deploy?",
-        body="",
-    )
+def besieged(airflow_app: Any, ledger: Ledger) -> Iterator[Besieged]:
+    with Besieged(ledger) as found:
+        yield found
+
+
+@pytest.fixture
+def mallory(airflow_app: Any) -> Iterator[TestClient]:
+    with_token = _client(airflow_app)
+    with_token.headers["Authorization"] = f"Bearer {token_of('mallory')}"
     yield with_token
     with_token.close()
 
 
+def _client(app: Any) -> TestClient:
+    return TestClient(
+        app,
+        base_url="http://airflow.test",
+        headers={"Origin": "http://airflow.test"},
+        raise_server_exceptions=False,
+        follow_redirects=False,
+    )
+
+
 def test_no_changing_route_gets_a_run_past_its_approver(
-    airflow_app: Any, mallory: TestClient, states: Any, ledger: Ledger
+    airflow_app: Any, mallory: TestClient, besieged: Besieged
 ) -> None:
-    attacks = _attacks(airflow_app)
-    assert len(attacks) > 60, "the server's routes were not found"
-    assert any("hitlDetails" in address for _, address in attacks)
-    assert any(address.startswith("/airflow-cd/approval") for _, address in attacks)
-    through = []
-    for method, address in attacks:
-        # What takes the run itself away comes last: afterwards nothing could be let through any more.
-        if method == "DELETE" and not address.rstrip("/").endswith(("approve", "-1", "hitlDetails")):
-            continue
-        for body in BODIES:
-            answer = mallory.request(method, address, json=body)
-            if answer.status_code >= 500:
-                through.append(f"{method} {address}: {answer.status_code}")
-            if why := _let_through(states, ledger):
-                through.append(f"{method} {address} {body}: {why}")
-        if address.startswith("/airflow-cd"):
-            for form in FORMS:
-                mallory.request(method, address, data=form)
-                if why := _let_through(states, ledger):
-                    through.append(f"{method} {address} {form}: {why}")
-        if through:
-            break
-    assert through == []
+    routes = _all_routes(airflow_app)
+    assert len(routes) > 60, "the server's routes were not found"
+    assert any(route.path.endswith("hitlDetails") and route.schema for route in routes)
+    assert any(route.path.startswith("/airflow-cd/approval") and route.form for route in routes)
+    unreached = _attack(mallory, routes, besieged)
+    # An attack that never gets to a route about runs shows nothing of it.
+    assert [one for one in unreached if "dagRuns" in one or "airflow-cd" in one] == []
 
 
-def _let_through(states: Any, ledger: Ledger) -> str:
-    if (state := states("approve")) not in ("awaiting_input", *ENDED):
-        return f"the approval is {state}"
-    if (state := states("production.deploy")) not in ("None", "", "upstream_failed", "removed", "failed"):
-        return f"what follows is {state}"
-    question = ledger.questions.get(DAG_ID, RUN_ID, "approve")
-    if question is None or question.option == "Approve":
-        return "the ledger has an approval"
-    return ""
+def test_a_browser_s_session_gets_no_further(airflow_app: Any, besieged: Besieged) -> None:
+    client = _client(airflow_app)
+    for name, value in session_of("mallory").items():
+        client.cookies.set(name, value)
+    _attack(client, _all_routes(airflow_app), besieged, only=SAMPLE)
+    client.close()
+
+
+def test_an_approver_gets_through(airflow_app: Any, besieged: Besieged) -> None:
+    """Otherwise the attacks would show no more than that nobody does."""
+    client = _client(airflow_app)
+    client.headers["Authorization"] = f"Bearer {token_of(APPROVER)}"
+    path = f"/api/v2/dags/{DAG_ID}/dagRuns/{RUN_ID}/taskInstances/approve/-1/hitlDetails"
+    answer = client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}})
+    assert answer.status_code == 200, answer.text
+    assert besieged.let_through() == "the approval is scheduled"
+    client.close()

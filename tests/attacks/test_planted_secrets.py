@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -32,6 +32,7 @@ from airflow_cd.sensors import ApprovalSensor
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import LogSample, Window
 from airflow_cd.verification.settings import Verification
+from tests.attacks.forms import forms
 from tests.memory_target import MemoryTarget
 from tests.operators.world import World
 
@@ -41,18 +42,6 @@ REFERENCED, FOREIGN, OVERRIDE = "tulip/in+spring&7", "violet/in+may&8", "rose/in
 SECRETS = (REFERENCED, FOREIGN, OVERRIDE)
 CONFIGURATION = {"db": {"password": "secret:shop_db/password"}, "limit": 7}
 START = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
-
-
-def forms(secret: str) -> set[str]:
-    data = secret.encode()
-    found = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-    for before in range(3):
-        encoded = base64.b64encode(b"x" * before + data).decode()
-        found |= {
-            core := encoded[4 if before else 0 : len(encoded) // 4 * 4 - 4],
-            core.replace("+", "-").replace("/", "_"),
-        }
-    return {form for form in found if len(form) >= 12}
 
 
 def everything_written(ledger: Ledger, written: Sequence[str]) -> str:

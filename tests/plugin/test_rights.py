@@ -22,6 +22,7 @@ RECORD = "ERROR"
 OWN = {
     "veto": ["/environment/p/s/e/lift"],
     "rollback": ["/environment/p/s/e/rollback", "/environment/p/s/e/stop"],
+    "freeze": ["/environment/p/s/e/freeze"],
     "feedback": ["/report/p/r/t/feedback", "/report/p/r/t/undo"],
     "baseline": ["/report/p/r/t/baseline", "/report/p/r/t/baseline/undo"],
 }
@@ -42,7 +43,7 @@ def test_by_default_who_may_edit_runs_may_do_all_of_it(client_as: ClientAs, righ
     assert client_as("user").post(f"/airflow-cd{path}").status_code != 403
 
 
-@pytest.mark.parametrize("option", ["{right}", "all", " {right} , freeze", "{right}s"])
+@pytest.mark.parametrize("option", ["{right}", "all", " {right} , {right}", "{right}s"])
 @pytest.mark.parametrize(("right", "path"), ALL)
 def test_a_right_of_its_own_needs_more(
     client_as: ClientAs, monkeypatch: pytest.MonkeyPatch, right: str, path: str, option: str

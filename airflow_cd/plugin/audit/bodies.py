@@ -1,29 +1,33 @@
-"""What is not let into Airflow's API: JSON that nobody can read, and secrets in what a run is triggered with.
+"""What is not let into Airflow's API: JSON that nobody can read, secrets in what a run is triggered with, XComs.
 
 Airflow keeps the configuration of a run as it was given and shows it on its pages, so a secret in it must be refused
-before there is a run.
+before there is a run. What the tasks of a delivery hand to each other by XCom, such as what a rollback returns to while
+the ledger is away, is theirs: nobody changes it by hand.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_cd.pipeline.specification import pipeline_name
 from airflow_cd.plugin.access import Right, has_own_right
 from airflow_cd.plugin.audit.manual_actions import ROOT, RUNS
-from airflow_cd.secret_values.detection import form_of, mistakes
-from airflow_cd.secret_values.references import leaves, name_of
+from airflow_cd.plugin.audit.run_secrets import why_not_kept
 
 DEEPEST = 200
 """Levels of lists and objects; Python's parser stops at a few thousand, in the middle of a request."""
+_BACKFILLS = "/api/v2/backfills"
+_TASK = ROOT + "{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries"
+# The router's own way of matching: a path that only it understands would get past us.
+_XCOMS = tuple(compile_path(template)[0] for template in (_TASK, _TASK + "/{key:path}"))
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
@@ -61,18 +65,27 @@ def why_refused(method: str, path: str, body: bytes) -> str:
     """
     if is_too_deep(body):
         return f"The request is nested in more than {DEEPEST} levels. Nothing was changed."
-    found = RUNS.match(path) if path.startswith(ROOT) and method == "POST" else None
-    if found is None or not body:
+    if any(_is_handed_over(*found.group("dag", "run", "task")) for route in _XCOMS if (found := route.match(path))):
+        return "What the tasks of a delivery hand to each other is not changed by hand. Nothing was changed."
+    found = RUNS.match(path) if method == "POST" else None
+    if not body or method != "POST" or not (found or path.rstrip("/") == _BACKFILLS):
         return ""
     try:
         content = json.loads(body)
     except ValueError:
         return ""  # Airflow says what is wrong with it
-    conf = content.get("conf") if isinstance(content, Mapping) else None
-    secrets = list(_secrets_in(conf, found["dag"])) if isinstance(conf, Mapping) else []
-    if not secrets or not _is_ours(found["dag"]):
+    if not isinstance(content, Mapping):
         return ""
-    return f"{'. '.join(secrets)}. Nothing was started."
+    if found is None:
+        return why_not_kept(content.get("dag_run_conf"), str(content.get("dag_id")))
+    return why_not_kept(content.get("conf"), found["dag"])
+
+
+def _is_handed_over(dag_id: str, run_id: str, task_id: str) -> bool:
+    from airflow_cd.plugin.dag_runs.tasks import shape_of, shape_of_run
+
+    place = {**shape_of(dag_id), **shape_of_run(dag_id, run_id)}.get(task_id)
+    return place is not None and place.role is not None
 
 
 def _starts_rollback(method: str, path: str) -> bool:
@@ -107,26 +120,6 @@ def is_too_deep(body: bytes) -> bool:
         if depth > DEEPEST:
             return True
     return False
-
-
-def _secrets_in(conf: Mapping[str, Any], dag_id: str) -> Iterator[str]:
-    configuration = conf.get("configuration")
-    if isinstance(configuration, str):
-        try:
-            configuration = json.loads(configuration)
-        except ValueError:
-            configuration = {"configuration": configuration}
-    if isinstance(configuration, Mapping):
-        yield from mistakes(configuration, dag_id)
-    for path, value in leaves({name: value for name, value in conf.items() if name != "configuration"}):
-        if isinstance(value, str) and (form := form_of(value)):
-            yield f"{dag_id}: {name_of(path)!r} holds {form}, which would be shown to everybody who may see the run"
-
-
-def _is_ours(dag_id: str) -> bool:
-    from airflow_cd.plugin.dag_runs.tasks import shape_of
-
-    return any(place.role for place in shape_of(dag_id).values())
 
 
 async def buffered(receive: Receive) -> tuple[bytes, Receive]:

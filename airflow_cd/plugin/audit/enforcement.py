@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_cd.errors import AirflowCdError
-from airflow_cd.ledger import open_ledger
 from airflow_cd.operators.verify import ROLL_BACK
+from airflow_cd.plugin.audit.audited import audited
 from airflow_cd.plugin.audit.manual_actions import RequestedAction
 from airflow_cd.plugin.audit.reach import inside, shape_for
 from airflow_cd.plugin.dag_runs.identity import is_present, lives, tell_apart
@@ -109,7 +109,7 @@ def _gates(action: RequestedAction, declared: Mapping[str, Gate]) -> Mapping[str
     gates = dict(declared)
     if action.other_runs:
         return gates
-    ledger = open_ledger()
+    ledger = audited(action.pipeline, action.run_id)
     tell_apart(ledger, action.pipeline, action.run_id)
     alive = lives(action.pipeline, action.run_id)
     for question in ledger.questions.of_run(action.pipeline, action.run_id):

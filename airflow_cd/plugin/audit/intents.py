@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.errors import AirflowCdError
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.ledger.records import Intended, Intent
+from airflow_cd.plugin.audit.audited import audited
 from airflow_cd.plugin.audit.enforcement import Refusal
 from airflow_cd.plugin.audit.manual_actions import RequestedAction
 from airflow_cd.plugin.audit.reach import answer_of, asking_tasks, shape_for
@@ -82,7 +83,7 @@ def _asked_by(action: RequestedAction) -> Mapping[str, Place]:
     if not action.run_id:
         return {}
     try:
-        questions = open_ledger().questions.of_run(action.pipeline, action.run_id)
+        questions = audited(action.pipeline, action.run_id).questions.of_run(action.pipeline, action.run_id)
     except AirflowCdError:
         log.exception("The ledger cannot say whether %s of %s has asked anything", action.run_id, action.pipeline)
         return {}
@@ -98,10 +99,11 @@ def recorded(plans: Sequence[Planned]) -> tuple[list[Intended], Refusal | None]:
     if not plans:
         return [], None
     try:
-        ledger = open_ledger()
-        for plan in plans:
+        ledgers = [audited(plan.action.pipeline, plan.action.run_id) for plan in plans]
+        for plan, ledger in zip(plans, ledgers, strict=True):
             tell_apart(ledger, plan.action.pipeline, plan.action.run_id)
-        return ledger.audit.intend([plan.intent for plan in plans]), None
+        # All of them are the one that this Airflow uses.
+        return ledgers[0].audit.intend([plan.intent for plan in plans]), None
     except AirflowCdError as error:
         log.exception("A manual action cannot be recorded, so it is refused: %s", plans)
         return [], Refusal(
@@ -122,7 +124,7 @@ def unasked(plans: Sequence[Planned]) -> Refusal | None:
         if action.kind is not HumanAction.MARKED_SUCCESS or place is None or place.role is not Role.APPROVAL:
             continue
         try:
-            ledger = open_ledger()
+            ledger = audited(action.pipeline, action.run_id)
             question = ledger.questions.get(action.pipeline, action.run_id, action.task_id)
         except AirflowCdError:
             return None  # it cannot be recorded either, and is refused for that
@@ -143,8 +145,8 @@ def done(plans: Sequence[Planned], intended: Sequence[Intended], status: int) ->
     :param status: HTTP status of Airflow's answer; 0 when it gave none.
     """
     try:
-        ledger = open_ledger()
         for plan, record in zip(plans, intended, strict=True):
+            ledger = audited(plan.action.pipeline, plan.action.run_id)
             if not 0 < status < http.HTTPStatus.BAD_REQUEST:
                 refused = http.HTTPStatus.BAD_REQUEST <= status < http.HTTPStatus.INTERNAL_SERVER_ERROR
                 ledger.audit.not_done(record.id, why=f"Airflow answered {status or 'nothing'}", refused=refused)
@@ -163,9 +165,8 @@ def refused(actions: Sequence[RequestedAction], who: str, why: str) -> None:
     :param why: what was answered.
     """
     try:
-        ledger = open_ledger()
         for action in actions:
-            ledger.audit.record(
+            audited(action.pipeline, action.run_id).audit.record(
                 who=who,
                 action=action.text,
                 why=action.why,

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_cd.ledger import open_ledger
+from airflow_cd.errors import AirflowCdError
 from airflow_cd.plan import unknown_parameters
+from airflow_cd.plugin.audit.audited import audited
 from airflow_cd.plugin.audit.enforcement import Refusal
 from airflow_cd.plugin.audit.manual_actions import RUNS
 from airflow_cd.plugin.dag_runs.tasks import parameters_of
 
 UNPROCESSABLE = 422
 CONFLICT = 409
+UNAVAILABLE = 503
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,13 @@ def run_refusal(run: RequestedRun) -> Refusal | None:
         return None
     if mistakes := unknown_parameters(list(run.parameters), known):
         return Refusal(UNPROCESSABLE, f"{run.pipeline}: {'; '.join(mistakes)}. Nothing was started.")
-    if run.run_id and run.requested_at and _is_an_earlier_one(run):
+    try:
+        again = bool(run.run_id and run.requested_at) and _is_an_earlier_one(run)
+    except AirflowCdError as error:
+        return Refusal(
+            UNAVAILABLE, f"It is unknown whether {run.run_id} was there before: {error} Nothing was started."
+        )
+    if again:
         return Refusal(
             CONFLICT,
             f"A run {run.run_id} of {run.pipeline} was requested at exactly {run.requested_at} before, and what is "
@@ -76,4 +84,4 @@ def _is_an_earlier_one(run: RequestedRun) -> bool:
     except ValueError:
         return False
     aware = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    return open_ledger().runs.was_requested(run.pipeline, run.run_id, aware)
+    return audited(run.pipeline).runs.was_requested(run.pipeline, run.run_id, aware)

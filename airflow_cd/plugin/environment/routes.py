@@ -1,7 +1,7 @@
-"""One environment of a service: what runs there, rolling it back now, and lifting vetoes.
+"""One environment of a service: what runs there, rolling it back now, freezing it, and lifting vetoes.
 
 The path names the pipeline whose rights count. What is changed belongs to it: a rollback is a run of the pipeline's
-own rollback DAG, and only vetoes that its own runs recorded are lifted here.
+own rollback DAG, only vetoes that its own runs recorded are lifted here, and only where it delivers is frozen.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from airflow_cd.plugin.access import MAY_READ_RUN, Right, User, may, readable, r
 from airflow_cd.plugin.airflow_api import AirflowUnavailable, ask_airflow
 from airflow_cd.plugin.dag_runs.ended import ended_runs, is_over
 from airflow_cd.plugin.dag_runs.frozen import somebody_works, why_stopped
+from airflow_cd.plugin.dag_runs.tasks import shape_of
 from airflow_cd.plugin.environment.stopping import tasks_to_fail
 from airflow_cd.plugin.environment.view import rollback_of, view_of
 from airflow_cd.plugin.error_pages import headers_of, status_of
@@ -126,6 +127,23 @@ def lift(
     return accepted(request, f"{request.url.path.removesuffix('/lift')}#vetoes")
 
 
+@router.post("/freeze", dependencies=requires(Right.FREEZE))
+def freeze(
+    request: Request, user: User, dag_id: str, service: str, environment: str, lift: Field = "", why: Field = ""
+) -> Response:
+    """Let no deployment begin there, or lift that."""
+    freezes = open_ledger().freezes
+    try:
+        _require_reason(why)
+        if not any((one.service, one.environment) == (service, environment) for one in shape_of(dag_id).values()):
+            raise Refused(f"{dag_id} does not deliver {service} to {environment}.", state=UNCHANGED)
+        do = freezes.lift if lift else freezes.freeze
+        do(service, environment, who=user.get_name(), why=why.strip())
+    except Refused as error:
+        return _render(request, user, dag_id, service, environment, refused=error, written=why, at="freeze")
+    return accepted(request, f"{request.url.path.removesuffix('/freeze')}#freeze")
+
+
 def _free(dag_id: str, service: str, environment: str) -> None:
     """Take the environment from a run of the pipeline that ended and kept it: its rollback could not finish."""
     ledger = open_ledger()
@@ -198,6 +216,8 @@ def _render(
         cannot=cannot,
         may=may(Right.ROLLBACK, dag_id, user),
         may_lift=may(Right.VETO, dag_id, user),
+        may_freeze=may(Right.FREEZE, dag_id, user),
+        freeze=ledger.freezes.in_force(service, environment),
         longest_note=LONGEST_NOTE,
         reader=user.get_name(),
         key=f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",

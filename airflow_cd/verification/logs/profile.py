@@ -134,7 +134,7 @@ class LogProfile:
 
                 tallies = read_again(tallies)
             return cls(tallies, int(read["watched_ms"]), dict(read["troubles"]))
-        except (zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
+        except (zlib.error, ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
             raise VerificationError(
                 f"the log profile is damaged: {error}.", next_step="Learn the baseline again from a good deployment."
             ) from error

@@ -186,7 +186,7 @@ class MetricProfile:
             if any(len(values) != len(fields(Lesson)) for values in sums.values()):
                 raise ValueError("a metric has another number of sums")
             return cls(sums, int(read["deployments"]), int(read["bucket_ms"]))
-        except (zlib.error, ValueError, KeyError, AttributeError, TypeError) as error:
+        except (zlib.error, ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise VerificationError(f"the metric profile is damaged: {error}.", next_step=_LEARN_AGAIN) from error
 
 

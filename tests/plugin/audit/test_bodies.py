@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_cd.plugin.audit.bodies import DEEPEST, is_too_deep, why_refused
-from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, airflow_app, states
+from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_app, states
 
 __all__ = ["airflow_app", "states"]
 
@@ -74,3 +74,18 @@ def test_an_approver_is_not_above_it(airflow_app: Any, states: Any) -> None:
     answer = client.post(RUNS, content=trigger({"configuration": {"api_key": "tulip99"}}))
     assert answer.status_code == 422
     assert "tulip99" not in answer.text
+
+
+def test_a_backfill_with_a_secret_is_refused(states: Any) -> None:
+    body = {"dag_id": DAG_ID, "dag_run_conf": {"configuration": {"api_key": "tulip99"}}}
+    refused = why_refused("POST", "/api/v2/backfills", json.dumps(body).encode())
+    assert "Nothing was started" in refused
+    assert "tulip99" not in refused
+    assert why_refused("POST", "/api/v2/backfills", json.dumps(body | {"dag_id": "another"}).encode()) == ""
+
+
+@pytest.mark.parametrize(("method", "key"), [("POST", ""), ("PATCH", "/airflow_cd_capture"), ("DELETE", "/a/b")])
+def test_nobody_changes_what_tasks_hand_to_each_other(states: Any, method: str, key: str) -> None:
+    task = f"{RUNS}/{RUN_ID}/taskInstances/production.deploy/xcomEntries"
+    assert "not changed by hand" in why_refused(method, task + key, b'{"key": "airflow_cd_capture", "value": 1}')
+    assert why_refused(method, task.replace("production.deploy", "of_the_author") + key, b"{}") == ""

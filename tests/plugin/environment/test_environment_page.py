@@ -472,3 +472,33 @@ def test_everything_fits_whatever_was_written(
             page.screenshot(path=f"{folder}/environment-{width}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         context.close()
+
+
+@pytest.fixture
+def delivers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cd.plugin.environment.routes.shape_of", lambda dag: PLACES if dag == "shop" else {})
+
+
+def test_an_environment_is_frozen_and_the_freeze_lifted_with_a_reason(
+    promoted: Ledger, client_as: ClientAs, delivers_here: None
+) -> None:
+    client = client_as("user")
+    assert "FROZEN" not in client.get(PLACE).text
+    refused = client.post(f"{PLACE}/freeze", data={"why": " "})
+    assert (refused.status_code, "A reason is missing" in refused.text) == (400, True)
+    done = client.post(f"{PLACE}/freeze", data={"why": f"holidays {HOSTILE}"}, follow_redirects=False)
+    assert done.headers["location"] == f"{PLACE}#freeze"
+    page = client.get(PLACE).text
+    assert HOSTILE not in page
+    assert "by user-1: holidays" in page.split('id="frozen"')[1].split("</p>")[0]
+    client.post(f"{PLACE}/freeze", data={"why": "they are over", "lift": "yes"})
+    assert "FROZEN" not in client.get(PLACE).text
+    assert [record.action for record in promoted.audit.actions()] == ["lift freeze", "freeze"]
+
+
+def test_who_may_edit_another_pipeline_freezes_nothing_here(
+    promoted: Ledger, client_as: ClientAs, delivers_here: None
+) -> None:
+    answer = client_as("user").post(f"{PLACE.replace('/shop/shop/', '/other/shop/')}/freeze", data={"why": "please"})
+    assert answer.status_code == 400
+    assert promoted.freezes.in_force("shop", "production") is None

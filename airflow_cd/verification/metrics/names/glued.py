@@ -44,6 +44,7 @@ _PARTS = frozenset(
     }
     | _FILLERS
 )
+_LONGEST = max(map(len, _PARTS)) + 1  # and an s
 _SPELT = {"cnt": "count"}
 
 
@@ -66,13 +67,19 @@ def parts_of(word: str) -> tuple[str, ...]:
 
 def _split(word: str) -> tuple[str, ...] | None:
     """The fewest known words that make up all of a word; None where there are none."""
-    best: list[tuple[str, ...] | None] = [()] + [None] * len(word)
+    # Of each beginning of the word: how many words make it up, and where the last of them begins.
+    best: list[tuple[int, int] | None] = [(0, 0)] + [None] * len(word)
     for end in range(1, len(word) + 1):
-        for start in range(end):
+        for start in range(max(0, end - _LONGEST), end):
             before, part = best[start], word[start:end]
             if before is None or not (part in _PARTS or part.removesuffix("s") in _PARTS):
                 continue
             chosen = best[end]
-            if chosen is None or len(before) + 1 < len(chosen):
-                best[end] = (*before, part)
-    return best[-1]
+            if chosen is None or before[0] + 1 < chosen[0]:
+                best[end] = before[0] + 1, start
+    parts: list[str] = []
+    end = len(word)
+    while end and (found := best[end]) is not None:
+        parts.append(word[found[1] : end])
+        end = found[1]
+    return tuple(reversed(parts)) if not end else None

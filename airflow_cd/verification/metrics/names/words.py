@@ -6,7 +6,8 @@ import re
 
 from airflow_cd.verification.metrics.names.glued import parts_of
 
-_LABELS = re.compile(r"\{(.*?)\}|\[(.*?)\]")
+_OPENS = re.compile(r"[{\[]")
+_CLOSES = {"{": "}", "[": "]"}
 _LABEL = re.compile(r"([\w.]+)\s*[=:~!]+\s*\"?([^\",}\]]+)\"?")
 _TOLD_BY_LABEL = re.compile(
     r"(?i)code|status|quantile|outcome|result|state|percentile|statistic|classification|reason|(?<!span_)(?<!span\.)kind"
@@ -23,7 +24,7 @@ _PERCENTILE = re.compile(
     r"|(?<![a-z0-9])0?\.(\d{2,3})(?![0-9])"
     r"|(?<=[a-z])P(\d{2})(?![0-9])"
 )
-_SLASH = re.compile(r"(?i)\s*/\s*(s|sec|second|m|min|minute|h|hour)\b")
+_SLASH = re.compile(r"(?i)(?<!\s)\s*/\s*(s|sec|second|m|min|minute|h|hour)\b")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _STATUS = re.compile(r"(?<=[a-z])(?=[1-5]\d\d\b)")
 _GLUED = re.compile(
@@ -62,8 +63,8 @@ def words_of(name: str) -> list[str]:
     >>> words_of("HTTPCode_Target_5XX_Count")
     ['http', 'code', 'target', '5xx', 'count']
     """
-    told = [value for inside in _LABELS.findall(name) for value in _told(",".join(inside))]
-    text = " ".join([*told, _LABELS.sub(" ", name)])
+    labels, rest = _without_labels(name)
+    text = " ".join([*(value for inside in labels for value in _told(inside)), rest])
     text = _SLASH.sub(r" per \1", text)
     text = _STATUS_CLASS.sub(lambda found: f" {found[1] or found[2]}xx ", text)
     text = _PERCENTILE.sub(_percentile, text)
@@ -85,6 +86,24 @@ def _joined(words: list[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def _without_labels(name: str) -> tuple[list[str], str]:
+    """What stands in braces and brackets, and the name without it."""
+    labels, rest, at = [], [], 0
+    open_ended: set[str] = set()
+    for found in _OPENS.finditer(name):
+        if found.start() < at or found[0] in open_ended:
+            continue
+        end = name.find(_CLOSES[found[0]], found.end())
+        if end < 0:
+            # Nor does any that opens later: looking again would take quadratic time.
+            open_ended.add(found[0])
+            continue
+        labels.append(name[found.end() : end])
+        rest += [name[at : found.start()], " "]
+        at = end + 1
+    return labels, "".join([*rest, name[at:]])
 
 
 def _told(labels: str) -> list[str]:

@@ -1,0 +1,81 @@
+"""``python -m tests.attacks``: what takes too long for every run of the tests.
+
+python -m tests.attacks fuzz --inputs 1000000 --seed 7      hostile inputs for every reader and parser
+python -m tests.attacks fuzz --only 'log line' --engine atheris
+python -m tests.attacks secrets                             planted by every door of a real Airflow, then searched
+python -m tests.attacks keycloak                            every changing route, under Keycloak's auth manager
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def _fuzz(given: argparse.Namespace) -> int:
+    from tests.attacks.fuzz.answers import READERS as OF_ANSWERS
+    from tests.attacks.fuzz.readers import READERS as OF_TEXTS
+    from tests.attacks.fuzz.trial import tried
+
+    readers = [one for one in (*OF_TEXTS, *OF_ANSWERS) if not given.only or one.name in given.only]
+    if given.engine == "atheris":
+        from tests.attacks.fuzz.guided import guided
+
+        return guided(readers, given.inputs)
+    print(f"seed {given.seed}", flush=True)
+    well = True
+    for reader in readers:
+        outcome = tried(reader, given.inputs, given.seed)
+        well = well and outcome.well
+        print(outcome, flush=True)
+        for what, found in outcome.failures.items():
+            print(f"    {what}\n        {found}", flush=True)
+        if not outcome.well and outcome.worst:
+            print(f"    slowest: {outcome.worst}", flush=True)
+    return int(not well)
+
+
+def _keycloak(given: argparse.Namespace) -> int:
+    from tests.attacks.keycloak import attacked, missing
+
+    if why := missing():
+        print(f"Skipped: {why}.")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
+        done = attacked(given.cache, Path(folder))
+    print(done.stdout[-4000:], done.stderr[-2000:])
+    return done.returncode
+
+
+def _secrets(given: argparse.Namespace) -> int:
+    from tests.attacks.planted import attacked
+
+    count, found = attacked()
+    print(f"{count} places searched, {sum(map(len, found.values()))} with a secret")
+    for name, places in found.items():
+        print(f"    {name}: {', '.join(places)}")
+    return int(bool(found))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    fuzz = commands.add_parser("fuzz")
+    fuzz.add_argument("--inputs", type=int, default=10_000, help="for each reader")
+    fuzz.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
+    fuzz.add_argument("--only", nargs="*", default=[], help="names of readers")
+    fuzz.add_argument("--engine", choices=["random", "atheris"], default="random")
+    keycloak = commands.add_parser("keycloak")
+    keycloak.add_argument("--cache", type=Path, default=ROOT / ".cache" / "attacks", help="where Keycloak is kept")
+    commands.add_parser("secrets")
+    given = parser.parse_args()
+    return {"fuzz": _fuzz, "keycloak": _keycloak, "secrets": _secrets}[given.command](given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
