@@ -40,11 +40,11 @@ _PROTECTED = re.compile(
         |unable|cannot|lost|missing|unavailable|unreachable|corrupt|corrupted|expired|overflow|exceeded|leak|dead)
     |Cancell?ed|InvalidArgument|DeadlineExceeded|NotFound|AlreadyExists|PermissionDenied|ResourceExhausted
     |FailedPrecondition|Aborted|OutOfRange|Unimplemented|Internal|Unavailable|DataLoss|Unauthenticated
-    |[A-Z]{0,4}-?[0-9][0-9A-Z]*)$""",
+    |[A-Z]{0,4}-?[0-9][0-9A-Z]*|0x[0-9a-fA-F]{1,8})$""",
     re.VERBOSE,
 )
 
-_CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
+_CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*|0x[0-9a-fA-F]{1,8}")
 _QUALIFIED = re.compile(r"[A-Za-z_][\w$-]*(?:[./][\w$-]*){2,}")  # a class, a component, a host: a name by its form
 _GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
 
@@ -301,6 +301,7 @@ def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:
             if tokens[position] not in ("", WILDCARD)
             and not is_protected(tokens[position])
             and not _is_key(tokens, position)
+            and not says_what_happened(tokens, position)
         ]
         for index, one in enumerate(free):
             for other in free[index + 1 :]:

@@ -36,17 +36,25 @@ def _all(message: str, *values: str, times: int = 8) -> list[str]:
             "oil, rye, tea, jam",
         ),
         (
+            _all(
+                'ERROR note {n} was not printed: "{value}"',
+                "the door was shut and so nobody came in",
+                "rain",
+                "our dog likes your soup more than you think",
+            ),
+            "please ring twice when you come by again next week",
+        ),
+        (
             _all("ERROR token {value} is stale", "qWeRtYuIoPaSdFgHjKlZxCvB==", "mNbVcXzLkJhGfDsAqWeRtYu/=="),
             "PoIuYtReWqAsDfGhJkL+ZxCv==",
         ),
     ],
-    ids=["customers", "search texts", "tenants", "before a colon", "lists", "base64"],
+    ids=["customers", "search texts", "tenants", "before a colon", "lists", "long texts", "base64"],
 )
 def test_another_name_is_no_news(known: list[str], new: str) -> None:
     message = known[-1]
-    value = next(
-        part for part in ("Mae", "rope", "brook", "See", "oil", "mNbVcXzLkJhGfDsAqWeRtYu/==") if part in message
-    )
+    values = ("Mae", "rope", "brook", "See", "oil", "our dog likes your soup more than you think")
+    value = next(part for part in (*values, "mNbVcXzLkJhGfDsAqWeRtYu/==") if part in message)
     assert not _is_news(known, message.replace(value, new))
 
 
@@ -63,8 +71,11 @@ def test_another_name_is_no_news(known: list[str], new: str) -> None:
         ("WARN bill {n} {value} by the bank", ("declined", "returned", "delayed", "queried", "amended"), "seized"),
         ("INFO valve {n} is {value} now", ("open", "shut"), "jammed"),
         ("ERROR call failed, code = {value} after {n}", ("Lost", "Gone", "Late", "Cut", "Dim"), "Burnt"),
+        ("WARN gate {n}: state from {value}", ("SHUT to AJAR", "AJAR to WIDE", "WIDE to SHUT"), "AJAR to MELTED"),
+        ("ERROR lift {n} stopped with code {value}", ("0x80070005", "0x1"), "0x8007000E"),
+        ("INFO letter {n} sent, smtp_code={value}", ("250", "550"), "421"),
     ],
-    ids=["reason", "outcome", "after failed:", "verb", "state", "code"],
+    ids=["reason", "outcome", "after failed:", "verb", "state", "code", "states", "hexadecimal", "named code"],
 )
 def test_another_thing_that_happened_is_news(message: str, values: tuple[str, ...], new: str) -> None:
     assert _is_news(_all(message, *values), message.format(n=3, value=new))
