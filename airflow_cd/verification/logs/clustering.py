@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from airflow_cd.verification.logs.headers.failures import suggests_failure
+from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.signatures import Signature
 from airflow_cd.verification.logs.slots import Slots, Tokens, are_verbs, says_what_happened
@@ -82,6 +84,39 @@ def _is_key(tokens: Tokens, position: int) -> bool:
     return followed in ("=", ":") and followed != "" and "." not in tokens[position]
 
 
+def without_fields(tokens: Tokens) -> tuple[str, dict[str, str]]:
+    """A message without its fields ``name=value`` of one word, and these; ``""`` where little else is said.
+
+    Fields that say what happened are part of the message.
+
+    :param tokens: of the masked message.
+    """
+    kept: list[str] = []
+    fields: dict[str, str] = {}
+    position = 0
+    while position < len(tokens):
+        name, value = tokens[position], tokens[position + 2 : position + 3]
+        ends = position + 3 >= len(tokens) or tokens[position + 3][:1].isspace()
+        begins = not position or tokens[position - 1][-1:].isspace()
+        if (
+            tokens[position + 1 : position + 2] == ("=",)
+            and begins
+            and ends
+            and value
+            and name
+            and not says_what_happened(tokens, position + 2)
+            and not suggests_failure(value[0])
+            and (not is_protected(value[0]))
+        ):
+            fields[name] = value[0]
+            position += 4
+            continue
+        kept.append(tokens[position])
+        position += 2
+    words = sum(word not in ("", "-", WILDCARD) for word in kept[1 if kept[:1] and kept[0].upper() in LEVELS else 0 :])
+    return (" ".join(filter(None, kept)) if words >= _LEAST_WORDS else ""), fields
+
+
 class Vocabulary:
     """The events of the reference, and what a canary's signatures are to them.
 
@@ -110,16 +145,22 @@ class Vocabulary:
         self._by_length: dict[int, set[Tokens]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
         self._lists: set[tuple[Tokens, int]] = set()  # where it was a word
+        self._names: set[str] = set()  # words that are values of parameters
+        self._without_fields: dict[str, dict[str, dict[str, str]]] = {}  # by text: templates and their fields
         for tokens, signatures in lines.items():
             template = merged[tokens]
             if len(template) == len(tokens):
                 changed = [position for position, word in enumerate(tokens) if word != template[position]]
                 self._lists.update((template, position) for position in changed)
                 self._codes.update((template, position) for position in changed if _is_code(tokens[position]))
+                self._names.update(tokens[position] for position in changed if not is_protected(tokens[position]))
             if WILDCARD in template:
                 self._by_length.setdefault(len(template), set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
+            text, fields = without_fields(template)
+            if text:
+                self._without_fields.setdefault(text, {}).setdefault("".join(template), fields)
 
     def template_of(self, signature: Signature) -> str | None:
         """The template of the reference's event this signature belongs to or is a variant of; None: it is new.
@@ -142,7 +183,7 @@ class Vocabulary:
         """
         lines = (one for one in signatures if not one.traced and self.template_of(one) is None)
         asked = sorted({tokenize(one.template) for one in lines})
-        slots = Slots(self._records, is_protected, asked)
+        slots = Slots(self._records, is_protected, asked, frozenset(self._names))
         for tokens in asked:
             found = slots.parameter_in(tokens)
             if found is None:
@@ -164,10 +205,17 @@ class Vocabulary:
         fitting = [template for template in self._by_length.get(len(tokens), ()) if self._fits(tokens, template)]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
-        if best is None:
-            return None
-        template = "".join(best)
-        return self._moved.get(template, template)
+        template = self._other_fields(tokens) if best is None else "".join(best)
+        return None if template is None else self._moved.get(template, template)
+
+    def _other_fields(self, tokens: Tokens) -> str | None:
+        """The template that says the same and has other fields beside it, none of them with another value."""
+        text, fields = without_fields(tokens)
+        for template, known in self._without_fields.get(text, {}).items() if text else ():
+            values = ((known[name], fields[name]) for name in known.keys() & fields.keys())
+            if known.keys() != fields.keys() and all(one == other or WILDCARD in (one, other) for one, other in values):
+                return template
+        return None
 
     def _fits(self, tokens: Tokens, template: Tokens) -> bool:
         """Whether the line is the template with its wildcards filled by words that are no protected ones."""

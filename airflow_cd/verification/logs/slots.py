@@ -123,11 +123,17 @@ class Slots:
     :param counts: records of each tokenized message.
     :param is_protected: whether a word may never become a parameter.
     :param asked: the messages about which :meth:`parameter_in` will be asked; slots of no others are looked for.
+    :param names: words that are values of a parameter in some message: where one of them stood, another may stand.
     """
 
     def __init__(
-        self, counts: Mapping[Tokens, int], is_protected: Callable[[str], bool], asked: Sequence[Tokens]
+        self,
+        counts: Mapping[Tokens, int],
+        is_protected: Callable[[str], bool],
+        asked: Sequence[Tokens],
+        names: frozenset[str] = frozenset(),
     ) -> None:
+        self._names = names
         self._counts = counts
         self._is_protected = is_protected
         self._families: dict[_Key, _Family] = {}
@@ -191,6 +197,8 @@ class Slots:
         if not (quoted or named or key) and len(words) > 1 and not _is_list(value):
             return False  # several words that nothing announces are the message, not a value in it
         if key and named:
+            return True
+        if len(words) == 1 and words[0] in self._names and all(self._names.issuperset(other) for other in values):
             return True
         return len(values) >= (_VALUES_OF_A_NAME if quoted or named or key else _VALUES_OF_A_WORD)
 

@@ -81,6 +81,29 @@ def test_another_thing_that_happened_is_news(message: str, values: tuple[str, ..
     assert _is_news(_all(message, *values), message.format(n=3, value=new))
 
 
+def test_a_name_known_from_other_messages_is_no_news() -> None:
+    boats = ("Alma", "Bora", "Cleo", "Dido", "Enya", "Fram")
+    known = [*_all("INFO boat {value} left quay {n}", *boats), *_all("ERROR mast {value} broke off", "Alma")]
+    assert not _is_news(known, "ERROR mast Cleo broke off")
+    assert _is_news(known, "ERROR mast Hull broke off")
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "news"),
+    [
+        ("WARN boat came late quay=7 crew=4", "WARN boat came late quay=7 crew=4 tide=low pier=3", False),
+        ("WARN boat came late quay=7 crew=4", "WARN boat came late quay=9", False),
+        ("WARN boat came late quay=7 crew=4", "WARN boat came late quay=7 reason=mutiny", True),
+        ("WARN boat came late quay=7 crew=4", "WARN boat sank today quay=7 crew=4 tide=low", True),
+        ("WARN boat came late side=port crew=4", "WARN boat came late side=lee crew=4 tide=low", True),
+    ],
+)
+def test_other_fields_beside_a_message_are_no_news_unless_they_say_what_happened(
+    known: str, new: str, news: bool
+) -> None:
+    assert _is_news([known], new) is news
+
+
 def test_a_name_that_tells_of_trouble_is_news() -> None:
     assert _is_news(
         _all("ERROR order {n} of {value} is held", "Orla", "Finn", "Mae"), "ERROR order 3 of deadlock is held"
