@@ -48,7 +48,7 @@ LEAST_HEXADECIMAL = 8
 _SEPARATOR = r"""["']?(?: ?[:=] ?| |[(\[])["'(\[]?"""
 _METHOD = "(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
 _BEFORE_STATUS = (
-    r"\b(?:[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp[_ ]?[Ss]tatus|[Rr]esponded(?: with)?"
+    r"\b(?:[A-Za-z_]*[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp [Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
     rf"""|[ (]HTTP/{VARIABLE}"? """
     rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?)?"

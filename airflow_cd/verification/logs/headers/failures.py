@@ -59,7 +59,7 @@ def reports_failure(message: str) -> bool:
 
 
 _ANSWERED = re.compile(
-    r"(?:\bHTTP/[^\s\"]+\"? |\bstatus(?:_?code)?[\"']?[=:] ?[\"']?"
+    r"(?:\bHTTP/[^\s\"]+\"? |\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?"
     r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
     r"|(?:<\*>|\b5[0-9]{2}) (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\b"
 )

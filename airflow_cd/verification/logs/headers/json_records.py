@@ -145,13 +145,19 @@ def _news(fields: Mapping[str, Any], message: str) -> list[str]:
     """Fields that tell what happened, as ``key=value``, in the order of their names."""
     found: dict[str, str] = {}
     for name, value in (*fields.items(), *(item for inner in _told_apart(fields) for item in inner.items())):
-        kept = _NEWS.get(name.replace(".", "_").replace("_", ""))
+        plain = name.replace(".", "_").replace("_", "")
+        kept = _NEWS.get(plain) or ("status" if plain.endswith(("status", "statuscode")) and _is_status(value) else None)
         if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
             continue
         text = str(value).strip()
         if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
             found[kept] = text
     return [f"{name}={found[name]}" for name in sorted(found)]
+
+
+def _is_status(value: Any) -> bool:
+    """Whether it looks like the status of an answer, so that any name that ends in "status" is of one."""
+    return len(text := str(value)) == 3 and text.isdigit() and text[0] in "12345"
 
 
 def _told_apart(fields: Mapping[str, Any], *, within: bool = True) -> Iterable[dict[str, Any]]:
