@@ -15,8 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from airflow_cd.verification.logs.headers.failures import suggests_failure
-from airflow_cd.verification.logs.headers.levels import LEVELS
+from airflow_cd.verification.logs.fields import without_fields
 from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.signatures import Signature
 from airflow_cd.verification.logs.slots import Slots, Tokens, are_verbs, says_what_happened
@@ -84,39 +83,6 @@ def _is_key(tokens: Tokens, position: int) -> bool:
     return followed in ("=", ":") and followed != "" and "." not in tokens[position]
 
 
-def without_fields(tokens: Tokens) -> tuple[str, dict[str, str]]:
-    """A message without its fields ``name=value`` of one word, and these; ``""`` where little else is said.
-
-    Fields that say what happened are part of the message.
-
-    :param tokens: of the masked message.
-    """
-    kept: list[str] = []
-    fields: dict[str, str] = {}
-    position = 0
-    while position < len(tokens):
-        name, value = tokens[position], tokens[position + 2 : position + 3]
-        ends = position + 3 >= len(tokens) or tokens[position + 3][:1].isspace()
-        begins = not position or tokens[position - 1][-1:].isspace()
-        if (
-            tokens[position + 1 : position + 2] == ("=",)
-            and begins
-            and ends
-            and value
-            and name
-            and not says_what_happened(tokens, position + 2)
-            and not suggests_failure(value[0])
-            and (not is_protected(value[0]))
-        ):
-            fields[name] = value[0]
-            position += 4
-            continue
-        kept.append(tokens[position])
-        position += 2
-    words = sum(word not in ("", "-", WILDCARD) for word in kept[1 if kept[:1] and kept[0].upper() in LEVELS else 0 :])
-    return (" ".join(filter(None, kept)) if words >= _LEAST_WORDS else ""), fields
-
-
 class Vocabulary:
     """The events of the reference, and what a canary's signatures are to them.
 
@@ -158,7 +124,7 @@ class Vocabulary:
                 self._by_length.setdefault(len(template), set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
-            text, fields = without_fields(template)
+            text, fields = without_fields(template, is_protected)
             if text:
                 self._without_fields.setdefault(text, {}).setdefault("".join(template), fields)
 
@@ -210,7 +176,7 @@ class Vocabulary:
 
     def _other_fields(self, tokens: Tokens) -> str | None:
         """The template that says the same and has other fields beside it, none of them with another value."""
-        text, fields = without_fields(tokens)
+        text, fields = without_fields(tokens, is_protected)
         for template, known in self._without_fields.get(text, {}).items() if text else ():
             values = ((known[name], fields[name]) for name in known.keys() & fields.keys())
             if known.keys() != fields.keys() and all(one == other or WILDCARD in (one, other) for one, other in values):

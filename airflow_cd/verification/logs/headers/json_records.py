@@ -146,7 +146,9 @@ def _news(fields: Mapping[str, Any], message: str) -> list[str]:
     found: dict[str, str] = {}
     for name, value in (*fields.items(), *(item for inner in _told_apart(fields) for item in inner.items())):
         plain = name.replace(".", "_").replace("_", "")
-        kept = _NEWS.get(plain) or ("status" if plain.endswith(("status", "statuscode")) and _is_status(value) else None)
+        kept = _NEWS.get(plain) or (
+            "status" if plain.endswith(("status", "statuscode")) and _is_status(value) else None
+        )
         if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
             continue
         text = str(value).strip()
