@@ -80,7 +80,7 @@ def _is_key(tokens: Tokens, position: int) -> bool:
     if followed == ":" and position and not tokens[position - 1].strip():
         clause = sum(word not in ("", WILDCARD) for word in tokens[position + 2 :: 2])
         return clause < _WORDS_OF_A_CLAUSE and "." not in tokens[position]
-    return followed in ("=", ":") and followed != "" and "." not in tokens[position]
+    return followed == "=" or (followed == ":" and "." not in tokens[position])
 
 
 class Vocabulary:
