@@ -64,7 +64,7 @@ _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"
     r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|HRESULT|hresult|NTSTATUS"
     r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
-    rf"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
+    rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
 _BEFORE_JSON_LEVEL = (
     r"\"[@_]?(?:[a-z_.]*(?:[Ll]evel|LEVEL)(?:no|_value|_number)?|[a-z_.]*(?:[Ss]everity|SEVERITY)(?:[_]?[Nn]umber)?"

@@ -59,6 +59,18 @@ def test_another_name_is_no_news(known: list[str], new: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("known", "new"),
+    [
+        ("ERROR tide table of Monday 3 June is torn", "ERROR tide table of Friday, 5 July is torn"),
+        ("ERROR no tide on Sunday", "ERROR no tide on Thursday"),
+        ("ERROR chart C:\\sea\\north.map is torn", "ERROR chart E:\\lakes\\deep\\4.map is torn"),
+    ],
+)
+def test_days_and_paths_are_values_from_the_first_on(known: str, new: str) -> None:
+    assert not _is_news([known], new)
+
+
+@pytest.mark.parametrize(
     ("message", "values", "new"),
     [
         ("WARN job {n} ended, reason={value}", ("Done", "Moved", "Paused", "Merged", "Split", "Late"), "Evaporated"),
