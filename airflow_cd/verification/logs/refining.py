@@ -12,8 +12,11 @@ from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, WILDCARD
 
 LONGEST_TEMPLATE = 4_000  # characters; what comes after them does not tell messages apart
 
-_DAYS = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
-_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DAYS = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?\b"
+_MONTHS = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b"
+)
 _FULL_NAMES = (
     "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
     "|January|February|April|June|July|August|September|October|November|December"
@@ -32,7 +35,7 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
     (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
-    ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> (?:{_MONTHS})\b\.?,?(?: <\*>)?"), WILDCARD),
+    ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> {_MONTHS}\.?,?(?: <\*>)?"), WILDCARD),
     ("", re.compile(rf"\b(?:{_FULL_NAMES})\b"), WILDCARD),
     # A path of Windows, whose first part is masked already where it holds a digit.
     (":\\", re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\"'<>|:*?,;()\[\]]|<\*>)*"), WILDCARD),
