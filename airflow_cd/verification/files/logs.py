@@ -220,9 +220,11 @@ class _Fast:
         if returns:
             unusual |= lines.rows_with(b"\r")
         # One letter is looked for in a fraction of the time of several.
-        for mark in (_GOES_ON, *ESCAPED):
-            if mark[:1] in lines.content and mark in lines.content:
-                unusual |= lines.rows_with(mark)
+        if _GOES_ON in lines.content:
+            unusual |= lines.rows_with(_GOES_ON)
+        for marks in ESCAPED:
+            if marks[0][:1] in lines.content and len(places := lines.places_of(marks)):
+                unusual |= lines.rows_of(places)
         return unusual
 
     @staticmethod

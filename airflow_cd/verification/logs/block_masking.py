@@ -66,8 +66,8 @@ class MaskedLines:
         masked, odd = _masked(lines.content)
         flags = lines.rows_of(odd)
         for code in ERROR_CODES:
-            if code.encode() in lines.content:
-                flags |= lines.rows_with(code.encode())
+            if len(places := lines.places_of([code.encode()])):
+                flags |= lines.rows_of(places)
         keys = pl.Series("key", [masked], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
         return cls(lines, keys, keys.unique(), flags)
 

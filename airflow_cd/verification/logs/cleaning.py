@@ -20,8 +20,11 @@ _SERVICE = re.compile(
     r"\[[\w.:-]+\] ?(?=\s+(?:at \S|File \"|\.\.\. \d)|Caused by: |Traceback \(|goroutine \d"
     r"|(?:[a-z_]\w*\.)+[A-Z]\w*(?:Exception|Error)\b)"
 )
-ESCAPED = (b"#012", b"\\n\\t", b"\\n ", b"\\nCaused by", b"\\nTraceback", b"\\ngoroutine", b"\\n#")
-"""What a line holds that may hold a stack trace whose ends of lines are escaped."""
+ESCAPED = (
+    (b"#012",),
+    (b"\\n\\t", b"\\n ", b"\\nCaused by", b"\\nTraceback", b"\\ngoroutine", b"\\n#"),
+)
+"""What a line holds that may hold a stack trace whose ends of lines are escaped, by the two bytes it begins with."""
 
 
 def clean_line(text: Any, troubles: dict[str, int]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from airflow_cd.verification.logs.fields import without_fields
 from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.signatures import Signature
 from airflow_cd.verification.logs.slots import Slots, Tokens, are_verbs, says_what_happened
@@ -40,11 +41,11 @@ _PROTECTED = re.compile(
         |unable|cannot|lost|missing|unavailable|unreachable|corrupt|corrupted|expired|overflow|exceeded|leak|dead)
     |Cancell?ed|InvalidArgument|DeadlineExceeded|NotFound|AlreadyExists|PermissionDenied|ResourceExhausted
     |FailedPrecondition|Aborted|OutOfRange|Unimplemented|Internal|Unavailable|DataLoss|Unauthenticated
-    |[A-Z]{0,4}-?[0-9][0-9A-Z]*)$""",
+    |[A-Z]{0,4}-?[0-9][0-9A-Z]*|0x[0-9a-fA-F]{1,8})$""",
     re.VERBOSE,
 )
 
-_CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*")
+_CODE = re.compile(r"(?![1-5][0-9]{2}$)[A-Z]{0,4}-?[0-9][0-9A-Z]*|0x[0-9a-fA-F]{1,8}")
 _QUALIFIED = re.compile(r"[A-Za-z_][\w$-]*(?:[./][\w$-]*){2,}")  # a class, a component, a host: a name by its form
 _GLUED = re.compile(r"[\w.@-]*[\w:/@-]\(?<\*>\)?")
 
@@ -79,7 +80,7 @@ def _is_key(tokens: Tokens, position: int) -> bool:
     if followed == ":" and position and not tokens[position - 1].strip():
         clause = sum(word not in ("", WILDCARD) for word in tokens[position + 2 :: 2])
         return clause < _WORDS_OF_A_CLAUSE and "." not in tokens[position]
-    return followed in ("=", ":") and followed != "" and "." not in tokens[position]
+    return followed == "=" or (followed == ":" and "." not in tokens[position])
 
 
 class Vocabulary:
@@ -110,16 +111,22 @@ class Vocabulary:
         self._by_length: dict[int, set[Tokens]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
         self._lists: set[tuple[Tokens, int]] = set()  # where it was a word
+        self._names: set[str] = set()  # words that are values of parameters
+        self._without_fields: dict[str, dict[str, dict[str, str]]] = {}  # by text: templates and their fields
         for tokens, signatures in lines.items():
             template = merged[tokens]
             if len(template) == len(tokens):
                 changed = [position for position, word in enumerate(tokens) if word != template[position]]
                 self._lists.update((template, position) for position in changed)
                 self._codes.update((template, position) for position in changed if _is_code(tokens[position]))
+                self._names.update(tokens[position] for position in changed if not is_protected(tokens[position]))
             if WILDCARD in template:
                 self._by_length.setdefault(len(template), set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
+            text, fields = without_fields(template, is_protected)
+            if text:
+                self._without_fields.setdefault(text, {}).setdefault("".join(template), fields)
 
     def template_of(self, signature: Signature) -> str | None:
         """The template of the reference's event this signature belongs to or is a variant of; None: it is new.
@@ -142,7 +149,7 @@ class Vocabulary:
         """
         lines = (one for one in signatures if not one.traced and self.template_of(one) is None)
         asked = sorted({tokenize(one.template) for one in lines})
-        slots = Slots(self._records, is_protected, asked)
+        slots = Slots(self._records, is_protected, asked, frozenset(self._names))
         for tokens in asked:
             found = slots.parameter_in(tokens)
             if found is None:
@@ -164,10 +171,17 @@ class Vocabulary:
         fitting = [template for template in self._by_length.get(len(tokens), ()) if self._fits(tokens, template)]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
-        if best is None:
-            return None
-        template = "".join(best)
-        return self._moved.get(template, template)
+        template = self._other_fields(tokens) if best is None else "".join(best)
+        return None if template is None else self._moved.get(template, template)
+
+    def _other_fields(self, tokens: Tokens) -> str | None:
+        """The template that says the same and has other fields beside it, none of them with another value."""
+        text, fields = without_fields(tokens, is_protected)
+        for template, known in self._without_fields.get(text, {}).items() if text else ():
+            values = ((known[name], fields[name]) for name in known.keys() & fields.keys())
+            if known.keys() != fields.keys() and all(one == other or WILDCARD in (one, other) for one, other in values):
+                return template
+        return None
 
     def _fits(self, tokens: Tokens, template: Tokens) -> bool:
         """Whether the line is the template with its wildcards filled by words that are no protected ones."""
@@ -301,6 +315,7 @@ def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:
             if tokens[position] not in ("", WILDCARD)
             and not is_protected(tokens[position])
             and not _is_key(tokens, position)
+            and not says_what_happened(tokens, position)
         ]
         for index, one in enumerate(free):
             for other in free[index + 1 :]:

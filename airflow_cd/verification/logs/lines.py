@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -75,3 +75,18 @@ class Lines:
             places.append(place)
             place = self.content.find(part, place + 1)
         return self.rows_of(np.array(places, np.int64))
+
+    def places_of(self, parts: Sequence[bytes]) -> np.ndarray:
+        """Offsets of any of these pieces, ascending.
+
+        Where the first letter of a piece is common, this is several times as fast as looking for each piece.
+
+        :param parts: at least two bytes each, the first two alike in all of them.
+        """
+        first, second = parts[0][:2]
+        letters = np.frombuffer(self.content, np.uint8)
+        places = np.flatnonzero(letters == first)
+        places = places[: np.searchsorted(places, len(letters) - 1)]
+        places = places[letters[places + 1] == second]
+        found = [place for place in places.tolist() if self.content.startswith(tuple(parts), place)]
+        return np.array(found, np.int64)

@@ -48,7 +48,7 @@ LEAST_HEXADECIMAL = 8
 _SEPARATOR = r"""["']?(?: ?[:=] ?| |[(\[])["'(\[]?"""
 _METHOD = "(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
 _BEFORE_STATUS = (
-    r"\b(?:[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp[_ ]?[Ss]tatus|[Rr]esponded(?: with)?"
+    r"\b(?:[A-Za-z_]*[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp [Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
     rf"""|[ (]HTTP/{VARIABLE}"? """
     rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?)?"
@@ -61,20 +61,21 @@ _BEFORE_STATUS = (
     rf"(?:[!-~{VARIABLE}]+ ){{3,4}}"
 )
 _BEFORE_CODE = (
-    r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure)[_ -]?[Cc]ode|code"
+    r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"
+    r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|HRESULT|hresult|NTSTATUS"
     r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
-    rf"|errno|[Ee]rrno|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
+    rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
 _BEFORE_JSON_LEVEL = (
     r"\"[@_]?(?:[a-z_.]*(?:[Ll]evel|LEVEL)(?:no|_value|_number)?|[a-z_.]*(?:[Ss]everity|SEVERITY)(?:[_]?[Nn]umber)?"
     r"|[Pp]riority|PRIORITY|lvl|sev)\" ?: ?\"?"
 )
 _STATUS = r"[1-5][0-9]{2}"
-_CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}"
+_CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}|0x[0-9a-fA-F]{1,8}"
 _AFTER_VALUE = r"(?:[&-][A-Za-z]+)?"
 # Where the values that are kept stand, and what such a word must look like.
 _PROTECTED = tuple(
-    (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(value + _AFTER_VALUE, re.ASCII))
+    (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(f"(?:{value}){_AFTER_VALUE}", re.ASCII))
     for before, value in (
         (_BEFORE_STATUS, _STATUS),
         (_BEFORE_CODE, _CODE),

@@ -7,8 +7,8 @@ population parameters"), scaled to what was watched of the canary. Where a singl
 is, two more signs count, because a log changes with time: the share of errors that have gone since, and the share of
 ordinary messages that are new. The number that came is held against that by the Poisson distribution.
 
-Stack traces, and errors that make up much of what the canary logged, are also judged by themselves: a log in which
-every other error is a new one may have had no new exception so far.
+Stack traces, those among them that no logger wrote, and errors that make up much of what the canary logged, are also
+judged by themselves: a log in which every other error is a new one may have had no new exception so far.
 
 Errors that are seen again and again are judged by themselves where they can be: beside a control, which sees the same
 time, or with several earlier deployments, which show how many such errors one of them has to itself.
@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
+from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.headers.requests import status_in
+from airflow_cd.verification.logs.masking import mask_line
 from airflow_cd.verification.verdict import Event, EventKind
 
 LEVEL = 0.06
@@ -100,7 +102,11 @@ def novelty_of(
     usual += _RATE_OF_A_QUIET_LOG * volume
     if of_another_time:
         least = Novelty(kinds, usual, _at_least(kinds, usual))
-        others = (_of_exceptions(new, events, seen, matters, volume), _of_frequent(new, events, seen, matters, volume))
+        others = (
+            _of_exceptions(new, events, seen, matters, volume),
+            _of_uncaught(new, events, seen, volume),
+            _of_frequent(new, events, seen, matters, volume),
+        )
         return min((least, *others), key=lambda novelty: novelty.p_value)
     rare = len(references) >= _ENOUGH_REFERENCES and not any(_is_grave(event) for event in new)
     best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
@@ -139,6 +145,21 @@ def _of_exceptions(
     rare = _good_turing(_together(known, family), volume, least=0)
     usual = max(rare, *_changes_with_time(others, known, family, matters, volume))
     return _one_of_several(number, usual, volume)
+
+
+def _of_uncaught(new: Sequence[Event], events: Sequence[Event], seen: Mapping[str, int], volume: float) -> Novelty:
+    """Stack traces that no logger wrote, in a log whose records begin with a header: something died.
+
+    What is new in what loggers write says nothing about that.
+    """
+    chosen = [event for event in new if event.frames and not _has_header(event)]
+    known = [event for event in events if event.kind is not EventKind.UNKNOWN]
+    if not chosen or sum(map(_has_header, known)) < _NEARLY_ALL * len(known):
+        return _NONE
+    died = {event.template: seen.get(event.template, 0) for event in known if event.frames and not _has_header(event)}
+    family = _families([*died, *(event.template for event in chosen)])
+    number = len({family[event.template] for event in chosen})
+    return _one_of_several(number, _good_turing(_together(died, family), volume, least=0), volume)
 
 
 def _only_warned_of(event: Event) -> bool:
@@ -244,12 +265,21 @@ def _changes_with_time(
 def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
     """Without requests, and without what a crash leaves behind.
 
-    New routes say nothing about errors. Where known records state a level, a line that states none is no record.
+    New routes say nothing about errors. Where known records state a level, or begin with a header, a line that does not
+    is no record.
     """
     ordinary = [event for event in ordinary if status_in(event.template) is None]
-    known = [event for event in ordinary if event.kind is not EventKind.UNKNOWN]
-    stating = [event for event in ordinary if event.stated]
-    return stating if sum(event.stated for event in known) >= _NEARLY_ALL * len(known) else ordinary
+    for as_records_are in (lambda event: event.stated, _has_header):
+        known = [as_records_are(event) for event in ordinary if event.kind is not EventKind.UNKNOWN]
+        if sum(known) >= _NEARLY_ALL * len(known):
+            return [event for event in ordinary if as_records_are(event)]
+    return ordinary
+
+
+def _has_header(event: Event) -> bool:
+    """Whether its records begin with a time stamp or a level."""
+    header = read_header(mask_line(event.samples[0].split("\n", 1)[0])) if event.samples else None
+    return header is not None and (header.stamped or header.level is not None)
 
 
 def _missed(seen: Mapping[str, int], times: int, volume: float) -> float:

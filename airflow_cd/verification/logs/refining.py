@@ -12,8 +12,15 @@ from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, WILDCARD
 
 LONGEST_TEMPLATE = 4_000  # characters; what comes after them does not tell messages apart
 
-_DAYS = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
-_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DAYS = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?\b"
+_MONTHS = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b"
+)
+_FULL_NAMES = (
+    "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+    "|January|February|April|June|July|August|September|October|November|December"
+)  # which are words of nothing else; March and May are
 _DATE = rf"(?:(?:{_DAYS} )?{_MONTHS} {{1,2}}<\*> |<\*>(?:/<\*>){{0,2}}[T ,:_-]{{1,2}})"
 _TIME = re.compile(
     rf"^[\[(<]?{_DATE}?<\*>:<\*>:<\*>(?:,<\*>)?(?: ?(?:Z|UTC|GMT)\b|:<\*>)?[\])>]?[ \t:|]*",
@@ -28,9 +35,14 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
     (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
+    ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> {_MONTHS}\.?,?(?: <\*>)?"), WILDCARD),
+    ("", re.compile(rf"\b(?:{_FULL_NAMES})\b"), WILDCARD),
+    # A path of Windows, whose first part is masked already where it holds a digit.
+    (":\\", re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\"'<>|:*?,;()\[\]]|<\*>)*"), WILDCARD),
+    (":<*>", re.compile(r"(?<![\w.:])[C-Z]:<\*>"), WILDCARD),
     # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
     (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
-    ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+"), WILDCARD),
+    ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+(?:::)?(?:/<\*>)?"), WILDCARD),
     # Base64: with two signs at its end it may be short and without a digit, with one it shows by its letters.
     ("==", re.compile(r"(?<![\w=])(?:[A-Za-z+/_-]|<\*>){8,}==(?=[\s\"',;)\]]|$)"), WILDCARD),
     (

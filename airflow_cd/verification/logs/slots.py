@@ -44,6 +44,9 @@ _GIVES_REASONS = _words(
     "because reason cause caused error errors failed fails failure failing exception aborted rejected refused denied "
     "becomes became got status state fatal panic warning problem unable cannot"
 )
+_STATES = _words("state status phase health")  # `state from X to Y`: X and Y are states
+_TURNS = ("transition", "switch")
+_REACH_OF_STATES = 10  # tokens, five words
 _NAMES_FOLLOW = _words(
     "for of from to by in at on as user users customer client tenant account host node server pod file table topic "
     "queue job task item product order invoice member group role name named called device peer id key token database "
@@ -55,6 +58,7 @@ _JOINS = _words(
     "until than and or but"
 )
 _QUOTES = "\"'`«“‘"
+_CLOSES = {"`": "'", "«": "»", "“": "”", "‘": "’"}
 _VERB = re.compile(r"[a-z]+(?:ed|ing)$")
 
 
@@ -74,8 +78,9 @@ def says_what_happened(tokens: Tokens, start: int) -> bool:
         return (
             name in _SAYS_WHAT or before in _GIVES_REASONS or suggests_failure(before) or _of_a_failure(tokens, start)
         )
-    if before == "to" and start >= 4:
-        return tokens[start - 4].lower() == "due"
+    if before in ("to", "from"):
+        words = [word.lower() for word in tokens[max(0, start - _REACH_OF_STATES) : start - 2 : 2]]
+        return words[-1:] == ["due"] or any(word in _STATES or word.startswith(_TURNS) for word in words)
     return before in _GIVES_REASONS
 
 
@@ -118,11 +123,17 @@ class Slots:
     :param counts: records of each tokenized message.
     :param is_protected: whether a word may never become a parameter.
     :param asked: the messages about which :meth:`parameter_in` will be asked; slots of no others are looked for.
+    :param names: words that are values of a parameter in some message: where one of them stood, another may stand.
     """
 
     def __init__(
-        self, counts: Mapping[Tokens, int], is_protected: Callable[[str], bool], asked: Sequence[Tokens]
+        self,
+        counts: Mapping[Tokens, int],
+        is_protected: Callable[[str], bool],
+        asked: Sequence[Tokens],
+        names: frozenset[str] = frozenset(),
     ) -> None:
+        self._names = names
         self._counts = counts
         self._is_protected = is_protected
         self._families: dict[_Key, _Family] = {}
@@ -187,6 +198,8 @@ class Slots:
             return False  # several words that nothing announces are the message, not a value in it
         if key and named:
             return True
+        if len(words) == 1 and words[0] in self._names and all(self._names.issuperset(other) for other in values):
+            return True
         return len(values) >= (_VALUES_OF_A_NAME if quoted or named or key else _VALUES_OF_A_WORD)
 
     def _is_troubled(self, value: Tokens) -> bool:
@@ -212,6 +225,18 @@ def _frames(tokens: Tokens) -> Iterator[tuple[_Key, int, int]]:
             rest = len(tokens) - end
             if start or rest:
                 yield (begins[start], ends[rest]), start, rest
+        closed = _end_of_quoted(tokens, start)
+        if closed > start + 2 * LONGEST_VALUE:
+            yield (begins[start], ends[len(tokens) - closed]), start, len(tokens) - closed
+
+
+def _end_of_quoted(tokens: Tokens, start: int) -> int:
+    """Where a quoted text ends that begins here; 0 if none begins here."""
+    quote = tokens[start - 1][-1:] if start else ""
+    if not quote or quote not in _QUOTES:
+        return 0
+    closing = _CLOSES.get(quote, quote)
+    return next((end for end in range(start + 1, len(tokens), 2) if tokens[end][:1] == closing), 0)
 
 
 def _has_fields(stretch: Tokens) -> bool:

@@ -31,6 +31,13 @@ def test_lines_that_hold_something_are_found(texts: list[str]) -> None:
     assert Lines.of(texts).rows_with("é".encode()).tolist() == ["é" in text for text in texts]
 
 
+@given(st.text(alphabet="ab\n", max_size=12))
+def test_places_of_any_of_several_pieces(text: str) -> None:
+    content = text.encode()
+    found = [place for place in range(len(content)) if content.startswith((b"aba", b"abb"), place)]
+    assert Lines(content).places_of([b"aba", b"abb"]).tolist() == found
+
+
 def test_first_letters_are_the_first_bytes() -> None:
     assert bytes(Lines.of(["abcd", "", "x"]).first_letters()).replace(b"\n", b"") in (b"ax", b"axx")
     assert Lines.of(["", "", "a", ""]).first_letters()[2] == ord("a")

@@ -65,6 +65,21 @@ def test_a_log_of_another_time_is_excused_by_what_else_is_new() -> None:
     assert _judged([*today, "ERROR lamp is out"], yesterday).verdict is Verdict.INCONCLUSIVE
 
 
+def test_lines_beside_a_crash_that_have_no_header_excuse_nothing() -> None:
+    usual = [f"2025-02-04 06:07:08 parcel {number} weighed" for number in range(300)]
+    beside = ["Depot: north", "Shift: late", "Crew: six", "Weather: fog"]
+    assert _judged([*usual, *beside, "Error: no scales on dock nine"], usual).verdict is Verdict.FAIL
+
+
+def test_a_process_that_dies_is_proof_in_a_log_that_brings_new_errors() -> None:
+    def log(errors: Sequence[str]) -> list[str]:
+        return [f"2025-02-04 06:07:08 {line}" for line in _log(errors)]
+
+    died = ["panic: scales are gone", "", "goroutine 7 [running]:", "main.weigh(...)", "\t/srv/weigh.go:7 +0x1"]
+    assert _judged(log(_KINDS[5:8]), log(_KINDS[:4])).verdict is Verdict.INCONCLUSIVE
+    assert _judged([*log(_KINDS[5:8]), *died], log(_KINDS[:4])).verdict is Verdict.FAIL
+
+
 def test_a_control_sees_the_same_time_so_nothing_is_excused() -> None:
     control = [f"INFO {kind} {number}" for kind in ("alpha", "beta", "gamma", "delta") for number in range(50)]
     today = [f"INFO {kind}" for kind in ("tide is in", "moon rose", "fog lifts", "rain sets", "sun is up") * 40]

@@ -36,18 +36,38 @@ def _all(message: str, *values: str, times: int = 8) -> list[str]:
             "oil, rye, tea, jam",
         ),
         (
+            _all(
+                'ERROR note {n} was not printed: "{value}"',
+                "the door was shut and so nobody came in",
+                "rain",
+                "our dog likes your soup more than you think",
+            ),
+            "please ring twice when you come by again next week",
+        ),
+        (
             _all("ERROR token {value} is stale", "qWeRtYuIoPaSdFgHjKlZxCvB==", "mNbVcXzLkJhGfDsAqWeRtYu/=="),
             "PoIuYtReWqAsDfGhJkL+ZxCv==",
         ),
     ],
-    ids=["customers", "search texts", "tenants", "before a colon", "lists", "base64"],
+    ids=["customers", "search texts", "tenants", "before a colon", "lists", "long texts", "base64"],
 )
 def test_another_name_is_no_news(known: list[str], new: str) -> None:
     message = known[-1]
-    value = next(
-        part for part in ("Mae", "rope", "brook", "See", "oil", "mNbVcXzLkJhGfDsAqWeRtYu/==") if part in message
-    )
+    values = ("Mae", "rope", "brook", "See", "oil", "our dog likes your soup more than you think")
+    value = next(part for part in (*values, "mNbVcXzLkJhGfDsAqWeRtYu/==") if part in message)
     assert not _is_news(known, message.replace(value, new))
+
+
+@pytest.mark.parametrize(
+    ("known", "new"),
+    [
+        ("ERROR tide table of Monday 3 June is torn", "ERROR tide table of Friday, 5 July is torn"),
+        ("ERROR no tide on Sunday", "ERROR no tide on Thursday"),
+        ("ERROR chart C:\\sea\\north.map is torn", "ERROR chart E:\\lakes\\deep\\4.map is torn"),
+    ],
+)
+def test_days_and_paths_are_values_from_the_first_on(known: str, new: str) -> None:
+    assert not _is_news([known], new)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +83,37 @@ def test_another_name_is_no_news(known: list[str], new: str) -> None:
         ("WARN bill {n} {value} by the bank", ("declined", "returned", "delayed", "queried", "amended"), "seized"),
         ("INFO valve {n} is {value} now", ("open", "shut"), "jammed"),
         ("ERROR call failed, code = {value} after {n}", ("Lost", "Gone", "Late", "Cut", "Dim"), "Burnt"),
+        ("WARN gate {n}: state from {value}", ("SHUT to AJAR", "AJAR to WIDE", "WIDE to SHUT"), "AJAR to MELTED"),
+        ("ERROR lift {n} stopped with code {value}", ("0x80070005", "0x1"), "0x8007000E"),
+        ("INFO letter {n} sent, smtp_code={value}", ("250", "550"), "421"),
     ],
-    ids=["reason", "outcome", "after failed:", "verb", "state", "code"],
+    ids=["reason", "outcome", "after failed:", "verb", "state", "code", "states", "hexadecimal", "named code"],
 )
 def test_another_thing_that_happened_is_news(message: str, values: tuple[str, ...], new: str) -> None:
     assert _is_news(_all(message, *values), message.format(n=3, value=new))
+
+
+def test_a_name_known_from_other_messages_is_no_news() -> None:
+    boats = ("Alma", "Bora", "Cleo", "Dido", "Enya", "Fram")
+    known = [*_all("INFO boat {value} left quay {n}", *boats), *_all("ERROR mast {value} broke off", "Alma")]
+    assert not _is_news(known, "ERROR mast Cleo broke off")
+    assert _is_news(known, "ERROR mast Hull broke off")
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "news"),
+    [
+        ("WARN boat came late quay=7 crew=4", "WARN boat came late quay=7 crew=4 tide=low pier=3", False),
+        ("WARN boat came late quay=7 crew=4", "WARN boat came late quay=9", False),
+        ("WARN boat came late quay=7 crew=4", "WARN boat came late quay=7 reason=mutiny", True),
+        ("WARN boat came late quay=7 crew=4", "WARN boat sank today quay=7 crew=4 tide=low", True),
+        ("WARN boat came late side=port crew=4", "WARN boat came late side=lee crew=4 tide=low", True),
+    ],
+)
+def test_other_fields_beside_a_message_are_no_news_unless_they_say_what_happened(
+    known: str, new: str, news: bool
+) -> None:
+    assert _is_news([known], new) is news
 
 
 def test_a_name_that_tells_of_trouble_is_news() -> None:

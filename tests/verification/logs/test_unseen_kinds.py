@@ -26,6 +26,7 @@ CRASHES = {
     "zig": "thread 99 panic: integer overflow\n/srv/card.zig:7:9: 0x10 in pay (kiosk)\n    a += b;\n      ^",
     "perl": 'Can\'t call method "pay" on an undefined value at /srv/Card.pm line 7, <STDIN> line 2.',
     "clojure": "Execution error (ArityException) at kiosk.card/pay (card.clj:7).\nWrong number of args (3) passed",
+    "ada": "raised STORAGE_ERROR : card.adb:7 stack overflow or erroneous memory access",
     "haskell": "kiosk: Map.!: no such key\nCallStack (from HasCallStack):\n  error, called at Map.hs:7:1",
     "otp": "=SUPERVISOR REPORT==== 4-Feb-2025::06:07:08.9 ===\n    supervisor: {local,kiosk}\n    errorContext: child",
     "jvm": "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n#  SIGBUS (0x7) at pc=0x1, pid=7",

@@ -14,7 +14,7 @@ _BEGINS = re.compile(
     rf"|panic: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w"
     r"|(?:[^\s:]+: )?(?:[Ff]atal error|FATAL ERROR): |# A fatal error has been detected by"
     rf"|thread {_N} panic: |(?:Execution|Syntax) error (?:\(\w+\) )?at |=(?:CRASH|ERROR|SUPERVISOR) REPORT="
-    r"|CallStack \(from HasCallStack\)"
+    r"|CallStack \(from HasCallStack\)|raised [A-Z][A-Z_.]+ : "  # Haskell, Ada
     r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"
     r"|Modification of |Compilation failed |BEGIN failed|syntax error ).* at \S+ line \S"  # Perl
     r"|\*\*\* (?:Check failure|Terminating app due to)|\+ CategoryInfo +: |APPLICATION FAILED TO START"
@@ -59,7 +59,7 @@ def reports_failure(message: str) -> bool:
 
 
 _ANSWERED = re.compile(
-    r"(?:\bHTTP/[^\s\"]+\"? |\bstatus(?:_?code)?[\"']?[=:] ?[\"']?"
+    r"(?:\bHTTP/[^\s\"]+\"? |\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?"
     r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
     r"|(?:<\*>|\b5[0-9]{2}) (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\b"
 )

@@ -92,8 +92,12 @@ _NEWS = {
     **dict.fromkeys(("errorclass", "exceptionclass", "errortype", "exceptiontype"), "class"),
     **{name: name for name in ("reason", "outcome", "result", "event", "type", "class", "signal", "conclusion")},
     "httpresponsestatuscode": "status",
-    "grpcstatuscode": "code",
+    **dict.fromkeys(("grpcstatuscode", "rpcgrpcstatuscode", "processexitcode"), "code"),
+    "eventoutcome": "outcome",
+    "eventreason": "reason",
+    "responsestatuscode": "status",
 }
+_HOLDS_NEWS = "res response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
 _LONGEST_VALUE = 60
 
 
@@ -140,8 +144,11 @@ def _named(content: Mapping[str, Any]) -> dict[str, Any]:
 def _news(fields: Mapping[str, Any], message: str) -> list[str]:
     """Fields that tell what happened, as ``key=value``, in the order of their names."""
     found: dict[str, str] = {}
-    for name, value in (*fields.items(), *(item for inner in _responses(fields) for item in inner.items())):
-        kept = _NEWS.get(name.replace(".", "_").replace("_", ""))
+    for name, value in (*fields.items(), *(item for inner in _told_apart(fields) for item in inner.items())):
+        plain = name.replace(".", "_").replace("_", "")
+        kept = _NEWS.get(plain) or (
+            "status" if plain.endswith(("status", "statuscode")) and _is_status(value) else None
+        )
         if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
             continue
         text = str(value).strip()
@@ -150,9 +157,17 @@ def _news(fields: Mapping[str, Any], message: str) -> list[str]:
     return [f"{name}={found[name]}" for name in sorted(found)]
 
 
-def _responses(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Objects in which the status of a response stands: pino, Google Cloud, ECS."""
-    for name in ("res", "response", "httprequest", "http", "req", "error", "err"):
+def _is_status(value: Any) -> bool:
+    """Whether it looks like the status of an answer, so that any name that ends in "status" is of one."""
+    return len(text := str(value)) == 3 and text.isdigit() and text[0] in "12345"
+
+
+def _told_apart(fields: Mapping[str, Any], *, within: bool = True) -> Iterable[dict[str, Any]]:
+    """Objects in which something tells what happened: a response's status, an event's outcome, an error's code.
+
+    Pino, Google Cloud, ECS; with ``within`` also those of OpenTelemetry's attributes and of tracing's fields.
+    """
+    for name in _HOLDS_NEWS:
         inner = fields.get(name)
         if isinstance(inner, dict):
             named = _named(inner)
@@ -160,6 +175,9 @@ def _responses(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             response = named.get("response")
             if isinstance(response, dict):
                 yield _named(response)
+    for inner in _within(fields) if within else ():
+        yield {key: value for key, value in inner.items() if key not in ("type", "class", "event")}
+        yield from _told_apart(inner, within=False)
 
 
 def _within(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

@@ -20,12 +20,14 @@ _WORDS = {
 }
 # As runtimes and servers write them in other languages: java.util.logging, PostgreSQL, .NET.
 _FOREIGN = {
-    "info": "INFORMATION INFOS INFORMACION INFORMACIÓN INFORMAZIONI INFORMAÇÕES ИНФОРМАЦИЯ 情報 信息 정보 HINWEIS",
+    "info": "INFORMATION INFOS INFORMACION INFORMACIÓN INFORMAZIONI INFORMAÇÕES ИНФОРМАЦИЯ 情報 信息 정보 HINWEIS "
+    "BİLGİ BILGI ІНФОРМАЦІЯ INFORMACE INFORMÁCIÓ INFORMACJA INFORMASJON INFORMASI",
     "warning": "WARNUNG AVERTISSEMENT ATTENTION ADVERTENCIA AVVERTENZA AVVERTIMENTO AVISO WAARSCHUWING "
-    "ПРЕДУПРЕЖДЕНИЕ 警告 경고 OSTRZEŻENIE VARNING",
+    "ПРЕДУПРЕЖДЕНИЕ 警告 경고 OSTRZEŻENIE VARNING UYARI ПОПЕРЕДЖЕННЯ VAROVÁNÍ ADVARSEL VAROITUS AVERTISMENT PERINGATAN",
     "error": "FEHLER ERREUR ERRORE ERRO FOUT SCHWERWIEGEND GRAVE ОШИБКА СЕРЬЕЗНАЯ ОШИБКА ЭРРОР エラー 错误 錯誤 오류 "
-    "심각 重大 严重 嚴重 BŁĄD FEL",
-    "fatal": "FATALE SCHWERWIEGENDER PANIK KRITISCH CRITIQUE CRÍTICO CRITICO КРИТИЧЕСКАЯ",
+    "심각 重大 严重 嚴重 BŁĄD FEL HATA ПОМИЛКА CHYBA HIBA FEIL FEJL VIRHE EROARE ΣΦΑΛΜΑ LỖI GALAT KESALAHAN",
+    "fatal": "FATALE SCHWERWIEGENDER PANIK KRITISCH CRITIQUE CRÍTICO CRITICO КРИТИЧЕСКАЯ ÖLÜMCÜL KRİTİK KRITIK FATÁLNÍ "
+    "KRYTYCZNY",
 }
 LEVELS: Mapping[str, str] = {
     word: severity for words in (_FOREIGN, _WORDS) for severity, text in words.items() for word in text.split()

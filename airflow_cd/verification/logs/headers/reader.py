@@ -31,6 +31,8 @@ _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
 _KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
 _LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/[A-Z{_N}])")
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
+_LETTER_MARKED = re.compile(r"([DIWEFN])[:!](?= \S)")  # apt, debconf; Telegraf
+_SMALL_LETTER = re.compile(r"([diwef])(?= +[A-Z]\w)")  # SAP HANA
 _LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+ *(?:\( *{_N}\))?:)")
 _SYMBOL = re.compile(r"([.*#-]) ")
 _REDIS = re.compile(rf"{_N}:[A-Z](?= {_N} )")
@@ -100,8 +102,8 @@ def read_header(masked: str) -> Header:
 
 def _enclosed_level(inner: str) -> str | None:
     """The level in brackets, alone or with the module or process it is of."""
-    if inner in LETTERS:
-        return LETTERS[inner]
+    if inner[:1] in LETTERS and inner in (inner[0], 2 * inner[0]):  # `(EE)` of X.Org
+        return LETTERS[inner[0]]
     tornado = _TORNADO.fullmatch(inner)
     if tornado is not None:
         return LETTERS[tornado[1]]
@@ -218,6 +220,11 @@ class _Scan:
         found = _LETTER.match(text, at)
         if found is not None and found[1] in LETTERS and (self.stamped or text[at + 1 : at + 4] == ", ["):
             return self._states(LETTERS[found[1]], found.end(), weak=text[at + 1] == ",")
+        found = _LETTER_MARKED.match(text, at) if not at or self.stamped else None
+        if found is None and self.stamped and not text[self.done : at].strip():
+            found = _SMALL_LETTER.match(text, at)
+        if found is not None:
+            return self._states(LETTERS[found[1].upper()], found.end())
         return self._level_of_a_program()
 
     def _level_of_a_program(self) -> bool:

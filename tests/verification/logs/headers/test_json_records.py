@@ -157,6 +157,10 @@ def test_priorities() -> None:
         ({"msg": "pod", "reason": "Started"}, {"msg": "pod", "reason": "OOMKilled"}),
         ({"msg": "job", "outcome": "success"}, {"msg": "job", "outcome": "poisoned"}),
         ({"msg": "rpc", "grpc.code": "OK"}, {"msg": "rpc", "grpc.code": "DataLoss"}),
+        ({"OriginStatus": 200, "RequestMethod": "GET"}, {"OriginStatus": 502, "RequestMethod": "GET"}),
+        ({"msg": "done", "upstream_status": "200"}, {"msg": "done", "upstream_status": "502"}),
+        ({"msg": "pay", "event": {"outcome": "success"}}, {"msg": "pay", "event": {"outcome": "failure"}}),
+        ({"body": "x", "attributes": {"exit_code": 0}}, {"body": "x", "attributes": {"exit_code": 137}}),
         ({"level": 30, "msg": "m"}, {"level": 50, "msg": "m"}),
     ],
 )
