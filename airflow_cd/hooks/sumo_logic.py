@@ -324,7 +324,11 @@ def may_redirect(configured: str, location: str, hosts: Collection[str] = ()) ->
     if "@" in there.netloc or not place.isprintable() or "\\" in place:
         return False
     known = {_host_and_port(urlsplit(url)) for url in REGIONS.values()}
-    given = {_host_and_port(urlsplit(f"{there.scheme}://{host.strip()}")) for host in hosts if host.strip()}
+    given = set()
+    for host in filter(None, map(str.strip, hosts)):
+        # Of one that cannot be read nothing follows.
+        with contextlib.suppress(ValueError):
+            given.add(_host_and_port(urlsplit(f"{there.scheme}://{host}")))
     if here.hostname in _LOOPBACK and there.hostname in _LOOPBACK:
         return True
     return new in {old, *given} or (there.scheme == "https" and {old, new} <= known)

@@ -6,11 +6,15 @@ else follows as evidence. Whatever came from logs, configuration or people is sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from jinja2 import TemplateError
+
+from airflow_cd.errors import VerificationError
 from airflow_cd.release import differences
 from airflow_cd.report import words
 from airflow_cd.report.answers import (
@@ -37,7 +41,21 @@ def render_report(report: Report) -> str:
     :param report: of a deployment or of files.
     :raises airflow_cd.errors.VerificationError: its evidence is damaged, or of a newer version.
     """
-    return templates().get_template("report.html.j2").render(frame="report_file.html.j2", **report_context(report))
+    template = templates().get_template("report.html.j2")
+    with _of_what_is_stored():
+        return template.render(frame="report_file.html.j2", **report_context(report))
+
+
+@contextmanager
+def _of_what_is_stored() -> Iterator[None]:
+    """Say of evidence whose values are not what they should be that it is damaged: it was stored, perhaps elsewhere."""
+    try:
+        yield
+    except (TypeError, AttributeError, ValueError, LookupError, ArithmeticError, TemplateError) as error:
+        raise VerificationError(
+            f"the report is damaged: {type(error).__name__}: {error}.",
+            next_step="Write it again from the ledger or the files.",
+        ) from error
 
 
 def report_context(report: Report) -> dict[str, Any]:

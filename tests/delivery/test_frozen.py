@@ -34,8 +34,10 @@ def at_work(ledger: Ledger, target: MemoryTarget, run_id: str) -> Delivery:
 def test_a_freeze_keeps_deployments_from_beginning_until_it_is_lifted(ledger: Ledger) -> None:
     target = MemoryTarget(["shop-1", "shop-2"], OLD)
     ledger.freezes.freeze(*PLACE, who="ada", why="the holidays")
+    one = at_work(ledger, target, "one")
     with pytest.raises(EnvironmentFrozen, match=r"frozen since .* by ada: the holidays") as refused:
-        at_work(ledger, target, "one").deploy(NEW, phase="all")
+        one.deploy(NEW, phase="all")
+    one.release_lease()
     assert "nothing was changed" in str(refused.value)
     assert wholly_on(target, OLD)
     assert ledger.deployments.of_run("shop", "one", *PLACE) is None

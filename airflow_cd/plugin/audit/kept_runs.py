@@ -8,15 +8,12 @@ trigger``, which its own log of commands keeps. What stands there is masked when
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from airflow_cd.errors import RunRefused
-
-log = logging.getLogger(__name__)
 
 MASK = "********"
 _KEPT = {("airflow.models.dagrun", "DagRun"): "conf", ("airflow.models.backfill", "Backfill"): "dag_run_conf"}
@@ -61,9 +58,10 @@ def _refuse(field: str, target: object, args: tuple[Any, ...], values: Mapping[s
 def _mask_command_later() -> None:
     """See to it that Airflow's log of commands forgets this one's arguments."""
     if len(sys.argv) > 1:
-        from airflow.utils.cli_action_loggers import register_post_exec_callback
+        from airflow.utils import cli_action_loggers
 
-        register_post_exec_callback(_mask_command)
+        log_of_commands: Any = cli_action_loggers  # untyped
+        log_of_commands.register_post_exec_callback(_mask_command)
 
 
 def _mask_command(*, full_command: str = "", dag_id: str | None = None, **_: object) -> None:
