@@ -13,9 +13,10 @@ _LEAST_WORDS = 2  # that the message has without its fields
 
 
 def without_fields(tokens: Tokens, is_protected: Callable[[str], bool]) -> tuple[str, dict[str, str]]:
-    """A message without its fields of one word, and these; ``""`` where little else is said.
+    """A message without its fields of one word, and these; ``""`` where little else is said or no level is stated.
 
-    Fields that say what happened are part of the message.
+    Fields that say what happened are part of the message. Of a record without a level nobody knows which fields those
+    are: it comes from no logger that adds fields by itself.
 
     :param tokens: of the masked message, words at even positions.
     :param is_protected: whether a word is part of what a message says, wherever it stands.
@@ -30,9 +31,9 @@ def without_fields(tokens: Tokens, is_protected: Callable[[str], bool]) -> tuple
         else:
             kept.append(tokens[position])
             position += 2
-    level = kept[:1] and kept[0].upper() in LEVELS
-    words = sum(word not in ("", "-", WILDCARD) for word in kept[1 if level else 0 :])
-    return (" ".join(filter(None, kept)) if words >= _LEAST_WORDS else ""), fields
+    words = sum(word not in ("", "-", WILDCARD) for word in kept[1:])
+    enough = words >= _LEAST_WORDS and kept[0].upper() in LEVELS
+    return (" ".join(filter(None, kept)) if enough else ""), fields
 
 
 def _is_field(tokens: Tokens, position: int, is_protected: Callable[[str], bool]) -> bool:
