@@ -37,7 +37,7 @@ _LASTS_LONG = 3  # that fail by themselves, of what users feel
 _LARGE_PART = 0.5  # of the time: so much of it fails with fewer moments
 _ABOVE_ALL = math.log(2.0)  # above the highest that the other side had: to fail
 _FELT_RISE, _RISE = math.log(2.0), math.log(3.0)  # above what is usual
-_ADDS, _ADDS_MUCH = 0.5, 1.0  # of what is usual, over all the time: less is a hiccup
+_ADDS, _ADDS_MUCH = 0.4, 1.0  # of what is usual, over all the time: less is a hiccup
 _LARGEST = 700.0  # a logarithm: beyond it there is no number
 _KNOWN, _WELL_KNOWN = 3, 5  # moments of the other side
 _SIGMAS = 4.0  # of its moments
@@ -172,7 +172,9 @@ def _fails(result: MetricResult, sides: Sides, found: Excursion, *, witness: boo
     """Whether users felt it for long enough, or while another metric says why."""
     if not is_felt(result) or sides.groups or found.reach < _ABOVE_ALL or found.adds < _ADDS:
         return False
-    long = found.moments >= _LASTS_LONG or (found.moments >= _LASTS and found.part >= _LARGE_PART)
+    # That requests failed for two moments is known of each of them; how slow they were may be a few.
+    enough = result.kind == "errors" or found.part >= _LARGE_PART
+    long = found.moments >= _LASTS_LONG or (found.moments >= _LASTS and enough)
     alone = long and found.known >= _WELL_KNOWN and found.rise >= _RISE and found.adds >= _ADDS_MUCH
     return alone or (witness and found.rise >= _FELT_RISE)
 

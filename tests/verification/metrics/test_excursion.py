@@ -114,6 +114,14 @@ def test_two_slow_minutes_fail_while_the_process_is_busier_than_ever(busy: bool)
     assert ("while cpu_cores_used was higher than ever" in performance.reasons[0].text) is busy
 
 
+def test_two_minutes_of_failures_fail() -> None:
+    def rows(failed: Series, instance: str, seed: int) -> pd.DataFrame:
+        return frame({"requests": counts(seed, 700.0), "errors": failed}, instance=instance, step=60.0)
+
+    burst = with_minutes(counts(1, 1.0), 21, 23, lambda _: 120.0)
+    assert judged(rows(burst, "a", 3), rows(counts(2, 1.0), "b", 4)).verdict is FAIL
+
+
 def test_one_of_several_canaries_shows() -> None:
     names = ("a1", "a2", "a3")
     usual = {name: noisy(seed, 75.0, 0.1) for seed, name in enumerate(names)}
