@@ -48,6 +48,7 @@ _STILL = 0.5  # of the minimum effect, on the log scale
 # Between instances that are asked the same, what comes of it differs by 2 %, whatever the router does.
 FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _LEAST_FREEDOM = 3.0
+_IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
 
@@ -218,11 +219,13 @@ class Judge:
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
         vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
-        if vague and not self._usual_alike(sides, threshold):
+        better = vague and _surely_no_worse(weighed, DETECTABLE * threshold)
+        if vague and not better and not self._usual_alike(sides, threshold):
             return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
         reason = reason_of(result, sides, "no_regression", estimate)
         if vague:
-            reason = replace(reason, text=f"{reason.text[:-1]}; beside bursts that both sides have, it is as usual.")
+            why = "vague, but better" if better else "beside bursts that both sides have, it is as usual"
+            reason = replace(reason, text=f"{reason.text[:-1]}; {why}.")
         return replace(result, verdict=Verdict.PASS, reason=reason)
 
     def _usual_alike(self, sides: Sides, threshold: float) -> bool:
@@ -247,6 +250,16 @@ def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:
     if rest is None:
         return True
     return bool(abs(whole.comparison.log_ratio) - abs(rest.comparison.log_ratio) > _STILL * math.log1p(threshold))
+
+
+def _surely_no_worse(weighed: Weighed, change: float) -> bool:
+    """Whether what is vague is better, and is worse by so much only if chance hid it once in fifty times.
+
+    :param weighed: a level compared; ``change`` the relative one, without its sign.
+    """
+    ratio, spread = float(weighed.comparison.log_ratio), math.sqrt(float(weighed.null.variance))
+    sign = {"higher_is_worse": 1.0, "lower_is_worse": -1.0}.get(weighed.direction, 0.0)
+    return sign * ratio < 0 and sign * ratio + _IMPROBABLE * spread < math.log1p(change)
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:

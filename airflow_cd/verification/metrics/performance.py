@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
 from airflow_cd.verification.metrics.crossings import crossed
+from airflow_cd.verification.metrics.excursion import highest_before, with_excursions
 from airflow_cd.verification.metrics.findings import few_requests
 from airflow_cd.verification.metrics.hosts import with_spread, without_odd, without_outage
 from airflow_cd.verification.metrics.illustration import means_of, series_of
@@ -125,16 +126,19 @@ def judge_performance(
     load = load_of(list(sides.values()))
     known = taught or {}
     results = []
+    judged = {}
     for part in _parts(metrics, decisive):
         judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
         for metric in part:
             name = metric.name if compared_with == "control" else over_time(metric.name)
             one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), earlier.get(metric.name))
+            judged[metric.name] = one
             results.append(series.said(judges.pooled_result(one, lesson)))
         for metric in part:
             results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
     decides = {metric.name for metric in _parts(metrics, decisive)[0]}
     results = [replace(result, decides=result.name in decides) for result in results]
+    results = with_excursions(results, judged, limits, load)
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
     return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
 
@@ -162,7 +166,9 @@ def _prepared(sides: Sides, taught: Taught, before: pd.DataFrame | None) -> tupl
     elif sides.paired:
         taught = with_spread(taught, sides.control, sides)
     if sides.paired and before is not None and len(before):
-        taught = with_spread(taught, Sides.of(sides.metric, before.iloc[:0], before, "before").control, sides)
+        earlier = Sides.of(sides.metric, before.iloc[:0], before, "before")
+        taught = with_spread(taught, earlier.control, sides)
+        left = replace(left, seen=highest_before(earlier))
     return replace(left, odd=odd), taught
 
 

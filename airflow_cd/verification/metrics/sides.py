@@ -43,6 +43,7 @@ class Sides:
     :param width: of a bucket in milliseconds; 0 with fewer than two.
     :param odd: what of the other side was left out because it is not like the rest, in words; ``""`` for nothing.
     :param load: of the canary by that of a control, where values were set right for it.
+    :param seen: how far above what is usual values were before the deployment, on the log scale, beside a control.
     :param lives: when the canary's processes started; ``control_lives`` those of a control that are as new.
     """
 
@@ -58,6 +59,7 @@ class Sides:
     width: int = 0
     odd: str = ""
     load: float = 1.0
+    seen: float = 0.0
     lives: Lives = field(default_factory=lambda: Lives({}))
     control_lives: Lives = field(default_factory=lambda: Lives({}))
 
@@ -186,7 +188,7 @@ class Sides:
         return self.metric.kind in ("latency", "gauge", "share")
 
     @property
-    def _tailed(self) -> bool:
+    def tailed(self) -> bool:
         """Whether nobody knows how many requests a duration is of: it may be one slow one."""
         return self.metric.kind == "latency" and float(max(self.canary.count.max(), self.control.count.max())) <= 1.0
 
@@ -215,7 +217,7 @@ class Sides:
                 return None
             cells = both
         comparison = (compare if self.paired else compare_times)(
-            *cells, counts=counts, capped=capped, tailed=self._tailed
+            *cells, counts=counts, capped=capped, tailed=self.tailed
         )
         if not comparison.buckets or (not counts and not (comparison.ratio > 0 and comparison.control_ratio > 0)):
             return None

@@ -32,6 +32,7 @@ _UNITS = {
 }
 _SIZED = frozenset(("memory", "mem", "heap", "rss", "swap", "disk", "storage", "size"))
 _AROUND = 1.5  # times the factor between two units, up or down
+_ALIKE = 1.8  # times as wide, of the same values in two units by chance
 _APART = 4.0  # times as far apart as either side is wide
 _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
 _GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
@@ -131,15 +132,18 @@ def _unit_changed(table: Table, canary: Side, other: Side) -> Finding | None:
     if min(map(len, values)) < 2:
         return None
     ours, theirs = (float(np.median(side)) for side in values)
-    # A unit is another one from the first moment on; what climbs there is no unit.
-    early = float(np.median(values[0][: max(2, len(values[0]) // 4)]))
-    early_times = max(early, theirs) / min(early, theirs)
+    # A unit is another one from the first moment to the last; what climbs there, or comes back, is no unit.
+    quarter = max(2, len(values[0]) // 4)
+    ends = [float(np.median(part)) for part in (values[0][:quarter], values[0][-quarter:])]
     times = max(ours, theirs) / min(ours, theirs)
+    apart_at = [times, *(max(end, theirs) / min(end, theirs) for end in ends)]
     widths = [np.percentile(side, 90) / np.percentile(side, 10) for side in values]
+    if max(widths) > _ALIKE * min(widths):
+        return None  # another unit changes nothing of how values scatter
     for factor, words in _UNITS.get(metric.kind, ()):
         # What has no unit is large or small for other reasons too, unless both sides stand all but still.
         apart = _APART * max(*widths, 2.0) if metric.kind != "gauge" or sized else np.inf if max(widths) > 1.5 else 0.0
-        there = all(factor / _AROUND < one < factor * _AROUND for one in (times, early_times))
+        there = all(factor / _AROUND < one < factor * _AROUND for one in apart_at)
         if there and times > apart:
             text = (
                 f"{metric.name}: {ours:.4g} on the canary, {theirs:.4g} on the other side, {times:,.0f} times as much "

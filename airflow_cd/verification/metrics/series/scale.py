@@ -70,10 +70,12 @@ class Scale:
             size = max(abs(float(np.mean(control))), _SPREADS * float(np.std(control)), 1e-12)
             return cls(origin=float(np.mean(control)), unit=size, offset=1.0)
         least = _least(metric, both)
+        # Of what must not get fewer (healthy hosts, ready replicas) each single one counts.
+        steps = 1.0 if metric.direction == "lower_is_worse" else _STEPS
         # Far above what anyone notices, ratios need no help.
-        if float(np.median(control)) > 4.0 * _STEPS * least and control.min() > 0:
+        if float(np.median(control)) > 4.0 * steps * least and both.min() > 0:
             return AS_IT_IS
-        return cls(offset=_STEPS * least)
+        return cls(offset=steps * least)
 
     def counts(self, change: float, level: float) -> float:
         """What a relative change on this scale is of the values themselves: 0.002 of a success rate of 99 %.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from airflow_cd.verification.verdict import Verdict
-from tests.verification.metrics.series.tables import counts, frame, judged, noisy, of
+from tests.verification.metrics.series.tables import START, counts, frame, judged, noisy, of
 
 FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
 
@@ -155,6 +156,14 @@ def test_the_same_instances_on_both_sides_are_no_comparison() -> None:
 def test_another_unit_is_no_news(name: str, ours: float, theirs: float) -> None:
     result = of(judged(frame({name: noisy(1, ours)}), frame({name: noisy(2, theirs)}, instance="b")), name)
     assert (result.verdict, result.reason.code) == (INCONCLUSIVE, "unit_changed")
+
+
+def test_times_as_slow_as_a_minute_is_to_a_second_are_no_other_unit() -> None:
+    calm = frame({"render_p95_seconds": noisy(1, 0.005, 0.02)}, start=START - pd.Timedelta("1D"))
+    for values in (noisy(2, 0.24, 0.5), [*noisy(3, 0.3, 0.02, 30), *noisy(4, 0.005, 0.02, 10)]):
+        slow = judged(frame({"render_p95_seconds": values}), None, calm)
+        assert slow.verdict is FAIL
+        assert "unit" not in slow.reasons[0].text
 
 
 @pytest.mark.parametrize(("crashes", "verdict"), [(0, PASS), (1, PASS), (4, INCONCLUSIVE), (6, FAIL)])
