@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_cd.verification.logs.fields import without_fields
+from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.signatures import Signature
 from airflow_cd.verification.logs.slots import Slots, Tokens, are_verbs, says_what_happened
@@ -23,6 +24,8 @@ from airflow_cd.verification.logs.slots import Slots, Tokens, are_verbs, says_wh
 VALUES_OF_A_PARAMETER = 5
 VALUES_WHERE_PROVEN = 2  # where one is masked already, or all are known as values from other messages
 VALUES_AMONG_MANY_WORDS = 3  # in a message that says much beside them
+VALUES_OF_A_SUBJECT = 20  # so many different first words of a short message are names; fewer are what it is about
+_FEW_WORDS = 3
 VALUES_OF_A_CODE = 20  # so many different codes in one place (a coupon's, a customer's) are no error codes
 _MANY_WORDS, _MOST_WORDS = 6, 24
 _LEAST_WORDS = 2  # a template keeps so many words, or all messages of its length would be one
@@ -300,7 +303,15 @@ def _values_needed(tokens: Tokens, position: int, *, proven: bool) -> int:
     if proven:
         return VALUES_WHERE_PROVEN
     said = _words(tokens) - (tokens[position] != WILDCARD)
+    if said <= _FEW_WORDS and _is_subject(tokens, position):
+        return VALUES_OF_A_SUBJECT
     return VALUES_OF_A_PARAMETER if said < _MANY_WORDS else VALUES_AMONG_MANY_WORDS
+
+
+def _is_subject(tokens: Tokens, position: int) -> bool:
+    """Whether the word is the first of its message, behind no more than a level."""
+    before = [token for token in tokens[:position:2] if token]
+    return not before or (len(before) == 1 and before[0].upper() in LEVELS)
 
 
 def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:

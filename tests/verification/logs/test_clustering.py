@@ -36,6 +36,14 @@ def test_a_message_that_says_much_shows_its_parameter_sooner() -> None:
     assert _vocabulary(known).template_of(new) == "INFO session of user <*> was closed by the idle timer"
 
 
+def test_a_short_message_is_about_its_first_word_unless_there_are_many() -> None:
+    daemons = ("cron", "sshd", "udev", "ntpd", "cups", "dbus")
+    known = _signatures(*(f"INFO {name} started well" for name in daemons))
+    assert {_vocabulary(known).template_of(one) for one in known} == {f"INFO {name} started well" for name in daemons}
+    many = _signatures(*(f"INFO {one}{other} started well" for one in "bdfgh" for other in daemons))
+    assert {_vocabulary(many).template_of(one) for one in many} == {"INFO <*> started well"}
+
+
 def test_values_of_one_message_are_values_in_another() -> None:
     opened = [f"INFO opened for {name} now" for name in _NAMES]
     closed = [f"INFO closed for {name} now" for name in _NAMES[:2]]
