@@ -96,7 +96,7 @@ class Canaries:
 
     def ends(self, case: str, run_id: str = "run") -> str:
         """The state that the run ends in; no instance is left drained."""
-        state = self.client.wait_for_run(f"canary_{case}", run_id, seconds=240)
+        state = self.client.wait_for_run(f"canary_{case}", run_id, seconds=360)
         assert self.drained(case) == set()
         return state
 
