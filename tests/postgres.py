@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,12 @@ class Server:
     def kill(self) -> None:
         """End it and what it started by kill -9."""
         assert self._process is not None
-        for process in (*self.processes(), self._process):
-            process.send_signal(signal.SIGKILL)
+        # Its own process first, which would start the others again.
+        found = self.processes()
+        self._process.kill()
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
         self._process.wait()
         self._killed = True
 

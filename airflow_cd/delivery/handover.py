@@ -101,10 +101,12 @@ def restore_unrecorded(
     service = handover.release.service
     sealed = SealedTarget(target, None, service=service, environment=environment, log=log)
     key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
+    # Where no other instance could carry the traffic, it is safe when it is restored, and no sooner.
+    safe_at = None
     if set(wanted) < set(handover.previous):
         sealed.drain(list(wanted), key=f"{key}-drain", token=handover.token)
         log(f"Drained {', '.join(wanted)} without the ledger: no request reaches the release any more.")
-    safe_at = now()
+        safe_at = now()
     for number, release in enumerate(dict.fromkeys(wanted.values())):
         instances = [name for name, old in wanted.items() if old == release]
         sealed.give_back(release, instances, key=f"{key}-{number}", token=handover.token)
@@ -115,4 +117,5 @@ def restore_unrecorded(
     if wrong := differences(sealed.instances(), wanted):
         raise RollbackIncomplete(f"the rollback from {handover.release} could not finish: {'; '.join(wrong)}.")
     log(f"Restored {', '.join(wanted)} without the ledger, which is told when it is back.")
-    return Unrecorded(began_at, safe_at, now())
+    restored_at = now()
+    return Unrecorded(began_at, safe_at or restored_at, restored_at)

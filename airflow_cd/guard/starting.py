@@ -26,8 +26,23 @@ def on_starting(component: Any) -> None:
 
     :param component: the job.
     """
-    if _started or not _is_wanted():
-        return
+    if not _started and _is_wanted():
+        _start()
+
+
+@hookimpl
+def on_dag_run_running(dag_run: Any, msg: str) -> None:
+    """Start the guard again that was killed, before a run has anything to lose; the scheduler calls it.
+
+    :param dag_run: the run that begins.
+    :param msg: Airflow's word about it.
+    """
+    if _started and _started[-1].poll() is not None:
+        log.warning("The guard of Airflow CD has ended with code %s; it is started again", _started.pop().returncode)
+        _start()
+
+
+def _start() -> None:
     import os
 
     try:

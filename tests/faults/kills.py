@@ -117,11 +117,10 @@ class Lane:
             if found is not None and found.state != DeploymentState.RUNNING:
                 return
             with contextlib.suppress(LedgerError):
-                if found is not None and any(
-                    one.share == fate.share and one.deployed_at for one in self.place.ledger.phases.of(found.id)
-                ):
-                    bad.write_text(datetime.now(timezone.utc).isoformat())
-                    return
+                for one in self.place.ledger.phases.of(found.id) if found is not None else ():
+                    if one.share == fate.share and one.deployed_at:
+                        bad.write_text(one.deployed_at.isoformat())
+                        return
             time.sleep(0.2)
 
     def _settle(self, done: Round, began: float) -> tuple[float | None, float | None]:

@@ -105,6 +105,23 @@ def _part(*words: str) -> Strike:
     return strike
 
 
+def _guard(place: Place, lane: Lane, chance: random.Random) -> str:
+    """One process of the guard: which works, or which keeps that one alive, or stands by."""
+    found = [one for one in place.world.airflow.processes() if "airflow_cd.guard" in _line(one)]
+    if not found:
+        return NOTHING
+    chosen = chance.choice(found)
+    chosen.kill()
+    return "the one that works" if " work " in f"{_line(chosen)} " else "one that keeps it alive"
+
+
+def _line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def _everything(place: Place, lane: Lane, chance: random.Random) -> str:
     """All of Airflow and the guard at once, as when their machine goes; it comes up again."""
     return f"{place.kill()} processes"
@@ -122,7 +139,7 @@ VICTIMS: dict[str, Victim] = {
     "API server": Victim(_part("airflow api-server", "airflow api_server", "uvicorn", "gunicorn"), 2),
     "triggerer": Victim(_part("airflow triggerer"), 1),
     "DAG processor": Victim(_part("airflow dag-processor"), 1),
-    "guard": Victim(_part("airflow_cd.guard"), 2),
+    "guard": Victim(_guard, 2),
     "everything": Victim(_everything, 1),
     "ledger's PostgreSQL": Victim(troubles.ledger_killed, 3),
     "deployment API": Victim(troubles.network(Trouble.GONE), 3),

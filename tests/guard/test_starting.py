@@ -19,6 +19,10 @@ class Started:
 
     def __init__(self, command: list[str], **options: Any) -> None:
         self.command, self.options, self.ended = command, options, False
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self.returncode
 
     def terminate(self) -> None:
         self.ended = True
@@ -50,6 +54,21 @@ def test_a_guard_is_started_beside_what_schedules(
     starting.before_stopping(component=None)
     assert all(one.ended for one in started)
     assert all(one.options["start_new_session"] for one in started)
+
+
+def test_one_that_was_killed_is_there_again_when_a_run_begins(
+    started: list[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["airflow", "scheduler"])
+    starting.on_dag_run_running(dag_run=None, msg="")
+    assert started == []  # where none was started, in an API server say, none is
+    starting.on_starting(component=None)
+    starting.on_dag_run_running(dag_run=None, msg="")
+    assert len(started) == 1
+    started[0].returncode = -9
+    starting.on_dag_run_running(dag_run=None, msg="")
+    starting.on_dag_run_running(dag_run=None, msg="")
+    assert [one.returncode for one in started] == [-9, None]
 
 
 def test_it_can_be_switched_off(started: list[Started], monkeypatch: pytest.MonkeyPatch) -> None:

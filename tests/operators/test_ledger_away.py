@@ -134,6 +134,25 @@ def test_so_does_the_end_of_a_run_that_was_marked(
     assert world.ledger.leases.current(**PLACE) is None
 
 
+@pytest.mark.parametrize("share", [20, 100])
+def test_it_was_safe_when_no_request_reached_the_release_any_more(
+    run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    """What is on every instance is drained nowhere: it serves until it is restored."""
+    world, deployed = run.world, []
+    if share == 100:
+        run.deploy.phase_name, run.deploy.share = "phase_100", 100
+        run.execute(run.deploy)
+    world.target.before_call = lambda kind: deployed.append(datetime.now(timezone.utc)) if kind == "deploy" else None
+    with monkeypatch.context() as patched:
+        _nowhere(world, patched)
+        _until_the_tenth(rests, patched, lambda: None)
+        run.execute(run.rollback, verify="failed")
+    deployment = world.delivery().require_deployment()
+    assert deployment.safe_at is not None
+    assert (deployment.safe_at > deployed[0]) is (share == 100)
+
+
 def test_what_cannot_be_restored_meanwhile_is_tried_again_meanwhile(
     run: Run, rests: Rests, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,11 +40,12 @@ class ScriptedLogs:
         if script.get("silent") and window.until > datetime.fromisoformat(script["after"]):
             return LogSample(frame=pd.DataFrame(columns=["time", "instance", "message"]), query=f"scripted {self.case}")
         rows = orders(window, instances)
-        bad, after = script.get("bad"), datetime.fromisoformat(script.get("after", "2026-01-01T00:00:00+00:00"))
-        [deployment] = open_ledger().deployments.matching("shop", self.case, limit=1)
-        if bad:
-            # Only the new release is bad: what was logged before it was deployed is asked for too.
-            since = max(after, deployment.opened_at)
+        if bad := script.get("bad"):
+            # Only the new release is bad, and from its present phase on, however late the test could say so.
+            ledger = open_ledger()
+            [deployment] = ledger.deployments.matching("shop", self.case, limit=1)
+            phase = ledger.phases.of(deployment.id)[-1]
+            since = phase.deployed_at or deployment.opened_at
             rows += errors(window, [name for name in instances if name.endswith(bad)], since)
         frame = pd.DataFrame(rows, columns=["time", "instance", "message"])
         frame["time"] = pd.to_datetime(frame["time"], utc=True)
