@@ -66,13 +66,23 @@ OF_RUNS: tuple[Any, ...] = (
     {"actions": [{"action": "update", "entities": [ENTITY], "action_on_non_existence": "skip"}]},
     {"actions": [{"action": "delete", "entities": [ENTITY | {"map_index": -1}, "approve"]}]},
     {"dry_run": False, "task_ids": ["approve"], "only_failed": False, "dag_run_id": RUN_ID, "include_downstream": True},
+    {"dag_runs": [{"dag_id": DAG_ID, "dag_run_id": RUN_ID}], "dry_run": False},
 )
 """What changes runs and tasks, for every route about them, whatever it says it takes."""
 
 ANY = "~"
 OPEN = ("dag_id", "dag_run_id")
 FOR_ANY = 3
-TELLING = ("hitlDetails", "taskGroupInstances/{group_id} ", "clear", "{dag_run_id} ", "{task_id} ", "/approval/")
+TELLING = (
+    "hitlDetails",
+    "taskGroupInstances/{group_id} ",
+    "clearTaskInstances",
+    "clearDagRuns",
+    "/clear ",
+    "{dag_run_id} ",
+    "{task_id} ",
+    "/approval/",
+)
 REFUSED_BY_THE_ROUTER = (404, 405, 422)
 SAMPLE = ("approve/-1/hitlDetails", "/taskInstances", "/production.deploy", "/approval/")
 
