@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.app import app
+from tests.attacks.fuzz import inputs
 from tests.plugin.conftest import ClientAs, client_as
 from tests.plugin.deployed import Delivery
 
@@ -56,8 +58,12 @@ def hostile(ledger: Ledger) -> Ledger:
     return ledger
 
 
-def shown(client: TestClient, path: str) -> str:
-    answer = client.get(f"/airflow-cd{path}?service={quote(NAME)}&pipeline={quote(NAME)}&days={quote(NAME)}")
+QUERIES = ("service", "environment", "pipeline", "days", "event", "since", "page")
+
+
+def shown(client: TestClient, path: str, query: str = "") -> str:
+    query = query or "&".join(f"{name}={quote(NAME)}" for name in QUERIES)
+    answer = client.get(f"/airflow-cd{path}?{query}")
     # The evidence here is none.
     assert answer.status_code < 500 or "This report cannot be shown" in answer.text, answer.text[:500]
     # What a browser does not show as a page is not looked at as one.
@@ -79,3 +85,16 @@ def test_what_people_and_logs_say_stays_text_on_every_page(hostile: Ledger, clie
         assert not set(page) & set(INVISIBLE), (path, sorted(map(hex, map(ord, set(page) & set(INVISIBLE)))))
     # It was there to be seen.
     assert told.count("&lt;img src=x") >= 10
+
+
+def test_no_address_breaks_a_page(hostile: Ledger, client_as: ClientAs) -> None:
+    client, chance = client_as("admin"), random.Random(7)
+    for template in (route.path for route in app.routes if "GET" in (getattr(route, "methods", None) or ())):
+        for _ in range(6):
+            path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda _: address(chance) or "x", template)
+            shown(client, path, query="&".join(f"{name}={address(chance)}" for name in QUERIES))
+
+
+def address(chance: random.Random) -> str:
+    text = inputs.text(chance, ("~", "..", "%2f", NAME, "1", "phase_20.verify"))
+    return quote(text[:300].encode("utf-8", "replace"), safe="")

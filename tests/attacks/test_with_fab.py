@@ -22,6 +22,7 @@ def _installed() -> bool:
 
 
 @pytest.mark.skipif(not _installed(), reason="the FAB provider is not installed: pip install 'airflow-cd[fab]'")
+@pytest.mark.timeout(900, func_only=True)
 def test_no_changing_route_gets_a_run_past_its_approver_with_fab() -> None:
     environment = os.environ | {"AIRFLOW__CORE__AUTH_MANAGER": MANAGER, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [
@@ -35,5 +36,5 @@ def test_no_changing_route_gets_a_run_past_its_approver_with_fab() -> None:
         "ignore",
         "tests/attacks/test_changing_routes.py",
     ]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=840)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
