@@ -19,6 +19,7 @@ _STEPS = {
     "not_certain": "Measure for longer or on more instances, or raise --minimum-effect.",
     "not_precise": "Measure for longer or on more instances, or name the metrics that matter with --decisive.",
     "not_comparable": "Check that both sides hold the same metrics and groups at the same times.",
+    "excursion": "Look at what the release did in those minutes, and measure again.",
     "metric_regressed": "Compare the metric's chart in the report with what the release changed.",
 }
 
