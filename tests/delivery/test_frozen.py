@@ -1,4 +1,4 @@
-"""A frozen environment: nothing begins there, what is under way goes on, and rolling back may."""
+"""A frozen environment: nothing begins there, what is under way goes on, and rolling back stays possible."""
 
 from __future__ import annotations
 
