@@ -13,7 +13,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
     parser = commands.add_parser("freeze", help="let nothing be deployed to an environment, or lift that")
     actions = parser.add_subparsers(dest="action", required=True)
-    begin = actions.add_parser("set", help="let no deployment begin; what is under way goes on, rolling back stays possible")
+    begin = actions.add_parser("set", help="let no deployment begin; rolling back stays possible")
     lift = actions.add_parser("lift", help="let deployments begin again")
     show = actions.add_parser("show", help="say whether an environment is frozen")
     for action in (begin, lift, show):
