@@ -315,8 +315,11 @@ class NewRelicHook(BaseHook):
         )
         rules = {"validationFlags": ["FAIL_ON_FIELD_LENGTH"]}
         asked = {"changeTrackingEvent": event, "dataHandlingRules": rules}
-        data = self.graphql(nerdgraph.CREATE_EVENT_MUTATION, asked, repeatable=False)
-        return self._marker_in(object_of(data.get("changeTrackingCreateEvent")), version)
+        with self.get_conn() as client:
+            data = self.graphql(nerdgraph.CREATE_EVENT_MUTATION, asked, repeatable=False, client=client)
+        created = object_of(data.get("changeTrackingCreateEvent"))
+        messages = [client.endpoint.redact.line(message) for message in list_of(created.get("messages"))]
+        return self._marker_in(created, messages, version)
 
     def _entity_query(self, application: str | None, entity_guid: str | None) -> str:
         if not (entity_guid or application):
@@ -327,8 +330,7 @@ class NewRelicHook(BaseHook):
         except ValueError as error:
             raise self._wrong_marker(f"the entity GUID {error}") from error
 
-    def _marker_in(self, created: Mapping[str, Any], version: str) -> str:
-        messages = [str(message) for message in list_of(created.get("messages"))]
+    def _marker_in(self, created: Mapping[str, Any], messages: Sequence[str], version: str) -> str:
         for message in messages:
             log.warning("New Relic on the marker of %s: %s", version, message)
         marker = object_of(created.get("changeTrackingEvent")).get("changeTrackingId")

@@ -346,12 +346,12 @@ class TestMarker:
         with pytest.raises(SourceQueryRejected, match="has no application 'shop'"):
             hook.mark_deployment(application="shop", version="1")
 
-    def test_messages_beside_success_are_logged(self, at, caplog):
-        created = {"changeTrackingEvent": {"changeTrackingId": "CT-2"}, "messages": ["user was cut"]}
+    def test_messages_beside_success_are_logged_on_a_line_each(self, at, caplog):
+        created = {"changeTrackingEvent": {"changeTrackingId": "CT-2"}, "messages": ["user was cut\nat\ud800100"]}
         hook, _ = at(Answer(body={"data": {"changeTrackingCreateEvent": created}}))
         with caplog.at_level(logging.WARNING):
             assert hook.mark_deployment(entity_guid="G", version="1") == "CT-2"
-        assert "user was cut" in caplog.text
+        assert caplog.messages == ["New Relic on the marker of 1: user was cut at 100"]
 
     def test_no_id_is_no_marker(self, at):
         created = {"changeTrackingEvent": None, "messages": ["entity not found"]}
