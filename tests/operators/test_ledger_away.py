@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 import airflow_cd.ledger
+from airflow_cd.clock import now
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.bounded_evidence import MOST_BYTES
 from airflow_cd.delivery.causes import Why
@@ -143,7 +144,7 @@ def test_it_was_safe_when_no_request_reached_the_release_any_more(
     if share == 100:
         run.deploy.phase_name, run.deploy.share = "phase_100", 100
         run.execute(run.deploy)
-    world.target.before_call = lambda kind: deployed.append(datetime.now(timezone.utc)) if kind == "deploy" else None
+    world.target.before_call = lambda kind: deployed.append(now()) if kind == "deploy" else None
     with monkeypatch.context() as patched:
         _nowhere(world, patched)
         _until_the_tenth(rests, patched, lambda: None)
