@@ -21,8 +21,6 @@ OTHER = "11111111-2222-3333-4444-555555555555"
 def airflow_uses(metadata: None) -> Iterator[None]:
     """An Airflow that uses another ledger."""
     with create_session() as session:
-        # A test of a process that shares Airflow's database may have left its own there.
-        session.execute(delete(Variable).where(Variable.key == KEY))
         session.add(Variable(key=KEY, val=OTHER))
     yield
     with create_session() as session:

@@ -33,8 +33,6 @@ REQUESTS = (
 @pytest.fixture
 def airflow_uses_another(metadata: None, ledger: Ledger) -> Iterator[None]:
     with create_session() as session:
-        # A test of a process that shares Airflow's database may have left its own there.
-        session.execute(delete(Variable).where(Variable.key == KEY))
         session.add(Variable(key=KEY, val=OTHER))
     yield
     with create_session() as session:
