@@ -22,7 +22,6 @@ CAPTURE = "airflow_cd_capture"
 """XCom of a deploy: what it is about to touch, and what to return to."""
 PROMOTING = "airflow_cd_promoting"
 """XCom of whatever promotes, before it does: from then on only the ledger knows how the deployment ended."""
-VERDICT = HANDED_VERDICT
 TOKEN = "airflow_cd_token"  # noqa: S105 - a number
 """XCom of what has taken a newer fencing token than the deploy: the target refuses the deploy's from then on."""
 _TOKENS = (Role.VERIFY, Role.ROLLBACK, Role.SETTLE)
@@ -58,7 +57,7 @@ def hand_verdict(task: EnvironmentTask, context: Context, evidence: Mapping[str,
     :param evidence: the judgement, without secrets, as the ledger would keep it.
     :param phase: name of the phase.
     """
-    _push(task, context, VERDICT, HandedVerdict(phase, evidence, task.environment, task.task_id).as_dict())
+    _push(task, context, HANDED_VERDICT, HandedVerdict(phase, evidence, task.environment, task.task_id).as_dict())
 
 
 def hand_token(task: EnvironmentTask, context: Context, token: int) -> None:
@@ -100,7 +99,7 @@ def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delive
     :raises LedgerUnavailable: it is away again.
     """
     handed = []
-    for content in _pulled(task, context, VERDICT, Role.VERIFY):
+    for content in _pulled(task, context, HANDED_VERDICT, Role.VERIFY):
         try:
             handed.append(HandedVerdict.from_dict(content))
         except (KeyError, TypeError, ValueError, AirflowCdError) as error:

@@ -38,7 +38,7 @@ def on_starting(component: Any) -> None:
 
 @hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:
-    """Make the pool again that somebody has deleted, before a run of a pipeline gets to its verification.
+    """Make the pool again that somebody has deleted, and end the run if its pipeline knows no such parameter.
 
     :param dag_run: the run that begins.
     :param msg: Airflow's word about it.

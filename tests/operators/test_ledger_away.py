@@ -17,10 +17,10 @@ from airflow_cd.clock import now
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.bounded_evidence import MOST_BYTES
 from airflow_cd.delivery.causes import Why
+from airflow_cd.delivery.late_verdict import HANDED_VERDICT
 from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger.store import Store
 from airflow_cd.operators import CanaryDeployOperator, PromoteOperator, RollbackOperator, SettleOperator, VerifyOperator
-from airflow_cd.operators.handing_over import VERDICT
 from airflow_cd.operators.question import Answer
 from airflow_cd.operators.verify import AGAIN, DECISION
 from airflow_cd.states import DeploymentState, HumanAction, RollbackCause
@@ -58,7 +58,7 @@ class Run:
         judgement = Judgement(
             verdict, [Reason("new", "TaxTableMissing, 4 times")], decided=datetime.now(timezone.utc).isoformat()
         )
-        self.xcoms[f"verify {VERDICT}"] = {"phase": "phase_20", "judgement": judgement.as_dict()}
+        self.xcoms[f"verify {HANDED_VERDICT}"] = {"phase": "phase_20", "judgement": judgement.as_dict()}
         self.xcoms[f"verify {DECISION}"] = "rollback"
 
 
@@ -323,7 +323,7 @@ def test_an_inconclusive_verdict_that_was_handed_over_vetoes_nothing(run: Run) -
 def test_evidence_that_was_handed_over_is_bounded_as_any_other(run: Run) -> None:
     world = run.world
     run.judge(Verdict.FAIL)
-    handed = run.xcoms[f"verify {VERDICT}"]["judgement"]
+    handed = run.xcoms[f"verify {HANDED_VERDICT}"]["judgement"]
     event = {"id": "1", "kind": "unknown", "severity": "ERROR", "template": "x" * 3_000_000, "risk": True}
     handed["quality"] = {"verdict": "FAIL", "events": [event] * 6}
     run.execute(run.rollback, verify="success")
@@ -335,7 +335,7 @@ def test_evidence_that_was_handed_over_is_bounded_as_any_other(run: Run) -> None
 
 def test_what_cannot_be_read_of_it_does_not_keep_an_environment_half(run: Run) -> None:
     run.judge(Verdict.FAIL)
-    run.xcoms[f"verify {VERDICT}"] = {"phase": "phase_20", "judgement": {"quality": {"events": [{"id": 1}]}}}
+    run.xcoms[f"verify {HANDED_VERDICT}"] = {"phase": "phase_20", "judgement": {"quality": {"events": [{"id": 1}]}}}
     run.execute(run.rollback, verify="success")
     assert wholly_on(run.world.target, OLD)
 
