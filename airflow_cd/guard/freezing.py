@@ -81,7 +81,7 @@ def frozen(
         here = stage_of(work.task_id)
         run = replace(run, tasks=[task for task in run.tasks if stage_of(task.task_id) == here])
     if _dead(claim, work, run, signs):
-        return _of(FreezeCause.WORKER_DIED, f"the worker of {_task(work, run)} died")
+        return _of(FreezeCause.WORKER_DIED, f"the worker of {_task(work, run)} died or hangs")
     if _lives(claim, run, signs):
         return None
     beats = [signs.unchanged(("scheduler", claim, number), beat) for number, beat in airflow.schedulers.items()]

@@ -50,6 +50,7 @@ class _Attempts:
     """How often an environment was tried, and when it may be tried again."""
 
     number: int = 0
+    began: float = 0.0
     not_before: float = 0.0
     paged: float = field(default=float("-inf"))
 
@@ -189,9 +190,13 @@ class Guard:
 
     def _begin(self, claim: Claim, found: Frozen, deployment: Deployment | None, work: Work | None, token: int) -> None:
         place, attempts = claim[:2], self._attempts.setdefault(claim, _Attempts())
-        if place in self._busy or self._clock() < attempts.not_before:
+        if place in self._busy:
+            self._say_that_it_hangs(claim, attempts)
+            return
+        if self._clock() < attempts.not_before:
             return
         attempts.number += 1
+        attempts.began = self._clock()
         finding: Finding | None = None
         if deployment is not None:
             finding = self.ledger.guarding.found(
@@ -239,6 +244,17 @@ class Guard:
                 self.ledger.guarding.ended(finding.number, outcome.state, outcome.text)
             except AirflowCdError as error:
                 log.warning("What the guard did is not recorded yet: %s", error)
+
+    def _say_that_it_hangs(self, claim: Claim, attempts: _Attempts) -> None:
+        """Tell a person of an attempt that does not come to an end: a target of an author's own may never answer."""
+        length = self._clock() - attempts.began
+        if attempts.number and length >= PAGE_AGAIN and self._clock() - attempts.paged >= PAGE_AGAIN:
+            attempts.paged = self._clock()
+            self._page(
+                f"The guard has been restoring {claim[1]} of {claim[0]} for {length / 60:.0f} minutes without an end: "
+                "its target does not answer. Bring it back at the target itself.",
+                **_where(claim),
+            )
 
     def _close_findings(self, deployments: Mapping[Claim, Deployment], claims: Collection[Claim]) -> None:
         for finding in self.ledger.guarding.findings(only_open=True):

@@ -94,8 +94,13 @@ class EnvironmentTask(RoleMixin, BaseOperator):
                 task_id=self.task_id,
                 target=describe_target(self._target(), self.environment),
                 timeout=parse_duration(self.timeout_healthy),
+                limit=self.time_limit(),
             ):
                 yield delivery
+
+    def time_limit(self) -> timedelta | None:
+        """How long one attempt may take before the guard takes over from it; None for as long as its process lives."""
+        return self.execution_timeout
 
     def delivery(self, context: Context) -> Delivery:
         """The environment as this run delivers to it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.handover import Handover, Unrecorded, restore_unrecorded
@@ -37,6 +38,10 @@ class RestoringTask(EnvironmentTask):
                 yield delivery
             finally:
                 self._token = delivery.newest_token or self._token
+
+    def time_limit(self) -> timedelta | None:
+        """One attempt is bounded as a deployment is, though there are as many of them as it takes."""
+        return self.execution_timeout or parse_duration(self.timeout_healthy) * 3
 
     def restore_meanwhile(self, context: Context) -> None:
         """Restore what the run's deploys have handed over, once; what fails is tried again with the next attempt.

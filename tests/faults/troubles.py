@@ -129,6 +129,14 @@ def marked(state: str) -> Strike:
     return strike
 
 
+def deleted(place: Place, lane: Lane, chance: random.Random) -> str:
+    """Mark the run failed and delete it, with everything that Airflow knows of it."""
+    place.client.mark_run(lane.name, lane.run_id, "failed")
+    place.client.call("DELETE", f"/api/v2/dags/{lane.name}/dagRuns/{lane.run_id}")
+    lane.deleted.add(lane.run_id)
+    return "the run deleted"
+
+
 def file_broken(place: Place, lane: Lane, chance: random.Random) -> str:
     """An error in the DAG file until the environment is whole."""
     file = place.dags / f"{lane.name}.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import threading
@@ -87,6 +88,20 @@ def _kill_task(pid: int, which: str, number: signal.Signals) -> bool:
     return False
 
 
+def _hangs(place: Place, lane: Lane, chance: random.Random) -> str:
+    """The task's process stands still, and goes on once the environment is whole, with a token that is void by then."""
+    found = _pid(place, lane)
+    if found is None or not _kill_task(found[1], "process", signal.SIGSTOP):
+        return NOTHING
+
+    def go_on() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(found[1], signal.SIGCONT)
+
+    lane.mend.append(go_on)
+    return f"{found[0].removeprefix(lane.name + '.')} stands still"
+
+
 def _instance(place: Place, lane: Lane, chance: random.Random) -> str:
     name = chance.choice(sorted(place.rows(lane.name)))
     body = {"environment": lane.name, "instance": name}
@@ -134,6 +149,7 @@ VICTIMS: dict[str, Victim] = {
     "instance": Victim(_instance, 3, everywhere=False),
     # As a container's end does it to all processes in it, and kills a moment later.
     "worker told to end": Victim(_of_a_task("both", signal.SIGTERM), everywhere=False, kill=False),
+    "task hangs": Victim(_hangs, everywhere=False, kill=False),
     "scheduler": Victim(_part("airflow scheduler"), 2),
     "scheduler and workers": Victim(_part("airflow scheduler", "airflow worker", "airflow serve-logs"), 2),
     "API server": Victim(_part("airflow api-server", "airflow api_server", "uvicorn", "gunicorn"), 2),
@@ -167,6 +183,7 @@ VICTIMS: dict[str, Victim] = {
     "DAG paused": Victim(troubles.paused, 1, everywhere=False, kill=False),
     "run marked failed": Victim(troubles.marked("failed"), 1, everywhere=False, kill=False),
     "run marked success": Victim(troubles.marked("success"), 1, everywhere=False, kill=False),
+    "run deleted": Victim(troubles.deleted, 1, everywhere=False, kill=False),
     "DAG file broken": Victim(troubles.file_broken, 0.5, everywhere=False, kill=False),
     "DAG file renamed": Victim(troubles.file_renamed, 0.5, everywhere=False, kill=False),
 }

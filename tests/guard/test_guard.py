@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -503,3 +504,20 @@ def test_a_person_is_not_told_at_every_look_of_a_target_that_is_gone(
     scene.runs.clear()
     scene.pass_by(580)
     assert 1 <= len(scene.pages) <= 4
+
+
+def test_a_person_is_told_again_of_a_target_that_never_answers(scene: Scene) -> None:
+    scene.deployed()
+    answers = threading.Event()
+    scene.target.before_call = lambda kind: answers.wait(30) and None
+    paused(scene)
+    try:
+        while scene.now < 900:
+            scene.guard.look()
+            scene.now += 4
+        assert [page for page in scene.pages if "without an end" in page] == [scene.pages[-1]]
+        assert len(scene.pages) == 2
+    finally:
+        answers.set()
+    scene.guard.wait()
+    assert wholly_on(scene.target, OLD)
