@@ -222,7 +222,8 @@ class Leases(Part):
         if before is not None:
             before.state = LEFT
         request.state = SERVED
-        lease.token += 1
+        # Never behind the clock: targets have seen tokens that a new ledger, or one from a backup, knows nothing of.
+        lease.token = max(lease.token, int(now.timestamp())) + 1
         lease.pipeline, lease.run_id = request.pipeline, request.run_id
         lease.acquired_at, lease.expires_at = now, now + ttl
         return _record(lease)

@@ -217,10 +217,7 @@ class Store:
         )
         row = session.scalars(query).one_or_none()
         if row is None:
-            # Tokens start at the clock's seconds, so that a ledger that replaces a lost one issues tokens above all
-            # that targets remember from it.
-            start = int(self.now(session).timestamp())
-            self.insert_once(session, LeaseRow, service=service, environment=environment, token=start)
+            self.insert_once(session, LeaseRow, service=service, environment=environment, token=0)
             row = session.scalars(query).one()
         return row
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerError
-from airflow_cd.ledger import Lease, Ledger
-from tests.ledger.ledger_runs import Clock
+from airflow_cd.ledger import Lease, Ledger, ledger_url
+from airflow_cd.ledger.store import ledger_engine
+from tests.ledger.ledger_runs import Clock, Run
 
 TTL = timedelta(minutes=5)
 
@@ -165,6 +168,27 @@ def test_an_older_run_that_comes_back_does_not_supersede_a_newer_one(run: Any, l
     with pytest.raises(LeaseHeld, match="number 2"):
         run("run-2").acquire(supersede=True)
     assert [w.run_id for w in ledger.leases.waiting("shop", "production")] == ["run-3", "run-2"]
+
+
+def test_a_ledger_from_a_backup_gives_tokens_above_those_it_has_forgotten(
+    sqlite_url: str, tmp_path: Path, clock: Clock
+) -> None:
+    def opened(url: str) -> tuple[Ledger, Run]:
+        ledger = Ledger(ledger_engine(ledger_url(url)), clock=clock)
+        return ledger, Run(ledger)
+
+    ledger, run = opened(sqlite_url)
+    run.acquire()
+    ledger.engine.dispose()
+    shutil.copy(tmp_path / "ledger.db", tmp_path / "backup.db")
+    clock.forward(minutes=5)
+    ledger, run = opened(sqlite_url)
+    newest = [run.overrule().token for _ in range(3)][-1]
+    ledger.engine.dispose()
+    clock.forward(minutes=1)
+    restored, run = opened(f"sqlite:///{tmp_path / 'backup.db'}")
+    assert run.overrule().token > newest
+    restored.engine.dispose()
 
 
 def test_overruling_voids_the_older_token_of_the_same_run(run: Any, ledger: Ledger) -> None:
