@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import sqlalchemy as sa
 
+from airflow_cd.demo.airflow_client import wait_until
 from tests.faults.proxy import Trouble
 
 if TYPE_CHECKING:
@@ -132,9 +134,20 @@ def marked(state: str) -> Strike:
 def deleted(place: Place, lane: Lane, chance: random.Random) -> str:
     """Mark the run failed and delete it, with everything that Airflow knows of it."""
     place.client.mark_run(lane.name, lane.run_id, "failed")
-    place.client.call("DELETE", f"/api/v2/dags/{lane.name}/dagRuns/{lane.run_id}")
+    wait_until(lambda: _delete(place, lane), "the run may be deleted", seconds=60)
     lane.deleted.add(lane.run_id)
     return "the run deleted"
+
+
+def _delete(place: Place, lane: Lane) -> bool:
+    """Whether it is gone: Airflow lets nobody delete a run that has gone on with its teardown."""
+    try:
+        place.client.call("DELETE", f"/api/v2/dags/{lane.name}/dagRuns/{lane.run_id}")
+    except httpx.HTTPStatusError as refused:
+        if refused.response.status_code != httpx.codes.CONFLICT:
+            raise
+        return False
+    return True
 
 
 def file_broken(place: Place, lane: Lane, chance: random.Random) -> str:
