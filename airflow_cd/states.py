@@ -118,7 +118,7 @@ class Role(TextEnum):
     APPROVAL = "approval"
 
 
-class FreezeCause(TextEnum):
+class StuckCause(TextEnum):
     """Why a run cannot go on, so that the guard finishes its work on an environment."""
 
     ENDED = "ended"
@@ -133,7 +133,7 @@ class FreezeCause(TextEnum):
 
 
 class FindingState(TextEnum):
-    """What became of a run that the guard found frozen."""
+    """What became of a run that the guard found stuck."""
 
     ACTING = "acting"
     FAILING = "failing"  # tried, and tried again until it succeeds

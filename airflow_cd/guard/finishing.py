@@ -13,8 +13,8 @@ from airflow_cd.delivery.causes import Why, unfinished_reason
 from airflow_cd.delivery.delivery import LEASE_TTL
 from airflow_cd.delivery.late_verdict import HandedVerdict, write_down
 from airflow_cd.errors import AirflowCdError, DeploymentSettled, LeaseLost, RollbackIncomplete, TargetConflict
-from airflow_cd.guard.freezing import Frozen
-from airflow_cd.states import DeploymentState, FindingState, FreezeCause, RollbackCause
+from airflow_cd.guard.stuck import Stuck
+from airflow_cd.states import DeploymentState, FindingState, RollbackCause, StuckCause
 from airflow_cd.targets import described_target
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = timedelta(minutes=5)
 FORWARD_ATTEMPTS = 3
 """After so many, a person's rollback that does not come up is given up for what ran before it."""
-_BY_A_PERSON = (FreezeCause.ENDED, FreezeCause.DELETED, FreezeCause.PAUSED)
+_BY_A_PERSON = (StuckCause.ENDED, StuckCause.DELETED, StuckCause.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def reach(work: Work | None) -> Target:
 def finish(
     ledger: Ledger,
     claim: Claim,
-    frozen: Frozen,
+    stuck: Stuck,
     *,
     target: Target | None,
     work: Work | None,
@@ -78,7 +78,7 @@ def finish(
 
     :param ledger: the ledger.
     :param claim: the environment and the run.
-    :param frozen: why the run cannot go on.
+    :param stuck: why the run cannot go on.
     :param target: the environment, where it was reached before; None to make it from ``work``.
     :param work: the run's work there, as the ledger has it.
     :param attempt: which attempt this is, from 1.
@@ -106,7 +106,7 @@ def finish(
             timeout=timedelta(seconds=work.timeout) if work is not None else TIMEOUT,
         )
         write_down(delivery, handed)
-        text = _put_right(delivery, delivery.require_deployment(), frozen, attempt)
+        text = _put_right(delivery, delivery.require_deployment(), stuck, attempt)
         _free(ledger, claim)
     except (LeaseLost, TargetConflict) as overruled:
         return Outcome(FindingState.OVER, f"Another process has taken it over: {overruled.what}")
@@ -118,14 +118,14 @@ def finish(
     return Outcome(FindingState.DONE, text)
 
 
-def _put_right(delivery: Delivery, deployment: Deployment, frozen: Frozen, attempt: int) -> str:
+def _put_right(delivery: Delivery, deployment: Deployment, stuck: Stuck, attempt: int) -> str:
     forward = deployment.rolls_back is not None and deployment.state == DeploymentState.RUNNING
     if forward and attempt <= FORWARD_ATTEMPTS:
         # A person wants this good release back: what ran before is what they rolled back.
         done = delivery.roll_back_to(deployment.release, deployment.reason, who=deployment.triggered_by)
         return f"The guard finished the rollback to {done.release}."
-    cause = RollbackCause.RUN_ENDED if frozen.cause in _BY_A_PERSON else RollbackCause.FAULT
-    otherwise = Why(cause, f"the run could not go on: {frozen.detail}")
+    cause = RollbackCause.RUN_ENDED if stuck.cause in _BY_A_PERSON else RollbackCause.FAULT
+    otherwise = Why(cause, f"the run could not go on: {stuck.detail}")
     restored = delivery.roll_back(unfinished_reason(delivery.ledger, deployment, otherwise))
     if restored is None:
         return "It was restored already."

@@ -1,4 +1,4 @@
-"""The guard's loop: look every two seconds, act on what has been frozen for long enough, one environment a thread."""
+"""The guard's loop: look every two seconds, act on what has been stuck for long enough, one environment a thread."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from airflow_cd import paging
 from airflow_cd.errors import AirflowCdError, LedgerError, Refused, RollbackIncomplete
 from airflow_cd.guard.airflow_runs import AirflowFacts, RunKey, read_airflow
 from airflow_cd.guard.finishing import Outcome, finish, reach
-from airflow_cd.guard.freezing import Frozen, due, frozen
 from airflow_cd.guard.handed_over import handed_verdicts
+from airflow_cd.guard.stuck import Stuck, due, why_stuck
 from airflow_cd.guard.watching import Signs
 from airflow_cd.same_ledger import require_same
-from airflow_cd.states import DeploymentState, FindingState, FreezeCause
+from airflow_cd.states import DeploymentState, FindingState, StuckCause
 
 if TYPE_CHECKING:
     from airflow_cd.delivery.late_verdict import HandedVerdict
@@ -145,7 +145,7 @@ class Guard:
                 self._prepare(claim, works.get(claim))
             deployment = deployments.get(claim)
             decided = _decided(deployment)
-            found = frozen(claim, works.get(claim), airflow, self._signs, decided=decided)
+            found = why_stuck(claim, works.get(claim), airflow, self._signs, decided=decided)
             if found is not None and due(claim, found, self._signs, decided=decided):
                 self._begin(claim, found, deployment, works.get(claim), token)
         self._close_findings(deployments, claims)
@@ -188,7 +188,7 @@ class Guard:
 
     # -- acting ------------------------------------------------------------------------------------------------
 
-    def _begin(self, claim: Claim, found: Frozen, deployment: Deployment | None, work: Work | None, token: int) -> None:
+    def _begin(self, claim: Claim, found: Stuck, deployment: Deployment | None, work: Work | None, token: int) -> None:
         place, attempts = claim[:2], self._attempts.setdefault(claim, _Attempts())
         if place in self._busy:
             self._say_that_it_hangs(claim, attempts)
@@ -211,10 +211,10 @@ class Guard:
         log.warning("%s of %s, run %s of %s: %s", claim[1], claim[0], claim[3], claim[2], found.detail)
         self._busy[place] = self._pool.submit(self._finish, claim, found, finding, work, token)
 
-    def _finish(self, claim: Claim, found: Frozen, finding: Finding | None, work: Work | None, token: int) -> None:
+    def _finish(self, claim: Claim, found: Stuck, finding: Finding | None, work: Work | None, token: int) -> None:
         attempts = self._attempts.get(claim, _Attempts())
         target = self._targets.get(claim)
-        readable = found.cause is not FreezeCause.AIRFLOW_AWAY
+        readable = found.cause is not StuckCause.AIRFLOW_AWAY
         try:
             outcome = finish(
                 self.ledger,

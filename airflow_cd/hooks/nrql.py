@@ -17,7 +17,12 @@ MOST_FACETS = 5000
 # Keeps a query well below the length New Relic accepts.
 _INSTANCES_A_QUERY = 100
 
-_TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|[()]|\w+", re.DOTALL)
+# What is quoted and never closed reaches to the end: to look for an end from each quote is quadratic.
+_TOKEN = re.compile(
+    r"""(?: '[^'\\]*(?:\\.[^'\\]*)* | "[^"\\]*(?:\\.[^"\\]*)* | `[^`]* ) (?: ['"`] | (?P<unclosed>\\?\Z) )
+        | [()] | \w+""",
+    re.DOTALL | re.VERBOSE,
+)
 _NAME = re.compile(r"[A-Za-z_][\w.]*\Z")
 
 
@@ -66,9 +71,9 @@ def is_balanced(nrql: str) -> bool:
     depth = 0
     for token in _TOKEN.finditer(nrql):
         depth += {"(": 1, ")": -1}.get(token[0], 0)
-        if depth < 0:
+        if depth < 0 or token["unclosed"] is not None:
             return False
-    return depth == 0 and not set(_TOKEN.sub("", nrql)) & set("'\"`")
+    return depth == 0
 
 
 def batches(instances: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LedgerRefused
@@ -26,6 +29,20 @@ class Freezes(Part):
         """
         with self._store.reading() as session:
             return _in_force(session, service, environment)
+
+    def all_in_force(self) -> Sequence[Freeze]:
+        """Every freeze, by service and environment."""
+        latest = _said(func.max(AuditRow.seq)).group_by(AuditRow.service, AuditRow.environment)
+        query = (
+            select(AuditRow.service, AuditRow.environment, AuditRow.at, AuditRow.who, AuditRow.why)
+            .where(AuditRow.seq.in_(latest), AuditRow.action == HumanAction.FROZE)
+            .order_by(AuditRow.service, AuditRow.environment)
+        )
+        with self._store.reading() as session:
+            return [
+                Freeze(row.service or "", row.environment or "", row.at, row.who, row.why)
+                for row in session.execute(query)
+            ]
 
     def freeze(self, service: str, environment: str, *, who: str, why: str) -> Freeze:
         """Let no deployment begin, until the freeze is lifted. What is under way goes on.
@@ -82,19 +99,19 @@ class Freezes(Part):
 
 def _in_force(session: Session, service: str, environment: str) -> Freeze | None:
     last = session.scalars(
-        select(AuditRow)
-        .where(
-            AuditRow.service == service,
-            AuditRow.environment == environment,
-            AuditRow.action.in_([str(action) for action in _ACTIONS]),
-            AuditRow.allowed.is_(True),
-        )
+        _said(AuditRow)
+        .where(AuditRow.service == service, AuditRow.environment == environment)
         .order_by(AuditRow.seq.desc())
         .limit(1)
     ).one_or_none()
     if last is None or last.action != HumanAction.FROZE:
         return None
     return Freeze(service, environment, last.at, last.who, last.why)
+
+
+def _said(what: Any) -> Select[Any]:
+    """What was said of freezes: both actions, without what was refused."""
+    return select(what).where(AuditRow.action.in_([str(action) for action in _ACTIONS]), AuditRow.allowed.is_(True))
 
 
 def _refused(service: str, environment: str, what: str) -> LedgerRefused:

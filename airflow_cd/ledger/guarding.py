@@ -12,7 +12,7 @@ from airflow_cd.ledger.deployments import deployment_record, unsettled
 from airflow_cd.ledger.models import DeploymentRow, FindingRow, GuardRow, LeaseRequestRow, LeaseRow
 from airflow_cd.ledger.records import Claim, Deployment, Finding
 from airflow_cd.ledger.store import Part
-from airflow_cd.states import FindingState, FreezeCause
+from airflow_cd.states import FindingState, StuckCause
 
 _NAME = "guard"
 _NOBODY = "nobody"
@@ -100,7 +100,7 @@ class Guarding(Part):
         claim: Claim,
         *,
         deployment_id: str | None,
-        cause: FreezeCause,
+        cause: StuckCause,
         detail: str,
         token: int,
     ) -> Finding:
@@ -190,7 +190,7 @@ def _finding(row: FindingRow) -> Finding:
         pipeline=row.pipeline,
         run_id=row.run_id,
         deployment_id=row.deployment_id,
-        cause=FreezeCause(row.cause),
+        cause=StuckCause(row.cause),
         detail=row.detail,
         state=FindingState(row.state),
         outcome=row.outcome,

@@ -21,6 +21,7 @@ class ServiceState(TextEnum):
     IN_PROGRESS = "in_progress"
     FAILED = "failed"
     VETOED = "vetoed"
+    FROZEN = "frozen"
 
 
 class EnvironmentState(TextEnum):

@@ -16,6 +16,7 @@ SERVICE_STATES: Mapping[ServiceState, str] = {
     ServiceState.IN_PROGRESS: "In progress",
     ServiceState.FAILED: "Failed",
     ServiceState.VETOED: "Vetoed",
+    ServiceState.FROZEN: "Frozen",
 }
 
 _DEPLOYMENT_STATES: Mapping[str, str] = {

@@ -76,8 +76,10 @@ class Reader(abc.ABC):
     :ivar query: the query of the last read.
     :ivar warnings: what the source warned of, each once.
     :ivar failures: consecutive failed reads.
-    :ivar hopeless: True when reading again cannot help: wrong credentials, a rejected query.
-    :ivar given_up: True once it did not answer in time: whatever comes of that read is not waited for.
+    :ivar refused: True while its last answer was one that reading again cannot change: wrong credentials, a rejected
+        query. A person who lets the canary go on may have mended that.
+    :ivar hangs: True once it did not answer in time: whatever comes of that read is not waited for, and it is never
+        read again, whoever lets the canary go on.
     :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
 
@@ -95,8 +97,8 @@ class Reader(abc.ABC):
         self.cursor = since
         self.behind: Reason | None = None
         self.failures = 0
-        self.hopeless = False
-        self.given_up = False
+        self.refused = False
+        self.hangs = False
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.query = ""
@@ -118,7 +120,7 @@ class Reader(abc.ABC):
             self._read_on(now, end)
         except Exception as error:  # noqa: BLE001 - a source is anybody's code, and none of its errors is the release's
             self.failures += 1
-            self.hopeless = isinstance(error, Refused)
+            self.refused = isinstance(error, Refused)
             self.errors = [*self.errors, f"{self.name}: {str(error) or type(error).__name__}"][-_ERRORS_KEPT:]
         else:
             self.failures = 0
@@ -128,8 +130,13 @@ class Reader(abc.ABC):
 
         :param why: as it follows the source's name.
         """
-        self.given_up = True
+        self.hangs = True
         self.errors = [*self.errors, f"{self.name}: {why}"][-_ERRORS_KEPT:]
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether reading again cannot help."""
+        return self.refused or self.hangs
 
     def _read_on(self, now: datetime, end: datetime) -> None:
         until = self.reachable(max(self.cursor, min(now - self.lag.behind, end)), end)
@@ -212,7 +219,7 @@ class Reader(abc.ABC):
 
     def forgive(self) -> None:
         """Start its budget of errors again."""
-        self.failures, self.hopeless = 0, False
+        self.failures, self.refused = 0, False
 
     @property
     def cheap(self) -> timedelta:
@@ -307,7 +314,7 @@ def advance_all(readers: Sequence[Reader], now: datetime, end: datetime, *, long
     :param end: when the verification's time ends.
     :param longest: seconds after which a read that has not ended never will.
     """
-    waiting = [reader for reader in readers if not reader.complete(end) and not reader.given_up]
+    waiting = [reader for reader in readers if not reader.complete(end) and not reader.hangs]
     raised: list[BaseException] = []
 
     def advance(reader: Reader) -> None:

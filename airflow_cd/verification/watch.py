@@ -349,12 +349,12 @@ class Watch:
     def _source_error(self) -> Reason | None:
         """Why watching on is of no use: sources have used up their budget of errors; None while none has."""
         budget = self.configuration.source_error_budget
-        lost = [one for one in self._readers if one.hopeless or one.given_up or one.failures >= budget]
+        lost = [one for one in self._readers if one.hopeless or one.failures >= budget]
         if not lost:
             return None
         worst = lost[0]
         names = ", ".join(reader.name for reader in lost)
-        times = "for good" if worst.hopeless or worst.given_up else f"{worst.failures} times in a row"
+        times = "for good" if worst.hopeless else f"{worst.failures} times in a row"
         text = f"Source {names} could not be read ({times}); its last answer: {worst.errors[-1]}"
         return Reason("source_error", text, {"failures": worst.failures, "source": worst.name})
 

@@ -1,6 +1,6 @@
 """``python -m tests.attacks``: what takes too long for every run of the tests.
 
-python -m tests.attacks fuzz --inputs 1000000 --seed 7      hostile inputs for every reader and parser
+python -m tests.attacks fuzz --inputs 1000000 --seed 7      hostile inputs, shared out to readers and parsers
 python -m tests.attacks fuzz --only 'log line' --engine atheris
 python -m tests.attacks secrets                             planted by every door of a real Airflow, then searched
 python -m tests.attacks keycloak                            every changing route, under Keycloak's auth manager
@@ -9,6 +9,7 @@ python -m tests.attacks keycloak                            every changing route
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -23,14 +24,20 @@ def _fuzz(given: argparse.Namespace) -> int:
     from tests.attacks.fuzz.trial import tried
 
     readers = [one for one in (*OF_TEXTS, *OF_ANSWERS) if not given.only or one.name in given.only]
+    if not readers:
+        print(f"There is no reader {given.only}", file=sys.stderr)
+        return 2
+    # What readers say of inputs would be a million lines.
+    logging.disable(logging.CRITICAL)
+    each = -(-given.inputs // len(readers))
     if given.engine == "atheris":
         from tests.attacks.fuzz.guided import guided
 
-        return guided(readers, given.inputs)
-    print(f"seed {given.seed}", flush=True)
+        return guided(readers, each)
+    print(f"seed {given.seed}, {len(readers)} readers, {each * len(readers):,} inputs", flush=True)
     well = True
     for reader in readers:
-        outcome = tried(reader, given.inputs, given.seed)
+        outcome = tried(reader, each, given.seed)
         well = well and outcome.well
         print(outcome, flush=True)
         for what, found in outcome.failures.items():
@@ -66,7 +73,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     fuzz = commands.add_parser("fuzz")
-    fuzz.add_argument("--inputs", type=int, default=10_000, help="for each reader")
+    fuzz.add_argument("--inputs", type=int, default=300_000, help="in all")
     fuzz.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
     fuzz.add_argument("--only", nargs="*", default=[], help="names of readers")
     fuzz.add_argument("--engine", choices=["random", "atheris"], default="random")

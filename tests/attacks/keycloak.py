@@ -24,7 +24,7 @@ PROVIDER = "apache-airflow-providers-keycloak"
 MANAGER = "airflow.providers.keycloak.auth_manager.keycloak_auth_manager.KeycloakAuthManager"
 REALM, CLIENT = "airflow", "airflow"
 PEOPLE = ("mallory", "boss")
-START_SECONDS = 300
+START_SECONDS = 1200
 _FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,7 @@ def token_of(name: str) -> str:
         return str(manager.generate_jwt(SimpleAuthManagerUser(username=name, role="admin")))
     if kind == "KeycloakAuthManager":
         return str(manager.generate_api_jwt(_of_keycloak(manager, name)))
-    return _token_of_fab(manager, name)
+    return token_of_fab(name)
 
 
 def session_of(name: str) -> dict[str, str]:
@@ -59,7 +60,14 @@ def _of_keycloak(manager: Any, name: str) -> Any:
     )
 
 
-def _token_of_fab(manager: Any, name: str) -> str:
+def token_of_fab(name: str, *, role: str = "Admin", more: Sequence[tuple[str, str]] = ()) -> str:
+    """A token of somebody whom FAB knows.
+
+    :param name: of the person, who is made when there is none.
+    :param role: one of FAB's.
+    :param more: permissions beside those of the role, as action and resource.
+    """
+    manager, _ = _manager()
     utils = import_module("airflow.providers.fab.auth_manager.cli_commands.utils")
     database = import_module("airflow.providers.fab.auth_manager.models.db")
     from airflow.utils.session import create_session
@@ -69,6 +77,10 @@ def _token_of_fab(manager: Any, name: str) -> str:
     with utils.get_application_builder() as builder:
         security = builder.sm
         security.sync_roles()
-        role = security.find_role("Admin")
-        user = security.find_user(username=name) or security.add_user(name, name, name, f"{name}@x.test", role, "x")
+        roles = [security.find_role(role)]
+        if more:
+            roles.append(security.add_role(f"of {name}"))
+            for action, resource in more:
+                security.add_permission_to_role(roles[-1], security.create_permission(action, resource))
+        user = security.find_user(username=name) or security.add_user(name, name, name, f"{name}@x.test", roles, "x")
         return str(manager.generate_jwt(user))

@@ -20,7 +20,7 @@ from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_
 
 __all__ = ["airflow_app"]
 
-pytestmark = pytest.mark.timeout(900, func_only=True)
+pytestmark = pytest.mark.timeout(3000, func_only=True)
 
 NAMES = {
     "dag_id": (DAG_ID, "~"),

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.hooks.deployment_answers import BrokenAnswer, read_instances, read_traffic
+from airflow_cd.hooks.nrql import is_balanced
 from airflow_cd.hooks.sumo_logic import may_redirect
 from airflow_cd.http.body import Body, TooLarge, Undecodable
 from airflow_cd.http.endpoint import message_of
@@ -198,6 +199,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "depth": lambda text: is_too_deep(text.encode()),
     "retry-after": parse_retry_after,
     "address": shown_address,
+    "NRQL": is_balanced,
 }
 PIECES = [
     "a",
@@ -216,6 +218,7 @@ PIECES = [
     "at x.y(Z.java:1)\n",
     "Caused by: ",
     "/",
+    "'\\",
 ]
 
 

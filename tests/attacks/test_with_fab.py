@@ -22,8 +22,9 @@ def _installed() -> bool:
 
 
 @pytest.mark.skipif(not _installed(), reason="the FAB provider is not installed: pip install 'airflow-cd[fab]'")
-@pytest.mark.timeout(900, func_only=True)
-def test_no_changing_route_gets_a_run_past_its_approver_with_fab() -> None:
+@pytest.mark.timeout(3600, func_only=True)
+@pytest.mark.parametrize("attack", ["test_changing_routes.py", "rights_with_fab.py"])
+def test_nobody_gets_further_with_fab(attack: str) -> None:
     environment = os.environ | {"AIRFLOW__CORE__AUTH_MANAGER": MANAGER, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [
         sys.executable,
@@ -34,7 +35,7 @@ def test_no_changing_route_gets_a_run_past_its_approver_with_fab() -> None:
         "no:cacheprovider",
         "-W",
         "ignore",
-        "tests/attacks/test_changing_routes.py",
+        f"tests/attacks/{attack}",
     ]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=840)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=3500)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

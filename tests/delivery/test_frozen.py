@@ -66,6 +66,18 @@ def test_another_environment_and_service_are_not_frozen(ledger: Ledger) -> None:
     assert ledger.freezes.in_force("basket", "production") is None
 
 
+def test_all_freezes_in_force_are_those_of_each_environment(ledger: Ledger) -> None:
+    for environment in ("staging", "production", "edu"):
+        ledger.freezes.freeze("shop", environment, who="ada", why="the holidays")
+    ledger.freezes.lift("shop", "edu", who="ada", why="they are over")
+    ledger.freezes.lift("shop", "staging", who="ada", why="they are over")
+    ledger.freezes.freeze("shop", "staging", who="bob", why="more of them")
+    assert list(ledger.freezes.all_in_force()) == [
+        ledger.freezes.in_force("shop", name) for name in ("production", "staging")
+    ]
+    assert [one.who for one in ledger.freezes.all_in_force()] == ["ada", "bob"]
+
+
 def test_a_freeze_needs_a_reason_and_is_not_doubled(ledger: Ledger) -> None:
     with pytest.raises(LedgerRefused, match="reason"):
         ledger.freezes.freeze(*PLACE, who="ada", why=" ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_cd.demo.airflow_client import wait_until
-from airflow_cd.states import FreezeCause
+from airflow_cd.states import StuckCause
 from tests.faults.site import OLD, Site
 
 Fault = Callable[[Site, str], None]
@@ -27,7 +27,7 @@ class Case:
     """
 
     happen: Fault
-    cause: FreezeCause | None
+    cause: StuckCause | None
     vetoed: bool = False
     alone: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -139,19 +139,19 @@ def ledger_locked_in_mid_rollback(site: Site, case: str) -> None:
 
 
 CASES: dict[str, Case] = {
-    "paused-then-bad": Case(paused_then_bad, FreezeCause.PAUSED, vetoed=True),
-    "paused-after-a-phase": Case(paused_after_a_phase, FreezeCause.PAUSED, settings={"duration": "8s"}),
-    "paused-and-deleted": Case(paused_and_deleted, FreezeCause.DELETED, settings={"duration": "8s"}),
-    "file-broken-then-bad": Case(file_broken_then_bad, FreezeCause.FILE_BROKEN, vetoed=True),
-    "file-renamed": Case(file_renamed, FreezeCause.FILE_GONE, settings={"duration": "90s"}),
-    "worker-killed": Case(worker_killed, FreezeCause.WORKER_DIED),
+    "paused-then-bad": Case(paused_then_bad, StuckCause.PAUSED, vetoed=True),
+    "paused-after-a-phase": Case(paused_after_a_phase, StuckCause.PAUSED, settings={"duration": "8s"}),
+    "paused-and-deleted": Case(paused_and_deleted, StuckCause.DELETED, settings={"duration": "8s"}),
+    "file-broken-then-bad": Case(file_broken_then_bad, StuckCause.FILE_BROKEN, vetoed=True),
+    "file-renamed": Case(file_renamed, StuckCause.FILE_GONE, settings={"duration": "90s"}),
+    "worker-killed": Case(worker_killed, StuckCause.WORKER_DIED),
     # Its next attempt goes on from when the phase was deployed.
     "worker-told-to-end": Case(worker_told_to_end, None, vetoed=True),
-    "worker-and-dag-processor-killed": Case(worker_and_dag_processor_killed, FreezeCause.WORKER_DIED, alone=True),
-    "rollback-not-taken": Case(rollback_not_taken, FreezeCause.STALLED, vetoed=True, alone=True),
+    "worker-and-dag-processor-killed": Case(worker_and_dag_processor_killed, StuckCause.WORKER_DIED, alone=True),
+    "rollback-not-taken": Case(rollback_not_taken, StuckCause.STALLED, vetoed=True, alone=True),
     "triggerer-killed": Case(triggerer_killed, None, vetoed=True, alone=True),
-    "guard-killed-as-well": Case(guard_killed_as_well, FreezeCause.WORKER_DIED, alone=True),
-    "scheduler-killed": Case(scheduler_killed, FreezeCause.WORKER_DIED, alone=True),
+    "guard-killed-as-well": Case(guard_killed_as_well, StuckCause.WORKER_DIED, alone=True),
+    "scheduler-killed": Case(scheduler_killed, StuckCause.WORKER_DIED, alone=True),
     # Airflow takes up what its predecessor left, before the guard has to.
     "everything-killed": Case(everything_killed, None, alone=True),
     "ledger-locked": Case(ledger_locked_in_mid_rollback, None, vetoed=True, alone=True),

@@ -17,7 +17,7 @@ from airflow_cd.guard import finishing
 from airflow_cd.guard.airflow_runs import TaskFacts
 from airflow_cd.guard.service import Guard
 from airflow_cd.hooks import new_relic
-from airflow_cd.states import DeploymentState, FindingState, FreezeCause, RollbackCause
+from airflow_cd.states import DeploymentState, FindingState, RollbackCause, StuckCause
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
 from tests.guard.scene import GOES_ON, Scene, running
 from tests.memory_target import wholly_on
@@ -73,17 +73,17 @@ def airflow_away(scene: Scene) -> None:
     scene.airflow_away = True
 
 
-CASES: dict[Callable[[Scene], None], FreezeCause] = {
-    paused: FreezeCause.PAUSED,
-    deleted: FreezeCause.DELETED,
-    ended: FreezeCause.ENDED,
-    file_broken: FreezeCause.FILE_BROKEN,
-    file_gone: FreezeCause.FILE_GONE,
-    worker_died: FreezeCause.WORKER_DIED,
-    worker_of_the_authors_own_task_died: FreezeCause.WORKER_DIED,
-    worker_died_before_it_began: FreezeCause.WORKER_DIED,
-    no_scheduler: FreezeCause.NO_SCHEDULER,
-    airflow_away: FreezeCause.AIRFLOW_AWAY,
+CASES: dict[Callable[[Scene], None], StuckCause] = {
+    paused: StuckCause.PAUSED,
+    deleted: StuckCause.DELETED,
+    ended: StuckCause.ENDED,
+    file_broken: StuckCause.FILE_BROKEN,
+    file_gone: StuckCause.FILE_GONE,
+    worker_died: StuckCause.WORKER_DIED,
+    worker_of_the_authors_own_task_died: StuckCause.WORKER_DIED,
+    worker_died_before_it_began: StuckCause.WORKER_DIED,
+    no_scheduler: StuckCause.NO_SCHEDULER,
+    airflow_away: StuckCause.AIRFLOW_AWAY,
 }
 
 
@@ -223,7 +223,7 @@ def test_a_run_of_which_nothing_is_scheduled_any_more_is_finished(scene: Scene) 
     scene.pass_by(12)
     assert wholly_on(scene.target, OLD)
     [finding] = scene.findings()
-    assert finding.cause == FreezeCause.STALLED
+    assert finding.cause == StuckCause.STALLED
     assert "started nothing of it" in scene.ledger.deployments.get(deployment.id).outcome
     assert scene.ledger.vetoes.of(**PLACE) == []
 
@@ -239,7 +239,7 @@ def test_a_rollback_that_no_worker_takes_is_done_by_the_guard_which_says_where_i
     scene.pass_by(48)
     assert wholly_on(scene.target, OLD)
     [finding] = scene.findings()
-    assert finding.cause == FreezeCause.STALLED
+    assert finding.cause == StuckCause.STALLED
     assert f"production.phase_20.rollback has been {state.replace('_', ' ')}" in finding.detail
     assert "queue default, pool default_pool" in finding.detail
     [page] = scene.pages
@@ -398,7 +398,7 @@ def test_silence_while_the_ledger_was_away_proves_nothing(scene: Scene, monkeypa
     scene.pass_by(36)
     assert scene.findings() == []
     scene.pass_by(10)
-    assert [finding.cause for finding in scene.findings()] == [FreezeCause.WORKER_DIED]
+    assert [finding.cause for finding in scene.findings()] == [StuckCause.WORKER_DIED]
 
 
 # -- what is hard ----------------------------------------------------------------------------------------------

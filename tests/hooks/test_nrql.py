@@ -36,7 +36,20 @@ def test_clauses_are_those_outside_quotes_and_parentheses():
 
 @pytest.mark.parametrize(
     ("text", "balanced"),
-    [("a = 'x)'", True), ("(a)", True), ("a)", False), ("(a", False), (")(", False), ("a = 'x", False), ("`", False)],
+    [
+        ("a = 'x)'", True),
+        ("(a)", True),
+        ("a)", False),
+        ("(a", False),
+        (")(", False),
+        ("a = 'x", False),
+        ("`", False),
+        (r"a = '\''", True),
+        (r"a = '\'", False),
+        ("a = '\\", False),
+        ("`a` ('b')", True),
+        ("('b)", False),
+    ],
 )
 def test_balanced(text, balanced):
     assert is_balanced(text) is balanced

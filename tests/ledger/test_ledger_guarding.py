@@ -9,7 +9,7 @@ import pytest
 
 from airflow_cd.errors import LeaseLost
 from airflow_cd.ledger import Ledger, Work
-from airflow_cd.states import FindingState, FreezeCause
+from airflow_cd.states import FindingState, StuckCause
 from tests.ledger.ledger_runs import Clock
 
 TTL = timedelta(seconds=15)
@@ -51,17 +51,17 @@ def test_a_guard_that_was_overtaken_writes_nothing(ledger: Ledger, clock: Clock)
     with pytest.raises(LeaseLost, match="another guard"):
         ledger.guarding.check(token)
     with pytest.raises(LeaseLost, match="another guard"):
-        ledger.guarding.found(CLAIM, deployment_id=None, cause=FreezeCause.PAUSED, detail="paused", token=token)
+        ledger.guarding.found(CLAIM, deployment_id=None, cause=StuckCause.PAUSED, detail="paused", token=token)
     assert ledger.guarding.findings() == []
 
 
 def test_a_finding_is_gone_on_with_until_it_has_ended(ledger: Ledger) -> None:
     token = ledger.guarding.hold("one", TTL) or 0
-    given = {"deployment_id": None, "cause": FreezeCause.PAUSED, "detail": "its DAG is paused", "token": token}
+    given = {"deployment_id": None, "cause": StuckCause.PAUSED, "detail": "its DAG is paused", "token": token}
     first = ledger.guarding.found(CLAIM, **given)
     ledger.guarding.ended(first.number, FindingState.FAILING, "the target does not answer")
-    again = ledger.guarding.found(CLAIM, **{**given, "cause": FreezeCause.DELETED})
-    assert (again.number, again.attempts, again.cause) == (first.number, 2, FreezeCause.DELETED)
+    again = ledger.guarding.found(CLAIM, **{**given, "cause": StuckCause.DELETED})
+    assert (again.number, again.attempts, again.cause) == (first.number, 2, StuckCause.DELETED)
     ledger.guarding.ended(first.number, FindingState.DONE, "restored")
     assert ledger.guarding.findings(only_open=True) == []
     assert ledger.guarding.found(CLAIM, **given).number != first.number

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from airflow_cd.operators import is_bound, role_of
 from airflow_cd.pipeline.rollback_dag import ASKED_FOR
-from airflow_cd.plugin.dag_runs.frozen import why_stopped
+from airflow_cd.plugin.dag_runs.stuck import why_stopped
 from airflow_cd.states import Role
 from airflow_cd.task_ids import stage_of
 

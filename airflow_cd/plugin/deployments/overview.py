@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_cd.ledger import Ledger
+from airflow_cd.ledger import Freeze, Ledger
 from airflow_cd.ledger.overview import DeploymentSummary, EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
 from airflow_cd.plugin.deployments.survey import Place, Wanted, choose, place_of, survey
@@ -30,6 +30,7 @@ class Cell:
     latest_vetoed: bool
     questions: Sequence[OpenQuestion]
     vetoes: Sequence[VetoInForce]
+    freeze: Freeze | None
     hidden: bool
 
 
@@ -77,7 +78,7 @@ class Overview:
         return (
             f"{counts['']} services: {counts[ServiceState.WAITING]} waiting for an answer, "
             f"{counts[ServiceState.IN_PROGRESS]} in progress, {counts[ServiceState.FAILED]} failed, "
-            f"{counts[ServiceState.VETOED]} with a vetoed release."
+            f"{counts[ServiceState.VETOED]} with a vetoed release, {counts[ServiceState.FROZEN]} frozen."
         )
 
 
@@ -98,13 +99,14 @@ def overview_of(
     :param depths: how deep in a pipeline its environments are; empty when that is not known.
     """
     vetoes, questions, may_see = _visible(ledger, readable, over)
-    seen = survey(ledger.overview.environments(), vetoes, questions, may_see, wanted.environment)
+    freezes = ledger.freezes.all_in_force()
+    seen = survey(ledger.overview.environments(), vetoes, questions, may_see, wanted.environment, freezes)
     order = delivery_order(ledger.overview.recent_runs(), depths)
     chosen, counts = choose(seen, wanted)
     pages = max(1, -(-len(chosen) // PER_PAGE))
     page = min(max(wanted.page, 1), pages)
     names = chosen[(page - 1) * PER_PAGE : page * PER_PAGE]
-    columns, rows = _table(ledger, names, vetoes, seen.questions, may_see, order)
+    columns, rows = _table(ledger, names, vetoes, seen.questions, may_see, order, freezes)
     if wanted.environment:
         columns = [name for name in columns if name == wanted.environment]
     summaries = ledger.overview.summaries(_numbers(rows))
@@ -143,6 +145,7 @@ def _table(
     questions: Sequence[OpenQuestion],
     may_see: Collection[str],
     order: Sequence[str],
+    freezes: Sequence[Freeze],
 ) -> tuple[list[str], dict[str, dict[str, Place]]]:
     """The columns, and the places of these services by service and environment."""
     places = places_of(
@@ -150,6 +153,7 @@ def _table(
         [veto for veto in vetoes if veto.service in services],
         [question for question in questions if question.service in services],
         may_see,
+        freezes,
     )
     rows = {service: places[service] for service in services if service in places}
     return in_order({name for row in rows.values() for name in row if name}, order), rows
@@ -166,6 +170,7 @@ def places_of(
     vetoes: Iterable[VetoInForce],
     questions: Iterable[OpenQuestion],
     may_see: Collection[str],
+    freezes: Iterable[Freeze] = (),
 ) -> dict[str, dict[str, Place]]:
     """Put together what belongs to one place, of the services that are shown.
 
@@ -173,6 +178,7 @@ def places_of(
     :param vetoes: in force.
     :param questions: each with its service.
     :param may_see: pipelines; deployments of others are left out, and so are services that only others deploy.
+    :param freezes: in force; left out where only pipelines deploy that the reader may not see.
     """
     places: dict[str, dict[str, Place]] = {}
     hidden: list[tuple[str, str]] = []
@@ -191,7 +197,15 @@ def places_of(
     for veto in vetoes:
         if veto.service in places:
             places[veto.service].setdefault(veto.environment, Place()).vetoes += (veto,)
+    _freeze(places, freezes)
     return places
+
+
+def _freeze(places: Mapping[str, dict[str, Place]], freezes: Iterable[Freeze]) -> None:
+    for freeze in freezes:
+        if freeze.service in places:
+            place = places[freeze.service].setdefault(freeze.environment, Place())
+            place.freeze = freeze if place.shown else None
 
 
 def _row(
@@ -211,5 +225,6 @@ def _cell(environment: str, place: Place, summaries: Mapping[int, DeploymentSumm
         latest_vetoed=bool(here),
         questions=place.questions,
         vetoes=[veto for veto in place.vetoes if veto not in here],
+        freeze=place.freeze,
         hidden=place.hidden,
     )

@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 from airflow_cd.ledger import open_ledger
 from airflow_cd.plugin.access import SIGNED_IN, User, readable
 from airflow_cd.plugin.dag_runs.ended import ended_runs
-from airflow_cd.plugin.dag_runs.frozen import stopped_pipelines
 from airflow_cd.plugin.dag_runs.order import environment_depths
+from airflow_cd.plugin.dag_runs.stuck import stopped_pipelines
 from airflow_cd.plugin.dag_runs.tasks import shape_of
 from airflow_cd.plugin.deployments.badge import badge_of
 from airflow_cd.plugin.deployments.overview import overview_of

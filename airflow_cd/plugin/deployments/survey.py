@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from airflow_cd.ledger import Freeze
 from airflow_cd.ledger.overview import EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.states import ServiceState
 from airflow_cd.states import DeploymentState
@@ -43,6 +44,12 @@ class Place:
     hidden: bool = False
     questions: tuple[OpenQuestion, ...] = ()
     vetoes: tuple[VetoInForce, ...] = ()
+    freeze: Freeze | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the reader may see something of it, or nothing was ever there."""
+        return bool(self.promoted or self.latest or self.questions) or not self.hidden
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ def survey(
     questions: Iterable[OpenQuestion],
     may_see: Collection[str],
     environment: str = "",
+    freezes: Iterable[Freeze] = (),
 ) -> Survey:
     """Look at everything once and keep little of it.
 
@@ -74,6 +82,7 @@ def survey(
     :param questions: without an answer.
     :param may_see: pipelines; deployments of others are left out, and so are services that only others deploy.
     :param environment: where the states count; ``""`` means everywhere.
+    :param freezes: in force; left out where only pipelines deploy that the reader may not see.
     """
     found = _Found(environment)
     hidden: list[tuple[str, str]] = []
@@ -96,6 +105,10 @@ def survey(
             found.add(question.service, name, _BITS[ServiceState.WAITING])
     for veto in vetoes:
         found.add_to_visible(veto.service, veto.environment, _BITS[ServiceState.VETOED])
+    concealed = set(hidden) - {(question.service, name) for question in named for name in question.environments}
+    for freeze in freezes:
+        if (freeze.service, freeze.environment) not in concealed:
+            found.add_to_visible(freeze.service, freeze.environment, _BITS[ServiceState.FROZEN])
     return Survey(found.states, found.environments - {""}, named)
 
 

@@ -24,7 +24,7 @@ from airflow_cd.pipeline.specification import pipeline_name
 from airflow_cd.plugin.access import MAY_READ_RUN, Right, User, may, readable, requires
 from airflow_cd.plugin.airflow_api import AirflowUnavailable, ask_airflow
 from airflow_cd.plugin.dag_runs.ended import ended_runs, is_over
-from airflow_cd.plugin.dag_runs.frozen import somebody_works, why_stopped
+from airflow_cd.plugin.dag_runs.stuck import somebody_works, why_stopped
 from airflow_cd.plugin.dag_runs.tasks import shape_of
 from airflow_cd.plugin.environment.stopping import tasks_to_fail
 from airflow_cd.plugin.environment.view import rollback_of, view_of

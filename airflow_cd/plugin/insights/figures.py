@@ -106,14 +106,14 @@ def times(values: Iterable[float | None]) -> Times:
 class Numbers:
     """A set of deployments in numbers.
 
-    :param failed: rolled back, or whose rollback failed; ``stuck``: the latter.
+    :param failed: rolled back, or whose rollback failed; ``unrestored``: the latter.
     :param lead: of the promoted ones. ``to_verdict``, ``to_safe`` and ``to_restored``: of the failed ones.
     :param alarms: FAIL verdicts; ``false_alarms``: those whose events are not a risk, according to later feedback.
     """
 
     promoted: int
     failed: int
-    stuck: int
+    unrestored: int
     lead: Times
     to_verdict: Times
     to_safe: Times
@@ -134,7 +134,7 @@ def numbers_of(ended: Sequence[EndedDeployment], verdicts: Sequence[FailVerdict]
     return Numbers(
         promoted=len(promoted),
         failed=len(failed),
-        stuck=sum(one.state == DeploymentState.ROLLBACK_FAILED for one in failed),
+        unrestored=sum(one.state == DeploymentState.ROLLBACK_FAILED for one in failed),
         lead=times(one.lead for one in promoted),
         to_verdict=times(one.to_verdict for one in failed),
         to_safe=times(one.to_safe for one in failed),

@@ -135,8 +135,8 @@ def _lead(period: Period, found: Insight) -> Figure:
 def _failures(period: Period, found: Insight) -> Figure:
     now, before = found.now, found.before
     of = f"{number(now.failed)} of {number(now.ended)} deployments were rolled back"
-    if now.stuck:
-        of += f", {number(now.stuck)} of which could not be restored"
+    if now.unrestored:
+        of += f", {number(now.unrestored)} of which could not be restored"
     few = too_few(now.ended, "deployments", "a percentage")
     return Figure(
         id="failures",
@@ -152,7 +152,7 @@ def _failures(period: Period, found: Insight) -> Figure:
             period,
             found,
             lambda step: [
-                *map(number, (step.ended, step.promoted, step.failed - step.stuck, step.stuck)),
+                *map(number, (step.ended, step.promoted, step.failed - step.unrestored, step.unrestored)),
                 share(step.failed, step.ended) if step.ended else MISSING,
             ],
         ),
@@ -162,7 +162,7 @@ def _failures(period: Period, found: Insight) -> Figure:
 def _restore(period: Period, found: Insight) -> Figure:
     restored = found.now.to_restored
     of = f"median of {number(restored.count)} rollbacks; the slowest took {span(restored.slowest)}"
-    untimed = found.now.failed - found.now.stuck - restored.count
+    untimed = found.now.failed - found.now.unrestored - restored.count
     if untimed > 0:
         of += f"; {number(untimed)} without a verdict are not timed"
     return Figure(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from airflow_cd.ledger import Action, AuditRecord, Deployment, Finding, Lease, Ledger, Phase, Question, VerdictRecord
 from airflow_cd.ledger.records import RunningInstance
-from airflow_cd.plugin.dag_runs.frozen import sentences, somebody_works
+from airflow_cd.plugin.dag_runs.stuck import sentences, somebody_works
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState, Role

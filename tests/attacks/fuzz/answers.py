@@ -214,7 +214,6 @@ READERS: Sequence[Reader] = (
                      "pendingWarnings": ["w"]},
           "page": {"messages": [{"map": {"_messageid": "1", "_messagetime": "1795852800000", "_raw": "x"}}],
                    "records": [{"map": {"_count": "1"}}], "warning": ""}},),
-        cost=2,
     ),
     Reader(
         "handover", Handover.from_dict, ("token", "touched", "previous", "web-1"),
@@ -235,7 +234,6 @@ READERS: Sequence[Reader] = (
           "previous": [], "actions": [{"kind": "drain", "ok": True, "began": "2026-11-28T08:00:00+00:00"}],
           "clocks": {"to_safe": 1.0}, "outcome": {"state": "rolled_back", "text": "t"},
           "human": [{"who": "a", "action": "b", "when": None, "why": ""}]},),
-        cost=20,
     ),
     Reader(
         "log profile", _packed(LogProfile, LogProfile({}, 0, {}).to_bytes()[:-1][:4], 2), ("rows",),

@@ -33,11 +33,11 @@ def guided(readers: Sequence[Reader], count: int) -> int:
     """
     found = 0
     for reader in readers:
-        process = multiprocessing.get_context("fork").Process(target=_one, args=(reader, max(1, count // reader.cost)))
+        process = multiprocessing.get_context("fork").Process(target=_one, args=(reader, count))
         process.start()
         process.join()
         found += bool(process.exitcode)
-        sys.stdout.write(f"{reader.name:20} {count // reader.cost:>10,} inputs  exit code {process.exitcode}\n")
+        sys.stdout.write(f"{reader.name:20} {count:>10,} inputs  exit code {process.exitcode}\n")
     return int(found > 0)
 
 

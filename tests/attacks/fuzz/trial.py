@@ -40,7 +40,6 @@ class Reader:
     :param seeds: of JSON: values that it reads without complaint; without any it takes texts.
     :param binary: whether it takes bytes.
     :param allowed: what it may raise beside errors of ours, as its documentation says.
-    :param cost: of how many inputs asked for it gets one: some are files, or requests.
     """
 
     name: str
@@ -49,7 +48,6 @@ class Reader:
     seeds: Sequence[Any] = ()
     binary: bool = False
     allowed: tuple[type[Exception], ...] = ()
-    cost: int = 1
 
     def input(self, chance: inputs.Chance) -> Any:
         """One input."""
@@ -106,7 +104,7 @@ def tried(reader: Reader, count: int, seed: int, *, measure: bool = True) -> Out
     """
     outcome, slow = Outcome(reader.name), []
     chance = random.Random(f"{seed} {reader.name}")
-    for number in range(max(1, count // reader.cost)):
+    for number in range(count):
         found = reader.input(chance)
         began = time.process_time()
         _note(outcome, reader, found)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.ledger import Ledger
+from airflow_cd.ledger import Freeze, Ledger
 from airflow_cd.ledger.overview import EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.dag_runs.order import environment_depths
 from airflow_cd.plugin.deployments import overview
@@ -144,6 +144,22 @@ def test_a_veto_stands_until_it_is_lifted(shown: Any, ledger: Ledger) -> None:
     assert "VETOED" not in shown()
 
 
+def test_a_freeze_stands_at_its_environment_until_it_is_lifted(shown: Any, ledger: Ledger) -> None:
+    Delivery(ledger, "shop", "1.0.0").promoted("production")
+    Delivery(ledger, "cart", "2.0.0").promoted("production")
+    for environment in ("production", "edu"):
+        ledger.freezes.freeze("shop", environment, who="ada", why=f"the holidays {HOSTILE}")
+    ledger.freezes.freeze("nothing-of-it", "production", who="ada", why="the holidays")
+    row = _row(shown(), "shop")
+    assert row.count(">FROZEN</span>") == 2
+    assert f"by ada: the holidays {HOSTILE}" in _text(row)
+    assert _text(shown("?state=frozen")).count("by ada: the holidays") == 2
+    assert "cart" not in shown("?state=frozen")
+    assert "nothing-of-it" not in shown()
+    ledger.freezes.lift("shop", "production", who="bob", why="they are over")
+    assert _row(shown(), "shop").count(">FROZEN</span>") == 1
+
+
 def test_a_question_stands_at_its_environment_and_leads_to_its_page(shown: Any, ledger: Ledger) -> None:
     delivery = Delivery(ledger, "shop", "1.0.0", run_id="manual__2026-01-01T00:00:00+00:00")
     delivery.promoted("dev")
@@ -234,6 +250,11 @@ def test_a_service_of_hidden_pipelines_alone_is_not_there() -> None:
     places = places_of(standings, [], [], {"mine"})
     assert set(places) == {"shop"}
     assert places["shop"]["production"].hidden
+    freezes = [Freeze("shop", name, AT, "ada", "holidays") for name in ("dev", "edu", "production")]
+    freezes.append(Freeze("vault", "production", AT, "ada", "holidays"))
+    frozen = places_of(standings, [], [], {"mine"}, freezes)["shop"]
+    assert [name for name, place in frozen.items() if place.freeze] == ["dev", "edu"]
+    assert survey(standings, [], [], {"mine"}, "production", freezes).states == {"shop": 0}
     assert places["shop"]["production"].promoted == 0
     assert not places["shop"]["dev"].hidden
 
@@ -281,7 +302,7 @@ def test_choosing(wanted: Wanted, expected: list[str]) -> None:
 
 def test_counts_are_those_of_every_state_whichever_is_chosen() -> None:
     _, counts = choose(_seen(), Wanted(state="waiting"))
-    assert counts == {"": 3, "waiting": 2, "in_progress": 1, "failed": 1, "vetoed": 1}
+    assert counts == {"": 3, "waiting": 2, "in_progress": 1, "failed": 1, "vetoed": 1, "frozen": 0}
 
 
 @pytest.mark.parametrize(
@@ -425,5 +446,7 @@ def test_it_stays_up_to_date_by_itself(open_page: Any, ledger: Ledger) -> None:
     page, trouble = open_page(1280, "light")
     Delivery(ledger, "shop", "1.1.0").canary("production")
     page.get_by_text("CANARY").wait_for(timeout=20_000)
-    assert page.get_by_role("status").inner_text().endswith("1 in progress, 0 failed, 0 with a vetoed release.")
+    assert (
+        page.get_by_role("status").inner_text().endswith("1 in progress, 0 failed, 0 with a vetoed release, 0 frozen.")
+    )
     assert trouble == []

@@ -92,7 +92,7 @@ def test_deployments_fall_into_their_step_or_the_time_before() -> None:
         [FailVerdict("storefront", "shop", NOW.timestamp(), True), FailVerdict("storefront", "billing", 0.0, False)],
     )
     assert [(step.promoted, step.failed) for step in found.steps] == [(1, 0), *[(0, 0)] * 5, (0, 2)]
-    assert (found.now.promoted, found.now.failed, found.now.stuck) == (1, 2, 1)
+    assert (found.now.promoted, found.now.failed, found.now.unrestored) == (1, 2, 1)
     assert (found.before.promoted, found.before.failed) == (1, 0)
     assert (found.now.alarms, found.now.false_alarms, found.before.alarms) == (1, 1, 1)
     assert [service for service, _ in found.services] == ["shop"]
@@ -129,7 +129,7 @@ def test_nothing_is_lost_or_counted_twice(
 ) -> None:
     period = period_of(key, NOW)
     found = insight(period, rows, verdicts)
-    for name in ("promoted", "failed", "stuck", "ended", "alarms", "false_alarms"):
+    for name in ("promoted", "failed", "unrestored", "ended", "alarms", "false_alarms"):
         total = getattr(numbers_of(rows, verdicts), name)
         steps = sum(getattr(step, name) for step in found.steps)
         assert steps == getattr(found.now, name) == sum(getattr(one, name) for _, one in found.services)

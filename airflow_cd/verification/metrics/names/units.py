@@ -65,6 +65,10 @@ class Suffix:
     percentile: bool = False
 
 
+_MOST_ENDINGS = 20
+"""What has more is no name, and each of them costs a copy of it."""
+
+
 def suffix_of(words: Sequence[str]) -> Suffix:
     """Take units, statistics and rates off a name.
 
@@ -74,7 +78,7 @@ def suffix_of(words: Sequence[str]) -> Suffix:
     suffix = Suffix(tuple(word for word in words if word != "%"), percentile=percentile)
     if "%" in words and suffix.words:
         suffix = replace(suffix, unit="%")
-    while suffix.words:
+    for _ in range(_MOST_ENDINGS):
         shorter = _without_rate(suffix) or _without_last(suffix)
         if shorter is None:
             break

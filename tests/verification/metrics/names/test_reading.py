@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from airflow_cd.verification.metrics.names.reading import read_name
@@ -276,3 +278,9 @@ def test_what_its_values_are(name: str, period: float, counter: bool, share: boo
 )
 def test_its_words_whatever_the_convention(name: str, words: list[str]) -> None:
     assert words_of(name) == words
+
+
+def test_a_name_of_endings_alone_takes_linear_time() -> None:
+    began = time.process_time()
+    read_name("_total" * 150_000)
+    assert time.process_time() - began < 10

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from airflow_cd.clock import now
 from airflow_cd.guard.airflow_runs import read_airflow, runs_of_stale_dags
-from airflow_cd.guard.freezing import SILENT, stopped
+from airflow_cd.guard.stuck import SILENT, stopped
 from airflow_cd.ledger import Finding, Ledger
-from airflow_cd.states import FindingState, FreezeCause
+from airflow_cd.states import FindingState, StuckCause
 
 _NO_GUARD = "No guard acts: start Airflow's scheduler, or `airflow-cd guard`."
 _GUARD = "The guard restores what ran before within a minute."
@@ -24,12 +24,12 @@ def why_stopped(pipeline: str, run_id: str) -> str:
     """
     run = read_airflow({(pipeline, run_id)}).runs.get((pipeline, run_id))
     found = stopped(run) if run is not None else None
-    return found.detail if found is not None and found.cause is not FreezeCause.ENDED else ""
+    return found.detail if found is not None and found.cause is not StuckCause.ENDED else ""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A pipeline whose file Airflow cannot read, or does not find it in, and the runs that this has frozen.
+    """A pipeline whose file Airflow cannot read, or does not find it in, and the runs that are stuck.
 
     :param why: in one clause, with the file and its error.
     :param runs: ids of its runs that have not ended.

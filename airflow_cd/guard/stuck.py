@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from airflow_cd.guard.airflow_runs import AirflowFacts, RunFacts
 from airflow_cd.guard.watching import Signs
 from airflow_cd.ledger.records import Claim, Work
-from airflow_cd.states import FreezeCause
+from airflow_cd.states import StuckCause
 from airflow_cd.task_ids import stage_of
 
 SILENT = 40.0
@@ -16,15 +16,15 @@ SILENT = 40.0
 NO_SCHEDULER = 40.0
 """The same of a scheduler, which says so every 5 seconds, and of Airflow's database."""
 PATIENCE = {
-    FreezeCause.ENDED: 4.0,
-    FreezeCause.DELETED: 4.0,
-    FreezeCause.PAUSED: 15.0,
-    FreezeCause.FILE_BROKEN: 15.0,
-    FreezeCause.FILE_GONE: 15.0,
-    FreezeCause.WORKER_DIED: 0.0,
-    FreezeCause.STALLED: 0.0,
-    FreezeCause.NO_SCHEDULER: 0.0,
-    FreezeCause.AIRFLOW_AWAY: 0.0,
+    StuckCause.ENDED: 4.0,
+    StuckCause.DELETED: 4.0,
+    StuckCause.PAUSED: 15.0,
+    StuckCause.FILE_BROKEN: 15.0,
+    StuckCause.FILE_GONE: 15.0,
+    StuckCause.WORKER_DIED: 0.0,
+    StuckCause.STALLED: 0.0,
+    StuckCause.NO_SCHEDULER: 0.0,
+    StuckCause.AIRFLOW_AWAY: 0.0,
 }
 """Seconds for which a cause lasts before the guard acts: a person may unpause a DAG, or mend its file, at once."""
 DECIDED = 4.0
@@ -42,19 +42,19 @@ _COMES_BACK = (*_IN_LINE, *_ELSEWHERE)
 
 
 @dataclass(frozen=True)
-class Frozen:
+class Stuck:
     """Why a run cannot go on.
 
     :param detail: the same in one clause.
     """
 
-    cause: FreezeCause
+    cause: StuckCause
     detail: str
 
 
-def frozen(
+def why_stuck(
     claim: Claim, work: Work | None, airflow: AirflowFacts | None, signs: Signs, *, decided: bool = False
-) -> Frozen | None:
+) -> Stuck | None:
     """Why the run cannot go on; None as long as it can, or nothing proves yet that it cannot.
 
     A process that lives always goes on: it drains what is bad itself, and its verdict comes first.
@@ -69,7 +69,7 @@ def frozen(
         return None
     if airflow is None:
         away = signs.unchanged(("airflow", claim), "away")
-        return _of(FreezeCause.AIRFLOW_AWAY) if away >= NO_SCHEDULER else None
+        return _of(StuckCause.AIRFLOW_AWAY) if away >= NO_SCHEDULER else None
     run = airflow.runs.get((claim[2], claim[3]))
     why = stopped(run)
     if why is not None:
@@ -81,17 +81,17 @@ def frozen(
         here = stage_of(work.task_id)
         run = replace(run, tasks=[task for task in run.tasks if stage_of(task.task_id) == here])
     if _dead(claim, work, run, signs):
-        return _of(FreezeCause.WORKER_DIED, f"the worker of {_task(work, run)} died or hangs")
+        return _of(StuckCause.WORKER_DIED, f"the worker of {_task(work, run)} died or hangs")
     if _lives(claim, run, signs):
         return None
     beats = [signs.unchanged(("scheduler", claim, number), beat) for number, beat in airflow.schedulers.items()]
     alone = signs.unchanged(("schedulers", claim), "none") if not beats else min(beats)
     if alone >= NO_SCHEDULER:
-        return _of(FreezeCause.NO_SCHEDULER)
+        return _of(StuckCause.NO_SCHEDULER)
     return _stalled(claim, whole, signs, decided=decided)
 
 
-def due(claim: Claim, found: Frozen, signs: Signs, *, decided: bool) -> bool:
+def due(claim: Claim, found: Stuck, signs: Signs, *, decided: bool) -> bool:
     """Whether it has lasted long enough to act.
 
     :param claim: the environment and the run.
@@ -100,26 +100,26 @@ def due(claim: Claim, found: Frozen, signs: Signs, *, decided: bool) -> bool:
     :param decided: whether the run has decided against its release already.
     """
     patience = min(PATIENCE[found.cause], DECIDED) if decided else PATIENCE[found.cause]
-    return signs.unchanged(("frozen", claim), found.cause) >= patience
+    return signs.unchanged(("stuck", claim), found.cause) >= patience
 
 
-def stopped(run: RunFacts | None) -> Frozen | None:
+def stopped(run: RunFacts | None) -> Stuck | None:
     """Why Airflow schedules nothing of the run, whoever lives; None when it does.
 
     :param run: as Airflow's database has it; None when it has none.
     """
     if run is None:
-        return _of(FreezeCause.DELETED)
+        return _of(StuckCause.DELETED)
     if run.over:
-        return _of(FreezeCause.ENDED)
+        return _of(StuckCause.ENDED)
     if run.stale and run.error:
         return _of(
-            FreezeCause.FILE_BROKEN,
+            StuckCause.FILE_BROKEN,
             f"its DAG file {run.file} has an error, so Airflow schedules none of its runs: {run.error.rstrip('.')}",
         )
     if run.stale:
-        return _of(FreezeCause.FILE_GONE, f"its DAG file {run.file} is gone, was renamed, or holds the DAG no more")
-    return _of(FreezeCause.PAUSED) if run.paused else None
+        return _of(StuckCause.FILE_GONE, f"its DAG file {run.file} is gone, was renamed, or holds the DAG no more")
+    return _of(StuckCause.PAUSED) if run.paused else None
 
 
 def _dead(claim: Claim, work: Work | None, run: RunFacts, signs: Signs) -> bool:
@@ -134,7 +134,7 @@ def _dead(claim: Claim, work: Work | None, run: RunFacts, signs: Signs) -> bool:
     return min(silent) >= SILENT
 
 
-def _stalled(claim: Claim, run: RunFacts, signs: Signs, *, decided: bool) -> Frozen | None:
+def _stalled(claim: Claim, run: RunFacts, signs: Signs, *, decided: bool) -> Stuck | None:
     """Whether nothing of the run has moved for too long, though nothing keeps Airflow from going on with it."""
     states = tuple(sorted((task.task_id, task.map_index, task.state) for task in run.tasks))
     still = signs.unchanged(("states", claim), states)
@@ -145,11 +145,11 @@ def _stalled(claim: Claim, run: RunFacts, signs: Signs, *, decided: bool) -> Fro
     if still < longest:
         return None
     if not waiting:
-        return _of(FreezeCause.STALLED, f"Airflow has started nothing of it for {still:.0f} s, though a scheduler runs")
+        return _of(StuckCause.STALLED, f"Airflow has started nothing of it for {still:.0f} s, though a scheduler runs")
     first = waiting[0]
     where = ", ".join(f"{name} {value}" for name, value in (("queue", first.queue), ("pool", first.pool)) if value)
     return _of(
-        FreezeCause.STALLED,
+        StuckCause.STALLED,
         f"its task {first.task_id} has been {first.state.replace('_', ' ')} for {still:.0f} s and was not started"
         f"{f' ({where})' if where else ''}",
     )
@@ -170,14 +170,14 @@ def _task(work: Work | None, run: RunFacts) -> str:
     return ", ".join(sorted({task.task_id for task in run.tasks if task.state == RUNNING}))
 
 
-def _of(cause: FreezeCause, detail: str = "") -> Frozen:
-    return Frozen(cause, detail or _DETAILS[cause])
+def _of(cause: StuckCause, detail: str = "") -> Stuck:
+    return Stuck(cause, detail or _DETAILS[cause])
 
 
 _DETAILS = {
-    FreezeCause.ENDED: "it ended and left this unfinished",
-    FreezeCause.DELETED: "it was deleted",
-    FreezeCause.PAUSED: "its DAG is paused",
-    FreezeCause.NO_SCHEDULER: "no scheduler of Airflow runs",
-    FreezeCause.AIRFLOW_AWAY: "Airflow's database cannot be read",
+    StuckCause.ENDED: "it ended and left this unfinished",
+    StuckCause.DELETED: "it was deleted",
+    StuckCause.PAUSED: "its DAG is paused",
+    StuckCause.NO_SCHEDULER: "no scheduler of Airflow runs",
+    StuckCause.AIRFLOW_AWAY: "Airflow's database cannot be read",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin.dag_runs.frozen import stopped_pipelines, why_stopped
+from airflow_cd.plugin.dag_runs.stuck import stopped_pipelines, why_stopped
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
 
@@ -66,7 +66,7 @@ def test_why_nothing_of_a_run_is_scheduled(airflow_has: Has, given: dict[str, An
     assert bool(said) is bool(why)
 
 
-def test_the_deployments_page_says_which_file_is_broken_and_which_runs_it_froze(
+def test_the_deployments_page_says_which_file_is_broken_and_which_runs_are_stuck(
     airflow_has: Has, ledger: Ledger, client_as: ClientAs
 ) -> None:
     airflow_has(is_stale=True, error=True)
@@ -74,6 +74,7 @@ def test_the_deployments_page_says_which_file_is_broken_and_which_runs_it_froze(
     page = client_as("viewer").get("/airflow-cd/deployments").text
     assert "calm.py has an error" in page
     assert "Canry" in page
+    assert ">STUCK</span>" in page
     assert 'href="/airflow-cd/run/calm/run-1.0"' in page
 
 

@@ -9,17 +9,17 @@ from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.run.facts import facts_of
 from airflow_cd.plugin.run.view import RunView, view_of
 from airflow_cd.plugin.states import StepState
-from airflow_cd.states import FindingState, FreezeCause
+from airflow_cd.states import FindingState, StuckCause
 from airflow_cd.verification.verdict import Verdict
 from tests.plugin.build_com_run import NOW, PIPELINE, ROLLED_BACK_STATES, RUN_ID, Story, judgement, run_of
 
 PAUSED = "its DAG is paused"
-FROZEN = replace(run_of("running", {**ROLLED_BACK_STATES, "production.phase_20.rollback": ""}), stopped=PAUSED)
+STUCK = replace(run_of("running", {**ROLLED_BACK_STATES, "production.phase_20.rollback": ""}), stopped=PAUSED)
 CLAIM = ("shop", "production", PIPELINE, RUN_ID)
 
 
 def _view(ledger: Ledger) -> RunView:
-    return view_of(FROZEN, facts_of(ledger, FROZEN), NOW)
+    return view_of(STUCK, facts_of(ledger, STUCK), NOW)
 
 
 def _production(view: RunView) -> StepState:
@@ -55,7 +55,7 @@ def test_what_the_guard_found_and_did_is_told(ledger: Ledger) -> None:
     story = _rolling_back(ledger)
     token = ledger.guarding.hold("guard", timedelta(seconds=15))
     assert token is not None
-    given = {"deployment_id": story.deployment.id, "cause": FreezeCause.PAUSED, "detail": PAUSED, "token": token}
+    given = {"deployment_id": story.deployment.id, "cause": StuckCause.PAUSED, "detail": PAUSED, "token": token}
     finding = ledger.guarding.found(CLAIM, **given)
     assert _production(_view(ledger)) is StepState.ROLLING_BACK
     ledger.guarding.ended(finding.number, FindingState.FAILING, "the deployment API does not answer.")
