@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from airflow_cd.verification.logs.block_masking import MaskedLines
+from airflow_cd.verification.logs.block_masking import Keys, MaskedLines
 from airflow_cd.verification.logs.cleaning import ESCAPED, clean_line, clean_record
 from airflow_cd.verification.logs.counting import Counts, count_slowly
 from airflow_cd.verification.logs.headers import prefixes
@@ -125,13 +125,13 @@ class _Block:
 
     :param unusual: numbers of the lines that are more than a plain line.
     :param masked: all lines masked, unless most are unusual.
-    :param json: JSON records that are unfolded and masked already, and their lines' numbers.
+    :param json: JSON records that are unfolded and masked already.
     """
 
     lines: Lines
     unusual: np.ndarray
     masked: MaskedLines | None = None
-    json: tuple[pl.Series, np.ndarray] | None = None
+    json: Keys | None = None
 
 
 class _Fast:
@@ -156,9 +156,9 @@ class _Fast:
         filled = lines.lengths() > 0
         self._trouble("empty", int((plain & ~filled).sum()))
         if block.json is not None:
-            keys, rows = block.json
+            distinct, numbers, rows = block.json
             left = plain[rows]
-            self._counts.add_masked(keys.filter(left), rows[left], lines)
+            self._counts.add_masked(Keys(distinct, numbers[left], rows[left]), lines)
             plain[rows] = False
         self._counts.add_lines(lines, plain & filled, masked=block.masked)
 
@@ -202,14 +202,13 @@ class _Fast:
                 self._prefixed = True
                 return self._block(stripped, returns)
         if len(attention):
-            found = masked.rows_of(attention.filter(attention.str.contains(_UNUSUAL)))
+            found = masked.rows_like(_UNUSUAL)
             unusual[ordinary[found] if few else found] = True
         whole, unfolded = None if few else masked, None
         json = None if json is None else json & ~unusual
         if json is not None and json.any():
-            keys, rows, left = self._json_blocks.unfolded(lines, json, whole)
+            unfolded, left = self._json_blocks.unfolded(lines, json, whole)
             unusual[left] = True
-            unfolded = keys, rows
         return _Block(lines, np.flatnonzero(unusual), whole, unfolded)
 
     @staticmethod
