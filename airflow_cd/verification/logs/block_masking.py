@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import (
-    ERROR_CODES,
-    PROTECTED_PLACE,
-    has_polars,
-    mask_line,
-    without_marks,
-)
+from airflow_cd.verification.logs.masking import PROTECTED_PLACE, has_polars, mask_line, without_marks
 from airflow_cd.verification.logs.numbered_words import without_numbered_words
 from airflow_cd.verification.logs.protected_values import noted
 from airflow_cd.verification.logs.refining import refine
@@ -64,18 +58,14 @@ class MaskedLines:
         :param lines: of the block.
         """
         masked, odd = without_numbered_words(lines.content)
-        flags = lines.rows_of(odd)
-        for code in ERROR_CODES:
-            if len(places := lines.places_of([code.encode()])):
-                flags |= lines.rows_of(places)
-        return cls(lines, *_numbered(masked), flags)
+        return cls(lines, *_numbered(masked), lines.rows_of(odd))
 
     def rows_like(self, pattern: str) -> np.ndarray:
         """Which lines hold the pattern when they are masked, as flags.
 
         :param pattern: a regular expression of Rust's, searched in each distinct masked line.
         """
-        return self.distinct.str.contains(pattern).to_numpy()[self.numbers]
+        return np.asarray(self.distinct.str.contains(pattern).to_numpy()[self.numbers])
 
 
 def _numbered(masked: bytes) -> tuple[pl.Series, np.ndarray]:

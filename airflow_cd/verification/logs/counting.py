@@ -15,13 +15,12 @@ from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import GOES_ON, blank_numbers, blank_numbers_column, has_polars, mask_line
 from airflow_cd.verification.logs.recognition import signature_of_line, signature_of_record
 from airflow_cd.verification.logs.signatures import SAMPLE_LENGTH, Signature, Tally
-from airflow_cd.verification.logs.traces.joining import MAY_JOIN, join_lines
+from airflow_cd.verification.logs.traces.joining import MAY_BEGIN, MAY_JOIN, join_lines
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
 
-_MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}")
+_MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}|{MAY_BEGIN}")
 _MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
 
 _ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]

@@ -11,36 +11,38 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from airflow_cd.verification.logs.lines import places_of_pairs
-from airflow_cd.verification.logs.masking import ERASED, ERROR_NAMES, IS_WORD, LEAST_HEXADECIMAL
+from airflow_cd.verification.logs.masking import ERASED, ERROR_CODES, ERROR_NAMES, IS_WORD, LEAST_HEXADECIMAL
 
 _PIECE = 256_000  # bytes looked at at a time: what is computed on the way stays in the processor's cache
-_WORD, _DIGIT, _HEXADECIMAL, _DOT = 1, 2, 4, 8
+_WORD, _DIGIT, _HEXADECIMAL, _DOT, _OF_ERROR = 1, 2, 4, 8, 16
+_SHIFT = _OF_ERROR.bit_length() - 1
+_ERRORS = [name[:3].encode() for name in (*ERROR_NAMES, *ERROR_CODES)]
 _KINDS = bytes(
     IS_WORD[byte] * _WORD
     | (chr(byte) in "0123456789") * _DIGIT
     | (chr(byte) in "abcdefABCDEF") * _HEXADECIMAL
     | (chr(byte) == ".") * _DOT
+    | (byte in {name[0] for name in _ERRORS}) * _OF_ERROR
     for byte in range(256)
 )
 """For each byte the kinds of letters that it is one of."""
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """For each byte the one with its bits in the opposite order."""
 _ERASED = ERASED.encode()
-_ERROR_LETTERS = [name[:3].encode() for name in ERROR_NAMES]
 _ALL_HEXADECIMAL = np.uint32(int.from_bytes(bytes([_HEXADECIMAL] * 4), "little"))
 
 
 def without_numbered_words(content: bytes) -> tuple[bytes, np.ndarray]:
     """Lines with :data:`~.masking.VARIABLE` for each word with a digit; and offsets of what needs a closer look.
 
-    That is what may be the name of an exception's class in such a word, or a number of hexadecimal letters alone.
+    That is what may be an error's code or the name of an exception's class in such a word, or a number of hexadecimal
+    letters alone.
 
     :param content: of a block without marks.
     """
     parts, odd = [], [np.empty(0, np.int64)]
     for begin, letters, kinds, variable in _pieces(content):
-        odd += [begin + _hexadecimal(kinds, variable), begin + _errors(letters, variable)]
+        odd += [begin + _hexadecimal(kinds, variable), begin + _errors(letters, kinds, variable)]
         starts = variable.copy()
         starts[1:] &= variable[:-1] ^ 1
         letters = letters & (variable - np.uint8(1))  # zero where a word is variable, and then
@@ -116,7 +118,7 @@ def _flooded(word: np.ndarray, seed: np.ndarray) -> np.ndarray:
     total ^= word
     total |= seed
     total &= word
-    return total
+    return np.asarray(total)
 
 
 def _hexadecimal(kinds: np.ndarray, variable: np.ndarray) -> np.ndarray:
@@ -138,8 +140,12 @@ def _hexadecimal(kinds: np.ndarray, variable: np.ndarray) -> np.ndarray:
     return np.asarray(places[found.any(axis=1)])
 
 
-def _errors(letters: np.ndarray, variable: np.ndarray) -> np.ndarray:
-    """Offsets of what looks like the name of an exception's class, in words with a digit."""
-    places = places_of_pairs(letters[:-1], [name[:2] for name in _ERROR_LETTERS])
-    places = places[variable[places] > 0]
-    return places[np.isin(letters[places + 2], [name[2] for name in _ERROR_LETTERS])]
+def _errors(letters: np.ndarray, kinds: np.ndarray, variable: np.ndarray) -> np.ndarray:
+    """Offsets of what looks like an error's code or the name of an exception's class, in words with a digit."""
+    begins = kinds[:-2] >> _SHIFT
+    begins &= variable[:-2]
+    places = np.flatnonzero(begins.view(bool))
+    found = np.zeros(len(places), bool)
+    for name in _ERRORS:
+        found |= (letters[places] == name[0]) & (letters[places + 1] == name[1]) & (letters[places + 2] == name[2])
+    return np.asarray(places[found])
