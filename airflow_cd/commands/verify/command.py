@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,8 @@ from airflow_cd.verification.sensitivity import SENSITIVITIES
 
 if TYPE_CHECKING:
     from airflow_cd.verification.files.verification import FilesToVerify, Verified
+
+_ALLOCATIONS = 50_000  # between two collections
 
 _DESCRIPTION = """Compares logs and metrics of a new release (the canary) with those of earlier ones, and judges whether
 it is safe. Files may be compressed (gzip, bzip2, xz, zstandard); - is standard input."""
@@ -124,6 +129,22 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Verify the files, print and write the results; the exit code is the verdict."""
+    with _rare_collections():
+        return _verified(given)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in cycles less often: importing and reading make many objects and hardly any cycles."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_ALLOCATIONS, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+def _verified(given: argparse.Namespace) -> int:
     from airflow_cd.commands.verify.progress import ReadingProgress
     from airflow_cd.commands.verify.summary import summary
     from airflow_cd.verification.files.verification import verify_files, with_layout

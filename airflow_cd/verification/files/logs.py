@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from airflow_cd.verification.logs.block_masking import MaskedLines
+from airflow_cd.verification.logs.block_masking import Keys, MaskedLines
 from airflow_cd.verification.logs.cleaning import ESCAPED, clean_line, clean_record
 from airflow_cd.verification.logs.counting import Counts, count_slowly
 from airflow_cd.verification.logs.headers import prefixes
@@ -19,12 +20,10 @@ from airflow_cd.verification.logs.headers.prefixes import block_without_prefixes
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import GOES_ON, MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD, MAY_JOIN, RecordJoiner
-
-if TYPE_CHECKING:
-    import polars as pl
+from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD, MAY_BEGIN, MAY_GO_ON, MAY_JOIN, RecordJoiner
 
 BLOCK = 8_000_000  # bytes read at a time
+_LAST_MARK = max(MARKS.encode())
 _TO_SPACES = bytes(ord(" ") if byte in MARKS.encode() else byte for byte in range(256))
 _LONGEST_LINE = 4 * LONGEST_RECORD + 4  # bytes kept of one line: more than the characters that are judged can take
 _REPLACED = "\ufffd".encode()
@@ -35,6 +34,7 @@ _HOLDS_JSON = r"^[^{].*\{\".*\}\s*$"
 _UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
 _ATTENTION = f"{_UNUSUAL}|{prefixes.MASKED}"
 _GOES_ON = GOES_ON.encode()
+_LONGEST_FRAME, _MOST_FRAMES = 300, 2_000  # characters of a frame of a stack trace, and how many are remembered
 
 
 def profile_stream(
@@ -125,13 +125,13 @@ class _Block:
 
     :param unusual: numbers of the lines that are more than a plain line.
     :param masked: all lines masked, unless most are unusual.
-    :param json: JSON records that are unfolded and masked already, and their lines' numbers.
+    :param json: JSON records that are unfolded and masked already.
     """
 
     lines: Lines
     unusual: np.ndarray
     masked: MaskedLines | None = None
-    json: tuple[pl.Series, np.ndarray] | None = None
+    json: Keys | None = None
 
 
 class _Fast:
@@ -142,7 +142,8 @@ class _Fast:
         self._counts = Counts()
         self._troubles: dict[str, int] = {}
         self._joiner = RecordJoiner()
-        self._json_blocks = JsonBlocks(re.compile(_UNUSUAL))
+        self._json_blocks = JsonBlocks(re.compile(rf"{_UNUSUAL}|{MAY_BEGIN}"))
+        self._usable: set[str] = set()  # indented lines that are as they should be: frames, which repeat
         self._prefixed = False  # a runtime's prefixes were seen
 
     def add(self, content: bytes) -> None:
@@ -156,9 +157,9 @@ class _Fast:
         filled = lines.lengths() > 0
         self._trouble("empty", int((plain & ~filled).sum()))
         if block.json is not None:
-            keys, rows = block.json
+            distinct, numbers, rows = block.json
             left = plain[rows]
-            self._counts.add_masked(keys.filter(left), rows[left], lines)
+            self._counts.add_masked(Keys(distinct, numbers[left], rows[left]), lines)
             plain[rows] = False
         self._counts.add_lines(lines, plain & filled, masked=block.masked)
 
@@ -177,7 +178,7 @@ class _Fast:
         returns = b"\r" in content
         if returns:
             content = content.replace(b"\r\n", b"\n")
-        if any(mark in content for mark in MARKS.encode()):
+        if content and np.frombuffer(content, np.uint8).min() <= _LAST_MARK:
             content = content.translate(_TO_SPACES)
         if not _is_utf8(content):
             content = content.decode("utf-8", "replace").encode()
@@ -202,15 +203,28 @@ class _Fast:
                 self._prefixed = True
                 return self._block(stripped, returns)
         if len(attention):
-            found = masked.rows_of(attention.filter(attention.str.contains(_UNUSUAL)))
-            unusual[ordinary[found] if few else found] = True
+            unusual[ordinary[masked.rows_like(_UNUSUAL)] if few else masked.rows_like(_UNUSUAL)] = True
+            self._note_beginnings(masked, ordinary if few else None, unusual)
         whole, unfolded = None if few else masked, None
         json = None if json is None else json & ~unusual
         if json is not None and json.any():
-            keys, rows, left = self._json_blocks.unfolded(lines, json, whole)
+            unfolded, left = self._json_blocks.unfolded(lines, json, whole)
             unusual[left] = True
-            unfolded = keys, rows
         return _Block(lines, np.flatnonzero(unusual), whole, unfolded)
+
+    @staticmethod
+    def _note_beginnings(masked: MaskedLines, rows: np.ndarray | None, unusual: np.ndarray) -> None:
+        """Add the lines to the unusual ones that begin a record only with what follows, where such a line does.
+
+        :param rows: which lines of the block were masked; all without it.
+        """
+        begins = masked.rows_like(MAY_BEGIN)
+        if begins.any():
+            goes_on = unusual.copy()
+            goes_on[slice(None) if rows is None else rows] |= masked.rows_like(MAY_GO_ON)
+            begins = np.flatnonzero(begins) if rows is None else rows[begins]
+            followed = np.append(goes_on[1:], True)
+            unusual[begins[followed[begins]]] = True
 
     @staticmethod
     def _unusual(lines: Lines, letters: np.ndarray, returns: bool) -> np.ndarray:
@@ -234,7 +248,7 @@ class _Fast:
         if not found.any():
             return None
         if b"\\" in lines.content:
-            escaped = found & lines.rows_with(b"\\")
+            escaped = lines.rows_with(b"\\", found)
             unusual |= escaped
             found &= ~escaped
         return found if found.any() else None
@@ -244,28 +258,36 @@ class _Fast:
 
         The last line is always among them: the next block may go on with it.
         """
-        marked = np.zeros(len(lines) + 1, dtype=bool)
-        marked[unusual] = True
-        position = 0 if self._joiner.pending else self._next(unusual, 0, len(lines))
-        while position < len(lines):
+        rows, end, joiner = unusual.tolist(), len(lines), self._joiner
+        marked = {*rows}
+        taken = []
+        position = 0 if joiner.pending else _next(rows, 0, end)
+        while position < end:
             text = lines[position]
-            begins = not marked[position] and not marked[position + 1] and position + 1 < len(lines)
-            if begins and self._joiner.pending and not self._joiner.continues(clean_line(text, {})):
-                for _, record in self._joiner.finish():
+            begins = joiner.pending and position not in marked and position + 1 not in marked and position + 1 < end
+            if begins and not joiner.continues(clean_line(text, {})):
+                for _, record in joiner.finish():
                     yield record
-                position = self._next(unusual, position + 1, len(lines))
+                position = _next(rows, position + 1, end)
                 continue
-            plain[position] = False
-            cleaned = clean_line(text.removesuffix(GOES_ON), self._troubles)
-            for _, record in self._joiner.push(cleaned + GOES_ON if text[-1:] == GOES_ON else cleaned):
+            taken.append(position)
+            for _, record in joiner.push(self._cleaned_line(text)):
                 yield record
             position += 1
+        plain[taken] = False
 
-    @staticmethod
-    def _next(unusual: np.ndarray, position: int, end: int) -> int:
-        """The line before the next unusual one, which may be the first of its record; the last line without one."""
-        found = int(np.searchsorted(unusual, position))
-        return max(position, int(unusual[found]) - 1) if found < len(unusual) else max(position, end - 1)
+    def _cleaned_line(self, text: str) -> str:
+        """:func:`clean_line` for a line of a cleaned block."""
+        if text in self._usable:
+            return text
+        if text[-1:] == GOES_ON:
+            return clean_line(text[:-1], self._troubles) + GOES_ON
+        cleaned = clean_line(text, self._troubles)
+        if cleaned == text and text[:1].isspace() and len(text) <= _LONGEST_FRAME:
+            if len(self._usable) > _MOST_FRAMES:
+                self._usable.clear()
+            self._usable.add(text)
+        return cleaned
 
     def _count_records(self, records: list[str]) -> None:
         texts = [text for text in (clean_record(record, self._troubles) for record in records) if text]
@@ -278,6 +300,12 @@ class _Fast:
     def _trouble(self, trouble: str, count: int) -> None:
         if count:
             self._troubles[trouble] = self._troubles.get(trouble, 0) + count
+
+
+def _next(unusual: list[int], position: int, end: int) -> int:
+    """The line before the next unusual one, which may be the first of its record; the last line without one."""
+    found = bisect_left(unusual, position)
+    return max(position, unusual[found] - 1) if found < len(unusual) else max(position, end - 1)
 
 
 def _is_utf8(content: bytes) -> bool:

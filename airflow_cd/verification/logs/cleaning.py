@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from airflow_cd.verification.logs.headers.ansi import without_colours
 from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.prefixes import without_prefix
-from airflow_cd.verification.logs.headers.reader import read_header
+from airflow_cd.verification.logs.headers.reader import Header, read_header
 from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
 
@@ -77,14 +78,21 @@ def unfold(text: str) -> str:
     if text[:1] == "{":
         return unfold_json(text)
     at = text.find('{"')
+    header = _header_alone(mask_line(text[:at] + "x"))
+    if header is None:
+        return text  # words stand before it: it is a part of their message
     unfolded = unfold_json(text[at:])
     if unfolded == text[at:]:
         return text
-    header = read_header(mask_line(text[:at] + "x"))
-    if header.message.split(NOTES)[0] != "x":
-        return text  # words stand before it: it is a part of their message
     stated = NAMES[header.level] + " " if header.level else ""
     return unfolded if read_header(mask_line(unfolded.split("\n", 1)[0])).level else stated + unfolded
+
+
+@functools.lru_cache(maxsize=1_000)
+def _header_alone(masked: str) -> Header | None:
+    """The header of a masked line whose message is an x; None if there are words before that."""
+    header = read_header(masked)
+    return header if header.message.split(NOTES)[0] == "x" else None
 
 
 def clean_record(text: str, troubles: dict[str, int]) -> str:

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_cd.verification.logs.block_masking import MaskedLines, mask_lines
+from airflow_cd.verification.logs.block_masking import Keys, MaskedLines, mask_lines
 from airflow_cd.verification.logs.cleaning import clean_line, clean_record
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import GOES_ON, blank_numbers, blank_numbers_column, has_polars, mask_line
 from airflow_cd.verification.logs.recognition import signature_of_line, signature_of_record
 from airflow_cd.verification.logs.signatures import SAMPLE_LENGTH, Signature, Tally
-from airflow_cd.verification.logs.traces.joining import MAY_JOIN, join_lines
+from airflow_cd.verification.logs.traces.joining import MAY_BEGIN, MAY_JOIN, join_lines
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
 
-_MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}")
+_MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}|{MAY_BEGIN}")
 _MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
 
 _ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
@@ -143,17 +142,23 @@ class Counts:
         :param times: in milliseconds, where known; ``instances`` likewise.
         """
         if rows is None or rows.any():
-            self._add(self._lines, *mask_lines(lines, rows, masked), lines, times, instances)
+            self.add_masked(mask_lines(lines, rows, masked), lines, times=times, instances=instances)
 
-    def add_masked(self, keys: pl.Series, rows: np.ndarray, lines: Lines) -> None:
+    def add_masked(
+        self,
+        keys: Keys,
+        lines: Lines,
+        *,
+        times: list[int | None] | None = None,
+        instances: list[str] | None = None,
+    ) -> None:
         """Count records of one line each that are masked already.
 
         :param keys: the records, masked.
-        :param rows: the line of each.
-        :param lines: that they are of, for samples.
+        :param lines: that they are of, for samples; ``times`` and ``instances`` as for :meth:`add_lines`.
         """
-        if len(keys):
-            self._add(self._lines, keys, rows, lines, None, None)
+        if len(keys.rows):
+            self._add(self._lines, keys, lines, times, instances)
 
     def add_records(
         self, texts: list[str], *, times: list[int | None] | None = None, instances: list[str] | None = None
@@ -161,8 +166,11 @@ class Counts:
         """Count records of several lines each, at least one, given like those of :meth:`add_lines`."""
         import polars as pl
 
-        keys = pl.DataFrame({"key": pl.Series(texts, dtype=pl.String)}).select(blank_numbers_column(pl.col("key")))
-        self._add(self._records, keys["key"], np.arange(len(texts)), texts, times, instances)
+        blanked = pl.DataFrame({"key": pl.Series(texts, dtype=pl.String)}).select(blank_numbers_column(pl.col("key")))
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(blanked["key"]))}
+        which = np.array([numbers[key] for key in blanked["key"]])
+        keys = Keys(pl.Series(list(numbers), dtype=pl.String), which, np.arange(len(texts)))
+        self._add(self._records, keys, texts, times, instances)
 
     def tallies(self) -> dict[Signature, Tally]:
         """All that was counted, by signature."""
@@ -179,22 +187,22 @@ class Counts:
     def _add(
         self,
         counted: _ByKey,
-        keys: pl.Series,
-        rows: np.ndarray,
+        keys: Keys,
         texts: Lines | list[str],
         times: list[int | None] | None,
         instances: list[str] | None,
     ) -> None:
         import polars as pl
 
-        frame = pl.DataFrame({"key": keys, "row": rows})
+        rows = keys.rows
+        frame = pl.DataFrame({"number": keys.numbers, "row": rows})
         row, time = pl.col("row"), pl.lit(None)
         if times is not None:
             frame = frame.with_columns(time=pl.Series(times, dtype=pl.Int64).gather(rows))
             time = pl.col("time")
         wanted = [pl.len(), time.min().alias("first"), time.max().alias("last")]
         wanted += [row.min().alias("oldest"), row.max().alias("newest")]
-        by = ["key"]
+        by = ["number"]
         if instances is not None:
             frame = frame.with_columns(instance=pl.Series(instances, dtype=pl.String).gather(rows))
             by.append("instance")
@@ -203,7 +211,7 @@ class Counts:
         columns = (grouped[name].to_list() for name in ("len", "first", "last"))
         samples = (_shortened(texts, grouped[name].to_numpy()) for name in ("oldest", "newest"))
         for key, instance, count, first, last, oldest, newest in zip(
-            grouped["key"].to_list(), named, *columns, *samples, strict=True
+            keys.distinct.gather(grouped["number"]).to_list(), named, *columns, *samples, strict=True
         ):
             before = counted.get((key, instance))
             if before is not None:

@@ -7,17 +7,13 @@ protected values are kept as in any line. Only records with escaped letters are 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_cd.verification.logs.block_masking import MaskedLines, mask_lines
+from airflow_cd.verification.logs.block_masking import Keys, MaskedLines, mask_lines
 from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, mask_line
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _MOST_KNOWN = 50_000
 
@@ -32,10 +28,8 @@ class JsonBlocks:
         self._alone = alone
         self._known: dict[str, str | None] = {}
 
-    def unfolded(
-        self, lines: Lines, rows: np.ndarray, masked: MaskedLines | None
-    ) -> tuple[pl.Series, np.ndarray, np.ndarray]:
-        """The JSON records of a block, unfolded and masked, with the row of each; and the rows for which that failed.
+    def unfolded(self, lines: Lines, rows: np.ndarray, masked: MaskedLines | None) -> tuple[Keys, np.ndarray]:
+        """The JSON records of a block, unfolded and masked; and the rows for which that failed.
 
         :param lines: of the block.
         :param rows: which lines they are, as flags; none of them holds a backslash.
@@ -43,12 +37,17 @@ class JsonBlocks:
         """
         import polars as pl
 
-        keys, places = mask_lines(lines, rows, masked)
-        new = {key: self._one(key) for key in keys.unique().to_list()}
-        found = keys.replace_strict(list(new), list(new.values()), return_dtype=pl.String)
-        unfolded = found.is_not_null()
-        flags = unfolded.to_numpy()
-        return found.filter(unfolded), places[flags], places[~flags]
+        keys = mask_lines(lines, rows, masked)
+        used = np.unique(keys.numbers)
+        texts: dict[str, int] = {}
+        known = np.empty(len(keys.distinct), np.int64)
+        known[used] = [
+            -1 if text is None else texts.setdefault(text, len(texts))
+            for text in map(self._one, keys.distinct.gather(used).to_list())
+        ]
+        numbers = known[keys.numbers]
+        done = numbers >= 0
+        return Keys(pl.Series(list(texts), dtype=pl.String), numbers[done], keys.rows[done]), keys.rows[~done]
 
     def _one(self, key: str) -> str | None:
         if key not in self._known:

@@ -7,6 +7,7 @@ syslog header in front of every line is looked behind, and left out of lines tha
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -49,17 +50,26 @@ _NODE_MORE = re.compile(
 # What may make a record of several lines, besides lines that are indented, as it looks in a line or in one whose
 # numbers are masked; it may find more than there is.
 _N = rf"(?:\d+|{VARIABLE})"
+# Up to the message of a line: nothing, or a stamp with its zone and year, host and program.
+_BEHIND_STAMP = rf"^(?:[^:]{{0,40}}{_N}:{_N}:{_N}[^ ]*(?: [^ ]+){{0,3}}(?: [^ ]+:)?[ \t]?)?"
 MAY_JOIN = (
     r"Traceback \(most recent call|Exception Group |Fatal Python error: |Caused by:|Wrapped by: |Verursacht durch: "
     r"|Caus[éa][a-z]* (?:par|por|da) ?: |panic: |panicked at |panic serving |[Ff]atal error: |goroutine |SIG[A-Z]+: "
     rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack trace:|stack backtrace:|Parse error: "
-    rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|terminating$|raised an exception|{_N}:in "
+    rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|raised an exception|{_N}:in "
     rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:trce|dbug|info|warn|fail|crit): [^ ]+\[{_N}\]$"
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
     r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
-    rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |(?:^|[ \t\]])(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
+    rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |{_BEHIND_STAMP}(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
     rf"|^{_N}(?:: |:?$)"
 )
+MAY_BEGIN = r"terminating$"
+"""The same for lines that are common otherwise: these make such a record only if the next line goes on with it, as"""
+MAY_GO_ON = (
+    r"\*\* \(|Last message|State: |Function: |Initial Call: |Ancestors: |^$|^\s|[ \t]{2}|:[ \t]*$"
+    rf"|{_N}:{_N}:{_N}[^ ]*(?: [^ ]+){{0,4}}$"
+)
+"""says; like :data:`MAY_JOIN` it may find more than there is."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,10 @@ class _Kind:
     more: Callable[[str], object]
 
     def begun_by(self, line: str) -> bool:
-        return any(hint in line for hint in self.hints) and self.begins(line) is not None
+        for hint in self.hints:  # most lines hold none, so this is looked for a million times
+            if hint in line:
+                return self.begins(line) is not None
+        return False
 
 
 _KINDS = {
@@ -99,6 +112,12 @@ _KINDS = {
     "perl": _Kind((" line ",), scripts.PERL.match, scripts.PERL_MORE.match),
 }
 _WITHIN = ("go", "rust", "php", "ruby", "native", "beam")  # what may begin within a record
+
+
+@functools.lru_cache(maxsize=2_000)
+def _begun_within(rest: str) -> _Kind | None:
+    """What begins on a line within a record; remembered, as the frames of stack traces repeat."""
+    return next((_KINDS[name] for name in _WITHIN if _KINDS[name].begun_by(rest)), None)
 
 
 class RecordJoiner:
@@ -215,7 +234,7 @@ class RecordJoiner:
 
     def _add(self, rest: str) -> None:
         if self._kind is None:
-            self._kind = next((_KINDS[name] for name in _WITHIN if _KINDS[name].begun_by(rest)), None)
+            self._kind = _begun_within(rest)
         self._note(rest)
         if _FRAME.match(rest):
             self._waits = False
@@ -269,7 +288,8 @@ class RecordJoiner:
 
 
 def _names_exception(line: str) -> bool:
-    return any(name in line for name in ("Exception", "Error", "Throwable")) and bool(_NAMES_EXCEPTION.search(line))
+    named = "Exception" in line or "Error" in line or "Throwable" in line
+    return named and _NAMES_EXCEPTION.search(line) is not None
 
 
 def has_level(line: str) -> bool:
