@@ -58,6 +58,22 @@ def reports_failure(message: str) -> bool:
     return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None
 
 
+def reports_death(message: str) -> bool:
+    """Whether the message says that a process died, which is an error also where a logger calls it a warning.
+
+    :param message: masked, without its header.
+    """
+    beginning = message[:_REACH]
+    return any(hint in beginning for hint in _HINTS_OF_DEATH) and _DIED.search(beginning) is not None
+
+
+_HINTS_OF_DEATH = ("dumped", "SIG", "signal", "emory", "OOMKilled")
+_DIED = re.compile(
+    r"\bcore[- ]dumped\b|\bcode=dumped|[Oo]ut of memory: Kill|\bOOMKilled\b"
+    rf"|(?:exited|killed|terminated|died)(?: \w+)? (?:on|by|with|due to) signal {_N} \(?(?:SIG)?"
+    r"(?:SEGV|ABRT|BUS|ILL|FPE|KILL)"
+    r"|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b"
+)
 _ANSWERED = re.compile(
     r"(?:\bHTTP/[^\s\"]+\"? |\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?"
     r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
@@ -93,7 +109,8 @@ _TROUBLE = re.compile(
     r"errors?|errno|fail(?:ed|ures?|s|ing)?|exceptions?|fatal|panic(?:ked)?|abort(?:ed|ing|s)?|denied|refused|invalid"
     r"|unable|cannot|could ?n[o']t|can'?t|timed[ -]?out|time-?outs?|killed|crash(?:ed|es|ing)?|corrupt(?:ed|ion)?|lost"
     r"|unavailable|unreachable|reject(?:ed|s)?|severe|critical|illegal|unexpected(?:ly)?|violation|broken|deadlock(?:ed)?"
-    r"|overflow(?:ed)?|exceeded|exhausted|no such|not permitted|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
+    r"|overflow(?:ed)?|exceeded|exhausted|no such|not (?:permitted|authori[sz]ed|allowed)"
+    r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left|dropped|disconnected"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
