@@ -35,6 +35,7 @@ _ENOUGH_REFERENCES = 3  # whose differences say how many new kinds a deployment 
 _TIMES = (3, 10, 30)  # records of an error that may be called "again and again"
 _AGAIN_AND_AGAIN = 20  # records that make a new kind a proof by itself, in one log beside one of another time
 _MORE_LIKELY_THAN_NOT = 0.5
+_NOT_UNLIKELY = 0.2
 _NEARLY_ALL = 0.9  # of the known kinds state a level: then so do its records
 _MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
 _PLACE = r"[\w$@~./\\<*>+-]+\.\w{1,5}(?::(?:\d+|<\*>)|\((?:\d+|<\*>)\)|, line (?:\d+|<\*>))+"
@@ -52,12 +53,14 @@ class Novelty:
     :param p_value: probability of so many by chance; 1 where there are none.
     :param rare: whether there are several references, and none of the errors was logged more than twice, is fatal or
         is an exception.
+    :param worded: whether none of them states a level: only their words tell of a failure.
     """
 
     kinds: int
     usual: float
     p_value: float
     rare: bool = False
+    worded: bool = False
 
     @property
     def proven(self) -> bool:
@@ -67,7 +70,7 @@ class Novelty:
     @property
     def ordinary(self) -> bool:
         """Whether they are no more than several deployments let expect, and each of them rare."""
-        return self.rare and self.p_value >= _MORE_LIKELY_THAN_NOT
+        return self.rare and self.p_value >= (_NOT_UNLIKELY if self.worded else _MORE_LIKELY_THAN_NOT)
 
 
 _NONE = Novelty(0, 0.0, 1.0)
@@ -114,7 +117,7 @@ def novelty_of(
         )
         return min((least, *others), key=lambda novelty: novelty.p_value)
     rare = len(references) >= _ENOUGH_REFERENCES and not any(_is_grave(event) for event in new)
-    best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
+    best = Novelty(kinds, usual, _at_least(kinds, usual), rare, not any(event.stated for event in new))
     for times in _TIMES:
         often = sum(event.counts["canary"] >= times for event in new)
         if not often:

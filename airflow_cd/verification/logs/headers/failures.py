@@ -119,11 +119,16 @@ _NO_TROUBLE = re.compile(
     r"(?i)\b(?:no|without|zero|0) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
     r"|<\*> (?:errors|failures|exceptions|time-?outs)\b"
     r"|\b(?:ignor(?:e|ed|ing)|handl(?:e|ed|ing)|correct(?:ed|ing|able)|recover(?:ed|ing)|resolv(?:ed|ing))\b.{0,20}"
-    r"\b(?:errors?|failures?|exceptions?)\b|\berrors? (?:handler|page|log|rate|count|code)s?\b"
+    r"\b(?:errors?|failures?|exceptions?)\b"
     r"|\b(?:errors?|failures?|exceptions?)\b.{0,20}\b(?:corrected|recovered|resolved|cleared|ignored)\b"
 )
 
 
+_ABOUT_TROUBLE = re.compile(  # what there is for errors, and what is named after them
+    r"(?i)\b(?:errors?|exceptions?|faults?|failures?|crash|aborts?|time-?outs?) (?:handl(?:er|ing)|support|page|log"
+    r"|rate|count|counter|code|detect(?:ion|or)|correct(?:ion|or)|report(?:er|ing|s)?|recovery|tolerance|injection|dialog"
+    r"|collector|isolation|budget|threshold|policy|setting)s?\b"
+)
 _PAYLOAD = re.compile(r"\s*(?:\"[\w.-]+\" ?:|</?[A-Za-z][\w:.-]*[ />])")  # a member of JSON, an element of XML
 
 
@@ -138,4 +143,6 @@ def suggests_failure(message: str) -> bool:
     beginning = message[:_REACH]
     if _PAYLOAD.match(beginning):
         return False
-    return _TROUBLE.search(beginning) is not None and _NO_TROUBLE.search(beginning) is None
+    if _TROUBLE.search(beginning) is None or _NO_TROUBLE.search(beginning) is not None:
+        return False
+    return _TROUBLE.search(_ABOUT_TROUBLE.sub("", beginning)) is not None
