@@ -59,6 +59,9 @@ CRASHES = {
         "2025-02-04T06:07:08.9Z pid=9 tid=a1 WARN: app/jobs/pay_job.rb:7:in `perform'\n"
         "vendor/gems/q/lib/q/run.rb:9:in `run'"
     ),
+    "php in a web server's log": (
+        "2025-02-04 06:07:08: (mod_fastcgi.c.42) FastCGI-stderr: PHP message: PHP Fatal error:  Uncaught Error: no"
+    ),
     "answered 500": "2025-02-04T06:07:08Z INFO kiosk.web - Completed 500 Internal Server Error in 12ms",
 }
 

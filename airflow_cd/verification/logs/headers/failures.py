@@ -34,7 +34,7 @@ _HOLDS = re.compile(
     r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
     r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
-    r"|Caught signal (?:\(|<)"
+    r"|Caught signal (?:\(|<)|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
     r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
@@ -43,7 +43,7 @@ _HOLDS = re.compile(
 
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
-    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled :in".split()  # noqa: SIM905
+    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled PHP :in".split()  # noqa: SIM905
 )
 
 
@@ -111,7 +111,8 @@ _TROUBLE = re.compile(
     r"|unavailable|unreachable|reject(?:ed|s)?|severe|critical|illegal|unexpected(?:ly)?|violation|broken|deadlock(?:ed)?"
     r"|overflow(?:ed)?|exceeded|exhausted|no such|not (?:permitted|authori[sz]ed|allowed)"
     r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
-    r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left|dropped|disconnected"
+    r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
+    r"|command not found|execution halted|dropped|disconnected"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )

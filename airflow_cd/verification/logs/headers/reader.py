@@ -32,7 +32,8 @@ _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
 _KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
 _LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/[A-Z{_N}])")
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
-_LETTER_MARKED = re.compile(r"([DIWEFN])[:!](?= \S)")  # apt, debconf; Telegraf
+_LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool
+_COLUMN = re.compile(r'"([^"]{0,120})"[,;\t](?=\S)')  # of a table whose values are quoted
 _SMALL_LETTER = re.compile(r"([diwef])(?= +[A-Z]\w)")  # SAP HANA
 _LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+ *(?:\( *{_N}\))?:)")
 _SYMBOL = re.compile(r"([.*#-]) ")
@@ -44,7 +45,7 @@ _AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(
-    r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)|\[(?P<letter>[TDIWEF])\](?:\s|$)"
+    r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]| \[))[\]):>]?(?:[\s:]|$)|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )"
 )
 _PAIRS = re.compile(
     r"(?P<key>[A-Za-z_]\w{0,30})=(?P<value>[^\s\"'=]{1,80})[ \t]+(?:\w{1,31}=[^\s\"'=]{1,80}[ \t]+){0,6}([A-Z]{3,11}):"
@@ -179,7 +180,21 @@ class _Scan:
         return True
 
     def _piece(self) -> bool:
+        if self.text[0] == '"' and self._column():
+            return True
         return self._stamp() or self._level() or self._keyed() or self._enclosed() or self._guess()
+
+    def _column(self) -> bool:
+        found = _COLUMN.match(self.text, self._at)
+        if found is None:
+            return False
+        word = found[1].strip().upper()
+        if word in LEVELS and word not in AMBIGUOUS:
+            return self._states(LEVELS[word], found.end())
+        nested = _Scan(found[1], [])
+        nested.run()
+        self.stamped |= nested.stamped
+        return self._maybe(found.end()) if nested.stamped or " " not in word else False
 
     def _stamp(self) -> bool:
         text, at = self.text, self._at
@@ -275,7 +290,8 @@ class _Scan:
             return True
         if not self.stamped or (word.upper() not in PLAIN and len(word) != 3):
             return False
-        return word.islower() or after == "  "  # a column filled up with spaces: `Error      CBS`
+        # A column filled up with spaces (`Error      CBS`), or something in brackets behind it (`Error [User] x`).
+        return word.islower() or after in ("  ", " [")
 
     def _keyed(self) -> bool:
         found = _KEYED.match(self.text, self._at)
