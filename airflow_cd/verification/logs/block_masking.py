@@ -5,6 +5,7 @@ A block has few distinct masked lines. So each of those is kept once, and a line
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import PROTECTED_PLACE, has_polars, mask_line, without_marks
+from airflow_cd.verification.logs.masking import MESSAGE_ID, PROTECTED_PLACE, has_polars, mask_line, without_marks
 from airflow_cd.verification.logs.numbered_words import without_numbered_words
 from airflow_cd.verification.logs.protected_values import noted
 from airflow_cd.verification.logs.refining import refine
@@ -20,6 +21,7 @@ from airflow_cd.verification.logs.refining import refine
 if TYPE_CHECKING:
     import polars as pl
 
+_MESSAGE_ID = re.compile(MESSAGE_ID.encode())
 _PROTECTED_PLACE = rf"(?-u){PROTECTED_PLACE}"
 
 
@@ -58,7 +60,10 @@ class MaskedLines:
         :param lines: of the block.
         """
         masked, odd = without_numbered_words(lines.content)
-        return cls(lines, *_numbered(masked), lines.rows_of(odd))
+        flags = lines.rows_of(odd)
+        if b"%" in lines.content and (ids := [found.start() for found in _MESSAGE_ID.finditer(lines.content)]):
+            flags |= lines.rows_of(np.array(ids))
+        return cls(lines, *_numbered(masked), flags)
 
     def rows_like(self, pattern: str) -> np.ndarray:
         """Which lines hold the pattern when they are masked, as flags.
