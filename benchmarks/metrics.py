@@ -1,6 +1,6 @@
 """How often metrics raise a false alarm, and how soon they see a bad release: ours and the peers in the same run.
 
-    python -m benchmarks.metrics [--quick] [--runs 400]
+    python -m benchmarks.metrics [--runs 60] [--table hard] [--ours]
 
 A verification of 20 or 50 metrics is looked at every minute for half an hour: a canary of 1 or 4 hosts against 4
 control hosts, see :mod:`benchmarks.metric_model`. In the power tables one of 20 metrics is bad from the first minute.
@@ -12,18 +12,26 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from airflow_cd.verification.metrics.null import NOTHING_TAUGHT
-from benchmarks.metric_judges import Setting, first_alarms, taught_by
-from benchmarks.metric_model import CONTROL_HOSTS, HARD, MIX, PROFILES, Side, drawn, metric_of
+from airflow_cd.verification.verdict import Verdict
+from benchmarks.metric_judges import Watched, first_alarms, taught_by, verdicts
+from benchmarks.metric_model import CONTROL_HOSTS, HARD, HOSTS_DIFFER, MINUTES, MIX, PROFILES, Side, drawn, metric_of
 from benchmarks.metric_peers import kayenta, msprt, series
 
 EARLIER = 8  # good deployments that history holds
 METRICS = 20  # of which one is bad
-NUMBERS = (20, 50)  # none of which is bad
+QUIET_METRICS = 38
 EFFECTS = (1.25, 1.5, 2.0)
+# How many times as slow and busy each minute of a start is, and the standard deviation of hosts on the log scale.
+STARTS: dict[str, tuple[Sequence[float], float]] = {
+    "warm-up of 2 minutes": ((3.0, 1.8), HOSTS_DIFFER),
+    "warm-up that decays for 4 minutes": ((3.0, 2.0, 1.5, 1.25), HOSTS_DIFFER),
+    "hosts differ by 10 %": ((), 0.1),
+}
+TABLES = ("quiet", "power", "false alarms", "hard", "starts")
 JUDGES = ("ours", "ours, first deployment", "Kayenta", "mSPRT")
 
 
@@ -41,31 +49,33 @@ class Case:
     earlier: Sequence[tuple[Side, Side]]
 
     @classmethod
-    def of(cls, seed: Sequence[int], name: str, runs: int, hosts: int, factor: float | np.ndarray = 1.0) -> Case:
+    def of(
+        cls,
+        seed: Sequence[int],
+        name: str,
+        runs: int,
+        hosts: int,
+        factor: float | np.ndarray = 1.0,
+        *,
+        warm_up: Sequence[float] = (),
+        hosts_differ: float = HOSTS_DIFFER,
+    ) -> Case:
         """Draw it; the same seed gives the same."""
         rng = np.random.default_rng(seed)
-        earlier = [drawn(rng, name, runs, (hosts, CONTROL_HOSTS)) for _ in range(EARLIER)]
-        canary, control = drawn(rng, name, runs, (hosts, CONTROL_HOSTS), factor=factor)
+        sizes = (hosts, CONTROL_HOSTS)
+        usual = partial(drawn, rng, name, runs, sizes, warm_up=warm_up, hosts_differ=hosts_differ)
+        earlier = [usual() for _ in range(EARLIER)]
+        canary, control = usual(factor=factor)
         return cls(name, canary, control, [(ours, theirs) for ours, theirs in earlier])
+
+    def watched(self, judge: str, number: int = 0) -> Watched:
+        """As one of our judges is given it, which of several it is in the name."""
+        metric = metric_of(self.name, number)
+        return Watched(metric, self.canary, self.control, taught_by(metric, self.earlier) if judge == "ours" else None)
 
     def alarms(self, judge: str, metrics: int = METRICS) -> np.ndarray:
         """The minute in which the judge fails each run; infinite where it never does."""
-        return self.all_alarms([judge], [metrics])[judge, metrics]
-
-    def all_alarms(self, judges: Sequence[str], numbers: Sequence[int]) -> dict[tuple[str, int], np.ndarray]:
-        """The same for several judges and numbers of metrics; the peers do not care how many there are."""
-        metric = metric_of(self.name)
-        asked = [(judge, number) for judge in judges if judge.startswith("ours") for number in numbers]
-        taught = {judge: taught_by(metric, self.earlier) if judge == "ours" else NOTHING_TAUGHT for judge, _ in asked}
-        settings = [Setting(taught[judge], number) for judge, number in asked]
-        found = {}
-        if settings:
-            found = dict(zip(asked, first_alarms(metric, self.canary, self.control, settings), strict=True))
-        for judge in judges:
-            if not judge.startswith("ours"):
-                alarms = self._peer(judge)
-                found |= {(judge, number): alarms for number in numbers}
-        return found
+        return first_alarms([self.watched(judge)], metrics) if judge.startswith("ours") else self._peer(judge)
 
     def _peer(self, judge: str) -> np.ndarray:
         metric = metric_of(self.name)
@@ -90,32 +100,59 @@ def _variance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.asarray(np.log((ours + tiny) / (theirs + tiny)).var(axis=1, ddof=1))
 
 
-def false_alarms(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[str, int, int, float]]:
-    """Judge, canary hosts, metrics, and the share of runs without any change in which it ever fails."""
+def ever_alarmed(cases: Sequence[Case], judge: str) -> np.ndarray:
+    """Whether each run ever fails by any of its metrics."""
+    if judge.startswith("ours"):
+        watched = [case.watched(judge, number) for number, case in enumerate(cases)]
+        return np.isfinite(first_alarms(watched, len(watched)))
+    return np.logical_or.reduce([np.isfinite(case.alarms(judge)) for case in cases])
+
+
+def false_alarms(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[str, int, float]]:
+    """Judge, canary hosts, and the share of runs of :data:`METRICS` without any change in which it ever fails."""
     for hosts in (1, 4):
-        alarmed = {(judge, metrics): np.zeros(runs, dtype=bool) for judge in judges for metrics in NUMBERS}
-        for number in range(max(NUMBERS)):
-            numbers = [metrics for metrics in NUMBERS if number < metrics]
-            case = Case.of((1, hosts, number), MIX[number % len(MIX)], runs, hosts)
-            for key, minutes in case.all_alarms(judges, numbers).items():
-                alarmed[key] |= np.isfinite(minutes)
-        for (judge, metrics), ever in alarmed.items():
-            yield judge, hosts, metrics, float(ever.mean())
+        cases = [Case.of((1, hosts, number), MIX[number % len(MIX)], runs, hosts) for number in range(METRICS)]
+        for judge in judges:
+            yield judge, hosts, float(ever_alarmed(cases, judge).mean())
 
 
-def hard_false_alarms(runs: int) -> Iterator[tuple[str, int, float, float]]:
-    """What real metrics have beside the model, canary hosts, and how often ours fails: taught, first deployment.
+def hard_false_alarms(runs: int, worlds: Sequence[str] = tuple(HARD)) -> Iterator[tuple[str, int, str, float]]:
+    """What real metrics have beside the model, canary hosts, judge, and how often it ever fails.
 
     Twenty metrics of the kind in :data:`~benchmarks.metric_model.HARD`, thirty looks, nothing changed.
     """
-    for name in HARD:
+    for name in worlds:
         for hosts in (1, 4):
-            alarmed = {judge: np.zeros(runs, dtype=bool) for judge in JUDGES[:2]}
-            for number in range(METRICS):
-                case = Case.of((4, hosts, number), name, runs, hosts)
-                for (judge, _), minutes in case.all_alarms(JUDGES[:2], [METRICS]).items():
-                    alarmed[judge] |= np.isfinite(minutes)
-            yield name, hosts, *(float(alarmed[judge].mean()) for judge in JUDGES[:2])
+            cases = [Case.of((4, hosts, number), name, runs, hosts) for number in range(METRICS)]
+            for judge in JUDGES[:2]:
+                yield name, hosts, judge, float(ever_alarmed(cases, judge).mean())
+
+
+def starts_and_places(runs: int) -> Iterator[tuple[str, int, str, float]]:
+    """What a start and where instances stand make of twenty metrics: which, canary hosts, judge, how often it fails."""
+    for name, (warm_up, differ) in STARTS.items():
+        for hosts in (1, 4):
+            cases = [
+                Case.of((5, hosts, number), _slow(number), runs, hosts, warm_up=warm_up, hosts_differ=differ)
+                for number in range(METRICS)
+            ]
+            for judge in JUDGES[:2]:
+                yield name, hosts, judge, float(ever_alarmed(cases, judge).mean())
+
+
+def _slow(number: int) -> str:
+    """Kinds that a process which starts changes: its durations and what it uses."""
+    return "gauge" if number % 4 == 3 else "latency"
+
+
+def quiet(runs: int, metrics: int = QUIET_METRICS) -> Iterator[tuple[str, int, float, float]]:
+    """Judge, canary hosts, and how many runs of a service in which nothing changes PASS and FAIL after the time."""
+    for hosts in (1, 4):
+        cases = [Case.of((6, hosts, number), MIX[number % len(MIX)], runs, hosts) for number in range(metrics)]
+        for judge in JUDGES[:2]:
+            watched = [case.watched(judge, number) for number, case in enumerate(cases)]
+            found = verdicts(watched, MINUTES)
+            yield judge, hosts, *(found.count(verdict) / runs for verdict in (Verdict.PASS, Verdict.FAIL))
 
 
 def power(
@@ -126,8 +163,8 @@ def power(
         for hosts in (1, 4):
             for effect in EFFECTS:
                 case = Case.of((2, place, hosts, int(effect * 100)), name, runs, hosts, effect)
-                for (judge, _), minutes in case.all_alarms(judges, [METRICS]).items():
-                    yield judge, name, hosts, effect, minutes
+                for judge in judges:
+                    yield judge, name, hosts, effect, case.alarms(judge)
 
 
 def one_bad_host(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[str, str, float, np.ndarray]]:
@@ -136,8 +173,8 @@ def one_bad_host(runs: int, judges: Sequence[str] = JUDGES) -> Iterator[tuple[st
         for effect in (1.5, 2.0, 3.0):
             factor = np.array([effect, 1.0, 1.0, 1.0])
             case = Case.of((3, place, int(effect * 100)), name, runs, 4, factor)
-            for (judge, _), minutes in case.all_alarms(judges, [METRICS]).items():
-                yield judge, name, effect, minutes
+            for judge in judges:
+                yield judge, name, effect, case.alarms(judge)
 
 
 def summary(minutes: np.ndarray) -> str:
@@ -157,13 +194,15 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print(flush=True)
 
 
-def _power_tables(runs: int) -> None:
-    found = {(judge, name, hosts, effect): minutes for judge, name, hosts, effect, minutes in power(runs)}
+def _power_tables(runs: int, judges: Sequence[str]) -> None:
+    found = {
+        (judge, name, hosts, effect): minutes for judge, name, hosts, effect, minutes in power(runs, judges=judges)
+    }
     head = ["power / median minutes, of 20 metrics one is bad", *(f"{effect:g}x" for effect in EFFECTS)]
     for hosts in (1, 4):
         print(f"Canary of {hosts}, control of {CONTROL_HOSTS}:\n")
         rows = []
-        for judge in JUDGES:
+        for judge in judges:
             for name in PROFILES:
                 rows.append([f"{judge}: {name}", *(summary(found[judge, name, hosts, effect]) for effect in EFFECTS)])
             drawn_from = [[found[judge, name, hosts, effect] for name in MIX] for effect in EFFECTS]
@@ -171,41 +210,46 @@ def _power_tables(runs: int) -> None:
                 [f"{judge}: **any, as they are mixed**", *(summary(np.concatenate(some)) for some in drawn_from)]
             )
         _print_table(head, rows)
-    hosts_found = {(judge, name, effect): minutes for judge, name, effect, minutes in one_bad_host(runs)}
+    hosts_found = {(judge, name, effect): minutes for judge, name, effect, minutes in one_bad_host(runs, judges)}
     print(f"One bad host of a canary of 4, control of {CONTROL_HOSTS}:\n")
     effects = (1.5, 2.0, 3.0)
     rows = [
         [f"{judge}: {name}", *(summary(hosts_found[judge, name, effect]) for effect in effects)]
-        for judge in JUDGES
+        for judge in judges
         for name in ("latency", "errors")
     ]
     _print_table(["power / median minutes", *(f"{effect:g}x" for effect in effects)], rows)
 
 
+def _false_alarm_table(found: Iterator[tuple[str, int, str, float]], runs: int) -> None:
+    rows = [[name, str(hosts), judge, f"{share:.3f}"] for name, hosts, judge, share in found]
+    _print_table([f"any false alarm in 30 looks, {METRICS} metrics, {runs} runs", "canary hosts", "judge", ""], rows)
+
+
 def main() -> None:
     """Run it and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="60 runs instead of 400: in about two minutes")
-    parser.add_argument("--runs", type=int, default=None, help="runs of each case")
-    parser.add_argument("--only-false-alarms", action="store_true", help="leave the power tables out")
-    options = parser.parse_args()
-    runs = options.runs or (60 if options.quick else 400)
+    parser.add_argument("--runs", type=int, default=60, help="runs of each case")
+    parser.add_argument("--table", choices=TABLES, action="append", help="only this one; may be repeated")
+    parser.add_argument("--world", choices=list(HARD), action="append", help="only this one of the hard ones")
+    parser.add_argument("--ours", action="store_true", help="leave the peers out")
+    given = parser.parse_args()
+    runs, tables = given.runs, given.table or TABLES
+    judges = JUDGES[:2] if given.ours else JUDGES
     began = time.perf_counter()
-    if not options.only_false_alarms:
-        _power_tables(runs)
-    alarms = {(judge, hosts, metrics): share for judge, hosts, metrics, share in false_alarms(runs)}
-    cases = [(hosts, metrics) for hosts in (1, 4) for metrics in NUMBERS]
-    head = [
-        f"any false alarm in 30 looks, {runs} runs",
-        *(f"{hosts} host, {metrics} metrics" for hosts, metrics in cases),
-    ]
-    _print_table(
-        head, [[judge, *(f"{alarms[judge, hosts, metrics]:.3f}" for hosts, metrics in cases)] for judge in JUDGES]
-    )
-    rows = [
-        [name, str(hosts), f"{taught:.3f}", f"{first:.3f}"] for name, hosts, taught, first in hard_false_alarms(runs)
-    ]
-    _print_table([f"any false alarm, {METRICS} metrics", "canary hosts", *JUDGES[:2]], rows)
+    if "quiet" in tables:
+        rows = [[judge, str(hosts), f"{ok:.2f}", f"{bad:.2f}"] for judge, hosts, ok, bad in quiet(runs)]
+        _print_table([f"{QUIET_METRICS} metrics, nothing changed, {runs} runs", "canary hosts", "PASS", "FAIL"], rows)
+    if "power" in tables:
+        _power_tables(runs, judges)
+    if "false alarms" in tables:
+        _false_alarm_table(
+            (("as modelled", hosts, judge, share) for judge, hosts, share in false_alarms(runs, judges)), runs
+        )
+    if "hard" in tables:
+        _false_alarm_table(hard_false_alarms(runs, given.world or tuple(HARD)), runs)
+    if "starts" in tables:
+        _false_alarm_table(starts_and_places(runs), runs)
     print(f"{runs} runs of each case in {time.perf_counter() - began:.0f} s.")
 
 

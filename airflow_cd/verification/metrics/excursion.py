@@ -15,6 +15,7 @@ import numpy as np
 
 from airflow_cd.verification.metrics.cells import middle_of
 from airflow_cd.verification.metrics.findings import compared_words, title_of
+from airflow_cd.verification.metrics.layout import series_codes
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load
@@ -114,7 +115,7 @@ def excursion(sides: Sides, minimum_effect: float, warm_up: float) -> Excursion 
             if smaller or (begin == 0 and _is_routed(sides)):
                 continue
             span = int(times[run[0]]), int(times[run[-1]])
-            level, highest = _figures(sides, int(np.unique(_codes(grown.canary))[series]), span)
+            level, highest = _figures(sides, int(np.unique(series_codes(grown.canary))[series]), span)
             found = Excursion(
                 moments, len(run) / len(there), known, rise - top, rise, *span, end < len(there), level, highest
             )
@@ -260,15 +261,10 @@ def _comparable(sides: Sides) -> Sides:
     )
 
 
-def _codes(rows: Rows) -> np.ndarray:
-    """Which series each row is of, as in :meth:`Sides.moments`."""
-    return np.asarray(rows.instance * max(1, len(rows.group_names)) + rows.group)
-
-
 def _figures(sides: Sides, code: int, span: tuple[int, int]) -> tuple[float, float]:
     """The middle value of a series of the canary in a span of time, and the worst of the other side, as they are."""
     rows = sides.canary
-    chosen = (_codes(rows) == code) & (rows.time >= span[0]) & (rows.time <= span[1])
+    chosen = (series_codes(rows) == code) & (rows.time >= span[0]) & (rows.time <= span[1])
     values, theirs = (_as_shown(one, sides.metric.kind) for one in (rows.where(chosen), sides.control))
     level = float(np.median(values))
     falls = sides.metric.direction == "lower_is_worse"

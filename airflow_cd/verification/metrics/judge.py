@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from airflow_cd.verification.metrics.bursts import without_bursts
 from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.metrics.course import (
@@ -34,7 +32,7 @@ from airflow_cd.verification.metrics.throughput import judge_throughput
 from airflow_cd.verification.metrics.unjudged import may_fail_early, why_not
 from airflow_cd.verification.metrics.warm_up import Tried, weakest
 from airflow_cd.verification.metrics.weighing import Weighed
-from airflow_cd.verification.samples import Direction, Metric, MetricKind
+from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
 # What is compared with another time is less sure by nature; the same demands there would let nothing pass.
@@ -52,22 +50,28 @@ _IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
 
-def still_worse(
-    lately: Comparison, whole: Comparison, kind: MetricKind, direction: Direction, minimum_effect: float, *, new: bool
-) -> np.ndarray:
-    """Whether a change is still there at the end of the time, and not on its way back as a process that warms up is.
+def still_worse(sides: Sides, whole: Comparison, minimum_effect: float, longest: float) -> bool:
+    """Whether a change is still there at the end, and not on its way back as in a process that warms up.
 
-    :param lately: the last part of the time compared; ``whole`` all of it.
-    :param kind: of the metric; ``direction`` which way is worse for what was compared, of an apdex its score.
+    :param sides: the rows of one metric; ``whole`` all of them compared.
     :param minimum_effect: smallest relative change that counts.
-    :param new: whether the processes are so new that they may still be warming up.
+    :param longest: time after a start that may be left out without a doubt, in milliseconds.
     """
-    now, overall = lately.log_ratio, whole.log_ratio
-    if direction == "either":
-        now, overall = now * np.sign(overall), np.abs(overall)
-    elif (direction == "lower_is_worse") != (kind == "apdex"):
-        now, overall = -now, -overall
-    return np.asarray(now >= np.maximum(_STILL * math.log1p(minimum_effect), _FADES * overall if new else 0.0))
+    lately = sides.lately(LATELY).compare()
+    if lately is None:
+        return True
+    sign = _sign_of(sides, float(whole.log_ratio))
+    now = sign * float(lately.log_ratio)
+    if now < _STILL * math.log1p(minimum_effect):
+        return False
+    return sides.watched > NEW * longest or now >= _FADES * sign * float(whole.log_ratio)
+
+
+def _sign_of(sides: Sides, change: float) -> float:
+    """By which a change is multiplied to be positive if it is for the worse."""
+    if sides.direction == "either":
+        return 1.0 if change >= 0 else -1.0
+    return -1.0 if (sides.direction == "lower_is_worse") != (sides.metric.kind == "apdex") else 1.0
 
 
 class Judge:
@@ -201,12 +205,7 @@ class Judge:
         """Whether the change is still there at the end."""
         if sides.metric.kind == "errors":
             return True
-        lately = sides.lately(LATELY).compare()
-        if lately is None:
-            return True
-        new = sides.watched <= NEW * self.limits.longest(sides.watched)
-        kind, direction = sides.metric.kind, sides.direction
-        return bool(still_worse(lately, whole, kind, direction, self.limits.minimum_effect, new=new))
+        return still_worse(sides, whole, self.limits.minimum_effect, self.limits.longest(sides.watched))
 
     def _not_worse(
         self, result: MetricResult, sides: Sides, weighed: Weighed, evidence: float, estimate: Estimate

@@ -23,38 +23,28 @@ What becomes of data that is not as it should be:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
 from airflow_cd.verification.metrics.crossings import crossed
-from airflow_cd.verification.metrics.excursion import highest_before, with_excursions
 from airflow_cd.verification.metrics.findings import few_requests
-from airflow_cd.verification.metrics.hosts import with_spread, without_odd, without_outage
-from airflow_cd.verification.metrics.illustration import means_of, series_of
-from airflow_cd.verification.metrics.judge import Judge
 from airflow_cd.verification.metrics.limits import Limits
-from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.placement import of_the_machine
 from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.metrics.series.reading import Series, read_series
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.thresholds import Threshold, is_named
+from airflow_cd.verification.metrics.together import judge_together
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.sensitivity import Sensitivity
-from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
+from airflow_cd.verification.verdict import Performance, Reason, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Chance that a verification without any change ever raises an alarm, over all its metrics and looks. It is a bound:
-# measured are fewer, see benchmarks/README.md.
-FALSE_ALARMS: dict[Sensitivity, float] = {"low": 0.01, "medium": 0.05, "high": 0.15}
-# How it is divided between all together, the groups and the instances; what is not there leaves its part to the others.
 ENOUGH_REQUESTS = 50
 ENOUGH_ROWS = 10
-_POOLED, _GROUPS, _INSTANCES = 0.6, 0.2, 0.2
 
 
 def judge_performance(
@@ -123,22 +113,17 @@ def judge_performance(
         for metric in metrics
     }
     limits = Limits(minimum_effect, min_requests, None if warm_up is None else 1000.0 * warm_up)
-    load = load_of(list(sides.values()))
     known = taught or {}
-    results = []
-    judged = {}
-    for part in _parts(metrics, decisive):
-        judges = _Judges.of(limits, sensitivity, [sides[metric.name] for metric in part], load)
-        for metric in part:
-            name = metric.name if compared_with == "control" else over_time(metric.name)
-            one, lesson = _prepared(sides[metric.name], known.get(name, NOTHING_TAUGHT), earlier.get(metric.name))
-            judged[metric.name] = one
-            results.append(series.said(judges.pooled_result(one, lesson)))
-        for metric in part:
-            results += [judges.group_result(sides[metric.name].of_group(group)) for group in sides[metric.name].groups]
-    decides = {metric.name for metric in _parts(metrics, decisive)[0]}
-    results = [replace(result, decides=result.name in decides) for result in results]
-    results = with_excursions(results, judged, limits, load)
+    lessons = {
+        name: known.get(name if compared_with == "control" else over_time(name), NOTHING_TAUGHT) for name in sides
+    }
+    past = {
+        name: Sides.of(sides[name].metric, rows[:0], rows, "before")
+        for name, rows in earlier.items()
+        if name in sides and compared_with == "control"
+    }
+    parts = [[sides[metric.name] for metric in part] for part in _parts(metrics, decisive)]
+    results = judge_together(parts, lessons, past, limits, sensitivity, series.said)
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
     return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
 
@@ -158,70 +143,11 @@ def _parts(metrics: Sequence[Metric], decisive: Sequence[str]) -> list[list[Metr
     return [chosen, [metric for metric in metrics if metric not in chosen]]
 
 
-def _prepared(sides: Sides, taught: Taught, before: pd.DataFrame | None) -> tuple[Sides, Taught]:
-    """The sides without what is odd on the other one, and what is known of how like instances differ."""
-    left, odd = without_odd(sides)
-    if not odd:
-        left, odd = without_outage(sides)
-    elif sides.paired:
-        taught = with_spread(taught, sides.control, sides)
-    if sides.paired and before is not None and len(before):
-        earlier = Sides.of(sides.metric, before.iloc[:0], before, "before")
-        taught = with_spread(taught, earlier.control, sides)
-        left = replace(left, seen=highest_before(earlier))
-    return replace(left, odd=odd), taught
-
-
 def _series(
     canary: pd.DataFrame, control: pd.DataFrame | None, before: pd.DataFrame | None, metrics: Sequence[Metric]
 ) -> Series:
     sides = {"canary": canary, "control": control, "before": before}
     return read_series({side: rows for side, rows in sides.items() if rows is not None and len(rows)}, metrics)
-
-
-@dataclass(frozen=True)
-class _Judges:
-    """The judges of one verification, each with its part of the false alarms that are allowed.
-
-    :param pooled: judges a metric over all groups and instances; ``group`` one of its groups, ``instance`` one of the
-        canary's instances.
-    """
-
-    pooled: Judge
-    group: Judge
-    instance: Judge
-
-    @classmethod
-    def of(cls, limits: Limits, sensitivity: Sensitivity, sides: Sequence[Sides], load: Load | None) -> _Judges:
-        groups = sum(len(one.groups) for one in sides)
-        instances = sum(len(one.instances) for one in sides if len(one.instances) > 1)
-        return cls(*(Judge(limits, alpha, load) for alpha in allowances(sensitivity, len(sides), groups, instances)))
-
-    def pooled_result(self, sides: Sides, taught: Taught) -> MetricResult:
-        """A metric over all its groups, failed where a single one of several instances is bad enough by itself."""
-        result = self.pooled.judge(sides, taught)
-        if result.verdict is not Verdict.FAIL and len(sides.instances) > 1:
-            result = _with_worst_instance(result, sides, self.instance, taught)
-        return _illustrated(result, sides)
-
-    def group_result(self, sides: Sides) -> MetricResult:
-        """A metric of one group."""
-        result = self.group.judge(sides)
-        return _illustrated(result, sides) if result.verdict is Verdict.FAIL else result
-
-
-def allowances(sensitivity: Sensitivity, metrics: int, groups: int, instances: int) -> tuple[float, float, float]:
-    """The chance of a false alarm that is allowed to each metric over all, each group and each single instance.
-
-    :param sensitivity: decides the whole chance: :data:`FALSE_ALARMS`.
-    :param metrics: how many metrics there are.
-    :param groups: how many results by group there are, over all metrics; ``instances`` likewise.
-    """
-    numbers = (metrics, groups, instances)
-    parts = [part if number else 0.0 for part, number in zip((_POOLED, _GROUPS, _INSTANCES), numbers, strict=True)]
-    whole = FALSE_ALARMS[sensitivity] / (sum(parts) or 1.0)
-    pooled, group, instance = (whole * part / max(1, number) for part, number in zip(parts, numbers, strict=True))
-    return pooled, group, instance
 
 
 def over_time(metric: str) -> str:
@@ -264,28 +190,6 @@ def learn_performance(
     if not comparisons:
         return MetricProfile()
     return MetricProfile.of(comparisons, bucket_ms)
-
-
-def _illustrated(result: MetricResult, sides: Sides) -> MetricResult:
-    """The result with its charts; evidence is bounded, so only results that somebody will look at have them."""
-    return replace(result, series=series_of(sides), instances=means_of(sides))
-
-
-def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taught: Taught) -> MetricResult:
-    """The pooled result, failed where a single instance of the canary is bad enough by itself."""
-    for name in sides.instances:
-        result = judge.judge(sides.of_instance(name), taught)
-        if result.verdict is Verdict.FAIL:
-            text = f"instance {name} alone: {result.reason.text}"
-            return replace(
-                pooled,
-                verdict=Verdict.FAIL,
-                reason=Reason("instance_regressed", text, {**result.reason.numbers, "instance": name}),
-                effect=result.effect,
-                interval=result.interval,
-                smallest_detectable=result.smallest_detectable,
-            )
-    return pooled
 
 
 def _no_canary(control_rows: int) -> Performance:

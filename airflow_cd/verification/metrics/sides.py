@@ -16,6 +16,7 @@ from airflow_cd.verification.metrics.cells import (
     compare_times,
     middle_of,
 )
+from airflow_cd.verification.metrics.layout import came_back, cells_of, moments_of, own_level, width_of
 from airflow_cd.verification.metrics.null import COUNTED
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
 from airflow_cd.verification.metrics.series.scale import AS_IT_IS, Scale
@@ -26,7 +27,8 @@ from airflow_cd.verification.samples import Direction, Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-_CHANCE_OF_A_GAP = 10.0  # requests that would have been in it: fewer may be missing by chance
+
+ALONE = ("gauge", "share", "count")  # kinds that rest on no requests: every row counts as one
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,23 @@ class Sides:
         :param compared_with: ``control`` or ``before``.
         """
         signed = metric.kind == "gauge"
-        alone = metric.kind in ("gauge", "share", "count")
-        pair = pair_of_rows(canary, control, metric.name, ignore_count=alone, negative=signed)
+        pair = pair_of_rows(canary, control, metric.name, ignore_count=metric.kind in ALONE, negative=signed)
         (ours, unusable), (theirs, control_unusable) = pair
+        sides = cls.of_rows(metric, ours, theirs, compared_with)
+        return replace(sides, unusable=unusable, control_unusable=control_unusable)
+
+    @classmethod
+    def of_rows(cls, metric: Metric, ours: Rows, theirs: Rows, compared_with: str) -> Sides:
+        """The same of rows that are read already.
+
+        :param metric: which metric.
+        :param ours: its rows of the canary; ``theirs`` of the other side.
+        :param compared_with: ``control`` or ``before``.
+        """
         gaps = 0
-        width = _width(np.concatenate([ours.time, theirs.time]))
-        back, theirs_back = (_came_back(side, width, gauge=alone) for side in (ours, theirs))
+        alone = metric.kind in ALONE
+        width = width_of(np.concatenate([ours.time, theirs.time]))
+        back, theirs_back = (came_back(side, width, gauge=alone) for side in (ours, theirs))
         lives, control_lives = Lives.of(ours, back), Lives({})
         if compared_with == "control" and len(theirs):
             control_lives = Lives.of(theirs, theirs_back, int(theirs.time.min()) + width)
@@ -92,12 +105,9 @@ class Sides:
             ours,
             theirs,
             compared_with,
-            "",
-            unusable,
-            control_unusable,
-            gaps,
-            scale,
-            width,
+            gaps=gaps,
+            scale=scale,
+            width=width,
             lives=lives,
             control_lives=control_lives,
         )
@@ -176,8 +186,8 @@ class Sides:
 
     def moments(self) -> tuple[Moments, Moments, np.ndarray]:
         """Values over time of every instance and group on both sides, and for the canary's the other side's usual."""
-        ours, groups = _moments(self.scale.of(self.canary))
-        theirs, their_groups = _moments(self.scale.of(self.control))
+        ours, groups = moments_of(self.scale.of(self.canary))
+        theirs, their_groups = moments_of(self.scale.of(self.control))
         usual = theirs.usual()
         by_group = {code: middle_of(usual[their_groups == code]) for code in np.unique(their_groups)}
         return ours, theirs, np.array([float(by_group.get(code, np.nan)) for code in groups])
@@ -247,7 +257,7 @@ class Sides:
         if self.paired:
             times = np.unique(theirs.time)
             factor = bucket_factors(
-                _cells(theirs, theirs.total, theirs.count * level[theirs.group], theirs.count, times)
+                cells_of(theirs, theirs.total, theirs.count * level[theirs.group], theirs.count, times)
             )
             at = [np.minimum(np.searchsorted(times, side.time), len(times) - 1) for side in (ours, theirs)]
             usual = [level[side.group] * factor[place] for side, place in zip((ours, theirs), at, strict=True)]
@@ -256,12 +266,12 @@ class Sides:
         # A single request that hangs would otherwise be the mean; how many hang is judged by itself.
         if capped:
             ours, theirs = (
-                replace(side, value=np.minimum(side.value, CAP * most * _own_level(side, most)))
+                replace(side, value=np.minimum(side.value, CAP * most * own_level(side, most)))
                 for side, most in zip((ours, theirs), usual, strict=True)
             )
         shared = np.unique(np.concatenate([ours.time, theirs.time])) if self.paired else None
         first, second = (
-            _cells(side, side.total, side.count * level[side.group], side.count, shared) for side in (ours, theirs)
+            cells_of(side, side.total, side.count * level[side.group], side.count, shared) for side in (ours, theirs)
         )
         return first, second
 
@@ -273,7 +283,7 @@ class Sides:
         for side in (ours, theirs):
             events = (1.0 - side.value.clip(0.0, 1.0)) * side.count if kind == "apdex" else side.value
             exposure = side.count
-            cells = _cells(side, events, exposure, exposure, shared)
+            cells = cells_of(side, events, exposure, exposure, shared)
             if kind == "throughput":
                 # That nothing came is a measurement, from an instance's first request on.
                 there = np.cumsum(cells.expected, axis=-1) > 0
@@ -282,58 +292,3 @@ class Sides:
         level = max(float(sides[1].total.sum()), 0.5) / max(float(sides[1].expected.sum()), 1e-12)
         first, second = (replace(side, expected=side.expected * level, count=side.expected * level) for side in sides)
         return first, second
-
-
-def _cells(
-    rows: Rows, total: np.ndarray, expected: np.ndarray, count: np.ndarray, times: np.ndarray | None = None
-) -> Cells:
-    """Rows laid out by instance and bucket."""
-    times = np.unique(rows.time) if times is None else times
-    codes, instance = np.unique(rows.instance, return_inverse=True)
-    cell = instance * len(times) + np.searchsorted(times, rows.time)
-    shape = (len(codes), len(times))
-    return Cells(*(summed(cell, values, len(codes) * len(times)).reshape(shape) for values in (total, expected, count)))
-
-
-def _own_level(rows: Rows, usual: np.ndarray) -> np.ndarray:
-    """For each row how many times what is usual its instance is at, at least 1."""
-    ratio = np.divide(rows.value, usual, out=np.ones(len(rows)), where=usual > 0)
-    level = np.ones(len(rows))
-    for code in np.unique(rows.instance):
-        own = rows.instance == code
-        level[own] = max(1.0, float(np.median(ratio[own])))
-    return level
-
-
-def _moments(rows: Rows) -> tuple[Moments, np.ndarray]:
-    """The rows as a series for each instance and group, and the group of each series."""
-    times = np.unique(rows.time)
-    codes, series = np.unique(rows.instance * max(1, len(rows.group_names)) + rows.group, return_inverse=True)
-    cell = series * len(times) + np.searchsorted(times, rows.time)
-    shape = (len(codes), len(times))
-    count, total = (summed(cell, values, len(codes) * len(times)) for values in (rows.count, rows.total))
-    value = np.divide(total, count, out=np.zeros(len(count)), where=count > 0).reshape(shape)
-    return Moments(value, value > 0), codes % max(1, len(rows.group_names))
-
-
-def _width(times: np.ndarray) -> int:
-    """Width of a bucket in milliseconds: the least distance of two; 0 with fewer."""
-    steps = np.diff(np.unique(times))
-    return int(steps.min()) if len(steps) else 0
-
-
-def _came_back(rows: Rows, width: int, *, gauge: bool) -> np.ndarray:
-    """Rows of the bucket in which an instance came back from a silence that chance does not explain."""
-    chosen = np.zeros(len(rows), dtype=bool)
-    if not width:
-        return chosen
-    for code in np.unique(rows.instance):
-        own = rows.instance == code
-        times, bucket = np.unique(rows.time[own], return_inverse=True)
-        if len(times) < 3:
-            continue
-        usual = float(np.median(summed(bucket, rows.count[own], len(times))))
-        missing = np.diff(times) // width - 1
-        enough = missing >= 2 if gauge else missing * usual >= _CHANCE_OF_A_GAP
-        chosen |= own & np.isin(rows.time, times[1:][(missing >= 1) & enough])
-    return chosen
