@@ -69,8 +69,8 @@ class Place:
                 "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow.url,
                 "AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN": self.ledger_url,
-                # Each killed worker holds a slot until Airflow finds out.
-                "AIRFLOW__CORE__PARALLELISM": "20",
+                # Each killed worker holds a slot until Airflow finds out, which takes it five minutes.
+                "AIRFLOW__CORE__PARALLELISM": "64",
                 "FAULT_SCRIPTS": str(self.scripts),
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
