@@ -254,7 +254,10 @@ def _rows(
     begin = _number(row.get("beginTimeSeconds"))
     if begin is None or count <= 0:
         return
-    start = section.start_of(begin)
+    try:
+        start = section.start_of(begin)
+    except (OverflowError, ValueError, OSError):
+        return  # in no year that there is
     deviation = _scaled(row.get(_DEVIATION), 1000)
     for metric, value in measured.items():
         scatter = deviation if metric == "response_time" and deviation is not None else math.nan

@@ -9,6 +9,7 @@ python -m tests.attacks keycloak                            every changing route
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -19,8 +20,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def _fuzz(given: argparse.Namespace) -> int:
-    from tests.attacks.fuzz.answers import READERS as OF_ANSWERS
-    from tests.attacks.fuzz.readers import READERS as OF_TEXTS
+    from tests.attacks.fuzz import guided
+
+    steered = given.engine == "atheris"
+    if steered and (why := guided.missing()):
+        print(f"Skipped: {why}.")
+        return 0
+    with guided.seen() if steered else contextlib.nullcontext():
+        from tests.attacks.fuzz.answers import READERS as OF_ANSWERS
+        from tests.attacks.fuzz.readers import READERS as OF_TEXTS
     from tests.attacks.fuzz.trial import tried
 
     readers = [one for one in (*OF_TEXTS, *OF_ANSWERS) if not given.only or one.name in given.only]
@@ -30,10 +38,8 @@ def _fuzz(given: argparse.Namespace) -> int:
     # What readers say of inputs would be a million lines.
     logging.disable(logging.CRITICAL)
     each = -(-given.inputs // len(readers))
-    if given.engine == "atheris":
-        from tests.attacks.fuzz.guided import guided
-
-        return guided(readers, each)
+    if steered:
+        return guided.guided(readers, each, given.seed)
     print(f"seed {given.seed}, {len(readers)} readers, {each * len(readers):,} inputs", flush=True)
     well = True
     for reader in readers:

@@ -129,6 +129,12 @@ class TestMetrics:
         sample = NewRelicMetrics(app="s", metrics=("response_time",)).read(WINDOW, ["shop-1"])
         assert table(sample) == {("shop-1", "cart", "response_time"): (100.0, 2)}
 
+    def test_a_bucket_of_no_year_is_left_out(self, asked_of):
+        good = {"beginTimeSeconds": EPOCH, "facet": "shop-1", "requests": 2, "mean": 0.1}
+        asked_of(answer(*({**good, "beginTimeSeconds": at} for at in (1e308, -1e18, 1e12)), good))
+        sample = NewRelicMetrics(app="s", metrics=("response_time",)).read(WINDOW, ["shop-1"])
+        assert table(sample) == {("shop-1", "", "response_time"): (100.0, 2)}
+
     def test_a_single_facet_is_no_list(self, asked_of):
         queries = asked_of(answer({"beginTimeSeconds": EPOCH, "facet": "shop-1", "requests": 2, "mean": 0.1}))
         sample = NewRelicMetrics(app="s", metrics=("response_time",), group_by="").read(WINDOW, ["shop-1"])
