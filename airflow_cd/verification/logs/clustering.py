@@ -315,10 +315,10 @@ def _is_subject(tokens: Tokens, position: int) -> bool:
 
 
 def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:
-    """The same for two positions whose words change together, in messages that say much beside them."""
+    """The same for two positions whose words change together."""
     families: dict[tuple[int, int, Tokens], list[Tokens]] = {}
     for tokens in templates:
-        if not _MANY_WORDS + 2 <= _words(tokens) <= _MOST_WORDS:
+        if not _LEAST_WORDS + 2 <= _words(tokens) <= _MOST_WORDS:
             continue
         free = [
             position
@@ -334,12 +334,24 @@ def _pairs_of_parameters(templates: Iterable[Tokens]) -> dict[Tokens, set[int]]:
                 families.setdefault((one, other, rest), []).append(tokens)
     wild: dict[Tokens, set[int]] = {}
     for (one, other, _), members in families.items():
-        if len(members) >= VALUES_AMONG_MANY_WORDS and all(
-            len({tokens[position] for tokens in members}) >= VALUES_AMONG_MANY_WORDS for position in (one, other)
-        ):
+        if len(members) >= VALUES_AMONG_MANY_WORDS and _are_parameters(members, one, other):
             for tokens in members:
                 wild.setdefault(tokens, set()).update((one, other))
     return wild
+
+
+def _are_parameters(members: Sequence[Tokens], *positions: int) -> bool:
+    """Whether two positions are parameters: they have many values, the more the less the message says beside them."""
+    values = [{tokens[position] for tokens in members} for position in positions]
+    fewest = min(map(len, values))
+    said = _words(members[0]) - len(positions) - (members[0][0].upper() in LEVELS)
+    if said >= _MANY_WORDS:
+        return fewest >= VALUES_AMONG_MANY_WORDS
+    if any(_is_subject(members[0], position) for position in positions):
+        return False
+    if all(_QUALIFIED.fullmatch(word) for word in set().union(*values)):
+        return fewest >= VALUES_AMONG_MANY_WORDS
+    return said >= _FEW_WORDS and fewest >= VALUES_OF_A_PARAMETER and not any(map(are_verbs, values))
 
 
 def _words(tokens: Tokens) -> int:

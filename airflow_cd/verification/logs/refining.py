@@ -47,7 +47,9 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("==", re.compile(r"(?<![\w=])(?:[A-Za-z+/_-]|<\*>){8,}==(?=[\s\"',;)\]]|$)"), WILDCARD),
     (
         "=",
-        re.compile(r"(?<![\w=])(?=\S*[a-z])(?=\S*[A-Z])(?:[A-Za-z+/_-]|<\*>){16,}=(?=[\s\"',;)\]]|$)"),
+        re.compile(
+            r"(?<![\w=])(?![A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+=)(?=\S*[a-z])(?=\S*[A-Z])(?:[A-Za-z+/_-]|<\*>){16,}=(?=[\s\"',;)\]]|$)"
+        ),
         WILDCARD,
     ),
     ("<<*>", re.compile(r"<<\*>"), WILDCARD),

@@ -60,6 +60,22 @@ def test_two_parameters_that_change_together_are_found() -> None:
     assert _vocabulary(known).template_of(new) == line.format("<*>")
 
 
+def test_two_names_of_a_short_message_are_found_where_there_are_enough() -> None:
+    towns = ("Arles", "Brest", "Caen", "Dijon", "Evry")
+    known = _signatures(
+        *(f"ERROR no train takes {name} home by {town}" for name, town in zip(_NAMES, towns, strict=True))
+    )
+    (new,) = _signatures("ERROR no train takes zoe home by Metz")
+    assert _vocabulary(known).template_of(new) == "ERROR no train takes <*> home by <*>"
+    assert _vocabulary(known[:4]).template_of(new) is None
+
+
+def test_two_qualified_names_that_change_together_are_found_sooner() -> None:
+    known = _signatures(*(f"INFO bound shop.{name}.Port to shop.dock.{name}" for name in _NAMES[:3]))
+    (new,) = _signatures("INFO bound shop.zoe.Port to shop.dock.zoe")
+    assert _vocabulary(known).template_of(new) == "INFO bound <*> to <*>"
+
+
 def test_a_host_glued_to_its_port_is_the_parameter() -> None:
     known = _signatures("WARN could not reach 10.0.0.1:80 in time", "WARN could not reach stock:80 in time")
     assert len({_vocabulary(known).template_of(signature) for signature in known}) == 1
