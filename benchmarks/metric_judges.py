@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airflow_cd.verification.metrics.conclusion import conclude
-from airflow_cd.verification.metrics.excursion import with_excursions
+from airflow_cd.verification.metrics.excursion_rules import with_excursions
 from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught

@@ -16,6 +16,7 @@ from airflow_cd.verification.metrics.cells import (
     compare_times,
     middle_of,
 )
+from airflow_cd.verification.metrics.highest import NOTHING_SEEN, Highest
 from airflow_cd.verification.metrics.layout import came_back, cells_of, moments_of, own_level, width_of
 from airflow_cd.verification.metrics.null import COUNTED
 from airflow_cd.verification.metrics.rows import Rows, pair_of_rows, summed
@@ -45,7 +46,7 @@ class Sides:
     :param width: of a bucket in milliseconds; 0 with fewer than two.
     :param odd: what of the other side was left out because it is not like the rest, in words; ``""`` for nothing.
     :param load: of the canary by that of a control, where values were set right for it.
-    :param seen: how far above what is usual values were before the deployment, on the log scale, beside a control.
+    :param seen: how far above what is usual values were before the deployment, beside a control.
     :param lives: when the canary's processes started; ``control_lives`` those of a control that are as new.
     """
 
@@ -61,7 +62,7 @@ class Sides:
     width: int = 0
     odd: str = ""
     load: float = 1.0
-    seen: float = 0.0
+    seen: Highest = NOTHING_SEEN
     lives: Lives = field(default_factory=lambda: Lives({}))
     control_lives: Lives = field(default_factory=lambda: Lives({}))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_cd.verification.metrics.excursion import highest_before, with_excursions
+from airflow_cd.verification.metrics.excursion import highest_before
+from airflow_cd.verification.metrics.excursion_rules import with_excursions
 from airflow_cd.verification.metrics.hosts import with_spread, without_odd, without_outage
 from airflow_cd.verification.metrics.illustration import means_of, series_of
 from airflow_cd.verification.metrics.judge import Judge

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_cd.verification.metrics.excursion import EXCURSION
+from airflow_cd.verification.metrics.excursion_rules import EXCURSION
 from airflow_cd.verification.verdict import MetricResult, Performance, Verdict
 from tests.verification.metrics.series.tables import START, counts, frame, judged, noisy, of
 
@@ -173,3 +173,50 @@ def test_what_is_vague_but_better_holds_nothing_up(factor: float, verdict: Verdi
     ]
     rows[1] = frame({"search_p99_ms": vague(2, 300.0)}, instance="b")
     assert judged(*rows).verdict is verdict
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(("name", "usual"), [("signups", 2.5), ("refunds_paid", 14.0)])
+def test_minutes_without_any_of_few_events_never_pass(name: str, usual: float, old: bool) -> None:
+    ours, theirs = counts(1, usual, 30), counts(2, usual, 30)
+    gone = with_minutes(ours, 14, 23, lambda _: 0.0)
+    result = of(sides(name, gone, theirs, old=old), name)
+    assert (result.verdict, result.reason.code) == (INCONCLUSIVE, EXCURSION)
+    assert "0 for 9 min, over since" in result.reason.text
+    assert of(sides(name, ours, theirs, old=old), name).verdict is PASS
+
+
+def test_events_that_come_in_bursts_have_no_drought() -> None:
+    def bursts(seed: int) -> Series:
+        return [40.0 * (place % 10 < 2) + value for place, value in enumerate(counts(seed, 0.2, 40), start=seed)]
+
+    assert of(sides("signups", bursts(1), bursts(2)), "signups").verdict is PASS
+
+
+def test_a_slow_spell_of_a_noisy_metric_is_one() -> None:
+    def noise(seed: int) -> Series:
+        return list(60.0 * np.exp(0.9 * np.random.default_rng(seed).standard_normal(40)))
+
+    slow = with_minutes(noise(4), 13, 24, times(40.0))
+    assert sides("export_ms", slow, noise(5), old=True).verdict is not PASS
+
+
+def test_single_slow_minutes_of_the_past_do_not_excuse_slow_ones_in_a_row() -> None:
+    def spiky(seed: int) -> Series:
+        return [value * (9.0 if place % 13 == 5 else 1.0) for place, value in enumerate(noisy(seed, 60.0, 0.05))]
+
+    slow = with_minutes(spiky(1), 20, 26, times(10.0))
+    assert sides("export_ms", slow, spiky(2)).verdict is not PASS
+    assert sides("export_ms", spiky(1), spiky(2)).verdict is PASS
+
+
+def test_a_ratio_of_two_rates_is_a_part_of_one_though_it_is_a_little_more_at_times() -> None:
+    def ratio(seed: int) -> Series:
+        return [1.0 - value for value in noisy(seed, 0.004, 1.5)]
+
+    assert max(ratio(1)) > 1.0
+    result = of(
+        sides("delivery_success_ratio", with_minutes(ratio(1), 14, 22, lambda _: 0.6), ratio(2)),
+        "delivery_success_ratio",
+    )
+    assert result.verdict is FAIL

@@ -14,6 +14,7 @@ from airflow_cd.verification.metrics.series.tables import Table, usual_gap
 _EPOCHS = ((1.0e9, 4.1e9), (1.0e12, 4.1e12))  # this century in seconds and milliseconds
 _TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
 _SAME_WIDTH = 0.1
+_ABOUT_ONE = 1.2
 _HUNDRED = 100.0 * 1.0001
 _MOSTLY_YES = 0.5
 _COUNTED = ("throughput", "errors", "count")
@@ -118,7 +119,11 @@ def whole_of(table: Table) -> float:
     values = table.values()
     if not len(values) or values.min() < -1e-9 or values.max() > _HUNDRED:
         return 0.0
-    return 100.0 if table.metric.unit == "%" or values.max() > 1.0001 else 1.0
+    if table.metric.unit == "%":
+        return _HUNDRED
+    # What succeeds is nearly all of it: two rates, each extrapolated by itself, are now and then a little more than 1.
+    about_one = table.metric.direction == "lower_is_worse" and values.max() <= _ABOUT_ONE and np.median(values) > 0.5
+    return 1.0 if about_one or values.max() <= 1.0001 else 100.0
 
 
 def as_share(table: Table) -> Table:
@@ -138,5 +143,7 @@ def as_share(table: Table) -> Table:
         metric = replace(table.metric, kind="gauge")
         return replace(table, metric=replace(metric, assumed=described(metric)))
     words = "in per cent" if whole == 100.0 else "from 0 to 1"
-    frames = {side: frame.assign(value=frame["value"] / whole) for side, frame in table.frames.items()}
+    frames = {
+        side: frame.assign(value=(frame["value"] / whole).clip(upper=1.0)) for side, frame in table.frames.items()
+    }
     return table.read_as(frames, words, factor=1.0 / whole, unit="%")
