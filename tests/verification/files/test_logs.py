@@ -42,6 +42,17 @@ _LINES = st.lists(
                 "\x1b[31mERROR\x1b[0m no 7",
                 "Feb 03, 2025 4:05:06 AM a.b.Card pay",
                 "fail: A.Card[13]",
+                "04:05:06.789 [error] GenServer A.Card terminating",
+                "** (A.CardError) no 7",
+                "    (a 0.1.0) lib/card.ex:7: A.Card.pay/2",
+                "Last message: :pay",
+                "2025-02-03 04:05:06 INFO replica 7 of a terminating",
+                "/srv/card.js:7",
+                "Feb  3 04:05:06 web billing[9]: node:internal/card:7",
+                "throw new Error('no 7')",
+                "2025-02-03 04:05:06 INFO paid from: /10.0.0.7:4711",
+                "\t... 7 more",
+                '{"msg": "A.Card terminating"}',
             ]
         ),
         st.text(alphabet="ab 1=é\t", max_size=9),
@@ -100,3 +111,19 @@ def test_binary_and_endless_lines_are_counted_as_troubles() -> None:
 
 def test_an_empty_stream_is_an_empty_profile() -> None:
     assert profile_stream(io.BytesIO(b"")) == LogProfile()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["04:05:06.789 [error] GenServer A.Card terminating", "Last message: :pay", "State: 7"],
+        ["2025-02-03 04:05:06 INFO replica 7 of a terminating", "2025-02-03 04:05:07 INFO replica 7 of a closed"],
+        ["/srv/card.js:7", "throw new Error('no')"],
+        ["Feb  3 04:05:06 web billing[9]: /srv/card.js:7", "Feb  3 04:05:06 web billing[9]: throw new Error('no')"],
+        ["2025-02-03 04:05:06 INFO paid from /10.0.0.7:4711", "throw new Error('no')"],
+    ],
+)
+def test_what_may_begin_a_record_among_many_lines_is_one_where_it_goes_on(lines: list[str]) -> None:
+    many = ["2025-02-03 04:05:06 INFO served order 1"] * 20
+    content = "\n".join([*many, *lines, *many])
+    assert profile_stream(io.BytesIO(content.encode())) == LogProfile.of(content.split("\n"))

@@ -73,6 +73,9 @@ def test_parameters_beside_protected_values_are_masked(one: str, other: str) -> 
 _PIECES = st.one_of(
     st.sampled_from(["status=", "200", "code: ", "E17", " ", "GET ", "/a/b", "é", "\u0130", "ſtatus=404", "..", "-1"]),
     st.sampled_from(["KeyError7Error", "x.y.z", "2026-11-23 08:00:00", "[", "]", '"', ' HTTP/1.1" ', "deadbeef"]),
+    st.sampled_from(
+        ["ORA-00942", "xORA-00942", "E1Ex", "code=12345678901", "errno: ", "facedcab", "xabcdefab-", "7abcdefab"]
+    ),
     st.sampled_from(["\x01", "\x02", "\x03", "\x04", "Jun 14 15:16:01 ", "\t", "\\", "~"]),
 )
 _LINES = st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=12).map("".join))

@@ -121,6 +121,20 @@ def _begun_within(rest: str) -> _Kind | None:
     return next((_KINDS[name] for name in _WITHIN if _KINDS[name].begun_by(rest)), None)
 
 
+@functools.lru_cache(maxsize=2_000)
+def _is_frame(line: str) -> bool:
+    """Whether the line is an indented frame as any record goes on with, and nothing begins on it; remembered."""
+    return (
+        line[:1].isspace()
+        and line[-1:] not in (":", GOES_ON)
+        and "\n" not in line
+        and _FRAME.match(line) is not None
+        and _CONTINUES.match(line) is not None
+        and _begun_within(line) is None
+        and python.BEGINS.match(line) is None
+    )
+
+
 class RecordJoiner:
     """Joins the lines of records that arrive apart, however they are divided into portions.
 
@@ -151,6 +165,11 @@ class RecordJoiner:
         """Whether there is a record that may go on."""
         return bool(self._parts or self._cut)
 
+    @property
+    def _takes_frames(self) -> bool:
+        """Whether any frame of a stack trace belongs to the record that there is, and changes nothing else."""
+        return bool(self._parts) and not (self._whole or self._apart or self._loose or self._cut)
+
     def feed(self, lines: Iterable[str]) -> list[str]:
         """The records that are complete by now.
 
@@ -165,6 +184,10 @@ class RecordJoiner:
         """
         number = self._next
         self._next += 1
+        if self._takes_frames and _is_frame(line):
+            self._apart, self._one_more, self._waits = False, False, False
+            self._append(line)
+            return []
         if line[-1:] == GOES_ON:
             if not self._cut:
                 self._cut_start = number
@@ -246,6 +269,9 @@ class RecordJoiner:
             self._waits = False
         elif _EXCEPTION.match(rest):
             self._waits = True
+        self._append(rest)
+
+    def _append(self, rest: str) -> None:
         if self._length <= LONGEST_RECORD:  # a record without an end must not fill the memory
             self._parts.append(rest)
             self._length += len(rest) + 1
