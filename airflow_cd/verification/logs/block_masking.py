@@ -8,6 +8,7 @@ exactly the words that have a digit. (The idea is the flood fill with carries of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from airflow_cd.verification.logs.masking import (
     ERROR_NAMES,
     IS_WORD,
     LEAST_HEXADECIMAL,
+    MESSAGE_ID,
     PROTECTED_PLACE,
     has_polars,
     kept_value,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _PIECE = 256_000  # bytes masked at a time: what is computed on the way stays in the processor's cache
 _DOT, _ZERO = b".0"
+_MESSAGE_ID = re.compile(MESSAGE_ID.encode())
 _ERROR_LETTERS = [name.encode() for name in ERROR_NAMES]  # which all begin with the same
 _PROTECTED_PLACE = rf"(?-u){PROTECTED_PLACE}"
 
@@ -68,6 +71,8 @@ class MaskedLines:
         for code in ERROR_CODES:
             if len(places := lines.places_of([code.encode()])):
                 flags |= lines.rows_of(places)
+        if b"%" in lines.content and (ids := [found.start() for found in _MESSAGE_ID.finditer(lines.content)]):
+            flags |= lines.rows_of(np.array(ids))
         keys = pl.Series("key", [masked], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
         return cls(lines, keys, keys.unique(), flags)
 

@@ -94,6 +94,9 @@ PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VA
 ERROR_NAMES = ("Exception", "Error")
 ERROR_CODES = ("ORA-",)  # which say what failed where no level does
 _CODE_OF_ERROR = re.compile(rf"(?:{'|'.join(ERROR_CODES)})[0-9]{{5}}", re.ASCII)
+MESSAGE_ID = r"%[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)*-[0-7]-[A-Z0-9_]+"
+"""What network devices begin a message with: facility, severity and mnemonic, as in ``%SYS-2-MALLOCFAIL``."""
+_MESSAGE_ID = re.compile(MESSAGE_ID, re.ASCII)
 _ERROR = re.compile(rf"(?<!\w)[A-Za-z_][\w.$]*(?:{'|'.join(ERROR_NAMES)})\b", re.ASCII)
 
 
@@ -135,6 +138,8 @@ def mask_line(line: str) -> str:
                 kept[at] = error.group()
     if any(code in line for code in ERROR_CODES):
         kept.update((at, word) for at, word in enumerate(words) if _CODE_OF_ERROR.fullmatch(word))
+    if "%" in line:
+        kept.update((at, word) for at, word in enumerate(words) if _MESSAGE_ID.fullmatch(word))
     return with_kept(masked, kept)
 
 

@@ -17,10 +17,12 @@ time, or with several earlier deployments, which show how many such errors one o
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
+from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.logs.masking import mask_line
@@ -33,8 +35,12 @@ _ENOUGH_REFERENCES = 3  # whose differences say how many new kinds a deployment 
 _TIMES = (3, 10, 30)  # records of an error that may be called "again and again"
 _AGAIN_AND_AGAIN = 20  # records that make a new kind a proof by itself, in one log beside one of another time
 _MORE_LIKELY_THAN_NOT = 0.5
+_NOT_UNLIKELY = 0.2
 _NEARLY_ALL = 0.9  # of the known kinds state a level: then so do its records
 _MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
+_PLACE = r"[\w$@~./\\<*>+-]+\.\w{1,5}(?::(?:\d+|<\*>)|\((?:\d+|<\*>)\)|, line (?:\d+|<\*>))+"
+_FRAME = re.compile(rf"\s*(?:(?:from|at|#\d+:?|\d+:) +{_PLACE}|{_PLACE}:? ?in [`'\"])")
+_STRAY_FRAME = re.compile(rf"(?:\s*{_PLACE}|<\*>\(<\*>\)) ?\S*$")
 _ONE_IS_CHANCE = 1  # a single one, of errors seen once or of new ordinary messages, says nothing about others
 
 
@@ -47,12 +53,14 @@ class Novelty:
     :param p_value: probability of so many by chance; 1 where there are none.
     :param rare: whether there are several references, and none of the errors was logged more than twice, is fatal or
         is an exception.
+    :param worded: whether none of them states a level: only their words tell of a failure.
     """
 
     kinds: int
     usual: float
     p_value: float
     rare: bool = False
+    worded: bool = False
 
     @property
     def proven(self) -> bool:
@@ -62,7 +70,7 @@ class Novelty:
     @property
     def ordinary(self) -> bool:
         """Whether they are no more than several deployments let expect, and each of them rare."""
-        return self.rare and self.p_value >= _MORE_LIKELY_THAN_NOT
+        return self.rare and self.p_value >= (_NOT_UNLIKELY if self.worded else _MORE_LIKELY_THAN_NOT)
 
 
 _NONE = Novelty(0, 0.0, 1.0)
@@ -109,7 +117,7 @@ def novelty_of(
         )
         return min((least, *others), key=lambda novelty: novelty.p_value)
     rare = len(references) >= _ENOUGH_REFERENCES and not any(_is_grave(event) for event in new)
-    best = Novelty(kinds, usual, _at_least(kinds, usual), rare)
+    best = Novelty(kinds, usual, _at_least(kinds, usual), rare, not any(event.stated for event in new))
     for times in _TIMES:
         often = sum(event.counts["canary"] >= times for event in new)
         if not often:
@@ -268,12 +276,19 @@ def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
     New routes say nothing about errors. Where known records state a level, or begin with a header, a line that does not
     is no record.
     """
-    ordinary = [event for event in ordinary if status_in(event.template) is None]
+    ordinary = [event for event in ordinary if status_in(event.template) is None and not _is_frame(event)]
     for as_records_are in (lambda event: event.stated, _has_header):
         known = [as_records_are(event) for event in ordinary if event.kind is not EventKind.UNKNOWN]
         if sum(known) >= _NEARLY_ALL * len(known):
             return [event for event in ordinary if as_records_are(event)]
     return ordinary
+
+
+def _is_frame(event: Event) -> bool:
+    """Whether it is a line of some runtime's stack trace: it begins with a place in a source file."""
+    texts = (*event.samples[:1], event.template.removeprefix(f"{NAMES[event.severity]} "))
+    rules = (_FRAME,) if event.stated else (_FRAME, _STRAY_FRAME)
+    return any(rule.match(text) for text in texts for rule in rules)
 
 
 def _has_header(event: Event) -> bool:

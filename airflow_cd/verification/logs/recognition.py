@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_cd.verification.logs.headers.failures import reports_failure, reports_server_error
+from airflow_cd.verification.logs.headers.failures import reports_death, reports_failure, reports_server_error
 from airflow_cd.verification.logs.headers.levels import NAMES, severity_of
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.headers.requests import read_request
@@ -33,7 +33,8 @@ def signature_of_line(masked: str) -> Signature:
         level = "error" if request.status >= _SERVER_ERROR else level
         return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
     message = refine(header.message)
-    if level in (None, "debug", "info") and (reports_failure(message) or reports_server_error(message)):
+    unnoticed = level in (None, "debug", "info") and (reports_failure(message) or reports_server_error(message))
+    if unnoticed or (level == "warning" and reports_death(message)):
         level = "error"
     return Signature.of_line(f"{NAMES[level]} {message}" if level else message)
 

@@ -112,6 +112,14 @@ def test_words_hold_a_release_whose_log_states_no_level_and_do_not_fail_it(messa
     assert "no level" in quality.reasons[0].text
 
 
+def test_rare_words_of_failure_are_a_note_where_deployments_bring_such_now_and_then() -> None:
+    usual = [f"parcel {number} weighed" for number in range(300)]
+    now_and_then = [[*usual, "could not open drawer 4"], usual, usual, [*usual, "write failed: no space"]]
+    once = _judged([*usual, "connection to the ledger lost"], *now_and_then)
+    assert (once.verdict, once.reasons[0].code) == (Verdict.PASS, "new_errors_usual")
+    assert _judged([*usual, *["connection to the ledger lost"] * 5], *now_and_then).verdict is Verdict.INCONCLUSIVE
+
+
 def test_the_rest_of_a_trace_that_began_before_the_log_is_no_error() -> None:
     usual = _log([])
     rest = ["\tat shop.Parcel.weigh(Parcel.java:7)", "\tat shop.Dock.take(Dock.java:9)"]

@@ -42,6 +42,23 @@ CRASHES = {
     "rsyslog": "Feb  4 06:07:08 w k[7]: k.CardException: no#012#011at k.Card.pay(C.java:7)#012#011at k.W.r(W.java:9)",
     "logfmt": 'level=warn msg=paying trace="k.CardException: no\\n\\tat k.Card.pay(C.java:7)\\n\\tat k.W.r(W.java:9)"',
     "oracle": "Errors in file /u01/trace/kiosk_7.trc:\nORA-07445: exception encountered: core dump [kpofet()+99]",
+    "crystal": "Unhandled exception: no (KeyError)\n  from k/card.cr:7:9 in 'pay'\n  from k.cr:9:1 in '__main'",
+    "nim": "Traceback (most recent call last)\n/s/k.nim(9) k\n/s/c.nim(7) pay\nError: unhandled exception: [KeyError]",
+    "before each line": (
+        "(pay pid=77, ip=10.9.8.7) Traceback (most recent call last):\n"
+        '(pay pid=77, ip=10.9.8.7)   File "/srv/card.py", line 7, in pay\n(pay pid=77, ip=10.9.8.7)     card.pay()\n'
+        "(pay pid=77, ip=10.9.8.7) CardError: no"
+    ),
+    "rank before each line": (
+        '[rank3]: Traceback (most recent call last):\n[rank3]:   File "/srv/card.py", line 7, in pay\n'
+        "[rank3]:     card.pay()\n[rank3]: CardError: no"
+    ),
+    "of a worker, warned of": "[04-Feb-2025 06:07:08] WARNING: [pool k] child 99 exited on signal 6 (SIGABRT) after 9",
+    "of a job, warned of": (
+        "2025-02-04T06:07:08.9Z pid=9 tid=a1 WARN: KeyError: key not found: :card\n"
+        "2025-02-04T06:07:08.9Z pid=9 tid=a1 WARN: app/jobs/pay_job.rb:7:in `perform'\n"
+        "vendor/gems/q/lib/q/run.rb:9:in `run'"
+    ),
     "answered 500": "2025-02-04T06:07:08Z INFO kiosk.web - Completed 500 Internal Server Error in 12ms",
 }
 

@@ -58,6 +58,22 @@ def reports_failure(message: str) -> bool:
     return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None
 
 
+def reports_death(message: str) -> bool:
+    """Whether the message says that a process died, which is an error also where a logger calls it a warning.
+
+    :param message: masked, without its header.
+    """
+    beginning = message[:_REACH]
+    return any(hint in beginning for hint in _HINTS_OF_DEATH) and _DIED.search(beginning) is not None
+
+
+_HINTS_OF_DEATH = ("dumped", "SIG", "signal", "emory", "OOMKilled")
+_DIED = re.compile(
+    r"\bcore[- ]dumped\b|\bcode=dumped|[Oo]ut of memory: Kill|\bOOMKilled\b"
+    rf"|(?:exited|killed|terminated|died)(?: \w+)? (?:on|by|with|due to) signal {_N} \(?(?:SIG)?"
+    r"(?:SEGV|ABRT|BUS|ILL|FPE|KILL)"
+    r"|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b"
+)
 _ANSWERED = re.compile(
     r"(?:\bHTTP/[^\s\"]+\"? |\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?"
     r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
@@ -93,7 +109,8 @@ _TROUBLE = re.compile(
     r"errors?|errno|fail(?:ed|ures?|s|ing)?|exceptions?|fatal|panic(?:ked)?|abort(?:ed|ing|s)?|denied|refused|invalid"
     r"|unable|cannot|could ?n[o']t|can'?t|timed[ -]?out|time-?outs?|killed|crash(?:ed|es|ing)?|corrupt(?:ed|ion)?|lost"
     r"|unavailable|unreachable|reject(?:ed|s)?|severe|critical|illegal|unexpected(?:ly)?|violation|broken|deadlock(?:ed)?"
-    r"|overflow(?:ed)?|exceeded|exhausted|no such|not permitted|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
+    r"|overflow(?:ed)?|exceeded|exhausted|no such|not (?:permitted|authori[sz]ed|allowed)"
+    r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left|dropped|disconnected"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
@@ -102,11 +119,16 @@ _NO_TROUBLE = re.compile(
     r"(?i)\b(?:no|without|zero|0) (?:\w+ )?(?:errors?|failures?|exceptions?|time-?outs?)\b"
     r"|<\*> (?:errors|failures|exceptions|time-?outs)\b"
     r"|\b(?:ignor(?:e|ed|ing)|handl(?:e|ed|ing)|correct(?:ed|ing|able)|recover(?:ed|ing)|resolv(?:ed|ing))\b.{0,20}"
-    r"\b(?:errors?|failures?|exceptions?)\b|\berrors? (?:handler|page|log|rate|count|code)s?\b"
+    r"\b(?:errors?|failures?|exceptions?)\b"
     r"|\b(?:errors?|failures?|exceptions?)\b.{0,20}\b(?:corrected|recovered|resolved|cleared|ignored)\b"
 )
 
 
+_ABOUT_TROUBLE = re.compile(  # what there is for errors, and what is named after them
+    r"(?i)\b(?:errors?|exceptions?|faults?|failures?|crash|aborts?|time-?outs?) (?:handl(?:er|ing)|support|page|log"
+    r"|rate|count|counter|code|detect(?:ion|or)|correct(?:ion|or)|report(?:er|ing|s)?|recovery|tolerance|injection|dialog"
+    r"|collector|isolation|budget|threshold|policy|setting)s?\b"
+)
 _PAYLOAD = re.compile(r"\s*(?:\"[\w.-]+\" ?:|</?[A-Za-z][\w:.-]*[ />])")  # a member of JSON, an element of XML
 
 
@@ -121,4 +143,6 @@ def suggests_failure(message: str) -> bool:
     beginning = message[:_REACH]
     if _PAYLOAD.match(beginning):
         return False
-    return _TROUBLE.search(beginning) is not None and _NO_TROUBLE.search(beginning) is None
+    if _TROUBLE.search(beginning) is None or _NO_TROUBLE.search(beginning) is not None:
+        return False
+    return _TROUBLE.search(_ABOUT_TROUBLE.sub("", beginning)) is not None

@@ -31,6 +31,8 @@ _MESSAGES = [
     "textpayload",
     "errormessage",
     "title",
+    "eventname",
+    "operationname",
     "description",
     "full_message",
 ]
@@ -99,6 +101,9 @@ _NEWS = {
 }
 _HOLDS_NEWS = "res response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
 _LONGEST_VALUE = 60
+_OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
+_NO_ERROR = frozenset(("", "0", "-", "none", "null", "nil", "no", "ok", "false", "success", "no error", "{}", "[]"))
+_NAMES_AN_ERROR = "(error)"
 
 
 def unfold_json(line: str) -> str:
@@ -121,8 +126,15 @@ def unfold_json(line: str) -> str:
     if not message and not stack:
         return line
     level = _level(fields)
-    first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message)) if part)
+    told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
+    first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message), *told) if part)
     return "\n".join(part for part in (first, stack) if part)
+
+
+def _tells_of_error(fields: Mapping[str, Any]) -> bool:
+    """Whether a field that is there for errors alone has something in it."""
+    values = (fields.get(name) for name in _OF_ERRORS)
+    return any(value.strip().lower() not in _NO_ERROR if isinstance(value, str) else bool(value) for value in values)
 
 
 def _of_docker(content: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from airflow_cd.verification.logs.headers import stamps
+from airflow_cd.verification.logs.headers.devices import read_message_id
 from airflow_cd.verification.logs.headers.levels import (
     AMBIGUOUS,
     LETTERS,
@@ -42,7 +43,13 @@ _TOOL = re.compile(r"(?:npm|pnpm|yarn) (ERR!|error|WARN|warn|notice|info)(?= |$)
 _AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
-_NEXT_IS_LEVEL = re.compile(r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)")
+_NEXT_IS_LEVEL = re.compile(
+    r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]))[\]):>]?(?:[\s:]|$)|\[(?P<letter>[TDIWEF])\](?:\s|$)"
+)
+_PAIRS = re.compile(
+    r"(?P<key>[A-Za-z_]\w{0,30})=(?P<value>[^\s\"'=]{1,80})[ \t]+(?:\w{1,31}=[^\s\"'=]{1,80}[ \t]+){0,6}([A-Z]{3,11}):"
+)
+_NAME_LOGGERS = frozenset(("class", "logger", "module", "component", "worker", "queue"))
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
 _KEYED = re.compile(
     r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
@@ -64,7 +71,7 @@ _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^
 _WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([A-Za-z]{3,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
-_WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?=[ \t])")
+_WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?:\(\))?(?=[ \t])")
 _HOST_AND_PROGRAM = re.compile(rf" *[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+(?:\[(?:[\w.]|{_N})*\])?:(?= |$)")
 _PROGRAM = re.compile(rf" *(?:[\w.{_N}-]+ +)?(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)")
 _RFC5424 = re.compile(r" (?:\S+) (?:\S+) (?:\S+) (?:\S+) (?:-|(?:\[[^\]]*\])+)(?= |$)")
@@ -91,6 +98,9 @@ def read_header(masked: str) -> Header:
     :param masked: the line, notes included.
     """
     text, *notes = masked.split(NOTES)
+    device = read_message_id(text, notes)
+    if device is not None:
+        return Header(*device, stamped=True)
     scan = _Scan(text, notes)
     scan.run()
     message = scan.logger + text[scan.done :].lstrip()
@@ -325,12 +335,15 @@ class _Scan:
             return self._maybe(clock.end())
         if not self.stamped and at > 0:
             return False
+        pair = _PAIRS.match(text, at) if self.stamped else None
+        if pair is not None and pair[3] in LEVELS:
+            return self._maybe(pair.end("value"), pair["value"] if pair["key"] in _NAME_LOGGERS else "")
         word = _WORD.match(text, at)
         if word is None or self._waiting.count(" ") > 2 or _ERROR_LIKE.search(word.group()):
             return False
         following = _SPACE.match(text, word.end())
         ahead = _NEXT_IS_LEVEL.match(text, following.end() if following else word.end())
-        if ahead is None or ahead[1].upper() not in LEVELS:
+        if ahead is None or not (ahead["letter"] or ahead[1].upper() in LEVELS):
             return False
         plain = _N in word.group() or "@" in word.group()
         return self._maybe(word.end(), "" if plain else word.group())

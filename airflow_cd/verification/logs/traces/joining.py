@@ -16,13 +16,14 @@ from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.headers.stamps import RAW, without_stamp
 from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE
 from airflow_cd.verification.logs.traces import frames, go, native, python, scripts
+from airflow_cd.verification.logs.traces.prefixed import crash_within
 
 LONGEST_RECORD = 16_384  # characters; of a longer record only the beginning is judged
 
 _MOST_LOOSE = 12  # lines of an exception's message before its first frame
 
 _CONTINUES = re.compile(
-    r"\s+(?:at |File \"|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
+    r"\s+(?:at |File \"|from \S+:\d+|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
     r"|Caused by: |Caused by:$|\.\.\. \d+ more|(?:\s+\+ Exception Group )?Traceback \(most recent call last\)"
     r"|\s*---> |goroutine \d+ \[|--- End of |Wrapped by: |Verursacht durch: |Caus[éa][a-z]* (?:par|por|da) ?: "
     r"|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
@@ -123,6 +124,8 @@ class RecordJoiner:
         self._apart: bool | None = None  # whether its other lines have one too; None before there is one
         self._one_more = False  # the next line belongs to it whatever it is
         self._waits = False  # an exception is named and no frame was seen
+        self._before = ""  # what stands before the crash that begins on its first line, and what begins there
+        self._behind = ""
 
     @property
     def pending(self) -> bool:
@@ -207,6 +210,9 @@ class RecordJoiner:
         self._traced, self._unfinished, self._apart = False, False, None
         rest = line if self._whole else without_stamp(line)
         self._stamped = rest != line
+        crash = None if self._whole else crash_within(rest)
+        self._behind = rest[crash:] if crash else ""
+        self._before = line[: len(line) - len(self._behind)] if crash else ""
         self._kind = next((kind for kind in _KINDS.values() if kind.begun_by(rest)), None)
         self._note(rest)
         self._one_more = self._one_more or (self._stamped and _JUL.match(line) is not None)
@@ -230,17 +236,26 @@ class RecordJoiner:
         self._one_more = rest[-1:] == ":" and native.RUST.match(rest) is not None
         if python.BEGINS.match(rest):
             self._traced, self._unfinished = True, True
-        elif self._unfinished and rest[:1].strip():
+        elif self._unfinished and rest[:1].strip() and not scripts.NIM_FRAME.match(rest):
             self._unfinished = False
 
     def _goes_on(self, line: str) -> str | None:
         """What of the line belongs to the record before it; None if it does not."""
+        if self._before and line.startswith(self._before):  # what some tool writes before every line
+            if len(self._parts) == 1:
+                self._kind = next((kind for kind in _KINDS.values() if kind.begun_by(self._behind)), self._kind)
+                self._note(self._behind)
+            return self._goes_on_behind(line[len(self._before) :], apart=False)
         rest = without_stamp(line)
         apart = rest != line
         if apart and not (self._stamped and self._apart is not False):
             return None  # a line with a stamp is a record of its own, unless all of the record's lines have one
         if self._apart and not apart:
             return None
+        return self._goes_on_behind(rest, apart)
+
+    def _goes_on_behind(self, rest: str, apart: bool) -> str | None:
+        """The same of a line whose stamp, if it has one, is taken off."""
         certain = bool(self._apart or self._kind or self._traced)
         if (_CONTINUES if certain or not apart else _CONTINUES_STAMPED).match(rest):
             return rest

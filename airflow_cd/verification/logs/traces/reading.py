@@ -12,6 +12,7 @@ _READERS = (
     scripts.read_php,
     scripts.read_beam,
     scripts.read_ruby,
+    scripts.read_nim,
     scripts.read_perl,
     frames.read,
     native.read_terminated,

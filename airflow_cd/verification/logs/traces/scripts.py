@@ -1,4 +1,4 @@
-"""Crashes of PHP, Ruby, Perl, Elixir and Erlang."""
+"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Elixir and Erlang."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ RUBY = re.compile(r"\S+\.(?:rb|erb|rake):\d+:in ")
 RUBY_MORE = re.compile(
     r"$|\s{4}\S|\s*\^+$|\s+from |\s+\d+: from |\s*\S+\.(?:rb|erb|rake|ru):\d+:in |\s*bin/\S+:\d+:in "
 )
+NIM_FRAME = re.compile(r"\S+\.nims?\(\d+\) +(\S+)")
 BEAM = re.compile(r"\*\* \(|=[A-Z ]+REPORT====|.* terminating$|.*Process #PID<\S+> .*raised an exception")
 BEAM_MORE = re.compile(r"\*\* \(|\s+\S|Last message|State: |Function: |Initial Call: |Ancestors: |\s*$")
 PERL = re.compile(r".* at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.?$")
@@ -21,7 +22,8 @@ _PHP_CLASS = re.compile(r"Uncaught (?:exception ')?([\w\\]+)")
 _PHP_KIND = re.compile(r"((?:Fatal|Parse|Recoverable fatal) error): +(.*?)(?: in \S+(?::\d+| on line \d+))?$")
 _PHP_FRAME = re.compile(r"^#\d+ (\S+?)\(\d+\): ([\w\\:>{}-]+)\(|^PHP +\d+\. ([\w\\:>{}-]+)\(")
 _RUBY_HEAD = re.compile(r"(?:in [`'][^`']*['`]: )?(.*?) ?\(([A-Z][\w:]*)\)\s*$")
-_RUBY_FRAME = re.compile(r"(\S+\.(?:rb|erb|rake|ru)):\d+:in [`']([^`']+)")
+_RUBY_FRAME = re.compile(r"(\S+\.(?:rb|erb|rake|ru|cr)):\d+(?::\d+)?:? ?in [`']([^`']+)")
+_NIM_CLASS = re.compile(r"\[(\w+(?:Defect|Error|Exception))\]$")
 _BEAM_CLASS = re.compile(r"\*\* \(([\w.]+)\)")
 _BEAM_FRAME = re.compile(r"^\s+(\([^)]*\) )?(?:\S+:\d+: )([\w.:!?/<>&\"-]+)")
 _PERL_FRAME = re.compile(r"^\s+(\S+?)\(.*called at (\S+) line")
@@ -59,6 +61,18 @@ def read_ruby(lines: list[str]) -> StackTrace | None:
         if head is not None:
             return StackTrace((head[2],), nearest(frames))
     return None
+
+
+def read_nim(lines: list[str]) -> StackTrace | None:
+    """An unhandled exception of Nim by its class, which stands in brackets on the last line.
+
+    :param lines: of the record.
+    """
+    frames = [(found[0], found[1]) for line in lines if (found := NIM_FRAME.match(line))]
+    if not frames:
+        return None
+    classes = [found[1] for line in lines if (found := _NIM_CLASS.search(line))]
+    return StackTrace((classes[-1] if classes else "unhandled exception",), nearest(frames[::-1]))
 
 
 def read_beam(lines: list[str]) -> StackTrace | None:

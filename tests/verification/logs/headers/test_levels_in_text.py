@@ -38,7 +38,15 @@ LAYOUTS = [
     ("[2025-02-03T04:05:06.789012+00:00] billing.CRITICAL: card 4 expires", "FATAL card <*> expires"),
     ("[03-Feb-2025 04:05:06 Europe/Berlin] PHP Warning:  card 4 expires", "WARN card <*> expires"),
     ("04:05:06.789 [warning] card 4 expires", "WARN card <*> expires"),
+    # Network devices
+    (
+        "Feb  3 04:05:06 rtr-9 99: *Feb  3 04:05:05.1: %SYS-2-MALLOCFAIL: no memory",
+        "FATAL %SYS-2-MALLOCFAIL: no memory",
+    ),
+    ("Feb 03 2025 04:05:06 fw9 : %ASA-4-106023: Deny tcp", "WARN %ASA-4-106023: Deny tcp"),
     # Servers and data bases
+    ("2025/02/03 04:05:06 ...rs/web/card.go:42:Pay() [E] card 4 expires", "ERROR card <*> expires"),
+    ("2025-02-03T04:05:06.789Z pid=9 tid=1x class=Pay jid=4fd9 elapsed=0.2 WARN: slow", "WARN Pay slow"),
     ("2025/02/03 04:05:06 [crit] 9#9: *7 SSL_write() failed", "FATAL SSL_write() failed"),
     ("[Mon Feb 03 04:05:06.789012 2025] [ssl:warn] [pid 9:tid 8] card expires", "WARN card expires"),
     ("[Mon Feb 03 04:05:06 2025] [alert] [client 10.9.8.7] card expires", "FATAL card expires"),

@@ -16,6 +16,8 @@ from airflow_cd.verification.logs.headers.failures import suggests_failure
         "Link error on broadcast tree",
         "child was killed",
         "Timed out while waiting for the printer",
+        "upload failed with error code <*>",
+        "not allowed to open the drawer",
     ],
 )
 def test_words_tell_of_a_failure(message: str) -> None:
@@ -32,6 +34,8 @@ def test_words_tell_of_a_failure(message: str) -> None:
         "no errors found",
         "GET /error.html",
         "using error handler of the shop",
+        "Enabling exception support",
+        "fault detection is on",
         "instruction cache parity error corrected",
         "failover to the second dock",
         "timeout=<*>",

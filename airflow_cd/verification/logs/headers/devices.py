@@ -1,0 +1,29 @@
+"""Messages of network devices, which state their severity within an id: ``%SYS-2-MALLOCFAIL: Memory ...``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from airflow_cd.verification.logs.headers.levels import SYSLOG
+from airflow_cd.verification.logs.masking import KEPT, NOTES
+
+_SEVERITY = re.compile(r"-([0-7])-[A-Z0-9_]+$")
+_REACH = 200  # characters that may stand before the id
+
+
+def read_message_id(text: str, notes: Sequence[str]) -> tuple[str, str] | None:
+    """The severity, and the message from its id on; None if there is no such id.
+
+    :param text: a line after the first stage of masking, without its notes.
+    :param notes: the values that were kept.
+    """
+    for number, note in enumerate(notes):
+        found = _SEVERITY.search(note) if note[0] == "%" else None
+        if found is None:
+            continue
+        before = KEPT.join(text.split(KEPT)[: number + 1])
+        if len(before) > _REACH:
+            return None
+        return SYSLOG[int(found[1])], NOTES.join((text[len(before) :], *notes[number:]))
+    return None
