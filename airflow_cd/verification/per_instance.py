@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_cd.durations import format_duration
-from airflow_cd.verification.logs.frequency import Reference, discoveries, volume_factor
+from airflow_cd.verification.logs.frequency import Reference, discoveries, surprise
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import Event, EventKind, Performance, Quality, Reason, Verdict
 
@@ -121,7 +121,7 @@ def differing_instances(
         rest = Reference(_summed([counts.get(other, {}) for other in others]), sum(exposure[other] for other in others))
         for event in errors:
             observed = counts.get(name, {}).get(event, 0)
-            expected, chance = _surprise(counts.get(name, {}), mine, [rest, *beside], event)
+            expected, chance = surprise(counts.get(name, {}), mine, [rest, *beside], event, _SPREAD)
             found[name, event] = (observed, expected, chance)
     standing_out = discoveries({"\0".join(key): chance for key, (_, _, chance) in found.items()}, _DISCOVERY_RATE)
     reasons = []
@@ -141,31 +141,6 @@ def differing_instances(
         }
         reasons.append(Reason("instance_differs", text, numbers))
     return reasons
-
-
-def _surprise(
-    counts: Mapping[str, int], exposure: float, references: Sequence[Reference], event: str
-) -> tuple[float, float]:
-    """How often an event was to be expected of an instance, and how probable so many of it are or more.
-
-    :param counts: of all events of the instance.
-    :param exposure: of the instance.
-    :param references: the other instances.
-    :param event: which event.
-    """
-    from scipy.special import betainc
-
-    factors = [
-        max(volume_factor(counts, one.counts, exposure / one.watched if one.watched else None), 1e-9)
-        for one in references
-    ]
-    known = sum(one.counts.get(event, 0) for one in references)
-    # Each reference says count * factor; together they are weighed by their volume.
-    volume = sum(1.0 / factor for factor in factors)
-    size, guarded = 1.0 / (_SPREAD + 1.0 / (known + 0.5)), (known + 0.5) / volume
-    observed = counts.get(event, 0)
-    chance = float(betainc(max(observed, 1.0), size, 1.0 - size / (size + guarded))) if observed else 1.0
-    return known / volume, chance
 
 
 def _summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:

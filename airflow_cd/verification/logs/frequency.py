@@ -130,6 +130,32 @@ def _dispersion(counts: np.ndarray, factors: np.ndarray, mean: np.ndarray) -> np
     return np.asarray(np.maximum(shrunk, PRIOR_DISPERSION / 2))
 
 
+def surprise(
+    counts: Mapping[str, int], exposure: float, references: Sequence[Reference], event: str, spread: float
+) -> tuple[float, float]:
+    """How often an event was to be expected, and how probable so many of it are or more.
+
+    :param counts: of all events of what is judged.
+    :param exposure: of what is judged, in the unit that the references were watched in.
+    :param references: what it is compared with.
+    :param event: which event.
+    :param spread: dispersion of its counts.
+    """
+    from scipy.special import betainc
+
+    factors = [
+        max(volume_factor(counts, one.counts, exposure / one.watched if one.watched else None), 1e-9)
+        for one in references
+    ]
+    known = sum(one.counts.get(event, 0) for one in references)
+    # Each reference says count * factor; together they are weighed by their volume.
+    volume = sum(1.0 / factor for factor in factors)
+    size, guarded = 1.0 / (spread + 1.0 / (known + 0.5)), (known + 0.5) / volume
+    observed = counts.get(event, 0)
+    chance = float(betainc(max(observed, 1.0), size, 1.0 - size / (size + guarded))) if observed else 1.0
+    return known / volume, chance
+
+
 def discoveries(p_values: Mapping[str, float], level: float) -> set[str]:
     """The events that stand out at this false discovery rate (Benjamini and Hochberg 1995).
 

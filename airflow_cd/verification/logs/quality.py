@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
 from airflow_cd.verification.logs.novelty import Novelty, novelty_of
+from airflow_cd.verification.logs.outages import expected_by_themselves, judge_outages
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks
 from airflow_cd.verification.sensitivity import Sensitivity
@@ -105,12 +106,22 @@ def judge_quality(
         _with_frequency(opinions.weighed(event), strictness, spending)
         for event in judge_frequencies(comparison, canary.watched, spending).values()
     ]
+    outages = judge_outages(
+        judged,
+        comparison,
+        control is not None,
+        _names_of_used(baseline, baseline_names),
+        expected_by_themselves(canary, used, comparison),
+        least=strictness.frequency,
+        ratio=strictness.ratio,
+        p_value=strictness.p_value * spending,
+    )
     share = _share(canary, references)
     severe = partial(_is_severe, strictness=strictness)
     volume = share / (1.0 - share) if share < 1.0 else 1.0
 
     def judged_as(last: bool) -> tuple[Verdict, list[Event], list[Event], Novelty]:
-        events = _with_risks(judged, opinions, share, strictness, final=last)
+        events = _with_risks(outages.events, opinions, share, strictness, final=last)
         new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
         beside = control is not None
         all_new, stated = (
@@ -126,19 +137,34 @@ def judge_quality(
         # It fails here and now: nothing is gained by still calling its other new errors undecided.
         verdict, events, new, all_new = judged_as(True)
     reasons = of_risks(events, records, len(used))
-    gone = gone_silent(events, strictness.p_value * spending) if final else None
-    if gone is not None and verdict is not Verdict.FAIL:
-        verdict = Verdict.INCONCLUSIVE
-        reasons.insert(0, gone)
     if new and verdict is not Verdict.FAIL:
         reasons.insert(0, no_proof(all_new, new))
-    if verdict is Verdict.PASS and final and not canary.watched and (few := _too_few(canary, references)) is not None:
-        verdict, reasons = Verdict.INCONCLUSIVE, [few]
-    signatures = (signature for profile in (canary, *references) for signature in profile.tallies)
-    stated = bool(opinions.errors) or any(signature.stated for signature in signatures)
+    if final and verdict is not Verdict.FAIL:
+        gone = gone_silent(events, strictness.p_value * spending)
+        verdict, reasons = _held(verdict, reasons, [*([gone] if gone else []), *outages.undecided])
+        few = _too_few(canary, references) if verdict is Verdict.PASS and not canary.watched else None
+        verdict, reasons = (Verdict.INCONCLUSIVE, [few]) if few is not None else (verdict, reasons)
+    stated = _state_levels(opinions, [canary, *references])
     if not stated and verdict is Verdict.PASS:
         reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
+    reasons += outages.notes
     return Quality(verdict, reasons, events, records, names, levels=stated_levels(canary), levels_stated=stated)
+
+
+def _held(verdict: Verdict, reasons: list[Reason], doubts: Sequence[Reason]) -> tuple[Verdict, list[Reason]]:
+    """With what no PASS can be given beside: it becomes INCONCLUSIVE, and what was it already says so first."""
+    if not doubts:
+        return verdict, reasons
+    return Verdict.INCONCLUSIVE, [*doubts, *reasons] if verdict is Verdict.PASS else [*reasons, *doubts]
+
+
+def _names_of_used(baseline: Sequence[LogProfile], names: Sequence[str]) -> list[str]:
+    given = dict(enumerate(names))
+    return [given.get(at, "a baseline") for at, one in enumerate(baseline[:BASELINES_USED]) if one.records]
+
+
+def _state_levels(opinions: Opinions, profiles: Sequence[LogProfile]) -> bool:
+    return bool(opinions.errors) or any(signature.stated for profile in profiles for signature in profile.tallies)
 
 
 def _verdict(events: Sequence[Event], novelty: Novelty) -> Verdict:
