@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.verification.metrics.series.absence import filled, paced
 from airflow_cd.verification.metrics.series.counters import differenced
-from airflow_cd.verification.metrics.series.findings import Finding, finding_of, same_instances
+from airflow_cd.verification.metrics.series.finding import Finding
+from airflow_cd.verification.metrics.series.findings import finding_of, same_instances
 from airflow_cd.verification.metrics.series.repeats import differing_rows, once
 from airflow_cd.verification.metrics.series.requests import as_numbers, uncounted, with_requests
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds
+from airflow_cd.verification.metrics.series.units import period_changed
 from airflow_cd.verification.metrics.series.values import as_share, dated, evened, finite, numbered
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
@@ -148,4 +150,4 @@ def _findings(tables: Mapping[str, Table], frames: Mapping[str, pd.DataFrame]) -
         finding = finding_of(table, last, paired=paired)
         if finding is not None:
             found[name] = finding
-    return found
+    return found | period_changed(tables, found, paired=paired)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.metrics.series.findings import Finding
+from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.verdict import Reason, Verdict
 
