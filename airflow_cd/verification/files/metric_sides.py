@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.verification.files.metrics import MetricTable
 from airflow_cd.verification.metrics.kinds import guessed, resolved
 from airflow_cd.verification.metrics.series.histograms import unfolded
+from airflow_cd.verification.metrics.series.repeats import once
 from airflow_cd.verification.samples import Metric
 
 if TYPE_CHECKING:
@@ -48,7 +49,14 @@ def sides_of(
     :raises airflow_cd.errors.VerificationError: a kind or a direction is given for a metric that is not there.
     """
     notes = [note for table in sides.values() for note in table.notes]
-    frames = unfolded({side: table.frame for side, table in sides.items()})
+    kept = {side: once(table.frame) for side, table in sides.items()}
+    notes += [
+        f"{one.repeated:,} values of the {side} are there more than once, for the same time and instance: "
+        "each counts once."
+        for side, one in kept.items()
+        if one.repeated
+    ]
+    frames = unfolded({side: one.frame for side, one in kept.items()})
     metrics = _metrics_in(sides.values(), frames, kinds, directions)
     nobody = all(bool(frame["count"].isna().all()) for frame in frames.values())
     found = {metric.kind for metric in metrics}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DELIMITERS = ",;\t|"
+_SAME = 5  # different values that two files share: their times are of the same instance
 _NOT_A_HEADER = re.compile(rb"(?:sep=.|#.*|\s*)\r?")
 
 
@@ -71,9 +72,29 @@ def joined(tables: Sequence[MetricTable]) -> MetricTable:
     """
     import pandas as pd
 
-    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    frame = pd.concat(_of_instances([table.frame for table in tables]), ignore_index=True)
     names = list(dict.fromkeys(name for table in tables for name in table.metrics))
     return MetricTable(frame, names, [note for table in tables for note in table.notes])
+
+
+def _of_instances(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The rows of each file, under the name of an earlier one where both are exports of the same instance.
+
+    Files that name no instance are one each, unless they hold the same values at the times that they share.
+    """
+    found: list[pd.DataFrame] = []
+    for frame in frames:
+        of = next((other["instance"].iloc[0] for other in found if _are_one(other, frame)), None)
+        found.append(frame if of is None else frame.assign(instance=of))
+    return found
+
+
+def _are_one(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    if any(len(frame["instance"].unique()) != 1 for frame in (one, other)):
+        return False
+    keys = ["time", "metric", "group"]
+    both = one[[*keys, "value"]].merge(other[[*keys, "value"]], on=keys).dropna()
+    return len(both) > 0 and bool((both["value_x"] == both["value_y"]).all()) and both["value_x"].nunique() >= _SAME
 
 
 def _table(file: InputFile, progress: Progress | None) -> pd.DataFrame:

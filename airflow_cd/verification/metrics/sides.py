@@ -143,15 +143,22 @@ class Sides:
         return replace(self, canary=canary, control=control, group=group)
 
     def of_instance(self, name: str) -> Sides:
-        """The same for one instance of the canary; compared with before, against its own past.
+        """The same for one instance of the canary; compared with before, against its own past if it has one.
 
         :param name: one of :attr:`instances`.
         """
         code = self.canary.instance_names.index(name)
         control = self.control
-        if not self.paired:
+        if self.has_past(name):
             control = control.where(control.instance == code)
         return replace(self, canary=self.canary.where(self.canary.instance == code), control=control)
+
+    def has_past(self, name: str) -> bool:
+        """Whether one instance of the canary is compared with itself before the deployment.
+
+        :param name: one of :attr:`instances`.
+        """
+        return not self.paired and bool((self.control.instance == self.canary.instance_names.index(name)).any())
 
     @property
     def watched(self) -> int:

@@ -14,6 +14,7 @@ from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.settling import while_settling
+from airflow_cd.verification.metrics.siblings import is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
@@ -138,17 +139,30 @@ def _illustrated(result: MetricResult, sides: Sides) -> MetricResult:
 
 
 def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taught: Taught) -> MetricResult:
-    """The pooled result, failed where a single instance of the canary is bad enough by itself."""
+    """The pooled result, failed where a single instance of the canary is bad enough by itself.
+
+    Instances that are new are held against all that were there before, which need not have been like them: such a one
+    fails the release where it is far worse than any other, and holds it up where it is worse.
+    """
+    doubted: Reason | None = None
     for name in sides.instances:
         result = judge.judge(sides.of_instance(name), taught)
-        if result.verdict is Verdict.FAIL:
-            text = f"instance {name} alone: {result.reason.text}"
-            return replace(
-                pooled,
-                verdict=Verdict.FAIL,
-                reason=Reason("instance_regressed", text, {**result.reason.numbers, "instance": name}),
-                effect=result.effect,
-                interval=result.interval,
-                smallest_detectable=result.smallest_detectable,
-            )
-    return pooled
+        if result.verdict is not Verdict.FAIL:
+            continue
+        text = f"instance {name} alone: {result.reason.text}"
+        reason = Reason("instance_regressed", text, {**result.reason.numbers, "instance": name})
+        if not (sides.paired or sides.has_past(name) or is_clear(sides, name)):
+            doubted = doubted or reason
+            continue
+        return replace(
+            pooled,
+            verdict=Verdict.FAIL,
+            reason=reason,
+            effect=result.effect,
+            interval=result.interval,
+            smallest_detectable=result.smallest_detectable,
+        )
+    if pooled.verdict is not Verdict.PASS:
+        return pooled
+    doubted = odd_one(sides) or doubted
+    return pooled if doubted is None else replace(pooled, verdict=Verdict.INCONCLUSIVE, reason=doubted)

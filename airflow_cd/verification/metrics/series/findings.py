@@ -7,33 +7,21 @@ others only keep a metric from passing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from airflow_cd.verification.metrics.names.vocabulary import GRAVE
 from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.metrics.series.side import Side
 from airflow_cd.verification.metrics.series.tables import Table
-from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
+from airflow_cd.verification.metrics.series.units import unit_changed
+from airflow_cd.verification.verdict import Reason, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNITS = {
-    "latency": ((1e3, "seconds and milliseconds"), (1e6, "seconds and microseconds"), (60.0, "minutes and seconds")),
-    "gauge": (
-        (1e3, "a unit and a thousandth of it"),
-        (1024.0**2, "bytes and MB"),
-        (1e9, "a unit and a billionth of it"),
-    ),
-    "share": ((100.0, "a part of 1 and per cent"),),
-}
-_SIZED = frozenset(("memory", "mem", "heap", "rss", "swap", "disk", "storage", "size"))
-_AROUND = 1.5  # times the factor between two units, up or down
-_ALIKE = 1.8  # times as wide, of the same values in two units by chance
-_APART = 4.0  # times as far apart as either side is wide
 _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
 _GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
 _AGAIN, _AGAIN_CHANCE = 4, 0.05  # of what the other side never had: that often is a loop
@@ -44,30 +32,6 @@ _MOSTLY = 0.5  # of the rows that hold no number
 _FULL = 1.2  # times the other side's largest
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is wrong with a metric before it is judged.
-
-    :param verdict: FAIL or INCONCLUSIVE.
-    :param reason: in words and numbers.
-    :param decides: whether it stands whatever a judgement says; otherwise only a pass gives way to it.
-    """
-
-    verdict: Verdict
-    reason: Reason
-    decides: bool = False
-
-    def on(self, result: MetricResult) -> MetricResult:
-        """The result with the finding in it.
-
-        :param result: of the same metric.
-        """
-        worse = self.verdict is Verdict.FAIL and result.verdict is not Verdict.FAIL
-        if self.decides or worse or result.verdict is Verdict.PASS:
-            return replace(result, verdict=self.verdict, reason=self.reason)
-        return result
 
 
 def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding | None:
@@ -86,7 +50,7 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
     return (
         _grave(table, canary, other)
         or _same_data(table, canary, other)
-        or _unit_changed(table, canary, other)
+        or unit_changed(table, canary, other)
         or _traffic_ended(table, canary, other, last["canary"], paired=paired)
         or _frozen(table, canary, other)
         or _silent(table, canary, other, last["canary"], paired=paired)
@@ -122,36 +86,6 @@ def _same_data(table: Table, canary: Side, other: Side) -> Finding | None:
         return None
     text = f"{table.metric.name}: both sides hold the same data, to the last digit."
     return Finding(Verdict.INCONCLUSIVE, Reason("same_data", text), decides=True)
-
-
-def _unit_changed(table: Table, canary: Side, other: Side) -> Finding | None:
-    metric = table.metric
-    sized = metric.unit or set(words_of(metric.name)) & _SIZED
-    values = [np.abs(side.finite) for side in (canary, other)]
-    values = [side[side > 0] for side in values]
-    if min(map(len, values)) < 2:
-        return None
-    ours, theirs = (float(np.median(side)) for side in values)
-    # A unit is another one from the first moment to the last; what climbs there, or comes back, is no unit.
-    quarter = max(2, len(values[0]) // 4)
-    ends = [float(np.median(part)) for part in (values[0][:quarter], values[0][-quarter:])]
-    times = max(ours, theirs) / min(ours, theirs)
-    apart_at = [times, *(max(end, theirs) / min(end, theirs) for end in ends)]
-    widths = [np.percentile(side, 90) / np.percentile(side, 10) for side in values]
-    if max(widths) > _ALIKE * min(widths):
-        return None  # another unit changes nothing of how values scatter
-    for factor, words in _UNITS.get(metric.kind, ()):
-        # What has no unit is large or small for other reasons too, unless both sides stand all but still.
-        apart = _APART * max(*widths, 2.0) if metric.kind != "gauge" or sized else np.inf if max(widths) > 1.5 else 0.0
-        there = all(factor / _AROUND < one < factor * _AROUND for one in apart_at)
-        if there and times > apart:
-            text = (
-                f"{metric.name}: {ours:.4g} on the canary, {theirs:.4g} on the other side, {times:,.0f} times as much "
-                f"{'here' if ours > theirs else 'there'}: as far apart as {words}. Has the unit changed?"
-            )
-            numbers = {"canary": ours, "control": theirs, "times": times}
-            return Finding(Verdict.INCONCLUSIVE, Reason("unit_changed", text, numbers), decides=True)
-    return None
 
 
 def _grave(table: Table, canary: Side, other: Side) -> Finding | None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.verification.metrics.series.absence import filled, paced
 from airflow_cd.verification.metrics.series.counters import differenced
-from airflow_cd.verification.metrics.series.findings import Finding, finding_of, same_instances
+from airflow_cd.verification.metrics.series.finding import Finding
+from airflow_cd.verification.metrics.series.findings import finding_of, same_instances
+from airflow_cd.verification.metrics.series.repeats import differing_rows, once
 from airflow_cd.verification.metrics.series.requests import as_numbers, uncounted, with_requests
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds
+from airflow_cd.verification.metrics.series.units import period_changed
 from airflow_cd.verification.metrics.series.values import as_share, dated, evened, finite, numbered
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
@@ -83,6 +86,8 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
     """
     import pandas as pd
 
+    kept = {side: once(frame) for side, frame in frames.items()}
+    frames = {side: one.frame for side, one in kept.items()}
     raw = {side: dict(tuple(frame.groupby("metric", sort=False))) for side, frame in frames.items()}
     empty = {side: frame.iloc[:0] for side, frame in frames.items()}
     tables = {}
@@ -98,10 +103,20 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
         for side in frames
     }
     read = {side: _counted(frame, tables) for side, frame in together.items()}
+    differing = {
+        name: found
+        for name, table in tables.items()
+        if (
+            found := differing_rows(
+                table.metric, {side: one.differing.get(name, 0) for side, one in kept.items()}, measured=nobody
+            )
+        )
+        is not None
+    }
     return Series(
         read,
         [_described(table) for table in tables.values()],
-        _findings(tables, frames),
+        {**differing, **_findings(tables, frames)},
         counted=not nobody,
         factors={name: table.factor for name, table in tables.items()},
     )
@@ -135,4 +150,4 @@ def _findings(tables: Mapping[str, Table], frames: Mapping[str, pd.DataFrame]) -
         finding = finding_of(table, last, paired=paired)
         if finding is not None:
             found[name] = finding
-    return found
+    return found | period_changed(tables, found, paired=paired)

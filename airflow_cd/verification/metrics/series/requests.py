@@ -86,7 +86,9 @@ def _filled(frame: pd.DataFrame, counter: pd.DataFrame | None) -> pd.DataFrame:
         return frame
     keys = _keys(counter)
     requests = pd.Series(counter["value"].to_numpy(dtype=float)).groupby(keys).sum()
-    known = requests.reindex(_keys(frame)).to_numpy()
+    places = _keys(frame)
+    # Several rows of one time and instance are parts of its requests.
+    known = requests.reindex(places).to_numpy() / pd.Series(1.0, places).groupby(places).transform("sum").to_numpy()
     known = np.where(known >= 0, known, np.nan)
     filled: pd.DataFrame = frame.assign(count=frame["count"].where(frame["count"].notna(), known))
     # A ratio without a request is no number, and none is missing.
