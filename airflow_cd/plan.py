@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from airflow_cd.spelling import nearest, suggestion
 
 NOT_SET = "not set"
 AIRFLOWS_OWN = "airflow/"
@@ -92,7 +93,5 @@ def _nearest(name: str, known: Collection[str]) -> str:
     meant = {**{other: right for other, right in _MEANT.items() if right in known}, **{one: one for one in known}}
     plain = name.lower().replace("-", "_").replace(" ", "_")
     parts = [part for part in plain.split("_") if part in meant]
-    close = difflib.get_close_matches(plain, meant, n=1, cutoff=0.6) or parts[:1]
-    if close:
-        return f"did you mean {meant[close[0]]!r}?"
-    return f"there are {', '.join(sorted(known))}" if known else "there are none"
+    close = nearest(plain, meant) or next(iter(parts), "")
+    return f"did you mean {meant[close]!r}?" if close else suggestion(name, known)

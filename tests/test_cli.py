@@ -62,7 +62,9 @@ def test_what_waits_is_listed_with_for_whom_and_until_when(url: str, capsys: pyt
     assert "Go on, Keep watching, Roll back: task production.phase_20.verify of run run-1 of storefront" in said
     assert "\x1b" not in said
     assert main(["waiting", "billing", "--url", url]) == 0
-    assert capsys.readouterr().out == "Nothing of billing waits for an answer.\n"
+    told = capsys.readouterr()
+    assert told.out == "Nothing of billing waits for an answer.\n"
+    assert "never seen a service 'billing': there is shop" in told.err
 
 
 def test_a_veto_is_listed_with_its_reason(url: str, capsys: pytest.CaptureFixture[str]) -> None:

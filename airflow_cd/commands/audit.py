@@ -27,9 +27,9 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Say whether the chain is whole, and its newest hash."""
-    from airflow_cd.ledger import open_ledger
+    from airflow_cd.commands.opening import open_existing
 
-    chain = open_ledger(given.url).audit.verify(given.head)
+    chain = open_existing(given.url).audit.verify(given.head)
     if chain.broken_at is not None:
         print(
             f"BROKEN at record {chain.broken_at}: it, or one before it, is not what was written. "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.commands.places import require_known
 from airflow_cd.errors import VerificationError
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.baseline_choice import wrong_baseline
@@ -102,6 +103,7 @@ def _of_ledger(given: argparse.Namespace) -> tuple[list[PastDeployment], Opinion
             "a backtest needs deployments.", next_step="Give --service and --environment, or log files with --logs."
         )
     ledger = open_ledger_in_use(given.url)
+    require_known(ledger, given.service, given.environment)
     deployments = past_deployments(ledger, given.service, given.environment, given.last)
     feedback = [record.statement for record in ledger.feedback.in_force(given.service, given.environment)]
     return deployments, Opinions(feedback, usable_expectations(given.expected)), (given.service, given.environment)

@@ -7,6 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url, add_reason
+from airflow_cd.commands.places import add_force, require_known
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.baseline_choice import BASELINES
 
@@ -30,6 +31,8 @@ def add_parser(commands: Any) -> None:
         if action is not listing:
             add_reason(action)
         add_ledger_url(action)
+    for action in (pin, reset):
+        add_force(action)
     pin.add_argument("choice", help="all, previous, control, a deployment's id or a version")
 
 
@@ -38,6 +41,9 @@ def run(given: argparse.Namespace) -> int:
     from airflow_cd.commands.opening import open_ledger_in_use
 
     ledger = open_ledger_in_use(given.url)
+    may_force = given.action in ("pin", "reset")
+    if not (may_force and given.force):
+        require_known(ledger, given.service, given.environment, may_force=may_force)
     if given.action == "list":
         return _list(ledger, given.service, given.environment)
     person = {"who": given.who or getpass.getuser(), "why": given.why}

@@ -7,6 +7,7 @@ import getpass
 from typing import Any
 
 from airflow_cd.commands.parsing import add_ledger_url, add_reason
+from airflow_cd.commands.places import add_force, require_known
 
 
 def add_parser(commands: Any) -> None:
@@ -22,15 +23,19 @@ def add_parser(commands: Any) -> None:
         add_ledger_url(action)
     for action in (begin, lift):
         add_reason(action)
+    add_force(begin)
 
 
 def run(given: argparse.Namespace) -> int:
     """Freeze an environment, lift its freeze, or show it."""
     from airflow_cd.commands.opening import open_ledger_in_use
 
-    freezes = open_ledger_in_use(given.url).freezes
-    place = given.service, given.environment
-    if given.action == "set":
+    ledger = open_ledger_in_use(given.url)
+    freezes, place = ledger.freezes, (given.service, given.environment)
+    setting = given.action == "set"
+    if not (setting and given.force):
+        require_known(ledger, *place, may_force=setting)
+    if setting:
         freezes.freeze(*place, who=given.who or getpass.getuser(), why=given.why)
         print(f"{given.environment} is frozen: no deployment of {given.service} begins there.")
     elif given.action == "lift":

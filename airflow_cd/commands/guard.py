@@ -33,9 +33,9 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _status(url: str | None) -> int:
-    from airflow_cd.ledger import open_ledger
+    from airflow_cd.commands.opening import open_existing
 
-    guarding = open_ledger(url).guarding
+    guarding = open_existing(url).guarding
     acting = guarding.acting()
     print(f"Guard: {acting[0]}" if acting else "No guard acts. Next: start Airflow's scheduler, or `airflow-cd guard`.")
     for finding in guarding.findings(limit=20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
@@ -29,16 +30,25 @@ def add_parser(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Do what is asked for, and print what is there afterwards."""
-    from airflow_cd.ledger import open_ledger
+    from airflow_cd.commands.opening import open_existing
 
     if given.action in ("identity", "use"):
-        return _identity(open_ledger(given.url), use_it=given.action == "use")
-    ledger = open_ledger(given.url, check=False)
-    if given.action == "migrate":
-        ledger.migrate()
-        _reserve()
+        return _identity(open_existing(given.url), use_it=given.action == "use")
+    ledger = _migrated(given.url) if given.action == "migrate" else open_existing(given.url, check=False)
     print(ledger.revision() or "empty: run `airflow-cd ledger migrate`")
     return 0
+
+
+def _migrated(url: str | None) -> Ledger:
+    from airflow_cd.ledger import open_ledger
+
+    ledger = open_ledger(url, check=False)
+    if ledger.revision() is None:
+        # A misspelt URL shows in this line.
+        print(f"Making a new ledger, {ledger.name()}.", file=sys.stderr)
+    ledger.migrate()
+    _reserve()
+    return ledger
 
 
 def _identity(ledger: Ledger, *, use_it: bool) -> int:

@@ -7,6 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url, add_reason
+from airflow_cd.commands.places import require_known
 from airflow_cd.errors import LedgerRefused
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run(given: argparse.Namespace) -> int:
     from airflow_cd.commands.opening import open_ledger_in_use
 
     ledger = open_ledger_in_use(given.url)
+    require_known(ledger, given.service, given.environment)
     if given.action == "list":
         return _list(ledger, given.service, given.environment)
     return _lift(ledger, given)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
+from airflow_cd.spelling import suggestion
 
 if TYPE_CHECKING:
+    from airflow_cd.ledger import Ledger
     from airflow_cd.ledger.overview import OpenQuestion
 
 
@@ -22,13 +25,22 @@ def run(given: argparse.Namespace) -> int:
     """List the open questions, the one that has waited longest first."""
     from airflow_cd.commands.opening import open_ledger_in_use
 
-    questions = open_ledger_in_use(given.url).overview.open_questions()
+    ledger = open_ledger_in_use(given.url)
+    questions = ledger.overview.open_questions()
     chosen = [one for one in questions if given.service in ("", one.service)]
     for question in chosen:
         print(_shown(question))
     if not chosen:
         print(f"Nothing{f' of {given.service}' if given.service else ''} waits for an answer.")
+        _doubt(ledger, given.service)
     return 0
+
+
+def _doubt(ledger: Ledger, service: str) -> None:
+    """Say that the service may be misspelt. It may be new as well: then nothing of it waits indeed."""
+    known = {name for name, _ in ledger.places.seen()}
+    if service and service not in known:
+        print(f"The ledger has never seen a service {service!r}: {suggestion(service, known)}", file=sys.stderr)
 
 
 def _shown(question: OpenQuestion) -> str:

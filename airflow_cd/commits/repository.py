@@ -17,6 +17,7 @@ from airflow_cd.commits.git import Git, GitFailed
 from airflow_cd.commits.record import COUNTED, Commit, CommitList, Commits, is_web_page
 from airflow_cd.durations import parse_duration
 from airflow_cd.http.redaction import Redactor, shown_address
+from airflow_cd.spelling import keeps_misspelt_keywords
 
 MOST = 200  # commits of one deployment that the ledger keeps
 _CONNECTION = re.compile(r"[\w.-]+\Z")
@@ -24,6 +25,7 @@ _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[^/:]+:")
 _FIELDS = "%H%x00%an%x00%at%x00%s"
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True, repr=False)
 class GitRepository:
     """The git repository a service is built from.

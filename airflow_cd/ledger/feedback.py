@@ -82,10 +82,15 @@ class FeedbackHistory(Part):
         with self._store.writing() as session:
             given = session.scalars(select(FeedbackRow).where(FeedbackRow.seq == number)).one_or_none()
             if given is None or given.undoes is not None:
+                of = session.scalars(select(FeedbackRow.service).distinct().order_by(FeedbackRow.service)).all()
+                services = of[0] if len(of) == 1 else "<service>"
                 raise LedgerRefused(
-                    f"there is no feedback with the number {number}.",
+                    f"there is no feedback with the number {number}"
+                    + ("." if of else ": nobody has given feedback in this ledger yet."),
                     state="nothing was changed.",
-                    next_step="The history lists feedback with its numbers.",
+                    next_step=f"`airflow-cd feedback list {services} --history` shows the numbers."
+                    if of
+                    else "Nothing to do.",
                 )
             earlier = session.scalars(select(FeedbackRow).where(FeedbackRow.undoes == number)).first()
             if earlier is not None:

@@ -25,6 +25,7 @@ from airflow_cd.ledger.leases import Leases
 from airflow_cd.ledger.location import ledger_url, shown
 from airflow_cd.ledger.overview import Overview
 from airflow_cd.ledger.phases import Phases
+from airflow_cd.ledger.places import Places
 from airflow_cd.ledger.profiles import Profiles
 from airflow_cd.ledger.questions import Questions
 from airflow_cd.ledger.runs import Runs
@@ -63,6 +64,7 @@ class Ledger:
     :ivar feedback: what people said about events.
     :ivar vetoes: releases that must not be deployed to an environment again.
     :ivar freezes: environments to which nothing is deployed.
+    :ivar places: which environments of which services were ever seen.
     :ivar questions: what runs ask people, with the answers.
     :ivar secret_values: keyed digests of the secrets that environments were given.
     :ivar audit: manual actions: who did what, when and why.
@@ -89,6 +91,7 @@ class Ledger:
         self.feedback = FeedbackHistory(store)
         self.vetoes = Vetoes(store)
         self.freezes = Freezes(store)
+        self.places = Places(store)
         self.questions = Questions(store)
         self.secret_values = SecretValues(store)
         self.audit = Audit(store)

@@ -52,17 +52,21 @@ def ledger_url(url: str | None = None) -> URL:
 
 
 def is_there(url: str | None = None) -> None:
-    """Make sure that opening the ledger would not make one: whoever only watches has nothing to keep.
+    """Make sure that opening the ledger would not make one: whoever only watches or asks has nothing to keep.
 
     :param url: as of :func:`ledger_url`.
-    :raises LedgerUnavailable: it is an SQLite file that does not exist yet.
+    :raises LedgerUnavailable: it is an SQLite file that does not exist yet, or is empty.
     """
     where = ledger_url(url)
-    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+    if where.get_backend_name() != "sqlite":
+        return
+    file = Path(where.database or "")
+    if not file.exists() or (file.is_file() and not file.stat().st_size):
         raise LedgerUnavailable(
-            f"there is no ledger {shown(where)} yet.",
-            state="nothing was changed.",
-            next_step="Nothing to do: the first deployment makes it.",
+            f"there is no ledger {shown(where)}.",
+            state="nothing was made or changed.",
+            next_step=f"The first deployment makes it, or `airflow-cd ledger migrate`. Should it be there already, "
+            f"check --url, AIRFLOW_HOME and {OPTION}.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -86,7 +87,8 @@ def migrate(engine: Engine) -> None:
                 return
             if found is not None and found not in known_revisions():
                 raise _newer(engine, found)
-            command.upgrade(configuration(connection), "head")
+            with _quietly():
+                command.upgrade(configuration(connection), "head")
 
 
 def known_revisions() -> set[str]:
@@ -129,6 +131,18 @@ def _alone(engine: Engine) -> Iterator[None]:
     with Path(engine.url.database + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Alembic from logging every step, which Airflow sends to standard output, before a command's answer."""
+    logger = logging.getLogger("alembic")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, plan: Plan, then: Sequ
     if isinstance(member, Approval):
         sensor = ApprovalSensor(
             task_id=member.name,
-            approvers=member.approvers,
+            approvers=member.approvers or (),
             wait=member.timeout,
             service=pipeline.deployed_service,
             environments=[environment.name for environment in then],

@@ -50,7 +50,7 @@ def _name(member: Member) -> str:
 
 def _step(pipeline: Pipeline, member: Member) -> dict[str, Any]:
     if isinstance(member, Approval):
-        return {"kind": "approval", "approvers": list(member.approvers), "timeout": described(member.timeout)}
+        return {"kind": "approval", "approvers": list(member.approvers or ()), "timeout": described(member.timeout)}
     environment = environment_of(member)
     if environment is None:
         return {"kind": "own", "type": _type(member)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -16,6 +16,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.secret_values.detection import mistakes as secrets_in
 from airflow_cd.secret_values.detection import suspicion
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.targets import resolve_target, target_kinds
 from airflow_cd.verification.settings import Verification
 
@@ -45,6 +46,7 @@ def pipeline_name(dag_id: str) -> str:
     return dag_id.removesuffix(_ROLLBACK)
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class Environment:
     """A place the service runs in.
@@ -70,17 +72,19 @@ class Environment:
     timeout: str | timedelta = "5m"
 
     def mistakes(self) -> Iterator[str]:
-        """Everything that is wrong with it, one sentence each."""
+        """Everything that is wrong with it but for its verification, one sentence each."""
+        name = f"environment {self.name!r}"
         if not NAME.match(str(self.name)):
-            yield f"environment {self.name!r}: a name has letters, digits, dashes and underscores only"
-        if self.instances is not None and self.instances < 1:
-            yield f"environment {self.name!r}: {self.instances} instances; there must be at least one"
-        yield from _not_json(f"environment {self.name!r}", self.configuration)
-        yield from _not_a_duration(f"environment {self.name!r}: timeout", self.timeout)
-        if self.verify is not None:
-            yield from (f"environment {self.name!r}: {mistake}" for mistake in self.verify.mistakes())
+            yield f"{name}: a name has letters, digits, dashes and underscores only"
+        if self.instances is not None and not isinstance(self.instances, int):
+            yield f"{name}: instances is {self.instances!r}, must be a whole number"
+        elif self.instances is not None and self.instances < 1:
+            yield f"{name}: {self.instances} instances; there must be at least one"
+        yield from _not_json(name, self.configuration)
+        yield from _not_a_duration(f"{name}: timeout", self.timeout)
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class Canary:
     """An environment that gets the release in phases, each of them verified before the next.
@@ -98,43 +102,51 @@ class Canary:
 
     def mistakes(self) -> Iterator[str]:
         """Everything that is wrong with it, one sentence each."""
+        if not isinstance(self.environment, Environment):
+            yield f"canary {self.environment!r}: give Environment(...), not a {type(self.environment).__name__}"
+            return
         name = f"canary {self.environment.name!r}"
         yield from self.environment.mistakes()
         if self.verify is None:
             yield f"{name}: needs a verification, which decides whether to go on; give verify="
-        else:
-            yield from (f"{name}: {mistake}" for mistake in self.verify.mistakes())
-        phases = list(self.phases)
+        if isinstance(self.mark, str):
+            yield f"{name}: mark is a list of connections, got the text {self.mark!r}"
+        yield from (f"{name}: {mistake}" for mistake in self._wrong_phases())
+
+    def _wrong_phases(self) -> Iterator[str]:
+        phases = list(self.phases) if isinstance(self.phases, Sequence) else []
         if not phases or any(not isinstance(share, int) or not 0 < share <= 100 for share in phases):
-            yield f"{name}: phases {phases} must be whole percents from 1 to 100"
+            yield f"phases {self.phases!r} must be whole percents from 1 to 100"
             return
         if any(after <= before for before, after in pairwise(phases)):
-            yield f"{name}: phases {phases} must increase"
+            yield f"phases {phases} must increase"
         if phases[-1] != 100:
-            yield f"{name}: phases {phases} must end at 100, or some instances never get the release"
-        if (total := self.environment.instances) is not None and total > 0:
+            yield f"phases {phases} must end at 100, or some instances never get the release"
+        total = self.environment.instances
+        if isinstance(total, int) and total > 0:
             counts: dict[int, int] = {}
             for share in phases:
                 try:
                     counts[share] = share_of(share, total)
                 except PipelineError as error:
-                    yield f"{name}: {error.mistakes[0]}"
+                    yield error.mistakes[0]
             for (one, few), (other, many) in pairwise(counts.items()):
                 if few == many:
-                    yield f"{name}: {one} % and {other} % of {total} instances are the same {few}; drop a phase"
+                    yield f"{one} % and {other} % of {total} instances are the same {few}; drop a phase"
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class Approval:
     """A person approves before the next stage.
 
-    :param approvers: user names that may answer; empty: everybody who may edit the run.
+    :param approvers: user names that may answer, at least one; by default everybody who may edit the run.
     :param timeout: how long to wait for an answer, such as ``"7d"`` or a timedelta; then it counts as rejected. Must be
         greater than zero.
     :param name: id of its task; letters, digits, dashes and underscores, unique in the pipeline.
     """
 
-    approvers: Sequence[str] = ()
+    approvers: Sequence[str] | None = None
     timeout: str | timedelta = "7d"
     name: str = "approve"
 
@@ -142,9 +154,20 @@ class Approval:
         """Everything that is wrong with it, one sentence each."""
         if not NAME.match(str(self.name)):
             yield f"approval {self.name!r}: a name has letters, digits, dashes and underscores only"
-        if isinstance(self.approvers, str):
-            yield f"approval {self.name!r}: approvers is a list of names, got the text {self.approvers!r}"
+        yield from (f"approval {self.name!r}: {mistake}" for mistake in self._wrong_approvers())
         yield from _not_a_duration(f"approval {self.name!r}: timeout", self.timeout)
+
+    def _wrong_approvers(self) -> Iterator[str]:
+        if self.approvers is None:
+            return
+        if isinstance(self.approvers, str):
+            yield f"approvers is a list of names, got the text {self.approvers!r}"
+        elif not isinstance(self.approvers, Collection):
+            yield f"approvers is a list of names, got {self.approvers!r}"
+        elif not self.approvers:
+            yield "approvers is empty, so nobody could answer; leave it out for everybody who may edit the run"
+        elif any(not isinstance(one, str) or not one.strip() for one in self.approvers):
+            yield f"approvers holds what is no name: {list(self.approvers)!r}"
 
 
 Member = Any
@@ -152,6 +175,7 @@ Member = Any
 one."""
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class Pipeline:
     """Stages in order, and the DAG they become.
@@ -190,7 +214,8 @@ class Pipeline:
 
     def members(self) -> list[list[Member]]:
         """Every stage as a list of what runs in parallel in it."""
-        return [list(stage) if isinstance(stage, list | tuple) else [stage] for stage in self.stages]
+        stages = self.stages if isinstance(self.stages, Sequence) else [self.stages]
+        return [list(stage) if isinstance(stage, list | tuple) else [stage] for stage in stages]
 
     def target_of(self, environment: Environment) -> Target:
         """The target an environment is reached through.
@@ -205,7 +230,9 @@ class Pipeline:
         found: list[str] = []
         if not NAME.match(str(self.name)):
             found.append(f"name {self.name!r}: letters, digits, dashes and underscores only")
-        if not self.stages:
+        if not isinstance(self.stages, list | tuple):
+            found.append(f"stages is a list, got {self.stages!r}")
+        elif not self.stages:
             found.append("no stages: give at least one environment")
         try:
             self.artifact.format(service="service", version="version")
@@ -228,9 +255,25 @@ class Pipeline:
             for member in stage:
                 names.update(_names(member))
                 yield from self._mistakes_of(member, number)
+        yield from self._wrong_verifications()
         for name, count in names.items():
             if count > 1:
                 yield f"{name!r} is used {count} times; every environment, approval and task needs its own name"
+
+    def _wrong_verifications(self) -> Iterator[str]:
+        """What is wrong with verifications, once for all places that have the same."""
+        places: dict[str, list[str]] = {}
+        for member in (member for stage in self.members() for member in stage):
+            verification, environment = getattr(member, "verify", None), environment_of(member)
+            if verification is None or environment is None:
+                continue
+            wrong = [f"verify is a {type(verification).__name__}, give Verification(...)"]
+            if isinstance(verification, Verification):
+                wrong = verification.mistakes()
+            kind = "canary" if isinstance(member, Canary) else "environment"
+            for mistake in wrong:
+                places.setdefault(mistake, []).append(f"{kind} {environment.name!r}")
+        yield from (f"{', '.join(dict.fromkeys(where))}: {mistake}" for mistake, where in places.items())
 
     def _mistakes_of(self, member: Member, number: int) -> Iterator[str]:
         if isinstance(member, Environment | Canary | Approval):
@@ -289,8 +332,8 @@ def environment_of(member: Member) -> Environment | None:
 def _names(member: Member) -> list[str]:
     if isinstance(member, Environment | Approval):
         return [member.name]
-    if isinstance(member, Canary):
-        return [member.environment.name]
+    if (environment := environment_of(member)) is not None:
+        return [environment.name]
     name = getattr(member, "task_id", None) or getattr(member, "group_id", None)
     return [str(name)] if name else []
 

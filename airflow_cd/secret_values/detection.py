@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -56,7 +57,7 @@ _FORMS = tuple(
         ("an authorization header", r"^(?i:bearer|basic|token|digest)\s+[A-Za-z0-9+/._~=-]{8,}$"),
         ("a URL with a password", r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]*:[^\s/?#@]+@|://[^\s/?#@]{16,}@"),
         ("a URL with a credential", r"(?i)[?&;](access_?token|api_?key|auth|token|passw(or)?d|pwd|secret)=[^&\s]{4,}"),
-        ("a connection string", r"(?i)\b(password|pwd)\s*=\s*[^;\s]{3,}"),
+        ("a connection string", r"(?i)\b(password|pwd)\s*=\s*(?!\$\{\w+\})[^;\s]{3,}"),
     )
 )  # fmt: skip
 _SECRET_NAMES = (
@@ -64,6 +65,25 @@ _SECRET_NAMES = (
     "private_key", "privatekey", "credential", "authorization", "auth_header", "bearer", "connection_string", "dsn",
     "signing_key", "encryption_key", "client_key", "service_key", "account_key", "fernet_key", "webhook_url", "pwd",
 )  # fmt: skip
+# As the last word of a name only: "pass_rate" and "first_pass" are no passwords.
+_PASSWORDS = frozenset((
+    "pass", "pw", "psw", "pswd", "passwd", "passphrase", "passcode", "pwd", "password", "passwort", "kennwort",
+    "losungswort", "geheimnis", "passe", "mdp", "motdepasse", "contrasena", "contraseña", "senha", "wachtwoord",
+    "haslo", "hasło", "heslo", "losenord", "lösenord", "passord", "adgangskode", "salasana", "jelszo", "jelszó",
+    "parola", "sifre", "şifre", "lozinka", "пароль", "密码", "密碼", "パスワード", "비밀번호",
+))  # fmt: skip
+_PASSES = re.compile(r"(?<!by)(?<!com)(?<!tres)(?<!over)(?<!under)(?<!sur)pass$|(?<=[a-z]{2})pw$")
+_NOT_BEFORE_PASS = frozenset((
+    "first", "second", "third", "last", "next", "one", "two", "single", "multi", "low", "high", "band", "all", "by",
+    "boarding", "season", "day", "proxy",
+))  # fmt: skip
+_PLACES = frozenset(("file", "files", "filename", "path", "paths", "dir", "directory", "folder", "mount", "location"))
+_PATH = re.compile(r"^(file://)?([A-Za-z]:)?[\w.~@%+-]*([/\\][\w.~@%+-]+)+[/\\]?$|^[\w@%+-]+(\.[A-Za-z]\w{0,9})+$")
+_FROM_ENVIRONMENT = re.compile(r"^\$\{\w+\}$|^\$[A-Z][A-Z0-9]*_[A-Z0-9_]+$")
+_ASSIGNED = re.compile(r"""(?:^|[\s;,&|'"(\[{])-{0,2}([^\W\d][\w.-]*)["']?\s?(?:=|(?<=["']):)\s?["']?([^\s"',;&]+)""")
+_MOST_ASSIGNMENTS = 500
+_NUMBER = re.compile(r"^[0-9]{1,6}\Z")
+_OPTION = re.compile(r"^--?[A-Za-z][\w-]{0,99}\Z")
 _PUBLIC_NAMES = (
     "commit",
     "sha",
@@ -92,7 +112,7 @@ def mistakes(configuration: Mapping[str, Any], what: str) -> Iterator[str]:
     :param configuration: JSON values.
     :param what: whose it is, such as ``environment 'dev'``.
     """
-    for path, value in leaves(configuration):
+    for path, meant, value in _named_values(configuration):
         name = _named(path)
         if isinstance(value, str) and value.startswith(SECRET):
             try:
@@ -104,8 +124,27 @@ def mistakes(configuration: Mapping[str, Any], what: str) -> Iterator[str]:
                 f'{what}: {name} of the configuration begins with "{SEALED}", which only the ledger writes. '
                 f"{HOW_TO_WRITE}"
             )
-        elif why := suspicion(path, value):
+        elif why := suspicion(meant, value):
             yield f"{what}: {name} of the configuration looks like a secret: {why}. {HOW_TO_WRITE}"
+
+
+def _named_values(configuration: Any) -> Iterator[tuple[str, str, Any]]:
+    """Every value with its path, and the path by which it is judged: that of what the value is said to be.
+
+    A list of variables says it beside the value, ``{"name": "DB_PASSWORD", "value": ...}``, and a command line before
+    it, ``["--password", ...]``.
+    """
+    found = dict(leaves(configuration))
+    for path, value in found.items():
+        above, _, last = path.rpartition("/")
+        said: Any = None
+        if last.lower() == "value":
+            besides = (found.get(f"{above}/{name}") for name in ("name", "Name", "key", "Key"))
+            said = next((name for name in besides if isinstance(name, str)), None)
+        elif _NUMBER.match(last) and not str(value).startswith("-"):
+            option = found.get(f"{above}/{int(last) - 1}")
+            said = option.lstrip("-") if isinstance(option, str) and _OPTION.match(option) else None
+        yield path, f"{above}/{said}" if said else path, value
 
 
 def suspicion(path: str, value: Any) -> str:
@@ -115,8 +154,7 @@ def suspicion(path: str, value: Any) -> str:
     :param value: a text or a number; any other value is none.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        last = path.rpartition("/")[2].lower()
-        return "its name says so" if last.endswith(("password", "passwd", "passphrase", "passcode")) else ""
+        return "its name says so" if _is_password_name(path) else ""
     if not isinstance(value, str) or value.startswith((SECRET, SEALED, PLAIN)):
         return ""
     looked_at = value[:_LONGEST_LOOKED_AT]
@@ -124,10 +162,12 @@ def suspicion(path: str, value: Any) -> str:
         return f"it is {form}"
     if form := form_of(path):
         return f"its name is {form}"
-    if _SETTING.match(looked_at.strip()):
+    if _SETTING.match(looked_at.strip()) and not (looked_at.isdigit() and _is_password_name(path)):
         return ""
-    if _is_secret_name(path) and not _PLAIN_URL.match(looked_at):
+    if _is_named_secret(path, looked_at):
         return "its name says so"
+    if name := _assigned_secret(looked_at):
+        return f"{name!r} in it says so"
     if _masked_by_airflow(value):
         return "Airflow knows it as one"
     return "it is as random as a key" if _is_random(path, looked_at) else ""
@@ -148,10 +188,44 @@ def _named(path: str) -> str:
     return repr(name if len(name) <= 100 else name[:99] + "…")
 
 
+def _is_named_secret(path: str, value: str) -> bool:
+    """Whether a name says that its value is a secret, and the value does not say that it only leads to one."""
+    if not _is_secret_name(path) or _PLAIN_URL.match(value) or _FROM_ENVIRONMENT.match(value):
+        return False
+    return not (_words(name_of(path))[-1] in _PLACES and _PATH.match(value))
+
+
 def _is_secret_name(path: str) -> bool:
     # The names above count too: everything inside of "credentials" is one.
-    snake = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name_of(path))).lower()
-    return any(word in snake for word in _SECRET_NAMES) or _airflow_hides(snake)
+    snake = "_".join(_words(name_of(path)))
+    return any(word in snake for word in _SECRET_NAMES) or _is_password_name(path) or _airflow_hides(snake)
+
+
+def _is_password_name(path: str) -> bool:
+    """Whether the last name of a path is that of a password, in some language."""
+    names = [part for part in path.split("/") if not part.isdigit()]
+    words = _words(names[-1]) if names else []
+    if not words or (words[-1] == "pass" and words[-2:-1] and words[-2] in _NOT_BEFORE_PASS):
+        return False
+    return words[-1] in _PASSWORDS or bool(_PASSES.search(words[-1])) or words[-1].endswith(("password", "kennwort"))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case, whatever they are joined by: ``db_pass``, ``dbPass``, ``db-pass``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unicodedata.normalize("NFC", name))
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word] or [""]
+
+
+def _assigned_secret(text: str) -> str:
+    """The name of a secret that a text sets, as ``DB_PASSWORD=...``, ``--db-pass=...`` or in JSON; ``""`` for none."""
+    for found in itertools.islice(_ASSIGNED.finditer(text), _MOST_ASSIGNMENTS):
+        name, value = found[1], found[2]
+        if value.startswith((SECRET, SEALED, PLAIN)) or not _is_secret_name(name):
+            continue
+        setting = _SETTING.match(value) and not (value.isdigit() and _is_password_name(name))
+        if not setting and _is_named_secret(name, value):
+            return name
+    return ""
 
 
 def _is_random(path: str, value: str) -> bool:

@@ -14,6 +14,7 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
 from airflow_cd.http.json_values import number_of
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 _Row: TypeAlias = "tuple[Any, str, str, str, float, int, float]"
@@ -29,6 +30,7 @@ _FIXED = {
 _OURS = ("FACET", "SINCE", "UNTIL", "TIMESERIES", "LIMIT", "COMPARE", "ORDER", "WITH", "SLIDE", "EXTRAPOLATE")
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class NewRelicMetrics:
     """An application's response time, errors, throughput and Apdex, as New Relic's APM sees them.
@@ -130,6 +132,7 @@ class NewRelicMetrics:
         return int(requests), {name: value for name, value in values.items() if value is not None}
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class NewRelicQuery:
     """One metric from an NRQL query of the author's own.

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
@@ -21,6 +22,7 @@ _AGGREGATE = re.compile(
 _INSTANCES_A_QUERY = 100
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class SumoLogicLogs:
     """Log records of an application, as they were logged.

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from airflow_cd.durations import DurationLike, parse_duration
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.baseline_choice import wrong_baseline
 from airflow_cd.verification.logs.feedback import Expected, expectations_of
 from airflow_cd.verification.metrics.thresholds import Threshold, mistakes_of
@@ -25,6 +26,7 @@ LONGEST_DEFAULT_WARM_UP = timedelta(minutes=2)
 """Three times the longest that was measured (:mod:`benchmarks.shutdown`)."""
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class Verification:
     """How a canary is verified, and what is done when no verdict can be reached.

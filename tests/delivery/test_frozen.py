@@ -92,6 +92,7 @@ def test_a_freeze_needs_a_reason_and_is_not_doubled(ledger: Ledger) -> None:
 
 def test_the_command_freezes_and_lifts(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     url = ["--url", str(ledger.engine.url)]
+    at_work(ledger, MemoryTarget(["shop-1"], OLD), "one").deploy(NEW, phase="all")
     assert main(["freeze", "set", *PLACE, "--why", "the holidays", "--who", "ada", *url]) == 0
     assert main(["freeze", "show", *PLACE, *url]) == 0
     assert "by ada: the holidays" in capsys.readouterr().out

@@ -32,6 +32,21 @@ HARMLESS: dict[str, Any] = {
     "database": {"password": "secret:shop_db/password", "host": "db-production-07.eu-central-1.example.com"},
     "ratio": 0.25,
     "nothing": None,
+    "password_file": "/run/secrets/db",
+    "tokenPath": "secrets/token.txt",
+    "api_key_file": "C:\\keys\\api.txt",
+    "secrets": {"path": "/run/secrets", "dir": "./secrets"},
+    "secret_filename": "db.pw",
+    "compass": "north",
+    "proxy_pass": "http://backend",
+    "first_pass": "greedy",
+    "low_pass": 200,
+    "passenger": "adult",
+    "password": "${DB_PASSWORD}",
+    "env": ["LOG_LEVEL=INFO", "DB_PASSWORD_FILE=/run/secrets/db", "PASSWORD=${DB_PASSWORD}", "TOKEN_TTL=15m"],
+    "arguments": ["--token-ttl", "15m", "--password-file", "/run/secrets/db", "--password", "--verbose"],
+    "variables": [{"name": "DB_HOST", "value": "db.example.com"}, {"name": "TOKEN_TTL", "value": "15m"}],
+    "hint": "Enter your password: it has at least 8 letters",
     "kafka": "broker-1.example.com:9092,broker-2.example.com:9092,broker-3.example.com:9092",
 }
 
@@ -51,6 +66,28 @@ def test_ordinary_settings_are_no_secrets(name: str) -> None:
         ("apiKey", "tulip"),
         ("SIGNING_KEY", "tulip"),
         ("password", 73_551_902),
+        ("password", "73551902"),
+        ("pass", "tulip"),
+        ("PGPASS", "tulip"),
+        ("dbPass", "tulip"),
+        ("mysqlpass", "tulip"),
+        ("smtp_pw", "tulip"),
+        ("rootpw", 4711),
+        ("ftp-pwd", "tulip"),
+        ("Kennwort", "tulip"),
+        ("admin_passwort", "tulip"),
+        ("mot_de_passe", "tulip"),
+        ("contraseña", "tulip"),
+        ("пароль", "tulip"),
+        ("password_file", "tulip!99"),
+        ("env", ["LOG_LEVEL=INFO", "DB_PASSWORD=tulip"]),
+        ("dotenv", "LOG_LEVEL=INFO\nexport SMTP_PW='tulip'\n"),
+        ("options", "-Xmx1g -Dspring.datasource.password=tulip"),
+        ("arguments", ["--host", "db", "--db-pass", "tulip"]),
+        ("arguments", ["--db-pass=tulip"]),
+        ("json", '{"user": "shop", "password": "tulip"}'),
+        ("variables", [{"name": "DB_PASS", "value": "tulip"}]),
+        ("variables", [{"value": "tulip", "name": "DB_PASS"}]),
         ("backend", "postgres://shop:tulip@db.example.com/shop"),
         ("backend", "redis://:tulip@cache.example.com:6379/0"),
         ("hook", "https://example.com/deploy?access_token=tulip99"),
@@ -89,6 +126,11 @@ def test_random_keys_are_refused_whatever_their_name(key: Callable[[], str]) -> 
 
 def test_identifiers_are_no_keys() -> None:
     assert not any(suspicion("/x", str(uuid.uuid4())) for _ in range(100))
+
+
+def test_names_that_are_no_numbers_are_read_all_the_same() -> None:
+    strange = {"²": "x", "³": "y", "9" * 5000: "z", "0": {"": ["--password"]}, "": "--password"}
+    assert list(mistakes(strange, "shop")) == []
 
 
 def test_what_is_declared_plain_is_taken_as_it_is() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric
 
 
+@keeps_misspelt_keywords
 @dataclass(frozen=True)
 class Threshold:
     """A limit that a metric of the canary must not cross, over all its instances and groups together.
