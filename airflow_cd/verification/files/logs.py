@@ -283,7 +283,7 @@ class _Fast:
         if text[-1:] == GOES_ON:
             return clean_line(text[:-1], self._troubles) + GOES_ON
         cleaned = clean_line(text, self._troubles)
-        if cleaned == text and text[:1].isspace() and len(text) <= _LONGEST_FRAME:
+        if cleaned == text and text[:1].isspace() and text.isascii() and len(text) <= _LONGEST_FRAME:
             if len(self._usable) > _MOST_FRAMES:
                 self._usable.clear()
             self._usable.add(text)
