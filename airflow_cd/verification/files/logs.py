@@ -32,7 +32,7 @@ _REPLACED = "\ufffd".encode()
 _IS_PRINTABLE = np.array([ord("!") <= byte <= ord("~") for byte in range(256)])
 _HOLDS_JSON = r"^[^{].*\{\".*\}\s*$"
 _UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
-_ATTENTION = f"{_UNUSUAL}|{prefixes.MASKED}"
+_ATTENTION = f"{_UNUSUAL}|{MAY_BEGIN}|{prefixes.MASKED}"
 _GOES_ON = GOES_ON.encode()
 _LONGEST_FRAME, _MOST_FRAMES = 300, 2_000  # characters of a frame of a stack trace, and how many are remembered
 
@@ -283,7 +283,7 @@ class _Fast:
         if text[-1:] == GOES_ON:
             return clean_line(text[:-1], self._troubles) + GOES_ON
         cleaned = clean_line(text, self._troubles)
-        if cleaned == text and text[:1].isspace() and len(text) <= _LONGEST_FRAME:
+        if cleaned == text and text[:1].isspace() and text.isascii() and len(text) <= _LONGEST_FRAME:
             if len(self._usable) > _MOST_FRAMES:
                 self._usable.clear()
             self._usable.add(text)
