@@ -49,7 +49,7 @@ def read_task_id(task_id: str) -> TaskId | None:
 
     A task of the author's own may have such an id by chance; only the serialized DAG knows.
     """
-    *groups, name = task_id.split(".")
+    *groups, name = task_id.split(".", 3)
     allowed = {1: _IN_ENVIRONMENT, 2: _IN_PHASE}.get(len(groups), ())
     role = next((role for role in allowed if local_id(role) == name), None)
     if role is None or not all(groups):

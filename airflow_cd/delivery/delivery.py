@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import machine_now, now
@@ -16,27 +16,23 @@ from airflow_cd.delivery.going_back import await_other, taken_over
 from airflow_cd.delivery.handover import Handover
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
 from airflow_cd.delivery.marking import mark_rollback
-from airflow_cd.delivery.recorded_target import RecordedTarget
 from airflow_cd.delivery.restoring import Restored, restore
-from airflow_cd.delivery.sealed_target import SealedTarget
+from airflow_cd.delivery.run_environment import RunEnvironment
 from airflow_cd.errors import (
     AirflowCdError,
     DeploymentFailed,
     DeploymentSettled,
-    EnvironmentFrozen,
     LeaseLost,
     LedgerError,
-    ReleaseVetoed,
     RollbackIncomplete,
 )
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
-from airflow_cd.targets.base import Target
 from airflow_cd.targets.rollout import differences, unhealthy
 
 if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
-    from airflow_cd.ledger import Deployment, Lease, Ledger, Phase
+    from airflow_cd.ledger import Deployment, Lease, Phase
 
 __all__ = ["LEASE_TTL", "ROLLBACK_PHASE", "Delivery", "Restored", "now"]
 
@@ -44,67 +40,15 @@ ROLLBACK_PHASE = "rollback"
 """Name of the only phase of a rollback to an earlier good release."""
 
 
-class Delivery:
+class Delivery(RunEnvironment):
     """What one run of one pipeline does to one environment.
 
     All methods raise :class:`~airflow_cd.errors.AirflowCdError`, which says where it happened and whether trying
     again may help: :class:`~airflow_cd.errors.Refused` is final, :class:`~airflow_cd.errors.Unavailable` is not. In
     particular :class:`~airflow_cd.errors.LeaseHeld` and :class:`~airflow_cd.errors.LeaseLost` when another run owns
-    the environment, and :class:`~airflow_cd.errors.LedgerUnavailable`.
-
-    :param ledger: where everything is recorded.
-    :param target: how the environment is reached and changed.
-    :param pipeline: id of the DAG.
-    :param run_id: id of its run.
-    :param service: name of what is deployed.
-    :param environment: name of the environment.
-    :param log: called with one line at a time, for the person who reads the task's log.
-    :param requested_at: when the run was requested, aware: a release that was requested earlier never replaces one
-        that was requested later. None: when the deployment is opened.
-    :param timeout: how long instances may take to come up healthy.
-    :param task_id: the task at work, by which other runs find out whether this one still waits for the environment.
+    the environment, and :class:`~airflow_cd.errors.LedgerUnavailable`. It is made with the parameters of
+    :class:`~airflow_cd.delivery.run_environment.RunEnvironment`.
     """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        target: Target,
-        *,
-        pipeline: str,
-        run_id: str,
-        service: str,
-        environment: str,
-        log: Callable[[str], None],
-        requested_at: datetime | None = None,
-        timeout: timedelta = timedelta(minutes=5),
-        task_id: str = "",
-    ) -> None:
-        self.ledger = ledger
-        self.target: SealedTarget = SealedTarget(
-            target,
-            ledger,
-            service=service,
-            environment=environment,
-            log=lambda line: self.log(line),  # noqa: PLW0108
-        )
-        self.pipeline = pipeline
-        self.run_id = run_id
-        self.service = service
-        self.environment = environment
-        self.log = log
-        self.requested_at = requested_at
-        self.timeout = timeout
-        self.task_id = task_id
-        self.newest_token: int | None = None
-        """The fencing token that was taken last here; a target may refuse every older one."""
-        self._changes = RecordedTarget(
-            ledger,
-            self.target,
-            service=service,
-            environment=environment,
-            timeout=timeout,
-            log=lambda line: self.log(line),  # noqa: PLW0108 - whatever it is by then
-        )
 
     # -- who owns the environment ------------------------------------------------------------------------------
 
@@ -179,10 +123,6 @@ class Delivery:
         current = self._own_lease()
         return self.ledger.leases.renew(current, LEASE_TTL) if current else self.acquire(restore=False, going_back=True)
 
-    def asked_at(self) -> datetime:
-        """When the run was requested, by the ledger's clock."""
-        return self.requested_at + self.ledger.store.ahead() if self.requested_at is not None else now()
-
     def overrule(self) -> Lease:
         """Take a new fencing token: every process of this run that still works under the old one is void.
 
@@ -190,60 +130,6 @@ class Delivery:
         """
         self.lease()
         return self._overruled()
-
-    def _overruled(self) -> Lease:
-        lease = self.ledger.leases.overrule(
-            self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id, ttl=LEASE_TTL
-        )
-        self.newest_token = lease.token
-        return lease
-
-    def release_lease(self) -> None:
-        """Let the next run have the environment; does nothing when this run does not own it."""
-        if current := self._own_lease():
-            self.ledger.leases.release(current)
-        self.ledger.leases.leave_queue(self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id)
-
-    def held(self) -> Lease | None:
-        """The run's lease, without asking for it; None when it does not own the environment."""
-        return self._own_lease()
-
-    def _own_lease(self) -> Lease | None:
-        current = self.ledger.leases.current(self.service, self.environment)
-        mine = current is not None and (current.pipeline, current.run_id) == (self.pipeline, self.run_id)
-        return current if mine else None
-
-    # -- what the ledger knows of this run ---------------------------------------------------------------------
-
-    def deployment(self) -> Deployment | None:
-        """The run's deployment here, if it has begun."""
-        return self.ledger.deployments.of_run(self.pipeline, self.run_id, self.service, self.environment)
-
-    def require_deployment(self) -> Deployment:
-        """The run's deployment.
-
-        :raises DeploymentFailed: nothing has been deployed yet.
-        """
-        deployment = self.deployment()
-        if deployment is None:
-            raise self._here(
-                DeploymentFailed(
-                    "nothing has been deployed by this run.",
-                    state="nothing was changed.",
-                    next_step="Put a deploy task upstream of this one.",
-                )
-            )
-        return deployment
-
-    def phase(self, name: str) -> Phase | None:
-        """The phase of that name, if it has begun."""
-        deployment = self.deployment()
-        phases = self.ledger.phases.of(deployment.id) if deployment else []
-        return next((phase for phase in phases if phase.name == name), None)
-
-    def touched(self, deployment: Deployment) -> list[str]:
-        """Every instance that this deployment has, or may have, changed, sorted by name."""
-        return sorted({name for phase in self.ledger.phases.of(deployment.id) for name in phase.instances})
 
     # -- forward -----------------------------------------------------------------------------------------------
 
@@ -261,30 +147,6 @@ class Delivery:
             except AirflowCdError as error:
                 error.state = error.state or "nothing was changed."
                 raise
-
-    def _refuse_frozen(self) -> None:
-        freeze = self.ledger.freezes.in_force(self.service, self.environment)
-        if freeze is not None:
-            raise EnvironmentFrozen(
-                freeze.sentence,
-                state="nothing was changed.",
-                next_step="Start a new run when the freeze is lifted: "
-                f"airflow-cd freeze lift {self.service} {self.environment} --why ...",
-            )
-
-    def refuse_vetoed(self, release: Release) -> None:
-        """Refuse a release that was rolled back here.
-
-        :raises ReleaseVetoed: nobody has lifted the veto.
-        """
-        veto = self.ledger.vetoes.in_force(self.service, self.environment, release)
-        if veto is not None:
-            raise ReleaseVetoed(
-                f"{release} was rolled back here on {veto.at:%Y-%m-%d %H:%M} UTC: {veto.reason}",
-                state="nothing was changed.",
-                next_step="Deploy another release, or lift the veto: "
-                f"airflow-cd veto lift {self.service} {self.environment} {release.digest[7:15]} --why ...",
-            )
 
     def deploy(
         self,
@@ -540,11 +402,6 @@ class Delivery:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _unfinished(self) -> list[Deployment]:
-        """What other runs have left unfinished here, newest first."""
-        unsettled = self.ledger.deployments.unsettled(self.service, self.environment)
-        return [one for one in unsettled if (one.pipeline, one.run_id) != (self.pipeline, self.run_id)]
-
     def _before(self, release: Release, *, to_earlier: bool) -> tuple[str | None, dict[str, Release | None]]:
         """Before anything is changed: the id of the deployment that is rolled back, and what each instance runs."""
         if not to_earlier:
@@ -604,26 +461,3 @@ class Delivery:
                 # The rollback that follows then holds nothing against the release.
                 self.log(f"Whose fault it is was not recorded: {away.what}")
             raise
-
-    def _settled(self, deployment: Deployment) -> DeploymentSettled:
-        state = deployment.state.replace("_", " ")
-        return DeploymentSettled(
-            f"this run's deployment of {deployment.release} is over: {state}"
-            + (f" ({deployment.outcome})." if deployment.outcome else "."),
-            release=str(deployment.release),
-            state="nothing was changed by this task.",
-            next_step="Start a new run to deploy again.",
-        )
-
-    @contextmanager
-    def _located(self, release: Release) -> Iterator[None]:
-        """Errors of the body say where they happened and which release they are about."""
-        try:
-            yield
-        except AirflowCdError as error:
-            error.release = error.release or str(release)
-            self._here(error)
-            raise
-
-    def _here(self, error: AirflowCdError) -> AirflowCdError:
-        return error.at(pipeline=self.pipeline, service=self.service, environment=self.environment)

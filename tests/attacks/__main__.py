@@ -38,11 +38,14 @@ def _fuzz(given: argparse.Namespace) -> int:
     # What readers say of inputs would be a million lines.
     logging.disable(logging.CRITICAL)
     each = -(-given.inputs // len(readers))
-    if steered:
-        return guided.guided(readers, each, given.seed)
+    if steered and len(readers) == 1:
+        guided.one(readers[0], each, given.seed)
     print(f"seed {given.seed}, {len(readers)} readers, {each * len(readers):,} inputs", flush=True)
     well = True
-    for reader in readers:
+    for name, found in guided.each(readers, each, given.seed) if steered else ():
+        well = well and not found
+        print(f"{name:20} {each:>10,} inputs  {found or 'nothing found'}", flush=True)
+    for reader in readers if not steered else ():
         outcome = tried(reader, each, given.seed)
         well = well and outcome.well
         print(outcome, flush=True)

@@ -35,6 +35,7 @@ from airflow_cd.secret_values.detection import mistakes, suspicion
 from airflow_cd.secret_values.sealing import Sealer
 from airflow_cd.verification.files.metrics import read_metrics
 from airflow_cd.verification.files.opening import InputFile, opened
+from airflow_cd.verification.logs.counting import count_records
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.masking import mask_line
 from airflow_cd.verification.logs.traces.joining import RecordJoiner
@@ -193,6 +194,7 @@ def _redact(text: str) -> None:
 
 PARSERS: dict[str, Callable[[str], object]] = {
     "mask": _mask,
+    "count": lambda text: count_records([text]),
     "join": _join,
     "redact": _redact,
     "suspicion": lambda text: suspicion("/x", text),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}|{MAY_BEGIN}")
+_LONG = 4_096  # characters from which on to look for it everywhere costs more than to join
 _MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
 
 _ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
@@ -43,7 +44,7 @@ def count_records(
         times, instances = None, None
     troubles: dict[str, int] = {}
     cleaned = [clean_line(text, troubles) for text in texts]
-    if any(_MAY_JOIN.search(text) for text in cleaned if text):
+    if any(len(text) > _LONG or _MAY_JOIN.search(text) for text in cleaned if text):
         cleaned, times, instances = _joined(cleaned, times, instances)
     records = [clean_record(text, troubles) for text in cleaned]
     counter = _count_fast if has_polars() else count_slowly

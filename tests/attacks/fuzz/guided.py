@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import multiprocessing
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from tests.attacks.fuzz.trial import Reader
+from tests.attacks.fuzz.trial import LONGEST, Reader
+
+ROOT = Path(__file__).parents[3]
+SHOWN = 4000
+"""Characters of what is said of a reader that fails."""
 
 
 class Steered:
@@ -44,25 +50,35 @@ def seen() -> Iterator[None]:
         yield
 
 
-def guided(readers: Sequence[Reader], count: int, seed: int) -> int:
-    """Try inputs on each reader, in a process of its own: atheris ends the one that it runs in.
+def each(readers: Sequence[Reader], count: int, seed: int) -> Iterator[tuple[str, str]]:
+    """Try inputs on each reader, in a process of its own; gives its name and what was found, ``""`` for nothing.
 
     :param readers: what reads them.
     :param count: how many inputs for each.
     :param seed: of libFuzzer.
     """
-    found = 0
     for reader in readers:
-        process = multiprocessing.get_context("fork").Process(target=_one, args=(reader, count, seed))
-        process.start()
-        process.join()
-        found += bool(process.exitcode)
-        sys.stdout.write(f"{reader.name:20} {count:>10,} inputs  exit code {process.exitcode}\n")
-        sys.stdout.flush()
-    return int(found > 0)
+        # A process that is forked has none of the threads of what it has loaded, and waits for them.
+        command = [sys.executable, "-m", "tests.attacks", "fuzz", "--engine", "atheris", "--only", reader.name]
+        done = subprocess.run(
+            [*command, "--inputs", str(count), "--seed", str(seed)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        yield reader.name, done.stdout[-SHOWN:] if done.returncode else ""
 
 
-def _one(reader: Reader, count: int, seed: int) -> None:
+def one(reader: Reader, count: int, seed: int) -> None:
+    """Try inputs on a reader; ends this process, with 0 when nothing was found.
+
+    :param reader: what reads them.
+    :param count: how many inputs.
+    :param seed: of libFuzzer.
+    """
     import atheris
 
     def test(data: bytes) -> None:
@@ -70,6 +86,9 @@ def _one(reader: Reader, count: int, seed: int) -> None:
         if error is not None:
             raise error
 
-    arguments: list[Any] = [sys.argv[0], f"-runs={count}", f"-seed={seed}", "-max_len=4096", "-verbosity=0"]
+    arguments: list[Any] = [
+        sys.argv[0], f"-runs={count}", f"-seed={seed}", f"-timeout={LONGEST:.0f}", "-max_len=4096", "-verbosity=0",
+        f"-artifact_prefix={tempfile.gettempdir()}/",
+    ]  # fmt: skip
     atheris.Setup(arguments, test)
     atheris.Fuzz()
