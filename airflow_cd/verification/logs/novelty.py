@@ -273,10 +273,12 @@ def _changes_with_time(
 def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
     """Without requests, and without what a crash leaves behind.
 
-    New routes say nothing about errors. Where known records state a level, or begin with a header, a line that does not
-    is no record.
+    New routes say nothing about errors, nor do frames of a stack trace in a log that had none. Where known records
+    state a level, or begin with a header, a line that does not is no record.
     """
-    ordinary = [event for event in ordinary if status_in(event.template) is None and not _is_frame(event)]
+    ordinary = [event for event in ordinary if status_in(event.template) is None]
+    if not any(_is_frame(event) for event in ordinary if event.kind is not EventKind.UNKNOWN):
+        ordinary = [event for event in ordinary if not _is_frame(event)]
     for as_records_are in (lambda event: event.stated, _has_header):
         known = [as_records_are(event) for event in ordinary if event.kind is not EventKind.UNKNOWN]
         if sum(known) >= _NEARLY_ALL * len(known):

@@ -120,6 +120,15 @@ def test_rare_words_of_failure_are_a_note_where_deployments_bring_such_now_and_t
     assert _judged([*usual, *["connection to the ledger lost"] * 5], *now_and_then).verdict is Verdict.INCONCLUSIVE
 
 
+def test_frames_of_an_unknown_runtime_are_no_change_of_a_log_that_had_none() -> None:
+    usual = [f"parcel {number} weighed" for number in range(300)]
+    frames = [f"{place}.xyz(7) weigh" for place in ("dock", "hall", "gate", "shop")]
+    others = [f"{place}.xyz(7) pack" for place in ("ramp", "yard", "loft", "crane")]
+    failed = [*usual, "Error: no scales on dock nine", *frames]
+    assert _judged(failed, usual).verdict is Verdict.FAIL
+    assert _judged([*failed, *others], [*usual, *others]).verdict is Verdict.INCONCLUSIVE
+
+
 def test_the_rest_of_a_trace_that_began_before_the_log_is_no_error() -> None:
     usual = _log([])
     rest = ["\tat shop.Parcel.weigh(Parcel.java:7)", "\tat shop.Dock.take(Dock.java:9)"]

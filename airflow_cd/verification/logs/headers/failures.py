@@ -67,9 +67,9 @@ def reports_death(message: str) -> bool:
     return any(hint in beginning for hint in _HINTS_OF_DEATH) and _DIED.search(beginning) is not None
 
 
-_HINTS_OF_DEATH = ("dumped", "SIG", "signal", "emory", "OOMKilled")
+_HINTS_OF_DEATH = ("DATA RACE", "dumped", "SIG", "signal", "emory", "OOMKilled")
 _DIED = re.compile(
-    r"\bcore[- ]dumped\b|\bcode=dumped|[Oo]ut of memory: Kill|\bOOMKilled\b"
+    r"^DATA RACE$|\bcore[- ]dumped\b|\bcode=dumped|[Oo]ut of memory: Kill|\bOOMKilled\b"
     rf"|(?:exited|killed|terminated|died)(?: \w+)? (?:on|by|with|due to) signal {_N} \(?(?:SIG)?"
     r"(?:SEGV|ABRT|BUS|ILL|FPE|KILL)"
     r"|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b"

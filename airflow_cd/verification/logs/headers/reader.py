@@ -30,9 +30,12 @@ _REACH = 400  # characters in which a header is looked for
 _SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
 _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
 _KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
-_LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/[A-Z{_N}])")
+_LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))")
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
 _LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool
+_MODULE = re.compile(r"[\w.-]{1,40}(?=\[[A-Z]{3,11}\]: )")  # cloud-init
+_WITHIN_PROGRAM = re.compile(r"\[([A-Z]{3,11})\]|^ *([A-Z]{3,11})/")
+_WEBLOGIC = re.compile(r"####<[^<>]{8,60}> <(\w+)> ")
 _COLUMN = re.compile(r'"([^"]{0,120})"[,;\t](?=\S)')  # of a table whose values are quoted
 _SMALL_LETTER = re.compile(r"([diwef])(?= +[A-Z]\w)")  # SAP HANA
 _LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+ *(?:\( *{_N}\))?:)")
@@ -45,7 +48,7 @@ _AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(
-    r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=\]| \[))[\]):>]?(?:[\s:]|$)|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )"
+    r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[))[\]):>]?(?:[\s:]|$)|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )"
 )
 _PAIRS = re.compile(
     r"(?P<key>[A-Za-z_]\w{0,30})=(?P<value>[^\s\"'=]{1,80})[ \t]+(?:\w{1,31}=[^\s\"'=]{1,80}[ \t]+){0,6}([A-Z]{3,11}):"
@@ -198,18 +201,9 @@ class _Scan:
 
     def _stamp(self) -> bool:
         text, at = self.text, self._at
-        if at == 0:
-            klog = _KLOG.match(text)
-            if klog is not None:
-                self.stamped = True
-                return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, klog.end())
-            unreal = _UNREAL.match(text)
-            if unreal is not None:
-                self.stamped = True
-                return self._sure(unreal.end())
-            priority = _PRIORITY.match(text)
-            if priority is not None and self.notes and self.notes[0].isdigit():
-                return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
+        first = self._special_beginning() if at == 0 else None
+        if first is not None:
+            return first
         if not stamps.may_begin(text, at):
             return False
         rfc3164 = stamps.SYSLOG_DATED.match(text, at)
@@ -226,7 +220,30 @@ class _Scan:
         if self.weak_level and text[: at + 1].count("<") and _RFC5424.match(text, end):
             return self._sure(_RFC5424.match(text, end).end())  # type: ignore[union-attr]
         program = _PROGRAM.match(text, end)
-        return self._sure(program.end() if program else end)
+        level = _WITHIN_PROGRAM.search(program.group()) if program else None
+        if program is None or (level is not None and (level[1] or level[2]) in LEVELS):
+            return self._sure(end)
+        return self._sure(program.end())
+
+    def _special_beginning(self) -> bool | None:
+        """Whether the header was read that only one logger begins with; None if it is no such one."""
+        text = self.text
+        klog = _KLOG.match(text)
+        if klog is not None:
+            self.stamped = True
+            return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, klog.end())
+        weblogic = _WEBLOGIC.match(text)
+        if weblogic is not None:
+            self.stamped = True
+            return self._states(severity_of_word(weblogic[1]), weblogic.end())
+        unreal = _UNREAL.match(text)
+        if unreal is not None:
+            self.stamped = True
+            return self._sure(unreal.end())
+        priority = _PRIORITY.match(text)
+        if priority is not None and self.notes and self.notes[0].isdigit():
+            return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
+        return None
 
     def _level(self) -> bool:
         text, at = self.text, self._at
@@ -340,7 +357,7 @@ class _Scan:
         if self.level is not None and not self.weak_level:
             return False
         text, at = self.text, self._at
-        part = _PART.match(text, at) if self.stamped else None
+        part = (_PART.match(text, at) or _MODULE.match(text, at)) if self.stamped else None
         if part is not None:
             return self._maybe(part.end(), part.group())
         redis = _REDIS.match(text) if at == 0 else None

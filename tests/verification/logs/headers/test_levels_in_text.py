@@ -44,6 +44,11 @@ LAYOUTS = [
         "FATAL %SYS-2-MALLOCFAIL: no memory",
     ),
     ("Feb 03 2025 04:05:06 fw9 : %ASA-4-106023: Deny tcp", "WARN %ASA-4-106023: Deny tcp"),
+    # A level within the name of a module or a program
+    ("2025-02-03 04:05:06,789 - card.py[ERROR]: card gone", "ERROR card.py card gone"),
+    ("2025-02-03 04:05:06 +0000 Puppet (err): card gone", "ERROR Puppet card gone"),
+    ("03/02/2025 04:05:06 ERROR/cardd[99]: card gone", "ERROR card gone"),
+    ("####<Feb 03, 2025 04:05:06,789 AM UTC> <Error> <Card> <gone>", "ERROR <Card> <gone>"),
     # Tables, and letters with a sign behind them
     ('"Error","exec-9","02/03/2025","04:05:06","kiosk","card gone"', 'ERROR "<*>","<*>","<*>","kiosk","card'),
     ('"2025-02-03T04:05:06.789Z","i-0a9","kiosk","warn","card gone"', 'WARN "card gone"'),
