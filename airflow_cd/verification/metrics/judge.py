@@ -26,7 +26,14 @@ from airflow_cd.verification.metrics.illustration import summary_of
 from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
-from airflow_cd.verification.metrics.result_figures import SHAPED, change_of, matters, points_worse, with_figures
+from airflow_cd.verification.metrics.result_figures import (
+    SHAPED,
+    change_of,
+    matters,
+    points_worse,
+    with_figures,
+    with_means,
+)
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.throughput import judge_throughput
 from airflow_cd.verification.metrics.unjudged import may_fail_early, why_not
@@ -124,7 +131,7 @@ class Judge:
             return judge_throughput(base, sides)
         comparison = sides.compare()
         if comparison is None or _says_too_little(comparison, taught, metric):
-            return _not_comparable(base, sides)
+            return self._only_its_start(base, sides) or _not_comparable(base, sides)
         sides, comparison = self._at_its_load(sides, comparison)
         if self._follows_load(metric) and taught.host_freedom < FOLLOWS_LOAD.host_freedom:
             taught = FOLLOWS_LOAD
@@ -138,6 +145,14 @@ class Judge:
             text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
         return decided
+
+    def _only_its_start(self, base: MetricResult, sides: Sides) -> MetricResult | None:
+        """A pass for what is measured while a process starts and never again, on either side; None for all else."""
+        grown = sides.older_than(self.limits.longest(sides.watched))
+        if base.kind == "errors" or not len(grown.canary) or grown.canary.value.any() or sides.control.value.any():
+            return None
+        shown = with_means(base, grown)
+        return replace(shown, verdict=Verdict.PASS, effect=0.0, reason=reason_of(shown, grown, "no_regression"))
 
     def _at_its_load(self, sides: Sides, comparison: Comparison) -> tuple[Sides, Comparison]:
         """The canary's values as they would be at the load of a control, where they go with the load."""

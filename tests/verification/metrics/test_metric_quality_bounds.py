@@ -31,9 +31,9 @@ def test_nothing_changed_and_hardly_ever_an_alarm() -> None:
     [
         ("latency", 1, 2.0, 0.97, 5),
         ("latency", 4, 2.0, 0.97, 4),
-        ("latency", 1, 1.5, 0.85, 11),
-        ("latency", 4, 1.5, 0.97, 5),
-        ("latency", 4, 1.25, 0.7, 20),
+        ("latency", 1, 1.5, 0.85, 15),
+        ("latency", 4, 1.5, 0.97, 7),
+        ("latency", 4, 1.25, 0.5, 30),
         ("errors", 1, 2.0, 0.95, 8),
         ("errors", 4, 1.5, 0.9, 12),
         ("throughput", 1, 2.0, 0.97, 4),

@@ -44,14 +44,15 @@ SUCCEEDED = _words(
     """
     success successful succeeded successfully ok good satisfied passed availability 2xx uptime sla slo hit
     conversion acceptance approval delivery completion completed delivered compliance
-    successfully noerror win won
+    successfully noerror win won authorization authorisation authorized authorised approved accepted
+    fulfilment fulfillment fulfilled resolved matched adherence
     """
 )
 SUFFICIENT = _words(
     """
     free freeable avail balance credit available idle remaining headroom healthy ready alive spare unused up hit
     score efficiency isr
-    usable openslot unallocated
+    usable openslot unallocated green
     """
 )
 """Levels of which less is worse."""
@@ -64,6 +65,7 @@ OCCUPIED = _words(
     underreplicated offline unschedulable notready delay contention unassigned relocating underprovisioned inuse
     inprogress concurrent load1 load5 load15 watermark congestion exhausted congested
     degraded starving notvisible backpressured idleintransaction leftover
+    yellow red firing
     undelivered unconsumed unsent unpublished unfinished unindexed unsynced unreplicated uncompleted unread
     """
 )

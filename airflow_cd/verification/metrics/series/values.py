@@ -15,6 +15,9 @@ _EPOCHS = ((1.0e9, 4.1e9), (1.0e12, 4.1e12))  # this century in seconds and mill
 _TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
 _SAME_WIDTH = 0.1
 _ABOUT_ONE = 1.2
+_BAD_STATES = frozenset(
+    ("yellow", "red", "firing", "degraded", "unhealthy", "down", "offline", "stuck", "stale", "notready")
+)
 _HUNDRED = 100.0 * 1.0001
 _MOSTLY_YES = 0.5
 _COUNTED = ("throughput", "errors", "count")
@@ -84,10 +87,12 @@ def evened(table: Table) -> Table:
 
 
 def _yes_or_no(table: Table) -> bool:
-    """Whether every value is 0 or 1, and should be 1."""
+    """Whether every value is 0 or 1, and should be the same all the time."""
     metric, values = table.metric, table.values()
-    if metric.direction != "lower_is_worse" or metric.unit or not len(values) or not set(values) <= {0.0, 1.0}:
+    if metric.unit or not len(values) or not set(values) <= {0.0, 1.0}:
         return False
+    if metric.direction != "lower_is_worse":
+        return metric.kind == "gauge" and bool(_BAD_STATES & set(words_of(metric.name)))
     # A few orders a minute are 0 or 1, too, but mostly 0.
     usual = [float(frame["value"].mean()) for side, frame in table.frames.items() if side != "canary" and len(frame)]
     good = bool(set(words_of(metric.name)) & (SUCCEEDED | SUFFICIENT))

@@ -152,3 +152,34 @@ def test_what_was_assumed_is_said_of_each() -> None:
     performance = judged(ours, theirs)
     assert of(performance, "checkout_ms").assumed == "a duration in ms, more is worse"
     assert of(performance, "signups").assumed == "a count, less is worse"
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "now"),
+    [("broker_offline", 0.0, 1.0), ("index_status_green", 1.0, 0.0), ("alert_firing", 0.0, 1.0)],
+)
+def test_a_state_that_has_changed_fails(name: str, usual: float, now: float) -> None:
+    theirs = frame({name: [usual] * 30}, instance="b")
+    assert of(judged(frame({name: [usual] * 4 + [now] * 26}), theirs), name).verdict is Verdict.FAIL
+    assert of(judged(frame({name: [usual] * 30}), theirs), name).verdict is Verdict.PASS
+
+
+def test_what_is_authorized_is_a_share_that_should_not_fall() -> None:
+    usual = frame({"card_authorization_rate": noisy(1, 0.92, 0.01)}, instance="b")
+    assert (
+        of(judged(frame({"card_authorization_rate": noisy(2, 0.78, 0.01)}), usual), "card_authorization_rate").verdict
+        is Verdict.FAIL
+    )
+    assert (
+        of(judged(frame({"card_authorization_rate": noisy(2, 0.96, 0.01)}), usual), "card_authorization_rate").verdict
+        is Verdict.PASS
+    )
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(0.0, Verdict.PASS), (3.0, Verdict.INCONCLUSIVE)])
+def test_what_is_measured_only_while_a_process_starts_holds_nothing_up(last: float, verdict: Verdict) -> None:
+    rows = [
+        frame({"boot_seconds": [4.0, 3.5, *[last] * 28]}, step=60.0),
+        frame({"boot_seconds": [0.0] * 30}, instance="b", step=60.0),
+    ]
+    assert of(judged(*rows), "boot_seconds").verdict is verdict
