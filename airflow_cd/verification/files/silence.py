@@ -15,27 +15,22 @@ from airflow_cd.verification.verdict import Reason
 
 _PARTS = 20  # of the time from the file's first record to the end of what was watched
 _SILENT = 4  # parts in a row that are a silence
-_SILENT_ALONE = 10  # the same where nothing was watched meanwhile,
-_PLENTY_ALONE = 50.0  # so many records are to be expected there,
-_LONGER = 3.0  # and it is so many times as long as any silence of the baseline
 _HARDLY = 0.1  # of what is to be expected
 
 
-def silent_files(canary: Sequence[Course], control: Sequence[Course], baseline: Sequence[Course]) -> list[Reason]:
+def silent_files(canary: Sequence[Course], control: Sequence[Course]) -> list[Reason]:
     """The canary's files that have no records for much of the time in which there should have been plenty.
 
     How many there should have been is what the file itself had while it went on, or what the other files had at that
-    time, whichever is less; without another file of that time, what the baseline has in as much time.
+    time, whichever is less.
 
     :param canary: of each file of the canary.
     :param control: of each file of the control.
-    :param baseline: of each file of the baseline.
     """
     reasons = []
-    usual = [other for other in baseline if _length(other) > 0 and other.records >= _PLENTY_ALONE]
     for one in canary:
         others = [other for other in (*canary, *control) if other is not one and _at_once(one, other)]
-        reason = _beside(one, others) if others else _alone(one, usual)
+        reason = _silence(one, others) if others else None
         if reason is not None:
             reasons.append(reason)
     return reasons
@@ -56,33 +51,18 @@ def copies(canary: Sequence[Course], control: Sequence[Course], baseline: Sequen
             {"records": one.records},
         )
         for one in canary
-        if one.times and one.content in known
+        if _length(one) > 0 and one.content in known
     ]
 
 
-def _beside(one: Course, others: Sequence[Course]) -> Reason | None:
+def _silence(one: Course, others: Sequence[Course]) -> Reason | None:
     edges = np.linspace(one.times[0], max(course.times[-1] for course in (one, *others)), _PARTS + 1)
     usual = np.quantile([_counts(other, edges) for other in others], 0.25, axis=0, method="lower")
-    return _silence(one, edges, usual, _SILENT, PLENTY, "the others went on")
-
-
-def _alone(one: Course, baseline: Sequence[Course]) -> Reason | None:
-    if _length(one) <= 0 or not baseline:
-        return None
-    edges = np.linspace(one.times[0], one.times[-1], _PARTS + 1)
-    rate = min(other.records / _length(other) for other in baseline)
-    longest = max(float(np.diff(other.times).max()) for other in baseline)
-    parts = max(_SILENT_ALONE, int(np.ceil(_LONGER * longest / (edges[1] - edges[0]))))
-    usual = np.full(_PARTS, rate * (edges[1] - edges[0]))
-    return _silence(one, edges, usual, parts, _PLENTY_ALONE, "the baseline has no such silence")
-
-
-def _silence(one: Course, edges: np.ndarray, usual: np.ndarray, parts: int, plenty: float, words: str) -> Reason | None:
     counts = _counts(one, edges)
     expected = np.minimum(usual, one.records / max(1, int(np.count_nonzero(counts))))
     begin, end = _longest_run(counts <= _HARDLY * expected)
     missing, there = float(expected[begin:end].sum()), float(counts[begin:end].sum())
-    if end - begin < parts or missing < plenty:
+    if end - begin < _SILENT or missing < PLENTY:
         return None
     last = max((time for time in one.times if time <= edges[begin]), default=edges[begin])
     seconds = float(edges[end] - last)
@@ -90,7 +70,7 @@ def _silence(one: Course, edges: np.ndarray, usual: np.ndarray, parts: int, plen
     since = iso_time_of(int(last * 1000))
     text = (
         f"{one.name} has {few} records after {since} ({length}), where about {missing:.0f} were "
-        f"to be expected: {words}."
+        "to be expected: the others went on."
     )
     return Reason("instance_silent", text, {"expected": missing, "seconds": seconds, "instance": one.name})
 

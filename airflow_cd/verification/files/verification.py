@@ -220,7 +220,7 @@ def _quality(
         *({file.name: profile.records for file, profile in by_side[side]} for side in ("canary", "control")),
     )
     sides = [courses[side] for side in ("canary", "control", "baseline")]
-    quality = with_instances(quality, [*copies(*sides), *silent_files(*sides)])
+    quality = with_instances(quality, [*copies(*sides), *silent_files(*sides[:2])])
     if len(quality.baseline) < len(newest_first) and canary.records:
         warnings.append(
             f"{len(quality.baseline)} of {len(newest_first)} baselines were compared with: the newest with records."
