@@ -10,6 +10,7 @@ from airflow_cd.report.order import by_weight
 from airflow_cd.report.report import Report, Settings
 from airflow_cd.verification.verdict import Event, EventKind, Quality, Verdict
 
+_DECLARED = 3  # events that are named as a pattern
 _GOOD_BASELINES = 3
 _STEPS = {
     "no_baseline": "Give what an earlier good release wrote, with --baseline or --metrics-baseline.",
@@ -86,8 +87,10 @@ def next_steps(report: Report, *, has_page: bool) -> list[str]:
 def _steps_for_logs(report: Report, verdict: Verdict, quality: Quality) -> Iterator[str]:
     risks = sorted(quality.risks, key=by_weight)
     if risks:
-        pattern = risks[0].exception or " ".join(risks[0].template.split()[-4:])
-        yield f"If an event is meant to be, declare it and run it again: --expected '{_shown(pattern)}'."
+        patterns = dict.fromkeys(_shown(risk.exception or " ".join(risk.template.split()[-4:])) for risk in risks)
+        named = " ".join(f"'{pattern}'" for pattern in list(patterns)[:_DECLARED])
+        meant, each = ("an event is", "it") if len(patterns) == 1 else ("these events are", "each")
+        yield f"If {meant} meant to be, declare {each} and run it again: --expected {named}."
     if verdict is not Verdict.PASS:
         return
     if sum(file.side == "baseline" and file.what == "logs" for file in report.files) < _GOOD_BASELINES:

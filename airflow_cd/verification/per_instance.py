@@ -55,12 +55,12 @@ def silent_instances(
 ) -> list[Reason]:
     """The canary instances that did nothing, or stopped, while the others went on.
 
-    :param canary: by name, all canary instances; fewer than two say nothing here.
-    :param control: by name, likewise.
+    :param canary: by name, all canary instances.
+    :param control: by name, likewise. A single canary instance is held against these alone, once it did something.
     :param until_ms: up to when was watched, in milliseconds since 1970.
     :param what: what is counted, ``records`` or ``requests``.
     """
-    if len(canary) < 2:
+    if len(canary) < 2 and (not control or all(one.last_ms is None for one in canary.values())):
         return []
     found = []
     for name, one in canary.items():

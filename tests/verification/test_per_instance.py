@@ -108,6 +108,14 @@ def test_a_standby_that_never_writes_is_not_silent() -> None:
     assert not silent_instances({"b": replace(quiet, before=1.9)}, {"c": busy}, 100_000, "records")
 
 
+def test_a_single_canary_that_stops_beside_a_control_that_goes_on_is_silent() -> None:
+    stopped, busy = Activity(60, 100.0, 30_000, 2.0), Activity(200, 100.0, 99_000)
+    [reason] = silent_instances({"a": stopped}, {"c": busy}, 100_000, "records")
+    assert "a has no records after" in reason.text
+    assert not silent_instances({"a": stopped}, {}, 100_000, "records")
+    assert not silent_instances({"a": stopped}, {"c": replace(busy, last_ms=31_000)}, 100_000, "records")
+
+
 def test_instances_that_differ_as_hosts_do_are_rarely_called_different() -> None:
     """Counts of twenty kinds of errors with a dispersion of .3 between instances."""
     rng = np.random.default_rng(1)

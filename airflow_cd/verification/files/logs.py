@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -37,8 +37,15 @@ _GOES_ON = GOES_ON.encode()
 _LONGEST_FRAME, _MOST_FRAMES = 300, 2_000  # characters of a frame of a stack trace, and how many are remembered
 
 
+class Readable(Protocol):
+    """A stream of bytes, as far as it is needed."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes; none at its end."""
+
+
 def profile_stream(
-    stream: BinaryIO,
+    stream: Readable,
     *,
     instance: str = "",
     watched: float = 0.0,
@@ -65,7 +72,7 @@ def profile_stream(
     return profile
 
 
-def _blocks_of_lines(stream: BinaryIO, block: int, progress: Callable[[int], None] | None) -> Iterator[bytes]:
+def _blocks_of_lines(stream: Readable, block: int, progress: Callable[[int], None] | None) -> Iterator[bytes]:
     """Whole lines without the last one's end; of a line longer than what is judged only the beginning."""
     read, rest, endless = 0, b"", False
     while chunk := stream.read(block):

@@ -104,7 +104,7 @@ def size_of(path: str) -> int | None:
 
 @contextmanager
 def opened(path: str, progress: Progress | None = None) -> Iterator[BinaryIO]:
-    """The content of a file, decompressed; UTF-16 with its mark becomes UTF-8.
+    """The content of a file, decompressed, without a byte order mark; UTF-16 with its mark becomes UTF-8.
 
     What it is compressed with is recognized by its first bytes, whatever its name is.
 
@@ -267,6 +267,8 @@ def _decompressor(kind: str, path: str, stream: BinaryIO) -> Any:
 def _as_utf8(stream: Any) -> BinaryIO:
     encoding = next((name for mark, name in _WIDE_TEXT.items() if stream.peek(2).startswith(mark)), None)
     if encoding is None:
+        if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+            stream.read(len(codecs.BOM_UTF8))  # some editors and Windows' tools put it before the first line
         return cast("BinaryIO", stream)
     stream.read(2)
     return cast("BinaryIO", io.BufferedReader(_Recoded(stream, encoding), _BUFFER))

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification import conclusions
 from airflow_cd.verification.files.formats import log_format
+from airflow_cd.verification.files.log_times import Course, Stamped
 from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.files.opening import (
     HEAD,
@@ -21,10 +22,11 @@ from airflow_cd.verification.files.opening import (
     peeked,
     refuse_binary,
 )
+from airflow_cd.verification.files.silence import copies, silent_files
 from airflow_cd.verification.logs.feedback import Opinions, unmatched, usable_expectations
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality, stated_levels
-from airflow_cd.verification.per_instance import of_log_files
+from airflow_cd.verification.per_instance import of_log_files, with_instances
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.times import iso_now
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, worst
@@ -197,8 +199,11 @@ def _quality(
     warnings: list[str],
 ) -> Quality:
     by_side: dict[str, list[tuple[InputFile, LogProfile]]] = {side: [] for side in SIDES}
+    courses: dict[str, list[Course]] = {side: [] for side in SIDES}
     for file in files:
-        by_side[file.side].append((file, _profile(file, on_file(file))))
+        profile, course = _profile(file, on_file(file))
+        by_side[file.side].append((file, profile))
+        courses[file.side].append(course)
         warnings += _troubles(file)
     canary, control = (LogProfile.merge(*(profile for _, profile in by_side[side])) for side in ("canary", "control"))
     newest_first = by_side["baseline"][::-1]
@@ -214,6 +219,8 @@ def _quality(
         quality,
         *({file.name: profile.records for file, profile in by_side[side]} for side in ("canary", "control")),
     )
+    sides = [courses[side] for side in ("canary", "control", "baseline")]
+    quality = with_instances(quality, [*copies(*sides), *silent_files(*sides[:2])])
     if len(quality.baseline) < len(newest_first) and canary.records:
         warnings.append(
             f"{len(quality.baseline)} of {len(newest_first)} baselines were compared with: the newest with records."
@@ -227,16 +234,17 @@ def _quality(
     return quality
 
 
-def _profile(file: InputFile, progress: Progress | None) -> LogProfile:
+def _profile(file: InputFile, progress: Progress | None) -> tuple[LogProfile, Course]:
     with opened(file.path, _counting(file, progress)) as stream:
         head = peeked(stream)
         refuse_binary(file.path, head)  # of a pipe, which could not be looked into before
-        profile = profile_stream(stream, instance=file.name)
+        stamped = Stamped(stream)
+        profile = profile_stream(stamped, instance=file.name)
     file.records, file.troubles = profile.records, dict(profile.troubles)
     found = log_format(head, whole=len(head) < HEAD)
     file.header, file.headless, file.looked_at, file.unread = found.text, found.without, found.records, found.example
     file.levels = stated_levels(profile)
-    return profile
+    return profile, stamped.course(file.name, profile.records)
 
 
 def _counting(file: InputFile, progress: Progress | None) -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airflow_cd.verification.logs.clustering import Vocabulary, group
 from airflow_cd.verification.logs.frequency import Reference
@@ -21,12 +21,15 @@ class Comparison:
     :param canary: records of the canary for each template.
     :param references: the control (if there is one) and each baseline, as counts for each template.
     :param members: for each signature of either side the template of its event.
+    :param kinds: by template of an event, the records of each kind of message in it: on the canary, and in all
+        references together.
     """
 
     events: dict[str, Event]
     canary: dict[str, int]
     references: list[Reference]
     members: dict[Signature, str]
+    kinds: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
 
 def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[LogProfile]) -> Comparison:
@@ -73,7 +76,9 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
             last_seen=iso_time_of(on_canary.last),
         )
     references = [Reference(counts, profile.watched) for counts, profile in zip(counted, profiles, strict=True)]
-    return Comparison(events, group(canary.counts(), seen), references, {**known, **seen})
+    template_of = {**known, **seen}
+    kinds = _kinds(canary, merged, template_of)
+    return Comparison(events, group(canary.counts(), seen), references, template_of, kinds)
 
 
 def _templates(signatures: Iterable[Signature], vocabulary: Vocabulary) -> dict[Signature, str]:
@@ -81,6 +86,19 @@ def _templates(signatures: Iterable[Signature], vocabulary: Vocabulary) -> dict[
     known = {signature: vocabulary.template_of(signature) for signature in signatures}
     new = vocabulary.unknown_events(signature for signature, template in known.items() if template is None)
     return {signature: new[signature] if template is None else template for signature, template in known.items()}
+
+
+def _kinds(
+    canary: LogProfile, merged: LogProfile, members: Mapping[Signature, str]
+) -> dict[str, dict[str, tuple[int, int]]]:
+    kinds: dict[str, dict[str, tuple[int, int]]] = {}
+    for signature, template in members.items():
+        of_event = kinds.setdefault(template, {})
+        here, before = of_event.get(signature.template, (0, 0))
+        counts = (profile.tallies.get(signature) for profile in (canary, merged))
+        more_here, more_before = (tally.count if tally is not None else 0 for tally in counts)
+        of_event[signature.template] = here + more_here, before + more_before
+    return kinds
 
 
 def _by_template(templates: Mapping[Signature, str]) -> dict[str, list[Signature]]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_cd.verification.logs.events import Comparison
 from airflow_cd.verification.logs.headers.levels import NAMES
@@ -41,6 +41,10 @@ _MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
 _PLACE = r"[\w$@~./\\<*>+-]+\.\w{1,5}(?::(?:\d+|<\*>)|\((?:\d+|<\*>)\)|, line (?:\d+|<\*>))+"
 _FRAME = re.compile(rf"\s*(?:(?:from|at|#\d+:?|\d+:) +{_PLACE}|{_PLACE}:? ?in [`'\"])")
 _STRAY_FRAME = re.compile(rf"(?:\s*{_PLACE}|<\*>\(<\*>\)) ?\S*$")
+_SERVER_ERROR, _GATEWAY = 500, (502, 503, 504)
+_REQUESTS = "requests"  # the family of those that failed
+_OFTEN = 5  # records of one kind of message
+_ONCE_OR_TWICE, _FEWEST_KNOWN = 2, 5  # records of one more kind of gateway error, and of those that are expected
 _ONE_IS_CHANCE = 1  # a single one, of errors seen once or of new ordinary messages, says nothing about others
 
 
@@ -94,6 +98,7 @@ def novelty_of(
     :param volume: how much was watched of the canary, as a multiple of all that was watched of the references.
     :param control: whether one of the references is a control.
     """
+    new = [event for event in new if not _is_one_more_gateway_error(event, events)]
     if not new:
         return _NONE
     references = [reference.counts for reference in comparison.references]
@@ -108,16 +113,20 @@ def novelty_of(
     if of_another_time:
         usual = max(usual, *_changes_with_time(events, seen, family, matters, volume))
     usual += _RATE_OF_A_QUIET_LOG * volume
+    by_members = _of_members(new, seen, family, comparison, usual, volume)
     if of_another_time:
-        least = Novelty(kinds, usual, _at_least(kinds, usual))
+        least = max(Novelty(kinds, usual, _at_least(kinds, usual)), by_members, key=lambda novelty: novelty.p_value)
         others = (
             _of_exceptions(new, events, seen, matters, volume),
             _of_uncaught(new, events, seen, volume),
             _of_frequent(new, events, seen, matters, volume),
+            _of_requests(new, seen, comparison, volume),
         )
         return min((least, *others), key=lambda novelty: novelty.p_value)
     rare = len(references) >= _ENOUGH_REFERENCES and not any(_is_grave(event) for event in new)
-    best = Novelty(kinds, usual, _at_least(kinds, usual), rare, not any(event.stated for event in new))
+    best = Novelty(kinds, usual, _at_least(kinds, usual))
+    best = max(best, by_members, key=lambda novelty: novelty.p_value)
+    best = replace(best, rare=rare, worded=not any(event.stated for event in new))
     for times in _TIMES:
         often = sum(event.counts["canary"] >= times for event in new)
         if not often:
@@ -128,6 +137,90 @@ def novelty_of(
         if p_value < min(best.p_value, LEVEL):
             best = Novelty(often, expected, p_value)
     return best
+
+
+def _of_members(
+    new: Sequence[Event],
+    seen: Mapping[str, int],
+    family: Mapping[str, str],
+    comparison: Comparison,
+    usual: float,
+    volume: float,
+) -> Novelty:
+    """The same, where new kinds are of families that are known: by how the members of those families grow.
+
+    Routes that failed once each are one event, and messages that differ in a word one family: the next route, or the
+    same words put together in another way, are no more of a surprise than those before were. A new word is, unless
+    many of the family's words came once only.
+
+    :param usual: how many new kinds there are to be expected anyway.
+    """
+    members: dict[str, dict[str, int]] = {}
+    for template, count in seen.items():
+        if _is_failed_request(template):
+            kinds = comparison.kinds.get(template, {}).items()
+            members.setdefault(_REQUESTS, {}).update({kind: before for kind, (_, before) in kinds})
+        else:
+            members.setdefault(family[template], {})[template] = count
+    fresh, mixed, number = set(), set(), 0
+    for event in new:
+        request = _is_failed_request(event.template)
+        name = _REQUESTS if request else family[event.template]
+        if name in members and (request or _is_as_others_are(event.template, members[name])):
+            mixed.add(name)
+            number += len(comparison.kinds.get(event.template, (event.template,))) if request else 1
+        else:
+            fresh.add(name)
+    alone = Novelty(len(fresh), usual, _at_least(len(fresh), usual)) if fresh else _NONE
+    number += len(fresh)
+    usual += sum(_good_turing(members[name], volume) for name in mixed)
+    return min(alone, Novelty(number, usual, _at_least(number, usual)), key=lambda novelty: novelty.p_value)
+
+
+def _is_as_others_are(template: str, members: Mapping[str, int]) -> bool:
+    """Whether a message is put together of words that its family has, as far as the family does not bring new ones.
+
+    :param template: of the message.
+    :param members: records of each message of its family.
+    """
+    words: dict[str, int] = {}
+    for member, count in members.items():
+        for word in set(member.split()):
+            words[word] = words.get(word, 0) + count
+    unseen = set(template.split()) - set(words)
+    if not unseen:
+        return True
+    places = zip(*(member.split() for member in members), strict=False)
+    in_several = sum(len(set(place)) > 1 for place in places) > 1
+    return in_several and sum(count == 1 for count in words.values()) > len(unseen)
+
+
+def _of_requests(new: Sequence[Event], seen: Mapping[str, int], comparison: Comparison, volume: float) -> Novelty:
+    """New requests that failed several times each, beside those there were: what comes once says nothing of them."""
+    kinds = [comparison.kinds.get(event.template, {}) for event in new if _is_failed_request(event.template)]
+    often = sum(here >= _OFTEN and not before for kind in kinds for here, before in kind.values())
+    if not often:
+        return _NONE
+    failed = [comparison.kinds.get(template, {}) for template in seen if _is_failed_request(template)]
+    known = {name: before for kind in failed for name, (_, before) in kind.items()}
+    return _one_of_several(often, _missed(known, _OFTEN, volume), volume)
+
+
+def _is_failed_request(template: str) -> bool:
+    return (status_in(template) or 0) >= _SERVER_ERROR
+
+
+def _is_one_more_gateway_error(event: Event, events: Sequence[Event]) -> bool:
+    """Whether it is a request that a gateway could not have answered, in a log where it often could not.
+
+    Which of these statuses a client gets, and for which route, is chance, while there are no more of them than usual.
+    """
+    if status_in(event.template) not in _GATEWAY or event.counts["canary"] > _ONCE_OR_TWICE:
+        return False
+    alike = [other for other in events if status_in(other.template) in _GATEWAY]
+    known = [other for other in alike if other.kind is not EventKind.UNKNOWN and other.expected is not None]
+    expected = sum(other.expected or 0.0 for other in known)
+    return expected >= _FEWEST_KNOWN and sum(other.counts["canary"] for other in alike) <= 2.0 * expected
 
 
 def _is_grave(event: Event) -> bool:

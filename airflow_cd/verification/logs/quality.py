@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from airflow_cd.verification.logs.answers import with_refusals
+from airflow_cd.verification.logs.doubts import more_errors, more_failed_requests, moved, moved_reason, unreadable
 from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
@@ -123,10 +124,11 @@ def judge_quality(
     def judged_as(last: bool) -> tuple[Verdict, list[Event], list[Event], Novelty]:
         events = _with_risks(outages.events, opinions, share, strictness, final=last)
         new = [event for event in events if event.risk and event.feedback is None and event.kind is EventKind.UNKNOWN]
-        beside = control is not None
+        beside, elsewhere = control is not None, moved(new, events)
+        of_here = [event for event in new if event.template not in elsewhere]
         all_new, stated = (
             novelty_of(some, events, comparison, severe, volume=volume, control=beside)
-            for some in (new, [event for event in new if event.stated])
+            for some in (of_here, [event for event in of_here if event.stated])
         )
         if all_new.ordinary:
             events = [replace(event, risk=False) if event in new else event for event in events]
@@ -138,10 +140,18 @@ def judge_quality(
         verdict, events, new, all_new = judged_as(True)
     reasons = of_risks(events, records, len(used))
     if new and verdict is not Verdict.FAIL:
-        reasons.insert(0, no_proof(all_new, new))
+        reasons[:0] = _unproven(all_new, new, events)
+    if verdict is Verdict.FAIL and not canary.watched and (tiny := _tiny(canary, references, events)) is not None:
+        verdict, reasons = Verdict.INCONCLUSIVE, [tiny, *reasons]
     if final and verdict is not Verdict.FAIL:
-        gone = gone_silent(events, strictness.p_value * spending)
-        verdict, reasons = _held(verdict, reasons, [*([gone] if gone else []), *outages.undecided])
+        doubts = (
+            gone_silent(events, strictness.p_value * spending),
+            more_errors(events, strictness.frequency, strictness.ratio),
+            more_failed_requests(comparison, events, canary.watched, strictness.ratio),
+            unreadable(canary, references),
+            *outages.undecided,
+        )
+        verdict, reasons = _held(verdict, reasons, [doubt for doubt in doubts if doubt is not None])
         few = _too_few(canary, references) if verdict is Verdict.PASS and not canary.watched else None
         verdict, reasons = (Verdict.INCONCLUSIVE, [few]) if few is not None else (verdict, reasons)
     stated = _state_levels(opinions, [canary, *references])
@@ -156,6 +166,24 @@ def _held(verdict: Verdict, reasons: list[Reason], doubts: Sequence[Reason]) -> 
     if not doubts:
         return verdict, reasons
     return Verdict.INCONCLUSIVE, [*doubts, *reasons] if verdict is Verdict.PASS else [*reasons, *doubts]
+
+
+def _unproven(novelty: Novelty, new: Sequence[Event], events: Sequence[Event]) -> list[Reason]:
+    """Why new errors do not fail the release."""
+    elsewhere = moved(new, events)
+    rest = [event for event in new if event.template not in elsewhere]
+    reasons = [moved_reason(new, elsewhere)] if elsewhere else []
+    return [*reasons, no_proof(novelty, rest)] if rest else reasons
+
+
+def _tiny(canary: LogProfile, references: Sequence[LogProfile], events: Sequence[Event]) -> Reason | None:
+    """Why so little to compare with condemns nothing, where nobody says how long was watched; None if it is enough."""
+    known = sum(profile.records for profile in references)
+    certain = any(event.risk and (event.feedback or event.kind is not EventKind.UNKNOWN) for event in events)
+    if certain or known >= TOO_FEW or known >= TOO_SMALL_A_SHARE * canary.records:
+        return None
+    text = f"{known} records are too few to call anything new by: the canary has {canary.records:,}."
+    return Reason("too_few_records", text, {"canary_records": canary.records, "reference_records": known})
 
 
 def _names_of_used(baseline: Sequence[LogProfile], names: Sequence[str]) -> list[str]:

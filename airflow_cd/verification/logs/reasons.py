@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from airflow_cd.verification.logs.novelty import Novelty
-from airflow_cd.verification.verdict import Event, EventKind, Reason
+from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Reason
 
 MUCH_OF_A_LOG = 0.2
 """Share of the expected records from which on an event's silence leaves a verdict open."""
+_VITAL, _VITAL_SHARE = 100.0, 0.05  # expected records, and their share, from which on it does so with fewer, too
 _NAMED = 6  # events named in a reason
 
 
@@ -36,7 +37,8 @@ def of_risks(events: Sequence[Event], records: Mapping[str, int], baselines: int
         if not risks:
             continue
         noun = "event is" if len(risks) == 1 else "events are"
-        named = "; ".join(_named(event) for event in risks[:_NAMED])
+        loudest = sorted(risks, key=lambda event: (-SEVERITIES.index(event.severity), -event.counts["canary"]))
+        named = "; ".join(_named(event) for event in loudest[:_NAMED])
         more = f"; and {len(risks) - _NAMED} more" if len(risks) > _NAMED else ""
         text = f"{len(risks)} {noun} {words}: {named}{more}."
         reasons.append(Reason(code, text, {**numbers, "risks": len(risks)}))
@@ -64,6 +66,8 @@ def no_proof(novelty: Novelty, new: Sequence[Event]) -> Reason:
     usual = f"about {novelty.usual:.1f} such kinds come in as much of this log without any change"
     if novelty.ordinary:
         text = f"{kinds} as usual: {usual}."
+    elif not novelty.kinds:
+        text = f"{kinds} no proof: gateways answered no more requests than usual with such errors."
     elif not any(event.stated for event in new):
         text = f"{kinds} no proof: their records state no level, only their words tell of a failure; {usual}."
     else:
@@ -86,13 +90,20 @@ def gone_silent(events: Sequence[Event], level: float) -> Reason | None:
         if event.kind is EventKind.WENT_SILENT
         and event.feedback is None
         and (event.p_value if event.p_value is not None else 1.0) <= level
-        and (event.expected or 0.0) >= MUCH_OF_A_LOG * everything
+        and _is_much(event, everything)
         and not any(_replaces(other, event) for other in unknown)
     ]
     if not silent:
         return None
     text = f"What made up much of the log is gone: {'; '.join(_named(event) for event in silent[:_NAMED])}."
     return Reason("went_silent", text, {"silent": len(silent)})
+
+
+def _is_much(event: Event, everything: float) -> bool:
+    expected = event.expected or 0.0
+    if event.severity == "debug":
+        return expected >= MUCH_OF_A_LOG * everything
+    return expected >= min(MUCH_OF_A_LOG * everything, max(_VITAL, _VITAL_SHARE * everything))
 
 
 def _replaces(other: Event, gone: Event) -> bool:
