@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
+from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing, with_one_row
 from airflow_cd.verification.metrics.crossings import crossed
 from airflow_cd.verification.metrics.excursion import highest_before, with_excursions
 from airflow_cd.verification.metrics.findings import few_requests
@@ -39,7 +39,7 @@ from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.placement import of_the_machine
 from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.metrics.series.reading import Series, read_series
-from airflow_cd.verification.metrics.siblings import is_clear, odd_one
+from airflow_cd.verification.metrics.siblings import DIFFERS, is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.thresholds import Threshold, is_named
 from airflow_cd.verification.samples import Metric
@@ -141,7 +141,8 @@ def judge_performance(
     results = [replace(result, decides=result.name in decides) for result in results]
     results = with_excursions(results, judged, limits, load)
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
-    return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
+    concluded = with_one_row(conclude([*results, *series.not_judged()]), max(map(len, ours.values()), default=0))
+    return with_crossings(with_missing(concluded, missing), crossings)
 
 
 def _by_metric(frame: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
@@ -286,7 +287,7 @@ def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taugh
         text = f"instance {name} alone: {result.reason.text}"
         reason = Reason("instance_regressed", text, {**result.reason.numbers, "instance": name})
         if not (sides.paired or sides.has_past(name) or is_clear(sides, name)):
-            doubted = doubted or reason
+            doubted = doubted or replace(reason, code=DIFFERS)
             continue
         return replace(
             pooled,
