@@ -100,7 +100,8 @@ def with_thousands(table: pd.DataFrame) -> pd.DataFrame:
         name: filled.str.replace(".", "", regex=False).str.replace(",", ".", regex=False).astype(float)
         for name, filled in pointed.items()
     }
-    return table.assign(**{name: column.reindex(table.index) for name, column in plain.items()})
+    read: pd.DataFrame = table.assign(**{name: column.reindex(table.index) for name, column in plain.items()})
+    return read
 
 
 def with_decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +118,8 @@ def with_decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
         filled = table[name].dropna().astype(str)
         if len(filled) and filled.str.fullmatch(_COMMA).all() and not filled.str.fullmatch(_WHOLE_OR_THOUSANDS).all():
             plain[name] = filled.str.replace(",", ".", regex=False).astype(float)
-    return table.assign(**{name: column.reindex(table.index) for name, column in plain.items()}) if plain else table
+    read: pd.DataFrame = table.assign(**{name: column.reindex(table.index) for name, column in plain.items()})
+    return read
 
 
 def mostly_numbers(column: pd.Series[Any]) -> bool:
