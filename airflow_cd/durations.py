@@ -9,16 +9,16 @@ from typing import TypeAlias, cast, overload
 
 DurationLike: TypeAlias = "str | int | float | timedelta"
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)\s*")
 _EXPECTED = 'expected something like "30s", "10m", "1h30m", a number of seconds or a timedelta'
 
 
 def parse_duration(value: DurationLike) -> timedelta:
     """Parse a duration.
 
-    :param value: text of numbers with a unit each (``ms``, ``s``, ``m``, ``h``, ``d``, ``w``), a number of seconds, or
-        a timedelta. Zero is allowed.
+    :param value: text of numbers with a unit each (``ms``, ``s``, ``m`` or ``min``, ``h``, ``d``, ``w``), a number of
+        seconds, or a timedelta. Zero is allowed.
     :raises ValueError: it is none of these, not finite, or negative.
     """
     if isinstance(value, timedelta):

@@ -12,6 +12,11 @@ from airflow_cd.verification.verdict import Event, EventKind, Quality, Verdict
 
 _DECLARED = 3  # events that are named as a pattern
 _GOOD_BASELINES = 3
+_SHIFTS = {"excursion", "not_certain", "not_comparable", "went_silent"}  # codes of what may come with another time
+_CONTROL = (
+    "Give metrics of instances on the old release in the same period, with --metrics-control: they say what the time "
+    "and the traffic do by themselves."
+)
 _STEPS = {
     "no_baseline": "Give what an earlier good release wrote, with --baseline or --metrics-baseline.",
     "no_data": "Check that the canary's files are the right ones, and that it had any traffic.",
@@ -21,6 +26,11 @@ _STEPS = {
     "not_precise": "Measure for longer or on more instances, or name the metrics that matter with --decisive.",
     "not_comparable": "Check that both sides hold the same metrics and groups at the same times.",
     "excursion": "Look at what the release did in those minutes, and measure again.",
+    "unit_changed": "Give both sides in one unit; a name may say which: _ms, _bytes, _percent, _per_second.",
+    "unit_unknown": "Say in the metric's name which it is: _percent or _ratio.",
+    "misread": "Check the numbers of requests in both files: their unit, and how thousands and decimals are written.",
+    "rows_differ": "Give a column that tells the rows apart (instance, group), or each export once.",
+    "instance_differs": "Look at that instance and what it runs on, and measure again.",
     "metric_regressed": "Compare the metric's chart in the report with what the release changed.",
 }
 
@@ -77,11 +87,19 @@ def next_steps(report: Report, *, has_page: bool) -> list[str]:
     judgement = report.judgement
     codes = [reason.code for reason in judgement.reasons]
     steps = [step for code, step in _STEPS.items() if code in codes]
+    if judgement.verdict is Verdict.INCONCLUSIVE and _SHIFTS & set(codes) and not _has_metrics_control(report):
+        steps.insert(0, _CONTROL)
     if judgement.quality is not None:
         steps += _steps_for_logs(report, judgement.verdict, judgement.quality)
     if not has_page:
         steps.append("--report out.html shows every event and metric.")
     return steps
+
+
+def _has_metrics_control(report: Report) -> bool:
+    """Whether metrics are of the same time on both sides, or are not what was verified."""
+    metrics = [file.side for file in report.files if file.what == "metrics"]
+    return not metrics or "control" in metrics
 
 
 def _steps_for_logs(report: Report, verdict: Verdict, quality: Quality) -> Iterator[str]:

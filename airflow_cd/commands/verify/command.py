@@ -31,6 +31,8 @@ _EPILOG = """exit codes: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 an error
   kubectl logs deploy/shop-canary | airflow-cd verify --baseline old.log --canary - --json -
   airflow-cd verify --metrics-baseline old.csv --metrics-canary new.csv --kind basket=gauge"""
 
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
@@ -263,7 +265,7 @@ def _seconds(text: str) -> float:
     from airflow_cd.durations import parse_duration
 
     try:
-        return parse_duration(text).total_seconds()
+        return parse_duration(float(text) if _NUMBER.fullmatch(text.strip()) else text).total_seconds()
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TextIO
 
 from airflow_cd.report import words
@@ -134,7 +134,8 @@ def _metric(result: MetricResult, paint: Paint) -> list[str]:
 def _counts(verified: Verified) -> list[str]:
     quality, performance = verified.judgement.quality, verified.judgement.performance
     lines = [] if quality is None else _log_counts(verified, quality)
-    return lines if performance is None else lines + _metric_counts(performance)
+    said = {reason.text for reason in verified.judgement.reasons[: MOST_METRICS + 1]}
+    return lines if performance is None else lines + _metric_counts(performance, said)
 
 
 def _log_counts(verified: Verified, quality: Quality) -> list[str]:
@@ -178,12 +179,22 @@ def read_as(file: InputFile) -> str:
     return f"{file.name}: {'; '.join(parts)}"
 
 
-def _metric_counts(performance: Performance) -> list[str]:
+def _metric_counts(performance: Performance, said: Collection[str]) -> list[str]:
+    """How metrics were judged; of those that did not pass why, unless it was said already.
+
+    :param said: texts of the reasons that stand above.
+    """
     pooled = [result for result in performance.metrics if not result.group]
     verdicts = Counter(result.verdict for result in pooled)
     by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
     counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
     lines = [f"Metrics   {performance.verdict}: {counted}"]
+    open_ones = [result for result in pooled if result.verdict is not Verdict.PASS and result.reason.text not in said]
+    for result in sorted(open_ones, key=worst_first)[:MOST_METRICS]:
+        why = result.reason.text.removeprefix(f"{result.name}: ")
+        lines.append(f"          {result.verdict}  {_plain(words.short(f'{result.name}: {why}', LONGEST_LINE))}")
+    if len(open_ones) > MOST_METRICS:
+        lines.append(f"          and {len(open_ones) - MOST_METRICS} more that did not pass.")
     for taken in dict.fromkeys(map(_taken_for, pooled)):
         names = ", ".join(result.name for result in pooled if _taken_for(result) == taken)
         lines.append(f"          {taken}: {_plain(words.short(names, LONGEST_LINE))}")

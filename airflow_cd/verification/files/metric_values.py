@@ -16,6 +16,9 @@ _MISSING = re.compile(r"(?i)\s*(|-+|–|—|\?|n/?a|nan|null|nil|none|undefined|
 _NUMBER = re.compile(r"\s*([-+]?(?:\d[\d,  ']*)?\.?\d+(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)?\s*")
 _INFINITE = re.compile(r"(?i)\s*([-+]?)(?:inf|infinity|∞)\s*")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:[,  ']\d{3})+(?:\.\d+)?")
+_POINTED = r"\s*[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?\s*"  # 1.234,56
+_COMMA = r"\s*[-+]?\d+(?:,\d+)?\s*"
+_WHOLE_OR_THOUSANDS = r"\s*[-+]?\d+(?:,\d{3})?\s*"
 _TIMES = {
     **dict.fromkeys(("ns", "nanoseconds"), 1e-9),
     **dict.fromkeys(("us", "µs", "μs", "microseconds"), 1e-6),
@@ -72,6 +75,51 @@ def numbers_of(file: InputFile, column: pd.Series[Any], metric: str = "") -> pd.
                 next_step="Write plain numbers, or numbers with a known unit, and leave missing ones empty.",
             )
     return numbers.astype(float)
+
+
+def with_thousands(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, its numbers without points between thousands where its decimals stand behind commas.
+
+    :param table: as it was read, with decimal commas.
+    """
+    import pandas as pd
+
+    texts = {name: table[name] for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])}
+    pointed = {}
+    for name, column in texts.items():
+        filled = column.dropna().astype(str)
+        if len(filled) and filled.str.contains(".", regex=False).any() and filled.str.fullmatch(_POINTED).all():
+            pointed[name] = filled
+    decimals = any(
+        pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
+        for column in (table[name] for name in table.columns)
+    ) or any(bool(filled.str.contains(",", regex=False).any()) for filled in pointed.values())
+    if not decimals:
+        return table  # nothing says that a point is no decimal one
+    plain = {
+        name: filled.str.replace(".", "", regex=False).str.replace(",", ".", regex=False).astype(float)
+        for name, filled in pointed.items()
+    }
+    read: pd.DataFrame = table.assign(**{name: column.reindex(table.index) for name, column in plain.items()})
+    return read
+
+
+def with_decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, numbers with decimal commas (``"116,98"``, in quotes) as such, where none can stand for thousands.
+
+    :param table: as it was read, with decimal points.
+    """
+    import pandas as pd
+
+    plain = {}
+    for name in table.columns:
+        if pd.api.types.is_numeric_dtype(table[name]):
+            continue
+        filled = table[name].dropna().astype(str)
+        if len(filled) and filled.str.fullmatch(_COMMA).all() and not filled.str.fullmatch(_WHOLE_OR_THOUSANDS).all():
+            plain[name] = filled.str.replace(",", ".", regex=False).astype(float)
+    read: pd.DataFrame = table.assign(**{name: column.reindex(table.index) for name, column in plain.items()})
+    return read
 
 
 def mostly_numbers(column: pd.Series[Any]) -> bool:

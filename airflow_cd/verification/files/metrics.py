@@ -24,7 +24,7 @@ from airflow_cd.verification.files.metric_columns import (
     tells_what,
 )
 from airflow_cd.verification.files.metric_times import times_of
-from airflow_cd.verification.files.metric_values import mostly_numbers, numbers_of
+from airflow_cd.verification.files.metric_values import mostly_numbers, numbers_of, with_decimal_commas, with_thousands
 from airflow_cd.verification.files.opening import InputFile, Progress, named, opened, peeked, refuse_binary
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
     first = lines[skipped].decode("utf-8", "replace")
     delimiter = max(_DELIMITERS, key=first.count)
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             stream,
             skiprows=skipped,
             sep=delimiter,
@@ -150,9 +150,31 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
             skipinitialspace=True,
             low_memory=False,
         )
+        _check_width(file, table, delimiter)
+        return with_thousands(table) if delimiter == ";" else with_decimal_commas(table)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise VerificationError(f"{named(file.path)} is not readable as CSV: {text}.", next_step=FORMATS) from error
+
+
+def _check_width(file: InputFile, table: pd.DataFrame, delimiter: str) -> None:
+    """Refuse a table whose rows have more values than its header: pandas takes the first ones for names of rows."""
+    more = table.index.nlevels
+    if table.index.name is not None or isinstance(table.index, _counted_rows()):
+        return
+    if delimiter == "," and table.iloc[:, -more:].isna().all(axis=None):
+        return  # commas at the ends of rows
+    commas = " Decimal commas need another sign between the values, such as a semicolon." if delimiter == "," else ""
+    raise VerificationError(
+        f"{named(file.path)}, row 1 has {len(table.columns) + more} values, the header {len(table.columns)}.{commas}",
+        next_step="Write as many values as there are names in the header, or numbers with commas in quotes.",
+    )
+
+
+def _counted_rows() -> type:
+    import pandas as pd
+
+    return pd.RangeIndex
 
 
 def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> MetricTable:

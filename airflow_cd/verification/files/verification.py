@@ -27,6 +27,7 @@ from airflow_cd.verification.logs.feedback import Opinions, unmatched, usable_ex
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality, stated_levels
 from airflow_cd.verification.per_instance import of_log_files, with_instances
+from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.times import iso_now
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, worst
@@ -279,6 +280,7 @@ def _performance(given: FilesToVerify, files: Sequence[InputFile], on_file: OnFi
     sides = sides_of(
         {side: joined(found) for side, found in tables.items()}, given.kinds, given.directions, given.min_requests
     )
+    _check_decisive(given.decisive, sides.metrics)
     warnings += sides.notes
     return judge_performance(
         sides.frames["canary"],
@@ -291,6 +293,18 @@ def _performance(given: FilesToVerify, files: Sequence[InputFile], on_file: OnFi
         warm_up=given.warm_up,
         decisive=given.decisive,
     )
+
+
+def _check_decisive(decisive: Sequence[str], metrics: Sequence[Metric]) -> None:
+    """Refuse a metric that is to decide and that no file has: it is misspelt."""
+    from airflow_cd.verification.metrics.thresholds import is_named
+
+    for name in decisive:
+        if not any(is_named(metric, name) for metric in metrics):
+            raise VerificationError(
+                f"--decisive names {name!r}, which is not a metric of these files.",
+                next_step=f"Name one of: {', '.join(sorted(metric.name for metric in metrics))}.",
+            )
 
 
 def _unique(names: Any) -> list[str]:

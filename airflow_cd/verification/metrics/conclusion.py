@@ -52,17 +52,33 @@ def _says_enough(results: Sequence[MetricResult], part: float) -> bool:
 
 def _no_regression(pooled: Sequence[MetricResult]) -> Reason:
     passed = [result for result in pooled if result.verdict is Verdict.PASS]
-    requests = max((result.canary.get("requests", 0.0) for result in pooled), default=0.0)
+    requests, of = _requests(pooled)
     widest = max((result.smallest_detectable or 0.0 for result in passed if result.kind == "latency"), default=0.0)
     count = f"{len(passed)} of {len(pooled)}" if len(passed) < len(pooled) else f"{len(pooled)}"
     metrics = "metric" if len(pooled) == 1 else "metrics"
-    text = f"No regression in {count} {metrics} over {requests:,.0f} canary requests"
+    text = f"No regression in {count} {metrics} over {requests:,.0f} {of}"
     text += f"; a latency {change(widest, 'latency')} would have shown." if widest else "."
     left = len(pooled) - len(passed)
     if left:
         text += f" {left} cannot be judged yet and {'holds' if left == 1 else 'hold'} nothing up."
     numbers = {"metrics": len(pooled), "requests": requests, "smallest_detectable": widest or None}
     return Reason("no_regression", text, numbers)
+
+
+def _requests(pooled: Sequence[MetricResult]) -> tuple[float, str]:
+    """How many requests the canary got as far as anybody counted them, or else rows, and which of these."""
+    counted = [
+        result.canary["mean"] * result.canary["buckets"] * max(1, len(result.instances))
+        for result in pooled
+        if result.kind == "throughput" and {"mean", "buckets"} <= result.canary.keys()
+    ]
+    requests = max((result.canary.get("requests", 0.0) for result in pooled), default=0.0)
+    rows = max((result.canary.get("buckets", 0.0) for result in pooled), default=0.0)
+    if max(counted, default=0.0) > requests:
+        requests = max(counted)
+    elif 0 < requests <= rows:
+        return requests, "moments of the canary"
+    return requests, "canary requests"
 
 
 def with_crossings(performance: Performance, crossings: Sequence[Reason]) -> Performance:
@@ -75,6 +91,18 @@ def with_crossings(performance: Performance, crossings: Sequence[Reason]) -> Per
         return performance
     regressions = performance.reasons if performance.verdict is Verdict.FAIL else ()
     return replace(performance, verdict=Verdict.FAIL, reasons=[*crossings, *regressions])
+
+
+def with_one_row(performance: Performance, rows: int) -> Performance:
+    """The performance, held up where all there is of the canary is one row.
+
+    :param performance: what the metrics came to.
+    :param rows: of the canary, of the metric that has most.
+    """
+    if rows > 1 or performance.verdict is not Verdict.PASS:
+        return performance
+    text = "There is one row of the canary, of one moment: that is too little for a verdict."
+    return replace(performance, verdict=Verdict.INCONCLUSIVE, reasons=[Reason("few_requests", text, {"rows": rows})])
 
 
 def with_missing(performance: Performance, missing: Sequence[str]) -> Performance:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing
+from airflow_cd.verification.metrics.conclusion import conclude, with_crossings, with_missing, with_one_row
 from airflow_cd.verification.metrics.crossings import crossed
 from airflow_cd.verification.metrics.findings import few_requests
 from airflow_cd.verification.metrics.limits import Limits
@@ -125,7 +125,8 @@ def judge_performance(
     parts = [[sides[metric.name] for metric in part] for part in _parts(metrics, decisive)]
     results = judge_together(parts, lessons, past, limits, sensitivity, series.said)
     missing = [name for name in decisive if not any(is_named(metric, name) for metric in metrics)]
-    return with_crossings(with_missing(conclude([*results, *series.not_judged()]), missing), crossings)
+    concluded = with_one_row(conclude([*results, *series.not_judged()]), max(map(len, ours.values()), default=0))
+    return with_crossings(with_missing(concluded, missing), crossings)
 
 
 def _by_metric(frame: pd.DataFrame | None) -> dict[str, pd.DataFrame]:

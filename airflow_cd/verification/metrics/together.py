@@ -14,7 +14,7 @@ from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, load_of
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.settling import while_settling
-from airflow_cd.verification.metrics.siblings import is_clear, odd_one
+from airflow_cd.verification.metrics.siblings import DIFFERS, is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
@@ -152,7 +152,7 @@ def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taugh
         text = f"instance {name} alone: {result.reason.text}"
         reason = Reason("instance_regressed", text, {**result.reason.numbers, "instance": name})
         if not (sides.paired or sides.has_past(name) or is_clear(sides, name)):
-            doubted = doubted or reason
+            doubted = doubted or replace(reason, code=DIFFERS)
             continue
         return replace(
             pooled,

@@ -13,7 +13,7 @@ from airflow_cd.verification.metrics.series.findings import finding_of, same_ins
 from airflow_cd.verification.metrics.series.repeats import differing_rows, once
 from airflow_cd.verification.metrics.series.requests import as_numbers, uncounted, with_requests
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds
-from airflow_cd.verification.metrics.series.units import period_changed
+from airflow_cd.verification.metrics.series.units import misread, period_changed
 from airflow_cd.verification.metrics.series.values import as_share, dated, evened, finite, numbered
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
@@ -150,4 +150,6 @@ def _findings(tables: Mapping[str, Table], frames: Mapping[str, pd.DataFrame]) -
         finding = finding_of(table, last, paired=paired)
         if finding is not None:
             found[name] = finding
-    return found | period_changed(tables, found, paired=paired)
+    if not paired and not len(frames.get("before", ())):
+        return found
+    return found | misread(tables, paired=paired) | period_changed(tables, found, paired=paired)

@@ -38,6 +38,7 @@ _APART = 4.0  # times as far apart as either side is wide
 _STILL = 1.5  # as wide are values that stand all but still
 _TOO_GOOD, _TOO_GOOD_FAILURES = 40.0, 20.0  # times better
 _UNLIKELY_USUAL = 0.05  # of the requests fail as a rule: or it is per cent
+_ALL = 1.05  # of the requests
 _WENT_ALONG = 10.0  # times as often requests fail where only their number is of another unit
 
 
@@ -168,6 +169,33 @@ def period_changed(tables: Mapping[str, Table], found: Mapping[str, Finding], *,
         changed[name] = finding
         changed |= {one.metric.name: _counted_by(one.metric.name, name) for one in failing}
     return changed
+
+
+def misread(tables: Mapping[str, Table], *, paired: bool) -> dict[str, Finding]:
+    """That more requests failed than there were, where there are far fewer of them than on the other side.
+
+    :param tables: every metric on all sides, read.
+    :param paired: whether the other side is of the same time.
+    """
+    found: dict[str, Finding] = {}
+    for name, table in tables.items():
+        if table.metric.kind != "errors" or table.metric.part:
+            continue
+        rows = [Side(table.frames[side]).frame for side in ("canary", "control" if paired else "before")]
+        failed, asked = ([float(frame[column].sum()) for frame in rows] for column in ("value", "count"))
+        usual = [number / max(1, len(frame)) for number, frame in zip(asked, rows, strict=True)]
+        more = [one > _ALL * other for one, other in zip(failed, asked, strict=True)]
+        fewer = 0 < min(usual) * _TOO_GOOD_FAILURES <= max(usual)
+        side = int(usual[1] < usual[0])
+        if more[side] and not more[1 - side] and fewer:
+            text = (
+                f"{name}: {failed[side]:,.0f} failed of {asked[side]:,.0f} requests "
+                f"{'on the other side' if side else 'on the canary'}, more than there were: one of the two is of "
+                "another unit, or misread."
+            )
+            reason = Reason("misread", text, {"failed": failed[side], "requests": asked[side]})
+            found[name] = Finding(Verdict.INCONCLUSIVE, reason, decides=True)
+    return found
 
 
 def _counted_by(metric: str, throughput: str) -> Finding:
