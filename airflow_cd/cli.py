@@ -16,6 +16,7 @@ from airflow_cd.exit_codes import ERROR, INTERRUPTED
 COMMANDS = (
     "verify",
     "backtest",
+    "check",
     "demo",
     "ledger",
     "guard",
@@ -39,7 +40,8 @@ def _parser() -> tuple[CommandParser, dict[str, CommandParser]]:
     parser = CommandParser(
         prog="airflow-cd",
         description="Continuous delivery on Apache Airflow.",
-        epilog="exit codes: 0 done, or PASS; 1 FAIL, or a demo that did not go as expected; 2 INCONCLUSIVE; 3 an error",
+        epilog="exit codes: 0 done, or PASS; 1 FAIL, or what was checked is not as it should be; 2 INCONCLUSIVE; "
+        "3 an error",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 DONE = 0
 """It was done; PASS of ``verify``; ``demo`` went as expected."""
 FAILED = 1
-"""FAIL of ``verify``; ``demo`` did not go as expected."""
+"""FAIL of ``verify``; ``demo`` did not go as expected; ``check``, ``audit verify``, ``guard --status`` found fault."""
 INCONCLUSIVE = 2
 """INCONCLUSIVE of ``verify``."""
 ERROR = 3

@@ -6,6 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -28,6 +30,20 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _ROLLBACK = "-rollback"
+
+
+_noticed: ContextVar[list[Pipeline] | None] = ContextVar("noticed", default=None)
+
+
+@contextmanager
+def noticing() -> Iterator[list[Pipeline]]:
+    """Collect every pipeline that is made in the body, also one of which no DAG is made."""
+    made: list[Pipeline] = []
+    token = _noticed.set(made)
+    try:
+        yield made
+    finally:
+        _noticed.reset(token)
 
 
 def rollback_name(pipeline: str) -> str:
@@ -206,6 +222,12 @@ class Pipeline:
     supersede: bool = False
     description: str = ""
     dag_arguments: Mapping[str, Any] = field(default_factory=dict)
+    has_dag: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether :meth:`dag` has made it; Airflow does not see a pipeline without."""
+
+    def __post_init__(self) -> None:
+        if (made := _noticed.get()) is not None:
+            made.append(self)
 
     @property
     def deployed_service(self) -> str:
@@ -317,6 +339,7 @@ class Pipeline:
 
         if wanted != self.name:
             build_rollback(self)
+        object.__setattr__(self, "has_dag", True)
         return None if wanted == self.rollback_name else build(self)
 
 
