@@ -12,6 +12,7 @@ from typing import Any
 from airflow_cd.errors import ReleaseError
 from airflow_cd.secret_values.detection import mistakes, suspicion
 from airflow_cd.secret_values.showing import shown
+from airflow_cd.wording import with_article
 
 VERSION = r"[A-Za-z0-9][A-Za-z0-9._+:@/~-]{0,127}"
 """What the version of a run looks like: nothing that is invisible, and no markup."""
@@ -42,7 +43,7 @@ class Release:
         for name in ("service", "version", "artifact"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise ReleaseError(
-                    f"a release needs a {name}, got {getattr(self, name)!r}.",
+                    f"a release needs {with_article(name)}, got {getattr(self, name)!r}.",
                     next_step=f"Give the {name} and start again; nothing was changed.",
                 )
         try:

@@ -144,3 +144,19 @@ def test_a_ledger_that_cannot_be_reached_is_an_error_in_one_line(capsys: pytest.
     url = "postgresql+psycopg2://ada@127.0.0.1:1/ledger"
     assert main(["veto", "list", "shop", "production", "--url", url]) == 3
     assert re.search(r"\Athe ledger .* cannot be opened: .* Next: .*\n\Z", capsys.readouterr().err)
+
+
+def test_what_else_an_exit_code_says_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("guard", "check"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert "exit codes" in capsys.readouterr().out
+
+
+def test_the_help_lists_every_kind_of_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    from airflow_cd.verification.metrics.kinds import KINDS
+
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{', '.join(KINDS[:-1])} or {KINDS[-1]}" in said

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_cd.commands.parsing import add_ledger_url
 from airflow_cd.exit_codes import DONE, FAILED
+from airflow_cd.wording import counted
 
 
 def add_parser(commands: Any) -> None:
@@ -33,10 +34,14 @@ def run(given: argparse.Namespace) -> int:
     if chain.broken_at is not None:
         print(
             f"BROKEN at record {chain.broken_at}: it, or one before it, is not what was written. "
-            f"{chain.records} records before it are in order."
+            f"{counted(chain.records, 'record')} before it {'is' if chain.records == 1 else 'are'} in order."
         )
         return FAILED
-    print(f"{chain.records} records, all in order. The newest: {chain.head or 'none'}")
+    if not chain.records:
+        print("The log of manual actions is empty: there is nothing to check.")
+    else:
+        order = "in order" if chain.records == 1 else "all in order"
+        print(f"{counted(chain.records, 'record')}, {order}. The newest: {chain.head}")
     if not chain.head_found:
         print(f"BROKEN: none of them is {given.head}; the end of the log is missing, or it is another log.")
         return FAILED

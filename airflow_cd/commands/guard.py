@@ -14,8 +14,11 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "guard",
         help="finish what runs cannot finish themselves: a service, beside the guard that Airflow's scheduler starts",
+        epilog="exit codes of --status: 0 a guard acts; 1 none does; 3 an error",
     )
-    parser.add_argument("--status", action="store_true", help="say which guard acts and what it found, and exit")
+    parser.add_argument(
+        "--status", action="store_true", help="say which guard acts and what it found, and exit, with 1 if none acts"
+    )
     add_ledger_url(parser)
 
 

@@ -106,7 +106,7 @@ def number(value: Any, unit: str = "") -> str:
     if unit == "share":
         return f"{100 * value:.3g} %"
     whole = value == round(value) or abs(value) >= 100
-    text = f"{round(value):,}".replace(",", "\u202f") if whole else f"{value:.3g}"
+    text = f"{round(value):,}" if whole else f"{value:.3g}"
     return f"{text} {unit}".strip()
 
 

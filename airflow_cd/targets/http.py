@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
+from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.deployment_api import DeploymentApiHook
@@ -46,7 +47,7 @@ class HttpTarget:
         for name in ("conn_id", "environment"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                found.append(f"an HTTP target needs a {name}, got {value!r}")
+                found.append(f"an HTTP target needs {with_article(name)}, got {value!r}")
             elif value != value.strip() or not value.isprintable():
                 found.append(f"{name} {value!r} of an HTTP target has blanks around it or control characters in it")
         if self.environment in (".", ".."):

@@ -19,5 +19,5 @@ def wrong_baseline(baseline: object) -> str | None:
     # A word in other letters, or nearly one, is a slip: no version is called so.
     meant = get_close_matches(baseline.strip().casefold(), BASELINES, 1, 0.75)
     if meant and baseline not in BASELINES:
-        return f"baseline is {baseline!r}; write {meant[0]!r}, if that is meant, else {words}"
+        return f"baseline is {baseline!r}; did you mean {meant[0]!r}? It must be one of {words}"
     return None

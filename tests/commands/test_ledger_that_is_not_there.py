@@ -68,3 +68,16 @@ def test_migrating_makes_it_and_says_nothing_but_its_version_on_standard_output(
     assert "alembic" not in made.stderr
     asked = subprocess.run([*command, "waiting"], env=environment, capture_output=True, text=True, check=False)
     assert (asked.returncode, asked.stdout) == (0, "Nothing waits for an answer.\n")
+
+
+def test_an_empty_log_of_manual_actions_is_not_said_to_be_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert main(["audit", "verify", "--url", ledger.name()]) == 0
+    assert capsys.readouterr().out == "The log of manual actions is empty: there is nothing to check.\n"
+    ledger.freezes.freeze("shop", "live", who="ada", why="the holidays")
+    assert main(["audit", "verify", "--url", ledger.name()]) == 0
+    assert capsys.readouterr().out.startswith("1 record, in order. The newest: ")
+    assert main(["guard", "--status", "--url", ledger.name()]) == 1
+    assert "No guard acts." in capsys.readouterr().out

@@ -158,7 +158,7 @@ def test_how_each_log_was_read_is_said_in_a_line(folder: Path, capsys: pytest.Ca
     verify("--baseline", "old.log", "--canary", "mixed.log", "--json", "all.json")
     lines = [line for line in capsys.readouterr().out.splitlines() if ".log: " in line and " records, " in line]
     assert lines[0].startswith("Read as   old.log: ")
-    assert re.search(r"; 0 of the first \d+ records without a header$", lines[0])
+    assert re.search(r"; none of the first \d+ records without a header$", lines[0])
     assert lines[1] == (
         "          mixed.log: 6 records, header (time, level, logger); levels: 3 INFO, 3 without; "
         "3 records without a header, such as “COWS GO MOO”"

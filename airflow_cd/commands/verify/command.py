@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
+from airflow_cd.verification.samples import MetricKind
 from airflow_cd.verification.sensitivity import SENSITIVITIES
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _EPILOG = """exit codes: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 an error
   airflow-cd verify --metrics-baseline old.csv --metrics-canary new.csv --kind basket=gauge"""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+_KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
 
 
 def add_parser(commands: Any) -> None:
@@ -79,7 +83,7 @@ def add_parser(commands: Any) -> None:
         default=[],
         type=_metric_setting,
         metavar="METRIC=KIND",
-        help="latency, errors, throughput, apdex or gauge, where the metric's name does not imply it",
+        help=f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}, where the metric's name does not imply it",
     )
     metrics.add_argument(
         "--direction",

@@ -17,6 +17,7 @@ from airflow_cd.verification.files.opening import InputFile
 from airflow_cd.verification.files.verification import Verified
 from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Performance, Quality, Verdict
+from airflow_cd.wording import counted
 
 MOST_EVENTS = 10
 MOST_NO_RISKS = 5
@@ -141,7 +142,7 @@ def _counts(verified: Verified) -> list[str]:
 def _log_counts(verified: Verified, quality: Quality) -> list[str]:
     files = Counter(file.side for file in verified.files if file.what == "logs")
     read = [
-        f"{quality.records.get(side, 0):,} records of the {side} ({_counted(files[side], 'file')})"
+        f"{counted(quality.records.get(side, 0), 'record')} of the {side} ({counted(files[side], 'file')})"
         for side in ("canary", "control", "baseline")
         if files[side]
     ]
@@ -154,7 +155,7 @@ def _read_as(files: Sequence[InputFile]) -> list[str]:
     """How each log was read, a line for each: its header, its levels, and what could not be read."""
     lines = [_plain(read_as(file)) for file in files[:MOST_FILES]]
     more = len(files) - MOST_FILES
-    lines += [f"and {_counted(more, 'more file')}"] if more > 0 else []
+    lines += [f"and {counted(more, 'more file')}"] if more > 0 else []
     return [f"{'' if number else 'Read as':<10}{line}" for number, line in enumerate(lines)]
 
 
@@ -168,11 +169,12 @@ def read_as(file: InputFile) -> str:
     if without := levels.get("none", 0):
         stated += f"{', ' if stated else ''}{without:,} without"
     of_first = "" if file.looked_at >= file.records else f"of the first {file.looked_at:,} "
-    noun = "record" if file.headless == 1 and not of_first else "records"
-    headless = f"{file.headless:,} {of_first}{noun}"
+    headless = f"{file.headless:,} {of_first}records" if of_first else counted(file.headless, "record")
+    if of_first and not file.headless:
+        headless = f"none {of_first}records"
     unread = f", such as “{file.unread}”" if file.unread and file.looked_at > file.headless else ""
     parts = [
-        f"{file.records:,} records, {file.header}",
+        f"{counted(file.records, 'record')}, {file.header}",
         f"levels: {stated or 'none'}",
         f"{headless} without a header{unread}",
     ]
@@ -187,8 +189,8 @@ def _metric_counts(performance: Performance, said: Collection[str]) -> list[str]
     pooled = [result for result in performance.metrics if not result.group]
     verdicts = Counter(result.verdict for result in pooled)
     by_verdict = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
-    counted = ": ".join(filter(None, (_counted(len(pooled), "metric"), by_verdict)))
-    lines = [f"Metrics   {performance.verdict}: {counted}"]
+    summed = ": ".join(filter(None, (counted(len(pooled), "metric"), by_verdict)))
+    lines = [f"Metrics   {performance.verdict}: {summed}"]
     open_ones = [result for result in pooled if result.verdict is not Verdict.PASS and result.reason.text not in said]
     for result in sorted(open_ones, key=worst_first)[:MOST_METRICS]:
         why = result.reason.text.removeprefix(f"{result.name}: ")
@@ -228,12 +230,8 @@ def _levels(levels: Mapping[str, int]) -> str:
     without = levels.get("none", 0)
     if not without:
         return stated
-    rest = f"no level in {without:,} of {sum(levels.values()):,} records"
+    rest = f"no level in {without:,} of {counted(sum(levels.values()), 'record')}"
     return f"{stated}; {rest}" if stated else rest
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _plain(text: str, *, keep_lines: bool = False) -> str:

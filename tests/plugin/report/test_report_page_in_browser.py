@@ -159,7 +159,7 @@ def test_the_keyboard_sorts_and_searches_the_table(show: Show, ledger: Ledger) -
 
 def _column(page: Any, column: int) -> list[float]:
     cells = page.locator(f"#events tbody td:nth-child({column})").all_inner_texts()
-    return [-1.0 if cell == "–" else float(cell.replace("\u202f", "")) for cell in cells]
+    return [-1.0 if cell == "–" else float(cell.replace(",", "")) for cell in cells]
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,0 +1,20 @@
+"""Numbers and nouns as English writes them, for sentences that people read."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 record``, ``2,718 records``.
+
+    :param number: how many.
+    :param noun: in the singular, of those that take an s.
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def with_article(noun: str) -> str:
+    """A noun behind ``a`` or ``an``, by its first letter.
+
+    :param noun: in the singular.
+    """
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
