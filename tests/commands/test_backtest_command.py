@@ -106,8 +106,8 @@ def test_plain_files_are_releases_oldest_first(
     ("given", "why"),
     [
         ([], "needs deployments"),
-        (["--service", "shop", "--environment", "nowhere"], "nothing to replay"),
-        (["--service", "shop", "--environment", "production", "--baseline", "Previous"], "write 'previous'"),
+        (["--service", "shop", "--environment", "nowhere"], "nothing of shop was ever deployed to 'nowhere'"),
+        (["--service", "shop", "--environment", "production", "--baseline", "Previous"], "did you mean 'previous'"),
         (["--service", "shop", "--environment", "production", "--expected", "*"], "match nearly everything"),
         (["--service", "shop", "--environment", "production", "--report", "/no/such/folder/x"], "no folder"),
         (["--logs", "a.log", "--bad", "b.log"], "--bad names b.log"),

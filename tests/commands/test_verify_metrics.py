@@ -176,9 +176,10 @@ def test_kinds_and_directions_can_be_said(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_logs_and_metrics_are_judged_together(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = "".join(f"2026-11-23T08:00:{number % 60:02}Z INFO served {number}\n" for number in range(500))
-    Path("old.log").write_text(lines, encoding="utf-8")
-    Path("new.log").write_text(lines, encoding="utf-8")
+    for name, first in (("old.log", 0), ("new.log", 700)):
+        numbers = range(first, first + 500)
+        lines = "".join(f"2026-11-23T08:00:{number % 60:02}Z INFO served {number}\n" for number in numbers)
+        Path(name).write_text(lines, encoding="utf-8")
     old, slow = written(wide(1), "old.csv"), written(wide(3, slow=1.8), "slow.csv")
     given = ["--baseline", "old.log", "--canary", "new.log", "--metrics-baseline", old, "--report", "out.html"]
     assert verify(*given, "--metrics-canary", slow) == FAILED

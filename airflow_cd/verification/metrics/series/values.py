@@ -125,7 +125,7 @@ def whole_of(table: Table) -> float:
     if not len(values) or values.min() < -1e-9 or values.max() > _HUNDRED:
         return 0.0
     if table.metric.unit == "%":
-        return _HUNDRED
+        return 100.0
     # What succeeds is nearly all of it: two rates, each extrapolated by itself, are now and then a little more than 1.
     about_one = table.metric.direction == "lower_is_worse" and values.max() <= _ABOUT_ONE and np.median(values) > 0.5
     return 1.0 if about_one or values.max() <= 1.0001 else 100.0
