@@ -69,4 +69,4 @@ def _reserve() -> None:
     from airflow_cd.same_ledger import has_airflow_database
 
     if has_airflow_database() and make_pool():
-        print(f"Made Airflow's pool {VERIFICATIONS}.")
+        print(f"Made Airflow's pool {VERIFICATIONS}.", file=sys.stderr)

@@ -60,7 +60,13 @@ def test_one_that_was_opened_and_is_gone_is_refused_too(tmp_path: Path, capsys: 
 
 def test_migrating_makes_it_and_says_nothing_but_its_version_on_standard_output(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__UNIT_TEST_MODE": "False"}
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        # Others run in this process may have set one.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }
     command = [sys.executable, "-m", "airflow_cd.cli"]
     made = subprocess.run([*command, "ledger", "migrate"], env=environment, capture_output=True, text=True, check=False)
     assert (made.returncode, made.stdout) == (0, f"{HEAD}\n")

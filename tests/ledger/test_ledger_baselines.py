@@ -150,7 +150,7 @@ def test_what_cannot_be_is_refused(deploy: Callable[..., Deployment], ledger: Le
     deploy("1.0", good=False)
     with pytest.raises(LedgerError, match="no such deployment of shop was promoted here"):
         ledger.baselines.pin("shop", "production", "1.0", who="ada", why="it is good")
-    with pytest.raises(LedgerError, match="write 'previous'"):
+    with pytest.raises(LedgerError, match="did you mean 'previous'"):
         ledger.baselines.pin("shop", "production", "Previous", who="ada", why="it is good")
     for change in (
         lambda: ledger.baselines.pin("shop", "production", "all", who="ada", why=""),

@@ -92,8 +92,8 @@ def test_it_is_frozen_and_its_lists_are_tuples() -> None:
         ({"expected": [Expected("re:.*", why="all is well")]}, "'re:.*', which would match everything"),
         ({"baseline": ""}, "baseline is ''"),
         ({"baseline": None}, "baseline is None"),
-        ({"baseline": "Previous"}, "write 'previous'"),
-        ({"baseline": "contol"}, "write 'control'"),
+        ({"baseline": "Previous"}, "did you mean 'previous'"),
+        ({"baseline": "contol"}, "did you mean 'control'"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], part: str) -> None:

@@ -19,7 +19,7 @@ def read_message_id(text: str, notes: Sequence[str]) -> tuple[str, str] | None:
     :param notes: the values that were kept.
     """
     for number, note in enumerate(notes):
-        found = _SEVERITY.search(note) if note[0] == "%" else None
+        found = _SEVERITY.search(note) if note.startswith("%") else None
         if found is None:
             continue
         before = KEPT.join(text.split(KEPT)[: number + 1])
