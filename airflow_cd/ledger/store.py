@@ -124,6 +124,7 @@ class Store:
         :raises LedgerUnavailable: the database is locked, away or not migrated.
         """
         with self._translated(), Session(self.engine) as session:
+            self._bound(session)
             yield session
 
     @contextmanager
@@ -135,16 +136,23 @@ class Store:
         """
         with self._translated(), Session(self.engine) as session, session.begin():
             session.connection(execution_options=WRITES)
-            if self.engine.dialect.name == "postgresql":
-                # A process frozen inside a transaction must not keep others from rolling back.
-                session.execute(
-                    text(
-                        "SELECT set_config('lock_timeout', :limit, true),"
-                        " set_config('idle_in_transaction_session_timeout', :limit, true)"
-                    ),
-                    {"limit": f"{int(_busy.get() * 1000)}ms"},
-                )
+            self._bound(session)
             yield session
+
+    def _bound(self, session: Session) -> None:
+        """Bound how long the transaction waits for a lock, and how long it may keep its own without doing anything.
+
+        A process that hangs inside a transaction must not keep others from rolling back. One that only reads does so as
+        well: whoever wants a table for itself waits for it, and everybody else for that one.
+        """
+        if self.engine.dialect.name == "postgresql":
+            session.execute(
+                text(
+                    "SELECT set_config('lock_timeout', :limit, true),"
+                    " set_config('idle_in_transaction_session_timeout', :limit, true)"
+                ),
+                {"limit": f"{int(_busy.get() * 1000)}ms"},
+            )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -87,6 +87,8 @@ class Lane:
                 self._turns.give()
         while self.mend:
             self.mend.pop()()
+        # One whose file was away or broken is not there again at once.
+        wait_until(self._may_be_run, f"{self.name} may be run again", seconds=LONGEST)
         self._runs = self._now()
         self.rounds.append(done)
         return done
@@ -183,6 +185,11 @@ class Lane:
         with contextlib.suppress(LedgerError):
             return self.place.ledger.deployments.of_run(self.name, run_id or self.run_id, "shop", self.name)
         return None
+
+    def _may_be_run(self) -> bool:
+        with contextlib.suppress(AirflowCdError, httpx.HTTPError):
+            return not self.place.client.call("GET", f"/api/v2/dags/{self.name}")["is_stale"]
+        return False
 
     def _now(self) -> Any:
         return runs(next(iter(self.place.rows(self.name).values())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from airflow_cd.errors import (
     Unavailable,
 )
 from airflow_cd.ledger import Ledger, ledger_url, open_ledger, schema, store
-from airflow_cd.ledger.store import WRITES, ledger_engine
+from airflow_cd.ledger.store import WRITES, busy_for, ledger_engine
 from tests.ledger.ledger_runs import Run, shop
 
 GOOD, BAD = shop("1.1.0"), shop("1.2.0")
@@ -305,3 +305,29 @@ def test_errors_of_the_database_are_final_only_where_it_rejects_the_values(
 
 def test_waiting_too_long_for_a_connection_is_not_final() -> None:
     assert not store.is_final(sa.exc.TimeoutError("QueuePool limit of size 5 overflow 10 reached"))
+
+
+@pytest.mark.postgres
+def test_a_reader_that_hangs_keeps_nobody_out_for_ever(postgres_url: str) -> None:
+    ledger = Ledger(ledger_engine(ledger_url(postgres_url)))
+    alone = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+    locked = False
+    with suppress(LedgerUnavailable), busy_for(0.2), ledger.store.reading() as hangs:
+        hangs.execute(sa.text("SELECT count(*) FROM cd_deployment"))
+        with alone.begin() as other:
+            other.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
+            other.exec_driver_sql("LOCK TABLE cd_deployment IN ACCESS EXCLUSIVE MODE")
+            locked = True
+    assert locked
+    ledger.engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_reader_waits_for_a_locked_table_no_longer_than_it_may(postgres_url: str) -> None:
+    ledger = Ledger(ledger_engine(ledger_url(postgres_url)))
+    alone = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+    with alone.begin() as other:
+        other.exec_driver_sql("LOCK TABLE cd_deployment IN ACCESS EXCLUSIVE MODE")
+        with busy_for(0.2), pytest.raises(LedgerUnavailable, match="lock timeout"):
+            ledger.deployments.get("none")
+    ledger.engine.dispose()
