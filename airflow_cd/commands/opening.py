@@ -31,7 +31,7 @@ def open_existing(url: str | None, *, check: bool = True) -> Ledger:
     :raises LedgerError: there is none, or it cannot be opened.
     """
     from airflow_cd.ledger import open_ledger
-    from airflow_cd.ledger.location import is_there
+    from airflow_cd.ledger.location import require_there
 
-    is_there(url)
+    require_there(url)
     return open_ledger(url, check=check)

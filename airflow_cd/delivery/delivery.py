@@ -102,7 +102,7 @@ class Delivery(RunEnvironment):
         :raises LeaseHeld: another run owns the environment.
         :raises LeaseLost: this run's deployment is over, and it does not own the environment any more.
         """
-        if current := self._own_lease():
+        if current := self.held():
             return self.ledger.leases.renew(current, LEASE_TTL)
         deployment = self.deployment()
         if deployment is not None and DeploymentState(deployment.state).final:
@@ -120,7 +120,7 @@ class Delivery(RunEnvironment):
 
         :raises LeaseHeld: another run brings the environment back right now, or has deployed since it was asked for.
         """
-        current = self._own_lease()
+        current = self.held()
         return self.ledger.leases.renew(current, LEASE_TTL) if current else self.acquire(restore=False, going_back=True)
 
     def overrule(self) -> Lease:
@@ -359,7 +359,7 @@ class Delivery(RunEnvironment):
                     given = known
                 return self.restore(deployment, self.overrule(), given)
             except LeaseLost as lost:
-                if self._own_lease() is None:
+                if self.held() is None:
                     raise
                 # A dying task of this run has taken a newer token, and may not live to finish.
                 raise RollbackIncomplete(
@@ -394,7 +394,7 @@ class Delivery(RunEnvironment):
             after = self.deployment()
             rolled_back = after is not None and after.state == DeploymentState.ROLLED_BACK and before != after.state
             # Another run, or the guard, may have done it meanwhile: then this one may record nothing about it.
-            if after is not None and rolled_back and restored and self._own_lease() is not None:
+            if after is not None and rolled_back and restored and self.held() is not None:
                 restored(after)
         finally:
             self.release_lease()

@@ -123,11 +123,13 @@ class RunEnvironment:
 
     def held(self) -> Lease | None:
         """The run's lease, without asking for it; None when it does not own the environment."""
-        return self._own_lease()
+        current = self.ledger.leases.current(self.service, self.environment)
+        mine = current is not None and (current.pipeline, current.run_id) == (self.pipeline, self.run_id)
+        return current if mine else None
 
     def release_lease(self) -> None:
         """Let the next run have the environment; does nothing when this run does not own it."""
-        if current := self._own_lease():
+        if current := self.held():
             self.ledger.leases.release(current)
         self.ledger.leases.leave_queue(self.service, self.environment, pipeline=self.pipeline, run_id=self.run_id)
 
@@ -137,11 +139,6 @@ class RunEnvironment:
         )
         self.newest_token = lease.token
         return lease
-
-    def _own_lease(self) -> Lease | None:
-        current = self.ledger.leases.current(self.service, self.environment)
-        mine = current is not None and (current.pipeline, current.run_id) == (self.pipeline, self.run_id)
-        return current if mine else None
 
     def _refuse_frozen(self) -> None:
         freeze = self.ledger.freezes.in_force(self.service, self.environment)

@@ -118,10 +118,10 @@ def _guard(stopping: threading.Event, orphaned: Callable[[], bool]) -> None:
         logging.getLogger(loud).setLevel(logging.WARNING)
     from airflow_cd.guard.service import run
     from airflow_cd.ledger import Ledger, open_ledger
-    from airflow_cd.ledger.location import is_there
+    from airflow_cd.ledger.location import require_there
 
     def opened() -> Ledger:
-        is_there()
+        require_there()
         return open_ledger()
 
     run(open_ledger=opened, stopping=stopping, orphaned=orphaned, linger=LINGER)

@@ -51,7 +51,7 @@ def ledger_url(url: str | None = None) -> URL:
     return parsed
 
 
-def is_there(url: str | None = None) -> None:
+def require_there(url: str | None = None) -> None:
     """Make sure that opening the ledger would not make one: whoever only watches or asks has nothing to keep.
 
     :param url: as of :func:`ledger_url`.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_cd.durations import format_duration
 from airflow_cd.verification.logs.frequency import Reference, discoveries, surprise
+from airflow_cd.verification.logs.severity import title_of
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import Event, EventKind, Performance, Quality, Reason, Verdict
 
@@ -164,7 +165,7 @@ def one_sided(events: Sequence[Event], canary: Sequence[str]) -> Iterator[Reason
         if not event.risk or event.kind is not EventKind.UNKNOWN or count < _ONE_SIDED or len(event.instances) != 1:
             continue
         [name] = event.instances
-        text = f"{_title(event)} came on {name} alone, {count} times, of {len(canary)} canary instances."
+        text = f"{title_of(event)} came on {name} alone, {count} times, of {len(canary)} canary instances."
         yield Reason("one_instance", text, {"count": count, "instance": name, "instances": len(canary)})
 
 
@@ -267,15 +268,15 @@ def _differing_logs(quality: Quality, exposure: Mapping[str, float], control: fl
     for event in known:
         for name, count in event.instances.items():
             mine = counts.setdefault(name, {})
-            mine[_title(event)] = mine.get(_title(event), 0) + count
+            mine[title_of(event)] = mine.get(title_of(event), 0) + count
     errors = {
-        _title(event)
+        title_of(event)
         for event in known
         if event.severity in SEVERE and not event.risk and event.feedback is None and event.counts.get("canary")
     }
     beside: dict[str, int] = {}
     for event in known:
-        beside[_title(event)] = beside.get(_title(event), 0) + int(event.counts.get("control", 0))
+        beside[title_of(event)] = beside.get(title_of(event), 0) + int(event.counts.get("control", 0))
     reference = Reference(beside, control) if control else None
     return differing_instances(counts, exposure, reference, sorted(errors), unit)
 
@@ -321,10 +322,6 @@ def _served(rows: pd.DataFrame, watched: Window) -> Activity:
 
     last = pd.to_datetime(rows["time"], utc=True).max()
     return Activity(float(rows.groupby("metric")["count"].sum().max()), seconds, round(last.timestamp() * 1000))
-
-
-def _title(event: Event) -> str:
-    return event.exception or " ".join(event.template.split())[:80]
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,8 @@ from airflow_cd.verification.logs.events import Comparison
 from airflow_cd.verification.logs.frequency import expectations
 from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Reason
+from airflow_cd.verification.logs.severity import at_least, title_of, weight_of
+from airflow_cd.verification.verdict import Event, EventKind, Reason
 
 SERVER_ERROR = 500  # status from which on a request failed at the server
 _FEWEST = 10  # records of an error, or of failed requests
@@ -33,13 +34,13 @@ def more_errors(events: Sequence[Event], least: str, ratio: float) -> Reason | N
         and not event.risk
         and event.feedback is None
         and event.stated
-        and _matters(event, least)
+        and at_least(weight_of(event), least)
         and event.counts["canary"] >= max(_FEWEST, ratio * (event.expected or 0.0))
     ]
     if not more:
         return None
     named = "; ".join(
-        f"{_title(event)} ({event.counts['canary']:.0f} times, {event.expected or 0.0:.1f} expected)"
+        f"{title_of(event)} ({event.counts['canary']:.0f} times, {event.expected or 0.0:.1f} expected)"
         for event in more[:_NAMED]
     )
     return Reason("more_errors", f"Known errors are several times as frequent: {named}.", {"events": len(more)})
@@ -140,12 +141,3 @@ def moved_reason(new: Sequence[Event], known: dict[str, Event]) -> Reason:
 
 def _unread(profile: LogProfile) -> int:
     return sum(tally.count for signature, tally in profile.tallies.items() if not signature.stated)
-
-
-def _matters(event: Event, least: str) -> bool:
-    severity = "error" if event.frames and event.severity not in ("error", "fatal") else event.severity
-    return SEVERITIES.index(severity) >= SEVERITIES.index(least)
-
-
-def _title(event: Event) -> str:
-    return event.exception or " ".join(event.template.split())[:80]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from airflow_cd.verification.logs.events import Comparison
 from airflow_cd.verification.logs.frequency import Reference, surprise, volume_factor
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Reason
+from airflow_cd.verification.logs.severity import at_least, title_of, weight_of
+from airflow_cd.verification.verdict import Event, EventKind, Reason
 
 SPREAD = 0.8  # dispersion of an error beside one reference alone: hosts and customers differ
 _FEWEST, _CERTAIN = 10, 20  # records that leave a verdict open, and that fail the canary beside a control
@@ -71,14 +72,14 @@ def judge_outages(
         odd = _odd_one(scaled)
         if odd is not None and odd >= control:
             others = max(value for number, value in enumerate(scaled) if number != odd)
-            outages.setdefault(odd, []).append((_title(event), references[odd].counts[event.template], others))
+            outages.setdefault(odd, []).append((title_of(event), references[odd].counts[event.template], others))
         observed = event.counts["canary"]
         enough = not event.risk and observed >= max(_FEWEST, ratio * before.get(event.template, 0.0))
         if enough and control:
             expected, chance = _chance(comparison, references[:1], event)
             if observed >= ratio * expected and chance <= p_value:
-                text = f"{_title(event)} came {observed:.0f} times, {expected:.1f} expected by the control alone."
-                if observed >= _CERTAIN and _at_least(event, least):
+                text = f"{title_of(event)} came {observed:.0f} times, {expected:.1f} expected by the control alone."
+                if observed >= _CERTAIN and at_least(weight_of(event), least):
                     kind = EventKind.UNEXPECTED_FREQUENCY
                     event = replace(event, kind=kind, risk=True, expected=expected, p_value=chance)
                 else:
@@ -116,8 +117,12 @@ def expected_by_themselves(
 
 
 def _is_known_error(event: Event) -> bool:
-    severe = SEVERITIES.index(event.severity) >= SEVERITIES.index("error") or bool(event.frames)
-    return severe and event.stated and event.feedback is None and event.kind is not EventKind.UNKNOWN
+    return (
+        at_least(weight_of(event), "error")
+        and event.stated
+        and event.feedback is None
+        and event.kind is not EventKind.UNKNOWN
+    )
 
 
 def _odd_one(scaled: Sequence[float]) -> int | None:
@@ -134,15 +139,10 @@ def _chance(comparison: Comparison, references: Sequence[Reference], event: Even
     return surprise(comparison.canary, exposure, known, event.template, SPREAD)
 
 
-def _at_least(event: Event, least: str) -> bool:
-    severity = "error" if event.frames and event.severity not in ("error", "fatal") else event.severity
-    return SEVERITIES.index(severity) >= SEVERITIES.index(least)
-
-
 def _only_there(event: Event, name: str, expected: float) -> Reason:
     observed = event.counts["canary"]
     text = (
-        f"{_title(event)} came {observed:.0f} times; it was as frequent in {name} alone, everything else lets expect "
+        f"{title_of(event)} came {observed:.0f} times; it was as frequent in {name} alone, everything else lets expect "
         f"{expected:.1f}."
     )
     return Reason("known_by_an_outage", text, {"observed": observed, "expected": expected, "baseline": name})
@@ -154,7 +154,3 @@ def _note(name: str, found: Sequence[tuple[str, int, float]]) -> Reason:
     )
     text = f"{name} has far more errors than what else is compared with: {named}. Was it a good release?"
     return Reason("baseline_outage", text, {"baseline": name, "errors": len(found)})
-
-
-def _title(event: Event) -> str:
-    return event.exception or " ".join(event.template.split())[:80]

@@ -15,6 +15,7 @@ from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.outages import expected_by_themselves, judge_outages
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks
+from airflow_cd.verification.logs.severity import at_least, weight_of
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
 
@@ -306,7 +307,7 @@ def _with_frequency(event: Event, strictness: Strictness, spending: float) -> Ev
         return event
     kind = _frequency(event, strictness.ratio) if event.kind is not EventKind.KNOWN else event.kind
     if kind is EventKind.UNEXPECTED_FREQUENCY and event.counts["canary"] > (event.expected or 0.0):
-        return replace(event, risk=_at_least(_weight(event), strictness.frequency))
+        return replace(event, risk=at_least(weight_of(event), strictness.frequency))
     return replace(event, risk=kind is EventKind.WENT_SILENT and strictness.silence)
 
 
@@ -336,7 +337,7 @@ def _with_unknown(event: Event, chance: float, strictness: Strictness, *, final:
 
 def _is_severe(event: Event, strictness: Strictness) -> bool:
     """Whether it would be a risk if it were new."""
-    return event.exception is not None or _at_least(event.severity, strictness.unknown)
+    return event.exception is not None or at_least(event.severity, strictness.unknown)
 
 
 def _share(canary: LogProfile, sources: Sequence[LogProfile]) -> float:
@@ -344,12 +345,3 @@ def _share(canary: LogProfile, sources: Sequence[LogProfile]) -> float:
     if canary.watched and all(profile.watched for profile in sources):
         return canary.watched / (canary.watched + sum(profile.watched for profile in sources))
     return canary.records / (canary.records + sum(profile.records for profile in sources))
-
-
-def _weight(event: Event) -> str:
-    """An exception weighs as much as an error, whatever level it was logged at."""
-    return "error" if event.frames and not _at_least(event.severity, "error") else event.severity
-
-
-def _at_least(severity: str, least: str) -> bool:
-    return SEVERITIES.index(severity) >= SEVERITIES.index(least)

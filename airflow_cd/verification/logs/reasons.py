@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from airflow_cd.verification.logs.novelty import Novelty
+from airflow_cd.verification.logs.severity import title_of
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Reason
 
 MUCH_OF_A_LOG = 0.2
@@ -51,7 +52,7 @@ def of_risks(events: Sequence[Event], records: Mapping[str, int], baselines: int
 
 
 def _named(event: Event) -> str:
-    name = event.exception or " ".join(event.template.split())[:80]
+    name = title_of(event)
     count = "once" if event.counts["canary"] == 1 else f"{event.counts['canary']:.0f} times"
     return f"{name} ({count}, {event.expected:.1f} expected)" if event.expected is not None else f"{name} ({count})"
 
