@@ -25,6 +25,7 @@ class ReplicaMemory:
         self.made = True
         self.away = False
         self.token = 0
+        self._done: set[str] = set()
         self.shares: list[tuple[str, int]] = []
         self.before_call: Callable[[str], None] = lambda kind: None
         self.replicas: dict[Track, list[Instance]] = {Track.STABLE: [], Track.CANARY: []}
@@ -43,7 +44,8 @@ class ReplicaMemory:
         self.instances()
 
     def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
-        self._change("deploy", token)
+        if not self._change("deploy", token, key):
+            return
         for track in tracks:
             self.shares.append((f"{track} {release.version if release else 'nothing'}", share))
             if release is None:
@@ -56,12 +58,12 @@ class ReplicaMemory:
             self.replicas[track] = (same + [self._new(release, track) for _ in more])[:wanted]
 
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
-        self._change("drain", token)
-        self._set_drained(tracks, drained=True)
+        if self._change("drain", token, key):
+            self._set_drained(tracks, drained=True)
 
     def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
-        self._change("restore", token)
-        self._set_drained(tracks, drained=False)
+        if self._change("restore", token, key):
+            self._set_drained(tracks, drained=False)
 
     # -- what happens to replicas --------------------------------------------------------------------------------
 
@@ -82,16 +84,23 @@ class ReplicaMemory:
 
     def _new(self, release: Release, track: Track) -> Instance:
         health = FAILED if release.artifact in self.broken else HEALTHY if self.made else STARTING
-        message = {FAILED: "web ended with exit code 1", STARTING: "exceeded quota"}.get(health, "")
+        message = {FAILED: f"{release.artifact}: web ended with exit code 1", STARTING: "exceeded quota"}.get(
+            health, ""
+        )
         configuration = dict(release.configuration)
         return Instance(
             self._name(), release.version, release.artifact, configuration, health, message=message, track=track
         )
 
-    def _change(self, kind: str, token: int) -> None:
+    def _change(self, kind: str, token: int, key: str) -> bool:
+        """Whether it is to be done: under a token that is not old, and for the first time."""
         self.before_call(kind)
         if self.away:
             raise TargetUnavailable("the cluster does not answer.")
         if token < self.token:
             raise TargetConflict(f"token {token} is older than {self.token}.")
         self.token = token
+        if key in self._done:
+            return False
+        self._done.add(key)
+        return True
