@@ -71,6 +71,12 @@ class ReplicaMemory:
         """Every replica of a track is replaced by another of the same release."""
         self.replicas[track] = [replace(one, name=self._name()) for one in self.replicas[track]]
 
+    def scale(self, count: int) -> None:
+        """Have so many stable replicas, of the release that they run."""
+        stable = self.replicas[Track.STABLE]
+        more = [replace(stable[0], name=self._name()) for _ in range(count - len(stable))]
+        self.replicas[Track.STABLE] = [*stable, *more][:count]
+
     def served_by(self) -> set[str | None]:
         """The artifacts that get requests."""
         return {one.artifact for one in self.instances() if not one.drained}

@@ -26,6 +26,7 @@ from airflow_cd.errors import (
     LedgerError,
     RollbackIncomplete,
 )
+from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
 from airflow_cd.targets.rollout import differences, unhealthy
@@ -228,6 +229,16 @@ class Delivery(RunEnvironment):
                 return self.ledger.phases.deployed(
                     deployment.id, record.name, at=now(), token=lease.token, instances=names
                 )
+
+    def ask_for_share(self, deployment: Deployment, phase: Phase) -> None:
+        """Ask for the share of a canary again, whose platform has made more or fewer stable replicas since.
+
+        :param deployment: the canary's.
+        :param phase: whose share it is.
+        :raises LeaseLost: somebody has overruled this run.
+        :raises TargetError: the target refused, or does not answer.
+        """
+        self._changes.ask(deployment, self.lease(), {Track.CANARY: deployment.release}, share=phase.share)
 
     def promote(self, outcome: str) -> Deployment:
         """Make the release the environment's good one, after reading back that it runs on every instance.

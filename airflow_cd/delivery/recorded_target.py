@@ -63,24 +63,46 @@ class RecordedTarget:
         :raises TargetError: the target refused, or did not answer until the time was over.
         """
         for wanted in steps:
-            by_release: dict[Release | None, list[str]] = {}
-            for unit, release in sorted(wanted.items()):
-                by_release.setdefault(release, []).append(unit)
-            key = _key(deployment, kind, lease)
-            names = {str(release or "nothing"): [str(unit) for unit in units] for release, units in by_release.items()}
-            self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
-            give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
-            try:
-                for number, (release, units) in enumerate(by_release.items()):
-                    give(release, units, key=f"{key}-{number}", token=lease.token, share=share)
+            self.ask(deployment, lease, wanted, kind=kind, share=share, wait=True)
+
+    def ask(
+        self,
+        deployment: Deployment,
+        lease: Lease,
+        wanted: Wanted,
+        *,
+        kind: ActionKind = ActionKind.DEPLOY,
+        share: int = 100,
+        wait: bool = False,
+    ) -> None:
+        """Ask for a release on each unit, the same release in one call.
+
+        :param wanted: what should run on each unit, None where nothing should.
+        :param kind: what the ledger calls it: a deploy or a rollback.
+        :param share: percent of the environment that a canary's replicas are to be.
+        :param wait: whether to wait until it is healthy there.
+        :raises DeploymentFailed: instances did not come up on their release.
+        :raises TargetError: the target refused, or did not answer until the time was over.
+        """
+        by_release: dict[Release | None, list[str]] = {}
+        for unit, release in sorted(wanted.items()):
+            by_release.setdefault(release, []).append(unit)
+        key = _key(deployment, kind, lease)
+        names = {str(release or "nothing"): [str(unit) for unit in units] for release, units in by_release.items()}
+        self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
+        give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
+        try:
+            for number, (release, units) in enumerate(by_release.items()):
+                give(release, units, key=f"{key}-{number}", token=lease.token, share=share)
+            if wait:
                 wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
-            except AirflowCdError as error:
-                self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
-                error.instances = error.instances or tuple(sorted(wanted))
-                raise
-            finally:
-                self.observe()
-            self.ledger.actions.finish(key, ok=True, detail={"put": names})
+        except AirflowCdError as error:
+            self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
+            error.instances = error.instances or tuple(sorted(wanted))
+            raise
+        finally:
+            self.observe()
+        self.ledger.actions.finish(key, ok=True, detail={"put": names})
 
     def drain(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
         """Keep the instances out of the traffic; returns when no request reaches them any more.

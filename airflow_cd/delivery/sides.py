@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.division import ByTrack, division_of
-from airflow_cd.errors import TargetError
+from airflow_cd.errors import TargetError, TargetUnavailable
+from airflow_cd.instances import Track
 from airflow_cd.verification.reading import Sides
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SidesNow:
         self._deployment = deployment
         self._phase = phase
         self._division = division_of(delivery.target)
+        self._stable: int | None = None
 
     @property
     def change(self) -> bool:
@@ -53,8 +55,22 @@ class SidesNow:
             self._delivery.log(f"Which replicas there are is unknown now: {error.what}")
             return None
         canary, control = self._read(instances)
+        self._keep_share(instances)
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
         return Sides(tuple(canary), tuple(control), starts)
+
+    def _keep_share(self, instances: Sequence[Instance]) -> None:
+        """Ask for the canary's share again when the stable replicas have become more or fewer."""
+        stable = sum(one.track == Track.STABLE for one in instances)
+        before, self._stable = self._stable, stable
+        if before in (None, stable) or self._phase.share >= 100:
+            return
+        self._delivery.log(f"There are {stable} stable replicas now, not {before}: the canary keeps its share.")
+        try:
+            self._delivery.ask_for_share(self._deployment, self._phase)
+        except TargetUnavailable as error:
+            self._stable = before
+            self._delivery.log(f"The canary's share is as it was: {error.what}")
 
     def _read(self, instances: Sequence[Instance]) -> tuple[list[str], list[str]]:
         previous, release = self._deployment.previous, self._deployment.release

@@ -161,6 +161,17 @@ def test_who_is_the_canary_is_read_from_what_runs(ledger: Ledger, target: Replic
     assert sides.now() is None
 
 
+def test_a_canary_keeps_its_share_while_the_stable_replicas_become_more(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    sides.now()
+    assert len(target.replicas[Track.CANARY]) == 2
+    target.scale(16)
+    sides.now()
+    assert len(target.replicas[Track.CANARY]) == 4
+
+
 def test_an_old_run_notices_that_its_release_was_replaced(ledger: Ledger, target: ReplicaMemory) -> None:
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="all", share=100)

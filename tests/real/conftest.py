@@ -47,7 +47,7 @@ def composed(docker: Engine) -> Iterator[Composed]:
 
 @pytest.fixture(scope="session")
 def kubernetes() -> Iterator[Cluster]:
-    """A whole Kubernetes of one node; skipped, or failed where AIRFLOW_CD_REQUIRE asks for it, when there can be none."""
+    """A whole Kubernetes of one node; the tests are skipped, or fail where AIRFLOW_CD_REQUIRE asks for it, without."""
     why = building.missing()
     if why and "kubernetes" in os.environ.get("AIRFLOW_CD_REQUIRE", ""):
         pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for it")
