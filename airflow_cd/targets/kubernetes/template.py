@@ -68,7 +68,7 @@ def with_release(template: Object, release: Release, image: str, *, deployment: 
     variables = variables_of(release.configuration, secret)
     given = {one["name"] for one in variables}
     theirs = chosen.get("env") or []
-    if replaced := [one for one in theirs if one["name"] in given]:
+    if replaced := [(place, one) for place, one in enumerate(theirs) if one["name"] in given]:
         annotations[REPLACED] = json.dumps(replaced)
     chosen["env"] = [*(one for one in theirs if one["name"] not in given), *variables]
     files = files_of(release.configuration)
@@ -94,7 +94,10 @@ def without_release(template: Object, container: str) -> Object:
     if not secret:
         return bare
     chosen = container_of(bare, container)
-    chosen["env"] = [*(one for one in chosen.get("env") or () if _source(one) != secret), *replaced]
+    theirs = [one for one in chosen.get("env") or () if _source(one) != secret]
+    for place, one in replaced:
+        theirs.insert(place, one)  # one variable may name another that stands before it
+    chosen["env"] = theirs
     chosen["volumeMounts"] = [one for one in chosen.get("volumeMounts") or () if one["name"] != FILES]
     bare["spec"]["volumes"] = [one for one in bare["spec"].get("volumes") or () if one["name"] != FILES]
     return bare
