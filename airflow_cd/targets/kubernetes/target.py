@@ -1,33 +1,20 @@
-"""A Deployment of Kubernetes as an environment: replicas beside each other, taken over as they are."""
+"""A Deployment of Kubernetes as an environment, as a pipeline names it."""
 
 from __future__ import annotations
 
-import copy
-import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_cd.clock import now
-from airflow_cd.errors import TargetConflict, TargetError, TargetRejected
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for
-from airflow_cd.targets.kubernetes.cluster import Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.fence import enter, leave
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
-from airflow_cd.targets.kubernetes.replicas import instances_of, is_canary, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import autoscaler_of, require_rights, require_unowned
-from airflow_cd.targets.kubernetes.template import container_of, with_release
-from airflow_cd.targets.kubernetes.traffic import services_of, set_labels, traffic_labels, wait_until_out
 from airflow_cd.wording import with_article
 
-_ATTEMPTS = 12
-_LINES = 20
+if TYPE_CHECKING:
+    from airflow_cd.targets.kubernetes.deployment import TakenOver
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -85,38 +72,26 @@ class KubernetesTarget:
         return self.deployment or self.environment
 
     @cached_property
-    def cluster(self) -> Cluster:
-        """The API of the cluster; keeps its connection."""
-        return Cluster(self.conn_id)
+    def taken_over(self) -> TakenOver:
+        """The Deployment in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
+        from airflow_cd.targets.kubernetes.cluster import Cluster
+        from airflow_cd.targets.kubernetes.deployment import TakenOver
 
-    # -- questions -----------------------------------------------------------------------------------------------
+        return TakenOver(
+            Cluster(self.conn_id),
+            self.environment,
+            self.namespace,
+            self.name,
+            container=self.container,
+            shared_with_gitops=self.shared_with_gitops,
+        )
 
     def instances(self) -> list[Instance]:
         """Read what runs where, now; see :meth:`~airflow_cd.targets.base.ReplicaTarget.instances`.
 
         :raises TargetError: it cannot be read.
         """
-        with self._located():
-            stable = self._stable()
-            services = self._services(stable)
-            states = (
-                read_stable(self.cluster, self.namespace, stable, lambda: services),
-                read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: services),
-            )
-            read = functools.cache(lambda name: configuration.read(self.cluster, self.namespace, name))
-            found = [
-                one
-                for state in states
-                for one in instances_of(
-                    state,
-                    container=self.container,
-                    services=services,
-                    now=now(),
-                    configuration=read,
-                    output=self._output,
-                )
-            ]
-            return sorted(found, key=lambda one: one.name)
+        return self.taken_over.instances()
 
     def check(self, release: Release) -> None:
         """Check that a release could be deployed, and gone back from; changes nothing.
@@ -127,23 +102,7 @@ class KubernetesTarget:
         :raises TargetUnauthorized: a right is missing.
         :raises TargetRejected: the Deployment does not suit.
         """
-        with self._located():
-            stable = self._stable()
-            if not int(stable["spec"].get("replicas", 1)):
-                raise self._no_replicas()
-            if stable["spec"].get("paused"):
-                raise TargetRejected(
-                    f"Deployment {self.name} is paused: nothing that is written to it takes effect.",
-                    state="nothing was changed.",
-                    next_step=f"kubectl rollout resume deployment {self.name} -n {self.namespace}",
-                )
-            if not self.shared_with_gitops:
-                require_unowned(stable)
-            require_rights(self.cluster, self.namespace)
-            configuration.require_usable(release.configuration)
-            self._canary_of(stable, release, 50)
-
-    # -- actions -------------------------------------------------------------------------------------------------
+        self.taken_over.check(release)
 
     def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
         """Ask for a release on a track; see :meth:`~airflow_cd.targets.base.ReplicaTarget.deploy`.
@@ -156,20 +115,7 @@ class KubernetesTarget:
         :raises TargetConflict: a higher token has been seen.
         :raises TargetError: it was not accepted.
         """
-
-        def act() -> None:
-            if release is not None:
-                configuration.require_usable(release.configuration)
-                configuration.keep(self.cluster, self.namespace, self.name, release.configuration)
-            for track in tracks:
-                if track == Track.STABLE:
-                    self._put_stable(release)
-                elif release is None:
-                    self._remove_canary()
-                else:
-                    self._put_canary(release, share)
-
-        self._do(act, key, token)
+        self.taken_over.deploy(release, tracks, share=share, key=key, token=token)
 
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """Keep the canary out of the traffic; returns when no Service sends it a request any more.
@@ -180,22 +126,7 @@ class KubernetesTarget:
         :raises TargetConflict: a higher token has been seen.
         :raises TargetError: it was not done.
         """
-        if Track.STABLE in tracks:
-            raise TargetRejected(
-                f"the stable replicas of Deployment {self.name} cannot be kept out of the traffic: they would be "
-                "replaced at once.",
-                environment=self.environment,
-                state="nothing was changed.",
-                next_step="Drain the canary, or scale the Deployment.",
-            )
-
-        def act() -> None:
-            services = self._services(self._stable())
-            pods = read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: services).pods
-            set_labels(self.cluster, pods, dict.fromkeys(traffic_labels(services)))
-            wait_until_out(self.cluster, self.namespace, services, {one["metadata"]["name"] for one in pods})
-
-        self._do(act, key, token)
+        self.taken_over.drain(tracks, key=key, token=token)
 
     def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """Give the canary its traffic back.
@@ -206,150 +137,7 @@ class KubernetesTarget:
         :raises TargetConflict: a higher token has been seen.
         :raises TargetError: it was not done.
         """
-
-        def act() -> None:
-            if Track.CANARY not in tracks:
-                return
-            services = self._services(self._stable())
-            pods = read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: services).pods
-            set_labels(self.cluster, pods, dict(traffic_labels(services)))
-
-        self._do(act, key, token)
-
-    # -- inside --------------------------------------------------------------------------------------------------
-
-    def _path(self, name: str = "") -> str:
-        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments" + (f"/{name}" if name else "")
-
-    def _stable(self) -> Object:
-        found = self.cluster.get(self._path(self.name))
-        if found is None:
-            raise TargetRejected(
-                f"there is no Deployment {self.name!r} in namespace {self.namespace!r}.",
-                state="nothing was changed.",
-                next_step="Give the target its namespace and deployment as `kubectl get deployments -A` lists them.",
-            )
-        try:
-            container_of(found["spec"]["template"], self.container)
-        except KeyError:
-            names = ", ".join(one["name"] for one in found["spec"]["template"]["spec"]["containers"])
-            raise TargetRejected(
-                f"Deployment {self.name} has no container {self.container!r}, only {names}.",
-                state="nothing was changed.",
-                next_step="Name the container that holds the release: KubernetesTarget(..., container=...).",
-            ) from None
-        return found
-
-    def _canary(self) -> Object | None:
-        found = self.cluster.get(self._path(canary_of(self.name)))
-        if found is None or found["metadata"].get("deletionTimestamp"):
-            return None
-        if not is_canary(found):
-            raise TargetRejected(
-                f"Deployment {canary_of(self.name)} is somebody else's, and the canary of {self.name} would have its "
-                "name.",
-                state="nothing was changed.",
-                next_step="Rename one of them.",
-            )
-        return found
-
-    def _services(self, stable: Object) -> list[Object]:
-        return services_of(self.cluster, self.namespace, stable["spec"]["template"]["metadata"].get("labels") or {})
-
-    def _canary_of(self, stable: Object, release: Release, share: int) -> Object:
-        template = with_release(
-            stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
-        )
-        replicas = replicas_for(min(share, 99), max(1, int(stable["spec"].get("replicas", 1))))
-        return canary_deployment(
-            stable,
-            template,
-            replicas,
-            services=self._services(stable),
-            autoscaler=autoscaler_of(self.cluster, self.namespace, self.name),
-        )
-
-    def _put_canary(self, release: Release, share: int) -> None:
-        wanted = self._canary_of(self._stable(), release, share)
-        for _ in range(_ATTEMPTS):
-            there = self._canary()
-            try:
-                if there is None:
-                    self.cluster.create(self._path(), wanted)
-                else:
-                    version = there["metadata"]["resourceVersion"]
-                    meta = {**wanted["metadata"], "resourceVersion": version}
-                    self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
-            except Conflict:
-                continue
-            return
-        raise self._busy(canary_of(self.name))
-
-    def _put_stable(self, release: Release | None) -> None:
-        if release is None:
-            raise self._no_replicas()
-        for _ in range(_ATTEMPTS):
-            stable = copy.deepcopy(self._stable())
-            stable["spec"]["template"] = with_release(
-                stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
-            )
-            stable.pop("status", None)
-            try:
-                # With the version that was read: the replicas that an autoscaler has set since are not written over.
-                self.cluster.put(self._path(self.name), stable)
-            except Conflict:
-                continue
-            return
-        raise self._busy(self.name)
-
-    def _remove_canary(self) -> None:
-        if self._canary() is not None:
-            self.cluster.delete(self._path(canary_of(self.name)))
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Delete configurations that nothing can need any more: neither a pod, nor a ReplicaSet to go back to."""
-        sets = self.cluster.every(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
-        pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
-        templates = [one["spec"]["template"] for one in (*sets, self._stable())] + pods
-        used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
-        configuration.sweep(self.cluster, self.namespace, self.name, used)
-
-    def _output(self, pod: str, container: str, before: bool) -> str:
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
-        params = {"container": container, "tailLines": _LINES, "previous": str(before).lower()}
-        return self.cluster.text(path, params)
-
-    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
-        """Do something once, under the newest token."""
-        with self._located():
-            path = self._path(self.name)
-            if enter(self.cluster, self._stable, path, token, key) is not None:
-                act()
-                leave(self.cluster, self._stable, path, token, key)
-
-    @contextmanager
-    def _located(self) -> Iterator[None]:
-        try:
-            yield
-        except Conflict as error:
-            raise TargetConflict(f"{error}.", environment=self.environment) from error
-        except TargetError as error:
-            error.at(environment=self.environment)
-            raise
-
-    def _no_replicas(self) -> TargetRejected:
-        return TargetRejected(
-            f"Deployment {self.name} has no replicas.",
-            state="nothing was changed.",
-            next_step=f"kubectl scale deployment {self.name} -n {self.namespace} --replicas N",
-        )
-
-    def _busy(self, name: str) -> TargetRejected:
-        return TargetRejected(
-            f"Deployment {name} is changed by somebody else so often that it cannot be written.",
-            next_step="Find out who writes to it: kubectl get deployment -o yaml --show-managed-fields.",
-        )
+        self.taken_over.restore(tracks, key=key, token=token)
 
     def __getstate__(self) -> dict[str, Any]:
         # Airflow copies operators; an open connection must not be copied with them.
