@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
-from airflow_cd.targets.kubernetes.cluster import Object
 from airflow_cd.targets.kubernetes.names import OF, TRACK, canary_of
 
 

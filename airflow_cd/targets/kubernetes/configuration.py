@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_cd.errors import TargetRejected
-from airflow_cd.targets.kubernetes.cluster import Cluster, Conflict, Object
+from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.names import CONTENT, LONGEST_NAME, OF
 
 _LARGEST = 1_000_000

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetConflict, TargetError, TargetRejected
+from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for
-from airflow_cd.targets.kubernetes.cluster import Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
 from airflow_cd.targets.kubernetes.replicas import instances_of, is_canary, read_canary, read_stable
@@ -247,7 +247,10 @@ class TakenOver:
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
         params = {"container": container, "tailLines": _LINES, "previous": str(before).lower()}
-        return self.cluster.text(path, params)
+        try:
+            return self.cluster.text(path, params) or ""
+        except TargetError:
+            return ""  # it only adds to what is said of a pod
 
     def _do(self, act: Callable[[], None], key: str, token: int) -> None:
         """Do something once, under the newest token."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from airflow_cd.errors import TargetConflict, TargetUnavailable
-from airflow_cd.targets.kubernetes.cluster import MERGE, Cluster, Conflict, Object
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
 
 _KEPT = 100

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
-from airflow_cd.targets.kubernetes.cluster import Object
 
 READY_FOR = timedelta(seconds=2)
 """How long a pod must have been ready without a restart: one that is ready for an instant is not."""

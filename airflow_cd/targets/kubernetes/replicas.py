@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
-from airflow_cd.targets.kubernetes.cluster import Cluster, Object
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, time_of
 from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
 from airflow_cd.targets.kubernetes.template import running

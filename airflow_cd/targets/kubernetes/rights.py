@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
-from airflow_cd.targets.kubernetes.cluster import Cluster, Object
+from airflow_cd.hooks.kubernetes import Cluster, Object
 
 NEEDED: tuple[tuple[str, str, str], ...] = (
     ("apps", "deployments", "get"),

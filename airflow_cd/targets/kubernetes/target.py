@@ -74,7 +74,7 @@ class KubernetesTarget:
     @cached_property
     def taken_over(self) -> TakenOver:
         """The Deployment in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
-        from airflow_cd.targets.kubernetes.cluster import Cluster
+        from airflow_cd.hooks.kubernetes import Cluster
         from airflow_cd.targets.kubernetes.deployment import TakenOver
 
         return TakenOver(

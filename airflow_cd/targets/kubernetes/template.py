@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.cluster import Object
 from airflow_cd.targets.kubernetes.configuration import files_of, name_of, variables_of
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, REPLACED, VERSION
 

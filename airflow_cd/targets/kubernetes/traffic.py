@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from airflow_cd.errors import TargetUnavailable
-from airflow_cd.targets.kubernetes.cluster import MERGE, Cluster, Object
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""

@@ -1,17 +1,17 @@
-"""The API of a cluster: plain JSON objects over the connection that Airflow's Kubernetes hook has read."""
+"""The API of a cluster of Kubernetes: plain JSON objects over the connection that Airflow's own hook has read."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.http.auth import HeaderAuth, basic_auth
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.exchange import Answer, Request
-from airflow_cd.http.family import TARGET
+from airflow_cd.http.family import TARGET, ErrorFamily
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.retry import RetryPolicy
 from airflow_cd.http.session import new_session
@@ -26,6 +26,8 @@ FIELD_MANAGER = "airflow-cd"
 STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 _PAGE = 500
+_NOT_YET = (b"waiting to start", b"is terminated", b"previous terminated container", b"PodInitializing")
+"""How the API says that a container has no output, or none of a run before."""
 _RETRY = RetryPolicy(first_pause=0.1, longest_pause=2.0)
 
 
@@ -34,15 +36,19 @@ class Conflict(Exception):
 
 
 class Cluster:
-    """One cluster. Everything that goes wrong is raised as a :class:`~airflow_cd.errors.TargetError`.
+    """One cluster.
 
     :param conn_id: Airflow connection of type ``kubernetes``, of the provider for Kubernetes.
+    :param errors: what everything that goes wrong is raised as; a target's errors by default.
     :param timeout: seconds that one request may take.
     :param retry_for: seconds within which a request is tried again.
     """
 
-    def __init__(self, conn_id: str, *, timeout: float = 10.0, retry_for: float = 15.0) -> None:
+    def __init__(
+        self, conn_id: str, *, errors: ErrorFamily = TARGET, timeout: float = 10.0, retry_for: float = 15.0
+    ) -> None:
         self.conn_id = conn_id
+        self._errors = errors
         self._timeout = timeout
         self._retry_for = retry_for
 
@@ -57,25 +63,25 @@ class Cluster:
         found = self._send(Request("GET", path), missing=True)
         return cast("Object | None", found)
 
-    def text(self, path: str, params: Mapping[str, Any]) -> str:
-        """Read something that is no JSON, such as a log; ``""`` where it cannot be had.
+    def text(self, path: str, params: Mapping[str, Any]) -> str | None:
+        """Read something that is no JSON, such as a log.
 
         :param path: of its URL.
         :param params: of the query.
+        :returns: None where there is none.
         """
-        lines: list[str] = []
+        texts: list[str] = []
 
         def keep(answer: Answer) -> None:
-            lines.append(answer.content.decode("utf-8", "replace") if answer.ok else "")
-            raise _Kept
+            if answer.status == 404 or (answer.status == 400 and any(word in answer.content for word in _NOT_YET)):
+                raise _Missing
+            if answer.ok:
+                texts.append(answer.content.decode("utf-8", "replace"))
+                raise _Kept
 
-        try:
+        with contextlib.suppress(_Missing, _Kept):
             self._client.json(Request("GET", path, params=params), judge=keep)
-        except _Kept:
-            pass
-        except Exception:  # noqa: BLE001 - it only adds to a message about something else
-            return ""
-        return lines[-1] if lines else ""
+        return texts[-1] if texts else None
 
     def every(self, path: str, selector: str = "", **params: Any) -> list[Object]:
         """Read all objects of a kind.
@@ -177,7 +183,7 @@ class Cluster:
         try:
             from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
         except ImportError as error:
-            raise TargetRejected(
+            raise self._errors.misconfigured(
                 f"connection {self.conn_id!r} is of a Kubernetes cluster, and Airflow's provider for Kubernetes is not "
                 f"installed: {error}.",
                 state="nothing was changed.",
@@ -188,7 +194,7 @@ class Cluster:
             bearer = read.get_api_key_with_prefix("authorization")
         except Exception as error:  # whatever a kubeconfig or its login plugin does
             unavailable = isinstance(error, (OSError, ConnectionError)) and not isinstance(error, FileNotFoundError)
-            kind = TargetUnavailable if unavailable else TargetRejected
+            kind = self._errors.unavailable if unavailable else self._errors.misconfigured
             raise kind(
                 f"connection {self.conn_id!r} of Kubernetes cannot be used: {type(error).__name__}: {error}.",
                 next_step="Check its kubeconfig, context and token with the Test button of the connection.",
@@ -202,7 +208,7 @@ class Cluster:
             "Kubernetes",
             self.conn_id,
             read.host.rstrip("/"),
-            TARGET,
+            self._errors,
             redact=Redactor(secrets),
             retry=_RETRY,
             timeout=self._timeout,
