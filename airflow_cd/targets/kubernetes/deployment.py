@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from airflow_cd.clock import now
-from airflow_cd.errors import TargetConflict, TargetError, TargetRejected
+from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
@@ -21,7 +22,7 @@ from airflow_cd.targets.kubernetes.rights import autoscaler_of, require_rights, 
 from airflow_cd.targets.kubernetes.template import container_of, with_release
 from airflow_cd.targets.kubernetes.traffic import services_of, set_labels, traffic_labels, wait_until_out
 
-_ATTEMPTS = 12
+_ATTEMPTS, _PAUSE = 50, 0.1
 _LINES = 20
 
 
@@ -210,6 +211,7 @@ class TakenOver:
                     meta = {**wanted["metadata"], "resourceVersion": version}
                     self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
             except Conflict:
+                time.sleep(_PAUSE)
                 continue
             return
         raise self._busy(canary_of(self.name))
@@ -227,6 +229,7 @@ class TakenOver:
                 # With the version that was read: the replicas that an autoscaler has set since are not written over.
                 self.cluster.put(self._path(self.name), stable)
             except Conflict:
+                time.sleep(_PAUSE)
                 continue
             return
         raise self._busy(self.name)
@@ -265,7 +268,7 @@ class TakenOver:
         try:
             yield
         except Conflict as error:
-            raise TargetConflict(f"{error}.", environment=self.environment) from error
+            raise self._busy(self.name, str(error)) from error
         except TargetError as error:
             error.at(environment=self.environment)
             raise
@@ -277,8 +280,10 @@ class TakenOver:
             next_step=f"kubectl scale deployment {self.name} -n {self.namespace} --replicas N",
         )
 
-    def _busy(self, name: str) -> TargetRejected:
-        return TargetRejected(
-            f"Deployment {name} is changed by somebody else so often that it cannot be written.",
+    def _busy(self, name: str, said: str = "") -> TargetUnavailable:
+        because = f": {said}" if said else ""
+        return TargetUnavailable(
+            f"Deployment {name} is changed by somebody else so often that it cannot be written{because}.",
+            environment=self.environment,
             next_step="Find out who writes to it: kubectl get deployment -o yaml --show-managed-fields.",
         )
