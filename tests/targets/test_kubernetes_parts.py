@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, Track
 from airflow_cd.release import Release
 from airflow_cd.targets import KubernetesTarget, describe_target, described_target, resolve_target
 from airflow_cd.targets.base import ReplicaTarget
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for
+from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.health import health_of
 from airflow_cd.targets.kubernetes.names import canary_of, label_selector
-from airflow_cd.targets.kubernetes.rights import NEEDED
+from airflow_cd.targets.kubernetes.rights import FOR_ROUTES, NEEDED
+from airflow_cd.targets.kubernetes.routing import ByServices, divide
 from airflow_cd.targets.kubernetes.template import running, tag_of, with_release, without_release
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -142,28 +144,52 @@ def service(**selector: str) -> dict[str, Any]:
     return {"metadata": {"name": "web"}, "spec": {"selector": selector}}
 
 
+def by_services(monkeypatch: pytest.MonkeyPatch, *services: dict[str, Any], autoscaler: str | None) -> ByServices:
+    made = ByServices(Cluster("unused"), "shop", DEPLOYMENT, lambda: autoscaler)
+    monkeypatch.setitem(made.__dict__, "services", list(services))
+    return made
+
+
+LABELS = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+
+
 def test_a_canary_copies_nothing_by_which_another_tool_takes_it_for_its_own() -> None:
-    made = canary_deployment(
-        DEPLOYMENT, DEPLOYMENT["spec"]["template"], 1, services=[service(app="web")], autoscaler=None
-    )
+    made = canary_deployment(DEPLOYMENT, DEPLOYMENT["spec"]["template"], 1, labels=LABELS, share=20)
     assert set(made["metadata"]["labels"]) == {"airflow-cd/of", "airflow-cd/track"}
-    assert set(made["metadata"]) == {"name", "namespace", "labels"}
+    assert set(made["metadata"]) == {"name", "namespace", "labels", "annotations"}
+    assert set(made["metadata"]["annotations"]) == {"airflow-cd/share"}
     assert made["metadata"]["name"] == "web-canary"
     labels = made["spec"]["template"]["metadata"]["labels"]
-    assert labels.items() >= {"app": "web", "component": "front"}.items(), "the Services find it"
+    assert labels.items() >= LABELS.items(), "the Services find it"
     assert made["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert share_of(made) == 20
 
 
-def test_an_autoscaler_counts_no_pod_of_a_canary() -> None:
-    made = canary_deployment(
-        DEPLOYMENT, DEPLOYMENT["spec"]["template"], 1, services=[service(app="web")], autoscaler="load"
-    )
-    labels = made["spec"]["template"]["metadata"]["labels"]
-    assert labels["app"] == "web"
-    assert "component" not in labels
-    both = [service(app="web", component="front")]
+def test_an_autoscaler_counts_no_pod_of_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = by_services(monkeypatch, service(app="web"), autoscaler="load")
+    assert free.labels(LABELS) == {"app": "web"}
+    assert by_services(monkeypatch, service(app="web"), autoscaler=None).labels(LABELS) == LABELS
+    bound = by_services(monkeypatch, service(app="web", component="front"), autoscaler="load")
     with pytest.raises(TargetRejected, match=r"load would count the canary's pods.*app, component"):
-        canary_deployment(DEPLOYMENT, DEPLOYMENT["spec"]["template"], 1, services=both, autoscaler="load")
+        bound.labels(LABELS)
+
+
+@given(
+    weight=st.none() | st.integers(0, 1000),
+    shares=st.lists(st.integers(0, 100), min_size=1, max_size=4),
+    others=st.integers(0, 2),
+)
+def test_a_route_that_was_divided_is_put_back_as_it_was(weight: int | None, shares: list[int], others: int) -> None:
+    mine = {"name": "web", "port": 80} | ({"weight": weight} if weight is not None else {})
+    more = [{"name": f"other-{number}", "port": 80, "weight": 5} for number in range(others)]
+    before = {"metadata": {"annotations": {}}, "spec": {"rules": [{"backendRefs": [mine, *more]}, {"filters": []}]}}
+    route = copy.deepcopy(before)
+    for share in shares:
+        divide(route, "web", share)
+        weights = {one["name"]: one["weight"] for one in route["spec"]["rules"][0]["backendRefs"]}
+        assert (weights["web"], weights["web-canary"]) == (100 - share, share)
+    divide(route, "web", None)
+    assert route == before
 
 
 def test_the_name_of_a_canary_fits_into_a_label() -> None:
@@ -259,7 +285,7 @@ def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert set(NEEDED) <= given
+    assert {*NEEDED, *FOR_ROUTES} <= given
 
 
 def test_a_target_is_found_by_the_name_of_its_connection_and_survives_being_described() -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 
-from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
-from airflow_cd.targets.kubernetes.names import OF, TRACK, canary_of
+from airflow_cd.targets.kubernetes.names import OF, SHARE, TRACK, canary_of
 
 
 def replicas_for(share: int, stable: int) -> int:
@@ -21,9 +20,7 @@ def replicas_for(share: int, stable: int) -> int:
     return min((low, low + 1), key=lambda count: (abs(count / (count + stable) - share / 100), count))
 
 
-def canary_deployment(
-    stable: Object, template: Object, replicas: int, *, services: list[Object], autoscaler: str | None
-) -> Object:
+def canary_deployment(stable: Object, template: Object, replicas: int, *, labels: dict[str, str], share: int) -> Object:
     """The Deployment of a canary, made after the stable one.
 
     Nothing of the stable one's own labels and annotations is copied: another tool would take the canary for its own.
@@ -31,15 +28,13 @@ def canary_deployment(
     :param stable: the Deployment, as it was read.
     :param template: the pod template with the canary's release.
     :param replicas: how many it has.
-    :param services: the Services that send requests to the stable pods.
-    :param autoscaler: name of the autoscaler of the stable one; None without one.
-    :raises TargetRejected: the autoscaler would count the canary's pods as the stable one's.
+    :param labels: of its pods, without ours.
+    :param share: percent of the requests that it is to have.
     """
     name = stable["metadata"]["name"]
     ours = {OF: name, TRACK: str(Track.CANARY)}
     template = copy.deepcopy(template)
-    meta = template.setdefault("metadata", {})
-    meta["labels"] = {**_labels(stable, meta.get("labels") or {}, services, autoscaler), **ours}
+    template.setdefault("metadata", {})["labels"] = {**labels, **ours}
     spec = {
         "replicas": replicas,
         "selector": {"matchLabels": ours},
@@ -52,24 +47,20 @@ def canary_deployment(
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": canary_of(name), "namespace": stable["metadata"]["namespace"], "labels": ours},
+        "metadata": {
+            "name": canary_of(name),
+            "namespace": stable["metadata"]["namespace"],
+            "labels": ours,
+            "annotations": {SHARE: str(share)},
+        },
         "spec": spec,
     }
 
 
-def _labels(stable: Object, labels: dict[str, str], services: list[Object], autoscaler: str | None) -> dict[str, str]:
-    """The labels of a canary's pods: an autoscaler counts every pod that the selector of its Deployment finds."""
-    if autoscaler is None:
-        return labels
-    selecting = stable["spec"]["selector"].get("matchLabels") or {}
-    needed = {name for service in services for name in service["spec"]["selector"]}
-    free = [name for name in selecting if name not in needed]
-    if free:
-        return {name: value for name, value in labels.items() if name not in free}
-    raise TargetRejected(
-        f"HorizontalPodAutoscaler {autoscaler} would count the canary's pods as those of Deployment "
-        f"{stable['metadata']['name']}: its Services find pods by the very labels that the Deployment selects "
-        f"({', '.join(sorted(selecting))}).",
-        state="nothing was changed.",
-        next_step="Give the Deployment one more label to select its pods by, which no Service asks for.",
-    )
+def share_of(canary: Object | None) -> int:
+    """Percent of the requests that a canary is to have; 0 without one.
+
+    :param canary: its Deployment, as it was read.
+    """
+    written = ((canary or {}).get("metadata", {}).get("annotations") or {}).get(SHARE, "0")
+    return int(written) if written.isdigit() else 0

@@ -14,13 +14,13 @@ from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for
+from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
 from airflow_cd.targets.kubernetes.replicas import instances_of, is_canary, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import autoscaler_of, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.routing import ByRoute, ByServices, Routing
 from airflow_cd.targets.kubernetes.template import container_of, with_release
-from airflow_cd.targets.kubernetes.traffic import services_of, set_labels, traffic_labels, wait_until_out
 
 _ATTEMPTS, _PAUSE = 50, 0.1
 _LINES = 20
@@ -34,6 +34,7 @@ class TakenOver:
     :param namespace: where it is.
     :param name: its name.
     :param container: name of the container that a release is put into, ``""`` for the first.
+    :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
     :param shared_with_gitops: whether it may be one that another tool keeps.
     """
 
@@ -45,6 +46,7 @@ class TakenOver:
         name: str,
         *,
         container: str = "",
+        route: str = "",
         shared_with_gitops: bool = False,
     ) -> None:
         self.cluster = cluster
@@ -52,16 +54,17 @@ class TakenOver:
         self.namespace = namespace
         self.name = name
         self.container = container
+        self.route = route
         self.shared_with_gitops = shared_with_gitops
 
     def instances(self) -> list[Instance]:
         """As of the target."""
         with self._located():
             stable = self._stable()
-            services = self._services(stable)
+            routing = self._routing(stable)
             states = (
-                read_stable(self.cluster, self.namespace, stable, lambda: services),
-                read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: services),
+                read_stable(self.cluster, self.namespace, stable, lambda: routing.services),
+                read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: routing.services),
             )
             read = functools.cache(lambda name: configuration.read(self.cluster, self.namespace, name))
             found = [
@@ -70,7 +73,7 @@ class TakenOver:
                 for one in instances_of(
                     state,
                     container=self.container,
-                    services=services,
+                    routing=routing,
                     now=now(),
                     configuration=read,
                     output=self._output,
@@ -92,9 +95,9 @@ class TakenOver:
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            require_rights(self.cluster, self.namespace)
+            require_rights(self.cluster, self.namespace, route=bool(self.route))
             configuration.require_usable(release.configuration)
-            self._canary_of(stable, release, 50)
+            self._canary_of(stable, release, 50, self._routing(stable))
 
     # -- actions -------------------------------------------------------------------------------------------------
 
@@ -127,10 +130,8 @@ class TakenOver:
             )
 
         def act() -> None:
-            services = self._services(self._stable())
-            pods = read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: services).pods
-            set_labels(self.cluster, pods, dict.fromkeys(traffic_labels(services)))
-            wait_until_out(self.cluster, self.namespace, services, {one["metadata"]["name"] for one in pods})
+            routing = self._routing(self._stable())
+            routing.take_out(self._canary_pods(routing))
 
         self._do(act, key, token)
 
@@ -140,9 +141,9 @@ class TakenOver:
         def act() -> None:
             if Track.CANARY not in tracks:
                 return
-            services = self._services(self._stable())
-            pods = read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: services).pods
-            set_labels(self.cluster, pods, dict(traffic_labels(services)))
+            canary, routing = self._canary(), self._routing(self._stable())
+            if canary is not None:
+                routing.give(self._canary_pods(routing), share_of(canary))
 
         self._do(act, key, token)
 
@@ -183,24 +184,29 @@ class TakenOver:
             )
         return found
 
-    def _services(self, stable: Object) -> list[Object]:
-        return services_of(self.cluster, self.namespace, stable["spec"]["template"]["metadata"].get("labels") or {})
+    def _routing(self, stable: Object) -> Routing:
+        if self.route:
+            return ByRoute(self.cluster, self.namespace, stable, self.route)
+        autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
+        return ByServices(self.cluster, self.namespace, stable, autoscaler)
 
-    def _canary_of(self, stable: Object, release: Release, share: int) -> Object:
+    def _canary_pods(self, routing: Routing) -> list[Object]:
+        canary = self._canary()
+        return read_canary(self.cluster, self.namespace, self.name, canary, lambda: routing.services).pods
+
+    def _canary_of(self, stable: Object, release: Release, share: int, routing: Routing) -> Object:
         template = with_release(
             stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
         )
         replicas = replicas_for(min(share, 99), max(1, int(stable["spec"].get("replicas", 1))))
-        return canary_deployment(
-            stable,
-            template,
-            replicas,
-            services=self._services(stable),
-            autoscaler=autoscaler_of(self.cluster, self.namespace, self.name),
-        )
+        labels = routing.labels(template.get("metadata", {}).get("labels") or {})
+        return canary_deployment(stable, template, replicas, labels=labels, share=share)
 
     def _put_canary(self, release: Release, share: int) -> None:
-        wanted = self._canary_of(self._stable(), release, share)
+        stable = self._stable()
+        routing = self._routing(stable)
+        wanted = self._canary_of(stable, release, share, routing)
+        routing.prepare()
         for _ in range(_ATTEMPTS):
             there = self._canary()
             try:
@@ -210,6 +216,9 @@ class TakenOver:
                     version = there["metadata"]["resourceVersion"]
                     meta = {**wanted["metadata"], "resourceVersion": version}
                     self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
+                    pods = self._canary_pods(routing)
+                    if any(not routing.drained(pod) for pod in pods):
+                        routing.give(pods, share)
             except Conflict:
                 time.sleep(_PAUSE)
                 continue
@@ -235,6 +244,7 @@ class TakenOver:
         raise self._busy(self.name)
 
     def _remove_canary(self) -> None:
+        self._routing(self._stable()).clear()
         if self._canary() is not None:
             self.cluster.delete(self._path(canary_of(self.name)))
         self._sweep()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, time_of
 from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
 from airflow_cd.targets.kubernetes.template import running
-from airflow_cd.targets.kubernetes.traffic import endpoints_of, selects
+from airflow_cd.targets.kubernetes.traffic import endpoints_of
+
+if TYPE_CHECKING:
+    from airflow_cd.targets.kubernetes.routing import Routing
 
 _PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
 """Refusals of a pod that may be over a moment later."""
@@ -89,7 +92,7 @@ def instances_of(
     state: TrackState,
     *,
     container: str,
-    services: list[Object],
+    routing: Routing,
     now: datetime,
     configuration: Callable[[str], Mapping[str, Any] | None],
     output: Callable[[str, str, bool], str],
@@ -98,12 +101,12 @@ def instances_of(
 
     :param state: of the track.
     :param container: name of the container that holds the release, ``""`` for the first.
-    :param services: the Services that send requests to its pods.
+    :param routing: how requests come to its pods.
     :param now: the present time, aware.
     :param configuration: the configuration in a Secret, by its name.
     :param output: the output of a container, by pod, container and whether the run before is meant.
     """
-    found = [_instance(state, pod, container, services, now, configuration, output) for pod in state.pods]
+    found = [_instance(state, pod, container, routing, now, configuration, output) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if missing > 0 and state.deployment is not None:
         found.append(_missing(state, state.deployment, missing, container, configuration))
@@ -117,12 +120,12 @@ def _instance(
     state: TrackState,
     pod: Object,
     container: str,
-    services: list[Object],
+    routing: Routing,
     now: datetime,
     configuration: Callable[[str], Mapping[str, Any] | None],
     output: Callable[[str, str, bool], str],
 ) -> Instance:
-    name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
+    name, weight = pod["metadata"]["name"], routing.weight(pod)
     runs = running(pod, container, configuration)
     health, message = health_of(pod, container, now, lambda of, before: last_lines(output(name, of, before)))
     if pod["metadata"].get("deletionTimestamp"):
@@ -133,10 +136,11 @@ def _instance(
         runs.artifact,
         dict(runs.configuration),
         health=health,
-        drained=bool(services) and not any(selects(service, labels) for service in services),
+        drained=routing.drained(pod),
         message=message,
         started=time_of((pod.get("status") or {}).get("startTime")),
         track=state.track,
+        weight=weight / len(state.pods) if weight is not None else None,
     )
 
 

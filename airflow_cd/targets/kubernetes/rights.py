@@ -24,6 +24,15 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
 )
 """API group, resource and verb of each; the Role in docs/targets/kubernetes.md has the same."""
 
+FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
+    ("gateway.networking.k8s.io", "httproutes", "get"),
+    ("gateway.networking.k8s.io", "httproutes", "update"),
+    ("", "services", "get"),
+    ("", "services", "create"),
+    ("", "services", "delete"),
+)
+"""As well, where requests are divided by an HTTPRoute."""
+
 _OWNERS = {
     "argocd.argoproj.io/instance": "Argo CD",
     "argocd.argoproj.io/tracking-id": "Argo CD",
@@ -32,14 +41,15 @@ _OWNERS = {
 }
 
 
-def require_rights(cluster: Cluster, namespace: str) -> None:
+def require_rights(cluster: Cluster, namespace: str, *, route: bool = False) -> None:
     """Refuse, before the first change, what could not be brought to its end or back.
 
     :param cluster: the API.
     :param namespace: where.
+    :param route: whether requests are divided by an HTTPRoute.
     :raises TargetUnauthorized: rights are missing; all of them are named.
     """
-    if missing := cluster.missing_rights(namespace, NEEDED):
+    if missing := cluster.missing_rights(namespace, (*NEEDED, *(FOR_ROUTES if route else ()))):
         raise TargetUnauthorized(
             f"connection {cluster.conn_id!r} may not {', '.join(missing)} in namespace {namespace!r}.",
             state="nothing was changed.",

@@ -31,6 +31,8 @@ class KubernetesTarget:
     :param namespace: where the Deployment is.
     :param deployment: its name; the environment's by default.
     :param container: name of the container that a release is put into; the first by default.
+    :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
+        Services send every pod an even part.
     :param shared_with_gitops: whether the Deployment may be one that Argo CD or Flux keeps.
     """
 
@@ -39,6 +41,7 @@ class KubernetesTarget:
     namespace: str = "default"
     deployment: str = ""
     container: str = ""
+    route: str = ""
     shared_with_gitops: bool = False
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
@@ -61,7 +64,7 @@ class KubernetesTarget:
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip() or value != value.strip():
                 found.append(f"a Kubernetes target needs {with_article(name)}, got {value!r}")
-        for name, value in (("deployment", self.name), ("namespace", self.namespace)):
+        for name, value in (("deployment", self.name), ("namespace", self.namespace), ("route", self.route)):
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
                 found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
         return found
@@ -83,6 +86,7 @@ class KubernetesTarget:
             self.namespace,
             self.name,
             container=self.container,
+            route=self.route,
             shared_with_gitops=self.shared_with_gitops,
         )
 
