@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import requests
@@ -21,6 +20,7 @@ from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.web import Web
 
 pytestmark = pytest.mark.real
 
@@ -28,8 +28,6 @@ CONNECTION = "kubernetes_real"
 GOOD = Release("web", "1.0", "localhost/web:1.0", {})
 OTHER = Release("web", "1.1", "localhost/web:1.1", {"GREETING": "hello"})
 BROKEN = Release("web", "1.4", "localhost/web:1.4", {})
-DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
-SERVICES = "/api/v1/namespaces/default/services"
 
 tokens = itertools.count(int(time.time()) + 1_000_000)
 keys = itertools.count(1)
@@ -58,57 +56,6 @@ def connected(kubernetes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
     connect(CONNECTION, kubernetes.token)
     return connect
-
-
-class Web:
-    """A Deployment and its Service, as people write them: nothing in them knows of Airflow CD."""
-
-    def __init__(self, cluster: Cluster, name: str, replicas: int = 3, **template: Any) -> None:
-        self.cluster, self.name = cluster, name
-        self.path = f"{DEPLOYMENTS}/{name}"
-        container = {
-            "name": "web",
-            "image": GOOD.artifact,
-            "imagePullPolicy": "Never",
-            "ports": [{"containerPort": 8080}],
-            "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
-            "env": [{"name": "GREETING", "value": "hi"}, {"name": "OTHERS", "value": "kept"}],
-        }
-        labels = {"app": name}
-        spec = {"terminationGracePeriodSeconds": 1, "containers": [container], **template}
-        cluster.call(
-            "POST",
-            DEPLOYMENTS,
-            {
-                "metadata": {"name": name, "labels": labels},
-                "spec": {
-                    "replicas": replicas,
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": spec},
-                },
-            },
-        )
-        service = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}], "type": "NodePort"}
-        made = cluster.call("POST", SERVICES, {"metadata": {"name": name}, "spec": service})
-        host = cluster.url.rpartition(":")[0].replace("https", "http")
-        self.url = f"{host}:{made['spec']['ports'][0]['nodePort']}"
-        cluster.until(lambda: self.answers(8), f"{name} answers")
-
-    def answers(self, count: int = 40) -> list[str]:
-        """What so many requests are answered, each on a connection of its own."""
-        session = requests.Session()
-        session.trust_env = False
-        headers = {"Connection": "close"}
-        return [session.get(self.url, timeout=5, headers=headers).text.strip() for _ in range(count)]
-
-    def remove(self) -> None:
-        """Take everything of it away."""
-        for path in (self.path, f"{self.path}-canary", f"{SERVICES}/{self.name}"):
-            try:
-                self.cluster.call("DELETE", path)
-            except requests.HTTPError as error:
-                if error.response is None or error.response.status_code != 404:
-                    raise
 
 
 @pytest.fixture(scope="module")
