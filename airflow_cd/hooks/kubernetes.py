@@ -191,7 +191,8 @@ class Cluster:
             ) from error
         try:
             read = KubernetesHook(self.conn_id).get_conn().configuration
-            bearer = read.get_api_key_with_prefix("authorization")
+            # By what the client sends: under which name it keeps a token differs between its versions.
+            bearer = (read.auth_settings().get("BearerToken") or {}).get("value")
         except Exception as error:  # whatever a kubeconfig or its login plugin does
             unavailable = isinstance(error, (OSError, ConnectionError)) and not isinstance(error, FileNotFoundError)
             kind = self._errors.unavailable if unavailable else self._errors.misconfigured
