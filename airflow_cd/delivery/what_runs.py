@@ -66,7 +66,7 @@ def stayed(delivery: Delivery, deployment: Deployment, *, cleared: bool) -> Depl
     if [one for one in ledger.deployments.unsettled(*place) if one.id != deployment.id]:
         return None
     try:
-        present = {instance.name for instance in delivery.target.instances()}
+        present = {instance.unit for instance in delivery.target.instances()}
         wrong = read_back(delivery.target, dict.fromkeys(present, deployment.release))
     except TargetError as error:
         delivery.log(f"Whether {deployment.release} still runs is unknown: {error.what}")

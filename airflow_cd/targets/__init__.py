@@ -19,12 +19,14 @@ from typing import Any
 
 from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.http import HttpTarget
+from airflow_cd.targets.kubernetes import KubernetesTarget
 
 __all__ = [
     "BUILT_IN",
     "GROUP",
     "HttpTarget",
     "Instance",
+    "KubernetesTarget",
     "Target",
     "describe_target",
     "described_target",
@@ -33,7 +35,7 @@ __all__ = [
 ]
 
 GROUP = "airflow_cd.targets"
-BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget}
+BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget, "kubernetes": KubernetesTarget}
 
 
 @functools.cache
