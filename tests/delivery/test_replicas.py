@@ -176,9 +176,9 @@ def test_an_old_run_notices_that_its_release_was_replaced(ledger: Ledger, target
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="all", share=100)
     deployment = mine.promote("verified")
-    assert stayed(mine, deployment) is None
+    assert stayed(mine, deployment, cleared=False) is None
     target.replicas[Track.STABLE] = ReplicaMemory(OLD).replicas[Track.STABLE]
-    wrong = stayed(mine, deployment)
+    wrong = stayed(mine, deployment, cleared=False)
     assert wrong is not None
     assert "does not run here any more" in wrong.what
 
