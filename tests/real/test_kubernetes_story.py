@@ -18,7 +18,7 @@ from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.web import Web
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 DAG = "kubernetes"
 ENVIRONMENTS = {"dev": 1, "test": 1, "edu": 1, "sandbox": 1, "staging": 1, "production": 8}
@@ -64,7 +64,7 @@ def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.
     with World(
         dags=folder,
         environments={"unused": 1},
-        rates={},
+        rates={"unused": 1.0},
         settings={"AIRFLOW_CONN_KUBERNETES_REAL": connection, "AIRFLOW__CORE__UNIT_TEST_MODE": "False"},
     ) as started:
         yield started
