@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
-from airflow_cd.errors import DeploymentFailed, TargetRejected, TargetUnauthorized
+from airflow_cd.errors import DeploymentFailed, TargetRejected, TargetUnauthorized, TargetUnavailable
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
-from tests.real.kubernetes import images
+from tests.real.conftest import CACHE
+from tests.real.kubernetes import gateway, images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.web import Web
 
@@ -298,3 +301,101 @@ def test_nothing_is_asked_of_a_deployment_without_replicas(web: Web, target: Kub
 def test_a_deployment_that_is_not_there_is_named(web: Web) -> None:
     with pytest.raises(TargetRejected, match="no Deployment 'nowhere' in namespace 'default'"):
         KubernetesTarget(CONNECTION, "nowhere").instances()
+
+
+# -- weights of an HTTPRoute -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(loaded: Cluster) -> str:
+    """Where routes are served."""
+    return gateway.start(loaded, Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)))
+
+
+@pytest.fixture
+def routed(web: Web, address: str) -> Callable[[int], list[str]]:
+    """What so many requests through the web's route are answered."""
+    gateway.route(web.cluster, web.name, web.name)
+
+    def answers(count: int) -> list[str]:
+        session = requests.Session()
+        session.trust_env = False
+        return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
+
+    web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
+    return answers
+
+
+@pytest.fixture
+def by_route(web: Web, routed: object) -> KubernetesTarget:
+    return KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name)
+
+
+@pytest.fixture(scope="module")
+def contract_routed(loaded: Cluster, address: str) -> Iterator[Web]:
+    web = Web(loaded, "contract-routed", 2)
+    gateway.route(loaded, web.name, web.name)
+    yield web
+    web.remove()
+
+
+class TestRoute(ReplicaContract):
+    @pytest.fixture
+    def target(self, contract_routed: Web, connected: object) -> KubernetesTarget:
+        return KubernetesTarget(CONNECTION, contract_routed.name, route=contract_routed.name)
+
+    @pytest.fixture
+    def good(self) -> Release:
+        return GOOD
+
+    @pytest.fixture
+    def other(self) -> Release:
+        return OTHER
+
+    @pytest.fixture
+    def broken(self) -> Release:
+        return BROKEN
+
+
+def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
+    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"]
+    put(by_route, Track.CANARY, OTHER, 20)
+    assert {one.drained for one in by_route.instances() if one.track == Track.CANARY} == {True}
+    assert set(routed(40)) == {"1.0 hi"}, "no weight before somebody gives it"
+    by_route.restore([Track.CANARY], key="give", token=next(tokens))
+    assert routed(100).count("1.1 hello") == 20
+    assert sum(one.weight or 0 for one in by_route.instances() if one.track == Track.CANARY) == pytest.approx(20)
+    put(by_route, Track.CANARY, OTHER, 50)
+    assert routed(100).count("1.1 hello") == 50
+    began = time.monotonic()
+    by_route.drain([Track.CANARY], key="drain", token=next(tokens))
+    safe = time.monotonic() - began
+    assert set(routed(200)) == {"1.0 hi"}
+    with capsys.disabled():
+        sys.stdout.write(f" [weight 0 after {safe:.2f} s] ")
+    put(by_route, Track.CANARY, None)
+    assert web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"] == before
+    listed = web.cluster.call("GET", "/api/v1/namespaces/default/services")["items"]
+    assert f"{web.name}-canary" not in [one["metadata"]["name"] for one in listed]
+
+
+def test_no_weight_is_given_to_a_canary_that_cannot_answer(
+    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]]
+) -> None:
+    token = next(tokens)
+    by_route.deploy(BROKEN, [Track.CANARY], share=50, key="broken", token=token)
+    with pytest.raises(TargetUnavailable, match="none of its pods is ready"):
+        by_route.restore([Track.CANARY], key="give", token=token)
+    assert set(routed(40)) == {"1.0 hi"}
+    put(by_route, Track.CANARY, None)
+
+
+def test_a_route_of_somebody_else_is_refused(web: Web, by_route: KubernetesTarget) -> None:
+    gateway.route(web.cluster, f"{web.name}-other", "elsewhere")
+    other = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=f"{web.name}-other")
+    with pytest.raises(TargetRejected, match="sends requests to elsewhere, and none of these is a Service"):
+        other.check(OTHER)
+    with pytest.raises(TargetRejected, match="no HTTPRoute 'nothing'"):
+        KubernetesTarget(CONNECTION, "production", deployment=web.name, route="nothing").check(OTHER)

@@ -97,7 +97,7 @@ class TakenOver:
                 require_unowned(stable)
             require_rights(self.cluster, self.namespace, route=bool(self.route))
             configuration.require_usable(release.configuration)
-            self._canary_of(stable, release, 50, self._routing(stable))
+            self._routing(stable).check()
 
     # -- actions -------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,13 @@ class Routing(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Refuse what no canary can be given requests by; changes nothing.
+
+        :raises TargetRejected: says what is missing.
+        """
+        ...
+
     def drained(self, pod: Object) -> bool:
         """Whether a pod gets no requests, though it could.
 
@@ -120,6 +127,10 @@ class ByServices:
             "requests by an HTTPRoute: KubernetesTarget(..., route=...).",
         )
 
+    def check(self) -> None:
+        """As of :class:`Routing`: an autoscaler may stand in the way."""
+        self.labels(self._labels)
+
     def drained(self, pod: Object) -> bool:
         """As of :class:`Routing`: no Service finds it."""
         labels = pod["metadata"].get("labels") or {}
@@ -193,6 +204,10 @@ class ByRoute:
         selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
         services = services_of(self._cluster, self._namespace, labels)
         return {name: value for name, value in labels.items() if name not in {**selecting, **traffic_labels(services)}}
+
+    def check(self) -> None:
+        """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods."""
+        _ = self._service
 
     def drained(self, pod: Object) -> bool:
         """As of :class:`Routing`: its track has no weight."""

@@ -89,14 +89,14 @@ class Cluster:
         self._network()
         settings.write(self.folder, self.token)
         certificates = self.folder / "certs"
-        self._part("etcd", settings.etcd(self.folder))
-        self._part("kube-apiserver", settings.apiserver(self.folder, certificates))
+        self.part("etcd", settings.etcd(self.folder))
+        self.part("kube-apiserver", settings.apiserver(self.folder, certificates))
         (self.folder / "admin.conf").write_text(json.dumps(self.kubeconfig))
-        self._part("containerd", ["containerd", "--config", str(self.folder / "containerd.toml")])
+        self.part("containerd", ["containerd", "--config", str(self.folder / "containerd.toml")])
         self.until(lambda: self.call("GET", "/version"), "the API answers")
         self.load(images.pause(self.folder))
         for name, arguments in settings.controllers(self.folder).items():
-            self._part(name, arguments)
+            self.part(name, arguments)
         self.until(self._is_ready, "the node is ready")
 
     def restart(self, name: str) -> None:
@@ -128,7 +128,8 @@ class Cluster:
     def _socket(self) -> Path:
         return self.folder / "run" / "containerd.sock"
 
-    def _part(self, name: str, command: list[str]) -> None:
+    def part(self, name: str, command: list[str]) -> None:
+        """Start something inside the cluster's network, which ends with the cluster."""
         binary = self.binaries / name
         whole = [str(binary) if binary.exists() else command[0], *command[1:]]
         inside = ["nsenter", f"--net=/run/netns/{self.namespace}", "setpriv", "--pdeathsig", "TERM", *whole]
