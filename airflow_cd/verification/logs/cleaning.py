@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.prefixes import without_prefix
 from airflow_cd.verification.logs.headers.reader import Header, read_header
+from airflow_cd.verification.logs.headers.windows_events import unfold_event
 from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
 
@@ -49,6 +50,8 @@ def clean_line(text: Any, troubles: dict[str, int]) -> str:
         text = text.encode("utf-8", "replace").decode()
     if text[:1] == "{" or ('{"' in text and text.rstrip()[-1:] == "}"):
         text = unfold(text)
+    elif text[:7] == "<Event ":
+        text = unfold_event(text)
     elif "\\n" in text or "#012" in text:
         text = unescaped(text)
     if "\r" in text:

@@ -63,7 +63,7 @@ _BEFORE_STATUS = (
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"
     r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|HRESULT|hresult|NTSTATUS"
-    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
+    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?|[A-Z_]*EXIT_?(?:STATUS|CODE)?|(?:[A-Z]{3,10}[ _])?CODE|RC"
     rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
 _BEFORE_JSON_LEVEL = (

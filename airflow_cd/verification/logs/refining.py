@@ -52,6 +52,9 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         ),
         WILDCARD,
     ),
+    # Shortened hashes, one half of which has no digit.
+    ("..", re.compile(r"\b[0-9a-f]{4,8}\.\.<\*>|<\*>\.\.[0-9a-f]{4,8}\b"), WILDCARD),
+    ("…", re.compile(r"\b[0-9a-f]{4,8}…<\*>|<\*>…[0-9a-f]{4,8}\b"), WILDCARD),
     ("<<*>", re.compile(r"<<\*>"), WILDCARD),
     ("?", re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
     # An absolute path is a parameter, but for the one that follows an HTTP method: that one is the event.

@@ -59,6 +59,7 @@ _JOINS = _words(
 )
 _QUOTES = "\"'`«“‘"
 _CLOSES = {"`": "'", "«": "»", "“": "”", "‘": "’"}
+_LAST_WORD = re.compile(r"[._-]|(?<=[a-z])(?=[A-Z])")  # what a name of several words ends with
 _VERB = re.compile(r"[a-z]+(?:ed|ing)$")
 
 
@@ -79,9 +80,20 @@ def says_what_happened(tokens: Tokens, start: int) -> bool:
             name in _SAYS_WHAT or before in _GIVES_REASONS or suggests_failure(before) or _of_a_failure(tokens, start)
         )
     if before in ("to", "from"):
-        words = [word.lower() for word in tokens[max(0, start - _REACH_OF_STATES) : start - 2 : 2]]
+        reach = range(max(0, start - _REACH_OF_STATES), start - 2, 2)
+        words = [tokens[at].lower() for at in reach if not at or tokens[at - 1][-1:] not in _QUOTES]
         return words[-1:] == ["due"] or any(word in _STATES or word.startswith(_TURNS) for word in words)
     return before in _GIVES_REASONS
+
+
+def is_asked_what_happened(tokens: Tokens, start: int) -> bool:
+    """Whether the word right before the place asks what happened: ``new state failed``, ``newState(Lost)``.
+
+    :param tokens: of the message, words at even positions.
+    :param start: of the place.
+    """
+    word = _LAST_WORD.split(tokens[start - 2])[-1].lower() if start >= 2 else ""
+    return word in _SAYS_WHAT or word in _GIVES_REASONS
 
 
 def _of_a_failure(tokens: Tokens, start: int) -> bool:

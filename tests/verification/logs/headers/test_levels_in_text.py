@@ -54,6 +54,17 @@ LAYOUTS = [
     ('"2025-02-03T04:05:06.789Z","i-0a9","kiosk","warn","card gone"', 'WARN "card gone"'),
     ("2025-02-03 04:05:06.789 [99] main/103/card.lua E> card gone", "ERROR card gone"),
     ("2025 Feb 03 04:05:06:789 GMT +1 Kiosk.BW Error [BW-User] card gone", "ERROR Kiosk.BW [BW-User] card gone"),
+    ("03.02.2025 04:05:06;Fehler;Karte 4 abgelehnt", "ERROR Karte <*> abgelehnt"),
+    ("25-2-3 04:05:06.7|Warn|Kiosk|card 4 expires", "WARN Kiosk|card <*> expires"),
+    # Devices, printers, routers, and levels in front of the time
+    ("E (917) pay: card gone", "ERROR pay: card gone"),
+    ("W (04:05:06.789) pay: card 4 expires", "WARN pay: card <*> expires"),
+    ("E [03/Feb/2025:04:05:06 +0100] [Job 9] card gone", "ERROR card gone"),
+    ("kiosk-9:error  2025-02-03T04:05:06: card gone", "ERROR card gone"),
+    ("warn  2025-02-03 04:05:06: card 4 expires", "WARN card <*> expires"),
+    ("Mon Feb  3 04:05:06 2025 daemon.err cardd[99]: card gone", "ERROR cardd(<*>): card gone"),
+    ("Feb  3 04:05:06 kiosk daemon.crit cardd[99]: card gone", "FATAL cardd(<*>): card gone"),
+    ("Level:         Error", "ERROR Level: Error"),
     # Servers and data bases
     ("2025/02/03 04:05:06 ...rs/web/card.go:42:Pay() [E] card 4 expires", "ERROR card <*> expires"),
     ("2025-02-03T04:05:06.789Z pid=9 tid=1x class=Pay jid=4fd9 elapsed=0.2 WARN: slow", "WARN Pay slow"),
