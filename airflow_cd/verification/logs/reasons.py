@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from airflow_cd.verification.logs.clustering import is_protected
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.novelty import Novelty
 from airflow_cd.verification.logs.severity import title_of
@@ -86,14 +87,14 @@ def gone_silent(events: Sequence[Event], level: float) -> Reason | None:
     :param level: largest probability that chance alone does it.
     """
     everything = sum(event.expected or 0.0 for event in events)
-    unknown = [event for event in events if event.kind is EventKind.UNKNOWN]
+    more = [event for event in events if event.counts["canary"] > (event.expected or 0.0)]
     silent = [
         event
         for event in events
         if event.feedback is None
         and (event.p_value if event.p_value is not None else 1.0) <= level
         and (_is_gone(event, everything) or _is_nearly_gone(event, everything))
-        and not any(_replaces(other, event) for other in unknown)
+        and not any(_replaces(other, event) for other in more)
     ]
     if not silent:
         return None
@@ -121,8 +122,21 @@ def _is_much(event: Event, everything: float) -> bool:
 def _replaces(other: Event, gone: Event) -> bool:
     """Whether a new event is the one that is gone in other words."""
     words, before = _said(other), _said(gone)
-    often = 0.5 <= other.counts["canary"] / max(gone.expected or 0.0, 1.0) <= 2.0
-    return often and len(words & before) >= len(before) / 2
+    expected = max(gone.expected or 0.0, 1.0)
+    if other.kind is EventKind.UNKNOWN:
+        return 0.5 <= other.counts["canary"] / expected <= 2.0 and len(words & before) >= len(before) / 2
+    missing = before - words
+    return len(missing) <= 1 < len(before) and not any(map(_says_what, missing)) and _took_over(other, gone)
+
+
+def _took_over(other: Event, gone: Event) -> bool:
+    """Whether a known event has become more frequent by about what another one was before."""
+    before = max(gone.counts["baseline"], gone.counts["control"])
+    return other.counts["canary"] - max(other.counts["baseline"], other.counts["control"]) >= before / 2
+
+
+def _says_what(word: str) -> bool:
+    return is_protected(word.strip(",.:;()[]\"'"))
 
 
 def _said(event: Event) -> set[str]:

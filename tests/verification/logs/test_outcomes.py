@@ -24,6 +24,8 @@ def _judged(new: list[str], old: list[str]) -> Quality:
         ("job 7 of the pilot WEXITSTATUS 0", "job 7 of the pilot WEXITSTATUS 137"),
         ("STEP 7 WAS EXECUTED - COND CODE 0000", "STEP 7 WAS EXECUTED - COND CODE 0012"),
         ("INFO pilot ferry 7 closed, statusCode 1001", "INFO pilot ferry 7 closed, statusCode 1006"),
+        ("INFO pilot ferry 7 left [NORMAL_LEAVE]", "INFO pilot ferry 7 left [TUG_BUSY]"),
+        ("INFO pilot onState newState(Docked) of 7", "INFO pilot onState newState(Adrift) of 7"),
     ],
 )
 def test_an_outcome_never_seen_holds_a_release(known: str, new: str) -> None:
@@ -39,6 +41,8 @@ def test_an_outcome_never_seen_holds_a_release(known: str, new: str) -> None:
     [
         ("INFO pilot ferry 7 state from docked to sailing", "INFO pilot ferry 7 state from docked to ready"),
         ("INFO pilot ferry 7 of Ann", "INFO pilot ferry 7 of Bea"),
+        ("INFO pilot ferry 7 has LIGHT_LOAD aboard", "INFO pilot ferry 7 has HEAVY_LOAD aboard"),
+        ("INFO pilot action: sea.view.DOCK of 7", "INFO pilot action: sea.view.LEAVE of 7"),
         ("INFO pilot GET /ferries status=200", "INFO pilot GET /ferries status=304"),
     ],
 )
@@ -66,6 +70,13 @@ def test_what_made_up_much_of_a_log_and_is_all_but_gone() -> None:
     assert quality.verdict is Verdict.INCONCLUSIVE
     assert "What made up much of the log is gone" in quality.reasons[0].text
     assert _judged([*_USUAL, *["INFO gate - ticket 7 is good"] * 60], old).verdict is Verdict.PASS
+
+
+def test_a_message_that_another_known_one_took_over() -> None:
+    left, right = "INFO gate - ticket 7 checked at the left gate", "INFO gate - ticket 7 checked at the right gate"
+    old = [*_USUAL, *[left] * 200, *[right] * 20]
+    assert _judged([*_USUAL, *[right] * 220], old).verdict is Verdict.PASS
+    assert _judged([*_USUAL, *[right] * 20], old).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_tenth_of_a_small_log_that_is_gone() -> None:

@@ -1,7 +1,8 @@
 """Beginnings of lines that only one kind of logger has, with the level in a place of its own.
 
 ESP-IDF (``E (9123) wifi: ``), CUPS (``E [28/Jan/2026:14:57:55 +0100] ``), winston and bashio (``app:error  2026-...``),
-BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``).
+BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``), Bacula and Bareos
+(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``).
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ _STAMP_FOLLOWS = rf"(?={_N}(?: {_N})?:{_N}[:\s])"
 _ESP = re.compile(rf"([VDIWE]) \({_N}(?::{_N}:{_N})?\) (?=[\w.{_N}-]{{1,40}}: )")
 _CUPS = re.compile(rf"([A-Zd]) (?=\[{_N}/[A-Z][a-z]{{2}}/{_N}:{_N}:)")
 _CUPS_LETTERS = {**LETTERS, "A": "fatal", "X": "fatal", "d": "debug"}
+_BACULA = re.compile(
+    rf"{_N} {_N}:{_N}(?::{_N})? [\w.{_N}-]{{1,40}} JobId {_N}: (Fatal error: |Error: |Warning: |)",
+)
+_BACULA_WORDS = {"Fatal error: ": "fatal", "Error: ": "error", "Warning: ": "warning", "": "info"}
 _BEFORE_STAMP = re.compile(rf"(?:[\w.{_N}-]{{1,40}}:)?([a-z]{{3,9}}):?[ \t]{{1,4}}{_STAMP_FOLLOWS}")
 _FACILITY = re.compile(
-    rf" *(?:[\w.{_N}-]{{1,60}} +)?(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|ntp|security|console)"
+    rf" *(?:[\w.{_N}-]{{1,60}} +)?"
+    r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|ntp|security|console)"
     r"\.(emerg|alert|crit|err|error|warn|warning|notice|info|debug) +(?=\S)"
 )
 _COLUMN = re.compile(rf"[ \t]*([|;,])(?:[ \t]*{_N}[ \t]*\1)?[ \t]*([^\W\d_]{{3,15}})[ \t]*\1[ \t]*")
@@ -43,6 +49,7 @@ _PLAIN: Mapping[str, str] = {word.lower(): level for word, level in LEVELS.items
 _RULES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
     (_ESP, LETTERS),
     (_CUPS, _CUPS_LETTERS),
+    (_BACULA, _BACULA_WORDS),
     (_BEFORE_STAMP, _PLAIN),
 )
 

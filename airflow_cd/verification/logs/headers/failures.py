@@ -34,7 +34,8 @@ _HOLDS = re.compile(
     r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
     r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
-    r"|Caught signal (?:\(|<)|[Cc]aught fatal signal|[Cc]aught signal (?:4|6|7|8|11)\b|\bprocess has died\b|Guru Meditation Error: |Exception was unhandled|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
+    r"|Caught signal (?:\(|<)|[Cc]aught fatal signal|[Cc]aught signal (?:4|6|7|8|11)\b|\bprocess has died\b"
+    r"|Guru Meditation Error: |Exception was unhandled|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
     r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
@@ -43,7 +44,8 @@ _HOLDS = re.compile(
 
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
-    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled Guru PHP :in".split()  # noqa: SIM905
+    *("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process", "double"),
+    *("panicked", "nhandled", "Guru", "PHP", ":in"),
 )
 
 

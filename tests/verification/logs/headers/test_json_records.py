@@ -144,6 +144,21 @@ def test_scales_of_numbers(number: int, key: str, severity: str) -> None:
     assert of_number(number, key) == severity
 
 
+@pytest.mark.parametrize(
+    ("record", "severity"),
+    [
+        ({"reqId": "a", "app": "files", "remoteAddr": "", "level": 3, "message": "gone"}, "error"),
+        ({"reqId": "a", "app": "files", "remoteAddr": "", "level": 1, "message": "there"}, "info"),
+        ({"timestamp": 1.5, "source": "router", "data": {}, "log_level": 2, "message": "gone"}, "error"),
+        ({"timestamp": 1.5, "source": "router", "data": {}, "log_level": 1, "message": "there"}, "info"),
+    ],
+)
+def test_loggers_with_scales_of_their_own(record: dict[str, object], severity: str) -> None:
+    profile = LogProfile.of([json.dumps(record)])
+    (signature,) = profile.tallies
+    assert signature.severity == severity
+
+
 def test_priorities() -> None:
     assert [of_priority(priority) for priority in (0, 11, 14, 28, 191, 192)] == [
         "fatal", "error", "info", "warning", "debug", None,

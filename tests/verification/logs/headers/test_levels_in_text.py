@@ -38,7 +38,12 @@ LAYOUTS = [
     ("[2025-02-03T04:05:06.789012+00:00] billing.CRITICAL: card 4 expires", "FATAL card <*> expires"),
     ("[03-Feb-2025 04:05:06 Europe/Berlin] PHP Warning:  card 4 expires", "WARN card <*> expires"),
     ("04:05:06.789 [warning] card 4 expires", "WARN card <*> expires"),
-    # Network devices
+    # Network devices, IBM, Bacula
+    ("AMQ7777E: Ferry '4' sank.", "ERROR AMQ7777E: Ferry '<*>' sank."),
+    ("CWFER0042W: ferry 4 is late", "WARN CWFER0042W: ferry <*> is late"),
+    ("03-Feb 04:05 harbour-dir JobId 4: Fatal error: quay gone", "FATAL quay gone"),
+    ("03-Feb 04:05 harbour-fd JobId 4: Warning: rope 4 worn", "WARN rope <*> worn"),
+    ("03-Feb 04:05 harbour-sd JobId 4: rope tied", "INFO rope tied"),
     (
         "Feb  3 04:05:06 rtr-9 99: *Feb  3 04:05:05.1: %SYS-2-MALLOCFAIL: no memory",
         "FATAL %SYS-2-MALLOCFAIL: no memory",

@@ -13,8 +13,10 @@ from airflow_cd.verification.logs.profile import LogProfile
 
 def _event(level: int, rest: str, number: int = 4_107) -> str:
     return (
-        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='Ferry Pilot'/>"
-        f"<EventID Qualifiers='0'>{number}</EventID><Level>{level}</Level><Computer>quay-9</Computer></System>{rest}</Event>"
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>"
+        "<System><Provider Name='Ferry Pilot'/>"
+        f"<EventID Qualifiers='0'>{number}</EventID><Level>{level}</Level>"
+        f"<Computer>quay-9</Computer></System>{rest}</Event>"
     )
 
 
