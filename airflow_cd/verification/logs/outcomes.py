@@ -27,6 +27,11 @@ _TURNS = ("from", "to")
 _NAMED = 6
 _KEPT = re.compile(r"[A-Z]{0,4}-?[0-9][0-9A-Z]*|0x[0-9a-fA-F]+")  # a number that masking kept: it says what happened
 _CONSTANT = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
+_TROUBLE_IN_CAPITALS = re.compile(
+    r"(?<![\w$.-])(?:(?!NO[_-])[A-Z]+(?:[_-][A-Z]+)*[_-](?:FAIL(?:ED|URE)?|REJECT(?:ED)?|DENIED|REFUSED|ABORT(?:ED)?"
+    r"|TIME_?OUT|ERROR|UNREACHABLE|EXPIRED|EXHAUSTED|LOST|MISMATCH|(?<=NOT_)FOUND|DISCONNECTED|OFFLINE|UNAVAILABLE)"
+    r"|NO(?:_[A-Z]+)+_(?:CHOSEN|FOUND|AVAILABLE)|INVALID(?:_[A-Z]+)+)(?![\w$-]|[=:.]\S|: <\*>)"
+)
 _GOOD_PARTS = {"OK", "NORMAL", "SUCCESS", "SUCCEEDED", "SUCCESSFUL", "COMPLETED", "HEALTHY", "PASSED"}
 _GOOD = (
     *("ok", "success", "successful", "succeeded", "succeed", "complete", "completed", "done", "finished", "passed"),
@@ -81,7 +86,8 @@ def _is_variant(tokens: Tokens, known: Sequence[Tokens]) -> bool:
 
 
 def _tells(event: Event) -> bool:
-    return suggests_failure(_without_level(event.template))
+    said = _without_level(event.template)
+    return suggests_failure(said) or _TROUBLE_IN_CAPITALS.search(said) is not None
 
 
 def _without_level(template: str) -> str:

@@ -52,15 +52,29 @@ def test_a_good_outcome_and_another_name_do_not(known: str, new: str) -> None:
 
 @pytest.mark.parametrize(
     ("line", "fewest"),
-    [("INFO pilot - gave up: ferry 7 is unreachable", 4), ("WARN pilot - cannot reach ferry 7", 10)],
+    [
+        ("INFO pilot - gave up: ferry 7 is unreachable", 4),
+        ("INFO pilot - QUAY-ASK-REJECT of ferry 7", 4),
+        ("INFO pilot - answered ferry 7 with NO_BERTH_FOUND", 4),
+        ("WARN pilot - cannot reach ferry 7", 10),
+    ],
 )
 def test_new_messages_that_tell_of_failure_hold_a_release(line: str, fewest: int) -> None:
     assert _judged([*_USUAL, *[line] * fewest], _USUAL).verdict is Verdict.INCONCLUSIVE
     assert _judged([*_USUAL, *[line] * (fewest - 1)], _USUAL).verdict is Verdict.PASS
 
 
-def test_a_new_feature_that_says_much_does_not() -> None:
-    assert _judged([*_USUAL, *["INFO bar - coffee 7 served"] * 50], _USUAL).verdict is Verdict.PASS
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO bar - coffee 7 served",
+        "INFO bar - coffee 7 gave NO_SPILL_ERROR",
+        "INFO bar - reads BAR_TIMEOUT=7 and BREW_ERROR: 4",
+        "INFO bar - coffee 7 with NO_MILK",
+    ],
+)
+def test_a_new_feature_that_says_much_does_not(line: str) -> None:
+    assert _judged([*_USUAL, *[line] * 50], _USUAL).verdict is Verdict.PASS
 
 
 def test_what_made_up_much_of_a_log_and_is_all_but_gone() -> None:
