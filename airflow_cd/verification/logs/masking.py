@@ -63,7 +63,8 @@ _BEFORE_STATUS = (
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"
     r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|HRESULT|hresult|NTSTATUS"
-    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?|[A-Z_]*EXIT_?(?:STATUS|CODE)?|(?:[A-Z]{3,10}[ _])?CODE|RC|ABEND"
+    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?|[Ee]xit_[Ss]tatus|[Ww]ith [Ss]tatus|rcode"
+    r"|[A-Z_]*EXIT_?(?:STATUS|CODE)?|(?:[A-Z]{3,10}[ _])?CODE|RC|ABEND"
     rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
 _BEFORE_JSON_LEVEL = (
@@ -85,7 +86,7 @@ _PROTECTED = tuple(
 )
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
-_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +{VARIABLE} [!-~]+:{VARIABLE}[\] ]"
+_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +(?:[A-Z{VARIABLE}-]+ )?[!-~]+:{VARIABLE}[\] ]"
 # The messages of IBM's programs end their number with its severity: `AMQ9999E: `, `CWWKZ0001I: `.
 _IBM_PLACE = rf"^{VARIABLE}: "
 _FIRST_WORDS = (

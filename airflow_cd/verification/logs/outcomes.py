@@ -102,7 +102,16 @@ def _is_outcome(event: Event, known: Sequence[Tokens], records: int) -> bool:
     if status_in(event.template) is not None:
         return False
     tokens = tokenize(event.template)
+    if any(_differs_in_parameters(tokens, other) for other in known):
+        return False
     return any(_differs_in_outcomes(tokens, other) or _differs_in_its_code(tokens, other) for other in known)
+
+
+def _differs_in_parameters(tokens: Tokens, other: Tokens) -> bool:
+    """Whether they are equal but for places where one of them has a parameter."""
+    if len(tokens) != len(other):
+        return False
+    return all(one == another or WILDCARD in (one, another) for one, another in zip(tokens, other, strict=True))
 
 
 def _differs_in_outcomes(tokens: Tokens, other: Tokens) -> bool:

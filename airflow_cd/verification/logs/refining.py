@@ -37,6 +37,7 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
     ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> {_MONTHS}\.?,?(?: <\*>)?"), WILDCARD),
     ("", re.compile(rf"\b(?:{_FULL_NAMES})\b"), WILDCARD),
+    ("M", re.compile(r"<\*> [AP]M(?![\w/])"), WILDCARD),
     # A path of Windows, whose first part is masked already where it holds a digit.
     (":\\", re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\"'<>|:*?,;()\[\]]|<\*>)*"), WILDCARD),
     (":<*>", re.compile(r"(?<![\w.:])[C-Z]:<\*>"), WILDCARD),

@@ -204,7 +204,7 @@ class Slots:
         if not any(other[0] != value[0] and other[-1] != value[-1] for other in values):
             return False  # what differs is less than this
         words = [word for word in value[::2] if word]
-        quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES
+        quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES and not _leaves_quotes(value, tokens[start - 1][-1:])
         text = quoted and len(words) > 1  # in which any word may stand
         if suggests_failure("".join(value)) or (not text and any(map(self._is_protected, words))):
             if not (quoted and family.open and len(values) >= _VALUES_OF_A_LIST):
@@ -289,6 +289,11 @@ def _end_of_quoted(tokens: Tokens, start: int) -> int:
         return 0
     closing = _CLOSES.get(quote, quote)
     return next((end for end in range(start + 1, len(tokens), 2) if tokens[end][:1] == closing), 0)
+
+
+def _leaves_quotes(stretch: Tokens, quote: str) -> bool:
+    """Whether the quoted text that it begins in ends within it: then it is more than one value."""
+    return quote == '"' and any(quote in separator for separator in stretch[1::2])
 
 
 def _has_fields(stretch: Tokens) -> bool:

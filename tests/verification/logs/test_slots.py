@@ -98,8 +98,9 @@ def test_days_and_paths_are_values_from_the_first_on(known: str, new: str) -> No
         ("WARN gate {n}: state from {value}", ("SHUT to AJAR", "AJAR to WIDE", "WIDE to SHUT"), "AJAR to MELTED"),
         ("ERROR lift {n} stopped with code {value}", ("0x80070005", "0x1"), "0x8007000E"),
         ("INFO letter {n} sent, smtp_code={value}", ("250", "550"), "421"),
+        ('INFO told {{"n": {n}, "code": "None", "status": "{value}"}}', ("Free", "Taken", "Left", "Due"), "Sunk"),
     ],
-    ids=["reason", "outcome", "after failed:", "verb", "state", "code", "states", "hexadecimal", "named code"],
+    ids=["reason", "outcome", "after failed:", "verb", "state", "code", "states", "hexadecimal", "named code", "JSON"],
 )
 def test_another_thing_that_happened_is_news(message: str, values: tuple[str, ...], new: str) -> None:
     assert _is_news(_all(message, *values), message.format(n=3, value=new))

@@ -30,7 +30,7 @@ _REACH = 400  # characters in which a header is looked for
 
 _SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
 _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
-_KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
+_KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +(?:[A-Z{_N}-]+ )?[^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
 _LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))")
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
 _LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool

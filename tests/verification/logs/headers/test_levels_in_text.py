@@ -28,6 +28,8 @@ LAYOUTS = [
     ("2025-02-03T04:05:06.789Z\terror\tbilling/card.go:42\tcard gone", "ERROR billing/<*> card gone"),
     ("4:05AM FTL card gone id=4", "FATAL card gone id=<*>"),
     ("2025/02/03 04:05:06 warning: card 4 expires", "WARN card <*> expires"),
+    ("E0203 04:05:06.789012 card.cpp:42] card 4 expires", "ERROR card <*> expires"),
+    ("W0203 04:05:06.789012 MAIN card.cpp:42] card 4 expires", "WARN card <*> expires"),
     # Rust, Ruby, .NET, JavaScript, PHP, BEAM
     ("[2025-02-03T04:05:06Z WARN  billing::card] card 4 expires", "WARN billing::card card <*> expires"),
     ("2025-02-03T04:05:06.789012Z ERROR billing::card: card 4 expires", "ERROR billing::card: card <*> expires"),
