@@ -38,6 +38,8 @@ _GOOD = (
     *("ready", "healthy", "active", "running", "up", "established", "connected", "open", "opened", "started", "online"),
     *("true", "yes", "enabled", "synced", "valid", "accepted", "approved", "normal", "0", "0000"),
 )
+_BECOMES = ("is", "now", "are", "became")
+_GOOD_STATES = {"up", "ok", "ready", "healthy", "running", "online", "established", "connected", "synced", "normal"}
 
 
 def new_outcomes(events: Sequence[Event], records: int) -> Reason | None:
@@ -138,10 +140,13 @@ def _differs_in_its_code(tokens: Tokens, other: Tokens) -> bool:
 def _tells_the_outcome(tokens: Tokens, other: Tokens, at: int) -> bool:
     if at % 2 or not tokens[at] or not other[at]:
         return False
+    before = tokens[at - 2].lower() if at else ""
     if _KEPT.fullmatch(tokens[at]) and _KEPT.fullmatch(other[at]):
         return True
+    if before in _BECOMES and other[at].lower() in _GOOD_STATES:
+        return True  # `is now UP` became `is now DOWN`
     if _CONSTANT.fullmatch(tokens[at]) and _CONSTANT.fullmatch(other[at]):
         return bool(_GOOD_PARTS & {*other[at].split("_")})  # NORMAL_CLEARING became USER_BUSY
     if "." in tokens[at]:
         return False  # a class or an action by its full name
-    return asks_what_happened(tokens, at) or (tokens[at - 2].lower() in _TURNS and says_what_happened(tokens, at))
+    return asks_what_happened(tokens, at) or (before in _TURNS and says_what_happened(tokens, at))

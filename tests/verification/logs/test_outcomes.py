@@ -25,6 +25,7 @@ def _judged(new: list[str], old: list[str]) -> Quality:
         ("STEP 7 WAS EXECUTED - COND CODE 0000", "STEP 7 WAS EXECUTED - COND CODE 0012"),
         ("INFO pilot ferry 7 closed, statusCode 1001", "INFO pilot ferry 7 closed, statusCode 1006"),
         ("INFO pilot job 7;Exit_status=0 cput=7", "INFO pilot job 7;Exit_status=271 cput=7"),
+        ("INFO pilot - ferry 7 is now UP", "INFO pilot - ferry 7 is now DOWN"),
         ("INFO pilot asked for 7: rcode=0", "INFO pilot asked for 7: rcode=2"),
         ('INFO pilot told {"berth": 7, "status": "Free"}', 'INFO pilot told {"berth": 7, "status": "Sunk"}'),
         ("INFO pilot ferry 7 left [NORMAL_LEAVE]", "INFO pilot ferry 7 left [TUG_BUSY]"),
@@ -46,6 +47,7 @@ def test_an_outcome_never_seen_holds_a_release(known: str, new: str) -> None:
         ("INFO pilot ferry 7 of Ann", "INFO pilot ferry 7 of Bea"),
         ('INFO Ann: told {"n": 7, "status": "Free"}', 'INFO Quay-4: told {"n": 7, "status": "Free"}'),
         ("INFO [2 May 2026, 09:04 AM] ferry left", "INFO [2 May 2026, 03:04 PM] ferry left"),
+        ("INFO pilot - ferry 7 connected to quay", "INFO pilot - ferry 7 fastened to quay"),
         ("INFO pilot ferry 7 has LIGHT_LOAD aboard", "INFO pilot ferry 7 has HEAVY_LOAD aboard"),
         ("INFO pilot action: sea.view.DOCK of 7", "INFO pilot action: sea.view.LEAVE of 7"),
         ("INFO pilot GET /ferries status=200", "INFO pilot GET /ferries status=304"),
@@ -59,6 +61,7 @@ def test_a_good_outcome_and_another_name_do_not(known: str, new: str) -> None:
     ("line", "fewest"),
     [
         ("INFO pilot - gave up: ferry 7 is unreachable", 4),
+        ("INFO pilot - ferry 7 stalled for 9 ms", 4),
         ("INFO pilot - QUAY-ASK-REJECT of ferry 7", 4),
         ("INFO pilot - answered ferry 7 with NO_BERTH_FOUND", 4),
         ("WARN pilot - cannot reach ferry 7", 10),

@@ -117,7 +117,7 @@ _TROUBLE = re.compile(
     r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
     r"|command not found|execution halted|dropped|disconnected|abend(?:ed|s)?|abnormal(?:ly)?|inaccessible|degraded"
-    r"|unhealthy|bogus|desync(?:ed|hronized)?"
+    r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )
