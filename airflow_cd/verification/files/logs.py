@@ -17,6 +17,7 @@ from airflow_cd.verification.logs.headers import prefixes
 from airflow_cd.verification.logs.headers.ansi import block_without_colours
 from airflow_cd.verification.logs.headers.json_blocks import JsonBlocks
 from airflow_cd.verification.logs.headers.prefixes import block_without_prefixes
+from airflow_cd.verification.logs.headers.windows_events import BEGINS
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import GOES_ON, MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
@@ -238,6 +239,8 @@ class _Fast:
         """Lines that are more than a plain one by their first letter or their length, as flags."""
         unusual: np.ndarray = (lines.lengths() > 0) & ~_IS_PRINTABLE[letters]
         unusual |= lines.lengths() > LONGEST_RECORD
+        if BEGINS in lines.content:
+            unusual |= lines.rows_with(BEGINS, letters == ord("<"))
         if returns:
             unusual |= lines.rows_with(b"\r")
         # One letter is looked for in a fraction of the time of several.

@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.prefixes import without_prefix
 from airflow_cd.verification.logs.headers.reader import Header, read_header
+from airflow_cd.verification.logs.headers.windows_events import unfold_event
 from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
 
@@ -47,15 +48,20 @@ def clean_line(text: Any, troubles: dict[str, int]) -> str:
     if not text.isascii() and ("\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text)):
         _count(troubles, "undecodable")
         text = text.encode("utf-8", "replace").decode()
-    if text[:1] == "{" or ('{"' in text and text.rstrip()[-1:] == "}"):
-        text = unfold(text)
-    elif "\\n" in text or "#012" in text:
-        text = unescaped(text)
+    text = _unfolded(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text[-1:] == "\n":
         text = text.rstrip("\n")
     return "" if text.isspace() else text
+
+
+def _unfolded(text: str) -> str:
+    if text[:1] == "{" or ('{"' in text and text.rstrip()[-1:] == "}"):
+        return unfold(text)
+    if text[:7] == "<Event ":
+        return unfold_event(text)
+    return unescaped(text) if "\\n" in text or "#012" in text else text
 
 
 def unescaped(text: str) -> str:

@@ -16,6 +16,7 @@ SERVER_ERROR = 500  # status from which on a request failed at the server
 _FEWEST = 10  # records of an error, or of failed requests
 _PROBABLE = 0.01  # largest probability that chance alone brings so many failed requests
 _UNREAD, _TIMES, _FEWEST_UNREAD = 0.1, 10.0, 20  # share of the records, times what references have, and how many
+_FLOOD = 0.3  # share of the records that a warning must have come to be
 _NAMED = 6
 _FEWEST_GONE, _HALF, _UNLIKELY = 5.0, 0.5, 0.05  # of an exception that seems to have moved
 
@@ -27,6 +28,7 @@ def more_errors(events: Sequence[Event], least: str, ratio: float) -> Reason | N
     :param least: severity from which on a frequency matters.
     :param ratio: smallest ratio between observed and expected that counts.
     """
+    records = sum(event.counts["canary"] for event in events)
     more = [
         event
         for event in events
@@ -34,7 +36,7 @@ def more_errors(events: Sequence[Event], least: str, ratio: float) -> Reason | N
         and not event.risk
         and event.feedback is None
         and event.stated
-        and at_least(weight_of(event), least)
+        and (at_least(weight_of(event), least) or _floods(event, records))
         and event.counts["canary"] >= max(_FEWEST, ratio * (event.expected or 0.0))
     ]
     if not more:
@@ -43,7 +45,13 @@ def more_errors(events: Sequence[Event], least: str, ratio: float) -> Reason | N
         f"{title_of(event)} ({event.counts['canary']:.0f} times, {event.expected or 0.0:.1f} expected)"
         for event in more[:_NAMED]
     )
-    return Reason("more_errors", f"Known errors are several times as frequent: {named}.", {"events": len(more)})
+    what = "errors" if any(at_least(weight_of(event), least) for event in more) else "warnings"
+    return Reason("more_errors", f"Known {what} are several times as frequent: {named}.", {"events": len(more)})
+
+
+def _floods(event: Event, records: float) -> bool:
+    """Whether a warning has become much of all that is logged."""
+    return event.severity == "warning" and event.counts["canary"] >= _FLOOD * records
 
 
 def more_failed_requests(

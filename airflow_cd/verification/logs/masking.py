@@ -63,7 +63,8 @@ _BEFORE_STATUS = (
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"
     r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|HRESULT|hresult|NTSTATUS"
-    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?"
+    r"|[Ee]xit(?:ed)?(?: with)?(?: status)?|[Ee]xit_[Ss]tatus|[Ww]ith [Ss]tatus|rcode"
+    r"|[A-Z_]*EXIT_?(?:STATUS|CODE)?|(?:[A-Z]{3,10}[ _])?CODE|RC|ABEND"
     rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
 _BEFORE_JSON_LEVEL = (
@@ -73,6 +74,7 @@ _BEFORE_JSON_LEVEL = (
 _STATUS = r"[1-5][0-9]{2}"
 _CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}|0x[0-9a-fA-F]{1,8}"
 _AFTER_VALUE = r"(?:[&-][A-Za-z]+)?"
+IBM_ID = r"[A-Z]{3,5}[0-9]{4,5}[IWEST]"
 # Where the values that are kept stand, and what such a word must look like.
 _PROTECTED = tuple(
     (re.compile(rf"(?:{before}){VARIABLE}", re.ASCII), re.compile(f"(?:{value}){_AFTER_VALUE}", re.ASCII))
@@ -84,12 +86,17 @@ _PROTECTED = tuple(
 )
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
-_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +{VARIABLE} [!-~]+:{VARIABLE}[\] ]"
+_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +(?:[A-Z{VARIABLE}-]+ )?[!-~]+:{VARIABLE}[\] ]"
+# The messages of IBM's programs end their number with its severity: `AMQ9999E: `, `CWWKZ0001I: `.
+_IBM_PLACE = rf"^{VARIABLE}: "
 _FIRST_WORDS = (
+    (re.compile(_IBM_PLACE), re.compile(IBM_ID, re.ASCII)),
     (re.compile(_PRIORITY_PLACE), re.compile(r"[0-9]{1,3}", re.ASCII)),
     (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{2}|[0-9]{4})?", re.ASCII)),
 )
-PROTECTED_PLACE = rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}"
+PROTECTED_PLACE = (
+    rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}|{_IBM_PLACE}"
+)
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
 ERROR_CODES = ("ORA-",)  # which say what failed where no level does

@@ -13,6 +13,7 @@ from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
 from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.outages import expected_by_themselves, judge_outages
+from airflow_cd.verification.logs.outcomes import new_outcomes
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks
 from airflow_cd.verification.logs.severity import at_least, weight_of
@@ -150,6 +151,7 @@ def judge_quality(
             more_errors(events, strictness.frequency, strictness.ratio),
             more_failed_requests(comparison, events, canary.watched, strictness.ratio),
             unreadable(canary, references),
+            new_outcomes(events, canary.records),
             *outages.undecided,
         )
         verdict, reasons = _held(verdict, reasons, [doubt for doubt in doubts if doubt is not None])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from airflow_cd.verification.logs.clustering import is_protected
+from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.novelty import Novelty
 from airflow_cd.verification.logs.severity import title_of
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Reason
 
 MUCH_OF_A_LOG = 0.2
 """Share of the expected records from which on an event's silence leaves a verdict open."""
-_VITAL, _VITAL_SHARE = 100.0, 0.05  # expected records, and their share, from which on it does so with fewer, too
+_VITAL = ((100.0, 0.05), (30.0, 0.1))  # expected records, and their share, from which on it does so with fewer, too
+_NEARLY = 0.2  # of the expected records of what made up so much of a log: all but gone
 _NAMED = 6  # events named in a reason
 
 
@@ -84,15 +87,14 @@ def gone_silent(events: Sequence[Event], level: float) -> Reason | None:
     :param level: largest probability that chance alone does it.
     """
     everything = sum(event.expected or 0.0 for event in events)
-    unknown = [event for event in events if event.kind is EventKind.UNKNOWN]
+    more = [event for event in events if event.counts["canary"] > (event.expected or 0.0)]
     silent = [
         event
         for event in events
-        if event.kind is EventKind.WENT_SILENT
-        and event.feedback is None
+        if event.feedback is None
         and (event.p_value if event.p_value is not None else 1.0) <= level
-        and _is_much(event, everything)
-        and not any(_replaces(other, event) for other in unknown)
+        and (_is_gone(event, everything) or _is_nearly_gone(event, everything))
+        and not any(_replaces(other, event) for other in more)
     ]
     if not silent:
         return None
@@ -100,15 +102,43 @@ def gone_silent(events: Sequence[Event], level: float) -> Reason | None:
     return Reason("went_silent", text, {"silent": len(silent)})
 
 
+def _is_gone(event: Event, everything: float) -> bool:
+    return event.kind is EventKind.WENT_SILENT and _is_much(event, everything)
+
+
+def _is_nearly_gone(event: Event, everything: float) -> bool:
+    expected = event.expected or 0.0
+    fewer = event.kind is EventKind.UNEXPECTED_FREQUENCY and event.counts["canary"] <= _NEARLY * expected
+    return fewer and expected >= MUCH_OF_A_LOG * everything
+
+
 def _is_much(event: Event, everything: float) -> bool:
     expected = event.expected or 0.0
     if event.severity == "debug":
         return expected >= MUCH_OF_A_LOG * everything
-    return expected >= min(MUCH_OF_A_LOG * everything, max(_VITAL, _VITAL_SHARE * everything))
+    return expected >= min(MUCH_OF_A_LOG * everything, *(max(least, share * everything) for least, share in _VITAL))
 
 
 def _replaces(other: Event, gone: Event) -> bool:
     """Whether a new event is the one that is gone in other words."""
-    words, before = set(other.template.split()), set(gone.template.split())
-    often = 0.5 <= other.counts["canary"] / max(gone.expected or 0.0, 1.0) <= 2.0
-    return often and len(words & before) >= len(before) / 2
+    words, before = _said(other), _said(gone)
+    expected = max(gone.expected or 0.0, 1.0)
+    if other.kind is EventKind.UNKNOWN:
+        return 0.5 <= other.counts["canary"] / expected <= 2.0 and len(words & before) >= len(before) / 2
+    missing = before - words
+    return len(missing) <= 1 < len(before) and not any(map(_says_what, missing)) and _took_over(other, gone)
+
+
+def _took_over(other: Event, gone: Event) -> bool:
+    """Whether a known event has become more frequent by about what another one was before."""
+    before = max(gone.counts["baseline"], gone.counts["control"])
+    return other.counts["canary"] - max(other.counts["baseline"], other.counts["control"]) >= before / 2
+
+
+def _says_what(word: str) -> bool:
+    return is_protected(word.strip(",.:;()[]\"'"))
+
+
+def _said(event: Event) -> set[str]:
+    """Words of a message, without its level, its parameters and signs."""
+    return {word for word in event.template.split() if any(map(str.isalpha, word)) and word not in LEVELS}

@@ -37,6 +37,7 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
     ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> {_MONTHS}\.?,?(?: <\*>)?"), WILDCARD),
     ("", re.compile(rf"\b(?:{_FULL_NAMES})\b"), WILDCARD),
+    ("M", re.compile(r"<\*> [AP]M(?![\w/])"), WILDCARD),
     # A path of Windows, whose first part is masked already where it holds a digit.
     (":\\", re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\"'<>|:*?,;()\[\]]|<\*>)*"), WILDCARD),
     (":<*>", re.compile(r"(?<![\w.:])[C-Z]:<\*>"), WILDCARD),
@@ -52,6 +53,9 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         ),
         WILDCARD,
     ),
+    # Shortened hashes, one half of which has no digit.
+    ("..", re.compile(r"\b[0-9a-f]{4,8}\.\.<\*>|<\*>\.\.[0-9a-f]{4,8}\b"), WILDCARD),
+    ("…", re.compile(r"\b[0-9a-f]{4,8}…<\*>|<\*>…[0-9a-f]{4,8}\b"), WILDCARD),
     ("<<*>", re.compile(r"<<\*>"), WILDCARD),
     ("?", re.compile(r"(\?)[^\s\"']*=[^\s\"']*"), r"\1" + WILDCARD),
     # An absolute path is a parameter, but for the one that follows an HTTP method: that one is the event.

@@ -23,6 +23,7 @@ _Key = tuple[int, int]
 LONGEST_VALUE = 5  # words
 _LEAST_WORDS = 2  # that are the same beside a slot
 _VALUES_OF_A_NAME = 3  # different ones that make a slot one for names, where what stands before it says so
+_VALUES_OF_A_THING = 2  # the same where it says so for sure
 _VALUES_OF_A_WORD = 4  # the same where nothing says so
 _VALUES_OF_A_LIST = 20  # different ones that make a parameter of what says what happened
 _OPEN = 0.2  # probability that the next value is a new one, above which new values are no news
@@ -46,11 +47,18 @@ _GIVES_REASONS = _words(
 )
 _STATES = _words("state status phase health")  # `state from X to Y`: X and Y are states
 _TURNS = ("transition", "switch")
+_FEWEST_PARTS = 2  # of a dotted name
 _REACH_OF_STATES = 10  # tokens, five words
 _NAMES_FOLLOW = _words(
     "for of from to by in at on as user users customer client tenant account host node server pod file table topic "
     "queue job task item product order invoice member group role name named called device peer id key token database "
     "schema index bucket channel project team owner author country city currency search query term"
+)
+# What is always followed by the one of them: two are enough to know that there may be others.
+_THINGS = _words(
+    "user users username login account customer client tenant member owner author person host node server instance pod "
+    "device printer file folder table topic queue team project country city currency Benutzer Nutzer Kunde Mandant "
+    "Konto Rechner Drucker Datei Lager utilisateur client fichier usuario cliente archivo utente gebruiker klant"
 )
 # What joins words to a statement: a stretch of words with one of them is no name.
 _JOINS = _words(
@@ -59,6 +67,7 @@ _JOINS = _words(
 )
 _QUOTES = "\"'`«“‘"
 _CLOSES = {"`": "'", "«": "»", "“": "”", "‘": "’"}
+_LAST_WORD = re.compile(r"[._-]|(?<=[a-z])(?=[A-Z])")  # what a name of several words ends with
 _VERB = re.compile(r"[a-z]+(?:ed|ing)$")
 
 
@@ -78,10 +87,23 @@ def says_what_happened(tokens: Tokens, start: int) -> bool:
         return (
             name in _SAYS_WHAT or before in _GIVES_REASONS or suggests_failure(before) or _of_a_failure(tokens, start)
         )
+    if separator == "(":  # newState(Lost)
+        return asks_what_happened(tokens, start)
     if before in ("to", "from"):
-        words = [word.lower() for word in tokens[max(0, start - _REACH_OF_STATES) : start - 2 : 2]]
+        reach = range(max(0, start - _REACH_OF_STATES), start - 2, 2)
+        words = [tokens[at].lower() for at in reach if not at or tokens[at - 1][-1:] not in _QUOTES]
         return words[-1:] == ["due"] or any(word in _STATES or word.startswith(_TURNS) for word in words)
     return before in _GIVES_REASONS
+
+
+def asks_what_happened(tokens: Tokens, start: int) -> bool:
+    """Whether the word right before the place asks what happened: ``new state failed``, ``newState(Lost)``.
+
+    :param tokens: of the message, words at even positions.
+    :param start: of the place.
+    """
+    word = _LAST_WORD.split(tokens[start - 2])[-1].lower() if start >= 2 else ""
+    return word in _SAYS_WHAT
 
 
 def _of_a_failure(tokens: Tokens, start: int) -> bool:
@@ -153,7 +175,7 @@ class Slots:
         found = [(key, start, rest) for key, start, rest in _frames(tokens) if key in self._messages]
         for key, start, rest in sorted(found, key=lambda frame: (-frame[1] - frame[2], frame[1])):
             family = self._family(key, start, rest)
-            if self._is_parameter(tokens, start, rest, family):
+            if self._names_a_thing(tokens, start, rest, family) or self._is_parameter(tokens, start, rest, family):
                 return (*tokens[:start], WILDCARD, *tokens[len(tokens) - rest :]), family.messages
         return None
 
@@ -169,12 +191,20 @@ class Slots:
             self._families[key] = family
         return family
 
+    def _names_a_thing(self, tokens: Tokens, start: int, rest: int, family: _Family) -> bool:
+        """Whether it is a logger's name with the name of a thing in it, as of three other things."""
+        if len(tokens) - rest - start > 1 or len(family.values) < _VALUES_OF_A_NAME:
+            return False
+        word = tokens[start]
+        fits = _words_beside(tokens, start, rest) >= _LEAST_WORDS and _differ_in_one_part(word, family.values)
+        return fits and not suggests_failure(word) and not self._is_protected(word)
+
     def _is_parameter(self, tokens: Tokens, start: int, rest: int, family: _Family) -> bool:
         value, values = tokens[start : len(tokens) - rest], family.values
         if not any(other[0] != value[0] and other[-1] != value[-1] for other in values):
             return False  # what differs is less than this
         words = [word for word in value[::2] if word]
-        quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES
+        quoted = bool(start) and tokens[start - 1][-1:] in _QUOTES and not _leaves_quotes(value, tokens[start - 1][-1:])
         text = quoted and len(words) > 1  # in which any word may stand
         if suggests_failure("".join(value)) or (not text and any(map(self._is_protected, words))):
             if not (quoted and family.open and len(values) >= _VALUES_OF_A_LIST):
@@ -200,10 +230,32 @@ class Slots:
             return True
         if len(words) == 1 and words[0] in self._names and all(self._names.issuperset(other) for other in values):
             return True
-        return len(values) >= (_VALUES_OF_A_NAME if quoted or named or key else _VALUES_OF_A_WORD)
+        return len(values) >= _values_needed(tokens[start - 2] if start >= 2 else "", words, quoted or named or key)
 
     def _is_troubled(self, value: Tokens) -> bool:
         return suggests_failure("".join(value)) or any(map(self._is_protected, value[::2]))
+
+
+def _values_needed(before: str, words: Sequence[str], announced: bool) -> int:
+    """How many different values make a place one for names.
+
+    :param before: the word before it.
+    :param words: the value.
+    :param announced: whether something says that a name follows.
+    """
+    if before in _THINGS and len(words) == 1:
+        return _VALUES_OF_A_THING
+    return _VALUES_OF_A_NAME if announced else _VALUES_OF_A_WORD
+
+
+def _differ_in_one_part(word: str, values: Iterable[Tokens]) -> bool:
+    """Whether they are dotted names (``ffmpeg.garage.detect``) that differ in the same part of theirs only."""
+    parts = word.split(".")
+    others = [other[0].split(".") for other in values if len(other) == 1]
+    alike = [other for other in others if len(other) == len(parts)]
+    if len(parts) < _FEWEST_PARTS or len(alike) < len(others):
+        return False
+    return sum(len({*column}) > 1 for column in zip(parts, *alike, strict=True)) == 1
 
 
 def _frames(tokens: Tokens) -> Iterator[tuple[_Key, int, int]]:
@@ -237,6 +289,11 @@ def _end_of_quoted(tokens: Tokens, start: int) -> int:
         return 0
     closing = _CLOSES.get(quote, quote)
     return next((end for end in range(start + 1, len(tokens), 2) if tokens[end][:1] == closing), 0)
+
+
+def _leaves_quotes(stretch: Tokens, quote: str) -> bool:
+    """Whether the quoted text that it begins in ends within it: then it is more than one value."""
+    return quote == '"' and any(quote in separator for separator in stretch[1::2])
 
 
 def _has_fields(stretch: Tokens) -> bool:

@@ -30,6 +30,8 @@ def _all(message: str, *values: str, times: int = 8) -> list[str]:
             "left hand glove",
         ),
         (_all("ERROR [tenant={value}] limit reached at {n}", "brook"), "meadow"),
+        (_all("ERROR boats.{value}.log - sail {n} is worn", "sloop", "ketch", "yawl"), "cutter"),
+        (_all("ERROR nothing to eat for user {value} at {n}", "orla", "finn"), "tess"),
         (_all("ERROR no route to {value}: the pass is snowed in", "Alm", "Berg", "Tal", "See"), "Joch"),
         (
             _all("ERROR cannot pack {value} into box {n}", "oil, tea", "tea, rye, oil", "rye, oil", "oil"),
@@ -49,11 +51,21 @@ def _all(message: str, *values: str, times: int = 8) -> list[str]:
             "PoIuYtReWqAsDfGhJkL+ZxCv==",
         ),
     ],
-    ids=["customers", "search texts", "tenants", "before a colon", "lists", "long texts", "base64"],
+    ids=[
+        "customers",
+        "search texts",
+        "tenants",
+        "loggers",
+        "two users",
+        "before a colon",
+        "lists",
+        "long texts",
+        "base64",
+    ],
 )
 def test_another_name_is_no_news(known: list[str], new: str) -> None:
     message = known[-1]
-    values = ("Mae", "rope", "brook", "See", "oil", "our dog likes your soup more than you think")
+    values = ("Mae", "rope", "brook", "yawl", "finn", "See", "oil", "our dog likes your soup more than you think")
     value = next(part for part in (*values, "mNbVcXzLkJhGfDsAqWeRtYu/==") if part in message)
     assert not _is_news(known, message.replace(value, new))
 
@@ -86,8 +98,9 @@ def test_days_and_paths_are_values_from_the_first_on(known: str, new: str) -> No
         ("WARN gate {n}: state from {value}", ("SHUT to AJAR", "AJAR to WIDE", "WIDE to SHUT"), "AJAR to MELTED"),
         ("ERROR lift {n} stopped with code {value}", ("0x80070005", "0x1"), "0x8007000E"),
         ("INFO letter {n} sent, smtp_code={value}", ("250", "550"), "421"),
+        ('INFO told {{"n": {n}, "code": "None", "status": "{value}"}}', ("Free", "Taken", "Left", "Due"), "Sunk"),
     ],
-    ids=["reason", "outcome", "after failed:", "verb", "state", "code", "states", "hexadecimal", "named code"],
+    ids=["reason", "outcome", "after failed:", "verb", "state", "code", "states", "hexadecimal", "named code", "JSON"],
 )
 def test_another_thing_that_happened_is_news(message: str, values: tuple[str, ...], new: str) -> None:
     assert _is_news(_all(message, *values), message.format(n=3, value=new))

@@ -34,7 +34,8 @@ _HOLDS = re.compile(
     r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
     r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
-    r"|Caught signal (?:\(|<)|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
+    r"|Caught signal (?:\(|<)|[Cc]aught fatal signal|[Cc]aught signal (?:4|6|7|8|11)\b|\bprocess has died\b"
+    r"|Guru Meditation Error: |Exception was unhandled|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
     r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
@@ -43,7 +44,8 @@ _HOLDS = re.compile(
 
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
-    "emory oom-kill OOMKilled dumped fault kernel Kernel signal result process double panicked nhandled PHP :in".split()  # noqa: SIM905
+    *("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process", "double"),
+    *("panicked", "nhandled", "Guru", "PHP", ":in"),
 )
 
 
@@ -73,6 +75,8 @@ _DIED = re.compile(
     rf"|(?:exited|killed|terminated|died)(?: \w+)? (?:on|by|with|due to) signal {_N} \(?(?:SIG)?"
     r"(?:SEGV|ABRT|BUS|ILL|FPE|KILL)"
     r"|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b"
+    r"|\b(?:abnormal exit|exited abnormally|terminated abnormally)\b.{0,40}\bsignal[= ](?:4|6|7|8|9|11)\b"
+    r"|\b(?:exited|killed|terminated|died)(?: \w+)?,? (?:on|by|with|due to)(?: a)? signal[= ](?:4|6|7|8|9|11)\b"
 )
 _ANSWERED = re.compile(
     r"(?:\bHTTP/[^\s\"]+\"? |\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?"
@@ -112,7 +116,8 @@ _TROUBLE = re.compile(
     r"|overflow(?:ed)?|exceeded|exhausted|no such|not (?:permitted|authori[sz]ed|allowed)"
     r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
-    r"|command not found|execution halted|dropped|disconnected"
+    r"|command not found|execution halted|dropped|disconnected|abend(?:ed|s)?|abnormal(?:ly)?|inaccessible|degraded"
+    r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )

@@ -35,6 +35,8 @@ _MESSAGES = [
     "operationname",
     "description",
     "full_message",
+    "methodname",
+    "signature",
 ]
 _LEVELS = [
     "level_name",
@@ -75,7 +77,10 @@ _STACKS = [
     "x",
     "exceptions",
 ]
-_INNER = "log fields jsonpayload attributes labels context data record syslog logrecord extra contextmap properties"
+_INNER = (
+    "log fields jsonpayload protopayload attributes labels context data record syslog logrecord extra contextmap "
+    "properties alert"
+)
 _WITHIN = frozenset(_INNER.split())  # objects in which level, message and exception may stand
 _CLASSES = "exc_type classname class name type kind".split()  # noqa: SIM905
 _TEXTS = "message msg value exc_value".split()  # noqa: SIM905
@@ -98,6 +103,10 @@ _NEWS = {
     "eventoutcome": "outcome",
     "eventreason": "reason",
     "responsestatuscode": "status",
+    **dict.fromkeys(("resulttype", "operationresult"), "result"),
+    **dict.fromkeys(("jobstatus", "runstatus", "healthstatus"), "status"),
+    "resultcode": "code",
+    "eventtype": "event",
 }
 _HOLDS_NEWS = "res response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
 _LONGEST_VALUE = 60
@@ -123,9 +132,9 @@ def unfold_json(line: str) -> str:
     fields = _named(content)
     message = _message(fields)
     stack = _exception(fields)
-    if not message and not stack:
-        return line
     level = _level(fields)
+    if not message and not stack:
+        return f"{NAMES[level]} {line}" if level else line
     told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
     first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message), *told) if part)
     return "\n".join(part for part in (first, stack) if part)
@@ -212,7 +221,25 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+# Scales of their own, told by the fields beside the level: Nextcloud and ownCloud, Cloud Foundry's lager.
+_OWN_SCALES = (
+    ("level", frozenset(("reqid", "app", "remoteaddr")), ("debug", "info", "warning", "error", "fatal")),
+    ("log_level", frozenset(("source", "timestamp", "data")), ("debug", "info", "error", "fatal")),
+)
+
+
+def _level_of_own_scale(fields: Mapping[str, Any]) -> str | None:
+    for name, beside, scale in _OWN_SCALES:
+        value = fields.get(name)
+        if isinstance(value, int) and 0 <= value < len(scale) and beside <= fields.keys():
+            return scale[value]
+    return None
+
+
 def _level(fields: Mapping[str, Any]) -> str | None:
+    own = _level_of_own_scale(fields)
+    if own is not None:
+        return own
     for name in _LEVELS:
         level = _one_level(name, fields.get(name))
         if level is not None:

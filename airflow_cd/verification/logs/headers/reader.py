@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from airflow_cd.verification.logs.headers import stamps
+from airflow_cd.verification.logs.headers.beginnings import beginning_of, behind_stamp, has_facility
 from airflow_cd.verification.logs.headers.devices import read_message_id
 from airflow_cd.verification.logs.headers.levels import (
     AMBIGUOUS,
@@ -29,7 +30,7 @@ _REACH = 400  # characters in which a header is looked for
 
 _SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
 _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
-_KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +{_N} [^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
+_KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +(?:[A-Z{_N}-]+ )?[^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
 _LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))")
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
 _LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool
@@ -57,8 +58,8 @@ _NAME_LOGGERS = frozenset(("class", "logger", "module", "component", "worker", "
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
 _KEYED = re.compile(
     r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
-    r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] ?"
-    r"[\"'\[]?(?P<level>[A-Za-z]{3,13})\b[\"'\]]?)"
+    r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] {0,20}"
+    r"[\"'\[]?(?P<level>[^\W\d_]{3,13})\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
 _CHROMIUM = re.compile(rf"(?:{_N}[:/])+([A-Z]{{4,7}}):[\w./-]+(?:\({_N}\)|:{_N})?")
@@ -210,6 +211,8 @@ class _Scan:
         if rfc3164 is not None:
             self.stamped = True
             end = rfc3164.end()
+            if has_facility(text, end):
+                return self._sure(end)
             program = _HOST_AND_PROGRAM.match(text, end) or _PROGRAM.match(text, end)
             return self._sure(program.end() if program else end)
         found = stamps.DATED.match(text, at) or stamps.CLOCK.match(text, at)
@@ -219,7 +222,7 @@ class _Scan:
         end = found.end()
         if self.weak_level and text[: at + 1].count("<") and _RFC5424.match(text, end):
             return self._sure(_RFC5424.match(text, end).end())  # type: ignore[union-attr]
-        program = _PROGRAM.match(text, end)
+        program = None if has_facility(text, end) else _PROGRAM.match(text, end)
         level = _WITHIN_PROGRAM.search(program.group()) if program else None
         if program is None or (level is not None and (level[1] or level[2]) in LEVELS):
             return self._sure(end)
@@ -240,6 +243,10 @@ class _Scan:
         if unreal is not None:
             self.stamped = True
             return self._sure(unreal.end())
+        begins = beginning_of(text)
+        if begins is not None:
+            self.stamped = True
+            return self._states(*begins)
         priority = _PRIORITY.match(text)
         if priority is not None and self.notes and self.notes[0].isdigit():
             return self._states(of_priority(int(self.notes[0])), priority.end(), weak=True)
@@ -272,6 +279,9 @@ class _Scan:
     def _level_of_a_program(self) -> bool:
         """A level as only one logger or program writes it."""
         text, at = self.text, self._at
+        behind = behind_stamp(text, at) if self.stamped and not text[self.done : at].strip() else None
+        if behind is not None:
+            return self._states(*behind)
         found = _CHANNEL.match(text, at)
         if found is not None and found[1] in LEVELS:
             return self._states(LEVELS[found[1]], found.end())

@@ -95,7 +95,7 @@ def _route(target: str) -> str:
 _ANSWERED = re.compile(
     rf"(?:(?:DEBUG|INFO|WARN|ERROR|FATAL) )?(?:{_METHOD} )?(?:\S+ )?(?P<status>[1-5][0-9]{{2}})(?: [A-Z_,-]+)?$"
 )
-_BY_FIELD = re.compile(r"\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?([1-5][0-9]{2})(?![\w.])")
+_BY_FIELD = re.compile(r"\b(?!(?i:exit))[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?([1-5][0-9]{2})(?![\w.])")
 
 
 def status_in(template: str) -> int | None:

@@ -20,6 +20,9 @@ RECORDS = [
     ({"log": {"level": "error", "logger": "x"}, "message": "no card"}, "ERROR no card"),
     ({"version": "1.1", "host": "h", "short_message": "no card", "level": 3}, "ERROR no card"),
     ({"version": "1.1", "short_message": "no card", "level": 4}, "WARN no card"),
+    ({"severity": "ERROR", "protoPayload": {"methodName": "cards.pay", "status": {"code": 7}}}, "ERROR cards.pay"),
+    ({"level": "error", "card": "gone"}, 'ERROR {"level": "error", "card": "gone"}'),
+    ({"operationName": "PAY", "resultType": "Failure", "level": "Information"}, "INFO PAY result=Failure"),
     ({"PRIORITY": "3", "MESSAGE": "no card", "_HOSTNAME": "h"}, "ERROR no card"),
     ({"SeverityText": "", "SeverityNumber": 17, "Body": "no card"}, "ERROR no card"),
     ({"severityNumber": 9, "body": {"stringValue": "card"}}, "INFO card"),
@@ -139,6 +142,21 @@ def test_docker_wraps_a_line_or_a_part_of_one() -> None:
 )
 def test_scales_of_numbers(number: int, key: str, severity: str) -> None:
     assert of_number(number, key) == severity
+
+
+@pytest.mark.parametrize(
+    ("record", "severity"),
+    [
+        ({"reqId": "a", "app": "files", "remoteAddr": "", "level": 3, "message": "gone"}, "error"),
+        ({"reqId": "a", "app": "files", "remoteAddr": "", "level": 1, "message": "there"}, "info"),
+        ({"timestamp": 1.5, "source": "router", "data": {}, "log_level": 2, "message": "gone"}, "error"),
+        ({"timestamp": 1.5, "source": "router", "data": {}, "log_level": 1, "message": "there"}, "info"),
+    ],
+)
+def test_loggers_with_scales_of_their_own(record: dict[str, object], severity: str) -> None:
+    profile = LogProfile.of([json.dumps(record)])
+    (signature,) = profile.tallies
+    assert signature.severity == severity
 
 
 def test_priorities() -> None:

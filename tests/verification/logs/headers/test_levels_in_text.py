@@ -28,6 +28,8 @@ LAYOUTS = [
     ("2025-02-03T04:05:06.789Z\terror\tbilling/card.go:42\tcard gone", "ERROR billing/<*> card gone"),
     ("4:05AM FTL card gone id=4", "FATAL card gone id=<*>"),
     ("2025/02/03 04:05:06 warning: card 4 expires", "WARN card <*> expires"),
+    ("E0203 04:05:06.789012 card.cpp:42] card 4 expires", "ERROR card <*> expires"),
+    ("W0203 04:05:06.789012 MAIN card.cpp:42] card 4 expires", "WARN card <*> expires"),
     # Rust, Ruby, .NET, JavaScript, PHP, BEAM
     ("[2025-02-03T04:05:06Z WARN  billing::card] card 4 expires", "WARN billing::card card <*> expires"),
     ("2025-02-03T04:05:06.789012Z ERROR billing::card: card 4 expires", "ERROR billing::card: card <*> expires"),
@@ -38,7 +40,12 @@ LAYOUTS = [
     ("[2025-02-03T04:05:06.789012+00:00] billing.CRITICAL: card 4 expires", "FATAL card <*> expires"),
     ("[03-Feb-2025 04:05:06 Europe/Berlin] PHP Warning:  card 4 expires", "WARN card <*> expires"),
     ("04:05:06.789 [warning] card 4 expires", "WARN card <*> expires"),
-    # Network devices
+    # Network devices, IBM, Bacula
+    ("AMQ7777E: Ferry '4' sank.", "ERROR AMQ7777E: Ferry '<*>' sank."),
+    ("CWFER0042W: ferry 4 is late", "WARN CWFER0042W: ferry <*> is late"),
+    ("03-Feb 04:05 harbour-dir JobId 4: Fatal error: quay gone", "FATAL quay gone"),
+    ("03-Feb 04:05 harbour-fd JobId 4: Warning: rope 4 worn", "WARN rope <*> worn"),
+    ("03-Feb 04:05 harbour-sd JobId 4: rope tied", "INFO rope tied"),
     (
         "Feb  3 04:05:06 rtr-9 99: *Feb  3 04:05:05.1: %SYS-2-MALLOCFAIL: no memory",
         "FATAL %SYS-2-MALLOCFAIL: no memory",
@@ -54,6 +61,17 @@ LAYOUTS = [
     ('"2025-02-03T04:05:06.789Z","i-0a9","kiosk","warn","card gone"', 'WARN "card gone"'),
     ("2025-02-03 04:05:06.789 [99] main/103/card.lua E> card gone", "ERROR card gone"),
     ("2025 Feb 03 04:05:06:789 GMT +1 Kiosk.BW Error [BW-User] card gone", "ERROR Kiosk.BW [BW-User] card gone"),
+    ("03.02.2025 04:05:06;Fehler;Karte 4 abgelehnt", "ERROR Karte <*> abgelehnt"),
+    ("25-2-3 04:05:06.7|Warn|Kiosk|card 4 expires", "WARN Kiosk|card <*> expires"),
+    # Devices, printers, routers, and levels in front of the time
+    ("E (917) pay: card gone", "ERROR pay: card gone"),
+    ("W (04:05:06.789) pay: card 4 expires", "WARN pay: card <*> expires"),
+    ("E [03/Feb/2025:04:05:06 +0100] [Job 9] card gone", "ERROR card gone"),
+    ("kiosk-9:error  2025-02-03T04:05:06: card gone", "ERROR card gone"),
+    ("warn  2025-02-03 04:05:06: card 4 expires", "WARN card <*> expires"),
+    ("Mon Feb  3 04:05:06 2025 daemon.err cardd[99]: card gone", "ERROR cardd(<*>): card gone"),
+    ("Feb  3 04:05:06 kiosk daemon.crit cardd[99]: card gone", "FATAL cardd(<*>): card gone"),
+    ("Level:         Error", "ERROR Level: Error"),
     # Servers and data bases
     ("2025/02/03 04:05:06 ...rs/web/card.go:42:Pay() [E] card 4 expires", "ERROR card <*> expires"),
     ("2025-02-03T04:05:06.789Z pid=9 tid=1x class=Pay jid=4fd9 elapsed=0.2 WARN: slow", "WARN Pay slow"),

@@ -1,0 +1,77 @@
+"""Beginnings of lines that only one kind of logger has, with the level in a place of its own.
+
+ESP-IDF (``E (9123) wifi: ``), CUPS (``E [28/Jan/2026:14:57:55 +0100] ``), winston and bashio (``app:error  2026-...``),
+BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``), Bacula and Bareos
+(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from airflow_cd.verification.logs.headers.levels import AMBIGUOUS, LETTERS, LEVELS
+from airflow_cd.verification.logs.masking import VARIABLE
+
+_N = VARIABLE
+_REACH = 80  # characters behind a stamp in which a facility is looked for
+_STAMP_FOLLOWS = rf"(?={_N}(?: {_N})?:{_N}[:\s])"
+_ESP = re.compile(rf"([VDIWE]) \({_N}(?::{_N}:{_N})?\) (?=[\w.{_N}-]{{1,40}}: )")
+_CUPS = re.compile(rf"([A-Zd]) (?=\[{_N}/[A-Z][a-z]{{2}}/{_N}:{_N}:)")
+_CUPS_LETTERS = {**LETTERS, "A": "fatal", "X": "fatal", "d": "debug"}
+_BACULA = re.compile(
+    rf"{_N} {_N}:{_N}(?::{_N})? [\w.{_N}-]{{1,40}} JobId {_N}: (Fatal error: |Error: |Warning: |)",
+)
+_BACULA_WORDS = {"Fatal error: ": "fatal", "Error: ": "error", "Warning: ": "warning", "": "info"}
+_BEFORE_STAMP = re.compile(rf"(?:[\w.{_N}-]{{1,40}}:)?([a-z]{{3,9}}):?[ \t]{{1,4}}{_STAMP_FOLLOWS}")
+_FACILITY = re.compile(
+    rf" *(?:[\w.{_N}-]{{1,60}} +)?"
+    r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|ntp|security|console)"
+    r"\.(emerg|alert|crit|err|error|warn|warning|notice|info|debug) +(?=\S)"
+)
+_COLUMN = re.compile(rf"[ \t]*([|;,])(?:[ \t]*{_N}[ \t]*\1)?[ \t]*([^\W\d_]{{3,15}})[ \t]*\1[ \t]*")
+
+
+def beginning_of(text: str) -> tuple[str, int] | None:
+    """The level that a line begins with, and where its header goes on; None if it begins in no such way.
+
+    :param text: a line after the first stage of masking.
+    """
+    for rule, levels in _RULES:
+        found = rule.match(text)
+        level = levels.get(found[1]) if found is not None else None
+        if found is not None and level is not None:
+            return level, found.end()
+    return None
+
+
+_PLAIN: Mapping[str, str] = {word.lower(): level for word, level in LEVELS.items() if word not in AMBIGUOUS}
+_RULES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
+    (_ESP, LETTERS),
+    (_CUPS, _CUPS_LETTERS),
+    (_BACULA, _BACULA_WORDS),
+    (_BEFORE_STAMP, _PLAIN),
+)
+
+
+def has_facility(text: str, at: int) -> bool:
+    """Whether a facility with its severity (``daemon.err``) stands behind a stamp.
+
+    :param text: a line after the first stage of masking.
+    :param at: where the stamp ends.
+    """
+    return "." in text[at : at + _REACH] and _FACILITY.match(text, at) is not None
+
+
+def behind_stamp(text: str, at: int) -> tuple[str, int] | None:
+    """The level that stands behind a stamp as a facility's severity or between separators; None if none does.
+
+    :param text: a line after the first stage of masking.
+    :param at: where the stamp ends.
+    """
+    facility = _FACILITY.match(text, at)
+    if facility is not None:
+        return LEVELS[facility[1].upper()], facility.end()
+    column = _COLUMN.match(text, at)
+    word = column[2].upper() if column is not None else ""
+    return (LEVELS[word], column.end()) if column is not None and word in LEVELS and word not in AMBIGUOUS else None
