@@ -47,7 +47,7 @@ _IN_BRACKETS = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TELLS_WHAT = re.compile(
     r"(?i)(.*[_.])?(code|status|status_?class|code_?class|outcome|result|state|mode|quantile|percentile|statistic|"
-    r"rcode|reason|kind|cause|exception|error|severity|level)"
+    r"rcode|reason|kind|cause|exception|error|severity|level|event|verdict|disposition)"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[AaPp][Mm])?")
 _MOST_LABELS = 200  # different values: more are no label of a metric but an id
@@ -105,7 +105,7 @@ def labels_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> list[Any]:
         if name in known or quantiles_of([name]):
             continue
         different = table[name].nunique(dropna=True)
-        text = _is_text(table, name) or _TELLS_WHAT.fullmatch(str(name).strip())
+        text = _is_text(table, name) or tells_what(name)
         if text and 2 <= different <= _MOST_LABELS:
             labels.append(name)
     return labels
@@ -116,7 +116,7 @@ def tells_what(label: Any) -> bool:
 
     :param label: name of its column.
     """
-    return _TELLS_WHAT.fullmatch(str(label).strip()) is not None
+    return _TELLS_WHAT.fullmatch(_CAPITALS.sub("_", str(label).strip())) is not None
 
 
 def quantiles_of(names: Iterable[Any]) -> list[Any]:

@@ -23,6 +23,7 @@ from airflow_cd.verification.metrics.findings import (
     title_of,
 )
 from airflow_cd.verification.metrics.illustration import summary_of
+from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
@@ -233,6 +234,7 @@ class Judge:
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
         vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
+        vague = vague and not self._too_small(result, sides, estimate)
         better = vague and _surely_no_worse(weighed, DETECTABLE * threshold)
         if vague and not better and not self._usual_alike(sides, threshold):
             return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
@@ -241,6 +243,11 @@ class Judge:
             why = "vague, but better" if better else "beside bursts that both sides have, it is as usual"
             reason = replace(reason, text=f"{reason.text[:-1]}; {why}.")
         return replace(result, verdict=Verdict.PASS, reason=reason)
+
+    def _too_small(self, result: MetricResult, sides: Sides, estimate: Estimate) -> bool:
+        """Whether whatever could not have been seen is less than anybody notices."""
+        least = least_change(sides.metric, sides.canary.value, sides.control.value)
+        return estimate.smallest * result.control["mean"] < least
 
     def _usual_alike(self, sides: Sides, threshold: float) -> bool:
         """Whether beside bursts that both sides have alike no change is to be seen, and one would have been."""

@@ -51,6 +51,24 @@ def test_a_leak_below_a_saw_tooth_fails() -> None:
     assert result.verdict is FAIL
 
 
+def test_a_leak_below_few_long_teeth_fails() -> None:
+    leak = saw(30, 150, 220, 6, 1) + 4.0 * np.arange(30)
+    assert after("old_gen_used_mb", list(leak), list(saw(60, 150, 220, 6, 2))).verdict is FAIL
+    assert after("old_gen_used_mb", list(saw(30, 150, 220, 6, 1)), list(saw(60, 150, 220, 6, 2))).verdict is PASS
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(4_000.0, FAIL), (62.0, PASS)])
+def test_a_straight_line_from_next_to_nothing_climbs(last: float, verdict: Verdict) -> None:
+    handles = np.linspace(60.0, last, 40) + np.array(noisy(1, 0.0)) + np.random.default_rng(2).normal(0, 4, 40)
+    usual = list(60.0 + np.random.default_rng(3).normal(0, 4, 60))
+    assert after("open_handles", list(np.round(handles)), list(np.round(usual))).verdict is verdict
+
+
+def test_what_climbs_at_first_and_stays_does_not() -> None:
+    filled = np.minimum(np.linspace(60.0, 900.0, 40), 75.0) * (1.0 + 0.02 * np.random.default_rng(2).normal(0, 1, 40))
+    assert after("cache_connections", list(filled), noisy(3, 74.0, 0.02, 60)).verdict is PASS
+
+
 def test_a_saw_tooth_of_another_period_does_not() -> None:
     result = after("old_gen_used_mb", list(saw(60, 300, 420, 9, 1)), list(saw(90, 300, 420, 7, 2)))
     assert result.verdict is not FAIL
@@ -108,7 +126,32 @@ def test_bytes_of_a_request_have_no_floor_of_a_megabyte() -> None:
     assert beside("bytes_per_response", noisy(1, 9000.0), noisy(2, 2500.0)).verdict is FAIL
 
 
-def test_four_crashes_where_there_was_none_are_a_loop() -> None:
-    crashes = [1.0 if place % 10 == 4 else 0.0 for place in range(40)]
-    assert after("process_crashes", crashes, [0.0] * 60).verdict is FAIL
-    assert after("process_crashes", [*crashes[:10], *[0.0] * 30], [0.0] * 60).verdict is PASS
+@pytest.mark.parametrize("before", [60, 100])
+def test_crashes_again_and_again_where_there_was_none_are_a_loop(before: int) -> None:
+    every = 10 if before == 60 else 14
+    crashes = [1.0 if place % every == 4 else 0.0 for place in range(40)]
+    assert after("process_crashes", crashes, [0.0] * before).verdict is FAIL
+    assert after("process_crashes", [*crashes[:10], *[0.0] * 30], [0.0] * before).verdict is PASS
+
+
+@pytest.mark.parametrize(("slow", "verdict"), [(2.0, PASS), (40.0, FAIL)])
+def test_durations_in_whole_numbers_are_milliseconds(slow: float, verdict: Verdict) -> None:
+    chance = np.random.default_rng(5)
+    ours, theirs = (list(np.floor(chance.uniform(0.0, most, 40))) for most in (slow + 1.0, 2.0))
+    assert after("broker_avg_latency", ours, theirs).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "verdict"),
+    [
+        ("disk_read_bytes_total", 0.3, PASS),
+        ("heap_allocated_bytes_total", 0.4, PASS),
+        ("gc_collections_total", 0.4, PASS),
+        ("block_reads_total", 0.3, PASS),
+        ("heap_allocated_bytes_total", 3.0, FAIL),
+        ("response_bytes_total", 0.3, FAIL),
+    ],
+)
+def test_less_of_what_is_merely_used_is_better(name: str, factor: float, verdict: Verdict) -> None:
+    ours, theirs = (list(np.cumsum(noisy(seed, level))) for seed, level in ((1, 9e4 * factor), (2, 9e4)))
+    assert beside(name, ours, theirs).verdict is verdict

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
 _GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
-_AGAIN, _AGAIN_CHANCE = 4, 0.05  # of what the other side never had: that often is a loop
+_AGAIN, _AGAIN_CHANCE = 3, 0.05  # of what the other side never had: that often is a loop
 _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the time that the other side has
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
@@ -94,14 +94,24 @@ def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
     Such events are few and come one by one, so that how often each side had them is all there is to know: an exact
     binomial test of the canary's part.
     """
-    from scipy.stats import binom
-
     if table.metric.kind != "count" or not set(words_of(table.metric.name)) & GRAVE:
         return None
     ours, theirs = (float(np.round(side.finite.sum())) for side in (canary, other))
     share = len(canary) / (len(canary) + len(other))
-    chance = float(binom.sf(ours - 1, ours + theirs, share))
     text = f"{table.metric.name}: {ours:.0f} on the canary, {theirs:.0f} on the other side."
+    return again_and_again(ours, theirs, share, text)
+
+
+def again_and_again(ours: float, theirs: float, share: float, text: str) -> Finding | None:
+    """That something grave happened more often than chance would have it; None if not.
+
+    :param ours: how often on the canary; ``theirs`` on the other side.
+    :param share: of all moments that are the canary's.
+    :param text: that says so.
+    """
+    from scipy.stats import binom
+
+    chance = float(binom.sf(ours - 1, ours + theirs, share))
     numbers = {"canary": ours, "control": theirs, "chance": chance}
     loops = ours >= _AGAIN and not theirs and chance <= _AGAIN_CHANCE
     if loops or (ours >= _FEWEST_GRAVE and chance <= _GRAVE_CHANCE):

@@ -172,3 +172,17 @@ def test_crashes_come_one_by_one(crashes: int, verdict: Verdict) -> None:
     theirs = [7.0] * 40
     name = "worker_crashes_total"
     assert of(judged(frame({name: ours}), frame({name: theirs}, instance="b")), name).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("every", "theirs", "verdict"),
+    [(5, 0, FAIL), (8, 0, FAIL), (5, 5, PASS), (40, 0, PASS), (2, 20, FAIL)],
+)
+def test_a_quantile_beyond_the_last_bucket_again_and_again_fails(every: int, theirs: int, verdict: Verdict) -> None:
+    def endless(seed: int, every: int) -> list[float]:
+        values = noisy(seed, 0.4)
+        return [np.inf if every and place % every == every - 1 else value for place, value in enumerate(values)]
+
+    ours, control = frame({"render_p99_seconds": endless(1, every)}), frame({"render_p99_seconds": endless(2, theirs)})
+    result = of(judged(ours, control.assign(instance="b")), "render_p99_seconds")
+    assert (result.verdict is FAIL) == (verdict is FAIL)
