@@ -42,6 +42,7 @@ _SPREADS: dict[str, Sequence[str]] = {
     "squares": ("sum_squares", "sum_of_squares", "sumsq", "sum_sq"),
     "deviation": ("deviation", "stddev", "std", "std_dev"),
 }
+_INSTANCE = re.compile(r"(?i).+[_.](?:pod|pod_?name|instance|instance_?id|host|hostname|replica)")
 _QUANTILE = re.compile(r"(?i)p\d{2}(?:[._]\d+)?|median")
 _IN_BRACKETS = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -61,11 +62,7 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
     :raises airflow_cd.errors.VerificationError: there are no times, or a metric has no values.
     """
     by_name = _by_name(table.columns)
-    found = {}
-    for role, names in _NAMES.items():
-        name = next((name for name in names if name in by_name), None)
-        if name is not None:
-            found[role] = by_name[name]
+    found = _roles(by_name)
     if "time" in found and found["time"] != by_name.get("date") and "date" in by_name:
         clock = table[found["time"]].astype(str).str.strip()
         if clock.str.fullmatch(_CLOCK).all():
@@ -87,6 +84,18 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
         found |= _spread_columns(by_name)
         if "value" not in found and "mean" in found:
             found["value"] = found.pop("mean")
+    return found
+
+
+def _roles(by_name: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that are known by their names."""
+    found = {}
+    for role, names in _NAMES.items():
+        name = next((name for name in names if name in by_name), None)
+        if name is None and role == "instance":
+            name = next((name for name in by_name if _INSTANCE.fullmatch(name)), None)
+        if name is not None:
+            found[role] = by_name[name]
     return found
 
 

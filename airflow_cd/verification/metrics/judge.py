@@ -228,7 +228,9 @@ class Judge:
     ) -> MetricResult:
         """PASS, or INCONCLUSIVE where a change is likely, or where none could have been seen."""
         threshold = self.limits.threshold(sides.metric)
-        large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
+        # Halving is as large a change as doubling.
+        size = math.expm1(min(abs(math.log(max(1.0 + estimate.effect, math.exp(-_LARGEST)))), _LARGEST))
+        large = size >= SUSPICIOUS[sides.compared_with] * threshold
         likely = evidence >= -HALF_SURE * math.log(weighed.alpha) and matters(result, sides)
         if large and likely and points_worse(sides.direction, estimate.effect):
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))

@@ -24,6 +24,7 @@ _SMALLEST_STEP = 1e-3  # a level that does not move at all says nothing about ho
 _OF_A_WALK = 0.4  # variance of the difference of the outer thirds' means, by that of a step and the steps there are
 _FLOORS = (7, 5, 4)  # pieces of the time, of each of which the lowest level counts: a saw-tooth has one in each
 _HIGHEST = 95.0  # percentile of the other side's levels, that a floor must be beyond
+_SURE, _LIKE_NONE = 6.0, 3.0  # steps, of a climb that ends so many times beyond all that the other side had
 _PIECES = 5  # of the time, each of which goes on where the one before ended
 
 
@@ -80,12 +81,17 @@ def climb(sides: Sides, minimum_effect: float) -> Climb | None:
     if rise <= 0 or not straight or levels_off or beyond < math.log1p(minimum_effect):
         return floor
     step = max(_step(relative), _step(np.log(theirs)), _SMALLEST_STEP)
+    steps = rise / (step * math.sqrt(_OF_A_WALK * len(relative)))
+    highest = float(np.max(sign * np.log(theirs)))
+    last = float(np.median(np.array_split(sign * np.log(ours), _PIECES)[-1]))
+    if last - highest >= math.log(_LIKE_NONE):
+        steps = max(steps, _SURE)  # a few of a queue scatter by factors, and still do not climb to hundreds
     ends = max(1, len(ours) // 10)
     whole = Climb(
         float(np.mean(ours[:ends])),
         float(np.mean(ours[-ends:])),
         beyond,
-        rise / (step * math.sqrt(_OF_A_WALK * len(relative))),
+        steps,
         float(times[-1] - times[0]) / 1000.0,
     )
     return whole if floor is None else max(whole, floor, key=lambda found: found.steps)

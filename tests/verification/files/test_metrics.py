@@ -102,6 +102,12 @@ def test_a_status_in_a_column_makes_metrics_and_a_queue_groups(tmp_path: Path) -
     assert set(table.frame["group"]) == {"mail", "bill"}
 
 
+def test_a_pod_is_an_instance_whoever_names_it(tmp_path: Path) -> None:
+    rows = "".join(f"2026-03-14T12:00:00Z,web-{pod},{number}\n" for number, pod in enumerate("abc"))
+    table = read(tmp_path, f"time,exported_pod,jobs\n{rows}")
+    assert set(table.frame["instance"]) == {"web-a", "web-b", "web-c"}
+
+
 @pytest.mark.parametrize("label", ["httpStatusCode", "event", "jobs.status"])
 def test_labels_that_say_what_is_counted_are_known_however_they_are_written(label: str, tmp_path: Path) -> None:
     values = ("200", "500") if "tatus" in label else ("done", "timeout")

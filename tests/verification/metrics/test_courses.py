@@ -64,6 +64,20 @@ def test_a_straight_line_from_next_to_nothing_climbs(last: float, verdict: Verdi
     assert after("open_handles", list(np.round(handles)), list(np.round(usual))).verdict is verdict
 
 
+@pytest.mark.parametrize("climbs", [True, False])
+def test_a_queue_of_a_few_that_climbs_to_hundreds_fails(climbs: bool) -> None:
+    chance = np.random.default_rng(3)
+    waiting = chance.poisson(9, 30) + (np.linspace(10.0, 2400.0, 30) if climbs else 0.0)
+    usual = list(np.maximum(chance.poisson(6, 60), 1.0))
+    beside = [
+        {f"stage_{stage}_ms": noisy(10 * side + stage, 50.0, rows=rows) for stage in range(4)}
+        for side, rows in ((1, 30), (2, 60))
+    ]
+    now = frame({"jobs_waiting": list(waiting), **beside[0]}, step=60.0)
+    before = frame({"jobs_waiting": usual, **beside[1]}, start=YESTERDAY, step=60.0)
+    assert (of(judged(now, None, before), "jobs_waiting").verdict is FAIL) == climbs
+
+
 def test_what_climbs_at_first_and_stays_does_not() -> None:
     filled = np.minimum(np.linspace(60.0, 900.0, 40), 75.0) * (1.0 + 0.02 * np.random.default_rng(2).normal(0, 1, 40))
     assert after("cache_connections", list(filled), noisy(3, 74.0, 0.02, 60)).verdict is PASS
@@ -155,3 +169,10 @@ def test_durations_in_whole_numbers_are_milliseconds(slow: float, verdict: Verdi
 def test_less_of_what_is_merely_used_is_better(name: str, factor: float, verdict: Verdict) -> None:
     ours, theirs = (list(np.cumsum(noisy(seed, level))) for seed, level in ((1, 9e4 * factor), (2, 9e4)))
     assert beside(name, ours, theirs).verdict is verdict
+
+
+def test_a_fall_to_two_thirds_is_as_suspicious_as_half_as_much_again() -> None:
+    chance = np.random.default_rng(7)
+    load = 1.0 + 0.2 * np.sin(np.arange(60) / 4.0)
+    fewer, usual = (list(chance.poisson(level * load)) for level in (20.0, 31.0))
+    assert after("invoices_sent", fewer, usual).verdict is not PASS

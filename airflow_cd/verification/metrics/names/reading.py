@@ -260,13 +260,9 @@ def _standing(words: Sequence[str]) -> bool:
 def _level_direction(words: Sequence[str]) -> Direction:
     """Which way a level gets worse: by the last word that says it."""
     lying = any(word in known.QUEUED for word in words)
-    if (
-        words
-        and words[-1] in ("size", "length")
-        and not _any(words, "queue heap pool backlog buffer memory mem resident")
-    ):
-        return "either"
-    if _limited(words) or _any(words, "loaded"):
+    if _any(words[-1:], "size length") and _any(words, "cluster quorum ring"):
+        return "lower_is_worse"
+    if _says_no_side(words):
         return "either"
     if any(one in known.LIFE and other in known.INSTANCES for one, other in pairwise(words)):
         return "lower_is_worse" if not _any(words, "worker consumer") else "either"
@@ -283,6 +279,12 @@ def _level_direction(words: Sequence[str]) -> Direction:
     if any(word in known.RESOURCES for word in words):
         return "higher_is_worse"
     return "higher_is_worse" if lying or _any(words, "active open request") else "either"
+
+
+def _says_no_side(words: Sequence[str]) -> bool:
+    """Whether a level is large or small for reasons that are neither good nor bad."""
+    sized = _any(words[-1:], "size length") and not _any(words, "queue heap pool backlog buffer memory mem resident")
+    return sized or _limited(words) or _any(words, "loaded")
 
 
 def _limited(words: Sequence[str]) -> bool:

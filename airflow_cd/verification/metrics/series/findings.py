@@ -29,6 +29,8 @@ _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the t
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
 _MOSTLY = 0.5  # of the rows that hold no number
+_TOGETHER = frozenset(("cluster", "quorum", "ring", "member", "healthy", "replica"))
+_LONG = 10  # rows that say how many there always are
 _FULL = 1.2  # times the other side's largest
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
@@ -52,6 +54,7 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
         or _same_data(table, canary, other)
         or unit_changed(table, canary, other)
         or _traffic_ended(table, canary, other, last["canary"], paired=paired)
+        or _one_missing(table, canary, other)
         or _frozen(table, canary, other)
         or _silent(table, canary, other, last["canary"], paired=paired)
     )
@@ -119,6 +122,22 @@ def again_and_again(ours: float, theirs: float, share: float, text: str) -> Find
     if ours >= _FEWEST_GRAVE and not theirs and chance <= _LIKELY_GRAVE:
         return Finding(Verdict.INCONCLUSIVE, Reason("not_certain", text, numbers))
     return None
+
+
+def _one_missing(table: Table, canary: Side, other: Side) -> Finding | None:
+    """One fewer than there ever were of those that hold something together, and still: a node of a cluster, a host."""
+    metric = table.metric
+    if metric.kind != "gauge" or metric.direction != "lower_is_worse" or metric.unit:
+        return None
+    usual, ours = other.numbers, canary.numbers[np.argsort(canary.times, kind="stable")]
+    if not _TOGETHER & set(words_of(metric.name)) or len(usual) < _LONG or len(set(usual)) > 1:
+        return None
+    missing = ours <= usual[0] - 1.0
+    last = missing[-max(1, len(missing) // 3) :]
+    if usual[0] != np.round(usual[0]) or missing.mean() < _MOSTLY or not last.all() or len(missing) < _LONG:
+        return None
+    text = f"{metric.name}: {ours[-1]:.0f} on the canary, {usual[0]:.0f} all the time on the other side."
+    return Finding(Verdict.FAIL, Reason("metric_regressed", text, {"canary": ours[-1], "control": usual[0]}))
 
 
 def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:

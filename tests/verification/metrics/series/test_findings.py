@@ -186,3 +186,20 @@ def test_a_quantile_beyond_the_last_bucket_again_and_again_fails(every: int, the
     ours, control = frame({"render_p99_seconds": endless(1, every)}), frame({"render_p99_seconds": endless(2, theirs)})
     result = of(judged(ours, control.assign(instance="b")), "render_p99_seconds")
     assert (result.verdict is FAIL) == (verdict is FAIL)
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "now", "verdict"),
+    [
+        ("wsrep_cluster_size", 3.0, [3.0] * 4 + [2.0] * 26, FAIL),
+        ("ready_replicas", 4.0, [3.0] * 30, FAIL),
+        ("healthy_hosts", 4.0, [3.0] * 3 + [4.0] * 27, PASS),
+        ("healthy_hosts", 4.0, [5.0] * 30, PASS),
+        ("worker_slots_available", 20.0, [19.0] * 30, PASS),
+    ],
+)
+def test_a_member_that_is_missing_and_stays_away_fails(
+    name: str, usual: float, now: list[float], verdict: Verdict
+) -> None:
+    theirs = frame({name: [usual] * 40}, start=START - pd.Timedelta("1D"))
+    assert of(judged(frame({name: now}), None, theirs), name).verdict is verdict
