@@ -176,3 +176,18 @@ def test_a_fall_to_two_thirds_is_as_suspicious_as_half_as_much_again() -> None:
     load = 1.0 + 0.2 * np.sin(np.arange(60) / 4.0)
     fewer, usual = (list(chance.poisson(level * load)) for level in (20.0, 31.0))
     assert after("invoices_sent", fewer, usual).verdict is not PASS
+
+
+@pytest.mark.parametrize(("sent", "verdict"), [(0.3, PASS), (0.15, FAIL)])
+def test_open_connections_say_how_much_a_canary_has_to_do(sent: float, verdict: Verdict) -> None:
+    def side(seed: int, instance: str, share: float, messages: float) -> pd.DataFrame:
+        chance = np.random.default_rng(seed)
+        values = {
+            "push_connections": noisy(seed, 3000.0 * share, 0.02),
+            "messages_sent": list(chance.poisson(7000.0 * messages, 40)),
+            "disconnects": list(chance.poisson(30.0 * share, 40)),
+            "push_ms": noisy(seed + 9, 20.0),
+        }
+        return frame(values, instance=instance)
+
+    assert judged(side(1, "a", 0.3, sent), side(2, "b", 1.0, 1.0)).verdict is verdict
