@@ -9,7 +9,7 @@ import numpy as np
 
 from airflow_cd.verification.metrics.kinds import is_counter
 from airflow_cd.verification.metrics.names.units import SIZES, TIMES
-from airflow_cd.verification.metrics.names.vocabulary import RESOURCES
+from airflow_cd.verification.metrics.names.vocabulary import GRAVE, RESOURCES
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds, runs, usual_gap
 from airflow_cd.verification.samples import MetricKind
@@ -113,8 +113,12 @@ def grows(table: Table) -> bool:
 
 
 def _stands_still(table: Table) -> bool:
-    """Whether a counter of what rarely happens stands where it stood before anybody looked."""
-    if table.metric.kind not in ("errors", "count") or not is_counter(table.metric.name):
+    """Whether a counter of what rarely happens stands where it stood before anybody looked.
+
+    How often a new process has died by then is worth knowing.
+    """
+    name = table.metric.name
+    if table.metric.kind not in ("errors", "count") or not is_counter(name) or GRAVE & set(words_of(name)):
         return False
     return all(len(frame) > 2 * len(runs(frame)) for frame in table.frames.values() if len(frame))
 

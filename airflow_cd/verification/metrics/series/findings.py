@@ -29,7 +29,8 @@ _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the t
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
 _MOSTLY = 0.5  # of the rows that hold no number
-_TOGETHER = frozenset(("cluster", "quorum", "ring", "member", "healthy", "replica"))
+# Of those that hold something together none may be missing; of those that serve there may be fewer at night.
+_TOGETHER, _SERVING = frozenset(("cluster", "quorum", "ring", "member")), frozenset(("healthy", "replica"))
 _LONG = 10  # rows that say how many there always are
 _FULL = 1.2  # times the other side's largest
 _EQUAL = 0.5  # of the values that move, for instances to be the same
@@ -130,14 +131,16 @@ def _one_missing(table: Table, canary: Side, other: Side) -> Finding | None:
     if metric.kind != "gauge" or metric.direction != "lower_is_worse" or metric.unit:
         return None
     usual, ours = other.numbers, canary.numbers[np.argsort(canary.times, kind="stable")]
-    if not _TOGETHER & set(words_of(metric.name)) or len(usual) < _LONG or len(set(usual)) > 1:
+    words = set(words_of(metric.name))
+    if not (_TOGETHER | _SERVING) & words or len(usual) < _LONG or len(set(usual)) > 1:
         return None
     missing = ours <= usual[0] - 1.0
     last = missing[-max(1, len(missing) // 3) :]
     if usual[0] != np.round(usual[0]) or missing.mean() < _MOSTLY or not last.all() or len(missing) < _LONG:
         return None
     text = f"{metric.name}: {ours[-1]:.0f} on the canary, {usual[0]:.0f} all the time on the other side."
-    return Finding(Verdict.FAIL, Reason("metric_regressed", text, {"canary": ours[-1], "control": usual[0]}))
+    verdict, code = (Verdict.FAIL, "metric_regressed") if _TOGETHER & words else (Verdict.INCONCLUSIVE, "not_certain")
+    return Finding(verdict, Reason(code, text, {"canary": float(ours[-1]), "control": float(usual[0])}))
 
 
 def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:

@@ -37,12 +37,13 @@ def restarted(
     """
     other = "control" if raw.get("control") else "before"
     most, named, found = 0, "", (0.0, 0.0, 0.0)
-    for name in tables:
+    for name, table in tables.items():
         sides = [raw.get(side, {}).get(name) for side in ("canary", other)]
         frames = [frame for frame in sides if frame is not None and len(frame)]
         if len(frames) < len(sides):
             continue
-        ours, theirs = (_beginnings(name, frame, counter=name in counters) for frame in frames)
+        of_age = table.metric.kind == "info"
+        ours, theirs = (_beginnings(name, frame, of_age=of_age, counter=name in counters) for frame in frames)
         # The deployment itself may be in what is watched.
         again = sum(max(0, number - 1) for number in ours.values())
         if again > most:
@@ -56,10 +57,11 @@ def restarted(
     return {} if finding is None else {named: finding}
 
 
-def _beginnings(name: str, frame: pd.DataFrame, *, counter: bool) -> dict[str, int]:
+def _beginnings(name: str, frame: pd.DataFrame, *, of_age: bool, counter: bool) -> dict[str, int]:
     """How often the process of each instance began anew, as a metric of it shows."""
     words = words_of(name)
-    begins, uptime = bool(set(pairwise(words)) & _BEGINS), "uptime" in words or ("up", "time") in pairwise(words)
+    begins = of_age and bool(set(pairwise(words)) & _BEGINS)
+    uptime = of_age and ("uptime" in words or ("up", "time") in pairwise(words))
     if not (begins or uptime or counter):
         return {}
     values, instances = frame["value"].to_numpy(dtype=float), frame["instance"].astype(str).to_numpy()

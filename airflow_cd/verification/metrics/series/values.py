@@ -101,8 +101,10 @@ def _yes_or_no(table: Table) -> bool:
 
 def _status_codes(table: Table) -> bool:
     """Whether every value is a status code of HTTP, or 0 where no answer came, as probes write them."""
-    metric, values = table.metric, table.values()
-    if metric.kind != "gauge" or metric.unit or not len(values) or not {"status", "code"} <= set(words_of(metric.name)):
+    metric, values, words = table.metric, table.values(), set(words_of(table.metric.name))
+    if metric.kind != "gauge" or metric.unit or not len(values):
+        return False
+    if not {"status", "code"} <= words or not words & {"http", "response", "probe", "web"}:
         return False
     return bool(np.all((values == 0) | ((values >= 100) & (values < 600) & (values == np.round(values)))))
 

@@ -105,6 +105,21 @@ def test_one_start_is_the_deployment_and_what_both_sides_do_is_no_news(both: boo
     assert performance.verdict is Verdict.PASS
 
 
+def test_how_often_a_new_process_has_died_before_anybody_looked_counts() -> None:
+    ours, theirs = frame({"pod_restarts_total": [5.0] * 40}), frame({"pod_restarts_total": [0.0] * 40}, instance="b")
+    assert judged(ours, theirs).verdict is Verdict.FAIL
+
+
+def test_codes_of_exits_are_none_of_http() -> None:
+    ours, theirs = frame({"exit_status_code": [1.0] * 40}), frame({"exit_status_code": [0.0] * 40}, instance="b")
+    assert "status codes" not in of(judged(ours, theirs), "exit_status_code").assumed
+
+
+def test_a_share_of_uptime_is_no_age() -> None:
+    ours, theirs = frame({"uptime_percent": noisy(1, 99.9, 1e-4)}), frame({"uptime_percent": [99.9] * 40}, instance="b")
+    assert "began anew" not in of(judged(ours, theirs), "uptime_percent").reason.text
+
+
 @pytest.mark.parametrize(("codes", "verdict"), [((200, 204, 301), Verdict.PASS), ((200, 200, 503), Verdict.FAIL)])
 def test_status_codes_of_a_probe_are_no_amounts(codes: tuple[int, ...], verdict: Verdict) -> None:
     ours = frame({"probe_http_status_code": [float(codes[place % len(codes)]) for place in range(40)]})
