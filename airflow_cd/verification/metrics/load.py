@@ -23,6 +23,7 @@ _ASKED = re.compile(
 )
 _ANSWERS = re.compile(r"(?<![a-z])(fail\w*|error\w*|reject\w*|drop\w*|timeouts?|success\w*|retr\w+)(?![a-z])")
 UNEQUAL = math.log(1.25)  # a smaller difference of the loads changes nothing
+_ANYWAY = frozenset(("gc", "pause", "collection", "period", "heartbeat", "scrape"))  # happen without requests too
 _CONNECTED = frozenset(("connection", "conn", "cx", "session", "client", "subscriber"))
 _ALIKE = math.log(1.15)  # apart is what goes along
 _FEWEST = 20.0  # requests on either side to know by
@@ -55,7 +56,8 @@ class Load:
         """
         if metric.name == self.metric or metric.kind in ("errors", "apdex", "latency", "share"):
             return 1.0
-        if metric.kind in ("throughput", "count"):
+        anyway = metric.kind == "count" and bool(_ANYWAY & set(words_of(metric.name)))
+        if metric.kind in ("throughput", "count") and not anyway:
             return self.ratio
         if metric.direction == "lower_is_worse" or metric.unit in ("%", "percent") or not self.unequal:
             return 1.0

@@ -178,6 +178,17 @@ def test_a_fall_to_two_thirds_is_as_suspicious_as_half_as_much_again() -> None:
     assert after("invoices_sent", fewer, usual).verdict is not PASS
 
 
+@pytest.mark.parametrize(("often", "verdict"), [(0.4, PASS), (1.0, PASS), (3.0, FAIL)])
+def test_collections_happen_with_half_of_the_traffic_too(often: float, verdict: Verdict) -> None:
+    def side(seed: int, instance: str, share: float, often: float) -> pd.DataFrame:
+        chance = np.random.default_rng(seed)
+        values = {"requests": chance.poisson(900 * share, 40), "gc_collections": chance.poisson(40 * often, 40)}
+        return frame({name: list(numbers) for name, numbers in values.items()}, instance=instance)
+
+    result = of(judged(side(1, "a", 0.5, often), side(2, "b", 1.0, 1.0)), "gc_collections")
+    assert result.verdict is verdict
+
+
 @pytest.mark.parametrize(("sent", "verdict"), [(0.3, PASS), (0.15, FAIL)])
 def test_open_connections_say_how_much_a_canary_has_to_do(sent: float, verdict: Verdict) -> None:
     def side(seed: int, instance: str, share: float, messages: float) -> pd.DataFrame:
