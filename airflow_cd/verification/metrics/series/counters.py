@@ -27,7 +27,7 @@ _LONG, _RISES = 12, 2 / 3  # steps of each series none of which falls, and the p
 _NEAR, _FAR = 3.0, 30.0  # usual increases from 0
 _COUNTABLE = ("throughput", "errors", "count")
 _TRAFFIC = frozenset(("octet", "packet", "pkt", "datagram", "rx", "tx", "in", "out", "sent", "received", "receive"))
-_HELD = RESOURCES - {"cpu", "load"}
+_HELD = RESOURCES - {"cpu", "load", "queue"}
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def test_a_new_process_is_no_counter_at_its_end() -> None:
         ("netstat_ActiveOpens", 1.0, Verdict.PASS),
         ("netstat_ActiveOpens", 2.5, Verdict.FAIL),
         ("partition_current_offset", 0.4, Verdict.FAIL),
+        ("mq_queue_get_count", 2.5, Verdict.FAIL),
     ],
 )
 def test_what_never_falls_on_either_side_is_a_counter(name: str, now: float, verdict: Verdict) -> None:
