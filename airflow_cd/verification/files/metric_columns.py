@@ -48,7 +48,7 @@ _IN_BRACKETS = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TELLS_WHAT = re.compile(
     r"(?i)(.*[_.])?(code|status|status_?class|code_?class|outcome|result|state|mode|quantile|percentile|statistic|"
-    r"rcode|reason|kind|cause|exception|error|severity|level|event|verdict|disposition)"
+    r"rcode|reason|kind|cause|exception|(?:is_)?error|severity|level|event|verdict|disposition|success|failed|ok)"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[AaPp][Mm])?")
 _MOST_LABELS = 200  # different values: more are no label of a metric but an id

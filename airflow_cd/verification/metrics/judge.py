@@ -55,6 +55,7 @@ _STILL = 0.5  # of the minimum effect, on the log scale
 FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _LEAST_FREEDOM = 3.0
 _IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
+_MANY = 20  # moments, of which a single one is chance
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
 
@@ -232,7 +233,7 @@ class Judge:
         size = math.expm1(min(abs(math.log(max(1.0 + estimate.effect, math.exp(-_LARGEST)))), _LARGEST))
         large = size >= SUSPICIOUS[sides.compared_with] * threshold
         likely = evidence >= -HALF_SURE * math.log(weighed.alpha) and matters(result, sides)
-        if large and likely and points_worse(sides.direction, estimate.effect):
+        if large and likely and points_worse(sides.direction, estimate.effect) and not _happened_once(sides):
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
         vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
@@ -266,6 +267,14 @@ class Judge:
         """How many more seconds would show a change of so many times the minimum effect."""
         watched = sides.watched / 1000.0
         return more_time(weighed, watched, math.log1p(DETECTABLE * self.limits.threshold(sides.metric)))
+
+
+def _happened_once(sides: Sides) -> bool:
+    """Whether what never happened on the other side did at one moment of many: its number says nothing of chance."""
+    ours, theirs = sides.canary, sides.control
+    if sides.metric.kind != "count" or len(ours) < _MANY or theirs.value.any():
+        return False
+    return int((ours.value > 0).sum()) == 1
 
 
 def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:

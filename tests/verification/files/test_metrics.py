@@ -108,9 +108,9 @@ def test_a_pod_is_an_instance_whoever_names_it(tmp_path: Path) -> None:
     assert set(table.frame["instance"]) == {"web-a", "web-b", "web-c"}
 
 
-@pytest.mark.parametrize("label", ["httpStatusCode", "event", "jobs.status"])
+@pytest.mark.parametrize("label", ["httpStatusCode", "event", "jobs.status", "success"])
 def test_labels_that_say_what_is_counted_are_known_however_they_are_written(label: str, tmp_path: Path) -> None:
-    values = ("200", "500") if "tatus" in label else ("done", "timeout")
+    values = {"event": ("done", "timeout"), "success": ("False", "True")}.get(label, ("200", "500"))
     rows = "".join(f"2026-03-14T12:00:00Z,a,{value},{number}\n" for number, value in enumerate(values))
     table = read(tmp_path, f"time,pod,{label},jobs\n{rows}")
     assert sorted(table.metrics) == [f'jobs{{{label}="{value}"}}' for value in values]

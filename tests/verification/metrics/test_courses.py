@@ -178,6 +178,12 @@ def test_a_fall_to_two_thirds_is_as_suspicious_as_half_as_much_again() -> None:
     assert after("invoices_sent", fewer, usual).verdict is not PASS
 
 
+@pytest.mark.parametrize("every", [40, 2])
+def test_a_rate_that_was_above_nothing_once_holds_nothing_up(every: int) -> None:
+    evicted = [3.0 if place % every == every // 2 else 0.0 for place in range(40)]
+    assert (after("evicted_keys_per_second", evicted, [0.0] * 60).verdict is PASS) == (every == 40)
+
+
 @pytest.mark.parametrize(("often", "verdict"), [(0.4, PASS), (1.0, PASS), (3.0, FAIL)])
 def test_collections_happen_with_half_of_the_traffic_too(often: float, verdict: Verdict) -> None:
     def side(seed: int, instance: str, share: float, often: float) -> pd.DataFrame:
