@@ -178,6 +178,24 @@ def test_a_fall_to_two_thirds_is_as_suspicious_as_half_as_much_again() -> None:
     assert after("invoices_sent", fewer, usual).verdict is not PASS
 
 
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize(("share", "each", "verdict"), [(1.0, 5.0, INCONCLUSIVE), (0.2, 1.0, PASS), (1.0, 0.2, PASS)])
+def test_far_more_requests_behind_the_service_for_each_of_its_own_are_asked_about(
+    share: float, each: float, verdict: Verdict, paired: bool
+) -> None:
+    def side(seed: int, on: str, share: float, each: float, start: pd.Timestamp = START) -> pd.DataFrame:
+        chance = np.random.default_rng(seed)
+        values = {
+            "client_requests": chance.poisson(900 * share, 40),
+            "backend_req": chance.poisson(90 * share * each, 40),
+        }
+        return frame({name: list(numbers) for name, numbers in values.items()}, instance=on, start=start)
+
+    ours, theirs = side(1, "a", share, each), side(2, "b", 1.0, 1.0, START if paired else YESTERDAY)
+    performance = judged(ours, theirs) if paired else judged(ours, None, theirs.assign(instance="a"))
+    assert (of(performance, "backend_req").reason.code == "amplified") == (verdict is INCONCLUSIVE)
+
+
 @pytest.mark.parametrize("every", [40, 2])
 def test_a_rate_that_was_above_nothing_once_holds_nothing_up(every: int) -> None:
     evicted = [3.0 if place % every == every // 2 else 0.0 for place in range(40)]
