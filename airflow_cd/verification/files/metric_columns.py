@@ -42,12 +42,13 @@ _SPREADS: dict[str, Sequence[str]] = {
     "squares": ("sum_squares", "sum_of_squares", "sumsq", "sum_sq"),
     "deviation": ("deviation", "stddev", "std", "std_dev"),
 }
+_INSTANCE = re.compile(r"(?i).+[_.](?:pod|pod_?name|instance|instance_?id|host|hostname|replica)")
 _QUANTILE = re.compile(r"(?i)p\d{2}(?:[._]\d+)?|median")
 _IN_BRACKETS = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TELLS_WHAT = re.compile(
     r"(?i)(.*[_.])?(code|status|status_?class|code_?class|outcome|result|state|mode|quantile|percentile|statistic|"
-    r"rcode|reason|kind|cause|exception|error|severity|level)"
+    r"rcode|reason|kind|cause|exception|(?:is_)?error|severity|level|event|verdict|disposition|success|failed|ok)"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[AaPp][Mm])?")
 _MOST_LABELS = 200  # different values: more are no label of a metric but an id
@@ -61,11 +62,7 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
     :raises airflow_cd.errors.VerificationError: there are no times, or a metric has no values.
     """
     by_name = _by_name(table.columns)
-    found = {}
-    for role, names in _NAMES.items():
-        name = next((name for name in names if name in by_name), None)
-        if name is not None:
-            found[role] = by_name[name]
+    found = _roles(by_name)
     if "time" in found and found["time"] != by_name.get("date") and "date" in by_name:
         clock = table[found["time"]].astype(str).str.strip()
         if clock.str.fullmatch(_CLOCK).all():
@@ -90,6 +87,18 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
+def _roles(by_name: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that are known by their names."""
+    found = {}
+    for role, names in _NAMES.items():
+        name = next((name for name in names if name in by_name), None)
+        if name is None and role == "instance":
+            name = next((name for name in by_name if _INSTANCE.fullmatch(name)), None)
+        if name is not None:
+            found[role] = by_name[name]
+    return found
+
+
 def labels_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> list[Any]:
     """The columns that tell apart rows of one time and instance: a status code, a route, a queue.
 
@@ -105,7 +114,7 @@ def labels_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> list[Any]:
         if name in known or quantiles_of([name]):
             continue
         different = table[name].nunique(dropna=True)
-        text = _is_text(table, name) or _TELLS_WHAT.fullmatch(str(name).strip())
+        text = _is_text(table, name) or tells_what(name)
         if text and 2 <= different <= _MOST_LABELS:
             labels.append(name)
     return labels
@@ -116,7 +125,7 @@ def tells_what(label: Any) -> bool:
 
     :param label: name of its column.
     """
-    return _TELLS_WHAT.fullmatch(str(label).strip()) is not None
+    return _TELLS_WHAT.fullmatch(_CAPITALS.sub("_", str(label).strip())) is not None
 
 
 def quantiles_of(names: Iterable[Any]) -> list[Any]:

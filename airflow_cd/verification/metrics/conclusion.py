@@ -34,7 +34,8 @@ def conclude(results: Sequence[MetricResult]) -> Performance:
     if results and not pooled:
         text = "Not one metric is there that could get worse."
         return Performance(Verdict.INCONCLUSIVE, [Reason("no_data", text)], results)
-    undecided = [result for result in pooled if result.verdict is Verdict.INCONCLUSIVE]
+    # Information, too, may say that a process begins anew again and again.
+    undecided = [result for result in deciding if not result.group and result.verdict is Verdict.INCONCLUSIVE]
     holding = [result for result in undecided if result.reason.code not in INFORMING]
     if holding:
         return Performance(Verdict.INCONCLUSIVE, [result.reason for result in holding], results)

@@ -23,6 +23,7 @@ from airflow_cd.verification.metrics.findings import (
     title_of,
 )
 from airflow_cd.verification.metrics.illustration import summary_of
+from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
@@ -54,6 +55,7 @@ _STILL = 0.5  # of the minimum effect, on the log scale
 FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _LEAST_FREEDOM = 3.0
 _IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
+_MANY = 20  # moments, of which a single one is chance
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
 
@@ -227,12 +229,15 @@ class Judge:
     ) -> MetricResult:
         """PASS, or INCONCLUSIVE where a change is likely, or where none could have been seen."""
         threshold = self.limits.threshold(sides.metric)
-        large = abs(estimate.effect) >= SUSPICIOUS[sides.compared_with] * threshold
+        # Halving is as large a change as doubling.
+        size = math.expm1(min(abs(math.log(max(1.0 + estimate.effect, math.exp(-_LARGEST)))), _LARGEST))
+        large = size >= SUSPICIOUS[sides.compared_with] * threshold
         likely = evidence >= -HALF_SURE * math.log(weighed.alpha) and matters(result, sides)
-        if large and likely and points_worse(sides.direction, estimate.effect):
+        if large and likely and points_worse(sides.direction, estimate.effect) and not _happened_once(sides):
             return replace(result, reason=reason_of(result, sides, "not_certain", estimate, self._more(sides, weighed)))
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
         vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
+        vague = vague and not self._too_small(result, sides, estimate)
         better = vague and _surely_no_worse(weighed, DETECTABLE * threshold)
         if vague and not better and not self._usual_alike(sides, threshold):
             return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
@@ -241,6 +246,11 @@ class Judge:
             why = "vague, but better" if better else "beside bursts that both sides have, it is as usual"
             reason = replace(reason, text=f"{reason.text[:-1]}; {why}.")
         return replace(result, verdict=Verdict.PASS, reason=reason)
+
+    def _too_small(self, result: MetricResult, sides: Sides, estimate: Estimate) -> bool:
+        """Whether whatever could not have been seen is less than anybody notices."""
+        least = least_change(sides.metric, sides.canary.value, sides.control.value)
+        return estimate.smallest * result.control["mean"] < least
 
     def _usual_alike(self, sides: Sides, threshold: float) -> bool:
         """Whether beside bursts that both sides have alike no change is to be seen, and one would have been."""
@@ -257,6 +267,14 @@ class Judge:
         """How many more seconds would show a change of so many times the minimum effect."""
         watched = sides.watched / 1000.0
         return more_time(weighed, watched, math.log1p(DETECTABLE * self.limits.threshold(sides.metric)))
+
+
+def _happened_once(sides: Sides) -> bool:
+    """Whether what never happened on the other side did at one moment of many: its number says nothing of chance."""
+    ours, theirs = sides.canary, sides.control
+    if sides.metric.kind != "count" or len(ours) < _MANY or theirs.value.any():
+        return False
+    return int((ours.value > 0).sum()) == 1
 
 
 def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:

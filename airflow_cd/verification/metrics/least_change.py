@@ -25,8 +25,9 @@ def least_change(metric: Metric, values: np.ndarray, control: np.ndarray) -> flo
     if metric.kind not in ("latency", "gauge") or not len(values) or not len(control):
         return 0.0
     if metric.kind == "latency":
-        # Without a unit: durations of a few are seconds, of many milliseconds.
-        guess = 1.0 if float(np.median(control)) < _SECONDS_AT_MOST else 1e-3
+        # Without a unit: durations of a few are seconds, of many milliseconds, and so are those in whole numbers.
+        whole = all(np.all(side == np.round(side)) for side in (values, control))
+        guess = 1.0 if float(np.median(control)) < _SECONDS_AT_MOST and not whole else 1e-3
         return _LEAST_SECONDS / _SECONDS.get(metric.unit, guess)
     if metric.unit in ("%", "percent"):
         return _POINT

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.samples import Metric
 
@@ -22,6 +23,9 @@ _ASKED = re.compile(
 )
 _ANSWERS = re.compile(r"(?<![a-z])(fail\w*|error\w*|reject\w*|drop\w*|timeouts?|success\w*|retr\w+)(?![a-z])")
 UNEQUAL = math.log(1.25)  # a smaller difference of the loads changes nothing
+_ANYWAY = frozenset(("gc", "pause", "collection", "period", "heartbeat", "scrape"))  # happen without requests too
+_CONNECTED = frozenset(("connection", "conn", "cx", "session", "client", "subscriber"))
+_ALIKE = math.log(1.15)  # apart is what goes along
 _FEWEST = 20.0  # requests on either side to know by
 
 
@@ -52,7 +56,8 @@ class Load:
         """
         if metric.name == self.metric or metric.kind in ("errors", "apdex", "latency", "share"):
             return 1.0
-        if metric.kind in ("throughput", "count"):
+        anyway = metric.kind == "count" and bool(_ANYWAY & set(words_of(metric.name)))
+        if metric.kind in ("throughput", "count") and not anyway:
             return self.ratio
         if metric.direction == "lower_is_worse" or metric.unit in ("%", "percent") or not self.unequal:
             return 1.0
@@ -79,10 +84,27 @@ def load_of(sides: Sequence[Sides]) -> Load | None:
         largest = max(asked, key=lambda one: float(one.control.value.sum()))
         return _load(largest, largest.canary.value, largest.control.value, largest.metric.name)
     counted = [one for one in known if one.metric.kind in ("latency", "errors", "apdex")]
-    if not counted:
+    most = max(counted, key=lambda one: one.control.requests, default=None)
+    by_rows = None if most is None else _load(most, most.canary.count, most.control.count, "")
+    if most is not None and most.control.requests > len(most.control):
+        return by_rows
+    return _by_connections(known) or by_rows
+
+
+def _by_connections(known: Sequence[Sides]) -> Load | None:
+    """The load as open connections say it, where nobody counts requests; None unless all that is done goes with them.
+
+    :param known: of all metrics that both sides have.
+    """
+    held = [one for one in known if one.metric.kind == "gauge" and _CONNECTED & set(words_of(one.metric.name))]
+    done = [one for one in known if one.metric.kind == "count" and one.metric.direction == "lower_is_worse"]
+    loads = [
+        load for one in (*held, *done) if (load := _load(one, one.canary.value, one.control.value, one.metric.name))
+    ]
+    if not held or not done or len(loads) < len(held) + len(done) or not loads[0].unequal:
         return None
-    largest = max(counted, key=lambda one: one.control.requests)
-    return _load(largest, largest.canary.count, largest.control.count, "")
+    apart = [abs(math.log(load.ratio / loads[0].ratio)) if load.ratio > 0 else math.inf for load in loads]
+    return loads[0] if max(apart) <= _ALIKE else None
 
 
 def _load(sides: Sides, ours: np.ndarray, theirs: np.ndarray, name: str) -> Load | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from airflow_cd.verification.metrics.amplified import with_amplified
 from airflow_cd.verification.metrics.excursion import highest_before
 from airflow_cd.verification.metrics.excursion_rules import with_excursions
 from airflow_cd.verification.metrics.hosts import with_spread, without_odd, without_outage
@@ -57,7 +58,7 @@ def judge_together(
             found.append(said(judges.pooled_result(one, lesson)))
         found += [judges.group_result(sides.of_group(group)) for sides in part for group in sides.groups]
         results += [replace(result, decides=place == 0) for result in found]
-    results = while_settling(results, judged, limits)
+    results = with_amplified(while_settling(results, judged, limits), judged, limits)
     return with_excursions(results, judged, limits, load)
 
 

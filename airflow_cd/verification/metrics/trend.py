@@ -22,8 +22,9 @@ _STRAIGHT = 0.4  # of the climb from the first to the second third that the thir
 _NORMAL = 1.4826  # standard deviations to a median absolute deviation
 _SMALLEST_STEP = 1e-3  # a level that does not move at all says nothing about how it moves
 _OF_A_WALK = 0.4  # variance of the difference of the outer thirds' means, by that of a step and the steps there are
-_FLOORS = 7  # pieces of the time, of each of which the lowest level counts: a saw-tooth has one in each
+_FLOORS = (7, 5, 4)  # pieces of the time, of each of which the lowest level counts: a saw-tooth has one in each
 _HIGHEST = 95.0  # percentile of the other side's levels, that a floor must be beyond
+_SURE, _LIKE_NONE = 6.0, 3.0  # steps, of a climb that ends so many times beyond all that the other side had
 _PIECES = 5  # of the time, each of which goes on where the one before ended
 
 
@@ -65,43 +66,52 @@ def climb(sides: Sides, minimum_effect: float) -> Climb | None:
     sign = _sign(sides.metric.direction, relative)
     relative = sign * relative
     size = len(relative) // 3
-    thirds = [float(np.mean(part)) for part in (relative[:size], relative[size:-size], relative[-size:])]
+    parts = (slice(None, size), slice(size, -size), slice(-size, None))
+    thirds = [float(np.mean(relative[part])) for part in parts]
     rise = thirds[2] - thirds[0]
+    # From near nothing a straight line levels off on the log scale, and on that only.
+    plain = [float(np.mean(sign * (ours / usual)[part])) for part in parts]
     pieces = [float(np.median(part)) for part in np.array_split(relative, _PIECES)]
     straight = all(later > earlier for earlier, later in pairwise(pieces))
-    levels_off = thirds[2] - thirds[1] < _STRAIGHT * (thirds[1] - thirds[0])
+    levels_off = all(last - middle < _STRAIGHT * (middle - first) for first, middle, last in (thirds, plain))
     beyond = pieces[-1]
     # What is collected again and again climbs by its floor.
-    floor = _rising_floor(sides, times, ours, theirs, minimum_effect)
+    floors = [_rising_floor(sides, times, ours, theirs, minimum_effect, pieces=number) for number in _FLOORS]
+    floor = next((found for found in floors if found is not None), None)
     if rise <= 0 or not straight or levels_off or beyond < math.log1p(minimum_effect):
         return floor
     step = max(_step(relative), _step(np.log(theirs)), _SMALLEST_STEP)
+    steps = rise / (step * math.sqrt(_OF_A_WALK * len(relative)))
+    highest = float(np.max(sign * np.log(theirs)))
+    last = float(np.median(np.array_split(sign * np.log(ours), _PIECES)[-1]))
+    if last - highest >= math.log(_LIKE_NONE):
+        steps = max(steps, _SURE)  # a few of a queue scatter by factors, and still do not climb to hundreds
     ends = max(1, len(ours) // 10)
     whole = Climb(
         float(np.mean(ours[:ends])),
         float(np.mean(ours[-ends:])),
         beyond,
-        rise / (step * math.sqrt(_OF_A_WALK * len(relative))),
+        steps,
         float(times[-1] - times[0]) / 1000.0,
     )
     return whole if floor is None else max(whole, floor, key=lambda found: found.steps)
 
 
 def _rising_floor(
-    sides: Sides, times: np.ndarray, ours: np.ndarray, theirs: np.ndarray, minimum_effect: float
+    sides: Sides, times: np.ndarray, ours: np.ndarray, theirs: np.ndarray, minimum_effect: float, *, pieces: int
 ) -> Climb | None:
     """The climb of the lowest level of each piece of the time, where that ends above all that the other side has."""
     if sides.metric.direction != "higher_is_worse" or sides.metric.kind != "gauge":
         return None
-    floors = np.log([float(piece.min()) for piece in np.array_split(ours, _FLOORS)])
-    usual = np.log([float(piece.min()) for piece in np.array_split(theirs, _FLOORS)])
+    floors = np.log([float(piece.min()) for piece in np.array_split(ours, pieces)])
+    usual = np.log([float(piece.min()) for piece in np.array_split(theirs, pieces)])
     beyond = float(floors[-1] - np.log(np.percentile(theirs, _HIGHEST)))
     rises = np.diff(floors - usual if sides.paired else floors)
     if (
         (rises <= 0).any()
         or beyond <= 0
         or rises.sum() < math.log1p(minimum_effect)
-        or rises[-3:].sum() < _STRAIGHT * rises[:3].sum()
+        or rises[-(pieces // 2) :].sum() < _STRAIGHT * rises[: pieces // 2].sum()
     ):
         return None
     step = max(_step(floors), _step(usual), _SMALLEST_STEP)

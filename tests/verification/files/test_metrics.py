@@ -108,6 +108,20 @@ def test_a_status_in_a_column_makes_metrics_and_a_queue_groups(tmp_path: Path) -
     assert set(table.frame["group"]) == {"mail", "bill"}
 
 
+def test_a_pod_is_an_instance_whoever_names_it(tmp_path: Path) -> None:
+    rows = "".join(f"2026-03-14T12:00:00Z,web-{pod},{number}\n" for number, pod in enumerate("abc"))
+    table = read(tmp_path, f"time,exported_pod,jobs\n{rows}")
+    assert set(table.frame["instance"]) == {"web-a", "web-b", "web-c"}
+
+
+@pytest.mark.parametrize("label", ["httpStatusCode", "event", "jobs.status", "success"])
+def test_labels_that_say_what_is_counted_are_known_however_they_are_written(label: str, tmp_path: Path) -> None:
+    values = {"event": ("done", "timeout"), "success": ("False", "True")}.get(label, ("200", "500"))
+    rows = "".join(f"2026-03-14T12:00:00Z,a,{value},{number}\n" for number, value in enumerate(values))
+    table = read(tmp_path, f"time,pod,{label},jobs\n{rows}")
+    assert sorted(table.metrics) == [f'jobs{{{label}="{value}"}}' for value in values]
+
+
 def test_a_text_that_tells_nothing_apart_stays_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "time,region,wait\n2026-03-14T12:00:00Z,eu,1\n2026-03-14T12:01:00Z,eu,2\n")
     assert list(table.metrics) == ["wait"]

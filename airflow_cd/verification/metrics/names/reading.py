@@ -90,7 +90,11 @@ def _not_judged(words: Sequence[str], suffix: Suffix) -> _Found | None:
         words[-1] in known.NOT_JUDGED_LAST
         or (words[-1] == "uptime" and suffix.unit not in SHARES)
         or pairs & set(known.NOT_JUDGED_PAIRS)
-        or ("last" in words and words[-1] in ("time", "timestamp", "at", "success", "successful", "run"))
+        or (
+            "last" in words
+            and words[-1] in ("time", "timestamp", "at", "success", "successful", "run")
+            and not _any(words, "response request byte")
+        )
     )
     return ("info", "either") if told else None
 
@@ -106,7 +110,7 @@ def _share(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if any(failing) and not ("budget" in words or _standing(words)):
         error = any(word in known.FAILED_REQUEST or _STATUS.fullmatch(word) for word in words)
         return ("errors" if error else "share"), "higher_is_worse"
-    if any(good) or any(word in known.SUFFICIENT for word in words):
+    if any(good) or any(word in known.SUFFICIENT for word in words) or last == "cache":
         return "share", "lower_is_worse"
     return "share", _level_direction(words)
 
@@ -118,8 +122,7 @@ def _time(words: Sequence[str], suffix: Suffix) -> _Found | None:
         # What was spent in a second of it.
         return "gauge", "lower_is_worse" if "idle" in words else "higher_is_worse"
     if suffix.period or suffix.counter == "count":
-        # How many were timed.
-        return "throughput", "lower_is_worse"
+        return _failure(words, suffix) or _timed(words)
     if suffix.unit in TIMES and words and words[-1] in known.CONFIGURED:
         return "gauge", "either"
     if _any(words, "offset skew drift"):
@@ -129,9 +132,16 @@ def _time(words: Sequence[str], suffix: Suffix) -> _Found | None:
     return "latency", "higher_is_worse"
 
 
+def _timed(words: Sequence[str]) -> _Found:
+    """How many were timed."""
+    if _any(words, "wait delay gc pause"):
+        return "count", "higher_is_worse"
+    return "throughput", "lower_is_worse"
+
+
 def _is_time(words: Sequence[str], suffix: Suffix) -> bool:
     """Whether values are times, or what was timed is counted."""
-    if suffix.unit in SIZES or suffix.unit in SHARES:
+    if suffix.unit in SIZES or suffix.unit in SHARES or words[-1:] == ("event",):
         return False
     named = bool(words) and words[-1] in known.TIME
     if suffix.unit in TIMES:
@@ -148,6 +158,10 @@ def _is_time(words: Sequence[str], suffix: Suffix) -> bool:
 
 
 def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if words[-1:] == ("reached",) and any(word in known.REACHABLE for word in words):
+        return "count", "higher_is_worse"
+    if _any(words, "blocked block") and _any(words, "request req qps rps call") and not suffix.unit:
+        return "errors", "higher_is_worse"
     if not any(map(is_failure, words)) or "budget" in words:
         return None
     placed = any(
@@ -165,11 +179,17 @@ def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
 
 def _level(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if suffix.unit in SIZES and (suffix.counter or suffix.period or any(word in known.DONE for word in words)):
-        # Bytes that come and go are load.
-        return "gauge", "either"
+        # Bytes that come and go are load, those of a disk or a heap are used by it.
+        used = any(word in known.ALLOCATED for word in words) or _is_access(words)
+        return "gauge", "higher_is_worse" if used else "either"
+    if suffix.counter == "total" and _any(words, "committed") and not _any(words, "memory mem heap"):
+        return None
     number = bool(words) and words[-1] in known.INSTANCES and not (suffix.period or suffix.counter == "total")
+    number = number and not _any(words, "request req rq call query")
     if (suffix.counter == "total" or suffix.period) and words and words[-1] in known.NEUTRAL:
-        return "count", "either"
+        return "count", "higher_is_worse" if "gc" in words else "either"
+    if any(word in known.TEMPORARY for word in words) and not suffix.unit:
+        return "count", "higher_is_worse"
     if _standing(words) or suffix.unit or number or _limited(words) or _any(words, "loaded") & _any(words, _LOADED):
         return "gauge", _level_direction(words)
     return None
@@ -180,7 +200,10 @@ def _work(words: Sequence[str], suffix: Suffix) -> _Found | None:
         return None
     requests = [word in known.REQUEST or _FINE_STATUS.fullmatch(word) is not None for word in words]
     if words[-1] in known.NEUTRAL or "empty" in words:
-        return "count" if suffix.counter or suffix.period else "gauge", "either"
+        direction: Direction = "higher_is_worse" if "gc" in words else "either"
+        return "count" if suffix.counter or suffix.period else "gauge", direction
+    if _is_access(words):
+        return "count", "higher_is_worse"
     cached = _any(words, "cache keyspace buffer pool memcached blk block get")
     if any(requests) and not (cached and "hit" in words):
         strong = words[-1] in known.REQUEST or suffix.counter or suffix.period or _any(words, "request rq req 2xx 3xx")
@@ -191,6 +214,12 @@ def _work(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if any(word in known.DONE for word in words) or (_any(words, "new") and len(words) > 1):
         return "count", "lower_is_worse"
     return None
+
+
+def _is_access(words: Sequence[str]) -> bool:
+    """Whether it is of storage: the same work with fewer of them is done better."""
+    there = [any(word in some for word in words) for some in (known.STORAGE, known.ACCESSES)]
+    return all(there) and len(words) > 1 and not _any(words, "request req")
 
 
 def _weak_level(words: Sequence[str], suffix: Suffix) -> _Found | None:
@@ -231,13 +260,9 @@ def _standing(words: Sequence[str]) -> bool:
 def _level_direction(words: Sequence[str]) -> Direction:
     """Which way a level gets worse: by the last word that says it."""
     lying = any(word in known.QUEUED for word in words)
-    if (
-        words
-        and words[-1] in ("size", "length")
-        and not _any(words, "queue heap pool backlog buffer memory mem resident")
-    ):
-        return "either"
-    if _limited(words) or _any(words, "loaded"):
+    if _any(words[-1:], "size length") and _any(words, "cluster quorum ring"):
+        return "lower_is_worse"
+    if _says_no_side(words):
         return "either"
     if any(one in known.LIFE and other in known.INSTANCES for one, other in pairwise(words)):
         return "lower_is_worse" if not _any(words, "worker consumer") else "either"
@@ -245,14 +270,21 @@ def _level_direction(words: Sequence[str]) -> Direction:
         return "either"
     for word in reversed(words):
         if word in ("limit", "quota", "maximum", "capacity", "configured", "desired"):
-            return "either"
+            return "higher_is_worse" if _any(words, "consumed") else "either"
         if word in known.SUFFICIENT or (lying and word == "visible"):
-            return "higher_is_worse" if lying and word in ("ready", "available", "visible") else "lower_is_worse"
+            lies = lying and word in ("ready", "available", "visible") and not _any(words, "slot permit token")
+            return "higher_is_worse" if lies else "lower_is_worse"
         if word in known.OCCUPIED or is_failure(word):
             return "higher_is_worse"
     if any(word in known.RESOURCES for word in words):
         return "higher_is_worse"
     return "higher_is_worse" if lying or _any(words, "active open request") else "either"
+
+
+def _says_no_side(words: Sequence[str]) -> bool:
+    """Whether a level is large or small for reasons that are neither good nor bad."""
+    sized = _any(words[-1:], "size length") and not _any(words, "queue heap pool backlog buffer memory mem resident")
+    return sized or _limited(words) or _any(words, "loaded")
 
 
 def _limited(words: Sequence[str]) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from airflow_cd.verification.metrics.names.vocabulary import INSTANCES
+
 _TIMES = {
     **dict.fromkeys(("s", "sec", "second"), "s"),
     **dict.fromkeys(("ms", "msec", "milli", "millis", "millisecond"), "ms"),
@@ -76,7 +78,7 @@ def suffix_of(words: Sequence[str]) -> Suffix:
     """
     percentile = any(re.fullmatch(r"p\d+|upper", word) for word in words)
     suffix = Suffix(tuple(word for word in words if word != "%"), percentile=percentile)
-    if "%" in words and suffix.words:
+    if suffix.words and {"%", "percent", "percentage"} & set(words):
         suffix = replace(suffix, unit="%")
     for _ in range(_MOST_ENDINGS):
         shorter = _without_rate(suffix) or _without_last(suffix)
@@ -96,6 +98,9 @@ def _without_rate(suffix: Suffix) -> Suffix | None:
     before, last = suffix.words[-2:] if len(suffix.words) > 1 else ("", "")
     if last in _PERIODS and before == "per":
         return replace(suffix, words=suffix.words[:-2], period=_PERIODS[last])
+    if before == "per" and last in INSTANCES and len(suffix.words) > 2:
+        # Of each of them, which is no rate in time.
+        return replace(suffix, words=suffix.words[:-2])
     if last == "rate" and before in ("m1", "m5", "m15", "mean", "1m", "5m", "15m"):
         # Meters of Dropwizard: events a second, whatever was measured of each.
         return replace(suffix, words=suffix.words[:-2], period=1.0)
@@ -113,7 +118,8 @@ def _without_last(suffix: Suffix) -> Suffix | None:
     before, last = suffix.words[-2:]
     shorter = replace(suffix, words=suffix.words[:-1])
     if last in _COUNTERS:
-        return replace(shorter, counter=suffix.counter or last)
+        # Of "wait_count_total" it is the inner one that says what is counted.
+        return replace(shorter, counter=last if last == "count" else suffix.counter or last)
     if _STATISTIC.fullmatch(last):
         return replace(shorter, statistic=True)
     if not suffix.unit and last in UNITS:
@@ -122,6 +128,11 @@ def _without_last(suffix: Suffix) -> Suffix | None:
 
 
 def _inside(words: Sequence[str]) -> str:
-    """A unit that stands within the name (``jvm_memory_used_bytes_heap``); short ones would be anything."""
+    """A unit that stands within the name (``jvm_memory_used_bytes_heap``); short ones would be anything.
+
+    Of what is a time, sizes say which one (``LastByteResponseTime``).
+    """
+    if words[-1:] == ("time",):
+        return ""
     found = (UNITS[word] for word in reversed(words) if word in UNITS and len(word) > 2)
     return next((unit for unit in found if unit != "cores" or "cpu" in words), "")

@@ -13,7 +13,7 @@ FAILED_REQUEST = _words(
     dropped drop refused denied aborted abort unavailable unsuccessful erroneous bad invalid unhandled uncaught
     429 unauthorized forbidden cancelled canceled reset declined decline unreachable notfound unprocessable
     faulted
-    exceeded excep servfail formerr
+    exceeded excep servfail formerr shortcircuited
     """
 )
 """What becomes of a request, or of a message, that fails: judged as a part of the requests where these are known."""
@@ -29,6 +29,7 @@ FAILED = _words(
     terminated notpermitted lossy stolen suspect leaked leak overload overloaded exhausted exhaustion zombie
     orphaned misfire skipped expirations
     retried warning deadlettered tripped degradation rebuffering anr undeliverable
+    waits spill spilled
     """
 )
 """Events that nobody wants, counted by themselves."""
@@ -66,6 +67,7 @@ OCCUPIED = _words(
     inprogress concurrent load1 load5 load15 watermark congestion exhausted congested
     degraded starving notvisible backpressured idleintransaction leftover
     yellow red firing
+    cpuready
     undelivered unconsumed unsent unpublished unfinished unindexed unsynced unreplicated uncompleted unread
     """
 )
@@ -134,6 +136,32 @@ DONE = _words(
 )
 """What a service does: fewer of it is worse."""
 
+TEMPORARY = _words(
+    """
+    tmp temporary
+    """
+)
+"""What is written because memory did not suffice: less of it is better, however it is said that it was made."""
+
+ALLOCATED = _words(
+    """
+    allocated allocation alloc promoted gc tmp temporary spilled
+    """
+)
+"""Bytes that come and go within a process: the same work with fewer of them is done better."""
+
+STORAGE = _words(
+    """
+    disk blk block volume device io iops filesystem fs
+    """
+)
+ACCESSES = _words(
+    """
+    read write written iops
+    """
+)
+"""What is done to storage: it is used by that, and nobody is served."""
+
 NEUTRAL = _words(
     """
     switch interrupt syscall page swap object allocation collection period empty class module assembly
@@ -154,6 +182,13 @@ LIFE = _words(
     """
 )
 """Before what a service runs on, that it is there: fewer is worse."""
+
+REACHABLE = _words(
+    """
+    max maximum limit quota threshold capacity
+    """
+)
+"""What nobody wants to be *reached*."""
 
 EVENTS = _words(
     """

@@ -11,11 +11,21 @@ _CLOSES = {"{": "}", "[": "]"}
 _LABEL = re.compile(r"([\w.]+)\s*[=:~!]+\s*\"?([^\",}\]]+)\"?")
 _TOLD_BY_LABEL = re.compile(
     r"(?i)code|status|quantile|outcome|result|state|percentile|statistic|classification|reason|(?<!span_)(?<!span\.)kind"
-    r"|(?:^|_)mode$"
+    r"|(?:^|_)mode$|(?:^|[._])(?:event|verdict|disposition|level|severity)$"
+    r"|(?:^|[._])(?:is_?)?(?:error|failed|failure|success|successful|ok)$"
 )
+_LEVEL = re.compile(r"(?i)(?:level|severity)$")
+_LEVELS = {
+    **dict.fromkeys(("error", "err", "fatal", "critical", "crit", "severe", "alert", "emerg", "emergency"), "error"),
+    **dict.fromkeys(("warn", "warning"), "warning"),
+}
+_OUTCOME = re.compile(r"(?i)(?:^|[._])(?:is_?)?(?:error|failed|failure|success|successful|ok)$")
+_YES_OR_NO = {**dict.fromkeys(("true", "yes", "1"), True), **dict.fromkeys(("false", "no", "0", "none", "null"), False)}
+_SUCCESS = re.compile(r"(?i)(?:success|successful|ok)$")
 _CODE = re.compile(r"(?i)(?:^|[._])(?:r?code|grpc_status)$")
 _GRPC = re.compile(r"(?i)grpc")
-_FINE_CODE = re.compile(r"(?i)ok|success|noerror|0")
+_FINE_CODE = re.compile(r"(?i)ok|unset|success|noerror|0")
+_STATUS_CODE = re.compile(r"(?i)^status_code_")
 _NOT_FOUND = re.compile(r"(?i)nxdomain|not_?found")
 _STATUS_CLASS = re.compile(r"(?i)(?<![0-9a-z])([1-5])xx(?![a-z])|(?<=[a-z_])([1-5])xx(?![a-z])")
 _PERCENTILE = re.compile(
@@ -39,16 +49,27 @@ _NO_PLURAL = frozenset(
     (
         *("ms", "us", "ns", "gas", "has", "was", "alias", "nats", "https", "tls", "dns", "aws", "ecs", "eks", "nfs"),
         *("vfs", "css", "kubernetes", "iops", "kbps", "mbps", "gbps"),
+        "waits",  # how often, where a wait is how long
     )
 )
 _PREFIXES = ("un", "under", "not", "non")
 _PAIRS = frozenset(
     (
-        *(("working", "set"), ("open", "slot"), ("not", "permitted")),
+        *(("working", "set"), ("open", "slot"), ("not", "permitted"), ("back", "log"), ("cpu", "ready")),
+        *(("short", "circuited"), ("short", "circuit")),
         *(("in", "flight"), ("in", "use"), ("in", "progress"), ("dead", "letter"), ("timed", "out"), ("time", "out")),
     )
 )
-_IRREGULAR = {"caches": "cache", "cpus": "cpu", "indices": "index", "errs": "err", "reqs": "req", "secs": "sec"}
+_SAME = {"shortcircuit": "shortcircuited"}
+_IRREGULAR = {
+    "fds": "fd",
+    "caches": "cache",
+    "cpus": "cpu",
+    "indices": "index",
+    "errs": "err",
+    "reqs": "req",
+    "secs": "sec",
+}
 
 
 def words_of(name: str) -> list[str]:
@@ -82,7 +103,7 @@ def _joined(words: list[str]) -> list[str]:
     for word in words:
         before = joined[-1] if joined else ""
         if before in _PREFIXES or (before, word) in _PAIRS:
-            joined[-1] = before + word
+            joined[-1] = _SAME.get(before + word, before + word)
         else:
             joined.append(word)
     return joined
@@ -113,8 +134,14 @@ def _told(labels: str) -> list[str]:
 
 def _value(key: str, value: str) -> str:
     """What the value of a label says: of the many names of codes, whether they are of a failure."""
+    value = _STATUS_CODE.sub("", value)
     if "class" in key.lower() and len(value) == 1:
         return f"{value}xx"
+    if _LEVEL.search(key):
+        return _LEVELS.get(value.lower(), "")
+    if _OUTCOME.search(key):
+        good = _YES_OR_NO.get(value.lower(), True) == bool(_SUCCESS.search(key))
+        return "success" if good else "failed"
     if _GRPC.search(key) or (_CODE.search(key) and not any(sign.isdigit() for sign in value)):
         if _FINE_CODE.fullmatch(value):
             return "success"

@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from airflow_cd.verification.metrics.kinds import is_counter
+from airflow_cd.verification.metrics.names.units import SIZES, TIMES
+from airflow_cd.verification.metrics.names.vocabulary import GRAVE, RESOURCES
+from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds, runs, usual_gap
+from airflow_cd.verification.samples import MetricKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _RESET = 0.5  # of the value before: what falls to less began again
 _RESETS = 0.2  # of the steps: what falls more often is no counter
+_RESETS_LARGE, _LARGE = 0.4, 20.0  # the same where each beginning had got so far: a process that dies again and again
+_WRAPS = (2.0**31, 2.0**32)  # where counters of 31 and 32 bits begin at 0 again
+_PLAUSIBLE, _SLOW = 4.0, 6.0  # usual increases that one across such an end may be, and that fit below it
 _ENOUGH = 8  # steps of each series that all rise, where the name does not say so
+_LONG, _RISES = 12, 2 / 3  # steps of each series none of which falls, and the part that rises, where no start is seen
 _NEAR, _FAR = 3.0, 30.0  # usual increases from 0
 _COUNTABLE = ("throughput", "errors", "count")
+_TRAFFIC = frozenset(("octet", "packet", "pkt", "datagram", "rx", "tx", "in", "out", "sent", "received", "receive"))
+_HELD = RESOURCES - {"cpu", "load", "queue"}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one series.
+
+    :param increases: of each step, as if the counter had no end; a fall is negative.
+    :param resets: where it began again at 0.
+    :param falls: where it fell otherwise, which counters do not.
+    """
+
+    increases: np.ndarray
+    resets: np.ndarray
+    falls: np.ndarray
+
+
+def steps_of(values: np.ndarray) -> Steps:
+    """The steps from each value to the next.
+
+    :param values: of one series, finite, in the order of time.
+    """
+    change = np.diff(values)
+    again = change < 0
+    if again.any() and (change > 0).any():
+        usual = float(np.median(change[change > 0]))
+        for end in _WRAPS:
+            if values.max() < end and usual * _SLOW < end:
+                wrapped = again & (change + end <= _PLAUSIBLE * usual)
+                change, again = np.where(wrapped, change + end, change), again & ~wrapped
+    resets = again & (values[1:] < _RESET * values[:-1])
+    return Steps(change, resets, again & ~resets)
 
 
 def differenced(table: Table) -> Table:
@@ -38,8 +80,9 @@ def differenced(table: Table) -> Table:
     unit = metric.unit
     if level:
         unit = "cores" if unit == "s" and "cpu" in metric.name.lower() else f"{unit}/s" if unit else ""
+    kind: MetricKind = "gauge" if metric.kind == "latency" else metric.kind
     return table.read_as(
-        frames, "a counter that only grows, read by its increases", cumulative=False, unit=unit, period=0.0
+        frames, "a counter that only grows, read by its increases", kind=kind, cumulative=False, unit=unit, period=0.0
     )
 
 
@@ -48,24 +91,68 @@ def grows(table: Table) -> bool:
 
     :param table: one metric on all sides.
     """
-    named = is_counter(table.metric.name) or _began_again(table)
+    named = is_counter(table.metric.name) or _began_again(table) or _never_falls(table)
     if not named and table.metric.kind not in _COUNTABLE:
         return False
-    steps = rises = series = 0
+    number = rises = series = 0
     for frame in table.frames.values():
         values = frame["value"].to_numpy(dtype=float)
         for run in runs(frame):
             own = values[run][np.isfinite(values[run])]
-            change = np.diff(own)
-            falls = change < 0
-            resets = falls & (own[1:] < _RESET * own[:-1])
-            if (falls & ~resets).any() or resets.sum() > max(1.0, _RESETS * len(change)) or (own < 0).any():
+            steps = steps_of(own)
+            if steps.falls.any() or _too_many_resets(own, steps) or (own < 0).any():
                 return False
-            if not named and len(change) < _ENOUGH:
+            if not named and len(steps.increases) < _ENOUGH:
                 return False
-            steps, rises, series = steps + len(change), rises + int((change > 0).sum()), series + 1
+            number, series = number + len(steps.increases), series + 1
+            rises += int((steps.increases > 0).sum())
+    if not rises:
+        return _stands_still(table)
     # What only rose once or twice is the same whether one takes differences or not.
-    return rises > 0 and steps >= 2 and (named or rises >= 2 * series)
+    return number >= 2 and (named or rises >= 2 * series)
+
+
+def _stands_still(table: Table) -> bool:
+    """Whether a counter of what rarely happens stands where it stood before anybody looked.
+
+    How often a new process has died by then is worth knowing.
+    """
+    name = table.metric.name
+    if table.metric.kind not in ("errors", "count") or not is_counter(name) or GRAVE & set(words_of(name)):
+        return False
+    return all(len(frame) > 2 * len(runs(frame)) for frame in table.frames.values() if len(frame))
+
+
+def _too_many_resets(values: np.ndarray, steps: Steps) -> bool:
+    tops = values[:-1][steps.resets]
+    part = _RESETS_LARGE if len(tops) and tops.min() > _LARGE else _RESETS
+    return bool(len(tops) > max(1.0, part * len(steps.increases)))
+
+
+def _never_falls(table: Table) -> bool:
+    """Whether a duration or a level is a counter by its values: on no side does it ever fall, for long.
+
+    Durations are a sum of them then, numbers count something. Sizes and what a process holds do grow for long as well.
+    """
+    metric, words = table.metric, set(words_of(table.metric.name))
+    if metric.kind not in ("latency", "gauge") or metric.part or len(table.frames) < 2:
+        return False
+    if metric.kind == "gauge":
+        values = table.values()
+        whole = metric.unit in TIMES or bool(len(values) and np.all(values == np.round(values)))
+        if not whole or words & _HELD or (metric.unit in SIZES and not words & _TRAFFIC):
+            return False
+    for frame in table.frames.values():
+        values = frame["value"].to_numpy(dtype=float)
+        for run in runs(frame):
+            own = values[run][np.isfinite(values[run])]
+            steps = steps_of(own)
+            rises = int((steps.increases > 0).sum())
+            if len(steps.increases) < _LONG or steps.falls.any() or rises < _RISES * len(steps.increases):
+                return False
+            if (own < 0).any() or _too_many_resets(own, steps):
+                return False
+    return True
 
 
 def _began_again(table: Table) -> bool:
@@ -99,9 +186,8 @@ def _increases(frame: pd.DataFrame, each: float, began: int) -> pd.DataFrame:
         run = run[np.isfinite(values[run])]
         if not len(run):
             continue
-        change, seconds = np.diff(values[run]), np.maximum(np.diff(times[run]) / 1000.0, 1e-3)
-        again = change < 0
-        change[again] = values[run][1:][again]
+        steps, seconds = steps_of(values[run]), np.maximum(np.diff(times[run]) / 1000.0, 1e-3)
+        change = np.where(steps.increases < 0, values[run][1:], steps.increases)
         increases[run[1:]] = change / seconds * each
         kept[run[1:]] = True
         if times[run[0]] > began and len(run) > 1:

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 _CHANCE = 1e-4  # of so long a stretch without a change, to be taken for a frozen one
 _GRAVE_CHANCE, _LIKELY_GRAVE, _FEWEST_GRAVE = 0.01, 0.1, 3
-_AGAIN, _AGAIN_CHANCE = 4, 0.05  # of what the other side never had: that often is a loop
+_AGAIN, _AGAIN_CHANCE = 3, 0.05  # of what the other side never had: that often is a loop
 _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the time that the other side has
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
 _MOSTLY = 0.5  # of the rows that hold no number
+# Of those that hold something together none may be missing; of those that serve there may be fewer at night.
+_TOGETHER, _SERVING = frozenset(("cluster", "quorum", "ring", "member")), frozenset(("healthy", "replica"))
+_LONG = 10  # rows that say how many there always are
 _FULL = 1.2  # times the other side's largest
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
@@ -52,6 +55,7 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
         or _same_data(table, canary, other)
         or unit_changed(table, canary, other)
         or _traffic_ended(table, canary, other, last["canary"], paired=paired)
+        or _one_missing(table, canary, other)
         or _frozen(table, canary, other)
         or _silent(table, canary, other, last["canary"], paired=paired)
     )
@@ -94,14 +98,24 @@ def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
     Such events are few and come one by one, so that how often each side had them is all there is to know: an exact
     binomial test of the canary's part.
     """
-    from scipy.stats import binom
-
     if table.metric.kind != "count" or not set(words_of(table.metric.name)) & GRAVE:
         return None
     ours, theirs = (float(np.round(side.finite.sum())) for side in (canary, other))
     share = len(canary) / (len(canary) + len(other))
-    chance = float(binom.sf(ours - 1, ours + theirs, share))
     text = f"{table.metric.name}: {ours:.0f} on the canary, {theirs:.0f} on the other side."
+    return again_and_again(ours, theirs, share, text)
+
+
+def again_and_again(ours: float, theirs: float, share: float, text: str) -> Finding | None:
+    """That something grave happened more often than chance would have it; None if not.
+
+    :param ours: how often on the canary; ``theirs`` on the other side.
+    :param share: of all moments that are the canary's.
+    :param text: that says so.
+    """
+    from scipy.stats import binom
+
+    chance = float(binom.sf(ours - 1, ours + theirs, share))
     numbers = {"canary": ours, "control": theirs, "chance": chance}
     loops = ours >= _AGAIN and not theirs and chance <= _AGAIN_CHANCE
     if loops or (ours >= _FEWEST_GRAVE and chance <= _GRAVE_CHANCE):
@@ -109,6 +123,24 @@ def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
     if ours >= _FEWEST_GRAVE and not theirs and chance <= _LIKELY_GRAVE:
         return Finding(Verdict.INCONCLUSIVE, Reason("not_certain", text, numbers))
     return None
+
+
+def _one_missing(table: Table, canary: Side, other: Side) -> Finding | None:
+    """One fewer than there ever were of those that hold something together, and still: a node of a cluster, a host."""
+    metric = table.metric
+    if metric.kind != "gauge" or metric.direction != "lower_is_worse" or metric.unit:
+        return None
+    usual, ours = other.numbers, canary.numbers[np.argsort(canary.times, kind="stable")]
+    words = set(words_of(metric.name))
+    if not (_TOGETHER | _SERVING) & words or len(usual) < _LONG or len(set(usual)) > 1:
+        return None
+    missing = ours <= usual[0] - 1.0
+    last = missing[-max(1, len(missing) // 3) :]
+    if usual[0] != np.round(usual[0]) or missing.mean() < _MOSTLY or not last.all() or len(missing) < _LONG:
+        return None
+    text = f"{metric.name}: {ours[-1]:.0f} on the canary, {usual[0]:.0f} all the time on the other side."
+    verdict, code = (Verdict.FAIL, "metric_regressed") if _TOGETHER & words else (Verdict.INCONCLUSIVE, "not_certain")
+    return Finding(verdict, Reason(code, text, {"canary": float(ours[-1]), "control": float(usual[0])}))
 
 
 def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:

@@ -40,9 +40,10 @@ def unfolded(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """
     names = dict.fromkeys(name for frame in frames.values() for name in frame["metric"].unique())
     for base, parts in _parts(names).items():
-        measured = read_name(base).kind in ("latency", "gauge")
-        if "bucket" in parts or (measured and {"sum", "count"} <= parts.keys()):
-            frames = _unfolded(frames, base, parts)
+        kind = read_name(base).kind
+        if "bucket" in parts or (kind in ("latency", "gauge", "throughput") and {"sum", "count"} <= parts.keys()):
+            # What is summed up over requests is how long they took, where no unit says otherwise.
+            frames = _unfolded(frames, f"{base}.duration" if kind == "throughput" else base, parts)
     return {side: frame.drop(columns="le", errors="ignore") for side, frame in frames.items()}
 
 

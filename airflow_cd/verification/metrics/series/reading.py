@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.metrics.series.absence import filled, paced
+from airflow_cd.verification.metrics.series.averages import averaged
 from airflow_cd.verification.metrics.series.counters import differenced
+from airflow_cd.verification.metrics.series.endless import endless
 from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.metrics.series.findings import finding_of, same_instances
 from airflow_cd.verification.metrics.series.repeats import differing_rows, once
 from airflow_cd.verification.metrics.series.requests import as_numbers, uncounted, with_requests
+from airflow_cd.verification.metrics.series.restarts import restarted
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds
 from airflow_cd.verification.metrics.series.units import misread, period_changed
 from airflow_cd.verification.metrics.series.values import as_share, dated, evened, finite, numbered
@@ -59,15 +62,16 @@ class Series:
     def not_judged(self) -> list[MetricResult]:
         """A result for each metric that can get neither better nor worse: none of them is a reason to pass."""
         return [
-            MetricResult(
-                name=metric.name,
-                group="",
-                kind=metric.kind,
-                unit="",
-                direction=metric.direction,
-                verdict=Verdict.PASS,
-                reason=Reason("not_judged", f"{metric.name}: {metric.assumed}."),
-                assumed=metric.assumed,
+            self.said(
+                MetricResult(
+                    name=metric.name,
+                    group="",
+                    kind=metric.kind,
+                    unit="",
+                    direction=metric.direction,
+                    verdict=Verdict.PASS,
+                    reason=Reason("not_judged", f"{metric.name}: {metric.assumed}."),
+                )
             )
             for metric in self.metrics
             if metric.kind == "info"
@@ -88,14 +92,22 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
 
     kept = {side: once(frame) for side, frame in frames.items()}
     frames = {side: one.frame for side, one in kept.items()}
-    raw = {side: dict(tuple(frame.groupby("metric", sort=False))) for side, frame in frames.items()}
+    raw = {
+        side: {str(name): rows for name, rows in frame.groupby("metric", sort=False)} for side, frame in frames.items()
+    }
     empty = {side: frame.iloc[:0] for side, frame in frames.items()}
-    tables = {}
+    tables, counters, hanging = {}, set(), {}
     for metric in metrics:
         own = {side: raw[side].get(metric.name, empty[side]) for side in frames}
-        table = numbered(differenced(dated(finite(paced(Table(metric, own))))))
-        tables[metric.name] = evened(filled(table, frames))
-    tables = with_requests(tables)
+        found = endless(Table(metric, own), paired=bool(len(own.get("control", ()))))
+        if found is not None:
+            hanging[metric.name] = found
+        written = dated(finite(paced(Table(metric, own))))
+        table = differenced(written)
+        if table is not written:
+            counters.add(metric.name)
+        tables[metric.name] = evened(filled(numbered(table), frames))
+    tables = with_requests(averaged(tables, counters))
     nobody = uncounted(list(tables.values()))
     tables = {name: as_share(as_numbers(table)) for name, table in tables.items()}
     together = {
@@ -116,7 +128,7 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
     return Series(
         read,
         [_described(table) for table in tables.values()],
-        {**differing, **_findings(tables, frames)},
+        _gravest(differing, _findings(tables, frames), hanging, restarted(tables, raw, counters)),
         counted=not nobody,
         factors={name: table.factor for name, table in tables.items()},
     )
@@ -133,6 +145,16 @@ def _counted(frame: pd.DataFrame, tables: Mapping[str, Table]) -> pd.DataFrame:
 def _described(table: Table) -> Metric:
     parts = [table.metric.assumed, *table.assumed]
     return replace(table.metric, cumulative=False, assumed="; ".join(part for part in parts if part))
+
+
+def _gravest(*found: Mapping[str, Finding]) -> dict[str, Finding]:
+    """Of each metric the last finding, and one that fails it before any other."""
+    gravest: dict[str, Finding] = {}
+    for one in found:
+        for name, finding in one.items():
+            if name not in gravest or finding.verdict is Verdict.FAIL or gravest[name].verdict is not Verdict.FAIL:
+                gravest[name] = finding
+    return gravest
 
 
 def _findings(tables: Mapping[str, Table], frames: Mapping[str, pd.DataFrame]) -> dict[str, Finding]:

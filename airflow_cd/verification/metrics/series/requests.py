@@ -49,8 +49,9 @@ def as_numbers(table: Table) -> Table:
     metric = table.metric
     if metric.kind != "errors":
         return table
-    shared = metric.part
-    if _unknown(table):
+    unknown = _unknown(table)
+    shared = metric.part or (not unknown and _is_part(table))
+    if unknown:
         other = replace(metric, kind="share" if shared and whole_of(table) else "count")
         return replace(table, metric=replace(other, assumed=described(other)))
     usual = {side: frame["count"].fillna(frame["count"].median()) for side, frame in table.frames.items()}
@@ -61,6 +62,19 @@ def as_numbers(table: Table) -> Table:
     numbers = {side: frame.assign(value=frame["value"] / whole * frame["count"]) for side, frame in frames.items()}
     words = "in per cent of the requests" if whole == 100.0 else "a part of the requests"
     return table.read_as(numbers, words, factor=1.0 / whole)
+
+
+def _is_part(table: Table) -> bool:
+    """Whether failures that should be numbers are parts of 1: fractions, beside requests in whole numbers."""
+    if table.metric.period or table.metric.cumulative is False:
+        return False
+    values = table.values()
+    counts = np.concatenate([frame["count"].to_numpy(dtype=float) for frame in table.frames.values()])
+    happened = values[values > 0]
+    if not len(happened) or values.min() < 0 or values.max() > 1.0:
+        return False
+    whole = float(np.mean(counts[np.isfinite(counts)] % 1.0 == 0.0))
+    return whole > _KNOWN and float(np.mean(happened % 1.0 > 0.0)) > _KNOWN
 
 
 def _unknown(table: Table) -> bool:

@@ -38,6 +38,7 @@ _APART = 4.0  # times as far apart as either side is wide
 _STILL = 1.5  # as wide are values that stand all but still
 _TOO_GOOD, _TOO_GOOD_FAILURES = 40.0, 20.0  # times better
 _UNLIKELY_USUAL = 0.05  # of the requests fail as a rule: or it is per cent
+_THE_SAME = 1.5  # times apart: both sides are of one unit, and nothing has changed in either
 _ALL = 1.05  # of the requests
 _WENT_ALONG = 10.0  # times as often requests fail where only their number is of another unit
 
@@ -129,7 +130,7 @@ def _asked(table: Table, apart: _Apart, words: str) -> Finding:
 def _scale_unknown(table: Table, apart: _Apart) -> Finding | None:
     """That so many requests fail on the other side as they do nowhere, if it is not per cent."""
     metric = table.metric
-    if table.factor != 1.0 or metric.unit or apart.theirs < _UNLIKELY_USUAL:
+    if table.factor != 1.0 or metric.unit or apart.theirs < _UNLIKELY_USUAL or apart.times[0] < _THE_SAME:
         return None
     if {"ratio", "share", "fraction", "4xx", "404"} & set(words_of(metric.name)):
         return None

@@ -99,6 +99,16 @@ def _yes_or_no(table: Table) -> bool:
     return metric.kind == "gauge" or (metric.kind == "count" and good and max(usual, default=0.0) > _MOSTLY_YES)
 
 
+def _status_codes(table: Table) -> bool:
+    """Whether every value is a status code of HTTP, or 0 where no answer came, as probes write them."""
+    metric, values, words = table.metric, table.values(), set(words_of(table.metric.name))
+    if metric.kind != "gauge" or metric.unit or not len(values):
+        return False
+    if not {"status", "code"} <= words or not words & {"http", "response", "probe", "web"}:
+        return False
+    return bool(np.all((values == 0) | ((values >= 100) & (values < 600) & (values == np.round(values)))))
+
+
 def _named_share(table: Table) -> Table:
     """A number of successes that is none (``success`` of 99.7), as the share that it must be."""
     metric, values = table.metric, table.values()
@@ -138,6 +148,10 @@ def as_share(table: Table) -> Table:
 
     :param table: one metric on all sides.
     """
+    if _status_codes(table):
+        good = {side: frame.assign(value=frame["value"].between(1, 399) * 1.0) for side, frame in table.frames.items()}
+        words = "status codes, as the share of those below 400"
+        return table.read_as(good, words, kind="share", unit="%", direction="lower_is_worse")
     if _yes_or_no(table):
         return table.read_as(table.frames, "yes or no, as a share of the time", kind="share", unit="%")
     table = _named_share(table)

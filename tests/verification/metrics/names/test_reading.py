@@ -187,7 +187,7 @@ nodejs_eventloop_lag_p99_seconds | gauge | more | s
 nodejs_active_handles_total | gauge | more
 nodejs_heap_size_used_bytes | gauge | more | bytes
 nodejs_version_info | info | either
-dotnet_gc_collection_count_total | count | either
+dotnet_gc_collection_count_total | count | more
 dotnet.thread_pool.queue.length | gauge | more
 aspnetcore.diagnostics.exceptions | errors | more
 kestrel.queued_requests | gauge | more
@@ -233,6 +233,54 @@ underreplicatedtopiccount | gauge | more
 jobs_timeoutcount | errors | more
 member_connection_degraded | gauge | more
 slot_rebalance_latency_avg | latency | more
+Percentage error | errors | more
+flow_block_qps | errors | more
+BlockedRequests | errors | more
+threads_blocked | gauge | more
+cpu.ready.summation | gauge | more
+commands_total{event="short_circuited"} | errors | more
+commands_total{event="success"} | throughput | less | requests
+innodb_lock_waits | count | more
+lock_waits_per_second | count | more
+pool_lock_wait_count | count | more
+pool_lock_wait_seconds | latency | more | s
+session_wait_events_total | count | either
+jvm_collector_gc_seconds_count | count | more
+runtime_gc_collections_total | count | more
+gateway_seconds_count{status="502"} | errors | more
+breaker_calls_seconds_count{kind="failed"} | errors | more
+breaker_calls_seconds_count{kind="successful"} | throughput | less | requests
+records_written_total{level="error"} | errors | more
+records_written_total{level="warn"} | count | more
+records_written_total{level="info"} | count | less
+calls_total{error="true"} | errors | more
+calls_total{error="false"} | throughput | less | requests
+calls_total{is_error="1"} | errors | more
+calls_total{success="false"} | errors | more
+calls_total{success="true"} | throughput | less | requests
+spans_calls_total{status_code="STATUS_CODE_ERROR"} | errors | more
+spans_calls_total{status_code="STATUS_CODE_OK"} | throughput | less | requests
+spans_calls_total{status_code="STATUS_CODE_UNSET"} | throughput | less | requests
+upstream_rq_xx{response_code_class="1"} | throughput | less | requests
+OriginLastByteResponseTime | latency | more
+job_last_run_time | info | either
+RequestsPerTarget | throughput | less | requests
+request_count_per_backend | throughput | less | requests
+Disk Reads/sec | count | more
+device_read_iops | count | more
+blocks_read_total | count | more
+statements_spilled_total | count | more
+sort_tmp_files | count | more
+max_workers_reached | count | more
+daily_quota_reached_total | count | more
+worker_slots_available | gauge | less
+tasks_available | gauge | more
+shard_proposals_committed_total | count | less
+jvm_memory_committed_bytes | gauge | either | bytes
+consumed_write_capacity | gauge | more
+subscription_back_log | gauge | more
+process_num_fds | gauge | more
+result_cache_ratio | share | less
 revenue_usd | count | less
 worker_pool_open_slots | gauge | less
 node_last_seen | info | either

@@ -172,3 +172,34 @@ def test_crashes_come_one_by_one(crashes: int, verdict: Verdict) -> None:
     theirs = [7.0] * 40
     name = "worker_crashes_total"
     assert of(judged(frame({name: ours}), frame({name: theirs}, instance="b")), name).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("every", "theirs", "verdict"),
+    [(5, 0, FAIL), (8, 0, FAIL), (5, 5, PASS), (40, 0, PASS), (2, 20, FAIL)],
+)
+def test_a_quantile_beyond_the_last_bucket_again_and_again_fails(every: int, theirs: int, verdict: Verdict) -> None:
+    def endless(seed: int, every: int) -> list[float]:
+        values = noisy(seed, 0.4)
+        return [np.inf if every and place % every == every - 1 else value for place, value in enumerate(values)]
+
+    ours, control = frame({"render_p99_seconds": endless(1, every)}), frame({"render_p99_seconds": endless(2, theirs)})
+    result = of(judged(ours, control.assign(instance="b")), "render_p99_seconds")
+    assert (result.verdict is FAIL) == (verdict is FAIL)
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "now", "verdict"),
+    [
+        ("wsrep_cluster_size", 3.0, [3.0] * 4 + [2.0] * 26, FAIL),
+        ("ready_replicas", 4.0, [3.0] * 30, INCONCLUSIVE),
+        ("healthy_hosts", 4.0, [3.0] * 3 + [4.0] * 27, PASS),
+        ("healthy_hosts", 4.0, [5.0] * 30, PASS),
+        ("worker_slots_available", 20.0, [19.0] * 30, PASS),
+    ],
+)
+def test_a_member_that_is_missing_and_stays_away_fails(
+    name: str, usual: float, now: list[float], verdict: Verdict
+) -> None:
+    theirs = frame({name: [usual] * 40}, start=START - pd.Timedelta("1D"))
+    assert of(judged(frame({name: now}), None, theirs), name).verdict is verdict

@@ -49,7 +49,7 @@ def _rates(seed: int, failing: float, **more: pd.Timestamp) -> pd.DataFrame:
         (0.003, 0.3, "unit_changed"),
         (1.4, 0.014, "unit_changed"),
         (0.3, 0.06, "unit_unknown"),
-        (0.3, 0.3, "unit_unknown"),
+        (0.3, 0.15, "unit_unknown"),
     ],
 )
 def test_error_rates_in_per_cent_or_from_0_to_1(before: float, after: float, code: str) -> None:
@@ -57,7 +57,7 @@ def test_error_rates_in_per_cent_or_from_0_to_1(before: float, after: float, cod
     assert (result.verdict, result.reason.code) == (Verdict.INCONCLUSIVE, code)
 
 
-@pytest.mark.parametrize(("before", "after"), [(0.003, 0.003), (0.003, 0.06), (1.4, 1.4), (1.4, 9.0)])
+@pytest.mark.parametrize(("before", "after"), [(0.003, 0.003), (0.003, 0.06), (1.4, 1.4), (1.4, 9.0), (0.3, 0.3)])
 def test_error_rates_of_one_unit_are_judged(before: float, after: float) -> None:
     performance = judged(_rates(2, after), None, _rates(1, before, start=_EARLIER))
     assert performance.verdict is (Verdict.PASS if after == before else Verdict.FAIL)
@@ -83,3 +83,23 @@ def test_a_small_part_of_the_traffic_is_no_other_unit() -> None:
     canary = frame({"api_requests": part, "api_errors": failed})
     control = _served(1, 1.0, 0.003).assign(instance="b")
     assert "unit" not in of(judged(canary, control), "api_requests").reason.code
+
+
+@pytest.mark.parametrize(("failing", "verdict"), [(0.0005, Verdict.PASS), (0.02, Verdict.FAIL)])
+def test_failures_in_fractions_beside_whole_requests_are_a_share(failing: float, verdict: Verdict) -> None:
+    def averages(seed: int, part: float, **more: pd.Timestamp) -> pd.DataFrame:
+        requests = counts(seed, 2_000)
+        failed = np.random.default_rng(seed).binomial([int(one) for one in requests], part)
+        return frame({"api_requests": requests, "ServerFault": list(failed / np.array(requests))}, **more)
+
+    result = of(judged(averages(1, failing), None, averages(2, 0.0005, start=_EARLIER)), "ServerFault")
+    assert (result.verdict, result.kind) == (verdict, "errors")
+    assert result.canary["mean"] == pytest.approx(failing, rel=0.3)
+
+
+def test_failures_a_second_beside_requests_a_second_are_no_share() -> None:
+    def rates(seed: int, **more: pd.Timestamp) -> pd.DataFrame:
+        return frame({"api_requests": noisy(seed, 40.0), "ServerFault": noisy(seed + 5, 0.3)}, **more)
+
+    result = of(judged(rates(1), None, rates(2, start=_EARLIER)), "ServerFault")
+    assert result.canary["mean"] == pytest.approx(0.3 / 40.0, rel=0.1)
