@@ -18,8 +18,14 @@ HOPELESS = 2
 LONGEST_START = timedelta(seconds=30)
 """A container that was made and not started for so long was left behind."""
 LONGEST_LINE = 300
+LINES_READ = 80
+"""Of the end of a container's log, to find those that say why."""
+LINES_SHOWN = 4
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+_ERROR = re.compile(
+    r"\w(?:Error|Exception|Failure)\b|\b(?:error|fatal|critical|panic|cannot|failed|denied)\b", re.IGNORECASE
+)
 _PORT = re.compile(r"[Pp]ort is already allocated|address already in use")
 
 
@@ -153,8 +159,27 @@ def _retries(container: Mapping[str, Any]) -> int:
     return int((container["Config"].get("Healthcheck") or {}).get("Retries") or 3)
 
 
+def telling(lines: Sequence[str]) -> list[str]:
+    """The lines of a log's end that say why: those that name an error, the first ones first, and the last line.
+
+    What ended a process is often not the last thing it said: a server that reports its worker's exception ends with one
+    of its own.
+
+    :param lines: the last lines, oldest first.
+    """
+    kept = [line.strip() for line in lines if line.strip()]
+    # Frames of a stack trace are indented.
+    errors = [line.strip() for line in lines if line.strip() and not line[:1].isspace() and _ERROR.search(line)]
+    chosen = list(dict.fromkeys([*errors, *kept[-1:]]))
+    if not errors:
+        chosen = kept[-LINES_SHOWN:]
+    elif len(chosen) > LINES_SHOWN:
+        chosen = [*chosen[: LINES_SHOWN - 1], chosen[-1]]
+    return chosen
+
+
 def _with_lines(message: str, lines: Sequence[str]) -> str:
-    shown = [_line(line) for line in lines if line.strip()]
+    shown = [_line(line) for line in telling(lines)]
     return f"{message}; its last lines: {' | '.join(shown)}" if shown else message
 
 

@@ -11,15 +11,13 @@ from airflow_cd.instances import EMPTY, FAILED, HEALTHY, UNHEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.configuration import decode, is_file, read_variables
 from airflow_cd.targets.docker.engine import Engine
-from airflow_cd.targets.docker.health import health_of, started
+from airflow_cd.targets.docker.health import LINES_READ, health_of, started
 from airflow_cd.targets.docker.host import Box, Host
 from airflow_cd.targets.docker.naming import Role, Slot, name_as
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.docker.settings import ARTIFACT, IMAGE, VERSION, kinds_of
 from airflow_cd.targets.haproxy.answers import Load, Server
 from airflow_cd.targets.haproxy.router import moved_to
-
-LOG_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def read_instance(
         message = f"its container is gone; {name_as(slot.name, role)} is still there, and is taken by the next change"
         return Instance(name, content.version, content.artifact, content.configuration, FAILED, drained, message)
     content = content_of(host.engine, box)
-    health, message = health_of(box, host.engine.now(), settle, lambda: host.engine.last_lines(box["Id"], LOG_LINES))
+    health, message = health_of(box, host.engine.now(), settle, lambda: host.engine.last_lines(box["Id"], LINES_READ))
     if health == HEALTHY and not drained and (trouble := _not_reached(host, slot.name, box, traffic)):
         health, message = UNHEALTHY, trouble
     if host.router is not None and slot.name in state.drained and not drained:

@@ -14,7 +14,7 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.instances import FAILED, HEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.engine import Gone, Refusal
-from airflow_cd.targets.docker.health import health_of
+from airflow_cd.targets.docker.health import LINES_READ, health_of
 from airflow_cd.targets.docker.host import Host
 from airflow_cd.targets.docker.naming import Role
 from airflow_cd.targets.docker.replacing import Replacement, stop
@@ -141,7 +141,7 @@ class Work:
         box = host.boxes(slot).get(Role.CURRENT) if slot is not None else None
         if box is None:
             return FAILED, "its container is gone"
-        return health_of(box, host.engine.now(), self._settle, lambda: host.engine.last_lines(box["Id"], 5))
+        return health_of(box, host.engine.now(), self._settle, lambda: host.engine.last_lines(box["Id"], LINES_READ))
 
     def _give_traffic(self, place: Place) -> None:
         host, router = place.host, place.host.router

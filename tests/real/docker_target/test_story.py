@@ -52,7 +52,8 @@ def visitors(url: str) -> Iterator[Counter[int]]:
     def visit() -> None:
         with httpx.Client(timeout=15) as client:
             while not over.is_set():
-                path = "/delay/2" if next(turn) % 12 == 0 else f"/get?page={next(turn) % 7}"
+                number = next(turn)
+                path = "/delay/2" if number % 12 == 0 else f"/get?page={number % 7}"
                 try:
                     seen[client.get(f"{url}{path}").status_code] += 1
                 except httpx.HTTPError:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
-from airflow_cd.targets.docker.health import health_of, read_time, started
+from airflow_cd.targets.docker.health import health_of, read_time, started, telling
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
 SETTLE = timedelta(seconds=3)
@@ -74,12 +74,30 @@ def test_health_and_the_reason(container: dict[str, Any], health: str, words: st
 def test_the_last_lines_are_in_the_message_of_what_failed_and_read_for_nothing_else() -> None:
     lines = ["reading the catalogue", "", "ImportError: no parse_prices"]
     _, message = health_of(box("exited", ExitCode=3), NOW, SETTLE, lambda: lines)
-    assert message.endswith("its last lines: reading the catalogue | ImportError: no parse_prices")
+    assert message.endswith("its last lines: ImportError: no parse_prices")
 
     def never() -> list[str]:
         raise AssertionError
 
     health_of(box("running"), NOW, SETTLE, never)
+
+
+def test_the_lines_that_say_why_are_chosen_and_not_just_the_last_ones() -> None:
+    said = [
+        "[2026-05-01 12:00:00] [INFO] Booting worker with pid: 8",
+        "[2026-05-01 12:00:00] [ERROR] Exception in worker process",
+        "Traceback (most recent call last):",
+        '  File "/srv/core.py", line 8, in <module>',
+        "    from prices import parse_error_prices",
+        "ImportError: cannot import name 'parse_error_prices'",
+        "Traceback (most recent call last):",
+        '  File "/usr/arbiter.py", line 209, in run',
+        "server.HaltServer: <HaltServer 'Worker failed to boot.' 3>",
+    ]
+    assert telling(said) == [said[1], said[5], said[8]]
+    assert telling(["one", "", "two", "three", "four", "five"]) == ["two", "three", "four", "five"]
+    assert telling([f"error {number}" for number in range(9)]) == ["error 0", "error 1", "error 2", "error 8"]
+    assert telling([]) == []
 
 
 def test_times_have_nine_digits_a_zero_and_zones() -> None:
