@@ -135,6 +135,9 @@ def require_replaceable(host: Host, boxes: Mapping[str, Mapping[Role, Box]], rel
         box = of_one.get(Role.CURRENT) or of_one.get(Role.EMPTY) or of_one.get(Role.KEPT)
         for reason in hindrances(box, release) if box is not None else ():
             found.setdefault(reason, []).append(host.name_of(name))
+    for name, guest in _guests(host, boxes):
+        reason = f"shares its network with {guest}, which would lose it"
+        found.setdefault(reason, []).append(host.name_of(name))
     if found:
         raise TargetRejected(
             "; ".join(f"{', '.join(names)} {reason}" for reason, names in found.items()) + ".",
@@ -142,3 +145,15 @@ def require_replaceable(host: Host, boxes: Mapping[str, Mapping[Role, Box]], rel
             state="nothing was changed.",
             next_step="Make these containers anew without that, or change the configuration.",
         )
+
+
+def _guests(host: Host, boxes: Mapping[str, Mapping[Role, Box]]) -> Iterator[tuple[str, str]]:
+    """Instances in whose network another container lives, and the name of that one."""
+    ids = {
+        str(box["Id"]): name for name, of_one in boxes.items() for role, box in of_one.items() if role is Role.CURRENT
+    }
+    for other in host.engine.containers():
+        mode = str((other.get("HostConfig") or {}).get("NetworkMode") or "")
+        owner = mode.removeprefix("container:")
+        if mode.startswith("container:") and owner in ids:
+            yield ids[owner], str((other.get("Names") or ["/a container"])[0]).lstrip("/")

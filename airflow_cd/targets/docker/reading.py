@@ -158,9 +158,12 @@ def _not_reached(host: Host, name: str, box: Box, traffic: Traffic) -> str:
     if load is not None and load.status.startswith("DOWN"):
         return f"HAProxy does not reach it ({load.check or load.status})"
     given = {servers[server].address for servers in traffic.servers if server in servers}
-    addresses = None
-    for address in sorted(given):
-        addresses = addresses or host.addresses(box)
+    networks = ((box.get("NetworkSettings") or {}).get("Networks") or {}).values()
+    strange = sorted(given - {str(network.get("IPAddress")) for network in networks})
+    if not strange:
+        return ""
+    addresses = host.addresses(box)
+    for address in strange:
         if wanted := moved_to(address, addresses.own, addresses.taken):
             return f"HAProxy sends its requests to {address}, and it is at {wanted}"
     return ""

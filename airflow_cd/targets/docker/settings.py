@@ -50,6 +50,11 @@ _NOT_CARRIED = (
     "AttachStdout",
     "AttachStderr",
 )
+_OWNERS = {
+    "com.docker.swarm.service.name": "a Swarm service",
+    "io.kubernetes.pod.name": "a Kubernetes pod",
+    "com.amazonaws.ecs.task-arn": "an ECS task",
+}
 _NO_ENDPOINTS = ("default", "bridge", "host", "none")
 
 
@@ -156,6 +161,9 @@ def hindrances(container: Mapping[str, Any], release: Release) -> list[str]:
     """
     found = []
     host = container["HostConfig"]
+    labels = container["Config"].get("Labels") or {}
+    if owner := next((name for label, name in _OWNERS.items() if label in labels), None):
+        found.append(f"is kept by {owner}, which would put back what is changed here")
     if host.get("AutoRemove"):
         found.append("was started with --rm, so nothing would be left to go back to")
     files = encode(release.configuration).files

@@ -66,7 +66,13 @@ class Containers:
 
     def containers(self) -> list[dict[str, Any]]:
         return [
-            {"Id": made, "Names": [box["Name"]], "Labels": box["Config"]["Labels"]} for made, box in self.boxes.items()
+            {
+                "Id": made,
+                "Names": [box["Name"]],
+                "Labels": box["Config"]["Labels"],
+                "HostConfig": {"NetworkMode": box["HostConfig"]["NetworkMode"]},
+            }
+            for made, box in self.boxes.items()
         ]
 
     def inspect(self, container: str) -> dict[str, Any]:

@@ -160,5 +160,13 @@ def test_what_stands_in_the_way_is_said_before(host: dict[str, Any], path: str, 
     assert words in reason
 
 
+@pytest.mark.parametrize(
+    ("label", "owner"), [("com.docker.swarm.service.name", "Swarm"), ("io.kubernetes.pod.name", "Kubernetes")]
+)
+def test_what_something_else_keeps_is_left_to_it(label: str, owner: str) -> None:
+    (reason,) = hindrances(container(Labels={label: "shop"}), release())
+    assert f"is kept by a {owner}" in reason
+
+
 def test_a_file_beside_a_mount_is_none_of_its_business() -> None:
     assert hindrances(container(), release(**{"/database/x": "x", "LEVEL": "x"})) == []
