@@ -13,6 +13,8 @@ LOOP = 2
 """Restarts in a row after which waiting does not help."""
 STAYED = timedelta(seconds=10)
 """A container that ran so long did start; Docker forgets its earlier restarts then, too."""
+LONGEST_PAUSE = timedelta(minutes=1)
+"""Between two starts of a container that exits again and again."""
 HOPELESS = 2
 """A health check that failed so many times more often than its ``retries`` will not succeed by waiting."""
 LONGEST_START = timedelta(seconds=30)
@@ -105,17 +107,17 @@ def _running(
     age = now - began if began is not None else settle
     restarts = int(container.get("RestartCount") or 0)
     check = state.get("Health") or {}
-    if check.get("Status") in (None, "none", ""):
-        if age >= settle:
-            return HEALTHY, ""
-        if restarts >= LOOP:
-            return FAILED, _with_lines(f"exits and is started again, {restarts} times by now", last_lines())
+    checked = check.get("Status") not in (None, "none", "")
+    if check.get("Status") == "healthy" or (not checked and age >= settle):
+        return HEALTHY, ""
+    if age < STAYED and _in_a_loop(container, now, restarts):
+        # Between two ends it runs for a moment, and is no better for that.
+        return FAILED, _with_lines(f"exits and is started again, {restarts} times by now", last_lines())
+    if not checked:
         return (
             STARTING,
             f"runs for {max(age.total_seconds(), 0):.1f} s, counts as up after {settle.total_seconds():g} s",
         )
-    if check["Status"] == "healthy":
-        return HEALTHY, ""
     log = check.get("Log") or [{}]
     said = _line(str(log[-1].get("Output") or ""))
     if check["Status"] == "starting":
@@ -123,6 +125,12 @@ def _running(
     streak, retries = int(check.get("FailingStreak") or 0), _retries(container)
     message = f"its health check failed {streak} times in a row{f': {said}' if said else ''}"
     return (FAILED if streak >= HOPELESS * retries else UNHEALTHY), _with_lines(message, last_lines())
+
+
+def _in_a_loop(container: Mapping[str, Any], now: datetime, restarts: int) -> bool:
+    """Whether a container that was started again so often has done nothing else since it was made."""
+    made = read_time(container.get("Created"))
+    return restarts >= LOOP and made is not None and now - made < restarts * (LONGEST_PAUSE + STAYED)
 
 
 def _created(container: Mapping[str, Any], now: datetime) -> tuple[str, str]:

@@ -14,10 +14,12 @@ NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
 SETTLE = timedelta(seconds=3)
 
 
-def box(status: str, *, up: float = 60, ran: float = 0.5, restarts: int = 0, **state: Any) -> dict[str, Any]:
+def box(
+    status: str, *, up: float = 60, ran: float = 0.5, restarts: int = 0, made: float | None = None, **state: Any
+) -> dict[str, Any]:
     began = NOW - timedelta(seconds=up)
     return {
-        "Created": began.isoformat().replace("+00:00", "Z"),
+        "Created": (NOW - timedelta(seconds=made or up)).isoformat().replace("+00:00", "Z"),
         "Config": {"Healthcheck": {"Retries": 3}},
         "HostConfig": {"Memory": 64 * 2**20},
         "RestartCount": restarts,
@@ -44,6 +46,9 @@ def checked(status: str, streak: int = 0, output: str = "") -> dict[str, Any]:
         (box("running", up=1), STARTING, "counts as up after 3 s"),
         (box("running", up=1, restarts=2), FAILED, "exits and is started again, 2 times by now"),
         (box("running", up=60, restarts=9), HEALTHY, ""),
+        (box("running", up=1, restarts=3, made=30 * 86400), STARTING, "counts as up"),
+        (box("running", up=0.1, restarts=3, Health={"Status": "starting"}), FAILED, "3 times by now"),
+        (box("running", up=30, restarts=3, Health={"Status": "starting"}), STARTING, "has not succeeded yet"),
         (checked("healthy"), HEALTHY, ""),
         (checked("starting", output="connection refused"), STARTING, "connection refused"),
         (checked("unhealthy", 3, "HTTP 500"), UNHEALTHY, "failed 3 times in a row: HTTP 500"),
