@@ -33,7 +33,8 @@ quick: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not real' $(ARGS)
 
-# What takes a Docker daemon, and minutes the first time: root and Debian's docker.io, docker-compose, mmdebstrap.
+# What takes a Docker daemon or a whole Kubernetes, and minutes the first time: root, Go, and Debian's docker.io,
+# docker-compose, mmdebstrap, etcd-server, containernetworking-plugins, conntrack, iptables, busybox-static.
 real: setup
 	$(BIN)/python -m pytest -m real tests/real $(ARGS)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.release import Release
+from airflow_cd.states import TextEnum
 
 HEALTHY = "healthy"
 STARTING = "starting"
@@ -15,6 +16,15 @@ UNHEALTHY = "unhealthy"
 FAILED = "failed"
 EMPTY = "empty"
 HEALTH_STATES = (HEALTHY, STARTING, UNHEALTHY, FAILED, EMPTY)
+
+
+class Track(TextEnum):
+    """What replicas that a platform makes and names are told apart by."""
+
+    STABLE = "stable"
+    """Those that stay when a deployment is over."""
+    CANARY = "canary"
+    """Those that a canary has beside them, for as long as its deployment lasts."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,10 @@ class Instance:
     :param started: since when what it runs has been alone there, aware: when its process started, or when the one
         before it had ended, whichever was later. What is logged under its name before is of what ran before. None
         while the two still overlap, or where the target cannot say it.
+    :param track: of a replica that its platform has made: its track. None, the default, for an instance that
+        has its name from people and is changed in place.
+    :param weight: percent of the environment's traffic that it is given, where the target divides traffic by weight;
+        None, the default, where every instance in the traffic has an even part.
     """
 
     name: str
@@ -41,6 +55,13 @@ class Instance:
     drained: bool = False
     message: str = ""
     started: datetime | None = None
+    track: Track | None = None
+    weight: float | None = None
+
+    @property
+    def unit(self) -> str:
+        """What a change is asked for: the instance itself where it is changed in place, else its track."""
+        return self.track if self.track is not None else self.name
 
     def runs(self, release: Release | None) -> bool:
         """Whether artifact *and* configuration are exactly the release's.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.clock import machine_now, now
 from airflow_cd.commits import NOT_READ
-from airflow_cd.delivery.capture import capture, choose_instances
+from airflow_cd.delivery.capture import capture
 from airflow_cd.delivery.causes import Why, failure_of, known_reason, unfinished_reason
 from airflow_cd.delivery.commit_reading import reading_commits
 from airflow_cd.delivery.going_back import await_other, taken_over
@@ -26,6 +26,7 @@ from airflow_cd.errors import (
     LedgerError,
     RollbackIncomplete,
 )
+from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
 from airflow_cd.targets.rollout import differences, unhealthy
@@ -208,18 +209,36 @@ class Delivery(RunEnvironment):
                     state=f"{', '.join(self.touched(deployment)) or 'nothing'} was given {deployment.release}.",
                     next_step="Start a new run for the other release.",
                 )
-            chosen = choose_instances(sorted(previous), share, self.touched(deployment))
-            record = self.ledger.phases.start(deployment.id, phase, share=share, instances=chosen, token=lease.token)
+            divided = self._changes.division
+            chosen = divided.chosen(previous, share, self.touched(deployment))
+            # Replicas have no names before they are made.
+            names = divided.named(chosen, [], release)
+            record = self.ledger.phases.start(deployment.id, phase, share=share, instances=names, token=lease.token)
             touched = sorted({*self.touched(deployment), *chosen})
             hand_over(Handover(deployment.id, release, deployment.previous, touched, lease.token))
             if deployment.first and existing is None:
                 self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
-            self.log(f"{release} to {len(chosen)} of {len(previous)} instances ({share} %): {', '.join(chosen)}")
+            of = f"{len(names)} of {len(previous)} instances" if names else f"{share} % of the replicas"
+            self.log(f"{release} to {of} ({share} %): {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):
                 with self._blaming(deployment, lease), kept(self.ledger, lease):
-                    self._changes.put(deployment, lease, dict.fromkeys(chosen, release), kind=ActionKind.DEPLOY)
+                    steps = divided.forward(release, chosen, share)
+                    self._changes.put(deployment, lease, steps, kind=ActionKind.DEPLOY, share=share)
                 self._changes.undrain(deployment, lease, chosen)
-                return self.ledger.phases.deployed(deployment.id, record.name, at=now(), token=lease.token)
+                names = names or divided.named(chosen, self.target.instances(), release)
+                return self.ledger.phases.deployed(
+                    deployment.id, record.name, at=now(), token=lease.token, instances=names
+                )
+
+    def ask_for_share(self, deployment: Deployment, phase: Phase) -> None:
+        """Ask for the share of a canary again, whose platform has made more or fewer stable replicas since.
+
+        :param deployment: the canary's.
+        :param phase: whose share it is.
+        :raises LeaseLost: somebody has overruled this run.
+        :raises TargetError: the target refused, or does not answer.
+        """
+        self._changes.ask(deployment, self.lease(), {Track.CANARY: deployment.release}, share=phase.share)
 
     def promote(self, outcome: str) -> Deployment:
         """Make the release the environment's good one, after reading back that it runs on every instance.
@@ -239,7 +258,7 @@ class Delivery(RunEnvironment):
             if deployment.cause is not None:
                 # Whoever promotes has been allowed to.
                 self.ledger.settlement.blame(deployment.id, token=lease.token, cause=None, outcome="")
-            wanted = dict.fromkeys(deployment.previous, deployment.release)
+            wanted = self._changes.division.whole(deployment.previous, deployment.release)
             instances = self.target.instances()
             self._changes.record(instances)
             wrong = differences(instances, wanted) + [f"{i.name} is drained" for i in instances if i.drained]
@@ -252,7 +271,7 @@ class Delivery(RunEnvironment):
                         next_step="The environment is restored to the release before; look at these instances.",
                     )
             self.ledger.settlement.promote(deployment.id, token=lease.token, outcome=outcome)
-        self.log(f"{deployment.release} promoted: {len(wanted)} of {len(wanted)} instances run it.")
+        self.log(f"{deployment.release} promoted: {len(instances)} of {len(instances)} instances run it.")
         return self.ledger.deployments.get(deployment.id)
 
     def roll_back_to(self, release: Release, why: str, *, who: str) -> Deployment:
@@ -297,13 +316,13 @@ class Delivery(RunEnvironment):
 
         :param lease: the lease under which the verdict was reached. Whoever has overruled it since wins.
         :param deployment: the canary's.
-        :param touched: names of all instances that it may have changed.
+        :param touched: all that it may have changed, as :meth:`touched` gives it.
         :returns: False when no other instance could carry the traffic: nothing was drained then.
         :raises LeaseLost: somebody has overruled the lease.
         :raises TargetConflict: the same, as the target says it.
         :raises TargetUnavailable: the target does not answer.
         """
-        if set(touched) >= set(deployment.previous):
+        if not self._changes.division.carried(deployment.previous, touched):
             self.log("Not draining: no instance on the release before is left to carry the traffic.")
             return False
         self._changes.drain(deployment, lease, touched)
@@ -316,7 +335,7 @@ class Delivery(RunEnvironment):
         :raises TargetError: the target refused, or does not answer.
         """
         touched = set(self.touched(deployment))
-        return any(instance.drained for instance in self.target.instances() if instance.name in touched)
+        return any(instance.drained for instance in self.target.instances() if instance.unit in touched)
 
     def restore_traffic(self, deployment: Deployment, lease: Lease) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.

@@ -112,7 +112,7 @@ class GivenValues:
     def gave(self, instances: Iterable[str], release: Release | None, given: Mapping[str, tuple[str, str]]) -> None:
         """Remember in this process what instances run from now on: nothing else counts for them any more.
 
-        :param instances: their names.
+        :param instances: their names, or tracks of replicas.
         :param release: what they were given.
         :param given: as of :meth:`record`.
         """
@@ -124,7 +124,7 @@ class GivenValues:
     def written(self, instance: str, path: str, text: str) -> str:
         """What stands for a text that was read back: a reference, a sealed value, or itself.
 
-        :param instance: name of the instance it was read from.
+        :param instance: name, or track, of the instance it was read from.
         :param path: where it stands.
         :param text: as the target has it.
         """

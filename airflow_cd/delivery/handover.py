@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.division import division_of
 from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import ReleaseError, RollbackIncomplete
+from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.rollout import differences, wait_until
 
@@ -25,7 +27,7 @@ class Handover:
     :param deployment_id: the deployment.
     :param release: what is deployed.
     :param previous: by instance, the release it is to return to; None where it was empty.
-    :param touched: names of the instances that the deployment may have changed.
+    :param touched: names of the instances, or the tracks of replicas, that the deployment may have changed.
     :param token: fencing token under which it works: a target refuses it once a newer one has been used.
     """
 
@@ -41,7 +43,7 @@ class Handover:
             "deployment_id": self.deployment_id,
             "release": self.release.as_dict(),
             "previous": {name: old.as_dict() if old else None for name, old in self.previous.items()},
-            "touched": list(self.touched),
+            "touched": [str(unit) for unit in self.touched],
             "token": self.token,
         }
 
@@ -59,7 +61,7 @@ class Handover:
                 touched=tuple(content["touched"]),
                 token=int(content["token"]),
             )
-            unknown = [name for name in read.touched if name not in read.previous]
+            unknown = [unit for unit in read.touched if unit not in read.previous and unit not in list(Track)]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ReleaseError(f"what a deploy has handed over cannot be read: {error}.") from error
         if unknown:
@@ -96,26 +98,29 @@ def restore_unrecorded(
     :raises DeploymentFailed: instances did not come up on what they ran before.
     :raises RollbackIncomplete: they do not run it all the same.
     """
-    wanted = {name: handover.previous[name] for name in handover.touched}
+    divided, touched = division_of(target), list(handover.touched)
+    steps = divided.back(handover.previous, touched)
     began_at = now()
     service = handover.release.service
     sealed = SealedTarget(target, None, service=service, environment=environment, log=log)
     key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
     # Where no other instance could carry the traffic, it is safe when it is restored, and no sooner.
     safe_at = None
-    if set(wanted) < set(handover.previous):
-        sealed.drain(list(wanted), key=f"{key}-drain", token=handover.token)
-        log(f"Drained {', '.join(wanted)} without the ledger: no request reaches the release any more.")
+    if divided.carried(handover.previous, touched):
+        sealed.drain(touched, key=f"{key}-drain", token=handover.token)
+        log(f"Drained {', '.join(touched)} without the ledger: no request reaches the release any more.")
         safe_at = now()
-    for number, release in enumerate(dict.fromkeys(wanted.values())):
-        instances = [name for name, old in wanted.items() if old == release]
-        sealed.give_back(release, instances, key=f"{key}-{number}", token=handover.token)
-    wait_until(sealed, wanted, timeout=timeout)
-    drained = sorted(i.name for i in sealed.instances() if i.drained and i.name in wanted)
+    for step, wanted in enumerate(steps):
+        for number, release in enumerate(dict.fromkeys(wanted.values())):
+            units = [unit for unit, old in wanted.items() if old == release]
+            sealed.give_back(release, units, key=f"{key}-{step}-{number}", token=handover.token)
+        wait_until(sealed, wanted, timeout=timeout)
+    drained = sorted({one.unit for one in sealed.instances() if one.drained and one.unit in touched})
     if drained:
         sealed.restore(drained, key=f"{key}-restore", token=handover.token)
+    wanted = {unit: old for step_wanted in steps for unit, old in step_wanted.items()}
     if wrong := differences(sealed.instances(), wanted):
         raise RollbackIncomplete(f"the rollback from {handover.release} could not finish: {'; '.join(wrong)}.")
-    log(f"Restored {', '.join(wanted)} without the ledger, which is told when it is back.")
+    log(f"Restored {', '.join(touched)} without the ledger, which is told when it is back.")
     restored_at = now()
     return Unrecorded(began_at, safe_at or restored_at, restored_at)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.division import division_of
 from airflow_cd.errors import AirflowCdError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
-from airflow_cd.targets.rollout import differences, wait_until
+from airflow_cd.targets.rollout import Wanted, differences, wait_until
 
 if TYPE_CHECKING:
     from airflow_cd.delivery.sealed_target import SealedTarget
@@ -28,6 +29,7 @@ class RecordedTarget:
     :param environment: name of the environment.
     :param timeout: how long instances may take to come up healthy.
     :param log: called with one line at a time, for the person who reads the task's log.
+    :ivar division: how deployments divide it.
     """
 
     def __init__(
@@ -46,28 +48,54 @@ class RecordedTarget:
         self.environment = environment
         self.timeout = timeout
         self.log = log
+        self.division = division_of(target)
 
     def put(
-        self, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None], *, kind: ActionKind
+        self, deployment: Deployment, lease: Lease, steps: Sequence[Wanted], *, kind: ActionKind, share: int = 100
     ) -> None:
-        """Bring each instance to its release and wait until they are healthy; the same release in one call.
+        """Bring each unit to its release and wait until it is healthy; the same release in one call.
 
-        :param wanted: the release of each instance, None where nothing should run.
+        :param steps: what should run on each unit, None where nothing should; a step begins when the one before it is
+            done.
         :param kind: what the ledger calls it: a deploy or a rollback.
+        :param share: percent of the environment that a canary's replicas are to be.
+        :raises DeploymentFailed: instances did not come up on their release.
+        :raises TargetError: the target refused, or did not answer until the time was over.
+        """
+        for wanted in steps:
+            self.ask(deployment, lease, wanted, kind=kind, share=share, wait=True)
+
+    def ask(
+        self,
+        deployment: Deployment,
+        lease: Lease,
+        wanted: Wanted,
+        *,
+        kind: ActionKind = ActionKind.DEPLOY,
+        share: int = 100,
+        wait: bool = False,
+    ) -> None:
+        """Ask for a release on each unit, the same release in one call.
+
+        :param wanted: what should run on each unit, None where nothing should.
+        :param kind: what the ledger calls it: a deploy or a rollback.
+        :param share: percent of the environment that a canary's replicas are to be.
+        :param wait: whether to wait until it is healthy there.
         :raises DeploymentFailed: instances did not come up on their release.
         :raises TargetError: the target refused, or did not answer until the time was over.
         """
         by_release: dict[Release | None, list[str]] = {}
-        for name, release in sorted(wanted.items()):
-            by_release.setdefault(release, []).append(name)
+        for unit, release in sorted(wanted.items()):
+            by_release.setdefault(release, []).append(unit)
         key = _key(deployment, kind, lease)
-        names = {str(release or "nothing"): instances for release, instances in by_release.items()}
+        names = {str(release or "nothing"): [str(unit) for unit in units] for release, units in by_release.items()}
         self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
         give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
         try:
-            for number, (release, instances) in enumerate(by_release.items()):
-                give(release, instances, key=f"{key}-{number}", token=lease.token)
-            wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
+            for number, (release, units) in enumerate(by_release.items()):
+                give(release, units, key=f"{key}-{number}", token=lease.token, share=share)
+            if wait:
+                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
         except AirflowCdError as error:
             self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
             error.instances = error.instances or tuple(sorted(wanted))
@@ -111,12 +139,12 @@ class RecordedTarget:
 
         :raises TargetError: the target refused, or does not answer.
         """
-        drained = {instance.name for instance in self.target.instances() if instance.drained}
+        drained = {instance.unit for instance in self.target.instances() if instance.drained}
         if mine := sorted(drained & set(instances)):
             self.restore_traffic(deployment, lease, mine)
             self.observe()
 
-    def differences(self, wanted: Mapping[str, Release | None]) -> list[str]:
+    def differences(self, wanted: Wanted) -> list[str]:
         """Read back what runs: a sentence for each instance that is not healthy on exactly what is wanted of it."""
         return differences(self.target.instances(), wanted)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from airflow_cd.states import ActionKind
 if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease
     from airflow_cd.release import Release
+    from airflow_cd.targets.rollout import Wanted
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def restore(
     ledger, token = changes.ledger, lease.token
     ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why.text, cause=why.cause)
     ledger.deployments.set_clock(deployment.id, verdict_at=now())
-    wanted = {name: deployment.previous[name] for name in touched}
-    wrong, away = _bring_back(changes, deployment, lease, wanted)
+    steps = changes.division.back(deployment.previous, touched)
+    wrong, away = _bring_back(changes, deployment, lease, steps, touched)
     if wrong:
         state = changes.describe()
         # Refused when the lease is lost, however the target put it: then the rollback is another run's.
@@ -67,23 +68,25 @@ def restore(
     ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
     ledger.settlement.finish_rollback(deployment.id, token=token, restored=True, outcome=why.text)
     done = ledger.deployments.get(deployment.id)
-    release = next(iter(wanted.values()), None)
+    release = next((old for wanted in steps for old in wanted.values() if old is not None), None)
+    if release is None and changes.division.carried(deployment.previous, touched):
+        release = next((old for old in deployment.previous.values() if old is not None), None)
     seconds = done.to_restored or 0.0
     changes.log(f"Restored {release or 'an empty environment'} on {', '.join(touched) or 'nothing'}: {seconds:.1f} s.")
     return Restored(release, tuple(touched), seconds)
 
 
 def _bring_back(
-    changes: RecordedTarget, deployment: Deployment, lease: Lease, wanted: Mapping[str, Release | None]
+    changes: RecordedTarget, deployment: Deployment, lease: Lease, steps: Sequence[Wanted], touched: Sequence[str]
 ) -> tuple[list[str], bool]:
     """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each, and whether waiting helps."""
     try:
-        if wanted:
-            if set(wanted) < set(deployment.previous):
-                changes.drain(deployment, lease, list(wanted))
-            changes.put(deployment, lease, wanted, kind=ActionKind.ROLLBACK)
-            changes.undrain(deployment, lease, wanted)
-        return changes.differences(wanted), False
+        if touched:
+            if changes.division.carried(deployment.previous, touched):
+                changes.drain(deployment, lease, touched)
+            changes.put(deployment, lease, steps, kind=ActionKind.ROLLBACK)
+            changes.undrain(deployment, lease, touched)
+        return changes.differences({unit: old for wanted in steps for unit, old in wanted.items()}), False
     except (LeaseLost, LedgerUnavailable):
         # What the target has, or has not, is not known to be wrong: the next attempt finds out.
         raise

@@ -109,8 +109,8 @@ class RunEnvironment:
         return next((phase for phase in phases if phase.name == name), None)
 
     def touched(self, deployment: Deployment) -> list[str]:
-        """Every instance that this deployment has, or may have, changed, sorted by name."""
-        return sorted({name for phase in self.ledger.phases.of(deployment.id) for name in phase.instances})
+        """Every named instance, or track of replicas, that this deployment has, or may have, changed; sorted."""
+        return self._changes.division.touched(self.ledger.phases.of(deployment.id))
 
     def _unfinished(self) -> list[Deployment]:
         """What other runs have left unfinished here, newest first."""

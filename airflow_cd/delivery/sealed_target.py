@@ -86,20 +86,25 @@ class SealedTarget:
         with self._without_secrets():
             self._target.check(release)
 
-    def deploy(self, release: Release | None, instances: Sequence[str], *, key: str, token: int) -> None:
+    def deploy(
+        self, release: Release | None, instances: Sequence[str], *, key: str, token: int, share: int = 100
+    ) -> None:
         """Give instances a release, with the secrets as they are now.
 
         :param release: what to run; None for nothing.
-        :param instances: their names.
+        :param instances: their names, or tracks of replicas.
+        :param share: percent of the environment that a canary's replicas are to be; of no effect on named instances.
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises ReleaseError: a reference leads nowhere.
         :raises SecretUnavailable: a secret cannot be looked up now.
         :raises TargetError: as of the target.
         """
-        self._give(release, instances, key, token, self._value)
+        self._give(release, instances, key, token, self._value, share=share)
 
-    def give_back(self, release: Release | None, instances: Sequence[str], *, key: str, token: int) -> None:
+    def give_back(
+        self, release: Release | None, instances: Sequence[str], *, key: str, token: int, share: int = 100
+    ) -> None:
         """Give instances the release they ran before, with the secrets they ran with where another instance has them.
 
         A secret that was changed since is not what was seen to work. Where no instance has the one from before any
@@ -112,7 +117,7 @@ class SealedTarget:
             running = self._target.instances()
         except AirflowCdError:
             running = []
-        others = [one for one in running if one.name not in instances]
+        others = [one for one in running if one.unit not in instances]
 
         def value(path: str, text: str) -> str:
             if text.startswith(SECRET) and release is not None:
@@ -130,7 +135,7 @@ class SealedTarget:
                     return kept
             return self._value(path, text)
 
-        self._give(release, instances, key, token, value, certain=False)
+        self._give(release, instances, key, token, value, share=share, certain=False)
 
     def drain(self, instances: Sequence[str], *, key: str, token: int) -> None:
         """As of the target."""
@@ -165,6 +170,7 @@ class SealedTarget:
         token: int,
         value: Callable[[str, str], str],
         *,
+        share: int,
         certain: bool = True,
     ) -> None:
         resolved, given = release, {}
@@ -186,14 +192,16 @@ class SealedTarget:
             self._log(f"The digests of secrets were not recorded: {away.what}")
         self._values.gave(instances, release, given)
         with self._without_secrets():
-            self._target.deploy(resolved, instances, key=key, token=token)
+            # Instances with names are as many as there are: their target knows no shares.
+            shared = {"share": share} if getattr(self._target, "tracks", None) else {}
+            self._target.deploy(resolved, instances, key=key, token=token, **shared)
 
     def _sealed(self, instance: Instance) -> Instance:
-        configuration = replaced(instance.configuration, lambda path, text: self._written(instance.name, path, text))
+        configuration = replaced(instance.configuration, lambda path, text: self._written(instance.unit, path, text))
         return replace(instance, configuration=configuration, message=self.redact(instance.message))
 
-    def _written(self, name: str, path: str, text: str) -> str:
-        written = self._values.written(name, path, text)
+    def _written(self, unit: str, path: str, text: str) -> str:
+        written = self._values.written(unit, path, text)
         if written.startswith((SECRET, SEALED)):
             self._hide(text)
         return written

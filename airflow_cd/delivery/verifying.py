@@ -15,6 +15,7 @@ from airflow_cd.delivery.delivery import Delivery
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
 from airflow_cd.delivery.quiet_logs import QuietLogs
 from airflow_cd.delivery.sealed_target import without_secrets
+from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import (
     DeploymentSettled,
@@ -105,10 +106,8 @@ class PhaseVerification:
         self.on_look = on_look
         self.deployment = running_deployment(delivery)
         self.phase = _deployed_phase(delivery, phase)
-        self.canary = list(self.phase.instances)
-        # An instance on which nothing runs is no control.
-        running = {name for name, release in self.deployment.previous.items() if release is not None}
-        self.control = sorted(running - set(self.canary))
+        self._sides = SidesNow(delivery, self.deployment, self.phase)
+        self.canary, self.control = self._sides.at_first()
         self.since = self._watched_since()
         self._touched = delivery.touched(self.deployment)
         self._lease = delivery.lease()
@@ -163,6 +162,8 @@ class PhaseVerification:
             quiet,
             canary=self.canary,
             control=self.control,
+            sides=self._sides.now if self._sides.change else None,
+            replaced=sorted(self.deployment.previous) if self._sides.change else (),
             since=self.since,
             until=until,
             before=self._before(),

@@ -34,13 +34,25 @@ def what_runs(delivery: Delivery) -> str:
     return "; ".join(f"{what} runs on {', '.join(names)}" for what, names in sorted(found.items())) or "it is empty"
 
 
-def stayed(delivery: Delivery, deployment: Deployment) -> DeploymentFailed | None:
-    """Whether the release that a run has promoted is still what the environment runs.
-
-    A run that is cleared after a newer one has deployed must not end as if its own release ran.
+def replaced(delivery: Delivery, deployment: Deployment) -> bool:
+    """Whether another release was promoted where a run had promoted its own.
 
     :param delivery: the environment.
     :param deployment: of this run.
+    """
+    last = delivery.ledger.deployments.last_promoted(deployment.service, deployment.environment)
+    return last is not None and last.release != deployment.release
+
+
+def stayed(delivery: Delivery, deployment: Deployment, *, cleared: bool) -> DeploymentFailed | None:
+    """Whether the release that a run has promoted is still what the environment runs.
+
+    A run that is cleared after a newer one has deployed must not end as if its own release ran. One that is only late,
+    because a process of it died after it had given the environment up, has done what it was asked for.
+
+    :param delivery: the environment.
+    :param deployment: of this run.
+    :param cleared: whether a person has had tasks of the run done again.
     :returns: what is wrong; None when it runs, was not promoted, or when the target does not say now what runs.
     """
     if deployment.state != DeploymentState.PROMOTED:
@@ -48,11 +60,13 @@ def stayed(delivery: Delivery, deployment: Deployment) -> DeploymentFailed | Non
     ledger, place = delivery.ledger, (deployment.service, deployment.environment)
     last = ledger.deployments.last_promoted(*place)
     if last is not None and last.release != deployment.release:
+        if not cleared:
+            return None
         return _not_running(delivery, deployment, f"run {last.run_id} of {last.pipeline} has deployed {last.release}")
     if [one for one in ledger.deployments.unsettled(*place) if one.id != deployment.id]:
         return None
     try:
-        present = {instance.name for instance in delivery.target.instances()}
+        present = {instance.unit for instance in delivery.target.instances()}
         wrong = read_back(delivery.target, dict.fromkeys(present, deployment.release))
     except TargetError as error:
         delivery.log(f"Whether {deployment.release} still runs is unknown: {error.what}")

@@ -45,13 +45,15 @@ class Phases(Part):
                 session.add(row)
             return phase_record(self._store.written(session, row))
 
-    def deployed(self, deployment_id: str, name: str, at: datetime, token: int) -> Phase:
+    def deployed(self, deployment_id: str, name: str, at: datetime, token: int, instances: Sequence[str] = ()) -> Phase:
         """Record that the phase's instances run the release and are healthy; the first time counts.
 
         :param deployment_id: the deployment.
         :param name: the phase.
         :param at: when they did, aware.
         :param token: the fencing token of the run's lease.
+        :param instances: names of those that run the release, where they were not known when it was started; none by
+            default.
         :raises LeaseLost: the token is not current, or the lease belongs to another run.
         :raises DeploymentSettled: the deployment is not running.
         :raises LedgerRefused: the phase was never started.
@@ -70,6 +72,8 @@ class Phases(Part):
                 )
             if row.deployed_at is None:
                 row.deployed_at, row.state = at, PhaseState.DEPLOYED
+            if instances and not row.instances:
+                row.instances = list(instances)
             return phase_record(self._store.written(session, row))
 
     def of(self, deployment_id: str) -> list[Phase]:

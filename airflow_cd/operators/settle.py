@@ -13,7 +13,7 @@ from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.going_back import finish
 from airflow_cd.delivery.marking import mark
 from airflow_cd.delivery.outlasting import outlast
-from airflow_cd.delivery.what_runs import stayed, what_runs
+from airflow_cd.delivery.what_runs import replaced, stayed, what_runs
 from airflow_cd.errors import DeploymentFailed
 from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.restoring import RestoringTask
@@ -88,7 +88,9 @@ class SettleOperator(RestoringTask):
                 self.result = result = {"rolled back": str(gone.release), "running": running, "because": gone.outcome}
                 return result
             vetoed = deployment is not None and _vetoed(delivery, deployment)
-            wrong = stayed(delivery, deployment) if deployment is not None else None
+            cleared = bool(getattr(context["dag_run"], "clear_number", None))
+            wrong = stayed(delivery, deployment, cleared=cleared) if deployment is not None else None
+            runs = running if deployment is None or replaced(delivery, deployment) else str(deployment.release)
         if deployment is None:
             self.result = {"deployed": "nothing"}
             raise self._failed(_nothing_deployed(running), context)
@@ -99,7 +101,7 @@ class SettleOperator(RestoringTask):
         if wrong:
             self.result = {"running": running, "state": str(deployment.state), "because": wrong.what}
             raise self._failed(wrong, context)
-        self.result = result = {"running": str(deployment.release), "state": str(deployment.state)}
+        self.result = result = {"running": runs, "state": str(deployment.state)}
         return result
 
     def _mark(self, delivery: Delivery, deployment: Deployment) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.docker import DockerTarget
 from airflow_cd.targets.http import HttpTarget
+from airflow_cd.targets.kubernetes import KubernetesTarget
 
 __all__ = [
     "BUILT_IN",
@@ -27,6 +28,7 @@ __all__ = [
     "DockerTarget",
     "HttpTarget",
     "Instance",
+    "KubernetesTarget",
     "Target",
     "describe_target",
     "described_target",
@@ -35,7 +37,7 @@ __all__ = [
 ]
 
 GROUP = "airflow_cd.targets"
-BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget, "docker": DockerTarget}
+BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget, "docker": DockerTarget, "kubernetes": KubernetesTarget}
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 """What a target is: a few questions and a few actions, each of them idempotent.
 
-Authors of a target import everything they need from here.
+An environment has one of two shapes. Its instances have names and are changed in place (:class:`Target`), or its
+platform makes replicas, or revisions with weights, and names them anew (:class:`ReplicaTarget`). Authors of a target
+import everything they need from here.
 """
 
 from __future__ import annotations
@@ -8,10 +10,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from airflow_cd.instances import EMPTY, FAILED, HEALTH_STATES, HEALTHY, STARTING, UNHEALTHY, Instance
+from airflow_cd.instances import (
+    EMPTY,
+    FAILED,
+    HEALTH_STATES,
+    HEALTHY,
+    STARTING,
+    UNHEALTHY,
+    Instance,
+    Track,
+)
 from airflow_cd.release import Release
 
-__all__ = ["EMPTY", "FAILED", "HEALTHY", "HEALTH_STATES", "STARTING", "UNHEALTHY", "Instance", "Release", "Target"]
+__all__ = [
+    "EMPTY",
+    "FAILED",
+    "HEALTHY",
+    "HEALTH_STATES",
+    "STARTING",
+    "UNHEALTHY",
+    "Instance",
+    "Release",
+    "ReplicaTarget",
+    "Target",
+    "Track",
+]
 
 
 @runtime_checkable
@@ -86,6 +109,76 @@ class Target(Protocol):
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises TargetRejected: an instance does not exist; nothing was changed.
+        :raises TargetConflict: a higher token has been seen; nothing was changed.
+        """
+        ...
+
+
+@runtime_checkable
+class ReplicaTarget(Protocol):
+    """How an environment is reached and changed whose platform makes what runs, and names it.
+
+    Its replicas are on two *tracks*: *stable* ones, and a *canary* beside them for as long as a deployment lasts. What
+    runs on which is read back from every replica's :attr:`~airflow_cd.instances.Instance.track`; no name of a replica
+    is remembered, since it may be gone. Everything that :class:`Target` says about keys, tokens and errors holds here.
+    """
+
+    tracks: tuple[Track, ...]
+    """Both of them: what tells this shape from the other."""
+
+    def instances(self) -> list[Instance]:
+        """Read what runs where, now, each with its track.
+
+        A replica that is wanted and is not there yet is listed too, *starting*, with a message that says what keeps it
+        (a quota, no node), and so is one that still answers although it is to go. An environment without replicas has
+        one instance that is *empty*.
+
+        :returns: every replica, each name once, sorted by name.
+        :raises TargetUnavailable: they cannot be read now.
+        :raises TargetRejected: there is no such environment.
+        """
+        ...
+
+    def check(self, release: Release) -> None:
+        """Check that a release could be deployed now, and gone back from; changes nothing.
+
+        :param release: the release.
+        :raises ArtifactNotFound: its artifact does not exist, which the message names.
+        :raises TargetUnauthorized: a right is missing that the deployment or its rollback needs.
+        """
+        ...
+
+    def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
+        """Ask for a release on a track; returns when the request is accepted.
+
+        :param release: what to run; None takes the replicas of the track away.
+        :param tracks: one or both.
+        :param share: percent of the environment that the canary's replicas are to be, from 1 to 100; the target keeps
+            it while the stable ones grow and shrink. The stable track keeps the replicas that it has.
+        :param key: idempotency key.
+        :param token: fencing token of the lease.
+        :raises ArtifactNotFound: the artifact does not exist; nothing was changed.
+        :raises TargetRejected: the request is wrong; nothing was changed.
+        :raises TargetConflict: a higher token has been seen; nothing was changed.
+        """
+        ...
+
+    def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
+        """Keep a track's replicas out of the traffic; returns when no request reaches them any more.
+
+        :param tracks: one or both.
+        :param key: idempotency key.
+        :param token: fencing token of the lease.
+        :raises TargetConflict: a higher token has been seen; nothing was changed.
+        """
+        ...
+
+    def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
+        """Give a track's replicas their traffic back.
+
+        :param tracks: one or both.
+        :param key: idempotency key.
+        :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen; nothing was changed.
         """
         ...

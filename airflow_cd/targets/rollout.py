@@ -11,10 +11,10 @@ from typing import Any
 from airflow_cd.errors import DeploymentFailed, TargetUnavailable
 from airflow_cd.release import Release
 from airflow_cd.secret_values.showing import shown
-from airflow_cd.targets.base import FAILED, HEALTHY, Instance, Target
+from airflow_cd.targets.base import FAILED, HEALTHY, Instance, Target, Track
 
 Wanted = Mapping[str, "Release | None"]
-"""What should run: the release of each instance, None where nothing should."""
+"""What should run: the release of each unit (a named instance, or a track of replicas), None where nothing should."""
 
 MAX_VALUE = 80
 
@@ -36,7 +36,7 @@ def wait_until(
     (``retry_after``). Whether an instance is drained plays no part.
 
     :param target: the environment.
-    :param wanted: the release of each instance by name, None for an empty one.
+    :param wanted: the release of each instance by name, or of each track of replicas; None where nothing should run.
     :param timeout: seconds, or a timedelta.
     :param poll: seconds between two reads.
     :param clock: returns seconds that never go backwards.
@@ -61,10 +61,10 @@ def wait_until(
         else:
             left = differences(instances, wanted)
             if left != reported and on_progress is not None:
-                on_progress(len(wanted) - len(left), left)
+                on_progress(_ready(instances, wanted), left)
             reported = left
             if not left:
-                return [instance for instance in instances if instance.name in wanted]
+                return [instance for instance in instances if instance.unit in wanted]
             if _hopeless(instances, wanted):
                 raise _failed(target, instances, wanted, f"after {clock() - began:.1f} s")
         if clock() - began + poll > limit:
@@ -85,7 +85,7 @@ def differences(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
     """Compare instances with what is wanted, health included.
 
     :param instances: as read from the target; those that are not wanted are ignored.
-    :param wanted: the release of each instance by name, None for an empty one.
+    :param wanted: the release of each instance by name, or of each track of replicas; None where nothing should run.
     :returns: one sentence for each wanted instance that is not healthy on exactly its release, sorted by name.
     """
     return list(_compare(instances, wanted, health=True).values())
@@ -95,12 +95,12 @@ def unhealthy(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
     """Which instances run exactly what is wanted of them and are not healthy: what fails there is the release itself.
 
     :param instances: as read from the target; those that are not wanted are ignored.
-    :param wanted: the release of each instance by name, None for an empty one.
+    :param wanted: the release of each instance by name, or of each track of replicas; None where nothing should run.
     :returns: their names, sorted.
     """
     found = []
     for instance in instances:
-        release = wanted.get(instance.name)
+        release = wanted.get(instance.unit)
         if release is not None and instance.health != HEALTHY and not _content(instance, release):
             found.append(instance.name)
     return sorted(found)
@@ -110,7 +110,7 @@ def read_back(target: Target, wanted: Wanted) -> list[str]:
     """Read what runs, and compare artifact and configuration with what is wanted; health plays no part.
 
     :param target: the environment.
-    :param wanted: the release of each instance by name, None for an empty one.
+    :param wanted: the release of each instance by name, or of each track of replicas; None where nothing should run.
     :returns: one sentence for each instance that runs something else, sorted by name.
     :raises TargetError: the target cannot be read.
     """
@@ -118,20 +118,46 @@ def read_back(target: Target, wanted: Wanted) -> list[str]:
 
 
 def _compare(instances: Iterable[Instance], wanted: Wanted, *, health: bool) -> dict[str, str]:
-    seen = {instance.name: instance for instance in instances}
+    """By name of an instance or, where a unit has none, of the unit: what is wrong there."""
+    seen = _by_unit(instances)
     found = {}
-    for name in sorted(wanted):
-        instance, release = seen.get(name), wanted[name]
-        if instance is None:
-            found[name] = f"{name} is gone: the target no longer lists it"
-            continue
-        wrong = _content(instance, release)
-        if health and release is not None and instance.health != HEALTHY:
-            wrong.insert(0, f"is {instance.health}")
-        if wrong:
-            message = instance.message.strip() if health else ""
-            found[name] = f"{name} {', '.join(wrong)}" + (f": {message}" if message else "")
+    for unit in sorted(wanted):
+        release = wanted[unit]
+        if unit not in seen and not _may_be_empty(unit, release):
+            found[unit] = _gone(unit)
+        for instance in seen.get(unit, ()):
+            wrong = _content(instance, release)
+            if health and release is not None and instance.health != HEALTHY:
+                wrong.insert(0, f"is {instance.health}")
+            if wrong:
+                message = instance.message.strip() if health else ""
+                found[instance.name] = f"{instance.name} {', '.join(wrong)}" + (f": {message}" if message else "")
     return found
+
+
+def _by_unit(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
+    seen: dict[str, list[Instance]] = {}
+    for instance in instances:
+        seen.setdefault(instance.unit, []).append(instance)
+    return seen
+
+
+def _may_be_empty(unit: str, release: Release | None) -> bool:
+    """Whether nothing has to be listed there: replicas that are not wanted are gone for good."""
+    return release is None and isinstance(unit, Track)
+
+
+def _gone(unit: str) -> str:
+    if isinstance(unit, Track):
+        return f"the {unit} track has no replica"
+    return f"{unit} is gone: the target no longer lists it"
+
+
+def _ready(instances: Iterable[Instance], wanted: Wanted) -> int:
+    """How many instances are as they should be."""
+    of_these = [one for one in instances if one.unit in wanted]
+    wrong = _compare(of_these, wanted, health=True)
+    return sum(one.name not in wrong for one in of_these)
 
 
 def _content(instance: Instance, release: Release | None) -> list[str]:
@@ -164,26 +190,30 @@ def _short(text: str) -> str:
 
 
 def _hopeless(instances: Iterable[Instance], wanted: Wanted) -> bool:
-    seen = {instance.name: instance for instance in instances}
+    seen = _by_unit(instances)
     # One that failed on something else may be about to be replaced: only a failure on what is wanted is final.
-    return any(
-        name not in seen or (seen[name].health == FAILED and release is not None and not _content(seen[name], release))
-        for name, release in wanted.items()
+    failed = any(
+        one.health == FAILED and release is not None and not _content(one, release)
+        for unit, release in wanted.items()
+        for one in seen.get(unit, ())
     )
+    return failed or any(unit not in seen and not isinstance(unit, Track) for unit in wanted)
 
 
 def _failed(target: Target, instances: Iterable[Instance], wanted: Wanted, when: str) -> DeploymentFailed:
-    left = _compare(instances, wanted, health=True)
+    of_these = [one for one in instances if one.unit in wanted]
+    left = _compare(of_these, wanted, health=True)
+    total = len({one.name for one in of_these} | left.keys())
     releases = {str(release) if release else "nothing": release for release in wanted.values()}
     only = next(iter(releases.values())) if len(releases) == 1 else None
     listed = "".join(f"\n  - {sentence}" for sentence in left.values())
     return DeploymentFailed(
-        f"{len(left)} of {len(wanted)} instances are not healthy on {', '.join(sorted(releases))} {when}:{listed}\n",
+        f"{len(left)} of {total} instances are not healthy on {', '.join(sorted(releases))} {when}:{listed}\n",
         service=next((release.service for release in releases.values() if release), None),
         environment=getattr(target, "environment", None),
         release=str(only) if only else None,
         instances=tuple(left),
-        unhealthy=unhealthy(instances, wanted),
-        state=f"{len(wanted) - len(left)} of {len(wanted)} instances run what was asked for.",
+        unhealthy=unhealthy(of_these, wanted),
+        state=f"{total - len(left)} of {total} instances run what was asked for.",
         next_step="Read the messages of the instances; the environment must go back to its release first.",
     )

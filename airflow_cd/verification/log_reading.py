@@ -147,7 +147,7 @@ class LogReader(Reader):
         window = self.instances.before
         if window is None:
             return
-        names = self.instances.canary + self.instances.control
+        names = self.instances.past
         frame = self._read(window, names)
         self._learn_reported_lag(frame)
         self.lag.forgive_longest()
@@ -159,7 +159,7 @@ class LogReader(Reader):
         self._looks += 1
         if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
             self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
-        frame = self._read(window, self.instances.canary + self.instances.control)
+        frame = self._read(window, self.instances.all)
         if whole:
             self._rhythm = Rhythm.of(frame, window)
         found = frame[self._counted.new(frame)]

@@ -51,11 +51,11 @@ class MetricReader(Reader):
     def read_past(self) -> None:
         """Read all instances before the deployment: beside a control they show how much like ones differ."""
         if self.instances.before is not None:
-            self._past = self._read(self.instances.before, self.instances.canary + self.instances.control)
+            self._past = self._read(self.instances.before, self.instances.past)
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Put the window's buckets in the place of what was read of them before."""
-        found = self._read(window, self.instances.canary + self.instances.control)
+        found = self._read(window, self.instances.all)
         if self._rows is None:
             self._rows = found
             return

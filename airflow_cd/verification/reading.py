@@ -6,7 +6,7 @@ import abc
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -41,11 +41,51 @@ class Instances:
     :param before: a time before the deployment, when every instance ran the old release; None if there is none.
     :param starts: by the name of a canary instance, from when on what is logged under it is the new release's; where
         nothing is said, from the beginning of the watched time.
+    :param earlier: names of the instances before the deployment, where a platform has given them other names since;
+        by default those of canary and control.
     """
 
     canary: tuple[str, ...]
     control: tuple[str, ...]
     before: Window | None
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Canary and control."""
+        return self.canary + self.control
+
+    @property
+    def past(self) -> tuple[str, ...]:
+        """Names of the instances before the deployment."""
+        return self.earlier or self.all
+
+    def joined_by(self, sides: Sides) -> Instances:
+        """With replicas that have come since; those that have gone keep what they have shown.
+
+        :param sides: who they are now.
+        """
+        known = set(self.all)
+        return replace(
+            self,
+            canary=(*self.canary, *(name for name in sides.canary if name not in known)),
+            control=(*self.control, *(name for name in sides.control if name not in known)),
+            starts={**sides.starts, **self.starts},
+        )
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Who canary and control are at one moment, where a platform makes replicas and names them.
+
+    :param canary: names of the replicas on the new release.
+    :param control: names of those on the running release, none of which is a canary too.
+    :param starts: as of :class:`Instances`.
+    """
+
+    canary: tuple[str, ...]
+    control: tuple[str, ...]
     starts: Mapping[str, datetime] = field(default_factory=dict)
 
 

@@ -24,7 +24,7 @@ from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
 from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.per_instance import of_logs, of_metrics
-from airflow_cd.verification.reading import Instances, Patience, Reader, advance_all
+from airflow_cd.verification.reading import Instances, Patience, Reader, Sides, advance_all
 from airflow_cd.verification.samples import Metric, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.times import iso_time
@@ -74,10 +74,13 @@ class Watch:
     :param control: names of the instances on the running release, none of which is a canary too; may be empty.
     :param since: when the canary's window starts, aware.
     :param until: when it ends, aware; by default after the duration of the verification.
+    :param sides: called at every look for who canary and control are by then, where a platform makes replicas and
+        names them anew; None from it means that this cannot be known now. By default they stay who they are.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
     :param starts: by the name of a canary instance, from when on what is logged under it is the new release's;
         ``since`` by default. What the process before it logs while it shuts down is the release before's.
+    :param replaced: names of the instances before the deployment, where they have other names since.
     :param earlier: earlier phases of the same deployment: what comes late of them still counts.
     :param baselines: by the name of a log source, what earlier good deployments logged.
     :param opinions: called at every look for the feedback and expectations that apply to events; by default what
@@ -102,8 +105,10 @@ class Watch:
         control: Sequence[str] = (),
         since: datetime,
         until: datetime | None = None,
+        sides: Callable[[], Sides | None] | None = None,
         before: Window | None = None,
         starts: Mapping[str, datetime] | None = None,
+        replaced: Sequence[str] = (),
         earlier: Sequence[Earlier] = (),
         baselines: Mapping[str, Baseline] | None = None,
         opinions: Callable[[], Opinions] | None = None,
@@ -123,7 +128,9 @@ class Watch:
         if since.tzinfo is None:
             raise VerificationError("the start of a verification needs a time zone.")
         self.configuration = configuration
-        self.instances = Instances(tuple(canary), tuple(control), before, starts or {})
+        self.instances = Instances(tuple(canary), tuple(control), before, starts or {}, tuple(replaced))
+        self._sides = sides
+        self._present: frozenset[str] | None = None
         self.since = since
         self.until = until or since + configuration.length
         self.baselines = baselines or {}
@@ -161,6 +168,7 @@ class Watch:
         extended = False
         while True:
             began = self._clock()
+            self._follow()
             advance_all(self._readers, began, end)
             judgement, key = self._look(end)
             if judgement.final and key is not None and not extended and self.configuration.policy(key) == "wait":
@@ -183,6 +191,20 @@ class Watch:
     @property
     def _readers(self) -> list[Reader]:
         return [*self._metrics, *self._logs]
+
+    def _follow(self) -> None:
+        """Find out who canary and control are by now."""
+        sides = self._sides() if self._sides is not None else None
+        if sides is None:
+            return
+        self.instances = self.instances.joined_by(sides)
+        self._present = frozenset((*sides.canary, *sides.control))
+        for reader in self._readers:
+            reader.instances = self.instances
+
+    def _there(self, names: Sequence[str]) -> list[str]:
+        """Those that are there now: a replica that has gone is not silent."""
+        return [name for name in names if self._present is None or name in self._present]
 
     def _wait(self, until: datetime, end: datetime) -> bool:
         """Wait for the next look; False when the watch is to stop."""
@@ -272,9 +294,8 @@ class Watch:
         if final or performance.verdict is Verdict.FAIL:
             until = min(reader.cursor for reader in self._metrics)
             rows = pd.concat([*canary, *control], ignore_index=True)
-            performance = of_metrics(
-                performance, rows, metrics, self.instances.canary, self.instances.control, Window(self.since, until)
-            )
+            canary_now, control_now = self._there(self.instances.canary), self._there(self.instances.control)
+            performance = of_metrics(performance, rows, metrics, canary_now, control_now, Window(self.since, until))
         return with_queries(performance, _queries(self._metrics))
 
     def _quality(self, *, final: bool) -> Quality | None:
@@ -301,7 +322,8 @@ class Watch:
                 final=final,
             )
             if final or quality.verdict is Verdict.FAIL:
-                ours, theirs = (reader.activity(names) for names in (self.instances.canary, self.instances.control))
+                sides = (self.instances.canary, self.instances.control)
+                ours, theirs = (reader.activity(self._there(names)) for names in sides)
                 quality = of_logs(quality, ours, theirs, reader.cursor.timestamp() * 1000)
             judged.append(quality)
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
@@ -343,7 +365,7 @@ class Watch:
         canary = reader.frame(self.instances.canary)
         past = reader.past()
         if past is not None:
-            past = past[past["instance"].isin(list(self.instances.canary))]
+            past = past[past["instance"].isin(list(self.instances.earlier or self.instances.canary))]
         return learn_performance(canary, control, reader.metrics, reader.bucket_ms, past)
 
     def _source_error(self) -> Reason | None:

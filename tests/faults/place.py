@@ -22,6 +22,12 @@ from tests.faults.proxy import Proxy
 from tests.faults.site import INSTANCES, PARSED_AGAIN, TEMPLATE, kill
 
 WATCHED = "6s"
+AIRFLOW = {
+    "max_connections": "200",
+    # Workers of a LocalExecutor inherit their scheduler's connection: of one that is killed alone in a transaction they
+    # hold its locks for as long as they live, and the next scheduler waits for them.
+    "idle_in_transaction_session_timeout": "20s",
+}
 LEDGER = {
     # What a killed server has said is recorded must be there afterwards.
     "synchronous_commit": "on",
@@ -59,7 +65,7 @@ class Place:
         self.ledger_url = postgres.create_database(self.postgres.url, "ledger")
         self.ledger = open_ledger(self.ledger_url, check=False)
         self.ledger.migrate()
-        airflow = stack.enter_context(postgres.Server({"max_connections": "200"}))
+        airflow = stack.enter_context(postgres.Server(AIRFLOW))
         self.world = RestartingWorld(
             dags=self.dags,
             environments=dict.fromkeys(self._lanes, INSTANCES),

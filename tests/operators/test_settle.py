@@ -168,12 +168,20 @@ def test_an_old_run_that_is_cleared_does_not_end_green_while_another_release_run
     _newer_release(world)
     task = world.task(SettleOperator)
     with pytest.raises(AirflowFailException) as caught:
-        _settled(world, task)
+        world.execute(task, cleared=1)
     said = str(caught.value)
     assert "does not run here any more: run run-2 of shop has deployed shop 1.3" in said
     assert "shop 1.3 runs on every instance, read back" in said
     assert isinstance(task.result, dict)
     assert task.result["running"] == "shop 1.3 runs on every instance, read back"
+
+
+def test_a_late_attempt_of_a_run_that_was_replaced_since_ends_as_the_run_did(world: World) -> None:
+    world.deployed(share=100)
+    world.delivery().promote("verified")
+    assert _settled(world)["state"] == "promoted"
+    _newer_release(world)
+    assert _settled(world) == {"running": "shop 1.3 runs on every instance, read back", "state": "promoted"}
 
 
 def test_an_old_run_that_was_rolled_back_says_what_runs_now_and_not_what_ran_then(world: World) -> None:

@@ -106,7 +106,14 @@ class World:
         )
 
     def context(
-        self, task: Any, *, run_id: str = "run-1", user: str | None = "ada", store: StateStore | None = None, **ti: Any
+        self,
+        task: Any,
+        *,
+        run_id: str = "run-1",
+        user: str | None = "ada",
+        store: StateStore | None = None,
+        cleared: int = 0,
+        **ti: Any,
     ) -> Any:
         task_instance = TaskInstance(task, run_id, **{"max_tries": task.retries or 0, **ti})
         requested = self.requested_at(run_id)
@@ -117,6 +124,7 @@ class World:
             start_date=requested,
             conf={},
             triggering_user_name=user,
+            clear_number=cleared,
         )
         return {"ti": task_instance, "dag_run": run, "task_state_store": store if store is not None else StateStore()}
 

@@ -11,6 +11,8 @@ import pytest
 from . import images
 from .composed import Composed
 from .engine import Engine, engine, missing
+from .kubernetes import building
+from .kubernetes.cluster import Cluster, cluster
 
 CACHE = images.REPOSITORY / ".cache" / "real"
 
@@ -41,3 +43,15 @@ def composed(docker: Engine) -> Iterator[Composed]:
     """Everything of the compose file, running and healthy, with the demo's fleet."""
     with Composed(docker, images.build(docker)) as everything:
         yield everything
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> Iterator[Cluster]:
+    """A whole Kubernetes of one node; the tests are skipped, or fail where AIRFLOW_CD_REQUIRE asks for it, without."""
+    why = building.missing()
+    if why and "kubernetes" in os.environ.get("AIRFLOW_CD_REQUIRE", ""):
+        pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for it")
+    if why:
+        pytest.skip(why)
+    with cluster(Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))) as running:
+        yield running

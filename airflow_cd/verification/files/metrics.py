@@ -10,6 +10,7 @@ of a histogram's buckets.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DELIMITERS = ",;\t|"
+_MOST_ALIKE = 1_000
 _SAME = 5  # different values that two files share: their times are of the same instance
 _NOT_A_HEADER = re.compile(rb"(?:sep=.|#.*|\s*)\r?")
 
@@ -140,6 +142,7 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
         skipped += 1
     first = lines[skipped].decode("utf-8", "replace")
     delimiter = max(_DELIMITERS, key=first.count)
+    _check_names(file, first.split(delimiter))
     try:
         table = pd.read_csv(
             stream,
@@ -155,6 +158,16 @@ def _csv(file: InputFile, stream: Any, head: bytes) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise VerificationError(f"{named(file.path)} is not readable as CSV: {text}.", next_step=FORMATS) from error
+
+
+def _check_names(file: InputFile, names: Sequence[str]) -> None:
+    """Refuse a header that is none: telling alike names apart takes time that grows with the square of their number."""
+    name, times = Counter(names).most_common(1)[0]
+    if times > _MOST_ALIKE:
+        raise VerificationError(
+            f"{named(file.path)}, row 1 has the name {name.strip()[:80]!r} {times} times or more.",
+            next_step="Give every column a name of its own in the first row.",
+        )
 
 
 def _check_width(file: InputFile, table: pd.DataFrame, delimiter: str) -> None:

@@ -72,6 +72,12 @@ def test_lines_before_the_header_are_none(tmp_path: Path) -> None:
     assert list(read(tmp_path, 'sep=;\ntime;wait\n2026-03-14T12:00:00Z;"1,5"\n').frame["value"]) == [1.5]
 
 
+def test_a_header_of_one_name_alone_is_refused_before_it_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"row 1 has the name 'wait' \d+ times or more"):
+        read(tmp_path, "time" + ",wait" * 50_000 + "\n2026-03-14T12:00:00Z,5\n")
+    assert len(read(tmp_path, "time,wait,wait\n2026-03-14T12:00:00Z,5,5\n").frame)
+
+
 def test_units_in_cells_are_turned_into_one(tmp_path: Path) -> None:
     rows = "2026-03-14T12:00:00Z,850 ms,1.5 GiB,12.5 %\n2026-03-14T12:01:00Z,1.2 s,512 MiB,0 %\n"
     table = read(tmp_path, f"time,p95 (ms),heap,cpu\n{rows}")

@@ -1,0 +1,77 @@
+"""Who canary and control are, asked of the target: where a platform makes replicas, they come and go meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_cd.delivery.division import ByTrack, division_of
+from airflow_cd.errors import TargetError, TargetUnavailable
+from airflow_cd.instances import Track
+from airflow_cd.verification.reading import Sides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_cd.delivery.delivery import Delivery
+    from airflow_cd.instances import Instance
+    from airflow_cd.ledger import Deployment, Phase
+
+
+class SidesNow:
+    """Canary and control of a phase that is verified.
+
+    :param delivery: the environment.
+    :param deployment: the run's.
+    :param phase: the phase.
+    """
+
+    def __init__(self, delivery: Delivery, deployment: Deployment, phase: Phase) -> None:
+        self._delivery = delivery
+        self._deployment = deployment
+        self._phase = phase
+        self._division = division_of(delivery.target)
+        self._stable: int | None = None
+
+    @property
+    def change(self) -> bool:
+        """Whether they may be others at every look."""
+        return isinstance(self._division, ByTrack)
+
+    def at_first(self) -> tuple[list[str], list[str]]:
+        """Their names when the verification begins.
+
+        :raises TargetError: the target has to be asked, and cannot be.
+        """
+        instances = self._delivery.target.instances() if self.change else []
+        canary, control = self._read(instances)
+        # A canary none of whose replicas is left is watched by the names that it had.
+        return canary or list(self._phase.instances), control
+
+    def now(self) -> Sides | None:
+        """Who they are now; None while the target does not say it."""
+        try:
+            instances = self._delivery.target.instances()
+        except TargetError as error:
+            self._delivery.log(f"Which replicas there are is unknown now: {error.what}")
+            return None
+        canary, control = self._read(instances)
+        self._keep_share(instances)
+        starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
+        return Sides(tuple(canary), tuple(control), starts)
+
+    def _keep_share(self, instances: Sequence[Instance]) -> None:
+        """Ask for the canary's share again when the stable replicas have become more or fewer."""
+        stable = sum(one.track == Track.STABLE for one in instances)
+        before, self._stable = self._stable, stable
+        if before in (None, stable) or self._phase.share >= 100:
+            return
+        self._delivery.log(f"There are {stable} stable replicas now, not {before}: the canary keeps its share.")
+        try:
+            self._delivery.ask_for_share(self._deployment, self._phase)
+        except TargetUnavailable as error:
+            self._stable = before
+            self._delivery.log(f"The canary's share is as it was: {error.what}")
+
+    def _read(self, instances: Sequence[Instance]) -> tuple[list[str], list[str]]:
+        previous, release = self._deployment.previous, self._deployment.release
+        return self._division.sides(self._phase, previous, release, instances)

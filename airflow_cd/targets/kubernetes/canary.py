@@ -1,0 +1,66 @@
+"""The canary of a Deployment: a second Deployment beside it, whose pods the same Services find."""
+
+from __future__ import annotations
+
+import copy
+
+from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.instances import Track
+from airflow_cd.targets.kubernetes.names import OF, SHARE, TRACK, canary_of
+
+
+def replicas_for(share: int, stable: int) -> int:
+    """How many replicas a canary has beside the stable ones: the whole number that comes nearest to its share.
+
+    :param share: percent of all replicas that are to be the canary's, from 1 to 99.
+    :param stable: how many stable ones there are.
+    """
+    exact = stable * share / (100 - share)
+    low = max(1, int(exact))
+    return min((low, low + 1), key=lambda count: (abs(count / (count + stable) - share / 100), count))
+
+
+def canary_deployment(stable: Object, template: Object, replicas: int, *, labels: dict[str, str], share: int) -> Object:
+    """The Deployment of a canary, made after the stable one.
+
+    Nothing of the stable one's own labels and annotations is copied: another tool would take the canary for its own.
+
+    :param stable: the Deployment, as it was read.
+    :param template: the pod template with the canary's release.
+    :param replicas: how many it has.
+    :param labels: of its pods, without ours.
+    :param share: percent of the requests that it is to have.
+    """
+    name = stable["metadata"]["name"]
+    ours = {OF: name, TRACK: str(Track.CANARY)}
+    template = copy.deepcopy(template)
+    template.setdefault("metadata", {})["labels"] = {**labels, **ours}
+    spec = {
+        "replicas": replicas,
+        "selector": {"matchLabels": ours},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
+        "template": template,
+    }
+    for kept in ("minReadySeconds", "progressDeadlineSeconds"):
+        if kept in stable["spec"]:
+            spec[kept] = stable["spec"][kept]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": canary_of(name),
+            "namespace": stable["metadata"]["namespace"],
+            "labels": ours,
+            "annotations": {SHARE: str(share)},
+        },
+        "spec": spec,
+    }
+
+
+def share_of(canary: Object | None) -> int:
+    """Percent of the requests that a canary is to have; 0 without one.
+
+    :param canary: its Deployment, as it was read.
+    """
+    written = ((canary or {}).get("metadata", {}).get("annotations") or {}).get(SHARE, "0")
+    return int(written) if written.isdigit() else 0

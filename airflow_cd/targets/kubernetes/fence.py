@@ -1,0 +1,110 @@
+"""The fencing token and the idempotency keys of an environment, as annotations of its Deployment."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from airflow_cd.errors import TargetConflict, TargetUnavailable
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
+from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
+
+_KEPT = 100
+_ATTEMPTS = 12
+
+
+def token_of(deployment: Object) -> int:
+    """The highest token that the Deployment has seen.
+
+    :param deployment: as it was read.
+    """
+    written = (deployment["metadata"].get("annotations") or {}).get(TOKEN, "0")
+    return int(written) if written.isdigit() else 0
+
+
+def keys_of(deployment: Object) -> list[str]:
+    """The idempotency keys of what was done, the newest last.
+
+    :param deployment: as it was read.
+    """
+    found: list[str] = json.loads((deployment["metadata"].get("annotations") or {}).get(KEYS) or "[]")
+    return found
+
+
+def require_current(deployment: Object, token: int) -> None:
+    """Refuse a token that a newer one has overruled.
+
+    :param deployment: as it was read.
+    :param token: of the caller.
+    :raises TargetConflict: a higher one has been seen.
+    """
+    if token < token_of(deployment):
+        raise TargetConflict(
+            f"Deployment {deployment['metadata']['name']} has seen a newer owner of the environment: token "
+            f"{token_of(deployment)}, this one is {token}.",
+            state="nothing was changed by this call.",
+            next_step="This process was overruled and must stop; see who holds the environment's lease.",
+        )
+
+
+def enter(cluster: Cluster, read: Callable[[], Object], path: str, token: int, key: str) -> Object | None:
+    """Take the token as seen, before anything is changed.
+
+    :param cluster: the API.
+    :param read: reads the Deployment.
+    :param path: of its URL.
+    :param token: of the caller.
+    :param key: of what it is about to do.
+    :returns: the Deployment; None where what is asked for was done before.
+    :raises TargetConflict: a higher token has been seen.
+    """
+    for _ in range(_ATTEMPTS):
+        deployment = read()
+        require_current(deployment, token)
+        if key in keys_of(deployment):
+            return None
+        if token == token_of(deployment):
+            return deployment
+        try:
+            return cluster.patch(path, _annotated(deployment, {TOKEN: str(token)}), MERGE)
+        except Conflict:
+            time.sleep(0.05)
+    raise _busy(read())
+
+
+def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, key: str) -> None:
+    """Remember that something was done.
+
+    :param cluster: the API.
+    :param read: reads the Deployment.
+    :param path: of its URL.
+    :param token: of the caller.
+    :param key: of what it has done.
+    :raises TargetConflict: a higher token has been seen meanwhile.
+    """
+    for _ in range(_ATTEMPTS):
+        deployment = read()
+        require_current(deployment, token)
+        if key in (keys := keys_of(deployment)):
+            return
+        try:
+            cluster.patch(path, _annotated(deployment, {KEYS: json.dumps([*keys, key][-_KEPT:])}), MERGE)
+        except Conflict:
+            time.sleep(0.05)
+        else:
+            return
+    raise _busy(read())
+
+
+def _annotated(deployment: Object, annotations: dict[str, str]) -> Object:
+    version = deployment["metadata"]["resourceVersion"]
+    return {"metadata": {"resourceVersion": version, "annotations": annotations}}
+
+
+def _busy(deployment: Object) -> TargetUnavailable:
+    return TargetUnavailable(
+        f"Deployment {deployment['metadata']['name']} is changed by somebody else so often that nothing can be written "
+        "to it.",
+        next_step="Find out who writes to it: kubectl get deployment -o yaml --show-managed-fields.",
+    )

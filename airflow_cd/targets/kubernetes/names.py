@@ -1,0 +1,64 @@
+"""What Airflow CD writes on objects of a cluster, and how it finds them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+OF = "airflow-cd/of"
+"""Label: the Deployment that a canary, or a release's configuration, belongs to."""
+TRACK = "airflow-cd/track"
+"""Label of a canary and its pods."""
+TOKEN = "airflow-cd/token"  # noqa: S105 - of a lease
+"""Annotation of the Deployment: the highest fencing token seen."""
+KEYS = "airflow-cd/keys"
+"""Annotation of the Deployment: idempotency keys of what was done, the newest last."""
+ARTIFACT = "airflow-cd/artifact"
+"""Annotation of a pod template: the artifact as its release names it."""
+VERSION = "airflow-cd/version"
+"""Annotation of a pod template: the version of its release."""
+IMAGE = "airflow-cd/image"
+"""Annotation of a pod template: the image that stands for the artifact; another one was set by somebody else."""
+CONFIGURATION = "airflow-cd/configuration"
+"""Annotation of a pod template: name of the Secret that holds its release's configuration."""
+REPLACED = "airflow-cd/replaced"
+"""Annotation of a pod template: variables of somebody else that the configuration stands in for, to be put back."""
+SHARE = "airflow-cd/share"
+"""Annotation of a canary: percent of the requests that it is to have where they are divided by weight."""
+WEIGHT = "airflow-cd/weight"
+"""Beginning of annotations of an HTTPRoute: by number of a rule, the weight that the stable Service had."""
+FILES = "airflow-cd-files"
+"""Name of the volume of a release's files."""
+CONTENT = "airflow-cd.json"
+"""Key of the Secret under which the configuration stands as JSON."""
+
+CANARY_SUFFIX = "-canary"
+LONGEST_NAME = 63
+
+
+def canary_of(deployment: str) -> str:
+    """The name of a Deployment's canary.
+
+    :param deployment: its name.
+    """
+    return deployment[: LONGEST_NAME - len(CANARY_SUFFIX)] + CANARY_SUFFIX
+
+
+def selector_of(labels: dict[str, str]) -> str:
+    """Labels as a selector in a query.
+
+    :param labels: by name.
+    """
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def label_selector(selector: dict[str, Any]) -> str:
+    """A selector of an object's specification, as a query takes it.
+
+    :param selector: with ``matchLabels``, ``matchExpressions`` or both.
+    """
+    parts = [f"{name}={value}" for name, value in sorted((selector.get("matchLabels") or {}).items())]
+    for one in selector.get("matchExpressions") or ():
+        key, values = one["key"], ",".join(one.get("values") or ())
+        operators = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+        parts.append(operators.get(one["operator"], f"!{key}"))
+    return ",".join(parts)

@@ -1,0 +1,148 @@
+"""A Deployment of Kubernetes as an environment, as a pipeline names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_cd.instances import Instance, Track
+from airflow_cd.release import Release
+from airflow_cd.wording import with_article
+
+if TYPE_CHECKING:
+    from airflow_cd.targets.kubernetes.deployment import TakenOver
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class KubernetesTarget:
+    """One Deployment of a cluster, and the canary beside it while a deployment lasts.
+
+    The Deployment is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is
+    the image of one container, its configuration environment variables and files of that container. A canary is a
+    second Deployment with the same Services; the stable replicas are not touched before the last phase.
+
+    :param conn_id: Airflow connection of type ``kubernetes``.
+    :param environment: what the environment is called; the Deployment's name too, unless that is given.
+    :param namespace: where the Deployment is.
+    :param deployment: its name; the environment's by default.
+    :param container: name of the container that a release is put into; the first by default.
+    :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
+        Services send every pod an even part.
+    :param shared_with_gitops: whether the Deployment may be one that Argo CD or Flux keeps.
+    """
+
+    conn_id: str
+    environment: str
+    namespace: str = "default"
+    deployment: str = ""
+    container: str = ""
+    route: str = ""
+    shared_with_gitops: bool = False
+
+    tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
+
+    @classmethod
+    def from_connection(cls, conn_id: str, environment: str) -> KubernetesTarget:
+        """Make the target; what the registry of kinds calls.
+
+        :param conn_id: Airflow connection of type ``kubernetes``.
+        :param environment: name of the environment and of its Deployment, ``namespace/name`` where it is not in
+            ``default``.
+        """
+        namespace, _, name = environment.rpartition("/")
+        return cls(conn_id, environment, namespace or "default", name)
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with this specification, one sentence each; called when the DAG file is parsed."""
+        found = []
+        for name in ("conn_id", "environment", "namespace"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip() or value != value.strip():
+                found.append(f"a Kubernetes target needs {with_article(name)}, got {value!r}")
+        for name, value in (("deployment", self.name), ("namespace", self.namespace), ("route", self.route)):
+            if isinstance(value, str) and value and not _NAME.fullmatch(value):
+                found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
+        return found
+
+    @property
+    def name(self) -> str:
+        """Name of the Deployment."""
+        return self.deployment or self.environment
+
+    @cached_property
+    def taken_over(self) -> TakenOver:
+        """The Deployment in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
+        from airflow_cd.hooks.kubernetes import Cluster
+        from airflow_cd.targets.kubernetes.deployment import TakenOver
+
+        return TakenOver(
+            Cluster(self.conn_id),
+            self.environment,
+            self.namespace,
+            self.name,
+            container=self.container,
+            route=self.route,
+            shared_with_gitops=self.shared_with_gitops,
+        )
+
+    def instances(self) -> list[Instance]:
+        """Read what runs where, now; see :meth:`~airflow_cd.targets.base.ReplicaTarget.instances`.
+
+        :raises TargetError: it cannot be read.
+        """
+        return self.taken_over.instances()
+
+    def check(self, release: Release) -> None:
+        """Check that a release could be deployed, and gone back from; changes nothing.
+
+        Whether its image exists, the cluster finds out: a canary whose image cannot be pulled fails within seconds.
+
+        :param release: the release.
+        :raises TargetUnauthorized: a right is missing.
+        :raises TargetRejected: the Deployment does not suit.
+        """
+        self.taken_over.check(release)
+
+    def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
+        """Ask for a release on a track; see :meth:`~airflow_cd.targets.base.ReplicaTarget.deploy`.
+
+        :param release: what to run; None takes the replicas of the track away.
+        :param tracks: one or both.
+        :param share: percent of all replicas that are to be the canary's.
+        :param key: idempotency key.
+        :param token: fencing token of the lease.
+        :raises TargetConflict: a higher token has been seen.
+        :raises TargetError: it was not accepted.
+        """
+        self.taken_over.deploy(release, tracks, share=share, key=key, token=token)
+
+    def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
+        """Keep the canary out of the traffic; returns when no Service sends it a request any more.
+
+        :param tracks: the canary's; stable replicas cannot be taken out, their ReplicaSet would replace them.
+        :param key: idempotency key.
+        :param token: fencing token of the lease.
+        :raises TargetConflict: a higher token has been seen.
+        :raises TargetError: it was not done.
+        """
+        self.taken_over.drain(tracks, key=key, token=token)
+
+    def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
+        """Give the canary its traffic back.
+
+        :param tracks: one or both; stable replicas always have theirs.
+        :param key: idempotency key.
+        :param token: fencing token of the lease.
+        :raises TargetConflict: a higher token has been seen.
+        :raises TargetError: it was not done.
+        """
+        self.taken_over.restore(tracks, key=key, token=token)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Airflow copies operators; an open connection must not be copied with them.
+        return {field.name: getattr(self, field.name) for field in fields(self)}

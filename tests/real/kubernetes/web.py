@@ -1,0 +1,67 @@
+"""A service on the cluster, as people write one: nothing in it knows of Airflow CD."""
+
+from __future__ import annotations
+
+import requests
+
+from tests.real.kubernetes.cluster import Cluster
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+SERVICES = "/api/v1/namespaces/default/services"
+
+
+class Web:
+    """A Deployment and its Service.
+
+    :param cluster: where they are made.
+    :param name: of both.
+    :param replicas: how many pods.
+    :param image: of :func:`tests.real.kubernetes.images.web`.
+    """
+
+    def __init__(self, cluster: Cluster, name: str, replicas: int = 3, image: str = "localhost/web:1.0") -> None:
+        self.cluster, self.name = cluster, name
+        self.path = f"{DEPLOYMENTS}/{name}"
+        container = {
+            "name": "web",
+            "image": image,
+            "imagePullPolicy": "Never",
+            "ports": [{"containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+            "env": [{"name": "GREETING", "value": "hi"}, {"name": "OTHERS", "value": "kept"}],
+        }
+        labels = {"app": name}
+        spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+        cluster.call(
+            "POST",
+            DEPLOYMENTS,
+            {
+                "metadata": {"name": name, "labels": labels},
+                "spec": {
+                    "replicas": replicas,
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": spec},
+                },
+            },
+        )
+        service = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}], "type": "NodePort"}
+        made = cluster.call("POST", SERVICES, {"metadata": {"name": name}, "spec": service})
+        host = cluster.url.rpartition(":")[0].replace("https", "http")
+        self.url = f"{host}:{made['spec']['ports'][0]['nodePort']}"
+        cluster.until(lambda: self.answers(8), f"{name} answers")
+
+    def answers(self, count: int = 40) -> list[str]:
+        """What so many requests are answered, each on a connection of its own."""
+        session = requests.Session()
+        session.trust_env = False
+        headers = {"Connection": "close"}
+        return [session.get(self.url, timeout=5, headers=headers).text.strip() for _ in range(count)]
+
+    def remove(self) -> None:
+        """Take everything of it away."""
+        for path in (self.path, f"{self.path}-canary", f"{SERVICES}/{self.name}"):
+            try:
+                self.cluster.call("DELETE", path)
+            except requests.HTTPError as error:
+                if error.response is None or error.response.status_code != 404:
+                    raise

@@ -1,0 +1,401 @@
+"""A Deployment of a real Kubernetes, with real pods: the contract, and what goes wrong on clusters."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from airflow_cd.errors import DeploymentFailed, TargetRejected, TargetUnauthorized, TargetUnavailable
+from airflow_cd.instances import Track
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.replica_contract import ReplicaContract
+from airflow_cd.targets.rollout import differences, wait_until
+from tests.real.conftest import CACHE
+from tests.real.kubernetes import gateway, images
+from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.web import Web
+
+pytestmark = pytest.mark.real
+
+CONNECTION = "kubernetes_real"
+GOOD = Release("web", "1.0", "localhost/web:1.0", {})
+OTHER = Release("web", "1.1", "localhost/web:1.1", {"GREETING": "hello"})
+BROKEN = Release("web", "1.4", "localhost/web:1.4", {})
+
+tokens = itertools.count(int(time.time()) + 1_000_000)
+keys = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def loaded(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster, with the images."""
+    folder = tmp_path_factory.mktemp("images")
+    for version in ("1.0", "1.1"):
+        kubernetes.load(images.web(folder, version))
+    broken = 'echo "ModuleNotFoundError: no module named tax" >&2\nexit 3'
+    kubernetes.load(images.web(folder, "1.4", broken))
+    return kubernetes
+
+
+@pytest.fixture
+def connected(kubernetes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """A connection of the target's kind, under a name and with a token."""
+
+    def connect(name: str, token: str) -> None:
+        config = kubernetes.kubeconfig
+        config["users"][0]["user"]["token"] = token
+        extra = {"kube_config": json.dumps(config)}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+
+    connect(CONNECTION, kubernetes.token)
+    return connect
+
+
+@pytest.fixture(scope="module")
+def contract_web(loaded: Cluster) -> Iterator[Web]:
+    web = Web(loaded, "contract", 3)
+    yield web
+    web.remove()
+
+
+@pytest.fixture
+def web(loaded: Cluster, connected: object, request: pytest.FixtureRequest) -> Iterator[Web]:
+    web = Web(loaded, f"web-{next(keys)}", 4)
+    yield web
+    web.remove()
+
+
+@pytest.fixture
+def target(web: Web) -> KubernetesTarget:
+    return KubernetesTarget(CONNECTION, "production", deployment=web.name)
+
+
+def put(target: KubernetesTarget, track: Track, release: Release | None, share: int = 50, seconds: float = 60) -> None:
+    token = next(tokens)
+    target.deploy(release, [track], share=share, key=f"put-{token}", token=token)
+    wait_until(target, {track: release}, timeout=seconds)  # type: ignore[arg-type]
+
+
+class TestKubernetes(ReplicaContract):
+    @pytest.fixture
+    def target(self, contract_web: Web, connected: object) -> KubernetesTarget:
+        return KubernetesTarget(CONNECTION, "contract")
+
+    @pytest.fixture
+    def good(self) -> Release:
+        return GOOD
+
+    @pytest.fixture
+    def other(self) -> Release:
+        return OTHER
+
+    @pytest.fixture
+    def broken(self) -> Release:
+        return BROKEN
+
+
+def test_a_deployment_is_taken_over_and_handed_back_as_it_was(web: Web, target: KubernetesTarget) -> None:
+    before = web.cluster.call("GET", web.path)
+    put(target, Track.CANARY, OTHER)
+    assert set(web.answers()) == {"1.0 hi", "1.1 hello"}
+    put(target, Track.STABLE, OTHER)
+    put(target, Track.CANARY, None)
+    assert set(web.answers()) == {"1.1 hello"}
+    put(target, Track.STABLE, Release("web", "1.0", GOOD.artifact, {}))
+    assert set(web.answers()) == {"1.0 hi"}
+    after = web.cluster.call("GET", web.path)
+    assert after["spec"]["template"]["spec"] == before["spec"]["template"]["spec"]
+    assert after["spec"]["replicas"] == before["spec"]["replicas"]
+
+
+def test_no_request_reaches_a_canary_that_was_drained(
+    web: Web, target: KubernetesTarget, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(target, Track.CANARY, OTHER)
+    assert "1.1 hello" in web.answers()
+    token = next(tokens)
+    began = time.monotonic()
+    target.drain([Track.CANARY], key="drain", token=token)
+    safe = time.monotonic() - began
+    assert set(web.answers(200)) == {"1.0 hi"}
+    with capsys.disabled():
+        sys.stdout.write(f" [out of the traffic after {safe:.2f} s] ")
+
+
+def test_no_request_is_lost_while_a_canary_comes_and_goes(web: Web, target: KubernetesTarget) -> None:
+    failed: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                web.answers(1)
+            except requests.RequestException as error:
+                failed.append(str(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    put(target, Track.CANARY, OTHER)
+    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    put(target, Track.CANARY, None)
+    over.set()
+    asking.join()
+    assert failed == []
+
+
+def test_why_a_pod_does_not_start_is_said_at_once(web: Web, target: KubernetesTarget) -> None:
+    began = time.monotonic()
+    with pytest.raises(DeploymentFailed, match=r"exit code 3.*ModuleNotFoundError: no module named tax"):
+        put(target, Track.CANARY, BROKEN)
+    absent = Release("web", "9.9", "localhost/web:9.9", {})
+    with pytest.raises(DeploymentFailed, match=r"image localhost/web:9\.9 cannot be pulled"):
+        put(target, Track.CANARY, absent)
+    assert time.monotonic() - began < 30
+    assert set(web.answers()) == {"1.0 hi"}
+
+
+def test_a_quota_that_allows_no_more_pods_is_named_with_its_numbers(web: Web, target: KubernetesTarget) -> None:
+    path = "/api/v1/namespaces/default/resourcequotas"
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": "0"}}}
+    web.cluster.call("POST", path, quota)
+    try:
+        web.cluster.until(lambda: web.cluster.call("GET", f"{path}/few")["status"].get("hard"), "the quota counts")
+        with pytest.raises(DeploymentFailed, match="exceeded quota: few"):
+            put(target, Track.CANARY, OTHER)
+    finally:
+        web.cluster.call("DELETE", f"{path}/few")
+
+
+def test_a_right_that_only_the_way_back_needs_is_missed_before_anything_is_touched(
+    web: Web, connected: Callable[[str, str], None]
+) -> None:
+    cluster, namespace = web.cluster, "default"
+    cluster.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "narrow"}})
+    rules = [
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "create", "update", "patch"]},
+        {"apiGroups": ["", "apps", "discovery.k8s.io", "autoscaling"], "resources": ["*"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "delete"]},
+    ]
+    roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    cluster.call("POST", f"{roles}/roles", {"metadata": {"name": "narrow"}, "rules": rules})
+    cluster.call(
+        "POST",
+        f"{roles}/rolebindings",
+        {
+            "metadata": {"name": "narrow"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "narrow"},
+            "subjects": [{"kind": "ServiceAccount", "name": "narrow", "namespace": namespace}],
+        },
+    )
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/narrow/token"
+    connected("kubernetes_narrow", cluster.call("POST", path, asked)["status"]["token"])
+    narrow = KubernetesTarget("kubernetes_narrow", "production", deployment=web.name)
+    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods in"):
+        narrow.check(OTHER)
+    assert len(narrow.instances()) == 4
+
+
+def test_what_a_gitops_tool_keeps_is_refused(web: Web, target: KubernetesTarget) -> None:
+    web.cluster.patch(web.path, {"metadata": {"labels": {"argocd.argoproj.io/instance": "shop"}}})
+    with pytest.raises(TargetRejected, match="kept by Argo CD"):
+        target.check(OTHER)
+    KubernetesTarget(CONNECTION, "production", deployment=web.name, shared_with_gitops=True).check(OTHER)
+
+
+def test_an_autoscaler_that_would_count_the_canary_is_named(web: Web, target: KubernetesTarget) -> None:
+    path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": web.name}
+    spec = {"scaleTargetRef": reference, "minReplicas": 4, "maxReplicas": 6}
+    web.cluster.call("POST", path, {"metadata": {"name": "load"}, "spec": spec})
+    try:
+        with pytest.raises(TargetRejected, match="HorizontalPodAutoscaler load would count"):
+            target.check(OTHER)
+    finally:
+        web.cluster.call("DELETE", f"{path}/load")
+
+
+def test_a_persons_scaling_in_mid_canary_is_kept(web: Web, target: KubernetesTarget) -> None:
+    put(target, Track.CANARY, OTHER)
+    web.cluster.patch(web.path, {"spec": {"replicas": 6}})
+    put(target, Track.STABLE, OTHER)
+    put(target, Track.CANARY, None)
+    assert web.cluster.call("GET", web.path)["spec"]["replicas"] == 6
+    assert len(target.instances()) == 6
+
+
+def test_a_persons_undo_in_mid_canary_is_noticed(web: Web, target: KubernetesTarget) -> None:
+    put(target, Track.CANARY, OTHER)
+    put(target, Track.STABLE, OTHER)
+    put(target, Track.CANARY, None)
+    before = web.cluster.call("GET", web.path)["spec"]["template"]
+    before["spec"]["containers"][0]["image"] = GOOD.artifact
+    web.cluster.patch(web.path, {"spec": {"template": before}})
+    web.cluster.until(lambda: {one.artifact for one in target.instances()} == {GOOD.artifact}, "it is undone")
+    assert differences(target.instances(), {Track.STABLE: OTHER})
+
+
+def test_an_evicted_pod_of_a_canary_is_replaced_by_another_of_the_canary(web: Web, target: KubernetesTarget) -> None:
+    put(target, Track.CANARY, OTHER, 20)
+    (before,) = [one.name for one in target.instances() if one.track == Track.CANARY]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": before}}
+    web.cluster.call("POST", f"/api/v1/namespaces/default/pods/{before}/eviction", eviction)
+    wait_until(target, {Track.CANARY: OTHER}, timeout=30)  # type: ignore[arg-type]
+    names = [one.name for one in target.instances() if one.track == Track.CANARY]
+    assert len(names) == 1
+    web.cluster.until(
+        lambda: before not in {one.name for one in target.instances()} and len(target.instances()) == 5,
+        "another is there",
+    )
+
+
+def test_configurations_that_nothing_can_need_are_deleted(web: Web, target: KubernetesTarget) -> None:
+    for number in range(3):
+        put(target, Track.CANARY, Release("web", "1.1", OTHER.artifact, {"GREETING": str(number)}), 20)
+    put(target, Track.CANARY, None)
+    listed = f"/api/v1/namespaces/default/secrets?labelSelector=airflow-cd/of%3D{web.name}"
+
+    def left() -> int:
+        token = next(tokens)
+        target.deploy(None, [Track.CANARY], share=100, key=f"sweep-{token}", token=token)
+        return len(web.cluster.call("GET", listed)["items"])
+
+    web.cluster.until(lambda: left() == 0, "they are gone")
+
+
+def test_the_api_server_may_die_in_mid_canary(web: Web, target: KubernetesTarget) -> None:
+    put(target, Track.CANARY, OTHER)
+    web.cluster.restart("kube-apiserver")
+    # No wait in between: what is asked meanwhile is asked again until it answers.
+    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    put(target, Track.CANARY, None)
+    assert set(web.answers()) == {"1.0 hi"}
+
+
+def test_files_of_a_configuration_are_in_the_pods(web: Web, target: KubernetesTarget) -> None:
+    release = Release("web", "1.1", OTHER.artifact, {"/www/extra.txt": "from a file", "GREETING": "x"})
+    put(target, Track.CANARY, release)
+    put(target, Track.STABLE, release)
+    put(target, Track.CANARY, None)
+    session = requests.Session()
+    session.trust_env = False
+    assert session.get(f"{web.url}/extra.txt", timeout=5).text == "from a file"
+
+
+def test_nothing_is_asked_of_a_deployment_without_replicas(web: Web, target: KubernetesTarget) -> None:
+    web.cluster.patch(web.path, {"spec": {"replicas": 0}})
+    with pytest.raises(TargetRejected, match="has no replicas"):
+        target.check(OTHER)
+
+
+def test_a_deployment_that_is_not_there_is_named(web: Web) -> None:
+    with pytest.raises(TargetRejected, match="no Deployment 'nowhere' in namespace 'default'"):
+        KubernetesTarget(CONNECTION, "nowhere").instances()
+
+
+# -- weights of an HTTPRoute -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(loaded: Cluster) -> str:
+    """Where routes are served."""
+    return gateway.start(loaded, Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)))
+
+
+@pytest.fixture
+def routed(web: Web, address: str) -> Callable[[int], list[str]]:
+    """What so many requests through the web's route are answered."""
+    gateway.route(web.cluster, web.name, web.name)
+
+    def answers(count: int) -> list[str]:
+        session = requests.Session()
+        session.trust_env = False
+        return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
+
+    web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
+    return answers
+
+
+@pytest.fixture
+def by_route(web: Web, routed: object) -> KubernetesTarget:
+    return KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name)
+
+
+@pytest.fixture(scope="module")
+def contract_routed(loaded: Cluster, address: str) -> Iterator[Web]:
+    web = Web(loaded, "contract-routed", 2)
+    gateway.route(loaded, web.name, web.name)
+    yield web
+    web.remove()
+
+
+class TestRoute(ReplicaContract):
+    @pytest.fixture
+    def target(self, contract_routed: Web, connected: object) -> KubernetesTarget:
+        return KubernetesTarget(CONNECTION, contract_routed.name, route=contract_routed.name)
+
+    @pytest.fixture
+    def good(self) -> Release:
+        return GOOD
+
+    @pytest.fixture
+    def other(self) -> Release:
+        return OTHER
+
+    @pytest.fixture
+    def broken(self) -> Release:
+        return BROKEN
+
+
+def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
+    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"]
+    put(by_route, Track.CANARY, OTHER, 20)
+    assert {one.drained for one in by_route.instances() if one.track == Track.CANARY} == {True}
+    assert set(routed(40)) == {"1.0 hi"}, "no weight before somebody gives it"
+    by_route.restore([Track.CANARY], key="give", token=next(tokens))
+    assert routed(100).count("1.1 hello") == 20
+    assert sum(one.weight or 0 for one in by_route.instances() if one.track == Track.CANARY) == pytest.approx(20)
+    put(by_route, Track.CANARY, OTHER, 50)
+    assert routed(100).count("1.1 hello") == 50
+    began = time.monotonic()
+    by_route.drain([Track.CANARY], key="drain", token=next(tokens))
+    safe = time.monotonic() - began
+    assert set(routed(200)) == {"1.0 hi"}
+    with capsys.disabled():
+        sys.stdout.write(f" [weight 0 after {safe:.2f} s] ")
+    put(by_route, Track.CANARY, None)
+    assert web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"] == before
+    listed = web.cluster.call("GET", "/api/v1/namespaces/default/services")["items"]
+    assert f"{web.name}-canary" not in [one["metadata"]["name"] for one in listed]
+
+
+def test_no_weight_is_given_to_a_canary_that_cannot_answer(
+    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]]
+) -> None:
+    token = next(tokens)
+    by_route.deploy(BROKEN, [Track.CANARY], share=50, key="broken", token=token)
+    with pytest.raises(TargetUnavailable, match="none of its pods is ready"):
+        by_route.restore([Track.CANARY], key="give", token=token)
+    assert set(routed(40)) == {"1.0 hi"}
+    put(by_route, Track.CANARY, None)
+
+
+def test_a_route_of_somebody_else_is_refused(web: Web, by_route: KubernetesTarget) -> None:
+    gateway.route(web.cluster, f"{web.name}-other", "elsewhere")
+    other = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=f"{web.name}-other")
+    with pytest.raises(TargetRejected, match="sends requests to elsewhere, and none of these is a Service"):
+        other.check(OTHER)
+    with pytest.raises(TargetRejected, match="no HTTPRoute 'nothing'"):
+        KubernetesTarget(CONNECTION, "production", deployment=web.name, route="nothing").check(OTHER)

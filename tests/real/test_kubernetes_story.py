@@ -1,0 +1,108 @@
+"""The whole story on real pods: a bad release is restored and a good one promoted, by a pipeline and a connection."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_cd.demo.airflow_client import AirflowClient
+from airflow_cd.demo.world import World
+from airflow_cd.ledger import Ledger
+from airflow_cd.states import DeploymentState
+from tests.real.kubernetes import images
+from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.web import Web
+
+pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(600)]
+
+DAG = "kubernetes"
+ENVIRONMENTS = {"dev": 1, "test": 1, "edu": 1, "sandbox": 1, "staging": 1, "production": 8}
+WORKS = """
+(n=0; while :; do n=$((n + 1)); echo "INFO web - order $n placed in $((n % 90)) ms"; sleep 0.1; done) &
+"""
+FAILS = WORKS.replace("sleep 0.1", "sleep 0.1; {more}").replace(
+    "{more}",
+    " ".join(
+        f'[ $((n % 12)) = {place} ] && echo "ERROR web - {error}: {said}";'
+        for place, (error, said) in enumerate(
+            [
+                ("KeyError", "gift_code"),
+                ("TaxTableMissing", "no table for region 9"),
+                ("ZeroDivisionError", "division by zero"),
+                ("TimeoutError", "pricing did not answer"),
+            ]
+        )
+    )
+    + " :",
+)
+
+
+@pytest.fixture(scope="module")
+def places(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Web]]:
+    folder = tmp_path_factory.mktemp("story-images")
+    for version, more in (("2.0", WORKS), ("2.1", WORKS), ("2.2", FAILS)):
+        kubernetes.load(images.web(folder, version, more))
+    made = {
+        name: Web(kubernetes, f"story-{name}", count, image="localhost/web:2.0") for name, count in ENVIRONMENTS.items()
+    }
+    yield made
+    for web in made.values():
+        web.remove()
+
+
+@pytest.fixture(scope="module")
+def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("story-dags")
+    shutil.copy(Path(__file__).parent / "dags" / "kubernetes.py", folder)
+    extra = {"kube_config": json.dumps(kubernetes.kubeconfig)}
+    connection = json.dumps({"conn_type": "kubernetes", "extra": extra})
+    with World(
+        dags=folder,
+        environments={"unused": 1},
+        rates={"unused": 1.0},
+        settings={"AIRFLOW_CONN_KUBERNETES_REAL": connection, "AIRFLOW__CORE__UNIT_TEST_MODE": "False"},
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def client(world: World) -> AirflowClient:
+    client = world.client()
+    client.wait_for_dag(DAG)
+    client.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
+    return client
+
+
+def released(client: AirflowClient, version: str) -> str:
+    """Ask for a release, approve it, and wait for the run's end."""
+    run = client.trigger(DAG, {"version": version}, run_id=f"release-{version}")
+    client.wait_for_task(DAG, run, "approve", "deferred", "awaiting_input", seconds=300)
+    client.answer(DAG, run, "approve", "Approve", "looks good")
+    return client.wait_for_run(DAG, run, seconds=300)
+
+
+def test_a_good_release_is_promoted_and_a_bad_one_restored(
+    client: AirflowClient, world: World, places: dict[str, Web], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert released(client, "2.1") == "success"
+    assert {web.answers(1)[0] for web in places.values()} == {"2.1 hi"}
+
+    assert released(client, "2.2") == "failed"
+    ledger: Ledger = world.ledger()
+    deployment = ledger.deployments.of_run(DAG, "release-2.2", "web", "production")
+    assert deployment is not None
+    assert deployment.state == DeploymentState.ROLLED_BACK
+    assert set(places["production"].answers(60)) == {"2.1 hi"}
+    verdict = ledger.verdicts.of(deployment.id)[-1]
+    red = [event for event in verdict.evidence["quality"]["events"] if event["risk"]]
+    assert len(red) == 4, [event["template"] for event in red]
+    with capsys.disabled():
+        sys.stdout.write(f" [to safe {deployment.to_safe:.2f} s, to restored {deployment.to_restored:.2f} s] ")
+    assert ledger.vetoes.of("web", "production")
+    left = places["production"].cluster.call("GET", "/apis/apps/v1/namespaces/default/deployments")["items"]
+    assert not [one["metadata"]["name"] for one in left if one["metadata"]["name"].endswith("-canary")]
