@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -31,7 +32,8 @@ class DockerLogs:
     """What containers write to their standard output and error, as their Docker hosts keep it.
 
     An instance is the container of its name; what the container before it wrote is read as well, as long as it is
-    kept. Log drivers that cannot be read back (``none``, for one) give nothing.
+    kept. A line's time is when its host received it. Log drivers that cannot be read back (``none``, for one) give
+    nothing.
 
     :param conn_id: Airflow connection of type ``docker``, as of a :class:`~airflow_cd.targets.DockerTarget`.
     :param hosts: ids of the connections of further hosts, as of the target.
@@ -67,26 +69,26 @@ class DockerLogs:
         :raises SourceQueryRejected: this specification is wrong.
         :raises SourceError: a host cannot be read.
         """
-        from airflow_cd.sources.frames import log_frame
+        from airflow_cd.sources.frames import identified_log_frame
 
         if mistakes := self.mistakes():
             raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
-        names, rows = sorted(set(instances)), []
+        names = sorted(set(instances))
+        rows: list[tuple[datetime, str, str, str, datetime]] = []
         cut: list[str] = []
         conn_ids = (self.conn_id, *self.hosts)
         for conn_id in conn_ids:
             prefix = prefix_of(conn_id, len(conn_ids))
             mine = {name: name.removeprefix(prefix) for name in names if name.startswith(prefix)}
             if mine:
-                for instance, moment, line in self._of_host(conn_id, mine, window, cut):
-                    rows.append((moment, instance, line))
+                rows += self._of_host(conn_id, mine, window, cut)
         query = f"docker logs --timestamps of {', '.join(names)} on {', '.join(conn_ids)}"
         warnings = tuple(f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut)
-        return LogSample(log_frame(rows), query, truncated=bool(cut), warnings=warnings)
+        return LogSample(identified_log_frame(rows), query, truncated=bool(cut), warnings=warnings)
 
     def _of_host(
         self, conn_id: str, names: Mapping[str, str], window: Window, cut: list[str]
-    ) -> Iterator[tuple[str, datetime, str]]:
+    ) -> Iterator[tuple[datetime, str, str, str, datetime]]:
         try:
             engine = DockerEngine.read(conn_id)
             client = engine.client()
@@ -95,8 +97,10 @@ class DockerLogs:
                 # The one before first: then lines of the same moment are in order.
                 for of_one in (containers.get(f"{container}{KEPT}"), containers.get(container)):
                     if of_one is not None:
-                        for moment, line in _lines(client, of_one, window, instance, cut):
-                            yield instance, moment, line
+                        alike: Counter[str] = Counter()
+                        for stamp, moment, line in _lines(client, of_one, window, instance, cut):
+                            alike[stamp] += 1
+                            yield moment, instance, line, f"{of_one[:12]} {stamp} {alike[stamp]}", moment
         except TargetError as error:
             kinds: dict[type[TargetError], Any] = {
                 TargetUnavailable: SourceUnavailable,
@@ -117,7 +121,7 @@ def _containers(client: Any) -> dict[str, str]:
 
 def _lines(
     client: Any, container: str, window: Window, instance: str, cut: list[str]
-) -> Iterator[tuple[datetime, str]]:
+) -> Iterator[tuple[str, datetime, str]]:
     since, until = floor(window.since.timestamp()), ceil(window.until.timestamp())
     stream = client.logs(
         container, timestamps=True, since=max(since, 1), until=max(until, 1), stream=True, follow=False
@@ -134,7 +138,7 @@ def _lines(
     yield from _line(rest, window)
 
 
-def _line(line: bytes, window: Window) -> Iterator[tuple[datetime, str]]:
+def _line(line: bytes, window: Window) -> Iterator[tuple[str, datetime, str]]:
     stamp, blank, message = line.decode(errors="replace").rstrip("\r").partition(" ")
     try:
         # Nine digits of a second, of which Python reads six.
@@ -142,4 +146,4 @@ def _line(line: bytes, window: Window) -> Iterator[tuple[datetime, str]]:
     except ValueError:
         return
     if blank and window.since <= moment < window.until:
-        yield moment, message
+        yield stamp, moment, message

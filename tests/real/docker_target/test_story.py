@@ -105,7 +105,7 @@ def delivered(ledger: Ledger, target: DockerTarget, wanted: Release, run_id: str
         timeout=timedelta(seconds=60),
     )
     verification = Verification(
-        logs=[DockerLogs(target.conn_id)], duration="12s", every="1s", minimum="3s", longest_lag="3s"
+        logs=[DockerLogs(target.conn_id)], duration="8s", every="1s", minimum="3s", longest_lag="10s"
     )
     try:
         for phase, share in (("phase_20", 20), ("phase_100", 100)):
