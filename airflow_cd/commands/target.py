@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
         "instance, and brings back what ran before",
     )
     check.add_argument("--broken", metavar="ARTIFACT", help="with --deploy: one that does not come up")
+    check.add_argument("--missing", metavar="ARTIFACT", help="with --deploy: one that does not exist")
     check.add_argument("--configuration", default="{}", metavar="JSON", help="with --deploy: what they need to come up")
     check.add_argument("--timeout", type=float, default=60.0, help="with --deploy: seconds for one deployment (60)")
 
@@ -75,13 +76,15 @@ def _deploy(target: Target, given: argparse.Namespace) -> bool:
         configuration = json.loads(given.configuration)
     except ValueError as error:
         raise Refused(f"--configuration is not JSON: {error}.", state="nothing was deployed.") from error
-    artifact, other = given.deploy
-    good = Release(given.service, "check-1", artifact, configuration)
-    another = Release(given.service, "check-2", other, configuration)
-    broken = Release(given.service, "check-3", given.broken, configuration) if given.broken else None
+    good, other, broken, missing = (
+        Release(given.service, artifact.rpartition(":")[2], artifact, configuration) if artifact else None
+        for artifact in (*given.deploy, given.broken, given.missing)
+    )
+    if good is None or other is None:
+        raise Refused("--deploy needs two artifacts.", state="nothing was deployed.")
     before = target.instances()
     try:
-        return run_contract(Subject(target, good, another, broken, given.timeout))
+        return run_contract(Subject(target, good, other, broken, missing, given.timeout))
     finally:
         _bring_back(target, before, given.service, given.timeout, newer_token())
 
@@ -102,6 +105,8 @@ def _bring_back(target: Target, before: list[Instance], service: str, timeout: f
             target.deploy(release, names, key=f"check-back-{time.time_ns()}-{number}", token=token)
         wait_until(target, wanted, timeout=timeout)
         target.restore(list(wanted), key=f"check-back-{time.time_ns()}", token=token)
+        if settled := getattr(target, "settled", None):
+            settled(token=token)
     except AirflowCdError as error:
         print(f"WRONG  What ran before could not be brought back: {error}")
     else:

@@ -23,6 +23,7 @@ class Subject:
     :param good: a release that comes up.
     :param other: another that comes up, of another artifact.
     :param broken: one that does not start; None where there is none.
+    :param missing: one that does not exist; None for ``good`` with another artifact.
     :param timeout: seconds that a deployment of all instances may take.
     """
 
@@ -30,6 +31,7 @@ class Subject:
     good: Release
     other: Release
     broken: Release | None = None
+    missing: Release | None = None
     timeout: float = 60.0
 
 
@@ -88,3 +90,9 @@ class TestLiveTarget(TargetContract):
     def broken(self) -> Release | None:
         """One that does not start."""
         return _subject().broken
+
+    @pytest.fixture
+    def missing(self, good: Release) -> Release:
+        """One that does not exist."""
+        absent = Release(good.service, "missing", f"{good.artifact}-missing", good.configuration)
+        return _subject().missing or absent

@@ -89,16 +89,19 @@ def _of_instances(instances: Sequence[Instance]) -> Iterator[Finding]:
 
 def _of_artifacts(target: Target, instances: Sequence[Instance], service: str) -> Iterator[Finding]:
     artifacts = sorted({one.artifact for one in instances if one.artifact is not None})
+    refused: set[str] = set()
     for artifact in artifacts:
         sample = next(one for one in instances if one.artifact == artifact)
         try:
             release = Release(service, sample.version or artifact, artifact, dict(sample.configuration))
             target.check(release)
         except AirflowCdError as error:
-            yield Finding(f"What runs now could not be deployed again: {_said(error)}", wrong=True)
+            if _said(error) not in refused:
+                yield Finding(f"What runs now could not be deployed again: {_said(error)}", wrong=True)
+            refused.add(_said(error))
         else:
             yield Finding(f"{artifact} could be deployed again.")
-    for artifact in artifacts[:1]:
+    for artifact in artifacts[:1] if not refused else ():
         absent = f"{artifact}{NO_SUCH_SUFFIX}"
         try:
             target.check(Release(service, "0", absent, {}))
