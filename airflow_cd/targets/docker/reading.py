@@ -129,7 +129,15 @@ def read_instance(
     if host.router is not None and slot.name in state.drained and not drained:
         message = f"was drained, and HAProxy gives it traffic again: it was reloaded, or changed by hand. {message}"
     return Instance(
-        name, content.version, content.artifact, content.configuration, health, drained, message.strip(), started(box)
+        name,
+        content.version,
+        content.artifact,
+        content.configuration,
+        health,
+        drained,
+        message.strip(),
+        started(box),
+        weight=weight_of(host, slot.name, traffic),
     )
 
 
@@ -147,6 +155,21 @@ def is_drained(host: Host, name: str, box: Box | None, state: State, traffic: Tr
         return name in state.drained and not running
     server = host.router.settings.server_of(name)
     return all(server not in servers or servers[server].out for servers in traffic.servers)
+
+
+def weight_of(host: Host, name: str, traffic: Traffic) -> float | None:
+    """Percent of the requests that an instance is given; None where all that have their traffic have as much.
+
+    :param host: where it is.
+    :param name: its name there.
+    :param traffic: what its router knows.
+    """
+    if host.router is None or not traffic.servers:
+        return None
+    given = {server.name: server.weight for server in traffic.servers[0].values() if not server.out}
+    if len(set(given.values())) <= 1:
+        return None
+    return round(100 * given.get(host.router.settings.server_of(name), 0) / sum(given.values()), 1)
 
 
 def _not_reached(host: Host, name: str, box: Box, traffic: Traffic) -> str:
