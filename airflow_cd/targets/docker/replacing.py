@@ -108,9 +108,15 @@ class Replacement:
         return boxes
 
     def _renew(self, before: Box, kept: Box | None, release: Release, image: str) -> None:
-        settings = successor(before, self._engine.image(before["Image"]), release, image)
+        its_image, named = self._engine.image(before["Image"]), self._engine.image(release.artifact)
+        called = release.artifact if named is not None and named["Id"] == image else image
+        settings = successor(before, its_image, release, image, called)
         self._allowed()
         made = self._engine.create(settings.payload, name_as(self._name, Role.NEXT))
+        if self._engine.inspect(made)["Image"] != image:
+            # The name has come to mean another image in this very moment.
+            self._engine.remove(made)
+            made = self._engine.create({**settings.payload, "Image": image}, name_as(self._name, Role.NEXT))
         for network, endpoint in settings.connections.items():
             self._engine.connect(made, network, endpoint)
         if settings.files:

@@ -73,7 +73,7 @@ class Successor:
 
 
 def successor(
-    container: Mapping[str, Any], its_image: Mapping[str, Any] | None, release: Release, image: str
+    container: Mapping[str, Any], its_image: Mapping[str, Any] | None, release: Release, image: str, called: str = ""
 ) -> Successor:
     """Settings of a container, with another release.
 
@@ -81,6 +81,7 @@ def successor(
     :param its_image: the image of that one; None when the host does not have it any more.
     :param release: what the new one is to run.
     :param image: id of the release's image.
+    :param called: a name that means this image now, for those who list containers; its id by default.
     """
     before = (its_image or {}).get("Config") or {}
     config = dict(container["Config"])
@@ -96,7 +97,7 @@ def successor(
             del payload[key]
     if config.get("Hostname") and config["Hostname"] != container["Id"][:12]:
         payload["Hostname"] = config["Hostname"]
-    payload["Image"] = image
+    payload["Image"] = called or image
     payload["Env"] = write_variables(variables)
     payload["Labels"] = own_labels(config, before) | {
         SERVICE: release.service,

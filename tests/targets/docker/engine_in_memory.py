@@ -26,6 +26,7 @@ class Containers:
 
     :ivar steps_left: how many changes are made before the process ends.
     :ivar refused: names of containers that do not start.
+    :ivar tags: ids of images by name.
     """
 
     settings = SimpleNamespace(title="the Docker host", conn_id="docker_test")
@@ -35,6 +36,7 @@ class Containers:
         self.files: dict[str, dict[str, bytes]] = {}
         self.steps_left = 10**9
         self.refused: set[str] = set()
+        self.tags: dict[str, str] = {}
         self._ids = itertools.count(1)
 
     def add(self, name: str, image: str = "web:1.0", policy: str = "always") -> str:
@@ -87,7 +89,7 @@ class Containers:
         self.boxes[made] = {
             "Id": made,
             "Name": f"/{name}",
-            "Image": payload["Image"],
+            "Image": self.tags.get(payload["Image"], payload["Image"]),
             "Created": NOW.isoformat(),
             "Config": {"Labels": {}, **copy.deepcopy(config)},
             "HostConfig": copy.deepcopy(payload["HostConfig"]),
@@ -136,7 +138,7 @@ class Containers:
         return self.files.get(container, {}).get(path)
 
     def image(self, name: str) -> dict[str, Any] | None:
-        return {"Id": name, "Config": {}}
+        return {"Id": self.tags.get(name, name), "Config": {}}
 
     def last_lines(self, container: str, count: int) -> list[str]:
         return []

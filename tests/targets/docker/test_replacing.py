@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,34 @@ def test_the_one_before_is_kept_stopped_and_is_what_comes_back(containers: Conta
     assert containers.names()["web-1"] == before
     assert containers.boxes[before]["HostConfig"]["RestartPolicy"]["Name"] == "always"
     assert runs(containers, KEPT) == NEW
+
+
+def test_it_is_called_by_the_name_of_its_image_unless_that_means_another(containers: Containers) -> None:
+    containers.tags["web:1.1"] = "id of web:1.1"
+    bring(containers, NEW)
+    made = containers.inspect(containers.names()["web-1"])
+    assert (made["Config"]["Image"], made["Image"]) == ("web:1.1", "id of web:1.1")
+    containers.tags["web:1.2"] = "id of something else"
+    bring(containers, NEWER)
+    made = containers.inspect(containers.names()["web-1"])
+    assert (made["Config"]["Image"], made["Image"]) == ("id of web:1.2", "id of web:1.2")
+
+
+def test_a_name_that_is_moved_while_it_is_used_does_not_count(
+    containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    containers.tags["web:1.1"] = "id of web:1.1"
+    asked = containers.image
+
+    def moves(name: str) -> Any:
+        answer = asked(name)
+        containers.tags["web:1.1"] = "id of something else"
+        return answer
+
+    monkeypatch.setattr(containers, "image", moves)
+    bring(containers, NEW)
+    assert containers.inspect(containers.names()["web-1"])["Image"] == "id of web:1.1"
+    assert runs(containers) == NEW
 
 
 def test_only_one_generation_is_kept(containers: Containers) -> None:
