@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_cd.delivery.capture import choose_instances
 from airflow_cd.errors import ReleaseError
-from airflow_cd.instances import Instance, Track
+from airflow_cd.instances import STARTING, Instance, Track
 from airflow_cd.targets.rollout import Wanted
 
 if TYPE_CHECKING:
@@ -175,13 +175,16 @@ class ByTrack:
 
     def named(self, chosen: Sequence[str], instances: Sequence[Instance], release: Release) -> list[str]:
         """As of :class:`Division`: the replicas that run the release now."""
-        return sorted(one.name for one in instances if one.unit in chosen and one.runs(release))
+        found = [one for one in instances if one.unit in chosen and one.runs(release)]
+        return sorted(one.name for one in found if one.health != STARTING)
 
     def sides(
         self, phase: Phase, previous: Previous, release: Release, instances: Sequence[Instance]
     ) -> tuple[list[str], list[str]]:
         """As of :class:`Division`: the replicas that run the release now, and those that run what ran before."""
         before = [old for old in previous.values() if old is not None]
+        # What has not begun to run has nothing to show, and perhaps no name yet.
+        instances = [one for one in instances if one.started is not None or one.health != STARTING]
         canary = [one.name for one in instances if one.runs(release)]
         control = [one.name for one in instances if not one.runs(release) and any(one.runs(old) for old in before)]
         return sorted(canary), sorted(control)

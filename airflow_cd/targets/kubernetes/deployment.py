@@ -63,8 +63,8 @@ class TakenOver:
             stable = self._stable()
             routing = self._routing(stable)
             states = (
-                read_stable(self.cluster, self.namespace, stable, lambda: routing.services),
-                read_canary(self.cluster, self.namespace, self.name, self._canary(), lambda: routing.services),
+                read_stable(self.cluster, self.namespace, stable, routing),
+                read_canary(self.cluster, self.namespace, self.name, self._canary(), routing),
             )
             read = functools.cache(lambda name: configuration.read(self.cluster, self.namespace, name))
             found = [
@@ -74,7 +74,7 @@ class TakenOver:
                     state,
                     container=self.container,
                     routing=routing,
-                    now=now(),
+                    at=now(),
                     configuration=read,
                     output=self._output,
                 )
@@ -192,7 +192,7 @@ class TakenOver:
 
     def _canary_pods(self, routing: Routing) -> list[Object]:
         canary = self._canary()
-        return read_canary(self.cluster, self.namespace, self.name, canary, lambda: routing.services).pods
+        return read_canary(self.cluster, self.namespace, self.name, canary, routing).pods
 
     def _canary_of(self, stable: Object, release: Release, share: int, routing: Routing) -> Object:
         template = with_release(

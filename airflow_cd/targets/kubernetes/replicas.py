@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.clock import now
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, time_of
@@ -17,6 +18,8 @@ from airflow_cd.targets.kubernetes.traffic import endpoints_of
 if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.routing import Routing
 
+PROXIES_FOLLOW = timedelta(seconds=2)
+"""How far the proxies of the nodes may be behind the endpoints, and the times of the API behind the clock."""
 _PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
 """Refusals of a pod that may be over a moment later."""
 
@@ -42,17 +45,13 @@ class TrackState:
         return int(self.deployment["spec"].get("replicas", 1)) if self.deployment is not None else 0
 
 
-Services = Callable[[], list[Object]]
-"""Called for the Services that send a track requests, where a pod of it is about to end."""
-
-
-def read_stable(cluster: Cluster, namespace: str, deployment: Object, services: Services) -> TrackState:
+def read_stable(cluster: Cluster, namespace: str, deployment: Object, routing: Routing) -> TrackState:
     """Read what there is of the stable track: a canary's pods may have all labels of its own.
 
     :param cluster: the API.
     :param namespace: where.
     :param deployment: the Deployment.
-    :param services: the Services that send it requests.
+    :param routing: how requests come to its pods.
     """
     selector, uid = label_selector(deployment["spec"]["selector"]), deployment["metadata"]["uid"]
     sets = cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector)
@@ -60,32 +59,43 @@ def read_stable(cluster: Cluster, namespace: str, deployment: Object, services: 
     owned = {one["metadata"]["uid"] for one in sets}
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector)
     pods = [one for one in pods if _owner(one) in owned]
-    return TrackState(Track.STABLE, deployment, sets, _present(cluster, namespace, pods, services))
+    return TrackState(Track.STABLE, deployment, sets, _present(cluster, namespace, pods, routing))
 
 
-def read_canary(
-    cluster: Cluster, namespace: str, name: str, deployment: Object | None, services: Services
-) -> TrackState:
+def read_canary(cluster: Cluster, namespace: str, name: str, deployment: Object | None, routing: Routing) -> TrackState:
     """Read what there is of a canary.
 
     :param cluster: the API.
     :param namespace: where.
     :param name: of the Deployment that it is the canary of.
     :param deployment: the canary's own; None when it is gone.
-    :param services: the Services that send it requests.
+    :param routing: how requests come to its pods.
     """
     selector = selector_of({OF: name, TRACK: str(Track.CANARY)})
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector)
     sets = cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector) if deployment else []
-    return TrackState(Track.CANARY, deployment, sets, _present(cluster, namespace, pods, services))
+    return TrackState(Track.CANARY, deployment, sets, _present(cluster, namespace, pods, routing))
 
 
-def _present(cluster: Cluster, namespace: str, pods: list[Object], services: Services) -> list[Object]:
+def _present(cluster: Cluster, namespace: str, pods: list[Object], routing: Routing) -> list[Object]:
     """Without pods that have ended, or are about to and get no new request."""
     pods = [one for one in pods if (one.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
-    ending = {one["metadata"]["name"] for one in pods if one["metadata"].get("deletionTimestamp")}
-    gone = ending - endpoints_of(cluster, namespace, services()) if ending else set()
+    ending = [one for one in pods if one["metadata"].get("deletionTimestamp")]
+    if not ending:
+        return pods
+    asked = endpoints_of(cluster, namespace, routing.services)
+    gone = {one["metadata"]["name"] for one in ending if routing.drained(one) or _is_out(one, asked)}
     return [one for one in pods if one["metadata"]["name"] not in gone]
+
+
+def _is_out(pod: Object, asked: set[str]) -> bool:
+    """Whether no proxy sends a pod that is about to end a request any more; they follow the endpoints."""
+    meta = pod["metadata"]
+    if meta["name"] in asked:
+        return False
+    until = time_of(meta["deletionTimestamp"])
+    begun = until - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0) if until else None
+    return begun is None or now() - begun >= PROXIES_FOLLOW
 
 
 def instances_of(
@@ -93,7 +103,7 @@ def instances_of(
     *,
     container: str,
     routing: Routing,
-    now: datetime,
+    at: datetime,
     configuration: Callable[[str], Mapping[str, Any] | None],
     output: Callable[[str, str, bool], str],
 ) -> list[Instance]:
@@ -102,13 +112,13 @@ def instances_of(
     :param state: of the track.
     :param container: name of the container that holds the release, ``""`` for the first.
     :param routing: how requests come to its pods.
-    :param now: the present time, aware.
+    :param at: the present time, aware.
     :param configuration: the configuration in a Secret, by its name.
     :param output: the output of a container, by pod, container and whether the run before is meant.
     """
-    found = [_instance(state, pod, container, routing, now, configuration, output) for pod in state.pods]
+    found = [_instance(state, pod, container, routing, at, configuration, output) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
-    if missing > 0 and state.deployment is not None:
+    if state.deployment is not None and (missing > 0 or _is_changing(state)):
         found.append(_missing(state, state.deployment, missing, container, configuration))
     if not found and state.deployment is not None and state.track is Track.STABLE:
         name = state.deployment["metadata"]["name"]
@@ -121,13 +131,13 @@ def _instance(
     pod: Object,
     container: str,
     routing: Routing,
-    now: datetime,
+    at: datetime,
     configuration: Callable[[str], Mapping[str, Any] | None],
     output: Callable[[str, str, bool], str],
 ) -> Instance:
     name, weight = pod["metadata"]["name"], routing.weight(pod)
     runs = running(pod, container, configuration)
-    health, message = health_of(pod, container, now, lambda of, before: last_lines(output(name, of, before)))
+    health, message = health_of(pod, container, at, lambda of, before: last_lines(output(name, of, before)))
     if pod["metadata"].get("deletionTimestamp"):
         message = "it is ending and still gets requests"
     return Instance(
@@ -144,6 +154,15 @@ def _instance(
     )
 
 
+def _is_changing(state: TrackState) -> bool:
+    """Whether a controller has not done yet what was asked for: it may still make pods of what was asked for before."""
+    return any(
+        (one.get("status") or {}).get("observedGeneration", 0) < one["metadata"].get("generation", 0)
+        for one in (state.deployment, *state.sets)
+        if one is not None
+    ) or any((one.get("status") or {}).get("replicas", 0) != one["spec"].get("replicas", 1) for one in state.sets)
+
+
 def _missing(
     state: TrackState,
     deployment: Object,
@@ -151,7 +170,7 @@ def _missing(
     container: str,
     configuration: Callable[[str], Mapping[str, Any] | None],
 ) -> Instance:
-    """What stands for replicas that the cluster has not made yet."""
+    """What stands for replicas that the cluster has not made yet, or has not taken away."""
     runs = running(deployment["spec"]["template"], container, configuration)
     refused = [
         condition["message"]
@@ -160,14 +179,16 @@ def _missing(
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True" and one["spec"].get("replicas")
     ]
     passing = not refused or any(word in refused[0].lower() for word in _PASSING)
-    many = f"{count} replica{' is' if count == 1 else 's are'}"
+    said = f"{count} replica{' is' if count == 1 else 's are'} not made yet"
+    if count <= 0:
+        said = "the controllers of the cluster have not done yet what was asked for"
     return Instance(
         f"{deployment['metadata']['name']} (not made yet)",
         runs.version,
         runs.artifact,
         dict(runs.configuration),
         health=STARTING if passing else FAILED,
-        message=f"the cluster refuses the pod: {refused[0]}" if refused else f"{many} not made yet",
+        message=f"the cluster refuses the pod: {refused[0]}" if refused else said,
         track=state.track,
     )
 

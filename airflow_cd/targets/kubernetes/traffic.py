@@ -10,8 +10,8 @@ from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""
-_PROXIES = 0.3
-"""Seconds that the proxies of the nodes may be behind the endpoints they have been told."""
+_PROXIES = 1.3
+"""Seconds that the proxies of the nodes may be behind the endpoints: kube-proxy writes its rules once in a second."""
 
 
 def services_of(cluster: Cluster, namespace: str, labels: dict[str, str]) -> list[Object]:

@@ -1,0 +1,41 @@
+"""A process that deploys, and goes back, until somebody kills it; takes the ledger's URL, the Deployment, the run."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.ledger import open_ledger
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import KubernetesTarget
+
+CONNECTION = "kubernetes_real"
+
+
+def delivery(ledger_url: str, deployment: str, run_id: str) -> Delivery:
+    """The environment in the hands of a run."""
+    return Delivery(
+        open_ledger(ledger_url),
+        KubernetesTarget(CONNECTION, deployment),
+        pipeline="kills",
+        run_id=run_id,
+        service="web",
+        environment=deployment,
+        log=lambda line: None,
+        timeout=timedelta(seconds=60),
+    )
+
+
+def main() -> None:
+    """Deploy to a fifth, to all, and go back."""
+    ledger_url, deployment, run_id = sys.argv[1:]
+    mine = delivery(ledger_url, deployment, run_id)
+    release = Release("web", "1.1", "localhost/web:1.1", {"GREETING": run_id})
+    mine.deploy(release, phase="phase_20", share=20)
+    mine.deploy(release, phase="phase_100", share=100)
+    mine.roll_back("it is to be struck on the way back as well")
+
+
+if __name__ == "__main__":
+    main()
