@@ -34,7 +34,8 @@ test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not real' $(ARGS)
 
 # What takes a Docker daemon or a whole Kubernetes, and minutes the first time: root, Go, and Debian's docker.io,
-# docker-compose, mmdebstrap, etcd-server, containernetworking-plugins, conntrack, iptables, busybox-static.
+# docker-compose, mmdebstrap, haproxy, docker-registry, etcd-server, containernetworking-plugins, conntrack, iptables,
+# busybox-static.
 real: setup
 	$(BIN)/python -m pytest -m real tests/real $(ARGS)
 

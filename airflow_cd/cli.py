@@ -17,6 +17,7 @@ COMMANDS = (
     "verify",
     "backtest",
     "check",
+    "target",
     "demo",
     "ledger",
     "guard",

@@ -415,9 +415,20 @@ class Delivery(RunEnvironment):
             # Another run, or the guard, may have done it meanwhile: then this one may record nothing about it.
             if after is not None and rolled_back and restored and self.held() is not None:
                 restored(after)
+            self._let_go(after)
         finally:
             self.release_lease()
         return after
+
+    def _let_go(self, deployment: Deployment | None) -> None:
+        """Let the target remove what it has kept for the way back, once there is none to go."""
+        settled, lease = getattr(self.target, "settled", None), self.held()
+        if settled is None or lease is None or deployment is None or not DeploymentState(deployment.state).final:
+            return
+        try:
+            settled(token=lease.token)
+        except AirflowCdError as error:
+            self.log(f"What was kept for the way back is still there: {error.what}")
 
     # -- inside ------------------------------------------------------------------------------------------------
 

@@ -15,13 +15,22 @@ frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has
 from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
+from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
 
 ENTRY_POINT_GROUP = "airflow_cd.sources"
 
-__all__ = ["ENTRY_POINT_GROUP", "KubernetesLogs", "NewRelicMetrics", "NewRelicQuery", "SumoLogicLogs", "source_kinds"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "DockerLogs",
+    "KubernetesLogs",
+    "NewRelicMetrics",
+    "NewRelicQuery",
+    "SumoLogicLogs",
+    "source_kinds",
+]
 
 
 def source_kinds() -> dict[str, type]:
@@ -32,7 +41,7 @@ def source_kinds() -> dict[str, type]:
     from importlib.metadata import entry_points
 
     kinds: dict[str, type] = {
-        kind.__name__: kind for kind in (KubernetesLogs, NewRelicMetrics, NewRelicQuery, SumoLogicLogs)
+        kind.__name__: kind for kind in (DockerLogs, KubernetesLogs, NewRelicMetrics, NewRelicQuery, SumoLogicLogs)
     }
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:

@@ -18,12 +18,14 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from airflow_cd.targets.base import Instance, Target
+from airflow_cd.targets.docker import DockerTarget
 from airflow_cd.targets.http import HttpTarget
 from airflow_cd.targets.kubernetes import KubernetesTarget
 
 __all__ = [
     "BUILT_IN",
     "GROUP",
+    "DockerTarget",
     "HttpTarget",
     "Instance",
     "KubernetesTarget",
@@ -35,7 +37,7 @@ __all__ = [
 ]
 
 GROUP = "airflow_cd.targets"
-BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget, "kubernetes": KubernetesTarget}
+BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget, "docker": DockerTarget, "kubernetes": KubernetesTarget}
 
 
 @functools.cache
@@ -119,11 +121,12 @@ def describe_target(spec: str | Target, environment: str) -> dict[str, Any] | No
         return None
     fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec) if field.init}
     try:
-        if json.loads(json.dumps(fields)) != fields:
-            return None
+        written = json.loads(json.dumps(fields))
     except (TypeError, ValueError):
         return None
-    return {"kind": kind, "fields": fields, "environment": environment}
+    # A tuple comes back as a list, which a target takes as well.
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return {"kind": kind, "fields": written, "environment": environment} if written == listed else None
 
 
 def described_target(description: Mapping[str, Any]) -> Target:

@@ -53,7 +53,9 @@ class Target(Protocol):
     :class:`~airflow_cd.errors.ArtifactNotFound` and :class:`~airflow_cd.errors.TargetConflict`.
 
     A target may have a method ``mistakes() -> list[str]`` as well: what is wrong with its own specification, one
-    sentence each, found without reaching anything, when a DAG file is parsed.
+    sentence each, found without reaching anything, when a DAG file is parsed. So it may have ``settled(*, token:
+    int)``, called when a deployment is over, promoted or rolled back, and what was kept for the way back may go; and
+    ``notes() -> list[str]``, what works otherwise there than a person may expect, for ``airflow-cd target check``.
     """
 
     def instances(self) -> list[Instance]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -312,3 +313,45 @@ def test_the_clocks_start_at_the_verdict(ledger: Ledger, target: MemoryTarget) -
     assert deployment.to_safe is not None
     assert deployment.to_restored is not None
     assert 0 <= deployment.to_safe <= deployment.to_restored < 5
+
+
+def test_what_was_kept_for_the_way_back_goes_when_there_is_none_to_go(ledger: Ledger) -> None:
+    class Keeping(MemoryTarget):
+        def __init__(self) -> None:
+            super().__init__(NAMES, OLD)
+            self.kept = False
+
+        def deploy(self, *given: Any, **more: Any) -> None:
+            super().deploy(*given, **more)
+            self.kept = True
+
+        def settled(self, *, token: int) -> None:
+            assert token >= self.token
+            self.kept = False
+
+    for ending in ("promoted", "rolled back"):
+        target = Keeping()
+        mine = delivery(ledger, target, f"run of {ending}")
+        mine.deploy(NEW if ending == "promoted" else NEWER, phase="phase_100")
+        assert target.kept
+        if ending == "promoted":
+            mine.promote("good")
+        assert target.kept
+        mine.settle()
+        assert not target.kept
+
+
+def test_a_target_that_cannot_let_go_keeps_nobody_from_the_environment(ledger: Ledger) -> None:
+    class Clinging(MemoryTarget):
+        def settled(self, *, token: int) -> None:
+            raise TargetUnavailable("the host does not answer.")
+
+    said: list[str] = []
+    target = Clinging(NAMES, OLD)
+    mine = delivery(ledger, target)
+    mine.log = said.append
+    mine.deploy(NEW, phase="phase_100")
+    mine.promote("good")
+    mine.settle()
+    assert "What was kept for the way back is still there: the host does not answer." in said
+    delivery(ledger, target, "run-2").acquire()

@@ -38,7 +38,7 @@ def docker() -> Iterator[Engine]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def composed(docker: Engine) -> Iterator[Composed]:
     """Everything of the compose file, running and healthy, with the demo's fleet."""
     with Composed(docker, images.build(docker)) as everything:

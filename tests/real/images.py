@@ -52,7 +52,7 @@ class Images:
 
 def build(engine: Engine) -> Images:
     """Build them all; a second time that takes seconds."""
-    images = Images(_base(engine), "airflow-cd:real", "postgres:real", "redis:real")
+    images = Images(base(engine), "airflow-cd:real", "postgres:real", "redis:real")
     for name in ("postgres", "redis"):
         engine.build(f"{name}:real", STAND_INS / name, base=images.base)
     file = ("--file", str(REPOSITORY / "docker" / "Dockerfile"))
@@ -63,7 +63,7 @@ def build(engine: Engine) -> Images:
     return images
 
 
-def _base(engine: Engine) -> str:
+def base(engine: Engine) -> str:
     """Debian with Python as ``python:3.11-slim-bookworm`` is, and with this machine's settings for pip."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     # Folders of this machine, which a container does not have.

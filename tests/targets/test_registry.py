@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_cd import targets
-from airflow_cd.targets import HttpTarget, Target, resolve_target, target_kinds
+from airflow_cd.targets import DockerTarget, HttpTarget, Target, resolve_target, target_kinds
 
 
 class Nomad:
@@ -130,14 +130,21 @@ def test_the_specification_is_a_plain_value() -> None:
 def test_a_pipeline_file_pays_little_for_it() -> None:
     program = (
         "import sys; from airflow_cd.targets import resolve_target; from airflow_cd.targets.rollout import wait_until;"
-        "resolve_target('http_x', 'x');"
-        "print([m for m in ('airflow', 'requests', 'pandas', 'pytest', 'aiohttp') if m in sys.modules])"
+        "resolve_target('http_x', 'x'); resolve_target('docker_x', 'x').mistakes();"
+        "print([m for m in ('airflow', 'requests', 'docker', 'pandas', 'pytest', 'aiohttp') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("spec", ["http_production", HttpTarget("http_production", "prod")])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "http_production",
+        HttpTarget("http_production", "prod"),
+        DockerTarget("docker_production", "prod", containers=["label=tier=web", "name=web-*"], hosts=["docker_eu1"]),
+    ],
+)
 def test_a_target_that_was_described_is_the_same_target(spec: Any) -> None:
     described = targets.describe_target(spec, "production")
     assert described is not None

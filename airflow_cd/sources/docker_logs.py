@@ -1,0 +1,149 @@
+"""Logs of containers, read from their Docker hosts: what authors write in a DAG, and how it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import ceil, floor
+from typing import Any
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import (
+    SourceQueryRejected,
+    SourceRejected,
+    SourceUnauthorized,
+    SourceUnavailable,
+    TargetError,
+    TargetUnauthorized,
+    TargetUnavailable,
+)
+from airflow_cd.hooks.docker_engine import KEPT, DockerEngine, installed, prefix_of
+from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.verification.samples import LogSample, Window
+
+MOST_BYTES = 64 * 1024 * 1024
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class DockerLogs:
+    """What containers write to their standard output and error, as their Docker hosts keep it.
+
+    An instance is the container of its name; what the container before it wrote is read as well, as long as it is
+    kept. A line's time is when its host received it. Log drivers that cannot be read back (``none``, for one) give
+    nothing.
+
+    :param conn_id: Airflow connection of type ``docker``, as of a :class:`~airflow_cd.targets.DockerTarget`.
+    :param hosts: ids of the connections of further hosts, as of the target.
+    :param delay: how long after an event a host usually has it, a duration; a second by default.
+    :param name: what reports call the source; ``Docker <conn_id>`` by default.
+    """
+
+    conn_id: str = "docker_default"
+    hosts: Sequence[str] = ()
+    delay: DurationField = DurationField("1s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hosts", tuple(self.hosts) if isinstance(self.hosts, list) else self.hosts)
+        object.__setattr__(self, "name", self.name or f"Docker {self.conn_id}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        found = [] if installed() else ["the Docker SDK is not installed: pip install 'airflow-cd[docker]'"]
+        if not isinstance(self.conn_id, str) or not self.conn_id.strip():
+            found.append(f"conn_id: {self.conn_id!r} is empty or not a text")
+        if isinstance(self.hosts, str) or not all(isinstance(host, str) and host.strip() for host in self.hosts):
+            found.append(f"hosts is a list of connections, got {self.hosts!r}")
+        if wrong := DurationField.mistake(self.delay, "delay"):
+            found.append(wrong)
+        return [f"{type(self).__name__}({self.conn_id!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        """Read what the containers of some instances wrote over a window, a row for each line.
+
+        :param window: half-open, aware.
+        :param instances: their names.
+        :raises SourceQueryRejected: this specification is wrong.
+        :raises SourceError: a host cannot be read.
+        """
+        from airflow_cd.sources.frames import identified_log_frame
+
+        if mistakes := self.mistakes():
+            raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
+        names = sorted(set(instances))
+        rows: list[tuple[datetime, str, str, str, datetime]] = []
+        cut: list[str] = []
+        conn_ids = (self.conn_id, *self.hosts)
+        for conn_id in conn_ids:
+            prefix = prefix_of(conn_id, len(conn_ids))
+            mine = {name: name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+            if mine:
+                rows += self._of_host(conn_id, mine, window, cut)
+        query = f"docker logs --timestamps of {', '.join(names)} on {', '.join(conn_ids)}"
+        warnings = tuple(f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut)
+        return LogSample(identified_log_frame(rows), query, truncated=bool(cut), warnings=warnings)
+
+    def _of_host(
+        self, conn_id: str, names: Mapping[str, str], window: Window, cut: list[str]
+    ) -> Iterator[tuple[datetime, str, str, str, datetime]]:
+        try:
+            engine = DockerEngine.read(conn_id)
+            client = engine.client()
+            containers = _containers(client)
+            for instance, container in names.items():
+                # The one before first: then lines of the same moment are in order.
+                for of_one in (containers.get(f"{container}{KEPT}"), containers.get(container)):
+                    if of_one is not None:
+                        alike: Counter[str] = Counter()
+                        for stamp, moment, line in _lines(client, of_one, window, instance, cut):
+                            alike[stamp] += 1
+                            yield moment, instance, line, f"{of_one[:12]} {stamp} {alike[stamp]}", moment
+        except TargetError as error:
+            kinds: dict[type[TargetError], Any] = {
+                TargetUnavailable: SourceUnavailable,
+                TargetUnauthorized: SourceUnauthorized,
+            }
+            raise kinds.get(type(error), SourceRejected)(error.what, next_step=error.next_step) from error
+        except (OSError, ValueError) as error:
+            raise SourceUnavailable(
+                f"the containers' logs cannot be read over connection {conn_id!r}: {type(error).__name__}.",
+                next_step="See whether the Docker host can be reached, and whether its log driver can be read.",
+            ) from error
+
+
+def _containers(client: Any) -> dict[str, str]:
+    """Ids of all containers by name."""
+    return {name[1:]: str(one["Id"]) for one in client.containers(all=True) for name in one.get("Names") or ()}
+
+
+def _lines(
+    client: Any, container: str, window: Window, instance: str, cut: list[str]
+) -> Iterator[tuple[str, datetime, str]]:
+    since, until = floor(window.since.timestamp()), ceil(window.until.timestamp())
+    stream = client.logs(
+        container, timestamps=True, since=max(since, 1), until=max(until, 1), stream=True, follow=False
+    )
+    left, rest = MOST_BYTES, b""
+    for chunk in stream:
+        left -= len(chunk)
+        if left < 0:
+            cut.append(instance)
+            return
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield from _line(line, window)
+    yield from _line(rest, window)
+
+
+def _line(line: bytes, window: Window) -> Iterator[tuple[str, datetime, str]]:
+    stamp, blank, message = line.decode(errors="replace").rstrip("\r").partition(" ")
+    try:
+        # Nine digits of a second, of which Python reads six.
+        moment = datetime.fromisoformat(f"{stamp[:26].rstrip('Z').ljust(26, '0')}+00:00").astimezone(timezone.utc)
+    except ValueError:
+        return
+    if blank and window.since <= moment < window.until:
+        yield stamp, moment, message

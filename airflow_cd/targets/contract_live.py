@@ -1,0 +1,98 @@
+"""The contract of targets, run against a live environment by ``airflow-cd target check --deploy``.
+
+Pytest is given this file; :func:`run` says what is under test.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pytest
+
+from airflow_cd.release import Release
+from airflow_cd.targets.base import Target
+from airflow_cd.targets.contract import TargetContract, _tokens
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is under test.
+
+    :param target: the environment.
+    :param good: a release that comes up.
+    :param other: another that comes up, of another artifact.
+    :param broken: one that does not start; None where there is none.
+    :param missing: one that does not exist; None for ``good`` with another artifact.
+    :param timeout: seconds that a deployment of all instances may take.
+    """
+
+    target: Target
+    good: Release
+    other: Release
+    broken: Release | None = None
+    missing: Release | None = None
+    timeout: float = 60.0
+
+
+_subjects: list[Subject] = []
+
+
+def run(subject: Subject) -> bool:
+    """Run the whole contract; whether everything in it holds. It prints what does not.
+
+    :param subject: what is under test.
+    """
+    _subjects.append(subject)
+    try:
+        # Settings of whatever project this is called in are not meant for it.
+        options = ["-c", os.devnull, "--rootdir", os.path.dirname(__file__), "-p", "no:cacheprovider"]  # noqa: PTH120
+        return pytest.main([*options, "-q", "--tb=short", "--no-header", "-rfE", __file__]) == 0
+    finally:
+        _subjects.pop()
+
+
+def newer_token() -> int:
+    """A fencing token that is newer than all that the contract has used; leases soon have newer ones, by the clock."""
+    return next(_tokens)
+
+
+def _subject() -> Subject:
+    if not _subjects:
+        pytest.skip("only `airflow-cd target check --deploy` says what is under test")
+    return _subjects[-1]
+
+
+class TestLiveTarget(TargetContract):
+    """The contract."""
+
+    @pytest.fixture(autouse=True)
+    def as_long_as_it_may_take(self) -> None:
+        """Take the time that a person has given."""
+        self.timeout = _subject().timeout
+
+    @pytest.fixture
+    def target(self) -> Target:
+        """The environment."""
+        return _subject().target
+
+    @pytest.fixture
+    def good(self) -> Release:
+        """A release that comes up."""
+        return _subject().good
+
+    @pytest.fixture
+    def other(self) -> Release:
+        """Another that comes up."""
+        return _subject().other
+
+    @pytest.fixture
+    def broken(self) -> Release | None:
+        """One that does not start."""
+        return _subject().broken
+
+    @pytest.fixture
+    def missing(self, good: Release) -> Release:
+        """One that does not exist."""
+        absent = Release(good.service, "missing", f"{good.artifact}-missing", good.configuration)
+        return _subject().missing or absent

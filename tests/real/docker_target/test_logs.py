@@ -1,0 +1,60 @@
+"""What containers write, read from their Docker host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_cd.sources import DockerLogs
+from airflow_cd.sources.contract import LogSourceContract
+from airflow_cd.verification.samples import Window
+
+from .site import Site, release
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+
+TALKS = (
+    'import time\nn = 0\nwhile True:\n    n += 1\n    print(f"order {n} placed", flush=True)\n    time.sleep(0.05)\n'
+)
+SECONDS = 2
+
+
+@pytest.fixture(scope="module")
+def talking(site: Site) -> tuple[DockerLogs, Window]:
+    for name in ("web-1", "web-2"):
+        site.engine("docker", "run", "--detach", "--name", name, "--network", "none", "web:1.0", "python3", "-c", TALKS)
+    time.sleep(SECONDS + 1)
+    until = datetime.now(timezone.utc)
+    return DockerLogs(site.connection()), Window(until - timedelta(seconds=SECONDS), until)
+
+
+class TestDockerLogs(LogSourceContract):
+    @pytest.fixture
+    def source(self, talking: tuple[DockerLogs, Window]) -> DockerLogs:
+        return talking[0]
+
+    @pytest.fixture
+    def window(self, talking: tuple[DockerLogs, Window]) -> Window:
+        return talking[1]
+
+    @pytest.fixture
+    def instances(self) -> Sequence[str]:
+        return ["web-1", "web-2"]
+
+    @pytest.fixture
+    def broken(self, site: Site) -> DockerLogs:
+        return DockerLogs(site.connection("docker_away", docker_url="tcp://127.0.0.1:1"))
+
+
+def test_what_the_container_before_wrote_is_read_too(site: Site, tokens: Iterator[int]) -> None:
+    site.clear()
+    site.run(1)
+    target, token = site.target(), next(tokens)
+    began = datetime.now(timezone.utc) - timedelta(seconds=30)
+    target.deploy(release("1.1"), ["web-1"], key="logs", token=token)
+    time.sleep(0.5)
+    frame = DockerLogs(target.conn_id).read(Window(began, datetime.now(timezone.utc)), ["web-1"]).frame
+    assert list(frame["message"]) == ["web 1.0 serves", "web 1.1 serves"]
