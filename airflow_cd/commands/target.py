@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import AirflowCdError, Refused
@@ -90,6 +91,7 @@ def _deploy(target: Target, given: argparse.Namespace) -> bool:
 
 
 def _bring_back(target: Target, before: list[Instance], service: str, timeout: float, token: int) -> None:
+    from airflow_cd.instances import Track
     from airflow_cd.release import Release
     from airflow_cd.targets.rollout import wait_until
 
@@ -99,12 +101,18 @@ def _bring_back(target: Target, before: list[Instance], service: str, timeout: f
         else None
         for one in before
     }
+    shared: dict[str, Any] = {}
+    if getattr(target, "tracks", None):
+        # Other replicas run by now: what most of them ran, the stable ones run again.
+        ran = Counter(wanted.values()).most_common(1)[0][0]
+        wanted, shared = {Track.STABLE: ran, Track.CANARY: None}, {"share": 100}
     try:
         for number, release in enumerate(dict.fromkeys(wanted.values())):
             names = [name for name, one in wanted.items() if one == release]
-            target.deploy(release, names, key=f"check-back-{time.time_ns()}-{number}", token=token)
+            target.deploy(release, names, key=f"check-back-{time.time_ns()}-{number}", token=token, **shared)
         wait_until(target, wanted, timeout=timeout)
-        target.restore(list(wanted), key=f"check-back-{time.time_ns()}", token=token)
+        if not shared:
+            target.restore(list(wanted), key=f"check-back-{time.time_ns()}", token=token)
         if settled := getattr(target, "settled", None):
             settled(token=token)
     except AirflowCdError as error:

@@ -13,6 +13,7 @@ import pytest
 from airflow_cd.release import Release
 from airflow_cd.targets.base import Target
 from airflow_cd.targets.contract import TargetContract, _tokens
+from airflow_cd.targets.replica_contract import ReplicaContract
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,11 @@ def run(subject: Subject) -> bool:
     :param subject: what is under test.
     """
     _subjects.append(subject)
+    chosen = TestLiveReplicas if getattr(subject.target, "tracks", None) else TestLiveTarget
     try:
         # Settings of whatever project this is called in are not meant for it.
         options = ["-c", os.devnull, "--rootdir", os.path.dirname(__file__), "-p", "no:cacheprovider"]  # noqa: PTH120
-        return pytest.main([*options, "-q", "--tb=short", "--no-header", "-rfE", __file__]) == 0
+        return pytest.main([*options, "-q", "--tb=short", "--no-header", "-rfE", f"{__file__}::{chosen.__name__}"]) == 0
     finally:
         _subjects.pop()
 
@@ -63,8 +65,10 @@ def _subject() -> Subject:
     return _subjects[-1]
 
 
-class TestLiveTarget(TargetContract):
-    """The contract."""
+class _OfSubject:
+    """The fixtures of both contracts."""
+
+    timeout: float
 
     @pytest.fixture(autouse=True)
     def as_long_as_it_may_take(self) -> None:
@@ -96,3 +100,11 @@ class TestLiveTarget(TargetContract):
         """One that does not exist."""
         absent = Release(good.service, "missing", f"{good.artifact}-missing", good.configuration)
         return _subject().missing or absent
+
+
+class TestLiveTarget(_OfSubject, TargetContract):
+    """The contract of instances that have names."""
+
+
+class TestLiveReplicas(_OfSubject, ReplicaContract):
+    """The contract of replicas."""

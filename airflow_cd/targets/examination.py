@@ -60,7 +60,7 @@ def _of_instances(instances: Sequence[Instance]) -> Iterator[Finding]:
     names = [instance.name for instance in instances]
     if names != sorted(set(names)):
         yield Finding("Names of instances are not sorted or not unique: each phase would choose others.", wrong=True)
-    if len(names) == 1:
+    if len(names) == 1 and instances[0].track is None:
         yield Finding("With a single instance a canary is the whole environment, and has no control beside it.")
     for instance in instances:
         if instance.health not in HEALTH_STATES:
@@ -111,6 +111,9 @@ def _of_artifacts(target: Target, instances: Sequence[Instance], service: str) -
             text = f"Whether an artifact exists cannot be found out before it is deployed: {_said(error)}"
             yield Finding(text, wrong=not isinstance(error, Unavailable))
         else:
+            if getattr(target, "tracks", None):
+                yield Finding("Whether an artifact exists, the first replica of a canary finds out, within seconds.")
+                return
             yield Finding(
                 f"{absent} is said to exist: an artifact that is not there would be found out on the instances.",
                 wrong=True,

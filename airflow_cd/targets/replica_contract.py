@@ -21,9 +21,9 @@ import pytest
 from airflow_cd.errors import ArtifactNotFound, DeploymentFailed, TargetConflict, TargetRejected
 from airflow_cd.release import Release
 from airflow_cd.targets.base import FAILED, HEALTH_STATES, HEALTHY, Instance, ReplicaTarget, Track
+from airflow_cd.targets.contract import _tokens
 from airflow_cd.targets.rollout import Wanted, differences, wait_until
 
-_tokens = itertools.count(int(time.time()))
 _keys = itertools.count(1)
 
 

@@ -11,9 +11,10 @@ import pytest
 from airflow_cd import targets
 from airflow_cd.cli import main
 from airflow_cd.errors import ArtifactNotFound, TargetRejected, TargetUnavailable
-from airflow_cd.instances import FAILED, Instance
+from airflow_cd.instances import FAILED, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.examination import Finding, examine
+from tests.replica_target import ReplicaMemory
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ONE = Instance("web-1", "1.0", "web:1.0", {"limit": 5}, started=NOW)
@@ -150,3 +151,24 @@ def test_the_command_says_it_and_exits_accordingly(
 def test_an_unknown_kind_is_an_error_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["target", "check", "carrier_pigeon"]) == 3
     assert "unknown kind 'carrier'" in capsys.readouterr().err
+
+
+def test_what_replicas_do_otherwise_is_not_wrong() -> None:
+    target = ReplicaMemory(Release("web", "1.0", "web:1.0"), 1)
+    texts = [finding.text for finding in found(target)]
+    assert wrong(target) == []
+    assert "Whether an artifact exists, the first replica of a canary finds out, within seconds." in texts
+    assert not [text for text in texts if "single instance" in text]
+
+
+def test_the_whole_contract_of_replicas_is_tried_and_what_ran_is_brought_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Release("service", "0.9", "web:0.9", {"limit": 5})
+    target = ReplicaMemory(ran, 3)
+    target.broken.add("web:1.0-missing")
+    monkeypatch.setattr(targets, "resolve_target", lambda connection, environment: target)
+    command = ["target", "check", "memory_web", "--deploy", "web:1.0", "web:1.1", "--timeout", "0.3"]
+    assert main(command) == 0, capsys.readouterr().out
+    assert all(one.runs(ran) and one.track == Track.STABLE for one in target.instances())
+    assert "What ran before runs again." in capsys.readouterr().out
