@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 QUICK := not (e2e or browser or postgres or server or alone or real)
 
-.PHONY: setup demo quick test real lint clean
+.PHONY: setup demo quick test real kubernetes lint clean
 
 setup: $(READY)
 
@@ -38,6 +38,10 @@ test: setup
 # busybox-static.
 real: setup
 	$(BIN)/python -m pytest -m real tests/real $(ARGS)
+
+# What `make real` builds first of all, for whoever has something else to do meanwhile.
+kubernetes: setup
+	$(BIN)/python -m tests.real.kubernetes.building .cache/real
 
 lint: setup
 	$(BIN)/ruff check .

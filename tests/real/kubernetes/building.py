@@ -1,4 +1,4 @@
-"""Kubernetes' own commands, built from its Go modules once and kept."""
+"""Kubernetes' own commands, built from its Go modules once and kept in a folder: ``-m ...building FOLDER`` alone, too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -74,3 +75,7 @@ def missing() -> str:
     if absent:
         return f"there is no {', '.join(absent)} on this machine"
     return "" if os.geteuid() == 0 else "a cluster is started by root alone"
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
