@@ -1,4 +1,4 @@
-"""Kubernetes' own commands, built from its Go modules once and kept in a folder: ``-m ...building FOLDER`` alone, too."""
+"""Kubernetes' own commands, built from its Go modules once and kept; as a module, in the folder it is given."""
 
 from __future__ import annotations
 
