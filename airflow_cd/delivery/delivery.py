@@ -415,13 +415,16 @@ class Delivery(RunEnvironment):
             # Another run, or the guard, may have done it meanwhile: then this one may record nothing about it.
             if after is not None and rolled_back and restored and self.held() is not None:
                 restored(after)
-            self._let_go(after)
+            self.let_go(after)
         finally:
             self.release_lease()
         return after
 
-    def _let_go(self, deployment: Deployment | None) -> None:
-        """Let the target remove what it has kept for the way back, once there is none to go."""
+    def let_go(self, deployment: Deployment | None) -> None:
+        """Let the target remove what it has kept for the way back, once there is none to go.
+
+        :param deployment: this run's, as it is now; nothing is done while it is not over.
+        """
         settled, lease = getattr(self.target, "settled", None), self.held()
         if settled is None or lease is None or deployment is None or not DeploymentState(deployment.state).final:
             return

@@ -107,6 +107,7 @@ def finish(
         )
         write_down(delivery, handed)
         text = _put_right(delivery, delivery.require_deployment(), stuck, attempt)
+        delivery.let_go(delivery.deployment())
         _free(ledger, claim)
     except (LeaseLost, TargetConflict) as overruled:
         return Outcome(FindingState.OVER, f"Another process has taken it over: {overruled.what}")
