@@ -21,13 +21,14 @@ def build(cache: Path) -> Path:
 
     :param cache: used by one at a time; whoever comes second waits.
     """
+    # Go builds in a folder of its own, from where a relative path leads elsewhere.
+    cache = cache.resolve()
     folder = cache / f"kubernetes-{VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
     with (cache / "kubernetes.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
+        if not all((folder / command).exists() for command in COMMANDS):
             _build(folder)
-            (folder / "complete").touch()
     return folder
 
 

@@ -118,7 +118,12 @@ class Cluster:
             except (requests.RequestException, EngineError) as error:
                 last = error
             time.sleep(0.1)
-        raise AssertionError(f"not within {seconds:.0f} s: {what} ({last})")
+        ended = [f"{name}: {self._last_words(name)}" for name, part in self.parts.items() if part.poll() is not None]
+        raise AssertionError("\n".join([f"not within {seconds:.0f} s: {what} ({last})", *ended]))
+
+    def _last_words(self, name: str) -> str:
+        log = self.folder / "log" / f"{name}.log"
+        return " | ".join(log.read_text(errors="replace").splitlines()[-3:])
 
     def _is_ready(self) -> bool:
         node = self.call("GET", f"/api/v1/nodes/{settings.NODE}")
