@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from tests.real.engine import EngineError, run
@@ -22,6 +24,8 @@ from tests.real.kubernetes import images, settings
 from tests.real.kubernetes.building import build
 
 START_SECONDS = 90.0
+BEFORE = "namespaces"
+"""File with the names of the network namespaces that were there before."""
 JSON_PATCH = "application/merge-patch+json"
 
 
@@ -166,7 +170,7 @@ class Cluster:
             run(command.split())
 
     def stop(self) -> None:
-        """End everything: pods, parts, mounts, namespaces."""
+        """End everything: pods and parts."""
         for name, part in reversed(self.parts.items()):
             if name != "containerd":
                 part.terminate()
@@ -180,12 +184,6 @@ class Cluster:
         for process in _inside(self.namespace):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        for mounted in settings.mounts_in(self.folder):
-            with contextlib.suppress(EngineError):
-                run(["umount", "--lazy", mounted])
-        for command in (f"ip link delete {settings.LINK}", f"ip netns delete {self.namespace}"):
-            with contextlib.suppress(EngineError):
-                run(command.split())
 
     def _end_pods(self) -> None:
         client = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io", "tasks"]
@@ -201,22 +199,44 @@ class Cluster:
 def cluster(cache: Path) -> Iterator[Cluster]:
     """A cluster, from the commands in a folder that outlives it.
 
-    :param cache: where the commands are kept.
+    :param cache: where the commands are kept; used by one at a time, whoever comes second waits.
     """
     binaries = build(cache)
-    # Short, as a socket's path has to be.
-    folder = Path(tempfile.mkdtemp(prefix="acd-k8s-"))
-    before = _namespaces()
-    running = Cluster(folder, binaries)
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
-        for left in _namespaces() - before:
-            with contextlib.suppress(EngineError):
-                run(["ip", "netns", "delete", left])
-        shutil.rmtree(folder, ignore_errors=True)
+    with (cache / "cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Short, as a socket's path has to be; the same one every time, so that what a killed run left is found.
+        folder = Path(tempfile.gettempdir()) / "airflow-cd-k8s"
+        _clear(folder)
+        folder.mkdir(mode=0o700)
+        (folder / BEFORE).write_text("\n".join(_namespaces()))
+        running = Cluster(folder, binaries)
+        try:
+            running.start()
+            yield running
+        finally:
+            running.stop()
+            _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Take away what a cluster has left: pods that outlive whoever started them, mounts, namespaces, files."""
+    if not folder.exists():
+        return
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(str(folder) in word for word in process.cmdline()):
+                for one in (*process.children(recursive=True), process):
+                    one.kill()
+    for mounted in settings.mounts_in(folder):
+        with contextlib.suppress(EngineError):
+            run(["umount", "--lazy", mounted])
+    with contextlib.suppress(EngineError):
+        run(["ip", "link", "delete", settings.LINK])
+    before = (folder / BEFORE).read_text().split() if (folder / BEFORE).exists() else _namespaces()
+    for left in _namespaces() - set(before):
+        with contextlib.suppress(EngineError):
+            run(["ip", "netns", "delete", left])
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ended(part: subprocess.Popen[bytes]) -> None:
