@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.delivery import Delivery
 from airflow_cd.errors import BaselineMissing, VerificationError
-from airflow_cd.verification.logs.baselines import Baseline
+from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Expected, Opinions
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.metrics.profile import MetricProfile
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Deployment
 
 
 def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:
@@ -29,6 +35,24 @@ def log_baseline(delivery: Delivery, source: str, choice: str) -> Baseline:
     return Baseline.of(
         (one.deployment_id, f"{one.version} of {one.saved_at:%Y-%m-%d %H:%M} UTC{chosen}", one.content) for one in kept
     )
+
+
+def with_replaced(delivery: Delivery, deployment: Deployment, source: str, baseline: Baseline) -> Baseline:
+    """The baseline, and what the replicas of the release before have logged beside earlier phases.
+
+    In the last phase they are gone, and where a platform keeps no logs of replicas that are gone, theirs are too.
+
+    :param delivery: the environment.
+    :param deployment: the run's.
+    :param source: name of the log source.
+    :param baseline: of :func:`log_baseline`.
+    """
+    kept = [one for one in delivery.ledger.profiles.of(deployment.id) if (one.kind, one.source) == ("control", source)]
+    if not kept or baseline.unusable:
+        return baseline
+    profile = LogProfile.merge(*(LogProfile.from_bytes(one.content) for one in kept))
+    beside = Learned("the release before, beside earlier phases", profile)
+    return replace(baseline, learned=[beside, *baseline.learned])
 
 
 def metric_baseline(delivery: Delivery, source: str) -> list[MetricProfile]:

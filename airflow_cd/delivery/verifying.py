@@ -151,7 +151,7 @@ class PhaseVerification:
         return Conclusion(outcome.judgement, self._consequence, self._drained, self.since)
 
     def _watch(self, until: datetime | None) -> Outcome:
-        from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions
+        from airflow_cd.delivery.learned import log_baseline, metric_baseline, opinions, with_replaced
         from airflow_cd.delivery.watched import earlier_phases, phases_before, read_begins
         from airflow_cd.verification.watch import Watch
 
@@ -170,7 +170,11 @@ class PhaseVerification:
             starts=read_begins(delivery, self.deployment, self.phase, before, grace),
             earlier=earlier_phases(delivery, self.deployment, before, grace),
             baselines={
-                source.name: log_baseline(delivery, source.name, verification.baseline) for source in verification.logs
+                name: with_replaced(delivery, self.deployment, name, baseline) if self._sides.change else baseline
+                for name, baseline in (
+                    (source.name, log_baseline(delivery, source.name, verification.baseline))
+                    for source in verification.logs
+                )
             },
             metric_baselines={source.name: metric_baseline(delivery, source.name) for source in verification.metrics},
             opinions=lambda: opinions(delivery, verification.expectations, verification.error_patterns),

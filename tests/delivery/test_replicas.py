@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.division import ByInstance, ByTrack, division_of
 from airflow_cd.delivery.handover import Handover, restore_unrecorded
+from airflow_cd.delivery.learned import with_replaced
 from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.delivery.what_runs import stayed
 from airflow_cd.errors import DeploymentFailed, DeploymentSettled, ReleaseError, ReleaseVetoed, RollbackIncomplete
@@ -19,6 +21,8 @@ from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
+from airflow_cd.verification.logs.baselines import Baseline
+from airflow_cd.verification.logs.profile import LogProfile
 from tests.memory_target import MemoryTarget
 from tests.replica_target import ReplicaMemory
 
@@ -170,6 +174,25 @@ def test_a_canary_keeps_its_share_while_the_stable_replicas_become_more(ledger: 
     target.scale(16)
     sides.now()
     assert len(target.replicas[Track.CANARY]) == 4
+
+
+def test_what_replaced_replicas_have_logged_is_known_when_they_are_gone(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    deployment, none = mine.require_deployment(), Baseline()
+    assert with_replaced(mine, deployment, "logs", none) == none
+    frame = pd.DataFrame([(pd.Timestamp.now("UTC"), "web-001", "INFO order 5 placed")])
+    frame.columns = pd.Index(["time", "instance", "message"])
+    logged = LogProfile.of(frame, watched=60)
+    token = mine.lease().token
+    ledger.profiles.save(
+        deployment.id, "phase_20", "logs", kind="control", content=logged.to_bytes(), teaches=False, token=token
+    )
+    (learned,) = with_replaced(mine, deployment, "logs", none).learned
+    assert learned.profile.records == 1
+    assert with_replaced(mine, deployment, "other", none) == none
+    unusable = Baseline(unusable="the pinned deployment is gone")
+    assert with_replaced(mine, deployment, "logs", unusable) == unusable
 
 
 def test_an_old_run_notices_that_its_release_was_replaced(ledger: Ledger, target: ReplicaMemory) -> None:
