@@ -25,7 +25,7 @@ from tests.real.kubernetes.web import Web
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
-KILLS = int(os.environ.get("AIRFLOW_CD_KILLS", "5"))
+KILLS = int(os.environ.get("AIRFLOW_CD_KILLS", "3"))
 LONGEST = 9.0
 """Seconds after which a process that nobody kills has done everything."""
 

@@ -11,7 +11,9 @@ from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
 
 _KEPT = 100
-_ATTEMPTS = 12
+_ATTEMPTS, _PAUSE = 12, 0.05
+_SEEN_WITHIN = 3.0
+"""Seconds within which a controller that is at work has seen a change."""
 
 
 def token_of(deployment: Object) -> int:
@@ -69,7 +71,7 @@ def enter(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
         try:
             return cluster.patch(path, _annotated(deployment, {TOKEN: str(token)}), MERGE)
         except Conflict:
-            time.sleep(0.05)
+            time.sleep(_PAUSE)
     raise _busy(read())
 
 
@@ -91,10 +93,25 @@ def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
         try:
             cluster.patch(path, _annotated(deployment, {KEYS: json.dumps([*keys, key][-_KEPT:])}), MERGE)
         except Conflict:
-            time.sleep(0.05)
+            time.sleep(_PAUSE)
         else:
+            await_seen(read)
             return
     raise _busy(read())
+
+
+def await_seen(read: Callable[[], Object]) -> None:
+    """Wait a moment until the controller has seen a Deployment as it is written: an annotation is a change to it, too.
+
+    :param read: reads the Deployment. What the controller does not see for long is said by whoever reads it then.
+    """
+    ends = time.monotonic() + _SEEN_WITHIN
+    while time.monotonic() < ends:
+        deployment = read()
+        seen = (deployment.get("status") or {}).get("observedGeneration", 0)
+        if seen >= deployment["metadata"].get("generation", 0):
+            return
+        time.sleep(_PAUSE)
 
 
 def _annotated(deployment: Object, annotations: dict[str, str]) -> Object:
