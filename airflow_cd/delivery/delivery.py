@@ -218,8 +218,8 @@ class Delivery(RunEnvironment):
             hand_over(Handover(deployment.id, release, deployment.previous, touched, lease.token))
             if deployment.first and existing is None:
                 self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
-            of = f"{len(names)} of {len(previous)} instances" if names else f"{share} % of the replicas"
-            self.log(f"{release} to {of} ({share} %): {', '.join(chosen)}")
+            to = f"{len(names)} of {len(previous)} instances ({share} %)" if names else f"{share} % of the replicas"
+            self.log(f"{release} to {to}: {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):
                 with self._blaming(deployment, lease), kept(self.ledger, lease):
                     steps = divided.forward(release, chosen, share)

@@ -86,10 +86,8 @@ def put(target: KubernetesTarget, track: Track, release: Release | None, share: 
     wait_until(target, {track: release}, timeout=seconds)  # type: ignore[arg-type]
 
 
-class TestKubernetes(ReplicaContract):
-    @pytest.fixture
-    def target(self, contract_web: Web, connected: object) -> KubernetesTarget:
-        return KubernetesTarget(CONNECTION, "contract")
+class OfWeb:
+    """The releases that both contracts are tried with."""
 
     @pytest.fixture
     def good(self) -> Release:
@@ -102,6 +100,12 @@ class TestKubernetes(ReplicaContract):
     @pytest.fixture
     def broken(self) -> Release:
         return BROKEN
+
+
+class TestKubernetes(OfWeb, ReplicaContract):
+    @pytest.fixture
+    def target(self, contract_web: Web, connected: object) -> KubernetesTarget:
+        return KubernetesTarget(CONNECTION, "contract")
 
 
 def test_a_deployment_is_taken_over_and_handed_back_as_it_was(web: Web, target: KubernetesTarget) -> None:
@@ -339,22 +343,10 @@ def contract_routed(loaded: Cluster, address: str) -> Iterator[Web]:
     web.remove()
 
 
-class TestRoute(ReplicaContract):
+class TestRoute(OfWeb, ReplicaContract):
     @pytest.fixture
     def target(self, contract_routed: Web, connected: object) -> KubernetesTarget:
         return KubernetesTarget(CONNECTION, contract_routed.name, route=contract_routed.name)
-
-    @pytest.fixture
-    def good(self) -> Release:
-        return GOOD
-
-    @pytest.fixture
-    def other(self) -> Release:
-        return OTHER
-
-    @pytest.fixture
-    def broken(self) -> Release:
-        return BROKEN
 
 
 def test_requests_are_divided_by_weight_and_the_route_is_handed_back(

@@ -15,7 +15,7 @@ from airflow_cd.instances import FAILED, HEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.engine import Gone, Refusal
 from airflow_cd.targets.docker.health import LINES_READ, health_of
-from airflow_cd.targets.docker.host import Host
+from airflow_cd.targets.docker.host import Box, Host
 from airflow_cd.targets.docker.naming import Role
 from airflow_cd.targets.docker.replacing import Replacement, stop
 
@@ -137,16 +137,14 @@ class Work:
 
     def _health(self, place: Place) -> tuple[str, str]:
         host = place.host
-        slot = host.slots().get(place.slot)
-        box = host.boxes(slot).get(Role.CURRENT) if slot is not None else None
+        box = _current(place)
         if box is None:
             return FAILED, "its container is gone"
         return health_of(box, host.engine.now(), self._settle, lambda: host.engine.last_lines(box["Id"], LINES_READ))
 
     def _give_traffic(self, place: Place) -> None:
         host, router = place.host, place.host.router
-        slot = host.slots().get(place.slot)
-        box = host.boxes(slot).get(Role.CURRENT) if slot is not None else None
+        box = _current(place)
         if router is None or box is None:
             return
         allowed = self.allowed(host)
@@ -170,8 +168,7 @@ class Work:
 
     def _stop(self, place: Place) -> None:
         host = place.host
-        slot = host.slots().get(place.slot)
-        box = host.boxes(slot).get(Role.CURRENT) if slot is not None else None
+        box = _current(place)
         if box is not None:
             self.allowed(host)()
             stop(host, box, drained=False)
@@ -186,8 +183,7 @@ class Work:
 
     def _restore(self, place: Place) -> None:
         host = place.host
-        slot = host.slots().get(place.slot)
-        box = host.boxes(slot).get(Role.CURRENT) if slot is not None else None
+        box = _current(place)
         if box is None or (host.router is not None and not place.seen.drained):
             return
         if host.router is None:
@@ -220,6 +216,12 @@ class Work:
         :param host: the host.
         """
         return lambda: host.register.require(self._token)
+
+
+def _current(place: Place) -> Box | None:
+    """The container that an instance has now; None without one."""
+    slot = place.host.slots().get(place.slot)
+    return place.host.boxes(slot).get(Role.CURRENT) if slot is not None else None
 
 
 def in_parallel(items: Iterable[In], action: Callable[[In], Out]) -> list[Out]:

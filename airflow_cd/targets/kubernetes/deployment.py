@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from airflow_cd.clock import now
-from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
+from airflow_cd.errors import TargetError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
@@ -21,8 +20,8 @@ from airflow_cd.targets.kubernetes.replicas import instances_of, is_canary, read
 from airflow_cd.targets.kubernetes.rights import autoscaler_of, require_rights, require_unowned
 from airflow_cd.targets.kubernetes.routing import ByRoute, ByServices, Routing
 from airflow_cd.targets.kubernetes.template import container_of, with_release
+from airflow_cd.targets.kubernetes.writing import busy, until_written
 
-_ATTEMPTS, _PAUSE = 50, 0.1
 _LINES = 20
 
 
@@ -207,41 +206,34 @@ class TakenOver:
         routing = self._routing(stable)
         wanted = self._canary_of(stable, release, share, routing)
         routing.prepare()
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> None:
             there = self._canary()
-            try:
-                if there is None:
-                    self.cluster.create(self._path(), wanted)
-                else:
-                    version = there["metadata"]["resourceVersion"]
-                    meta = {**wanted["metadata"], "resourceVersion": version}
-                    self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
-                    pods = self._canary_pods(routing)
-                    if any(not routing.drained(pod) for pod in pods):
-                        routing.give(pods, share)
-            except Conflict:
-                time.sleep(_PAUSE)
-                continue
-            return
-        raise self._busy(canary_of(self.name))
+            if there is None:
+                self.cluster.create(self._path(), wanted)
+                return
+            meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
+            self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
+            pods = self._canary_pods(routing)
+            if any(not routing.drained(pod) for pod in pods):
+                routing.give(pods, share)
+
+        until_written(attempt, f"Deployment {canary_of(self.name)}")
 
     def _put_stable(self, release: Release | None) -> None:
         if release is None:
             raise self._no_replicas()
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> None:
             stable = copy.deepcopy(self._stable())
             stable["spec"]["template"] = with_release(
                 stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
             )
             stable.pop("status", None)
-            try:
-                # With the version that was read: the replicas that an autoscaler has set since are not written over.
-                self.cluster.put(self._path(self.name), stable)
-            except Conflict:
-                time.sleep(_PAUSE)
-                continue
-            return
-        raise self._busy(self.name)
+            # With the version that was read: the replicas that an autoscaler has set since are not written over.
+            self.cluster.put(self._path(self.name), stable)
+
+        until_written(attempt, f"Deployment {self.name}")
 
     def _remove_canary(self) -> None:
         self._routing(self._stable()).clear()
@@ -269,7 +261,7 @@ class TakenOver:
         """Do something once, under the newest token."""
         with self._located():
             path = self._path(self.name)
-            if enter(self.cluster, self._stable, path, token, key) is not None:
+            if enter(self.cluster, self._stable, path, token, key):
                 act()
                 leave(self.cluster, self._stable, path, token, key)
 
@@ -278,7 +270,7 @@ class TakenOver:
         try:
             yield
         except Conflict as error:
-            raise self._busy(self.name, str(error)) from error
+            raise busy(f"Deployment {self.name}", str(error)).at(environment=self.environment) from error
         except TargetError as error:
             error.at(environment=self.environment)
             raise
@@ -288,12 +280,4 @@ class TakenOver:
             f"Deployment {self.name} has no replicas.",
             state="nothing was changed.",
             next_step=f"kubectl scale deployment {self.name} -n {self.namespace} --replicas N",
-        )
-
-    def _busy(self, name: str, said: str = "") -> TargetUnavailable:
-        because = f": {said}" if said else ""
-        return TargetUnavailable(
-            f"Deployment {name} is changed by somebody else so often that it cannot be written{because}.",
-            environment=self.environment,
-            next_step="Find out who writes to it: kubectl get deployment -o yaml --show-managed-fields.",
         )

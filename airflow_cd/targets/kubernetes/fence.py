@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Callable
 
-from airflow_cd.errors import TargetConflict, TargetUnavailable
-from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
+from airflow_cd.errors import TargetConflict
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
+from airflow_cd.targets.kubernetes.writing import until_written
 
 _KEPT = 100
-_ATTEMPTS, _PAUSE = 12, 0.05
+_POLL = 0.05
 _SEEN_WITHIN = 3.0
 """Seconds within which a controller that is at work has seen a change."""
 
@@ -50,7 +51,7 @@ def require_current(deployment: Object, token: int) -> None:
         )
 
 
-def enter(cluster: Cluster, read: Callable[[], Object], path: str, token: int, key: str) -> Object | None:
+def enter(cluster: Cluster, read: Callable[[], Object], path: str, token: int, key: str) -> bool:
     """Take the token as seen, before anything is changed.
 
     :param cluster: the API.
@@ -58,21 +59,20 @@ def enter(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
     :param path: of its URL.
     :param token: of the caller.
     :param key: of what it is about to do.
-    :returns: the Deployment; None where what is asked for was done before.
+    :returns: whether it is to be done; False where it was done before.
     :raises TargetConflict: a higher token has been seen.
     """
-    for _ in range(_ATTEMPTS):
+
+    def attempt() -> bool:
         deployment = read()
         require_current(deployment, token)
         if key in keys_of(deployment):
-            return None
-        if token == token_of(deployment):
-            return deployment
-        try:
-            return cluster.patch(path, _annotated(deployment, {TOKEN: str(token)}), MERGE)
-        except Conflict:
-            time.sleep(_PAUSE)
-    raise _busy(read())
+            return False
+        if token > token_of(deployment):
+            cluster.patch(path, _annotated(deployment, {TOKEN: str(token)}), MERGE)
+        return True
+
+    return until_written(attempt, f"Deployment {path.rpartition('/')[2]}")
 
 
 def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, key: str) -> None:
@@ -85,19 +85,15 @@ def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
     :param key: of what it has done.
     :raises TargetConflict: a higher token has been seen meanwhile.
     """
-    for _ in range(_ATTEMPTS):
+
+    def attempt() -> None:
         deployment = read()
         require_current(deployment, token)
-        if key in (keys := keys_of(deployment)):
-            return
-        try:
+        if key not in (keys := keys_of(deployment)):
             cluster.patch(path, _annotated(deployment, {KEYS: json.dumps([*keys, key][-_KEPT:])}), MERGE)
-        except Conflict:
-            time.sleep(_PAUSE)
-        else:
-            await_seen(read)
-            return
-    raise _busy(read())
+
+    until_written(attempt, f"Deployment {path.rpartition('/')[2]}")
+    await_seen(read)
 
 
 def await_seen(read: Callable[[], Object]) -> None:
@@ -111,17 +107,9 @@ def await_seen(read: Callable[[], Object]) -> None:
         seen = (deployment.get("status") or {}).get("observedGeneration", 0)
         if seen >= deployment["metadata"].get("generation", 0):
             return
-        time.sleep(_PAUSE)
+        time.sleep(_POLL)
 
 
 def _annotated(deployment: Object, annotations: dict[str, str]) -> Object:
     version = deployment["metadata"]["resourceVersion"]
     return {"metadata": {"resourceVersion": version, "annotations": annotations}}
-
-
-def _busy(deployment: Object) -> TargetUnavailable:
-    return TargetUnavailable(
-        f"Deployment {deployment['metadata']['name']} is changed by somebody else so often that nothing can be written "
-        "to it.",
-        next_step="Find out who writes to it: kubectl get deployment -o yaml --show-managed-fields.",
-    )

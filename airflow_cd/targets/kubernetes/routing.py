@@ -23,8 +23,9 @@ from airflow_cd.targets.kubernetes.traffic import (
     traffic_labels,
     wait_until_out,
 )
+from airflow_cd.targets.kubernetes.writing import until_written
 
-_ATTEMPTS, _PAUSE = 50, 0.1
+_POLL = 0.05
 _TAKEN_WITHIN = 20.0
 """Seconds within which a gateway must have seen a route that was written."""
 _FOLLOWS = 0.3
@@ -285,22 +286,16 @@ class ByRoute:
 
     def _write(self, share: int | None) -> None:
         """Set the canary's percent, None to take its place away; returns when the gateway has taken it."""
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> Object:
             route = copy.deepcopy(self._read())
             divide(route, self._service, share)
             route.pop("status", None)
-            try:
-                written = self._cluster.put(self._path, route)
-            except Conflict:
-                time.sleep(_PAUSE)
-                continue
-            self.__dict__.pop("_weight", None)
-            self._await_taken(written["metadata"]["generation"])
-            return
-        raise TargetUnavailable(
-            f"HTTPRoute {self._route} is changed by somebody else so often that it cannot be written.",
-            next_step="Find out who writes to it: kubectl get httproute -o yaml --show-managed-fields.",
-        )
+            return self._cluster.put(self._path, route)
+
+        written = until_written(attempt, f"HTTPRoute {self._route}")
+        self.__dict__.pop("_weight", None)
+        self._await_taken(written["metadata"]["generation"])
 
     def _await_taken(self, generation: int) -> None:
         """Wait until every gateway of the route says that it has seen it, and accepts it."""
@@ -316,7 +311,7 @@ class ByRoute:
                 return
             if wrong:
                 refused = f"{wrong[0].get('reason')}: {wrong[0].get('message')}"
-            time.sleep(0.05)
+            time.sleep(_POLL)
         raise TargetUnavailable(
             f"HTTPRoute {self._route} was written, and is not in force: {refused}.",
             next_step="Look at its status, and at the gateway's log.",
