@@ -162,6 +162,7 @@ class PhaseRow(Base):
     deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
     name: Mapped[str] = mapped_column(Name())
     share: Mapped[int]
+    traffic: Mapped[int | None]
     instances: Mapped[list[str]] = mapped_column(Json)
     state: Mapped[str] = mapped_column(Name(20))
     started_at: Mapped[datetime] = mapped_column(Utc)

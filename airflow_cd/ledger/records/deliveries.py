@@ -119,6 +119,8 @@ class Phase:
     :param share: percent of the environment.
     :param instances: every instance it was, or may have been, deployed to.
     :param state: how far it has come; after a final verdict, what that was.
+    :param traffic: percent of the requests that the canary has in it, where that is not what its share brings with it;
+        then the release before is still there beside it.
     """
 
     deployment_id: str
@@ -128,6 +130,7 @@ class Phase:
     state: PhaseState
     started_at: datetime
     deployed_at: datetime | None = None
+    traffic: int | None = None
 
 
 @dataclass(frozen=True)
