@@ -51,7 +51,14 @@ class RecordedTarget:
         self.division = division_of(target)
 
     def put(
-        self, deployment: Deployment, lease: Lease, steps: Sequence[Wanted], *, kind: ActionKind, share: int = 100
+        self,
+        deployment: Deployment,
+        lease: Lease,
+        steps: Sequence[Wanted],
+        *,
+        kind: ActionKind,
+        share: int = 100,
+        traffic: int | None = None,
     ) -> None:
         """Bring each unit to its release and wait until it is healthy; the same release in one call.
 
@@ -59,11 +66,12 @@ class RecordedTarget:
             done.
         :param kind: what the ledger calls it: a deploy or a rollback.
         :param share: percent of the environment that a canary's replicas are to be.
+        :param traffic: percent of the requests that a canary is to have, where its share does not say it.
         :raises DeploymentFailed: instances did not come up on their release.
         :raises TargetError: the target refused, or did not answer until the time was over.
         """
         for wanted in steps:
-            self.ask(deployment, lease, wanted, kind=kind, share=share, wait=True)
+            self.ask(deployment, lease, wanted, kind=kind, share=share, traffic=traffic, wait=True)
 
     def ask(
         self,
@@ -73,6 +81,7 @@ class RecordedTarget:
         *,
         kind: ActionKind = ActionKind.DEPLOY,
         share: int = 100,
+        traffic: int | None = None,
         wait: bool = False,
     ) -> None:
         """Ask for a release on each unit, the same release in one call.
@@ -80,6 +89,7 @@ class RecordedTarget:
         :param wanted: what should run on each unit, None where nothing should.
         :param kind: what the ledger calls it: a deploy or a rollback.
         :param share: percent of the environment that a canary's replicas are to be.
+        :param traffic: percent of the requests that a canary is to have, where its share does not say it.
         :param wait: whether to wait until it is healthy there.
         :raises DeploymentFailed: instances did not come up on their release.
         :raises TargetError: the target refused, or did not answer until the time was over.
@@ -93,7 +103,7 @@ class RecordedTarget:
         give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
         try:
             for number, (release, units) in enumerate(by_release.items()):
-                give(release, units, key=f"{key}-{number}", token=lease.token, share=share)
+                give(release, units, key=f"{key}-{number}", token=lease.token, share=share, traffic=traffic)
             if wait:
                 wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
         except AirflowCdError as error:
