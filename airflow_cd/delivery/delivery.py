@@ -29,7 +29,7 @@ from airflow_cd.errors import (
 from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
-from airflow_cd.targets.rollout import differences, unhealthy
+from airflow_cd.targets.rollout import Wanted, differences, unhealthy
 
 if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
@@ -229,9 +229,7 @@ class Delivery(RunEnvironment):
             with reading_commits(self.ledger, deployment, commits, self.log):
                 with self._blaming(deployment, lease), kept(self.ledger, lease):
                     steps = divided.forward(release, chosen, share)
-                    self._changes.put(
-                        deployment, lease, steps, kind=ActionKind.DEPLOY, share=share, traffic=traffic
-                    )
+                    self._changes.put(deployment, lease, steps, kind=ActionKind.DEPLOY, share=share, traffic=traffic)
                     self._divide(deployment, lease, chosen, traffic)
                 names = names or divided.named(chosen, self.target.instances(), release)
                 return self.ledger.phases.deployed(
@@ -246,7 +244,7 @@ class Delivery(RunEnvironment):
         :raises LeaseLost: somebody has overruled this run.
         :raises TargetError: the target refused, or does not answer.
         """
-        wanted = {Track.CANARY: deployment.release}
+        wanted: Wanted = {Track.CANARY: deployment.release}
         self._changes.ask(deployment, self.lease(), wanted, share=phase.share, traffic=phase.traffic)
 
     def promote(self, outcome: str) -> Deployment:

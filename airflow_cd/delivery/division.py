@@ -29,9 +29,7 @@ Previous = Mapping[str, "Release | None"]
 class Division(Protocol):
     """How a deployment divides one environment."""
 
-    def chosen(
-        self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None
-    ) -> list[str]:
+    def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """The units that a phase changes.
 
         :param previous: what every instance ran before the deployment.
@@ -109,9 +107,7 @@ class Division(Protocol):
 class ByInstance:
     """Instances have names: each phase takes so many of them, and remembers which."""
 
-    def chosen(
-        self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None
-    ) -> list[str]:
+    def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """As of :class:`Division`: those of earlier phases, and the first others by name up to the share."""
         return choose_instances(sorted(previous), share, already)
 
@@ -152,9 +148,7 @@ class ByInstance:
 class ByTrack:
     """The platform makes replicas: a canary beside the stable ones has a share, the last phase changes these."""
 
-    def chosen(
-        self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None
-    ) -> list[str]:
+    def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """As of :class:`Division`: the canary, with the whole environment the stable replicas too."""
         return [Track.CANARY] if share < 100 or traffic is not None else [Track.CANARY, Track.STABLE]
 
