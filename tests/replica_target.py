@@ -41,6 +41,9 @@ class ReplicaMemory:
             Instance("web", None, None, health=EMPTY, track=Track.STABLE)
         ]
 
+    def traffic_mistake(self, share: int, traffic: int) -> str:
+        return ""
+
     def check(self, release: Release) -> None:
         self.instances()
 

@@ -13,16 +13,27 @@ from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
+from airflow_cd.targets.kubernetes.by_route import ByRoute
+from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
 from airflow_cd.targets.kubernetes.replicas import instances_of, is_canary, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import autoscaler_of, require_rights, require_unowned
-from airflow_cd.targets.kubernetes.routing import ByRoute, ByServices, Routing
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_ROUTES,
+    NEEDED,
+    autoscaler_of,
+    require_rights,
+    require_steady,
+    require_unowned,
+)
+from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of, with_release
 from airflow_cd.targets.kubernetes.writing import busy, until_written
 
 _LINES = 20
+_WHOLE = 100
+"""The share, in percent, of a canary that is as large as the stable track."""
 
 
 class TakenOver:
@@ -94,13 +105,22 @@ class TakenOver:
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            require_rights(self.cluster, self.namespace, route=bool(self.route))
+            require_rights(self.cluster, self.namespace, *NEEDED, *(FOR_ROUTES if self.route else ()))
             configuration.require_usable(release.configuration)
             self._routing(stable).check()
 
     # -- actions -------------------------------------------------------------------------------------------------
 
-    def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
+    def deploy(
+        self,
+        release: Release | None,
+        tracks: Sequence[Track],
+        *,
+        share: int,
+        key: str,
+        token: int,
+        traffic: int | None = None,
+    ) -> None:
         """As of the target."""
 
         def act() -> None:
@@ -113,7 +133,7 @@ class TakenOver:
                 elif release is None:
                     self._remove_canary()
                 else:
-                    self._put_canary(release, share)
+                    self._put_canary(release, share, traffic)
 
         self._do(act, key, token)
 
@@ -141,8 +161,8 @@ class TakenOver:
             if Track.CANARY not in tracks:
                 return
             canary, routing = self._canary(), self._routing(self._stable())
-            if canary is not None:
-                routing.give(self._canary_pods(routing), share_of(canary))
+            if canary is not None and (part := share_of(canary)):
+                routing.give(self._canary_pods(routing), part)
 
         self._do(act, key, token)
 
@@ -193,19 +213,28 @@ class TakenOver:
         canary = self._canary()
         return read_canary(self.cluster, self.namespace, self.name, canary, routing).pods
 
-    def _canary_of(self, stable: Object, release: Release, share: int, routing: Routing) -> Object:
+    def _canary_of(self, stable: Object, release: Release, share: int, traffic: int | None, routing: Routing) -> Object:
         template = with_release(
             stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
         )
-        replicas = replicas_for(min(share, 99), max(1, int(stable["spec"].get("replicas", 1))))
-        labels = routing.labels(template.get("metadata", {}).get("labels") or {})
-        return canary_deployment(stable, template, replicas, labels=labels, share=share)
+        replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
+        there = self._canary() if traffic else None
+        labels: dict[str, str] = {}
+        if there is not None:
+            # Other labels would mean other pods, in the moment in which they are given the requests.
+            labels = there["spec"]["template"]["metadata"].get("labels") or {}
+        else:
+            labels = routing.labels(template.get("metadata", {}).get("labels") or {}, traffic)
+        part = share if traffic is None else traffic
+        return canary_deployment(stable, template, replicas, labels=labels, share=part)
 
-    def _put_canary(self, release: Release, share: int) -> None:
+    def _put_canary(self, release: Release, share: int, traffic: int | None) -> None:
         stable = self._stable()
         routing = self._routing(stable)
-        wanted = self._canary_of(stable, release, share, routing)
-        routing.prepare()
+        if share >= _WHOLE:
+            require_steady(self.cluster, self.namespace, stable)
+        wanted = self._canary_of(stable, release, share, traffic, routing)
+        routing.prepare(traffic)
 
         def attempt() -> None:
             there = self._canary()
@@ -215,7 +244,7 @@ class TakenOver:
             meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
             self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
             pods = self._canary_pods(routing)
-            if any(not routing.drained(pod) for pod in pods):
+            if traffic is None and any(not routing.drained(pod) for pod in pods):
                 routing.give(pods, share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")

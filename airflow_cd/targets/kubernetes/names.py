@@ -23,9 +23,11 @@ CONFIGURATION = "airflow-cd/configuration"
 REPLACED = "airflow-cd/replaced"
 """Annotation of a pod template: variables of somebody else that the configuration stands in for, to be put back."""
 SHARE = "airflow-cd/share"
-"""Annotation of a canary: percent of the requests that it is to have where they are divided by weight."""
+"""Annotation of a canary: percent of the requests that it is to have where its pods do not say it."""
 WEIGHT = "airflow-cd/weight"
 """Beginning of annotations of an HTTPRoute: by number of a rule, the weight that the stable Service had."""
+SELECTOR = "airflow-cd/selector"
+"""Annotation of a Service: the selector that it had before all of its requests went to a canary."""
 FILES = "airflow-cd-files"
 """Name of the volume of a release's files."""
 CONTENT = "airflow-cd.json"
@@ -41,6 +43,14 @@ def canary_of(deployment: str) -> str:
     :param deployment: its name.
     """
     return deployment[: LONGEST_NAME - len(CANARY_SUFFIX)] + CANARY_SUFFIX
+
+
+def ours(deployment: str) -> dict[str, str]:
+    """The labels of a Deployment's canary and of its pods.
+
+    :param deployment: its name.
+    """
+    return {OF: deployment, TRACK: "canary"}
 
 
 def selector_of(labels: dict[str, str]) -> str:
