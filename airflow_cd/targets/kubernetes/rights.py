@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.targets.kubernetes.ownership import kept_by
 
 NEEDED: tuple[tuple[str, str, str], ...] = (
     ("apps", "deployments", "get"),
@@ -21,6 +22,7 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
     ("", "secrets", "delete"),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("autoscaling", "horizontalpodautoscalers", "list"),
+    ("", "resourcequotas", "list"),
 )
 """API group, resource and verb of each; the Role in docs/targets/kubernetes.md has the same."""
 
@@ -33,23 +35,25 @@ FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 """As well, where requests are divided by an HTTPRoute."""
 
-_OWNERS = {
-    "argocd.argoproj.io/instance": "Argo CD",
-    "argocd.argoproj.io/tracking-id": "Argo CD",
-    "kustomize.toolkit.fluxcd.io/name": "Flux",
-    "helm.toolkit.fluxcd.io/name": "Flux",
-}
+FOR_PULLS: tuple[tuple[str, str, str], ...] = (
+    ("", "pods", "get"),
+    ("", "pods", "create"),
+    ("", "pods", "delete"),
+)
+"""As well, where images are looked for before a canary begins."""
 
 
-def require_rights(cluster: Cluster, namespace: str, *, route: bool = False) -> None:
+def require_rights(cluster: Cluster, namespace: str, *, route: bool = False, pulls: bool = False) -> None:
     """Refuse, before the first change, what could not be brought to its end or back.
 
     :param cluster: the API.
     :param namespace: where.
     :param route: whether requests are divided by an HTTPRoute.
+    :param pulls: whether images are looked for.
     :raises TargetUnauthorized: rights are missing; all of them are named.
     """
-    if missing := cluster.missing_rights(namespace, (*NEEDED, *(FOR_ROUTES if route else ()))):
+    wanted = (*NEEDED, *(FOR_ROUTES if route else ()), *(FOR_PULLS if pulls else ()))
+    if missing := cluster.missing_rights(namespace, wanted):
         raise TargetUnauthorized(
             f"connection {cluster.conn_id!r} may not {', '.join(missing)} in namespace {namespace!r}.",
             state="nothing was changed.",
@@ -63,12 +67,11 @@ def require_unowned(deployment: Object) -> None:
     :param deployment: as it was read.
     :raises TargetRejected: one does.
     """
-    meta = deployment["metadata"]
-    marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
-    owner = next((tool for mark, tool in _OWNERS.items() if mark in marks), None)
+    owner = kept_by(deployment)
     if owner is not None:
         raise TargetRejected(
-            f"Deployment {meta['name']} is kept by {owner}, which would put back what a canary or a rollback changes.",
+            f"Deployment {deployment['metadata']['name']} is kept by {owner}, which would put back what a "
+            "canary or a rollback changes.",
             state="nothing was changed.",
             next_step=f"Let {owner} ignore the pod template of this Deployment, and say so: "
             "KubernetesTarget(..., shared_with_gitops=True).",
