@@ -28,6 +28,8 @@ MERGE = "application/merge-patch+json"
 _PAGE = 500
 _NOT_YET = (b"waiting to start", b"is terminated", b"previous terminated container", b"PodInitializing")
 """How the API says that a container has no output, or none of a run before."""
+_NO_RIGHT = " cannot "
+"""How the API says that a user has no right to something; everything else that is forbidden an admission refuses."""
 _RETRY = RetryPolicy(first_pause=0.1, longest_pause=2.0)
 
 
@@ -166,8 +168,15 @@ class Cluster:
         def judge(answer: Answer) -> None:
             if answer.status == 404 and missing:
                 raise _Missing
+            reason = self._client.endpoint.reason_of(answer) if not answer.ok else ""
             if answer.status == 409:
-                raise Conflict(self._client.endpoint.reason_of(answer))
+                raise Conflict(reason)
+            if answer.status == 403 and _NO_RIGHT not in reason:
+                raise self._errors.rejected(
+                    f"the cluster of connection {self.conn_id!r} refuses it: {reason}.",
+                    next_step="A quota, a policy or an admission webhook of the cluster says so; see there what it "
+                    "asks for.",
+                )
 
         try:
             return self._client.json(request, judge=judge)

@@ -4,68 +4,43 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from airflow_cd.clock import now
-from airflow_cd.errors import TargetError, TargetRejected
-from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
+from airflow_cd.errors import TargetRejected, TargetUnavailable
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.by_route import ByRoute
-from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
-from airflow_cd.targets.kubernetes.fence import enter, leave
+from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave
+from airflow_cd.targets.kubernetes.headroom import require_headroom
+from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
-from airflow_cd.targets.kubernetes.replicas import instances_of, is_canary, read_canary, read_stable
+from airflow_cd.targets.kubernetes.ownership import meant
+from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
+    FOR_PULLS,
     FOR_ROUTES,
     NEEDED,
-    autoscaler_of,
     require_rights,
     require_steady,
     require_unowned,
 )
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import container_of, with_release
-from airflow_cd.targets.kubernetes.writing import busy, until_written
+from airflow_cd.targets.kubernetes.template import with_release
+from airflow_cd.targets.kubernetes.there import DeploymentThere
+from airflow_cd.targets.kubernetes.writing import until_written
 
-_LINES = 20
 _WHOLE = 100
 """The share, in percent, of a canary that is as large as the stable track."""
 
 
-class TakenOver:
+class TakenOver(DeploymentThere):
     """One Deployment of a cluster. Its methods are those of :class:`~airflow_cd.targets.base.ReplicaTarget`.
 
-    :param cluster: the API of its cluster.
-    :param environment: what the environment is called, for errors.
-    :param namespace: where it is.
-    :param name: its name.
-    :param container: name of the container that a release is put into, ``""`` for the first.
-    :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
-    :param shared_with_gitops: whether it may be one that another tool keeps.
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.there.DeploymentThere`.
     """
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        environment: str,
-        namespace: str,
-        name: str,
-        *,
-        container: str = "",
-        route: str = "",
-        shared_with_gitops: bool = False,
-    ) -> None:
-        self.cluster = cluster
-        self.environment = environment
-        self.namespace = namespace
-        self.name = name
-        self.container = container
-        self.route = route
-        self.shared_with_gitops = shared_with_gitops
 
     def instances(self) -> list[Instance]:
         """As of the target."""
@@ -87,8 +62,10 @@ class TakenOver:
                     at=now(),
                     configuration=read,
                     output=self._output,
+                    meaning=remembered(stable),
                 )
             ]
+            self._read_last = now(), found
             return sorted(found, key=lambda one: one.name)
 
     def check(self, release: Release) -> None:
@@ -105,9 +82,14 @@ class TakenOver:
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            require_rights(self.cluster, self.namespace, *NEEDED, *(FOR_ROUTES if self.route else ()))
+            routes = FOR_ROUTES if self.route else ()
+            require_rights(self.cluster, self.namespace, *NEEDED, *routes, *(FOR_PULLS if self.pull_check else ()))
             configuration.require_usable(release.configuration)
-            self._routing(stable).check()
+            routing = self._routing(stable)
+            routing.check()
+            self._require_headroom(stable, 1 if self._canary() is None else 0)
+            pods = read_stable(self.cluster, self.namespace, stable, routing).pods
+            self._artifacts.check(stable, pods, release)
 
     # -- actions -------------------------------------------------------------------------------------------------
 
@@ -149,10 +131,11 @@ class TakenOver:
             )
 
         def act() -> None:
-            routing = self._routing(self._stable())
-            routing.take_out(self._canary_pods(routing))
+            stable = self._stable()
+            routing = self._routing(stable)
+            routing.take_out(self._dispensable(stable, routing))
 
-        self._do(act, key, token)
+        self._do(act, key, token, seen=False)
 
     def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """As of the target."""
@@ -168,54 +151,11 @@ class TakenOver:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _path(self, name: str = "") -> str:
-        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments" + (f"/{name}" if name else "")
-
-    def _stable(self) -> Object:
-        found = self.cluster.get(self._path(self.name))
-        if found is None:
-            raise TargetRejected(
-                f"there is no Deployment {self.name!r} in namespace {self.namespace!r}.",
-                state="nothing was changed.",
-                next_step="Give the target its namespace and deployment as `kubectl get deployments -A` lists them.",
-            )
-        try:
-            container_of(found["spec"]["template"], self.container)
-        except KeyError:
-            names = ", ".join(one["name"] for one in found["spec"]["template"]["spec"]["containers"])
-            raise TargetRejected(
-                f"Deployment {self.name} has no container {self.container!r}, only {names}.",
-                state="nothing was changed.",
-                next_step="Name the container that holds the release: KubernetesTarget(..., container=...).",
-            ) from None
-        return found
-
-    def _canary(self) -> Object | None:
-        found = self.cluster.get(self._path(canary_of(self.name)))
-        if found is None or found["metadata"].get("deletionTimestamp"):
-            return None
-        if not is_canary(found):
-            raise TargetRejected(
-                f"Deployment {canary_of(self.name)} is somebody else's, and the canary of {self.name} would have its "
-                "name.",
-                state="nothing was changed.",
-                next_step="Rename one of them.",
-            )
-        return found
-
-    def _routing(self, stable: Object) -> Routing:
-        if self.route:
-            return ByRoute(self.cluster, self.namespace, stable, self.route)
-        autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
-        return ByServices(self.cluster, self.namespace, stable, autoscaler)
-
-    def _canary_pods(self, routing: Routing) -> list[Object]:
-        canary = self._canary()
-        return read_canary(self.cluster, self.namespace, self.name, canary, routing).pods
-
-    def _canary_of(self, stable: Object, release: Release, share: int, traffic: int | None, routing: Routing) -> Object:
+    def _canary_of(
+        self, stable: Object, release: Release, image: str, share: int, traffic: int | None, routing: Routing
+    ) -> Object:
         template = with_release(
-            stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
+            stable["spec"]["template"], release, image, deployment=self.name, container=self.container
         )
         replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
         there = self._canary() if traffic else None
@@ -233,7 +173,12 @@ class TakenOver:
         routing = self._routing(stable)
         if share >= _WHOLE:
             require_steady(self.cluster, self.namespace, stable)
-        wanted = self._canary_of(stable, release, share, traffic, routing)
+        image = self._image(release, stable, routing)
+        wanted = self._canary_of(stable, release, image, share, traffic, routing)
+        has = self._canary()
+        more = wanted["spec"]["replicas"] - (int(has["spec"].get("replicas", 1)) if has is not None else 0)
+        if more > 0:
+            self._require_headroom(stable, more)
         routing.prepare(traffic)
 
         def attempt() -> None:
@@ -253,21 +198,59 @@ class TakenOver:
         if release is None:
             raise self._no_replicas()
 
+        stable = self._stable()
+        image = self._image(release, stable, self._routing(stable), begins=False)
+
         def attempt() -> None:
             stable = copy.deepcopy(self._stable())
             stable["spec"]["template"] = with_release(
-                stable["spec"]["template"], release, release.artifact, deployment=self.name, container=self.container
+                stable["spec"]["template"], release, image, deployment=self.name, container=self.container
             )
+            given = meant(stable["spec"]["template"], self.container)
+            stable["metadata"]["annotations"] = {**(stable["metadata"].get("annotations") or {}), **given}
             stable.pop("status", None)
             # With the version that was read: the replicas that an autoscaler has set since are not written over.
             self.cluster.put(self._path(self.name), stable)
 
         until_written(attempt, f"Deployment {self.name}")
 
+    def _dispensable(self, stable: Object, routing: Routing) -> list[Object]:
+        """The canary's pods, unless they are all that answers."""
+        own = read_stable(self.cluster, self.namespace, stable, routing)
+        canary = read_canary(self.cluster, self.namespace, self.name, self._canary(), routing)
+        ready = canary.ready
+        answering = [one for one in canary.pods if one["metadata"]["name"] in ready and not routing.drained(one)]
+        if answering and not own.ready:
+            raise TargetUnavailable(
+                f"none of the stable pods of Deployment {self.name} is ready, so the canary's are all that answers.",
+                instances=[one["metadata"]["name"] for one in answering],
+                state="the canary has its traffic still.",
+                next_step=f"Bring the stable pods up first: kubectl describe deployment {self.name} -n "
+                f"{self.namespace}. To have nothing answer instead, delete Deployment {canary_of(self.name)}.",
+            )
+        return canary.pods
+
+    def _require_headroom(self, stable: Object, canaries: int) -> None:
+        require_headroom(self.cluster.every(f"/api/v1/namespaces/{self.namespace}/resourcequotas"), stable, canaries)
+
+    def _image(self, release: Release, stable: Object, routing: Routing, *, begins: bool = True) -> str:
+        """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
+        begun, pods = self._canary() is not None, self._pods(stable, routing)
+        known = self._artifacts.known(stable, pods, begun=begun)
+        image = self._artifacts.image_of(stable, pods, release, known, begins=begins and not begun)
+        self._artifacts.remember(self._stable, self._path(self.name), known, release.artifact, image)
+        return image
+
     def _remove_canary(self) -> None:
-        self._routing(self._stable()).clear()
-        if self._canary() is not None:
+        stable, canary = self._stable(), self._canary()
+        routing = self._routing(stable)
+        self._dispensable(stable, routing)
+        routing.clear()
+        if canary is not None:
             self.cluster.delete(self._path(canary_of(self.name)))
+            gone, stays = (self._artifacts.of(one) for one in (canary, stable))
+            if gone != stays:
+                self._artifacts.forget(self._stable, self._path(self.name), gone)
         self._sweep()
 
     def _sweep(self) -> None:
@@ -278,35 +261,12 @@ class TakenOver:
         used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self.name, used)
 
-    def _output(self, pod: str, container: str, before: bool) -> str:
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
-        params = {"container": container, "tailLines": _LINES, "previous": str(before).lower()}
-        try:
-            return self.cluster.text(path, params) or ""
-        except TargetError:
-            return ""  # it only adds to what is said of a pod
-
-    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
-        """Do something once, under the newest token."""
+    def _do(self, act: Callable[[], None], key: str, token: int, *, seen: bool = True) -> None:
+        """Do something once, under the newest token; as a rule until the controllers have seen all that was written."""
         with self._located():
             path = self._path(self.name)
             if enter(self.cluster, self._stable, path, token, key):
                 act()
                 leave(self.cluster, self._stable, path, token, key)
-
-    @contextmanager
-    def _located(self) -> Iterator[None]:
-        try:
-            yield
-        except Conflict as error:
-            raise busy(f"Deployment {self.name}", str(error)).at(environment=self.environment) from error
-        except TargetError as error:
-            error.at(environment=self.environment)
-            raise
-
-    def _no_replicas(self) -> TargetRejected:
-        return TargetRejected(
-            f"Deployment {self.name} has no replicas.",
-            state="nothing was changed.",
-            next_step=f"kubectl scale deployment {self.name} -n {self.namespace} --replicas N",
-        )
+                if seen:
+                    await_seen(self._stable)

@@ -11,6 +11,8 @@ from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
 
 READY_FOR = timedelta(seconds=2)
 """How long a pod must have been ready without a restart: one that is ready for an instant is not."""
+STEADY_FOR = timedelta(seconds=10)
+"""How long one must have been ready again that has ended since it was made: it may do so once more."""
 _NEVER = {
     "CreateContainerConfigError",
     "CreateContainerError",
@@ -21,7 +23,8 @@ _NEVER = {
     "RunContainerError",
 }
 """Reasons to wait for which waiting does not help."""
-_ABSENT = ("not found", "manifest unknown", "denied", "unauthorized", "does not exist", "invalid reference")
+ABSENT = ("not found", "manifest unknown", "denied", "unauthorized", "does not exist", "invalid reference")
+"""Words by which a node says that a registry does not have an image, or does not give it."""
 _LINES = 5
 _LONGEST = 600
 
@@ -42,10 +45,11 @@ def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[
     conditions = {one["type"]: one for one in status.get("conditions") or ()}
     ready = conditions.get("Ready") or {}
     if ready.get("status") == "True":
-        since = _time(ready.get("lastTransitionTime"))
-        if since is not None and now - since < READY_FOR:
-            return STARTING, f"ready for {max(0.0, (now - since).total_seconds()):.0f} s"
-        return HEALTHY, _restarts(containers)
+        since, again = _time(ready.get("lastTransitionTime")), _restarts(containers)
+        if since is not None and now - since < (STEADY_FOR if again else READY_FOR):
+            ready_for = f"ready for {max(0.0, (now - since).total_seconds()):.0f} s"
+            return STARTING, f"{ready_for}; {again}" if again else ready_for
+        return HEALTHY, again
     scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
         return STARTING, f"no node takes it: {_short(scheduled.get('message') or scheduled.get('reason'))}"
@@ -76,7 +80,7 @@ def _stopped(one: Object, last_lines: Callable[[str, bool], str]) -> tuple[str, 
         final = reason == "CrashLoopBackOff" or times > 0
         return (FAILED if final else STARTING), _short(text + (f"; its last lines: {output}" if output else ""))
     message = str(waiting.get("message") or "")
-    absent = reason == "ErrImagePull" and any(word in message.lower() for word in _ABSENT)
+    absent = reason == "ErrImagePull" and any(word in message.lower() for word in ABSENT)
     if reason in _NEVER or absent:
         what = f"image {one.get('image')} cannot be pulled" if "Image" in reason or absent else f"{name} cannot start"
         return FAILED, _short(f"{what} ({reason}): {message}" if message else f"{what} ({reason})")

@@ -11,7 +11,9 @@ from airflow_cd.clock import now
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, time_of
+from airflow_cd.targets.kubernetes.images import digest_of, pinned
 from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
+from airflow_cd.targets.kubernetes.ownership import changed_since
 from airflow_cd.targets.kubernetes.template import running
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
 
@@ -38,6 +40,17 @@ class TrackState:
     deployment: Object | None
     sets: list[Object]
     pods: list[Object]
+
+    @property
+    def ready(self) -> list[str]:
+        """The names of pods that answer."""
+        return [
+            pod["metadata"]["name"]
+            for pod in self.pods
+            if not pod["metadata"].get("deletionTimestamp")
+            for one in (pod.get("status") or {}).get("conditions") or ()
+            if one["type"] == "Ready" and one["status"] == "True"
+        ]
 
     @property
     def wanted(self) -> int:
@@ -106,6 +119,7 @@ def instances_of(
     at: datetime,
     configuration: Callable[[str], Mapping[str, Any] | None],
     output: Callable[[str, str, bool], str],
+    meaning: Mapping[str, str],
 ) -> list[Instance]:
     """The replicas of a track, those that are wanted and not there yet among them.
 
@@ -115,8 +129,10 @@ def instances_of(
     :param at: the present time, aware.
     :param configuration: the configuration in a Secret, by its name.
     :param output: the output of a container, by pod, container and whether the run before is meant.
+    :param meaning: by artifact, the digest that it means here.
     """
-    found = [_instance(state, pod, container, routing, at, configuration, output) for pod in state.pods]
+    read = _Reading(container, routing, at, configuration, output, meaning)
+    found = [_instance(state, pod, read) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if state.deployment is not None and (missing > 0 or _is_changing(state)):
         found.append(_missing(state, state.deployment, missing, container, configuration))
@@ -126,27 +142,37 @@ def instances_of(
     return found
 
 
-def _instance(
-    state: TrackState,
-    pod: Object,
-    container: str,
-    routing: Routing,
-    at: datetime,
-    configuration: Callable[[str], Mapping[str, Any] | None],
-    output: Callable[[str, str, bool], str],
-) -> Instance:
-    name, weight = pod["metadata"]["name"], routing.weight(pod)
-    runs = running(pod, container, configuration)
-    health, message = health_of(pod, container, at, lambda of, before: last_lines(output(name, of, before)))
+@dataclass(frozen=True)
+class _Reading:
+    """What a pod is read with; as of :func:`instances_of`."""
+
+    container: str
+    routing: Routing
+    at: datetime
+    configuration: Callable[[str], Mapping[str, Any] | None]
+    output: Callable[[str, str, bool], str]
+    meaning: Mapping[str, str]
+
+
+def _instance(state: TrackState, pod: Object, read: _Reading) -> Instance:
+    name, weight = pod["metadata"]["name"], read.routing.weight(pod)
+    runs = running(pod, read.container, read.configuration)
+    health, message = health_of(pod, read.container, read.at, lambda of, was: last_lines(read.output(name, of, was)))
+    artifact, digest = runs.artifact, digest_of(pod, read.container)
+    if digest not in (None, read.meaning.get(artifact, digest)):
+        artifact = pinned(artifact, digest)
+        message = message or f"its tag was moved: {runs.artifact} was another image when it was deployed here"
     if pod["metadata"].get("deletionTimestamp"):
         message = "it is ending and still gets requests"
+    elif state.track is Track.STABLE and state.deployment is not None:
+        message = message or changed_since(state.deployment, read.container)
     return Instance(
         name,
         runs.version,
-        runs.artifact,
+        artifact,
         dict(runs.configuration),
         health=health,
-        drained=routing.drained(pod),
+        drained=read.routing.drained(pod),
         message=message,
         started=time_of((pod.get("status") or {}).get("startTime")),
         track=state.track,

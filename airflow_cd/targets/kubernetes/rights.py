@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.targets.kubernetes.ownership import kept_by
 
 NEEDED: tuple[tuple[str, str, str], ...] = (
     ("apps", "deployments", "get"),
@@ -21,6 +22,7 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
     ("", "secrets", "delete"),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("autoscaling", "horizontalpodautoscalers", "list"),
+    ("", "resourcequotas", "list"),
 )
 """API group, resource and verb of each; the Role in docs/targets/kubernetes.md has the same."""
 
@@ -41,12 +43,12 @@ FOR_SWITCHES: tuple[tuple[str, str, str], ...] = (
 )
 """As well, where a canary gets all requests of the Services, or none."""
 
-_OWNERS = {
-    "argocd.argoproj.io/instance": "Argo CD",
-    "argocd.argoproj.io/tracking-id": "Argo CD",
-    "kustomize.toolkit.fluxcd.io/name": "Flux",
-    "helm.toolkit.fluxcd.io/name": "Flux",
-}
+FOR_PULLS: tuple[tuple[str, str, str], ...] = (
+    ("", "pods", "get"),
+    ("", "pods", "create"),
+    ("", "pods", "delete"),
+)
+"""As well, where images are looked for before a canary begins."""
 
 
 def require_rights(cluster: Cluster, namespace: str, *needed: tuple[str, str, str]) -> None:
@@ -73,9 +75,7 @@ def require_unowned(one: Object, kind: str = "Deployment", part: str = "pod temp
     :param part: what of it would be put back.
     :raises TargetRejected: a tool does.
     """
-    meta = one["metadata"]
-    marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
-    owner = next((tool for mark, tool in _OWNERS.items() if mark in marks), None)
+    meta, owner = one["metadata"], kept_by(one)
     if owner is not None:
         raise TargetRejected(
             f"{kind} {meta['name']} is kept by {owner}, which would put back what a deployment or a rollback changes.",

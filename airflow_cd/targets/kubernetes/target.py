@@ -35,6 +35,8 @@ class KubernetesTarget:
     :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
         Services send every pod an even part.
     :param shared_with_gitops: whether the Deployment may be one that Argo CD or Flux keeps.
+    :param pull_check: whether to see, before a canary begins, that its image can be pulled and the one that runs now
+        too, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
     """
 
     conn_id: str
@@ -44,6 +46,7 @@ class KubernetesTarget:
     container: str = ""
     route: str = ""
     shared_with_gitops: bool = False
+    pull_check: bool = True
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
 
@@ -89,6 +92,7 @@ class KubernetesTarget:
             container=self.container,
             route=self.route,
             shared_with_gitops=self.shared_with_gitops,
+            pull_check=self.pull_check,
         )
 
     def instances(self) -> list[Instance]:
@@ -101,9 +105,11 @@ class KubernetesTarget:
     def check(self, release: Release) -> None:
         """Check that a release could be deployed, and gone back from; changes nothing.
 
-        Whether its image exists, the cluster finds out: a canary whose image cannot be pulled fails within seconds.
+        Whether its image can be pulled, and the one that runs now still can, the cluster finds out: a pod asks for
+        them, of which nothing ever runs.
 
         :param release: the release.
+        :raises ArtifactNotFound: one of them cannot be pulled.
         :raises TargetUnauthorized: a right is missing.
         :raises TargetRejected: the Deployment does not suit.
         """

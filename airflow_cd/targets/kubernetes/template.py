@@ -12,9 +12,9 @@ from typing import Any
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.configuration import files_of, name_of, variables_of
-from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, REPLACED, VERSION
+from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, POLICY, REPLACED, VERSION
 
-_OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, REPLACED)
+_OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, POLICY, REPLACED)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ def with_release(template: Object, release: Release, image: str, *, deployment: 
     annotations |= {ARTIFACT: release.artifact, VERSION: release.version, IMAGE: image}
     chosen = container_of(changed, container)
     chosen["image"] = image
+    if image != release.artifact and chosen.get("imagePullPolicy") == "Always":
+        # Which image a digest means no registry has to be asked; one that is down must not keep a pod from going back.
+        annotations[POLICY], chosen["imagePullPolicy"] = "Always", "IfNotPresent"
     secret = name_of(deployment, release.configuration)
     if not secret:
         return changed
@@ -88,6 +91,8 @@ def without_release(template: Object, container: str) -> Object:
     """
     bare = copy.deepcopy(template)
     annotations = (bare.get("metadata") or {}).get("annotations") or {}
+    if policy := annotations.get(POLICY):
+        container_of(bare, container)["imagePullPolicy"] = policy
     secret, replaced = annotations.get(CONFIGURATION), json.loads(annotations.get(REPLACED) or "[]")
     for name in _OURS:
         annotations.pop(name, None)

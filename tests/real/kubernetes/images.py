@@ -20,6 +20,18 @@ exec /bin/busybox httpd -f -p 8080 -h /www
 """
 
 
+COMMAND = ["/bin/busybox", "sh", "/bin/run"]
+
+
+def script(version: str, more: str = "") -> bytes:
+    """What the web server begins with.
+
+    :param version: what it answers, beside the variable GREETING.
+    :param more: further lines.
+    """
+    return WEB.format(version=version, more=more).encode()
+
+
 def write_image(path: Path, name: str, files: Mapping[str, tuple[bytes, int]], command: Sequence[str]) -> Path:
     """Write an archive of one layer as ``docker save`` does.
 
@@ -31,7 +43,7 @@ def write_image(path: Path, name: str, files: Mapping[str, tuple[bytes, int]], c
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         for member, (content, mode) in files.items():
-            _add(tar, member, content, mode)
+            add(tar, member, content, mode)
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
     config = json.dumps(
         {
@@ -44,9 +56,9 @@ def write_image(path: Path, name: str, files: Mapping[str, tuple[bytes, int]], c
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = [{"Config": config_name, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]}]
     with tarfile.open(path, "w") as tar:
-        _add(tar, config_name, config)
-        _add(tar, f"{digest}/layer.tar", layer.getvalue())
-        _add(tar, "manifest.json", json.dumps(manifest).encode())
+        add(tar, config_name, config)
+        add(tar, f"{digest}/layer.tar", layer.getvalue())
+        add(tar, "manifest.json", json.dumps(manifest).encode())
     return path
 
 
@@ -64,14 +76,12 @@ def web(folder: Path, version: str, more: str = "") -> Path:
     :param version: the image's tag is the same.
     :param more: further lines of its start script.
     """
-    script = WEB.format(version=version, more=more).encode()
-    files = {"bin/busybox": (BUSYBOX.read_bytes(), 0o755), "bin/run": (script, 0o755)}
-    return write_image(
-        folder / f"web-{version}.tar", f"localhost/web:{version}", files, ["/bin/busybox", "sh", "/bin/run"]
-    )
+    files = {"bin/busybox": (BUSYBOX.read_bytes(), 0o755), "bin/run": (script(version, more), 0o755)}
+    return write_image(folder / f"web-{version}.tar", f"localhost/web:{version}", files, COMMAND)
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+    """Put a file into an archive."""
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(content), mode
     tar.addfile(entry, io.BytesIO(content))
