@@ -66,6 +66,13 @@ class Cluster:
 
     def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """Call the API; raises :class:`requests.HTTPError` with what it said."""
+        return self._ask(method, path, body, content_type).json()
+
+    def text(self, path: str) -> str:
+        """What the API answers that is no JSON, such as a pod's or a Service's own answers."""
+        return self._ask("GET", path, None, "application/json").text
+
+    def _ask(self, method: str, path: str, body: Any, content_type: str) -> requests.Response:
         answer = self._session.request(
             method,
             self.url + path,
@@ -76,7 +83,7 @@ class Cluster:
         )
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
-        return answer.json()
+        return answer
 
     def patch(self, path: str, body: Any) -> Any:
         """Merge a patch into an object."""
