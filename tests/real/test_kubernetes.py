@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -20,45 +16,12 @@ from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
-from tests.real.conftest import CACHE
-from tests.real.kubernetes import gateway, images
+from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, put, tokens, whole
 from tests.real.kubernetes.web import Web
 
 pytestmark = pytest.mark.real
-
-CONNECTION = "kubernetes_real"
-GOOD = Release("web", "1.0", "localhost/web:1.0", {})
-OTHER = Release("web", "1.1", "localhost/web:1.1", {"GREETING": "hello"})
-BROKEN = Release("web", "1.4", "localhost/web:1.4", {})
-
-tokens = itertools.count(int(time.time()) + 1_000_000)
-keys = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def loaded(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The cluster, with the images."""
-    folder = tmp_path_factory.mktemp("images")
-    for version in ("1.0", "1.1"):
-        kubernetes.load(images.web(folder, version))
-    broken = 'echo "ModuleNotFoundError: no module named tax" >&2\nexit 3'
-    kubernetes.load(images.web(folder, "1.4", broken))
-    return kubernetes
-
-
-@pytest.fixture
-def connected(kubernetes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """A connection of the target's kind, under a name and with a token."""
-
-    def connect(name: str, token: str) -> None:
-        config = kubernetes.kubeconfig
-        config["users"][0]["user"]["token"] = token
-        extra = {"kube_config": json.dumps(config)}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-
-    connect(CONNECTION, kubernetes.token)
-    return connect
 
 
 @pytest.fixture(scope="module")
@@ -68,22 +31,24 @@ def contract_web(loaded: Cluster) -> Iterator[Web]:
     web.remove()
 
 
-@pytest.fixture
-def web(loaded: Cluster, connected: object, request: pytest.FixtureRequest) -> Iterator[Web]:
-    web = Web(loaded, f"web-{next(keys)}", 4)
-    yield web
-    web.remove()
+@pytest.fixture(scope="module")
+def shared(loaded: Cluster) -> Iterator[Web]:
+    """One Deployment for all of them: making another takes longer than most of these tests."""
+    made = Web(loaded, "web", 4)
+    yield made
+    made.remove()
 
 
 @pytest.fixture
-def target(web: Web) -> KubernetesTarget:
-    return KubernetesTarget(CONNECTION, "production", deployment=web.name)
+def target(shared: Web, connected: object) -> KubernetesTarget:
+    return KubernetesTarget(CONNECTION, "production", deployment=shared.name)
 
 
-def put(target: KubernetesTarget, track: Track, release: Release | None, share: int = 50, seconds: float = 60) -> None:
-    token = next(tokens)
-    target.deploy(release, [track], share=share, key=f"put-{token}", token=token)
-    wait_until(target, {track: release}, timeout=seconds)  # type: ignore[arg-type]
+@pytest.fixture
+def web(shared: Web, target: KubernetesTarget) -> Web:
+    """The Deployment on its good release, with four pods and no canary."""
+    whole(shared, target, 4)
+    return shared
 
 
 class OfWeb:
@@ -171,6 +136,7 @@ def test_why_a_pod_does_not_start_is_said_at_once(web: Web, target: KubernetesTa
 def test_a_quota_that_allows_no_more_pods_is_named_with_its_numbers(web: Web, target: KubernetesTarget) -> None:
     path = "/api/v1/namespaces/default/resourcequotas"
     quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": "0"}}}
+    put(target, Track.CANARY, OTHER, 20)
     web.cluster.call("POST", path, quota)
     try:
         web.cluster.until(lambda: web.cluster.call("GET", f"{path}/few")["status"].get("hard"), "the quota counts")
@@ -310,14 +276,8 @@ def test_a_deployment_that_is_not_there_is_named(web: Web) -> None:
 # -- weights of an HTTPRoute -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def address(loaded: Cluster) -> str:
-    """Where routes are served."""
-    return gateway.start(loaded, Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)))
-
-
 @pytest.fixture
-def routed(web: Web, address: str) -> Callable[[int], list[str]]:
+def routed(web: Web, address: str) -> Iterator[Callable[[int], list[str]]]:
     """What so many requests through the web's route are answered."""
     gateway.route(web.cluster, web.name, web.name)
 
@@ -327,7 +287,8 @@ def routed(web: Web, address: str) -> Callable[[int], list[str]]:
         return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
 
     web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
-    return answers
+    yield answers
+    web.cluster.call("DELETE", f"{gateway.ROUTES}/{web.name}")
 
 
 @pytest.fixture
