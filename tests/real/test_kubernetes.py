@@ -18,7 +18,7 @@ from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, put, tokens, whole
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
 from tests.real.kubernetes.web import Web
 
 pytestmark = pytest.mark.real
@@ -92,9 +92,8 @@ def test_no_request_reaches_a_canary_that_was_drained(
 ) -> None:
     put(target, Track.CANARY, OTHER)
     assert "1.1 hello" in web.answers()
-    token = next(tokens)
     began = time.monotonic()
-    target.drain([Track.CANARY], key="drain", token=token)
+    drain(target)
     safe = time.monotonic() - began
     assert set(web.answers(200)) == {"1.0 hi"}
     with capsys.disabled():
@@ -115,7 +114,7 @@ def test_no_request_is_lost_while_a_canary_comes_and_goes(web: Web, target: Kube
     asking = threading.Thread(target=ask)
     asking.start()
     put(target, Track.CANARY, OTHER)
-    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    drain(target)
     put(target, Track.CANARY, None)
     over.set()
     asking.join()
@@ -171,7 +170,9 @@ def test_a_right_that_only_the_way_back_needs_is_missed_before_anything_is_touch
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/narrow/token"
     connected("kubernetes_narrow", cluster.call("POST", path, asked)["status"]["token"])
     narrow = KubernetesTarget("kubernetes_narrow", "production", deployment=web.name)
-    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods in"):
+    with pytest.raises(
+        TargetUnauthorized, match=r"may not delete deployments, patch pods, get pods, create pods, delete pods in"
+    ):
         narrow.check(OTHER)
     assert len(narrow.instances()) == 4
 
@@ -230,24 +231,28 @@ def test_an_evicted_pod_of_a_canary_is_replaced_by_another_of_the_canary(web: We
 
 
 def test_configurations_that_nothing_can_need_are_deleted(web: Web, target: KubernetesTarget) -> None:
+    listed = f"/api/v1/namespaces/default/secrets?labelSelector=airflow-cd/of%3D{web.name}"
+
+    def kept() -> set[str]:
+        return {one["metadata"]["name"] for one in web.cluster.call("GET", listed)["items"]}
+
+    before = kept()
     for number in range(3):
         put(target, Track.CANARY, Release("web", "1.1", OTHER.artifact, {"GREETING": str(number)}), 20)
     put(target, Track.CANARY, None)
-    listed = f"/api/v1/namespaces/default/secrets?labelSelector=airflow-cd/of%3D{web.name}"
 
-    def left() -> int:
-        token = next(tokens)
-        target.deploy(None, [Track.CANARY], share=100, key=f"sweep-{token}", token=token)
-        return len(web.cluster.call("GET", listed)["items"])
+    def swept() -> bool:
+        ask(target, Track.CANARY, None)
+        return kept() <= before
 
-    web.cluster.until(lambda: left() == 0, "they are gone")
+    web.cluster.until(swept, "they are gone")
 
 
 def test_the_api_server_may_die_in_mid_canary(web: Web, target: KubernetesTarget) -> None:
     put(target, Track.CANARY, OTHER)
     web.cluster.restart("kube-apiserver")
     # No wait in between: what is asked meanwhile is asked again until it answers.
-    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    drain(target)
     put(target, Track.CANARY, None)
     assert set(web.answers()) == {"1.0 hi"}
 
@@ -317,13 +322,13 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
     put(by_route, Track.CANARY, OTHER, 20)
     assert {one.drained for one in by_route.instances() if one.track == Track.CANARY} == {True}
     assert set(routed(40)) == {"1.0 hi"}, "no weight before somebody gives it"
-    by_route.restore([Track.CANARY], key="give", token=next(tokens))
+    give(by_route)
     assert routed(100).count("1.1 hello") == 20
     assert sum(one.weight or 0 for one in by_route.instances() if one.track == Track.CANARY) == pytest.approx(20)
     put(by_route, Track.CANARY, OTHER, 50)
     assert routed(100).count("1.1 hello") == 50
     began = time.monotonic()
-    by_route.drain([Track.CANARY], key="drain", token=next(tokens))
+    drain(by_route)
     safe = time.monotonic() - began
     assert set(routed(200)) == {"1.0 hi"}
     with capsys.disabled():
@@ -337,10 +342,9 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
 def test_no_weight_is_given_to_a_canary_that_cannot_answer(
     web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]]
 ) -> None:
-    token = next(tokens)
-    by_route.deploy(BROKEN, [Track.CANARY], share=50, key="broken", token=token)
+    ask(by_route, Track.CANARY, BROKEN)
     with pytest.raises(TargetUnavailable, match="none of its pods is ready"):
-        by_route.restore([Track.CANARY], key="give", token=token)
+        give(by_route)
     assert set(routed(40)) == {"1.0 hi"}
     put(by_route, Track.CANARY, None)
 

@@ -17,8 +17,9 @@ from airflow_cd.instances import STARTING, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.rollout import differences, wait_until
+from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, put, tokens, whole
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
 from tests.real.kubernetes.web import Web
 from tests.real.kubernetes.webhook import refusing
 
@@ -452,8 +453,6 @@ def _other(web: Web) -> bool:
 
 
 def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, address: str, connected: object) -> None:
-    from tests.real.kubernetes import gateway
-
     name = f"{web.name}-route"
     gateway.route(web.cluster, name, web.name)
     routed = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=name)
@@ -466,7 +465,7 @@ def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, addre
 
     web.cluster.until(lambda: answer() == "1.0 hi", "the route is served")
     put(routed, Track.CANARY, OTHER, 50)
-    routed.restore([Track.CANARY], key="give", token=next(tokens))
+    give(routed)
     assert {answer() for _ in range(20)} == {"1.0 hi", "1.1 hello"}
     seen: list[str] = []
     drained, over = threading.Event(), threading.Event()

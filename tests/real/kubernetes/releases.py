@@ -37,6 +37,12 @@ def drain(target: KubernetesTarget) -> None:
     target.drain([Track.CANARY], key=f"drain-{token}", token=token)
 
 
+def give(target: KubernetesTarget) -> None:
+    """Give the canary its traffic."""
+    token = next(tokens)
+    target.restore([Track.CANARY], key=f"give-{token}", token=token)
+
+
 def whole(web: Web, target: KubernetesTarget, replicas: int) -> None:
     """Bring a Deployment to where a test begins: the good release on so many pods, no canary, nobody's labels."""
     there = web.cluster.call("GET", web.path)
