@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from . import images
 from .composed import Composed
 from .engine import Engine, engine, missing
-from .kubernetes import building
+from .kubernetes import building, gateway
+from .kubernetes import images as pod_images
 from .kubernetes.cluster import Cluster, cluster
+from .kubernetes.releases import CONNECTION
 
 CACHE = images.REPOSITORY / ".cache" / "real"
 
@@ -55,3 +58,36 @@ def kubernetes() -> Iterator[Cluster]:
         pytest.skip(why)
     with cluster(Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def loaded(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster, with the images of the small web server: 1.0 and 1.1 come up, 1.4 does not, 1.5 does not stay up."""
+    folder = tmp_path_factory.mktemp("images")
+    for version in ("1.0", "1.1"):
+        kubernetes.load(pod_images.web(folder, version))
+    broken = 'echo "ModuleNotFoundError: no module named tax" >&2\nexit 3'
+    kubernetes.load(pod_images.web(folder, "1.4", broken))
+    dies = "/bin/busybox timeout 2 /bin/busybox httpd -f -p 8080 -h /www\necho lost the licence server >&2\nexit 4"
+    kubernetes.load(pod_images.web(folder, "1.5", dies))
+    return kubernetes
+
+
+@pytest.fixture
+def connected(kubernetes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """A connection of the target's kind, under a name and with a token."""
+
+    def connect(name: str, token: str) -> None:
+        config = kubernetes.kubeconfig
+        config["users"][0]["user"]["token"] = token
+        extra = {"kube_config": json.dumps(config)}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+
+    connect(CONNECTION, kubernetes.token)
+    return connect
+
+
+@pytest.fixture(scope="session")
+def address(kubernetes: Cluster) -> str:
+    """Where HTTPRoutes are served."""
+    return gateway.start(kubernetes, Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)))

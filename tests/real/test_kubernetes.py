@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -20,45 +16,12 @@ from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
-from tests.real.conftest import CACHE
-from tests.real.kubernetes import gateway, images
+from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
 from tests.real.kubernetes.web import Web
 
 pytestmark = pytest.mark.real
-
-CONNECTION = "kubernetes_real"
-GOOD = Release("web", "1.0", "localhost/web:1.0", {})
-OTHER = Release("web", "1.1", "localhost/web:1.1", {"GREETING": "hello"})
-BROKEN = Release("web", "1.4", "localhost/web:1.4", {})
-
-tokens = itertools.count(int(time.time()) + 1_000_000)
-keys = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def loaded(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The cluster, with the images."""
-    folder = tmp_path_factory.mktemp("images")
-    for version in ("1.0", "1.1"):
-        kubernetes.load(images.web(folder, version))
-    broken = 'echo "ModuleNotFoundError: no module named tax" >&2\nexit 3'
-    kubernetes.load(images.web(folder, "1.4", broken))
-    return kubernetes
-
-
-@pytest.fixture
-def connected(kubernetes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """A connection of the target's kind, under a name and with a token."""
-
-    def connect(name: str, token: str) -> None:
-        config = kubernetes.kubeconfig
-        config["users"][0]["user"]["token"] = token
-        extra = {"kube_config": json.dumps(config)}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-
-    connect(CONNECTION, kubernetes.token)
-    return connect
 
 
 @pytest.fixture(scope="module")
@@ -68,22 +31,24 @@ def contract_web(loaded: Cluster) -> Iterator[Web]:
     web.remove()
 
 
-@pytest.fixture
-def web(loaded: Cluster, connected: object, request: pytest.FixtureRequest) -> Iterator[Web]:
-    web = Web(loaded, f"web-{next(keys)}", 4)
-    yield web
-    web.remove()
+@pytest.fixture(scope="module")
+def shared(loaded: Cluster) -> Iterator[Web]:
+    """One Deployment for all of them: making another takes longer than most of these tests."""
+    made = Web(loaded, "web", 4)
+    yield made
+    made.remove()
 
 
 @pytest.fixture
-def target(web: Web) -> KubernetesTarget:
-    return KubernetesTarget(CONNECTION, "production", deployment=web.name)
+def target(shared: Web, connected: object) -> KubernetesTarget:
+    return KubernetesTarget(CONNECTION, "production", deployment=shared.name)
 
 
-def put(target: KubernetesTarget, track: Track, release: Release | None, share: int = 50, seconds: float = 60) -> None:
-    token = next(tokens)
-    target.deploy(release, [track], share=share, key=f"put-{token}", token=token)
-    wait_until(target, {track: release}, timeout=seconds)  # type: ignore[arg-type]
+@pytest.fixture
+def web(shared: Web, target: KubernetesTarget) -> Web:
+    """The Deployment on its good release, with four pods and no canary."""
+    whole(shared, target, 4)
+    return shared
 
 
 class OfWeb:
@@ -127,9 +92,8 @@ def test_no_request_reaches_a_canary_that_was_drained(
 ) -> None:
     put(target, Track.CANARY, OTHER)
     assert "1.1 hello" in web.answers()
-    token = next(tokens)
     began = time.monotonic()
-    target.drain([Track.CANARY], key="drain", token=token)
+    drain(target)
     safe = time.monotonic() - began
     assert set(web.answers(200)) == {"1.0 hi"}
     with capsys.disabled():
@@ -150,7 +114,7 @@ def test_no_request_is_lost_while_a_canary_comes_and_goes(web: Web, target: Kube
     asking = threading.Thread(target=ask)
     asking.start()
     put(target, Track.CANARY, OTHER)
-    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    drain(target)
     put(target, Track.CANARY, None)
     over.set()
     asking.join()
@@ -171,6 +135,7 @@ def test_why_a_pod_does_not_start_is_said_at_once(web: Web, target: KubernetesTa
 def test_a_quota_that_allows_no_more_pods_is_named_with_its_numbers(web: Web, target: KubernetesTarget) -> None:
     path = "/api/v1/namespaces/default/resourcequotas"
     quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": "0"}}}
+    put(target, Track.CANARY, OTHER, 20)
     web.cluster.call("POST", path, quota)
     try:
         web.cluster.until(lambda: web.cluster.call("GET", f"{path}/few")["status"].get("hard"), "the quota counts")
@@ -205,7 +170,9 @@ def test_a_right_that_only_the_way_back_needs_is_missed_before_anything_is_touch
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/narrow/token"
     connected("kubernetes_narrow", cluster.call("POST", path, asked)["status"]["token"])
     narrow = KubernetesTarget("kubernetes_narrow", "production", deployment=web.name)
-    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods in"):
+    with pytest.raises(
+        TargetUnauthorized, match=r"may not delete deployments, patch pods, .*create pods"
+    ):
         narrow.check(OTHER)
     assert len(narrow.instances()) == 4
 
@@ -264,24 +231,28 @@ def test_an_evicted_pod_of_a_canary_is_replaced_by_another_of_the_canary(web: We
 
 
 def test_configurations_that_nothing_can_need_are_deleted(web: Web, target: KubernetesTarget) -> None:
+    listed = f"/api/v1/namespaces/default/secrets?labelSelector=airflow-cd/of%3D{web.name}"
+
+    def kept() -> set[str]:
+        return {one["metadata"]["name"] for one in web.cluster.call("GET", listed)["items"]}
+
+    before = kept()
     for number in range(3):
         put(target, Track.CANARY, Release("web", "1.1", OTHER.artifact, {"GREETING": str(number)}), 20)
     put(target, Track.CANARY, None)
-    listed = f"/api/v1/namespaces/default/secrets?labelSelector=airflow-cd/of%3D{web.name}"
 
-    def left() -> int:
-        token = next(tokens)
-        target.deploy(None, [Track.CANARY], share=100, key=f"sweep-{token}", token=token)
-        return len(web.cluster.call("GET", listed)["items"])
+    def swept() -> bool:
+        ask(target, Track.CANARY, None)
+        return kept() <= before
 
-    web.cluster.until(lambda: left() == 0, "they are gone")
+    web.cluster.until(swept, "they are gone")
 
 
 def test_the_api_server_may_die_in_mid_canary(web: Web, target: KubernetesTarget) -> None:
     put(target, Track.CANARY, OTHER)
     web.cluster.restart("kube-apiserver")
     # No wait in between: what is asked meanwhile is asked again until it answers.
-    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    drain(target)
     put(target, Track.CANARY, None)
     assert set(web.answers()) == {"1.0 hi"}
 
@@ -310,14 +281,8 @@ def test_a_deployment_that_is_not_there_is_named(web: Web) -> None:
 # -- weights of an HTTPRoute -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def address(loaded: Cluster) -> str:
-    """Where routes are served."""
-    return gateway.start(loaded, Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)))
-
-
 @pytest.fixture
-def routed(web: Web, address: str) -> Callable[[int], list[str]]:
+def routed(web: Web, address: str) -> Iterator[Callable[[int], list[str]]]:
     """What so many requests through the web's route are answered."""
     gateway.route(web.cluster, web.name, web.name)
 
@@ -327,7 +292,8 @@ def routed(web: Web, address: str) -> Callable[[int], list[str]]:
         return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
 
     web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
-    return answers
+    yield answers
+    web.cluster.call("DELETE", f"{gateway.ROUTES}/{web.name}")
 
 
 @pytest.fixture
@@ -356,13 +322,13 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
     put(by_route, Track.CANARY, OTHER, 20)
     assert {one.drained for one in by_route.instances() if one.track == Track.CANARY} == {True}
     assert set(routed(40)) == {"1.0 hi"}, "no weight before somebody gives it"
-    by_route.restore([Track.CANARY], key="give", token=next(tokens))
+    give(by_route)
     assert routed(100).count("1.1 hello") == 20
     assert sum(one.weight or 0 for one in by_route.instances() if one.track == Track.CANARY) == pytest.approx(20)
     put(by_route, Track.CANARY, OTHER, 50)
     assert routed(100).count("1.1 hello") == 50
     began = time.monotonic()
-    by_route.drain([Track.CANARY], key="drain", token=next(tokens))
+    drain(by_route)
     safe = time.monotonic() - began
     assert set(routed(200)) == {"1.0 hi"}
     with capsys.disabled():
@@ -376,10 +342,9 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
 def test_no_weight_is_given_to_a_canary_that_cannot_answer(
     web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]]
 ) -> None:
-    token = next(tokens)
-    by_route.deploy(BROKEN, [Track.CANARY], share=50, key="broken", token=token)
+    ask(by_route, Track.CANARY, BROKEN)
     with pytest.raises(TargetUnavailable, match="none of its pods is ready"):
-        by_route.restore([Track.CANARY], key="give", token=token)
+        give(by_route)
     assert set(routed(40)) == {"1.0 hi"}
     put(by_route, Track.CANARY, None)
 

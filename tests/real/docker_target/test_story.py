@@ -5,30 +5,19 @@ Two releases that are bad, one by its configuration alone and one that does not 
 
 from __future__ import annotations
 
-import itertools
 import sys
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 
-import httpx
 import pytest
 
-from airflow_cd.delivery import Delivery
-from airflow_cd.delivery.verifying import Consequence, PhaseVerification
-from airflow_cd.errors import DeploymentFailed
 from airflow_cd.ledger import Deployment, Ledger, open_ledger
 from airflow_cd.release import Release
 from airflow_cd.sources import DockerLogs
 from airflow_cd.states import DeploymentState
 from airflow_cd.targets import DockerTarget
-from airflow_cd.verification.settings import Verification
-from tests.real import images
+from tests.real import httpbin
 from tests.real.engine import Engine
+from tests.real.httpbin import BAD_BOOT, release, visitors
 
 from .site import Site
 
@@ -36,48 +25,12 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 COUNT = 5
 RESTORED_WITHIN = 10.0
-GOOD, BAD_BOOT = "httpbin:0.10.1-werkzeug2", "httpbin:0.10.1-werkzeug3"
-
-
-def release(version: str, timeout: int = 30, artifact: str = GOOD) -> Release:
-    return Release("httpbin", version, artifact, {"GUNICORN_CMD_ARGS": f"--timeout {timeout} --access-logfile -"})
-
-
-@contextmanager
-def visitors(url: str) -> Iterator[Counter[int]]:
-    """People who ask for what is quick, and now and then for what takes two seconds."""
-    seen: Counter[int] = Counter()
-    over, turn = threading.Event(), itertools.count()
-
-    def visit() -> None:
-        with httpx.Client(timeout=15) as client:
-            while not over.is_set():
-                number = next(turn)
-                path = "/delay/2" if number % 12 == 0 else f"/get?page={number % 7}"
-                try:
-                    seen[client.get(f"{url}{path}").status_code] += 1
-                except httpx.HTTPError:
-                    seen[0] += 1
-                time.sleep(0.1)
-
-    threads = [threading.Thread(target=visit) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture(scope="module")
 def shop(site: Site, engine: Engine) -> Iterator[Site]:
-    base = images.base(engine)
-    context = Path(__file__).with_name("httpbin")
-    for name, werkzeug in ((GOOD, "2.2.3"), (BAD_BOOT, "3.0.6")):
-        engine.build(name, context, "--build-arg", f"WERKZEUG={werkzeug}", base=base)
-    site.run(COUNT, "--env", "GUNICORN_CMD_ARGS=--timeout 30 --access-logfile -", image=GOOD)
+    httpbin.build(engine)
+    site.run(COUNT, "--env", f"{httpbin.VARIABLE}={httpbin.arguments()}", image=httpbin.GOOD)
     with site.routed() as router, visitors(router.url):
         yield site
 
@@ -93,34 +46,7 @@ def target(shop: Site) -> DockerTarget:
 
 
 def delivered(ledger: Ledger, target: DockerTarget, wanted: Release, run_id: str) -> Deployment:
-    """What the tasks of a canary's stage do one after the other."""
-    delivery = Delivery(
-        ledger,
-        target,
-        pipeline="httpbin",
-        run_id=run_id,
-        service="httpbin",
-        environment="production",
-        log=lambda line: None,
-        timeout=timedelta(seconds=60),
-    )
-    verification = Verification(
-        logs=[DockerLogs(target.conn_id)], duration="8s", every="1s", minimum="3s", longest_lag="10s"
-    )
-    try:
-        for phase, share in (("phase_20", 20), ("phase_100", 100)):
-            delivery.deploy(wanted, phase=phase, share=share)
-            found = PhaseVerification(delivery, verification, phase, on_look=lambda judgement: None).run()
-            if found.consequence is not Consequence.GO_ON:
-                delivery.roll_back(found.judgement.sentence)
-                break
-        else:
-            delivery.promote("verified")
-    except DeploymentFailed as error:
-        delivery.roll_back(error.what)
-    finally:
-        delivery.settle()
-    return delivery.require_deployment()
+    return httpbin.delivered(ledger, target, DockerLogs(target.conn_id), wanted, run_id)
 
 
 def whole(target: DockerTarget, wanted: Release, site: Site) -> None:

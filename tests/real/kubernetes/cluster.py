@@ -112,11 +112,20 @@ class Cluster:
 
     def restart(self, name: str) -> None:
         """Kill a part with -9 and start it again."""
+        with self.without(name):
+            pass
+
+    @contextlib.contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """Kill a part with -9, and start it again afterwards."""
         command = self.parts[name].args
         self.parts[name].kill()
         self.parts[name].wait()
         assert isinstance(command, list)
-        self.parts[name] = self._popen(name, command)
+        try:
+            yield
+        finally:
+            self.parts[name] = self._popen(name, command)
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:
         """Wait for something that becomes true; what raises is not true yet."""

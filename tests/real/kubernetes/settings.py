@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -73,6 +74,7 @@ def controllers(folder: Path) -> dict[str, list[str]]:
             f"--root-ca-file={certificates / 'ca.crt'}",
             "--leader-elect=false",
             "--profiling=false",
+            "--horizontal-pod-autoscaler-sync-period=1s",
         ],
         "kube-scheduler": ["kube-scheduler", config, "--leader-elect=false", "--profiling=false"],
         "kubelet": [
@@ -175,6 +177,11 @@ def _kubelet(folder: Path) -> dict[str, object]:
         "nodeStatusUpdateFrequency": "5s",
         "syncFrequency": "5s",
     }
+
+
+def base64_of(file: Path) -> str:
+    """The content of a file as objects of Kubernetes have it."""
+    return base64.b64encode(file.read_bytes()).decode()
 
 
 def in_namespace(name: str, command: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import requests
 
 from tests.real.kubernetes.cluster import Cluster
@@ -17,21 +19,40 @@ class Web:
     :param name: of both.
     :param replicas: how many pods.
     :param image: of :func:`tests.real.kubernetes.images.web`.
+    :param policy: when the nodes pull it.
+    :param more: labels that its pods are selected by and the Service does not ask for.
+    :param strategy: of the Deployment.
+    :param port: that its container listens on.
+    :param container: what its container has beside, or instead.
     """
 
-    def __init__(self, cluster: Cluster, name: str, replicas: int = 3, image: str = "localhost/web:1.0") -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        name: str,
+        replicas: int = 3,
+        image: str = "localhost/web:1.0",
+        *,
+        policy: str = "Never",
+        more: dict[str, str] | None = None,
+        strategy: dict[str, Any] | None = None,
+        port: int = 8080,
+        **container: Any,
+    ) -> None:
         self.cluster, self.name = cluster, name
         self.path = f"{DEPLOYMENTS}/{name}"
-        container = {
+        written = {
             "name": "web",
             "image": image,
-            "imagePullPolicy": "Never",
-            "ports": [{"containerPort": 8080}],
-            "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+            "imagePullPolicy": policy,
+            "ports": [{"containerPort": port}],
+            "readinessProbe": {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1},
             "env": [{"name": "GREETING", "value": "hi"}, {"name": "OTHERS", "value": "kept"}],
+            **container,
         }
         labels = {"app": name}
-        spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+        spec = {"terminationGracePeriodSeconds": 1, "containers": [written]}
+        selected = {**labels, **(more or {})}
         cluster.call(
             "POST",
             DEPLOYMENTS,
@@ -39,12 +60,13 @@ class Web:
                 "metadata": {"name": name, "labels": labels},
                 "spec": {
                     "replicas": replicas,
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": spec},
+                    "selector": {"matchLabels": selected},
+                    "strategy": strategy or {"type": "RollingUpdate"},
+                    "template": {"metadata": {"labels": selected}, "spec": spec},
                 },
             },
         )
-        service = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}], "type": "NodePort"}
+        service = {"selector": labels, "ports": [{"port": 80, "targetPort": port}], "type": "NodePort"}
         made = cluster.call("POST", SERVICES, {"metadata": {"name": name}, "spec": service})
         host = cluster.url.rpartition(":")[0].replace("https", "http")
         self.url = f"{host}:{made['spec']['ports'][0]['nodePort']}"

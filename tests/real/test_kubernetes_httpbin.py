@@ -1,0 +1,117 @@
+"""Software that is not ours on real pods: httpbin under gunicorn, with shares of replicas and with an HTTPRoute.
+
+A release that is bad by its configuration alone and one that does not boot are restored, good ones promoted;
+``AIRFLOW_CD_ROUNDS=3 make real ARGS="-k httpbin_on_pods"`` does all of it three times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_cd.ledger import Deployment, Ledger, open_ledger
+from airflow_cd.release import Release
+from airflow_cd.sources import KubernetesLogs
+from airflow_cd.states import DeploymentState
+from airflow_cd.targets.kubernetes import KubernetesTarget
+from tests.real import httpbin, images
+from tests.real.conftest import CACHE
+from tests.real.httpbin import BAD_BOOT, GOOD, delivered, release, visitors
+from tests.real.kubernetes import gateway
+from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.releases import CONNECTION
+from tests.real.kubernetes.web import Web
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+
+ROUNDS = int(os.environ.get("AIRFLOW_CD_ROUNDS", "1"))
+COUNT = 4
+"""Stable pods; a fifth beside them is 20 %."""
+ROUTINGS = ("replicas", "route")
+
+
+@pytest.fixture(scope="module")
+def archive(request: pytest.FixtureRequest) -> Path:
+    """Both images in one file, which is kept: no daemon is needed for it the next time."""
+    cache = Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))
+    recipe = Path(__file__).with_name("docker_target") / "httpbin" / "Dockerfile"
+    made = "\0".join([recipe.read_text(), *images.BOOTSTRAP]).encode()
+    kept = cache / f"httpbin-{hashlib.sha256(made).hexdigest()[:12]}.tar"
+    if not kept.exists():
+        engine = request.getfixturevalue("docker")
+        httpbin.build(engine)
+        engine("docker", "save", "--output", str(kept.with_suffix(".part")), GOOD, BAD_BOOT)
+        kept.with_suffix(".part").rename(kept)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def web(kubernetes: Cluster, archive: Path) -> Iterator[Web]:
+    kubernetes.load(archive)
+    probe = {"httpGet": {"path": "/status/200", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5}
+    variables = [{"name": httpbin.VARIABLE, "value": httpbin.arguments()}]
+    made = Web(kubernetes, "httpbin", COUNT, image=GOOD, port=8000, readinessProbe=probe, env=variables)
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}")
+
+
+@pytest.mark.parametrize("routing", ROUTINGS)
+def test_httpbin_on_pods(
+    routing: str,
+    web: Web,
+    ledger: Ledger,
+    connected: object,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    by_route = routing == "route"
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name if by_route else "")
+    url = web.url
+    if by_route:
+        url = f"{request.getfixturevalue('address')}/{web.name}"
+        gateway.route(web.cluster, web.name, web.name)
+    clocks = []
+    with visitors(url):
+        for number in range(ROUNDS):
+            before = target.instances()[0]
+
+            def deliver(what: str, wanted: Release, turn: int = number) -> Deployment:
+                return delivered(ledger, target, KubernetesLogs(CONNECTION), wanted, f"{routing}-{turn}-{what}")
+
+            # Nothing but a number in the configuration: who asks for what takes two seconds gets nothing any more.
+            bad = deliver("bad", release("bad", timeout=1))
+            assert bad.state == DeploymentState.ROLLED_BACK, bad.outcome
+            assert "WORKER TIMEOUT" in str(ledger.verdicts.of(bad.id)[-1].evidence)
+            clocks.append(f"timeout 30 -> 1: to safe {bad.to_safe:.2f} s, to restored {bad.to_restored:.2f} s")
+
+            worse = deliver("worse", release("worse", artifact=BAD_BOOT))
+            assert worse.state == DeploymentState.ROLLED_BACK, worse.outcome
+            assert "parse_authorization_header" in (worse.outcome or "")
+            clocks.append(f"does not boot: to restored {worse.to_restored:.2f} s")
+            runs(target, Release("httpbin", str(before.version), str(before.artifact), dict(before.configuration)))
+
+            good = release("good", timeout=40 + number + 10 * by_route)
+            promoted = deliver("good", good)
+            assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
+            runs(target, good)
+            for one in ledger.vetoes.of("httpbin", "production"):
+                if one.lifted_at is None:
+                    ledger.vetoes.lift("httpbin", "production", one.digest, who="tests", why="the next round")
+    with capsys.disabled():
+        sys.stdout.write("".join(f"\n  {routing}: {line}" for line in clocks) + "\n")
+
+
+def runs(target: KubernetesTarget, wanted: Release) -> None:
+    instances = target.instances()
+    assert len(instances) == COUNT
+    assert [one.name for one in instances if not one.runs(wanted) or one.health != "healthy" or one.drained] == []
