@@ -50,6 +50,7 @@ class DeploymentSummary:
     :param rolls_back: of a person's rollback what it takes back, as of a
         :class:`~airflow_cd.ledger.Deployment`; None for any other deployment.
     :param first: whether nothing of the service had run there before.
+    :param changed: what differs from what ran before, where that has the same version.
     :param verdict: the final verdict on that phase, ``""`` while there is none, whatever earlier phases have got.
     :param reported: the last phase that has a verdict, final or not; ``""`` without any.
     """
@@ -68,6 +69,7 @@ class DeploymentSummary:
     outcome: str
     rolls_back: str | None = None
     first: bool = False
+    changed: str | None = None
     phase: str = ""
     share: int = 0
     verdict: str = ""
@@ -283,6 +285,7 @@ _SUMMARY = (
     "outcome",
     "rolls_back",
     "first",
+    "changed",
 )
 
 

@@ -139,8 +139,8 @@ def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, sto
 
 def test_what_runs_where_is_what_was_seen_there(ledger: Ledger, story: Story) -> None:
     runs = {row.environment: row for row in _view(ledger, _rolled_back(story)).runs}
-    assert runs["production"].releases == [("shop:1.1", len(INSTANCES))]
-    assert runs["dev"].releases == [("shop:1.2", 1)]
+    assert runs["production"].instances.releases == [("shop:1.1", len(INSTANCES))]
+    assert runs["dev"].instances.releases == [("shop:1.2", 1)]
 
 
 def test_who_gets_no_requests_is_trouble(ledger: Ledger, story: Story) -> None:
