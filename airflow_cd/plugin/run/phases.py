@@ -26,6 +26,7 @@ class PhaseView:
 
     :param name: name of its task group.
     :param share: percent of the environment, None when neither the ledger nor its name says it.
+    :param traffic: percent of the requests, None where the share says it.
     :param state: how far it has come.
     :param instances: how many have, or may have, the release; ``of`` how many there are.
     :param verdict: its last verdict, ``""`` before the first; ``final`` is False while it may change.
@@ -46,13 +47,15 @@ class PhaseView:
     looks: int = 0
     task: str = ""
     seconds: float | None = None
+    traffic: int | None = None
 
     @property
     def title(self) -> str:
         """The phase as people say it."""
         if self.share is None:
             return self.name
-        return f"Canary {self.share} %" if self.share < 100 else "100 %"
+        beside = self.share < 100 or (self.traffic is not None and self.traffic < 100)
+        return f"Canary {self.share} %" if beside else "100 %"
 
     @property
     def label(self) -> str:
@@ -110,7 +113,7 @@ def phases_of(
             continue
         view = _planned(name, own, run, now)
         if (phase := begun.get(name)) is not None:
-            view = replace(view, share=phase.share, instances=len(phase.instances))
+            view = replace(view, share=phase.share, traffic=phase.traffic, instances=len(phase.instances))
         if verdict is not None:
             view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
         asks = any((asked := facts.questions.get(task.task_id)) and asked.option is None for task in own)
@@ -122,7 +125,8 @@ def phases_of(
 def _instances(deployment: Deployment, view: PhaseView, facts: RunFacts) -> int:
     """How many the environment has in that phase: the replicas of a canary stand beside those that were there."""
     beside = any(one.instance.track is not None for one in facts.running.get(deployment.environment, ()))
-    return len(deployment.previous) + (view.instances if beside and (view.share or 0) < 100 else 0)
+    partly = (view.share or 0) < 100 or view.traffic is not None
+    return len(deployment.previous) + (view.instances if beside and partly else 0)
 
 
 def _planned(name: str, tasks: Sequence[RunTask], run: Run, now: datetime) -> PhaseView:
