@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
 from airflow_cd.delivery.division import division_of
-from airflow_cd.errors import AirflowCdError, LedgerUnavailable, TargetError
+from airflow_cd.errors import AirflowCdError, LedgerError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
 from airflow_cd.targets.rollout import Wanted, differences, wait_until
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease, Ledger
     from airflow_cd.release import Release
     from airflow_cd.targets.base import Instance
+
+
+SHOWN_EVERY, SHOWN_AT_LEAST_EVERY = 1.0, 15.0
+"""Seconds between two records of what runs while somebody waits for it: of what changes, and of what does not."""
+SHOWN_AGAIN_AFTER = 60.0
+"""Seconds until that is tried again with a ledger that did not record it."""
 
 
 class RecordedTarget:
@@ -49,6 +56,8 @@ class RecordedTarget:
         self.timeout = timeout
         self.log = log
         self.division = division_of(target)
+        self._shown: list[Instance] = []
+        self._shown_at = -SHOWN_AT_LEAST_EVERY
 
     def put(
         self,
@@ -105,7 +114,7 @@ class RecordedTarget:
             for number, (release, units) in enumerate(by_release.items()):
                 give(release, units, key=f"{key}-{number}", token=lease.token, share=share, traffic=traffic)
             if wait:
-                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
+                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress, on_read=self.show)
         except AirflowCdError as error:
             self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
             error.instances = error.instances or tuple(sorted(wanted))
@@ -169,6 +178,20 @@ class RecordedTarget:
     def record(self, instances: Sequence[Instance]) -> None:
         """Record what was just seen to run."""
         self.ledger.instances.record(self.service, self.environment, instances, at=now())
+
+    def show(self, instances: Sequence[Instance]) -> None:
+        """Record what was just seen to run for those who look on: now and then, and only if the ledger is there."""
+        changed = list(instances) != self._shown
+        if time.monotonic() < self._shown_at + (SHOWN_EVERY if changed else SHOWN_AT_LEAST_EVERY):
+            return
+        try:
+            with self.ledger.quickly():
+                self.record(instances)
+        except LedgerError:
+            # Whoever waits for instances is not held up by a ledger that is away.
+            self._shown_at = time.monotonic() + SHOWN_AGAIN_AFTER
+        else:
+            self._shown, self._shown_at = list(instances), time.monotonic()
 
     def describe(self) -> str:
         """What runs where, in one line for an error's state."""

@@ -54,6 +54,7 @@ class SidesNow:
         except TargetError as error:
             self._delivery.log(f"Which replicas there are is unknown now: {error.what}")
             return None
+        self._delivery.show(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}

@@ -123,10 +123,10 @@ def default_label(options: Sequence[str]) -> str:
 
 
 _PHASES: Mapping[str, str] = {
-    GREEN: "New side, no requests",
-    SWITCH: "New side, all requests",
+    GREEN: "New side",
+    SWITCH: "Switch to the new side",
     BAKE: "Bake",
-    FINISH: "Finish: what was kept gets the release",
+    FINISH: "The old side gets the release",
 }
 
 
@@ -139,5 +139,4 @@ def phase_title(name: str, share: int | None, traffic: int | None) -> str:
     """
     if name in _PHASES or share is None:
         return _PHASES.get(name, name)
-    title = f"Canary {share} %" if share < 100 or traffic not in (None, 100) else "100 %"
-    return title if traffic is None else f"{title}, {traffic} % of the requests"
+    return f"Canary {share} %" if share < 100 or traffic not in (None, 100) else "100 %"

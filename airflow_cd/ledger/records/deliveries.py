@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.commits import Commits
-from airflow_cd.release import Release
+from airflow_cd.release import Release, changed_beside_version, most_common
 from airflow_cd.states import DeploymentState, PhaseState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Instance
 
@@ -64,6 +64,11 @@ class Deployment:
     cause: RollbackCause | None = None
     first: bool = False
     ended_by: tuple[str, str] | None = None
+
+    @property
+    def changed(self) -> str:
+        """What differs from what most instances ran, where that has the same version; ``""`` where versions differ."""
+        return changed_beside_version(most_common(self.previous.values()), self.release)
 
     @property
     def at_fault(self) -> bool | None:

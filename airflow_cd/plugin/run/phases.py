@@ -115,8 +115,15 @@ def phases_of(
             view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
         asks = any((asked := facts.questions.get(task.task_id)) and asked.option is None for task in own)
         state = _state(own, begun.get(name), verdict, deployment, over=over, last=name == last, asks=asks)
-        views.append(replace(view, state=state, of=len(deployment.previous)))
+        views.append(replace(view, state=state, of=_instances(deployment, view, facts)))
     return views
+
+
+def _instances(deployment: Deployment, view: PhaseView, facts: RunFacts) -> int:
+    """How many the environment has in that phase: the replicas of a canary stand beside those that were there."""
+    beside = any(one.instance.track is not None for one in facts.running.get(deployment.environment, ()))
+    partly = (view.share or 0) < 100 or view.traffic is not None
+    return len(deployment.previous) + (view.instances if beside and partly else 0)
 
 
 def _planned(name: str, tasks: Sequence[RunTask], run: Run, now: datetime) -> PhaseView:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
+from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ class KubernetesTarget:
     def name(self) -> str:
         """Name of the Deployment."""
         return self.deployment or self.environment
+
+    @property
+    def label(self) -> TargetLabel:
+        """Kind and name, as pages show them."""
+        route = f", HTTPRoute {self.route}" if self.route else ""
+        return TargetLabel("Kubernetes", f"Deployment {self.namespace}/{self.name}{route}", self.conn_id)
 
     @cached_property
     def taken_over(self) -> TakenOver:
