@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
 from airflow_cd.sources.docker_logs import DockerLogs
+from airflow_cd.sources.files import FileLogs
 from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.prometheus import PrometheusMetrics
@@ -25,6 +26,7 @@ from airflow_cd.sources.sumo_logic import SumoLogicLogs
 ENTRY_POINT_GROUP = "airflow_cd.sources"
 BUILT_IN: tuple[type, ...] = (
     DockerLogs,
+    FileLogs,
     KubernetesLogs,
     NewRelicMetrics,
     NewRelicQuery,
@@ -37,6 +39,7 @@ __all__ = [
     "BUILT_IN",
     "ENTRY_POINT_GROUP",
     "DockerLogs",
+    "FileLogs",
     "KubernetesLogs",
     "NewRelicMetrics",
     "NewRelicQuery",
