@@ -140,6 +140,15 @@ def _service(conn_type: str, hook: str, name: str, placeholder: str, **fields: d
 _PROMETHEUS = _service(
     "prometheus", "airflow_cd.hooks.prometheus.PrometheusHook", "Prometheus", "https://prometheus.example.com"
 )
+_VICTORIA_LOGS = _service(
+    "victoria_logs", "airflow_cd.hooks.victoria_logs.VictoriaLogsHook", "VictoriaLogs", "http://logs.example.com:9428"
+)
+_SEARCH_CLUSTER = _service(
+    "search_cluster",
+    "airflow_cd.hooks.open_search.OpenSearchHook",
+    "OpenSearch or Elasticsearch",
+    "https://search.example.com:9200",
+)
 
 _CONFIG = {
     "airflow_cd": {
@@ -193,7 +202,7 @@ _CONFIG = {
     }
 }
 
-_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API, _PROMETHEUS)
+_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API, _PROMETHEUS, _VICTORIA_LOGS, _SEARCH_CLUSTER)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -207,6 +216,16 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "New Relic", "external-doc-url": "https://docs.newrelic.com/", "tags": ["service"]},
             {"integration-name": "Sumo Logic", "external-doc-url": "https://help.sumologic.com/", "tags": ["service"]},
             {"integration-name": "Prometheus", "external-doc-url": "https://prometheus.io/docs/", "tags": ["service"]},
+            {
+                "integration-name": "VictoriaLogs",
+                "external-doc-url": "https://docs.victoriametrics.com/victorialogs/",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "OpenSearch or Elasticsearch",
+                "external-doc-url": "https://docs.opensearch.org/",
+                "tags": ["service"],
+            },
             {
                 "integration-name": "Deployment API",
                 "tags": ["protocol"],
