@@ -99,6 +99,57 @@ _DEPLOYMENT_API = {
     },
 }
 
+_CALLS = {
+    "label": "Calls a second",
+    "description": "The most requests a second, of all verifications of one process; empty for 20.",
+    "schema": {"type": ["number", "null"]},
+}
+_HEADERS = {
+    "label": "Headers",
+    "description": 'Further headers as JSON, {"X-Scope-OrgID": "shop"} of a tenant of Mimir for one.',
+    "schema": {"type": ["string", "null"]},
+}
+
+
+def _service(conn_type: str, hook: str, name: str, placeholder: str, **fields: dict[str, Any]) -> dict[str, Any]:
+    """The form of a :class:`~airflow_cd.hooks.service.ServiceHook`."""
+    return {
+        "connection-type": conn_type,
+        "hook-class-name": hook,
+        "hook-name": name,
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema"],
+            "relabeling": {
+                "host": "Address",
+                "login": "User (empty for a token, or for neither)",
+                "password": "Password or bearer token",
+            },
+            "placeholders": {"host": placeholder},
+        },
+        "conn-fields": {
+            **fields,
+            "headers": _HEADERS,
+            "calls_per_second": _CALLS,
+            "timeout": _TIMEOUT,
+            "deadline": _DEADLINE,
+            "verify": _VERIFY,
+        },
+    }
+
+
+_PROMETHEUS = _service(
+    "prometheus", "airflow_cd.hooks.prometheus.PrometheusHook", "Prometheus", "https://prometheus.example.com"
+)
+_VICTORIA_LOGS = _service(
+    "victoria_logs", "airflow_cd.hooks.victoria_logs.VictoriaLogsHook", "VictoriaLogs", "http://logs.example.com:9428"
+)
+_SEARCH_CLUSTER = _service(
+    "search_cluster",
+    "airflow_cd.hooks.open_search.OpenSearchHook",
+    "OpenSearch or Elasticsearch",
+    "https://search.example.com:9200",
+)
+
 _CONFIG = {
     "airflow_cd": {
         "description": "Airflow CD",
@@ -151,7 +202,7 @@ _CONFIG = {
     }
 }
 
-_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API)
+_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API, _PROMETHEUS, _VICTORIA_LOGS, _SEARCH_CLUSTER)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -164,6 +215,17 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "New Relic", "external-doc-url": "https://docs.newrelic.com/", "tags": ["service"]},
             {"integration-name": "Sumo Logic", "external-doc-url": "https://help.sumologic.com/", "tags": ["service"]},
+            {"integration-name": "Prometheus", "external-doc-url": "https://prometheus.io/docs/", "tags": ["service"]},
+            {
+                "integration-name": "VictoriaLogs",
+                "external-doc-url": "https://docs.victoriametrics.com/victorialogs/",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "OpenSearch or Elasticsearch",
+                "external-doc-url": "https://docs.opensearch.org/",
+                "tags": ["service"],
+            },
             {
                 "integration-name": "Deployment API",
                 "tags": ["protocol"],

@@ -24,6 +24,8 @@ STARTED = {
     "playwright": "browser",
     "bin/postgres": "postgres",
     "-m airflow_cd.demo.": "server",
+    "prometheus --config": "server",
+    "victoria-metrics -storage": "server",
 }
 """Parts of command lines, and the marker of tests that may run them."""
 
