@@ -83,13 +83,12 @@ def _sources(given: argparse.Namespace) -> Iterator[tuple[MetricSource | LogSour
 
 
 def _verified(pipeline: Pipeline) -> Iterator[tuple[Environment, Any]]:
-    from airflow_cd.pipeline.specification import Canary, Environment
+    from airflow_cd.pipeline.specification import environment_of
 
     for member in (one for stage in pipeline.members() for one in stage):
-        if isinstance(member, Canary):
-            yield member.environment, member.verify
-        elif isinstance(member, Environment) and member.verify is not None:
-            yield member, member.verify
+        environment, verification = environment_of(member), getattr(member, "verify", None)
+        if environment is not None and verification is not None:
+            yield environment, verification
 
 
 def _instances_of(pipeline: Pipeline, environment: Environment) -> list[str]:
