@@ -11,7 +11,8 @@ from airflow_cd.errors import AirflowCdError, Refused
 from airflow_cd.exit_codes import DONE, FAILED
 
 if TYPE_CHECKING:
-    from airflow_cd.pipeline.specification import Environment, Pipeline
+    from airflow_cd.pipeline.environment import Environment
+    from airflow_cd.pipeline.specification import Pipeline
     from airflow_cd.verification.samples import LogSource, MetricSource
 
 
