@@ -8,7 +8,8 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
-from airflow_cd.targets.kubernetes.names import SELECTOR, label_selector, ours, selector_of
+from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
+from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_service,
@@ -194,8 +195,8 @@ class ByServices:
         """Refuse a Service that sends requests to pods of others too: they would get none any more."""
         path = f"/api/v1/namespaces/{self._namespace}/pods"
         all_pods = self._cluster.every(path, selector_of(own_selector(service)))
-        stable = self._cluster.every(path, label_selector(self._stable["spec"]["selector"]))
-        known = {one["metadata"]["name"] for one in stable}
+        stable = read_stable(self._cluster, self._namespace, self._stable, self)
+        known = {one["metadata"]["name"] for one in stable.pods}
         canary = ours(self._name).items()
         others = [
             one["metadata"]["name"]
