@@ -34,7 +34,8 @@ def contract_web(loaded: Cluster) -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def shared(loaded: Cluster) -> Iterator[Web]:
     """One Deployment for all of them: making another takes longer than most of these tests."""
-    made = Web(loaded, "web", 4)
+    at_once = {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}
+    made = Web(loaded, "web", 4, strategy=at_once)
     yield made
     made.remove()
 
@@ -170,9 +171,7 @@ def test_a_right_that_only_the_way_back_needs_is_missed_before_anything_is_touch
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/narrow/token"
     connected("kubernetes_narrow", cluster.call("POST", path, asked)["status"]["token"])
     narrow = KubernetesTarget("kubernetes_narrow", "production", deployment=web.name)
-    with pytest.raises(
-        TargetUnauthorized, match=r"may not delete deployments, patch pods, .*create pods"
-    ):
+    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods, .*create pods"):
         narrow.check(OTHER)
     assert len(narrow.instances()) == 4
 
