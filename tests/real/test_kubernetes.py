@@ -34,7 +34,8 @@ def contract_web(loaded: Cluster) -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def shared(loaded: Cluster) -> Iterator[Web]:
     """One Deployment for all of them: making another takes longer than most of these tests."""
-    made = Web(loaded, "web", 4)
+    at_once = {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}
+    made = Web(loaded, "web", 4, strategy=at_once)
     yield made
     made.remove()
 

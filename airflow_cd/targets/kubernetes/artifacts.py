@@ -8,7 +8,15 @@ from typing import NoReturn
 from airflow_cd.errors import ArtifactNotFound, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.images import meanings, most, pinned, remembered, require_one_image, to_remember
+from airflow_cd.targets.kubernetes.images import (
+    digest_elsewhere,
+    meanings,
+    most,
+    pinned,
+    remembered,
+    require_one_image,
+    to_remember,
+)
 from airflow_cd.targets.kubernetes.pulling import Pull, Pulled, pull
 from airflow_cd.targets.kubernetes.template import container_of, running
 from airflow_cd.targets.kubernetes.writing import until_written
@@ -28,7 +36,8 @@ class Artifacts:
         self._cluster = cluster
         self._container = container
         self._look = look
-        self._found: dict[str, str | None] = {}
+        self._found: dict[str, str] = {}
+        self._looked: set[str] = set()
 
     def known(self, stable: Object, pods: Sequence[Object], *, begun: bool) -> dict[str, str]:
         """By artifact, the digest that it means here.
@@ -40,7 +49,8 @@ class Artifacts:
         if self._pulls_nothing(stable):
             return {}
         now, before = most(meanings(pods, self._container)), remembered(stable)
-        return {**now, **before} if begun else {**before, **now}
+        known = {**now, **before} if begun else {**before, **now}
+        return {**{name: self._found[name] for name in self._found if name in self._here(pods)}, **known}
 
     def check(self, stable: Object, pods: Sequence[Object], release: Release) -> None:
         """Refuse a release whose image is not there, and one that could not be gone back from; changes nothing.
@@ -59,15 +69,18 @@ class Artifacts:
             return
         known = self.known(stable, pods, begun=False)
         before = self.of(stable)
-        wanted = []
-        if "@" in before or before in known:
-            wanted.append(Pull(_BEFORE, pinned(before, known.get(before))))
+        wanted, guessed = [], self._guess(pods, before)
+        if "@" in before or before in known or guessed:
+            wanted.append(Pull(_BEFORE, pinned(before, known.get(before, guessed))))
         if release.artifact != before:
             wanted += self._new(stable, release.artifact, known.get(release.artifact))
         found = self._pull(stable, pods, wanted)
-        if found.get(_BEFORE, Pulled(None)).there is False:
-            _no_way_back(wanted[0].image, found[_BEFORE])
-        self._take(release.artifact, found)
+        way_back = found.get(_BEFORE, Pulled(None))
+        if way_back.there and guessed:
+            self._found.setdefault(before, guessed)
+        elif way_back.there is False and ("@" in before or before in known):
+            _no_way_back(wanted[0].image, way_back)
+        self._take(stable, pods, release.artifact, found)
 
     def image_of(
         self, stable: Object, pods: Sequence[Object], release: Release, known: Mapping[str, str], *, begins: bool
@@ -85,8 +98,8 @@ class Artifacts:
         artifact = release.artifact
         if "@" in artifact or artifact in known or self._pulls_nothing(stable):
             return pinned(artifact, known.get(artifact))
-        if begins and self._look and artifact not in self._found:
-            self._take(artifact, self._pull(stable, pods, self._new(stable, artifact, None)))
+        if begins and self._look and artifact not in self._looked:
+            self._take(stable, pods, artifact, self._pull(stable, pods, self._new(stable, artifact, None)))
         return pinned(artifact, self._found.get(artifact))
 
     def of(self, deployment: Object) -> str:
@@ -148,7 +161,18 @@ class Artifacts:
         found = pull(self._cluster, stable, self._container, wanted, node=node)
         return {one.name: pulled for one, pulled in zip(wanted, found, strict=True)}
 
-    def _take(self, artifact: str, found: Mapping[str, Pulled]) -> None:
+    def _here(self, pods: Sequence[Object]) -> set[str]:
+        """The artifacts that run here."""
+        return {running(pod, self._container, lambda secret: {}).artifact for pod in pods}
+
+    def _guess(self, pods: Sequence[Object], artifact: str) -> str | None:
+        """The digest that an artifact may have, since its image has it in another repository."""
+        of_it = [one for one in pods if running(one, self._container, lambda secret: {}).artifact == artifact]
+        found = {digest_elsewhere(pod, self._container) for pod in of_it}
+        return found.pop() if len(found) == 1 else None
+
+    def _take(self, stable: Object, pods: Sequence[Object], artifact: str, found: Mapping[str, Pulled]) -> None:
+        """Remember what stands for an artifact, or refuse it."""
         asked, here = found.get(_RELEASE, Pulled(None)), found.get(_NODE, Pulled(False))
         if asked.there is False and here.there is False:
             if asked.absent:
@@ -163,7 +187,14 @@ class Artifacts:
                 state="nothing was changed.",
                 next_step="Check the registry, and the nodes' way to it.",
             )
-        self._found[artifact] = asked.digest if asked.there else here.digest
+        self._looked.add(artifact)
+        best = asked if asked.there else here
+        digest = best.digest
+        if digest is None and best.elsewhere is not None:
+            wanted = [Pull(_RELEASE, pinned(artifact, best.elsewhere))]
+            digest = best.elsewhere if self._pull(stable, pods, wanted)[_RELEASE].there else None
+        if digest is not None:
+            self._found[artifact] = digest
 
 
 def _no_way_back(image: str, found: Pulled) -> NoReturn:

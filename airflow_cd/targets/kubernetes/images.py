@@ -26,17 +26,33 @@ def digest_of(pod: Object, container: str) -> str | None:
     :param pod: as the API lists it.
     :param container: name of the container, ``""`` for the first.
     """
+    image, place, digest = _runs(pod, container)
+    # The same image may have been pulled from elsewhere too, under another digest.
+    return digest if digest and repository_of(place) == repository_of(image) else None
+
+
+def digest_elsewhere(pod: Object, container: str) -> str | None:
+    """The digest that the image of a pod has in another repository, where the node names that one instead.
+
+    Images that are copied from one repository to another keep theirs; whether this one has is to be seen.
+
+    :param pod: as the API lists it.
+    :param container: name of the container, ``""`` for the first.
+    """
+    image, place, digest = _runs(pod, container)
+    return digest if digest and repository_of(place) != repository_of(image) else None
+
+
+def _runs(pod: Object, container: str) -> tuple[str, str, str]:
+    """Image, and repository and digest as the node says them."""
     wanted = container_of(pod, container)
     image = str(wanted["image"])
-    if wanted.get("imagePullPolicy") == "Never":
-        return None
-    for one in (pod.get("status") or {}).get("containerStatuses") or ():
-        if one["name"] != wanted["name"]:
-            continue
-        place, _, digest = str(one.get("imageID") or "").rpartition("://")[2].partition("@")
-        # The same image may have been pulled from elsewhere too, under another digest.
-        return digest if digest and repository_of(place) == repository_of(image) else None
-    return None
+    if wanted.get("imagePullPolicy") != "Never":
+        for one in (pod.get("status") or {}).get("containerStatuses") or ():
+            if one["name"] == wanted["name"]:
+                place, _, digest = str(one.get("imageID") or "").rpartition("://")[2].partition("@")
+                return image, place, digest
+    return image, "", ""
 
 
 def repository_of(image: str) -> str:

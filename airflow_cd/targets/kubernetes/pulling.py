@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.health import ABSENT
-from airflow_cd.targets.kubernetes.images import digest_of
+from airflow_cd.targets.kubernetes.images import digest_elsewhere, digest_of
 from airflow_cd.targets.kubernetes.names import PULLS
 from airflow_cd.targets.kubernetes.template import container_of, without_release
 
@@ -52,11 +52,13 @@ class Pulled:
 
     :param there: whether it can be had; None where the cluster has not said it.
     :param digest: of the image, where the node says it.
+    :param elsewhere: its digest in another repository, where the node names that one instead.
     :param why: why it cannot be had, as the node says it.
     """
 
     there: bool | None
     digest: str | None = None
+    elsewhere: str | None = None
     why: str = ""
 
     @property
@@ -115,7 +117,7 @@ def _pulled(pod: Object, wanted: Pull) -> Pulled:
     if one is None:
         return Pulled(None)
     if one.get("imageID"):
-        return Pulled(True, digest_of(pod, wanted.name))
+        return Pulled(True, digest_of(pod, wanted.name), digest_elsewhere(pod, wanted.name))
     waiting = (one.get("state") or {}).get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _REFUSED:

@@ -161,7 +161,8 @@ def _instance(state: TrackState, pod: Object, read: _Reading) -> Instance:
     artifact, digest = runs.artifact, digest_of(pod, read.container)
     if digest not in (None, read.meaning.get(artifact, digest)):
         artifact = pinned(artifact, digest)
-        message = message or f"its tag was moved: {runs.artifact} was another image when it was deployed here"
+        said = f"its tag was moved: {runs.artifact} was another image when it was deployed here"
+        message = f"{said}; {message}" if message else said
     if pod["metadata"].get("deletionTimestamp"):
         message = "it is ending and still gets requests"
     elif state.track is Track.STABLE and state.deployment is not None:
