@@ -201,7 +201,9 @@ class ByServices:
         others = [
             one["metadata"]["name"]
             for one in all_pods
-            if one["metadata"]["name"] not in known and not canary <= (one["metadata"].get("labels") or {}).items()
+            if one["metadata"]["name"] not in known
+            and not one["metadata"].get("deletionTimestamp")
+            and not canary <= (one["metadata"].get("labels") or {}).items()
         ]
         if others:
             raise TargetRejected(
