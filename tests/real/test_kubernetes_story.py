@@ -132,4 +132,4 @@ def test_a_new_side_takes_over_when_it_is_good_and_serves_nobody_when_it_is_not(
         "what is new was seen before anybody asked for it"
     )
     assert set(web.answers(40)) == {"2.1 hi"}
-    assert [one.artifact for one in ledger.instances.running("sides", SIDES)] == ["localhost/web:2.1"] * 3
+    assert [one.instance.artifact for one in ledger.instances.running("sides", SIDES)] == ["localhost/web:2.1"] * 3
