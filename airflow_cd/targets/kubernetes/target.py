@@ -114,6 +114,13 @@ class KubernetesTarget:
         """
         self.taken_over.check(release)
 
+    def notes(self) -> list[str]:
+        """What works otherwise with this Deployment than a person may expect, one sentence each; asks the cluster.
+
+        :raises TargetError: it cannot be asked.
+        """
+        return self.taken_over.notes()
+
     def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
         """Ask for a release on a track; see :meth:`~airflow_cd.targets.base.ReplicaTarget.deploy`.
 
