@@ -336,6 +336,9 @@ def test_what_a_tool_puts_back_is_noticed_with_its_name(web: Web, target: Kubern
     assert not _said(target, "was given")
     applied(web, {"spec": {"containers": [{"name": "web", "image": OTHER.artifact}]}}, "deploy-bot")
     web.cluster.until(lambda: _said(target, "was given localhost/web:1.1 by deploy-bot"), "it is told")
+    told = target.notes()
+    assert any("was given localhost/web:1.1 by deploy-bot" in one for one in told)
+    assert any("which image localhost/web:1.1 is the nodes do not say" in one for one in told)
 
 
 def test_what_others_add_in_mid_canary_stays_theirs(web: Web, target: KubernetesTarget) -> None:

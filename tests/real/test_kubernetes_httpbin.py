@@ -60,9 +60,9 @@ def web(kubernetes: Cluster, archive: Path) -> Iterator[Web]:
     made.remove()
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}")
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
 @pytest.mark.parametrize("routing", ROUTINGS)

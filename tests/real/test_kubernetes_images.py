@@ -58,6 +58,7 @@ def test_an_image_that_is_not_there_is_refused_before_anything_is_touched(shop: 
         target.check(release("9.9"))
     assert shop.cluster.call("GET", shop.path)["metadata"]["generation"] == before
     target.check(release("3.1"))
+    assert target.notes() == []
     listed = shop.cluster.call("GET", "/api/v1/namespaces/default/pods?labelSelector=airflow-cd/pulls")["items"]
     assert [one for one in listed if not one["metadata"].get("deletionTimestamp")] == []
 

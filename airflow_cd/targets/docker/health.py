@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
+from airflow_cd.targets.last_words import one_line, telling
 
 LOOP = 2
 """Restarts in a row after which waiting does not help."""
@@ -19,15 +20,8 @@ HOPELESS = 2
 """A health check that failed so many times more often than its ``retries`` will not succeed by waiting."""
 LONGEST_START = timedelta(seconds=30)
 """A container that was made and not started for so long was left behind."""
-LONGEST_LINE = 300
-LINES_READ = 80
-"""Of the end of a container's log, to find those that say why."""
-LINES_SHOWN = 4
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
-_ERROR = re.compile(
-    r"\w(?:Error|Exception|Failure)\b|\b(?:error|fatal|critical|panic|cannot|failed|denied)\b", re.IGNORECASE
-)
 _PORT = re.compile(r"[Pp]ort is already allocated|address already in use")
 
 
@@ -119,7 +113,7 @@ def _running(
             f"runs for {max(age.total_seconds(), 0):.1f} s, counts as up after {settle.total_seconds():g} s",
         )
     log = check.get("Log") or [{}]
-    said = _line(str(log[-1].get("Output") or ""))
+    said = one_line(str(log[-1].get("Output") or ""))
     if check["Status"] == "starting":
         return STARTING, f"its health check has not succeeded yet{f': {said}' if said else ''}"
     streak, retries = int(check.get("FailingStreak") or 0), _retries(container)
@@ -134,7 +128,7 @@ def _in_a_loop(container: Mapping[str, Any], now: datetime, restarts: int) -> bo
 
 
 def _created(container: Mapping[str, Any], now: datetime) -> tuple[str, str]:
-    problem = _line(str(container["State"].get("Error") or ""))
+    problem = one_line(str(container["State"].get("Error") or ""))
     if problem:
         if _PORT.search(problem):
             return FAILED, f"cannot start, a port that it publishes is taken: {problem}"
@@ -154,7 +148,7 @@ def _ended(container: Mapping[str, Any], last_lines: Callable[[], Sequence[str]]
     if state.get("OOMKilled"):
         limit = int((container.get("HostConfig") or {}).get("Memory") or 0)
         message = f"ran out of memory{f' (its limit is {limit / 2**20:.0f} MiB)' if limit else ''} and {message}"
-    if problem := _line(str(state.get("Error") or "")):
+    if problem := one_line(str(state.get("Error") or "")):
         message += f", {problem}"
     if state.get("Status") == "restarting" and (restarts < LOOP or (ran is not None and ran >= STAYED)):
         return UNHEALTHY, _with_lines(f"{message}; is being started again", last_lines())
@@ -167,30 +161,6 @@ def _retries(container: Mapping[str, Any]) -> int:
     return int((container["Config"].get("Healthcheck") or {}).get("Retries") or 3)
 
 
-def telling(lines: Sequence[str]) -> list[str]:
-    """The lines of a log's end that say why: those that name an error, the first ones first, and the last line.
-
-    What ended a process is often not the last thing it said: a server that reports its worker's exception ends with one
-    of its own.
-
-    :param lines: the last lines, oldest first.
-    """
-    kept = [line.strip() for line in lines if line.strip()]
-    # Frames of a stack trace are indented.
-    errors = [line.strip() for line in lines if line.strip() and not line[:1].isspace() and _ERROR.search(line)]
-    chosen = list(dict.fromkeys([*errors, *kept[-1:]]))
-    if not errors:
-        chosen = kept[-LINES_SHOWN:]
-    elif len(chosen) > LINES_SHOWN:
-        chosen = [*chosen[: LINES_SHOWN - 1], chosen[-1]]
-    return chosen
-
-
 def _with_lines(message: str, lines: Sequence[str]) -> str:
-    shown = [_line(line) for line in telling(lines)]
+    shown = telling(lines)
     return f"{message}; its last lines: {' | '.join(shown)}" if shown else message
-
-
-def _line(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"

@@ -11,13 +11,14 @@ from airflow_cd.instances import EMPTY, FAILED, HEALTHY, UNHEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.configuration import decode, is_file, read_variables
 from airflow_cd.targets.docker.engine import Engine
-from airflow_cd.targets.docker.health import LINES_READ, health_of, started
+from airflow_cd.targets.docker.health import health_of, started
 from airflow_cd.targets.docker.host import Box, Host
 from airflow_cd.targets.docker.naming import Role, Slot, name_as
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.docker.settings import ARTIFACT, IMAGE, VERSION, kinds_of
 from airflow_cd.targets.haproxy.answers import Load, Server
 from airflow_cd.targets.haproxy.router import moved_to
+from airflow_cd.targets.last_words import LINES_READ
 
 
 @dataclass(frozen=True)

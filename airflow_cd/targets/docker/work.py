@@ -14,10 +14,11 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.instances import FAILED, HEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.engine import Gone, Refusal
-from airflow_cd.targets.docker.health import LINES_READ, health_of
+from airflow_cd.targets.docker.health import health_of
 from airflow_cd.targets.docker.host import Box, Host
 from airflow_cd.targets.docker.naming import Role
 from airflow_cd.targets.docker.replacing import Replacement, stop
+from airflow_cd.targets.last_words import LINES_READ
 
 log = logging.getLogger(__name__)
 

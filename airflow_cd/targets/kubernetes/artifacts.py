@@ -52,6 +52,15 @@ class Artifacts:
         known = {**now, **before} if begun else {**before, **now}
         return {**{name: self._found[name] for name in self._found if name in self._here(pods)}, **known}
 
+    def digest_now(self, stable: Object, pods: Sequence[Object]) -> str | None:
+        """The digest of what the stable pods run; None where it is not known.
+
+        :param stable: the Deployment, as it was read.
+        :param pods: of both tracks.
+        """
+        artifact = self.of(stable)
+        return artifact.partition("@")[2] or self.known(stable, pods, begun=False).get(artifact)
+
     def check(self, stable: Object, pods: Sequence[Object], release: Release) -> None:
         """Refuse a release whose image is not there, and one that could not be gone back from; changes nothing.
 

@@ -17,7 +17,7 @@ from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
-from airflow_cd.targets.kubernetes.ownership import meant
+from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
     FOR_PULLS,
@@ -28,7 +28,7 @@ from airflow_cd.targets.kubernetes.rights import (
     require_unowned,
 )
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import with_release
+from airflow_cd.targets.kubernetes.template import container_of, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -90,6 +90,26 @@ class TakenOver(DeploymentThere):
             self._require_headroom(stable, 1 if self._canary() is None else 0)
             pods = read_stable(self.cluster, self.namespace, stable, routing).pods
             self._artifacts.check(stable, pods, release)
+
+    def notes(self) -> list[str]:
+        """As of the target."""
+        with self._located():
+            stable = self._stable()
+            container = container_of(stable["spec"]["template"], self.container)
+            found = [changed_since(stable, self.container)]
+            if owner := kept_by(stable):
+                found.append(f"{owner} keeps Deployment {self.name}: it must ignore its pod template")
+            if not container.get("readinessProbe"):
+                found.append(
+                    f"container {container['name']} of Deployment {self.name} has no readiness probe: a pod counts as "
+                    "ready, and gets requests, as soon as its process runs"
+                )
+            if not self._artifacts.digest_now(stable, self._pods(stable, self._routing(stable))):
+                found.append(
+                    f"which image {container['image']} is the nodes do not say: a rollback goes to its tag, whatever "
+                    "that means by then"
+                )
+            return [f"{sentence}." for sentence in found if sentence]
 
     # -- actions -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
+from airflow_cd.targets.last_words import telling
 
 READY_FOR = timedelta(seconds=2)
 """How long a pod must have been ready without a restart: one that is ready for an instant is not."""
@@ -25,8 +26,7 @@ _NEVER = {
 """Reasons to wait for which waiting does not help."""
 ABSENT = ("not found", "manifest unknown", "denied", "unauthorized", "does not exist", "invalid reference")
 """Words by which a node says that a registry does not have an image, or does not give it."""
-_LINES = 5
-_LONGEST = 600
+_LONGEST = 900
 
 
 def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[str, bool], str]) -> tuple[str, str]:
@@ -125,12 +125,11 @@ def time_of(text: Any) -> datetime | None:
 
 
 def last_lines(text: str) -> str:
-    """The end of an output, on one line.
+    """What the end of an output says of why it ended, on one line.
 
     :param text: of it.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-_LINES:])
+    return " | ".join(telling(text.splitlines()))
 
 
 def _short(text: object) -> str:

@@ -122,6 +122,13 @@ class KubernetesTarget:
         """
         self.taken_over.check(release)
 
+    def notes(self) -> list[str]:
+        """What works otherwise with this Deployment than a person may expect, one sentence each; asks the cluster.
+
+        :raises TargetError: it cannot be asked.
+        """
+        return self.taken_over.notes()
+
     def traffic_mistake(self, share: int, traffic: int) -> str:
         """Why a canary cannot have that part of the requests; ``""`` when it can.
 

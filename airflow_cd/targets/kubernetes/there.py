@@ -20,8 +20,7 @@ from airflow_cd.targets.kubernetes.rights import autoscaler_of
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of
 from airflow_cd.targets.kubernetes.writing import busy
-
-_LINES = 20
+from airflow_cd.targets.last_words import LINES_READ
 
 
 class DeploymentThere:
@@ -124,7 +123,7 @@ class DeploymentThere:
 
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
-        params = {"container": container, "tailLines": _LINES, "previous": str(before).lower()}
+        params = {"container": container, "tailLines": LINES_READ, "previous": str(before).lower()}
         try:
             return self.cluster.text(path, params) or ""
         except TargetError:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
-from airflow_cd.targets.docker.health import health_of, read_time, started, telling
+from airflow_cd.targets.docker.health import health_of, read_time, started
+from airflow_cd.targets.last_words import telling
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
 SETTLE = timedelta(seconds=3)

@@ -1,0 +1,86 @@
+"""What is read of a Deployment's pods while its controllers are behind, and when a pod runs what nobody deployed."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime, timedelta, timezone
+from typing import Any, cast
+
+import pytest
+
+from airflow_cd.instances import HEALTHY, STARTING, Instance, Track
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.replicas import TrackState, instances_of
+from airflow_cd.targets.kubernetes.routing import Routing
+from airflow_cd.targets.rollout import differences
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+OLD, NEW = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+IMAGE = "registry:5000/web:1.0"
+RELEASE = Release("web", "1.0", IMAGE, {})
+
+
+class Even:
+    """Every pod has an even part of the requests."""
+
+    services: list[Any] = []  # noqa: RUF012 - as the protocol has it
+
+    def drained(self, pod: Any) -> bool:
+        return False
+
+    def weight(self, pod: Any) -> float | None:
+        return None
+
+
+def deployment(generation: int = 3, observed: int = 3) -> dict[str, Any]:
+    template = {"spec": {"containers": [{"name": "web", "image": IMAGE, "imagePullPolicy": "Always"}]}}
+    return {
+        "metadata": {"name": "web", "generation": generation},
+        "spec": {"replicas": 1, "template": template},
+        "status": {"observedGeneration": observed},
+    }
+
+
+def pod(digest: str = OLD) -> dict[str, Any]:
+    since = (NOW - timedelta(minutes=1)).isoformat()
+    image_id = f"registry:5000/web@{digest}"
+    return {
+        "metadata": {"name": "web-1", "labels": {}},
+        "spec": copy.deepcopy(deployment()["spec"]["template"]["spec"]),
+        "status": {
+            "startTime": since,
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": since}],
+            "containerStatuses": [{"name": "web", "imageID": image_id, "state": {"running": {}}, "ready": True}],
+        },
+    }
+
+
+def read(state: TrackState, **meaning: str) -> list[Instance]:
+    return instances_of(
+        state,
+        container="",
+        routing=cast("Routing", Even()),
+        at=NOW,
+        configuration=lambda name: {},
+        output=lambda name, container, before: "",
+        meaning=meaning or {IMAGE: OLD},
+    )
+
+
+def test_what_was_so_before_a_change_is_no_answer_to_it() -> None:
+    settled = TrackState(Track.STABLE, deployment(), [], [pod()])
+    assert differences(read(settled), {Track.STABLE: RELEASE}) == []
+    behind = TrackState(Track.STABLE, deployment(generation=4), [], [pod()])
+    listed = read(behind)
+    assert [one.health for one in listed] == [HEALTHY, STARTING]
+    assert "have not done yet what was asked for" in differences(listed, {Track.STABLE: RELEASE})[0]
+
+
+@pytest.mark.parametrize("more", [{}, {"state": {"waiting": {"reason": "ContainerCreating"}}}])
+def test_a_pod_whose_tag_means_another_image_by_now_runs_another_release(more: dict[str, Any]) -> None:
+    moved = pod(NEW)
+    moved["status"]["containerStatuses"][0] |= more
+    (found,) = read(TrackState(Track.STABLE, deployment(), [], [moved]))
+    assert found.artifact == f"{IMAGE}@{NEW}"
+    assert found.message.startswith("its tag was moved")
+    assert not found.runs(RELEASE)
