@@ -18,6 +18,7 @@ from .haproxy import Haproxy, haproxy
 
 WEB = Path(__file__).with_name("web")
 LABEL = "com.example.service=web"
+HTTPBIN, HTTPBIN_BROKEN = "httpbin:0.10.1-werkzeug2", "httpbin:0.10.1-werkzeug3"
 
 
 def build(engine: Engine, base: str) -> None:
@@ -25,6 +26,12 @@ def build(engine: Engine, base: str) -> None:
     for version, fault in (("1.0", ""), ("1.1", ""), ("1.2", "crash"), ("1.3", "unhealthy"), ("1.4", "deaf")):
         options = ("--build-arg", f"WEB_VERSION={version}", "--build-arg", f"WEB_FAULT={fault}")
         engine.build(f"web:{version}", WEB, *options, base=base)
+
+
+def build_httpbin(engine: Engine, base: str) -> None:
+    """Images of httpbin: a good one, and one with a library that it cannot be imported with."""
+    for name, werkzeug in ((HTTPBIN, "2.2.3"), (HTTPBIN_BROKEN, "3.0.6")):
+        engine.build(name, WEB.with_name("httpbin"), "--build-arg", f"WERKZEUG={werkzeug}", base=base)
 
 
 def release(version: str, **configuration: Any) -> Release:

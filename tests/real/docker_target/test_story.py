@@ -6,14 +6,12 @@ Two releases that are bad, one by its configuration alone and one that does not 
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -30,16 +28,15 @@ from airflow_cd.verification.settings import Verification
 from tests.real import images
 from tests.real.engine import Engine
 
-from .site import Site
+from .site import HTTPBIN, HTTPBIN_BROKEN, Site, build_httpbin
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 COUNT = 5
 RESTORED_WITHIN = 10.0
-GOOD, BAD_BOOT = "httpbin:0.10.1-werkzeug2", "httpbin:0.10.1-werkzeug3"
 
 
-def release(version: str, timeout: int = 30, artifact: str = GOOD) -> Release:
+def release(version: str, timeout: int = 30, artifact: str = HTTPBIN) -> Release:
     return Release("httpbin", version, artifact, {"GUNICORN_CMD_ARGS": f"--timeout {timeout} --access-logfile -"})
 
 
@@ -73,11 +70,8 @@ def visitors(url: str) -> Iterator[Counter[int]]:
 
 @pytest.fixture(scope="module")
 def shop(site: Site, engine: Engine) -> Iterator[Site]:
-    base = images.base(engine)
-    context = Path(__file__).with_name("httpbin")
-    for name, werkzeug in ((GOOD, "2.2.3"), (BAD_BOOT, "3.0.6")):
-        engine.build(name, context, "--build-arg", f"WERKZEUG={werkzeug}", base=base)
-    site.run(COUNT, "--env", "GUNICORN_CMD_ARGS=--timeout 30 --access-logfile -", image=GOOD)
+    build_httpbin(engine, images.base(engine))
+    site.run(COUNT, "--env", "GUNICORN_CMD_ARGS=--timeout 30 --access-logfile -", image=HTTPBIN)
     with site.routed() as router, visitors(router.url):
         yield site
 
@@ -130,13 +124,12 @@ def whole(target: DockerTarget, wanted: Release, site: Site) -> None:
     assert site.containers() == site.names
 
 
-def told(what: str, deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    with capsys.disabled():
-        safe = f"to safe {deployment.to_safe:.2f} s, " if deployment.to_safe is not None else ""
-        sys.stdout.write(f" [{what}: {safe}to restored {deployment.to_restored:.2f} s] ")
+def told(what: str, deployment: Deployment, measured: Callable[[str], None]) -> None:
+    safe = f"to safe {deployment.to_safe:.2f} s, " if deployment.to_safe is not None else ""
+    measured(f"{what}: {safe}to restored {deployment.to_restored:.2f} s")
 
 
-def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, measured: Callable[[str], None]) -> None:
     first = release("1")
     promoted = delivered(ledger, target, first, "1")
     assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
@@ -146,14 +139,14 @@ def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, capsys: pyt
     bad = delivered(ledger, target, release("2", timeout=1), "2")
     assert bad.state == DeploymentState.ROLLED_BACK
     assert "WORKER TIMEOUT" in str(ledger.verdicts.of(bad.id)[-1].evidence)
-    told("timeout 30 -> 1", bad, capsys)
+    told("timeout 30 -> 1", bad, measured)
     assert (bad.to_restored or 99) < RESTORED_WITHIN
     whole(target, first, shop)
 
-    worse = delivered(ledger, target, release("3", artifact=BAD_BOOT), "3")
+    worse = delivered(ledger, target, release("3", artifact=HTTPBIN_BROKEN), "3")
     assert worse.state == DeploymentState.ROLLED_BACK
     assert "parse_authorization_header" in (worse.outcome or "")
-    told("does not boot", worse, capsys)
+    told("does not boot", worse, measured)
     assert (worse.to_restored or 99) < RESTORED_WITHIN
     whole(target, first, shop)
     assert len(ledger.vetoes.of("httpbin", "production")) == 2
