@@ -6,10 +6,8 @@ A release that is bad by its configuration alone and one that does not boot are 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from airflow_cd.release import Release
 from airflow_cd.sources import KubernetesLogs
 from airflow_cd.states import DeploymentState
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from tests.real import httpbin, images
+from tests.real import httpbin
 from tests.real.conftest import CACHE
 from tests.real.httpbin import BAD_BOOT, GOOD, delivered, release, visitors
 from tests.real.kubernetes import gateway
@@ -37,17 +35,10 @@ ROUTINGS = ("replicas", "route")
 
 @pytest.fixture(scope="module")
 def archive(request: pytest.FixtureRequest) -> Path:
-    """Both images in one file, which is kept: no daemon is needed for it the next time."""
+    """Both images in one file, which `make real` has built first of all."""
     cache = Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))
-    recipe = Path(__file__).with_name("docker_target") / "httpbin" / "Dockerfile"
-    made = "\0".join([recipe.read_text(), *images.BOOTSTRAP]).encode()
-    kept = cache / f"httpbin-{hashlib.sha256(made).hexdigest()[:12]}.tar"
-    if not kept.exists():
-        engine = request.getfixturevalue("docker")
-        httpbin.build(engine)
-        engine("docker", "save", "--output", str(kept.with_suffix(".part")), GOOD, BAD_BOOT)
-        kept.with_suffix(".part").rename(kept)
-    return kept
+    kept = httpbin.kept_in(cache)
+    return kept if kept.exists() else httpbin.archive(request.getfixturevalue("docker"), cache)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +63,7 @@ def test_httpbin_on_pods(
     ledger: Ledger,
     connected: object,
     request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
+    measured: Callable[[str], None],
 ) -> None:
     by_route = routing == "route"
     target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name if by_route else "")
@@ -107,8 +98,8 @@ def test_httpbin_on_pods(
             for one in ledger.vetoes.of("httpbin", "production"):
                 if one.lifted_at is None:
                     ledger.vetoes.lift("httpbin", "production", one.digest, who="tests", why="the next round")
-    with capsys.disabled():
-        sys.stdout.write("".join(f"\n  {routing}: {line}" for line in clocks) + "\n")
+    for line in clocks:
+        measured(f"{routing}: {line}")
 
 
 def runs(target: KubernetesTarget, wanted: Release) -> None:

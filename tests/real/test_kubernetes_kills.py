@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,7 @@ def ledger_url(tmp_path: Path, kubernetes: Cluster, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_is_left_half_whenever_a_process_is_killed(
-    web: Web, ledger_url: str, capsys: pytest.CaptureFixture[str]
+    web: Web, ledger_url: str, measured: Callable[[str], None]
 ) -> None:
     seed = int(os.environ.get("AIRFLOW_CD_SEED", time.time()))
     chance = random.Random(seed)
@@ -75,8 +75,7 @@ def test_nothing_is_left_half_whenever_a_process_is_killed(
             (Track.STABLE, "localhost/web:1.0")
         }, where
         assert set(web.answers(20)) == {"1.0 hi"}, where
-    with capsys.disabled():
-        sys.stdout.write(f" [seed {seed}: killed after {', '.join(struck)}] ")
+    measured(f"seed {seed}: killed after {', '.join(struck)}")
 
 
 def test_a_canary_keeps_its_share_while_pods_become_more(web: Web, ledger_url: str) -> None:

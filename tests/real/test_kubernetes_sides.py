@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -85,7 +84,7 @@ def steadily(answers: Answers) -> Iterator[list[str]]:
 
 
 def test_requests_go_over_to_the_new_side_and_back_and_none_is_lost(
-    web: Web, sides: tuple[KubernetesTarget, Answers], capsys: pytest.CaptureFixture[str]
+    web: Web, sides: tuple[KubernetesTarget, Answers], measured: Callable[[str], None]
 ) -> None:
     target, answers = sides
     before = [web.cluster.call("GET", f"{SERVICES}/{web.name}")["spec"], web.cluster.call("GET", web.path)["spec"]]
@@ -104,8 +103,7 @@ def test_requests_go_over_to_the_new_side_and_back_and_none_is_lost(
     assert after == before
     names = [one["metadata"]["name"] for one in web.cluster.call("GET", SERVICES)["items"]]
     assert f"{web.name}-canary" not in names
-    with capsys.disabled():
-        sys.stdout.write(f" [all requests back after {back:.2f} s] ")
+    measured(f"all requests back after {back:.2f} s")
 
 
 def test_the_old_side_gets_the_release_without_requests_and_no_request_is_lost(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,7 +89,7 @@ def released(client: AirflowClient, version: str) -> str:
 
 
 def test_a_good_release_is_promoted_and_a_bad_one_restored(
-    client: AirflowClient, world: World, places: dict[str, Web], capsys: pytest.CaptureFixture[str]
+    client: AirflowClient, world: World, places: dict[str, Web], measured: Callable[[str], None]
 ) -> None:
     assert released(client, "2.1") == "success"
     assert {web.answers(1)[0] for name, web in places.items() if name != SIDES} == {"2.1 hi"}
@@ -104,8 +103,7 @@ def test_a_good_release_is_promoted_and_a_bad_one_restored(
     verdict = ledger.verdicts.of(deployment.id)[-1]
     red = [event for event in verdict.evidence["quality"]["events"] if event["risk"]]
     assert len(red) == 4, [event["template"] for event in red]
-    with capsys.disabled():
-        sys.stdout.write(f" [to safe {deployment.to_safe:.2f} s, to restored {deployment.to_restored:.2f} s] ")
+    measured(f"to safe {deployment.to_safe:.2f} s, to restored {deployment.to_restored:.2f} s")
     assert ledger.vetoes.of("web", "production")
     left = places["production"].cluster.call("GET", "/apis/apps/v1/namespaces/default/deployments")["items"]
     assert not [one["metadata"]["name"] for one in left if one["metadata"]["name"].endswith("-canary")]
