@@ -47,12 +47,14 @@ def missing(*commands: str) -> str:
 
 
 @contextmanager
-def running(command: Sequence[str], ready: str, folder: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], ready: str, folder: Path, *, seconds: float = START_SECONDS, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until it is done with; it is stopped by its own process id."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 if requests.get(ready, timeout=1, **options).status_code < 500:  # type: ignore[arg-type]
