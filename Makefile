@@ -33,7 +33,8 @@ quick: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not real' $(ARGS)
 
-# What takes a Docker daemon or a whole Kubernetes, and minutes the first time: root, Go, and Debian's docker.io,
+# What takes a Docker daemon, a whole Kubernetes or a server of logs, and minutes the first time: root, Go, Java with
+# Maven, and Debian's docker.io,
 # docker-compose, mmdebstrap, haproxy, docker-registry, etcd-server, containernetworking-plugins, conntrack, iptables,
 # busybox-static.
 real: setup
@@ -41,6 +42,7 @@ real: setup
 
 # What `make real` builds first of all, for whoever has something else to do meanwhile.
 kubernetes: setup
+	$(BIN)/python -m tests.real.logs.servers .cache/real
 	$(BIN)/python -m tests.real.kubernetes.building .cache/real
 
 lint: setup
