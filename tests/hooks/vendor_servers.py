@@ -54,6 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
         answer = type(self).respond(asked)
         if answer.wait is not None:
             answer.wait.wait(10)
+        if not answer.status:  # none at all
+            self.close_connection = True
+            return
         payload = answer.raw if answer.raw is not None else json.dumps(answer.body).encode()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.send_response(answer.status)
