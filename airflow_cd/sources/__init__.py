@@ -15,6 +15,8 @@ frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has
 from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
+from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
+from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
 from airflow_cd.sources.kubernetes import KubernetesLogs
@@ -28,6 +30,8 @@ from airflow_cd.sources.victoria_logs import VictoriaLogs
 
 ENTRY_POINT_GROUP = "airflow_cd.sources"
 BUILT_IN: tuple[type, ...] = (
+    CloudWatchLogs,
+    CloudWatchMetrics,
     DockerLogs,
     ElasticsearchLogs,
     FileLogs,
@@ -45,6 +49,8 @@ BUILT_IN: tuple[type, ...] = (
 __all__ = [
     "BUILT_IN",
     "ENTRY_POINT_GROUP",
+    "CloudWatchLogs",
+    "CloudWatchMetrics",
     "DockerLogs",
     "ElasticsearchLogs",
     "FileLogs",
