@@ -19,7 +19,9 @@ from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
 from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
+from airflow_cd.sources.influx_db import InfluxDbMetrics
 from airflow_cd.sources.kubernetes import KubernetesLogs
+from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
 from airflow_cd.sources.prometheus import PrometheusMetrics
@@ -35,7 +37,9 @@ BUILT_IN: tuple[type, ...] = (
     DockerLogs,
     ElasticsearchLogs,
     FileLogs,
+    InfluxDbMetrics,
     KubernetesLogs,
+    LokiLogs,
     NewRelicMetrics,
     NewRelicQuery,
     OpenSearchLogs,
@@ -54,7 +58,9 @@ __all__ = [
     "DockerLogs",
     "ElasticsearchLogs",
     "FileLogs",
+    "InfluxDbMetrics",
     "KubernetesLogs",
+    "LokiLogs",
     "NewRelicMetrics",
     "NewRelicQuery",
     "OpenSearchLogs",

@@ -125,3 +125,24 @@ def victoria_metrics(scraped: Scraped, folder: Path) -> Iterator[str]:
         requests.post(f"{url}/api/v1/import/prometheus", data=body.encode(), timeout=30).raise_for_status()
         requests.get(f"{url}/internal/force_flush", timeout=30).raise_for_status()
         yield url
+
+
+@contextmanager
+def influx_db(folder: Path) -> Iterator[str]:
+    """An empty InfluxDB 1; its address."""
+    port, other = free_port(), free_port()
+    (folder / "influxdb.conf").write_text(
+        f"""reporting-disabled = true
+bind-address = "127.0.0.1:{other}"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+[http]
+bind-address = "127.0.0.1:{port}"
+"""
+    )
+    url = f"http://127.0.0.1:{port}"
+    with running(["influxd", "-config", f"{folder}/influxdb.conf"], f"{url}/ping", folder):
+        yield url
