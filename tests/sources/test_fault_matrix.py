@@ -69,7 +69,7 @@ def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
 def _records(*, broken: bool) -> list[stores.Record]:
     rng = random.Random(7)
-    frames = [shop_logs(rng, CANARY, 100, broken=broken, rate=0.8), shop_logs(rng, CONTROL, 100, rate=0.8)]
+    frames = [shop_logs(rng, CANARY, 100, broken=broken, rate=0.5), shop_logs(rng, CONTROL, 100, rate=0.5)]
     return stores.records_of(pd.concat(frames).itertuples())
 
 
@@ -77,7 +77,7 @@ def _watched(clock: Clock, **given: Any) -> Outcome:
     [name] = [source.name for sources in given.values() for source in sources]
     baselines = {name: Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])}
     return Watch(
-        Verification(duration="60s", every="10s", **given),
+        Verification(duration="60s", every="20s", **given),
         canary=CANARY,
         control=CONTROL,
         since=START,
