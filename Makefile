@@ -35,7 +35,8 @@ quick: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not real' $(ARGS)
 
-# What takes a Docker daemon or a whole Kubernetes, and minutes the first time: root, Go, and Debian's docker.io,
+# What takes a Docker daemon, a whole Kubernetes or a server of logs, and minutes the first time: root, Go, Java with
+# Maven, and Debian's docker.io,
 # docker-compose, mmdebstrap, haproxy, docker-registry, etcd-server, containernetworking-plugins, conntrack, iptables,
 # busybox-static.
 real: built

@@ -149,6 +149,10 @@ _SEARCH_CLUSTER = _service(
     "OpenSearch or Elasticsearch",
     "https://search.example.com:9200",
 )
+_LOKI = _service("loki", "airflow_cd.hooks.loki.LokiHook", "Loki", "https://loki.example.com")
+_INFLUX_DB = _service(
+    "influx_db", "airflow_cd.hooks.influx_db.InfluxDbHook", "InfluxDB", "https://influx.example.com:8086"
+)
 
 _CONFIG = {
     "airflow_cd": {
@@ -202,7 +206,16 @@ _CONFIG = {
     }
 }
 
-_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API, _PROMETHEUS, _VICTORIA_LOGS, _SEARCH_CLUSTER)
+_CONNECTION_TYPES = (
+    _NEW_RELIC,
+    _SUMO_LOGIC,
+    _DEPLOYMENT_API,
+    _PROMETHEUS,
+    _VICTORIA_LOGS,
+    _SEARCH_CLUSTER,
+    _LOKI,
+    _INFLUX_DB,
+)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -226,6 +239,8 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://docs.opensearch.org/",
                 "tags": ["service"],
             },
+            {"integration-name": "Loki", "external-doc-url": "https://grafana.com/docs/loki/", "tags": ["service"]},
+            {"integration-name": "InfluxDB", "external-doc-url": "https://docs.influxdata.com/", "tags": ["service"]},
             {
                 "integration-name": "Deployment API",
                 "tags": ["protocol"],

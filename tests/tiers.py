@@ -26,6 +26,7 @@ STARTED = {
     "-m airflow_cd.demo.": "server",
     "prometheus --config": "server",
     "victoria-metrics -storage": "server",
+    "influxd -config": "server",
 }
 """Parts of command lines, and the marker of tests that may run them."""
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
+from airflow_cd.hooks.halving import whole
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Request
@@ -48,16 +49,14 @@ class VictoriaLogsHook(ServiceHook):
         :raises SourceUnavailable: no whole answer was to be had.
         """
         with self.get_conn() as client:
-            waiting = [(since, until)]
-            while waiting:
-                begin, end = waiting.pop()
-                halves = end - begin > _SHORTEST
-                found = self._records(client, query, begin, end, MOST_AT_ONCE + 1 if halves else None)
-                if halves and len(found) > MOST_AT_ONCE:
-                    middle = (begin + end) // 2
-                    waiting += [(middle, end), (begin, middle)]
-                else:
-                    yield from found
+
+            def read(begin: int, end: int) -> list[dict[str, Any]]:
+                # Of the shortest time everything is asked for.
+                limit = MOST_AT_ONCE if end - begin > _SHORTEST else None
+                return self._records(client, query, begin, end, limit)
+
+            for found in whole(read, since, until, most=MOST_AT_ONCE, shortest=_SHORTEST):
+                yield from found
 
     def field_values(self, query: str, field: str, since: int, until: int) -> list[str]:
         """Values of a field, the most frequent first.

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import tenacity
@@ -194,11 +194,12 @@ class HttpClient:
         location = answer.headers.get("location", "")
         if not (location and self._may_redirect and self._may_redirect(self.base_url, location)):
             raise failures.redirect_refused(self.endpoint, answer)
-        parts = urlsplit(location)
-        if parts.netloc:
-            # A service may stand below a path.
-            prefix = parts.path.removesuffix(path) if parts.path.endswith(path) else ""
-            self.base_url = f"{parts.scheme}://{parts.netloc}{prefix}"
+        parts = urlsplit(urljoin(f"{self.base_url}/", location))
+        # A service may stand below a path.
+        prefix = parts.path.removesuffix(path) if parts.path.endswith(path) else ""
+        moved = f"{parts.scheme}://{parts.netloc}{prefix}"
+        if moved != self.base_url:
+            self.base_url = moved
             log.info("%s redirects to %s.", self.endpoint.title, shown_address(self.base_url))
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:

@@ -15,9 +15,13 @@ frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has
 from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
+from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
+from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
+from airflow_cd.sources.influx_db import InfluxDbMetrics
 from airflow_cd.sources.kubernetes import KubernetesLogs
+from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
 from airflow_cd.sources.prometheus import PrometheusMetrics
@@ -28,10 +32,14 @@ from airflow_cd.sources.victoria_logs import VictoriaLogs
 
 ENTRY_POINT_GROUP = "airflow_cd.sources"
 BUILT_IN: tuple[type, ...] = (
+    CloudWatchLogs,
+    CloudWatchMetrics,
     DockerLogs,
     ElasticsearchLogs,
     FileLogs,
+    InfluxDbMetrics,
     KubernetesLogs,
+    LokiLogs,
     NewRelicMetrics,
     NewRelicQuery,
     OpenSearchLogs,
@@ -45,10 +53,14 @@ BUILT_IN: tuple[type, ...] = (
 __all__ = [
     "BUILT_IN",
     "ENTRY_POINT_GROUP",
+    "CloudWatchLogs",
+    "CloudWatchMetrics",
     "DockerLogs",
     "ElasticsearchLogs",
     "FileLogs",
+    "InfluxDbMetrics",
     "KubernetesLogs",
+    "LokiLogs",
     "NewRelicMetrics",
     "NewRelicQuery",
     "OpenSearchLogs",

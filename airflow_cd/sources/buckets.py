@@ -14,8 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 class Buckets:
     """The buckets that begin in a window and are over.
 
-    They begin at multiples of their width since 1970, wherever the window begins; a window that is shorter than a
-    bucket is one itself.
+    They begin at multiples of their width since 1970, wherever the window begins.
 
     :param first: when the first one begins.
     :param width: of each.
@@ -34,8 +33,6 @@ class Buckets:
         :param width: of a bucket.
         :param newest: none that ends later than this; it is not over yet.
         """
-        if timedelta(0) < window.length < width:
-            return cls(window.since, window.length, int(window.until <= newest))
         first = _EPOCH - (_EPOCH - window.since) // width * width
         number = -((first - window.until) // width) if first < window.until else 0
         over = max(0, (newest - first) // width)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"(?<![:\w]):(since|until|instances)\b")
 _SUMMED = ("throughput", "errors", "count")
 _COLUMNS = ("time", "instance")
-_DRIVERS = {"postgres": "postgresql", "sqlite": "sqlite", "mysql": "mysql"}
+_DRIVERS = {"postgres": "postgresql+psycopg2", "sqlite": "sqlite", "mysql": "mysql"}
 
 
 @keeps_misspelt_keywords

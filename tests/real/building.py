@@ -10,6 +10,7 @@ from .conftest import COMPOSED
 from .docker_target import site
 from .engine import COMPOSED_POOL, engine, missing
 from .kubernetes import building, gateway
+from .logs import servers
 
 
 def build(cache: Path) -> None:
@@ -27,6 +28,10 @@ def build(cache: Path) -> None:
     if not building.missing():
         building.build(cache)
         gateway.traefik(cache)
+    if not servers.missing("go"):
+        servers.build_victoria_logs(cache)
+    if not servers.missing("java", "mvn"):
+        servers.build_open_search(cache)
 
 
 if __name__ == "__main__":

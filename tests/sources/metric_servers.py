@@ -47,12 +47,14 @@ def missing(*commands: str) -> str:
 
 
 @contextmanager
-def running(command: Sequence[str], ready: str, folder: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], ready: str, folder: Path, *, seconds: float = START_SECONDS, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until it is done with; it is stopped by its own process id."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 if requests.get(ready, timeout=1, **options).status_code < 500:  # type: ignore[arg-type]
@@ -122,4 +124,25 @@ def victoria_metrics(scraped: Scraped, folder: Path) -> Iterator[str]:
         body = "".join(f"{line}\n" for line in scraped.lines(milliseconds=True))
         requests.post(f"{url}/api/v1/import/prometheus", data=body.encode(), timeout=30).raise_for_status()
         requests.get(f"{url}/internal/force_flush", timeout=30).raise_for_status()
+        yield url
+
+
+@contextmanager
+def influx_db(folder: Path) -> Iterator[str]:
+    """An empty InfluxDB 1; its address."""
+    port, other = free_port(), free_port()
+    (folder / "influxdb.conf").write_text(
+        f"""reporting-disabled = true
+bind-address = "127.0.0.1:{other}"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+[http]
+bind-address = "127.0.0.1:{port}"
+"""
+    )
+    url = f"http://127.0.0.1:{port}"
+    with running(["influxd", "-config", f"{folder}/influxdb.conf"], f"{url}/ping", folder):
         yield url

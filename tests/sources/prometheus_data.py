@@ -64,6 +64,8 @@ def everything() -> Scraped:
         scraped.add("shard_depth", [(at, level) for at in times], instance=instance, shard="a")
         scraped.add("shard_depth", [(at, level) for at in times], instance=instance, shard="b")
         scraped.add("empty_ratio", [(at, float("nan")) for at in times], instance=instance)
+        if instance == "shop-1:8080":
+            scraped.add("empty_ratio", [(at, 0.5) for at in times], instance="shop-3:8080")
         waits = [(at, float("inf") if n % 2 else 1.0) for n, at in enumerate(times)]
         scraped.add("wait_seconds", waits, instance=instance)
     return scraped
