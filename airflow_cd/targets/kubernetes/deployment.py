@@ -21,7 +21,7 @@ from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, mean
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import require_rights, require_unowned
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import container_of, with_release
+from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -47,7 +47,7 @@ class TakenOver(DeploymentThere):
                 for state in states
                 for one in instances_of(
                     state,
-                    container=self.container,
+                    container=name_of_container(stable, self.container),
                     routing=routing,
                     at=now(),
                     configuration=read,
@@ -72,7 +72,8 @@ class TakenOver(DeploymentThere):
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            require_rights(self.cluster, self.namespace, route=bool(self.route), pulls=self.pull_check)
+            pulls = self._artifacts.looks(stable)
+            require_rights(self.cluster, self.namespace, route=bool(self.route), pulls=pulls)
             configuration.require_usable(release.configuration)
             routing = self._routing(stable)
             routing.check()
