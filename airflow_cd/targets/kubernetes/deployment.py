@@ -13,7 +13,7 @@ from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
-from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave
+from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
@@ -136,7 +136,7 @@ class TakenOver(DeploymentThere):
             routing = self._routing(stable)
             routing.take_out(self._dispensable(stable, routing))
 
-        self._do(act, key, token, seen=False)
+        self._do(act, key, token)
 
     def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """As of the target."""
@@ -249,12 +249,10 @@ class TakenOver(DeploymentThere):
         used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self.name, used)
 
-    def _do(self, act: Callable[[], None], key: str, token: int, *, seen: bool = True) -> None:
-        """Do something once, under the newest token; as a rule until the controllers have seen all that was written."""
+    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
+        """Do something once, under the newest token."""
         with self._located():
             path = self._path(self.name)
             if enter(self.cluster, self._stable, path, token, key):
                 act()
                 leave(self.cluster, self._stable, path, token, key)
-                if seen:
-                    await_seen(self._stable)
