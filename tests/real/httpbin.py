@@ -45,7 +45,7 @@ def archive(engine: Engine, cache: Path) -> Path:
     kept = kept_in(cache)
     build(engine)
     if not kept.exists():
-        engine("docker", "save", "--output", str(kept.with_suffix(".part")), GOOD, BAD_BOOT)
+        engine("docker", "save", "--output", str(kept.with_suffix(".part").resolve()), GOOD, BAD_BOOT)
         kept.with_suffix(".part").rename(kept)
     return kept
 

@@ -169,7 +169,7 @@ def test_a_right_that_only_the_way_back_needs_is_missed_before_anything_is_touch
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/narrow/token"
     connected("kubernetes_narrow", cluster.call("POST", path, asked)["status"]["token"])
     narrow = KubernetesTarget("kubernetes_narrow", "production", deployment=web.name)
-    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods, .*create pods"):
+    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods in"):
         narrow.check(OTHER)
     assert len(narrow.instances()) == 4
 

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import HEALTHY, STARTING, Instance, Track
 from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.replicas import TrackState, instances_of
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.rollout import differences
@@ -55,6 +57,30 @@ def pod(digest: str = OLD) -> dict[str, Any]:
     }
 
 
+class Listing:
+    """A cluster with one Deployment."""
+
+    def __init__(self, found: dict[str, Any], pods: list[dict[str, Any]]) -> None:
+        owner = [{"uid": "set", "controller": True}]
+        found["metadata"] |= {"uid": "deployment", "namespace": "shop"}
+        found["spec"]["selector"] = {"matchLabels": {"app": "web"}}
+        found["spec"]["template"]["metadata"] = {"labels": {"app": "web"}}
+        replica_set = {
+            "metadata": {"uid": "set", "ownerReferences": [{"uid": "deployment", "controller": True}]},
+            "spec": {"replicas": 1},
+            "status": {"replicas": 1},
+        }
+        for one in pods:
+            one["metadata"]["ownerReferences"] = owner
+        self.found, self.kinds = found, {"replicasets": [replica_set], "pods": pods}
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        return self.found if path.endswith("/web") else None
+
+    def every(self, path: str, selector: str = "") -> list[dict[str, Any]]:
+        return self.kinds.get(path.rpartition("/")[2], []) if "canary" not in selector else []
+
+
 def read(state: TrackState, **meaning: str) -> list[Instance]:
     return instances_of(
         state,
@@ -74,6 +100,15 @@ def test_what_was_so_before_a_change_is_no_answer_to_it() -> None:
     listed = read(behind)
     assert [one.health for one in listed] == [HEALTHY, STARTING]
     assert "have not done yet what was asked for" in differences(listed, {Track.STABLE: RELEASE})[0]
+
+
+def test_a_container_that_a_webhook_has_put_first_is_not_the_release() -> None:
+    injected = pod()
+    injected["spec"]["containers"].insert(0, {"name": "proxy", "image": "mesh/proxy:1"})
+    injected["status"]["containerStatuses"].insert(0, {"name": "proxy", "state": {"running": {}}, "ready": True})
+    cluster = Listing(deployment(), [injected])
+    (found,) = TakenOver(cast("Cluster", cluster), "production", "shop", "web").instances()
+    assert found.artifact == IMAGE
 
 
 @pytest.mark.parametrize("more", [{}, {"state": {"waiting": {"reason": "ContainerCreating"}}}])

@@ -18,7 +18,7 @@ from airflow_cd.targets.kubernetes.images import (
     to_remember,
 )
 from airflow_cd.targets.kubernetes.pulling import Pull, Pulled, pull
-from airflow_cd.targets.kubernetes.template import container_of, running
+from airflow_cd.targets.kubernetes.template import container_of, name_of_container, running
 from airflow_cd.targets.kubernetes.writing import until_written
 
 _BEFORE, _RELEASE, _NODE = "before", "release", "node"
@@ -39,6 +39,13 @@ class Artifacts:
         self._found: dict[str, str] = {}
         self._looked: set[str] = set()
 
+    def looks(self, stable: Object) -> bool:
+        """Whether images are looked for before a canary begins.
+
+        :param stable: the Deployment, as it was read.
+        """
+        return self._look and not self._pulls_nothing(stable)
+
     def known(self, stable: Object, pods: Sequence[Object], *, begun: bool) -> dict[str, str]:
         """By artifact, the digest that it means here.
 
@@ -48,9 +55,10 @@ class Artifacts:
         """
         if self._pulls_nothing(stable):
             return {}
-        now, before = most(meanings(pods, self._container)), remembered(stable)
+        name = name_of_container(stable, self._container)
+        now, before = most(meanings(pods, name)), remembered(stable)
         known = {**now, **before} if begun else {**before, **now}
-        return {**{name: self._found[name] for name in self._found if name in self._here(pods)}, **known}
+        return {**{name: self._found[name] for name in self._found if name in self._here(stable, pods)}, **known}
 
     def digest_now(self, stable: Object, pods: Sequence[Object]) -> str | None:
         """The digest of what the stable pods run; None where it is not known.
@@ -73,12 +81,12 @@ class Artifacts:
         """
         if self._pulls_nothing(stable):
             return
-        require_one_image(stable["metadata"]["name"], pods, self._container)
+        require_one_image(stable["metadata"]["name"], pods, name_of_container(stable, self._container))
         if not self._look:
             return
         known = self.known(stable, pods, begun=False)
         before = self.of(stable)
-        wanted, guessed = [], self._guess(pods, before)
+        wanted, guessed = [], self._guess(stable, pods, before)
         if "@" in before or before in known or guessed:
             wanted.append(Pull(_BEFORE, pinned(before, known.get(before, guessed))))
         if release.artifact != before:
@@ -170,14 +178,16 @@ class Artifacts:
         found = pull(self._cluster, stable, self._container, wanted, node=node)
         return {one.name: pulled for one, pulled in zip(wanted, found, strict=True)}
 
-    def _here(self, pods: Sequence[Object]) -> set[str]:
+    def _here(self, stable: Object, pods: Sequence[Object]) -> set[str]:
         """The artifacts that run here."""
-        return {running(pod, self._container, lambda secret: {}).artifact for pod in pods}
+        name = name_of_container(stable, self._container)
+        return {running(pod, name, lambda secret: {}).artifact for pod in pods}
 
-    def _guess(self, pods: Sequence[Object], artifact: str) -> str | None:
+    def _guess(self, stable: Object, pods: Sequence[Object], artifact: str) -> str | None:
         """The digest that an artifact may have, since its image has it in another repository."""
-        of_it = [one for one in pods if running(one, self._container, lambda secret: {}).artifact == artifact]
-        found = {digest_elsewhere(pod, self._container) for pod in of_it}
+        name = name_of_container(stable, self._container)
+        of_it = [one for one in pods if running(one, name, lambda secret: {}).artifact == artifact]
+        found = {digest_elsewhere(pod, name) for pod in of_it}
         return found.pop() if len(found) == 1 else None
 
     def _take(self, stable: Object, pods: Sequence[Object], artifact: str, found: Mapping[str, Pulled]) -> None:

@@ -13,7 +13,7 @@ from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
-from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave
+from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
@@ -28,7 +28,7 @@ from airflow_cd.targets.kubernetes.rights import (
     require_unowned,
 )
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import container_of, with_release
+from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -57,7 +57,7 @@ class TakenOver(DeploymentThere):
                 for state in states
                 for one in instances_of(
                     state,
-                    container=self.container,
+                    container=name_of_container(stable, self.container),
                     routing=routing,
                     at=now(),
                     configuration=read,
@@ -83,7 +83,8 @@ class TakenOver(DeploymentThere):
             if not self.shared_with_gitops:
                 require_unowned(stable)
             routes = FOR_ROUTES if self.route else ()
-            require_rights(self.cluster, self.namespace, *NEEDED, *routes, *(FOR_PULLS if self.pull_check else ()))
+            pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
+            require_rights(self.cluster, self.namespace, *NEEDED, *routes, *pulls)
             configuration.require_usable(release.configuration)
             routing = self._routing(stable)
             routing.check()
@@ -155,7 +156,7 @@ class TakenOver(DeploymentThere):
             routing = self._routing(stable)
             routing.take_out(self._dispensable(stable, routing))
 
-        self._do(act, key, token, seen=False)
+        self._do(act, key, token)
 
     def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """As of the target."""
@@ -281,12 +282,10 @@ class TakenOver(DeploymentThere):
         used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self.name, used)
 
-    def _do(self, act: Callable[[], None], key: str, token: int, *, seen: bool = True) -> None:
-        """Do something once, under the newest token; as a rule until the controllers have seen all that was written."""
+    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
+        """Do something once, under the newest token."""
         with self._located():
             path = self._path(self.name)
             if enter(self.cluster, self._stable, path, token, key):
                 act()
                 leave(self.cluster, self._stable, path, token, key)
-                if seen:
-                    await_seen(self._stable)

@@ -93,6 +93,7 @@ def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
             cluster.patch(path, _annotated(deployment, {KEYS: json.dumps([*keys, key][-_KEPT:])}), MERGE)
 
     until_written(attempt, f"Deployment {path.rpartition('/')[2]}")
+    await_seen(read)
 
 
 def await_seen(read: Callable[[], Object]) -> None:

@@ -47,6 +47,15 @@ def container_of(template: Object, name: str) -> Object:
     raise KeyError(name)
 
 
+def name_of_container(deployment: Object, name: str) -> str:
+    """The name of the container that a release is put into; in a pod, others may stand before it.
+
+    :param deployment: as it was read.
+    :param name: as the target was told; ``""`` for the first of its pod template.
+    """
+    return str(container_of(deployment["spec"]["template"], name)["name"])
+
+
 def with_release(template: Object, release: Release, image: str, *, deployment: str, container: str) -> Object:
     """The template with another release: everything that is not the release's stays as it is.
 

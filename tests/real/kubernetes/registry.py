@@ -8,11 +8,11 @@ import io
 import json
 import shutil
 import tarfile
+from urllib.parse import urlsplit
 
 import requests
 
 from tests.real.docker_target.registry import FILE
-from tests.real.kubernetes import settings
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.images import BUSYBOX, COMMAND, add, script
 
@@ -30,7 +30,8 @@ class Registry:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._url = f"http://{settings.NODE_LINK}:{PORT}/v2"
+        self._address = f"{urlsplit(cluster.url).hostname}:{PORT}"
+        self._url = f"http://{self._address}/v2"
         self._session = requests.Session()
         self._session.trust_env = False
         folder = cluster.folder / "registry"
@@ -86,6 +87,6 @@ class Registry:
         digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
         begun = self._session.post(f"{self._url}/{repository}/blobs/uploads/", timeout=10)
         begun.raise_for_status()
-        where, more = begun.headers["Location"].replace(NAME, f"{settings.NODE_LINK}:{PORT}"), {"digest": digest}
+        where, more = begun.headers["Location"].replace(NAME, self._address), {"digest": digest}
         self._session.put(where, params=more, data=blob, timeout=10).raise_for_status()
         return {"mediaType": kind, "size": len(blob), "digest": digest}

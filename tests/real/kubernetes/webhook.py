@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.real.engine import run
-from tests.real.kubernetes import settings
 from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.settings import base64_of
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 NAME = "pods.policy.example.com"
@@ -46,15 +48,16 @@ def refusing(cluster: Cluster, says: str, app: str) -> Iterator[ThreadingHTTPSer
     :param app: the value of the pods' label ``app``.
     """
     handler = type("Refusing", (_Refusing,), {"says": says})
-    server = ThreadingHTTPServer((settings.MACHINE_LINK, 0), handler)
-    key, certificate = _certificate(cluster.folder)
+    here = _address(cluster)
+    server = ThreadingHTTPServer((here, 0), handler)
+    key, certificate = _certificate(cluster.folder, here)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     serving.start()
-    authority = settings.base64_of(cluster.folder / "certs" / "ca.crt")
-    url = f"https://{settings.MACHINE_LINK}:{server.server_address[1]}/"
+    authority = base64_of(cluster.folder / "certs" / "ca.crt")
+    url = f"https://{here}:{server.server_address[1]}/"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     hook = {
         "name": NAME,
@@ -77,7 +80,15 @@ def refusing(cluster: Cluster, says: str, app: str) -> Iterator[ThreadingHTTPSer
         serving.join()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def _address(cluster: Cluster) -> str:
+    """This machine's, as the cluster reaches it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.connect((urlsplit(cluster.url).hostname, 9))  # sends nothing
+        address: str = link.getsockname()[0]
+    return address
+
+
+def _certificate(folder: Path, address: str) -> tuple[Path, Path]:
     certs = folder / "certs"
     key, request, made, names = (certs / f"webhook.{end}" for end in ("key", "csr", "crt", "names"))
     if not made.exists():
@@ -87,7 +98,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
                 *("-keyout", str(key), "-out", str(request)),
             ]
         )
-        names.write_text(f"subjectAltName=IP:{settings.MACHINE_LINK}\n")
+        names.write_text(f"subjectAltName=IP:{address}\n")
         signing = ("-CA", str(certs / "ca.crt"), "-CAkey", str(certs / "ca.key"), "-CAcreateserial", "-days", "30")
         run(["openssl", "x509", "-req", "-in", str(request), *signing, "-out", str(made), "-extfile", str(names)])
     return key, made
