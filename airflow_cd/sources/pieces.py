@@ -10,6 +10,7 @@ PIECE = 16 * 1024
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{9}Z ")
 _SECONDS = 10.0  # within which a line is written
+_REPLACED = 16  # bytes by which a piece grows where a character was cut in two: Docker keeps no half ones
 
 
 def in_one_piece(line: bytes) -> bytes:
@@ -24,7 +25,7 @@ def in_one_piece(line: bytes) -> bytes:
         return line
     begun, pieces, at = _seconds(first), [first[0]], first.end()
     for stamp in _STAMP.finditer(line, first.end()):
-        if 0 <= _seconds(stamp) - begun <= _SECONDS and stamp.start() - at <= PIECE:
+        if 0 <= _seconds(stamp) - begun <= _SECONDS and stamp.start() - at <= PIECE + _REPLACED:
             pieces.append(line[at : stamp.start()])
             at = stamp.end()
     return b"".join([*pieces, line[at:]])
