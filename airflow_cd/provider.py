@@ -153,6 +153,25 @@ _LOKI = _service("loki", "airflow_cd.hooks.loki.LokiHook", "Loki", "https://loki
 _INFLUX_DB = _service(
     "influx_db", "airflow_cd.hooks.influx_db.InfluxDbHook", "InfluxDB", "https://influx.example.com:8086"
 )
+_DATADOG: dict[str, Any] = {
+    **_service(
+        "datadog_api",
+        "airflow_cd.hooks.datadog.DatadogHook",
+        "Datadog API",
+        "only if the site does not imply it: https://api.datadoghq.com",
+        site={
+            "label": "Site",
+            "description": "datadoghq.com, us3.datadoghq.com, us5.datadoghq.com, datadoghq.eu, ap1.datadoghq.com or "
+            "ddog-gov.com: the keys are good at one alone.",
+            "schema": {"type": ["string", "null"], "default": "datadoghq.com"},
+        },
+    ),
+}
+_DATADOG["ui-field-behaviour"] = {
+    "hidden-fields": ["schema", "port", "login"],
+    "relabeling": {"host": "Address", "password": "API key:application key"},
+    "placeholders": {"host": "only if the site does not imply it: https://api.datadoghq.com"},
+}
 
 _CONFIG = {
     "airflow_cd": {
@@ -215,6 +234,7 @@ _CONNECTION_TYPES = (
     _SEARCH_CLUSTER,
     _LOKI,
     _INFLUX_DB,
+    _DATADOG,
 )
 
 
@@ -241,6 +261,7 @@ def get_provider_info() -> dict[str, Any]:
             },
             {"integration-name": "Loki", "external-doc-url": "https://grafana.com/docs/loki/", "tags": ["service"]},
             {"integration-name": "InfluxDB", "external-doc-url": "https://docs.influxdata.com/", "tags": ["service"]},
+            {"integration-name": "Datadog API", "external-doc-url": "https://docs.datadoghq.com/", "tags": ["service"]},
             {
                 "integration-name": "Deployment API",
                 "tags": ["protocol"],

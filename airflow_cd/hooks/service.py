@@ -76,13 +76,22 @@ class ServiceHook(BaseHook):
             raise self._wrong_headers()
         return {str(name): str(value) for name, value in found.items()}
 
+    @property
+    def default_address(self) -> str:
+        """Where the service is, if the connection has no host; ``""`` for nowhere."""
+        return ""
+
+    def authenticates(self) -> bool:
+        """Whether login and password are sent; else headers do what is needed."""
+        return True
+
     def get_conn(self) -> HttpClient:
         """Return a session with the service; use it as a context manager.
 
         :raises SourceError: the connection is missing or wrong.
         """
         connection, headers = self.connection, self.headers
-        address = connection.address("http")
+        address = connection.address("http") or self.default_address
         if not address:
             raise SourceRejected(
                 f"connection {self.conn_id!r} has no host.",
@@ -98,7 +107,7 @@ class ServiceHook(BaseHook):
             timeout=connection.seconds("timeout", 30.0),
             deadline=connection.seconds("deadline", 120.0),
         )
-        session = new_session(_auth(connection), connection.verify())
+        session = new_session(_auth(connection) if self.authenticates() else _NoAuth(), connection.verify())
         session.headers.update(headers)
         calls = connection.seconds("calls_per_second", self.calls_per_second)
         limiter = limiter_of(

@@ -17,6 +17,7 @@ from __future__ import annotations
 from airflow_cd.errors import SourceRejected
 from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
 from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
+from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
 from airflow_cd.sources.influx_db import InfluxDbMetrics
@@ -34,6 +35,8 @@ ENTRY_POINT_GROUP = "airflow_cd.sources"
 BUILT_IN: tuple[type, ...] = (
     CloudWatchLogs,
     CloudWatchMetrics,
+    DatadogLogs,
+    DatadogMetrics,
     DockerLogs,
     ElasticsearchLogs,
     FileLogs,
@@ -55,6 +58,8 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "CloudWatchLogs",
     "CloudWatchMetrics",
+    "DatadogLogs",
+    "DatadogMetrics",
     "DockerLogs",
     "ElasticsearchLogs",
     "FileLogs",

@@ -166,6 +166,31 @@ class VictoriaLogsStore(Store):
         return Answer(raw="\n".join(lines).encode())
 
 
+class DatadogStore(Store):
+    """Searches of logs with a cursor, whose end belongs to the window."""
+
+    def respond(self, asked: Asked) -> Answer:
+        if asked.headers.get("dd-api-key") != "api" or asked.headers.get("dd-application-key") != "app":
+            return Answer(403, {"errors": ["Forbidden"]})
+        found_by = asked.body["filter"]
+        hosts = re.findall(r'"(.*?)"', found_by["query"])
+        begin, end = (datetime.fromisoformat(found_by[name].replace("Z", "+00:00")) for name in ("from", "to"))
+        found = sorted(
+            (one for one in self.visible() if begin <= one.time <= end and one.host in hosts),
+            key=lambda one: (one.time, one.id),
+        )
+        after = asked.body["page"].get("cursor")
+        if after:
+            found = [one for one in found if f"{one.milliseconds} {one.id}" > after]
+        page = found[: min(self.troubles.page, asked.body["page"]["limit"])]
+        data = [
+            {"id": one.id, "attributes": {"timestamp": one.iso, "host": one.host, "message": one.message, "tags": []}}
+            for one in page
+        ]
+        more = {"page": {"after": f"{page[-1].milliseconds} {page[-1].id}"}} if len(page) < len(found) else {}
+        return Answer(body={"data": data, "meta": {"status": "done", **more}})
+
+
 class LokiStore(Store):
     """Lines by stream, the first so many; asking for more than the server allows is an error."""
 
@@ -176,7 +201,7 @@ class LokiStore(Store):
             return Answer(body={"status": "success", "data": names})
         if int(form["limit"]) > self.troubles.page:
             return Answer(400, raw=b"max entries limit per query exceeded, limit > max_entries_limit_per_query")
-        hosts = re.search(r'pod=~"(.*?)"', form["query"])[1].split("|")  # type: ignore[index]
+        hosts = re.search(r'\w+=~"(.*?)"', form["query"])[1].split("|")  # type: ignore[index]
         begin, end = int(form["start"]), int(form["end"])
         found = [one for one in self.visible() if begin <= one.milliseconds * 10**6 < end and one.host in hosts]
         found = sorted(found, key=lambda one: one.time)[: int(form["limit"])]

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.http.client import HttpClient
-from airflow_cd.sources import ElasticsearchLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
+from airflow_cd.sources import DatadogLogs, ElasticsearchLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
@@ -31,6 +31,7 @@ DELAY = "5s"
 LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
     "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
     "Elasticsearch": (stores.ElasticsearchStore, "search_cluster", ElasticsearchLogs("logs", delay=DELAY)),
+    "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
     "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
     "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
 }
@@ -47,7 +48,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         self.sleep = clock.sleep
 
     monkeypatch.setattr(HttpClient, "__init__", patched)
-    monkeypatch.setattr("airflow_cd.hooks.service.ServiceHook.calls_per_second", 1e6)
+    for hook in ("service.ServiceHook", "datadog.DatadogHook"):
+        monkeypatch.setattr(f"airflow_cd.hooks.{hook}.calls_per_second", 1e6)
     for module in ("prometheus", "prometheus_query"):
         monkeypatch.setattr(f"airflow_cd.sources.{module}.utc_now", clock)
     return clock
@@ -61,7 +63,8 @@ def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
         def serve(store: stores.Store, conn_type: str) -> stores.Store:
             url = stack.enter_context(serving(store))
-            connect(f"{conn_type}_default", conn_type=conn_type, host=url)
+            keys = {"password": "api:app"} if conn_type == "datadog" else {}
+            connect(f"{conn_type}_default", conn_type=conn_type, host=url, **keys)
             return store
 
         yield serve
