@@ -32,24 +32,32 @@ def script(version: str, more: str = "") -> bytes:
     return WEB.format(version=version, more=more).encode()
 
 
-def write_image(path: Path, name: str, files: Mapping[str, tuple[bytes, int]], command: Sequence[str]) -> Path:
+def write_image(
+    path: Path,
+    name: str,
+    files: Mapping[str, tuple[bytes, int]],
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> Path:
     """Write an archive of one layer as ``docker save`` does.
 
     :param path: of the archive.
     :param name: of the image, with its tag.
     :param files: by name, content and mode.
     :param command: that a container of it runs.
+    :param environment: variables that it has beside ``PATH``.
     """
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         for member, (content, mode) in files.items():
             add(tar, member, content, mode)
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    variables = [f"{key}={value}" for key, value in {"PATH": "/bin", **(environment or {})}.items()]
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Cmd": list(command), "Env": ["PATH=/bin"]},
+            "config": {"Cmd": list(command), "Env": variables},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }
     ).encode()
