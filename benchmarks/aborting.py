@@ -5,7 +5,8 @@
 Needs root and Go; Kubernetes and Argo Rollouts' controller are built the first time, which takes some minutes. Each has
 ten pods behind a Service of its own, a fifth on the new release, and is told to go back: Argo Rollouts by `abort`, ours
 by the rollback that follows a verdict, ledger, fencing and reading back included. *Out* is the last answer of the new
-release, *restored* ten ready pods of the old one and none of the new, both in seconds after the command.
+release, *restored* ten ready pods of the old one and none of the new, both in seconds after the command; *lost* are the
+requests that got no answer meanwhile.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Answers:
         self._url = url
         self._over = threading.Event()
         self.last_new = 0.0
+        self.lost = 0
         self._asking = threading.Thread(target=self._ask)
 
     def __enter__(self) -> Answers:
@@ -66,10 +68,12 @@ class Answers:
         session = requests.Session()
         session.trust_env = False
         while not self._over.is_set():
-            with contextlib.suppress(requests.RequestException):
-                asked = time.monotonic()
+            asked = time.monotonic()
+            try:
                 if session.get(self._url, timeout=2, headers={"Connection": "close"}).text.startswith("1.1"):
                     self.last_new = asked
+            except requests.RequestException:
+                self.lost += 1
 
 
 def ready(kubernetes: Cluster, name: str) -> dict[str, int]:
@@ -192,13 +196,13 @@ class Ours:
         self._delivery.settle()
 
 
-def measure(kubernetes: Cluster, one: ArgoRollouts | Ours) -> tuple[float, float]:
-    """Seconds until the new release answers no more, and until the old one is whole again."""
+def measure(kubernetes: Cluster, one: ArgoRollouts | Ours) -> tuple[float, float, int]:
+    """Seconds until the new release answers no more and until the old one is whole again; requests without an answer."""
     one.begin()
     done: list[float] = []
     with Answers(one.url) as answers:
         kubernetes.until(lambda: answers.last_new > 0 or None, "the new release answers")
-        began = time.monotonic()
+        answers.lost, began = 0, time.monotonic()
 
         def watch() -> None:
             while not restored(kubernetes, one.name, PODS):
@@ -212,7 +216,7 @@ def measure(kubernetes: Cluster, one: ArgoRollouts | Ours) -> tuple[float, float
         time.sleep(2.0)  # what is still answered is answered now
     one.finish()
     kubernetes.until(lambda: restored(kubernetes, one.name, PODS), "it is as before")
-    return max(0.0, answers.last_new - began), done[0] - began
+    return max(0.0, answers.last_new - began), done[0] - began, answers.lost
 
 
 @contextlib.contextmanager
@@ -254,17 +258,20 @@ def main() -> int:
             kubernetes.load(images.web(folder, version))
         with controller(kubernetes, binaries):
             sides: list[Any] = [ArgoRollouts(kubernetes, binaries / "kubectl-argo-rollouts"), Ours(kubernetes, folder)]
-            found: dict[str, list[tuple[float, float]]] = {one.name: [] for one in sides}
+            found: dict[str, list[tuple[float, float, int]]] = {one.name: [] for one in sides}
             for number in range(times):
                 for one in sides:
                     found[one.name].append(measure(kubernetes, one))
-                    out, whole = found[one.name][-1]
-                    print(f"{number + 1} {one.name:<5} out after {out:.2f} s, restored after {whole:.2f} s", flush=True)
+                    out, whole, lost = found[one.name][-1]
+                    print(
+                        f"{number + 1} {one.name:<5} out after {out:.2f} s, restored after {whole:.2f} s, {lost} lost",
+                        flush=True,
+                    )
     for name, measured in found.items():
-        outs, wholes = zip(*measured, strict=True)
+        outs, wholes, losses = zip(*measured, strict=True)
         print(
             f"{name:<5} out {statistics.median(outs):.2f} s (at most {max(outs):.2f}), "
-            f"restored {statistics.median(wholes):.2f} s (at most {max(wholes):.2f}), {times} times"
+            f"restored {statistics.median(wholes):.2f} s (at most {max(wholes):.2f}), {sum(losses)} lost, {times} times"
         )
     return 0
 
