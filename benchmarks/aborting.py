@@ -197,7 +197,7 @@ class Ours:
 
 
 def measure(kubernetes: Cluster, one: ArgoRollouts | Ours) -> tuple[float, float, int]:
-    """Seconds until the new release answers no more and until the old one is whole again; requests without an answer."""
+    """Seconds until the new release answers no more, and until the old one is whole again; unanswered requests."""
     one.begin()
     done: list[float] = []
     with Answers(one.url) as answers:
