@@ -321,9 +321,7 @@ def applied(web: Web, template: dict[str, Any], manager: str) -> None:
 
 
 def test_what_a_tool_puts_back_is_noticed_with_its_name(web: Web, target: KubernetesTarget) -> None:
-    put(target, Track.CANARY, OTHER)
     put(target, Track.STABLE, OTHER)
-    put(target, Track.CANARY, None)
     image = {"spec": {"containers": [{"name": "web", "image": GOOD.artifact}]}}
     applied(web, image, "deploy-bot")
     web.cluster.until(lambda: {one.artifact for one in target.instances()} == {GOOD.artifact}, "it is put back")

@@ -60,7 +60,7 @@ def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[
         return STARTING, _short(f"{state.get('reason') or 'waiting'}{said}")
     if any((one.get("state") or {}).get("running") for one in containers):
         was_ready = any(one.get("restartCount") for one in containers)
-        return (UNHEALTHY if was_ready else STARTING), _unready(containers, ready)
+        return (UNHEALTHY if was_ready else STARTING), _unready(containers, ready, last_lines)
     return STARTING, _short(status.get("message") or status.get("phase") or "not started yet")
 
 
@@ -105,11 +105,15 @@ def _restarts(containers: list[Object]) -> str:
     return f"{one['name']} started again {times} time{'' if times == 1 else 's'}, last because it {_end_of(end)}"
 
 
-def _unready(containers: list[Object], ready: Object) -> str:
+def _unready(containers: list[Object], ready: Object, last_lines: Callable[[str, bool], str]) -> str:
     names = ", ".join(one["name"] for one in containers if not one.get("ready"))
     since = _restarts(containers)
     text = f"{names or 'it'} runs and is not ready: {ready.get('message') or 'its readiness probe fails'}"
-    return _short(f"{text}; {since}" if since else text)
+    if since:
+        ended = next(one["name"] for one in containers if int(one.get("restartCount") or 0) > 0)
+        output = last_lines(ended, True)
+        text += f"; {since}" + (f"; its last lines: {output}" if output else "")
+    return _short(text)
 
 
 def _time(text: Any) -> datetime | None:

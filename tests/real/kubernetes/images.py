@@ -35,7 +35,7 @@ def script(version: str, more: str = "") -> bytes:
 def write_image(
     path: Path,
     name: str,
-    files: Mapping[str, tuple[bytes, int]],
+    files: Mapping[str, tuple[bytes, int] | tuple[bytes, int, int]],
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
 ) -> Path:
@@ -43,14 +43,14 @@ def write_image(
 
     :param path: of the archive.
     :param name: of the image, with its tag.
-    :param files: by name, content and mode.
+    :param files: by name, content and mode, and the time of its last change.
     :param command: that a container of it runs.
     :param environment: variables that it has beside ``PATH``.
     """
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        for member, (content, mode) in files.items():
-            add(tar, member, content, mode)
+        for member, rest in files.items():
+            add(tar, member, *rest)
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
     variables = [f"{key}={value}" for key, value in {"PATH": "/bin", **(environment or {})}.items()]
     config = json.dumps(
@@ -88,8 +88,8 @@ def web(folder: Path, version: str, more: str = "") -> Path:
     return write_image(folder / f"web-{version}.tar", f"localhost/web:{version}", files, COMMAND)
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644, changed: int = 0) -> None:
     """Put a file into an archive."""
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(content), mode
+    entry.size, entry.mode, entry.mtime = len(content), mode, changed
     tar.addfile(entry, io.BytesIO(content))
