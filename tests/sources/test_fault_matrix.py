@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.http.client import HttpClient
-from airflow_cd.sources import DatadogLogs, ElasticsearchLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
+from airflow_cd.sources import DatadogLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
@@ -30,7 +30,6 @@ TROUBLED = stores.Troubles(lag=60.0, page=100, calls=4, dropped=10)
 DELAY = "5s"
 LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
     "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
-    "Elasticsearch": (stores.ElasticsearchStore, "search_cluster", ElasticsearchLogs("logs", delay=DELAY)),
     "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
     "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
     "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
