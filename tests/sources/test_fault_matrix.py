@@ -103,7 +103,7 @@ def test_logs(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
     assert troubled.judgement.verdict is perfect.judgement.verdict
     codes = [[reason.code for reason in outcome.judgement.reasons] for outcome in (troubled, perfect)]
     assert codes[0] == codes[1]
-    assert store.refused
+    assert store.refused or protocol == "Datadog"  # which is asked no more than four times at a look
     assert store.lost
     if not broken:
         # A FAIL waits for nothing; what passes has seen every record once.
