@@ -27,6 +27,7 @@ STARTED = {
     "prometheus --config": "server",
     "victoria-metrics -storage": "server",
     "influxd -config": "server",
+    "rsyslogd -n": "server",
 }
 """Parts of command lines, and the marker of tests that may run them."""
 

@@ -21,6 +21,7 @@ from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
 from airflow_cd.sources.influx_db import InfluxDbMetrics
+from airflow_cd.sources.journal import JournalLogs
 from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
@@ -41,6 +42,7 @@ BUILT_IN: tuple[type, ...] = (
     ElasticsearchLogs,
     FileLogs,
     InfluxDbMetrics,
+    JournalLogs,
     KubernetesLogs,
     LokiLogs,
     NewRelicMetrics,
@@ -64,6 +66,7 @@ __all__ = [
     "ElasticsearchLogs",
     "FileLogs",
     "InfluxDbMetrics",
+    "JournalLogs",
     "KubernetesLogs",
     "LokiLogs",
     "NewRelicMetrics",

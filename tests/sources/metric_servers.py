@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,9 +58,13 @@ def running(
         deadline = time.monotonic() + seconds
         while True:
             try:
+                if "://" not in ready:
+                    host, _, port = ready.partition(":")
+                    socket.create_connection((host, int(port)), timeout=1).close()
+                    break
                 if requests.get(ready, timeout=1, **options).status_code < 500:  # type: ignore[arg-type]
                     break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, OSError):
                 pass
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} does not answer: {(folder / 'log').read_text()[-2000:]}")

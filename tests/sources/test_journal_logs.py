@@ -1,0 +1,126 @@
+"""Journals that systemd's own tools write and read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_cd.errors import SourceRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks import journal
+from airflow_cd.sources import JournalLogs
+from airflow_cd.sources.contract import LogSourceContract
+from airflow_cd.verification.samples import Window
+from tests import tiers
+from tests.sources import metric_servers
+
+WRITER = "/lib/systemd/systemd-journal-remote"
+END = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(hours=1)
+WINDOW = Window(END - dt.timedelta(minutes=4), END)
+HOSTS = ["web-1", "web-2"]
+
+
+def entry(second: float, host: str, message: str, number: int, **fields: str) -> bytes:
+    at = WINDOW.since + dt.timedelta(seconds=second)
+    lines = {
+        "__REALTIME_TIMESTAMP": str(round(at.timestamp() * 1e6)),
+        "__MONOTONIC_TIMESTAMP": str(1_000_000 + number),
+        "_BOOT_ID": "0" * 31 + host[-1],
+        "_HOSTNAME": host,
+        "MESSAGE": message,
+        **fields,
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items()).encode() + b"\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    if why := metric_servers.missing("journalctl", WRITER):
+        tiers.unavailable("journald", why)
+    folder = tmp_path_factory.mktemp("journal")
+    shop = {"_SYSTEMD_UNIT": "shop.service", "PRIORITY": "6"}
+    for host in HOSTS:
+        content = b""
+        for number in range(300):
+            content += entry(number - 30, host, f"INFO served {number}", 4 * number, **shop)
+            if number % 60 == 30:
+                content += entry(
+                    number - 30, host, "segfault", 4 * number + 1, _PID="1", UNIT="shop.service", PRIORITY="3"
+                )
+                content += entry(number - 29.5, host, "last words", 4 * number + 2, SYSLOG_IDENTIFIER="shop")
+                content += entry(number - 29.5, host, "ERROR other", 4 * number + 3, _SYSTEMD_UNIT="other.service")
+        note = {"MESSAGE_ID": "a596d6fe7bfa4994828e72309e95d61e", "N_DROPPED": "17"}
+        content += entry(280, host, "Suppressed 17 messages from shop.service", 2000, **note)
+        command = [WRITER, f"--output={folder}/{host}.journal", "-"]
+        made = subprocess.run(command, input=content, capture_output=True, check=False)
+        assert made.returncode == 0, made.stderr
+    return folder
+
+
+class TestContract(LogSourceContract):
+    @pytest.fixture
+    def source(self, folder):
+        return JournalLogs("shop.service", directory=str(folder))
+
+    @pytest.fixture
+    def broken(self, folder):
+        return JournalLogs("shpo.service", directory=str(folder))
+
+    @pytest.fixture
+    def window(self):
+        return WINDOW
+
+    @pytest.fixture
+    def instances(self):
+        return HOSTS
+
+    def test_what_is_read(self, source, folder):
+        frame = source.read(WINDOW, ["web-1"]).frame
+        assert len(frame) == 240 + 4
+        assert sum("segfault" in text and "priority" in text for text in frame["message"]) == 4
+        assert source.instances(WINDOW) == HOSTS
+        named = JournalLogs("shop.service", directory=str(folder), identifier="shop").read(WINDOW, ["web-1"]).frame
+        assert sum(named["message"] == "last words") == 4
+
+    def test_what_was_left_out_is_said(self, source):
+        later = Window(WINDOW.until, WINDOW.until + dt.timedelta(minutes=2))
+        sample = source.read(later, ["web-1"])
+        assert sample.truncated
+        assert sample.warnings == ("The journal has left out 17 records of shop.service: it logged too fast.",)
+
+    def test_words(self, source, folder, tmp_path):
+        with pytest.raises(SourceUnavailable, match=r"no unit shpo\.service; did you mean 'shop\.service'"):
+            JournalLogs("shpo.service", directory=str(folder)).read(WINDOW, HOSTS)
+        assert "Nothing is known of web-9" in source.read(WINDOW, ["web-9"]).warnings[0]
+        with pytest.raises(SourceUnavailable, match="journalctl failed"):
+            JournalLogs("shop.service", directory=f"{tmp_path}/nothing").read(WINDOW, HOSTS)
+
+
+def test_without_the_command_or_the_right(monkeypatch):
+    monkeypatch.setattr(journal.shutil, "which", lambda _: None)
+    with pytest.raises(SourceRejected, match="no journalctl"):
+        JournalLogs("shop.service").read(WINDOW, HOSTS)
+    monkeypatch.setattr(journal.shutil, "which", lambda name: name)
+    said = b"No journal files were opened due to insufficient permissions."
+
+    def refused(*_: Any, **__: Any) -> Any:
+        return subprocess.CompletedProcess([], 1, b"", said)
+
+    monkeypatch.setattr(journal.subprocess, "run", refused)
+    with pytest.raises(SourceUnauthorized, match="group systemd-journal"):
+        JournalLogs("shop.service").read(WINDOW, HOSTS)
+
+
+def test_bytes_and_nulls_are_texts():
+    from airflow_cd.sources.journal import _record
+
+    assert _record({"MESSAGE": [104, 105, 255], "PRIORITY": "6"}) == "hi\ufffd"
+    assert _record({"MESSAGE": None}) == ""
+
+
+@pytest.mark.parametrize("fields", [{"unit": ""}, {"unit": "a b.service"}, {"unit": "a.service", "directory": "x"}])
+def test_mistakes(fields):
+    assert JournalLogs(**fields).mistakes()
