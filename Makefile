@@ -6,9 +6,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Three processes on two processors: those of the two worlds wait more than they work.
 WORKERS ?= 3
+# Three processes on two processors: all of them wait for servers most of the time, each on a daemon or cluster of its own.
+REAL_WORKERS ?= 3
 QUICK := not (e2e or browser or postgres or server or alone or real)
 
-.PHONY: setup demo quick test real kubernetes lint clean
+.PHONY: setup demo quick test real built lint clean
 
 setup: $(READY)
 
@@ -33,15 +35,16 @@ quick: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m 'not real' $(ARGS)
 
-# What takes a Docker daemon or a whole Kubernetes, and minutes the first time: root, Go, and Debian's docker.io,
+# What takes a Docker daemon, a whole Kubernetes or a server of logs, and minutes the first time: root, Go, Java with
+# Maven, and Debian's docker.io,
 # docker-compose, mmdebstrap, haproxy, docker-registry, etcd-server, containernetworking-plugins, conntrack, iptables,
 # busybox-static.
-real: setup
-	$(BIN)/python -m pytest -m real tests/real $(ARGS)
+real: built
+	$(BIN)/python -m pytest --numprocesses $(REAL_WORKERS) -m real tests/real $(ARGS)
 
 # What `make real` builds first of all, for whoever has something else to do meanwhile.
-kubernetes: setup
-	$(BIN)/python -m tests.real.kubernetes.building .cache/real
+built: setup
+	$(BIN)/python -m tests.real.building .cache/real
 
 lint: setup
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_cd.commits import GitRepository
-    from airflow_cd.pipeline import Approval, Canary, Environment, Pipeline
+    from airflow_cd.pipeline import Approval, BlueGreen, Canary, Environment, Phase, Pipeline
     from airflow_cd.release import Release
     from airflow_cd.verification.logs.feedback import Expected
     from airflow_cd.verification.metrics.thresholds import Threshold
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Approval",
+    "BlueGreen",
     "Canary",
     "Environment",
     "Expected",
     "GitRepository",
+    "Phase",
     "Pipeline",
     "Release",
     "Threshold",
@@ -28,10 +30,12 @@ __all__ = [
 
 _HOMES = {
     "Approval": "airflow_cd.pipeline",
+    "BlueGreen": "airflow_cd.pipeline",
     "Canary": "airflow_cd.pipeline",
     "Environment": "airflow_cd.pipeline",
     "Expected": "airflow_cd.verification.logs.feedback",
     "GitRepository": "airflow_cd.commits",
+    "Phase": "airflow_cd.pipeline",
     "Pipeline": "airflow_cd.pipeline",
     "Release": "airflow_cd.release",
     "Threshold": "airflow_cd.verification.metrics.thresholds",

@@ -18,6 +18,7 @@ COMMANDS = (
     "backtest",
     "check",
     "target",
+    "source",
     "demo",
     "ledger",
     "guard",

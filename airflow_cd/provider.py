@@ -99,6 +99,80 @@ _DEPLOYMENT_API = {
     },
 }
 
+_CALLS = {
+    "label": "Calls a second",
+    "description": "The most requests a second, of all verifications of one process; empty for 20.",
+    "schema": {"type": ["number", "null"]},
+}
+_HEADERS = {
+    "label": "Headers",
+    "description": 'Further headers as JSON, {"X-Scope-OrgID": "shop"} of a tenant of Mimir for one.',
+    "schema": {"type": ["string", "null"]},
+}
+
+
+def _service(conn_type: str, hook: str, name: str, placeholder: str, **fields: dict[str, Any]) -> dict[str, Any]:
+    """The form of a :class:`~airflow_cd.hooks.service.ServiceHook`."""
+    return {
+        "connection-type": conn_type,
+        "hook-class-name": hook,
+        "hook-name": name,
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema"],
+            "relabeling": {
+                "host": "Address",
+                "login": "User (empty for a token, or for neither)",
+                "password": "Password or bearer token",
+            },
+            "placeholders": {"host": placeholder},
+        },
+        "conn-fields": {
+            **fields,
+            "headers": _HEADERS,
+            "calls_per_second": _CALLS,
+            "timeout": _TIMEOUT,
+            "deadline": _DEADLINE,
+            "verify": _VERIFY,
+        },
+    }
+
+
+_PROMETHEUS = _service(
+    "prometheus", "airflow_cd.hooks.prometheus.PrometheusHook", "Prometheus", "https://prometheus.example.com"
+)
+_VICTORIA_LOGS = _service(
+    "victoria_logs", "airflow_cd.hooks.victoria_logs.VictoriaLogsHook", "VictoriaLogs", "http://logs.example.com:9428"
+)
+_SEARCH_CLUSTER = _service(
+    "search_cluster",
+    "airflow_cd.hooks.open_search.OpenSearchHook",
+    "OpenSearch or Elasticsearch",
+    "https://search.example.com:9200",
+)
+_LOKI = _service("loki", "airflow_cd.hooks.loki.LokiHook", "Loki", "https://loki.example.com")
+_INFLUX_DB = _service(
+    "influx_db", "airflow_cd.hooks.influx_db.InfluxDbHook", "InfluxDB", "https://influx.example.com:8086"
+)
+_DATADOG: dict[str, Any] = {
+    **_service(
+        "datadog_api",
+        "airflow_cd.hooks.datadog.DatadogHook",
+        "Datadog API",
+        "only if the site does not imply it: https://api.datadoghq.com",
+        site={
+            "label": "Site",
+            "description": "datadoghq.com, us3.datadoghq.com, us5.datadoghq.com, datadoghq.eu, ap1.datadoghq.com or "
+            "ddog-gov.com: the keys are good at one alone.",
+            "schema": {"type": ["string", "null"], "default": "datadoghq.com"},
+        },
+    ),
+}
+_DATADOG["ui-field-behaviour"] = {
+    "hidden-fields": ["schema", "port", "login"],
+    "relabeling": {"host": "Address", "password": "API key:application key"},
+    "placeholders": {"host": "only if the site does not imply it: https://api.datadoghq.com"},
+}
+
 _CONFIG = {
     "airflow_cd": {
         "description": "Airflow CD",
@@ -151,7 +225,17 @@ _CONFIG = {
     }
 }
 
-_CONNECTION_TYPES = (_NEW_RELIC, _SUMO_LOGIC, _DEPLOYMENT_API)
+_CONNECTION_TYPES = (
+    _NEW_RELIC,
+    _SUMO_LOGIC,
+    _DEPLOYMENT_API,
+    _PROMETHEUS,
+    _VICTORIA_LOGS,
+    _SEARCH_CLUSTER,
+    _LOKI,
+    _INFLUX_DB,
+    _DATADOG,
+)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -164,6 +248,20 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "New Relic", "external-doc-url": "https://docs.newrelic.com/", "tags": ["service"]},
             {"integration-name": "Sumo Logic", "external-doc-url": "https://help.sumologic.com/", "tags": ["service"]},
+            {"integration-name": "Prometheus", "external-doc-url": "https://prometheus.io/docs/", "tags": ["service"]},
+            {
+                "integration-name": "VictoriaLogs",
+                "external-doc-url": "https://docs.victoriametrics.com/victorialogs/",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "OpenSearch or Elasticsearch",
+                "external-doc-url": "https://docs.opensearch.org/",
+                "tags": ["service"],
+            },
+            {"integration-name": "Loki", "external-doc-url": "https://grafana.com/docs/loki/", "tags": ["service"]},
+            {"integration-name": "InfluxDB", "external-doc-url": "https://docs.influxdata.com/", "tags": ["service"]},
+            {"integration-name": "Datadog API", "external-doc-url": "https://docs.datadoghq.com/", "tags": ["service"]},
             {
                 "integration-name": "Deployment API",
                 "tags": ["protocol"],

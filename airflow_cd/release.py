@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,12 @@ from airflow_cd.wording import with_article
 
 VERSION = r"[A-Za-z0-9][A-Za-z0-9._+:@/~-]{0,127}"
 """What the version of a run looks like: nothing that is invisible, and no markup."""
+MOST_NAMED, LONGEST_NAMED = 3, 40
+"""How many differences a sentence names, and of how many characters each value."""
 UNSET = "(unset)"
 """The value of something that one of two releases does not have."""
+CONFIGURATION = "configuration: "
+"""How the names of differences begin that are keys of a configuration."""
 NOTHING = "nothing"
 """What a rollback by hand takes back where the ledger has no deployment of what ran."""
 
@@ -186,6 +191,63 @@ def changes(before: Release | None, after: Release) -> list[tuple[str, Any, Any]
     return differences(before.as_dict() if before else {}, after.as_dict())
 
 
+def most_common(releases: Iterable[Release | None]) -> Release | None:
+    """The release that most instances have, the first among equals; None where they have none.
+
+    :param releases: of every instance, None for one that is empty.
+    """
+    counted = Counter(release for release in releases if release is not None)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def changed_beside_version(before: Release | None, after: Release) -> str:
+    """What differs between two releases that people call by the same version: ``timeout_s 30 → 1``.
+
+    :param before: the earlier release; None if there is none.
+    :param after: the later release.
+    :returns: ``""`` where the versions tell them apart, or nothing differs. Secrets are hidden.
+    """
+    if before is None or before.version != after.version:
+        return ""
+    rows = [
+        leaf
+        for name, old, new in changes(before, after)
+        for leaf in _leaves(name.removeprefix(CONFIGURATION), old, new)
+    ]
+    named = [f"{name} {_apart(old, new)}" for name, old, new in rows[:MOST_NAMED]]
+    more = len(rows) - MOST_NAMED
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
+
+
+def _leaves(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+    """The differences within a value that is an object on both sides; else the one that there is."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [(name, old, new)]
+    return [
+        leaf
+        for key in _different(old, new)
+        for leaf in _leaves(f"{name}.{key}", old.get(key, UNSET), new.get(key, UNSET))
+    ]
+
+
+def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The keys whose values differ, sorted; as JSON, in which true is not 1."""
+    sides = [{key: json.dumps(value, sort_keys=True) for key, value in side.items()} for side in (old, new)]
+    return [key for key in sorted({*old, *new}) if sides[0].get(key) != sides[1].get(key)]
+
+
+def _apart(old: Any, new: Any) -> str:
+    """Two values as a sentence has them; long ones from shortly before they differ."""
+    values = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in (old, new)]
+    texts = [" ".join(text.split()) or '""' for text in values]
+    if texts[0] == texts[1]:
+        texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
+    same = next((at for at, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts)))
+    start = max(0, same - LONGEST_NAMED // 4) if max(map(len, texts)) > LONGEST_NAMED else 0
+    cut = [f"…{text[start:]}" if start else text for text in texts]
+    return " → ".join(text if len(text) <= LONGEST_NAMED else f"{text[: LONGEST_NAMED - 1]}…" for text in cut)
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """What differs between two releases.
 
@@ -199,7 +261,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tup
     rows = [row for row in rows if row[1] != row[2]]
     old, new = before.get("configuration") or {}, after.get("configuration") or {}
     # Compared first, shown then: that a secret is another one is seen, not what it is.
-    different = [key for key in sorted({*old, *new}) if old.get(key, UNSET) != new.get(key, UNSET)]
-    return rows + [
-        (f"configuration: {key}", *(shown(side.get(key, UNSET), f"/{key}") for side in (old, new))) for key in different
-    ]
+    return rows + [(f"{CONFIGURATION}{key}", _seen(old, key), _seen(new, key)) for key in _different(old, new)]
+
+
+def _seen(configuration: Mapping[str, Any], key: str) -> Any:
+    return shown(configuration[key], f"/{key}") if key in configuration else UNSET

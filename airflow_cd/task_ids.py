@@ -5,6 +5,8 @@
     dev.lease  dev.deploy  dev.settle                            an environment
     production.lease  production.promote  production.settle      an environment that is verified, a canary
     production.phase_20.deploy  .mark  .verify  .rollback        each of its phases
+    production.green  production.switch                          the phases of a new side that takes over
+    production.bake  production.finish                           and what follows where the release before is kept
     rollback.lease  rollback.deploy  rollback.settle             the rollback DAG, whose environment is a parameter
 
 In a DAG that Airflow knows, a task's environment and role are fields of the serialized task, which hold in hand-written
@@ -20,7 +22,17 @@ from airflow_cd.states import Role
 ROLLBACK_GROUP = "rollback"
 """The task group of a rollback DAG."""
 
+GREEN = "green"
+"""The phase of a new side that gets no requests yet."""
+SWITCH = "switch"
+"""The phase in which a new side gets all requests."""
+BAKE = "bake"
+"""The phase in which a release that has the whole environment is watched on."""
+FINISH = "finish"
+"""The phase in which what was kept of the release before gets the new one."""
+
 _PHASE = "phase_"
+_TRAFFIC = "_traffic_"
 _NAMES = {role: str(role) for role in Role} | {Role.ROLLBACK_TO: str(Role.DEPLOY)}
 _IN_PHASE = (Role.DEPLOY, Role.MARK, Role.VERIFY, Role.ROLLBACK)
 _IN_ENVIRONMENT = (Role.LEASE, Role.DEPLOY, Role.PROMOTE, Role.SETTLE)
@@ -89,15 +101,16 @@ def innermost_group(task_id: str) -> str:
     return groups[-1] if len(groups) > 1 else ""
 
 
-def phase_name(share: int) -> str:
+def phase_name(share: int, traffic: int | None = None) -> str:
     """Name of the phase that brings a release to a share of the environment.
 
     :param share: percent.
+    :param traffic: percent of the requests, where the share does not say it; None by default.
     """
-    return f"{_PHASE}{share}"
+    return f"{_PHASE}{share}" + (f"{_TRAFFIC}{traffic}" if traffic is not None else "")
 
 
 def share_of_phase(name: str) -> int | None:
     """The share in percent that a phase's name gives, None for a name of the author's own."""
-    number = name.removeprefix(_PHASE)
+    number = name.removeprefix(_PHASE).split(_TRAFFIC)[0]
     return int(number) if name.startswith(_PHASE) and number.isdecimal() else None

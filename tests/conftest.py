@@ -10,6 +10,10 @@ from hypothesis import settings
 
 from tests import postgres, tiers
 
+# Contracts are no test modules, and say more than "AssertionError" when they are rewritten like these.
+pytest.register_assert_rewrite(
+    "airflow_cd.targets.contract", "airflow_cd.targets.replica_contract", "airflow_cd.sources.contract"
+)
 # A limit by the clock fails on a busy machine what is right.
 settings.register_profile("airflow-cd", deadline=None)
 settings.load_profile("airflow-cd")

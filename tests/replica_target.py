@@ -24,6 +24,7 @@ class ReplicaMemory:
         self.broken: set[str] = set()
         self.made = True
         self.away = False
+        self.traffic = 0
         self.token = 0
         self._done: set[str] = set()
         self.shares: list[tuple[str, int]] = []
@@ -40,30 +41,50 @@ class ReplicaMemory:
             Instance("web", None, None, health=EMPTY, track=Track.STABLE)
         ]
 
+    def traffic_mistake(self, share: int, traffic: int) -> str:
+        return ""
+
     def check(self, release: Release) -> None:
         self.instances()
 
-    def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
+    def deploy(
+        self,
+        release: Release | None,
+        tracks: Sequence[Track],
+        *,
+        share: int,
+        key: str,
+        token: int,
+        traffic: int | None = None,
+    ) -> None:
         if not self._change("deploy", token, key):
             return
+        if Track.CANARY in tracks:
+            self.traffic = share if traffic is None else traffic
         for track in tracks:
             self.shares.append((f"{track} {release.version if release else 'nothing'}", share))
             if release is None:
+                self._set_drained([Track.STABLE], drained=False)
                 self.replicas[track] = []
                 continue
             stable = len(self.replicas[Track.STABLE]) or 1
-            wanted = stable if track is Track.STABLE else max(1, round(stable * share / (100 - min(share, 99))))
+            wanted = stable if track is Track.STABLE or share >= 100 else max(1, round(stable * share / (100 - share)))
             same = [one for one in self.replicas[track] if one.runs(release)]
-            more = range(wanted - len(same))
-            self.replicas[track] = (same + [self._new(release, track) for _ in more])[:wanted]
+            new = [self._new(release, track) for _ in range(wanted - len(same))]
+            # New ones are where the others of their track are: in the traffic, or kept out of it.
+            out = traffic == 0 if track is Track.CANARY else any(one.drained for one in self.replicas[track])
+            self.replicas[track] = (same + [replace(one, drained=out) for one in new])[:wanted]
 
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         if self._change("drain", token, key):
+            self._set_drained([Track.STABLE], drained=False)
             self._set_drained(tracks, drained=True)
 
     def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         if self._change("restore", token, key):
             self._set_drained(tracks, drained=False)
+            if Track.CANARY in tracks and self.traffic == 100:
+                self._set_drained([Track.STABLE], drained=True)
 
     # -- what happens to replicas --------------------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_cd.errors import ReleaseError
-from airflow_cd.release import UNSET, Release, changes
+from airflow_cd.release import UNSET, Release, changed_beside_version, changes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -65,3 +67,35 @@ def test_changes_name_what_differs_and_nothing_else() -> None:
     ]
     assert changes(after, after) == []
     assert changes(None, after)[0] == ("version", UNSET, "1.1")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"timeout_s": 30}, {"timeout_s": 1}, "timeout_s 30 → 1"),
+        ({"flag": 1}, {"flag": True}, "flag 1 → true"),
+        ({"port": "80"}, {"port": 80}, 'port "80" → 80'),
+        ({"name": ""}, {}, 'name "" → (unset)'),
+        ({"limits": {"cpu": 2, "memory": "1G"}}, {"limits": {"cpu": 4, "memory": "1G"}}, "limits.cpu 2 → 4"),
+        ({}, {"a": 1, "b": 1, "c": 1, "d": 1}, "a (unset) → 1, b (unset) → 1, c (unset) → 1 and 1 more"),
+        ({"same": [1]}, {"same": [1]}, ""),
+    ],
+)
+def test_what_changed_is_said_where_versions_are_the_same(
+    before: dict[str, object], after: dict[str, object], said: str
+) -> None:
+    old, new = (Release("bin", "0.17.4", "bin:0.17.4", content) for content in (before, after))
+    assert changed_beside_version(old, new) == said
+
+
+def test_of_long_values_what_changed_is_where_they_differ() -> None:
+    old, new = (Release("bin", "1", "bin:1", {"urls": f"{'http://a/,' * 20}{end}"}) for end in ("eu", "us"))
+    assert changed_beside_version(old, new).endswith("http://a/,eu → …http://a/,us")
+
+
+def test_versions_that_differ_say_it_all_and_secrets_are_never_said() -> None:
+    old, new = Release("bin", "1", "bin:1", {"password": "hunter-2-hunter"}), Release("bin", "1", "bin:1", {})
+    assert "hunter" not in changed_beside_version(old, new)
+    assert re.fullmatch(r"password a secret \(\w{8}\) → \(unset\)", changed_beside_version(old, new))
+    assert changed_beside_version(Release("bin", "2", "bin:1", {}), new) == ""
+    assert changed_beside_version(None, new) == ""

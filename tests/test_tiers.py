@@ -52,6 +52,10 @@ def test_other_processes_are_started(request: pytest.FixtureRequest) -> None:
         ("tests/e2e/story/test_story_in_browser.py::test_b", "story"),
         ("tests/e2e/canary/test_leases.py::test_c", "worlds"),
         ("tests/faults/test_faults.py::test_d[paused]", "worlds"),
+        ("tests/real/docker_target/test_faults.py::test_e", "docker"),
+        ("tests/real/test_docker.py::test_f", "tests/real/test_docker.py"),
+        ("tests/real/test_kubernetes.py::test_g", "tests/real/test_kubernetes.py"),
+        ("tests/real/test_kubernetes.py::TestRoute::test_h", "tests/real/test_kubernetes.py::TestRoute"),
     ],
 )
 def test_at_most_two_processes_start_an_airflow_each(nodeid: str, group: str) -> None:

@@ -24,11 +24,18 @@ STARTED = {
     "playwright": "browser",
     "bin/postgres": "postgres",
     "-m airflow_cd.demo.": "server",
+    "prometheus --config": "server",
+    "victoria-metrics -storage": "server",
+    "influxd -config": "server",
 }
 """Parts of command lines, and the marker of tests that may run them."""
 
 WORLDS = {"tests/e2e/story/": "story", "tests/e2e/": "worlds", "tests/faults/": "worlds"}
 """Folders whose tests start an Airflow each, and the group in which they run."""
+
+DOCKER = "docker"
+ON_THE_DAEMON = ("tests/real/docker_target/",)
+"""Folders whose tests share the one Docker daemon; of Kubernetes every process has a cluster of its own."""
 
 COVERING = tuple(f"tests/{folder}/" for folder in ("operators", "sensors", "delivery", "pipeline", "dags"))
 """Where the tests of the packages are whose coverage is measured."""
@@ -97,17 +104,25 @@ def _places(item: pytest.Item) -> Iterator[bool]:
 def group_of(nodeid: str) -> str:
     """Tests of one group run in one process: those of a file, and those that start an Airflow, the story's excepted.
 
-    Two Airflows at a time are what a machine of two processors starts and runs in the time that their tests have.
+    Two Airflows at a time are what a machine of two processors starts and runs in the time that their tests have. On a
+    cluster a contract, which takes minutes, is a group of its own.
     """
-    path, _, _ = nodeid.partition("::")
+    path, _, within = nodeid.partition("::")
+    if path.startswith(ON_THE_DAEMON):
+        return DOCKER
+    if path.startswith("tests/real/") and "::" in within:
+        return f"{path}::{within.partition('::')[0]}"
     return next((group for folder, group in WORLDS.items() if path.startswith(folder)), path)
 
 
 def give_way(item: pytest.Item) -> None:
     """Leave the processors to tests that measure what a fleet answers, when processes share the tests.
 
-    A worker that runs these begins with them, so it never has to get its priority back.
+    A worker that runs these begins with them, so it never has to get its priority back. Of what is real every test
+    measures something.
     """
+    if item.get_closest_marker("real"):
+        return
     niceness = 0 if item.get_closest_marker("alone") else 2 if item.get_closest_marker("e2e") else 5
     if "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) < niceness:
         os.nice(niceness - os.nice(0))

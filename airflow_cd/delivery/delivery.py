@@ -29,7 +29,7 @@ from airflow_cd.errors import (
 from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
-from airflow_cd.targets.rollout import differences, unhealthy
+from airflow_cd.targets.rollout import Wanted, differences, unhealthy
 
 if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
@@ -155,6 +155,7 @@ class Delivery(RunEnvironment):
         *,
         phase: str,
         share: int = 100,
+        traffic: int | None = None,
         reason: str = "",
         triggered_by: str = "",
         rollback: str = RollbackMode.AUTOMATIC,
@@ -170,6 +171,8 @@ class Delivery(RunEnvironment):
 
         :param phase: name of the phase, unique in the deployment.
         :param share: percent of all instances that run the release afterwards.
+        :param traffic: percent of the requests that they have then, where the platform divides them apart from
+            replicas; None, the default, for what the share brings. What ran before is kept beside it.
         :param reason: why, as the ledger keeps it.
         :param triggered_by: name of the user who triggered the run, ``""`` when nobody did.
         :param rollback: a :class:`~airflow_cd.states.RollbackMode`.
@@ -210,21 +213,24 @@ class Delivery(RunEnvironment):
                     next_step="Start a new run for the other release.",
                 )
             divided = self._changes.division
-            chosen = divided.chosen(previous, share, self.touched(deployment))
+            chosen = divided.chosen(previous, share, self.touched(deployment), traffic)
             # Replicas have no names before they are made.
             names = divided.named(chosen, [], release)
-            record = self.ledger.phases.start(deployment.id, phase, share=share, instances=names, token=lease.token)
+            record = self.ledger.phases.start(
+                deployment.id, phase, share=share, traffic=traffic, instances=names, token=lease.token
+            )
             touched = sorted({*self.touched(deployment), *chosen})
             hand_over(Handover(deployment.id, release, deployment.previous, touched, lease.token))
             if deployment.first and existing is None:
                 self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
             to = f"{len(names)} of {len(previous)} instances ({share} %)" if names else f"{share} % of the replicas"
+            to += f", {traffic} % of the requests" if traffic is not None else ""
             self.log(f"{release} to {to}: {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):
                 with self._blaming(deployment, lease), kept(self.ledger, lease):
                     steps = divided.forward(release, chosen, share)
-                    self._changes.put(deployment, lease, steps, kind=ActionKind.DEPLOY, share=share)
-                self._changes.undrain(deployment, lease, chosen)
+                    self._changes.put(deployment, lease, steps, kind=ActionKind.DEPLOY, share=share, traffic=traffic)
+                    self._divide(deployment, lease, chosen, traffic)
                 names = names or divided.named(chosen, self.target.instances(), release)
                 return self.ledger.phases.deployed(
                     deployment.id, record.name, at=now(), token=lease.token, instances=names
@@ -238,7 +244,8 @@ class Delivery(RunEnvironment):
         :raises LeaseLost: somebody has overruled this run.
         :raises TargetError: the target refused, or does not answer.
         """
-        self._changes.ask(deployment, self.lease(), {Track.CANARY: deployment.release}, share=phase.share)
+        wanted: Wanted = {Track.CANARY: deployment.release}
+        self._changes.ask(deployment, self.lease(), wanted, share=phase.share, traffic=phase.traffic)
 
     def promote(self, outcome: str) -> Deployment:
         """Make the release the environment's good one, after reading back that it runs on every instance.
@@ -330,10 +337,12 @@ class Delivery(RunEnvironment):
         return True
 
     def drained(self, deployment: Deployment) -> bool:
-        """Whether an instance that the deployment has changed is out of the traffic.
+        """Whether an instance that the deployment has changed is out of the traffic, and should not be.
 
         :raises TargetError: the target refused, or does not answer.
         """
+        if self._without_traffic(deployment):
+            return False
         touched = set(self.touched(deployment))
         return any(instance.drained for instance in self.target.instances() if instance.unit in touched)
 
@@ -344,7 +353,8 @@ class Delivery(RunEnvironment):
         :param lease: of :meth:`overrule`, so that whoever would still drain it is void.
         :raises TargetError: the target refused, or does not answer.
         """
-        self._changes.restore_traffic(deployment, lease, self.touched(deployment))
+        if not self._without_traffic(deployment):
+            self._changes.restore_traffic(deployment, lease, self.touched(deployment))
 
     def roll_back(self, why: Why | str) -> Restored | None:
         """Return artifact and configuration to what was there before.
@@ -465,6 +475,19 @@ class Delivery(RunEnvironment):
                 next_step="Choose another release to go back to.",
             )
         return NOTHING
+
+    def _divide(self, deployment: Deployment, lease: Lease, chosen: Sequence[str], traffic: int | None) -> None:
+        """Give what a phase has changed its part of the requests, now that it is healthy."""
+        if traffic is None:
+            self._changes.undrain(deployment, lease, chosen)
+        elif traffic:
+            self._changes.restore_traffic(deployment, lease, chosen)
+            self._changes.observe()
+
+    def _without_traffic(self, deployment: Deployment) -> bool:
+        """Whether the newest phase of a deployment is one in which it gets no requests."""
+        phases = self.ledger.phases.of(deployment.id)
+        return bool(phases) and phases[-1].traffic == 0
 
     def restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
         """Return what any run's deployment has touched to what ran before it.

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Phase
     from airflow_cd.release import Release
 
+WHOLE = 100
+"""All of the requests, in percent."""
+
 Previous = Mapping[str, "Release | None"]
 """By name of an instance, what it ran before a deployment; None where it was empty."""
 
@@ -26,12 +29,14 @@ Previous = Mapping[str, "Release | None"]
 class Division(Protocol):
     """How a deployment divides one environment."""
 
-    def chosen(self, previous: Previous, share: int, already: Sequence[str]) -> list[str]:
+    def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """The units that a phase changes.
 
         :param previous: what every instance ran before the deployment.
         :param share: percent of the environment that has the release after the phase.
         :param already: the units that the deployment has touched.
+        :param traffic: percent of the requests that the canary has after the phase, where its share does not say it;
+            None by default. What ran before is then still there beside it.
         :raises PipelineError: the share is nothing at all.
         """
         ...
@@ -102,7 +107,7 @@ class Division(Protocol):
 class ByInstance:
     """Instances have names: each phase takes so many of them, and remembers which."""
 
-    def chosen(self, previous: Previous, share: int, already: Sequence[str]) -> list[str]:
+    def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """As of :class:`Division`: those of earlier phases, and the first others by name up to the share."""
         return choose_instances(sorted(previous), share, already)
 
@@ -143,9 +148,9 @@ class ByInstance:
 class ByTrack:
     """The platform makes replicas: a canary beside the stable ones has a share, the last phase changes these."""
 
-    def chosen(self, previous: Previous, share: int, already: Sequence[str]) -> list[str]:
+    def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """As of :class:`Division`: the canary, with the whole environment the stable replicas too."""
-        return [Track.CANARY] if share < 100 else [Track.CANARY, Track.STABLE]
+        return [Track.CANARY] if share < 100 or traffic is not None else [Track.CANARY, Track.STABLE]
 
     def forward(self, release: Release, chosen: Sequence[str], share: int) -> list[Wanted]:
         """As of :class:`Division`: the canary carries traffic until the stable replicas have the release."""
@@ -166,8 +171,8 @@ class ByTrack:
 
     def touched(self, phases: Iterable[Phase]) -> list[str]:
         """As of :class:`Division`: what a phase of its share changes, whatever its replicas are called by now."""
-        shares = [phase.share for phase in phases]
-        return self.chosen({}, max(shares), ()) if shares else []
+        units = {unit for phase in phases for unit in self.chosen({}, phase.share, (), phase.traffic)}
+        return sorted(units)
 
     def carried(self, previous: Previous, touched: Sequence[str]) -> bool:
         """As of :class:`Division`: the stable replicas are as they were, and there are some."""
@@ -181,7 +186,12 @@ class ByTrack:
     def sides(
         self, phase: Phase, previous: Previous, release: Release, instances: Sequence[Instance]
     ) -> tuple[list[str], list[str]]:
-        """As of :class:`Division`: the replicas that run the release now, and those that run what ran before."""
+        """As of :class:`Division`: the replicas that run the release now, and those that run what ran before.
+
+        Those that are kept without requests until the deployment is over are no control: they show nothing.
+        """
+        if phase.traffic == WHOLE:
+            previous = {}
         before = [old for old in previous.values() if old is not None]
         # What has not begun to run has nothing to show, and perhaps no name yet.
         instances = [one for one in instances if one.started is not None or one.health != STARTING]

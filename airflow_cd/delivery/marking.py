@@ -47,7 +47,9 @@ def mark(
     # A person's rollback deploys what it restores; any other restores what was there before it deployed.
     restored, left = (release, before) if deployment.rolls_back is not None else (before, release)
     version = (restored.version if restored else "nothing") if rolled_back else release.version
-    share = next((one.share for one in delivery.ledger.phases.of(deployment.id) if one.name == phase), 100)
+    found = next((one for one in delivery.ledger.phases.of(deployment.id) if one.name == phase), None)
+    share = found.share if found is not None else 100
+    part = f"{share} %" + (f" with {found.traffic} % of the requests" if found and found.traffic is not None else "")
     done: dict[str, Any] = {}
     for conn_id in conn_ids:
         key = f"{deployment.id}-mark-{conn_id}-{'rollback' if rolled_back else phase}"
@@ -63,7 +65,7 @@ def mark(
                 deployment_type="Other" if rolled_back else "Canary",
                 description=f"Rolled back from {left.version if left else 'nothing'}: {rolled_back}"[:2000]
                 if rolled_back
-                else f"{release.version} on {share} % of {deployment.environment}",
+                else f"{release.version} on {part} of {deployment.environment}",
                 user=deployment.triggered_by or "airflow-cd",
                 group_id=deployment.id,
                 attributes={"phase": phase, "share": share, "digest": release.digest, "run": deployment.run_id},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
 from airflow_cd.delivery.division import division_of
-from airflow_cd.errors import AirflowCdError, LedgerUnavailable, TargetError
+from airflow_cd.errors import AirflowCdError, LedgerError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
 from airflow_cd.targets.rollout import Wanted, differences, wait_until
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease, Ledger
     from airflow_cd.release import Release
     from airflow_cd.targets.base import Instance
+
+
+SHOWN_EVERY, SHOWN_AT_LEAST_EVERY = 1.0, 15.0
+"""Seconds between two records of what runs while somebody waits for it: of what changes, and of what does not."""
+SHOWN_AGAIN_AFTER = 60.0
+"""Seconds until that is tried again with a ledger that did not record it."""
 
 
 class RecordedTarget:
@@ -49,9 +56,18 @@ class RecordedTarget:
         self.timeout = timeout
         self.log = log
         self.division = division_of(target)
+        self._shown: list[Instance] = []
+        self._shown_at = -SHOWN_AT_LEAST_EVERY
 
     def put(
-        self, deployment: Deployment, lease: Lease, steps: Sequence[Wanted], *, kind: ActionKind, share: int = 100
+        self,
+        deployment: Deployment,
+        lease: Lease,
+        steps: Sequence[Wanted],
+        *,
+        kind: ActionKind,
+        share: int = 100,
+        traffic: int | None = None,
     ) -> None:
         """Bring each unit to its release and wait until it is healthy; the same release in one call.
 
@@ -59,11 +75,12 @@ class RecordedTarget:
             done.
         :param kind: what the ledger calls it: a deploy or a rollback.
         :param share: percent of the environment that a canary's replicas are to be.
+        :param traffic: percent of the requests that a canary is to have, where its share does not say it.
         :raises DeploymentFailed: instances did not come up on their release.
         :raises TargetError: the target refused, or did not answer until the time was over.
         """
         for wanted in steps:
-            self.ask(deployment, lease, wanted, kind=kind, share=share, wait=True)
+            self.ask(deployment, lease, wanted, kind=kind, share=share, traffic=traffic, wait=True)
 
     def ask(
         self,
@@ -73,6 +90,7 @@ class RecordedTarget:
         *,
         kind: ActionKind = ActionKind.DEPLOY,
         share: int = 100,
+        traffic: int | None = None,
         wait: bool = False,
     ) -> None:
         """Ask for a release on each unit, the same release in one call.
@@ -80,6 +98,7 @@ class RecordedTarget:
         :param wanted: what should run on each unit, None where nothing should.
         :param kind: what the ledger calls it: a deploy or a rollback.
         :param share: percent of the environment that a canary's replicas are to be.
+        :param traffic: percent of the requests that a canary is to have, where its share does not say it.
         :param wait: whether to wait until it is healthy there.
         :raises DeploymentFailed: instances did not come up on their release.
         :raises TargetError: the target refused, or did not answer until the time was over.
@@ -93,9 +112,9 @@ class RecordedTarget:
         give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
         try:
             for number, (release, units) in enumerate(by_release.items()):
-                give(release, units, key=f"{key}-{number}", token=lease.token, share=share)
+                give(release, units, key=f"{key}-{number}", token=lease.token, share=share, traffic=traffic)
             if wait:
-                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress)
+                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress, on_read=self.show)
         except AirflowCdError as error:
             self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
             error.instances = error.instances or tuple(sorted(wanted))
@@ -159,6 +178,20 @@ class RecordedTarget:
     def record(self, instances: Sequence[Instance]) -> None:
         """Record what was just seen to run."""
         self.ledger.instances.record(self.service, self.environment, instances, at=now())
+
+    def show(self, instances: Sequence[Instance]) -> None:
+        """Record what was just seen to run for those who look on: now and then, and only if the ledger is there."""
+        changed = list(instances) != self._shown
+        if time.monotonic() < self._shown_at + (SHOWN_EVERY if changed else SHOWN_AT_LEAST_EVERY):
+            return
+        try:
+            with self.ledger.quickly():
+                self.record(instances)
+        except LedgerError:
+            # Whoever waits for instances is not held up by a ledger that is away.
+            self._shown_at = time.monotonic() + SHOWN_AGAIN_AFTER
+        else:
+            self._shown, self._shown_at = list(instances), time.monotonic()
 
     def describe(self) -> str:
         """What runs where, in one line for an error's state."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from airflow_cd.release import Release
 from airflow_cd.targets.base import Target
 
 if TYPE_CHECKING:
+    from airflow_cd.instances import Instance
     from airflow_cd.ledger import Deployment, Lease, Ledger, Phase
 
 
@@ -111,6 +112,13 @@ class RunEnvironment:
     def touched(self, deployment: Deployment) -> list[str]:
         """Every named instance, or track of replicas, that this deployment has, or may have, changed; sorted."""
         return self._changes.division.touched(self.ledger.phases.of(deployment.id))
+
+    def show(self, instances: Sequence[Instance]) -> None:
+        """Let those who look on see what was just seen to run.
+
+        :param instances: as the target has listed them.
+        """
+        self._changes.show(instances)
 
     def _unfinished(self) -> list[Deployment]:
         """What other runs have left unfinished here, newest first."""

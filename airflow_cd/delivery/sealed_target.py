@@ -87,23 +87,38 @@ class SealedTarget:
             self._target.check(release)
 
     def deploy(
-        self, release: Release | None, instances: Sequence[str], *, key: str, token: int, share: int = 100
+        self,
+        release: Release | None,
+        instances: Sequence[str],
+        *,
+        key: str,
+        token: int,
+        share: int = 100,
+        traffic: int | None = None,
     ) -> None:
         """Give instances a release, with the secrets as they are now.
 
         :param release: what to run; None for nothing.
         :param instances: their names, or tracks of replicas.
         :param share: percent of the environment that a canary's replicas are to be; of no effect on named instances.
+        :param traffic: percent of the requests that a canary is to have, where its share does not say it.
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises ReleaseError: a reference leads nowhere.
         :raises SecretUnavailable: a secret cannot be looked up now.
         :raises TargetError: as of the target.
         """
-        self._give(release, instances, key, token, self._value, share=share)
+        self._give(release, instances, key, token, self._value, share=share, traffic=traffic)
 
     def give_back(
-        self, release: Release | None, instances: Sequence[str], *, key: str, token: int, share: int = 100
+        self,
+        release: Release | None,
+        instances: Sequence[str],
+        *,
+        key: str,
+        token: int,
+        share: int = 100,
+        traffic: int | None = None,
     ) -> None:
         """Give instances the release they ran before, with the secrets they ran with where another instance has them.
 
@@ -135,7 +150,7 @@ class SealedTarget:
                     return kept
             return self._value(path, text)
 
-        self._give(release, instances, key, token, value, share=share, certain=False)
+        self._give(release, instances, key, token, value, share=share, traffic=traffic, certain=False)
 
     def drain(self, instances: Sequence[str], *, key: str, token: int) -> None:
         """As of the target."""
@@ -171,6 +186,7 @@ class SealedTarget:
         value: Callable[[str, str], str],
         *,
         share: int,
+        traffic: int | None = None,
         certain: bool = True,
     ) -> None:
         resolved, given = release, {}
@@ -193,8 +209,10 @@ class SealedTarget:
         self._values.gave(instances, release, given)
         with self._without_secrets():
             # Instances with names are as many as there are: their target knows no shares.
-            shared = {"share": share} if getattr(self._target, "tracks", None) else {}
-            self._target.deploy(resolved, instances, key=key, token=token, **shared)
+            part = {"share": share} if getattr(self._target, "tracks", None) else {}
+            if part and traffic is not None:
+                part["traffic"] = traffic
+            self._target.deploy(resolved, instances, key=key, token=token, **part)
 
     def _sealed(self, instance: Instance) -> Instance:
         configuration = replaced(instance.configuration, lambda path, text: self._written(instance.unit, path, text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.division import ByTrack, division_of
+from airflow_cd.delivery.division import WHOLE, ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetUnavailable
 from airflow_cd.instances import Track
 from airflow_cd.verification.reading import Sides
@@ -54,6 +54,7 @@ class SidesNow:
         except TargetError as error:
             self._delivery.log(f"Which replicas there are is unknown now: {error.what}")
             return None
+        self._delivery.show(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
@@ -63,7 +64,7 @@ class SidesNow:
         """Ask for the canary's share again when the stable replicas have become more or fewer."""
         stable = sum(one.track == Track.STABLE for one in instances)
         before, self._stable = self._stable, stable
-        if before in (None, stable) or self._phase.share >= 100:
+        if before in (None, stable) or self._phase.share >= WHOLE:
             return
         self._delivery.log(f"There are {stable} stable replicas now, not {before}: the canary keeps its share.")
         try:

@@ -65,25 +65,31 @@ class Cluster:
         found = self._send(Request("GET", path), missing=True)
         return cast("Object | None", found)
 
-    def text(self, path: str, params: Mapping[str, Any]) -> str | None:
+    def content(self, path: str, params: Mapping[str, Any]) -> bytes | None:
         """Read something that is no JSON, such as a log.
 
         :param path: of its URL.
         :param params: of the query.
         :returns: None where there is none.
         """
-        texts: list[str] = []
 
-        def keep(answer: Answer) -> None:
+        def judge(answer: Answer) -> None:
             if answer.status == 404 or (answer.status == 400 and any(word in answer.content for word in _NOT_YET)):
                 raise _Missing
-            if answer.ok:
-                texts.append(answer.content.decode("utf-8", "replace"))
-                raise _Kept
 
-        with contextlib.suppress(_Missing, _Kept):
-            self._client.json(Request("GET", path, params=params), judge=keep)
-        return texts[-1] if texts else None
+        with contextlib.suppress(_Missing):
+            return self._client.content(Request("GET", path, params=params), judge=judge)
+        return None
+
+    def text(self, path: str, params: Mapping[str, Any]) -> str | None:
+        """Read something that is no JSON, as text.
+
+        :param path: of its URL.
+        :param params: of the query.
+        :returns: None where there is none.
+        """
+        found = self.content(path, params)
+        return None if found is None else found.decode("utf-8", "replace")
 
     def every(self, path: str, selector: str = "", **params: Any) -> list[Object]:
         """Read all objects of a kind.
@@ -229,7 +235,3 @@ class Cluster:
 
 class _Missing(Exception):
     """There is no such object."""
-
-
-class _Kept(Exception):
-    """The answer was kept as it is."""

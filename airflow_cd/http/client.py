@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import tenacity
@@ -81,6 +81,30 @@ class HttpClient:
             not help; ``retry_after`` holds the seconds it asked to wait.
         :raises Refused: the server refuses the credentials or the request.
         """
+        return self._answered(request, _json_of, repeatable, judge)
+
+    def content(
+        self, request: Request, *, repeatable: bool = True, judge: Callable[[Answer], None] | None = None
+    ) -> bytes:
+        """Send a request until it is answered with a success, which need not be JSON.
+
+        :param request: as of :meth:`json`; so are the others.
+        :param repeatable: whether it may be sent again.
+        :param judge: looks at every answer before anything else.
+        :returns: the answer's body.
+        :raises Unavailable: as of :meth:`json`.
+        :raises Refused: as of :meth:`json`.
+        """
+        found: bytes = self._answered(request, lambda _, answer: answer.content, repeatable, judge)
+        return found
+
+    def _answered(
+        self,
+        request: Request,
+        read: Callable[[Endpoint, Answer], Any],
+        repeatable: bool,
+        judge: Callable[[Answer], None] | None,
+    ) -> Any:
         deadline = self._deadline or Deadline(self.endpoint.retry_for + self.endpoint.timeout, self.endpoint.timeout)
         attempts = Attempts(self.endpoint.retry, deadline, repeatable=repeatable)
         retrying = tenacity.Retrying(
@@ -93,7 +117,7 @@ class HttpClient:
         )
         began = time.monotonic()
         try:
-            return retrying(self._attempt, request, deadline, judge)
+            return retrying(self._attempt, request, deadline, judge, read)
         except TryAgain as last:
             error = last.error
         tried = retrying.statistics.get("attempt_number", 1)
@@ -118,7 +142,13 @@ class HttpClient:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _attempt(self, request: Request, deadline: Deadline, judge: Callable[[Answer], None] | None) -> Any:
+    def _attempt(
+        self,
+        request: Request,
+        deadline: Deadline,
+        judge: Callable[[Answer], None] | None,
+        read: Callable[[Endpoint, Answer], Any],
+    ) -> Any:
         answer = self._answer(request, deadline)
         if answer.status == 401 and self._renewed():
             answer = self._answer(request, deadline)
@@ -126,11 +156,7 @@ class HttpClient:
             judge(answer)
         if not answer.ok:
             raise failures.refused(self.endpoint, answer)
-        if answer.status == 204:
-            return None
-        if not answer.is_json:
-            raise failures.not_json(self.endpoint, answer)
-        return answer.json
+        return read(self.endpoint, answer)
 
     def _answer(self, request: Request, deadline: Deadline) -> Answer:
         """Send the request, and again wherever a redirect may lead."""
@@ -138,7 +164,7 @@ class HttpClient:
             answer = self._exchange(request, self._timeout(deadline))
             if not answer.redirects or self._may_redirect is None:
                 return answer
-            self._move(answer)
+            self._move(answer, request.path)
         return self._exchange(request, self._timeout(deadline))
 
     def _timeout(self, deadline: Deadline) -> float:
@@ -164,14 +190,25 @@ class HttpClient:
         self.base_url = self.endpoint.base_url
         return True
 
-    def _move(self, answer: Answer) -> None:
+    def _move(self, answer: Answer, path: str) -> None:
         location = answer.headers.get("location", "")
         if not (location and self._may_redirect and self._may_redirect(self.base_url, location)):
             raise failures.redirect_refused(self.endpoint, answer)
-        parts = urlsplit(location)
-        if parts.netloc:
-            self.base_url = f"{parts.scheme}://{parts.netloc}"
+        parts = urlsplit(urljoin(f"{self.base_url}/", location))
+        # A service may stand below a path.
+        prefix = parts.path.removesuffix(path) if parts.path.endswith(path) else ""
+        moved = f"{parts.scheme}://{parts.netloc}{prefix}"
+        if moved != self.base_url:
+            self.base_url = moved
             log.info("%s redirects to %s.", self.endpoint.title, shown_address(self.base_url))
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         log.warning("%s Trying again in %.1f s.", failure_of(state), state.upcoming_sleep)
+
+
+def _json_of(endpoint: Endpoint, answer: Answer) -> Any:
+    if answer.status == 204:
+        return None
+    if not answer.is_json:
+        raise failures.not_json(endpoint, answer)
+    return answer.json

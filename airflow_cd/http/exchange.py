@@ -29,13 +29,15 @@ class Request:
     :param body: sent as JSON; None for no body.
     :param params: of the query.
     :param headers: in addition to those of the session.
+    :param form: sent as a form, in the place of ``body``; None for no form.
     """
 
     method: str
     path: str
-    body: Mapping[str, Any] | None = None
+    body: Any = None
     params: Mapping[str, Any] | None = None
     headers: Mapping[str, str] | None = None
+    form: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _exchange(session: requests.Session, base_url: str, request: Request, timeou
         request.method,
         base_url + request.path,
         json=request.body,
+        data=request.form,
         params=request.params,
         headers={"Accept-Encoding": ACCEPTED, **(request.headers or {})},
         timeout=timeout,

@@ -17,7 +17,7 @@ from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow
 from airflow_cd.ledger.records import Deployment, GoodRelease, Lease
 from airflow_cd.ledger.store import Part
 from airflow_cd.ledger.vetoes import veto_in_force
-from airflow_cd.release import Release
+from airflow_cd.release import Release, changed_beside_version, most_common
 from airflow_cd.states import DeploymentState, RollbackCause, RollbackMode
 
 _UNSETTLED = tuple(state for state in DeploymentState if not state.final)
@@ -125,6 +125,7 @@ class Deployments(Part):
                     verdict_at=requested if rolls_back is not None else None,
                     commits=commits.as_dict() if commits is not None else None,
                     first=empty and rolls_back is None and not _has_promoted(session, lease),
+                    changed=changed_beside_version(most_common(previous.values()), release),
                 )
                 session.add(row)
             elif row.cause is not None:

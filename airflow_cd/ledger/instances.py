@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from sqlalchemy import delete, func, select
 from airflow_cd.ledger.models import InstanceRow
 from airflow_cd.ledger.records import RunningInstance
 from airflow_cd.ledger.store import Part
-from airflow_cd.targets.base import Instance
+from airflow_cd.targets.base import Instance, Track
 
 
 class Instances(Part):
@@ -44,6 +45,10 @@ class Instances(Part):
                     drained=instance.drained,
                     message=instance.message,
                     observed_at=at,
+                    track=instance.track,
+                    weight=instance.weight if math.isfinite(instance.weight or 0) else None,
+                    # Of a time without a zone nobody knows which moment it is.
+                    started=instance.started if instance.started and instance.started.tzinfo else None,
                 )
                 for instance in instances
             )
@@ -74,5 +79,8 @@ def _running(row: InstanceRow) -> RunningInstance:
         health=row.health,
         drained=row.drained,
         message=row.message,
+        started=row.started,
+        track=Track(row.track) if row.track is not None else None,
+        weight=row.weight,
     )
     return RunningInstance(row.service, row.environment, instance, row.observed_at)

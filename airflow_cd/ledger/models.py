@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -150,6 +151,7 @@ class DeploymentRow(Base):
     commits: Mapped[dict[str, Any] | None] = mapped_column(Json)
     ended_by_pipeline: Mapped[str | None] = mapped_column(Name())
     ended_by_run: Mapped[str | None] = mapped_column(Name())
+    changed: Mapped[str | None] = mapped_column(Prose)
 
 
 class PhaseRow(Base):
@@ -162,6 +164,7 @@ class PhaseRow(Base):
     deployment_id: Mapped[str] = mapped_column(ForeignKey("cd_deployment.id"))
     name: Mapped[str] = mapped_column(Name())
     share: Mapped[int]
+    traffic: Mapped[int | None]
     instances: Mapped[list[str]] = mapped_column(Json)
     state: Mapped[str] = mapped_column(Name(20))
     started_at: Mapped[datetime] = mapped_column(Utc)
@@ -201,6 +204,9 @@ class InstanceRow(Base):
     drained: Mapped[bool]
     message: Mapped[str] = mapped_column(Prose)
     observed_at: Mapped[datetime] = mapped_column(Utc)
+    track: Mapped[str | None] = mapped_column(Name(20))
+    weight: Mapped[float | None] = mapped_column(Float)
+    started: Mapped[datetime | None] = mapped_column(Utc)
 
 
 class VerdictRow(Base):

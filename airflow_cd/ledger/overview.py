@@ -47,9 +47,11 @@ class DeploymentSummary:
     :param number: grows from deployment to deployment.
     :param phase: the phase it has reached, ``""`` before the first.
     :param share: percent of the environment in that phase.
+    :param traffic: percent of the requests, where the share does not say it.
     :param rolls_back: of a person's rollback what it takes back, as of a
         :class:`~airflow_cd.ledger.Deployment`; None for any other deployment.
     :param first: whether nothing of the service had run there before.
+    :param changed: what differs from what ran before, where that has the same version.
     :param verdict: the final verdict on that phase, ``""`` while there is none, whatever earlier phases have got.
     :param reported: the last phase that has a verdict, final or not; ``""`` without any.
     """
@@ -68,8 +70,10 @@ class DeploymentSummary:
     outcome: str
     rolls_back: str | None = None
     first: bool = False
+    changed: str | None = None
     phase: str = ""
     share: int = 0
+    traffic: int | None = None
     verdict: str = ""
     reported: str = ""
 
@@ -232,13 +236,13 @@ class Overview(Part):
     def _phases_of(self, session: Session, deployments: Sequence[str]) -> dict[str, dict[str, Any]]:
         # The state of a phase implies its final verdict; the rows of verdicts hold evidence, which is large.
         rows = session.connection().execute(
-            select(PhaseRow.deployment_id, PhaseRow.name, PhaseRow.share, PhaseRow.state)
+            select(PhaseRow.deployment_id, PhaseRow.name, PhaseRow.share, PhaseRow.traffic, PhaseRow.state)
             .where(PhaseRow.deployment_id.in_(deployments))
             .order_by(PhaseRow.seq)
         )
         found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-        for deployment, name, share, state in rows:
-            found[deployment].update(phase=name, share=share, verdict=_VERDICTS.get(state, ""))
+        for deployment, name, share, traffic, state in rows:
+            found[deployment].update(phase=name, share=share, traffic=traffic, verdict=_VERDICTS.get(state, ""))
         return found
 
     def _reported(self, session: Session, deployments: Sequence[str]) -> dict[str, str]:
@@ -283,6 +287,7 @@ _SUMMARY = (
     "outcome",
     "rolls_back",
     "first",
+    "changed",
 )
 
 

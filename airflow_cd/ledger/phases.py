@@ -19,7 +19,16 @@ from airflow_cd.states import DeploymentState, PhaseState
 class Phases(Part):
     """The steps of each deployment, in the order they were started."""
 
-    def start(self, deployment_id: str, name: str, *, share: int, instances: Sequence[str], token: int) -> Phase:
+    def start(
+        self,
+        deployment_id: str,
+        name: str,
+        *,
+        share: int,
+        instances: Sequence[str],
+        token: int,
+        traffic: int | None = None,
+    ) -> Phase:
         """Record which instances a phase takes, before they are touched; kept as first given.
 
         :param deployment_id: the deployment.
@@ -27,6 +36,7 @@ class Phases(Part):
         :param share: percent of the environment that has the release once the phase is deployed.
         :param instances: names of the instances that the phase deploys to.
         :param token: the fencing token of the run's lease.
+        :param traffic: percent of the requests that the canary has then; None, the default, for what its share brings.
         :raises LeaseLost: the token is not current, or the lease belongs to another run.
         :raises DeploymentSettled: the deployment is not running.
         """
@@ -38,6 +48,7 @@ class Phases(Part):
                     deployment_id=deployment_id,
                     name=name,
                     share=share,
+                    traffic=traffic,
                     instances=list(instances),
                     state=PhaseState.STARTED,
                     started_at=self._store.now(session),
@@ -104,4 +115,5 @@ def phase_record(row: PhaseRow) -> Phase:
         state=PhaseState(row.state),
         started_at=row.started_at,
         deployed_at=row.deployed_at,
+        traffic=row.traffic,
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.orm import Session
 
-from airflow_cd.ledger.models import WorkRow
+from airflow_cd.ledger.models import RunRow, WorkRow
 from airflow_cd.ledger.records import Claim, Work
 from airflow_cd.ledger.store import Part
+
+BATCH = 500
+"""Runs and environments that one query asks for."""
 
 
 class Works(Part):
@@ -88,6 +92,20 @@ class Works(Part):
         by_claim = {(work.service, work.environment, work.pipeline, work.run_id): work for work in found}
         return {claim: by_claim[claim] for claim in claims if claim in by_claim}
 
+    def targets_of(self, claims: Iterable[Claim]) -> dict[Claim, Mapping[str, Any]]:
+        """How runs reach their environments, as they said when they were at work there, else as their plans say.
+
+        :param claims: service, environment, pipeline and run id of each.
+        :returns: what :func:`~airflow_cd.targets.label_of` reads, without those of which neither says anything.
+        """
+        found: dict[Claim, Mapping[str, Any]] = {}
+        wanted = sorted(set(claims))
+        with self._store.reading() as session:
+            for batch in (wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)):
+                found |= _said_at_work(session, batch)
+                found |= _planned(session, [claim for claim in batch if claim not in found])
+        return found
+
     def _of(self, work: Work) -> Any:
         return update(WorkRow).where(
             WorkRow.service == work.service,
@@ -97,6 +115,26 @@ class Works(Part):
             WorkRow.process == work.process,
             WorkRow.task_id == work.task_id,
         )
+
+
+def _said_at_work(session: Session, claims: Sequence[Claim]) -> dict[Claim, Mapping[str, Any]]:
+    key = (WorkRow.service, WorkRow.environment, WorkRow.pipeline, WorkRow.run_id)
+    rows = session.execute(select(*key, WorkRow.target).where(tuple_(*key).in_(claims)))
+    return {(service, where, pipeline, run_id): target for service, where, pipeline, run_id, target in rows if target}
+
+
+def _planned(session: Session, claims: Sequence[Claim]) -> dict[Claim, Mapping[str, Any]]:
+    runs = {(pipeline, run_id) for _, _, pipeline, run_id in claims}
+    if not runs:
+        return {}
+    key = (RunRow.pipeline, RunRow.run_id)
+    plans = {
+        (pipeline, run_id): plan
+        for pipeline, run_id, plan in session.execute(select(*key, RunRow.plan).where(tuple_(*key).in_(sorted(runs))))
+    }
+    steps = {claim: (plans.get(claim[2:]) or {}).get(claim[1]) for claim in claims}
+    targets = {claim: step.get("target") for claim, step in steps.items() if isinstance(step, dict)}
+    return {claim: target for claim, target in targets.items() if isinstance(target, dict)}
 
 
 def _record(row: WorkRow) -> Work:

@@ -61,6 +61,7 @@ class DeployOperator(RefusesSecrets, EnvironmentTask):
     configuration_fields = ("configuration", "overrides")
     phase_name = "all"
     share = 100
+    traffic: int | None = None
 
     def __init__(
         self,
@@ -127,6 +128,7 @@ class DeployOperator(RefusesSecrets, EnvironmentTask):
             release,
             phase=self.phase_name,
             share=self.share,
+            traffic=self.traffic,
             reason=self.reason,
             triggered_by=context["dag_run"].triggering_user_name or "",
             rollback=self.rollback or RollbackMode.AUTOMATIC,
@@ -152,11 +154,15 @@ class CanaryDeployOperator(DeployOperator):
 
     :param phase: name of the phase, unique in the deployment.
     :param share: percent of all instances that run the release after this phase, from 1 to 100.
+    :param traffic: percent of the requests that they have then, from 0 to 100, where the target divides requests apart
+        from replicas; None, the default, for what the share brings. What ran before is kept beside it until a phase
+        of share 100 without.
     """
 
     ui_color = "#fff3c4"
 
-    def __init__(self, *, phase: str, share: int, **kwargs: Any) -> None:
+    def __init__(self, *, phase: str, share: int, traffic: int | None = None, **kwargs: Any) -> None:
         super().__init__(promote=False, **kwargs)
         self.phase_name = phase
         self.share = share
+        self.traffic = traffic

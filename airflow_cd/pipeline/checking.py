@@ -13,7 +13,10 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from airflow_cd.errors import PipelineError
-from airflow_cd.pipeline.specification import Approval, Canary, Environment, Member, Pipeline, noticing
+from airflow_cd.pipeline.environment import Environment
+from airflow_cd.pipeline.specification import Approval, Member, Pipeline, Strategy, noticing
+from airflow_cd.pipeline.strategies import BlueGreen, Canary
+from airflow_cd.task_ids import FINISH
 from airflow_cd.verification.settings import Verification
 
 
@@ -101,15 +104,28 @@ def _member(pipeline: Pipeline, member: Member) -> Iterator[str]:
         who = " or ".join(member.approvers) if member.approvers else "anybody who may edit the run"
         yield f"{member.name}: waits for {who}, {member.timeout} at most"
     elif isinstance(member, Canary):
-        shares = ", then ".join(f"{share} %" for share in member.phases)
+        shares = ", then ".join(phase.words for phase in member.planned)
         yield f"{member.environment.name}: {shares} of the instances, over {_target(pipeline, member.environment)}"
         yield from _watched(member.verify)
+        yield from _kept(pipeline, member)
+    elif isinstance(member, BlueGreen):
+        over = _target(pipeline, member.environment)
+        yield f"{member.environment.name}: a new side without requests, then with all of them, over {over}"
+        yield from _watched(member.verify)
+        yield from _kept(pipeline, member)
     elif isinstance(member, Environment):
         yield f"{member.name}: every instance, over {_target(pipeline, member)}"
         yield from _watched(member.verify)
     else:
         name = getattr(member, "task_id", None) or getattr(member, "group_id", None) or getattr(member, "__name__", "")
         yield f"{name}: of your own"
+
+
+def _kept(pipeline: Pipeline, member: Strategy) -> Iterator[str]:
+    if member.bake:
+        yield f"watched on for {member.bake} before it is promoted"
+    if member.steps(pipeline.target_of(member.environment))[-1].name == FINISH:
+        yield "what ran before is kept without requests until then: going back is a switch"
 
 
 def _target(pipeline: Pipeline, environment: Environment) -> str:

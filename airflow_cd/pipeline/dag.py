@@ -20,15 +20,10 @@ from airflow_cd.operators import (
     SettleOperator,
     VerifyOperator,
 )
+from airflow_cd.pipeline.environment import Environment
 from airflow_cd.pipeline.plan import plan_of
-from airflow_cd.pipeline.specification import (
-    Approval,
-    Canary,
-    Environment,
-    Member,
-    Pipeline,
-    environment_of,
-)
+from airflow_cd.pipeline.specification import Approval, Member, Pipeline, Strategy, environment_of
+from airflow_cd.pipeline.strategies import Step
 from airflow_cd.release import VERSION
 from airflow_cd.sensors import ApprovalSensor, LeaseSensor
 from airflow_cd.states import Role, RollbackMode
@@ -36,7 +31,6 @@ from airflow_cd.task_ids import TaskId, local_id, phase_name
 
 if TYPE_CHECKING:
     from airflow_cd.plan import Plan
-    from airflow_cd.verification.settings import Verification
 
 
 @dataclass(frozen=True)
@@ -147,14 +141,14 @@ def _environments(stages: Sequence[Sequence[Member]]) -> list[Environment]:
 
 
 def _member(pipeline: Pipeline, member: Member, dag: DAG, plan: Plan, then: Sequence[Environment]) -> Ends:
-    if isinstance(member, Canary):
-        assert member.verify is not None  # noqa: S101 - Pipeline.mistakes() has refused it
+    if isinstance(member, Strategy):
         common = _common(pipeline, member.environment, plan)
-        return _verified(pipeline, member.environment, common, member.verify, list(member.phases), member.mark)
+        steps = member.steps(common["target"])
+        return _verified(pipeline, member.environment, common, steps, member.mark, dag)
     if isinstance(member, Environment):
         common = _common(pipeline, member, plan)
         if member.verify is not None:
-            return _verified(pipeline, member, common, member.verify, [100], ())
+            return _verified(pipeline, member, common, [Step(phase_name(100), 100, verify=member.verify)], (), dag)
         return _environment(pipeline, member, common)
     if isinstance(member, Approval):
         sensor = ApprovalSensor(
@@ -169,12 +163,17 @@ def _member(pipeline: Pipeline, member: Member, dag: DAG, plan: Plan, then: Sequ
             plan=plan,
         )
         return Ends([sensor], [sensor])
+    task = _own(member, dag)
+    return Ends([task], [task])
+
+
+def _own(member: Member, dag: DAG) -> Any:
+    """A task or task group of the author's own."""
     if hasattr(member, "task_id") and not callable(getattr(member, "function", None)):
         if not member.has_dag():
             dag.add_task(member)
-        return Ends([member], [member])
-    task = member() if callable(member) else member
-    return Ends([task], [task])
+        return member
+    return member() if callable(member) else member
 
 
 def _common(pipeline: Pipeline, environment: Environment, plan: Plan) -> dict[str, Any]:
@@ -214,9 +213,9 @@ def _verified(
     pipeline: Pipeline,
     environment: Environment,
     common: Mapping[str, Any],
-    verification: Verification,
-    phases: Sequence[int],
+    steps: Sequence[Step],
     mark: Sequence[str],
+    dag: DAG,
 ) -> Ends:
     forward = {**common, **_release(pipeline, environment)}
     with TaskGroup(environment.name):
@@ -225,33 +224,49 @@ def _verified(
         settle = SettleOperator(task_id=local_id(Role.SETTLE), mark=mark, **common)
         leaves: list[Any] = [promote]
         before: Any = lease
-        for number, share in enumerate(phases):
-            phase = phase_name(share)
-            follow = promote.task_id
-            if number + 1 < len(phases):
-                follow = str(TaskId(environment.name, Role.DEPLOY, phase_name(phases[number + 1])))
-            with TaskGroup(phase):
-                deploy = CanaryDeployOperator(task_id=local_id(Role.DEPLOY), phase=phase, share=share, **forward)
-                verify = VerifyOperator(
-                    task_id=local_id(Role.VERIFY),
-                    verification=verification,
-                    phase=phase,
-                    follow=follow,
-                    rollback=str(TaskId(environment.name, Role.ROLLBACK, phase)),
-                    **common,
-                )
-                rollback = RollbackOperator(
-                    task_id=local_id(Role.ROLLBACK), verify_task_id=verify.task_id, phase=phase, mark=mark, **common
+        following = [str(TaskId(environment.name, Role.DEPLOY, step.name)) for step in steps[1:]]
+        for step, follow in zip(steps, [*following, promote.task_id], strict=True):
+            with TaskGroup(step.name):
+                deploy = CanaryDeployOperator(
+                    task_id=local_id(Role.DEPLOY), phase=step.name, share=step.share, traffic=step.traffic, **forward
                 )
                 before >> deploy
-                if mark:
-                    marker = DeploymentMarkerOperator(task_id=local_id(Role.MARK), conn_ids=mark, phase=phase, **common)
-                    deploy >> marker >> verify
-                else:
-                    deploy >> verify
-                [deploy, verify] >> rollback
-            leaves.append(rollback)
-            before = verify
+                before, rollback = _watching(step, environment.name, deploy, follow, mark, common, dag)
+            leaves += rollback
         before >> promote
         leaves >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)
     return Ends([lease], [promote])
+
+
+def _watching(
+    step: Step,
+    environment: str,
+    deploy: CanaryDeployOperator,
+    follow: str,
+    mark: Sequence[str],
+    common: Mapping[str, Any],
+    dag: DAG,
+) -> tuple[Any, list[Any]]:
+    """What follows a deploy in its group: its last task, and the rollback where the step is verified."""
+    last: Any = deploy
+    if mark and step.marked:
+        marker = DeploymentMarkerOperator(task_id=local_id(Role.MARK), conn_ids=mark, phase=step.name, **common)
+        last = last >> marker
+    if step.tests is not None:
+        last = last >> _own(step.tests, dag)
+    if step.verify is None:
+        return last, []
+    verify = VerifyOperator(
+        task_id=local_id(Role.VERIFY),
+        verification=step.verify,
+        phase=step.name,
+        follow=follow,
+        rollback=str(TaskId(environment, Role.ROLLBACK, step.name)),
+        **common,
+    )
+    rollback = RollbackOperator(
+        task_id=local_id(Role.ROLLBACK), verify_task_id=verify.task_id, phase=step.name, mark=mark, **common
+    )
+    last >> verify
+    [deploy, verify] >> rollback
+    return verify, [rollback]

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_cd.pipeline.specification import Approval, Canary, Environment, Member, Pipeline, environment_of
+from airflow_cd.pipeline.specification import Approval, Member, Pipeline, Strategy, environment_of
+from airflow_cd.pipeline.strategies import BlueGreen, Canary, Phase
 from airflow_cd.plan import Plan
 
 DEEPEST = 6
@@ -61,8 +62,19 @@ def _step(pipeline: Pipeline, member: Member) -> dict[str, Any]:
         "configuration": _hash({**pipeline.configuration, **environment.configuration}),
     }
     if isinstance(member, Canary):
-        step |= {"kind": "canary", "phases": list(member.phases), "mark": list(member.mark)}
-    verification = member.verify if isinstance(member, Canary | Environment) else None
+        phases = [one.words if isinstance(one, Phase) else one for one in member.phases]
+        pauses = [described(one.pause) for one in member.phases if isinstance(one, Phase) and one.pause is not None]
+        step |= {"kind": "canary", "phases": phases, "mark": list(member.mark)}
+        # What an older package did not know is left out where it says nothing.
+        step |= {"pause": described(member.pause)} if member.pause else {}
+        step |= {"pauses": pauses} if pauses else {}
+    elif isinstance(member, BlueGreen):
+        step |= {"kind": "blue/green", "mark": list(member.mark)}
+        step |= {"preview": described(member.preview)} if member.preview is not None else {}
+        step |= {"tests": _type(member.tests)} if member.tests is not None else {}
+    if isinstance(member, Strategy) and member.bake:
+        step["bake"] = described(member.bake)
+    verification = getattr(member, "verify", None)
     return {**step, "verification": described(verification)} if verification is not None else step
 
 

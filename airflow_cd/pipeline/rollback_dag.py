@@ -10,7 +10,8 @@ from airflow.sdk import DAG, Param, TaskGroup
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators import RollbackToOperator, SettleOperator
 from airflow_cd.pipeline.dag import set_parameters
-from airflow_cd.pipeline.specification import Canary, Environment, Pipeline, environment_of
+from airflow_cd.pipeline.environment import Environment
+from airflow_cd.pipeline.specification import Pipeline, environment_of
 from airflow_cd.plan import Plan
 from airflow_cd.sensors import LeaseSensor
 from airflow_cd.states import Role
@@ -78,8 +79,7 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
 
 
 def _marks(pipeline: Pipeline) -> dict[str, Sequence[str]]:
-    canaries = [member for stage in pipeline.members() for member in stage if isinstance(member, Canary)]
-    return {canary.environment.name: canary.mark for canary in canaries}
+    return {one.environment.name: one.mark for one in pipeline.strategies()}
 
 
 def _parameters(names: list[str]) -> dict[str, Param]:

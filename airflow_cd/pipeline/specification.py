@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.delivery.capture import share_of
-from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
-from airflow_cd.secret_values.detection import mistakes as secrets_in
+from airflow_cd.pipeline.environment import NAME, Environment, not_a_duration, not_json
+from airflow_cd.pipeline.strategies import BlueGreen, Canary
 from airflow_cd.secret_values.detection import suspicion
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.targets import resolve_target, target_kinds
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
     from airflow_cd.commits import CommitSource
     from airflow_cd.targets.base import Target
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _ROLLBACK = "-rollback"
 
 
@@ -64,95 +59,6 @@ def pipeline_name(dag_id: str) -> str:
 
 @keeps_misspelt_keywords
 @dataclass(frozen=True)
-class Environment:
-    """A place the service runs in.
-
-    As a stage it deploys to all its instances at once.
-
-    :param name: letters, digits, dashes and underscores; unique in the pipeline. Also the name of its task group.
-    :param target: how it is reached: a connection id whose part before the first underscore is the kind of target
-        (``http_production``), or a target object. By default the pipeline's kind and this name (``http_dev``).
-    :param configuration: run-time configuration of this environment, JSON values by name, on top of the pipeline's. A
-        null in a run's overrides removes a key.
-    :param instances: how many instances it has. When given, a canary's shares are checked when the file is parsed.
-    :param verify: verify every deployment here too, against what ran before, and roll back by itself; needs no canary.
-    :param timeout: how long instances may take to come up healthy, such as ``"5m"`` or a timedelta; must be greater
-        than zero.
-    """
-
-    name: str
-    target: str | Target | None = None
-    configuration: Mapping[str, Any] = field(default_factory=dict)
-    instances: int | None = None
-    verify: Verification | None = None
-    timeout: str | timedelta = "5m"
-
-    def mistakes(self) -> Iterator[str]:
-        """Everything that is wrong with it but for its verification, one sentence each."""
-        name = f"environment {self.name!r}"
-        if not NAME.match(str(self.name)):
-            yield f"{name}: a name has letters, digits, dashes and underscores only"
-        if self.instances is not None and not isinstance(self.instances, int):
-            yield f"{name}: instances is {self.instances!r}, must be a whole number"
-        elif self.instances is not None and self.instances < 1:
-            yield f"{name}: {self.instances} instances; there must be at least one"
-        yield from _not_json(name, self.configuration)
-        yield from _not_a_duration(f"{name}: timeout", self.timeout)
-
-
-@keeps_misspelt_keywords
-@dataclass(frozen=True)
-class Canary:
-    """An environment that gets the release in phases, each of them verified before the next.
-
-    :param environment: the environment; its own ``verify`` is not used.
-    :param phases: shares of the instances in whole percent, growing, the last one 100.
-    :param verify: what is watched in each phase and how it is judged; required.
-    :param mark: ids of New Relic connections in which every phase, and a rollback, is marked.
-    """
-
-    environment: Environment
-    phases: Sequence[int] = (20, 100)
-    verify: Verification | None = None
-    mark: Sequence[str] = ()
-
-    def mistakes(self) -> Iterator[str]:
-        """Everything that is wrong with it, one sentence each."""
-        if not isinstance(self.environment, Environment):
-            yield f"canary {self.environment!r}: give Environment(...), not a {type(self.environment).__name__}"
-            return
-        name = f"canary {self.environment.name!r}"
-        yield from self.environment.mistakes()
-        if self.verify is None:
-            yield f"{name}: needs a verification, which decides whether to go on; give verify="
-        if isinstance(self.mark, str):
-            yield f"{name}: mark is a list of connections, got the text {self.mark!r}"
-        yield from (f"{name}: {mistake}" for mistake in self._wrong_phases())
-
-    def _wrong_phases(self) -> Iterator[str]:
-        phases = list(self.phases) if isinstance(self.phases, Sequence) else []
-        if not phases or any(not isinstance(share, int) or not 0 < share <= 100 for share in phases):
-            yield f"phases {self.phases!r} must be whole percents from 1 to 100"
-            return
-        if any(after <= before for before, after in pairwise(phases)):
-            yield f"phases {phases} must increase"
-        if phases[-1] != 100:
-            yield f"phases {phases} must end at 100, or some instances never get the release"
-        total = self.environment.instances
-        if isinstance(total, int) and total > 0:
-            counts: dict[int, int] = {}
-            for share in phases:
-                try:
-                    counts[share] = share_of(share, total)
-                except PipelineError as error:
-                    yield error.mistakes[0]
-            for (one, few), (other, many) in pairwise(counts.items()):
-                if few == many:
-                    yield f"{one} % and {other} % of {total} instances are the same {few}; drop a phase"
-
-
-@keeps_misspelt_keywords
-@dataclass(frozen=True)
 class Approval:
     """A person approves before the next stage.
 
@@ -171,7 +77,7 @@ class Approval:
         if not NAME.match(str(self.name)):
             yield f"approval {self.name!r}: a name has letters, digits, dashes and underscores only"
         yield from (f"approval {self.name!r}: {mistake}" for mistake in self._wrong_approvers())
-        yield from _not_a_duration(f"approval {self.name!r}: timeout", self.timeout)
+        yield from not_a_duration(f"approval {self.name!r}: timeout", self.timeout)
 
     def _wrong_approvers(self) -> Iterator[str]:
         if self.approvers is None:
@@ -186,6 +92,9 @@ class Approval:
             yield f"approvers holds what is no name: {list(self.approvers)!r}"
 
 
+Strategy = Canary | BlueGreen
+"""How an environment gets a release that is verified on the way."""
+
 Member = Any
 """A stage, or one of several in parallel: of this module, an Airflow operator or task group, or a function that makes
 one."""
@@ -197,8 +106,8 @@ class Pipeline:
     """Stages in order, and the DAG they become.
 
     :param name: id of the DAG; letters, digits, dashes and underscores.
-    :param stages: each an :class:`Environment`, :class:`Canary`, :class:`Approval`, an Airflow operator or task
-        group, a function that makes one when called, or a list of these that run in parallel.
+    :param stages: each an :class:`Environment`, :class:`Canary`, :class:`BlueGreen`, :class:`Approval`, an Airflow
+        operator or task group, a function that makes one when called, or a list of these that run in parallel.
     :param service: name of what is deployed; the pipeline's name by default.
     :param artifact: how a version names its artifact; ``{service}`` and ``{version}`` are filled in.
     :param configuration: run-time configuration of every environment, JSON values by name; the environment's own and a
@@ -234,6 +143,10 @@ class Pipeline:
         """Name of what is deployed: ``service``, or else ``name``."""
         return self.service or self.name
 
+    def strategies(self) -> list[Strategy]:
+        """Every canary and blue/green among the stages."""
+        return [member for stage in self.members() for member in stage if isinstance(member, Strategy)]
+
     def members(self) -> list[list[Member]]:
         """Every stage as a list of what runs in parallel in it."""
         stages = self.stages if isinstance(self.stages, Sequence) else [self.stages]
@@ -264,7 +177,7 @@ class Pipeline:
             found.append(f"target {self.target!r}: unknown kind; known are {', '.join(sorted(target_kinds()))}")
         if why := suspicion("", self.artifact):
             found.append(f"the artifact looks like a secret: {why}. Let the target hold the credentials")
-        found.extend(_not_json("pipeline", self.configuration))
+        found.extend(not_json("pipeline", self.configuration))
         found.extend(_not_commits(self.commits))
         found.extend(self._wrong_stages())
         return found
@@ -292,18 +205,18 @@ class Pipeline:
             wrong = [f"verify is a {type(verification).__name__}, give Verification(...)"]
             if isinstance(verification, Verification):
                 wrong = verification.mistakes()
-            kind = "canary" if isinstance(member, Canary) else "environment"
+            kind = {Canary: "canary", BlueGreen: "blue/green"}.get(type(member), "environment")
             for mistake in wrong:
                 places.setdefault(mistake, []).append(f"{kind} {environment.name!r}")
         yield from (f"{', '.join(dict.fromkeys(where))}: {mistake}" for mistake, where in places.items())
 
     def _mistakes_of(self, member: Member, number: int) -> Iterator[str]:
-        if isinstance(member, Environment | Canary | Approval):
+        if isinstance(member, Environment | Strategy | Approval):
             yield from member.mistakes()
         elif not callable(member) and not _is_task(member):
             yield (
-                f"stage {number}: {member!r} is neither an environment, a canary, an approval, an operator, a task "
-                "group nor a function that makes one"
+                f"stage {number}: {member!r} is neither an environment, a canary, a blue/green, an approval, an "
+                "operator, a task group nor a function that makes one"
             )
         environment = environment_of(member)
         # An unknown kind for all is one mistake of the pipeline, not one of every environment.
@@ -315,6 +228,8 @@ class Pipeline:
             else:
                 check = getattr(target, "mistakes", None)
                 yield from (f"environment {environment.name!r}: {text}" for text in (check() if check else ()))
+                if isinstance(member, Strategy) and not list(member.mistakes()):
+                    yield from member.unsuitable(target)
 
     @property
     def rollback_name(self) -> str:
@@ -348,7 +263,7 @@ def environment_of(member: Member) -> Environment | None:
 
     :param member: of a stage.
     """
-    place = member.environment if isinstance(member, Canary) else member
+    place = member.environment if isinstance(member, Strategy) else member
     return place if isinstance(place, Environment) else None
 
 
@@ -365,20 +280,6 @@ def _is_task(member: Member) -> bool:
     return hasattr(member, "task_id") or hasattr(member, "group_id") or hasattr(member, "operator")
 
 
-def _not_json(what: str, configuration: Any) -> Iterator[str]:
-    try:
-        if not isinstance(configuration, Mapping):
-            yield f"{what}: the configuration is a {type(configuration).__name__}, not a mapping"
-            return
-        json.dumps(dict(configuration), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        yield f"{what}: the configuration is not JSON ({error})"
-    except RecursionError:
-        yield f"{what}: the configuration is nested too deeply"
-    else:
-        yield from secrets_in(configuration, what)
-
-
 def _not_commits(commits: Any) -> Iterator[str]:
     if commits is None:
         return
@@ -386,11 +287,3 @@ def _not_commits(commits: Any) -> Iterator[str]:
         yield f"commits: a {type(commits).__name__} is not a source of commits; give GitRepository(...)"
     elif check := getattr(commits, "mistakes", None):
         yield from check()
-
-
-def _not_a_duration(what: str, value: Any) -> Iterator[str]:
-    try:
-        if parse_duration(value) <= timedelta(0):
-            yield f"{what}: {value!r} must be greater than zero"
-    except ValueError as error:
-        yield f"{what}: {error}"

@@ -8,6 +8,7 @@ from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.operators.verify_questions import ROLL_BACK
 from airflow_cd.plugin.states import EnvironmentState, ServiceState, StepState
 from airflow_cd.states import DeploymentState
+from airflow_cd.task_ids import BAKE, FINISH, GREEN, SWITCH
 
 ANYBODY = "anyone who may edit the run"
 
@@ -119,3 +120,23 @@ def default_label(options: Sequence[str]) -> str:
     :param options: its answers.
     """
     return "the release is rolled back" if ROLL_BACK in options else "the default answer is applied, which is no"
+
+
+_PHASES: Mapping[str, str] = {
+    GREEN: "New side",
+    SWITCH: "Switch to the new side",
+    BAKE: "Bake",
+    FINISH: "The old side gets the release",
+}
+
+
+def phase_title(name: str, share: int | None, traffic: int | None) -> str:
+    """A phase as people say it.
+
+    :param name: of the phase.
+    :param share: percent of the environment, None when it is not known.
+    :param traffic: percent of the requests, where the share does not say it.
+    """
+    if name in _PHASES or share is None:
+        return _PHASES.get(name, name)
+    return f"Canary {share} %" if share < 100 or traffic not in (None, 100) else "100 %"

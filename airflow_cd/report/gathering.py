@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.report.report import Action, Clocks, ManualAction, Outcome, Report, ReportedRelease
+from airflow_cd.targets import TargetLabel, label_of
 from airflow_cd.task_ids import innermost_group, stage_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def report_of(ledger: Ledger, pipeline: str, run_id: str, task_id: str) -> Repor
                 phase=verdicts[-1].phase,
                 actions=ledger.actions.of(deployment.id),
                 audit=ledger.audit.actions(pipeline=deployment.pipeline, run_id=deployment.run_id),
+                target=str(_target(ledger, deployment) or ""),
             )
     return None
 
@@ -48,6 +50,7 @@ def deployment_report(
     phase: str = "",
     actions: Sequence[ActionRecord] = (),
     audit: Sequence[AuditRecord] = (),
+    target: str = "",
 ) -> Report:
     """The report of a deployment.
 
@@ -56,6 +59,7 @@ def deployment_report(
     :param phase: which phase was judged.
     :param actions: the side effects of the deployment, oldest first.
     :param audit: what people did by hand in its run, oldest first.
+    :param target: kind and name of how the environment is reached.
     """
     previous = {release.digest: release for release in deployment.previous.values() if release is not None}
     return Report(
@@ -75,7 +79,14 @@ def deployment_report(
         outcome=Outcome(str(deployment.state), deployment.outcome, deployment.at_fault),
         manual_actions=[ManualAction(record.who, record.action, _iso(record.at), record.why) for record in audit],
         rolls_back=deployment.rolls_back is not None,
+        target=target,
+        changed=deployment.changed,
     )
+
+
+def _target(ledger: Ledger, deployment: Deployment) -> TargetLabel | None:
+    claim = (deployment.service, deployment.environment, deployment.pipeline, deployment.run_id)
+    return label_of(ledger.work.targets_of([claim]).get(claim))
 
 
 def _iso(moment: datetime | None) -> str | None:

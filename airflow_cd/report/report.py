@@ -154,6 +154,8 @@ class Report:
     :param files: what was read, for files.
     :param settings: how the files were judged, for files.
     :param records_hidden: whether records of logs were taken out, for a reader who may not see them.
+    :param target: kind and name of how the environment is reached, ``""`` where nothing is known of it.
+    :param changed: what the release differs in from what ran before, where that has the same version.
     """
 
     evidence: Judgement | Mapping[str, Any]
@@ -172,6 +174,8 @@ class Report:
     files: Sequence[InputFile] = ()
     settings: Settings | None = None
     records_hidden: bool = False
+    target: str = ""
+    changed: str = ""
 
     @classmethod
     def of_files(cls, verified: Verified) -> Report:
@@ -226,6 +230,7 @@ class Report:
             more["rolls_back"] = True
         if self.records_hidden:
             more["records_hidden"] = True
+        more |= {name: text for name, text in (("target", self.target), ("changed", self.changed)) if text}
         return {
             "schema": SCHEMA,
             **verdict,
@@ -269,6 +274,8 @@ class Report:
                 manual_actions=_read_all(ManualAction, content.get("human")),
                 rolls_back=bool(content.get("rolls_back")),
                 records_hidden=bool(content.get("records_hidden")),
+                target=str(content.get("target") or ""),
+                changed=str(content.get("changed") or ""),
                 files=_read_all(InputFile, content.get("files")),
                 settings=_read(Settings, content["settings"]) if content.get("settings") else None,
             )

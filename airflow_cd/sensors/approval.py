@@ -22,7 +22,7 @@ from airflow_cd.operators.rendered_secrets import RefusesSecrets
 from airflow_cd.operators.role import RoleMixin
 from airflow_cd.operators.runs import begin_run, run_of
 from airflow_cd.operators.same_ledger import same_ledger
-from airflow_cd.release import changes, planned_release
+from airflow_cd.release import changed_beside_version, changes, planned_release
 from airflow_cd.report.words import as_code, quoted
 from airflow_cd.states import Role
 
@@ -140,7 +140,7 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
         ask(
             ledger,
             context,
-            subject=f"Deploy {self.service or ti.dag_id} {quoted(self.version)} to {where}?",
+            subject=f"Deploy {self.service or ti.dag_id} {self._named(ledger, proposed)} to {where}?",
             body=self._evidence(ledger, context, proposed, commits),
             options=[APPROVE, REJECT],
             default=REJECT,
@@ -207,6 +207,15 @@ class ApprovalSensor(RefusesSecrets, RoleMixin, BaseSensorOperator):
     def _through(self, proposed: Mapping[str, Release]) -> list[str]:
         """The environments that are deployed to next."""
         return list(dict.fromkeys([*self.environments, *proposed]))
+
+    def _named(self, ledger: Ledger, proposed: Mapping[str, Release]) -> str:
+        """The version, and what else is new where the version is not: if that is the same everywhere."""
+        running = {name: ledger.deployments.last_promoted(release.service, name) for name, release in proposed.items()}
+        changed = {
+            changed_beside_version(last.release if last else None, proposed[name]) for name, last in running.items()
+        }
+        only = changed.pop() if len(changed) == 1 else ""
+        return quoted(self.version) + (f" ({quoted(only)})" if only else "")
 
     def _commits(self, ledger: Ledger) -> dict[str, Commits]:
         """What the version would bring to each environment."""

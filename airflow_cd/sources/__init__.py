@@ -15,20 +15,65 @@ frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has
 from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
+from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
+from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
+from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
+from airflow_cd.sources.files import FileLogs
+from airflow_cd.sources.influx_db import InfluxDbMetrics
 from airflow_cd.sources.kubernetes import KubernetesLogs
+from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
+from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
+from airflow_cd.sources.prometheus import PrometheusMetrics
+from airflow_cd.sources.prometheus_query import PrometheusQuery
+from airflow_cd.sources.sql import SqlMetrics
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
+from airflow_cd.sources.victoria_logs import VictoriaLogs
 
 ENTRY_POINT_GROUP = "airflow_cd.sources"
+BUILT_IN: tuple[type, ...] = (
+    CloudWatchLogs,
+    CloudWatchMetrics,
+    DatadogLogs,
+    DatadogMetrics,
+    DockerLogs,
+    ElasticsearchLogs,
+    FileLogs,
+    InfluxDbMetrics,
+    KubernetesLogs,
+    LokiLogs,
+    NewRelicMetrics,
+    NewRelicQuery,
+    OpenSearchLogs,
+    PrometheusMetrics,
+    PrometheusQuery,
+    SqlMetrics,
+    SumoLogicLogs,
+    VictoriaLogs,
+)
 
 __all__ = [
+    "BUILT_IN",
     "ENTRY_POINT_GROUP",
+    "CloudWatchLogs",
+    "CloudWatchMetrics",
+    "DatadogLogs",
+    "DatadogMetrics",
     "DockerLogs",
+    "ElasticsearchLogs",
+    "FileLogs",
+    "InfluxDbMetrics",
     "KubernetesLogs",
+    "LokiLogs",
     "NewRelicMetrics",
     "NewRelicQuery",
+    "OpenSearchLogs",
+    "PrometheusMetrics",
+    "PrometheusQuery",
+    "SqlMetrics",
     "SumoLogicLogs",
+    "VictoriaLogs",
     "source_kinds",
 ]
 
@@ -40,9 +85,7 @@ def source_kinds() -> dict[str, type]:
     """
     from importlib.metadata import entry_points
 
-    kinds: dict[str, type] = {
-        kind.__name__: kind for kind in (DockerLogs, KubernetesLogs, NewRelicMetrics, NewRelicQuery, SumoLogicLogs)
-    }
+    kinds = {kind.__name__: kind for kind in BUILT_IN}
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
             kind = entry.load()

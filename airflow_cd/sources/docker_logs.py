@@ -20,6 +20,7 @@ from airflow_cd.errors import (
     TargetUnavailable,
 )
 from airflow_cd.hooks.docker_engine import KEPT, DockerEngine, installed, prefix_of
+from airflow_cd.sources.pieces import in_one_piece
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -97,10 +98,13 @@ class DockerLogs:
                 # The one before first: then lines of the same moment are in order.
                 for of_one in (containers.get(f"{container}{KEPT}"), containers.get(container)):
                     if of_one is not None:
-                        alike: Counter[str] = Counter()
-                        for stamp, moment, line in _lines(client, of_one, window, instance, cut):
-                            alike[stamp] += 1
-                            yield moment, instance, line, f"{of_one[:12]} {stamp} {alike[stamp]}", moment
+                        # Apart: pieces of a long line of one stream may stand between those of the other's.
+                        for output in ("stdout", "stderr"):
+                            alike: Counter[str] = Counter()
+                            for stamp, moment, line in _lines(client, of_one, output, window, instance, cut):
+                                alike[stamp] += 1
+                                identity = f"{of_one[:12]} {output} {stamp} {alike[stamp]}"
+                                yield moment, instance, line, identity, moment
         except TargetError as error:
             kinds: dict[type[TargetError], Any] = {
                 TargetUnavailable: SourceUnavailable,
@@ -120,11 +124,18 @@ def _containers(client: Any) -> dict[str, str]:
 
 
 def _lines(
-    client: Any, container: str, window: Window, instance: str, cut: list[str]
+    client: Any, container: str, output: str, window: Window, instance: str, cut: list[str]
 ) -> Iterator[tuple[str, datetime, str]]:
     since, until = floor(window.since.timestamp()), ceil(window.until.timestamp())
     stream = client.logs(
-        container, timestamps=True, since=max(since, 1), until=max(until, 1), stream=True, follow=False
+        container,
+        stdout=output == "stdout",
+        stderr=output == "stderr",
+        timestamps=True,
+        since=max(since, 1),
+        until=max(until, 1),
+        stream=True,
+        follow=False,
     )
     left, rest = MOST_BYTES, b""
     for chunk in stream:
@@ -139,7 +150,7 @@ def _lines(
 
 
 def _line(line: bytes, window: Window) -> Iterator[tuple[str, datetime, str]]:
-    stamp, blank, message = line.decode(errors="replace").rstrip("\r").partition(" ")
+    stamp, blank, message = in_one_piece(line).decode(errors="replace").rstrip("\r").partition(" ")
     try:
         # Nine digits of a second, of which Python reads six.
         moment = datetime.fromisoformat(f"{stamp[:26].rstrip('Z').ljust(26, '0')}+00:00").astimezone(timezone.utc)

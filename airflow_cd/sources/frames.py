@@ -29,6 +29,16 @@ def metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int]]) -> pd.Da
     return _frame(rows, METRIC_COLUMNS, {"value": "float64", "count": "int64"}, ["time", "instance", "metric", "group"])
 
 
+def partly_counted_metric_frame(rows: Iterable[tuple[Any, str, str, str, float, float]]) -> pd.DataFrame:
+    """Make the frame of a source that does not always know of how many requests a value is.
+
+    :param rows: as of :func:`metric_frame`; the number of requests is NaN where it is not known.
+    :returns: the frame of :func:`metric_frame`, whose ``count`` is a float64.
+    """
+    types = {"value": "float64", "count": "float64"}
+    return _frame(rows, METRIC_COLUMNS, types, ["time", "instance", "metric", "group"])
+
+
 def spread_metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int, float]]) -> pd.DataFrame:
     """Make the frame of a source that knows how far the measurements in a bucket scatter.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.pieces import in_one_piece
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -92,10 +93,11 @@ class KubernetesLogs:
         found: list[tuple[datetime, str]] = []
         truncated = False
         for previous in ("true", "false"):
-            text = cluster.text(path, {**asked, "previous": previous}) or ""
-            truncated = truncated or len(text.encode()) >= MOST_BYTES
-            for line in text.splitlines():
-                moment, message = _stamped(line)
+            content = cluster.content(path, {**asked, "previous": previous}) or b""
+            truncated = truncated or len(content) >= MOST_BYTES
+            # By the ends that a runtime writes alone: a line may hold what else ends lines of text.
+            for line in content.split(b"\n"):
+                moment, message = _stamped(in_one_piece(line).decode("utf-8", "replace").removesuffix("\r"))
                 if moment is not None and window.since <= moment < window.until:
                     found.append((moment, message))
         return found, truncated

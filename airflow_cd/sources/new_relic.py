@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeAlias
 
 from airflow_cd.durations import DurationField
@@ -14,6 +13,7 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
 from airflow_cd.http.json_values import number_of
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
@@ -69,8 +69,8 @@ class NewRelicMetrics:
     def mistakes(self) -> list[str]:
         """Return what is wrong with the specification, one sentence each."""
         found = [*_mistakes_of_clauses(self.where, self.host_attribute, self.group_by)]
-        found += _mistakes_of_texts(app=self.app, conn_id=self.conn_id)
-        found += _mistakes_of_durations(self.bucket, self.delay)
+        found += mistakes_of_texts(app=self.app, conn_id=self.conn_id)
+        found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
         try:
             nrql.literal(str(self.app))
         except ValueError as error:
@@ -99,7 +99,7 @@ class NewRelicMetrics:
         :raises SourceQueryRejected: this specification or an instance's name is wrong, or New Relic rejects the query.
         :raises SourceError: New Relic cannot be read.
         """
-        _refuse(self.mistakes())
+        refuse(self.mistakes())
         select = ["count(*) AS 'requests'", "average(duration) AS 'mean'"]
         if "response_time" in self.metrics:
             select.append(f"stddev(duration) AS '{_DEVIATION}'")
@@ -163,8 +163,8 @@ class NewRelicQuery:
     def mistakes(self) -> list[str]:
         """Return what is wrong with the specification, one sentence each."""
         found = [*_mistakes_of_clauses("", self.host_attribute, self.group_by)]
-        found += _mistakes_of_texts(nrql=self.nrql, conn_id=self.conn_id)
-        found += _mistakes_of_durations(self.bucket, self.delay)
+        found += mistakes_of_texts(nrql=self.nrql, conn_id=self.conn_id)
+        found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
         if not isinstance(self.metric, Metric):
             found.append(f"metric: {self.metric!r} is not a Metric")
         words = [word for word, _, _ in nrql.clauses(str(self.nrql))]
@@ -185,7 +185,7 @@ class NewRelicQuery:
         :raises SourceQueryRejected: this specification or an instance's name is wrong, or New Relic rejects the query.
         :raises SourceError: New Relic cannot be read.
         """
-        _refuse(self.mistakes())
+        refuse(self.mistakes())
         places = {word: (begin, end) for word, begin, end in nrql.clauses(self.nrql)}
         _, after_select = places["SELECT"]
         where = places.get("WHERE", (len(self.nrql), len(self.nrql)))
@@ -318,27 +318,6 @@ def _number(value: Any, key: str = "") -> float | None:
 def _scaled(value: Any, factor: float) -> float | None:
     number = _number(value)
     return None if number is None else number * factor
-
-
-def _refuse(mistakes: list[str]) -> None:
-    if mistakes:
-        raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
-
-
-def _mistakes_of_texts(**texts: object) -> Iterator[str]:
-    for name, text in texts.items():
-        if not isinstance(text, str) or not text.strip():
-            yield f"{name}: {text!r} is empty or not a text"
-
-
-def _mistakes_of_durations(bucket: object, delay: object) -> Iterator[str]:
-    wrong = DurationField.mistake(bucket, "bucket", least="1s")
-    if wrong:
-        yield wrong
-    elif isinstance(bucket, timedelta) and bucket % timedelta(seconds=1):
-        yield "bucket: it must be a whole number of seconds"
-    if wrong := DurationField.mistake(delay, "delay"):
-        yield wrong
 
 
 def _mistakes_of_clauses(where: str, host_attribute: str, group_by: str) -> Iterator[str]:

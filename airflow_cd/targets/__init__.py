@@ -21,6 +21,7 @@ from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.docker import DockerTarget
 from airflow_cd.targets.http import HttpTarget
 from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.label import TargetLabel
 
 __all__ = [
     "BUILT_IN",
@@ -30,8 +31,10 @@ __all__ = [
     "Instance",
     "KubernetesTarget",
     "Target",
+    "TargetLabel",
     "describe_target",
     "described_target",
+    "label_of",
     "resolve_target",
     "target_kinds",
 ]
@@ -146,6 +149,43 @@ def described_target(description: Mapping[str, Any]) -> Target:
     except TypeError as error:
         raise ValueError(f"target kind {kind!r} cannot be made as it was described: {error}") from error
     return resolve_target(made, environment)
+
+
+def label_of(described: Mapping[str, Any] | None) -> TargetLabel | None:
+    """What people call a target that was described.
+
+    :param described: by :func:`describe_target`, or as a plan describes it: ``type`` and settings.
+    :returns: None where nothing is known of it.
+    """
+    if not described:
+        return None
+    path = str(described.get("type") or "")
+    settings = {name: value for name, value in described.items() if name != "type"}
+    kind = next((kind for kind in (*BUILT_IN, *_plugged_in()) if path and path in _paths(kind)), "")
+    if path and not kind:
+        connection = settings.get("conn_id")
+        name = str(settings.get("environment") or "")
+        return TargetLabel(path.rpartition(".")[2], name, connection if isinstance(connection, str) else "")
+    try:
+        return _label(described_target({"kind": kind, "fields": settings} if kind else described))
+    except (ValueError, TypeError, AttributeError, KeyError):  # of settings that another version wrote
+        return TargetLabel(kind or str(described.get("kind") or described.get("connection")))
+
+
+def _label(target: Target) -> TargetLabel:
+    """As the target says it; a kind that says nothing is called by its class."""
+    label = getattr(target, "label", None)
+    if isinstance(label, TargetLabel):
+        return label
+    connection, environment = getattr(target, "conn_id", ""), getattr(target, "environment", "")
+    return TargetLabel(type(target).__name__, str(environment or ""), str(connection or ""))
+
+
+def _paths(kind: str) -> set[str]:
+    """Names by which a plan calls the class of a kind."""
+    if kind in BUILT_IN:
+        return {f"{BUILT_IN[kind].__module__}.{BUILT_IN[kind].__qualname__}"}
+    return {point.value.replace(":", ".") for point in _plugged_in()[kind]}
 
 
 def _is_of(target: Target, kind: str) -> bool:

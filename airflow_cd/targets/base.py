@@ -55,7 +55,8 @@ class Target(Protocol):
     A target may have a method ``mistakes() -> list[str]`` as well: what is wrong with its own specification, one
     sentence each, found without reaching anything, when a DAG file is parsed. So it may have ``settled(*, token:
     int)``, called when a deployment is over, promoted or rolled back, and what was kept for the way back may go; and
-    ``notes() -> list[str]``, what works otherwise there than a person may expect, for ``airflow-cd target check``.
+    ``notes() -> list[str]``, what works otherwise there than a person may expect, for ``airflow-cd target check``; and
+    a property ``label``, a :class:`~airflow_cd.targets.label.TargetLabel`: its kind and name, as pages show them.
     """
 
     def instances(self) -> list[Instance]:
@@ -121,6 +122,13 @@ class ReplicaTarget(Protocol):
     Its replicas are on two *tracks*: *stable* ones, and a *canary* beside them for as long as a deployment lasts. What
     runs on which is read back from every replica's :attr:`~airflow_cd.instances.Instance.track`; no name of a replica
     is remembered, since it may be gone. Everything that :class:`Target` says about keys, tokens and errors holds here.
+
+    One that can give a canary another part of the requests than its replicas bring has a method
+    ``traffic_mistake(share: int, traffic: int) -> str`` as well: why it cannot give that part of the requests, in
+    percent, to that share of the replicas, found without reaching anything; ``""`` when it can. Then its ``deploy``
+    takes ``traffic`` too: with 0 the canary is made without requests, and with any other part it gets that by
+    ``restore``. With all of the requests at the canary the stable replicas are kept and listed as drained; draining the
+    canary gives them back.
     """
 
     tracks: tuple[Track, ...]
@@ -153,8 +161,9 @@ class ReplicaTarget(Protocol):
 
         :param release: what to run; None takes the replicas of the track away.
         :param tracks: one or both.
-        :param share: percent of the environment that the canary's replicas are to be, from 1 to 100; the target keeps
-            it while the stable ones grow and shrink. The stable track keeps the replicas that it has.
+        :param share: percent of the environment that the canary's replicas are to be, from 1 to 99; the target keeps
+            it while the stable ones grow and shrink. 100 is as many as there are stable ones. The stable track keeps
+            the replicas that it has.
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises ArtifactNotFound: the artifact does not exist; nothing was changed.

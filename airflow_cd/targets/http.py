@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
+from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class HttpTarget:
         if self.environment in (".", ".."):
             found.append(f"environment {self.environment!r} cannot be part of a URL")
         return found
+
+    @property
+    def label(self) -> TargetLabel:
+        """Kind and name, as pages show them."""
+        return TargetLabel("HTTP deployment API", self.environment, self.conn_id)
 
     @cached_property
     def hook(self) -> DeploymentApiHook:

@@ -76,16 +76,20 @@ class ReplicaContract:
         self.put(target, {Track.CANARY: None}, token)
         assert len(target.instances()) >= 2, f"the contract needs two replicas or more: {target.instances()}"
 
-    def put(self, target: ReplicaTarget, wanted: Wanted, token: int, share: int = 100) -> list[Instance]:
+    def put(
+        self, target: ReplicaTarget, wanted: Wanted, token: int, share: int = 100, traffic: int | None = None
+    ) -> list[Instance]:
         """Ask for releases and wait until they are there.
 
         :param target: the target under test.
         :param wanted: the release of a track; None for nothing.
         :param token: fencing token.
         :param share: percent that a canary is to have.
+        :param traffic: percent of the requests that it is to have, where its share does not say it.
         """
+        part: dict[str, Any] = {"share": share} if traffic is None else {"share": share, "traffic": traffic}
         for track, release in wanted.items():
-            target.deploy(release, [Track(track)], share=share, key=_next_key("put"), token=token)
+            target.deploy(release, [Track(track)], key=_next_key("put"), token=token, **part)
         return wait_until(target, wanted, timeout=self.timeout)  # type: ignore[arg-type]
 
     def names(self, target: ReplicaTarget, track: Track) -> set[str]:
@@ -95,6 +99,13 @@ class ReplicaContract:
         :param track: which.
         """
         return {one.name for one in target.instances() if one.track == track}
+
+    def drained(self, target: ReplicaTarget) -> set[str]:
+        """The names of the replicas that get no requests now.
+
+        :param target: the target under test.
+        """
+        return {one.name for one in target.instances() if one.drained}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -226,6 +237,31 @@ class ReplicaContract:
         target.restore([Track.CANARY], key=_next_key("restore-once"), token=token)
         target.drain([Track.CANARY], key=key, token=token)
         assert not [one.name for one in target.instances() if one.drained]
+
+    def test_a_new_side_gets_all_requests_and_gives_them_back(
+        self, target: ReplicaTarget, other: Release, token: int
+    ) -> None:
+        """As many replicas as the stable ones, none of which is replaced: first with no request, then with all."""
+        refuse = getattr(target, "traffic_mistake", None)
+        if refuse is None or refuse(100, 0) or refuse(100, 100):
+            pytest.skip("this target gives a canary no other part of the requests than its replicas have")
+        stable = self.names(target, Track.STABLE)
+        self.put(target, {Track.CANARY: other}, token, 100, traffic=0)
+        canary = self.names(target, Track.CANARY)
+        assert len(canary) == len(stable)
+        assert self.drained(target) == canary
+        self.put(target, {Track.CANARY: other}, token, 100, traffic=100)
+        for _ in range(2):
+            target.restore([Track.CANARY], key=_next_key("over"), token=token)
+            assert self.drained(target) == stable
+            target.drain([Track.CANARY], key=_next_key("back"), token=token)
+            assert self.drained(target) == canary
+        assert (self.names(target, Track.STABLE), self.names(target, Track.CANARY)) == (stable, canary)
+        target.restore([Track.CANARY], key=_next_key("over"), token=token)
+        self.put(target, {Track.STABLE: other}, token)
+        self.put(target, {Track.CANARY: None}, token)
+        assert self.drained(target) == set()
+        assert differences(target.instances(), {Track.STABLE: other}) == []
 
     # -- fencing -------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ def wait_until(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[int, list[str]], None] | None = None,
+    on_read: Callable[[list[Instance]], None] | None = None,
 ) -> list[Instance]:
     """Wait until every instance is healthy on exactly the release that is wanted.
 
@@ -43,6 +44,7 @@ def wait_until(
     :param sleep: called with seconds to wait.
     :param on_progress: called after the first read and whenever something changed, with the number of instances that
         are ready and the :func:`differences` of the others.
+    :param on_read: called after each read with all instances.
     :returns: the wanted instances, as they were read last.
     :raises DeploymentFailed: instances are not healthy on their release; ``instances`` names them, the message why.
     :raises TargetUnavailable: the target could not be reached when the time was over.
@@ -59,6 +61,8 @@ def wait_until(
         except TargetUnavailable as error:
             away = error
         else:
+            if on_read is not None:
+                on_read(instances)
             left = differences(instances, wanted)
             if left != reported and on_progress is not None:
                 on_progress(_ready(instances, wanted), left)

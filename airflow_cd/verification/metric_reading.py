@@ -74,7 +74,9 @@ class MetricReader(Reader):
         import pandas as pd
 
         place = ["time", "instance"]
-        old, new = (rows.groupby(place)["count"].sum() for rows in (before, after))
+        old, new = (
+            rows.assign(count=rows["count"].fillna(1)).groupby(place)["count"].sum() for rows in (before, after)
+        )
         if not len(new):
             return
         grown = (new > old.reindex(new.index, fill_value=0)).to_numpy()

@@ -97,7 +97,7 @@ class MetricSample:
         - ``group`` (text): what the metric is broken down by, such as the name of a transaction; ``""`` when it is not;
         - ``value`` (float): the bucket's mean for latency, apdex and gauge, the number of events for errors and
           throughput, in the metric's unit;
-        - ``count`` (int): how many requests the bucket holds;
+        - ``count`` (int): how many requests the bucket holds; in a column of floats NaN where nobody knows;
         - ``deviation`` (float, may be left out): standard deviation of the measurements in the bucket, NaN where it is
           not known. Then few buckets tell how far measurements scatter, too.
 

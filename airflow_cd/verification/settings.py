@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -179,6 +179,20 @@ class Verification:
         if self.warm_up is None:
             return min(self.length / 5, LONGEST_DEFAULT_WARM_UP)
         return parse_duration(self.warm_up)
+
+    def lasting(self, length: timedelta) -> Verification:
+        """The same verification over another time; whatever follows from the duration by default stays as it is.
+
+        :param length: how long the canary is watched, greater than zero.
+        """
+        return replace(
+            self,
+            duration=length,
+            every=min(self.pause, length),
+            minimum=min(self.least, length),
+            grace=min(self.shutdown_grace, length),
+            warm_up=min(self.warming, length),
+        )
 
     def policy(self, key: str) -> Policy:
         """The policy for one way to end without a verdict.

@@ -10,14 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cd.delivery import Delivery
+from airflow_cd.delivery import Delivery, recorded_target
 from airflow_cd.delivery.division import ByInstance, ByTrack, division_of
 from airflow_cd.delivery.handover import Handover, restore_unrecorded
 from airflow_cd.delivery.learned import with_replaced
 from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.delivery.what_runs import stayed
-from airflow_cd.errors import DeploymentFailed, DeploymentSettled, ReleaseError, ReleaseVetoed, RollbackIncomplete
-from airflow_cd.instances import Track
+from airflow_cd.errors import (
+    DeploymentFailed,
+    DeploymentSettled,
+    LedgerUnavailable,
+    ReleaseError,
+    ReleaseVetoed,
+    RollbackIncomplete,
+)
+from airflow_cd.instances import Instance, Track
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
@@ -51,6 +58,48 @@ def delivery(ledger: Ledger, target: ReplicaMemory, run_id: str = "run-1") -> De
         log=lambda line: None,
         timeout=timedelta(seconds=0.3),
     )
+
+
+def test_who_looks_on_sees_replicas_come_while_a_deploy_waits_for_them(ledger: Ledger, target: ReplicaMemory) -> None:
+    target.made, seen, read = False, set(), target.instances
+
+    def looked_on() -> list[Instance]:
+        seen.update((one.instance.track, one.instance.health) for one in ledger.instances.running("shop", "production"))
+        return read()
+
+    target.instances = looked_on  # type: ignore[method-assign]
+    with pytest.raises(DeploymentFailed):
+        delivery(ledger, target).deploy(NEW, phase="phase_20", share=20)
+    assert (Track.CANARY, "starting") in seen
+
+
+def test_who_looks_on_sees_who_has_replaced_whom_while_a_canary_is_watched(
+    ledger: Ledger, target: ReplicaMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_target, "SHOWN_EVERY", 0.0)
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    target.reschedule(Track.CANARY)
+    sides.now()
+    recorded = [one.instance for one in ledger.instances.running("shop", "production")]
+    assert recorded == target.instances()
+
+
+def test_a_ledger_that_is_away_holds_nobody_up_who_waits_for_replicas(
+    ledger: Ledger, target: ReplicaMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = delivery(ledger, target)
+    tried = []
+
+    def away(*arguments: object, **named: object) -> None:
+        tried.append(arguments)
+        raise LedgerUnavailable("the database is locked.")
+
+    monkeypatch.setattr(type(ledger.instances), "record", away)
+    for _ in range(3):
+        mine.show(target.instances())
+    assert len(tried) == 1
 
 
 def test_a_canary_stands_beside_the_stable_replicas_until_they_have_the_release(

@@ -49,11 +49,14 @@ class _Handler(BaseHTTPRequestHandler):
             path=parts.path,
             params={name: values[0] for name, values in parse_qs(parts.query).items()},
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=json.loads(content) if content else None,
+            body=_parsed(content, self.headers.get("content-type") or "") if content else None,
         )
         answer = type(self).respond(asked)
         if answer.wait is not None:
             answer.wait.wait(10)
+        if not answer.status:  # none at all
+            self.close_connection = True
+            return
         payload = answer.raw if answer.raw is not None else json.dumps(answer.body).encode()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.send_response(answer.status)
@@ -67,6 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def _parsed(content: bytes, kind: str) -> Any:
+    return content if "form" in kind else json.loads(content)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from airflow_cd.errors import LedgerError
 from airflow_cd.ledger import Ledger, Question, profiles
-from airflow_cd.targets.base import Instance
+from airflow_cd.targets.base import Instance, Track
 from tests.ledger.ledger_runs import Clock, Run, shop
 
 # -- actions -----------------------------------------------------------------------------------------------------
@@ -82,6 +83,32 @@ def test_what_was_last_seen_to_run_is_kept_whole(ledger: Ledger, clock: Clock) -
     assert ledger.instances.running("shop", "production") == seen
     ledger.instances.record("shop", "production", [web], clock.forward(seconds=1))
     assert [row.instance.name for row in ledger.instances.running("shop", "production")] == ["web-1"]
+
+
+def test_replicas_keep_what_their_platform_says_of_them(ledger: Ledger, clock: Clock) -> None:
+    here = {"artifact": "shop:2", "track": Track.CANARY}
+    known = Instance("shop-7f", "2", weight=12.5, started=clock.time, **here)
+    ledger.instances.record("shop", "production", [known], clock.time)
+    assert [row.instance for row in ledger.instances.running("shop")] == [known]
+    # Of a target of somebody else's, which keeps it no less from being recorded.
+    odd = replace(known, weight=float("nan"), started=clock.time.replace(tzinfo=None))
+    ledger.instances.record("shop", "production", [odd], clock.forward(seconds=1))
+    assert [row.instance for row in ledger.instances.running("shop")] == [replace(known, weight=None, started=None)]
+
+
+def test_how_a_run_reaches_its_environment_is_said_by_its_work_or_by_its_plan(ledger: Ledger, clock: Clock) -> None:
+    nomad = {"type": "ours.Nomad", "conn_id": "nomad_eu"}
+    plan = {"stages": [], "staging": {"kind": "environment", "target": nomad}, "production": {"kind": "approval"}}
+    ledger.runs.begin("shop", "run-1", clock.time, plan=plan)
+    work = {"pipeline": "shop", "run_id": "run-1", "task_id": "deploy", "process": "host:1", "timeout": 60}
+    ledger.work.begin("shop", "dev", target={"connection": "http_dev", "environment": "dev"}, **work)
+    ledger.work.begin("shop", "staging", target=None, **work)
+    ledger.work.begin("shop", "production", target=None, **work)
+    claims = [("shop", where, "shop", "run-1") for where in ("dev", "staging", "production", "nowhere")]
+    assert ledger.work.targets_of([*claims, ("shop", "dev", "shop", "run-2")]) == {
+        claims[0]: {"connection": "http_dev", "environment": "dev"},
+        claims[1]: nomad,
+    }
 
 
 def test_instances_recorded_at_the_same_moment_do_not_mix(real_ledger: Ledger, clock: Clock) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_cd.ledger import Ledger
+from airflow_cd.targets.base import Instance, Track
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
 from tests.plugin.report.report_world import address, told
@@ -44,6 +47,10 @@ def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Iterator[Any]:
     waiting.promoted("dev", "FAIL")
     waiting.asks("production", approvers=("admin-1",))
     Delivery(ledger, "shop", "3.0").canary("staging", 20, "PASS", final=False)
+    stable = Instance("web-1", "0.9", "shop:0.9", track=Track.STABLE, weight=95.0)
+    canary = replace(stable, name="web-c1", artifact="shop:3.0", track=Track.CANARY, weight=5.0)
+    waits = replace(canary, name="web-c2", health="starting", message="no node has room", weight=0.0)
+    ledger.instances.record("shop", "staging", [stable, canary, waits], datetime.now(timezone.utc))
     client, contexts = client_as("admin"), []
     with served(client.app) as url:
 

@@ -5,23 +5,32 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import tiers
+
 from . import images
 from .composed import Composed
-from .engine import Engine, engine, missing
+from .engine import COMPOSED_POOL, POOL, Engine, engine, missing
 from .kubernetes import building, gateway
 from .kubernetes import images as pod_images
 from .kubernetes.cluster import Cluster, cluster
 from .kubernetes.releases import CONNECTION
 
 CACHE = images.REPOSITORY / ".cache" / "real"
+COMPOSED = "composed"
+MEASURED = "measured"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is real unless ``-m`` names it, as ``make real`` does."""
+    astray = [one.nodeid for one in items if "docker" in getattr(one, "fixturenames", ())]
+    if astray := [name for name in astray if tiers.group_of(name) != tiers.DOCKER]:
+        raise pytest.UsageError(f"{astray[0]} would wait for the daemon: name its folder in tiers.ON_THE_DAEMON")
     if "real" in config.option.markexpr:
         return
     for item in items:
@@ -29,22 +38,45 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="it builds images for minutes: `make real` asks for it"))
 
 
-@pytest.fixture(scope="session")
-def docker() -> Iterator[Engine]:
-    """A Docker daemon; the tests are skipped, or fail where AIRFLOW_CD_REQUIRE asks for it, when there can be none."""
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says a figure when all tests are over: what a worker prints meanwhile is seen by nobody."""
+    return lambda figure: record_property(MEASURED, figure)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what the tests have measured."""
+    reports = [one for name in ("passed", "failed") for one in terminalreporter.stats.get(name, ())]
+    figures = [(one.nodeid, what) for one in reports for name, what in one.user_properties if name == MEASURED]
+    if figures:
+        terminalreporter.section("measured")
+    for nodeid, figure in figures:
+        terminalreporter.write_line(f"{nodeid.partition('::')[2]}: {figure}")
+
+
+@contextmanager
+def _daemon(folder: str = "", pool: str = POOL) -> Iterator[Engine]:
+    """A daemon; the tests are skipped, or fail where AIRFLOW_CD_REQUIRE asks for it, when there can be none."""
     why = missing()
     if why and "docker" in os.environ.get("AIRFLOW_CD_REQUIRE", ""):
         pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for it")
     if why:
         pytest.skip(why)
-    with engine(Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))) as running:
+    with engine(Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)) / folder, pool) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Engine]:
+    """A Docker daemon. Its tests run in one process, which has it until the end: :data:`tests.tiers.ON_THE_DAEMON`."""
+    with _daemon() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def composed(docker: Engine) -> Iterator[Composed]:
-    """Everything of the compose file, running and healthy, with the demo's fleet."""
-    with Composed(docker, images.build(docker)) as everything:
+def composed() -> Iterator[Composed]:
+    """Everything of the compose file, running and healthy, with the demo's fleet, on a daemon of its own."""
+    with _daemon(COMPOSED, COMPOSED_POOL) as running, Composed(running, images.build(running)) as everything:
         yield everything
 
 

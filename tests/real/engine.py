@@ -21,6 +21,7 @@ TOOLS = ("dockerd", "docker", "docker-compose", "mmdebstrap", "setpriv", "ip", "
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
 SHOWN = 120
+POOL, COMPOSED_POOL = "10.211.0.0/16", "10.212.0.0/16"
 
 
 class EngineError(Exception):
@@ -81,13 +82,14 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def engine(cache: Path) -> Iterator[Engine]:
+def engine(cache: Path, pool: str = POOL) -> Iterator[Engine]:
     """A daemon with its images in a folder that outlives it.
 
     It has no bridge and writes no rule of the firewall: containers reach each other and are reached on published
     ports, and nothing of the machine's network is other than before when it has ended.
 
     :param cache: used by one at a time; whoever comes second waits.
+    :param pool: where its networks get their addresses from; no two daemons that run at once may have the same.
     """
     cache.mkdir(parents=True, exist_ok=True)
     cache = cache.resolve()
@@ -97,28 +99,28 @@ def engine(cache: Path) -> Iterator[Engine]:
         name = hashlib.sha256(str(cache).encode()).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"airflow-cd-real-{name}"
         _end(folder, cache)
-        links = _links()
         folder.mkdir(mode=0o700)
         running = None
         try:
-            running = _start(folder, cache)
+            running = _start(folder, cache, pool)
             yield running
         finally:
+            if running is not None:
+                with contextlib.suppress(EngineError):
+                    _empty(running)
             _end(folder, cache)
             if running is not None:
                 running.daemon.wait(STOP_SECONDS)
-            for link in _links() - links:
-                with contextlib.suppress(EngineError):
-                    run(["ip", "link", "delete", link])
 
 
-def _start(folder: Path, cache: Path) -> Engine:
+def _start(folder: Path, cache: Path, pool: str) -> Engine:
     log = cache / "dockerd.log"
     # Whoever kills the tests ends the daemon too, and it ends its containers.
     command = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--data-root", str(cache / "docker")]
     command += ["--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")]
     command += ["--host", f"unix://{folder / 'docker.sock'}"]
     command += ["--bridge", "none", "--iptables=false", "--ip-forward=false"]
+    command += ["--default-address-pool", f"base={pool},size=24"]
     with log.open("wb") as output:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     started = Engine(folder, daemon)
@@ -134,11 +136,16 @@ def _start(folder: Path, cache: Path) -> Engine:
         else:
             break
     # A run that was killed leaves containers, which a daemon starts again.
-    if left := started("docker", "ps", "--all", "--quiet").split():
-        started("docker", "rm", "--force", "--volumes", *left)
-    started("docker", "network", "prune", "--force")
-    started("docker", "volume", "prune", "--force")
+    _empty(started)
     return started
+
+
+def _empty(engine: Engine) -> None:
+    """Take everything away but images; with networks their interfaces go, of which the machine may have others."""
+    if left := engine("docker", "ps", "--all", "--quiet").split():
+        engine("docker", "rm", "--force", "--volumes", *left)
+    engine("docker", "network", "prune", "--force")
+    engine("docker", "volume", "prune", "--force")
 
 
 def _end(folder: Path, cache: Path) -> None:
@@ -185,8 +192,3 @@ def _mounts(*folders: Path) -> list[str]:
     """What is mounted in the folders, the innermost first."""
     places = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
     return sorted((str(place) for place in places if any(map(place.is_relative_to, folders))), reverse=True)
-
-
-def _links() -> set[str]:
-    """The network interfaces that a daemon makes."""
-    return {name for name in psutil.net_if_addrs() if name.startswith(("br-", "veth", "docker"))}

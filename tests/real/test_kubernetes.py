@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -89,7 +88,7 @@ def test_a_deployment_is_taken_over_and_handed_back_as_it_was(web: Web, target: 
 
 
 def test_no_request_reaches_a_canary_that_was_drained(
-    web: Web, target: KubernetesTarget, capsys: pytest.CaptureFixture[str]
+    web: Web, target: KubernetesTarget, measured: Callable[[str], None]
 ) -> None:
     put(target, Track.CANARY, OTHER)
     assert "1.1 hello" in web.answers()
@@ -97,8 +96,7 @@ def test_no_request_reaches_a_canary_that_was_drained(
     drain(target)
     safe = time.monotonic() - began
     assert set(web.answers(200)) == {"1.0 hi"}
-    with capsys.disabled():
-        sys.stdout.write(f" [out of the traffic after {safe:.2f} s] ")
+    measured(f"out of the traffic after {safe:.2f} s")
 
 
 def test_no_request_is_lost_while_a_canary_comes_and_goes(web: Web, target: KubernetesTarget) -> None:
@@ -313,7 +311,7 @@ class TestRoute(OfWeb, ReplicaContract):
 
 
 def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
-    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]], capsys: pytest.CaptureFixture[str]
+    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]], measured: Callable[[str], None]
 ) -> None:
     before = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"]
     put(by_route, Track.CANARY, OTHER, 20)
@@ -328,8 +326,7 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
     drain(by_route)
     safe = time.monotonic() - began
     assert set(routed(200)) == {"1.0 hi"}
-    with capsys.disabled():
-        sys.stdout.write(f" [weight 0 after {safe:.2f} s] ")
+    measured(f"weight 0 after {safe:.2f} s")
     put(by_route, Track.CANARY, None)
     assert web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"] == before
     listed = web.cluster.call("GET", "/api/v1/namespaces/default/services")["items"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,8 @@ from tests.real.kubernetes.web import Web
 pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 DAG = "kubernetes"
-ENVIRONMENTS = {"dev": 1, "test": 1, "edu": 1, "sandbox": 1, "staging": 1, "production": 8}
+SIDES = "sides"
+ENVIRONMENTS = {"dev": 1, "test": 1, "edu": 1, "sandbox": 1, "staging": 1, "production": 8, SIDES: 3}
 WORKS = """
 (n=0; while :; do n=$((n + 1)); echo "INFO web - order $n placed in $((n % 90)) ms"; sleep 0.1; done) &
 """
@@ -58,7 +58,8 @@ def places(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("story-dags")
-    shutil.copy(Path(__file__).parent / "dags" / "kubernetes.py", folder)
+    for name in ("kubernetes.py", "kubernetes_sides.py"):
+        shutil.copy(Path(__file__).parent / "dags" / name, folder)
     extra = {"kube_config": json.dumps(kubernetes.kubeconfig)}
     connection = json.dumps({"conn_type": "kubernetes", "extra": extra})
     with World(
@@ -73,8 +74,9 @@ def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.
 @pytest.fixture(scope="module")
 def client(world: World) -> AirflowClient:
     client = world.client()
-    client.wait_for_dag(DAG)
-    client.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
+    for dag in (DAG, SIDES):
+        client.wait_for_dag(dag)
+        client.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
     return client
 
 
@@ -87,10 +89,10 @@ def released(client: AirflowClient, version: str) -> str:
 
 
 def test_a_good_release_is_promoted_and_a_bad_one_restored(
-    client: AirflowClient, world: World, places: dict[str, Web], capsys: pytest.CaptureFixture[str]
+    client: AirflowClient, world: World, places: dict[str, Web], measured: Callable[[str], None]
 ) -> None:
     assert released(client, "2.1") == "success"
-    assert {web.answers(1)[0] for web in places.values()} == {"2.1 hi"}
+    assert {web.answers(1)[0] for name, web in places.items() if name != SIDES} == {"2.1 hi"}
 
     assert released(client, "2.2") == "failed"
     ledger: Ledger = world.ledger()
@@ -101,8 +103,31 @@ def test_a_good_release_is_promoted_and_a_bad_one_restored(
     verdict = ledger.verdicts.of(deployment.id)[-1]
     red = [event for event in verdict.evidence["quality"]["events"] if event["risk"]]
     assert len(red) == 4, [event["template"] for event in red]
-    with capsys.disabled():
-        sys.stdout.write(f" [to safe {deployment.to_safe:.2f} s, to restored {deployment.to_restored:.2f} s] ")
+    measured(f"to safe {deployment.to_safe:.2f} s, to restored {deployment.to_restored:.2f} s")
     assert ledger.vetoes.of("web", "production")
     left = places["production"].cluster.call("GET", "/apis/apps/v1/namespaces/default/deployments")["items"]
     assert not [one["metadata"]["name"] for one in left if one["metadata"]["name"].endswith("-canary")]
+
+
+def test_a_new_side_takes_over_when_it_is_good_and_serves_nobody_when_it_is_not(
+    client: AirflowClient, world: World, places: dict[str, Web]
+) -> None:
+    web, ledger = places[SIDES], world.ledger()
+    run = client.trigger(SIDES, {"version": "2.1"}, run_id="side-2.1")
+    assert client.wait_for_run(SIDES, run, seconds=300) == "success"
+    assert set(web.answers(40)) == {"2.1 hi"}
+    good = ledger.deployments.of_run(SIDES, run, "sides", SIDES)
+    assert good is not None
+    phases = [(one.name, one.share, one.traffic) for one in ledger.phases.of(good.id)]
+    assert phases == [("green", 100, 0), ("switch", 100, 100), ("bake", 100, 100), ("finish", 100, None)]
+
+    run = client.trigger(SIDES, {"version": "2.2"}, run_id="side-2.2")
+    assert client.wait_for_run(SIDES, run, seconds=300) == "failed"
+    bad = ledger.deployments.of_run(SIDES, run, "sides", SIDES)
+    assert bad is not None
+    assert bad.state == DeploymentState.ROLLED_BACK
+    assert [one.name for one in ledger.phases.of(bad.id)] == ["green"], (
+        "what is new was seen before anybody asked for it"
+    )
+    assert set(web.answers(40)) == {"2.1 hi"}
+    assert [one.instance.artifact for one in ledger.instances.running("sides", SIDES)] == ["localhost/web:2.1"] * 3

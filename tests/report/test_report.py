@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.ledger import open_ledger
+from airflow_cd.release import Release
 from airflow_cd.report.answers import is_it_safe, what_was_done
+from airflow_cd.report.gathering import report_of
+from airflow_cd.report.page import render_report
 from airflow_cd.report.report import Clocks, Outcome, Report
 from airflow_cd.states import DeploymentState
 from tests.report import samples
@@ -21,6 +27,25 @@ def test_a_report_survives_json(sample: object) -> None:
     read = Report.from_dict(json.loads(written))
     assert json.dumps(read.as_dict()) == written
     assert read.judgement.sentence == report.judgement.sentence
+
+
+def test_a_report_says_how_the_environment_is_reached_and_what_its_version_does_not(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    lease = ledger.leases.acquire("bin", "eu", pipeline="bin", run_id="1", ttl=timedelta(minutes=5))
+    old, new = (Release("bin", "0.17.4", "bin:0.17.4", {"timeout_s": seconds}) for seconds in (30, 1))
+    more = {"reason": "", "triggered_by": "", "rollback": "automatic", "learn": False}
+    deployment = ledger.deployments.open(lease, new, previous={"a": old}, **more)  # type: ignore[arg-type]
+    judged = {"verdict": "PASS", "evidence": samples.good().as_dict()["judgement"], "final": True}
+    ledger.phases.start(deployment.id, "phase_20", share=20, instances=["a"], token=lease.token)
+    ledger.verdicts.record(deployment.id, "phase_20", token=lease.token, **judged)
+    work = {"pipeline": "bin", "run_id": "1", "task_id": "eu.verify", "process": "a:1", "timeout": 9}
+    ledger.work.begin("bin", "eu", target={"connection": "http_eu", "environment": "eu"}, **work)
+    report = report_of(ledger, "bin", "1", "eu.phase_20.verify")
+    assert report is not None
+    for read in (report, Report.from_dict(json.loads(json.dumps(report.as_dict())))):
+        page = render_report(read)
+        assert "bin 0.17.4</strong> (timeout_s 30 → 1) on" in page
+        assert "HTTP deployment API: eu (connection http_eu)" in page
 
 
 def test_the_json_of_a_deployment_has_the_keys_that_others_read() -> None:

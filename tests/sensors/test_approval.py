@@ -70,6 +70,13 @@ def test_it_asks_with_the_evidence_and_waits(world: World, shown: dict[str, Any]
         assert line in shown["body"].splitlines()
 
 
+def test_it_says_what_is_new_where_the_version_is_not(world: World, shown: dict[str, Any]) -> None:
+    world.deployed(share=100)
+    world.delivery().promote("verified")
+    _ask(world, _sensor(configurations={"production": {"limit": 9}}))
+    assert shown["subject"] == "Deploy shop 1.2 (limit 7 → 9) to production?"
+
+
 def test_a_first_deployment_and_no_environment_are_asked_about_too(world: World, shown: dict[str, Any]) -> None:
     _ask(world, _sensor())
     assert "- production runs nothing that Airflow CD deployed" in shown["body"].splitlines()

@@ -19,11 +19,12 @@ from airflow_cd.release import Release
 from airflow_cd.targets import KubernetesTarget, describe_target, described_target, resolve_target
 from airflow_cd.targets.base import ReplicaTarget
 from airflow_cd.targets.kubernetes import configuration
+from airflow_cd.targets.kubernetes.by_route import divide
+from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.health import health_of
 from airflow_cd.targets.kubernetes.names import canary_of, label_selector
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_ROUTES, NEEDED
-from airflow_cd.targets.kubernetes.routing import ByServices, divide
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_ROUTES, FOR_SWITCHES, NEEDED
 from airflow_cd.targets.kubernetes.template import running, tag_of, with_release, without_release
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -167,11 +168,11 @@ def test_a_canary_copies_nothing_by_which_another_tool_takes_it_for_its_own() ->
 
 def test_an_autoscaler_counts_no_pod_of_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
     free = by_services(monkeypatch, service(app="web"), autoscaler="load")
-    assert free.labels(LABELS) == {"app": "web"}
-    assert by_services(monkeypatch, service(app="web"), autoscaler=None).labels(LABELS) == LABELS
+    assert free.labels(LABELS, None) == {"app": "web"}
+    assert by_services(monkeypatch, service(app="web"), autoscaler=None).labels(LABELS, None) == LABELS
     bound = by_services(monkeypatch, service(app="web", component="front"), autoscaler="load")
     with pytest.raises(TargetRejected, match=r"load would count the canary's pods.*app, component"):
-        bound.labels(LABELS)
+        bound.labels(LABELS, None)
 
 
 @given(
@@ -285,7 +286,7 @@ def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert {*NEEDED, *FOR_ROUTES, *FOR_PULLS} <= given
+    assert {*NEEDED, *FOR_ROUTES, *FOR_PULLS, *FOR_SWITCHES} <= given
 
 
 def test_a_target_is_found_by_the_name_of_its_connection_and_survives_being_described() -> None:

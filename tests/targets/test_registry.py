@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_cd import targets
-from airflow_cd.targets import DockerTarget, HttpTarget, Target, resolve_target, target_kinds
+from airflow_cd.pipeline.plan import described
+from airflow_cd.targets import DockerTarget, HttpTarget, KubernetesTarget, Target, resolve_target, target_kinds
 
 
 class Nomad:
@@ -149,6 +150,32 @@ def test_a_target_that_was_described_is_the_same_target(spec: Any) -> None:
     described = targets.describe_target(spec, "production")
     assert described is not None
     assert targets.described_target(described) == targets.resolve_target(spec, "production")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("http_production", "HTTP deployment API: production (connection http_production)"),
+        (
+            DockerTarget("docker_eu", "prod", containers=["label=web", "name=web-*"], hosts=["docker_us"]),
+            "Docker: containers label=web, name=web-* (connection docker_eu, docker_us)",
+        ),
+        (
+            KubernetesTarget("kubernetes_eu", "prod", namespace="shop", route="web"),
+            "Kubernetes: Deployment shop/prod, HTTPRoute web (connection kubernetes_eu)",
+        ),
+    ],
+)
+def test_people_see_kind_and_name_whatever_described_the_target(spec: Any, said: str) -> None:
+    in_a_plan = described(targets.resolve_target(spec, "production"))
+    for description in (targets.describe_target(spec, "production"), in_a_plan):
+        assert str(targets.label_of(description)) == said
+
+
+def test_a_target_of_somebody_elses_is_called_by_its_class() -> None:
+    assert str(targets.label_of(described(Nomad("nomad_eu", "production")))).startswith("Nomad: production")
+    assert str(targets.label_of({"kind": "uninstalled", "fields": {}, "environment": "x"})) == "uninstalled"
+    assert targets.label_of(None) is None
 
 
 def test_an_object_of_no_registered_kind_cannot_be_described() -> None:

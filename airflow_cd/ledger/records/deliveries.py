@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.commits import Commits
-from airflow_cd.release import Release
+from airflow_cd.release import Release, changed_beside_version, most_common
 from airflow_cd.states import DeploymentState, PhaseState, RollbackCause, RollbackMode
 from airflow_cd.targets.base import Instance
 
@@ -66,6 +66,11 @@ class Deployment:
     ended_by: tuple[str, str] | None = None
 
     @property
+    def changed(self) -> str:
+        """What differs from what most instances ran, where that has the same version; ``""`` where versions differ."""
+        return changed_beside_version(most_common(self.previous.values()), self.release)
+
+    @property
     def at_fault(self) -> bool | None:
         """Whether a rollback is held against the release, and so vetoes it; None where no cause is known.
 
@@ -119,6 +124,8 @@ class Phase:
     :param share: percent of the environment.
     :param instances: every instance it was, or may have been, deployed to.
     :param state: how far it has come; after a final verdict, what that was.
+    :param traffic: percent of the requests that the canary has in it, where that is not what its share brings with it;
+        then the release before is still there beside it.
     """
 
     deployment_id: str
@@ -128,6 +135,7 @@ class Phase:
     state: PhaseState
     started_at: datetime
     deployed_at: datetime | None = None
+    traffic: int | None = None
 
 
 @dataclass(frozen=True)

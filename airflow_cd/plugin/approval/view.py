@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,9 @@ from airflow_cd.operators.verify_questions import ROLL_BACK
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.states import Look
 from airflow_cd.plugin.words import approvers_label, deployment_label
-from airflow_cd.release import Release, changes
+from airflow_cd.release import Release, changed_beside_version, changes
 from airflow_cd.sensors.approval import APPROVE, REJECT
+from airflow_cd.targets import TargetLabel, label_of
 from airflow_cd.task_ids import verify_task
 
 _NO = (REJECT, ROLL_BACK)
@@ -25,6 +26,7 @@ _NO = (REJECT, ROLL_BACK)
 class Proposal:
     """What one environment would get.
 
+    :param target: how it is reached; None where nothing is known of it.
     :param release: the release.
     :param running: what it would replace, or has replaced: the last release promoted there, None without one.
     :param rows: name, what it is now, what it would be.
@@ -36,6 +38,12 @@ class Proposal:
     release: Release
     rows: Sequence[tuple[str, Any, Any]]
     vetoed: str
+    target: TargetLabel | None = None
+
+    @property
+    def changed(self) -> str:
+        """What its version does not say."""
+        return changed_beside_version(self.running, self.release)
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class QuestionView:
     :param report: whether it is asked after a verification, whose report tells more.
     :param manual_actions: answers and attempts to answer, newest first.
     :param by: who asked for the run, ``""`` when nobody did, or Airflow does not know it any more.
+    :param why: the reason that they gave, ``""`` for none.
     :param asked: what was asked for, by name; what is missing is as the pipeline has it by default.
     """
 
@@ -83,6 +92,7 @@ class QuestionView:
     report: bool
     manual_actions: Sequence[AuditRecord]
     by: str = ""
+    why: str = ""
     asked: Sequence[tuple[str, Any]] = ()
 
     @property
@@ -114,19 +124,31 @@ def view_of(ledger: Ledger, question: Question, reader: str, run: Run | None = N
     """
     deployments = ledger.deployments.matching(pipeline=question.pipeline, run_id=question.run_id)
     manual_actions = ledger.audit.actions(pipeline=question.pipeline, run_id=question.run_id)
+    newest = deployments[0] if deployments else None
+    reason = run.asked.get("reason") if run else None
     return QuestionView(
         question=question,
         options=[(option, option in _NO) for option in question.options],
         may=not question.approvers or reader in question.approvers,
         reader=reader,
-        proposals=[_proposal(ledger, question, deployments, name) for name in question.proposed],
+        proposals=_proposals(ledger, question, deployments),
         commits=_together(question.commits),
         report=ROLL_BACK in question.options,
         found=[_found(ledger, deployment) for deployment in reversed(deployments)],
         manual_actions=[action for action in manual_actions if action.task_id == question.task_id],
-        by=run.by if run else "",
+        by=(run.by if run else "") or (newest.triggered_by if newest else ""),
+        why=reason if isinstance(reason, str) and reason.strip() else newest.reason if newest else "",
         asked=sorted(run.asked.items()) if run else (),
     )
+
+
+def _proposals(ledger: Ledger, question: Question, deployments: Sequence[Deployment]) -> list[Proposal]:
+    claims = {
+        name: (release.service, name, question.pipeline, question.run_id) for name, release in question.proposed.items()
+    }
+    targets = ledger.work.targets_of(claims.values())
+    found = [_proposal(ledger, question, deployments, name) for name in claims]
+    return [replace(one, target=label_of(targets.get(claims[one.environment]))) for one in found]
 
 
 def _proposal(ledger: Ledger, question: Question, deployments: Sequence[Deployment], environment: str) -> Proposal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
@@ -9,18 +10,20 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from airflow_cd.ledger import open_ledger
+from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.plugin.access import SIGNED_IN, User, readable
 from airflow_cd.plugin.dag_runs.ended import ended_runs
 from airflow_cd.plugin.dag_runs.order import environment_depths
 from airflow_cd.plugin.dag_runs.stuck import stopped_pipelines
 from airflow_cd.plugin.dag_runs.tasks import shape_of
 from airflow_cd.plugin.deployments.badge import badge_of
-from airflow_cd.plugin.deployments.overview import overview_of
+from airflow_cd.plugin.deployments.first_steps import FILE, PIPELINE, WAYS, not_run_yet
+from airflow_cd.plugin.deployments.overview import Overview, overview_of
 from airflow_cd.plugin.deployments.survey import Wanted
 from airflow_cd.plugin.rendering import page
 from airflow_cd.plugin.states import ServiceState
 from airflow_cd.plugin.words import SERVICE_STATES
+from airflow_cd.targets import TargetLabel, label_of
 
 router = APIRouter(prefix="/deployments", dependencies=SIGNED_IN)
 
@@ -66,7 +69,21 @@ def deployments_page(
         view=view,
         stopped=stopped_pipelines(partial(readable, user=user), ledger.overview.pipelines()),
         address=address,
+        targets=_targets(ledger, view),
         badge_of=badge_of,
         service_states=SERVICE_STATES,
+        not_run_yet=[] if view.counts[""] else not_run_yet(partial(readable, user=user)),
+        ways=WAYS,
+        pipeline=PIPELINE,
+        file=FILE,
         live=LIVE,
     )
+
+
+def _targets(ledger: Ledger, view: Overview) -> Mapping[int, TargetLabel | None]:
+    """How the environments on the page are reached, by number of the deployment that each cell is about."""
+    cells = [cell for row in view.rows for cell in row.cells if cell is not None]
+    about = [one for cell in cells if (one := cell.latest or cell.running) is not None]
+    claims = {one.number: (one.service, one.environment, one.pipeline, one.run_id) for one in about}
+    found = ledger.work.targets_of(claims.values())
+    return {number: label_of(found.get(claim)) for number, claim in claims.items()}

@@ -33,7 +33,7 @@ from airflow_cd.plugin.rendering import LONGEST_REASON, accepted, page
 
 router = APIRouter(prefix="/environment/{dag_id}/{service}/{environment}")
 
-LIVE = 5  # seconds between looks
+LIVE, LIVE_MEANWHILE = 5, 2  # seconds between looks; the second while something is deployed
 LONGEST_NOTE = 1_000  # characters that Airflow keeps of the note of a task or a run
 UNCHANGED = "Nothing was changed."
 _KEY = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}\Z")
@@ -224,7 +224,7 @@ def _render(
         refused=refused,
         written=written,
         at=at,
-        live=0 if refused else LIVE,
+        live=0 if refused else LIVE_MEANWHILE if view.open is not None and not view.left else LIVE,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,9 @@ from airflow_cd.plugin.environment.decisions import environment_state, look_of
 from airflow_cd.plugin.instances import InstanceSummary, summarize
 from airflow_cd.plugin.states import EnvironmentState, Look
 from airflow_cd.plugin.words import environment_sentence
-from airflow_cd.release import Release, changes
+from airflow_cd.release import Release, changed_beside_version, changes, most_common
 from airflow_cd.states import DeploymentState
+from airflow_cd.targets import TargetLabel, label_of
 from airflow_cd.task_ids import stage_of
 
 HISTORY = 25
@@ -40,7 +42,9 @@ class EnvironmentView:
 
     :param running: the last release promoted here, None without one.
     :param instances: what the instances were last seen to run.
+    :param target: how the environment is reached; None where nothing is known of it.
     :param open: a deployment in progress or left unfinished here, None without one.
+    :param rows: what ``open`` changes: name, what it was, what it is.
     :param back_to: what ``open`` would be rolled back to, as people say it.
     :param left: whether the run of ``open`` has ended, so that nothing continues it.
     :param question: what ``open`` waits for a person to answer, None when it does not.
@@ -53,7 +57,9 @@ class EnvironmentView:
     environment: str
     running: GoodRelease | None
     instances: InstanceSummary
+    target: TargetLabel | None
     open: Deployment | None
+    rows: Sequence[tuple[str, Any, Any]]
     back_to: str
     left: bool
     question: Question | None
@@ -86,8 +92,16 @@ class EnvironmentView:
     @property
     def headline(self) -> str:
         """How it stands, in one sentence."""
-        release = self.open.release if self.open is not None else self.running.release if self.running else None
-        return environment_sentence(self.state, self.service, release.version if release else "", self.environment)
+        if self.open is None:
+            version = self.running.release.version if self.running else ""
+        else:
+            version = self.open.release.version + (f" ({self.open.changed})" if self.open.changed else "")
+        return environment_sentence(self.state, self.service, version, self.environment)
+
+    @property
+    def changed(self) -> Mapping[str, str]:
+        """By digest of a release that was deployed here: what its version does not say."""
+        return defaultdict(str, {one.release.digest: one.changed for one in reversed(self.history)})
 
 
 def view_of(
@@ -124,8 +138,13 @@ def view_of(
         environment=environment,
         running=newest if newest in seen.good else None,
         # What runs, and how it differs, may have been brought by a pipeline that the reader may not see.
-        instances=summarize([] if hidden else ledger.instances.running(service, environment)),
+        instances=summarize(
+            [] if hidden else ledger.instances.running(service, environment),
+            open_now.release if open_now is not None else None,
+        ),
+        target=_target(ledger, seen.deployments),
         open=open_now,
+        rows=changes(most_common(open_now.previous.values()), open_now.release) if open_now is not None else (),
         back_to=_back_to(open_now),
         left=left,
         question=None if open_now is None or left else _question(ledger, open_now),
@@ -176,6 +195,13 @@ def _choices(good: Sequence[GoodRelease], seen: Sequence[GoodRelease], left: Rel
     return [Choice(one, changes(now, one.release), one is first) for one in candidates]
 
 
+def _target(ledger: Ledger, deployments: Sequence[Deployment]) -> TargetLabel | None:
+    """How the newest of the deployments of which that is known has reached the environment."""
+    claims = [(one.service, one.environment, one.pipeline, one.run_id) for one in deployments]
+    found = ledger.work.targets_of(claims)
+    return next((label_of(found[claim]) for claim in claims if claim in found), None)
+
+
 def _question(ledger: Ledger, deployment: Deployment) -> Question | None:
     """What the run asks about this deployment; another stage's question is not the environment's."""
     asked = ledger.questions.of_run(deployment.pipeline, deployment.run_id)
@@ -187,7 +213,13 @@ def _back_to(deployment: Deployment | None) -> str:
     if deployment is None:
         return ""
     before: set[Release | None] = set(deployment.previous.values())
-    return " and ".join(sorted(f"{old.service} {old.version}" if old else "nothing" for old in before))
+    return " and ".join(sorted(_named(old, deployment.release) if old else "nothing" for old in before))
+
+
+def _named(release: Release, instead_of: Release) -> str:
+    """A release as people say it, and what it differs in from one that they would call the same."""
+    changed = changed_beside_version(instead_of, release)
+    return f"{release.service} {release.version}" + (f" ({changed})" if changed else "")
 
 
 def rollback_of(pipeline: str) -> tuple[str, str]:

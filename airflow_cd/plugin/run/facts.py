@@ -11,6 +11,7 @@ from airflow_cd.plugin.dag_runs.stuck import sentences, somebody_works
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState, Role
+from airflow_cd.targets import TargetLabel, label_of
 
 ASKING = (Role.APPROVAL, Role.VERIFY)
 
@@ -24,6 +25,7 @@ class RunFacts:
     :param questions: by task.
     :param manual_actions: what people did by hand, refused attempts too; oldest first.
     :param running: by environment, what was last seen to run there.
+    :param targets: by environment that it has deployed to, how it is reached, where that is known.
     :param good: by environment that a question proposes a release for, the one that was last promoted there.
     :param owners: by environment that the run has not deployed to, who owns it now.
     :param stopped: why Airflow schedules nothing of it although it has not ended, ``""`` when it does.
@@ -39,6 +41,7 @@ class RunFacts:
     questions: Mapping[str, Question] = field(default_factory=dict)
     manual_actions: Sequence[AuditRecord] = ()
     running: Mapping[str, Sequence[RunningInstance]] = field(default_factory=dict)
+    targets: Mapping[str, TargetLabel] = field(default_factory=dict)
     good: Mapping[str, Release | None] = field(default_factory=dict)
     owners: Mapping[str, Lease] = field(default_factory=dict)
     stopped: str = ""
@@ -86,9 +89,16 @@ def facts_of(ledger: Ledger, run: Run) -> RunFacts:
         questions=questions,
         manual_actions=manual_actions,
         running={name: ledger.instances.running(service, name) for name, service in deployed.items()},
+        targets=_targets(ledger, deployments),
         good=_good(ledger, questions.values()),
         owners={} if run.over else _owners(ledger, run, deployed),
     )
+
+
+def _targets(ledger: Ledger, deployments: Sequence[Deployment]) -> dict[str, TargetLabel]:
+    found = ledger.work.targets_of((one.service, one.environment, one.pipeline, one.run_id) for one in deployments)
+    labels = {environment: label_of(target) for (_, environment, _, _), target in found.items()}
+    return {environment: label for environment, label in labels.items() if label is not None}
 
 
 def _good(ledger: Ledger, questions: Iterable[Question]) -> dict[str, Release | None]:

@@ -14,7 +14,7 @@ from airflow_cd.plugin.dag_runs.tasks import Run, RunTask
 from airflow_cd.plugin.run.decisions import PhaseFacts, phase_state, work_of
 from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.states import StepState
-from airflow_cd.plugin.words import step_label
+from airflow_cd.plugin.words import phase_title, step_label
 from airflow_cd.states import DeploymentState, Role
 from airflow_cd.task_ids import phase_of, share_of_phase, verify_task
 from airflow_cd.verification.verdict import Verdict
@@ -33,6 +33,7 @@ class PhaseView:
     :param looks: how often the verification has looked so far.
     :param task: the task whose report shows the evidence, ``""`` without a verdict.
     :param seconds: how long it took, or has taken so far; None before it began.
+    :param traffic: percent of the requests, where the share does not say it.
     """
 
     name: str
@@ -46,13 +47,12 @@ class PhaseView:
     looks: int = 0
     task: str = ""
     seconds: float | None = None
+    traffic: int | None = None
 
     @property
     def title(self) -> str:
         """The phase as people say it."""
-        if self.share is None:
-            return self.name
-        return f"Canary {self.share} %" if self.share < 100 else "100 %"
+        return phase_title(self.name, self.share, self.traffic)
 
     @property
     def label(self) -> str:
@@ -110,13 +110,20 @@ def phases_of(
             continue
         view = _planned(name, own, run, now)
         if (phase := begun.get(name)) is not None:
-            view = replace(view, share=phase.share, instances=len(phase.instances))
+            view = replace(view, share=phase.share, traffic=phase.traffic, instances=len(phase.instances))
         if verdict is not None:
             view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
         asks = any((asked := facts.questions.get(task.task_id)) and asked.option is None for task in own)
         state = _state(own, begun.get(name), verdict, deployment, over=over, last=name == last, asks=asks)
-        views.append(replace(view, state=state, of=len(deployment.previous)))
+        views.append(replace(view, state=state, of=_instances(deployment, view, facts)))
     return views
+
+
+def _instances(deployment: Deployment, view: PhaseView, facts: RunFacts) -> int:
+    """How many the environment has in that phase: the replicas of a canary stand beside those that were there."""
+    beside = any(one.instance.track is not None for one in facts.running.get(deployment.environment, ()))
+    partly = (view.share or 0) < 100 or view.traffic is not None
+    return len(deployment.previous) + (view.instances if beside and partly else 0)
 
 
 def _planned(name: str, tasks: Sequence[RunTask], run: Run, now: datetime) -> PhaseView:

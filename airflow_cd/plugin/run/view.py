@@ -10,7 +10,7 @@ from typing import Any
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment
 from airflow_cd.plugin.dag_runs.tasks import Run
-from airflow_cd.plugin.instances import summarize
+from airflow_cd.plugin.instances import InstanceSummary, summarize
 from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.run.headline import Headline, headline_of
 from airflow_cd.plugin.run.stages import StageView, columns_of
@@ -18,6 +18,7 @@ from airflow_cd.plugin.states import Look
 from airflow_cd.release import Release, changes
 from airflow_cd.report.answers import clock_times
 from airflow_cd.report.report import Clocks
+from airflow_cd.targets import TargetLabel
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,17 @@ class ChangeView:
 class Runs:
     """What one environment runs now, whichever run deployed it.
 
-    :param releases: what, on how many instances.
+    :param target: how it is reached; None where nothing is known of it.
+    :param instances: what its instances run.
     :param state: what the run has come to there, as people say it; ``sign`` is one character for it.
-    :param problems: instances that are not as they should be, in a sentence.
-    :param seen: when they were last looked at; None when they never were.
     """
 
     environment: str
     state: str
     sign: str
     look: Look
-    releases: Sequence[tuple[str, int]]
-    problems: str
-    seen: datetime | None
+    target: TargetLabel | None
+    instances: InstanceSummary
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,7 @@ class RunView:
     :param columns: the stages; those that may run at once together.
     :param clocks: by environment: name, time and meaning of each.
     :param manual_actions: what people did by hand, refused attempts too; oldest first.
+    :param changed: what the release differs in from what ran before, where that has the same version.
     """
 
     ours: bool
@@ -76,6 +76,7 @@ class RunView:
     manual_actions: Sequence[AuditRecord]
     service: str
     version: str
+    changed: str
     reason: str
     by: str
 
@@ -101,6 +102,7 @@ def view_of(run: Run, facts: RunFacts, now: datetime) -> RunView:
         manual_actions=facts.manual_actions,
         service=newest.release.service if newest else "",
         version=newest.release.version if newest else _text(run.asked.get("version")),
+        changed=newest.changed if newest else "",
         reason=newest.reason if newest else _text(run.asked.get("reason")),
         by=run.by or (newest.triggered_by if newest else ""),
     )
@@ -166,4 +168,4 @@ def _name(release: Release) -> str:
 def _runs(stage: StageView, facts: RunFacts) -> Runs:
     environment = stage.environment
     seen = summarize(facts.running.get(environment, ()))
-    return Runs(environment, stage.label, stage.state.sign, stage.look, seen.releases, seen.problems, seen.at)
+    return Runs(environment, stage.label, stage.state.sign, stage.look, facts.targets.get(environment), seen)

@@ -21,6 +21,7 @@ from airflow_cd.targets.docker.preparing import check_host, notes, prepare_host,
 from airflow_cd.targets.docker.reading import Traffic, read_instance
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.docker.work import Place, Work, in_parallel
+from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,13 @@ class DockerTarget:
         :raises TargetError: they cannot be asked.
         """
         return [sentence for host in self._hosts for sentence in notes(host, self.settle)]
+
+    @property
+    def label(self) -> TargetLabel:
+        """Kind and name, as pages show them."""
+        named = [self.containers] if isinstance(self.containers, str) else list(self.containers or ())
+        what = f"containers {', '.join(named)}" if named else self.environment
+        return TargetLabel("Docker", what, ", ".join([self.conn_id, *self.hosts]))
 
     # -- what a target answers and does ----------------------------------------------------------------------------
 

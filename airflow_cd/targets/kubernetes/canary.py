@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 
 from airflow_cd.hooks.kubernetes import Object
-from airflow_cd.instances import Track
-from airflow_cd.targets.kubernetes.names import OF, SHARE, TRACK, canary_of
+from airflow_cd.targets.kubernetes.names import SHARE, canary_of, ours
 
 
 def replicas_for(share: int, stable: int) -> int:
     """How many replicas a canary has beside the stable ones: the whole number that comes nearest to its share.
 
-    :param share: percent of all replicas that are to be the canary's, from 1 to 99.
+    :param share: percent of all replicas that are to be the canary's; 100 for as many as there are stable ones, which
+        are kept without requests.
     :param stable: how many stable ones there are.
     """
+    if share >= 100:
+        return stable
     exact = stable * share / (100 - share)
     low = max(1, int(exact))
     return min((low, low + 1), key=lambda count: (abs(count / (count + stable) - share / 100), count))
@@ -32,12 +34,12 @@ def canary_deployment(stable: Object, template: Object, replicas: int, *, labels
     :param share: percent of the requests that it is to have.
     """
     name = stable["metadata"]["name"]
-    ours = {OF: name, TRACK: str(Track.CANARY)}
+    marks = ours(name)
     template = copy.deepcopy(template)
-    template.setdefault("metadata", {})["labels"] = {**labels, **ours}
+    template.setdefault("metadata", {})["labels"] = {**labels, **marks}
     spec = {
         "replicas": replicas,
-        "selector": {"matchLabels": ours},
+        "selector": {"matchLabels": marks},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
         "template": template,
     }
@@ -50,7 +52,7 @@ def canary_deployment(stable: Object, template: Object, replicas: int, *, labels
         "metadata": {
             "name": canary_of(name),
             "namespace": stable["metadata"]["namespace"],
-            "labels": ours,
+            "labels": marks,
             "annotations": {SHARE: str(share)},
         },
         "spec": spec,

@@ -19,11 +19,21 @@ from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import require_rights, require_unowned
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_PULLS,
+    FOR_ROUTES,
+    NEEDED,
+    require_rights,
+    require_steady,
+    require_unowned,
+)
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
+
+_WHOLE = 100
+"""The share, in percent, of a canary that is as large as the stable track."""
 
 
 class TakenOver(DeploymentThere):
@@ -72,8 +82,9 @@ class TakenOver(DeploymentThere):
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            pulls = self._artifacts.looks(stable)
-            require_rights(self.cluster, self.namespace, route=bool(self.route), pulls=pulls)
+            routes = FOR_ROUTES if self.route else ()
+            pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
+            require_rights(self.cluster, self.namespace, *NEEDED, *routes, *pulls)
             configuration.require_usable(release.configuration)
             routing = self._routing(stable)
             routing.check()
@@ -103,7 +114,16 @@ class TakenOver(DeploymentThere):
 
     # -- actions -------------------------------------------------------------------------------------------------
 
-    def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
+    def deploy(
+        self,
+        release: Release | None,
+        tracks: Sequence[Track],
+        *,
+        share: int,
+        key: str,
+        token: int,
+        traffic: int | None = None,
+    ) -> None:
         """As of the target."""
 
         def act() -> None:
@@ -116,7 +136,7 @@ class TakenOver(DeploymentThere):
                 elif release is None:
                     self._remove_canary()
                 else:
-                    self._put_canary(release, share)
+                    self._put_canary(release, share, traffic)
 
         self._do(act, key, token)
 
@@ -145,29 +165,42 @@ class TakenOver(DeploymentThere):
             if Track.CANARY not in tracks:
                 return
             canary, routing = self._canary(), self._routing(self._stable())
-            if canary is not None:
-                routing.give(self._canary_pods(routing), share_of(canary))
+            if canary is not None and (part := share_of(canary)):
+                routing.give(self._canary_pods(routing), part)
 
         self._do(act, key, token)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _canary_of(self, stable: Object, release: Release, image: str, share: int, routing: Routing) -> Object:
+    def _canary_of(
+        self, stable: Object, release: Release, image: str, share: int, traffic: int | None, routing: Routing
+    ) -> Object:
         template = with_release(
             stable["spec"]["template"], release, image, deployment=self.name, container=self.container
         )
-        replicas = replicas_for(min(share, 99), max(1, int(stable["spec"].get("replicas", 1))))
-        labels = routing.labels(template.get("metadata", {}).get("labels") or {})
-        return canary_deployment(stable, template, replicas, labels=labels, share=share)
+        replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
+        there = self._canary() if traffic else None
+        labels: dict[str, str] = {}
+        if there is not None:
+            # Other labels would mean other pods, in the moment in which they are given the requests.
+            labels = there["spec"]["template"]["metadata"].get("labels") or {}
+        else:
+            labels = routing.labels(template.get("metadata", {}).get("labels") or {}, traffic)
+        part = share if traffic is None else traffic
+        return canary_deployment(stable, template, replicas, labels=labels, share=part)
 
-    def _put_canary(self, release: Release, share: int) -> None:
+    def _put_canary(self, release: Release, share: int, traffic: int | None) -> None:
         stable = self._stable()
         routing = self._routing(stable)
+        if share >= _WHOLE:
+            require_steady(self.cluster, self.namespace, stable)
         image = self._image(release, stable, routing)
-        wanted = self._canary_of(stable, release, image, share, routing)
-        if self._canary() is None:
-            self._require_headroom(stable, wanted["spec"]["replicas"])
-        routing.prepare()
+        wanted = self._canary_of(stable, release, image, share, traffic, routing)
+        has = self._canary()
+        more = wanted["spec"]["replicas"] - (int(has["spec"].get("replicas", 1)) if has is not None else 0)
+        if more > 0:
+            self._require_headroom(stable, more)
+        routing.prepare(traffic)
 
         def attempt() -> None:
             there = self._canary()
@@ -177,7 +210,7 @@ class TakenOver(DeploymentThere):
             meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
             self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
             pods = self._canary_pods(routing)
-            if any(not routing.drained(pod) for pod in pods):
+            if traffic is None and any(not routing.drained(pod) for pod in pods):
                 routing.give(pods, share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")

@@ -29,9 +29,11 @@ IMAGES = "airflow-cd/images"
 MEANT = "airflow-cd/meant"
 """Annotation of the Deployment: the image that was given to the stable pods last."""
 SHARE = "airflow-cd/share"
-"""Annotation of a canary: percent of the requests that it is to have where they are divided by weight."""
+"""Annotation of a canary: percent of the requests that it is to have where its pods do not say it."""
 WEIGHT = "airflow-cd/weight"
 """Beginning of annotations of an HTTPRoute: by number of a rule, the weight that the stable Service had."""
+SELECTOR = "airflow-cd/selector"
+"""Annotation of a Service: the selector that it had before all of its requests went to a canary."""
 PULLS = "airflow-cd/pulls"
 """Label of a pod that runs nothing and only shows whether images can be pulled: the Deployment it is for."""
 FILES = "airflow-cd-files"
@@ -49,6 +51,14 @@ def canary_of(deployment: str) -> str:
     :param deployment: its name.
     """
     return deployment[: LONGEST_NAME - len(CANARY_SUFFIX)] + CANARY_SUFFIX
+
+
+def ours(deployment: str) -> dict[str, str]:
+    """The labels of a Deployment's canary and of its pods.
+
+    :param deployment: its name.
+    """
+    return {OF: deployment, TRACK: "canary"}
 
 
 def selector_of(labels: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROXIES_FOLLOW = timedelta(seconds=2)
 """How far the proxies of the nodes may be behind the endpoints, and the times of the API behind the clock."""
+_HASH = "pod-template-hash"
 _PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
 """Refusals of a pod that may be over a moment later."""
 
@@ -183,11 +184,38 @@ def _instance(state: TrackState, pod: Object, read: _Reading) -> Instance:
 
 def _is_changing(state: TrackState) -> bool:
     """Whether a controller has not done yet what was asked for: it may still make pods of what was asked for before."""
-    return any(
-        (one.get("status") or {}).get("observedGeneration", 0) < one["metadata"].get("generation", 0)
+    unseen = [
+        one
         for one in (state.deployment, *state.sets)
         if one is not None
-    ) or any((one.get("status") or {}).get("replicas", 0) != one["spec"].get("replicas", 1) for one in state.sets)
+        and (one.get("status") or {}).get("observedGeneration", 0) < one["metadata"].get("generation", 0)
+    ]
+    # What is remembered beside a Deployment is a change to it that no controller has anything to do for.
+    if (
+        state.deployment is not None
+        and unseen == [state.deployment]
+        and _asks_for_nothing(state.deployment, state.sets)
+    ):
+        unseen = []
+    made = ((one.get("status") or {}).get("replicas", 0) != one["spec"].get("replicas", 1) for one in state.sets)
+    return bool(unseen) or any(made)
+
+
+def _asks_for_nothing(deployment: Object, sets: list[Object]) -> bool:
+    """Whether its ReplicaSets are already as a Deployment asks for: one has its template and all of its replicas."""
+    wanted = int(deployment["spec"].get("replicas", 1))
+    having = [one for one in sets if int(one["spec"].get("replicas", 1))]
+    if not wanted:
+        return not having
+    return [(_template_of(one), int(one["spec"]["replicas"])) for one in having] == [(_template_of(deployment), wanted)]
+
+
+def _template_of(one: Object) -> Object:
+    """The pod template, without the label by which the pods of a ReplicaSet are told apart."""
+    template: Object = one["spec"]["template"]
+    meta = template.get("metadata") or {}
+    labels = {name: value for name, value in (meta.get("labels") or {}).items() if name != _HASH}
+    return {**template, "metadata": {**meta, "labels": labels}}
 
 
 def _missing(

@@ -35,6 +35,14 @@ FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 """As well, where requests are divided by an HTTPRoute."""
 
+FOR_SWITCHES: tuple[tuple[str, str, str], ...] = (
+    ("", "services", "get"),
+    ("", "services", "patch"),
+    ("", "services", "create"),
+    ("", "services", "delete"),
+)
+"""As well, where a canary gets all requests of the Services, or none."""
+
 FOR_PULLS: tuple[tuple[str, str, str], ...] = (
     ("", "pods", "get"),
     ("", "pods", "create"),
@@ -43,17 +51,15 @@ FOR_PULLS: tuple[tuple[str, str, str], ...] = (
 """As well, where images are looked for before a canary begins."""
 
 
-def require_rights(cluster: Cluster, namespace: str, *, route: bool = False, pulls: bool = False) -> None:
+def require_rights(cluster: Cluster, namespace: str, *needed: tuple[str, str, str]) -> None:
     """Refuse, before the first change, what could not be brought to its end or back.
 
     :param cluster: the API.
     :param namespace: where.
-    :param route: whether requests are divided by an HTTPRoute.
-    :param pulls: whether images are looked for.
+    :param needed: API group, resource and verb of each right.
     :raises TargetUnauthorized: rights are missing; all of them are named.
     """
-    wanted = (*NEEDED, *(FOR_ROUTES if route else ()), *(FOR_PULLS if pulls else ()))
-    if missing := cluster.missing_rights(namespace, wanted):
+    if missing := cluster.missing_rights(namespace, needed):
         raise TargetUnauthorized(
             f"connection {cluster.conn_id!r} may not {', '.join(missing)} in namespace {namespace!r}.",
             state="nothing was changed.",
@@ -61,19 +67,20 @@ def require_rights(cluster: Cluster, namespace: str, *, route: bool = False, pul
         )
 
 
-def require_unowned(deployment: Object) -> None:
-    """Refuse a Deployment that another tool puts back to what stands in its repository.
+def require_unowned(one: Object, kind: str = "Deployment", part: str = "pod template") -> None:
+    """Refuse an object that another tool puts back to what stands in its repository.
 
-    :param deployment: as it was read.
-    :raises TargetRejected: one does.
+    :param one: as it was read.
+    :param kind: its kind.
+    :param part: what of it would be put back.
+    :raises TargetRejected: a tool does.
     """
-    owner = kept_by(deployment)
+    meta, owner = one["metadata"], kept_by(one)
     if owner is not None:
         raise TargetRejected(
-            f"Deployment {deployment['metadata']['name']} is kept by {owner}, which would put back what a "
-            "canary or a rollback changes.",
+            f"{kind} {meta['name']} is kept by {owner}, which would put back what a deployment or a rollback changes.",
             state="nothing was changed.",
-            next_step=f"Let {owner} ignore the pod template of this Deployment, and say so: "
+            next_step=f"Let {owner} ignore the {part} of this {kind}, and say so: "
             "KubernetesTarget(..., shared_with_gitops=True).",
         )
 
@@ -85,9 +92,35 @@ def autoscaler_of(cluster: Cluster, namespace: str, deployment: str) -> str | No
     :param namespace: where.
     :param deployment: its name.
     """
+    found = _autoscaler(cluster, namespace, deployment)
+    return str(found["metadata"]["name"]) if found is not None else None
+
+
+def require_steady(cluster: Cluster, namespace: str, stable: Object) -> None:
+    """Refuse to keep stable pods without requests that an autoscaler would take away meanwhile.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param stable: the Deployment, as it was read.
+    :raises TargetRejected: it may have fewer pods than now by the time that they are needed again.
+    """
+    autoscaler = _autoscaler(cluster, namespace, stable["metadata"]["name"])
+    replicas = int(stable["spec"].get("replicas", 1))
+    least = int(autoscaler["spec"].get("minReplicas", 1)) if autoscaler is not None else replicas
+    if autoscaler is not None and least < replicas:
+        name = autoscaler["metadata"]["name"]
+        raise TargetRejected(
+            f"HorizontalPodAutoscaler {name} may take {replicas - least} of the {replicas} stable pods of Deployment "
+            f"{stable['metadata']['name']} away while they are kept without requests, and the way back needs them all.",
+            state="nothing was changed.",
+            next_step=f"Set minReplicas of {name} to {replicas} for as long, or deploy in phases without bake.",
+        )
+
+
+def _autoscaler(cluster: Cluster, namespace: str, deployment: str) -> Object | None:
     found = cluster.every(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
     for one in found:
         target = one["spec"]["scaleTargetRef"]
         if (target.get("kind"), target.get("name")) == ("Deployment", deployment):
-            return str(one["metadata"]["name"])
+            return one
     return None

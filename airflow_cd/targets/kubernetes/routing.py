@@ -1,35 +1,15 @@
-"""How a canary's pods get requests: by the Services of the stable ones, or by weights of an HTTPRoute.
+"""How a canary's pods get requests: what is asked of it, whoever divides them.
 
-Both answer the same questions, so that nothing else of this package asks which one it has before it.
+By the Services of the stable pods (:mod:`.by_services`) or by weights of an HTTPRoute (:mod:`.by_route`); nothing else
+of this package asks which one it has before it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import time
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Protocol
 
-from airflow_cd.errors import TargetRejected, TargetUnavailable
-from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.names import OF, TRACK, WEIGHT, canary_of
-from airflow_cd.targets.kubernetes.traffic import (
-    endpoints_of,
-    selects,
-    services_of,
-    set_labels,
-    traffic_labels,
-    wait_until_out,
-)
-from airflow_cd.targets.kubernetes.writing import until_written
-
-_POLL = 0.05
-_TAKEN_WITHIN = 20.0
-"""Seconds within which a gateway must have seen a route that was written."""
-_FOLLOWS = 0.3
-"""Seconds that a data plane may be behind the status that its controller has written."""
+from airflow_cd.hooks.kubernetes import Object
 
 
 class Routing(Protocol):
@@ -40,10 +20,11 @@ class Routing(Protocol):
         """The Services that send requests to pods of either track."""
         ...
 
-    def labels(self, labels: dict[str, str]) -> dict[str, str]:
+    def labels(self, labels: dict[str, str], traffic: int | None) -> dict[str, str]:
         """The labels of a canary's pods, before ours are added.
 
         :param labels: of the stable pods.
+        :param traffic: percent of the requests that they are to have, None for an even part each.
         """
         ...
 
@@ -61,8 +42,13 @@ class Routing(Protocol):
         """
         ...
 
-    def prepare(self) -> None:
-        """Make what has to be there before the canary's pods."""
+    def prepare(self, traffic: int | None) -> None:
+        """Make what has to be there before the canary's pods.
+
+        :param traffic: percent of the requests that they are to have, None for an even part each.
+        :raises TargetRejected: they cannot have that; nothing was changed.
+        :raises TargetUnauthorized: a right is missing for it; nothing was changed.
+        """
         ...
 
     def take_out(self, pods: Sequence[Object]) -> None:
@@ -73,7 +59,8 @@ class Routing(Protocol):
         """Give the canary's pods their traffic.
 
         :param pods: all of the canary's.
-        :param share: percent, where requests are divided by weight.
+        :param share: percent that they are to have: all of them at 100; below, where every pod has an even part, their
+            number decides.
         """
         ...
 
@@ -84,265 +71,3 @@ class Routing(Protocol):
     def weight(self, pod: Object) -> float | None:
         """Percent of the requests that all pods of its track get together; None where every pod has an even part."""
         ...
-
-
-class ByServices:
-    """The canary's pods have the labels that Services find the stable ones by: every pod has an even part.
-
-    :param cluster: the API.
-    :param namespace: where.
-    :param stable: the Deployment, as it was read.
-    :param autoscaler: called for the name of its autoscaler, ``None`` without one.
-    """
-
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object, autoscaler: Callable[[], str | None]) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._stable = stable
-        self._autoscaler = autoscaler
-        self._labels: dict[str, str] = stable["spec"]["template"]["metadata"].get("labels") or {}
-
-    @cached_property
-    def services(self) -> list[Object]:
-        """As of :class:`Routing`."""
-        return services_of(self._cluster, self._namespace, self._labels)
-
-    def labels(self, labels: dict[str, str]) -> dict[str, str]:
-        """As of :class:`Routing`: an autoscaler counts every pod that the selector of its Deployment finds.
-
-        :raises TargetRejected: the autoscaler would count the canary's pods as the stable one's.
-        """
-        autoscaler = self._autoscaler()
-        if autoscaler is None:
-            return labels
-        selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
-        free = [name for name in selecting if name not in traffic_labels(self.services)]
-        if free:
-            return {name: value for name, value in labels.items() if name not in free}
-        raise TargetRejected(
-            f"HorizontalPodAutoscaler {autoscaler} would count the canary's pods as those of Deployment "
-            f"{self._stable['metadata']['name']}: its Services find pods by the very labels that the Deployment "
-            f"selects ({', '.join(sorted(selecting))}).",
-            state="nothing was changed.",
-            next_step="Give the Deployment one more label to select its pods by, which no Service asks for, or divide "
-            "requests by an HTTPRoute: KubernetesTarget(..., route=...).",
-        )
-
-    def check(self) -> None:
-        """As of :class:`Routing`: an autoscaler may stand in the way."""
-        self.labels(self._labels)
-
-    def drained(self, pod: Object) -> bool:
-        """As of :class:`Routing`: no Service finds it."""
-        labels = pod["metadata"].get("labels") or {}
-        return bool(self.services) and not any(selects(service, labels) for service in self.services)
-
-    def prepare(self) -> None:
-        """As of :class:`Routing`: nothing."""
-
-    def take_out(self, pods: Sequence[Object]) -> None:
-        """As of :class:`Routing`."""
-        set_labels(self._cluster, pods, dict.fromkeys(traffic_labels(self.services)))
-        names = {one["metadata"]["name"] for one in pods}
-        wait_until_out(self._cluster, self._namespace, self.services, names)
-
-    def give(self, pods: Sequence[Object], share: int) -> None:
-        """As of :class:`Routing`."""
-        set_labels(self._cluster, pods, dict(traffic_labels(self.services)))
-
-    def clear(self) -> None:
-        """As of :class:`Routing`: nothing."""
-
-    def weight(self, pod: Object) -> float | None:
-        """As of :class:`Routing`."""
-        return None
-
-
-class ByRoute:
-    """A Service of its own for the canary's pods, and weights in an HTTPRoute of the Gateway API.
-
-    :param cluster: the API.
-    :param namespace: where.
-    :param stable: the Deployment, as it was read.
-    :param route: name of the HTTPRoute.
-    """
-
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object, route: str) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._stable = stable
-        self._name = stable["metadata"]["name"]
-        self._path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{route}"
-        self._route = route
-
-    @cached_property
-    def services(self) -> list[Object]:
-        """As of :class:`Routing`."""
-        labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}
-        own = self._cluster.get(f"/api/v1/namespaces/{self._namespace}/services/{canary_of(self._service)}")
-        return services_of(self._cluster, self._namespace, labels) + ([own] if own else [])
-
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the route sends requests to."""
-        labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}
-        found = {one["metadata"]["name"] for one in services_of(self._cluster, self._namespace, labels)}
-        named = [
-            one["name"] for rule in self._read()["spec"].get("rules") or () for one in rule.get("backendRefs") or ()
-        ]
-        for name in named:
-            if name in found:
-                return str(name)
-        raise TargetRejected(
-            f"HTTPRoute {self._route} sends requests to {', '.join(named) or 'nothing'}, and none of these is a "
-            f"Service of Deployment {self._name}.",
-            state="nothing was changed.",
-            next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
-        )
-
-    def labels(self, labels: dict[str, str]) -> dict[str, str]:
-        """As of :class:`Routing`: no Service or autoscaler of the stable pods finds them."""
-        selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
-        services = services_of(self._cluster, self._namespace, labels)
-        return {name: value for name, value in labels.items() if name not in {**selecting, **traffic_labels(services)}}
-
-    def check(self) -> None:
-        """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods."""
-        _ = self._service
-
-    def drained(self, pod: Object) -> bool:
-        """As of :class:`Routing`: its track has no weight."""
-        return self._of(pod) == 0
-
-    def prepare(self) -> None:
-        """As of :class:`Routing`: the canary's Service, and its place in the route, with no weight yet."""
-        path = f"/api/v1/namespaces/{self._namespace}/services"
-        stable = self._cluster.get(f"{path}/{self._service}") or {"spec": {}}
-        ours = {OF: self._name, TRACK: "canary"}
-        ports = [{key: port[key] for key in port if key != "nodePort"} for port in stable["spec"].get("ports") or ()]
-        body = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": canary_of(self._service), "labels": ours},
-            "spec": {"selector": ours, "ports": ports},
-        }
-        with contextlib.suppress(Conflict):
-            self._cluster.create(path, body)
-        if self._weight is None:
-            self._write(0)
-
-    def take_out(self, pods: Sequence[Object]) -> None:
-        """As of :class:`Routing`."""
-        if self._weight is not None:
-            self._write(0)
-
-    def give(self, pods: Sequence[Object], share: int) -> None:
-        """As of :class:`Routing`: only to pods that can answer.
-
-        :raises TargetUnavailable: none of them is ready.
-        """
-        own = [one for one in self.services if one["metadata"]["name"] == canary_of(self._service)]
-        if not endpoints_of(self._cluster, self._namespace, own):
-            raise TargetUnavailable(
-                f"the canary of {self._name} gets no requests: none of its pods is ready.",
-                next_step="Read why in the messages of the pods.",
-            )
-        self._write(share)
-
-    def clear(self) -> None:
-        """As of :class:`Routing`: the route is as it was before."""
-        self._write(None)
-        self._cluster.delete(f"/api/v1/namespaces/{self._namespace}/services/{canary_of(self._service)}")
-
-    def weight(self, pod: Object) -> float | None:
-        """As of :class:`Routing`."""
-        return self._of(pod)
-
-    # -- inside --------------------------------------------------------------------------------------------------
-
-    def _read(self) -> Object:
-        found = self._cluster.get(self._path)
-        if found is None:
-            raise TargetRejected(
-                f"there is no HTTPRoute {self._route!r} in namespace {self._namespace!r}.",
-                state="nothing was changed.",
-                next_step="Name it as `kubectl get httproutes -A` lists it.",
-            )
-        return found
-
-    @cached_property
-    def _weight(self) -> int | None:
-        """Percent that the canary has; None where it has no place in the route."""
-        for rule in self._read()["spec"].get("rules") or ():
-            for one in rule.get("backendRefs") or ():
-                if one["name"] == canary_of(self._service):
-                    return int(one.get("weight", 1))
-        return None
-
-    def _of(self, pod: Object) -> float | None:
-        canary = float(self._weight or 0)
-        is_canary = (pod["metadata"].get("labels") or {}).get(TRACK) == "canary"
-        return canary if is_canary else 100.0 - canary
-
-    def _write(self, share: int | None) -> None:
-        """Set the canary's percent, None to take its place away; returns when the gateway has taken it."""
-
-        def attempt() -> Object:
-            route = copy.deepcopy(self._read())
-            divide(route, self._service, share)
-            route.pop("status", None)
-            return self._cluster.put(self._path, route)
-
-        written = until_written(attempt, f"HTTPRoute {self._route}")
-        self.__dict__.pop("_weight", None)
-        self._await_taken(written["metadata"]["generation"])
-
-    def _await_taken(self, generation: int) -> None:
-        """Wait until every gateway of the route says that it has seen it, and accepts it."""
-        deadline = time.monotonic() + _TAKEN_WITHIN
-        refused = "no gateway has taken it"
-        while time.monotonic() < deadline:
-            parents = (self._read().get("status") or {}).get("parents") or []
-            conditions = [one for parent in parents for one in parent.get("conditions") or ()]
-            seen = [one for one in conditions if one.get("observedGeneration", 0) >= generation]
-            wrong = [one for one in seen if one["type"] in ("Accepted", "ResolvedRefs") and one["status"] != "True"]
-            if seen and not wrong:
-                time.sleep(_FOLLOWS)
-                return
-            if wrong:
-                refused = f"{wrong[0].get('reason')}: {wrong[0].get('message')}"
-            time.sleep(_POLL)
-        raise TargetUnavailable(
-            f"HTTPRoute {self._route} was written, and is not in force: {refused}.",
-            next_step="Look at its status, and at the gateway's log.",
-        )
-
-
-def divide(route: Object, service: str, share: int | None) -> None:
-    """Divide the requests of a route between a Service and its canary's, in every rule that names it.
-
-    No rule is ever left with nothing but weights of 0.
-
-    :param route: the HTTPRoute; it is changed.
-    :param service: name of the stable pods' Service.
-    :param share: percent of the canary; None takes its place away and gives the Service the weight it had.
-    """
-    meta = route["metadata"].setdefault("annotations", {})
-    for number, rule in enumerate(route["spec"].get("rules") or ()):
-        backends = rule.get("backendRefs") or []
-        mine = next((one for one in backends if one["name"] == service), None)
-        if mine is None:
-            continue
-        had = f"{WEIGHT}.{number}"
-        others = [one for one in backends if one["name"] != canary_of(service)]
-        if share is None:
-            weight = meta.pop(had, "")
-            mine.pop("weight", None)
-            if weight:
-                mine["weight"] = int(weight)
-            rule["backendRefs"] = others
-            continue
-        meta.setdefault(had, str(mine.get("weight", "")))
-        mine["weight"] = 100 - share
-        place = others.index(mine) + 1
-        rule["backendRefs"] = [*others[:place], {**mine, "name": canary_of(service), "weight": share}, *others[place:]]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
+from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.deployment import TakenOver
 
+_WHOLE = 100
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -77,6 +79,12 @@ class KubernetesTarget:
         """Name of the Deployment."""
         return self.deployment or self.environment
 
+    @property
+    def label(self) -> TargetLabel:
+        """Kind and name, as pages show them."""
+        route = f", HTTPRoute {self.route}" if self.route else ""
+        return TargetLabel("Kubernetes", f"Deployment {self.namespace}/{self.name}{route}", self.conn_id)
+
     @cached_property
     def taken_over(self) -> TakenOver:
         """The Deployment in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
@@ -121,18 +129,42 @@ class KubernetesTarget:
         """
         return self.taken_over.notes()
 
-    def deploy(self, release: Release | None, tracks: Sequence[Track], *, share: int, key: str, token: int) -> None:
+    def traffic_mistake(self, share: int, traffic: int) -> str:
+        """Why a canary cannot have that part of the requests; ``""`` when it can.
+
+        :param share: percent of the environment's replicas that it is.
+        :param traffic: percent of the requests that it is to have.
+        """
+        if self.route or traffic == 0 or share == traffic == _WHOLE:
+            return ""
+        return (
+            f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod has an even part: "
+            "name the HTTPRoute that divides them, KubernetesTarget(..., route=...)"
+        )
+
+    def deploy(
+        self,
+        release: Release | None,
+        tracks: Sequence[Track],
+        *,
+        share: int,
+        key: str,
+        token: int,
+        traffic: int | None = None,
+    ) -> None:
         """Ask for a release on a track; see :meth:`~airflow_cd.targets.base.ReplicaTarget.deploy`.
 
         :param release: what to run; None takes the replicas of the track away.
         :param tracks: one or both.
-        :param share: percent of all replicas that are to be the canary's.
+        :param share: percent of all replicas that are to be the canary's; 100 for as many as there are stable ones.
+        :param traffic: percent of the requests that the canary is to have once it is given its traffic; None, the
+            default, for what its replicas bring. It is made without any, unless that is so.
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.
         :raises TargetError: it was not accepted.
         """
-        self.taken_over.deploy(release, tracks, share=share, key=key, token=token)
+        self.taken_over.deploy(release, tracks, share=share, key=key, token=token, traffic=traffic)
 
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """Keep the canary out of the traffic; returns when no Service sends it a request any more.

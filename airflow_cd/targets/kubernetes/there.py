@@ -12,10 +12,12 @@ from airflow_cd.errors import TargetError, TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
+from airflow_cd.targets.kubernetes.by_route import ByRoute
+from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.replicas import is_canary, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import autoscaler_of
-from airflow_cd.targets.kubernetes.routing import ByRoute, ByServices, Routing
+from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of
 from airflow_cd.targets.kubernetes.writing import busy
 from airflow_cd.targets.last_words import LINES_READ

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Callable, Iterable
 
 from airflow_cd.errors import TargetUnavailable
-from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
+from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours
 
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""
@@ -15,18 +18,27 @@ _PROXIES = 1.3
 
 
 def services_of(cluster: Cluster, namespace: str, labels: dict[str, str]) -> list[Object]:
-    """The Services that send requests to pods with these labels.
+    """The Services that send requests to pods with these labels, or would if a canary had not all of them.
 
     :param cluster: the API.
     :param namespace: where.
     :param labels: of a pod.
     """
     found = cluster.every(f"/api/v1/namespaces/{namespace}/services")
-    return [one for one in found if selects(one, labels)]
+    return [one for one in found if (selector := own_selector(one)) and selector.items() <= labels.items()]
+
+
+def own_selector(service: Object) -> dict[str, str]:
+    """The labels by which a Service finds its pods, but for a canary that has all of its requests.
+
+    :param service: the Service.
+    """
+    kept = (service["metadata"].get("annotations") or {}).get(SELECTOR)
+    return dict(json.loads(kept) if kept else service["spec"].get("selector") or {})
 
 
 def selects(service: Object, labels: dict[str, str]) -> bool:
-    """Whether a Service sends requests to a pod with these labels.
+    """Whether a Service sends requests to a pod with these labels now.
 
     :param service: the Service.
     :param labels: of the pod.
@@ -40,7 +52,7 @@ def traffic_labels(services: Iterable[Object]) -> dict[str, str]:
 
     :param services: all that send requests to the pods.
     """
-    return {name: value for service in services for name, value in service["spec"]["selector"].items()}
+    return {name: value for service in services for name, value in own_selector(service).items()}
 
 
 def set_labels(cluster: Cluster, pods: Iterable[Object], labels: dict[str, str | None]) -> None:
@@ -76,6 +88,73 @@ def endpoints_of(cluster: Cluster, namespace: str, services: Iterable[Object]) -
                 if ready and pod:
                     found.add(pod)
     return found
+
+
+def make_own_service(cluster: Cluster, namespace: str, service: str, deployment: str) -> None:
+    """Make the Service of a canary's own pods, with the ports of the stable pods' Service.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param service: name of the stable pods' Service.
+    :param deployment: name of the Deployment.
+    """
+    path = f"/api/v1/namespaces/{namespace}/services"
+    stable = cluster.get(f"{path}/{service}") or {"spec": {}}
+    ports = [{key: port[key] for key in port if key != "nodePort"} for port in stable["spec"].get("ports") or ()]
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": canary_of(service), "labels": ours(deployment)},
+        "spec": {"selector": ours(deployment), "ports": ports},
+    }
+    with contextlib.suppress(Conflict):
+        cluster.create(path, body)
+
+
+def delete_own_service(cluster: Cluster, namespace: str, service: str) -> None:
+    """Delete the Service of a canary's own pods, if there is one.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param service: name of the stable pods' Service.
+    """
+    cluster.delete(f"/api/v1/namespaces/{namespace}/services/{canary_of(service)}")
+
+
+def wait_until_in(
+    cluster: Cluster,
+    namespace: str,
+    services: list[Object],
+    wanted: Callable[[set[str]], bool],
+    what: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until Services send their new requests where they should, and nowhere else.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param services: the Services.
+    :param wanted: whether these are the pods that they should be sent to.
+    :param what: who is to get them, for the error.
+    :param clock: returns seconds that never go backwards.
+    :param sleep: called with seconds to wait.
+    :raises TargetUnavailable: they still send them elsewhere.
+    """
+    if not services:
+        return
+    began = clock()
+    while not wanted(found := endpoints_of(cluster, namespace, services)):
+        if clock() - began > _SEEN_OUT:
+            names = ", ".join(sorted(one["metadata"]["name"] for one in services))
+            raise TargetUnavailable(
+                f"Service {names} was given to {what} {_SEEN_OUT:.0f} s ago, and its requests still go to "
+                f"{', '.join(sorted(found)) or 'nobody'}: the endpoints are not brought up to date.",
+                next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
+            )
+        sleep(0.05)
+    sleep(_PROXIES)
 
 
 def wait_until_out(

@@ -234,6 +234,22 @@ def test_it_shows_who_asked_for_what_and_nothing_of_it_is_invisible(
         assert shown in text
 
 
+def test_it_says_first_who_asks_why_and_where_it_would_go(
+    client_as: ClientAs, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(timezone.utc)
+    target = {"type": "elsewhere.Nomad", "conn_id": "nomad_eu", "environment": "shop-eu"}
+    ledger.runs.begin("shop", "run-2.0", now, plan={"production": {"target": target}})
+    _asked(ledger)
+    page = client_as("viewer").get(PLACE).text
+    # Airflow has forgotten the run, the ledger has not.
+    assert "Requested by <strong>ada</strong>: a test" in page
+    assert "Nomad: shop-eu, connection nomad_eu" in page
+    run = Run("shop", "run-2.0", "running", {"version": "2.0", "reason": "the tax\nrates changed"}, "grace")
+    monkeypatch.setattr(run_tasks, "run_of", lambda *place: run)
+    assert "Requested by <strong>grace</strong>: the tax␊rates changed" in client_as("viewer").get(PLACE).text
+
+
 def test_a_run_that_takes_the_id_of_an_approved_one_has_asked_nothing_yet(
     client_as: ClientAs, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_cd.cli import main
 from airflow_cd.ledger import Freeze, Ledger
 from airflow_cd.ledger.overview import EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.dag_runs.order import environment_depths
-from airflow_cd.plugin.deployments import overview
+from airflow_cd.plugin.deployments import first_steps, overview
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
 from airflow_cd.plugin.deployments.overview import places_of
 from airflow_cd.plugin.deployments.survey import Survey, Wanted, choose, survey
+from airflow_cd.targets import BUILT_IN
 from tests.plugin.build_com_run import PIPELINE, PLACES
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
@@ -55,6 +58,47 @@ def shown(client_as: ClientAs) -> Any:
 def test_an_empty_ledger_is_said_to_be_one(shown: Any) -> None:
     assert "Nothing has been deployed yet" in shown()
     assert "No service matches" in shown("?service=shop")
+
+
+def test_whoever_has_deployed_nothing_is_told_what_to_do_first(shown: Any, client_as: ClientAs, ledger: Ledger) -> None:
+    page = shown()
+    steps = [page.index(step) for step in ("Create a connection", "Copy this pipeline", "Run the check")]
+    assert steps == sorted(steps)
+    assert 'data-airflow href="/connections"' in page
+    assert first_steps.PIPELINE in unescape(page)
+    # And nothing that would lead nowhere.
+    assert "Filter" not in page
+    Delivery(ledger, "shop", "1.0.0").promoted("dev")
+    assert "Create a connection" not in shown()
+
+
+def test_the_pipeline_to_copy_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / first_steps.FILE
+    file.write_text(first_steps.PIPELINE, encoding="utf-8")
+    code = main(["check", str(file)])
+    assert code == 0, capsys.readouterr()
+    assert {way.name.partition("_")[0] for way in first_steps.WAYS} == set(BUILT_IN)
+
+
+def test_pipelines_that_have_not_deployed_are_named(shown: Any, metadata: None) -> None:
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    names = {"orders": False, "orders-rollback": False, "old": True}
+    with create_session() as session:
+        session.merge(DagBundleModel(name="tests"))
+        session.flush()
+        for name, stale in names.items():
+            given = {"bundle_name": "tests", "fileloc": "x.py", "timetable_type": "", "is_stale": stale}
+            session.merge(DagModel(dag_id=name, tags=[DagTag(name="airflow-cd")], **given))
+    try:
+        page = shown()
+    finally:
+        with create_session() as session:
+            session.query(DagTag).filter(DagTag.dag_id.in_(names)).delete()
+            session.query(DagModel).filter(DagModel.dag_id.in_(names)).delete()
+    assert 'data-airflow href="/dags/orders">orders</a>.' in page
 
 
 def test_a_promoted_release_with_its_verdict_and_who_brought_it(shown: Any, ledger: Ledger) -> None:

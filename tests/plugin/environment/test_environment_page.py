@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -15,9 +16,10 @@ from fastapi.testclient import TestClient
 from airflow_cd.ledger import Deployment, Ledger
 from airflow_cd.plugin.audit.middleware import AuditMiddleware
 from airflow_cd.plugin.dag_runs.tasks import RunTask
+from airflow_cd.plugin.environment import routes
 from airflow_cd.plugin.environment.stopping import failing
 from airflow_cd.release import Release
-from airflow_cd.targets.base import Instance
+from airflow_cd.targets.base import Instance, Track
 from tests.plugin.build_com_run import PLACES, run_of
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
@@ -117,6 +119,86 @@ def test_it_says_what_runs_and_what_every_release_to_go_back_to_would_change(
         assert f"<code>{now}</code>" in page
         assert f"<code>{would_be}</code>" in page
     assert HOSTILE not in page
+
+
+@pytest.fixture
+def reconfigured(ledger: Ledger) -> Ledger:
+    """Replicas of 1.2 in production, and beside them a canary that has the same version and another configuration."""
+    plan = {"production": {"target": {"type": "elsewhere.Nomad", "conn_id": "nomad_eu", "environment": "shop-eu"}}}
+    ledger.runs.begin("shop", "run-again", datetime.now(timezone.utc), plan=plan)
+    delivery = Delivery(ledger, "shop", "1.2", run_id="run-again")
+    delivery.release = replace(NEW, configuration={"workers": 2, "password": "hunter-2-hunter"})
+    delivery.previous = {f"web-{number}": NEW for number in range(3)}
+    delivery.canary("production", 20)
+    stable = Instance("", "1.2", NEW.artifact, {"workers": 8}, track=Track.STABLE, weight=32.0)
+    canary = replace(
+        stable, name="web-c1", configuration=delivery.release.configuration, track=Track.CANARY, weight=4.0
+    )
+    waits = replace(canary, name="web-c2", health="starting", message=f"no node has room {HOSTILE}", weight=0.0)
+    here = [replace(stable, name=f"web-{number}") for number in range(3)]
+    ledger.instances.record("shop", "production", [canary, waits, *here], datetime.now(timezone.utc))
+    return ledger
+
+
+def test_replicas_are_shown_by_track_with_shares_weights_and_what_keeps_them(
+    reconfigured: Ledger, client_as: ClientAs
+) -> None:
+    page = client_as("viewer").get(PLACE).text
+    canary, stable = page.split('class="card group ')[1:]
+    assert canary.startswith("canary")
+    assert "<b>2</b> 40 %" in canary
+    assert "<b>4 %</b> by weight" in canary
+    assert "<b>3</b> 60 %" in stable
+    assert "<b>96 %</b> by weight" in stable
+    assert "web-c2</strong>: no node has room &lt;script&gt;" in canary
+    assert "web-c1</strong>" not in canary
+    assert canary.index('<th scope="row">web-c1<') < canary.index('<th scope="row">web-c2<')
+
+
+def test_what_a_version_does_not_say_is_said_everywhere_and_secrets_nowhere(
+    reconfigured: Ledger, client_as: ClientAs
+) -> None:
+    page = client_as("viewer").get(PLACE).text
+    assert "shop 1.2 (password (unset) → a secret" in page
+    assert "workers 8 → 2) is being" not in page
+    assert re.search(r"password a secret[^<]*, workers 2", page)
+    assert "workers 8" in page
+    assert '<th scope="row">configuration: workers</th>' in page
+    assert "hunter" not in page
+    overview = client_as("viewer").get("/airflow-cd/deployments").text
+    assert "workers 8 → 2" in overview
+    assert "hunter" not in overview
+
+
+def test_it_says_how_the_environment_is_reached(reconfigured: Ledger, client_as: ClientAs) -> None:
+    client = client_as("viewer")
+    assert "Nomad: <strong>shop-eu</strong>, connection nomad_eu" in client.get(PLACE).text
+    assert "Nomad: shop-eu" in client.get("/airflow-cd/deployments").text
+    assert "Nomad: shop-eu" in client.get("/airflow-cd/run/shop/run-again").text
+
+
+def test_while_something_is_deployed_it_looks_more_often(
+    reconfigured: Ledger, client_as: ClientAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "is_over", lambda pipeline, run_id: False)
+    assert 'data-live="2"' in client_as("viewer").get(PLACE).text
+
+
+def test_instances_with_names_of_their_own_are_shown_by_what_they_run(ledger: Ledger, client_as: ClientAs) -> None:
+    _deploy(ledger, "1.1").promoted("production")
+    _deploy(ledger, "1.2").canary("production")
+    here = [
+        Instance("a", "1.1", OLD.artifact, OLD.configuration),
+        Instance("b", "1.1", OLD.artifact, OLD.configuration),
+        Instance("c", "1.2", NEW.artifact, NEW.configuration),
+        Instance("d", "1.2", NEW.artifact, NEW.configuration, drained=True),
+    ]
+    ledger.instances.record("shop", "production", here, datetime.now(timezone.utc))
+    new, old = client_as("viewer").get(PLACE).text.split('class="card group ')[1:]
+    assert new.startswith("new")
+    assert "<b>33.3 %</b>" in new
+    assert "<b>66.7 %</b>" in old
+    assert "NO REQUESTS" in new
 
 
 def test_what_is_vetoed_is_shown_and_cannot_be_chosen(promoted: Ledger, client_as: ClientAs, rollback_dag: Any) -> None:

@@ -20,7 +20,7 @@ from airflow_cd.plugin.run.stages import StageView
 from airflow_cd.plugin.run.view import RunView, view_of
 from airflow_cd.plugin.states import StepState
 from airflow_cd.states import Role
-from airflow_cd.targets.base import Instance
+from airflow_cd.targets.base import Instance, Track
 from airflow_cd.verification.verdict import Verdict
 from tests.plugin.build_com_run import (
     BEFORE,
@@ -139,8 +139,25 @@ def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, sto
 
 def test_what_runs_where_is_what_was_seen_there(ledger: Ledger, story: Story) -> None:
     runs = {row.environment: row for row in _view(ledger, _rolled_back(story)).runs}
-    assert runs["production"].releases == [("shop:1.1", len(INSTANCES))]
-    assert runs["dev"].releases == [("shop:1.2", 1)]
+    assert runs["production"].instances.releases == [("shop:1.1", len(INSTANCES))]
+    assert runs["dev"].instances.releases == [("shop:1.2", 1)]
+
+
+def test_a_canary_of_replicas_stands_beside_the_others_and_may_have_fewer_of_the_requests(
+    ledger: Ledger, client_as: ClientAs
+) -> None:
+    delivery = Delivery(ledger, "shop", "2.0")
+    delivery.previous = {f"web-{number}": delivery.release for number in range(8)}
+    deployment, token = delivery.open("production"), delivery.leases["production"].token
+    names = ["web-c1", "web-c2"]
+    ledger.phases.start(deployment.id, "phase_20", share=20, instances=names, token=token, traffic=5)
+    ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="PASS", evidence={}, final=False)
+    replicas = [Instance(name, "2.0", "shop:2.0", track=Track.CANARY) for name in names]
+    ledger.instances.record("shop", "production", replicas, NOW)
+    ((phase,),) = (stage.phases for stage in _stages(_view(ledger, Run("shop", "run-2.0"))).values())
+    assert (phase.title, phase.instances, phase.of, phase.traffic) == ("Canary 20 %", 2, 10, 5)
+    for page in ("run/shop/run-2.0", "deployments"):
+        assert "5 % of the requests" in client_as("viewer").get(f"/airflow-cd/{page}").text
 
 
 def test_who_gets_no_requests_is_trouble(ledger: Ledger, story: Story) -> None:
@@ -151,7 +168,7 @@ def test_who_gets_no_requests_is_trouble(ledger: Ledger, story: Story) -> None:
     ]
     ledger.instances.record("shop", "production", seen, NOW)
     (row,) = _view(ledger, run_of("running", ROLLED_BACK_STATES)).runs
-    assert row.problems == "web-2 gets no requests; web-3 gets no requests"
+    assert row.instances.problems == "web-2 gets no requests; web-3 gets no requests"
 
 
 def test_manual_actions_stand_in_their_order_refused_ones_too(ledger: Ledger, story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -58,3 +59,31 @@ def test_what_the_container_before_wrote_is_read_too(site: Site, tokens: Iterato
     time.sleep(0.5)
     frame = DockerLogs(target.conn_id).read(Window(began, datetime.now(timezone.utc)), ["web-1"]).frame
     assert list(frame["message"]) == ["web 1.0 serves", "web 1.1 serves"]
+
+
+def test_a_long_line_is_one_record(site: Site) -> None:
+    """Docker keeps it in pieces of 16 KiB, each with a stamp, and what the other output says between them."""
+    code = (
+        "import json, sys; line = json.dumps({'level': 'error', 'message': 'ä' * 20000}, ensure_ascii=False)\n"
+        "print(line, flush=True); print('meanwhile', file=sys.stderr, flush=True); print(line, flush=True)"
+    )
+    began = datetime.now(timezone.utc) - timedelta(seconds=5)
+    site.engine(
+        "docker",
+        "run",
+        "--name",
+        "long-1",
+        "--network",
+        "none",
+        "--env",
+        "PYTHONIOENCODING=utf-8",
+        "web:1.0",
+        "python3",
+        "-c",
+        code,
+    )
+    frame = DockerLogs(site.connection()).read(Window(began, datetime.now(timezone.utc)), ["long-1"]).frame
+    lengths = sorted(map(len, frame["message"]))
+    # Each of two seams cuts a character in two, of which Docker keeps two signs that there was one.
+    assert lengths == [len("meanwhile"), *[20000 + 2 + len('{"level": "error", "message": ""}')] * 2]
+    assert all(json.loads(text)["level"] == "error" for text in frame["message"] if text != "meanwhile")

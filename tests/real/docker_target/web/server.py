@@ -48,5 +48,5 @@ if FAULT != "deaf":
 else:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.stdout.write(f"web {VERSION} serves\n")
-server.serve_forever()
+server.serve_forever(poll_interval=0.05)
 server.server_close()

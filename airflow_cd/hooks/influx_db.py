@@ -1,0 +1,98 @@
+"""InfluxDB, by InfluxQL: version 1, and what later versions keep of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.service import ServiceHook
+from airflow_cd.http.exchange import Request
+from airflow_cd.http.json_values import list_of, object_of
+
+
+@dataclass(frozen=True)
+class InfluxSeries:
+    """One series of an answer.
+
+    :param name: of the measurement.
+    :param tags: by which the query groups.
+    :param rows: values by the name of their column; ``time`` in nanoseconds since 1970.
+    """
+
+    name: str
+    tags: Mapping[str, str]
+    rows: list[dict[str, Any]]
+
+
+class InfluxDbHook(ServiceHook):
+    """Queries InfluxDB over one Airflow connection of type ``influx_db``; see :class:`ServiceHook`.
+
+    A token of version 2 or 3 is a header, ``{"Authorization": "Token ..."}``.
+
+    :param influx_db_conn_id: the connection.
+    :param sleep: called with seconds to wait.
+    """
+
+    conn_name_attr = "influx_db_conn_id"
+    default_conn_name = "influx_db_default"
+    conn_type = "influx_db"
+    hook_name = "InfluxDB"
+
+    def __init__(
+        self, influx_db_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(influx_db_conn_id, sleep=sleep)
+
+    def query(self, query: str, database: str = "") -> list[InfluxSeries]:
+        """The series that one statement finds.
+
+        :param query: InfluxQL.
+        :param database: its name; none for statements that need none.
+        :raises SourceQueryRejected: the query is wrong, or there is no such database.
+        :raises SourceUnavailable: no whole answer was to be had.
+        """
+        form = {"q": query, "epoch": "ns", **({"db": database} if database else {})}
+        with self.get_conn() as client:
+            content = object_of(client.json(Request("POST", "/query", form=form)))
+            result = object_of(next(iter(list_of(content.get("results"))), None))
+            said = content.get("error") or result.get("error")
+            if said:
+                raise SourceQueryRejected(
+                    f"{client.endpoint.title} rejected the query: {client.endpoint.redact.line(said)}.",
+                    next_step="Correct the query, or the name of the database.",
+                )
+            if "results" not in content:
+                raise SourceUnavailable(
+                    f"{client.endpoint.title} does not answer as InfluxDB does.",
+                    next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
+                )
+            series = [object_of(one) for one in list_of(result.get("series"))]
+            if result.get("partial") or any(one.get("partial") for one in series):
+                raise SourceUnavailable(
+                    f"{client.endpoint.title} answered with a part of what there is (max-row-limit).",
+                    next_step="Take wider buckets, or raise max-row-limit of the server.",
+                )
+        return [
+            InfluxSeries(
+                str(one.get("name", "")),
+                {str(name): str(value) for name, value in object_of(one.get("tags")).items()},
+                [
+                    dict(zip(list_of(one.get("columns")), list_of(row), strict=False))
+                    for row in list_of(one.get("values"))
+                ],
+            )
+            for one in series
+        ]
+
+    def tried(self) -> str:
+        """Which databases there are."""
+        found = [str(row.get("name")) for series in self.query("SHOW DATABASES") for row in series.rows]
+        return f"It answers queries and has {len(found)} databases ({', '.join(found[:8])})."
+
+
+def _rows(series: Mapping[str, Any]) -> list[dict[str, Any]]:
+    columns = list_of(series.get("columns"))
+    return [dict(zip(columns, list_of(row), strict=False)) for row in list_of(series.get("values"))]

@@ -1,0 +1,198 @@
+"""OpenSearch and Elasticsearch: documents of one point in time, page by page."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.service import ServiceHook
+from airflow_cd.http.client import HttpClient
+from airflow_cd.http.exchange import Request
+from airflow_cd.http.json_values import list_of, object_of
+
+log = logging.getLogger(__name__)
+
+PAGE = 2_000
+_KEPT = "2m"
+_WHOLE_READS = 3  # a read of which a part failed is begun again, never gone on with
+_STRICT = {"allow_no_indices": "false", "ignore_unavailable": "false"}
+
+
+class OpenSearchHook(ServiceHook):
+    """Searches OpenSearch or Elasticsearch over one Airflow connection; see :class:`ServiceHook`.
+
+    Connections of Airflow's providers for both will do as well as those of type ``search_cluster``. An API key of
+    Elasticsearch is given as header: ``{"Authorization": "ApiKey ..."}``.
+
+    :param search_cluster_conn_id: the connection.
+    :param sleep: called with seconds to wait.
+    """
+
+    conn_name_attr = "search_cluster_conn_id"
+    default_conn_name = "search_cluster_default"
+    conn_type = "search_cluster"
+    hook_name = "OpenSearch or Elasticsearch"
+
+    def __init__(
+        self, search_cluster_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(search_cluster_conn_id, sleep=sleep)
+
+    def search(
+        self, index: str, query: Mapping[str, Any], time_field: str, most: int
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """The documents that a query finds, oldest first, and whether there are more.
+
+        :param index: names or patterns of indices, data streams or aliases, commas between.
+        :param query: in the query DSL.
+        :param time_field: by which they are in order.
+        :param most: documents at most.
+        :returns: hits as the server writes them.
+        :raises SourceQueryRejected: the query is wrong, or there is no such index.
+        :raises SourceUnavailable: no answer that every shard took part in was to be had.
+        """
+        with self.get_conn() as client:
+            open_search = self._is_open_search(client)
+            for attempt in range(1, _WHOLE_READS + 1):
+                try:
+                    found: list[dict[str, Any]] = []
+                    for hits in self._pages(client, index, query, time_field, open_search):
+                        found += hits
+                        if len(found) > most:
+                            return found[:most], True
+                except _Partial as partial:
+                    log.warning("%s: %s; it is read again.", client.endpoint.title, partial)
+                    reason = str(partial)
+                    if attempt < _WHOLE_READS:
+                        self._sleep(0.2 * attempt)
+                else:
+                    return found, False
+            raise SourceUnavailable(
+                f"{client.endpoint.title} answered with a part of what there is: {reason}.",
+                next_step="See which shards fail; what the others have would be judged as if it were all.",
+            )
+
+    def fields(self, index: str, *names: str) -> dict[str, set[str]]:
+        """Types of fields, by their names; those that no document has are left out.
+
+        :param index: as of :meth:`search`.
+        :param names: names or patterns of fields.
+        :raises SourceQueryRejected: there is no such index.
+        """
+        path = f"/{_quoted(index)}/_field_caps"
+        with self.get_conn() as client:
+            answer = client.json(Request("GET", path, params={"fields": ",".join(names), **_STRICT}))
+            if "indices" in object_of(answer) and not list_of(object_of(answer).get("indices")):
+                raise _no_index(client, index)
+        return {
+            str(name): {str(kind) for kind in object_of(kinds)}
+            for name, kinds in object_of(object_of(answer).get("fields")).items()
+        }
+
+    def values(self, index: str, field: str, query: Mapping[str, Any]) -> list[str]:
+        """The most frequent values of a field.
+
+        :param index: as of :meth:`search`.
+        :param field: of type keyword.
+        :param query: of the documents to look at.
+        :raises SourceError: as of :meth:`search`.
+        """
+        body = {"size": 0, "query": query, "aggs": {"values": {"terms": {"field": field, "size": 1000}}}}
+        with self.get_conn() as client:
+            answer = client.json(Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT))
+        buckets = object_of(object_of(object_of(answer).get("aggregations")).get("values")).get("buckets")
+        return [str(one.get("key")) for one in map(object_of, list_of(buckets))]
+
+    def tried(self) -> str:
+        """How many documents the newest five minutes of all indices hold."""
+        with self.get_conn() as client:
+            root = object_of(client.json(Request("GET", "/")))
+            version = object_of(root.get("version"))
+            recent = {"range": {"@timestamp": {"gte": "now-5m"}}}
+            answer = client.json(Request("POST", "/_search", {"size": 0, "query": recent, "track_total_hits": True}))
+        total = object_of(object_of(object_of(answer).get("hits")).get("total")).get("value", 0)
+        product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
+        return f"{product} {version.get('number', '')} answers queries: {total} documents of the last 5 minutes."
+
+    def _is_open_search(self, client: HttpClient) -> bool:
+        root = object_of(client.json(Request("GET", "/")))
+        if "version" not in root:
+            raise SourceUnavailable(
+                f"{client.endpoint.title} does not answer as OpenSearch or Elasticsearch does.",
+                next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
+            )
+        return object_of(root["version"]).get("distribution") == "opensearch"
+
+    def _pages(
+        self, client: HttpClient, index: str, query: Mapping[str, Any], time_field: str, open_search: bool
+    ) -> Iterator[list[dict[str, Any]]]:
+        with _point_in_time(client, index, open_search) as pit:
+            # Elasticsearch tells documents of one moment apart itself, OpenSearch 2 does not.
+            ties: list[Any] = [{"_id": "asc"}] if open_search else [{"_shard_doc": "asc"}]
+            body: dict[str, Any] = {
+                "size": PAGE,
+                "query": query,
+                "pit": {"id": pit, "keep_alive": _KEPT},
+                "sort": [{time_field: "asc"}, *ties],
+                "docvalue_fields": [{"field": time_field, "format": "strict_date_optional_time_nanos"}],
+                "track_total_hits": False,
+            }
+            while True:
+                answer = object_of(client.json(Request("POST", "/_search", body)))
+                _refuse_partial(answer)
+                hits = [one for one in list_of(object_of(answer.get("hits")).get("hits")) if isinstance(one, dict)]
+                if not hits:
+                    return
+                yield hits
+                pit = answer.get("pit_id") or pit
+                body = {**body, "search_after": hits[-1].get("sort"), "pit": {"id": pit, "keep_alive": _KEPT}}
+
+
+class _Partial(Exception):
+    """Not every shard took part in an answer."""
+
+
+def _refuse_partial(answer: Mapping[str, Any]) -> None:
+    shards = object_of(answer.get("_shards"))
+    failed = shards.get("failed") or 0
+    if failed:
+        failures = list_of(shards.get("failures"))
+        why = object_of(object_of(failures[0]).get("reason")).get("type") if failures else None
+        raise _Partial(f"{failed} of {shards.get('total')} shards failed{f' ({why})' if why else ''}")
+    if answer.get("timed_out") is True:
+        raise _Partial("the search timed out")
+
+
+@contextlib.contextmanager
+def _point_in_time(client: HttpClient, index: str, open_search: bool) -> Iterator[str]:
+    path = "_search/point_in_time" if open_search else "_pit"
+    key = "pit_id" if open_search else "id"
+    # Elasticsearch takes no allow_no_indices here; the fields were looked up with it.
+    params = {"keep_alive": _KEPT, **(_STRICT if open_search else {})}
+    answer = object_of(client.json(Request("POST", f"/{_quoted(index)}/{path}", params=params)))
+    shards = object_of(answer.get("_shards"))
+    pit = answer.get(key)
+    if shards.get("total") == 0 or not isinstance(pit, str):
+        raise _no_index(client, index)
+    try:
+        yield pit
+    finally:
+        body = {key: [pit]} if open_search else {key: pit}
+        with contextlib.suppress(SourceError):
+            client.once(Request("DELETE", f"/{path}", body), timeout=5.0)
+
+
+def _no_index(client: HttpClient, index: str) -> SourceQueryRejected:
+    return SourceQueryRejected(
+        f"{client.endpoint.title} has no index that is called {index}.",
+        next_step="Correct the index; a pattern must match one.",
+    )
+
+
+def _quoted(index: str) -> str:
+    return quote(index, safe=",*-_.:")

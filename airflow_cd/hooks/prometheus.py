@@ -1,0 +1,227 @@
+"""Prometheus, and what speaks its HTTP API: VictoriaMetrics, Thanos, Mimir, Cortex."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.service import ServiceHook
+from airflow_cd.http.client import HttpClient
+from airflow_cd.http.exchange import Answer, Request
+from airflow_cd.http.json_values import list_of, object_of
+
+MOST_POINTS = 10_000
+"""Of one series in one answer; Prometheus refuses more than 11,000."""
+
+# Thanos: no rollups of 5 minutes, whose rates are empty, and no answer of a part of its stores.
+_WHOLE = {"max_source_resolution": "0s", "partial_response": "false", "dedup": "true"}
+_TOO_MUCH = ("too many", "exceed", "maximum", "limit", "reduce the")
+_NOTES = ("promql info", "promql warning")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer.
+
+    :param labels: by name.
+    :param points: time in seconds since 1970, and value, which may be NaN or infinite; in the order of time.
+    """
+
+    labels: Mapping[str, str]
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class PromAnswer:
+    """What a query found.
+
+    :param series: every one that has a point.
+    :param notes: what the server said of the query itself, one sentence each.
+    """
+
+    series: Sequence[Series]
+    notes: tuple[str, ...] = ()
+
+
+class PrometheusHook(ServiceHook):
+    """Queries Prometheus over one Airflow connection of type ``prometheus``; see :class:`ServiceHook`.
+
+    :param prometheus_conn_id: the connection.
+    :param sleep: called with seconds to wait.
+    """
+
+    conn_name_attr = "prometheus_conn_id"
+    default_conn_name = "prometheus_default"
+    conn_type = "prometheus"
+    hook_name = "Prometheus"
+
+    def __init__(
+        self, prometheus_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(prometheus_conn_id, sleep=sleep)
+
+    def range(self, query: str, first: float, number: int, step: float) -> PromAnswer:
+        """Evaluate a query at evenly spaced times, each once, in as many requests as the server's limits ask for.
+
+        :param query: PromQL.
+        :param first: the first time, in seconds since 1970.
+        :param number: how many times.
+        :param step: seconds between two of them.
+        :raises SourceQueryRejected: the query is wrong, or a single time of it is too much for the server.
+        :raises SourceUnavailable: no whole answer was to be had.
+        """
+        points: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+        notes: list[str] = []
+        with self.get_conn() as client:
+            waiting = [(at, min(MOST_POINTS, number - at)) for at in range(0, number, MOST_POINTS)][::-1]
+            while waiting:
+                at, size = waiting.pop()
+                begin, end = first + at * step, first + (at + size - 1) * step
+                form = {"query": query, "start": _seconds(begin), "end": _seconds(end), "step": _seconds(step)}
+                try:
+                    data = self._asked(client, "/api/v1/query_range", form, notes, splits=size > 1)
+                except _TooMuch:
+                    waiting += [(at + size // 2, size - size // 2), (at, size // 2)]
+                    continue
+                for labels, own in _matrix(data):
+                    points.setdefault(tuple(sorted(labels.items())), []).extend(own)
+        return PromAnswer([Series(dict(labels), own) for labels, own in points.items()], tuple(notes))
+
+    def instant(self, query: str, at: float | None = None) -> PromAnswer:
+        """Evaluate a query at one time.
+
+        :param query: PromQL.
+        :param at: in seconds since 1970; now by default.
+        :raises SourceError: as of :meth:`range`.
+        """
+        notes: list[str] = []
+        form = {"query": query, **({"time": _seconds(at)} if at is not None else {})}
+        with self.get_conn() as client:
+            data = self._asked(client, "/api/v1/query", form, notes)
+        found = []
+        for one in map(object_of, list_of(object_of(data).get("result"))):
+            pair = list_of(one.get("value"))
+            if len(pair) == 2 and (value := _number(pair[1])) is not None:
+                found.append(Series(_labels(one), [(float(pair[0]), value)]))
+        return PromAnswer(found, tuple(notes))
+
+    def values(self, label: str, match: Sequence[str], since: datetime, until: datetime) -> list[str]:
+        """Values of a label; of ``__name__`` these are the names of metrics.
+
+        :param label: the label.
+        :param match: selectors of the series to look at; none for all.
+        :param since: from when on they must have had data; ``until`` likewise.
+        :raises SourceError: as of :meth:`range`.
+        """
+        asked = {"start": _seconds(since.timestamp()), "end": _seconds(until.timestamp()), **_WHOLE}
+        params = {**asked, **({"match[]": list(match)} if match else {})}
+        with self.get_conn() as client:
+            content = client.json(Request("GET", f"/api/v1/label/{label}/values", params=params))
+            return [str(one) for one in list_of(self._data(client, content))]
+
+    def tried(self) -> str:
+        """How many targets are up, and since when the newest of it is."""
+        found = self.instant("count(up == 1)").series
+        newest = self.instant("time() - max(timestamp(up))").series
+        if not found or not newest:
+            count = self.instant("vector(1)").series
+            return f"It answers queries ({len(count)} of 1), and nothing in it is called `up`: it scrapes no targets."
+        age = newest[0].points[0][1]
+        return f"It answers queries: {found[0].points[0][1]:.0f} targets are up, the newest sample is {age:.0f} s old."
+
+    def _asked(
+        self, client: HttpClient, path: str, form: Mapping[str, str], notes: list[str], *, splits: bool = False
+    ) -> Any:
+        def judge(answer: Answer) -> None:
+            if answer.status == 405:
+                raise _NoPost
+            if splits and answer.status in (400, 422) and _is_too_much(answer):
+                raise _TooMuch
+
+        asked = {**form, **_WHOLE, "nocache": "1"}
+        try:
+            # A query with hundreds of instances is too long for a URL.
+            content = client.json(Request("POST", path, form=asked), judge=judge)
+        except _NoPost:
+            content = client.json(Request("GET", path, params=asked), judge=judge)
+        data = self._data(client, content)
+        for warning in map(str, list_of(object_of(content).get("warnings"))):
+            text = client.endpoint.redact.line(warning)
+            if not warning.lower().startswith(_NOTES):
+                raise SourceUnavailable(
+                    f"{client.endpoint.title} answered with a part of what there is: {text}.",
+                    next_step="See which of its stores are down; what is left would be judged as if it were all.",
+                )
+            if text not in notes:
+                notes.append(text)
+        if object_of(content).get("isPartial") is True:
+            raise SourceUnavailable(
+                f"{client.endpoint.title} answered with a part of what there is (isPartial).",
+                next_step="See which of its storage nodes are down.",
+            )
+        return data
+
+    def _data(self, client: HttpClient, content: Any) -> Any:
+        answer = object_of(content)
+        if answer.get("status") == "success":
+            return answer.get("data")
+        if answer.get("status") == "error":
+            raise SourceQueryRejected(
+                f"{client.endpoint.title} rejected the query: {client.endpoint.redact.line(answer.get('error'))}.",
+                next_step="Correct the query.",
+            )
+        raise SourceUnavailable(
+            f"{client.endpoint.title} does not answer as Prometheus does.",
+            next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
+        )
+
+
+class _TooMuch(Exception):
+    """The server wants fewer points or samples at a time."""
+
+
+class _NoPost(Exception):
+    """Something in front of the server lets no POST through."""
+
+
+def _is_too_much(answer: Answer) -> bool:
+    text = str(object_of(answer.json).get("error", "")).lower()
+    return any(words in text for words in _TOO_MUCH)
+
+
+def _matrix(data: Any) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+    found = []
+    for one in map(object_of, list_of(object_of(data).get("result"))):
+        if one.get("histograms") and not one.get("values"):
+            raise SourceQueryRejected(
+                "the query returns native histograms, which are no numbers.",
+                next_step="Wrap it into histogram_quantile(0.95, ...), histogram_count(...) or histogram_sum(...).",
+            )
+        points = [
+            (float(pair[0]), value)
+            for pair in map(list_of, list_of(one.get("values")))
+            if len(pair) == 2 and (value := _number(pair[1])) is not None
+        ]
+        if points:
+            found.append((_labels(one), points))
+    return found
+
+
+def _labels(series: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in object_of(series.get("metric")).items()}
+
+
+def _number(text: Any) -> float | None:
+    """A sample's value, which is written as text: ``"3.5"``, ``"NaN"``, ``"+Inf"``."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _seconds(moment: float) -> str:
+    return f"{moment:.3f}".rstrip("0").rstrip(".")

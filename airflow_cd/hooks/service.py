@@ -1,0 +1,157 @@
+"""What the hooks of services have in common that are called over HTTP at an address of the user's own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import requests
+from airflow.sdk import BaseHook
+from requests.auth import AuthBase
+
+from airflow_cd.errors import SourceError, SourceRejected
+from airflow_cd.http.auth import HeaderAuth, basic_auth, fits_header
+from airflow_cd.http.client import HttpClient
+from airflow_cd.http.connection import ConnectionSettings
+from airflow_cd.http.endpoint import Endpoint
+from airflow_cd.http.family import SOURCE
+from airflow_cd.http.rate_limit import limiter_of
+from airflow_cd.http.redaction import Redactor
+from airflow_cd.http.redirects import stays_there
+from airflow_cd.http.retry import RetryPolicy
+from airflow_cd.http.session import new_session
+
+_RETRY = RetryPolicy(attempts=6, first_pause=0.2, longest_pause=20.0, spread=0.5)
+
+
+class ServiceHook(BaseHook):
+    """Calls a service over one Airflow connection.
+
+    The connection: host (the base URL, with a path where the service stands below one) and port; login and password
+    for basic authentication, or a password alone, which is sent as a bearer token. Extra holds ``headers`` (an object
+    of further ones, such as ``{"X-Scope-OrgID": "shop"}``), ``timeout`` (seconds for a request, 30), ``deadline``
+    (seconds for an operation with its retries, 120), ``calls_per_second`` and ``verify`` (a CA bundle's path).
+
+    Every method raises a :class:`~airflow_cd.errors.SourceError`.
+
+    :param conn_id: the connection.
+    :param sleep: called with seconds to wait.
+    :cvar calls_per_second: how many requests a second the service allows, where the connection does not say it.
+    :cvar concurrent: how many it allows at the same time.
+    """
+
+    hook_name: ClassVar[str]
+    calls_per_second: ClassVar[float] = 20.0
+    concurrent: ClassVar[int] = 8
+
+    def __init__(self, conn_id: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        self._sleep = sleep
+        self._connection: ConnectionSettings | None = None
+
+    @property
+    def connection(self) -> ConnectionSettings:
+        """The connection, read once."""
+        if self._connection is None:
+            self._connection = ConnectionSettings.read(self.conn_id, SOURCE)
+        return self._connection
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the connection's extra.
+
+        :raises SourceRejected: they are no object of texts.
+        """
+        given = self.connection.options.get("headers")
+        if isinstance(given, str) and given.strip():
+            try:
+                given = json.loads(given)
+            except ValueError:
+                raise self._wrong_headers() from None
+        found = given or {}
+        if not isinstance(found, Mapping) or not all(fits_header(str(part)) for pair in found.items() for part in pair):
+            raise self._wrong_headers()
+        return {str(name): str(value) for name, value in found.items()}
+
+    @property
+    def default_address(self) -> str:
+        """Where the service is, if the connection has no host; ``""`` for nowhere."""
+        return ""
+
+    def authenticates(self) -> bool:
+        """Whether login and password are sent; else headers do what is needed."""
+        return True
+
+    def get_conn(self) -> HttpClient:
+        """Return a session with the service; use it as a context manager.
+
+        :raises SourceError: the connection is missing or wrong.
+        """
+        connection, headers = self.connection, self.headers
+        address = connection.address("http") or self.default_address
+        if not address:
+            raise SourceRejected(
+                f"connection {self.conn_id!r} has no host.",
+                next_step=f"Put the address of {self.hook_name} into its host field.",
+            )
+        endpoint = Endpoint(
+            name=self.hook_name,
+            conn_id=self.conn_id,
+            base_url=address,
+            errors=SOURCE,
+            redact=Redactor([*connection.secrets, *headers.values()]),
+            retry=_RETRY,
+            timeout=connection.seconds("timeout", 30.0),
+            deadline=connection.seconds("deadline", 120.0),
+        )
+        session = new_session(_auth(connection) if self.authenticates() else _NoAuth(), connection.verify())
+        session.headers.update(headers)
+        calls = connection.seconds("calls_per_second", self.calls_per_second)
+        limiter = limiter_of(
+            f"{address} {connection.login} {connection.password}",
+            *((round(calls), 1.0) if calls >= 1 else (1, 1.0 / calls)),
+            self.concurrent,
+        )
+        return HttpClient(endpoint, session, limiter=limiter, may_redirect=stays_there, sleep=self._sleep)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Check the connection by a query of the kind that a verification sends.
+
+        :returns: whether it worked, and a sentence.
+        """
+        try:
+            return True, self.tried()
+        except SourceError as error:
+            return False, str(error)
+
+    def tried(self) -> str:
+        """What a real query found, as one sentence.
+
+        :raises SourceError: it failed.
+        """
+        raise NotImplementedError
+
+    def _wrong_headers(self) -> Exception:
+        return self.connection.wrong("headers are not an object of names and texts", 'Write {"X-Scope-OrgID": "shop"}')
+
+
+class _NoAuth(AuthBase):
+    """Sends no credentials, whatever a .netrc of the machine holds."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave the request as it is."""
+        return request
+
+
+def _auth(connection: ConnectionSettings) -> AuthBase:
+    if connection.login:
+        return basic_auth(connection.login, connection.password)
+    token = connection.password.strip()
+    if not token:
+        return _NoAuth()
+    if not fits_header(token):
+        raise connection.wrong("the token holds characters that no header can carry", "Enter it again")
+    return HeaderAuth.bearer(token)

@@ -1,0 +1,222 @@
+"""Metrics from Amazon CloudWatch: what authors write in a DAG, and how they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.sources.buckets import Buckets, utc_now
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.verification.samples import Metric, MetricSample, Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.cloud_watch import CloudWatch
+
+_QUERIES_AT_ONCE = 250  # two of an instance, of 500 that one call may have
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class CloudWatchMetrics:
+    """One metric of CloudWatch, whose instances are told apart by a dimension.
+
+    :param namespace: ``AWS/ApplicationELB``.
+    :param metric_name: as CloudWatch calls it, ``TargetResponseTime``.
+    :param metric: what the number is and how a change in it is judged: a :class:`Metric`, or a name that says it; read
+        from ``metric_name`` by default.
+    :param dimension: name of the dimension that holds the instance's name; ``InstanceId`` by default.
+    :param dimensions: the other dimensions, all of them: CloudWatch knows a metric by the whole set.
+    :param stat: ``Average``, ``Sum``, ``p95`` and so on; by default *Sum* of numbers and *Average* of everything else.
+    :param conn_id: Airflow connection of type ``aws``; ``aws_default`` by default.
+    :param region: ``eu-central-1``; the connection's by default.
+    :param bucket: width of a bucket, the period of CloudWatch: whole minutes, or 1, 5, 10, 20 or 30 seconds for metrics
+        that are published as often; one minute by default.
+    :param delay: how long after an event CloudWatch usually has it, a duration; three minutes by default, as most
+        services publish every one to five.
+    :param name: what reports call the source; ``CloudWatch <metric_name>`` by default.
+    """
+
+    namespace: str
+    metric_name: str
+    metric: Metric | str = ""
+    dimension: str = "InstanceId"
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    stat: str = ""
+    conn_id: str = "aws_default"
+    region: str = ""
+    bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
+    delay: DurationField = DurationField("3m")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"CloudWatch {self.metric_name}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        from airflow_cd.hooks.cloud_watch import installed
+
+        found = [] if installed() else ["the client of AWS is not installed: pip install 'airflow-cd[aws]'"]
+        found += mistakes_of_texts(
+            namespace=self.namespace, metric_name=self.metric_name, dimension=self.dimension, conn_id=self.conn_id
+        )
+        found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
+        seconds = self.bucket.total_seconds() if isinstance(self.bucket, timedelta) else 60.0
+        if seconds % 60 and seconds not in (1, 5, 10, 20, 30):
+            found.append("bucket: CloudWatch has periods of whole minutes, and of 1, 5, 10, 20 and 30 seconds")
+        if not isinstance(self.metric, (Metric, str)):
+            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        return [f"{type(self).__name__}({self.metric_name!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
+        """Read the metric of some instances over a window.
+
+        :param window: half-open, aware.
+        :param instances: their names, in any order; each counts once.
+        :raises SourceQueryRejected: this specification is wrong, or CloudWatch rejects the query.
+        :raises SourceUnavailable: CloudWatch does not answer, or has no such metric.
+        """
+        from airflow_cd.hooks.cloud_watch import CloudWatch
+        from airflow_cd.sources.frames import partly_counted_metric_frame
+
+        refuse(self.mistakes())
+        metric = self._metric()
+        names = sorted(name for name in set(instances) if name and len(name) <= 1024 and name.isprintable())
+        buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
+        cloud_watch = CloudWatch(self.conn_id, self.region)
+        rows: list[Any] = []
+        for start in range(0, len(names) if buckets.number else 0, _QUERIES_AT_ONCE):
+            rows += self._rows(cloud_watch, names[start : start + _QUERIES_AT_ONCE], buckets, metric)
+        warnings: list[str] = []
+        silent = sorted(set(names) - {row[1] for row in rows})
+        if silent and buckets.number:
+            warnings += self._without(cloud_watch, silent)
+        others = "".join(f", {name}={value}" for name, value in self.dimensions.items())
+        query = (
+            f"{self._stat(metric)} of {self.namespace} {self.metric_name} by {self.dimension}{others}, "
+            f"{buckets.first.isoformat()} to {buckets.until.isoformat()}"
+        )
+        return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
+
+    def instances(self, window: Window) -> list[str]:
+        """Which instances have the metric.
+
+        :param window: not looked at: CloudWatch lists what had data in the last two weeks.
+        :raises SourceError: as of :meth:`read`.
+        """
+        from airflow_cd.hooks.cloud_watch import CloudWatch
+
+        refuse(self.mistakes())
+        return self._known(CloudWatch(self.conn_id, self.region))
+
+    def _metric(self) -> Metric:
+        from airflow_cd.verification.metrics.kinds import guessed
+
+        return self.metric if isinstance(self.metric, Metric) else guessed(self.metric or self.metric_name)
+
+    def _stat(self, metric: Metric) -> str:
+        return self.stat or ("Sum" if metric.kind in ("throughput", "errors", "count") else "Average")
+
+    def _rows(
+        self, cloud_watch: CloudWatch, names: Sequence[str], buckets: Buckets, metric: Metric
+    ) -> Iterator[tuple[datetime, str, str, str, float, float]]:
+        stat = self._stat(metric)
+        asked = [(f"v{number}", name, stat) for number, name in enumerate(names)]
+        asked += [(f"n{number}", name, "SampleCount") for number, name in enumerate(names)]
+        found: dict[tuple[str, str], dict[int, float]] = {}
+        given = {
+            "MetricDataQueries": [self._query(key, name, one, buckets) for key, name, one in asked],
+            "StartTime": buckets.first,
+            "EndTime": buckets.until,
+            "ScanBy": "TimestampAscending",
+        }
+        for page in cloud_watch.pages("cloudwatch", "get_metric_data", **given):
+            for result in page.get("MetricDataResults", ()):
+                if result.get("StatusCode") == "InternalError":
+                    raise SourceUnavailable(
+                        f"CloudWatch (connection {self.conn_id!r}) answered with a part.", next_step="Try again."
+                    )
+                key = str(result["Id"])
+                own = found.setdefault((key[:1], names[int(key[1:])]), {})
+                for moment, value in zip(result["Timestamps"], result["Values"], strict=True):
+                    own[(moment - buckets.first) // buckets.width] = float(value)
+        for (part, name), values in found.items():
+            for number, value in values.items():
+                if part == "v" and 0 <= number < buckets.number and math.isfinite(value):
+                    count = found.get(("n", name), {}).get(number, math.nan)
+                    yield (buckets.start(number), name, metric.name, "", value, self._count(metric, value, count))
+
+    @staticmethod
+    def _count(metric: Metric, value: float, samples: float) -> float:
+        """How many requests a value is of: measurements of a duration; of numbers what they count."""
+        if metric.kind == "latency":
+            return samples if samples > 0 else math.nan
+        if metric.kind == "throughput":
+            return value if value > 0 else math.nan
+        return math.nan if metric.kind in ("errors", "share", "apdex") else 1.0
+
+    def _query(self, key: str, name: str, stat: str, buckets: Buckets) -> dict[str, Any]:
+        dimensions = {**self.dimensions, self.dimension: name}
+        return {
+            "Id": key,
+            "ReturnData": True,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": self.namespace,
+                    "MetricName": self.metric_name,
+                    "Dimensions": [{"Name": one, "Value": value} for one, value in sorted(dimensions.items())],
+                },
+                "Period": round(buckets.seconds),
+                "Stat": stat,
+            },
+        }
+
+    def _known(self, cloud_watch: CloudWatch) -> list[str]:
+        given = {"Namespace": self.namespace, "MetricName": self.metric_name}
+        found = set()
+        for page in cloud_watch.pages("cloudwatch", "list_metrics", **given):
+            for metric in page.get("Metrics", ()):
+                dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions", ())}
+                if {*dimensions} == {self.dimension, *self.dimensions} and dict(self.dimensions).items() <= (
+                    dimensions.items()
+                ):
+                    found.add(dimensions[self.dimension])
+        return sorted(found)
+
+    def _without(self, cloud_watch: CloudWatch, silent: Sequence[str]) -> Iterator[str]:
+        known = self._known(cloud_watch)
+        if known:
+            unknown = [name for name in silent if name not in known]
+            if unknown:
+                yield (
+                    f"Nothing is known of {', '.join(unknown[:5])}: the dimension {self.dimension} of "
+                    f"{self.metric_name} holds {', '.join(known[:5])}."
+                )
+            return
+        all_of_it = [
+            metric
+            for page in cloud_watch.pages("cloudwatch", "list_metrics", Namespace=self.namespace)
+            for metric in page.get("Metrics", ())
+        ]
+        names = sorted({str(metric["MetricName"]) for metric in all_of_it})
+        if self.metric_name not in names:
+            hint = f"; {suggestion(self.metric_name, names)}" if names else ", nor any other"
+            raise SourceUnavailable(
+                f"CloudWatch (connection {self.conn_id!r}) has no metric {self.metric_name} in {self.namespace}{hint}.",
+                next_step="Correct its name, or the region: a metric is known there once it was published.",
+            )
+        sets = {
+            ", ".join(sorted(one["Name"] for one in metric.get("Dimensions", ())))
+            for metric in all_of_it
+            if metric["MetricName"] == self.metric_name
+        }
+        raise SourceQueryRejected(
+            f"CloudWatch has {self.metric_name} by {' or by '.join(sorted(sets))}, and not by "
+            f"{', '.join(sorted((self.dimension, *self.dimensions)))} with these values.",
+            next_step="Name every dimension that the metric has: dimension, and the others as dimensions={...}.",
+        )

@@ -1,0 +1,176 @@
+"""Log files: what authors write in a DAG, and how they are read."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable, VerificationError
+from airflow_cd.sources.buckets import utc_now
+from airflow_cd.sources.specification import mistakes_of_durations, refuse
+from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.verification.samples import LogSample, Window
+
+_INSTANCE = "{instance}"
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class FileLogs:
+    """Log files that the workers of Airflow can read, rotated and compressed ones among them.
+
+    A line's time is the one that it states; a line that states none belongs to the one before it. gzip, bzip2, xz and
+    zstandard are read as they are, and a file that is being copied or compressed counts once.
+
+    :param paths: a pattern as of ``ls`` in which ``{instance}`` stands for the instance's name
+        (``/var/log/shop/{instance}/app.log*``), or such patterns by the names of instances.
+    :param zone: time zone of stamps that say none, such as ``Europe/Berlin``; ``UTC`` by default.
+    :param delay: how long after it was written a line can usually be read, a duration; one second by default.
+    :param name: what reports call the source; ``Files <paths>`` by default.
+    """
+
+    paths: str | Mapping[str, str]
+    zone: str = "UTC"
+    delay: DurationField = DurationField("1s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        named = self.paths if isinstance(self.paths, str) else ", ".join(sorted(map(str, self.paths)))
+        object.__setattr__(self, "name", self.name or f"Files {named}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        found = [*mistakes_of_durations(delay=self.delay)]
+        patterns: list[Any] = [self.paths] if isinstance(self.paths, str) else []
+        if isinstance(self.paths, Mapping):
+            patterns = list(self.paths.values())
+        if not patterns or not all(isinstance(one, str) and one.strip() for one in patterns):
+            found.append(f"paths: {self.paths!r} is neither a pattern nor patterns by the names of instances")
+        elif isinstance(self.paths, str) and _INSTANCE not in self.paths:
+            found.append(f"paths: {_INSTANCE} is missing in {self.paths!r}: whose file is it?")
+        found += [f"paths: {one!r} is not absolute" for one in patterns if isinstance(one, str) and one[:1] != "/"]
+        try:
+            _zone(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+            found.append(f"zone: {self.zone!r} is not the name of a time zone")
+        return [f"{type(self).__name__}({self.paths!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        """Read what some instances wrote over a window, a row for each line.
+
+        :param window: half-open, aware.
+        :param instances: their names.
+        :returns: a sample; ``truncated`` where there was more than is read at a time, or lines without a time.
+        :raises SourceQueryRejected: this specification is wrong, or the zone of the stamps is another one.
+        :raises SourceUnauthorized: a file may not be read.
+        :raises SourceUnavailable: there is no file at all, or one cannot be read now.
+        """
+        from airflow_cd.sources.file_reading import MOST_BYTES, lines_of
+        from airflow_cd.sources.frames import identified_log_frame
+        from airflow_cd.sources.log_times import Clock
+
+        refuse(self.mistakes())
+        now = utc_now()
+        clock = Clock(_zone(self.zone), now)
+        rows: list[tuple[datetime, str, str, str, datetime]] = []
+        warnings, queries, truncated = [], [], False
+        for instance in sorted(set(instances)):
+            pattern = self._pattern(instance)
+            files = sorted(map(Path, glob.glob(pattern))) if pattern else []  # noqa: PTH207 - of an absolute pattern
+            queries.append(f"{instance}: {pattern or 'no files'}")
+            if not files:
+                warnings.append(f"No file matches {pattern or instance}.")
+                continue
+            try:
+                found = lines_of(files, window, clock, now)
+            except PermissionError as error:
+                raise SourceUnauthorized(
+                    f"{error.filename} may not be read by {_who()}.", next_step="Let the group of the worker read it."
+                ) from error
+            except (OSError, VerificationError) as error:
+                raise SourceUnavailable(f"the files {pattern} cannot be read: {error}.") from error
+            if found.off:
+                raise self._another_zone(pattern, found.off)
+            rows += [(moment, instance, text, "", moment) for moment, text in found.rows]
+            if found.cut:
+                warnings.append(f"{instance} wrote more than {MOST_BYTES >> 20} MiB; only the newest were read.")
+            if found.unread:
+                warnings.append(f"{found.unread} lines of {instance} state no time, nor does one before them.")
+            truncated = truncated or found.cut or bool(found.unread)
+        if instances and len(warnings) == len(set(instances)) and not rows:
+            self._require_files()
+        return LogSample(identified_log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
+
+    def instances(self, window: Window) -> list[str]:
+        """Which instances have files.
+
+        :param window: not looked at.
+        """
+        refuse(self.mistakes())
+        if isinstance(self.paths, Mapping):
+            return sorted(self.paths)
+        inside = re.compile(
+            "".join(
+                "(?P<instance>[^/]+?)" if part == _INSTANCE else _as_regex(part)
+                for part in re.split(r"(\{instance\})", self.paths, maxsplit=1)
+            )
+            + r"\Z"
+        )
+        matches = (inside.match(path) for path in self._all())
+        return sorted({found["instance"] for found in matches if found})
+
+    def _pattern(self, instance: str) -> str:
+        if isinstance(self.paths, Mapping):
+            return self.paths.get(instance, "")
+        if "/" in instance or "\0" in instance or instance in ("", ".", ".."):
+            raise SourceQueryRejected(
+                f"{self.name}: the instance name {instance!r} cannot be part of a file's name.",
+                instances=(instance,),
+                next_step="Give the paths of such instances by their names: FileLogs({name: pattern}).",
+            )
+        return self.paths.replace(_INSTANCE, glob.escape(instance))
+
+    def _all(self) -> list[str]:
+        patterns = self.paths.values() if isinstance(self.paths, Mapping) else [self.paths.replace(_INSTANCE, "*")]
+        return [path for pattern in patterns for path in glob.glob(pattern)]  # noqa: PTH207 - as above
+
+    def _require_files(self) -> None:
+        if not self._all():
+            raise SourceUnavailable(
+                f"{self.name}: no file of any instance is there.",
+                next_step="Correct the paths, or see whether this worker has the folder.",
+            )
+
+    def _another_zone(self, pattern: str, hours: float) -> SourceQueryRejected:
+        side = "after" if hours > 0 else "before"
+        return SourceQueryRejected(
+            f"the newest time in {pattern} lies {abs(hours):g} h {side} when it was written: its stamps are not "
+            f"of {self.zone}.",
+            next_step="Name their time zone, FileLogs(..., zone='Europe/Berlin').",
+        )
+
+
+def _zone(name: str) -> tzinfo:
+    return timezone.utc if name == "UTC" else ZoneInfo(name)
+
+
+def _who() -> str:
+    import getpass
+
+    try:
+        return f"the user {getpass.getuser()!r}"
+    except (KeyError, OSError):
+        return "this process"
+
+
+def _as_regex(pattern: str) -> str:
+    """A part of a pattern of the shell as a regular expression."""
+    words = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(words.get(letter, re.escape(letter)) for letter in pattern)

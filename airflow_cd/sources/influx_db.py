@@ -1,0 +1,177 @@
+"""Metrics from InfluxDB: what authors write in a DAG, and how they are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.sources.buckets import Buckets, utc_now
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.verification.samples import Metric, MetricSample, Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.influx_db import InfluxDbHook
+
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
+_OURS = ("group", "fill", "limit", "offset", "slimit", "order", "tz")
+_COUNT = "airflow_cd_count"
+_INSTANCES_A_QUERY = 200
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class InfluxDbMetrics:
+    """One metric out of InfluxDB.
+
+    :param select: what is selected, an aggregate of one field: ``mean("duration")``.
+    :param measurement: its name.
+    :param metric: what the number is and how a change in it is judged: a :class:`Metric`, or a name that says it.
+    :param database: its name.
+    :param where: a further condition of InfluxQL, ``"service" = 'shop'``; none by default.
+    :param instance_tag: tag that holds the instance's name; ``host`` by default.
+    :param group_by: tag to break the metric down by; none (``""``) by default.
+    :param count: a field whose values are counted: how many requests a value is of, ``"duration"``; unknown by default.
+    :param conn_id: Airflow connection of type ``influx_db``; ``influx_db_default`` by default.
+    :param bucket: width of a bucket; 30 seconds by default.
+    :param delay: how long after an event InfluxDB usually has it; 20 seconds by default: agents send every ten.
+    :param name: what reports call the source; ``InfluxDB <metric>`` by default.
+    """
+
+    select: str
+    measurement: str
+    metric: Metric | str
+    database: str
+    where: str = ""
+    instance_tag: str = "host"
+    group_by: str = ""
+    count: str = ""
+    conn_id: str = "influx_db_default"
+    bucket: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
+    delay: DurationField = DurationField("20s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"InfluxDB {getattr(self.metric, 'name', self.metric)}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        found = [
+            *mistakes_of_texts(
+                select=self.select,
+                measurement=self.measurement,
+                database=self.database,
+                instance_tag=self.instance_tag,
+                conn_id=self.conn_id,
+            ),
+            *mistakes_of_durations(bucket=self.bucket, delay=self.delay),
+        ]
+        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
+            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        for name, text in (("select", self.select), ("where", self.where)):
+            bare = _STRING.sub("", str(text))
+            if bare.count("(") != bare.count(")") or "'" in bare or '"' in bare or ";" in bare:
+                found.append(f"{name}: a quote or a parenthesis does not close, or there is more than one statement")
+            words = {word.lower() for word in re.findall(r"\w+", bare)}
+            found += [f"{name}: {word.upper()} is added when the query is sent" for word in _OURS if word in words]
+        return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
+        """Read the metric of some instances over a window.
+
+        :param window: half-open, aware.
+        :param instances: their names, in any order; each counts once.
+        :raises SourceQueryRejected: this specification is wrong, or InfluxDB rejects the query.
+        :raises SourceUnavailable: InfluxDB does not answer, answers with a part, or has no such measurement.
+        """
+        from airflow_cd.hooks.influx_db import InfluxDbHook
+        from airflow_cd.sources.frames import partly_counted_metric_frame
+        from airflow_cd.verification.metrics.kinds import guessed
+
+        refuse(self.mistakes())
+        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        names = sorted(set(instances))
+        buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
+        hook = InfluxDbHook(self.conn_id)
+        rows: list[Any] = []
+        queries: list[str] = []
+        for start in range(0, len(names) if buckets.number else 0, _INSTANCES_A_QUERY):
+            queries.append(self._resolved(names[start : start + _INSTANCES_A_QUERY], buckets))
+            rows += self._rows(hook, queries[-1], names, buckets, metric)
+        silent = sorted(set(names) - {row[1] for row in rows})
+        warnings = [*self._without(hook, silent)] if silent and queries else []
+        query = "\n".join(queries) or "no query: no instance, or no whole bucket"
+        return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
+
+    def instances(self, window: Window) -> list[str]:
+        """Which instances the measurement has.
+
+        :param window: not looked at.
+        :raises SourceError: as of :meth:`read`.
+        """
+        from airflow_cd.hooks.influx_db import InfluxDbHook
+
+        refuse(self.mistakes())
+        return self._known(InfluxDbHook(self.conn_id))
+
+    def _resolved(self, names: Sequence[str], buckets: Buckets) -> str:
+        count = f", count({self.count}) AS {_COUNT}" if self.count else ""
+        hosts = " OR ".join(f"{_identifier(self.instance_tag)} = {_literal(name)}" for name in names)
+        condition = f" AND ({self.where})" if self.where.strip() else ""
+        begin, end = (round(moment.timestamp() * 1000) for moment in (buckets.first, buckets.until))
+        tags = ", ".join(_identifier(tag) for tag in (self.instance_tag, self.group_by) if tag)
+        return (
+            f"SELECT {self.select} AS value{count} FROM {_identifier(self.measurement)} WHERE ({hosts}){condition} "  # noqa: S608 - quoted
+            f"AND time >= {begin}ms AND time < {end}ms GROUP BY time({round(buckets.seconds)}s), {tags} fill(none)"
+        )
+
+    def _rows(
+        self, hook: InfluxDbHook, query: str, names: Sequence[str], buckets: Buckets, metric: Metric
+    ) -> Iterator[tuple[Any, str, str, str, float, float]]:
+        for series in hook.query(query, self.database):
+            instance, group = series.tags.get(self.instance_tag, ""), series.tags.get(self.group_by, "")
+            for row in series.rows:
+                value, number = (
+                    row.get("value"),
+                    round((row["time"] / 1e9 - buckets.first.timestamp()) / buckets.seconds),
+                )
+                if instance in names and isinstance(value, (int, float)) and 0 <= number < buckets.number:
+                    count = float(row.get(_COUNT) or math.nan)
+                    yield buckets.start(number), instance, metric.name, group, float(value), count
+
+    def _known(self, hook: InfluxDbHook) -> list[str]:
+        query = f"SHOW TAG VALUES FROM {_identifier(self.measurement)} WITH KEY = {_identifier(self.instance_tag)}"
+        return sorted({str(row.get("value")) for series in hook.query(query, self.database) for row in series.rows})
+
+    def _without(self, hook: InfluxDbHook, silent: Sequence[str]) -> Iterator[str]:
+        known = self._known(hook)
+        if not known:
+            there = [str(row.get("name")) for one in hook.query("SHOW MEASUREMENTS", self.database) for row in one.rows]
+            if self.measurement not in there:
+                raise SourceUnavailable(
+                    f"InfluxDB (connection {self.conn_id!r}) has no measurement {self.measurement!r} in "
+                    f"{self.database}; {suggestion(self.measurement, there) if there else 'it has none.'}",
+                    next_step="Correct its name.",
+                )
+            raise SourceQueryRejected(
+                f"InfluxDB has {self.measurement!r}, and no point of it has the tag {self.instance_tag!r}.",
+                next_step="Name the tag that holds the instances' names as instance_tag.",
+            )
+        if unknown := [name for name in silent if name not in known]:
+            yield (
+                f"Nothing is known of {', '.join(unknown[:5])}: the tag {self.instance_tag} of {self.measurement} "
+                f"holds {', '.join(known[:5])}."
+            )
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"

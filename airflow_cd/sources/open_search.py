@@ -1,0 +1,194 @@
+"""Logs from OpenSearch and Elasticsearch: what authors write in a DAG, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.verification.samples import LogSample, Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.open_search import OpenSearchHook
+
+MOST_RECORDS = 200_000
+"""Of one read."""
+
+_EXACT = {"keyword", "constant_keyword", "wildcard", "ip", "long", "integer"}
+_HOUR = timedelta(hours=1)
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class OpenSearchLogs:
+    """Log records of an application, in OpenSearch or Elasticsearch.
+
+    :param index: names or patterns of indices, data streams or aliases, commas between: ``logs-shop-*``.
+    :param query: a query string (Lucene), ``app:shop AND NOT level:debug``; none (``""``) by default.
+    :param instance_field: field that holds the instance's name; ``host.name`` by default.
+    :param time_field: field that holds the time; ``@timestamp`` by default.
+    :param message_field: field that holds the message; ``message`` by default.
+    :param received_field: field that holds when the record was received; ``event.ingested`` by default, where there is
+        one.
+    :param conn_id: Airflow connection; ``search_cluster_default`` by default.
+    :param delay: how long after an event it can usually be found, a duration; 30 seconds by default: the shipper, and
+        the refresh of the index.
+    :param name: what reports call the source; ``OpenSearch <index>`` by default.
+    """
+
+    index: str
+    query: str = ""
+    instance_field: str = "host.name"
+    time_field: str = "@timestamp"
+    message_field: str = "message"
+    received_field: str = "event.ingested"
+    conn_id: str = "search_cluster_default"
+    delay: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        product = type(self).__name__.removesuffix("Logs")
+        object.__setattr__(self, "name", self.name or f"{product} {self.index}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        found = [
+            *mistakes_of_texts(
+                index=self.index,
+                instance_field=self.instance_field,
+                time_field=self.time_field,
+                message_field=self.message_field,
+                conn_id=self.conn_id,
+            ),
+            *mistakes_of_durations(delay=self.delay),
+        ]
+        if isinstance(self.index, str) and (set(self.index) & set('/\\?"<>| #') or self.index[:1] in ("_", "-")):
+            found.append(f"index: {self.index!r} is not the name of an index")
+        return [f"{type(self).__name__}({self.index!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        """Read the log records of some instances over a window.
+
+        :param window: half-open, aware.
+        :param instances: their names, in any order; each counts once.
+        :returns: a sample with ids, and with times of receipt where there are any; ``truncated`` where there are more
+            records than one read takes.
+        :raises SourceQueryRejected: this specification is wrong, the query is rejected, or there is no such index or
+            field.
+        :raises SourceUnavailable: no answer that every shard took part in was to be had.
+        """
+        from airflow_cd.hooks.open_search import OpenSearchHook
+        from airflow_cd.sources.frames import identified_log_frame
+
+        refuse(self.mistakes())
+        names = sorted(set(instances))
+        hook = OpenSearchHook(self.conn_id)
+        if not names or window.since == window.until:
+            return LogSample(identified_log_frame([]), "no query: no instance, or no time")
+        query = self._found_by(hook, window, names)
+        hits, more = hook.search(self.index, query, self.time_field, MOST_RECORDS)
+        rows, without_time = [], 0
+        for hit in hits:
+            row = self._row(hit, names)
+            if row is None:
+                without_time += 1
+            elif row[1] in names and window.since <= row[0] < window.until:
+                rows.append(row)
+        warnings = [f"{without_time} records without a time were left out."] if without_time else []
+        if more:
+            warnings.append(f"There are more than {MOST_RECORDS:,} records; the newest were left out.")
+        if not rows:
+            warnings += self._nothing(hook, window, names)
+        shown = f"{self.index}: {_json(query)}"
+        return LogSample(identified_log_frame(rows), shown, more or bool(without_time), tuple(warnings))
+
+    def instances(self, window: Window) -> list[str]:
+        """Which instances have logged something that the query finds.
+
+        :param window: when.
+        :raises SourceError: as of :meth:`read`.
+        """
+        from airflow_cd.hooks.open_search import OpenSearchHook
+
+        refuse(self.mistakes())
+        hook = OpenSearchHook(self.conn_id)
+        field, exact = self._instance_field(hook)
+        return sorted(hook.values(self.index, field, self._filter(window))) if exact else []
+
+    def _found_by(self, hook: OpenSearchHook, window: Window, names: Sequence[str]) -> dict[str, Any]:
+        field, exact = self._instance_field(hook)
+        if exact:
+            mine: dict[str, Any] = {"terms": {field: list(names)}}
+        else:
+            # A text is found by its words; what is another name is left out of the answer.
+            mine = {"bool": {"should": [{"match_phrase": {field: name}} for name in names]}}
+        return self._filter(window, mine)
+
+    def _filter(self, window: Window, *more: Mapping[str, Any]) -> dict[str, Any]:
+        times = {"gte": _iso(window.since), "lt": _iso(window.until)}
+        filters: list[Mapping[str, Any]] = [{"range": {self.time_field: times}}, *more]
+        if self.query.strip():
+            filters.append({"query_string": {"query": self.query, "default_field": self.message_field}})
+        return {"bool": {"filter": filters}}
+
+    def _instance_field(self, hook: OpenSearchHook) -> tuple[str, bool]:
+        """The field to search for names of instances, and whether it is compared as a whole."""
+        keyword = f"{self.instance_field}.keyword"
+        known = hook.fields(self.index, self.instance_field, keyword, self.time_field)
+        for field in (self.instance_field, self.time_field):
+            if field not in known:
+                others = [name for name in hook.fields(self.index, "*") if not name.startswith("_")]
+                raise SourceQueryRejected(
+                    f"{self.name}: no document has the field {field!r}; {suggestion(field, others)}",
+                    next_step="Name the field that does: instance_field, time_field.",
+                )
+        if known[self.instance_field] & _EXACT:
+            return self.instance_field, True
+        return (keyword, True) if keyword in known else (self.instance_field, False)
+
+    def _row(self, hit: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, str, str, str, Any] | None:
+        from airflow_cd.sources.records import instant, record_text, value_of
+
+        source = hit.get("_source")
+        fields: dict[str, Any] = dict(source) if isinstance(source, dict) else {}
+        stated = (hit.get("fields") or {}).get(self.time_field) or [value_of(fields, self.time_field)]
+        moment = instant(stated[0]) if stated[0] is not None else None
+        if moment is None:
+            return None
+        given = value_of(fields, self.instance_field)
+        instance = next((str(one) for one in (given if isinstance(given, list) else [given]) if str(one) in names), "")
+        received = value_of(fields, self.received_field)
+        identity = f"{hit.get('_index')} {hit.get('_id')}"
+        text = record_text(fields, self.message_field)
+        return moment, instance, text, identity, instant(received) if received is not None else None
+
+    def _nothing(self, hook: OpenSearchHook, window: Window, names: Sequence[str]) -> Iterator[str]:
+        field, exact = self._instance_field(hook)
+        if not exact:
+            return
+        known = hook.values(self.index, field, self._filter(Window(window.since - _HOUR, window.until)))
+        if not known:
+            yield "Nothing that the query finds was logged in the hour before, of any instance."
+        elif unknown := [name for name in names if name not in known]:
+            yield f"Nothing is known of {', '.join(unknown[:5])}: the field {field} holds {', '.join(known[:5])}."
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class ElasticsearchLogs(OpenSearchLogs):
+    """Log records of an application, in Elasticsearch; see :class:`OpenSearchLogs`."""
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _json(query: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(query, ensure_ascii=False)

@@ -1,0 +1,82 @@
+"""Why there is nothing: no such metric, none with these labels, none of these instances, or nothing that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks import promql
+from airflow_cd.spelling import suggestion
+from airflow_cd.verification.samples import Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.prometheus import PrometheusHook
+
+LOOKED_FOR = timedelta(hours=1)
+"""How long before a window a metric may have had data last."""
+
+
+def unknown(hook: PrometheusHook, wanted: Sequence[str], where: str, what: str, window: Window) -> SourceUnavailable:
+    """The error of metrics that nobody has: misspelt, of another exporter, or without a single request so far.
+
+    :param hook: of the connection.
+    :param wanted: names of the metrics.
+    :param where: matchers that they must have.
+    :param what: asks for them.
+    :param window: when.
+    """
+    known = hook.values("__name__", [], window.since - LOOKED_FOR, window.until)
+    there = [name for name in wanted if name in known]
+    if there:
+        text = f"has {there[0]}, but not with {where}" if where else f"has {there[0]} no longer"
+        return SourceUnavailable(
+            f"Prometheus (connection {hook.conn_id!r}) {text}: {what} found nothing.",
+            next_step="Correct `where`: its labels and their values are those of the scrape configuration.",
+        )
+    near = [hint for hint in (suggestion(name, known) for name in wanted[:1]) if known and "did you mean" in hint]
+    return SourceUnavailable(
+        f"Prometheus (connection {hook.conn_id!r}) has no metric {' or '.join(wanted)}, which {what} asks for"
+        f"{': ' + near[0] if near else ''} ({len(known)} others are there).",
+        next_step="Correct the name, or see whether the service is scraped and has had a request yet.",
+    )
+
+
+def explained(values: Sequence[str], label: str, metric: str, silent: Sequence[str], conn_id: str) -> Iterator[str]:
+    """What is said of instances without a row.
+
+    :param values: of the label that holds the instances.
+    :param label: its name.
+    :param metric: name of a metric that has it.
+    :param silent: names of those instances.
+    :param conn_id: of the connection.
+    :raises SourceQueryRejected: nothing has the label.
+    """
+    listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} others" if len(silent) > 5 else "")
+    if not values:
+        raise SourceQueryRejected(
+            f"Prometheus (connection {conn_id!r}) has {metric}, and no series of it has the label {label!r}.",
+            next_step="Name the label that holds the instances' names as instance_label.",
+        )
+    unknown = [name for name in silent if not any(promql.instance_of(value, [name]) for value in values)]
+    if unknown:
+        shown = ", ".join(values[:5]) + (", …" if len(values) > 5 else "")
+        yield f"Nothing is known of {', '.join(unknown[:5])}: the label {label} of {metric} holds {shown}."
+    if len(unknown) < len(silent):
+        yield f"Of {listed} there is {metric}, and nothing happened in this window."
+
+
+def mistakes_of_labels(where: str, instance_label: str, group_by: str) -> Iterator[str]:
+    """What is wrong with matchers and names of labels.
+
+    :param where: matchers; ``""`` for none.
+    :param instance_label: a label's name.
+    :param group_by: another one; ``""`` for none.
+    """
+    if not isinstance(where, str) or not promql.are_matchers(where):
+        yield f'where: {where!r} is not a list of matchers, such as job="shop", code!~"4.."'
+    if not promql.is_label(instance_label):
+        yield f"instance_label: {instance_label!r} is not the name of a label"
+    if group_by and not promql.is_label(group_by):
+        yield f"group_by: {group_by!r} is not the name of a label"

@@ -1,0 +1,278 @@
+"""Counters, histograms and levels of Prometheus as what happened in each bucket.
+
+How much a counter has grown is what it held last in a bucket less what it held last in the one before: no increase
+falls between two buckets, and none is extrapolated. ``rate`` and ``increase`` do both, and see nothing of what a
+counter held when it was scraped first (prometheus/prometheus#3886). A counter that falls began again at 0. One that
+appears counts from 0, unless its instance appears as well and has counted for longer than anybody has looked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.durations import format_duration
+from airflow_cd.hooks import promql
+from airflow_cd.sources.buckets import Buckets
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
+    from airflow_cd.sources.prometheus_signals import Level, Traffic
+
+_LOOKBACK = timedelta(minutes=5)
+_PART, _GROWN, _NEW = "airflow_cd_part", "grown", "new"
+_YOUNG_BUCKETS, _YOUNG = 10.0, 100.0  # what a process may have counted before it was scraped first
+
+Place = tuple[str, str, int]
+"""Instance, group, and the number of the bucket."""
+
+Row = tuple[Any, str, str, str, float, int, float]
+
+
+@dataclass
+class Grown:
+    """By how much something has grown, by instance, group and bucket.
+
+    :param known: of series that were there before.
+    :param new: of series that appeared, since 0.
+    """
+
+    known: dict[Place, float] = field(default_factory=dict)
+    new: dict[Place, float] = field(default_factory=dict)
+
+
+@dataclass
+class Reader:
+    """Reads for one window.
+
+    :param hook: of the connection.
+    :param names: of the instances.
+    :param label: that holds them.
+    :param group_by: label to break down by; ``""`` for none.
+    :param where: further matchers.
+    :param buckets: of the window.
+    :ivar queries: as they were sent.
+    :ivar notes: what the server said of them.
+    """
+
+    hook: PrometheusHook
+    names: Collection[str]
+    label: str
+    group_by: str
+    where: str
+    buckets: Buckets
+    queries: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def traffic(self, traffic: Traffic, there: Collection[str], percentile: bool) -> Iterator[Row]:
+        """Requests, failures and durations.
+
+        :param traffic: what they are called.
+        :param there: names of the metrics that there are.
+        :param percentile: whether the histogram is read too.
+        """
+        counted = self.grown(traffic.requests, traffic.where)
+        accepted = _Accepted(counted)
+        requests = accepted.sums(counted)
+        failed: dict[Place, float] = {}
+        for matcher in traffic.errors:
+            for place, number in accepted.sums(self.grown(traffic.requests, traffic.where, matcher)).items():
+                failed[place] = failed.get(place, 0.0) + number
+        sums: dict[Place, float] = {}
+        shapes: dict[Place, tuple[float, float]] = {}
+        if f"{traffic.durations}_sum" in there:
+            sums = accepted.sums(self.grown(f"{traffic.durations}_sum", traffic.where))
+        if percentile and f"{traffic.durations}_bucket" in there:
+            shapes = self._shapes(f"{traffic.durations}_bucket", traffic.where, accepted)
+        for place, number in requests.items():
+            count = round(number)
+            if count <= 0 or not self._inside(place):
+                continue
+            for metric, value, deviation in _measured(
+                number, failed.get(place, 0.0) if traffic.errors else None, sums.get(place), shapes.get(place), traffic
+            ):
+                yield self._row(place, metric, value, count, deviation)
+
+    def level(self, level: Level, requests: Mapping[tuple[Any, str, str], int]) -> Iterator[Row]:
+        """Whatever else is measured.
+
+        :param level: what it is called.
+        :param requests: of each time, instance and group, which say how many a duration is of.
+        """
+        if level.how == "mean":
+            width = promql_duration(self.buckets.width)
+            selected = self._selector(level.name, level.where)
+            found = self._places(self._asked(f"sum by ({self._by()}) (avg_over_time({selected}[{width}]))"))
+        else:
+            grown = self.grown(level.name, level.where)
+            found = dict(grown.known)
+            if level.how == "rate":
+                found = {place: value / self.buckets.seconds for place, value in found.items()}
+            elif level.how == "events":
+                found = _Accepted(grown).sums(grown)
+            else:
+                whole = self.grown(level.of, level.where).known
+                found = {place: value / whole[place] for place, value in found.items() if whole.get(place, 0.0) > 0}
+        for place, value in found.items():
+            if self._inside(place) and math.isfinite(value):
+                row = self._row(place, level.metric.name, value * level.factor, 1, math.nan)
+                if level.metric.kind == "latency":
+                    # A mean that a server keeps stands still while it is not asked for anything.
+                    row = (*row[:5], requests.get((row[0], row[1], row[3]), 0), row[6])
+                if row[5]:
+                    yield row
+
+    def grown(self, name: str, *where: str) -> Grown:
+        """By how much counters have grown.
+
+        :param name: of the metric.
+        :param where: matchers.
+        """
+        grown = Grown()
+        for (place, _), value, part in self._grown(name, where, ()):
+            into = grown.known if part == _GROWN else grown.new
+            into[place] = into.get(place, 0.0) + value
+        return grown
+
+    def _grown(
+        self, name: str, where: Sequence[str], labels: Sequence[str]
+    ) -> Iterator[tuple[tuple[Place, Sequence[str]], float, str]]:
+        width, looked = promql_duration(self.buckets.width), promql_duration(max(_LOOKBACK, 2 * self.buckets.width))
+        selected = self._selector(name, *where)
+        now, before = f"last_over_time({selected}[{looked}])", f"last_over_time({selected}[{looked}] offset {width})"
+        same = f"((({now} - {before}) unless (resets({selected}[{width}]) > 0)) >= 0 or ({now} and {before}))"
+        by = self._by(*labels)
+        parts = ((_GROWN, f"sum by ({by}) ({same})"), (_NEW, f"sum by ({by}) ({now} unless {before})"))
+        query = " or ".join(
+            f'label_replace({query}, "{_PART}", "{part}", "{self.label}", ".*")' for part, query in parts
+        )
+        # One more than is wanted: what a new instance counts next says whether it is new.
+        for one in self._asked(query, more=1).series:
+            instance = self._instance(one.labels)
+            if instance is None:
+                continue
+            for end, value in one.points:
+                place = (instance, one.labels.get(self.group_by, ""), self.buckets.number_of(end))
+                more = [one.labels.get(label, "") for label in labels]
+                yield (place, more), value, one.labels.get(_PART, "")
+
+    def _shapes(self, name: str, where: str, accepted: _Accepted) -> dict[Place, tuple[float, float]]:
+        """The 95th percentile and the standard deviation of each place, in the histogram's unit."""
+        import numpy as np
+
+        from airflow_cd.verification.metrics.series.histograms import deviation_of, quantile_of
+
+        cumulative: dict[Place, dict[float, float]] = {}
+        for (place, (bound,)), value, part in self._grown(name, (where,), ("le",)):
+            if part == _GROWN or accepted.is_new(place):
+                own = cumulative.setdefault(place, {})
+                own[float(bound)] = own.get(float(bound), 0.0) + value
+        found = {}
+        for place, own in cumulative.items():
+            bounds = np.array(sorted(own))
+            if len(bounds) < 2 or not own[bounds[-1]]:
+                continue
+            rows = np.array([[own[bound] for bound in bounds]])
+            count = rows[:, -1]
+            found[place] = float(quantile_of(bounds, rows)[0]), float(deviation_of(bounds, rows, count)[0])
+        return found
+
+    def _asked(self, query: str, more: int = 0) -> PromAnswer:
+        self.queries.append(query)
+        first = self.buckets.first.timestamp() + self.buckets.seconds
+        answer = self.hook.range(query, first, self.buckets.number + more, self.buckets.seconds)
+        self.notes += [note for note in answer.notes if note not in self.notes]
+        return answer
+
+    def _places(self, answer: PromAnswer) -> dict[Place, float]:
+        found: dict[Place, float] = {}
+        for one in answer.series:
+            instance = self._instance(one.labels)
+            if instance is not None:
+                for end, value in one.points:
+                    place = (instance, one.labels.get(self.group_by, ""), self.buckets.number_of(end))
+                    found[place] = found.get(place, 0.0) + value
+        return found
+
+    def _instance(self, labels: Mapping[str, str]) -> str | None:
+        return promql.instance_of(labels.get(self.label, ""), self.names)
+
+    def _selector(self, name: str, *where: str) -> str:
+        return promql.selector(name, self.where, *where, promql.one_of(self.label, sorted(self.names)))
+
+    def _by(self, *more: str) -> str:
+        return ", ".join(filter(None, (self.label, self.group_by, *more)))
+
+    def _inside(self, place: Place) -> bool:
+        return 0 <= place[2] < self.buckets.number
+
+    def _row(self, place: Place, metric: str, value: float, count: int, deviation: float) -> Row:
+        return (self.buckets.start(place[2]), place[0], metric, place[1], value, count, deviation)
+
+
+class _Accepted:
+    """Of which instances it is known since when they count: all but those that were there before anybody looked.
+
+    :param requests: of all of them.
+    """
+
+    def __init__(self, requests: Grown) -> None:
+        self._known: dict[tuple[str, int], float] = {}
+        self._new: dict[tuple[str, int], float] = {}
+        for into, found in ((self._known, requests.known), (self._new, requests.new)):
+            for (instance, _, number), value in found.items():
+                into[instance, number] = into.get((instance, number), 0.0) + value
+
+    def is_new(self, place: Place) -> bool:
+        """Whether what a series has that appears in this bucket has happened in it.
+
+        :param place: of the series.
+        """
+        instance, _, number = place
+        if (instance, number) in self._known:
+            return True
+        following = self._known.get((instance, number + 1))
+        if following is None:
+            return False  # the next look knows
+        return self._new.get((instance, number), 0.0) <= _YOUNG_BUCKETS * following + _YOUNG
+
+    def sums(self, grown: Grown) -> dict[Place, float]:
+        """What happened in each bucket.
+
+        :param grown: by how much something has grown.
+        """
+        found = dict(grown.known)
+        for place, value in grown.new.items():
+            if self.is_new(place):
+                found[place] = found.get(place, 0.0) + value
+        return found
+
+
+def _measured(
+    requests: float,
+    failed: float | None,
+    seconds: float | None,
+    shape: tuple[float, float] | None,
+    traffic: Traffic,
+) -> Iterator[tuple[str, float, float]]:
+    """Metric, value and deviation of the requests of one bucket."""
+    yield "throughput", requests, math.nan
+    if failed is not None:
+        yield "error_rate", failed, math.nan
+    unit = traffic.milliseconds
+    percentile, deviation = shape or (math.nan, math.nan)
+    if seconds is not None:
+        yield "response_time", seconds / requests * unit, deviation * unit
+    if math.isfinite(percentile):
+        yield "response_time.p95", percentile * unit, math.nan
+
+
+def promql_duration(length: timedelta) -> str:
+    """A duration as PromQL writes it.
+
+    :param length: of a millisecond or more.
+    """
+    return format_duration(length)

@@ -1,0 +1,223 @@
+"""Business metrics out of a database: what authors write in a DAG, and how they are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected, SourceRejected, SourceUnavailable
+from airflow_cd.sources.buckets import Buckets, utc_now
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.verification.samples import Metric, MetricSample, Window
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_PLACEHOLDER = re.compile(r"(?<![:\w]):(since|until|instances)\b")
+_SUMMED = ("throughput", "errors", "count")
+_COLUMNS = ("time", "instance")
+_DRIVERS = {"postgres": "postgresql+psycopg2", "sqlite": "sqlite", "mysql": "mysql"}
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class SqlMetrics:
+    """One metric out of a database that Airflow has a connection to: orders a minute, a queue that is a table.
+
+    :param query: a SELECT with the columns ``time`` and ``instance``, and ``value``, ``group`` and ``count`` where
+        there are any, for ``time >= :since AND time < :until``; without ``value`` each row is one event. ``instance IN
+        :instances`` may stand in it.
+    :param metric: what the number is and how a change in it is judged: a :class:`Metric`, or a name that says it.
+    :param conn_id: Airflow connection of any database.
+    :param zone: time zone of times that say none, and in which the window is given then, such as ``Europe/Berlin``; by
+        default times have zones, or are UTC.
+    :param bucket: width of a bucket; one minute by default. Numbers are summed over it, levels are averaged.
+    :param delay: how long after an event its row can usually be read: until it is committed, and copied to a replica;
+        10 seconds by default.
+    :param name: what reports call the source; ``SQL <metric>`` by default.
+    """
+
+    query: str
+    metric: Metric | str
+    conn_id: str
+    zone: str = ""
+    bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
+    delay: DurationField = DurationField("10s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"SQL {getattr(self.metric, 'name', self.metric)}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        found = [*mistakes_of_texts(query=self.query, conn_id=self.conn_id)]
+        found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
+        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
+            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        given = set(_PLACEHOLDER.findall(str(self.query)))
+        found += [f"query: :{name} is missing" for name in ("since", "until") if name not in given]
+        if ";" in str(self.query).rstrip().rstrip(";"):
+            found.append("query: one statement alone can be read")
+        try:
+            self._zone()
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+            found.append(f"zone: {self.zone!r} is not the name of a time zone")
+        return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
+        """Read the metric of some instances over a window.
+
+        :param window: half-open, aware.
+        :param instances: their names, in any order; each counts once.
+        :raises SourceQueryRejected: this specification is wrong, the query is rejected, or a column is missing.
+        :raises SourceRejected: there is no such connection, or nothing that reads it.
+        :raises SourceUnavailable: the database cannot be reached.
+        """
+        from airflow_cd.sources.frames import partly_counted_metric_frame
+        from airflow_cd.verification.metrics.kinds import guessed
+
+        refuse(self.mistakes())
+        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        names = sorted(set(instances))
+        buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
+        rows: list[Any] = []
+        without = 0
+        if names and buckets.number:
+            found = self._rows(buckets, names)
+            rows = list(self._summed(found, buckets, names, metric))
+            without = len(found) - sum(str(one["instance"]) in names for one in found)
+        warnings = (f"{without} rows are of other instances.",) if without else ()
+        shown = f"{self.query.strip()} -- {buckets.first.isoformat()} to {buckets.until.isoformat()}"
+        return MetricSample(partly_counted_metric_frame(rows), (metric,), shown, buckets.width, warnings)
+
+    def instances(self, window: Window) -> list[str]:
+        """Which instances have rows.
+
+        :param window: when.
+        :raises SourceError: as of :meth:`read`.
+        """
+        refuse(self.mistakes())
+        if "instances" in _PLACEHOLDER.findall(self.query):
+            return []
+        found = self._rows(Buckets.of(window, self.bucket, utc_now() - self.delay), [])
+        return sorted({str(one["instance"]) for one in found if one["instance"] is not None})
+
+    def _zone(self) -> tzinfo:
+        return ZoneInfo(self.zone) if self.zone else timezone.utc
+
+    def _rows(self, buckets: Buckets, names: Sequence[str]) -> list[Mapping[str, Any]]:
+        import sqlalchemy as sa
+
+        statement = sa.text(self.query.strip().rstrip(";"))
+        if ":instances" in self.query:
+            statement = statement.bindparams(sa.bindparam("instances", expanding=True))
+        given: dict[str, Any] = {"since": self._as_written(buckets.first), "until": self._as_written(buckets.until)}
+        if ":instances" in self.query:
+            given["instances"] = list(names)
+        engine = self._engine()
+        try:
+            with engine.connect() as connection:
+                answer = connection.execute(statement, given)
+                columns = [str(name).lower() for name in answer.keys()]  # noqa: SIM118 - of the rows, not of a dict
+                if missing := [name for name in _COLUMNS if name not in columns]:
+                    raise SourceQueryRejected(
+                        f"{self.name}: the query returns no column {' and '.join(missing)}, only {', '.join(columns)}.",
+                        next_step="Name them, SELECT placed_at AS time, host AS instance, amount AS value.",
+                    )
+                return [dict(zip(columns, row, strict=True)) for row in answer]
+        except sa.exc.OperationalError as error:
+            raise self._failed(SourceUnavailable, "cannot be asked", error, "See whether it is up.") from None
+        except sa.exc.SQLAlchemyError as error:
+            raise self._failed(SourceQueryRejected, "rejected the query", error, "Correct the query.") from None
+        finally:
+            engine.dispose()
+
+    def _failed(self, kind: Any, what: str, error: Exception, next_step: str) -> Exception:
+        # Without what was sent along, and SQLAlchemy's own lines behind it.
+        text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        made: Exception = kind(
+            f"the database of connection {self.conn_id!r} {what}: {type(error).__name__}: {text}.", next_step=next_step
+        )
+        return made
+
+    def _engine(self) -> sa.Engine:
+        """By the hook of the database's provider; where that is not installed, by what the connection says."""
+        import sqlalchemy as sa
+        from airflow.sdk import BaseHook
+
+        from airflow_cd.http.connection import ConnectionSettings
+        from airflow_cd.http.family import SOURCE
+
+        ConnectionSettings.read(self.conn_id, SOURCE)  # which says in our words that there is none
+        connection = BaseHook.get_connection(self.conn_id)
+        try:
+            made: sa.Engine = BaseHook.get_hook(self.conn_id).get_sqlalchemy_engine()
+        except Exception as error:  # noqa: BLE001 - whatever a provider raises, or none that is there
+            driver = _DRIVERS.get(connection.conn_type or "")
+            if driver is None:
+                kind = type(error).__name__
+                raise SourceRejected(
+                    f"connection {self.conn_id!r} ({connection.conn_type}) is no database to be read here: {kind}.",
+                    next_step="Install Airflow's provider of that database, and check the type of the connection.",
+                ) from None
+        else:
+            return made
+        return sa.create_engine(
+            sa.URL.create(
+                driver,
+                connection.login,
+                connection.password,
+                connection.host if driver != "sqlite" else None,
+                connection.port,
+                connection.schema if driver != "sqlite" else connection.host,
+            )
+        )
+
+    def _as_written(self, moment: datetime) -> datetime:
+        """A bound of the window as the column has it: in its zone and without one, or in UTC."""
+        return moment.astimezone(self._zone()).replace(tzinfo=None) if self.zone else moment
+
+    def _instant(self, value: Any) -> datetime | None:
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+            except ValueError:
+                return None
+        if not isinstance(value, datetime):
+            return None
+        return (value if value.tzinfo is not None else value.replace(tzinfo=self._zone())).astimezone(timezone.utc)
+
+    def _summed(
+        self, found: Sequence[Mapping[str, Any]], buckets: Buckets, names: Sequence[str], metric: Metric
+    ) -> Iterator[tuple[datetime, str, str, str, float, float]]:
+        values: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+        for row in found:
+            moment, instance = self._instant(row["time"]), str(row["instance"])
+            if moment is None:
+                raise SourceQueryRejected(
+                    f"{self.name}: {row['time']!r} in the column time is not a time.", next_step="Correct the query."
+                )
+            value = _number(row["value"]) if "value" in row else 1.0
+            if instance in names and buckets.first <= moment < buckets.until and value is not None:
+                place = (instance, str(row.get("group") or ""), (moment - buckets.first) // buckets.width)
+                values.setdefault(place, []).append((value, _number(row.get("count")) or math.nan))
+        for (instance, group, number), own in values.items():
+            counts = [count for _, count in own if not math.isnan(count)]
+            total = sum(value for value, _ in own)
+            value = total if metric.kind in _SUMMED else total / len(own)
+            yield (buckets.start(number), instance, metric.name, group, value, sum(counts) if counts else math.nan)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,144 @@
+"""Logs from VictoriaLogs: what authors write in a DAG, and how it is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.verification.samples import LogSample, Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
+_INSTANCES_A_QUERY = 200
+_HOUR = 3_600_000_000_000
+
+
+@keeps_misspelt_keywords
+@dataclass(frozen=True)
+class VictoriaLogs:
+    """Log records of an application.
+
+    :param query: a filter of LogsQL, ``{app="shop"} level:!debug``, without pipes; ``*``, the default, for all.
+    :param instance_field: field that holds the instance's name; ``host`` by default.
+    :param message_field: field that holds the message; ``_msg`` by default.
+    :param conn_id: Airflow connection of type ``victoria_logs``; ``victoria_logs_default`` by default.
+    :param delay: how long after an event VictoriaLogs usually has it, a duration; 5 seconds by default.
+    :param name: what reports call the source; ``VictoriaLogs <query>`` by default.
+    """
+
+    query: str = "*"
+    instance_field: str = "host"
+    message_field: str = "_msg"
+    conn_id: str = "victoria_logs_default"
+    delay: DurationField = DurationField("5s")  # noqa: RUF009 - a descriptor
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"VictoriaLogs {self.query}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the specification, one sentence each."""
+        found = [
+            *mistakes_of_texts(
+                query=self.query,
+                conn_id=self.conn_id,
+                instance_field=self.instance_field,
+                message_field=self.message_field,
+            ),
+            *mistakes_of_durations(delay=self.delay),
+        ]
+        bare = _STRING.sub("", str(self.query))
+        if "|" in bare:
+            found.append("query: a pipe changes which records there are; give the filter alone")
+        if any(bare.count(opened) != bare.count(closed) for opened, closed in ("()", "{}", "[]")) or '"' in bare:
+            found.append("query: a quote or a parenthesis does not close")
+        return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
+
+    def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+        """Read the log records of some instances over a window.
+
+        :param window: half-open, aware.
+        :param instances: their names, in any order; each counts once.
+        :raises SourceQueryRejected: this specification is wrong, VictoriaLogs rejects the query, or no record has the
+            field of the instances.
+        :raises SourceUnavailable: VictoriaLogs does not answer.
+        """
+        from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
+        from airflow_cd.sources.frames import log_frame
+        from airflow_cd.sources.records import instant, nanoseconds, record_text
+
+        refuse(self.mistakes())
+        names = sorted(set(instances))
+        hook = VictoriaLogsHook(self.conn_id)
+        since, until = nanoseconds(window.since), nanoseconds(window.until)
+        rows: list[tuple[Any, str, str]] = []
+        queries, without_time = [], 0
+        for start in range(0, len(names) if since < until else 0, _INSTANCES_A_QUERY):
+            queries.append(self.resolved(names[start : start + _INSTANCES_A_QUERY]))
+            for fields in hook.search(queries[-1], since, until):
+                moment, instance = instant(fields.get("_time")), fields.pop(self.instance_field, None)
+                if moment is None:
+                    without_time += 1
+                elif instance in names and window.since <= moment < window.until:
+                    rows.append((moment, instance, record_text(fields, self.message_field)))
+        warnings = [f"{without_time} records without a time were left out."] if without_time else []
+        if not rows and queries:
+            warnings += self._nothing(hook, names, since, until)
+        query = "\n".join(queries) or "no query: no instance, or no time"
+        # Of one moment they come in another order each time.
+        return LogSample(log_frame(sorted(rows)), query, bool(without_time), tuple(warnings))
+
+    def resolved(self, instances: Sequence[str]) -> str:
+        """Return the query as it is sent for some instances.
+
+        :param instances: their names.
+        """
+        listed = ", ".join(map(_quoted, instances))
+        return f"({self.query.strip()}) {_quoted(self.instance_field)}:in({listed})"
+
+    def instances(self, window: Window) -> list[str]:
+        """Which instances have logged something that the query finds.
+
+        :param window: when.
+        :raises SourceError: as of :meth:`read`.
+        """
+        from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
+        from airflow_cd.sources.records import nanoseconds
+
+        refuse(self.mistakes())
+        times = nanoseconds(window.since), nanoseconds(window.until)
+        return sorted(
+            filter(None, VictoriaLogsHook(self.conn_id).field_values(self.query, self.instance_field, *times))
+        )
+
+    def _nothing(self, hook: VictoriaLogsHook, names: Sequence[str], since: int, until: int) -> Iterator[str]:
+        """Why there is nothing of the last hour: no record, none with the field, or none of these instances."""
+        fields = hook.field_names(self.query, since - _HOUR, until)
+        if not fields:
+            yield f"Nothing that {self.query} finds was logged in the hour before, of any instance."
+            return
+        if self.instance_field not in fields:
+            raise SourceQueryRejected(
+                f"{self.name}: no record has the field {self.instance_field!r}; "
+                f"{suggestion(self.instance_field, fields)}",
+                next_step="Name the field that holds the instances' names as instance_field.",
+            )
+        known = hook.field_values(self.query, self.instance_field, since - _HOUR, until)
+        if unknown := [name for name in names if name not in known]:
+            yield (
+                f"Nothing is known of {', '.join(unknown[:5])}: the field {self.instance_field} holds "
+                f"{', '.join(known[:5])}."
+            )
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

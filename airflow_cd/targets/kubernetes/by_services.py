@@ -1,0 +1,214 @@
+"""The canary's pods get requests from the Services of the stable ones: an even part each, or all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from airflow_cd.errors import TargetRejected, TargetUnavailable
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
+from airflow_cd.targets.kubernetes.replicas import read_stable
+from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.traffic import (
+    delete_own_service,
+    endpoints_of,
+    make_own_service,
+    own_selector,
+    selects,
+    services_of,
+    set_labels,
+    traffic_labels,
+    wait_until_in,
+    wait_until_out,
+)
+from airflow_cd.targets.kubernetes.writing import until_written
+
+ALL = 100
+"""All of the requests, in percent."""
+
+
+class ByServices:
+    """The canary's pods have the labels that Services find the stable ones by, and every pod has an even part.
+
+    A canary that is to have none of the requests lacks these labels. One that is to have all of them gets them by
+    Services that ask for its own labels instead: one write for each, and the same way back.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param stable: the Deployment, as it was read.
+    :param autoscaler: called for the name of its autoscaler, ``None`` without one.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, stable: Object, autoscaler: Callable[[], str | None]) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._stable = stable
+        self._name: str = stable["metadata"]["name"]
+        self._autoscaler = autoscaler
+        self._labels: dict[str, str] = stable["spec"]["template"]["metadata"].get("labels") or {}
+
+    @cached_property
+    def services(self) -> list[Object]:
+        """As of :class:`Routing`."""
+        return services_of(self._cluster, self._namespace, self._labels)
+
+    def labels(self, labels: dict[str, str], traffic: int | None) -> dict[str, str]:
+        """As of :class:`Routing`: an autoscaler counts every pod that the selector of its Deployment finds.
+
+        :raises TargetRejected: the autoscaler would count the canary's pods as the stable one's.
+        """
+        asked = traffic_labels(self.services)
+        if traffic in (0, ALL):
+            labels = {name: value for name, value in labels.items() if name not in asked}
+        autoscaler = self._autoscaler()
+        if autoscaler is None:
+            return labels
+        selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
+        free = [name for name in selecting if name not in asked or traffic in (0, ALL)]
+        if free:
+            return {name: value for name, value in labels.items() if name not in free}
+        raise TargetRejected(
+            f"HorizontalPodAutoscaler {autoscaler} would count the canary's pods as those of Deployment "
+            f"{self._name}: its Services find pods by the very labels that the Deployment "
+            f"selects ({', '.join(sorted(selecting))}).",
+            state="nothing was changed.",
+            next_step="Give the Deployment one more label to select its pods by, which no Service asks for, or divide "
+            "requests by an HTTPRoute: KubernetesTarget(..., route=...).",
+        )
+
+    def check(self) -> None:
+        """As of :class:`Routing`: an autoscaler may stand in the way."""
+        self.labels(self._labels, None)
+
+    def drained(self, pod: Object) -> bool:
+        """As of :class:`Routing`: no Service finds it."""
+        labels = pod["metadata"].get("labels") or {}
+        return bool(self.services) and not any(selects(service, labels) for service in self.services)
+
+    def prepare(self, traffic: int | None) -> None:
+        """As of :class:`Routing`: a Service of the canary's own, for tests, where that gets no requests otherwise.
+
+        :raises TargetRejected: others would lose their requests with the stable pods.
+        """
+        if traffic not in (0, ALL):
+            return
+        require_rights(self._cluster, self._namespace, *FOR_SWITCHES)
+        if not self.services:
+            raise TargetRejected(
+                f"no Service sends requests to the pods of Deployment {self._name}, so there are none to be given to "
+                "a new side.",
+                state="nothing was changed.",
+                next_step="Give it a Service, or deploy it as a canary.",
+            )
+        for service in self.services:
+            require_unowned(service, "Service", "selector")
+            self._require_alone(service)
+        for service in self.services:
+            make_own_service(self._cluster, self._namespace, service["metadata"]["name"], self._name)
+
+    def take_out(self, pods: Sequence[Object]) -> None:
+        """As of :class:`Routing`."""
+        # First their labels: the Services that are given back would find them by these.
+        set_labels(self._cluster, pods, dict.fromkeys(traffic_labels(self.services)))
+        self._give_services_back()
+        names = {one["metadata"]["name"] for one in pods}
+        wait_until_out(self._cluster, self._namespace, self.services, names)
+
+    def give(self, pods: Sequence[Object], share: int) -> None:
+        """As of :class:`Routing`."""
+        if share < ALL:
+            set_labels(self._cluster, pods, dict(traffic_labels(self.services)))
+            self._give_services_back()
+            return
+        names = {one["metadata"]["name"] for one in pods}
+        if not self._ready(pods):
+            raise TargetUnavailable(
+                f"the canary of {self._name} gets no requests: none of its pods is ready.",
+                next_step="Read why in the messages of the pods.",
+            )
+        for service in self.services:
+            self._select(service, ours(self._name), keep=True)
+        self.__dict__.pop("services", None)
+        wait_until_in(
+            self._cluster,
+            self._namespace,
+            self.services,
+            lambda found: bool(found) and found <= names,
+            f"the canary of {self._name}",
+        )
+
+    def clear(self) -> None:
+        """As of :class:`Routing`: the Services find the stable pods again."""
+        names = [service["metadata"]["name"] for service in self.services]
+        if self._give_services_back():
+            pods = self._cluster.every(f"/api/v1/namespaces/{self._namespace}/pods", selector_of(ours(self._name)))
+            canary = {one["metadata"]["name"] for one in pods}
+            wait_until_in(
+                self._cluster,
+                self._namespace,
+                self.services,
+                lambda found: bool(found - canary),
+                f"the stable pods of {self._name}",
+            )
+        for name in names:
+            delete_own_service(self._cluster, self._namespace, name)
+
+    def weight(self, pod: Object) -> float | None:
+        """As of :class:`Routing`."""
+        return None
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _give_services_back(self) -> bool:
+        """Let every Service find its pods by its own selector; whether one did not."""
+        taken = [one for one in self.services if SELECTOR in (one["metadata"].get("annotations") or {})]
+        for service in taken:
+            self._select(service, own_selector(service), keep=False)
+        if taken:
+            self.__dict__.pop("services", None)
+        return bool(taken)
+
+    def _select(self, service: Object, selector: dict[str, str], *, keep: bool) -> None:
+        """Let a Service find pods by a selector; ``keep`` what it had."""
+        path = f"/api/v1/namespaces/{self._namespace}/services/{service['metadata']['name']}"
+
+        def attempt() -> None:
+            there = self._cluster.get(path)
+            if there is None:
+                return
+            wanted: dict[str, str | None] = {**dict.fromkeys(there["spec"].get("selector") or {}), **selector}
+            mark = json.dumps(own_selector(there), sort_keys=True) if keep else None
+            meta = {"resourceVersion": there["metadata"]["resourceVersion"], "annotations": {SELECTOR: mark}}
+            self._cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
+
+        until_written(attempt, f"Service {service['metadata']['name']}")
+
+    def _ready(self, pods: Sequence[Object]) -> set[str]:
+        """Which of the canary's pods can answer, as the endpoints of its own Services say it."""
+        own = services_of(self._cluster, self._namespace, ours(self._name))
+        names = {one["metadata"]["name"] for one in pods}
+        return endpoints_of(self._cluster, self._namespace, own) & names
+
+    def _require_alone(self, service: Object) -> None:
+        """Refuse a Service that sends requests to pods of others too: they would get none any more."""
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        all_pods = self._cluster.every(path, selector_of(own_selector(service)))
+        stable = read_stable(self._cluster, self._namespace, self._stable, self)
+        known = {one["metadata"]["name"] for one in stable.pods}
+        canary = ours(self._name).items()
+        others = [
+            one["metadata"]["name"]
+            for one in all_pods
+            if one["metadata"]["name"] not in known
+            and not one["metadata"].get("deletionTimestamp")
+            and not canary <= (one["metadata"].get("labels") or {}).items()
+        ]
+        if others:
+            raise TargetRejected(
+                f"Service {service['metadata']['name']} sends requests to {', '.join(sorted(others)[:3])} too, which "
+                f"Deployment {self._name} did not make: they would get none while a new side has all of them.",
+                state="nothing was changed.",
+                next_step="Give the Deployment a Service of its own, or deploy it as a canary.",
+            )

@@ -1,0 +1,23 @@
+"""What people call a target: its kind, and what of that kind it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TargetLabel:
+    """Kind and name of a target, as pages show them; holds no secret.
+
+    :param kind: what it is in a word or two, such as ``Kubernetes``.
+    :param name: which one of these, ``""`` where the kind says it all.
+    :param connection: id of the Airflow connection that leads there, ``""`` where there is none.
+    """
+
+    kind: str
+    name: str = ""
+    connection: str = ""
+
+    def __str__(self) -> str:
+        named = f"{self.kind}: {self.name}" if self.name else self.kind
+        return f"{named} (connection {self.connection})" if self.connection else named

@@ -1,0 +1,161 @@
+"""A new side of a Deployment beside the old one, on real pods: who gets the requests, and how fast they come back."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from airflow_cd.errors import TargetRejected
+from airflow_cd.instances import Track
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.rollout import wait_until
+from tests.real.kubernetes import gateway
+from tests.real.kubernetes.cluster import Cluster
+from tests.real.kubernetes.releases import CONNECTION, OTHER, put, tokens
+from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web
+
+pytestmark = pytest.mark.real
+
+AUTOSCALERS = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+keys = itertools.count(1)
+
+Answers = Callable[[int], list[str]]
+
+
+@pytest.fixture
+def web(loaded: Cluster, connected: object) -> Iterator[Web]:
+    web = Web(loaded, f"sides-{next(keys)}", 3)
+    yield web
+    web.remove()
+
+
+@pytest.fixture(params=["services", "route"])
+def sides(web: Web, address: str, request: pytest.FixtureRequest) -> tuple[KubernetesTarget, Answers]:
+    """A target, and what so many requests to it are answered."""
+    if request.param == "services":
+        return KubernetesTarget(CONNECTION, "production", deployment=web.name), web.answers
+    gateway.route(web.cluster, web.name, web.name)
+
+    def answers(count: int) -> list[str]:
+        session = requests.Session()
+        session.trust_env = False
+        return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
+
+    web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
+    return KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name), answers
+
+
+def side(target: KubernetesTarget, release: Release, traffic: int) -> None:
+    """Have a new side with a part of the requests, which it gets once it is healthy."""
+    token = next(tokens)
+    target.deploy(release, [Track.CANARY], share=100, traffic=traffic, key=f"side-{token}", token=token)
+    wait_until(target, {Track.CANARY: release}, timeout=60)  # type: ignore[arg-type]
+    if traffic:
+        target.restore([Track.CANARY], key=f"give-{token}", token=token)
+
+
+@contextmanager
+def steadily(answers: Answers) -> Iterator[list[str]]:
+    """Ask all the time; what went wrong."""
+    failed: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                answers(1)
+            except requests.RequestException as error:
+                failed.append(str(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield failed
+    finally:
+        over.set()
+        asking.join()
+
+
+def test_requests_go_over_to_the_new_side_and_back_and_none_is_lost(
+    web: Web, sides: tuple[KubernetesTarget, Answers], measured: Callable[[str], None]
+) -> None:
+    target, answers = sides
+    before = [web.cluster.call("GET", f"{SERVICES}/{web.name}")["spec"], web.cluster.call("GET", web.path)["spec"]]
+    with steadily(answers) as failed:
+        side(target, OTHER, 0)
+        assert set(answers(100)) == {"1.0 hi"}
+        side(target, OTHER, 100)
+        assert set(answers(100)) == {"1.1 hello"}
+        began = time.monotonic()
+        target.drain([Track.CANARY], key="back", token=next(tokens))
+        back = time.monotonic() - began
+        assert set(answers(100)) == {"1.0 hi"}
+        put(target, Track.CANARY, None)
+    assert failed == []
+    after = [web.cluster.call("GET", f"{SERVICES}/{web.name}")["spec"], web.cluster.call("GET", web.path)["spec"]]
+    assert after == before
+    names = [one["metadata"]["name"] for one in web.cluster.call("GET", SERVICES)["items"]]
+    assert f"{web.name}-canary" not in names
+    measured(f"all requests back after {back:.2f} s")
+
+
+def test_the_old_side_gets_the_release_without_requests_and_no_request_is_lost(
+    web: Web, sides: tuple[KubernetesTarget, Answers]
+) -> None:
+    target, answers = sides
+    side(target, OTHER, 0)
+    side(target, OTHER, 100)
+    with steadily(answers) as failed:
+        put(target, Track.STABLE, OTHER)
+        assert {one.track for one in target.instances() if not one.drained} == {Track.CANARY}
+        put(target, Track.CANARY, None)
+        assert set(answers(60)) == {"1.1 hello"}
+    assert failed == []
+    assert {(one.track, one.drained) for one in target.instances()} == {(Track.STABLE, False)}
+
+
+def test_a_new_side_has_a_service_of_its_own_for_tests(web: Web) -> None:
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name)
+    side(target, OTHER, 0)
+    assert web.cluster.text(f"{SERVICES}/{web.name}-canary:80/proxy/").strip() == "1.1 hello"
+    put(target, Track.CANARY, None)
+
+
+def test_a_service_of_several_deployments_is_not_switched(web: Web) -> None:
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name)
+    labels = {"app": web.name, "part": "admin"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "localhost/web:1.0"}]}}
+    other = {"replicas": 1, "selector": {"matchLabels": {"part": "admin"}}, "template": pod}
+    web.cluster.call("POST", DEPLOYMENTS, {"metadata": {"name": f"{web.name}-admin"}, "spec": other})
+    try:
+        web.cluster.until(
+            lambda: web.cluster.call("GET", "/api/v1/namespaces/default/pods?labelSelector=part%3Dadmin")["items"],
+            "the other's pod is there",
+        )
+        with pytest.raises(TargetRejected, match=rf"sends requests to {web.name}-admin-\S+ too"):
+            side(target, OTHER, 0)
+        assert set(web.answers(10)) <= {"1.0 hi", "1.0 none"}
+        listed = [one["metadata"]["name"] for one in web.cluster.call("GET", DEPLOYMENTS)["items"]]
+        assert f"{web.name}-canary" not in listed, "nothing was made"
+    finally:
+        web.cluster.call("DELETE", f"{DEPLOYMENTS}/{web.name}-admin")
+
+
+def test_an_autoscaler_that_would_take_the_old_side_away_is_named(web: Web, address: str) -> None:
+    gateway.route(web.cluster, web.name, web.name)
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": web.name}
+    spec = {"scaleTargetRef": reference, "minReplicas": 1, "maxReplicas": 6}
+    web.cluster.call("POST", AUTOSCALERS, {"metadata": {"name": "load"}, "spec": spec})
+    try:
+        target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name)
+        with pytest.raises(TargetRejected, match="load may take 2 of the 3 stable pods"):
+            side(target, OTHER, 0)
+    finally:
+        web.cluster.call("DELETE", f"{AUTOSCALERS}/load")

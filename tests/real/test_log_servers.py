@@ -1,0 +1,248 @@
+"""Sources of logs against the real servers: VictoriaLogs and OpenSearch."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.open_search import OpenSearchHook
+from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
+from airflow_cd.sources import OpenSearchLogs, VictoriaLogs
+from airflow_cd.sources.contract import LogSourceContract
+from airflow_cd.verification.samples import Window
+from tests import tiers
+
+from .conftest import CACHE
+from .logs import servers
+
+pytestmark = pytest.mark.real
+
+END = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(minutes=5)
+WINDOW = Window(END - dt.timedelta(minutes=10), END)
+HOSTS = ["shop-1", "shop-2"]
+MANY = 10_001
+MANY_AT = WINDOW.until + dt.timedelta(minutes=1)
+TRACE = "ValueError: card\n  at shop.Cart.pay(Cart.java:7)"
+
+
+def cache() -> Path:
+    return Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def define(conn_id: str, **fields: Any) -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return define
+
+
+def stamp(moment: dt.datetime, nanoseconds: int = 0) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}{nanoseconds:03d}Z"
+
+
+def records() -> Iterator[dict[str, Any]]:
+    for second in range(-60, 660):
+        moment = WINDOW.since + dt.timedelta(seconds=second)
+        for host in (*HOSTS, 'odd "one" (a|b)*'):
+            yield {"at": stamp(moment, second % 7), "host": host, "message": f"INFO order {second} served"}
+            if second % 60 == 0:
+                yield {"at": stamp(moment), "host": host, "message": "charge failed", "level": "error", "stack": TRACE}
+                # Twice the same at one moment are two.
+                yield {"at": stamp(moment, 9), "host": host, "message": "WARN retried"}
+                yield {"at": stamp(moment, 9), "host": host, "message": "WARN retried"}
+    for number in range(MANY):
+        yield {"at": stamp(MANY_AT), "host": "busy", "message": f"INFO burst {number}"}
+
+
+@pytest.fixture(scope="module")
+def victoria_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if why := servers.missing("go"):
+        tiers.unavailable("victoria-logs", why)
+    with servers.victoria_logs(cache(), tmp_path_factory.mktemp("victoria-logs")) as url:
+        lines = "\n".join(
+            json.dumps({"_time": one["at"], "_msg": one["message"], "app": "shop", "host": one["host"], **more})
+            for one in records()
+            for more in [{name: one[name] for name in ("level", "stack") if name in one}]
+        )
+        sent = requests.post(
+            f"{url}/insert/jsonline?_stream_fields=app,host",
+            data=lines.encode(),
+            headers={"Content-Type": "application/stream+json"},
+            timeout=60,
+        )
+        sent.raise_for_status()
+        _until(lambda: _counted(url) >= MANY)
+        yield url
+
+
+def _counted(url: str) -> int:
+    found = requests.post(
+        f"{url}/select/logsql/query", data={"query": "host:busy | stats count() as n"}, timeout=30
+    ).json()
+    return int(found["n"])
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if why := servers.missing("java", "mvn"):
+        tiers.unavailable("open-search", why)
+    with servers.open_search(cache(), tmp_path_factory.mktemp("open-search")) as url:
+        mapping = {
+            "settings": {"number_of_shards": 3, "number_of_replicas": 0},
+            "mappings": {
+                "properties": {
+                    "@timestamp": {"type": "date_nanos"},
+                    "host": {"properties": {"name": {"type": "keyword"}}},
+                    "pod": {"type": "text"},
+                }
+            },
+        }
+        requests.put(f"{url}/logs-shop", json=mapping, timeout=60).raise_for_status()
+        lines = []
+        for one in records():
+            document = {
+                "@timestamp": one["at"],
+                "host": {"name": one["host"]},
+                "pod": one["host"],
+                "message": one["message"],
+            }
+            if "stack" in one:
+                document |= {"log": {"level": one["level"]}, "error": {"stack_trace": one["stack"]}}
+            lines += ['{"index": {}}', json.dumps(document)]
+        body = "\n".join(lines) + "\n"
+        sent = requests.post(
+            f"{url}/logs-shop/_bulk?refresh=true",
+            data=body.encode(),
+            headers={"Content-Type": "application/x-ndjson"},
+            timeout=120,
+        )
+        sent.raise_for_status()
+        assert sent.json()["errors"] is False
+        yield url
+
+
+class _Contract(LogSourceContract):
+    @pytest.fixture
+    def window(self) -> Window:
+        return WINDOW
+
+    @pytest.fixture
+    def instances(self) -> list[str]:
+        return HOSTS
+
+    def test_levels_and_traces_are_read(self, source: Any) -> None:
+        frame = source.read(WINDOW, ["shop-1"]).frame
+        failed = [text for text in frame["message"] if "charge failed" in text]
+        assert len(failed) == 10
+        assert all("error" in text and "Cart.java:7" in text for text in failed)
+        assert sum(frame["message"] == "WARN retried") == 20
+        assert sum(frame["message"].str.startswith("INFO order")) == 600
+
+    def test_ten_thousand_records_of_one_moment(self, source: Any) -> None:
+        window = Window(MANY_AT, MANY_AT + dt.timedelta(seconds=1))
+        frame = source.read(window, ["busy"]).frame
+        assert len(frame) == MANY
+        assert frame["message"].is_unique
+
+    def test_a_name_is_taken_as_it_is(self, source: Any) -> None:
+        frame = source.read(WINDOW, ['odd "one" (a|b)*']).frame
+        assert len(frame) > 600
+
+
+class TestVictoriaLogs(_Contract):
+    @pytest.fixture
+    def source(self, victoria_logs: str, connect: Any) -> VictoriaLogs:
+        connect("victoria_logs_default", conn_type="victoria_logs", host=victoria_logs)
+        return VictoriaLogs('{app="shop"}')
+
+    @pytest.fixture
+    def broken(self, source: VictoriaLogs) -> VictoriaLogs:
+        return VictoriaLogs('{app="shop"}', instance_field="hots")
+
+    def test_windows_that_hold_too_much_are_halved(self, source: VictoriaLogs, monkeypatch: Any) -> None:
+        whole = source.read(WINDOW, HOSTS).frame
+        monkeypatch.setattr("airflow_cd.hooks.victoria_logs.MOST_AT_ONCE", 50)
+        parts = source.read(WINDOW, HOSTS).frame
+        assert parts.equals(whole)
+
+    def test_words(self, source: VictoriaLogs, victoria_logs: str, connect: Any) -> None:
+        with pytest.raises(SourceQueryRejected, match=r"no record has the field 'hots'; did you mean 'host'"):
+            VictoriaLogs('{app="shop"}', instance_field="hots").read(WINDOW, HOSTS)
+        with pytest.raises(SourceQueryRejected, match="rejected the request"):
+            VictoriaLogs("level:>").read(WINDOW, HOSTS)
+        assert "was logged in the hour before" in VictoriaLogs('{app="x"}').read(WINDOW, HOSTS).warnings[0]
+        assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
+        connect("victoria_logs_default", conn_type="victoria_logs", host=f"{victoria_logs}/nothing")
+        with pytest.raises(SourceError, match="base URL of this API"):
+            source.read(WINDOW, HOSTS)
+        connect("victoria_logs_default", conn_type="victoria_logs", host="127.0.0.1:1", extra='{"deadline": 1}')
+        with pytest.raises(SourceUnavailable, match="cannot be reached"):
+            source.read(WINDOW, HOSTS)
+
+    def test_the_test_button_and_instances(self, source: VictoriaLogs) -> None:
+        works, text = VictoriaLogsHook().test_connection()
+        assert works, text
+        assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
+
+
+class TestOpenSearch(_Contract):
+    @pytest.fixture
+    def source(self, open_search: str, connect: Any) -> OpenSearchLogs:
+        connect("search_cluster_default", conn_type="search_cluster", host=open_search)
+        return OpenSearchLogs("logs-shop")
+
+    @pytest.fixture
+    def broken(self, source: OpenSearchLogs) -> OpenSearchLogs:
+        return OpenSearchLogs("logs-shpo-*")
+
+    def test_an_instance_in_a_text_is_compared_as_a_whole(self, source: OpenSearchLogs) -> None:
+        texts = OpenSearchLogs("logs-shop", instance_field="pod").read(WINDOW, HOSTS).frame
+        assert texts.equals(source.read(WINDOW, HOSTS).frame)
+
+    def test_a_query_string(self, source: OpenSearchLogs) -> None:
+        found = OpenSearchLogs("logs-*", "log.level:error").read(WINDOW, HOSTS).frame
+        assert len(found) == 20
+
+    def test_words(self, source: OpenSearchLogs, open_search: str, connect: Any) -> None:
+        with pytest.raises(SourceQueryRejected, match=r"logs-shpo"):
+            OpenSearchLogs("logs-shpo").read(WINDOW, HOSTS)
+        with pytest.raises(SourceQueryRejected, match=r"logs-shpo-\*"):
+            OpenSearchLogs("logs-shpo-*").read(WINDOW, HOSTS)
+        with pytest.raises(
+            SourceQueryRejected, match=r"no document has the field 'host.nmae'; did you mean 'host.name'"
+        ):
+            OpenSearchLogs("logs-shop", instance_field="host.nmae").read(WINDOW, HOSTS)
+        with pytest.raises(SourceQueryRejected, match="rejected the request"):
+            OpenSearchLogs("logs-shop", "level:(").read(WINDOW, HOSTS)
+        assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
+        connect("search_cluster_default", conn_type="search_cluster", host="127.0.0.1:1", extra='{"deadline": 1}')
+        with pytest.raises(SourceUnavailable, match="cannot be reached"):
+            source.read(WINDOW, HOSTS)
+
+    def test_the_test_button_and_instances(self, source: OpenSearchLogs) -> None:
+        works, text = OpenSearchHook().test_connection()
+        assert works, text
+        assert text.startswith("OpenSearch 2.19")
+        assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
+
+    def test_no_point_in_time_is_left(self, source: OpenSearchLogs, open_search: str) -> None:
+        source.read(WINDOW, HOSTS)
+        left = requests.get(f"{open_search}/_search/point_in_time/_all", timeout=30).json()
+        assert left.get("pits") in ([], None)

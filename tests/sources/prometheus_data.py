@@ -1,0 +1,71 @@
+"""What a Prometheus would have scraped in four hours, of instances that serve, start, fail and go."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import time
+
+from airflow_cd.verification.samples import Window
+from tests.sources.metric_servers import Scraped
+
+SCRAPE = 15.0
+END = (math.floor(time.time() / 3600) - 1) * 3600.0  # a whole hour, some time ago
+BEGIN = END - 4 * 3600.0
+
+
+def moment(seconds: float) -> dt.datetime:
+    """So many seconds after the beginning of the last ten minutes."""
+    return dt.datetime.fromtimestamp(END - 600.0 + seconds, dt.timezone.utc)
+
+
+WINDOW = Window(moment(0), moment(600))
+
+
+def scrapes(begin: float, end: float, offset: float = 3.0) -> list[float]:
+    return [at for at in (BEGIN + offset + n * SCRAPE for n in range(int(4 * 3600 / SCRAPE))) if begin <= at < end]
+
+
+def otel(scraped: Scraped, instance: str, *, begin: float = BEGIN, reset: float | None = None) -> None:
+    """Two requests a second, half of them in less than 100 ms; every tenth fails."""
+    base, labels = "http_server_request_duration_seconds", {"instance": instance, "job": "shop"}
+    for code, share in (("200", 0.9), ("500", 0.1)):
+        own = {**labels, "http_response_status_code": code, "http_route": "/cart"}
+
+        def counted(at: float, rate: float, share: float = share) -> float:
+            since = reset if reset is not None and at >= reset else begin
+            return math.floor((at - since) * rate * share)
+
+        times = scrapes(begin, END)
+        scraped.add(f"{base}_count", [(at, counted(at, 2.0)) for at in times], **own)
+        scraped.add(f"{base}_sum", [(at, counted(at, 2.0) * 0.1) for at in times], **own)
+        for bound, rate in (("0.1", 1.0), ("0.25", 2.0), ("+Inf", 2.0)):
+            scraped.add(f"{base}_bucket", [(at, counted(at, rate)) for at in times], **own, le=bound)
+
+
+def everything() -> Scraped:
+    scraped = Scraped()
+    otel(scraped, "shop-1:8080")
+    otel(scraped, "shop-2:8080", reset=END - 300.0 - 7.0)
+    otel(scraped, "shop.3+(a)|b\\c")
+    otel(scraped, "shopX3+(a)|b\\c")
+    # Its counters say that it has run for hours, when it is scraped for the first time.
+    otel(scraped, "old-1:8080", begin=BEGIN)
+    for place, (name, labels, samples) in enumerate(scraped.series):
+        if labels["instance"] == "old-1:8080":
+            scraped.series[place] = (name, labels, [(at, value) for at, value in samples if at >= END - 330.0])
+    # It has failed three times before it is scraped for the first time, and never again.
+    late = scrapes(END - 240.0, END)
+    scraped.add("http_requests_total", [(at, 5.0 + n) for n, at in enumerate(late)], instance="new-1", code="200")
+    scraped.add("http_requests_total", [(at, 3.0) for at in late], instance="new-1", code="500")
+    for instance, level in (("shop-1:8080", 40.0), ("shop-2:8080", 50.0)):
+        times = scrapes(BEGIN, END)
+        scraped.add("queue_depth", [(at, level) for at in times], instance=instance, job="shop")
+        scraped.add("shard_depth", [(at, level) for at in times], instance=instance, shard="a")
+        scraped.add("shard_depth", [(at, level) for at in times], instance=instance, shard="b")
+        scraped.add("empty_ratio", [(at, float("nan")) for at in times], instance=instance)
+        if instance == "shop-1:8080":
+            scraped.add("empty_ratio", [(at, 0.5) for at in times], instance="shop-3:8080")
+        waits = [(at, float("inf") if n % 2 else 1.0) for n, at in enumerate(times)]
+        scraped.add("wait_seconds", waits, instance=instance)
+    return scraped

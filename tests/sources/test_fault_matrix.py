@@ -1,0 +1,129 @@
+"""What lies between a source and its service decides nothing.
+
+A service that finds records after 60 s, hands out 100 at a time, answers 4 requests a second and drops one answer in
+ten leads to the same verdict, on the same records, as a perfect one: for each protocol, through its source and hook.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from airflow_cd.http.client import HttpClient
+from airflow_cd.sources import DatadogLogs, ElasticsearchLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
+from airflow_cd.verification.logs.baselines import Baseline, Learned
+from airflow_cd.verification.settings import Verification
+from airflow_cd.verification.verdict import Verdict
+from airflow_cd.verification.watch import Outcome, Watch
+from tests.hooks.vendor_servers import serving
+from tests.sources import stores
+from tests.verification.late_source import Clock
+from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
+
+PERFECT = stores.Troubles()
+TROUBLED = stores.Troubles(lag=60.0, page=100, calls=4, dropped=10)
+DELAY = "5s"
+LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
+    "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
+    "Elasticsearch": (stores.ElasticsearchStore, "search_cluster", ElasticsearchLogs("logs", delay=DELAY)),
+    "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
+    "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
+    "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
+}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock on which what waits for a service waits too."""
+    clock = Clock()
+    made = HttpClient.__init__
+
+    def patched(self: HttpClient, *given: Any, **named: Any) -> None:
+        made(self, *given, **named)
+        self.sleep = clock.sleep
+
+    monkeypatch.setattr(HttpClient, "__init__", patched)
+    for hook in ("service.ServiceHook", "datadog.DatadogHook"):
+        monkeypatch.setattr(f"airflow_cd.hooks.{hook}.calls_per_second", 1e6)
+    for module in ("prometheus", "prometheus_query"):
+        monkeypatch.setattr(f"airflow_cd.sources.{module}.utc_now", clock)
+    return clock
+
+
+@pytest.fixture
+def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def serve(store: stores.Store, conn_type: str) -> stores.Store:
+            url = stack.enter_context(serving(store))
+            keys = {"password": "api:app"} if conn_type == "datadog" else {}
+            connect(f"{conn_type}_default", conn_type=conn_type, host=url, **keys)
+            return store
+
+        yield serve
+
+
+def _records(*, broken: bool) -> list[stores.Record]:
+    rng = random.Random(7)
+    frames = [shop_logs(rng, CANARY, 100, broken=broken, rate=0.5), shop_logs(rng, CONTROL, 100, rate=0.5)]
+    return stores.records_of(pd.concat(frames).itertuples())
+
+
+def _watched(clock: Clock, **given: Any) -> Outcome:
+    [name] = [source.name for sources in given.values() for source in sources]
+    baselines = {name: Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])}
+    return Watch(
+        Verification(duration="60s", every="20s", **given),
+        canary=CANARY,
+        control=CONTROL,
+        since=START,
+        baselines=baselines if "logs" in given else None,
+        clock=clock,
+        sleep=clock.sleep,
+    ).run()
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["good", "bad"])
+@pytest.mark.parametrize("protocol", LOGS)
+def test_logs(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
+    kind, conn_type, source = LOGS[protocol]
+    records = _records(broken=broken)
+    perfect = _watched(clock, logs=[source]) if served(kind(records, clock, PERFECT), conn_type) else None
+    clock.now = START
+    store = served(kind(records, clock, TROUBLED), conn_type)
+    troubled = _watched(clock, logs=[source])
+    assert perfect is not None
+    assert perfect.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
+    assert troubled.judgement.verdict is perfect.judgement.verdict
+    codes = [[reason.code for reason in outcome.judgement.reasons] for outcome in (troubled, perfect)]
+    assert codes[0] == codes[1]
+    assert store.refused
+    assert store.lost
+    if not broken:
+        # A FAIL waits for nothing; what passes has seen every record once.
+        assert troubled.profiles[source.name].counts() == perfect.profiles[source.name].counts()
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["good", "bad"])
+def test_metrics(clock: Clock, served: Any, broken: bool) -> None:
+    source = PrometheusQuery("p95_seconds{{instances}}", "p95_seconds", bucket="2s", delay=DELAY)
+
+    def value(name: str, at: float) -> float:
+        noise = random.Random(f"{name} {at}").gauss(1.0, 0.1)
+        return noise * (2.0 if broken and name in CANARY else 1.0)
+
+    served(stores.PrometheusStore([], clock, PERFECT, value=value), "prometheus")
+    perfect = _watched(clock, metrics=[source])
+    clock.now = START + timedelta(0)
+    store = served(stores.PrometheusStore([], clock, TROUBLED, value=value), "prometheus")
+    troubled = _watched(clock, metrics=[source])
+    assert perfect.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
+    assert troubled.judgement.verdict is perfect.judgement.verdict
+    assert store.lost

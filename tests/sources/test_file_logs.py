@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import bz2
+import datetime as dt
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.sources import FileLogs
+from airflow_cd.sources.contract import LogSourceContract
+from airflow_cd.verification.samples import Window
+
+NOW = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
+BEGIN = NOW - dt.timedelta(minutes=10)
+WINDOW = Window(BEGIN, BEGIN + dt.timedelta(minutes=4))
+
+
+def at(seconds: float) -> dt.datetime:
+    return BEGIN + dt.timedelta(seconds=seconds)
+
+
+def written(path: Path, *lines: str, modified: dt.datetime | None = None, end: str = "\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + end)
+    stamp = (modified or NOW).timestamp()
+    os.utime(path, (stamp, stamp))
+    return path
+
+
+def line(seconds: float, text: str = "INFO served") -> str:
+    return f"{at(seconds):%Y-%m-%dT%H:%M:%S}.250Z {text} {seconds}"
+
+
+def messages(source: FileLogs, window: Window = WINDOW, *instances: str) -> list[str]:
+    return list(source.read(window, instances or ["a"]).frame["message"])
+
+
+class TestContract(LogSourceContract):
+    @pytest.fixture
+    def source(self, tmp_path):
+        for name in ("a", "b"):
+            folder = tmp_path / name
+            old = [line(second, f"INFO {name} old") for second in range(-60, 60)]
+            middle = [line(second, f"INFO {name} middle") for second in range(60, 120)]
+            new = [part for second in range(120, 300) for part in (line(second, f"ERROR {name}"), "  at shop.Cart.add")]
+            with gzip.open(folder.parent / f"{name}.gz", "wb") as packed:
+                packed.write(("\n".join(old) + "\n").encode())
+            folder.mkdir()
+            shutil.move(tmp_path / f"{name}.gz", folder / "app.log.2.gz")
+            written(folder / "app.log.1", *middle)
+            written(folder / "app.log", *new)
+        return FileLogs(f"{tmp_path}/{{instance}}/app.log*")
+
+    @pytest.fixture
+    def broken(self, tmp_path):
+        return FileLogs(f"{tmp_path}/nothing/{{instance}}.log")
+
+    @pytest.fixture
+    def window(self):
+        return WINDOW
+
+    @pytest.fixture
+    def instances(self):
+        return ["a", "b"]
+
+
+def test_lines_of_a_trace_are_of_the_time_of_its_first(tmp_path):
+    written(tmp_path / "a.log", line(1), "Traceback", "  File x", line(2))
+    assert messages(FileLogs(f"{tmp_path}/{{instance}}.log"), Window(at(0), at(2))) == [
+        line(1),
+        "Traceback",
+        "  File x",
+    ]
+
+
+def test_a_copy_that_is_about_to_be_truncated_counts_once(tmp_path):
+    lines = [line(second) for second in range(100)]
+    written(tmp_path / "a.log", *lines)
+    written(tmp_path / "a.log.1", *lines[:70])  # the copy is not finished yet
+    source = FileLogs(f"{tmp_path}/{{instance}}.log*")
+    assert messages(source) == lines
+    written(tmp_path / "a.log.1", *lines)
+    written(tmp_path / "a.log", line(100))
+    assert messages(source) == [*lines, line(100)]
+
+
+def test_a_file_that_is_being_compressed_counts_once(tmp_path):
+    lines = [line(second) for second in range(100)]
+    written(tmp_path / "a.log.1", *lines)
+    (tmp_path / "a.log.1.bz2").write_bytes(bz2.compress(("\n".join(lines) + "\n").encode()))
+    assert messages(FileLogs(f"{tmp_path}/{{instance}}.log*")) == lines
+
+
+def test_equal_lines_of_one_moment_keep_their_number(tmp_path):
+    written(tmp_path / "a.log", *[line(5)] * 3, line(6))
+    assert messages(FileLogs(f"{tmp_path}/{{instance}}.log")) == [line(5)] * 3 + [line(6)]
+
+
+def test_ten_rotations_lose_and_double_nothing(tmp_path):
+    source, found = FileLogs(f"{tmp_path}/{{instance}}.log*"), []
+    wanted = [line(second) for second in range(100)]
+    for turn in range(10):
+        for number in range(turn, 0, -1):
+            (tmp_path / f"a.log{f'.{number - 1}' if number > 1 else ''}").rename(tmp_path / f"a.log.{number}")
+        written(tmp_path / "a.log", *wanted[10 * turn : 10 * turn + 10], modified=NOW)
+        found += messages(source, Window(at(10 * turn), at(10 * turn + 10)))
+    assert found == wanted
+    assert messages(source) == wanted
+
+
+def test_the_line_that_is_being_written_is_left_for_the_next_read(tmp_path):
+    path = written(tmp_path / "a.log", line(1), line(2), end="", modified=dt.datetime.now(dt.timezone.utc))
+    source = FileLogs(f"{tmp_path}/{{instance}}.log")
+    assert messages(source) == [line(1)]
+    written(path, line(1), line(2), end="", modified=NOW - dt.timedelta(seconds=5))
+    assert messages(source) == [line(1), line(2)]
+
+
+def test_a_large_file_is_read_from_near_the_window(tmp_path, monkeypatch):
+    from airflow_cd.sources import file_reading
+
+    monkeypatch.setattr(file_reading, "_BLOCK", 4096)
+    monkeypatch.setattr(file_reading, "MOST_BYTES", 20_000)
+    written(tmp_path / "a.log", *(line(second / 10) for second in range(-20_000, 2_000)))
+    sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(Window(at(190), at(200)), ["a"])
+    assert len(sample.frame) == 100
+    assert not sample.truncated
+
+
+def test_more_than_is_read_at_a_time_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_cd.sources.file_reading.MOST_BYTES", 1000)
+    written(tmp_path / "a.log", *(line(second) for second in range(100)))
+    sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+    assert sample.truncated
+    assert sample.frame["message"].iloc[-1] == line(99)
+
+
+class TestTimes:
+    def test_a_zone_that_is_said(self, tmp_path):
+        there = (at(5) + dt.timedelta(hours=9)).strftime("%Y-%m-%d %H:%M:%S,500")
+        written(tmp_path / "a.log", f"{there} INFO x", modified=at(5.5))
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log", zone="Asia/Tokyo").read(WINDOW, ["a"])
+        assert list(sample.frame["time"]) == [at(5.5)]
+
+    def test_a_zone_that_is_not_said_is_noticed(self, tmp_path):
+        there = (at(5) + dt.timedelta(hours=9)).strftime("%Y-%m-%d %H:%M:%S,500")
+        written(tmp_path / "a.log", f"{there} INFO x", modified=at(6))
+        with pytest.raises(SourceQueryRejected, match=r"lies 9 h after when it was written.*not of UTC.*zone="):
+            FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+
+    @pytest.mark.parametrize(
+        "layout",
+        ["{:%b %e %H:%M:%S} web-1 shop[7]: x", '{{"ts": {epoch}, "msg": "x"}}', "{:%d/%b/%Y:%H:%M:%S} +0000 GET /"],
+    )
+    def test_stamps_of_other_layouts(self, tmp_path, layout):
+        written(tmp_path / "a.log", layout.format(at(7), epoch=at(7).timestamp()), modified=at(7))
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+        assert list(sample.frame["time"]) == [at(7)]
+
+    def test_lines_without_a_time_are_not_dropped_silently(self, tmp_path):
+        written(tmp_path / "a.log", "hello", "world")
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+        assert sample.truncated
+        assert sample.warnings == ("2 lines of a state no time, nor does one before them.",)
+
+
+class TestSpecification:
+    def test_instances_are_found_in_the_names(self, tmp_path):
+        for name in ("web-1", "web-2"):
+            written(tmp_path / name / "app.log", "x")
+        assert FileLogs(f"{tmp_path}/{{instance}}/app.log*").instances(WINDOW) == ["web-1", "web-2"]
+
+    def test_paths_by_name(self, tmp_path):
+        written(tmp_path / "shop" / "out.log", line(1))
+        source = FileLogs({"shop/1": f"{tmp_path}/shop/*.log"})
+        assert messages(source, WINDOW, "shop/1") == [line(1)]
+
+    def test_a_name_leads_nowhere_else(self, tmp_path):
+        written(tmp_path / "secret.log", line(1))
+        with pytest.raises(SourceQueryRejected, match="cannot be part of a file's name"):
+            FileLogs(f"{tmp_path}/logs/{{instance}}.log").read(WINDOW, ["../secret"])
+        assert messages(FileLogs(f"{tmp_path}/{{instance}}.log"), WINDOW, "secre*") == []
+
+    def test_no_file_at_all_is_an_error(self, tmp_path):
+        with pytest.raises(SourceUnavailable, match="no file of any instance"):
+            FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+
+    @pytest.mark.parametrize(
+        ("fields", "says"),
+        [
+            ({"paths": "/var/log/app.log"}, "{instance} is missing"),
+            ({"paths": "logs/{instance}.log"}, "not absolute"),
+            ({"paths": {}}, "neither a pattern nor patterns"),
+            ({"paths": "/x/{instance}", "zone": "Mars/Crater"}, "not the name of a time zone"),
+            ({"paths": "/x/{instance}", "delay": "soon"}, "delay: 'soon'"),
+        ],
+    )
+    def test_mistakes(self, fields, says):
+        assert says in "\n".join(FileLogs(**fields).mistakes())

@@ -1,0 +1,254 @@
+"""The sources of Prometheus against two real servers that speak its API."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks.prometheus import PrometheusHook
+from airflow_cd.sources import PrometheusMetrics, PrometheusQuery
+from airflow_cd.sources.contract import MetricSourceContract
+from airflow_cd.verification.samples import Metric, Window
+from tests import tiers
+from tests.sources import metric_servers
+from tests.sources.prometheus_data import WINDOW, everything, moment
+
+INSTANCES = ["shop-1", "shop-2"]
+SERVERS = ("prometheus", "victoria-metrics")
+
+
+@pytest.fixture(scope="module")
+@tiers.starts("server")
+def addresses(tmp_path_factory) -> Any:
+    if why := metric_servers.missing("prometheus", "promtool", "victoria-metrics"):
+        tiers.unavailable("prometheus", why)
+    scraped = everything()
+    with ExitStack() as stack:
+        made = {
+            "prometheus": stack.enter_context(metric_servers.prometheus(scraped, tmp_path_factory.mktemp("prom"))),
+            "victoria-metrics": stack.enter_context(
+                metric_servers.victoria_metrics(scraped, tmp_path_factory.mktemp("victoria"))
+            ),
+        }
+        yield made
+
+
+@pytest.fixture(params=SERVERS)
+def server(addresses, connect, request) -> str:
+    connect("prometheus_default", conn_type="prometheus", host=addresses[request.param])
+    return str(request.param)
+
+
+def values(sample, metric):
+    frame = sample.frame[sample.frame["metric"] == metric]
+    return {(row.instance, (row.time - moment(0)).total_seconds()): row.value for row in frame.itertuples()}
+
+
+class TestMetricsContract(MetricSourceContract):
+    @pytest.fixture
+    def source(self, server):
+        return PrometheusMetrics("opentelemetry", where='job="shop"')
+
+    @pytest.fixture
+    def broken(self, server):
+        return PrometheusMetrics("micrometer")
+
+    @pytest.fixture
+    def window(self):
+        return WINDOW
+
+    @pytest.fixture
+    def instances(self):
+        return INSTANCES
+
+
+class TestQueryContract(MetricSourceContract):
+    @pytest.fixture(params=["queue_depth", "orders_per_second"])
+    def source(self, server, request):
+        queries = {
+            "queue_depth": "queue_depth{{instances}}",
+            "orders_per_second": "sum by (instance) (rate(http_server_request_duration_seconds_count"
+            '{job="shop", {instances}}[{bucket}]))',
+        }
+        return PrometheusQuery(queries[request.param], request.param)
+
+    @pytest.fixture
+    def broken(self, server):
+        return PrometheusQuery("queue_dept{{instances}}", "queue_depth")
+
+    @pytest.fixture
+    def window(self):
+        return WINDOW
+
+    @pytest.fixture
+    def instances(self):
+        return INSTANCES
+
+
+class TestCounting:
+    def test_every_request_counts_once_in_what_scrapes_saw(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-1"])
+        requests, errors = values(sample, "throughput"), values(sample, "error_rate")
+        # 1.8 and 0.2 a second, each rounded down at each scrape.
+        assert sum(requests.values()) == pytest.approx(1200, abs=4)
+        assert sum(errors.values()) == pytest.approx(120, abs=2)
+        assert all(value == round(value) for value in requests.values())
+        assert len(requests) == 20
+
+    def test_a_histogram_gives_mean_scatter_and_percentile(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-1"])
+        assert list(values(sample, "response_time").values()) == pytest.approx([100.0] * 20)
+        # Half of them below 100 ms, all below 250: nine tenths of the way through the second bucket.
+        assert list(values(sample, "response_time.p95").values()) == pytest.approx([235.0] * 20, abs=3)
+        means = sample.frame[sample.frame["metric"] == "response_time"]
+        assert list(means["deviation"]) == pytest.approx([62.5] * 20, abs=1)
+
+    def test_a_counter_that_begins_again_counts_from_0(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-2"])
+        requests = values(sample, "throughput")
+        # What was counted between the last scrape and the end of the process nobody can know: 8 s at most.
+        assert 1200 - 2 * 15 - 4 <= sum(requests.values()) <= 1204
+        assert min(requests.values()) > 0
+
+    def test_what_failed_before_the_first_scrape_counts(self, server):
+        sample = PrometheusMetrics("http").read(WINDOW, ["new-1"])
+        assert sum(values(sample, "error_rate").values()) == 3.0
+        assert sum(values(sample, "throughput").values()) == 5 + 15 + 3
+
+    def test_a_process_that_is_scraped_late_has_not_done_it_all_now(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["old-1"])
+        assert sum(values(sample, "throughput").values()) < 700
+
+    def test_only_the_instance_itself_is_matched(self, server):
+        odd = "shop.3+(a)|b\\c"
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, [odd, "a", "b"])
+        assert set(sample.frame["instance"]) == {odd}
+        assert sum(values(sample, "throughput").values()) == pytest.approx(1200, abs=4)
+
+    def test_groups(self, server):
+        sample = PrometheusMetrics("opentelemetry", group_by="http_route").read(WINDOW, ["shop-1"])
+        assert set(sample.frame["group"]) == {"/cart"}
+
+    @pytest.mark.parametrize("offset", [1, 7, 29.5])
+    def test_windows_at_odd_offsets_neither_lose_nor_repeat(self, server, offset):
+        source = PrometheusMetrics("opentelemetry")
+        whole = values(source.read(WINDOW, INSTANCES), "throughput")
+        ends = [0, offset, offset + 60, offset + 95, 600]
+        found: dict[Any, float] = {}
+        for begin, end in [*itertools.pairwise(ends)][::-1]:
+            part = values(source.read(Window(moment(begin), moment(end)), INSTANCES), "throughput")
+            assert not found.keys() & part.keys()
+            found |= part
+        assert found == whole
+
+    def test_more_points_than_an_answer_may_have(self, server):
+        window = Window(moment(600 - 12_000), moment(600))
+        sample = PrometheusQuery("queue_depth{{instances}}", "queue_depth", bucket="1s").read(window, ["shop-1"])
+        times = sample.frame["time"]
+        assert len(sample.frame) == 12_000
+        assert times.is_unique
+        assert (times.max() - times.min()).total_seconds() == 11_999
+
+    def test_what_is_no_number_is_missing_and_what_never_ended_is_long(self, server):
+        ratio = PrometheusQuery("empty_ratio{{instances}}", Metric("empty", "share", "lower_is_worse"))
+        assert len(ratio.read(WINDOW, INSTANCES).frame) == 0
+        waits = PrometheusQuery("wait_seconds{{instances}}", "wait_seconds", bucket="15s").read(WINDOW, ["shop-1"])
+        assert math.inf in set(waits.frame["value"])
+        levels = PrometheusQuery("wait_seconds{{instances}}", Metric("w", "gauge"), bucket="15s")
+        assert set(levels.read(WINDOW, ["shop-1"]).frame["value"]) == {1.0}
+
+
+class TestWords:
+    """What a person reads who has written something wrong."""
+
+    def test_a_metric_that_is_not_there(self, server):
+        with pytest.raises(SourceUnavailable, match=r"no metric queue_dept.*did you mean 'queue_depth'"):
+            PrometheusQuery("queue_dept{{instances}}", "queue_depth").read(WINDOW, INSTANCES)
+
+    def test_signals_that_nobody_exports(self, server):
+        with pytest.raises(SourceUnavailable, match=r"no metric http_server_requests_seconds_count.*'micrometer'"):
+            PrometheusMetrics("micrometer").read(WINDOW, INSTANCES)
+
+    def test_labels_that_fit_nothing(self, server):
+        with pytest.raises(SourceUnavailable, match=r"but not with job=.shoop.*Correct `where`"):
+            PrometheusMetrics("opentelemetry", where='job="shoop"').read(WINDOW, INSTANCES)
+
+    def test_a_label_that_nothing_has(self, server):
+        with pytest.raises(SourceQueryRejected, match=r"no series of it has the label 'pod'.*instance_label"):
+            PrometheusMetrics("opentelemetry", instance_label="pod").read(WINDOW, INSTANCES)
+
+    def test_an_instance_that_nobody_knows(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-1", "shop-9"])
+        assert set(sample.frame["instance"]) == {"shop-1"}
+        assert any("Nothing is known of shop-9: the label instance" in text for text in sample.warnings)
+        assert any("shop-1:8080" in text for text in sample.warnings)
+
+    def test_a_time_in_which_nothing_happened(self, server):
+        sample = PrometheusMetrics("http").read(Window(moment(595), moment(660)), ["new-1"])
+        assert any("nothing happened in this window" in text for text in sample.warnings)
+
+    def test_several_series_of_an_instance(self, server):
+        with pytest.raises(SourceQueryRejected, match=r"several series of shop-1, told apart by shard"):
+            PrometheusQuery("shard_depth{{instances}}", "shard_depth").read(WINDOW, INSTANCES)
+        grouped = PrometheusQuery("shard_depth{{instances}}", "shard_depth", group_by="shard").read(WINDOW, INSTANCES)
+        assert set(grouped.frame["group"]) == {"a", "b"}
+
+    def test_a_query_that_loses_the_instance(self, server):
+        with pytest.raises(SourceQueryRejected, match=r"without the label 'instance'.*sum by \(instance\)"):
+            PrometheusQuery("sum(queue_depth{{instances}})", "queue_depth").read(WINDOW, INSTANCES)
+
+    def test_a_query_that_cannot_be_parsed(self, server):
+        with pytest.raises(SourceQueryRejected, match=r"rejected the (query|request)"):
+            PrometheusQuery("sum by (queue_depth{{instances}})", "queue_depth").read(WINDOW, INSTANCES)
+
+    def test_instances_are_listed(self, server):
+        assert "shop-1:8080" in PrometheusMetrics("opentelemetry", where='job="shop"').instances(WINDOW)
+        assert PrometheusQuery("queue_depth{{instances}}", "q").instances(WINDOW) == ["shop-1:8080", "shop-2:8080"]
+
+    def test_the_test_button(self, server):
+        works, text = PrometheusHook("prometheus_default").test_connection()
+        assert works, text
+        assert "answers queries" in text
+
+
+def test_credentials_and_the_host(addresses, connect, tmp_path):
+    with metric_servers.prometheus(metric_servers.Scraped(everything().series[-10:]), tmp_path, guarded=True) as url:
+        source = PrometheusQuery("queue_depth{{instances}}", "queue_depth")
+        connect(
+            "prometheus_default",
+            conn_type="prometheus",
+            host=url,
+            login=metric_servers.USER,
+            password=metric_servers.PASSWORD,
+        )
+        assert len(source.read(WINDOW, INSTANCES).frame) > 0
+        connect("prometheus_default", conn_type="prometheus", host=url, login=metric_servers.USER, password="wrong")
+        with pytest.raises(SourceUnauthorized, match=rf"{url}.*does not accept the credentials") as raised:
+            source.read(WINDOW, INSTANCES)
+        assert "wrong" not in str(raised.value)
+        connect(
+            "prometheus_default",
+            conn_type="prometheus",
+            host=f"{url}/grafana",
+            login=metric_servers.USER,
+            password=metric_servers.PASSWORD,
+        )
+        with pytest.raises(SourceError, match="base URL of this API"):
+            source.read(WINDOW, INSTANCES)
+        closed = metric_servers.free_port()
+        connect("prometheus_default", conn_type="prometheus", host=f"127.0.0.1:{closed}", extra='{"deadline": 1}')
+        with pytest.raises(SourceUnavailable, match=f"127.0.0.1:{closed}.*cannot be reached"):
+            source.read(WINDOW, INSTANCES)
+
+
+def test_what_is_not_over_is_not_read(addresses, connect, monkeypatch):
+    """Where what was scraped last may still be missing, a bucket is none yet."""
+    connect("prometheus_default", conn_type="prometheus", host=addresses["prometheus"])
+    monkeypatch.setattr("airflow_cd.sources.prometheus.utc_now", lambda: moment(300))
+    sample = PrometheusMetrics("opentelemetry", delay="40s").read(WINDOW, ["shop-1"])
+    assert sample.frame["time"].max() == moment(210)
