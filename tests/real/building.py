@@ -22,7 +22,7 @@ def build(cache: Path) -> None:
         with engine(cache) as docker:
             base = images.base(docker)
             site.build(docker, base)
-            httpbin.build(docker)
+            httpbin.archive(docker, cache)
         with engine(cache / COMPOSED, COMPOSED_POOL) as docker:
             images.build(docker)
     if not building.missing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 import time
@@ -33,6 +34,30 @@ def build(engine: Engine) -> None:
     context = Path(__file__).with_name("docker_target") / "httpbin"
     for name, werkzeug in ((GOOD, "2.2.3"), (BAD_BOOT, "3.0.6")):
         engine.build(name, context, "--build-arg", f"WERKZEUG={werkzeug}", base=base)
+
+
+def archive(engine: Engine, cache: Path) -> Path:
+    """Both images in one file, which is kept: no daemon is needed for it the next time.
+
+    :param engine: of the daemon that has built them, or is to.
+    :param cache: where it is kept.
+    """
+    kept = kept_in(cache)
+    build(engine)
+    if not kept.exists():
+        engine("docker", "save", "--output", str(kept.with_suffix(".part").resolve()), GOOD, BAD_BOOT)
+        kept.with_suffix(".part").rename(kept)
+    return kept
+
+
+def kept_in(cache: Path) -> Path:
+    """Where the images are kept, which are others when their recipe is.
+
+    :param cache: the folder.
+    """
+    recipe = Path(__file__).with_name("docker_target") / "httpbin" / "Dockerfile"
+    made = "\0".join([recipe.read_text(), *images.BOOTSTRAP]).encode()
+    return cache / f"httpbin-{hashlib.sha256(made).hexdigest()[:12]}.tar"
 
 
 def arguments(timeout: int = 30) -> str:

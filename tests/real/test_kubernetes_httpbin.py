@@ -7,6 +7,7 @@ A release that is bad by its configuration alone and one that does not boot are 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,45 +19,41 @@ from airflow_cd.sources import KubernetesLogs
 from airflow_cd.states import DeploymentState
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from tests.real import httpbin
-from tests.real.httpbin import delivered, release, visitors
+from tests.real.conftest import CACHE
+from tests.real.engine import engine, missing
+from tests.real.httpbin import BAD_BOOT, GOOD, delivered, release, visitors
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.python_image import python_image
 from tests.real.kubernetes.releases import CONNECTION
 from tests.real.kubernetes.web import Web
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 ROUNDS = int(os.environ.get("AIRFLOW_CD_ROUNDS", "1"))
-GOOD, BAD_BOOT = "localhost/httpbin:0.10.1-werkzeug2", "localhost/httpbin:0.10.1-werkzeug3"
 COUNT = 4
 """Stable pods; a fifth beside them is 20 %."""
-ROUTINGS = ("route", "replicas") if ROUNDS > 1 else ("route",)
+ROUTINGS = ("replicas", "route") if ROUNDS > 1 else ("route",)
 """Replicas behind Services alone are what the story in Airflow has."""
 
 
 @pytest.fixture(scope="module")
-def images_there(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The pair that boots and does not, as images of this machine's Python."""
-    folder = tmp_path_factory.mktemp("httpbin")
-    command = [
-        "-m",
-        "gunicorn",
-        "--bind",
-        "0.0.0.0:8000",
-        "--workers",
-        "3",
-        "--worker-tmp-dir",
-        "/dev/shm",
-        "httpbin:app",
-    ]
-    for name, werkzeug in ((GOOD, "2.2.3"), (BAD_BOOT, "3.0.6")):
-        packages = ["httpbin==0.10.1", f"werkzeug=={werkzeug}", "gunicorn==23.0.0"]
-        kubernetes.load(python_image(folder / f"{werkzeug}.tar", name, packages, command))
+def archive() -> Path:
+    """Both images in one file, which `make real` has built first of all."""
+    cache = Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))
+    if (kept := httpbin.kept_in(cache)).exists():
+        return kept
+    if why := missing():
+        pytest.skip(why)
+    # A daemon of its own: nobody else's has to be waited for.
+    with engine(cache / "httpbin") as builder:
+        kept = httpbin.archive(builder, cache)
+    shutil.rmtree(cache / "httpbin", ignore_errors=True)
+    return kept
 
 
 @pytest.fixture(scope="module")
-def web(kubernetes: Cluster, images_there: None) -> Iterator[Web]:
+def web(kubernetes: Cluster, archive: Path) -> Iterator[Web]:
+    kubernetes.load(archive)
     probe = {"httpGet": {"path": "/status/200", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5}
     variables = [{"name": httpbin.VARIABLE, "value": httpbin.arguments()}]
     made = Web(kubernetes, "httpbin", COUNT, image=GOOD, port=8000, readinessProbe=probe, env=variables)
@@ -93,18 +90,18 @@ def test_httpbin_on_pods(
                 return delivered(ledger, target, KubernetesLogs(CONNECTION), wanted, f"{routing}-{turn}-{what}")
 
             # Nothing but a number in the configuration: who asks for what takes two seconds gets nothing any more.
-            bad = deliver("bad", release("bad", 1, GOOD))
+            bad = deliver("bad", release("bad", timeout=1))
             assert bad.state == DeploymentState.ROLLED_BACK, bad.outcome
             assert "WORKER TIMEOUT" in str(ledger.verdicts.of(bad.id)[-1].evidence)
             clocks.append(f"timeout 30 -> 1: to safe {bad.to_safe:.2f} s, to restored {bad.to_restored:.2f} s")
 
-            worse = deliver("worse", release("worse", 30, BAD_BOOT))
+            worse = deliver("worse", release("worse", artifact=BAD_BOOT))
             assert worse.state == DeploymentState.ROLLED_BACK, worse.outcome
             assert "parse_authorization_header" in (worse.outcome or "")
             clocks.append(f"does not boot: to restored {worse.to_restored:.2f} s")
             runs(target, Release("httpbin", str(before.version), str(before.artifact), dict(before.configuration)))
 
-            good = release("good", 40 + number + 10 * by_route, GOOD)
+            good = release("good", timeout=40 + number + 10 * by_route)
             promoted = deliver("good", good)
             assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
             runs(target, good)

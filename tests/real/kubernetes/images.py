@@ -32,32 +32,24 @@ def script(version: str, more: str = "") -> bytes:
     return WEB.format(version=version, more=more).encode()
 
 
-def write_image(
-    path: Path,
-    name: str,
-    files: Mapping[str, tuple[bytes, int] | tuple[bytes, int, int]],
-    command: Sequence[str],
-    environment: Mapping[str, str] | None = None,
-) -> Path:
+def write_image(path: Path, name: str, files: Mapping[str, tuple[bytes, int]], command: Sequence[str]) -> Path:
     """Write an archive of one layer as ``docker save`` does.
 
     :param path: of the archive.
     :param name: of the image, with its tag.
-    :param files: by name, content and mode, and the time of its last change.
+    :param files: by name, content and mode.
     :param command: that a container of it runs.
-    :param environment: variables that it has beside ``PATH``.
     """
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        for member, rest in files.items():
-            add(tar, member, *rest)
+        for member, (content, mode) in files.items():
+            add(tar, member, content, mode)
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
-    variables = [f"{key}={value}" for key, value in {"PATH": "/bin", **(environment or {})}.items()]
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Cmd": list(command), "Env": variables},
+            "config": {"Cmd": list(command), "Env": ["PATH=/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }
     ).encode()
@@ -88,8 +80,8 @@ def web(folder: Path, version: str, more: str = "") -> Path:
     return write_image(folder / f"web-{version}.tar", f"localhost/web:{version}", files, COMMAND)
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644, changed: int = 0) -> None:
+def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
     """Put a file into an archive."""
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode, entry.mtime = len(content), mode, changed
+    entry.size, entry.mode = len(content), mode
     tar.addfile(entry, io.BytesIO(content))
