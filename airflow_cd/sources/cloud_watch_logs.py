@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -59,6 +59,7 @@ class CloudWatchLogs:
             found.append(f"stream: {_INSTANCE} is missing in {self.stream!r}")
         return [f"{type(self).__name__}({self.group!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read the events of some instances over a window.
 
@@ -92,6 +93,7 @@ class CloudWatchLogs:
         query = "\n".join(queries) or "no query: no instance, or no time"
         return LogSample(identified_log_frame(rows), query, warnings=tuple(warnings))
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances have a stream that has had an event since the window began.
 

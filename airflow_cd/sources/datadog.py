@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Metric, MetricSample, Window
 
@@ -55,6 +55,7 @@ class DatadogLogs:
             found.append("query: a quote or a parenthesis does not close")
         return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read the log events of some instances over a window.
 
@@ -164,6 +165,7 @@ class DatadogMetrics:
             found.append(f"query: it is not grouped, by {{{self.instance_tag}}}")
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read the metric of some instances over a window.
 

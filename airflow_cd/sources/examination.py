@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import format_duration
@@ -52,6 +52,7 @@ def examine(source: MetricSource | LogSource, instances: Sequence[str], last: ti
             return
         began = time.monotonic()
         sample = source.read(window, names)
+        read = utc_now()
     except AirflowCdError as error:
         yield Finding(str(error), wrong=True)
         return
@@ -64,7 +65,7 @@ def examine(source: MetricSource | LogSource, instances: Sequence[str], last: ti
     yield from _of_instances(frame, names)
     if len(frame):
         yield from _of_metrics(sample) if isinstance(sample, MetricSample) else _of_logs(sample)
-        yield Finding(f"Lag: {_lag(sample, now)}; a verification takes {format_duration(source.delay)} at first.")
+        yield Finding(f"Lag: {_lag(sample, read)}; a verification takes {format_duration(source.delay)} at first.")
     yield from (Finding(warning) for warning in sample.warnings)
     yield from (Finding(f"Query: {line}") for line in sample.query.splitlines())
 
@@ -111,7 +112,7 @@ def _of_logs(sample: LogSample) -> Iterator[Finding]:
         yield Finding("There are more records than the source returned.", wrong=True)
 
 
-def _lag(sample: Any, now: Any) -> str:
+def _lag(sample: Any, now: datetime) -> str:
     import pandas as pd
 
     frame = sample.frame

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
@@ -81,6 +81,7 @@ class InfluxDbMetrics:
             found += [f"{name}: {word.upper()} is added when the query is sent" for word in _OURS if word in words]
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read the metric of some instances over a window.
 
@@ -108,6 +109,7 @@ class InfluxDbMetrics:
         query = "\n".join(queries) or "no query: no instance, or no whole bucket"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances the measurement has.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceUnavailable
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -55,6 +55,7 @@ class JournalLogs:
             found.append(f"directory: {self.directory!r} is not absolute")
         return [f"{type(self).__name__}({self.unit!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read what some instances have logged over a window.
 
@@ -97,6 +98,7 @@ class JournalLogs:
         query = "\n".join(queries) or "no query: no instance, or no time"
         return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings))
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances the journal knows.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -55,6 +55,7 @@ class LokiLogs:
             found.append("query: a quote or a parenthesis does not close")
         return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read the lines of some instances over a window.
 
@@ -92,6 +93,7 @@ class LokiLogs:
         matcher = promql.one_of(self.instance_label, instances, ports=False)
         return f"{{{selector[1].strip().rstrip(',')}, {matcher}}}{self.query[selector.end() :]}"
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances have streams that the query finds.
 

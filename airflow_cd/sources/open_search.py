@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -71,6 +71,7 @@ class OpenSearchLogs:
             found.append(f"index: {self.index!r} is not the name of an index")
         return [f"{type(self).__name__}({self.index!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read the log records of some instances over a window.
 
@@ -107,6 +108,7 @@ class OpenSearchLogs:
         shown = f"{self.index}: {_json(query)}"
         return LogSample(identified_log_frame(rows), shown, more or bool(without_time), tuple(warnings))
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances have logged something that the query finds.
 

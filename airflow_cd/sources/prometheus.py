@@ -11,7 +11,7 @@ from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, unknown
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
@@ -77,6 +77,7 @@ class PrometheusMetrics:
                     found.append(f"signals: {name!r} is not known; {suggestion(str(name), SIGNALS)}")
         return [f"{type(self).__name__}({self.signals!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read the metrics of some instances over a window.
 
@@ -116,6 +117,7 @@ class PrometheusMetrics:
             spread_metric_frame(rows), tuple(metrics) or tuple(self._possible()), query, buckets.width, tuple(warnings)
         )
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances have had any of the metrics, by the values of their label.
 

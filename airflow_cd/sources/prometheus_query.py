@@ -12,7 +12,7 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, unknown
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
@@ -67,6 +67,7 @@ class PrometheusQuery:
             found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read the metric of some instances over a window.
 
@@ -104,6 +105,7 @@ class PrometheusQuery:
         query = "\n".join(queries) or f"no query: no instance, or no whole bucket of {format_duration(self.bucket)}"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances have had any of the metrics in the query, by the values of their label.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from airflow_cd.durations import DurationField
-from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def refuse(mistakes: list[str]) -> None:
@@ -41,3 +44,23 @@ def mistakes_of_durations(**durations: Any) -> Iterator[str]:
             yield wrong
         elif name == "bucket" and isinstance(length, timedelta) and length % timedelta(seconds=1):
             yield "bucket: it must be a whole number of seconds"
+
+
+def reads_answers(method: Method) -> Method:
+    """Let a method of a source raise nothing but a source's errors, whatever a service answers.
+
+    :param method: that reads what others send.
+    """
+
+    @functools.wraps(method)
+    def reading(self: Any, *given: Any, **named: Any) -> Any:
+        try:
+            return method(self, *given, **named)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise SourceUnavailable(
+                f"{self.name}: the service answered with something that cannot be read: {type(error).__name__}: "
+                f"{str(error)[:200]}.",
+                next_step="Check whether the connection leads to that service, and which version it is.",
+            ) from error
+
+    return cast("Method", reading)

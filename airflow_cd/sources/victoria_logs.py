@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -63,6 +63,7 @@ class VictoriaLogs:
             found.append("query: a quote or a parenthesis does not close")
         return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read the log records of some instances over a window.
 
@@ -105,6 +106,7 @@ class VictoriaLogs:
         listed = ", ".join(map(_quoted, instances))
         return f"({self.query.strip()}) {_quoted(self.instance_field)}:in({listed})"
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """Which instances have logged something that the query finds.
 

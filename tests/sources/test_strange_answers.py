@@ -1,0 +1,85 @@
+"""Whatever a service answers, a source raises a source's error or returns what it could read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from airflow_cd.errors import SourceError
+from airflow_cd.sources import (
+    DatadogLogs,
+    DatadogMetrics,
+    InfluxDbMetrics,
+    LokiLogs,
+    OpenSearchLogs,
+    PrometheusMetrics,
+    PrometheusQuery,
+    VictoriaLogs,
+)
+from airflow_cd.verification.samples import Metric, Window
+from airflow_cd.verification.source_kinds import kind_of
+from tests.hooks.vendor_servers import Answer, serving
+
+BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
+WINDOW = Window(BEGIN, BEGIN + dt.timedelta(minutes=4))
+METRIC = Metric("m", "gauge")
+SOURCES = {
+    "datadog_default": [DatadogLogs("*"), DatadogMetrics("avg:a{{instances}} by {host}", METRIC)],
+    "influx_db_default": [InfluxDbMetrics("mean(a)", "m", METRIC, "d")],
+    "loki_default": [LokiLogs('{a="b"}')],
+    "prometheus_default": [PrometheusMetrics("http"), PrometheusQuery("a{{instances}}", METRIC)],
+    "search_cluster_default": [OpenSearchLogs("logs")],
+    "victoria_logs_default": [VictoriaLogs()],
+}
+SERIES = {"metric": {"instance": "a"}, "values": [["x", "1"], [None, []], [1e400, "NaN"]]}
+ANSWERS: list[Any] = [
+    None,
+    [],
+    "text",
+    {"status": "success", "data": {"result": [SERIES, None, 3]}},
+    {"status": "success", "data": {"result": [{"stream": {"pod": "a"}, "values": [["later", "x"], ["1"]]}]}},
+    {"status": "success", "data": ["a", {}]},
+    {"results": [{"series": [{"tags": {"host": "a"}, "columns": ["time", "value"], "values": [[{}, 1], [None]]}]}]},
+    {"series": [{"tag_set": ["host:a"], "pointlist": [[{}, 1], [1]], "interval": 60}]},
+    {"data": [{"id": [], "attributes": {"timestamp": {}, "tags": 7}}], "meta": {"page": {"after": {}}}},
+    {
+        "version": {"distribution": "opensearch"},
+        "indices": ["x"],
+        "fields": {"host.name": [], "@timestamp": 1},
+        "pit_id": "p",
+        "hits": {"hits": [{"_source": 7, "fields": {"@timestamp": [[]]}, "sort": None}]},
+    },
+    {"_time": {}, "_msg": [], "host": "a"},
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
+@pytest.mark.parametrize("conn_id", SOURCES)
+def test_strange_answers(connect, monkeypatch, conn_id: str, answer: Any) -> None:
+    monkeypatch.setattr(
+        "airflow_cd.hooks.service._RETRY", __import__("airflow_cd.http.retry").http.retry.RetryPolicy(attempts=1)
+    )
+    monkeypatch.setattr("airflow_cd.hooks.datadog._MOST_PAGES", 3)
+    asked = [0]
+
+    def respond(_: Any) -> Answer:
+        asked[0] += 1
+        return Answer(body=answer) if asked[0] < 50 else Answer(404, {})
+
+    with serving(respond) as url:
+        connect(conn_id, conn_type="x", host=url, password="a:b")
+        for source in SOURCES[conn_id]:
+            try:
+                sample = source.read(WINDOW, ["a", "b"])
+            except SourceError:
+                continue
+            assert set(sample.frame["instance"]) <= {"a", "b"}
+
+
+def test_which_kind_a_source_is_can_still_be_told() -> None:
+    kinds = {type(source).__name__: kind_of(source) for sources in SOURCES.values() for source in sources}
+    assert kinds.pop("PrometheusMetrics") == kinds.pop("DatadogMetrics") == kinds.pop("InfluxDbMetrics") == "metrics"
+    assert kinds.pop("PrometheusQuery") == "metrics"
+    assert set(kinds.values()) == {"logs"}
