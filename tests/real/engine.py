@@ -160,7 +160,8 @@ def _end(folder: Path, cache: Path) -> None:
         with contextlib.suppress(psutil.Error):
             for one in (*process.children(recursive=True), process):
                 one.kill()
-    for mounted in _mounts(folder, cache):
+    # Beside its images another daemon may have a folder of its own in the cache.
+    for mounted in _mounts(folder, cache / "docker"):
         run(["umount", "--lazy", mounted])
     shutil.rmtree(folder, ignore_errors=True)
 
