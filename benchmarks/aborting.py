@@ -34,13 +34,13 @@ from airflow_cd.ledger import open_ledger
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from benchmarks.argo_rollouts import build
+from tests.real.images import CACHE
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster, cluster
 from tests.real.kubernetes.web import Web
 
 PODS, SHARE = 10, 20
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts"
-CACHE = Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", Path(__file__).parents[1] / ".cache" / "real"))
 
 
 class Answers:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from .kubernetes import images as pod_images
 from .kubernetes.cluster import Cluster, cluster
 from .kubernetes.releases import CONNECTION
 
-CACHE = images.REPOSITORY / ".cache" / "real"
+CACHE = images.CACHE
 COMPOSED = "composed"
 MEASURED = "measured"
 
@@ -62,7 +61,7 @@ def _daemon(folder: str = "", pool: str = POOL) -> Iterator[Engine]:
         pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for it")
     if why:
         pytest.skip(why)
-    with engine(Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)) / folder, pool) as running:
+    with engine(CACHE / folder, pool) as running:
         yield running
 
 
@@ -88,7 +87,7 @@ def kubernetes() -> Iterator[Cluster]:
         pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for it")
     if why:
         pytest.skip(why)
-    with cluster(Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))) as running:
+    with cluster(CACHE) as running:
         yield running
 
 
@@ -122,4 +121,4 @@ def connected(kubernetes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[
 @pytest.fixture(scope="session")
 def address(kubernetes: Cluster) -> str:
     """Where HTTPRoutes are served."""
-    return gateway.start(kubernetes, Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE)))
+    return gateway.start(kubernetes, CACHE)

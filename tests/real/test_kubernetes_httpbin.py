@@ -39,15 +39,14 @@ ROUTINGS = ("replicas", "route") if ROUNDS > 1 else ("route",)
 @pytest.fixture(scope="module")
 def archive() -> Path:
     """Both images in one file, which `make real` has built first of all."""
-    cache = Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))
-    if (kept := httpbin.kept_in(cache)).exists():
+    if (kept := httpbin.kept_in(CACHE)).exists():
         return kept
     if why := missing():
         pytest.skip(why)
     # A daemon of its own: nobody else's has to be waited for.
-    with engine(cache / "httpbin") as builder:
-        kept = httpbin.archive(builder, cache)
-    shutil.rmtree(cache / "httpbin", ignore_errors=True)
+    with engine(CACHE / "httpbin") as builder:
+        kept = httpbin.archive(builder, CACHE)
+    shutil.rmtree(CACHE / "httpbin", ignore_errors=True)
     return kept
 
 

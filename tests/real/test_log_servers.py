@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,10 +30,6 @@ HOSTS = ["shop-1", "shop-2"]
 MANY = 10_001
 MANY_AT = WINDOW.until + dt.timedelta(minutes=1)
 TRACE = "ValueError: card\n  at shop.Cart.pay(Cart.java:7)"
-
-
-def cache() -> Path:
-    return Path(os.environ.get("AIRFLOW_CD_REAL_CACHE", CACHE))
 
 
 @pytest.fixture
@@ -68,7 +62,7 @@ def records() -> Iterator[dict[str, Any]]:
 def victoria_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if why := servers.missing("go"):
         tiers.unavailable("victoria-logs", why)
-    with servers.victoria_logs(cache(), tmp_path_factory.mktemp("victoria-logs")) as url:
+    with servers.victoria_logs(CACHE, tmp_path_factory.mktemp("victoria-logs")) as url:
         lines = "\n".join(
             json.dumps({"_time": one["at"], "_msg": one["message"], "app": "shop", "host": one["host"], **more})
             for one in records()
@@ -103,7 +97,7 @@ def _until(holds: Callable[[], bool]) -> None:
 def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if why := servers.missing("java", "mvn"):
         tiers.unavailable("open-search", why)
-    with servers.open_search(cache(), tmp_path_factory.mktemp("open-search")) as url:
+    with servers.open_search(CACHE, tmp_path_factory.mktemp("open-search")) as url:
         mapping = {
             "settings": {"number_of_shards": 3, "number_of_replicas": 0},
             "mappings": {
