@@ -11,14 +11,15 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from airflow_cd.errors import TargetRejected
+from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, NEEDED
 from airflow_cd.targets.rollout import wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import CONNECTION, OTHER, put, tokens
+from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, put, tokens
 from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web
 
 pytestmark = pytest.mark.real
@@ -159,3 +160,45 @@ def test_an_autoscaler_that_would_take_the_old_side_away_is_named(web: Web, addr
             side(target, OTHER, 0)
     finally:
         web.cluster.call("DELETE", f"{AUTOSCALERS}/load")
+
+
+def test_a_service_of_somebody_else_is_neither_used_nor_deleted(web: Web) -> None:
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name)
+    theirs = {"selector": {"app": "elsewhere"}, "ports": [{"port": 80}]}
+    web.cluster.call("POST", SERVICES, {"metadata": {"name": f"{web.name}-canary"}, "spec": theirs})
+    try:
+        with pytest.raises(TargetRejected, match=f"Service {web.name}-canary is somebody else's"):
+            side(target, OTHER, 0)
+        put(target, Track.CANARY, OTHER)
+        put(target, Track.CANARY, None)
+        kept = web.cluster.call("GET", f"{SERVICES}/{web.name}-canary")
+        assert kept["spec"]["selector"] == {"app": "elsewhere"}
+    finally:
+        web.cluster.call("DELETE", f"{SERVICES}/{web.name}-canary")
+
+
+def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
+    web: Web, connected: Callable[[str, str], None]
+) -> None:
+    cluster, name = web.cluster, "plain"
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+    rules = [{"apiGroups": [group], "resources": [one], "verbs": [verb]} for group, one, verb in (*NEEDED, *FOR_PULLS)]
+    bound = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
+    }
+    cluster.call("POST", accounts, {"metadata": {"name": name}})
+    cluster.call("POST", f"{roles}/roles", {"metadata": {"name": name}, "rules": rules})
+    cluster.call("POST", f"{roles}/rolebindings", bound)
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    connected("kubernetes_plain", cluster.call("POST", f"{accounts}/{name}/token", asked)["status"]["token"])
+    target = KubernetesTarget("kubernetes_plain", "production", deployment=web.name)
+    target.check(OTHER)
+    put(target, Track.CANARY, OTHER)
+    drain(target)
+    put(target, Track.CANARY, None)
+    assert set(web.answers()) == {"1.0 hi"}
+    with pytest.raises(TargetUnauthorized, match="may not get services, patch services, create services"):
+        side(target, OTHER, 0)

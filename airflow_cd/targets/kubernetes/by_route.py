@@ -11,7 +11,7 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.names import TRACK, WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.traffic import (
-    delete_own_service,
+    delete_own_services,
     endpoints_of,
     make_own_service,
     services_of,
@@ -109,7 +109,7 @@ class ByRoute:
     def clear(self) -> None:
         """As of :class:`Routing`: the route is as it was before."""
         self._write(None)
-        delete_own_service(self._cluster, self._namespace, self._service)
+        delete_own_services(self._cluster, self._namespace, self._name)
 
     def weight(self, pod: Object) -> float | None:
         """As of :class:`Routing`."""

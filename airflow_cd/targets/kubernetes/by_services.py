@@ -12,7 +12,7 @@ from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
 from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
 from airflow_cd.targets.kubernetes.traffic import (
-    delete_own_service,
+    delete_own_services,
     endpoints_of,
     make_own_service,
     own_selector,
@@ -141,7 +141,6 @@ class ByServices:
 
     def clear(self) -> None:
         """As of :class:`Routing`: the Services find the stable pods again."""
-        names = [service["metadata"]["name"] for service in self.services]
         if self._give_services_back():
             pods = self._cluster.every(f"/api/v1/namespaces/{self._namespace}/pods", selector_of(ours(self._name)))
             canary = {one["metadata"]["name"] for one in pods}
@@ -152,8 +151,7 @@ class ByServices:
                 lambda found: bool(found - canary),
                 f"the stable pods of {self._name}",
             )
-        for name in names:
-            delete_own_service(self._cluster, self._namespace, name)
+        delete_own_services(self._cluster, self._namespace, self._name)
 
     def weight(self, pod: Object) -> float | None:
         """As of :class:`Routing`."""

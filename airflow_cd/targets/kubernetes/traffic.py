@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable
 
-from airflow_cd.errors import TargetUnavailable
+from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours
+from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours, selector_of
 
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""
@@ -97,6 +96,7 @@ def make_own_service(cluster: Cluster, namespace: str, service: str, deployment:
     :param namespace: where.
     :param service: name of the stable pods' Service.
     :param deployment: name of the Deployment.
+    :raises TargetRejected: there is a Service of that name which is somebody else's.
     """
     path = f"/api/v1/namespaces/{namespace}/services"
     stable = cluster.get(f"{path}/{service}") or {"spec": {}}
@@ -107,18 +107,38 @@ def make_own_service(cluster: Cluster, namespace: str, service: str, deployment:
         "metadata": {"name": canary_of(service), "labels": ours(deployment)},
         "spec": {"selector": ours(deployment), "ports": ports},
     }
-    with contextlib.suppress(Conflict):
+    try:
         cluster.create(path, body)
+    except Conflict:
+        if canary_of(service) not in own_services(cluster, namespace, deployment):
+            raise TargetRejected(
+                f"Service {canary_of(service)} is somebody else's, and that of the canary of {deployment} would have "
+                "its name.",
+                state="nothing was changed.",
+                next_step="Rename one of them.",
+            ) from None
 
 
-def delete_own_service(cluster: Cluster, namespace: str, service: str) -> None:
-    """Delete the Service of a canary's own pods, if there is one.
+def own_services(cluster: Cluster, namespace: str, deployment: str) -> list[str]:
+    """The names of the Services that were made for a canary's own pods.
 
     :param cluster: the API.
     :param namespace: where.
-    :param service: name of the stable pods' Service.
+    :param deployment: name of the Deployment.
     """
-    cluster.delete(f"/api/v1/namespaces/{namespace}/services/{canary_of(service)}")
+    found = cluster.every(f"/api/v1/namespaces/{namespace}/services", selector_of(ours(deployment)))
+    return [one["metadata"]["name"] for one in found]
+
+
+def delete_own_services(cluster: Cluster, namespace: str, deployment: str) -> None:
+    """Delete the Services that were made for a canary's own pods, and no other.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param deployment: name of the Deployment.
+    """
+    for name in own_services(cluster, namespace, deployment):
+        cluster.delete(f"/api/v1/namespaces/{namespace}/services/{name}")
 
 
 def wait_until_in(
