@@ -12,6 +12,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
+from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.pipeline.environment import Environment
 from airflow_cd.pipeline.specification import Approval, Member, Pipeline, Strategy, noticing
@@ -122,7 +123,12 @@ def _member(pipeline: Pipeline, member: Member) -> Iterator[str]:
 
 
 def _kept(pipeline: Pipeline, member: Strategy) -> Iterator[str]:
-    if member.bake:
+    if isinstance(member, Canary):
+        for phase in member.planned:
+            pause = member.pause if phase.pause is None and phase.share < 100 else phase.pause or 0
+            if parse_duration(pause):
+                yield f"{phase.words}: watched on for {pause} before the next"
+    if parse_duration(member.bake):
         yield f"watched on for {member.bake} before it is promoted"
     if member.steps(pipeline.target_of(member.environment))[-1].name == FINISH:
         yield "what ran before is kept without requests until then: going back is a switch"

@@ -171,3 +171,15 @@ def test_an_approval_lets_a_blue_green_through() -> None:
     dag = Pipeline("shop", stages=[Approval(), blue_green()]).dag()
     assert dag is not None
     assert dag.get_task("approve").environments == ("production",)
+
+
+def test_what_a_run_would_do_is_said_with_pauses_and_bake() -> None:
+    from airflow_cd.pipeline.checking import steps
+
+    said = "\n".join(steps(Pipeline("shop", stages=[canary(PODS, phases=[20, 50, 100], pause="5m", bake="1h")])))
+    assert said.count("watched on for 5m before the next") == 2
+    assert "watched on for 1h before it is promoted" in said
+    assert "going back is a switch" in said
+    plain = "\n".join(steps(Pipeline("shop", stages=[canary(PODS, pause="0s", bake=0)])))
+    assert "watched on" not in plain
+    assert "a new side without requests" in "\n".join(steps(Pipeline("shop", stages=[blue_green()])))
