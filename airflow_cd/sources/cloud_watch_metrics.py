@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
@@ -53,6 +53,8 @@ class CloudWatchMetrics:
     bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("3m")  # noqa: RUF009 - a descriptor
     name: str = ""
+
+    whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"CloudWatch {self.metric_name}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
@@ -146,6 +146,8 @@ class DatadogMetrics:
     bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("90s")  # noqa: RUF009 - a descriptor
     name: str = ""
+
+    whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"Datadog {getattr(self.metric, 'name', self.metric)}")

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
@@ -55,6 +55,8 @@ class InfluxDbMetrics:
     bucket: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("20s")  # noqa: RUF009 - a descriptor
     name: str = ""
+
+    whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"InfluxDB {getattr(self.metric, 'name', self.metric)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.hooks import promql
@@ -57,6 +57,8 @@ class PrometheusMetrics:
     bucket: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     name: str = ""
+
+    whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         given = (self.signals,) if isinstance(self.signals, str) else self.signals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.errors import SourceQueryRejected
@@ -51,6 +51,8 @@ class PrometheusQuery:
     bucket: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     name: str = ""
+
+    whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"Prometheus {getattr(self.metric, 'name', self.metric)}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_cd.durations import DurationField
@@ -51,6 +51,8 @@ class SqlMetrics:
     bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("10s")  # noqa: RUF009 - a descriptor
     name: str = ""
+
+    whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"SQL {getattr(self.metric, 'name', self.metric)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
-from airflow_cd.durations import DurationLike, parse_duration
+from airflow_cd.durations import DurationLike, format_duration, parse_duration
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.baseline_choice import wrong_baseline
 from airflow_cd.verification.logs.feedback import Expected, expectations_of
@@ -262,6 +262,18 @@ class Verification:
         for name in ("every", "minimum", "grace", "warm_up"):
             if parsed.get(name, timedelta(0)) > parsed["duration"]:
                 yield f"{name} ({getattr(self, name)}) is longer than duration ({self.duration})"
+        yield from self._wrong_buckets(parsed["duration"])
+
+    def _wrong_buckets(self, duration: timedelta) -> Iterator[str]:
+        for source in self.metrics if isinstance(self.metrics, tuple) else ():
+            bucket = getattr(source, "bucket", None)
+            if not getattr(source, "whole_buckets", False) or not isinstance(bucket, timedelta):
+                continue
+            if bucket > duration:
+                yield (
+                    f"source {source.name!r}: its buckets of {format_duration(bucket)} are longer than duration "
+                    f"({self.duration}), so there is never a whole one to be judged"
+                )
 
     def _wrong_words(self) -> Iterator[str]:
         for name, allowed in (

@@ -138,3 +138,13 @@ def test_verification_never_imports_airflow() -> None:
         "import airflow_cd.verification.watch; assert 'airflow' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_buckets_longer_than_the_watch_are_refused() -> None:
+    from airflow_cd.sources import NewRelicMetrics, PrometheusMetrics
+
+    short = Verification(metrics=[PrometheusMetrics("http", bucket="1m")], duration="45s")
+    assert ["buckets of 1m are longer than duration (45s)" in mistake for mistake in short.mistakes()] == [True]
+    assert Verification(metrics=[PrometheusMetrics("http", bucket="30s")], duration="45s").mistakes() == []
+    # It reads a shorter time as one bucket.
+    assert Verification(metrics=[NewRelicMetrics(app="shop", bucket="1m")], duration="45s").mistakes() == []
