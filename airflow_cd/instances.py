@@ -10,6 +10,9 @@ from typing import Any
 from airflow_cd.release import Release
 from airflow_cd.states import TextEnum
 
+WHOLE = 100
+"""All of an environment, or of its requests, in percent."""
+
 HEALTHY = "healthy"
 STARTING = "starting"
 UNHEALTHY = "unhealthy"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import AirflowCdError, Refused
@@ -92,7 +91,8 @@ def _deploy(target: Target, given: argparse.Namespace) -> bool:
 
 def _bring_back(target: Target, before: list[Instance], service: str, timeout: float, token: int) -> None:
     from airflow_cd.instances import Track
-    from airflow_cd.release import Release
+    from airflow_cd.release import Release, most_common
+    from airflow_cd.targets.base import makes_replicas
     from airflow_cd.targets.rollout import wait_until
 
     wanted: dict[str, Release | None] = {
@@ -102,10 +102,9 @@ def _bring_back(target: Target, before: list[Instance], service: str, timeout: f
         for one in before
     }
     shared: dict[str, Any] = {}
-    if getattr(target, "tracks", None):
+    if makes_replicas(target):
         # Other replicas run by now: what most of them ran, the stable ones run again.
-        ran = Counter(wanted.values()).most_common(1)[0][0]
-        wanted, shared = {Track.STABLE: ran, Track.CANARY: None}, {"share": 100}
+        wanted, shared = {Track.STABLE: most_common(wanted.values()), Track.CANARY: None}, {"share": 100}
     try:
         for number, release in enumerate(dict.fromkeys(wanted.values())):
             names = [name for name, one in wanted.items() if one == release]

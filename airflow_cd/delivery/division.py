@@ -6,21 +6,19 @@ the share of a phase and from what is read back; nothing else in this package as
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_cd.delivery.capture import choose_instances
 from airflow_cd.errors import ReleaseError
-from airflow_cd.instances import STARTING, Instance, Track
+from airflow_cd.instances import STARTING, WHOLE, Instance, Track
+from airflow_cd.release import most_common
+from airflow_cd.targets.base import makes_replicas
 from airflow_cd.targets.rollout import Wanted
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Phase
     from airflow_cd.release import Release
-
-WHOLE = 100
-"""All of the requests, in percent."""
 
 Previous = Mapping[str, "Release | None"]
 """By name of an instance, what it ran before a deployment; None where it was empty."""
@@ -150,7 +148,7 @@ class ByTrack:
 
     def chosen(self, previous: Previous, share: int, already: Sequence[str], traffic: int | None = None) -> list[str]:
         """As of :class:`Division`: the canary, with the whole environment the stable replicas too."""
-        return [Track.CANARY] if share < 100 or traffic is not None else [Track.CANARY, Track.STABLE]
+        return [Track.CANARY] if share < WHOLE or traffic is not None else [Track.CANARY, Track.STABLE]
 
     def forward(self, release: Release, chosen: Sequence[str], share: int) -> list[Wanted]:
         """As of :class:`Division`: the canary carries traffic until the stable replicas have the release."""
@@ -162,7 +160,7 @@ class ByTrack:
         """As of :class:`Division`: the stable replicas first where they were touched, then the canary goes."""
         steps: list[Wanted] = []
         if Track.STABLE in touched:
-            steps.append({Track.STABLE: _most_common(previous)})
+            steps.append({Track.STABLE: most_common(previous.values())})
         return [*steps, {Track.CANARY: None}] if touched else steps
 
     def whole(self, previous: Previous, release: Release) -> Wanted:
@@ -205,10 +203,4 @@ def division_of(target: Any) -> Division:
 
     :param target: of either shape, or what stands for it.
     """
-    return ByTrack() if getattr(target, "tracks", None) else ByInstance()
-
-
-def _most_common(previous: Previous) -> Release | None:
-    """What most replicas ran: a platform has them all on one release, unless something else is at work there."""
-    counted = Counter(previous.values())
-    return counted.most_common(1)[0][0] if counted else None
+    return ByTrack() if makes_replicas(target) else ByInstance()

@@ -19,6 +19,7 @@ from airflow_cd.release import Release
 from airflow_cd.secret_values.references import PLAIN, SEALED, SECRET, Reference, leaves, name_of, replaced, texts
 from airflow_cd.secret_values.resolving import Resolver
 from airflow_cd.secret_values.sealing import Sealer, configured_sealer
+from airflow_cd.targets.base import makes_replicas
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Ledger
@@ -209,7 +210,7 @@ class SealedTarget:
         self._values.gave(instances, release, given)
         with self._without_secrets():
             # Instances with names are as many as there are: their target knows no shares.
-            part = {"share": share} if getattr(self._target, "tracks", None) else {}
+            part = {"share": share} if makes_replicas(self._target) else {}
             if part and traffic is not None:
                 part["traffic"] = traffic
             self._target.deploy(resolved, instances, key=key, token=token, **part)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.division import WHOLE, ByTrack, division_of
+from airflow_cd.delivery.division import ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetUnavailable
-from airflow_cd.instances import Track
+from airflow_cd.instances import WHOLE, Track
 from airflow_cd.verification.reading import Sides
 
 if TYPE_CHECKING:

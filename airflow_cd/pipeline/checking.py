@@ -125,8 +125,7 @@ def _member(pipeline: Pipeline, member: Member) -> Iterator[str]:
 def _kept(pipeline: Pipeline, member: Strategy) -> Iterator[str]:
     if isinstance(member, Canary):
         for phase in member.planned:
-            pause = member.pause if phase.pause is None and phase.share < 100 else phase.pause or 0
-            if parse_duration(pause):
+            if parse_duration(pause := member.pause_of(phase)):
                 yield f"{phase.words}: watched on for {pause} before the next"
     if parse_duration(member.bake):
         yield f"watched on for {member.bake} before it is promoted"

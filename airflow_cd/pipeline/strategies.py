@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.delivery.capture import share_of
 from airflow_cd.durations import DurationLike, parse_duration
 from airflow_cd.errors import PipelineError
+from airflow_cd.instances import WHOLE
 from airflow_cd.pipeline.environment import Environment, not_a_duration
 from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.targets.base import makes_replicas
 from airflow_cd.task_ids import BAKE, FINISH, GREEN, SWITCH, phase_name
 from airflow_cd.verification.settings import Verification
 
 if TYPE_CHECKING:
     from airflow_cd.targets.base import Target
 
-WHOLE = 100
 NEEDS_REPLICAS = (
     "its target changes instances in place, so there is no second side that could have requests of its own: this needs "
     "a target that makes replicas, such as kubernetes"
@@ -55,6 +56,11 @@ class Phase:
     def name(self) -> str:
         """Name of its task group."""
         return phase_name(self.share, self.traffic)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the release has the whole environment in it, and all of the requests."""
+        return self.share == WHOLE and self.traffic in (None, WHOLE)
 
     @property
     def words(self) -> str:
@@ -121,7 +127,7 @@ class Canary:
         :param target: of its environment.
         """
         parts = [(phase.share, phase.traffic) for phase in self.planned if phase.traffic is not None]
-        if has_tracks(target) and parse_duration(self.bake):
+        if makes_replicas(target) and parse_duration(self.bake):
             parts.append((WHOLE, WHOLE))
         yield from _unsuitable(target, f"canary {self.environment.name!r}", parts)
 
@@ -130,6 +136,13 @@ class Canary:
         """Every phase as a :class:`Phase`."""
         return [one if isinstance(one, Phase) else Phase(one) for one in self.phases]
 
+    def pause_of(self, phase: Phase) -> DurationLike:
+        """How long a phase is watched on before the next begins.
+
+        :param phase: of :attr:`planned`.
+        """
+        return self.pause if phase.pause is None and not phase.is_last else phase.pause or 0
+
     def steps(self, target: Target) -> list[Step]:
         """The task groups that it becomes.
 
@@ -137,14 +150,13 @@ class Canary:
         """
         assert self.verify is not None  # noqa: S101 - mistakes() has refused it
         bakes = parse_duration(self.bake) > timedelta(0)
-        keeps = bakes and has_tracks(target)
+        keeps = bakes and makes_replicas(target)
         steps = []
         for phase in self.planned:
-            last = phase.share == WHOLE and phase.traffic in (None, WHOLE)
-            pause = self.pause if phase.pause is None and not last else phase.pause or 0
-            traffic = WHOLE if last and keeps else phase.traffic
+            traffic = WHOLE if phase.is_last and keeps else phase.traffic
             verify = without_requests(self.verify) if traffic == 0 else self.verify
-            steps.append(Step(phase.name, phase.share, traffic, verify and _watched_on(verify, pause)))
+            watched = verify and _watched_on(verify, self.pause_of(phase))
+            steps.append(Step(phase.name, phase.share, traffic, watched))
         if bakes:
             steps.append(_bake(self.verify, self.bake, WHOLE if keeps else steps[-1].traffic))
         return _finished(steps)
@@ -251,14 +263,6 @@ def without_requests(verification: Verification) -> Verification | None:
     )
 
 
-def has_tracks(target: Any) -> bool:
-    """Whether a target makes replicas, a canary's beside the stable ones.
-
-    :param target: any.
-    """
-    return bool(getattr(target, "tracks", None))
-
-
 def _bake(verification: Verification, length: DurationLike, traffic: int | None) -> Step:
     return Step(BAKE, WHOLE, traffic, verification.lasting(parse_duration(length)), marked=False)
 
@@ -306,7 +310,7 @@ def _unsuitable(target: Any, name: str, parts: Sequence[tuple[int, int]]) -> Ite
     """Why a target cannot divide requests as it is to, once for every reason."""
     if not parts:
         return
-    if not has_tracks(target):
+    if not makes_replicas(target):
         yield f"{name}: {NEEDS_REPLICAS}"
         return
     refuse = getattr(target, "traffic_mistake", None)

@@ -8,7 +8,7 @@ import everything they need from here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from airflow_cd.instances import (
     EMPTY,
@@ -34,6 +34,7 @@ __all__ = [
     "ReplicaTarget",
     "Target",
     "Track",
+    "makes_replicas",
 ]
 
 
@@ -191,3 +192,11 @@ class ReplicaTarget(Protocol):
         :raises TargetConflict: a higher token has been seen; nothing was changed.
         """
         ...
+
+
+def makes_replicas(target: Any) -> bool:
+    """Whether a target is one of replicas, a canary's beside the stable ones.
+
+    :param target: of either shape, or what stands for it.
+    """
+    return bool(getattr(target, "tracks", None))

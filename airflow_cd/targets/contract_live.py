@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from airflow_cd.release import Release
-from airflow_cd.targets.base import Target
+from airflow_cd.targets.base import Target, makes_replicas
 from airflow_cd.targets.contract import TargetContract, _tokens
 from airflow_cd.targets.replica_contract import ReplicaContract
 
@@ -45,7 +45,7 @@ def run(subject: Subject) -> bool:
     :param subject: what is under test.
     """
     _subjects.append(subject)
-    chosen = TestLiveReplicas if getattr(subject.target, "tracks", None) else TestLiveTarget
+    chosen = TestLiveReplicas if makes_replicas(subject.target) else TestLiveTarget
     try:
         # Settings of whatever project this is called in are not meant for it.
         options = ["-c", os.devnull, "--rootdir", os.path.dirname(__file__), "-p", "no:cacheprovider"]  # noqa: PTH120

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from airflow_cd.errors import AirflowCdError, ArtifactNotFound, TargetError, Unavailable
 from airflow_cd.instances import HEALTH_STATES, HEALTHY, Instance
 from airflow_cd.release import Release
-from airflow_cd.targets.base import Target
+from airflow_cd.targets.base import Target, makes_replicas
 
 SLOW_SECONDS = 2.0
 """A target that takes longer to say what runs makes a rollback as much slower, several times."""
@@ -111,7 +111,7 @@ def _of_artifacts(target: Target, instances: Sequence[Instance], service: str) -
             text = f"Whether an artifact exists cannot be found out before it is deployed: {_said(error)}"
             yield Finding(text, wrong=not isinstance(error, Unavailable))
         else:
-            if getattr(target, "tracks", None):
+            if makes_replicas(target):
                 yield Finding("Whether an artifact exists, the first replica of a canary finds out, within seconds.")
                 return
             yield Finding(

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
 from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
@@ -24,9 +25,6 @@ from airflow_cd.targets.kubernetes.traffic import (
     wait_until_out,
 )
 from airflow_cd.targets.kubernetes.writing import until_written
-
-ALL = 100
-"""All of the requests, in percent."""
 
 
 class ByServices:
@@ -60,13 +58,13 @@ class ByServices:
         :raises TargetRejected: the autoscaler would count the canary's pods as the stable one's.
         """
         asked = traffic_labels(self.services)
-        if traffic in (0, ALL):
+        if traffic in (0, WHOLE):
             labels = {name: value for name, value in labels.items() if name not in asked}
         autoscaler = self._autoscaler()
         if autoscaler is None:
             return labels
         selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
-        free = [name for name in selecting if name not in asked or traffic in (0, ALL)]
+        free = [name for name in selecting if name not in asked or traffic in (0, WHOLE)]
         if free:
             return {name: value for name, value in labels.items() if name not in free}
         raise TargetRejected(
@@ -92,7 +90,7 @@ class ByServices:
 
         :raises TargetRejected: others would lose their requests with the stable pods.
         """
-        if traffic not in (0, ALL):
+        if traffic not in (0, WHOLE):
             return
         require_rights(self._cluster, self._namespace, *FOR_SWITCHES)
         if not self.services:
@@ -118,7 +116,7 @@ class ByServices:
 
     def give(self, pods: Sequence[Object], share: int) -> None:
         """As of :class:`Routing`."""
-        if share < ALL:
+        if share < WHOLE:
             set_labels(self._cluster, pods, dict(traffic_labels(self.services)))
             self._give_services_back()
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.names import SHARE, canary_of, ours
 
 
@@ -15,7 +16,7 @@ def replicas_for(share: int, stable: int) -> int:
         are kept without requests.
     :param stable: how many stable ones there are.
     """
-    if share >= 100:
+    if share >= WHOLE:
         return stable
     exact = stable * share / (100 - share)
     low = max(1, int(exact))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Object
-from airflow_cd.instances import Instance, Track
+from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
@@ -31,9 +31,6 @@ from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
-
-_WHOLE = 100
-"""The share, in percent, of a canary that is as large as the stable track."""
 
 
 class TakenOver(DeploymentThere):
@@ -180,7 +177,6 @@ class TakenOver(DeploymentThere):
         )
         replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
         there = self._canary() if traffic else None
-        labels: dict[str, str] = {}
         if there is not None:
             # Other labels would mean other pods, in the moment in which they are given the requests.
             labels = there["spec"]["template"]["metadata"].get("labels") or {}
@@ -192,7 +188,7 @@ class TakenOver(DeploymentThere):
     def _put_canary(self, release: Release, share: int, traffic: int | None) -> None:
         stable = self._stable()
         routing = self._routing(stable)
-        if share >= _WHOLE:
+        if share >= WHOLE:
             require_steady(self.cluster, self.namespace, stable)
         image = self._image(release, stable, routing)
         wanted = self._canary_of(stable, release, image, share, traffic, routing)

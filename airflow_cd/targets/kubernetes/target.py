@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_cd.instances import Instance, Track
+from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
@@ -16,7 +16,6 @@ from airflow_cd.wording import with_article
 if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.deployment import TakenOver
 
-_WHOLE = 100
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -135,7 +134,7 @@ class KubernetesTarget:
         :param share: percent of the environment's replicas that it is.
         :param traffic: percent of the requests that it is to have.
         """
-        if self.route or traffic == 0 or share == traffic == _WHOLE:
+        if self.route or traffic == 0 or share == traffic == WHOLE:
             return ""
         return (
             f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod has an even part: "

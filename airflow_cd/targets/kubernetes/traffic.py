@@ -12,6 +12,8 @@ from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours, selec
 
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""
+_Endpoints = Callable[[set[str]], bool]
+"""Whether the names of the pods that get requests are those that should."""
 _PROXIES = 1.3
 """Seconds that the proxies of the nodes may be behind the endpoints: kube-proxy writes its rules once in a second."""
 
@@ -141,16 +143,7 @@ def delete_own_services(cluster: Cluster, namespace: str, deployment: str) -> No
         cluster.delete(f"/api/v1/namespaces/{namespace}/services/{name}")
 
 
-def wait_until_in(
-    cluster: Cluster,
-    namespace: str,
-    services: list[Object],
-    wanted: Callable[[set[str]], bool],
-    what: str,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
+def wait_until_in(cluster: Cluster, namespace: str, services: list[Object], wanted: _Endpoints, what: str) -> None:
     """Wait until Services send their new requests where they should, and nowhere else.
 
     :param cluster: the API.
@@ -158,53 +151,54 @@ def wait_until_in(
     :param services: the Services.
     :param wanted: whether these are the pods that they should be sent to.
     :param what: who is to get them, for the error.
-    :param clock: returns seconds that never go backwards.
-    :param sleep: called with seconds to wait.
     :raises TargetUnavailable: they still send them elsewhere.
     """
-    if not services:
-        return
-    began = clock()
-    while not wanted(found := endpoints_of(cluster, namespace, services)):
-        if clock() - began > _SEEN_OUT:
-            names = ", ".join(sorted(one["metadata"]["name"] for one in services))
-            raise TargetUnavailable(
-                f"Service {names} was given to {what} {_SEEN_OUT:.0f} s ago, and its requests still go to "
-                f"{', '.join(sorted(found)) or 'nobody'}: the endpoints are not brought up to date.",
-                next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
-            )
-        sleep(0.05)
-    sleep(_PROXIES)
+    names = ", ".join(sorted(one["metadata"]["name"] for one in services))
+    _await_endpoints(
+        cluster,
+        namespace,
+        services,
+        wanted,
+        lambda found: (
+            f"Service {names} was given to {what} {_SEEN_OUT:.0f} s ago, and its requests still go to "
+            f"{', '.join(sorted(found)) or 'nobody'}"
+        ),
+    )
 
 
-def wait_until_out(
-    cluster: Cluster,
-    namespace: str,
-    services: list[Object],
-    pods: set[str],
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
+def wait_until_out(cluster: Cluster, namespace: str, services: list[Object], pods: set[str]) -> None:
     """Wait until no Service sends a new request to any of these pods.
 
     :param cluster: the API.
     :param namespace: where.
     :param services: the Services that did.
     :param pods: their names.
-    :param clock: returns seconds that never go backwards.
-    :param sleep: called with seconds to wait.
     :raises TargetUnavailable: some of them still are where requests are sent.
     """
-    if not services or not pods:
+    if pods:
+        _await_endpoints(
+            cluster,
+            namespace,
+            services,
+            lambda found: not found & pods,
+            lambda found: (
+                f"{', '.join(sorted(found & pods))} lost the labels that Services find pods by "
+                f"{_SEEN_OUT:.0f} s ago and still get requests"
+            ),
+        )
+
+
+def _await_endpoints(
+    cluster: Cluster, namespace: str, services: list[Object], wanted: _Endpoints, said: Callable[[set[str]], str]
+) -> None:
+    if not services:
         return
-    began = clock()
-    while left := endpoints_of(cluster, namespace, services) & pods:
-        if clock() - began > _SEEN_OUT:
+    began = time.monotonic()
+    while not wanted(found := endpoints_of(cluster, namespace, services)):
+        if time.monotonic() - began > _SEEN_OUT:
             raise TargetUnavailable(
-                f"{', '.join(sorted(left))} lost the labels that Services find pods by {_SEEN_OUT:.0f} s ago and still "
-                "get requests: the endpoints are not brought up to date.",
+                f"{said(found)}: the endpoints are not brought up to date.",
                 next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
             )
-        sleep(0.05)
-    sleep(_PROXIES)
+        time.sleep(0.05)
+    time.sleep(_PROXIES)
