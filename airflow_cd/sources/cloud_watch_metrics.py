@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
@@ -195,12 +196,7 @@ class CloudWatchMetrics:
     def _without(self, cloud_watch: CloudWatch, silent: Sequence[str]) -> Iterator[str]:
         known = self._known(cloud_watch)
         if known:
-            unknown = [name for name in silent if name not in known]
-            if unknown:
-                yield (
-                    f"Nothing is known of {', '.join(unknown[:5])}: the dimension {self.dimension} of "
-                    f"{self.metric_name} holds {', '.join(known[:5])}."
-                )
+            yield from unknown_instances(silent, known, f"the dimension {self.dimension} of {self.metric_name}")
             return
         all_of_it = [
             metric

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
@@ -166,11 +167,7 @@ class InfluxDbMetrics:
                 f"InfluxDB has {self.measurement!r}, and no point of it has the tag {self.instance_tag!r}.",
                 next_step="Name the tag that holds the instances' names as instance_tag.",
             )
-        if unknown := [name for name in silent if name not in known]:
-            yield (
-                f"Nothing is known of {', '.join(unknown[:5])}: the tag {self.instance_tag} of {self.measurement} "
-                f"holds {', '.join(known[:5])}."
-            )
+        yield from unknown_instances(silent, known, f"the tag {self.instance_tag} of {self.measurement}")
 
 
 def _identifier(name: str) -> str:

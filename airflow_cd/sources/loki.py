@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
@@ -122,8 +123,5 @@ class LokiLogs:
                     next_step="Name the label that holds the instances' names as instance_label.",
                 )
             yield f"No stream that {self.query} finds had a line in the hour before."
-        elif unknown := [name for name in names if name not in known]:
-            yield (
-                f"Nothing is known of {', '.join(unknown[:5])}: the label {self.instance_label} holds "
-                f"{', '.join(known[:5])}."
-            )
+        else:
+            yield from unknown_instances(names, known, f"the label {self.instance_label}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
@@ -176,8 +177,8 @@ class OpenSearchLogs:
         known = hook.values(self.index, field, self._filter(Window(window.since - _HOUR, window.until)))
         if not known:
             yield "Nothing that the query finds was logged in the hour before, of any instance."
-        elif unknown := [name for name in names if name not in known]:
-            yield f"Nothing is known of {', '.join(unknown[:5])}: the field {field} holds {', '.join(known[:5])}."
+        else:
+            yield from unknown_instances(names, known, f"the field {field}")
 
 
 @keeps_misspelt_keywords

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
@@ -135,11 +136,7 @@ class VictoriaLogs:
                 next_step="Name the field that holds the instances' names as instance_field.",
             )
         known = hook.field_values(self.query, self.instance_field, since - _HOUR, until)
-        if unknown := [name for name in names if name not in known]:
-            yield (
-                f"Nothing is known of {', '.join(unknown[:5])}: the field {self.instance_field} holds "
-                f"{', '.join(known[:5])}."
-            )
+        yield from unknown_instances(names, known, f"the field {self.instance_field}")
 
 
 def _quoted(text: str) -> str:

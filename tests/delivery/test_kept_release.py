@@ -13,11 +13,8 @@ from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.errors import DeploymentFailed
 from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger, open_ledger
-from airflow_cd.release import Release
+from tests.delivery.on_replicas import NEW, OLD, delivery
 from tests.replica_target import ReplicaMemory
-
-OLD = Release("shop", "1.1", "shop:1.1", {"limit": 5})
-NEW = Release("shop", "1.2", "shop:1.2", {"limit": 7})
 
 
 @pytest.fixture
@@ -28,19 +25,6 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def target() -> ReplicaMemory:
     return ReplicaMemory(OLD, 4)
-
-
-def delivery(ledger: Ledger, target: ReplicaMemory, run_id: str = "run-1") -> Delivery:
-    return Delivery(
-        ledger,
-        target,
-        pipeline="shop",
-        run_id=run_id,
-        service="shop",
-        environment="production",
-        log=lambda line: None,
-        timeout=timedelta(seconds=0.3),
-    )
 
 
 def green(mine: Delivery) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cd.delivery import Delivery, recorded_target
+from airflow_cd.delivery import recorded_target
 from airflow_cd.delivery.division import ByInstance, ByTrack, division_of
 from airflow_cd.delivery.handover import Handover, restore_unrecorded
 from airflow_cd.delivery.learned import with_replaced
@@ -26,15 +26,12 @@ from airflow_cd.errors import (
 )
 from airflow_cd.instances import Instance, Track
 from airflow_cd.ledger import Ledger, open_ledger
-from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.logs.baselines import Baseline
 from airflow_cd.verification.logs.profile import LogProfile
+from tests.delivery.on_replicas import NEW, OLD, delivery
 from tests.memory_target import MemoryTarget
 from tests.replica_target import ReplicaMemory
-
-OLD = Release("shop", "1.1", "shop:1.1", {"limit": 5})
-NEW = Release("shop", "1.2", "shop:1.2", {"limit": 7})
 
 
 @pytest.fixture
@@ -45,19 +42,6 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def target() -> ReplicaMemory:
     return ReplicaMemory(OLD)
-
-
-def delivery(ledger: Ledger, target: ReplicaMemory, run_id: str = "run-1") -> Delivery:
-    return Delivery(
-        ledger,
-        target,
-        pipeline="shop",
-        run_id=run_id,
-        service="shop",
-        environment="production",
-        log=lambda line: None,
-        timeout=timedelta(seconds=0.3),
-    )
 
 
 def test_who_looks_on_sees_replicas_come_while_a_deploy_waits_for_them(ledger: Ledger, target: ReplicaMemory) -> None:

@@ -1,0 +1,18 @@
+"""What is said of instances of which a source has nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+_LISTED = 5
+
+
+def unknown_instances(names: Sequence[str], known: Sequence[str], place: str) -> Iterator[str]:
+    """The sentence that names instances which a source has never heard of, and some that it has; none where all are.
+
+    :param names: of the instances of which there is nothing.
+    :param known: what the source has in the place of their names.
+    :param place: where that is, such as ``the label pod``.
+    """
+    if unknown := [name for name in names if name not in known]:
+        yield f"Nothing is known of {', '.join(unknown[:_LISTED])}: {place} holds {', '.join(known[:_LISTED])}."
