@@ -2,7 +2,7 @@
 
 ESP-IDF (``E (9123) wifi: ``), CUPS (``E [28/Jan/2026:14:57:55 +0100] ``), winston and bashio (``app:error  2026-...``),
 BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``), Bacula and Bareos
-(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``).
+(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), RouterOS (``sep/15 09:54:33 system,error,critical ``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from airflow_cd.verification.logs.headers.levels import AMBIGUOUS, LETTERS, LEVELS
 from airflow_cd.verification.logs.masking import VARIABLE
+from airflow_cd.verification.verdict import SEVERITIES
 
 _N = VARIABLE
 _REACH = 80  # characters behind a stamp in which a facility is looked for
@@ -29,6 +30,11 @@ _FACILITY = re.compile(
     r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|ntp|security|console)"
     r"\.(emerg|alert|crit|err|error|warn|warning|notice|info|debug) +(?=\S)"
 )
+TOPICS = (
+    r"(?=[a-z,!-]*\b(?:debug|info|warning|error|critical)\b)[a-z][a-z0-9-]{1,20}(?:,[a-z!][a-z0-9-]{1,20}){1,4}(?= )"
+)
+"""Names of topics with commas between them, one of which is a level."""
+_TOPICS = re.compile(TOPICS)
 _COLUMN = re.compile(rf"[ \t]*([|;,])(?:[ \t]*{_N}[ \t]*\1)?[ \t]*([^\W\d_]{{3,15}})[ \t]*\1[ \t]*")
 
 
@@ -75,3 +81,14 @@ def behind_stamp(text: str, at: int) -> tuple[str, int] | None:
     column = _COLUMN.match(text, at)
     word = column[2].upper() if column is not None else ""
     return (LEVELS[word], column.end()) if column is not None and word in LEVELS and word not in AMBIGUOUS else None
+
+
+def topics_at(text: str, at: int) -> str | None:
+    """The gravest level among topics that stand in front of a message; None if there are none.
+
+    :param text: a line after the first stage of masking.
+    :param at: where they would begin.
+    """
+    topics = _TOPICS.match(text, at)
+    stated = [LEVELS[word] for word in topics[0].upper().split(",") if word in LEVELS] if topics is not None else []
+    return max(stated, key=SEVERITIES.index, default=None)

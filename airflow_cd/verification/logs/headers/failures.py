@@ -14,6 +14,7 @@ _BEGINS = re.compile(
     rf"|panic: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w"
     r"|(?:[^\s:]+: )?(?:[Ff]atal error|FATAL ERROR): |# A fatal error has been detected by"
     rf"|thread {_N} panic: |(?:Execution|Syntax) error (?:\(\w+\) )?at |=(?:CRASH|ERROR|SUPERVISOR) REPORT="
+    r"|(?:[A-Z]\w+ )?[Rr]un-?time error(?=:| \d| '| <)|Error termination\. Backtrace|forrtl: (?:severe|error)"
     r"|CallStack \(from HasCallStack\)|raised [A-Z][A-Z_.]+ : "  # Haskell, Ada
     r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"
     r"|Modification of |Compilation failed |BEGIN failed|syntax error ).* at \S+ line \S"  # Perl
@@ -37,6 +38,7 @@ _HOLDS = re.compile(
     r"|Caught signal (?:\(|<)|[Cc]aught fatal signal|[Cc]aught signal (?:4|6|7|8|11)\b|\bprocess has died\b"
     r"|Guru Meditation Error: |Exception was unhandled|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
+    r"|\bsoft lockup - |\bhard LOCKUP\b|detected (?:expedited )?stalls?\b|\btask \S+ blocked for more than "
     r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
 )
@@ -45,7 +47,7 @@ _HOLDS = re.compile(
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
     *("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process", "double"),
-    *("panicked", "nhandled", "Guru", "PHP", ":in"),
+    *("panicked", "nhandled", "Guru", "PHP", ":in", "stall", "LOCKUP", "lockup", "blocked"),
 )
 
 
@@ -117,7 +119,8 @@ _TROUBLE = re.compile(
     r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
     r"|command not found|execution halted|dropped|disconnected|abend(?:ed|s)?|abnormal(?:ly)?|inaccessible|degraded"
-    r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?"
+    r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?|hung|lockup|unresponsive|(?:not|stopped) responding|has died"
+    r"|(?:is|are|went|gone) down|blocked for more than|(?:gave|giving) up|reset by peer|no route to host"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )

@@ -247,6 +247,8 @@ def _level(fields: Mapping[str, Any]) -> str | None:
     if "s" in fields and "c" in fields and "msg" in fields:  # MongoDB
         letter = str(fields["s"])
         return LETTERS.get(letter[:1])
+    if "ts" in fields and "msg" in fields and ("v" in fields) != ("err" in fields):
+        return "error" if "err" in fields else "info"  # klog: all but errors have a verbosity
     if "mt" in fields or "messagetemplate" in fields or ("m" in fields and "t" in fields):
         return "info"  # Serilog leaves out what is usual
     return next((level for inner in _within(fields) if (level := _level(inner)) is not None), None)

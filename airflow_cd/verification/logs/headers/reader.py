@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from airflow_cd.verification.logs.headers import stamps
-from airflow_cd.verification.logs.headers.beginnings import beginning_of, behind_stamp, has_facility
+from airflow_cd.verification.logs.headers.beginnings import TOPICS, beginning_of, behind_stamp, has_facility, topics_at
 from airflow_cd.verification.logs.headers.devices import read_message_id
 from airflow_cd.verification.logs.headers.levels import (
     AMBIGUOUS,
@@ -31,7 +31,10 @@ _REACH = 400  # characters in which a header is looked for
 _SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
 _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
 _KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +(?:[A-Z{_N}-]+ )?[^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
-_LEVEL = re.compile(rf"([^\W\d_]{{3,13}})(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))")
+_LEVEL = re.compile(
+    rf"([^\W\d_]{{3,13}}|[\u3040-\u9fff\uac00-\ud7af]{{2}})"  # two letters are a word in Chinese, Japanese, Korean
+    rf"(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))"
+)
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
 _LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool
 _MODULE = re.compile(r"[\w.-]{1,40}(?=\[[A-Z]{3,11}\]: )")  # cloud-init
@@ -50,6 +53,7 @@ _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(
     r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[))[\]):>]?(?:[\s:]|$)|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )"
+    rf"|(?P<topics>{TOPICS})"
 )
 _PAIRS = re.compile(
     r"(?P<key>[A-Za-z_]\w{0,30})=(?P<value>[^\s\"'=]{1,80})[ \t]+(?:\w{1,31}=[^\s\"'=]{1,80}[ \t]+){0,6}([A-Z]{3,11}):"
@@ -73,7 +77,7 @@ _PART = re.compile(
     r"[\w.-]{1,40}(?:\([^()]{0,60}\))?(?:<[^<>\s]{0,60}>)*: (?=(?i:error|fatal|panic|warning|critical): )"
 )
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
-_WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([A-Za-z]{3,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
+_WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([^\W\d_]{2,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
 _WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?:\(\))?(?=[ \t])")
@@ -274,7 +278,8 @@ class _Scan:
             found = _SMALL_LETTER.match(text, at)
         if found is not None:
             return self._states(LETTERS[found[1].upper()], found.end())
-        return self._level_of_a_program()
+        topics = topics_at(text, at) if self.stamped else None
+        return self._states(topics, at) if topics is not None else self._level_of_a_program()
 
     def _level_of_a_program(self) -> bool:
         """A level as only one logger or program writes it."""
@@ -315,6 +320,8 @@ class _Scan:
             return after[:2] != "::" or word.isupper()
         if word.isupper():
             return True
+        if word.lower() == word.upper():  # a script without capitals
+            return self.stamped and after[:1] == " "
         if not self.stamped or (word.upper() not in PLAIN and len(word) != 3):
             return False
         # A column filled up with spaces (`Error      CBS`), or something in brackets behind it (`Error [User] x`).
@@ -386,7 +393,7 @@ class _Scan:
             return False
         following = _SPACE.match(text, word.end())
         ahead = _NEXT_IS_LEVEL.match(text, following.end() if following else word.end())
-        if ahead is None or not (ahead["letter"] or ahead[1].upper() in LEVELS):
+        if ahead is None or not (ahead["letter"] or ahead["topics"] or ahead[1].upper() in LEVELS):
             return False
         plain = _N in word.group() or "@" in word.group()
         return self._maybe(word.end(), "" if plain else word.group())

@@ -57,7 +57,7 @@ MAY_JOIN = (
     r"Traceback \(most recent call|Exception Group |Fatal Python error: |Caused by:|Wrapped by: |Verursacht durch: "
     r"|Caus[éa][a-z]* (?:par|por|da) ?: |panic: |panicked at |panic serving |[Ff]atal error: |goroutine |SIG[A-Z]+: "
     rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack trace:|stack backtrace:|Parse error: "
-    rf"|terminate called|libc\+\+abi: |\*\* \(| REPORT====|raised an exception|{_N}:in "
+    rf"|At line {_N} of file |terminate called|libc\+\+abi: |\*\* \(| REPORT====|raised an exception|{_N}:in "
     rf"|(?:\.(?:rb|erb|rake)):{_N}:in | at [^ ]+ line {_N}|what\(\): |(?:trce|dbug|info|warn|fail|crit): [^ ]+\[{_N}\]$"
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
     r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
@@ -103,6 +103,7 @@ _KINDS = {
     "native": _Kind(
         ("terminate called", "libc++abi: ", "Fatal error: "), native.TERMINATE.match, native.TERMINATE_MORE.match
     ),
+    "fortran": _Kind(("At line ",), native.FORTRAN.match, native.FORTRAN_MORE.match),
     "beam": _Kind(
         ("** (", " REPORT====", "terminating", "raised an exception"), scripts.BEAM.match, scripts.BEAM_MORE.match
     ),

@@ -1,4 +1,4 @@
-"""Crashes of Rust, C++, Swift, and what the kernel says of a process that it stopped."""
+"""Crashes of Rust, C++, Swift, Fortran, and what the kernel says of a process that it stopped."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ TERMINATE = re.compile(r"(?:terminate called|libc\+\+abi: |Fatal error: |.*: Fat
 TERMINATE_MORE = re.compile(
     r"\s+what\(\): |Aborted|Current stack trace:|\d+ +\S+ +0x|#\d+ +(?:0x)?|\s|Stack dump:|\[\d+\]|terminate called rec"
 )
+FORTRAN = re.compile(r"At line \d+ of file \S+")
+FORTRAN_MORE = re.compile(r"Fortran runtime error: |Error termination\.|#\d+ +|\s|$")
+_FORTRAN_FRAME = re.compile(r"#\d+ +\S+ in ([A-Za-z_]\S*)")
+_FORTRAN_REASON = re.compile(r"Fortran runtime error: (.*)")
 _RUST_REASON = re.compile(r"panicked at (?:'(?P<old>.*)', )?(?P<place>[^\s']+?):\d+:\d+:?\s*$")
 _RUST_FRAME = re.compile(r"^\s+\d+:\s+(?:0x[0-9a-f]+ - )?([\w:<>$ &,{}#.]+?)(?:::h[0-9a-f]{16})?$")
 _CPP = re.compile(r"terminate called after throwing an instance of '([^']+)'|uncaught exception of type (\S+)")
@@ -34,6 +38,20 @@ def read_rust(lines: list[str]) -> StackTrace | None:
         own = nearest(frames) or ((found["place"],) if found else ("unknown place",))
         return StackTrace((f"panic: {reason(why)}".strip(),), own)
     return None
+
+
+def read_fortran(lines: list[str]) -> StackTrace | None:
+    """A run-time error of GNU Fortran: its reason, and the file it happened in.
+
+    :param lines: of the record.
+    """
+    place = next((found for line in lines if (found := FORTRAN.search(line))), None)
+    why = next((found for line in lines if (found := _FORTRAN_REASON.match(line))), None)
+    if place is None or why is None:
+        return None
+    frames = [(found[1], found[1]) for line in lines if (found := _FORTRAN_FRAME.match(line))]
+    file = place[0].rsplit(" ", 1)[1]
+    return StackTrace((f"Fortran runtime error: {reason(why[1])}",), nearest(frames) or (file,))
 
 
 def read_terminated(lines: list[str]) -> StackTrace | None:

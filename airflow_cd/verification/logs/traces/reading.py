@@ -9,6 +9,7 @@ _READERS = (
     python.read,
     go.read,
     native.read_rust,
+    native.read_fortran,
     scripts.read_php,
     scripts.read_beam,
     scripts.read_ruby,

@@ -151,6 +151,8 @@ def test_scales_of_numbers(number: int, key: str, severity: str) -> None:
         ({"reqId": "a", "app": "files", "remoteAddr": "", "level": 1, "message": "there"}, "info"),
         ({"timestamp": 1.5, "source": "router", "data": {}, "log_level": 2, "message": "gone"}, "error"),
         ({"timestamp": 1.5, "source": "router", "data": {}, "log_level": 1, "message": "there"}, "info"),
+        ({"ts": 1.5, "caller": "quay.go:7", "msg": "no berth", "err": "quay is full"}, "error"),
+        ({"ts": 1.5, "caller": "quay.go:7", "msg": "berth given", "v": 2}, "info"),
     ],
 )
 def test_loggers_with_scales_of_their_own(record: dict[str, object], severity: str) -> None:

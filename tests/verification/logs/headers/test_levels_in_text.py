@@ -51,6 +51,12 @@ LAYOUTS = [
         "FATAL %SYS-2-MALLOCFAIL: no memory",
     ),
     ("Feb 03 2025 04:05:06 fw9 : %ASA-4-106023: Deny tcp", "WARN %ASA-4-106023: Deny tcp"),
+    # Topics of RouterOS, the gravest of which counts; scripts without capitals
+    ("feb/03/2025 04:05:06 script,error,critical rope snapped", "FATAL script,error,critical rope snapped"),
+    ("feb/03 04:05:06 wireless,info quay-4 joined", "INFO wireless,info <*> joined"),
+    ("Feb  3 04:05:06 quay ospf,error neighbour gone", "ERROR quay ospf,error neighbour gone"),
+    ("2025-02-03 04:05:06 [エラー] 綱が切れた", "ERROR 綱が切れた"),
+    ("2025/02/03 04:05:06 警告 船が遅れた", "WARN 船が遅れた"),
     # A level within the name of a module or a program
     ("2025-02-03 04:05:06,789 - card.py[ERROR]: card gone", "ERROR card.py card gone"),
     ("2025-02-03 04:05:06 +0000 Puppet (err): card gone", "ERROR Puppet card gone"),
@@ -160,6 +166,9 @@ def test_what_a_header_says_makes_no_new_event(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "kernel: INFO: task ferry:99 blocked for more than 120 seconds.",
+        "kernel: watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [ferry:99]",
+        "kernel: rcu: INFO: rcu_sched self-detected stall on CPU",
         "kernel: Out of memory: Killed process 99 (java) total-vm:9kB",
         "Feb  3 04:05:06 web systemd[1]: billing.service: Main process exited, code=dumped, status=11/SEGV",
         "Feb  3 04:05:06 web systemd[1]: billing.service: Failed with result 'core-dump'.",

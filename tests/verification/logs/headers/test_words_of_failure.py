@@ -18,6 +18,9 @@ from airflow_cd.verification.logs.headers.failures import suggests_failure
         "Timed out while waiting for the printer",
         "upload failed with error code <*>",
         "not allowed to open the drawer",
+        "all cranes of the quay are down",
+        "task ferry:<*> blocked for more than <*> seconds",
+        "crane <*> is not responding",
     ],
 )
 def test_words_tell_of_a_failure(message: str) -> None:
@@ -39,6 +42,8 @@ def test_words_tell_of_a_failure(message: str) -> None:
         "instruction cache parity error corrected",
         "failover to the second dock",
         "timeout=<*>",
+        "scaling down to <*> cranes",
+        "shutting down",
     ],
 )
 def test_counts_names_and_denials_tell_of_none(message: str) -> None:

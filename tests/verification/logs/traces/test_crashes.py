@@ -18,6 +18,15 @@ CRASHES: dict[str, tuple[str, str, str]] = {
         "ExceptionGroup",
         "card.pay",
     ),
+    "fortran": (
+        (
+            "At line 42 of file tide.f90 (unit = 9, file = 'tide.dat')\n"
+            "Fortran runtime error: Bad value during integer read\n\n"
+            "Error termination. Backtrace:\n#0  0x7f12ab in ???\n#1  0x55aa01 in read_tide_\n\tat tide.f90:42"
+        ),
+        "Fortran runtime error: Bad value during integer read",
+        "read_tide_",
+    ),
     "java with a message of lines": (
         (
             "2025-02-03 04:05:06 ERROR a.Card - failed: a.b.CardException: first\nsecond line of it\n"
