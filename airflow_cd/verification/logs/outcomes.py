@@ -28,11 +28,11 @@ _NAMED = 6
 _KEPT = re.compile(r"[A-Z]{0,4}-?[0-9][0-9A-Z]*|0x[0-9a-fA-F]+")  # a number that masking kept: it says what happened
 _CONSTANT = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
 _TROUBLE_IN_CAPITALS = re.compile(
-    r"(?<![\w$.-])(?:(?!NO[_-])[A-Z]+(?:[_-][A-Z]+)*[_-](?:FAIL(?:ED|URE)?|REJECT(?:ED)?|DENIED|REFUSED|ABORT(?:ED)?"
+    r"(?<![\w$.-])(?:[A-Z]{2,}FAIL(?:ED|URE)?|(?!NO[_-])[A-Z]+(?:[_-][A-Z]+)*[_-](?:FAIL(?:ED|URE)?|REJECT(?:ED)?|DENIED|REFUSED|ABORT(?:ED)?"
     r"|TIME_?OUT|ERROR|UNREACHABLE|EXPIRED|EXHAUSTED|LOST|MISMATCH|(?<=NOT_)FOUND|DISCONNECTED|OFFLINE|UNAVAILABLE)"
     r"|NO(?:_[A-Z]+)+_(?:CHOSEN|FOUND|AVAILABLE)|INVALID(?:_[A-Z]+)+)(?![\w$-]|[=:.]\S|: <\*>)"
 )
-_GOOD_PARTS = {"OK", "NORMAL", "SUCCESS", "SUCCEEDED", "SUCCESSFUL", "COMPLETED", "HEALTHY", "PASSED"}
+_GOOD_PARTS = {"OK", "NORMAL", "NOERROR", "SUCCESS", "SUCCEEDED", "SUCCESSFUL", "COMPLETED", "HEALTHY", "PASSED"}
 _GOOD = (
     *("ok", "success", "successful", "succeeded", "succeed", "complete", "completed", "done", "finished", "passed"),
     *("ready", "healthy", "active", "running", "up", "established", "connected", "open", "opened", "started", "online"),

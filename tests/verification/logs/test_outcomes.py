@@ -29,6 +29,7 @@ def _judged(new: list[str], old: list[str]) -> Quality:
         ("INFO pilot asked for 7: rcode=0", "INFO pilot asked for 7: rcode=2"),
         ('INFO pilot told {"berth": 7, "status": "Free"}', 'INFO pilot told {"berth": 7, "status": "Sunk"}'),
         ("INFO pilot ferry 7 left [NORMAL_LEAVE]", "INFO pilot ferry 7 left [TUG_BUSY]"),
+        ("INFO pilot asked for 7 NOERROR", "INFO pilot asked for 7 SERVFAIL"),
         ("INFO pilot onState newState(Docked) of 7", "INFO pilot onState newState(Adrift) of 7"),
     ],
 )

@@ -2,7 +2,8 @@
 
 ESP-IDF (``E (9123) wifi: ``), CUPS (``E [28/Jan/2026:14:57:55 +0100] ``), winston and bashio (``app:error  2026-...``),
 BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``), Bacula and Bareos
-(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), RouterOS (``sep/15 09:54:33 system,error,critical ``).
+(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), RouterOS (``sep/15 09:54:33 system,error,critical ``), compilers
+(``src/cart.c:7:9: error: ``).
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ TOPICS = (
 )
 """Names of topics with commas between them, one of which is a level."""
 _TOPICS = re.compile(TOPICS)
+# Compilers: `src/cart.c:7:9: error: `, `Cart.cs(7,9): error CS0103: `, `cart.ts:7:9 - error TS2304: `.
+_LOCATED = re.compile(
+    rf"(?:[A-Za-z]:)?[\w./\\+{_N}-]{{1,160}}(?::{_N}(?::{_N})?: |\({_N}(?:,{_N}){{0,3}}\): |:{_N}:{_N} - )"
+    rf"(?i:(fatal error|error|warning|note))(?=: | {_N}: )"
+)
 _COLUMN = re.compile(rf"[ \t]*([|;,])(?:[ \t]*{_N}[ \t]*\1)?[ \t]*([^\W\d_]{{3,15}})[ \t]*\1[ \t]*")
 
 
@@ -83,12 +89,15 @@ def behind_stamp(text: str, at: int) -> tuple[str, int] | None:
     return (LEVELS[word], column.end()) if column is not None and word in LEVELS and word not in AMBIGUOUS else None
 
 
-def topics_at(text: str, at: int) -> str | None:
-    """The gravest level among topics that stand in front of a message; None if there are none.
+def level_within(text: str, at: int) -> str | None:
+    """A level that stands in the message: among its topics, the gravest, or behind a place in a source file.
 
     :param text: a line after the first stage of masking.
-    :param at: where they would begin.
+    :param at: where the message begins.
     """
     topics = _TOPICS.match(text, at)
-    stated = [LEVELS[word] for word in topics[0].upper().split(",") if word in LEVELS] if topics is not None else []
-    return max(stated, key=SEVERITIES.index, default=None)
+    if topics is not None:
+        stated = [LEVELS[word] for word in topics[0].upper().split(",") if word in LEVELS]
+        return max(stated, key=SEVERITIES.index, default=None)
+    located = _LOCATED.match(text, at)
+    return LEVELS[located[1].upper().removeprefix("FATAL ")] if located is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from airflow_cd.verification.logs.headers.foreign_failures import suggests_failure_elsewhere
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.masking import KEPT, VARIABLE
 
@@ -152,6 +153,8 @@ def suggests_failure(message: str) -> bool:
     beginning = message[:_REACH]
     if _PAYLOAD.match(beginning):
         return False
+    if suggests_failure_elsewhere(beginning):
+        return True
     if _TROUBLE.search(beginning) is None or _NO_TROUBLE.search(beginning) is not None:
         return False
     return _TROUBLE.search(_ABOUT_TROUBLE.sub("", beginning)) is not None

@@ -11,7 +11,13 @@ import re
 from typing import NamedTuple
 
 from airflow_cd.verification.logs.headers import stamps
-from airflow_cd.verification.logs.headers.beginnings import TOPICS, beginning_of, behind_stamp, has_facility, topics_at
+from airflow_cd.verification.logs.headers.beginnings import (
+    TOPICS,
+    beginning_of,
+    behind_stamp,
+    has_facility,
+    level_within,
+)
 from airflow_cd.verification.logs.headers.devices import read_message_id
 from airflow_cd.verification.logs.headers.levels import (
     AMBIGUOUS,
@@ -278,8 +284,8 @@ class _Scan:
             found = _SMALL_LETTER.match(text, at)
         if found is not None:
             return self._states(LETTERS[found[1].upper()], found.end())
-        topics = topics_at(text, at) if self.stamped else None
-        return self._states(topics, at) if topics is not None else self._level_of_a_program()
+        within = level_within(text, at) if self.stamped or not at else None
+        return self._states(within, at) if within is not None else self._level_of_a_program()
 
     def _level_of_a_program(self) -> bool:
         """A level as only one logger or program writes it."""

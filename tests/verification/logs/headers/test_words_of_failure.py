@@ -21,6 +21,12 @@ from airflow_cd.verification.logs.headers.failures import suggests_failure
         "all cranes of the quay are down",
         "task ferry:<*> blocked for more than <*> seconds",
         "crane <*> is not responding",
+        "Kran <*> nicht erreichbar",
+        "impossible de charger le navire",
+        "no se pudo abrir la grúa",
+        "не удалось открыть кран",
+        "起重机启动失败",
+        "クレーンに接続できません",
     ],
 )
 def test_words_tell_of_a_failure(message: str) -> None:
@@ -44,6 +50,10 @@ def test_words_tell_of_a_failure(message: str) -> None:
         "timeout=<*>",
         "scaling down to <*> cranes",
         "shutting down",
+        "Entladen ohne Fehler beendet",
+        "检查完成,没有错误",
+        "超时时间 <*> 秒",
+        "エラー件数: <*>",
     ],
 )
 def test_counts_names_and_denials_tell_of_none(message: str) -> None:
