@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from airflow_cd.verification.logs.fields import without_fields
 from airflow_cd.verification.logs.headers.levels import LEVELS
@@ -31,6 +32,7 @@ _MANY_WORDS, _MOST_WORDS = 6, 24
 _LEAST_WORDS = 2  # a template keeps so many words, or all messages of its length would be one
 _ROUNDS = 3  # a message with more word parameters than this keeps the rest
 _FRAMES_SHARED = 0.5
+_MOST_SLOTS = 5  # in which a line may differ from a template at once
 _WORDS_OF_A_CLAUSE = 2
 
 _SPLIT = re.compile(r"""([\s=:,;()\[\]{}"'|]+)""")
@@ -86,6 +88,13 @@ def _is_key(tokens: Tokens, position: int) -> bool:
     return followed == "=" or (followed == ":" and "." not in tokens[position])
 
 
+def _key_before(tokens: Tokens, position: int) -> str:
+    """The key whose value stands at the position, where it says nothing of what happened; "" without one."""
+    if position < 2 or "=" not in tokens[position - 1] or says_what_happened(tokens, position):
+        return ""
+    return tokens[position - 2]
+
+
 class Vocabulary:
     """The events of the reference, and what a canary's signatures are to them.
 
@@ -113,6 +122,7 @@ class Vocabulary:
         self._filled: dict[Tokens, str] = {}  # messages that differ in a parameter of several words, by their template
         self._by_length: dict[int, set[Tokens]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
+        self._keys_of_codes: set[str] = set()
         self._lists: set[tuple[Tokens, int]] = set()  # where it was a word
         self._names: set[str] = set()  # words that are values of parameters
         self._without_fields: dict[str, dict[str, dict[str, str]]] = {}  # by text: templates and their fields
@@ -121,7 +131,9 @@ class Vocabulary:
             if len(template) == len(tokens):
                 changed = [position for position, word in enumerate(tokens) if word != template[position]]
                 self._lists.update((template, position) for position in changed)
-                self._codes.update((template, position) for position in changed if _is_code(tokens[position]))
+                codes = [position for position in changed if _is_code(tokens[position])]
+                self._codes.update((template, position) for position in codes)
+                self._keys_of_codes.update(key for position in codes if (key := _key_before(template, position)))
                 self._names.update(tokens[position] for position in changed if not is_protected(tokens[position]))
             if WILDCARD in template:
                 self._by_length.setdefault(len(template), set()).add(template)
@@ -174,8 +186,38 @@ class Vocabulary:
         fitting = [template for template in self._by_length.get(len(tokens), ()) if self._fits(tokens, template)]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
+        best = self._of_several_slots(tokens) if best is None else best
         template = self._other_fields(tokens) if best is None else "".join(best)
         return None if template is None else self._moved.get(template, template)
+
+    def _of_several_slots(self, tokens: Tokens) -> Tokens | None:
+        """The template that differs from the line in slots alone, each of them known from a sibling of it.
+
+        Where most records have the same in each of several slots, hardly two others have other values in the same ones.
+        """
+        alike = self._by_length.get(len(tokens), set())
+        found = []
+        for template in alike:
+            places = (at for at, word in enumerate(tokens) if word != template[at])
+            slots = list(islice((at for at in places if not self._is_filled(tokens, at, template)), _MOST_SLOTS + 1))
+            if len(slots) <= _MOST_SLOTS and all(self._is_slot(template, at, tokens, alike) for at in slots):
+                found.append((len(slots), template))
+        return min(found)[1] if found else None
+
+    def _is_filled(self, tokens: Tokens, position: int, template: Tokens) -> bool:
+        return template[position] == WILDCARD and self._may_be_in(tokens, position, template)
+
+    def _is_slot(self, template: Tokens, position: int, tokens: Tokens, alike: Iterable[Tokens]) -> bool:
+        """Whether the line's word is a value of what is a parameter in a sibling of the template."""
+        return any(
+            sibling[position] == WILDCARD
+            and self._may_be_in(tokens, position, sibling)
+            and all(
+                at == position or one == other or WILDCARD in (one, other)
+                for at, (one, other) in enumerate(zip(template, sibling, strict=True))
+            )
+            for sibling in alike
+        )
 
     def _other_fields(self, tokens: Tokens) -> str | None:
         """The template that says the same and has other fields beside it, none of them with another value."""
@@ -189,15 +231,22 @@ class Vocabulary:
     def _fits(self, tokens: Tokens, template: Tokens) -> bool:
         """Whether the line is the template with its wildcards filled by words that are no protected ones."""
         for position, (token, wanted) in enumerate(zip(tokens, template, strict=True)):
-            if token == wanted:
-                continue
-            if wanted != WILDCARD or position % 2 or _is_key(tokens, position):
-                return False
-            if is_protected(token) and not (_is_code(token) and (template, position) in self._codes):
-                return False
-            if says_what_happened(tokens, position) and (template, position) not in self._lists:
+            if token != wanted and not self._is_filled(tokens, position, template):
                 return False
         return True
+
+    def _may_be_in(self, tokens: Tokens, position: int, template: Tokens) -> bool:
+        """Whether the word is a value that the template's parameter at its position may have."""
+        if position % 2 or _is_key(tokens, position):
+            return False
+        token = tokens[position]
+        if is_protected(token) and not (_is_code(token) and self._takes_codes(template, position)):
+            return False
+        return not says_what_happened(tokens, position) or (template, position) in self._lists
+
+    def _takes_codes(self, template: Tokens, position: int) -> bool:
+        """Whether the template's parameter may be a code: it was one, or its key takes codes in another message."""
+        return (template, position) in self._codes or _key_before(template, position) in self._keys_of_codes
 
     def _known_trace(self, signature: Signature) -> str | None:
         """A trace of the same classes and fault, reached over a path that differs a little.
@@ -255,11 +304,21 @@ def merge_parameters(lines: Iterable[Tokens]) -> dict[Tokens, Tokens]:
 
 
 def _absorbed(template: Tokens, templates: set[Tokens]) -> Tokens:
-    """The template in which a word glued to a parameter (a host and its port) is part of it, where there is one."""
+    """The template in which more is a parameter, where there is one.
+
+    That is a word glued to a parameter (a host and its port), and names of several parts, of which others have a digit.
+    """
     text = "".join(template)
     shorter = _GLUED.sub(WILDCARD, text)
-    tokens = tokenize(shorter) if shorter != text else template
-    return tokens if tokens in templates and _words(tokens) >= _LEAST_WORDS else template
+    unnamed = tuple(WILDCARD if _is_name(word) else word for word in template)
+    for tokens in (tokenize(shorter) if shorter != text else template, unnamed):
+        if tokens != template and tokens in templates and _words(tokens) >= _LEAST_WORDS:
+            return tokens
+    return template
+
+
+def _is_name(word: str) -> bool:
+    return _QUALIFIED.fullmatch(word) is not None and not is_protected(word)
 
 
 def _single_parameters(templates: Iterable[Tokens], values: set[str]) -> dict[Tokens, set[int]]:
@@ -286,12 +345,11 @@ def _single_parameters(templates: Iterable[Tokens], values: set[str]) -> dict[To
 def _sharing_a_parameter(members: Sequence[Tokens], position: int, values: set[str]) -> list[Tokens]:
     """Those of the templates that become one because the position, the only one they differ in, is a parameter."""
     free = [tokens for tokens in members if not is_protected(tokens[position])]
+    numbered = any(tokens[position] == WILDCARD for tokens in free)
     # Values with digits in the same place, or known ones alone, prove that it is one for parameters.
-    proven = any(tokens[position] == WILDCARD for tokens in free) or all(
-        tokens[position] in values or _QUALIFIED.fullmatch(tokens[position]) for tokens in free
-    )
+    proven = numbered or all(tokens[position] in values or _QUALIFIED.fullmatch(tokens[position]) for tokens in free)
     codes = [tokens for tokens in members if _is_code(tokens[position])]
-    if len(codes) >= VALUES_OF_A_CODE:
+    if len(codes) >= (VALUES_OF_A_PARAMETER if numbered else VALUES_OF_A_CODE):
         free = [*free, *codes]
     if says_what_happened(members[0], position) or (free and are_verbs(tokens[position] for tokens in free)):
         return free if len(free) >= VALUES_OF_A_CODE else []

@@ -31,7 +31,7 @@ _UNITS = r"(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hou
 # the rule, and what it puts in place.
 _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("  ", re.compile(r"[ \t]+"), " "),
-    ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*"), WILDCARD),
+    ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*(?<![:.])"), WILDCARD),
     ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
     (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
@@ -39,7 +39,7 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("", re.compile(rf"\b(?:{_FULL_NAMES})\b"), WILDCARD),
     ("M", re.compile(r"<\*> [AP]M(?![\w/])"), WILDCARD),
     # A path of Windows, whose first part is masked already where it holds a digit.
-    (":\\", re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\"'<>|:*?,;()\[\]]|<\*>)*"), WILDCARD),
+    (":\\", re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\"'<>|:*?,;()\[\]]|<\*>|\*(?!>))*"), WILDCARD),
     (":<*>", re.compile(r"(?<![\w.:])[C-Z]:<\*>"), WILDCARD),
     # Addresses of devices and networks: groups of hexadecimal digits, some of which have no decimal one.
     (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
@@ -70,6 +70,8 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("<*>", re.compile(r"<\*>(?:(?:[:.,/\\|x^_+-]|, |: )?<\*>)+"), WILDCARD),
     ("<*>", re.compile(rf"<\*>(?: ?{_UNITS})(?![\w])"), WILDCARD),
     ("<*>", re.compile(r"[\[(]<\*>(?:(?:[,;] ?| )<\*>)*[\])]"), "(" + WILDCARD + ")"),
+    # Several hosts as schedulers of batch jobs write them: `node-[7-9,12]`.
+    ("-(<*>)", re.compile(r"(?<![\w.-])(?:[A-Za-z][\w.]*-)+[A-Z]?\(<\*>\)(?![\w-])"), WILDCARD),
     # What stands in parentheses after a parameter explains it, and may as well be missing.
     ("<*> (", re.compile(r"<\*> \((?:<\*>)?\)"), WILDCARD),
     (" <*>", re.compile(r"<\*>(?:[,;]? <\*>)+"), WILDCARD),

@@ -29,7 +29,7 @@ _VALUES_OF_A_LIST = 20  # different ones that make a parameter of what says what
 _OPEN = 0.2  # probability that the next value is a new one, above which new values are no news
 _EVER_NEW = 0.5  # the same, above which any words may stand in a quoted text
 _MOST_MESSAGES = 20_000  # of the reference whose slots are looked for, the most frequent ones
-_LONGEST_MESSAGE = 120  # tokens
+_LONGEST_MESSAGE = 200  # tokens
 
 
 def _words(text: str) -> frozenset[str]:

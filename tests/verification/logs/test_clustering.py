@@ -91,6 +91,39 @@ def test_codes_without_end_are_a_parameter_but_statuses_never_are() -> None:
     assert _vocabulary(statuses).template_of(new) is None
 
 
+def test_codes_among_numbers_are_a_parameter_and_so_they_are_behind_the_same_key() -> None:
+    line = "INFO crate refused at the gate [HRESULT = {} - BAD_SEAL]"
+    known = [line.format(f"0x8{number}f{number}901") for number in range(5)]
+    other = "INFO lid refused at the gate [HRESULT = {} - BAD_SEAL]"
+    known += [form.format("123456789012") for form in (line, other)]
+    vocabulary = _vocabulary(_signatures(*known))
+    for form in (line, other):
+        (new,) = _signatures(form.format("0x71f34901"))
+        assert vocabulary.template_of(new) == form.format("<*>")
+    (new,) = _signatures(line.format("0x71f34901"))
+    assert _vocabulary(_signatures(*known[:5])).template_of(new) is None
+
+
+def test_other_values_in_several_slots_at_once_are_no_news() -> None:
+    line = "INFO crane loads from ({}) over ({}) into ({}) of the ship"
+    usual = [line.format("none", "none", "none")]
+    one_each = [line.format(*("none",) * at, name, *("none",) * (2 - at)) for at in range(3) for name in _NAMES]
+    vocabulary = _vocabulary(_signatures(*usual, *one_each))
+    (new,) = _signatures(line.format("zoe", "none", "yann"))
+    assert vocabulary.template_of(new) is not None
+    (new,) = _signatures(line.format("zoe", "failed", "yann"))
+    assert vocabulary.template_of(new) is None
+    (new,) = _signatures(line.format("zoe", "none", "yann"))
+    assert _vocabulary(_signatures(*usual, *one_each[:5])).template_of(new) is None
+
+
+def test_a_name_without_a_digit_is_one_where_others_have_some() -> None:
+    known = _signatures(
+        "INFO binding port.v2.Crane to quay.v3.Berth today", "INFO binding port.old.Crane to a.b.Berth today"
+    )
+    assert {_vocabulary(known).template_of(one) for one in known} == {"INFO binding <*> to <*> today"}
+
+
 def test_few_values_are_no_parameter() -> None:
     vocabulary = _vocabulary(_signatures("INFO valve was opened today", "INFO valve was closed today"))
     (new,) = _signatures("INFO valve was stuck today")
