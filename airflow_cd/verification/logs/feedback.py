@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from airflow_cd.errors import VerificationError
-from airflow_cd.verification.logs.clustering import is_protected, tokenize
 from airflow_cd.verification.logs.masking import WILDCARD
+from airflow_cd.verification.logs.parameters import is_protected, tokenize
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import content_id
 from airflow_cd.verification.verdict import Event, EventKind, Feedback

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from airflow_cd.verification.logs.clustering import is_protected, tokenize
 from airflow_cd.verification.logs.headers.failures import suggests_failure
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.logs.masking import WILDCARD
+from airflow_cd.verification.logs.parameters import is_protected, tokenize
 from airflow_cd.verification.logs.severity import at_least, title_of
 from airflow_cd.verification.logs.slots import Tokens, asks_what_happened, says_what_happened
 from airflow_cd.verification.verdict import Event, EventKind, Reason

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from airflow_cd.verification.logs.clustering import is_protected
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.novelty import Novelty
+from airflow_cd.verification.logs.parameters import is_protected
 from airflow_cd.verification.logs.severity import title_of
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Reason
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_cd.verification.logs.clustering import Vocabulary, is_protected, merge_parameters, tokenize
+from airflow_cd.verification.logs.clustering import Vocabulary
+from airflow_cd.verification.logs.parameters import is_protected, merge_parameters, tokenize
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import Signature
 from tests.verification.log_examples import python_trace
