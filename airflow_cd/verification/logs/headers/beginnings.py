@@ -2,8 +2,8 @@
 
 ESP-IDF (``E (9123) wifi: ``), CUPS (``E [28/Jan/2026:14:57:55 +0100] ``), winston and bashio (``app:error  2026-...``),
 BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``), Bacula and Bareos
-(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), RouterOS (``sep/15 09:54:33 system,error,critical ``), compilers
-(``src/cart.c:7:9: error: ``).
+(``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), Julia (``[ Info: ``), RouterOS (``sep/15 09:54:33
+system,error,critical ``), compilers (``src/cart.c:7:9: error: ``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _STAMP_FOLLOWS = rf"(?={_N}(?: {_N})?:{_N}[:\s])"
 _ESP = re.compile(rf"([VDIWE]) \({_N}(?::{_N}:{_N})?\) (?=[\w.{_N}-]{{1,40}}: )")
 _CUPS = re.compile(rf"([A-Zd]) (?=\[{_N}/[A-Z][a-z]{{2}}/{_N}:{_N}:)")
 _CUPS_LETTERS = {**LETTERS, "A": "fatal", "X": "fatal", "d": "debug"}
+_JULIA = re.compile(r"[\[┌] (Debug|Info|Warning|Error): ")
 _BACULA = re.compile(
     rf"{_N} {_N}:{_N}(?::{_N})? [\w.{_N}-]{{1,40}} JobId {_N}: (Fatal error: |Error: |Warning: |)",
 )
@@ -62,6 +63,7 @@ _RULES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
     (_ESP, LETTERS),
     (_CUPS, _CUPS_LETTERS),
     (_BACULA, _BACULA_WORDS),
+    (_JULIA, {word.capitalize(): LEVELS[word] for word in ("DEBUG", "INFO", "WARNING", "ERROR")}),
     (_BEFORE_STAMP, _PLAIN),
 )
 

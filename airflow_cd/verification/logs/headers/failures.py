@@ -121,7 +121,7 @@ _TROUBLE = re.compile(
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
     r"|command not found|execution halted|dropped|disconnected|abend(?:ed|s)?|abnormal(?:ly)?|inaccessible|degraded"
     r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?|hung|lockup|unresponsive|(?:not|stopped) responding|has died"
-    r"|(?:is|are|went|gone) down|blocked for more than|(?:gave|giving) up|reset by peer|no route to host"
+    r"|(?:is|are|went|gone) (?:down|offline)|blocked for more than|(?:gave|giving) up|reset by peer|no route to host"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )

@@ -14,6 +14,7 @@ _READERS = (
     scripts.read_beam,
     scripts.read_ruby,
     scripts.read_nim,
+    scripts.read_julia,
     scripts.read_perl,
     frames.read,
     native.read_terminated,

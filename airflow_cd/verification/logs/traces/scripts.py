@@ -1,4 +1,4 @@
-"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Elixir and Erlang."""
+"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Julia, Elixir and Erlang."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ BEAM_MORE = re.compile(r"\*\* \(|\s+\S|Last message|State: |Function: |Initial C
 PERL = re.compile(r".* at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.?$")
 PERL_MORE = re.compile(r"\s+(?:\S+\(.*\)|eval \{\.\.\.\}|require \S+) called at \S+ line \d+")
 
+_JULIA = re.compile(r"ERROR: (?:LoadError: |InitError: )*(?:TaskFailedException|([A-Z]\w+)(?=[:(]|$)|(.*))")
+_JULIA_FRAME = re.compile(r"\s*\[\d+\] ((?:top-level scope|[\w!.#]+))")
 _PHP_CLASS = re.compile(r"Uncaught (?:exception ')?([\w\\]+)")
 _PHP_KIND = re.compile(r"((?:Fatal|Parse|Recoverable fatal) error): +(.*?)(?: in \S+(?::\d+| on line \d+))?$")
 _PHP_FRAME = re.compile(r"^#\d+ (\S+?)\(\d+\): ([\w\\:>{}-]+)\(|^PHP +\d+\. ([\w\\:>{}-]+)\(")
@@ -88,6 +90,18 @@ def read_beam(lines: list[str]) -> StackTrace | None:
         if frames:
             return StackTrace((found[1],), nearest(frames))
     return None
+
+
+def read_julia(lines: list[str]) -> StackTrace | None:
+    """An error of Julia by its type, or by what it says where it is of none.
+
+    :param lines: of the record.
+    """
+    found = _JULIA.search(lines[0])
+    frames = [(frame[1], frame[1]) for line in lines if (frame := _JULIA_FRAME.match(line))]
+    if found is None or not frames or "Stacktrace:" not in lines:
+        return None
+    return StackTrace((found[1] or reason(found[2] or "TaskFailedException"),), nearest(frames))
 
 
 def read_perl(lines: list[str]) -> StackTrace | None:

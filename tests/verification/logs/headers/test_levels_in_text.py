@@ -57,7 +57,9 @@ LAYOUTS = [
     ("Feb  3 04:05:06 quay ospf,error neighbour gone", "ERROR quay ospf,error neighbour gone"),
     ("2025-02-03 04:05:06 [エラー] 綱が切れた", "ERROR 綱が切れた"),
     ("2025/02/03 04:05:06 警告 船が遅れた", "WARN 船が遅れた"),
-    # Compilers
+    # Julia, compilers
+    ("[ Info: berth 4 is free", "INFO berth <*> is free"),
+    ("┌ Warning: berth 4 is taken", "WARN berth <*> is taken"),
     ("quay/crane.cc:7:9: error: no berth", "ERROR quay/<*>: error: no berth"),
     ("Crane.cs(7,9): error CS0103: no berth", "ERROR Crane.cs(<*>): error <*>: no berth"),
     ("crane.ts:7:9 - warning TS2304: no berth", "WARN <*> - warning <*>: no berth"),

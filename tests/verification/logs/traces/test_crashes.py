@@ -27,6 +27,14 @@ CRASHES: dict[str, tuple[str, str, str]] = {
         "Fortran runtime error: Bad value during integer read",
         "read_tide_",
     ),
+    "julia": (
+        (
+            "ERROR: LoadError: BoundsError: attempt to access 4-element Vector{Int64} at index [9]\nStacktrace:\n"
+            " [1] getindex\n   @ ./essentials.jl:13 [inlined]\n [2] berth(ship::Int64)\n   @ Main /srv/quay.jl:42"
+        ),
+        "BoundsError",
+        "getindex",
+    ),
     "java with a message of lines": (
         (
             "2025-02-03 04:05:06 ERROR a.Card - failed: a.b.CardException: first\nsecond line of it\n"
