@@ -55,6 +55,8 @@ class Vocabulary:
         self._parameters: set[str] = set()  # templates of `_filled`
         self._filled: dict[Tokens, str] = {}  # messages that differ in a parameter of several words, by their template
         self._by_length: dict[int, set[Tokens]] = {}
+        self._by_separators: dict[Tokens, set[Tokens]] = {}
+        self._siblings: dict[Tokens, dict[int, list[Tokens]]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
         self._keys_of_codes: set[str] = set()
         self._lists: set[tuple[Tokens, int]] = set()  # where it was a word
@@ -71,6 +73,7 @@ class Vocabulary:
                 self._names.update(tokens[position] for position in changed if not is_protected(tokens[position]))
             if WILDCARD in template:
                 self._by_length.setdefault(len(template), set()).add(template)
+                self._by_separators.setdefault(template[1::2], set()).add(template)
             for signature in signatures:
                 self._templates[signature] = "".join(template)
             text, fields = without_fields(template, is_protected)
@@ -129,29 +132,35 @@ class Vocabulary:
 
         Where most records have the same in each of several slots, hardly two others have other values in the same ones.
         """
-        alike = self._by_length.get(len(tokens), set())
         found = []
-        for template in alike:
-            places = (at for at, word in enumerate(tokens) if word != template[at])
-            slots = list(islice((at for at in places if not self._is_filled(tokens, at, template)), _MOST_SLOTS + 1))
-            if len(slots) <= _MOST_SLOTS and all(self._is_slot(template, at, tokens, alike) for at in slots):
-                found.append((len(slots), template))
+        for template in self._by_separators.get(tokens[1::2], ()):
+            places = (at for at in range(0, len(tokens), 2) if tokens[at] != template[at] != WILDCARD)
+            slots = list(islice(places, _MOST_SLOTS + 1))
+            if len(slots) <= _MOST_SLOTS and all(
+                at in slots or word == template[at] or self._is_filled(tokens, at, template)
+                for at, word in enumerate(tokens)
+            ):
+                siblings = self._siblings_of(template)
+                if all(any(self._may_be_in(tokens, at, one) for one in siblings.get(at, ())) for at in slots):
+                    found.append((len(slots), template))
         return min(found)[1] if found else None
+
+    def _siblings_of(self, template: Tokens) -> Mapping[int, Sequence[Tokens]]:
+        """For each position the templates that have a parameter there and nothing else than this one elsewhere."""
+        known = self._siblings.get(template)
+        if known is None:
+            known = self._siblings[template] = {}
+            for other in self._by_separators[template[1::2]]:
+                if all(
+                    one == another or WILDCARD in (one, another) for one, another in zip(template, other, strict=True)
+                ):
+                    for at, word in enumerate(other):
+                        if word == WILDCARD != template[at]:
+                            known.setdefault(at, []).append(other)
+        return known
 
     def _is_filled(self, tokens: Tokens, position: int, template: Tokens) -> bool:
         return template[position] == WILDCARD and self._may_be_in(tokens, position, template)
-
-    def _is_slot(self, template: Tokens, position: int, tokens: Tokens, alike: Iterable[Tokens]) -> bool:
-        """Whether the line's word is a value of what is a parameter in a sibling of the template."""
-        return any(
-            sibling[position] == WILDCARD
-            and self._may_be_in(tokens, position, sibling)
-            and all(
-                at == position or one == other or WILDCARD in (one, other)
-                for at, (one, other) in enumerate(zip(template, sibling, strict=True))
-            )
-            for sibling in alike
-        )
 
     def _other_fields(self, tokens: Tokens) -> str | None:
         """The template that says the same and has other fields beside it, none of them with another value."""
