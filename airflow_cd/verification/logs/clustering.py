@@ -19,7 +19,8 @@ from airflow_cd.verification.logs.signatures import Signature
 from airflow_cd.verification.logs.slots import Slots, Tokens, says_what_happened
 
 _FRAMES_SHARED = 0.5
-_MOST_SLOTS = 5  # in which a line may differ from a template at once
+_MOST_SLOTS = 5  # in which a line may differ from a template at once,
+_WORDS_BESIDE_A_SLOT = 3  # and words for each of them that the line has at least
 
 
 def _key_before(tokens: Tokens, position: int) -> str:
@@ -133,10 +134,11 @@ class Vocabulary:
         Where most records have the same in each of several slots, hardly two others have other values in the same ones.
         """
         found = []
+        most = min(_MOST_SLOTS, sum(word not in ("", WILDCARD) for word in tokens[::2]) // _WORDS_BESIDE_A_SLOT)
         for template in self._by_separators.get(tokens[1::2], ()):
             places = (at for at in range(0, len(tokens), 2) if tokens[at] != template[at] != WILDCARD)
-            slots = list(islice(places, _MOST_SLOTS + 1))
-            if len(slots) <= _MOST_SLOTS and all(
+            slots = list(islice(places, most + 1))
+            if len(slots) <= most and all(
                 at in slots or word == template[at] or self._is_filled(tokens, at, template)
                 for at, word in enumerate(tokens)
             ):
