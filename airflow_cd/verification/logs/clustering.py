@@ -10,7 +10,6 @@ asked too, a new failure would count as one more value of a parameter and be swa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 
 from airflow_cd.verification.logs.fields import without_fields
 from airflow_cd.verification.logs.masking import WILDCARD
@@ -20,6 +19,7 @@ from airflow_cd.verification.logs.slots import Slots, Tokens, says_what_happened
 
 _FRAMES_SHARED = 0.5
 _MOST_SLOTS = 5  # in which a line may differ from a template at once,
+_NO_NAMES = frozenset(("null", "none", "nil", "nan", "true", "false", "yes", "no"))  # in whose place a name may stand
 _WORDS_BESIDE_A_SLOT = 3  # and words for each of them that the line has at least
 
 
@@ -57,6 +57,7 @@ class Vocabulary:
         self._filled: dict[Tokens, str] = {}  # messages that differ in a parameter of several words, by their template
         self._by_length: dict[int, set[Tokens]] = {}
         self._by_separators: dict[Tokens, set[Tokens]] = {}
+        self._of_slots: dict[Tokens, Tokens | None] = {}  # for each line that was asked about
         self._siblings: dict[Tokens, dict[int, list[Tokens]]] = {}
         self._codes: set[tuple[Tokens, int]] = set()  # where a template's parameter may be a code
         self._keys_of_codes: set[str] = set()
@@ -124,7 +125,10 @@ class Vocabulary:
         fitting = [template for template in self._by_length.get(len(tokens), ()) if self._fits(tokens, template)]
         # The most specific template wins; the text decides between equals, so that the order never does.
         best = min(fitting, key=lambda template: (template.count(WILDCARD), template), default=None)
-        best = self._of_several_slots(tokens) if best is None else best
+        if best is None:
+            if tokens not in self._of_slots:
+                self._of_slots[tokens] = self._of_several_slots(tokens)
+            best = self._of_slots[tokens]
         template = self._other_fields(tokens) if best is None else "".join(best)
         return None if template is None else self._moved.get(template, template)
 
@@ -136,9 +140,8 @@ class Vocabulary:
         found = []
         most = min(_MOST_SLOTS, sum(word not in ("", WILDCARD) for word in tokens[::2]) // _WORDS_BESIDE_A_SLOT)
         for template in self._by_separators.get(tokens[1::2], ()):
-            places = (at for at in range(0, len(tokens), 2) if tokens[at] != template[at] != WILDCARD)
-            slots = list(islice(places, most + 1))
-            if len(slots) <= most and all(
+            slots = _differing(tokens, template, most)
+            if slots is not None and all(
                 at in slots or word == template[at] or self._is_filled(tokens, at, template)
                 for at, word in enumerate(tokens)
             ):
@@ -226,6 +229,17 @@ class Vocabulary:
             for signature in group:
                 templates[signature] = "".join(merged[tokens])
         return templates
+
+
+def _differing(tokens: Tokens, template: Tokens, most: int) -> list[int] | None:
+    """Positions of the template's words that the line has others for; None if they are more than so many."""
+    found: list[int] = []
+    for at in range(0, len(tokens), 2):
+        if tokens[at] != template[at] != WILDCARD:
+            if len(found) == most or (is_protected(template[at]) and template[at].lower() not in _NO_NAMES):
+                return None
+            found.append(at)
+    return found
 
 
 def _classes(signature: Signature) -> tuple[str, tuple[str, ...]]:
