@@ -19,8 +19,8 @@ from airflow_cd.verification.logs.slots import Slots, Tokens, says_what_happened
 
 _FRAMES_SHARED = 0.5
 _MOST_SLOTS = 5  # in which a line may differ from a template at once,
-_NO_NAMES = frozenset(("null", "none", "nil", "nan", "true", "false", "yes", "no"))  # in whose place a name may stand
 _WORDS_BESIDE_A_SLOT = 3  # and words for each of them that the line has at least
+_NO_NAMES = frozenset(("null", "none", "nil", "nan", "true", "false", "yes", "no"))  # in whose place a name may stand
 
 
 def _key_before(tokens: Tokens, position: int) -> str:
