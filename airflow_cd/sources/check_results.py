@@ -53,7 +53,7 @@ class CheckResults:
     @property
     def metrics(self) -> tuple[Metric, Metric]:
         """What is counted: tests that failed, and those that ran."""
-        return Metric("failed checks", "count", unit="checks"), Metric("checks", "count", "lower_is_worse", "checks")
+        return Metric("failed checks", "count"), Metric("checks", "count", "lower_is_worse")
 
     @property
     def limits(self) -> tuple[Threshold, ...]:

@@ -15,7 +15,7 @@ from airflow_cd.verification.verdict import Verdict
 
 from .test_watch import CANARY, START, _metric_source, _run
 
-FAILED = Metric("failed checks", "count", unit="checks")
+FAILED = Metric("failed checks", "count")
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Results:
 def test_one_beyond_its_limit_fails_as_soon_as_it_comes() -> None:
     outcome = _run(metrics=[_metric_source(), Results({12: 2.0})])
     assert outcome.judgement.verdict is Verdict.FAIL
-    assert outcome.judgement.reasons[0].text == "failed checks: 2 checks, above the limit of 0 checks."
+    assert outcome.judgement.reasons[0].text == "failed checks: 2, above the limit of 0."
     assert outcome.judgement.looks <= 4
 
 
@@ -54,7 +54,7 @@ def test_one_within_its_limits_passes_alone_and_beside_others(beside: bool) -> N
     assert outcome.judgement.verdict is Verdict.PASS
     performance = outcome.judgement.performance
     assert performance is not None
-    assert performance.metrics[-1].reason.text == "failed checks: 0 checks, within its limits."
+    assert performance.metrics[-1].reason.text == "failed checks: 0, within its limits."
     assert set(outcome.metric_profiles) == ({"metrics"} if beside else set())
 
 

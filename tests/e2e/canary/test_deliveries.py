@@ -59,7 +59,7 @@ def test_a_release_whose_smoke_tests_fail_is_rolled_back(canaries: Canaries) -> 
     assert canaries.ends("smoke-tests-fail") == "failed"
     assert canaries.artifacts("smoke-tests-fail") == OLD
     said = canaries.log("smoke-tests-fail", "phase_50.verify")
-    assert "VERDICT FAIL: failed checks: 1 checks, above the limit of 0 checks" in said
+    assert "VERDICT FAIL: failed checks: 1, above the limit of 0" in said
 
 
 def test_a_verification_that_dies_is_rolled_back(canaries: Canaries) -> None:
