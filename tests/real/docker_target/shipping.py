@@ -104,20 +104,19 @@ class Shipper:
         last = ""
         while not self._over.is_set():
             since = ["--since", last] if last else []
-            process = subprocess.Popen(
+            with subprocess.Popen(
                 ["docker", "logs", "--follow", "--timestamps", *since, container],
                 env=self._engine.environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-            )
-            self._following[container] = process
-            for text in process.stdout or ():
-                stamp, _, said = text.rstrip("\n").partition(" ")
-                if stamp > last and stamp[:2] == "20":
-                    self._lines.append(Line(stamp, container, said))
-                    last = stamp
-            process.wait()
+            ) as process:
+                self._following[container] = process
+                for text in process.stdout or ():
+                    stamp, _, said = text.rstrip("\n").partition(" ")
+                    if stamp > last and stamp[:2] == "20":
+                        self._lines.append(Line(stamp, container, said))
+                        last = stamp
             self._over.wait(_AGAIN)
 
     def _ship(self) -> None:
