@@ -150,6 +150,7 @@ _SEARCH_CLUSTER = _service(
     "https://search.example.com:9200",
 )
 _LOKI = _service("loki", "airflow_cd.hooks.loki.LokiHook", "Loki", "https://loki.example.com")
+_SPLUNK = _service("splunk", "airflow_cd.hooks.splunk.SplunkHook", "Splunk", "https://splunk.example.com:8089")
 _INFLUX_DB = _service(
     "influx_db", "airflow_cd.hooks.influx_db.InfluxDbHook", "InfluxDB", "https://influx.example.com:8086"
 )
@@ -235,6 +236,7 @@ _CONNECTION_TYPES = (
     _LOKI,
     _INFLUX_DB,
     _DATADOG,
+    _SPLUNK,
 )
 
 
@@ -260,6 +262,7 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             },
             {"integration-name": "Loki", "external-doc-url": "https://grafana.com/docs/loki/", "tags": ["service"]},
+            {"integration-name": "Splunk", "external-doc-url": "https://docs.splunk.com/", "tags": ["service"]},
             {"integration-name": "InfluxDB", "external-doc-url": "https://docs.influxdata.com/", "tags": ["service"]},
             {"integration-name": "Datadog API", "external-doc-url": "https://docs.datadoghq.com/", "tags": ["service"]},
             {

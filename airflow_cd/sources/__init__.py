@@ -28,6 +28,7 @@ from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
+from airflow_cd.sources.splunk import SplunkLogs
 from airflow_cd.sources.sql import SqlMetrics
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
 from airflow_cd.sources.victoria_logs import VictoriaLogs
@@ -50,6 +51,7 @@ BUILT_IN: tuple[type, ...] = (
     OpenSearchLogs,
     PrometheusMetrics,
     PrometheusQuery,
+    SplunkLogs,
     SqlMetrics,
     SumoLogicLogs,
     VictoriaLogs,
@@ -74,6 +76,7 @@ __all__ = [
     "OpenSearchLogs",
     "PrometheusMetrics",
     "PrometheusQuery",
+    "SplunkLogs",
     "SqlMetrics",
     "SumoLogicLogs",
     "VictoriaLogs",

@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 
 from airflow_cd.http.client import HttpClient
-from airflow_cd.sources import DatadogLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
+from airflow_cd.sources import DatadogLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, SplunkLogs, VictoriaLogs
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
 from airflow_cd.verification.watch import Outcome, Watch
 from tests.hooks.vendor_servers import serving
 from tests.sources import stores
+from tests.sources.splunk_store import SplunkStore
 from tests.verification.late_source import Clock
 from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
 
@@ -32,6 +33,7 @@ LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
     "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
     "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
     "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
+    "Splunk": (SplunkStore, "splunk", SplunkLogs("index=shop", delay=DELAY)),
     "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
 }
 
@@ -47,8 +49,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         self.sleep = clock.sleep
 
     monkeypatch.setattr(HttpClient, "__init__", patched)
-    for hook in ("service.ServiceHook", "datadog.DatadogHook"):
-        monkeypatch.setattr(f"airflow_cd.hooks.{hook}.calls_per_second", 1e6)
     for module in ("prometheus", "prometheus_query"):
         monkeypatch.setattr(f"airflow_cd.sources.{module}.utc_now", clock)
     return clock
@@ -62,7 +62,7 @@ def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
         def serve(store: stores.Store, conn_type: str) -> stores.Store:
             url = stack.enter_context(serving(store))
-            keys = {"password": "api:app"} if conn_type == "datadog" else {}
+            keys = {"password": "api:app"} if conn_type in ("datadog", "splunk") else {}
             connect(f"{conn_type}_default", conn_type=conn_type, host=url, **keys)
             return store
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from airflow_cd.hooks.loki import LokiHook
 from airflow_cd.sources import DatadogLogs, DatadogMetrics, ElasticsearchLogs, LokiLogs
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
-from tests.hooks.vendor_servers import Answer, Asked, serving
+from tests.hooks.vendor_servers import Answer, Asked
 from tests.sources import stores
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
@@ -34,25 +33,6 @@ def records() -> list[stores.Record]:
                 for number in range(copies)
             ]
     return found
-
-
-@pytest.fixture
-def served(connect) -> Any:
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-
-        def serve(server: Any, conn_id: str, **fields: Any) -> Any:
-            connect(conn_id, conn_type="x", host=stack.enter_context(serving(server)), **fields)
-            return server
-
-        yield serve
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch) -> None:
-    monkeypatch.setattr("airflow_cd.hooks.datadog.DatadogHook.calls_per_second", 1e6)
-    monkeypatch.setattr("airflow_cd.hooks.service.ServiceHook.calls_per_second", 1e6)
 
 
 class _Contract(LogSourceContract):

@@ -16,6 +16,7 @@ from airflow_cd.sources import (
     OpenSearchLogs,
     PrometheusMetrics,
     PrometheusQuery,
+    SplunkLogs,
     VictoriaLogs,
 )
 from airflow_cd.verification.samples import Metric, Window
@@ -31,6 +32,7 @@ SOURCES = {
     "loki_default": [LokiLogs('{a="b"}')],
     "prometheus_default": [PrometheusMetrics("http"), PrometheusQuery("a{{instances}}", METRIC)],
     "search_cluster_default": [OpenSearchLogs("logs")],
+    "splunk_default": [SplunkLogs("index=shop")],
     "victoria_logs_default": [VictoriaLogs()],
 }
 SERIES = {"metric": {"instance": "a"}, "values": [["x", "1"], [None, []], [1e400, "NaN"]]}
@@ -50,6 +52,11 @@ ANSWERS: list[Any] = [
         "fields": {"host.name": [], "@timestamp": 1},
         "pit_id": "p",
         "hits": {"hits": [{"_source": 7, "fields": {"@timestamp": [[]]}, "sort": None}]},
+    },
+    {
+        "sid": "1",
+        "entry": [{"content": {"dispatchState": "DONE", "resultCount": 3, "messages": 4}}],
+        "results": [{"_time": {}, "host": "a"}, 7, {"_time": "2026-11-23T05:00:00Z", "host": ["a"], "_indextime": []}],
     },
     {"_time": {}, "_msg": [], "host": "a"},
 ]
