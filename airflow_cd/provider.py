@@ -174,6 +174,25 @@ _DATADOG["ui-field-behaviour"] = {
     "placeholders": {"host": "only if the site does not imply it: https://api.datadoghq.com"},
 }
 
+_GOOGLE: dict[str, Any] = {
+    **_service(
+        "google_observability",
+        "airflow_cd.hooks.google_cloud.GoogleCloudHook",
+        "Google Cloud Observability",
+        "",
+        project={
+            "label": "Project",
+            "description": "Id of the project whose logs and metrics are read; empty for the project of the key.",
+            "schema": {"type": ["string", "null"]},
+        },
+    ),
+}
+_GOOGLE["ui-field-behaviour"] = {
+    "hidden-fields": ["schema", "port", "login"],
+    "relabeling": {"host": "Address", "password": "Service account's key (JSON)"},
+    "placeholders": {"host": "only if it is not Google's own", "password": '{"type": "service_account", ...}'},
+}
+
 _CONFIG = {
     "airflow_cd": {
         "description": "Airflow CD",
@@ -237,6 +256,7 @@ _CONNECTION_TYPES = (
     _INFLUX_DB,
     _DATADOG,
     _SPLUNK,
+    _GOOGLE,
 )
 
 
@@ -263,6 +283,11 @@ def get_provider_info() -> dict[str, Any]:
             },
             {"integration-name": "Loki", "external-doc-url": "https://grafana.com/docs/loki/", "tags": ["service"]},
             {"integration-name": "Splunk", "external-doc-url": "https://docs.splunk.com/", "tags": ["service"]},
+            {
+                "integration-name": "Google Cloud Observability",
+                "external-doc-url": "https://cloud.google.com/products/observability",
+                "tags": ["service"],
+            },
             {"integration-name": "InfluxDB", "external-doc-url": "https://docs.influxdata.com/", "tags": ["service"]},
             {"integration-name": "Datadog API", "external-doc-url": "https://docs.datadoghq.com/", "tags": ["service"]},
             {

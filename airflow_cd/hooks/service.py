@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-import requests
 from airflow.sdk import BaseHook
 from requests.auth import AuthBase
 
 from airflow_cd.errors import SourceError, SourceRejected
-from airflow_cd.http.auth import HeaderAuth, basic_auth, fits_header
+from airflow_cd.http.auth import HeaderAuth, NoAuth, basic_auth, fits_header
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.endpoint import Endpoint
@@ -109,7 +108,7 @@ class ServiceHook(BaseHook):
             timeout=connection.seconds("timeout", 30.0),
             deadline=connection.seconds("deadline", 120.0),
         )
-        session = new_session(_auth(connection) if self.authenticates() else _NoAuth(), connection.verify())
+        session = new_session(_auth(connection) if self.authenticates() else NoAuth(), connection.verify())
         session.headers.update(headers)
         calls = connection.seconds("calls_per_second", self.calls_per_second)
         limiter = limiter_of(
@@ -140,20 +139,12 @@ class ServiceHook(BaseHook):
         return self.connection.wrong("headers are not an object of names and texts", 'Write {"X-Scope-OrgID": "shop"}')
 
 
-class _NoAuth(AuthBase):
-    """Sends no credentials, whatever a .netrc of the machine holds."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Leave the request as it is."""
-        return request
-
-
 def _auth(connection: ConnectionSettings) -> AuthBase:
     if connection.login:
         return basic_auth(connection.login, connection.password)
     token = connection.password.strip()
     if not token:
-        return _NoAuth()
+        return NoAuth()
     if not fits_header(token):
         raise connection.wrong("the token holds characters that no header can carry", "Enter it again")
     return HeaderAuth.bearer(token)

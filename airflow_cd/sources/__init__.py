@@ -20,6 +20,8 @@ from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
+from airflow_cd.sources.google_logging import GoogleCloudLogs
+from airflow_cd.sources.google_monitoring import GoogleCloudMetrics
 from airflow_cd.sources.influx_db import InfluxDbMetrics
 from airflow_cd.sources.journal import JournalLogs
 from airflow_cd.sources.kubernetes import KubernetesLogs
@@ -42,6 +44,8 @@ BUILT_IN: tuple[type, ...] = (
     DockerLogs,
     ElasticsearchLogs,
     FileLogs,
+    GoogleCloudLogs,
+    GoogleCloudMetrics,
     InfluxDbMetrics,
     JournalLogs,
     KubernetesLogs,
@@ -67,6 +71,8 @@ __all__ = [
     "DockerLogs",
     "ElasticsearchLogs",
     "FileLogs",
+    "GoogleCloudLogs",
+    "GoogleCloudMetrics",
     "InfluxDbMetrics",
     "JournalLogs",
     "KubernetesLogs",

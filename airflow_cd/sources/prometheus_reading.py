@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
+from airflow_cd.sources.distributions import shape_of
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
@@ -161,24 +162,13 @@ class Reader:
 
     def _shapes(self, name: str, where: str, accepted: _Accepted) -> dict[Place, tuple[float, float]]:
         """The 95th percentile and the standard deviation of each place, in the histogram's unit."""
-        import numpy as np
-
-        from airflow_cd.verification.metrics.series.histograms import deviation_of, quantile_of
-
         cumulative: dict[Place, dict[float, float]] = {}
         for (place, (bound,)), value, part in self._grown(name, (where,), ("le",)):
             if part == _GROWN or accepted.is_new(place):
                 own = cumulative.setdefault(place, {})
                 own[float(bound)] = own.get(float(bound), 0.0) + value
-        found = {}
-        for place, own in cumulative.items():
-            bounds = np.array(sorted(own))
-            if len(bounds) < 2 or not own[bounds[-1]]:
-                continue
-            rows = np.array([[own[bound] for bound in bounds]])
-            count = rows[:, -1]
-            found[place] = float(quantile_of(bounds, rows)[0]), float(deviation_of(bounds, rows, count)[0])
-        return found
+        found = {place: shape_of(own) for place, own in cumulative.items()}
+        return {place: shape for place, shape in found.items() if math.isfinite(shape[0])}
 
     def _asked(self, query: str, more: int = 0) -> PromAnswer:
         self.queries.append(query)

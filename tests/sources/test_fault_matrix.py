@@ -15,13 +15,22 @@ import pandas as pd
 import pytest
 
 from airflow_cd.http.client import HttpClient
-from airflow_cd.sources import DatadogLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, SplunkLogs, VictoriaLogs
+from airflow_cd.sources import (
+    DatadogLogs,
+    GoogleCloudLogs,
+    LokiLogs,
+    OpenSearchLogs,
+    PrometheusQuery,
+    SplunkLogs,
+    VictoriaLogs,
+)
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
 from airflow_cd.verification.watch import Outcome, Watch
 from tests.hooks.vendor_servers import serving
 from tests.sources import stores
+from tests.sources.google_servers import LoggingStore, key_of
 from tests.sources.splunk_store import SplunkStore
 from tests.verification.late_source import Clock
 from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
@@ -32,6 +41,7 @@ DELAY = "5s"
 LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
     "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
     "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
+    "Google": (LoggingStore, "google_observability", GoogleCloudLogs("a=b", delay=DELAY)),
     "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
     "Splunk": (SplunkStore, "splunk", SplunkLogs("index=shop", delay=DELAY)),
     "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
@@ -49,6 +59,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         self.sleep = clock.sleep
 
     monkeypatch.setattr(HttpClient, "__init__", patched)
+    monkeypatch.setattr("airflow_cd.hooks.google_logging.GoogleLoggingHook.calls_per_second", 1e6)
     for module in ("prometheus", "prometheus_query"):
         monkeypatch.setattr(f"airflow_cd.sources.{module}.utc_now", clock)
     return clock
@@ -62,8 +73,8 @@ def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
         def serve(store: stores.Store, conn_type: str) -> stores.Store:
             url = stack.enter_context(serving(store))
-            keys = {"password": "api:app"} if conn_type in ("datadog", "splunk") else {}
-            connect(f"{conn_type}_default", conn_type=conn_type, host=url, **keys)
+            keys = {"datadog": "api:app", "splunk": "token", "google_observability": key_of(url)}
+            connect(f"{conn_type}_default", conn_type=conn_type, host=url, password=keys.get(conn_type, ""))
             return store
 
         yield serve
