@@ -28,10 +28,12 @@ from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
+from airflow_cd.sources.otlp_files import OtlpFileMetrics
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
 from airflow_cd.sources.splunk import SplunkLogs
 from airflow_cd.sources.sql import SqlMetrics
+from airflow_cd.sources.statsd_files import StatsdFileMetrics
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
 from airflow_cd.sources.victoria_logs import VictoriaLogs
 
@@ -53,10 +55,12 @@ BUILT_IN: tuple[type, ...] = (
     NewRelicMetrics,
     NewRelicQuery,
     OpenSearchLogs,
+    OtlpFileMetrics,
     PrometheusMetrics,
     PrometheusQuery,
     SplunkLogs,
     SqlMetrics,
+    StatsdFileMetrics,
     SumoLogicLogs,
     VictoriaLogs,
 )
@@ -80,10 +84,12 @@ __all__ = [
     "NewRelicMetrics",
     "NewRelicQuery",
     "OpenSearchLogs",
+    "OtlpFileMetrics",
     "PrometheusMetrics",
     "PrometheusQuery",
     "SplunkLogs",
     "SqlMetrics",
+    "StatsdFileMetrics",
     "SumoLogicLogs",
     "VictoriaLogs",
     "source_kinds",

@@ -14,11 +14,13 @@ class Distribution:
     :param count: how many there are.
     :param total: their sum; NaN where nobody has summed them up.
     :param buckets: how many are in each bucket, by its lower and upper end.
+    :param values: the measurements themselves, where they are known.
     """
 
     count: float = 0.0
     total: float = 0.0
     buckets: dict[tuple[float, float], float] = field(default_factory=dict)
+    values: list[float] = field(default_factory=list)
 
     def add(self, other: Distribution) -> None:
         """Add the measurements of another one.
@@ -27,6 +29,7 @@ class Distribution:
         """
         self.count += other.count
         self.total += other.total
+        self.values = self.values + other.values
         for ends, number in other.buckets.items():
             self.buckets[ends] = self.buckets.get(ends, 0.0) + number
 
@@ -52,7 +55,11 @@ class Distribution:
 
     @property
     def shape(self) -> tuple[float, float]:
-        """The 95th percentile and the standard deviation, in the unit of the ends; NaN where buckets do not tell."""
+        """The 95th percentile and the standard deviation, in the unit of the measurements; NaN where nothing tells."""
+        if self.values and len(self.values) >= self.count:
+            import numpy as np
+
+            return float(np.quantile(self.values, 0.95)), float(np.std(self.values))
         edges: dict[float, float] = {}
         below = 0.0
         for (lower, upper), number in sorted(self.buckets.items()):

@@ -142,7 +142,7 @@ class GoogleCloudMetrics:
             known = hook.metric_types(f"{service}/") or hook.metric_types()
             raise SourceUnavailable(
                 f"Google Cloud Monitoring (connection {self.conn_id!r}, project {hook.project}) has no metrics of type "
-                f"{self.metric_type}; {suggestion(self.metric_type, known)}.",
+                f"{self.metric_type}; {suggestion(self.metric_type, known)}",
                 next_step="Correct the type, or the project of the connection.",
             )
         if found.get("valueType") in ("STRING", "MONEY"):
