@@ -28,6 +28,7 @@ from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
+from airflow_cd.sources.open_search_metrics import ElasticsearchMetrics, OpenSearchMetrics
 from airflow_cd.sources.otlp_files import OtlpFileMetrics
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
@@ -45,6 +46,7 @@ BUILT_IN: tuple[type, ...] = (
     DatadogMetrics,
     DockerLogs,
     ElasticsearchLogs,
+    ElasticsearchMetrics,
     FileLogs,
     GoogleCloudLogs,
     GoogleCloudMetrics,
@@ -55,6 +57,7 @@ BUILT_IN: tuple[type, ...] = (
     NewRelicMetrics,
     NewRelicQuery,
     OpenSearchLogs,
+    OpenSearchMetrics,
     OtlpFileMetrics,
     PrometheusMetrics,
     PrometheusQuery,
@@ -74,6 +77,7 @@ __all__ = [
     "DatadogMetrics",
     "DockerLogs",
     "ElasticsearchLogs",
+    "ElasticsearchMetrics",
     "FileLogs",
     "GoogleCloudLogs",
     "GoogleCloudMetrics",
@@ -84,6 +88,7 @@ __all__ = [
     "NewRelicMetrics",
     "NewRelicQuery",
     "OpenSearchLogs",
+    "OpenSearchMetrics",
     "OtlpFileMetrics",
     "PrometheusMetrics",
     "PrometheusQuery",

@@ -20,6 +20,7 @@ from airflow_cd.sources import (
     GoogleCloudLogs,
     LokiLogs,
     OpenSearchLogs,
+    OpenSearchMetrics,
     PrometheusQuery,
     SplunkLogs,
     VictoriaLogs,
@@ -31,6 +32,7 @@ from airflow_cd.verification.watch import Outcome, Watch
 from tests.hooks.vendor_servers import serving
 from tests.sources import stores
 from tests.sources.google_servers import LoggingStore, key_of
+from tests.sources.search_metrics_store import SearchMetricsStore
 from tests.sources.splunk_store import SplunkStore
 from tests.verification.late_source import Clock
 from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
@@ -60,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
     monkeypatch.setattr(HttpClient, "__init__", patched)
     monkeypatch.setattr("airflow_cd.hooks.google_logging.GoogleLoggingHook.calls_per_second", 1e6)
-    for module in ("prometheus", "prometheus_query"):
+    for module in ("open_search_metrics", "prometheus", "prometheus_query"):
         monkeypatch.setattr(f"airflow_cd.sources.{module}.utc_now", clock)
     return clock
 
@@ -121,18 +123,34 @@ def test_logs(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
         assert troubled.profiles[source.name].counts() == perfect.profiles[source.name].counts()
 
 
+METRICS: dict[str, tuple[Any, str, Any]] = {
+    "OpenSearch": (
+        SearchMetricsStore,
+        "search_cluster",
+        OpenSearchMetrics("logs", "p95_seconds", "took", bucket="2s", delay=DELAY),
+    ),
+    "Prometheus": (
+        stores.PrometheusStore,
+        "prometheus",
+        PrometheusQuery("p95_seconds{{instances}}", "p95_seconds", bucket="2s", delay=DELAY),
+    ),
+}
+
+
 @pytest.mark.parametrize("broken", [False, True], ids=["good", "bad"])
-def test_metrics(clock: Clock, served: Any, broken: bool) -> None:
-    source = PrometheusQuery("p95_seconds{{instances}}", "p95_seconds", bucket="2s", delay=DELAY)
+@pytest.mark.parametrize("protocol", METRICS)
+def test_metrics(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
+    kind, conn_type, source = METRICS[protocol]
 
     def value(name: str, at: float) -> float:
         noise = random.Random(f"{name} {at}").gauss(1.0, 0.1)
         return noise * (2.0 if broken and name in CANARY else 1.0)
 
-    served(stores.PrometheusStore([], clock, PERFECT, value=value), "prometheus")
+    given = {"hosts": tuple(INSTANCES)} if kind is SearchMetricsStore else {}
+    served(kind([], clock, PERFECT, value=value, **given), conn_type)
     perfect = _watched(clock, metrics=[source])
     clock.now = START + timedelta(0)
-    store = served(stores.PrometheusStore([], clock, TROUBLED, value=value), "prometheus")
+    store = served(kind([], clock, TROUBLED, value=value, **given), conn_type)
     troubled = _watched(clock, metrics=[source])
     assert perfect.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
     assert troubled.judgement.verdict is perfect.judgement.verdict

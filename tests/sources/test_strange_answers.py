@@ -16,6 +16,7 @@ from airflow_cd.sources import (
     InfluxDbMetrics,
     LokiLogs,
     OpenSearchLogs,
+    OpenSearchMetrics,
     PrometheusMetrics,
     PrometheusQuery,
     SplunkLogs,
@@ -35,7 +36,7 @@ SOURCES = {
     "influx_db_default": [InfluxDbMetrics("mean(a)", "m", METRIC, "d")],
     "loki_default": [LokiLogs('{a="b"}')],
     "prometheus_default": [PrometheusMetrics("http"), PrometheusQuery("a{{instances}}", METRIC)],
-    "search_cluster_default": [OpenSearchLogs("logs")],
+    "search_cluster_default": [OpenSearchLogs("logs"), OpenSearchMetrics("logs", "a", "took")],
     "splunk_default": [SplunkLogs("index=shop")],
     "victoria_logs_default": [VictoriaLogs()],
 }
@@ -73,6 +74,10 @@ ANSWERS: list[Any] = [
             {"resource": {"labels": {"instance_id": "a"}}, "points": [{"interval": 7}]},
         ],
     },
+    {
+        "fields": {"host.name": {"keyword": {}}, "@timestamp": {}, "took": {}},
+        "aggregations": {"instances": {"buckets": [{"key": "a", "times": {"buckets": [{"key": "x"}]}}, 7]}},
+    },
     {"_time": {}, "_msg": [], "host": "a"},
 ]
 
@@ -106,4 +111,5 @@ def test_which_kind_a_source_is_can_still_be_told() -> None:
     kinds = {type(source).__name__: kind_of(source) for sources in SOURCES.values() for source in sources}
     assert kinds.pop("PrometheusMetrics") == kinds.pop("DatadogMetrics") == kinds.pop("InfluxDbMetrics") == "metrics"
     assert kinds.pop("PrometheusQuery") == kinds.pop("GoogleCloudMetrics") == "metrics"
+    assert kinds.pop("OpenSearchMetrics") == "metrics"
     assert set(kinds.values()) == {"logs"}
