@@ -32,6 +32,7 @@ from airflow_cd.sources.open_search_metrics import ElasticsearchMetrics, OpenSea
 from airflow_cd.sources.otlp_files import OtlpFileMetrics
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
+from airflow_cd.sources.sampled import Sampled
 from airflow_cd.sources.splunk import SplunkLogs
 from airflow_cd.sources.sql import SqlMetrics
 from airflow_cd.sources.statsd_files import StatsdFileMetrics
@@ -61,6 +62,7 @@ BUILT_IN: tuple[type, ...] = (
     OtlpFileMetrics,
     PrometheusMetrics,
     PrometheusQuery,
+    Sampled,
     SplunkLogs,
     SqlMetrics,
     StatsdFileMetrics,
@@ -92,6 +94,7 @@ __all__ = [
     "OtlpFileMetrics",
     "PrometheusMetrics",
     "PrometheusQuery",
+    "Sampled",
     "SplunkLogs",
     "SqlMetrics",
     "StatsdFileMetrics",

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from airflow_cd.sources.log_times import Stamps
+from airflow_cd.sources.stamps import Stamps
 from airflow_cd.verification.files.opening import opened
 from airflow_cd.verification.samples import Window
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_cd.durations import DurationField
@@ -14,6 +16,12 @@ from airflow_cd.sources.file_paths import FilePaths, reading
 from airflow_cd.sources.specification import mistakes_of_durations, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
+
+if TYPE_CHECKING:
+    from airflow_cd.sources.log_times import Clock
+
+_OTHERS, _SMALL = 50, 1 << 20  # names and bytes of each that are looked at for what belongs to nobody
+_LISTED = 5
 
 
 @keeps_misspelt_keywords
@@ -88,7 +96,12 @@ class FileLogs:
             truncated = truncated or found.cut or bool(found.unread)
         if instances and len(warnings) == len(set(instances)) and not rows:
             self._files.require_any()
-        return LogSample(identified_log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
+        unassigned = 0
+        if instances and (others := self._of_others(instances, window, clock, now)):
+            unassigned = sum(others.values())
+            warnings.append(f"What {', '.join(sorted(others)[:_LISTED])} wrote is of none of the instances.")
+        query = "\n".join(queries)
+        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), unassigned)
 
     def instances(self, window: Window) -> list[str]:
         """Which instances have files.
@@ -97,6 +110,25 @@ class FileLogs:
         """
         refuse(self.mistakes())
         return self._files.instances()
+
+    def _of_others(self, instances: Sequence[str], window: Window, clock: Clock, now: datetime) -> dict[str, int]:
+        """How many lines of the window stand in small files of names that nobody has asked for.
+
+        What a collector cuts off a long line stands under whatever it takes for a host: rsyslog's second record of a
+        line is one of its own host.
+        """
+        from airflow_cd.sources.file_reading import lines_of
+
+        if isinstance(self.paths, Mapping):
+            return {}
+        found = {}
+        for name in [one for one in self._files.instances() if one not in set(instances)][:_OTHERS]:
+            pattern = self._files.pattern(name)
+            with reading(pattern), contextlib.suppress(PermissionError, FileNotFoundError):
+                files = self._files.files(pattern)
+                if sum(one.stat().st_size for one in files) <= _SMALL:
+                    found[name] = len(lines_of(files, window, clock, now).rows)
+        return {name: number for name, number in found.items() if number}
 
     @property
     def _files(self) -> FilePaths:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Protocol
 
 from airflow_cd.verification.files.log_times import time_in
 
@@ -12,17 +11,6 @@ _LONGEST = 600  # characters in which a stamp is looked for
 _YEARLESS = datetime(2001, 1, 1, tzinfo=timezone.utc).timestamp()  # what has no year gets 2000
 _ZONED = re.compile(r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})? ?(?:Z|[+-]\d\d:?\d\d)(?!\d)")
 _EPOCH = re.compile(r"(?<!\d)1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?(?!\d)")
-
-
-class Stamps(Protocol):
-    """Tells when a line was written."""
-
-    def of(self, line: str) -> datetime | None:
-        """When; None where it does not say.
-
-        :param line: as it stands in the file.
-        """
-        ...
 
 
 class Clock:

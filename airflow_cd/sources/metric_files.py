@@ -12,7 +12,7 @@ from airflow_cd.errors import SourceUnavailable
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.distributions import Distribution
 from airflow_cd.sources.file_paths import FilePaths, reading
-from airflow_cd.sources.log_times import Stamps
+from airflow_cd.sources.stamps import Stamps
 from airflow_cd.spelling import suggestion
 from airflow_cd.verification.samples import Metric, Window
 

@@ -49,6 +49,7 @@ class LogReader(Reader):
     :ivar control: what the control logged so far.
     :ivar past: what all instances logged before the deployment.
     :ivar left_out: how many records under the name of a canary instance are of the release before.
+    :ivar unassigned: the most records of one read that belong to none of the instances.
     :ivar times: for each instance the times of its first and last record so far, in milliseconds since 1970.
 
     :param source: the source; ``instances``, ``since`` and ``patience`` are as for
@@ -73,6 +74,7 @@ class LogReader(Reader):
         self.control, self.past = LogProfile(), LogProfile()
         self.times: dict[str, tuple[int, int]] = {}
         self.left_out = 0
+        self.unassigned = 0
         self._canary = LogProfile()
         self._earlier = [phase for phase in earlier if source.name in phase.counted]
         self._late = [LogProfile() for _ in self._earlier]
@@ -96,6 +98,11 @@ class LogReader(Reader):
         """By the name of an earlier phase, what its canary logged with what came late of it, where something did."""
         pairs = zip(self._earlier, self._late, strict=True)
         return {phase.name: completed(phase.counted[self.name], late) for phase, late in pairs if late.records}
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the source keeps a share of the records alone."""
+        return float(getattr(self.source, "share", 1.0)) < 1.0
 
     @property
     def rows(self) -> int:
@@ -140,6 +147,10 @@ class LogReader(Reader):
             notes.append(
                 f"{self.name}: {records} left to the release before, whose process was still shutting down there."
             )
+        if self.sampled:
+            notes.append(f"{self.name}: it keeps a share of the records alone; nothing is said to have gone silent.")
+        if self.unassigned:
+            notes.append(f"{self.name}: {self.unassigned} records or more belong to none of the instances.")
         return notes
 
     def read_past(self) -> None:
@@ -256,6 +267,7 @@ class LogReader(Reader):
     def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
         sample: LogSample = self.source.read(window, names)
         self.note(sample)
+        self.unassigned = max(self.unassigned, sample.unassigned)
         if sample.truncated:
             self.warn(f"returned less than there is between {iso_time(window.since)} and {iso_time(window.until)}")
         frame = sample.frame
