@@ -33,19 +33,21 @@ class Distribution:
         for ends, number in other.buckets.items():
             self.buckets[ends] = self.buckets.get(ends, 0.0) + number
 
-    def less(self, earlier: Distribution) -> Distribution:
+    def less(self, earlier: Distribution) -> Distribution | None:
         """What was measured since an earlier state of the same counters; all of it where they began again.
 
         :param earlier: what they held then.
+        :returns: None where the buckets have other ends since: then nobody knows.
         """
         if self.count < earlier.count:
             return self
-        ends = {*self.buckets, *earlier.buckets}
-        grown = {one: self.buckets.get(one, 0.0) - earlier.buckets.get(one, 0.0) for one in ends}
+        if not earlier.buckets.keys() <= self.buckets.keys():
+            return None
+        grown = {ends: number - earlier.buckets.get(ends, 0.0) for ends, number in self.buckets.items()}
         return Distribution(
             self.count - earlier.count,
             self.total - earlier.total,
-            {one: number for one, number in grown.items() if number > 0},
+            {ends: number for ends, number in grown.items() if number > 0},
         )
 
     @property
