@@ -118,6 +118,13 @@ def test_a_container_that_was_quiet_at_first_is_whole(pods):
     assert not KubernetesLogs().read(WINDOW, ["web-1"]).truncated
 
 
+def test_equal_lines_of_one_moment_keep_their_number_over_a_seam(pods):
+    pods.containers = {"shop": running()}
+    pods.files = {("shop", False): line(59, "WARN retried") * 3 + line(60, "WARN retried") * 2}
+    parts = [Window(BEGIN, BEGIN + dt.timedelta(seconds=60)), Window(BEGIN + dt.timedelta(seconds=60), WINDOW.until)]
+    assert [len(KubernetesLogs().read(part, ["web-1"]).frame) for part in parts] == [3, 2]
+
+
 def test_a_pod_that_is_gone_is_said(pods):
     pods.gone = True
     sample = KubernetesLogs().read(WINDOW, ["web-1"])
