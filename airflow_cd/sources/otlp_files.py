@@ -133,7 +133,7 @@ class OtlpFileMetrics:
             for _, line in own:
                 try:
                     points = list(raw_points(line, self.instance_attribute))
-                except (ValueError, TypeError, AttributeError, OverflowError):
+                except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
                     unread += 1
                     continue
                 found += [replace(one, instance=owner) for one in points] if owner else points

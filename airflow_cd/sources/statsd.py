@@ -46,11 +46,14 @@ class StatsdStamps:
         :param line: as it stands in the file.
         """
         plain = _COLOUR.sub("", line).strip()
-        if flush := _FLUSH.search(plain):
-            return datetime.strptime(f"{flush['date']} {flush['zone']}", "%b %d %Y %H:%M:%S %z")
-        for pattern in (_OWN, _LOGGED, _GRAPHITE):
-            if found := pattern.match(plain):
-                return _moment(found["stamp"])
+        try:
+            if flush := _FLUSH.search(plain):
+                return datetime.strptime(f"{flush['date']} {flush['zone']}", "%b %d %Y %H:%M:%S %z")
+            for pattern in (_OWN, _LOGGED, _GRAPHITE):
+                if found := pattern.match(plain):
+                    return _moment(found["stamp"])
+        except (ValueError, OverflowError):  # 31 February
+            return None
         return None
 
 
@@ -85,7 +88,10 @@ def parsed(lines: Sequence[tuple[datetime, str]], instance: str) -> Parsed:
             flushes[-1][1].append(bare)
             is_open = bare != "}" and not (bare.startswith("{") and bare.endswith("}"))
         elif bare:
-            own = list(_of_line(bare.strip(), instance))
+            try:
+                own = list(_of_line(bare.strip(), instance))
+            except (ValueError, OverflowError):
+                own = []
             points += own
             unread += not own
     for number, (at, part) in enumerate(flushes, start=1):
@@ -138,7 +144,7 @@ def _of_flush(text: str, instance: str, at: float) -> list[Point] | None:
             timed = _timed(values, data)
             if timed.count > 0:
                 points.append(Point(instance, name, at, timed, unit="ms"))
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return points
 
