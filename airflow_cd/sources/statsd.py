@@ -31,7 +31,7 @@ _LOGGED = re.compile(rf"{_STAMP} (?P<name>[^\s=]+)=(?P<value>{_NUMBER}) \((?P<ki
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _TOKEN = re.compile(
     r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)|(?P<more>\.\.\. \d+ more items?,?)"""
-    rf"""|(?P<number>{_NUMBER}(?![\w$]))|(?P<word>[A-Za-z_$][\w$]*)|(?P<sign>[{{}}\[\]:,])"""
+    rf"""|(?P<number>(?<![\w$.]){_NUMBER}(?![\w$]))|(?P<word>[A-Za-z_$][\w$]*)|(?P<sign>[{{}}\[\]:,])"""
 )
 _COUNTS, _LEVELS = ("c", "count"), ("g", "gauge")
 _CUT = "..."  # in the place of values that are not shown
