@@ -41,7 +41,7 @@ class HeaderAuth(AuthBase):
 
 
 class NoAuth(AuthBase):
-    """Sends no credentials, whatever a .netrc of the machine holds."""
+    """Sends no credentials, whatever a ``.netrc`` of the machine holds."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Leave the request as it is."""

@@ -15,6 +15,7 @@ frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has
 from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
+from airflow_cd.sources.check_results import CheckResults
 from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
 from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
@@ -30,6 +31,7 @@ from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
 from airflow_cd.sources.open_search_metrics import ElasticsearchMetrics, OpenSearchMetrics
 from airflow_cd.sources.otlp_files import OtlpFileMetrics
+from airflow_cd.sources.probe import HttpProbe
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
 from airflow_cd.sources.sampled import Sampled
@@ -37,10 +39,12 @@ from airflow_cd.sources.splunk import SplunkLogs
 from airflow_cd.sources.sql import SqlMetrics
 from airflow_cd.sources.statsd_files import StatsdFileMetrics
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
+from airflow_cd.sources.task_result import TaskResult
 from airflow_cd.sources.victoria_logs import VictoriaLogs
 
 ENTRY_POINT_GROUP = "airflow_cd.sources"
 BUILT_IN: tuple[type, ...] = (
+    CheckResults,
     CloudWatchLogs,
     CloudWatchMetrics,
     DatadogLogs,
@@ -51,6 +55,7 @@ BUILT_IN: tuple[type, ...] = (
     FileLogs,
     GoogleCloudLogs,
     GoogleCloudMetrics,
+    HttpProbe,
     InfluxDbMetrics,
     JournalLogs,
     KubernetesLogs,
@@ -67,12 +72,14 @@ BUILT_IN: tuple[type, ...] = (
     SqlMetrics,
     StatsdFileMetrics,
     SumoLogicLogs,
+    TaskResult,
     VictoriaLogs,
 )
 
 __all__ = [
     "BUILT_IN",
     "ENTRY_POINT_GROUP",
+    "CheckResults",
     "CloudWatchLogs",
     "CloudWatchMetrics",
     "DatadogLogs",
@@ -83,6 +90,7 @@ __all__ = [
     "FileLogs",
     "GoogleCloudLogs",
     "GoogleCloudMetrics",
+    "HttpProbe",
     "InfluxDbMetrics",
     "JournalLogs",
     "KubernetesLogs",
@@ -99,6 +107,7 @@ __all__ = [
     "SqlMetrics",
     "StatsdFileMetrics",
     "SumoLogicLogs",
+    "TaskResult",
     "VictoriaLogs",
     "source_kinds",
 ]
