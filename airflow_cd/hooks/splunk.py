@@ -17,8 +17,8 @@ from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
 
 PAGE = 10_000
-MOST_EVENTS = 200_000
-"""Of one search."""
+MOST_EVENTS = 500_000
+"""Of one search, where nobody says it."""
 
 _JOBS = "/services/search/jobs"
 _FIRST_POLL, _LONGEST_POLL = 0.2, 5.0
@@ -33,11 +33,13 @@ class Found:
 
     :param rows: fields of each event or line, by name.
     :param more: whether there are more events than were handed out.
+    :param partial: whether Splunk says that it has not looked at everything.
     :param warnings: what Splunk says about the answer.
     """
 
     rows: list[Mapping[str, Any]]
     more: bool
+    partial: bool
     warnings: tuple[str, ...]
 
 
@@ -60,11 +62,12 @@ class SplunkHook(ServiceHook):
     def __init__(self, splunk_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(splunk_conn_id, sleep=sleep)
 
-    def search(self, query: str, since: datetime, until: datetime) -> Found:
+    def search(self, query: str, since: datetime, until: datetime, most: int = MOST_EVENTS) -> Found:
         """What a search finds of ``since <= t < until``, and perhaps a millisecond around it.
 
         :param query: in SPL, with its first command.
         :param since: aware; ``until`` likewise.
+        :param most: events at most, the newest.
         :raises SourceQueryRejected: the search is wrong.
         :raises SourceUnavailable: Splunk does not answer, or with a part of what there is.
         """
@@ -74,7 +77,7 @@ class SplunkHook(ServiceHook):
             "latest_time": f"{(until + _EXACT).timestamp():.6f}",
             "exec_mode": "normal",
             "adhoc_search_level": "fast",
-            "max_count": str(MOST_EVENTS),
+            "max_count": str(most),
             "auto_cancel": str(_KEPT),
             "timeout": str(_KEPT),
             "output_mode": "json",
@@ -86,7 +89,7 @@ class SplunkHook(ServiceHook):
         transforms = status.get("reportSearch") not in (None, "")
         cut = not transforms and _number(status.get("eventCount")) > len(rows)
         partial = [text for text in warnings if any(word in text.lower() for word in _PARTIAL)]
-        return Found(rows, cut or bool(partial), warnings)
+        return Found(rows, cut, bool(partial), warnings)
 
     def indices(self) -> list[str]:
         """Names of the indices that the user may search.

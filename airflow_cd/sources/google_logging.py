@@ -82,12 +82,14 @@ class GoogleCloudLogs:
 
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
-        :returns: a sample with ids and times of receipt.
+        :returns: a sample with ids and times of receipt; ``truncated`` where there are more entries than one read
+            takes.
         :raises SourceQueryRejected: this specification is wrong, or Google rejects the filter.
         :raises SourceUnauthorized: Google does not accept the key, or the account may not read logs.
         :raises SourceUnavailable: Google does not answer.
         """
         from airflow_cd.hooks.google_logging import GoogleLoggingHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import identified_log_frame
 
         refuse(self.mistakes())
@@ -95,20 +97,25 @@ class GoogleCloudLogs:
         hook = GoogleLoggingHook(self.conn_id)
         rows: list[tuple[Any, str, str, str, Any]] = []
         queries: list[str] = []
-        without_time = 0
+        without_time, cut = 0, False
         for start in range(0, len(names) if window.since < window.until else 0, _INSTANCES_A_QUERY):
+            if cut:
+                break
             queries.append(self.resolved(window, names[start : start + _INSTANCES_A_QUERY]))
             for entry in hook.entries(queries[-1], self.resource):
+                if cut := len(rows) >= records.MOST_RECORDS:
+                    break
                 row = self._row(entry)
                 if row is None:
                     without_time += 1
                 elif row[1] in names and window.since <= row[0] < window.until:
                     rows.append(row)
         warnings = [f"{without_time} entries without a time were left out."] if without_time else []
+        warnings += [records.left_out()] if cut else []
         if queries and not rows:
             warnings += self._nothing(hook, names, window)
         query = "\n".join(queries) or "no query: no instance, or no time"
-        return LogSample(identified_log_frame(rows), query, bool(without_time), tuple(warnings))
+        return LogSample(identified_log_frame(rows), query, cut or bool(without_time), tuple(warnings), cut=cut)
 
     def resolved(self, window: Window, instances: Sequence[str] = ()) -> str:
         """Return the filter as it is sent.

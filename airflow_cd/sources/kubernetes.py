@@ -69,16 +69,16 @@ class KubernetesLogs:
             raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
         cluster = Cluster(self.conn_id, errors=SOURCE)
         rows: list[tuple[datetime, str, str, str, None]] = []
-        warnings, truncated = [], False
+        warnings, truncated, cut = [], False, False
         for pod in sorted(name for name in set(instances) if name and "/" not in name):
             log = read_pod(cluster, self.namespace, pod, self._wanted, window)
             rows += [(moment, pod, text, "", None) for moment, text in log.lines]
             warnings += log.warnings
-            truncated = truncated or log.truncated
+            truncated, cut = truncated or log.truncated, cut or log.cut
         rows.sort(key=lambda row: row[0])
         query = f"pods/log in namespace {self.namespace}"
         query += f", container {', '.join(self._wanted)}" if self._wanted else ""
-        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings))
+        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), cut=cut)
 
     @property
     def _wanted(self) -> tuple[str, ...]:

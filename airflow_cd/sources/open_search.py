@@ -17,9 +17,6 @@ from airflow_cd.verification.samples import LogSample, Window
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
 
-MOST_RECORDS = 200_000
-"""Of one read."""
-
 _HOUR = timedelta(hours=1)
 
 
@@ -84,6 +81,7 @@ class OpenSearchLogs:
         :raises SourceUnavailable: no answer that every shard took part in was to be had.
         """
         from airflow_cd.hooks.open_search import OpenSearchHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import identified_log_frame
 
         refuse(self.mistakes())
@@ -92,7 +90,7 @@ class OpenSearchLogs:
         if not names or window.since == window.until:
             return LogSample(identified_log_frame([]), "no query: no instance, or no time")
         query = self._found_by(hook, window, names)
-        hits, more = hook.search(self.index, query, self.time_field, MOST_RECORDS)
+        hits, more = hook.search(self.index, query, self.time_field, records.MOST_RECORDS)
         rows, without_time = [], 0
         for hit in hits:
             row = self._row(hit, names)
@@ -102,11 +100,12 @@ class OpenSearchLogs:
                 rows.append(row)
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
         if more:
-            warnings.append(f"There are more than {MOST_RECORDS:,} records; the newest were left out.")
+            warnings.append(records.left_out())
         if not rows:
             warnings += self._nothing(hook, window, names)
         shown = f"{self.index}: {_json(query)}"
-        return LogSample(identified_log_frame(rows), shown, more or bool(without_time), tuple(warnings))
+        truncated = more or bool(without_time)
+        return LogSample(identified_log_frame(rows), shown, truncated, tuple(warnings), cut=more)
 
     @reads_answers
     def instances(self, window: Window) -> list[str]:

@@ -31,11 +31,13 @@ class PodLog:
     :param lines: time and text, in the order of each container.
     :param warnings: what could not be read any more, one sentence each.
     :param truncated: whether there was more.
+    :param cut: whether a shorter window would hold all of it.
     """
 
     lines: list[tuple[datetime, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     truncated: bool = False
+    cut: bool = False
 
 
 def read_pod(cluster: Cluster, namespace: str, pod: str, wanted: Sequence[str], window: Window) -> PodLog:
@@ -106,10 +108,11 @@ class _Container:
         # The API takes whole seconds; what is older is left out below.
         since = (self.window.since - timedelta(seconds=1)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         content = self._content(previous=previous, sinceTime=since, limitBytes=MOST_BYTES)
-        if len(content) >= MOST_BYTES:
-            self.log.truncated = True
-            self.log.warnings.append(f"{self.pod} wrote more than {MOST_BYTES >> 20} MiB in the window.")
         lines = list(_lines(content))
+        # There is no end to what is asked for: what ends behind the window holds all of it.
+        if len(content) >= MOST_BYTES and (not lines or lines[-1][0] < self.window.until):
+            self.log.truncated = self.log.cut = True
+            self.log.warnings.append(f"{self.pod} wrote more than {MOST_BYTES >> 20} MiB in the window.")
         self.log.lines += [line for line in lines if self.window.since <= line[0] < self.window.until]
         return len(content), lines[0][0] if lines else None
 

@@ -75,7 +75,8 @@ class SplunkLogs:
             this user may search no such index.
         :raises SourceUnavailable: Splunk does not answer, or with a part of what there is.
         """
-        from airflow_cd.hooks.splunk import MOST_EVENTS, SplunkHook
+        from airflow_cd.hooks.splunk import SplunkHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import identified_log_frame
 
         refuse(self.mistakes())
@@ -84,27 +85,28 @@ class SplunkLogs:
         rows: list[tuple[Any, str, str, str, Any]] = []
         queries: list[str] = []
         warnings: list[str] = []
-        without_time, truncated = 0, False
+        without_time, truncated, cut = 0, False, False
         for start in range(0, len(names) if window.since < window.until else 0, _INSTANCES_A_QUERY):
             queries.append(self.resolved(names[start : start + _INSTANCES_A_QUERY]))
-            found = hook.search(queries[-1], window.since, window.until)
+            found = hook.search(queries[-1], window.since, window.until, records.MOST_RECORDS)
             warnings += [text for text in found.warnings if text not in warnings]
-            truncated = truncated or found.more
-            if len(found.rows) >= MOST_EVENTS:
-                warnings.append(f"There are more than {MOST_EVENTS:,} events; the oldest were left out.")
+            truncated, cut = truncated or found.more or found.partial, cut or found.more
             for event in found.rows:
                 row = self._row(event, names)
                 if row is None:
                     without_time += 1
                 elif row[1] and window.since <= row[0] < window.until:
                     rows.append(row)
+        if cut:
+            warnings.append(records.left_out("oldest"))
         if without_time:
             warnings.append(f"{without_time} events without a time were left out.")
         if queries and not rows:
             warnings += self._nothing(hook, names, window)
         query = "\n".join(queries) or "no query: no instance, or no time"
         # They come newest first.
-        return LogSample(identified_log_frame(rows[::-1]), query, truncated or bool(without_time), tuple(warnings))
+        truncated = truncated or bool(without_time)
+        return LogSample(identified_log_frame(rows[::-1]), query, truncated, tuple(warnings), cut=cut)
 
     def resolved(self, instances: Sequence[str]) -> str:
         """Return the search as it is sent for some instances.

@@ -137,6 +137,8 @@ class LogSample:
     :param warnings: what a reader of the report should know about the answer, one sentence each.
     :param unassigned: records of the window that belong to none of the instances asked for, where the source can tell:
         the rest of a line that was cut on its way, for one. None (0) by default.
+    :param cut: whether it is truncated because the window holds more records than the source reads at once, so that
+        shorter windows hold all of them; False by default. A verification reads those then.
     """
 
     frame: pd.DataFrame
@@ -144,6 +146,7 @@ class LogSample:
     truncated: bool = False
     warnings: tuple[str, ...] = field(default=())
     unassigned: int = 0
+    cut: bool = False
 
 
 @runtime_checkable

@@ -123,6 +123,22 @@ def test_logs(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
         assert troubled.profiles[source.name].counts() == perfect.profiles[source.name].counts()
 
 
+@pytest.mark.parametrize(("protocol", "broken"), [*((one, False) for one in LOGS), ("OpenSearch", True)])
+def test_more_records_than_are_read_at_once(
+    clock: Clock, served: Any, monkeypatch: pytest.MonkeyPatch, protocol: str, broken: bool
+) -> None:
+    kind, conn_type, source = LOGS[protocol]
+    records = _records(broken=broken)
+    served(kind(records, clock, PERFECT), conn_type)
+    whole = _watched(clock, logs=[source])
+    clock.now = START
+    monkeypatch.setattr("airflow_cd.sources.records.MOST_RECORDS", len(records) // 10)
+    parts = _watched(clock, logs=[source])
+    assert parts.judgement.verdict is whole.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
+    assert parts.profiles[source.name].counts() == whole.profiles[source.name].counts()
+    assert not any("returned less" in warning for warning in parts.judgement.warnings)
+
+
 METRICS: dict[str, tuple[Any, str, Any]] = {
     "OpenSearch": (
         SearchMetricsStore,

@@ -80,10 +80,11 @@ def test_a_part_is_not_the_whole(store):
 
 
 def test_more_events_than_a_search_hands_out(store, monkeypatch):
-    monkeypatch.setattr("airflow_cd.hooks.splunk.MOST_EVENTS", 10)
+    monkeypatch.setattr("airflow_cd.sources.records.MOST_RECORDS", 10)
     sample = SplunkLogs("index=shop").read(WINDOW, HOSTS)
     assert sample.truncated
-    assert sample.warnings == ("There are more than 10 events; the oldest were left out.",)
+    assert sample.cut
+    assert sample.warnings == ("There are more than 10 records; the oldest were left out.",)
 
 
 def test_words(store, served):
