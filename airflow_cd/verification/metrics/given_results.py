@@ -54,7 +54,7 @@ def _judged(metric: Metric, rows: pd.DataFrame, limits: Sequence[Threshold]) -> 
         return _result(
             metric, verdict, Reason("no_result", f"{metric.name}: there is no result.", {"metric": metric.name})
         )
-    value, at = float(own["value"].iloc[-1]), iso_time(own["time"].iloc[-1].to_pydatetime())
+    value, at = float(own["value"].iloc[-1]), iso_time(own["time"].iloc[-1].to_pydatetime(warn=False))
     shown = number(value, metric.unit)
     for limit in limits:
         for line, words in _beyond(limit, value):
