@@ -28,6 +28,7 @@ _NAMES: dict[str, Sequence[str]] = {
         *("instance", "host", "hostname", "host_name", "pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name"),
         *("service_instance_id", "instance_id", "instanceid", "instance_name", "node", "node_name", "server"),
         *("server_name", "container", "container_name", "container_id", "replica", "machine", "task_id"),
+        *("entity", "entity_name", "entity_id", "entity_guid", "vm", "vm_name", "dyno", "alloc_id", "task_arn"),
     ),
     "group": ("group", "transaction", "endpoint", "route", "path", "operation"),
     "metric": ("metric", "metric_name", "metricname", "__name__", "_name_", "series", "_field", "counter_name"),
@@ -118,6 +119,22 @@ def labels_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> list[Any]:
         if text and 2 <= different <= _MOST_LABELS:
             labels.append(name)
     return labels
+
+
+def constants_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of text that hold one value, by it: nothing within the file says what they tell apart.
+
+    :param table: as it was read.
+    :param columns: what is known, as :func:`columns_of` has it.
+    """
+    known = set(columns.values())
+    found = {}
+    for name in table.columns:
+        if name not in known and not tells_what(name) and _is_text(table, name):
+            texts = table[name].dropna().unique()
+            if len(texts) == 1:
+                found[str(name).strip()] = str(texts[0]).strip()
+    return found
 
 
 def tells_what(label: Any) -> bool:

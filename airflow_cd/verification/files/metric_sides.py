@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_cd.verification.files.metric_instances import with_instances
 from airflow_cd.verification.files.metrics import MetricTable
 from airflow_cd.verification.metrics.kinds import guessed, resolved
 from airflow_cd.verification.metrics.series.histograms import unfolded
@@ -49,6 +50,7 @@ def sides_of(
     :raises airflow_cd.errors.VerificationError: a kind or a direction is given for a metric that is not there.
     """
     notes = [note for table in sides.values() for note in table.notes]
+    sides = with_instances(sides)
     kept = {side: once(table.frame) for side, table in sides.items()}
     notes += [
         f"{one.repeated:,} values of the {side} are there more than once, for the same time and instance: "

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.files.metric_instances import joined
+from airflow_cd.verification.files.metric_sides import sides_of
 from airflow_cd.verification.files.metrics import MetricTable, read_metrics
 from airflow_cd.verification.files.opening import InputFile
 
@@ -126,3 +128,25 @@ def test_a_text_that_tells_nothing_apart_stays_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "time,region,wait\n2026-03-14T12:00:00Z,eu,1\n2026-03-14T12:01:00Z,eu,2\n")
     assert list(table.metrics) == ["wait"]
     assert any("region holds text" in note for note in table.notes)
+
+
+def _sides(directory: Path, **texts: str) -> dict[str, pd.DataFrame]:
+    tables = {side: joined([read(directory, text)]) for side, text in texts.items()}
+    return dict(sides_of(tables, {}, {}).frames)
+
+
+def test_a_label_with_other_names_on_either_side_names_instances(tmp_path: Path) -> None:
+    one = "time,placedOn,jobs\n2026-03-14T12:00:00Z,h2,5\n2026-03-14T12:01:00Z,h2,6\n"
+    two = "time,placedOn,jobs\n2026-03-14T12:00:00Z,h1,4\n2026-03-14T12:00:00Z,h3,7\n"
+    frames = _sides(tmp_path, canary=one, control=two)
+    assert {side: sorted(frame["instance"].unique()) for side, frame in frames.items()} == {
+        "canary": ["h2"],
+        "control": ["h1", "h3"],
+    }
+    assert set(frames["control"]["group"]) == {""}
+
+
+def test_a_label_with_the_same_names_on_both_sides_makes_groups(tmp_path: Path) -> None:
+    text = "time,queue,jobs\n2026-03-14T12:00:00Z,mail,4\n2026-03-14T12:00:00Z,bill,7\n"
+    frames = _sides(tmp_path, canary=text, control=text.replace(",4", ",5"))
+    assert all(set(frame["group"]) == {"mail", "bill"} for frame in frames.values())
