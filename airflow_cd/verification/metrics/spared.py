@@ -28,6 +28,7 @@ _OF_ITS_OWN = frozenset(
     ("connection", "conn", "cx", "handshake", "log", "logback", "class", "thread", "switch", "interrupt", "syscall")
 )
 _FAR_LESS = 5.0  # times less, of what is sent or asked of others: that is asked about
+_ANSWERS, _LESS_IN_ANSWERS = frozenset(("response", "answer", "body", "payload")), 2.0  # the same of what users get
 _GONE = 10.0  # times less of what is sent: that is an answer that is no longer there
 _FEWEST = 100.0  # requests on either side
 
@@ -73,7 +74,8 @@ def _spared(result: MetricResult, sides: Sides, served: float) -> MetricResult:
     if sent and not others and less >= _GONE:
         return result
     text = f"{result.reason.text[:-1]}; as many requests are answered as before"
-    if own or less < _FAR_LESS:
+    answers = sent and bool(_ANSWERS & set(words_of(result.name)))
+    if own or less < (_LESS_IN_ANSWERS if answers else _FAR_LESS):
         return replace(result, verdict=Verdict.PASS, reason=replace(result.reason, code=SPARED, text=f"{text}."))
     text = f"{text}, with {number(less)} times less of it for each. Is that meant?"
     return replace(result, verdict=Verdict.INCONCLUSIVE, reason=Reason(SPARED, text, {"times": less}))
