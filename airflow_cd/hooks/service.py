@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar
 
-import requests
 from airflow.sdk import BaseHook
-from requests.auth import AuthBase
 
 from airflow_cd.errors import SourceError, SourceRejected
-from airflow_cd.http.auth import HeaderAuth, basic_auth, fits_header
+from airflow_cd.http.auth import NoAuth
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.endpoint import Endpoint
@@ -65,16 +62,7 @@ class ServiceHook(BaseHook):
 
         :raises SourceRejected: they are no object of texts.
         """
-        given = self.connection.options.get("headers")
-        if isinstance(given, str) and given.strip():
-            try:
-                given = json.loads(given)
-            except ValueError:
-                raise self._wrong_headers() from None
-        found = given or {}
-        if not isinstance(found, Mapping) or not all(fits_header(str(part)) for pair in found.items() for part in pair):
-            raise self._wrong_headers()
-        return {str(name): str(value) for name, value in found.items()}
+        return self.connection.headers()
 
     @property
     def default_address(self) -> str:
@@ -107,7 +95,7 @@ class ServiceHook(BaseHook):
             timeout=connection.seconds("timeout", 30.0),
             deadline=connection.seconds("deadline", 120.0),
         )
-        session = new_session(_auth(connection) if self.authenticates() else _NoAuth(), connection.verify())
+        session = new_session(connection.auth() if self.authenticates() else NoAuth(), connection.verify())
         session.headers.update(headers)
         calls = connection.seconds("calls_per_second", self.calls_per_second)
         limiter = limiter_of(
@@ -133,25 +121,3 @@ class ServiceHook(BaseHook):
         :raises SourceError: it failed.
         """
         raise NotImplementedError
-
-    def _wrong_headers(self) -> Exception:
-        return self.connection.wrong("headers are not an object of names and texts", 'Write {"X-Scope-OrgID": "shop"}')
-
-
-class _NoAuth(AuthBase):
-    """Sends no credentials, whatever a .netrc of the machine holds."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Leave the request as it is."""
-        return request
-
-
-def _auth(connection: ConnectionSettings) -> AuthBase:
-    if connection.login:
-        return basic_auth(connection.login, connection.password)
-    token = connection.password.strip()
-    if not token:
-        return _NoAuth()
-    if not fits_header(token):
-        raise connection.wrong("the token holds characters that no header can carry", "Enter it again")
-    return HeaderAuth.bearer(token)

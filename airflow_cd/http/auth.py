@@ -40,6 +40,14 @@ class HeaderAuth(AuthBase):
         return hash((self._name, self._value))
 
 
+class NoAuth(AuthBase):
+    """Sends no credentials, whatever a ``.netrc`` of the machine holds."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave the request as it is."""
+        return request
+
+
 def basic_auth(login: str, password: str) -> HTTPBasicAuth:
     """Return basic authentication, in UTF-8: requests would encode text as Latin-1, and show the secret if it cannot.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import ssl
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from airflow_cd.http.redaction import user_info_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+    from requests.auth import AuthBase
 
     from airflow_cd.http.family import ErrorFamily
 
@@ -135,6 +137,40 @@ class ConnectionSettings:
         given = self.options.get(name)
         return "" if given is None else str(given).strip()
 
+    def auth(self) -> AuthBase:
+        """Return the authentication by login and password, by a password alone as bearer token, or without either.
+
+        :raises Refused: the token fits no header (``errors.misconfigured``).
+        """
+        from airflow_cd.http.auth import HeaderAuth, NoAuth, basic_auth, fits_header
+
+        if self.login:
+            return basic_auth(self.login, self.password)
+        token = self.password.strip()
+        if not token:
+            return NoAuth()
+        if not fits_header(token):
+            raise self.wrong("the token holds characters that no header can carry", "Enter it again")
+        return HeaderAuth.bearer(token)
+
+    def headers(self) -> dict[str, str]:
+        """Return further headers, ``headers`` of the extra: an object, or a form's text of one.
+
+        :raises Refused: they are no object of names and texts (``errors.misconfigured``).
+        """
+        from airflow_cd.http.auth import fits_header
+
+        given = self.options.get("headers")
+        if isinstance(given, str) and given.strip():
+            try:
+                given = json.loads(given)
+            except ValueError:
+                raise self._wrong_headers() from None
+        found = given or {}
+        if not isinstance(found, Mapping) or not all(fits_header(str(part)) for pair in found.items() for part in pair):
+            raise self._wrong_headers()
+        return {str(name): str(value) for name, value in found.items()}
+
     def verify(self, *names: str) -> bool | str:
         """Return how TLS is checked, as forms and environment variables write it: True unless it is switched off.
 
@@ -200,6 +236,9 @@ class ConnectionSettings:
         return self.errors.misconfigured(
             f"connection {self.conn_id!r}: {reason}.", next_step=f"{next_step} in the connection."
         )
+
+    def _wrong_headers(self) -> Exception:
+        return self.wrong("headers are not an object of names and texts", 'Write {"X-Scope-OrgID": "shop"}')
 
     def _parts(self, default_scheme: str) -> SplitResult:
         url = self.host if "://" in self.host else f"{self.scheme or default_scheme}://{self.host}"

@@ -35,3 +35,32 @@ def number_of(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+MISSING: Any = object()
+"""What stands nowhere, and equals nothing that does."""
+
+
+def value_at(content: Any, place: str) -> Any:
+    """What stands at a place of a value, or :data:`MISSING`.
+
+    :param content: the value.
+    :param place: names and numbers with dots between: ``checks.0.ok``; ``""`` for the value itself. Names that hold
+        dots themselves are found as well.
+    """
+    if not place:
+        return content
+    if isinstance(content, list):
+        first, _, rest = place.partition(".")
+        known = first.isdecimal() and int(first) < len(content)
+        return value_at(content[int(first)], rest) if known else MISSING
+    if not isinstance(content, Mapping):
+        return MISSING
+    parts = place.split(".")
+    for number in range(len(parts), 0, -1):
+        name = ".".join(parts[:number])
+        if name in content:
+            found = value_at(content[name], ".".join(parts[number:]))
+            if found is not MISSING:
+                return found
+    return MISSING

@@ -15,6 +15,7 @@ frames it returns, and :mod:`airflow_cd.sources.contract` holds the tests it has
 from __future__ import annotations
 
 from airflow_cd.errors import SourceRejected
+from airflow_cd.sources.check_results import CheckResults
 from airflow_cd.sources.cloud_watch_logs import CloudWatchLogs
 from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
@@ -26,14 +27,17 @@ from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
+from airflow_cd.sources.probe import HttpProbe
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
 from airflow_cd.sources.sql import SqlMetrics
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
+from airflow_cd.sources.task_result import TaskResult
 from airflow_cd.sources.victoria_logs import VictoriaLogs
 
 ENTRY_POINT_GROUP = "airflow_cd.sources"
 BUILT_IN: tuple[type, ...] = (
+    CheckResults,
     CloudWatchLogs,
     CloudWatchMetrics,
     DatadogLogs,
@@ -41,6 +45,7 @@ BUILT_IN: tuple[type, ...] = (
     DockerLogs,
     ElasticsearchLogs,
     FileLogs,
+    HttpProbe,
     InfluxDbMetrics,
     JournalLogs,
     KubernetesLogs,
@@ -52,12 +57,14 @@ BUILT_IN: tuple[type, ...] = (
     PrometheusQuery,
     SqlMetrics,
     SumoLogicLogs,
+    TaskResult,
     VictoriaLogs,
 )
 
 __all__ = [
     "BUILT_IN",
     "ENTRY_POINT_GROUP",
+    "CheckResults",
     "CloudWatchLogs",
     "CloudWatchMetrics",
     "DatadogLogs",
@@ -65,6 +72,7 @@ __all__ = [
     "DockerLogs",
     "ElasticsearchLogs",
     "FileLogs",
+    "HttpProbe",
     "InfluxDbMetrics",
     "JournalLogs",
     "KubernetesLogs",
@@ -76,6 +84,7 @@ __all__ = [
     "PrometheusQuery",
     "SqlMetrics",
     "SumoLogicLogs",
+    "TaskResult",
     "VictoriaLogs",
     "source_kinds",
 ]

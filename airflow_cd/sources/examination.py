@@ -116,7 +116,7 @@ def _lag(sample: Any, now: datetime) -> str:
     import pandas as pd
 
     frame = sample.frame
-    newest = frame["time"].max().to_pydatetime()
+    newest = frame["time"].max().to_pydatetime(warn=False)
     if isinstance(sample, MetricSample):
         newest += sample.bucket
     text = f"the newest is {max(0.0, (now - newest).total_seconds()):.1f} s old"

@@ -18,6 +18,8 @@ class MetricReader(Reader):
     """A metric source, kept as rows; a bucket that is read again replaces what it held.
 
     :ivar metrics: the metrics that its last sample held.
+    :ivar of_release: whether what it gives says something of the release as a whole: then only the canary is asked for,
+        and nothing from before the deployment.
 
     :param source: the source; the others are as for :class:`Reader`.
     """
@@ -32,6 +34,7 @@ class MetricReader(Reader):
         self._rows: pd.DataFrame | None = None
         self._past: pd.DataFrame | None = None
         self._bucket: timedelta | None = getattr(source, "bucket", None)
+        self.of_release = bool(getattr(source, "of_release", False))
 
     @property
     def bucket_ms(self) -> int:
@@ -50,12 +53,12 @@ class MetricReader(Reader):
 
     def read_past(self) -> None:
         """Read all instances before the deployment: beside a control they show how much like ones differ."""
-        if self.instances.before is not None:
+        if self.instances.before is not None and not self.of_release:
             self._past = self._read(self.instances.before, self.instances.past)
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Put the window's buckets in the place of what was read of them before."""
-        found = self._read(window, self.instances.all)
+        found = self._read(window, self.instances.canary if self.of_release else self.instances.all)
         if self._rows is None:
             self._rows = found
             return
@@ -90,6 +93,8 @@ class MetricReader(Reader):
 
     def stalled_since(self, end: datetime) -> datetime | None:
         """The end of the newest bucket when data of all instances stopped there, as it never did before."""
+        if self.of_release:
+            return None  # what is given once is not behind
         rhythms = [Rhythm.of(self._rows, Window(self.since, end), self._bucket)] if self._rows is not None else []
         if not rhythms:
             return None

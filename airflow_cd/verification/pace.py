@@ -103,7 +103,7 @@ class Rhythm:
             return cls(window, window.since, window.length)
         times = pd.to_datetime(rows["time"], utc=True).drop_duplicates().sort_values()
         width = bucket or timedelta(0)
-        first, last = times.iloc[0].to_pydatetime(), times.iloc[-1].to_pydatetime()
+        first, last = times.iloc[0].to_pydatetime(warn=False), times.iloc[-1].to_pydatetime(warn=False)
         gaps = times.diff().max()
         between = timedelta(0) if pd.isna(gaps) else gaps.to_pytimedelta() - width
         return cls(window, min(last + width, window.until), max(between, first - window.since, timedelta(0)))

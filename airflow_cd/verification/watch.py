@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import TYPE_CHECKING
 
 from airflow_cd.durations import format_duration
 from airflow_cd.errors import VerificationError
@@ -19,19 +18,16 @@ from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Opinions, unmatched
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.quality import judge_quality
+from airflow_cd.verification.measured import Measured
 from airflow_cd.verification.metric_reading import MetricReader
-from airflow_cd.verification.metrics.null import Taught
-from airflow_cd.verification.metrics.performance import judge_performance, learn_performance
+from airflow_cd.verification.metrics.performance import learn_performance
 from airflow_cd.verification.metrics.profile import MetricProfile
-from airflow_cd.verification.per_instance import of_logs, of_metrics
+from airflow_cd.verification.per_instance import of_logs
 from airflow_cd.verification.reading import Instances, Patience, Reader, Sides, advance_all
-from airflow_cd.verification.samples import Metric, Window
+from airflow_cd.verification.samples import Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.times import iso_time
 from airflow_cd.verification.verdict import Judgement, Performance, Quality, Reason, Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _LONGEST_SLEEP = 1.0  # seconds between two checks whether to stop
 
@@ -257,46 +253,12 @@ class Watch:
         return next((why for why in missing if why), "")
 
     def _performance(self, *, final: bool) -> Performance | None:
-        import pandas as pd
-
         if not self._metrics:
             return None
-        canary, control, past = [], [], []
-        metrics: list[Metric] = []
-        taught: dict[str, Taught] = {}
-        several = len(self._metrics) > 1
-        for reader in self._metrics:
-            prefix = f"{reader.name}: " if several else ""
-            metrics += [replace(metric, name=prefix + metric.name) for metric in reader.metrics]
-            learned = MetricProfile.of_width(reader.bucket_ms, *self.metric_baselines.get(reader.name, ()))
-            taught |= {prefix + name: learned.taught(name) for name in learned.sums}
-            canary.append(_prefixed(reader.frame(self.instances.canary), prefix))
-            control.append(_prefixed(reader.frame(self.instances.control), prefix))
-            before = reader.past()
-            # Beside a control it only says how much instances differ; it takes no control's place.
-            if before is not None and (not self.instances.control or len(control[-1])):
-                past.append(_prefixed(before, prefix))
-        configuration = self.configuration
-        performance = judge_performance(
-            pd.concat(canary, ignore_index=True),
-            pd.concat(control, ignore_index=True) if self.instances.control else None,
-            pd.concat(past, ignore_index=True) if past else None,
-            metrics,
-            sensitivity=configuration.sensitivity,
-            minimum_effect=configuration.minimum_effect,
-            min_requests=configuration.min_requests,
-            learn=self.learn,
-            taught=taught,
-            thresholds=configuration.thresholds,
-            warm_up=configuration.warming.total_seconds(),
-            decisive=configuration.decisive,
+        measured = Measured(
+            self._metrics, self.instances, self.configuration, self.metric_baselines, self.learn, self._there
         )
-        if final or performance.verdict is Verdict.FAIL:
-            until = min(reader.cursor for reader in self._metrics)
-            rows = pd.concat([*canary, *control], ignore_index=True)
-            canary_now, control_now = self._there(self.instances.canary), self._there(self.instances.control)
-            performance = of_metrics(performance, rows, metrics, canary_now, control_now, Window(self.since, until))
-        return with_queries(performance, _queries(self._metrics))
+        return with_queries(measured.performance(final=final), _queries(self._metrics))
 
     def _quality(self, *, final: bool) -> Quality | None:
         if not self._logs:
@@ -353,7 +315,7 @@ class Watch:
     def _outcome(self, judgement: Judgement, key: PolicyKey | None) -> Outcome:
         judgement = with_layout(judgement)
         running = {reader.name: LogProfile.merge(reader.control, reader.past) for reader in self._logs}
-        normal = {reader.name: self._metric_profile(reader) for reader in self._metrics}
+        normal = {reader.name: self._metric_profile(reader) for reader in self._metrics if not reader.of_release}
         earlier: dict[str, dict[str, LogProfile]] = {}
         for reader in self._logs:
             for phase, profile in reader.completed.items():
@@ -403,7 +365,3 @@ def _seconds(length: timedelta) -> str:
 
 def _queries(readers: Sequence[Reader]) -> dict[str, str]:
     return {reader.name: reader.query for reader in readers}
-
-
-def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    return frame.assign(metric=prefix + frame["metric"]) if prefix else frame

@@ -99,7 +99,7 @@ def loaded(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clu
         kubernetes.load(pod_images.web(folder, version))
     broken = 'echo "ModuleNotFoundError: no module named tax" >&2\nexit 3'
     kubernetes.load(pod_images.web(folder, "1.4", broken))
-    dies = "/bin/busybox timeout 2 /bin/busybox httpd -f -p 8080 -h /www\necho lost the licence server >&2\nexit 4"
+    dies = "/bin/busybox timeout 1 /bin/busybox httpd -f -p 8080 -h /www\necho lost the licence server >&2\nexit 4"
     kubernetes.load(pod_images.web(folder, "1.5", dies))
     return kubernetes
 

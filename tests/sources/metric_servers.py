@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -83,6 +84,27 @@ def free_port() -> int:
     with listen(0) as listener:
         port: int = listener.getsockname()[1]
     return port
+
+
+@contextmanager
+def scraping(target: str, folder: Path) -> Iterator[str]:
+    """A Prometheus that scrapes one target every second; its address.
+
+    :param target: host and port; its path is ``/metrics``.
+    :param folder: for what it keeps.
+    """
+    jobs = [{"job_name": "shop", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}]
+    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": jobs}))
+    port = free_port()
+    command = [
+        "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, f"{url}/-/ready", folder):
+        yield url
 
 
 @contextmanager

@@ -10,8 +10,11 @@ from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
 from airflow_cd.targets.last_words import telling
 
-READY_FOR = timedelta(seconds=2)
-"""How long a pod must have been ready without a restart: one that is ready for an instant is not."""
+READY_FOR = timedelta(seconds=3)
+"""How long a pod must have been ready without a restart: one that is ready for an instant is not.
+
+Times of the API are whole seconds, so this is two seconds at the least; a node looks for ended containers every second.
+"""
 STEADY_FOR = timedelta(seconds=10)
 """How long one must have been ready again that has ended since it was made: it may do so once more."""
 _NEVER = {

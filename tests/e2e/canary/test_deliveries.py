@@ -54,6 +54,14 @@ def test_a_release_that_does_not_start_is_rolled_back(canaries: Canaries) -> Non
     assert after["phase_100.rollback"] == "skipped"
 
 
+def test_a_release_whose_smoke_tests_fail_is_rolled_back(canaries: Canaries) -> None:
+    canaries.start("smoke-tests-fail")
+    assert canaries.ends("smoke-tests-fail") == "failed"
+    assert canaries.artifacts("smoke-tests-fail") == OLD
+    said = canaries.log("smoke-tests-fail", "phase_50.verify")
+    assert "VERDICT FAIL: failed checks: 1, above the limit of 0" in said
+
+
 def test_a_verification_that_dies_is_rolled_back(canaries: Canaries) -> None:
     assert canaries.run("verify-dies", die=True) == "failed"
     assert canaries.artifacts("verify-dies") == OLD

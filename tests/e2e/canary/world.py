@@ -55,6 +55,7 @@ CASES: dict[str, dict[str, object]] = {
     "silent-at-first": {},
     "silent-and-marked": {},
     "misspelt": {"own": True},
+    "smoke-tests-fail": {"checks": {"passed": 11, "failed": 1}, "duration": "60s"},
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 

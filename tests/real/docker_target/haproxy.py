@@ -27,6 +27,7 @@ defaults
     retries 0
 frontend front
     bind 127.0.0.1:{port}
+    http-request use-service prometheus-exporter if {{ path /metrics }}
     default_backend web
 backend web
     balance roundrobin

@@ -80,15 +80,21 @@ class Site:
             yield running
         self.haproxy = None
 
-    def connection(self, conn_id: str = "docker_production", **extra: Any) -> str:
-        """An Airflow connection to the daemon, and to HAProxy where one runs."""
-        settings: dict[str, Any] = {
-            "docker_url": self.engine.environment["DOCKER_HOST"],
-            "containers": f"label={LABEL}",
-        }
+    @property
+    def url(self) -> str:
+        """Where the daemon is."""
+        return str(self.engine.environment["DOCKER_HOST"])
+
+    def extra(self) -> dict[str, Any]:
+        """The extra of a connection to the daemon, and to HAProxy where one runs."""
+        settings: dict[str, Any] = {"docker_url": self.url, "containers": f"label={LABEL}"}
         if self.haproxy is not None:
             settings["haproxy"] = {"socket": str(self.haproxy.socket), "backend": "web", "drain_seconds": 5}
-        self._connect(conn_id, conn_type="docker", extra=json.dumps({**settings, **extra}))
+        return settings
+
+    def connection(self, conn_id: str = "docker_production", **extra: Any) -> str:
+        """An Airflow connection to the daemon, and to HAProxy where one runs."""
+        self._connect(conn_id, conn_type="docker", extra=json.dumps({**self.extra(), **extra}))
         return conn_id
 
     def target(self, **settings: Any) -> DockerTarget:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.sources.metric_servers import free_port, running
+from tests.sources.metric_servers import free_port, missing, running
+
+__all__ = ["build_open_search", "build_victoria_logs", "missing", "open_search", "victoria_logs"]
 
 VICTORIA_LOGS = "1.52.1"
 OPEN_SEARCH = "2.19.1.0"
@@ -34,12 +36,6 @@ class Node {
   }
 }
 """
-
-
-def missing(*commands: str) -> str:
-    """Which commands are not on this machine; ``""`` when all are."""
-    absent = [command for command in commands if shutil.which(command) is None]
-    return f"there is no {', '.join(absent)} on this machine" if absent else ""
 
 
 def build_victoria_logs(cache: Path) -> Path:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.python import PythonOperator
 
 from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
 from airflow_cd.ledger import open_ledger
-from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
+from airflow_cd.sources import CheckResults, NewRelicMetrics, SumoLogicLogs
 from airflow_cd.verification.samples import LogSample, Window
 from tests.steady_logs import errors, orders
 
@@ -52,6 +53,10 @@ class ScriptedLogs:
         return LogSample(frame=frame, query=f"scripted {self.case}")
 
 
+def returned(result: Any) -> Any:
+    return result
+
+
 def pipeline(case: str) -> Pipeline:
     given = CASES[case]
     logs: list[Any] = [ScriptedLogs(case)]
@@ -62,6 +67,8 @@ def pipeline(case: str) -> Pipeline:
     if conn_id := given.get("sumo_logic"):
         query = given.get("query", f"_sourceCategory={case}/shop")
         logs = [SumoLogicLogs(query=query, conn_id=conn_id, delay="1s")]
+    if given.get("checks"):
+        metrics = [CheckResults("smoke")]
     verify = Verification(
         metrics=metrics,
         logs=logs,
@@ -76,6 +83,9 @@ def pipeline(case: str) -> Pipeline:
     stages: list[Any] = [Approval(approvers=["alice"]), production] if given.get("approval") else [production]
     if given.get("own"):
         stages.insert(0, EmptyOperator(task_id="own"))
+    if checks := given.get("checks"):
+        # Beside the canary, as a run of tests would be; it ends while the canary is watched.
+        stages = [[production, PythonOperator(task_id="smoke", python_callable=returned, op_args=[checks])]]
     return Pipeline(f"canary_{case}", service="shop", stages=stages)
 
 

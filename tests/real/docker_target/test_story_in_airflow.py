@@ -1,0 +1,111 @@
+"""The seven stages on containers of software that is not ours, watched by Prometheus and by what containers write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_cd.demo.airflow_client import AirflowClient
+from airflow_cd.demo.world import World
+from airflow_cd.states import DeploymentState
+from tests import tiers
+from tests.real import httpbin
+from tests.real.engine import Engine
+from tests.sources import metric_servers
+
+from .site import Site
+
+pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(900)]
+
+DAG = "docker"
+BEFORE = ("dev", "test", "edu", "sandbox", "staging")
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def production(site: Site, engine: Engine) -> Iterator[Site]:
+    """Five containers behind HAProxy, with visitors, and one container of each stage before."""
+    if why := metric_servers.missing("prometheus"):
+        tiers.unavailable("prometheus", why)
+    httpbin.build(engine)
+    variable = ("--env", f"{httpbin.VARIABLE}={httpbin.arguments()}")
+    for name in BEFORE:
+        label = ("--label", f"airflow-cd.environment={name}")
+        engine("docker", "run", "--detach", "--name", f"{name}-1", *label, *variable, httpbin.GOOD)
+    site.run(COUNT, *variable, image=httpbin.GOOD)
+    with site.routed() as router, httpbin.visitors(router.url):
+        yield site
+
+
+@pytest.fixture(scope="module")
+def world(production: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("docker-dags")
+    shutil.copy(Path(__file__).parents[1] / "dags" / "docker.py", folder)
+    assert production.haproxy is not None
+    scraped = f"127.0.0.1:{production.haproxy.port}"
+    with metric_servers.scraping(scraped, tmp_path_factory.mktemp("prometheus")) as prometheus:
+        connections = {"prometheus_default": {"conn_type": "prometheus", "host": prometheus}}
+        for name in BEFORE:
+            extra = {"docker_url": production.url}
+            connections[f"docker_{name}"] = {"conn_type": "docker", "extra": extra}
+        connections["docker_production"] = {"conn_type": "docker", "extra": production.extra()}
+        settings = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(one) for name, one in connections.items()}
+        with World(dags=folder, environments={"unused": 1}, rates={"unused": 1.0}, settings=settings) as started:
+            yield started
+
+
+@pytest.fixture(scope="module")
+def client(world: World) -> AirflowClient:
+    client = world.client()
+    client.wait_for_dag(DAG)
+    client.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
+    return client
+
+
+def released(client: AirflowClient, run_id: str, timeout: int, version: str = "") -> str:
+    """Ask for a release, approve it where it comes so far, and wait for the run's end."""
+    wanted = version or httpbin.GOOD.partition(":")[2]
+    conf = {"version": wanted, "configuration": {httpbin.VARIABLE: httpbin.arguments(timeout)}}
+    run = client.trigger(DAG, conf, run_id=run_id)
+    if not version:
+        client.wait_for_task(DAG, run, "approve", "deferred", "awaiting_input", seconds=300)
+        client.answer(DAG, run, "approve", "Approve", "looks good")
+    return client.wait_for_run(DAG, run, seconds=300)
+
+
+def arguments_of(site: Site, container: str) -> str:
+    """What gunicorn of a container was told."""
+    variables = dict(one.partition("=")[::2] for one in site.inspect(container)["Config"]["Env"])
+    return str(variables[httpbin.VARIABLE])
+
+
+def test_the_seven_stages(
+    client: AirflowClient, world: World, production: Site, measured: Callable[[str], None]
+) -> None:
+    everything = [*(f"{name}-1" for name in BEFORE), *production.names]
+    assert released(client, "good", timeout=40) == "success", client.tasks(DAG, "good")
+    assert {arguments_of(production, name) for name in everything} == {httpbin.arguments(40)}
+
+    # Nothing but a number in the configuration, which only visitors notice: there are none before production.
+    assert released(client, "bad", timeout=1) == "failed"
+    ledger = world.ledger()
+    bad = ledger.deployments.of_run(DAG, "bad", "httpbin", "production")
+    assert bad is not None
+    assert bad.state == DeploymentState.ROLLED_BACK
+    evidence = ledger.verdicts.of(bad.id)[-1].evidence
+    assert "WORKER TIMEOUT" in str(evidence)
+    measures = {metric["name"] for metric in evidence["performance"]["metrics"]}
+    assert {"throughput", "error_rate", "response_time"} <= measures
+    measured(f"timeout 40 -> 1: to safe {bad.to_safe:.2f} s, to restored {bad.to_restored:.2f} s")
+    assert {arguments_of(production, name) for name in production.names} == {httpbin.arguments(40)}
+
+    # What does not boot comes no further than the first stage, which goes back by itself.
+    assert released(client, "worse", timeout=40, version=httpbin.BAD_BOOT.partition(":")[2]) == "failed"
+    for name in ("dev", "test"):
+        assert production.inspect(f"{name}-1")["Config"]["Image"].startswith(("httpbin:0.10.1-werkzeug2", "sha256:"))
+        assert production.inspect(f"{name}-1")["State"]["Running"]
+    assert ledger.deployments.of_run(DAG, "worse", "httpbin", "production") is None
