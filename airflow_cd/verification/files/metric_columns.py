@@ -137,6 +137,15 @@ def constants_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> dict[str, s
     return found
 
 
+def names_instances(label: Any) -> bool:
+    """Whether a label tells instances apart, by its name.
+
+    :param label: name of it.
+    """
+    name = _CAPITALS.sub("_", str(label).strip()).lower()
+    return name in _NAMES["instance"] or _INSTANCE.fullmatch(name) is not None
+
+
 def tells_what(label: Any) -> bool:
     """Whether a label says what is counted (a status, an outcome) rather than of what it is.
 

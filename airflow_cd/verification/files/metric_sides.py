@@ -49,8 +49,8 @@ def sides_of(
         :func:`~airflow_cd.verification.metrics.performance.judge_performance` takes.
     :raises airflow_cd.errors.VerificationError: a kind or a direction is given for a metric that is not there.
     """
-    notes = [note for table in sides.values() for note in table.notes]
     sides = with_instances(sides)
+    notes = [note for table in sides.values() for note in table.notes]
     kept = {side: once(table.frame) for side, table in sides.items()}
     notes += [
         f"{one.repeated:,} values of the {side} are there more than once, for the same time and instance: "

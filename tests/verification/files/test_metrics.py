@@ -132,7 +132,15 @@ def test_a_text_that_tells_nothing_apart_stays_a_note(tmp_path: Path) -> None:
 
 def _sides(directory: Path, **texts: str) -> dict[str, pd.DataFrame]:
     tables = {side: joined([read(directory, text)]) for side, text in texts.items()}
-    return dict(sides_of(tables, {}, {}).frames)
+    found = sides_of(tables, {}, {})
+    assert not any("holds text" in note for note in found.notes)
+    return dict(found.frames)
+
+
+def _named(frames: dict[str, pd.DataFrame]) -> dict[str, list[tuple[str, str]]]:
+    """By side, the metrics with the instances that they are of."""
+    pairs = {side: frame[["metric", "instance"]].drop_duplicates() for side, frame in frames.items()}
+    return {side: sorted(zip(some["metric"], some["instance"], strict=True)) for side, some in pairs.items()}
 
 
 def test_a_label_with_other_names_on_either_side_names_instances(tmp_path: Path) -> None:
@@ -150,3 +158,37 @@ def test_a_label_with_the_same_names_on_both_sides_makes_groups(tmp_path: Path) 
     text = "time,queue,jobs\n2026-03-14T12:00:00Z,mail,4\n2026-03-14T12:00:00Z,bill,7\n"
     frames = _sides(tmp_path, canary=text, control=text.replace(",4", ",5"))
     assert all(set(frame["group"]) == {"mail", "bill"} for frame in frames.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ('jobs{pod="%s"}', "jobs"),
+        ('jobs{queue="mail",pod_name="%s",zone="b"}', 'jobs{queue="mail",zone="b"}'),
+        ("avg:app.jobs{host:%s}.as_count()", "avg:app.jobs.as_count()"),
+    ],
+)
+def test_labels_in_names_tell_instances_apart(written: str, read_as: str, tmp_path: Path) -> None:
+    def text(*names: str) -> str:
+        header = ",".join('"' + (written % name).replace('"', '""') + '"' for name in names)
+        return f"time,{header}\n2026-03-14T12:00:00Z,{','.join('47'[: len(names)])}\n"
+
+    named = _named(_sides(tmp_path, canary=text("web-3"), control=text("web-1", "web-2")))
+    assert named == {"canary": [(read_as, "web-3")], "control": [(read_as, "web-1"), (read_as, "web-2")]}
+
+
+def test_the_part_that_all_names_have_for_themselves_is_the_instance(tmp_path: Path) -> None:
+    def text(name: str) -> str:
+        return f"time,shop.{name}.jobs,shop.{name}.p95\n2026-03-14T12:00:00Z,4,7\n"
+
+    named = _named(_sides(tmp_path, canary=text("web2"), baseline=text("web1")))
+    assert named["canary"] == [("shop.*.jobs", "web2"), ("shop.*.p95", "web2")]
+    assert named["baseline"] == [("shop.*.jobs", "web1"), ("shop.*.p95", "web1")]
+
+
+@pytest.mark.parametrize("canary", ["time,carts\n", "time,shop.carts\n", "time,shop.web2.jobs,pay.web1.p95\n"])
+def test_other_metrics_are_no_instances(canary: str, tmp_path: Path) -> None:
+    control = "time,shop.web1.jobs,shop.web1.p95\n2026-03-14T12:00:00Z,4,7\n"
+    row = "2026-03-14T12:00:00Z" + ",4" * canary.count(",") + "\n"
+    frames = _sides(tmp_path, canary=canary + row, control=control)
+    assert sorted(frames["canary"]["metric"]) == sorted(canary.strip().split(",")[1:])
