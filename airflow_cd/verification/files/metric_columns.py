@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.files.opening import InputFile, named
+from airflow_cd.verification.metrics.names.reading import read_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,8 @@ _NAMES: dict[str, Sequence[str]] = {
     "value": ("value", "_value", "metric_value", "val", "counter_value"),
     "count": ("count", "samples", "sample_count", "samplecount"),
 }
+# Columns that hold names of metrics where what they hold reads like one.
+_MAYBE_METRICS = ("name", "label", "measurement", "target", "legend", "item", "indicator", "kpi", "signal", "id")
 # Beside the name of a metric, what else a row may say of its measurements.
 _SPREADS: dict[str, Sequence[str]] = {
     "le": ("le",),
@@ -73,6 +76,10 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
             f"{named(file.path)} has no column of times (its columns: {listed(table.columns)}).",
             next_step=f"Call it one of {', '.join(_NAMES['time'][:7])}. {FORMATS}",
         )
+    if "metric" not in found and "value" in found:
+        maybe = (by_name[name] for name in _MAYBE_METRICS if name in by_name)
+        named_so = next((name for name in maybe if name not in found.values() and _reads_as_metrics(table, name)), None)
+        found |= {} if named_so is None else {"metric": named_so}
     if "metric" in found and not _says_values(found, by_name):
         if _is_text(table, found["metric"]):
             raise VerificationError(
@@ -86,6 +93,16 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
         if "value" not in found and "mean" in found:
             found["value"] = found.pop("mean")
     return found
+
+
+def _reads_as_metrics(table: pd.DataFrame, name: Any) -> bool:
+    """Whether a column of text names what is measured: most of its texts read as metrics of a kind."""
+    if not _is_text(table, name):
+        return False
+    texts = [str(text) for text in table[name].dropna().unique()[: _MOST_LABELS + 1]]
+    readings = [read_name(text) for text in texts if len(texts) <= _MOST_LABELS]
+    known = [reading.kind != "gauge" or reading.direction != "either" for reading in readings]
+    return bool(known) and 2 * sum(known) > len(known)
 
 
 def _roles(by_name: Mapping[str, Any]) -> dict[str, Any]:

@@ -192,3 +192,12 @@ def test_other_metrics_are_no_instances(canary: str, tmp_path: Path) -> None:
     row = "2026-03-14T12:00:00Z" + ",4" * canary.count(",") + "\n"
     frames = _sides(tmp_path, canary=canary + row, control=control)
     assert sorted(frames["canary"]["metric"]) == sorted(canary.strip().split(",")[1:])
+
+
+@pytest.mark.parametrize("column", ["Label", "name", "measurement"])
+def test_names_of_metrics_are_known_by_what_they_say(column: str, tmp_path: Path) -> None:
+    rows = ("2026-03-14T12:00:00Z,RequestCount,9", "2026-03-14T12:00:00Z,TargetResponseTime,0.2")
+    table = read(tmp_path, "\n".join((f"Timestamp,{column},Value", *rows, "")))
+    assert sorted(table.metrics) == ["RequestCount", "TargetResponseTime"]
+    table = read(tmp_path, f"time,{column},value\n2026-03-14T12:00:00Z,web-1,9\n2026-03-14T12:00:00Z,web-2,7\n")
+    assert (table.metrics, set(table.frame["group"])) == (["value"], {"web-1", "web-2"})
