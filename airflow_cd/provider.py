@@ -150,6 +150,7 @@ _SEARCH_CLUSTER = _service(
     "https://search.example.com:9200",
 )
 _LOKI = _service("loki", "airflow_cd.hooks.loki.LokiHook", "Loki", "https://loki.example.com")
+_SPLUNK = _service("splunk", "airflow_cd.hooks.splunk.SplunkHook", "Splunk", "https://splunk.example.com:8089")
 _INFLUX_DB = _service(
     "influx_db", "airflow_cd.hooks.influx_db.InfluxDbHook", "InfluxDB", "https://influx.example.com:8086"
 )
@@ -171,6 +172,25 @@ _DATADOG["ui-field-behaviour"] = {
     "hidden-fields": ["schema", "port", "login"],
     "relabeling": {"host": "Address", "password": "API key:application key"},
     "placeholders": {"host": "only if the site does not imply it: https://api.datadoghq.com"},
+}
+
+_GOOGLE: dict[str, Any] = {
+    **_service(
+        "google_observability",
+        "airflow_cd.hooks.google_cloud.GoogleCloudHook",
+        "Google Cloud Observability",
+        "",
+        project={
+            "label": "Project",
+            "description": "Id of the project whose logs and metrics are read; empty for the project of the key.",
+            "schema": {"type": ["string", "null"]},
+        },
+    ),
+}
+_GOOGLE["ui-field-behaviour"] = {
+    "hidden-fields": ["schema", "port", "login"],
+    "relabeling": {"host": "Address", "password": "Service account's key (JSON)"},
+    "placeholders": {"host": "only if it is not Google's own", "password": '{"type": "service_account", ...}'},
 }
 
 _CONFIG = {
@@ -235,6 +255,8 @@ _CONNECTION_TYPES = (
     _LOKI,
     _INFLUX_DB,
     _DATADOG,
+    _SPLUNK,
+    _GOOGLE,
 )
 
 
@@ -260,6 +282,12 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             },
             {"integration-name": "Loki", "external-doc-url": "https://grafana.com/docs/loki/", "tags": ["service"]},
+            {"integration-name": "Splunk", "external-doc-url": "https://docs.splunk.com/", "tags": ["service"]},
+            {
+                "integration-name": "Google Cloud Observability",
+                "external-doc-url": "https://cloud.google.com/products/observability",
+                "tags": ["service"],
+            },
             {"integration-name": "InfluxDB", "external-doc-url": "https://docs.influxdata.com/", "tags": ["service"]},
             {"integration-name": "Datadog API", "external-doc-url": "https://docs.datadoghq.com/", "tags": ["service"]},
             {

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
@@ -16,6 +16,7 @@ from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PAGE = 2_000
 _KEPT = "2m"
@@ -58,24 +59,38 @@ class OpenSearchHook(ServiceHook):
         """
         with self.get_conn() as client:
             open_search = self._is_open_search(client)
-            for attempt in range(1, _WHOLE_READS + 1):
-                try:
-                    found: list[dict[str, Any]] = []
-                    for hits in self._pages(client, index, query, time_field, open_search):
-                        found += hits
-                        if len(found) > most:
-                            return found[:most], True
-                except _Partial as partial:
-                    log.warning("%s: %s; it is read again.", client.endpoint.title, partial)
-                    reason = str(partial)
-                    if attempt < _WHOLE_READS:
-                        self._sleep(0.2 * attempt)
-                else:
-                    return found, False
-            raise SourceUnavailable(
-                f"{client.endpoint.title} answered with a part of what there is: {reason}.",
-                next_step="See which shards fail; what the others have would be judged as if it were all.",
-            )
+
+            def read() -> tuple[list[dict[str, Any]], bool]:
+                found: list[dict[str, Any]] = []
+                for hits in self._pages(client, index, query, time_field, open_search):
+                    found += hits
+                    if len(found) > most:
+                        return found[:most], True
+                return found, False
+
+            return self._whole(client, read)
+
+    def aggregate(self, index: str, query: Mapping[str, Any], aggregations: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What aggregations make of the documents that a query finds, by the names of the aggregations.
+
+        :param index: as of :meth:`search`; so is ``query``.
+        :param query: in the query DSL.
+        :param aggregations: by name, as the server takes them.
+        :raises SourceQueryRejected: one of them is wrong, or there is no such index.
+        :raises SourceUnavailable: no answer that every shard took part in was to be had.
+        """
+        body = {"size": 0, "query": query, "track_total_hits": False, "aggs": aggregations}
+        with self.get_conn() as client:
+
+            def read() -> Mapping[str, Any]:
+                request = Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT)
+                answer = object_of(client.json(request))
+                _refuse_partial(answer)
+                if object_of(answer.get("_shards")).get("total") == 0:
+                    raise _no_index(client, index)
+                return object_of(answer.get("aggregations"))
+
+            return self._whole(client, read)
 
     def fields(self, index: str, *names: str) -> dict[str, set[str]]:
         """Types of fields, by their names; those that no document has are left out.
@@ -118,6 +133,21 @@ class OpenSearchHook(ServiceHook):
         total = object_of(object_of(object_of(answer).get("hits")).get("total")).get("value", 0)
         product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
         return f"{product} {version.get('number', '')} answers queries: {total} documents of the last 5 minutes."
+
+    def _whole(self, client: HttpClient, read: Callable[[], T]) -> T:
+        """What a read returns in which every shard took part."""
+        for attempt in range(1, _WHOLE_READS + 1):
+            try:
+                return read()
+            except _Partial as partial:
+                log.warning("%s: %s; it is read again.", client.endpoint.title, partial)
+                reason = str(partial)
+                if attempt < _WHOLE_READS:
+                    self._sleep(0.2 * attempt)
+        raise SourceUnavailable(
+            f"{client.endpoint.title} answered with a part of what there is: {reason}.",
+            next_step="See which shards fail; what the others have would be judged as if it were all.",
+        )
 
     def _is_open_search(self, client: HttpClient) -> bool:
         root = object_of(client.json(Request("GET", "/")))

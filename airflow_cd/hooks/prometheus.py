@@ -29,10 +29,12 @@ class Series:
 
     :param labels: by name.
     :param points: time in seconds since 1970, and value, which may be NaN or infinite; in the order of time.
+    :param histograms: time, and the buckets of a native histogram: lower end, upper end and count of each.
     """
 
     labels: Mapping[str, str]
     points: Sequence[tuple[float, float]]
+    histograms: Sequence[tuple[float, Sequence[tuple[float, float, float]]]] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class PrometheusHook(ServiceHook):
         :raises SourceQueryRejected: the query is wrong, or a single time of it is too much for the server.
         :raises SourceUnavailable: no whole answer was to be had.
         """
-        points: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+        found: dict[tuple[tuple[str, str], ...], tuple[list[Any], list[Any]]] = {}
         notes: list[str] = []
         with self.get_conn() as client:
             waiting = [(at, min(MOST_POINTS, number - at)) for at in range(0, number, MOST_POINTS)][::-1]
@@ -87,9 +89,11 @@ class PrometheusHook(ServiceHook):
                 except _TooMuch:
                     waiting += [(at + size // 2, size - size // 2), (at, size // 2)]
                     continue
-                for labels, own in _matrix(data):
-                    points.setdefault(tuple(sorted(labels.items())), []).extend(own)
-        return PromAnswer([Series(dict(labels), own) for labels, own in points.items()], tuple(notes))
+                for one in _matrix(data):
+                    points, histograms = found.setdefault(tuple(sorted(one.labels.items())), ([], []))
+                    points += one.points
+                    histograms += one.histograms
+        return PromAnswer([Series(dict(labels), *own) for labels, own in found.items()], tuple(notes))
 
     def instant(self, query: str, at: float | None = None) -> PromAnswer:
         """Evaluate a query at one time.
@@ -193,22 +197,25 @@ def _is_too_much(answer: Answer) -> bool:
     return any(words in text for words in _TOO_MUCH)
 
 
-def _matrix(data: Any) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+def _matrix(data: Any) -> list[Series]:
     found = []
     for one in map(object_of, list_of(object_of(data).get("result"))):
-        if one.get("histograms") and not one.get("values"):
-            raise SourceQueryRejected(
-                "the query returns native histograms, which are no numbers.",
-                next_step="Wrap it into histogram_quantile(0.95, ...), histogram_count(...) or histogram_sum(...).",
-            )
         points = [
             (float(pair[0]), value)
             for pair in map(list_of, list_of(one.get("values")))
             if len(pair) == 2 and (value := _number(pair[1])) is not None
         ]
-        if points:
-            found.append((_labels(one), points))
+        pairs = map(list_of, list_of(one.get("histograms")))
+        histograms = [(float(pair[0]), _buckets(pair[1])) for pair in pairs if len(pair) == 2]
+        if points or histograms:
+            found.append(Series(_labels(one), points, histograms))
     return found
+
+
+def _buckets(histogram: Any) -> list[tuple[float, float, float]]:
+    """Of a native histogram; each is written as which ends belong to it, both ends, and its count."""
+    parts = map(list_of, list_of(object_of(histogram).get("buckets")))
+    return [(float(part[1]), float(part[2]), float(part[3])) for part in parts if len(part) == 4]
 
 
 def _labels(series: Mapping[str, Any]) -> dict[str, str]:

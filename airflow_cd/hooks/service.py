@@ -37,9 +37,11 @@ class ServiceHook(BaseHook):
     :param sleep: called with seconds to wait.
     :cvar calls_per_second: how many requests a second the service allows, where the connection does not say it.
     :cvar concurrent: how many it allows at the same time.
+    :cvar scheme: of a host that is given without one.
     """
 
     hook_name: ClassVar[str]
+    scheme: ClassVar[str] = "http"
     calls_per_second: ClassVar[float] = 20.0
     concurrent: ClassVar[int] = 8
 
@@ -79,7 +81,7 @@ class ServiceHook(BaseHook):
         :raises SourceError: the connection is missing or wrong.
         """
         connection, headers = self.connection, self.headers
-        address = connection.address("http") or self.default_address
+        address = connection.address(self.scheme) or self.default_address
         if not address:
             raise SourceRejected(
                 f"connection {self.conn_id!r} has no host.",

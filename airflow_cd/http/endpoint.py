@@ -68,8 +68,8 @@ class Endpoint:
 def message_of(content: Any) -> str:
     """Return the message in the body of an error, in whichever of the usual shapes it is.
 
-    :param content: parsed JSON: ``{"error": {"code" or "title", "message" or "messages"}}``, ``{"errors": [...]}`` or
-        ``{"code", "message"}``.
+    :param content: parsed JSON: ``{"error": {"code" or "title", "message" or "messages"}}``, ``{"errors": [...]}``,
+        ``{"code", "message"}`` or ``{"messages": [{"text"}]}``.
     :returns: ``""`` when there is none.
     """
     if not isinstance(content, Mapping):
@@ -86,4 +86,5 @@ def _labelled(error: Mapping[str, Any]) -> str:
     messages = error.get("messages")
     listed = messages if isinstance(messages, list) else [error.get("message")]
     label = error.get("code") or error.get("title")
-    return ": ".join(filter(None, [str(label or ""), "; ".join(str(text) for text in listed if text)]))
+    texts = (text.get("text") if isinstance(text, Mapping) else text for text in listed)
+    return ": ".join(filter(None, [str(label or ""), "; ".join(str(text) for text in texts if text)]))

@@ -21,16 +21,23 @@ from airflow_cd.sources.cloud_watch_metrics import CloudWatchMetrics
 from airflow_cd.sources.datadog import DatadogLogs, DatadogMetrics
 from airflow_cd.sources.docker_logs import DockerLogs
 from airflow_cd.sources.files import FileLogs
+from airflow_cd.sources.google_logging import GoogleCloudLogs
+from airflow_cd.sources.google_monitoring import GoogleCloudMetrics
 from airflow_cd.sources.influx_db import InfluxDbMetrics
 from airflow_cd.sources.journal import JournalLogs
 from airflow_cd.sources.kubernetes import KubernetesLogs
 from airflow_cd.sources.loki import LokiLogs
 from airflow_cd.sources.new_relic import NewRelicMetrics, NewRelicQuery
 from airflow_cd.sources.open_search import ElasticsearchLogs, OpenSearchLogs
+from airflow_cd.sources.open_search_metrics import ElasticsearchMetrics, OpenSearchMetrics
+from airflow_cd.sources.otlp_files import OtlpFileMetrics
 from airflow_cd.sources.probe import HttpProbe
 from airflow_cd.sources.prometheus import PrometheusMetrics
 from airflow_cd.sources.prometheus_query import PrometheusQuery
+from airflow_cd.sources.sampled import Sampled
+from airflow_cd.sources.splunk import SplunkLogs
 from airflow_cd.sources.sql import SqlMetrics
+from airflow_cd.sources.statsd_files import StatsdFileMetrics
 from airflow_cd.sources.sumo_logic import SumoLogicLogs
 from airflow_cd.sources.task_result import TaskResult
 from airflow_cd.sources.victoria_logs import VictoriaLogs
@@ -44,7 +51,10 @@ BUILT_IN: tuple[type, ...] = (
     DatadogMetrics,
     DockerLogs,
     ElasticsearchLogs,
+    ElasticsearchMetrics,
     FileLogs,
+    GoogleCloudLogs,
+    GoogleCloudMetrics,
     HttpProbe,
     InfluxDbMetrics,
     JournalLogs,
@@ -53,9 +63,14 @@ BUILT_IN: tuple[type, ...] = (
     NewRelicMetrics,
     NewRelicQuery,
     OpenSearchLogs,
+    OpenSearchMetrics,
+    OtlpFileMetrics,
     PrometheusMetrics,
     PrometheusQuery,
+    Sampled,
+    SplunkLogs,
     SqlMetrics,
+    StatsdFileMetrics,
     SumoLogicLogs,
     TaskResult,
     VictoriaLogs,
@@ -71,7 +86,10 @@ __all__ = [
     "DatadogMetrics",
     "DockerLogs",
     "ElasticsearchLogs",
+    "ElasticsearchMetrics",
     "FileLogs",
+    "GoogleCloudLogs",
+    "GoogleCloudMetrics",
     "HttpProbe",
     "InfluxDbMetrics",
     "JournalLogs",
@@ -80,9 +98,14 @@ __all__ = [
     "NewRelicMetrics",
     "NewRelicQuery",
     "OpenSearchLogs",
+    "OpenSearchMetrics",
+    "OtlpFileMetrics",
     "PrometheusMetrics",
     "PrometheusQuery",
+    "Sampled",
+    "SplunkLogs",
     "SqlMetrics",
+    "StatsdFileMetrics",
     "SumoLogicLogs",
     "TaskResult",
     "VictoriaLogs",

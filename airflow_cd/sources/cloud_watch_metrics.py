@@ -130,6 +130,8 @@ class CloudWatchMetrics:
     def _rows(
         self, cloud_watch: CloudWatch, names: Sequence[str], buckets: Buckets, metric: Metric
     ) -> Iterator[tuple[datetime, str, str, str, float, float]]:
+        from airflow_cd.sources.frames import requests_of
+
         stat = self._stat(metric)
         asked = [(f"v{number}", name, stat) for number, name in enumerate(names)]
         asked += [(f"n{number}", name, "SampleCount") for number, name in enumerate(names)]
@@ -154,16 +156,7 @@ class CloudWatchMetrics:
             for number, value in values.items():
                 if part == "v" and 0 <= number < buckets.number and math.isfinite(value):
                     count = found.get(("n", name), {}).get(number, math.nan)
-                    yield (buckets.start(number), name, metric.name, "", value, self._count(metric, value, count))
-
-    @staticmethod
-    def _count(metric: Metric, value: float, samples: float) -> float:
-        """How many requests a value is of: measurements of a duration; of numbers what they count."""
-        if metric.kind == "latency":
-            return samples if samples > 0 else math.nan
-        if metric.kind == "throughput":
-            return value if value > 0 else math.nan
-        return math.nan if metric.kind in ("errors", "share", "apdex") else 1.0
+                    yield (buckets.start(number), name, metric.name, "", value, requests_of(metric, value, count))
 
     def _query(self, key: str, name: str, stat: str, buckets: Buckets) -> dict[str, Any]:
         dimensions = {**self.dimensions, self.dimension: name}

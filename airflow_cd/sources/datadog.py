@@ -61,11 +61,12 @@ class DatadogLogs:
 
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
-        :returns: a sample with ids.
+        :returns: a sample with ids; ``truncated`` where there are more events than one read takes.
         :raises SourceQueryRejected: this specification is wrong, or Datadog rejects the search.
         :raises SourceError: Datadog cannot be read.
         """
         from airflow_cd.hooks.datadog import DatadogHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import identified_log_frame
 
         refuse(self.mistakes())
@@ -73,19 +74,24 @@ class DatadogLogs:
         hook = DatadogHook(self.conn_id)
         rows: list[tuple[Any, str, str, str, None]] = []
         queries: list[str] = []
-        without_time = 0
+        without_time, cut = 0, False
         for start in range(0, len(names) if window.since < window.until else 0, _INSTANCES_A_QUERY):
+            if cut:
+                break
             queries.append(self.resolved(names[start : start + _INSTANCES_A_QUERY]))
             # Its end may belong to it, and it has whole milliseconds.
             for event in hook.logs(queries[-1], window.since, window.until + timedelta(milliseconds=1)):
+                if cut := len(rows) >= records.MOST_RECORDS:
+                    break
                 row = self._row(event, names)
                 if row is None:
                     without_time += 1
                 elif row[1] and window.since <= row[0] < window.until:
                     rows.append(row)
-        warnings = (f"{without_time} events without a time were left out.",) if without_time else ()
+        warnings = [f"{without_time} events without a time were left out."] if without_time else []
+        warnings += [records.left_out()] if cut else []
         query = "\n".join(queries) or "no query: no instance, or no time"
-        return LogSample(identified_log_frame(rows), query, bool(without_time), warnings)
+        return LogSample(identified_log_frame(rows), query, cut or bool(without_time), tuple(warnings), cut=cut)
 
     def resolved(self, instances: Sequence[str]) -> str:
         """Return the search as it is sent for some instances.

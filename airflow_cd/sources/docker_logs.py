@@ -85,7 +85,7 @@ class DockerLogs:
                 rows += self._of_host(conn_id, mine, window, cut)
         query = f"docker logs --timestamps of {', '.join(names)} on {', '.join(conn_ids)}"
         warnings = tuple(f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut)
-        return LogSample(identified_log_frame(rows), query, truncated=bool(cut), warnings=warnings)
+        return LogSample(identified_log_frame(rows), query, truncated=bool(cut), warnings=warnings, cut=bool(cut))
 
     def _of_host(
         self, conn_id: str, names: Mapping[str, str], window: Window, cut: list[str]

@@ -108,6 +108,8 @@ def _of_logs(sample: LogSample) -> Iterator[Finding]:
     yield Finding(f"Read as: {found.text}; {found.without} of the first {found.records} records are without a header.")
     if found.example:
         yield Finding(f"One without: {found.example}")
+    if sample.unassigned:
+        yield Finding(f"{_numbered(sample.unassigned, 'record')} of none of these instances.")
     if sample.truncated:
         yield Finding("There are more records than the source returned.", wrong=True)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from airflow_cd.sources.log_times import Clock
+from airflow_cd.sources.stamps import Stamps
 from airflow_cd.verification.files.opening import opened
 from airflow_cd.verification.samples import Window
 
@@ -48,7 +48,7 @@ class _File:
     decoded: bool
 
 
-def lines_of(paths: Iterable[Path], window: Window, clock: Clock, now: datetime) -> Lines:
+def lines_of(paths: Iterable[Path], window: Window, clock: Stamps, now: datetime) -> Lines:
     """The lines of one log in a window.
 
     :param paths: of its files, rotated ones among them.
@@ -127,7 +127,7 @@ def _same(one: _File, other: _File) -> bool:
     return long.startswith(short) and b"\n" in short
 
 
-def _start(stream: BinaryIO, size: int, since: datetime, clock: Clock) -> int:
+def _start(stream: BinaryIO, size: int, since: datetime, clock: Stamps) -> int:
     """Where to begin: at a line that was written before the window, not far from its beginning."""
     at = size
     while at > 0:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import glob
-import re
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_cd.durations import DurationField
-from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable, VerificationError
+from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.buckets import utc_now
+from airflow_cd.sources.file_paths import FilePaths, reading
 from airflow_cd.sources.specification import mistakes_of_durations, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
-_INSTANCE = "{instance}"
+if TYPE_CHECKING:
+    from airflow_cd.sources.log_times import Clock
+
+_OTHERS, _SMALL = 50, 1 << 20  # names and bytes of each that are looked at for what belongs to nobody
+_LISTED = 5
 
 
 @keeps_misspelt_keywords
@@ -48,14 +51,7 @@ class FileLogs:
     def mistakes(self) -> list[str]:
         """Return what is wrong with the specification, one sentence each."""
         found = [*mistakes_of_durations(delay=self.delay)]
-        patterns: list[Any] = [self.paths] if isinstance(self.paths, str) else []
-        if isinstance(self.paths, Mapping):
-            patterns = list(self.paths.values())
-        if not patterns or not all(isinstance(one, str) and one.strip() for one in patterns):
-            found.append(f"paths: {self.paths!r} is neither a pattern nor patterns by the names of instances")
-        elif isinstance(self.paths, str) and _INSTANCE not in self.paths:
-            found.append(f"paths: {_INSTANCE} is missing in {self.paths!r}: whose file is it?")
-        found += [f"paths: {one!r} is not absolute" for one in patterns if isinstance(one, str) and one[:1] != "/"]
+        found += self._files.mistakes()
         try:
             _zone(self.zone)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
@@ -82,20 +78,14 @@ class FileLogs:
         rows: list[tuple[datetime, str, str, str, datetime]] = []
         warnings, queries, truncated = [], [], False
         for instance in sorted(set(instances)):
-            pattern = self._pattern(instance)
-            files = sorted(map(Path, glob.glob(pattern))) if pattern else []  # noqa: PTH207 - of an absolute pattern
+            pattern = self._files.pattern(instance)
+            files = self._files.files(pattern)
             queries.append(f"{instance}: {pattern or 'no files'}")
             if not files:
                 warnings.append(f"No file matches {pattern or instance}.")
                 continue
-            try:
+            with reading(pattern):
                 found = lines_of(files, window, clock, now)
-            except PermissionError as error:
-                raise SourceUnauthorized(
-                    f"{error.filename} may not be read by {_who()}.", next_step="Let the group of the worker read it."
-                ) from error
-            except (OSError, VerificationError) as error:
-                raise SourceUnavailable(f"the files {pattern} cannot be read: {error}.") from error
             if found.off:
                 raise self._another_zone(pattern, found.off)
             rows += [(moment, instance, text, "", moment) for moment, text in found.rows]
@@ -105,8 +95,13 @@ class FileLogs:
                 warnings.append(f"{found.unread} lines of {instance} state no time, nor does one before them.")
             truncated = truncated or found.cut or bool(found.unread)
         if instances and len(warnings) == len(set(instances)) and not rows:
-            self._require_files()
-        return LogSample(identified_log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
+            self._files.require_any()
+        unassigned = 0
+        if instances and (others := self._of_others(instances, window, clock, now)):
+            unassigned = sum(others.values())
+            warnings.append(f"What {', '.join(sorted(others)[:_LISTED])} wrote is of none of the instances.")
+        query = "\n".join(queries)
+        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), unassigned)
 
     def instances(self, window: Window) -> list[str]:
         """Which instances have files.
@@ -114,39 +109,30 @@ class FileLogs:
         :param window: not looked at.
         """
         refuse(self.mistakes())
+        return self._files.instances()
+
+    def _of_others(self, instances: Sequence[str], window: Window, clock: Clock, now: datetime) -> dict[str, int]:
+        """How many lines of the window stand in small files of names that nobody has asked for.
+
+        What a collector cuts off a long line stands under whatever it takes for a host: rsyslog's second record of a
+        line is one of its own host.
+        """
+        from airflow_cd.sources.file_reading import lines_of
+
         if isinstance(self.paths, Mapping):
-            return sorted(self.paths)
-        inside = re.compile(
-            "".join(
-                "(?P<instance>[^/]+?)" if part == _INSTANCE else _as_regex(part)
-                for part in re.split(r"(\{instance\})", self.paths, maxsplit=1)
-            )
-            + r"\Z"
-        )
-        matches = (inside.match(path) for path in self._all())
-        return sorted({found["instance"] for found in matches if found})
+            return {}
+        found = {}
+        for name in [one for one in self._files.instances() if one not in set(instances)][:_OTHERS]:
+            pattern = self._files.pattern(name)
+            with reading(pattern), contextlib.suppress(PermissionError, FileNotFoundError):
+                files = self._files.files(pattern)
+                if sum(one.stat().st_size for one in files) <= _SMALL:
+                    found[name] = len(lines_of(files, window, clock, now).rows)
+        return {name: number for name, number in found.items() if number}
 
-    def _pattern(self, instance: str) -> str:
-        if isinstance(self.paths, Mapping):
-            return self.paths.get(instance, "")
-        if "/" in instance or "\0" in instance or instance in ("", ".", ".."):
-            raise SourceQueryRejected(
-                f"{self.name}: the instance name {instance!r} cannot be part of a file's name.",
-                instances=(instance,),
-                next_step="Give the paths of such instances by their names: FileLogs({name: pattern}).",
-            )
-        return self.paths.replace(_INSTANCE, glob.escape(instance))
-
-    def _all(self) -> list[str]:
-        patterns = self.paths.values() if isinstance(self.paths, Mapping) else [self.paths.replace(_INSTANCE, "*")]
-        return [path for pattern in patterns for path in glob.glob(pattern)]  # noqa: PTH207 - as above
-
-    def _require_files(self) -> None:
-        if not self._all():
-            raise SourceUnavailable(
-                f"{self.name}: no file of any instance is there.",
-                next_step="Correct the paths, or see whether this worker has the folder.",
-            )
+    @property
+    def _files(self) -> FilePaths:
+        return FilePaths(self.name, self.paths)
 
     def _another_zone(self, pattern: str, hours: float) -> SourceQueryRejected:
         side = "after" if hours > 0 else "before"
@@ -159,18 +145,3 @@ class FileLogs:
 
 def _zone(name: str) -> tzinfo:
     return timezone.utc if name == "UTC" else ZoneInfo(name)
-
-
-def _who() -> str:
-    import getpass
-
-    try:
-        return f"the user {getpass.getuser()!r}"
-    except (KeyError, OSError):
-        return "this process"
-
-
-def _as_regex(pattern: str) -> str:
-    """A part of a pattern of the shell as a regular expression."""
-    words = {"*": "[^/]*", "?": "[^/]"}
-    return "".join(words.get(letter, re.escape(letter)) for letter in pattern)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from airflow_cd.verification.samples import (
     FURTHER_METRIC_COLUMNS,
     LOG_COLUMNS,
     METRIC_COLUMNS,
+    Metric,
 )
 
 if TYPE_CHECKING:
@@ -39,16 +41,34 @@ def partly_counted_metric_frame(rows: Iterable[tuple[Any, str, str, str, float, 
     return _frame(rows, METRIC_COLUMNS, types, ["time", "instance", "metric", "group"])
 
 
-def spread_metric_frame(rows: Iterable[tuple[Any, str, str, str, float, int, float]]) -> pd.DataFrame:
+def spread_metric_frame(
+    rows: Iterable[tuple[Any, str, str, str, float, float, float]], *, counted: bool = True
+) -> pd.DataFrame:
     """Make the frame of a source that knows how far the measurements in a bucket scatter.
 
     :param rows: as of :func:`metric_frame`, and then the standard deviation of the bucket's measurements, in the
         metric's unit; NaN where that is not known.
+    :param counted: whether it always knows of how many requests a value is; True by default, else that is as of
+        :func:`partly_counted_metric_frame`.
     :returns: the frame of :func:`metric_frame` with the column ``deviation`` (float64).
     """
-    types = {"value": "float64", "count": "int64", "deviation": "float64"}
+    types = {"value": "float64", "count": "int64" if counted else "float64", "deviation": "float64"}
     columns = (*METRIC_COLUMNS, *FURTHER_METRIC_COLUMNS)
     return _frame(rows, columns, types, ["time", "instance", "metric", "group"])
+
+
+def requests_of(metric: Metric, value: float, measured: float = math.nan) -> float:
+    """How many requests a value is of, NaN where nobody knows: measurements of a duration; of numbers what they count.
+
+    :param metric: of the value.
+    :param value: as it was read.
+    :param measured: how many measurements it is of; NaN by default.
+    """
+    if metric.kind == "latency":
+        return measured if measured > 0 else math.nan
+    if metric.kind == "throughput":
+        return value if value > 0 else math.nan
+    return math.nan if metric.kind in ("errors", "share", "apdex") else 1.0
 
 
 def log_frame(rows: Iterable[tuple[Any, str, str]]) -> pd.DataFrame:

@@ -72,12 +72,13 @@ class JournalLogs:
         rows: list[tuple[datetime, str, str, str, datetime]] = []
         warnings: list[str] = []
         queries: list[str] = []
-        truncated = False
+        truncated = cut = False
         times = window.since.timestamp(), window.until.timestamp()
         for unit, names in self._units(sorted(set(instances))) if window.since < window.until else ():
             matches = [*self._matches(unit), "+", f"MESSAGE_ID={_SUPPRESSED}"]
             queries.append(f"journalctl {' '.join(matches)}")
             found, more = journal.entries(self.directory, *times, matches)
+            cut = cut or more
             if more:
                 warnings.append(f"{unit} logged more than {journal.MOST_BYTES >> 20} MiB; the rest was left out.")
             suppressed = 0
@@ -96,7 +97,7 @@ class JournalLogs:
         if queries and not rows:
             warnings += self._nothing(sorted(set(instances)))
         query = "\n".join(queries) or "no query: no instance, or no time"
-        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings))
+        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), cut=cut)
 
     @reads_answers
     def instances(self, window: Window) -> list[str]:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.pieces import in_one_piece
+from airflow_cd.sources.pod_logs import read_pod
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
-
-if TYPE_CHECKING:
-    from airflow_cd.hooks.kubernetes import Cluster
-
-MOST_BYTES = 16 * 1024 * 1024
-"""Of one container's log in one read."""
 
 
 @keeps_misspelt_keywords
@@ -26,18 +19,20 @@ class KubernetesLogs:
     """What the containers of pods have written to their outputs.
 
     A container that was started again is read with what it wrote before its end. Of a pod that is gone nothing can be
-    read any more; what was read of it before counts.
+    read any more, of a container's earlier runs the last alone, and of a log that was rotated what was written since:
+    the report says so where the window began before.
 
     :param conn_id: Airflow connection of type ``kubernetes``; ``kubernetes_default`` by default.
     :param namespace: where the pods are; ``default`` by default.
-    :param container: name of the container; the first of each pod by default.
+    :param container: name of the container, or names; ``*`` for all of a pod. By default the one that the annotation
+        ``kubectl.kubernetes.io/default-container`` names, else the first.
     :param delay: how long after it was written a line can usually be read, a duration; one second by default.
     :param name: what reports call the source; ``Kubernetes <namespace>`` by default.
     """
 
     conn_id: str = "kubernetes_default"
     namespace: str = "default"
-    container: str = ""
+    container: str | Sequence[str] = ""
     delay: DurationField = DurationField("1s")  # noqa: RUF009 - a descriptor
     name: str = ""
 
@@ -52,6 +47,9 @@ class KubernetesLogs:
                 found.append(f"{name}: {text!r} is empty or not a text")
         if wrong := DurationField.mistake(self.delay, "delay"):
             found.append(wrong)
+        given = (self.container,) if isinstance(self.container, str) else self.container
+        if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
+            found.append(f"container: {self.container!r} is neither a name nor names")
         return [f"{type(self).__name__}({self.namespace!r}): {mistake}" for mistake in found]
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
@@ -71,44 +69,19 @@ class KubernetesLogs:
             raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
         cluster = Cluster(self.conn_id, errors=SOURCE)
         rows: list[tuple[datetime, str, str, str, None]] = []
-        warnings, truncated = [], False
-        for pod in sorted(set(instances)):
-            lines, more = self._lines(cluster, pod, window)
-            truncated = truncated or more
-            if more:
-                warnings.append(f"{pod} wrote more than {MOST_BYTES // 1024 // 1024} MiB in the window.")
-            rows += [(moment, pod, text, "", None) for moment, text in lines]
+        warnings, truncated, cut = [], False, False
+        for pod in sorted(name for name in set(instances) if name and "/" not in name):
+            log = read_pod(cluster, self.namespace, pod, self._wanted, window)
+            rows += [(moment, pod, text, "", None) for moment, text in log.lines]
+            warnings += log.warnings
+            truncated, cut = truncated or log.truncated, cut or log.cut
         rows.sort(key=lambda row: row[0])
-        query = f"pods/log in namespace {self.namespace}" + (f", container {self.container}" if self.container else "")
-        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings))
+        query = f"pods/log in namespace {self.namespace}"
+        query += f", container {', '.join(self._wanted)}" if self._wanted else ""
+        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), cut=cut)
 
-    def _lines(self, cluster: Cluster, pod: str, window: Window) -> tuple[list[tuple[datetime, str]], bool]:
-        """The lines of one pod, those from before its container was started again among them."""
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
-        # The API takes whole seconds; what is older is left out below.
-        since = (window.since - timedelta(seconds=1)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        asked: dict[str, Any] = {"timestamps": "true", "sinceTime": since, "limitBytes": MOST_BYTES}
-        if self.container:
-            asked["container"] = self.container
-        found: list[tuple[datetime, str]] = []
-        truncated = False
-        for previous in ("true", "false"):
-            content = cluster.content(path, {**asked, "previous": previous}) or b""
-            truncated = truncated or len(content) >= MOST_BYTES
-            # By the ends that a runtime writes alone: a line may hold what else ends lines of text.
-            for line in content.split(b"\n"):
-                moment, message = _stamped(in_one_piece(line).decode("utf-8", "replace").removesuffix("\r"))
-                if moment is not None and window.since <= moment < window.until:
-                    found.append((moment, message))
-        return found, truncated
-
-
-def _stamped(line: str) -> tuple[datetime | None, str]:
-    """Time and text of a line as the API stamps it: ``2026-11-29T04:00:00.123456789Z the text``."""
-    stamp, _, text = line.partition(" ")
-    whole, _, fraction = stamp.removesuffix("Z").partition(".")
-    try:
-        moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc)
-        return moment + timedelta(microseconds=int((fraction or "0")[:6].ljust(6, "0"))), text
-    except ValueError:
-        return None, line
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """Names of containers; none for the one that a pod names itself."""
+        given = (self.container,) if isinstance(self.container, str) else tuple(self.container)
+        return tuple(name for name in given if name)

@@ -66,6 +66,7 @@ class LokiLogs:
         :raises SourceUnavailable: Loki does not answer.
         """
         from airflow_cd.hooks.loki import LokiHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import log_frame
         from airflow_cd.sources.records import nanoseconds
 
@@ -75,14 +76,21 @@ class LokiLogs:
         since, until = nanoseconds(window.since), nanoseconds(window.until)
         rows: list[tuple[Any, str, str]] = []
         queries: list[str] = []
+        cut = False
         for batch in promql.batches(names) if since < until else ():
             queries.append(self.resolved(batch))
             for labels, moment, line in hook.search(queries[-1], since, until):
+                if cut := len(rows) >= records.MOST_RECORDS:
+                    break
                 if labels.get(self.instance_label) in names and since <= moment < until:
                     rows.append((moment, labels[self.instance_label], line))
+            if cut:
+                break
         warnings = [*self._nothing(hook, names, since, until)] if queries and not rows else []
+        if cut:
+            warnings.append(records.left_out())
         query = "\n".join(queries) or "no query: no instance, or no time"
-        return LogSample(log_frame(rows), query, warnings=tuple(warnings))
+        return LogSample(log_frame(rows), query, cut, tuple(warnings), cut=cut)
 
     def resolved(self, instances: Sequence[str]) -> str:
         """Return the query as it is sent for some instances.

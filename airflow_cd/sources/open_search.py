@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
-from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.open_search_query import documents, instance_field, is_index
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
-from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
 
-MOST_RECORDS = 200_000
-"""Of one read."""
-
-_EXACT = {"keyword", "constant_keyword", "wildcard", "ip", "long", "integer"}
 _HOUR = timedelta(hours=1)
 
 
@@ -68,7 +64,7 @@ class OpenSearchLogs:
             ),
             *mistakes_of_durations(delay=self.delay),
         ]
-        if isinstance(self.index, str) and (set(self.index) & set('/\\?"<>| #') or self.index[:1] in ("_", "-")):
+        if isinstance(self.index, str) and not is_index(self.index):
             found.append(f"index: {self.index!r} is not the name of an index")
         return [f"{type(self).__name__}({self.index!r}): {mistake}" for mistake in found]
 
@@ -85,6 +81,7 @@ class OpenSearchLogs:
         :raises SourceUnavailable: no answer that every shard took part in was to be had.
         """
         from airflow_cd.hooks.open_search import OpenSearchHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import identified_log_frame
 
         refuse(self.mistakes())
@@ -93,7 +90,7 @@ class OpenSearchLogs:
         if not names or window.since == window.until:
             return LogSample(identified_log_frame([]), "no query: no instance, or no time")
         query = self._found_by(hook, window, names)
-        hits, more = hook.search(self.index, query, self.time_field, MOST_RECORDS)
+        hits, more = hook.search(self.index, query, self.time_field, records.MOST_RECORDS)
         rows, without_time = [], 0
         for hit in hits:
             row = self._row(hit, names)
@@ -103,11 +100,12 @@ class OpenSearchLogs:
                 rows.append(row)
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
         if more:
-            warnings.append(f"There are more than {MOST_RECORDS:,} records; the newest were left out.")
+            warnings.append(records.left_out())
         if not rows:
             warnings += self._nothing(hook, window, names)
         shown = f"{self.index}: {_json(query)}"
-        return LogSample(identified_log_frame(rows), shown, more or bool(without_time), tuple(warnings))
+        truncated = more or bool(without_time)
+        return LogSample(identified_log_frame(rows), shown, truncated, tuple(warnings), cut=more)
 
     @reads_answers
     def instances(self, window: Window) -> list[str]:
@@ -133,26 +131,11 @@ class OpenSearchLogs:
         return self._filter(window, mine)
 
     def _filter(self, window: Window, *more: Mapping[str, Any]) -> dict[str, Any]:
-        times = {"gte": _iso(window.since), "lt": _iso(window.until)}
-        filters: list[Mapping[str, Any]] = [{"range": {self.time_field: times}}, *more]
-        if self.query.strip():
-            filters.append({"query_string": {"query": self.query, "default_field": self.message_field}})
-        return {"bool": {"filter": filters}}
+        return documents(window, self.time_field, self.query, self.message_field, *more)
 
     def _instance_field(self, hook: OpenSearchHook) -> tuple[str, bool]:
         """The field to search for names of instances, and whether it is compared as a whole."""
-        keyword = f"{self.instance_field}.keyword"
-        known = hook.fields(self.index, self.instance_field, keyword, self.time_field)
-        for field in (self.instance_field, self.time_field):
-            if field not in known:
-                others = [name for name in hook.fields(self.index, "*") if not name.startswith("_")]
-                raise SourceQueryRejected(
-                    f"{self.name}: no document has the field {field!r}; {suggestion(field, others)}",
-                    next_step="Name the field that does: instance_field, time_field.",
-                )
-        if known[self.instance_field] & _EXACT:
-            return self.instance_field, True
-        return (keyword, True) if keyword in known else (self.instance_field, False)
+        return instance_field(hook, self.name, self.index, self.instance_field, self.time_field)
 
     def _row(self, hit: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, str, str, str, Any] | None:
         from airflow_cd.sources.records import instant, record_text, value_of
@@ -185,10 +168,6 @@ class OpenSearchLogs:
 @dataclass(frozen=True)
 class ElasticsearchLogs(OpenSearchLogs):
     """Log records of an application, in Elasticsearch; see :class:`OpenSearchLogs`."""
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _json(query: Mapping[str, Any]) -> str:

@@ -32,7 +32,8 @@ class PrometheusMetrics:
     """What common exporters and frameworks measure, by the names that they give it.
 
     Counters count from scrape to scrape: nothing is extrapolated, and a counter that begins again counts from 0, as
-    what a new process had counted does when it is scraped first. Histograms give mean, scatter and 95th percentile.
+    what a new process had counted does when it is scraped first. Histograms, native ones too, give mean, scatter and
+    95th percentile.
 
     :param signals: one or several of ``opentelemetry``, ``micrometer``, ``http`` (``http_requests_total`` and
         ``http_request_duration_seconds``), ``nginx``, ``ingress-nginx``, ``haproxy``, ``envoy``, ``istio``,
@@ -177,7 +178,7 @@ class PrometheusMetrics:
 
 
 def _first(signals: Signals, there: Sequence[str]) -> Traffic | None:
-    return next((one for one in signals.traffic if one.requests in there), None)
+    return next((one for one in signals.traffic if one.requests in there or one.counts_natively(there)), None)
 
 
 def _metrics(signals: Signals, there: Sequence[str]) -> Iterator[Metric]:
@@ -187,6 +188,6 @@ def _metrics(signals: Signals, there: Sequence[str]) -> Iterator[Metric]:
         if traffic.errors:
             yield _TRAFFIC["error_rate"]
         for name, end in (("response_time", "_sum"), ("response_time.p95", "_bucket")):
-            if traffic.durations and f"{traffic.durations}{end}" in there:
+            if traffic.has(there, end):
                 yield _TRAFFIC[name]
     yield from (level.metric for level in signals.levels if set(level.names) <= set(there))

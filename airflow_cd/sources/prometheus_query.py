@@ -146,6 +146,11 @@ class PrometheusQuery:
             instance = promql.instance_of(series.labels.get(self.instance_label, ""), names)
             if instance is None:
                 raise self._not_an_instance(series)
+            if series.histograms and not series.points:
+                raise SourceQueryRejected(
+                    f"{self.name}: the query returns native histograms, which are no numbers.",
+                    next_step="Wrap it into histogram_quantile(0.95, ...), histogram_count(...) or histogram_sum(...).",
+                )
             for end, value in series.points:
                 place = (instance, series.labels.get(self.group_by, ""), buckets.number_of(end))
                 if math.isnan(value) or (math.isinf(value) and metric.kind != "latency"):

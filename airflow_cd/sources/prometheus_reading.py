@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
+from airflow_cd.sources.distributions import Distribution, shape_of
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
@@ -74,16 +75,21 @@ class Reader:
         :param there: names of the metrics that there are.
         :param percentile: whether the histogram is read too.
         """
-        counted = self.grown(traffic.requests, traffic.where)
+        native, inside = traffic.counts_natively(there), traffic.measures_natively(there)
+        name, part = (traffic.durations, "histogram_count") if native else (traffic.requests, "")
+        counted = self.grown(name, traffic.where, part=part)
         accepted = _Accepted(counted)
         requests = accepted.sums(counted)
         failed: dict[Place, float] = {}
         for matcher in traffic.errors:
-            for place, number in accepted.sums(self.grown(traffic.requests, traffic.where, matcher)).items():
+            for place, number in accepted.sums(self.grown(name, traffic.where, matcher, part=part)).items():
                 failed[place] = failed.get(place, 0.0) + number
         sums: dict[Place, float] = {}
         shapes: dict[Place, tuple[float, float]] = {}
-        if f"{traffic.durations}_sum" in there:
+        if inside:
+            sums = accepted.sums(self.grown(traffic.durations, traffic.where, part="histogram_sum"))
+            shapes = self._native_shapes(traffic.durations, traffic.where, accepted) if percentile else {}
+        elif f"{traffic.durations}_sum" in there:
             sums = accepted.sums(self.grown(f"{traffic.durations}_sum", traffic.where))
         if percentile and f"{traffic.durations}_bucket" in there:
             shapes = self._shapes(f"{traffic.durations}_bucket", traffic.where, accepted)
@@ -125,32 +131,24 @@ class Reader:
                 if row[5]:
                     yield row
 
-    def grown(self, name: str, *where: str) -> Grown:
+    def grown(self, name: str, *where: str, part: str = "") -> Grown:
         """By how much counters have grown.
 
         :param name: of the metric.
         :param where: matchers.
+        :param part: function that takes a counter out of a native histogram; none (``""``) by default.
         """
         grown = Grown()
-        for (place, _), value, part in self._grown(name, where, ()):
-            into = grown.known if part == _GROWN else grown.new
+        for (place, _), value, kind in self._grown(name, where, (), part):
+            into = grown.known if kind == _GROWN else grown.new
             into[place] = into.get(place, 0.0) + value
         return grown
 
     def _grown(
-        self, name: str, where: Sequence[str], labels: Sequence[str]
+        self, name: str, where: Sequence[str], labels: Sequence[str], part: str = ""
     ) -> Iterator[tuple[tuple[Place, Sequence[str]], float, str]]:
-        width, looked = promql_duration(self.buckets.width), promql_duration(max(_LOOKBACK, 2 * self.buckets.width))
-        selected = self._selector(name, *where)
-        now, before = f"last_over_time({selected}[{looked}])", f"last_over_time({selected}[{looked}] offset {width})"
-        same = f"((({now} - {before}) unless (resets({selected}[{width}]) > 0)) >= 0 or ({now} and {before}))"
-        by = self._by(*labels)
-        parts = ((_GROWN, f"sum by ({by}) ({same})"), (_NEW, f"sum by ({by}) ({now} unless {before})"))
-        query = " or ".join(
-            f'label_replace({query}, "{_PART}", "{part}", "{self.label}", ".*")' for part, query in parts
-        )
         # One more than is wanted: what a new instance counts next says whether it is new.
-        for one in self._asked(query, more=1).series:
+        for one in self._asked(self._growth(name, where, labels, part), more=1).series:
             instance = self._instance(one.labels)
             if instance is None:
                 continue
@@ -159,31 +157,53 @@ class Reader:
                 more = [one.labels.get(label, "") for label in labels]
                 yield (place, more), value, one.labels.get(_PART, "")
 
+    def _growth(self, name: str, where: Sequence[str], labels: Sequence[str], part: str) -> str:
+        width, looked = promql_duration(self.buckets.width), promql_duration(max(_LOOKBACK, 2 * self.buckets.width))
+        selected = self._selector(name, *where)
+        now, before = f"last_over_time({selected}[{looked}])", f"last_over_time({selected}[{looked}] offset {width})"
+        if part:
+            # Over a range, old versions take a native histogram for the number 0.
+            now, before = f"{part}({selected})", f"{part}({selected} offset {width})"
+        same = f"((({now} - {before}) unless (resets({selected}[{width}]) > 0)) >= 0 or ({now} and {before}))"
+        by = self._by(*labels)
+        parts = ((_GROWN, f"sum by ({by}) ({same})"), (_NEW, f"sum by ({by}) ({now} unless {before})"))
+        return " or ".join(
+            f'label_replace({query}, "{_PART}", "{kind}", "{self.label}", ".*")' for kind, query in parts
+        )
+
+    def _native_shapes(self, name: str, where: str, accepted: _Accepted) -> dict[Place, tuple[float, float]]:
+        """As :meth:`_shapes`, of a native histogram: series by series, as old versions subtract none from another."""
+        found: dict[Place, Distribution] = {}
+        for one in self._asked(self._selector(name, where), more=1, earlier=1).series:
+            instance = self._instance(one.labels)
+            if instance is None:
+                continue
+            held = {self.buckets.number_of(end): _distribution(buckets) for end, buckets in one.histograms}
+            for number in range(self.buckets.number):
+                place = (instance, one.labels.get(self.group_by, ""), number)
+                now, before = held.get(number), held.get(number - 1)
+                if now is None or (before is None and not accepted.is_new(place)):
+                    continue
+                grown = now if before is None else now.less(before)
+                if grown is not None:
+                    found.setdefault(place, Distribution()).add(grown)
+        shapes = {place: one.shape for place, one in found.items()}
+        return {place: shape for place, shape in shapes.items() if math.isfinite(shape[0])}
+
     def _shapes(self, name: str, where: str, accepted: _Accepted) -> dict[Place, tuple[float, float]]:
         """The 95th percentile and the standard deviation of each place, in the histogram's unit."""
-        import numpy as np
-
-        from airflow_cd.verification.metrics.series.histograms import deviation_of, quantile_of
-
         cumulative: dict[Place, dict[float, float]] = {}
-        for (place, (bound,)), value, part in self._grown(name, (where,), ("le",)):
-            if part == _GROWN or accepted.is_new(place):
+        for (place, (bound,)), value, kind in self._grown(name, (where,), ("le",)):
+            if kind == _GROWN or accepted.is_new(place):
                 own = cumulative.setdefault(place, {})
                 own[float(bound)] = own.get(float(bound), 0.0) + value
-        found = {}
-        for place, own in cumulative.items():
-            bounds = np.array(sorted(own))
-            if len(bounds) < 2 or not own[bounds[-1]]:
-                continue
-            rows = np.array([[own[bound] for bound in bounds]])
-            count = rows[:, -1]
-            found[place] = float(quantile_of(bounds, rows)[0]), float(deviation_of(bounds, rows, count)[0])
-        return found
+        found = {place: shape_of(own) for place, own in cumulative.items()}
+        return {place: shape for place, shape in found.items() if math.isfinite(shape[0])}
 
-    def _asked(self, query: str, more: int = 0) -> PromAnswer:
+    def _asked(self, query: str, more: int = 0, earlier: int = 0) -> PromAnswer:
         self.queries.append(query)
-        first = self.buckets.first.timestamp() + self.buckets.seconds
-        answer = self.hook.range(query, first, self.buckets.number + more, self.buckets.seconds)
+        first = self.buckets.first.timestamp() + (1 - earlier) * self.buckets.seconds
+        answer = self.hook.range(query, first, self.buckets.number + more + earlier, self.buckets.seconds)
         self.notes += [note for note in answer.notes if note not in self.notes]
         return answer
 
@@ -249,6 +269,11 @@ class _Accepted:
             if self.is_new(place):
                 found[place] = found.get(place, 0.0) + value
         return found
+
+
+def _distribution(buckets: Sequence[tuple[float, float, float]]) -> Distribution:
+    ends = {(low, high): number for low, high, number in buckets}
+    return Distribution(sum(ends.values()), buckets=ends)
 
 
 def _measured(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,8 @@ class Traffic:
 
     :param requests: name of the counter of requests.
     :param errors: matchers of those that failed, each for another name of the label; none where it does not tell.
-    :param durations: name of the histogram or summary, without ``_sum``, ``_count`` and ``_bucket``; ``""`` for none.
+    :param durations: name of the histogram or summary, without ``_sum``, ``_count`` and ``_bucket``; a native histogram
+        has this name itself. ``""`` for none.
     :param milliseconds: of one unit of its durations.
     :param where: matchers of the requests that count.
     """
@@ -29,8 +30,31 @@ class Traffic:
     @property
     def names(self) -> tuple[str, ...]:
         """Every metric that may be read."""
-        parts = [f"{self.durations}{end}" for end in ("_sum", "_bucket")] if self.durations else []
+        parts = [f"{self.durations}{end}" for end in ("_sum", "_bucket", "")] if self.durations else []
         return (self.requests, *parts)
+
+    def counts_natively(self, there: Collection[str]) -> bool:
+        """Whether a native histogram alone says how many requests there were.
+
+        :param there: names of the metrics that there are.
+        """
+        return self.requests not in there and bool(self.durations) and self.durations in there
+
+    def has(self, there: Collection[str], part: str) -> bool:
+        """Whether durations have a part, as a metric of its own or inside of a native histogram.
+
+        :param there: names of the metrics that there are.
+        :param part: ``_sum`` or ``_bucket``.
+        """
+        return bool(self.durations) and (f"{self.durations}{part}" in there or self.measures_natively(there))
+
+    def measures_natively(self, there: Collection[str]) -> bool:
+        """Whether durations are a native histogram alone.
+
+        :param there: names of the metrics that there are.
+        """
+        classic = {f"{self.durations}{part}" for part in ("_sum", "_count", "_bucket")}
+        return self.durations in there and not classic & set(there)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,18 @@ from airflow_cd.verification.logs.headers.json_records import unfold_json
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_RECORDS = 200_000
+"""Of one read; a verification reads a window that holds more in parts."""
+
 _STORED = ("@timestamp", "_time", "_stream", "_stream_id")
+
+
+def left_out(which: str = "newest") -> str:
+    """What is said of a read that holds more records than are read at once.
+
+    :param which: of them were left out.
+    """
+    return f"There are more than {MOST_RECORDS:,} records; the {which} were left out."
 
 
 def record_text(fields: Mapping[str, Any], message_field: str) -> str:

@@ -75,6 +75,7 @@ class VictoriaLogs:
         :raises SourceUnavailable: VictoriaLogs does not answer.
         """
         from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
+        from airflow_cd.sources import records
         from airflow_cd.sources.frames import log_frame
         from airflow_cd.sources.records import instant, nanoseconds, record_text
 
@@ -83,21 +84,28 @@ class VictoriaLogs:
         hook = VictoriaLogsHook(self.conn_id)
         since, until = nanoseconds(window.since), nanoseconds(window.until)
         rows: list[tuple[Any, str, str]] = []
-        queries, without_time = [], 0
+        queries, without_time, cut = [], 0, False
         for start in range(0, len(names) if since < until else 0, _INSTANCES_A_QUERY):
             queries.append(self.resolved(names[start : start + _INSTANCES_A_QUERY]))
             for fields in hook.search(queries[-1], since, until):
+                if cut := len(rows) >= records.MOST_RECORDS:
+                    break
                 moment, instance = instant(fields.get("_time")), fields.pop(self.instance_field, None)
                 if moment is None:
                     without_time += 1
                 elif instance in names and window.since <= moment < window.until:
                     rows.append((moment, instance, record_text(fields, self.message_field)))
+            if cut:
+                break
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
+        if cut:
+            warnings.append(records.left_out())
         if not rows and queries:
             warnings += self._nothing(hook, names, since, until)
         query = "\n".join(queries) or "no query: no instance, or no time"
         # Of one moment they come in another order each time.
-        return LogSample(log_frame(sorted(rows)), query, bool(without_time), tuple(warnings))
+        truncated = cut or bool(without_time)
+        return LogSample(log_frame(sorted(rows)), query, truncated, tuple(warnings), cut=cut)
 
     def resolved(self, instances: Sequence[str]) -> str:
         """Return the query as it is sent for some instances.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ from airflow_cd.verification.verdict import SEVERITIES
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_PARTS = 32  # into which a window is divided that holds more than a source hands out at once
+_SHORTEST = timedelta(seconds=1)  # of such a part
 _INDEXED_WITHIN = 1.0  # seconds that a record may need to be found once its source has it
 
 
@@ -49,6 +51,7 @@ class LogReader(Reader):
     :ivar control: what the control logged so far.
     :ivar past: what all instances logged before the deployment.
     :ivar left_out: how many records under the name of a canary instance are of the release before.
+    :ivar unassigned: the most records of one read that belong to none of the instances.
     :ivar times: for each instance the times of its first and last record so far, in milliseconds since 1970.
 
     :param source: the source; ``instances``, ``since`` and ``patience`` are as for
@@ -73,6 +76,7 @@ class LogReader(Reader):
         self.control, self.past = LogProfile(), LogProfile()
         self.times: dict[str, tuple[int, int]] = {}
         self.left_out = 0
+        self.unassigned = 0
         self._canary = LogProfile()
         self._earlier = [phase for phase in earlier if source.name in phase.counted]
         self._late = [LogProfile() for _ in self._earlier]
@@ -96,6 +100,11 @@ class LogReader(Reader):
         """By the name of an earlier phase, what its canary logged with what came late of it, where something did."""
         pairs = zip(self._earlier, self._late, strict=True)
         return {phase.name: completed(phase.counted[self.name], late) for phase, late in pairs if late.records}
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the source keeps a share of the records alone."""
+        return float(getattr(self.source, "share", 1.0)) < 1.0
 
     @property
     def rows(self) -> int:
@@ -140,6 +149,10 @@ class LogReader(Reader):
             notes.append(
                 f"{self.name}: {records} left to the release before, whose process was still shutting down there."
             )
+        if self.sampled:
+            notes.append(f"{self.name}: it keeps a share of the records alone; nothing is said to have gone silent.")
+        if self.unassigned:
+            notes.append(f"{self.name}: {self.unassigned} records or more belong to none of the instances.")
         return notes
 
     def read_past(self) -> None:
@@ -254,13 +267,25 @@ class LogReader(Reader):
         return is_stalled(self._rhythm, self._past_rhythm)
 
     def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
-        sample: LogSample = self.source.read(window, names)
-        self.note(sample)
-        if sample.truncated:
-            self.warn(f"returned less than there is between {iso_time(window.since)} and {iso_time(window.until)}")
-        frame = sample.frame
-        chosen: pd.DataFrame = frame[frame["instance"].isin(list(names))] if len(frame) else frame
-        return chosen
+        """The records of a window, which is read in parts where the source hands out too few at once."""
+        import pandas as pd
+
+        frames: list[pd.DataFrame] = []
+        waiting, parts = [window], 1
+        while waiting:
+            part = waiting.pop()
+            sample: LogSample = self.source.read(part, names)
+            if sample.cut and parts < _MOST_PARTS and part.length >= 2 * _SHORTEST:
+                middle, parts = part.since + part.length / 2, parts + 1
+                waiting += [Window(middle, part.until), Window(part.since, middle)]
+                continue
+            self.note(sample)
+            self.unassigned = max(self.unassigned, sample.unassigned)
+            if sample.truncated:
+                self.warn(f"returned less than there is between {iso_time(part.since)} and {iso_time(part.until)}")
+            frame = sample.frame
+            frames.append(frame[frame["instance"].isin(list(names))] if len(frame) else frame)
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def _profile(self, frame: pd.DataFrame, watched: float) -> LogProfile:
         profile = LogProfile.of(frame, watched=watched)

@@ -135,12 +135,18 @@ class LogSample:
     :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
     :param truncated: True when the source returned fewer records than there are; False by default.
     :param warnings: what a reader of the report should know about the answer, one sentence each.
+    :param unassigned: records of the window that belong to none of the instances asked for, where the source can tell:
+        the rest of a line that was cut on its way, for one. None (0) by default.
+    :param cut: whether it is truncated because the window holds more records than the source reads at once, so that
+        shorter windows hold all of them; False by default. A verification reads those then.
     """
 
     frame: pd.DataFrame
     query: str
     truncated: bool = False
     warnings: tuple[str, ...] = field(default=())
+    unassigned: int = 0
+    cut: bool = False
 
 
 @runtime_checkable
@@ -186,7 +192,9 @@ class LogSource(Protocol):
     """A source of log records: anything that has a name, a delay and a method ``read``.
 
     Optional: ``mistakes()``, which returns what is wrong with the source's configuration, one sentence each (then they
-    are found when the DAG file is parsed). :mod:`airflow_cd.sources.contract` holds the tests that a source must pass.
+    are found when the DAG file is parsed), and ``share``, the part of the records that the store keeps, where it does
+    not keep all of them (:class:`~airflow_cd.sources.Sampled` gives it to any source).
+    :mod:`airflow_cd.sources.contract` holds the tests that a source must pass.
     """
 
     @property

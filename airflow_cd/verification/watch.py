@@ -282,11 +282,13 @@ class Watch:
                 baseline_names=[one.name for one in learned],
                 look=self._looks,
                 final=final,
+                sampled=reader.sampled,
             )
             if final or quality.verdict is Verdict.FAIL:
                 sides = (self.instances.canary, self.instances.control)
                 ours, theirs = (reader.activity(self._there(names)) for names in sides)
-                quality = of_logs(quality, ours, theirs, reader.cursor.timestamp() * 1000)
+                until_ms = reader.cursor.timestamp() * 1000
+                quality = of_logs(quality, ours, theirs, until_ms, sampled=reader.sampled)
             judged.append(quality)
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 

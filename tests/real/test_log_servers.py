@@ -14,9 +14,9 @@ import requests
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.open_search import OpenSearchHook
 from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
-from airflow_cd.sources import OpenSearchLogs, VictoriaLogs
-from airflow_cd.sources.contract import LogSourceContract
-from airflow_cd.verification.samples import Window
+from airflow_cd.sources import OpenSearchLogs, OpenSearchMetrics, VictoriaLogs
+from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
+from airflow_cd.verification.samples import Metric, Window
 from tests import tiers
 
 from .conftest import CACHE
@@ -48,7 +48,8 @@ def records() -> Iterator[dict[str, Any]]:
     for second in range(-60, 660):
         moment = WINDOW.since + dt.timedelta(seconds=second)
         for host in (*HOSTS, 'odd "one" (a|b)*'):
-            yield {"at": stamp(moment, second % 7), "host": host, "message": f"INFO order {second} served"}
+            served = {"at": stamp(moment, second % 7), "host": host, "message": f"INFO order {second} served"}
+            yield served | {"took": second % 7 + 1}
             if second % 60 == 0:
                 yield {"at": stamp(moment), "host": host, "message": "charge failed", "level": "error", "stack": TRACE}
                 # Twice the same at one moment are two.
@@ -108,7 +109,8 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 }
             },
         }
-        requests.put(f"{url}/logs-shop", json=mapping, timeout=60).raise_for_status()
+        for index in ("logs-shop", "requests-shop"):
+            requests.put(f"{url}/{index}", json=mapping, timeout=60).raise_for_status()
         lines = []
         for one in records():
             document = {
@@ -117,6 +119,9 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "pod": one["host"],
                 "message": one["message"],
             }
+            if "took" in one:
+                request = document | {"took": one["took"], "status": 500 if one["took"] == 7 else 200}
+                lines += ['{"index": {"_index": "requests-shop"}}', json.dumps(request)]
             if "stack" in one:
                 document |= {"log": {"level": one["level"]}, "error": {"stack_trace": one["stack"]}}
             lines += ['{"index": {}}', json.dumps(document)]
@@ -240,3 +245,62 @@ class TestOpenSearch(_Contract):
         source.read(WINDOW, HOSTS)
         left = requests.get(f"{open_search}/_search/point_in_time/_all", timeout=30).json()
         assert left.get("pits") in ([], None)
+
+
+class TestOpenSearchMetrics(MetricSourceContract):
+    @pytest.fixture
+    def source(self, open_search: str, connect: Any) -> OpenSearchMetrics:
+        connect("search_cluster_default", conn_type="search_cluster", host=open_search)
+        return OpenSearchMetrics("requests-shop", Metric("took", "latency", unit="ms"), "took")
+
+    @pytest.fixture
+    def broken(self, source: OpenSearchMetrics) -> OpenSearchMetrics:
+        return OpenSearchMetrics("requests-shop", "took", "toko")
+
+    @pytest.fixture
+    def window(self) -> Window:
+        since = WINDOW.since.replace(second=0) + dt.timedelta(minutes=1)
+        return Window(since, since + dt.timedelta(minutes=8))
+
+    @pytest.fixture
+    def instances(self) -> list[str]:
+        return HOSTS
+
+    def test_what_is_read(self, source: OpenSearchMetrics, window: Window) -> None:
+        frame = source.read(window, ["shop-1"]).frame
+        mean, percentile = (frame[frame["metric"] == name] for name in ("took", "took.p95"))
+        assert set(mean["count"]) == {30.0}
+        assert mean["value"].between(3.5, 4.5).all()
+        assert mean["deviation"].between(1.8, 2.2).all()
+        assert set(percentile["value"]) <= {6.0, 7.0, 6.55}
+
+    def test_documents_and_aggregations_of_ones_own(self, source: OpenSearchMetrics, window: Window) -> None:
+        documents = OpenSearchMetrics("requests-*", Metric("requests", "throughput"), query="message:order")
+        assert set(documents.read(window, HOSTS).frame["value"]) == {30.0}
+        failed = OpenSearchMetrics(
+            "requests-shop",
+            Metric("failed", "errors"),
+            aggregation={"filter": {"range": {"status": {"gte": 500}}}},
+            query="message:order",
+        )
+        frame = failed.read(window, HOSTS).frame
+        assert set(frame["value"]) <= {4.0, 5.0}
+        assert set(frame["count"]) == {30.0}
+        highest = OpenSearchMetrics("requests-shop", "queue", aggregation={"max": {"field": "took"}})
+        assert set(highest.read(window, HOSTS).frame["value"]) == {7.0}
+
+    def test_broken_down(self, source: OpenSearchMetrics, window: Window) -> None:
+        grouped = OpenSearchMetrics("requests-shop", Metric("requests", "count"), "took", group_by="status")
+        frame = grouped.read(window, ["shop-1"]).frame
+        assert set(frame["group"]) == {"200", "500"}
+
+    def test_words_of_metrics(self, source: OpenSearchMetrics, window: Window) -> None:
+        with pytest.raises(SourceQueryRejected, match=r"no document has the field 'toko'; did you mean 'took'"):
+            OpenSearchMetrics("requests-shop", "took", "toko").read(window, HOSTS)
+        with pytest.raises(SourceQueryRejected, match="searched by its words, and cannot be aggregated"):
+            OpenSearchMetrics("requests-shop", "took", "took", instance_field="pod").read(window, HOSTS)
+        with pytest.raises(SourceQueryRejected, match="requests-shpo"):
+            OpenSearchMetrics("requests-shpo", "took", "took").read(window, HOSTS)
+        with pytest.raises(SourceQueryRejected, match=r"rejected the request.*maxx"):
+            OpenSearchMetrics("requests-shop", "took", aggregation={"maxx": {"field": "took"}}).read(window, HOSTS)
+        assert "Nothing is known of shop-9" in source.read(window, ["shop-9"]).warnings[0]

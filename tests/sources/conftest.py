@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+
+from tests.hooks.vendor_servers import serving
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +18,8 @@ def no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_cd.hooks.sumo_logic._CALLS", 10_000)
     monkeypatch.setattr("airflow_cd.hooks.sumo_job._FIRST_POLL", 0.02)
     monkeypatch.setattr("airflow_cd.http.rate_limit._limiters", {})
+    for hook in ("service.ServiceHook", "datadog.DatadogHook"):
+        monkeypatch.setattr(f"airflow_cd.hooks.{hook}.calls_per_second", 1e6)
 
 
 @pytest.fixture
@@ -25,3 +30,15 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
 
     return define
+
+
+@pytest.fixture
+def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
+    """Serve something over a connection until the test is over."""
+    with ExitStack() as stack:
+
+        def serve(server: Any, conn_id: str, **fields: Any) -> Any:
+            connect(conn_id, conn_type="x", host=stack.enter_context(serving(server)), **fields)
+            return server
+
+        yield serve

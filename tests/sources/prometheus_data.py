@@ -58,6 +58,10 @@ def everything() -> Scraped:
     late = scrapes(END - 240.0, END)
     scraped.add("http_requests_total", [(at, 5.0 + n) for n, at in enumerate(late)], instance="new-1", code="200")
     scraped.add("http_requests_total", [(at, 3.0) for at in late], instance="new-1", code="500")
+    # It was replaced in the middle of the window; nothing marks its series as stale.
+    for pod, until in (("gone-1", END - 300.0), ("stays-1", END)):
+        levels = [(at, 5e8) for at in scrapes(BEGIN, until)]
+        scraped.add("container_memory_working_set_bytes", levels, pod=pod, container="shop")
     for instance, level in (("shop-1:8080", 40.0), ("shop-2:8080", 50.0)):
         times = scrapes(BEGIN, END)
         scraped.add("queue_depth", [(at, level) for at in times], instance=instance, job="shop")

@@ -158,6 +158,11 @@ class TestMetrics(MetricSourceContract):
         assert list(orders.read(WINDOW, ["i-1"]).frame["value"]) == [3.0] * 10
         assert source.instances(WINDOW) == HOSTS
 
+    def test_the_newest_periods_may_not_be_published_yet(self, source, monkeypatch):
+        monkeypatch.setattr("airflow_cd.sources.cloud_watch_metrics.utc_now", lambda: WINDOW.until)
+        frame = source.read(WINDOW, ["i-1"]).frame
+        assert frame["time"].max() == WINDOW.until - dt.timedelta(minutes=3 + 1)
+
     def test_words(self, source, aws):
         with pytest.raises(SourceUnavailable, match="no metric Latensy in Shop; did you mean 'Latency'"):
             CloudWatchMetrics("Shop", "Latensy").read(WINDOW, HOSTS)

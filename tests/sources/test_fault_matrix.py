@@ -15,13 +15,25 @@ import pandas as pd
 import pytest
 
 from airflow_cd.http.client import HttpClient
-from airflow_cd.sources import DatadogLogs, LokiLogs, OpenSearchLogs, PrometheusQuery, VictoriaLogs
+from airflow_cd.sources import (
+    DatadogLogs,
+    GoogleCloudLogs,
+    LokiLogs,
+    OpenSearchLogs,
+    OpenSearchMetrics,
+    PrometheusQuery,
+    SplunkLogs,
+    VictoriaLogs,
+)
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
 from airflow_cd.verification.watch import Outcome, Watch
 from tests.hooks.vendor_servers import serving
 from tests.sources import stores
+from tests.sources.google_servers import LoggingStore, key_of
+from tests.sources.search_metrics_store import SearchMetricsStore
+from tests.sources.splunk_store import SplunkStore
 from tests.verification.late_source import Clock
 from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
 
@@ -31,7 +43,9 @@ DELAY = "5s"
 LOGS: dict[str, tuple[type[stores.Store], str, Any]] = {
     "OpenSearch": (stores.OpenSearchStore, "search_cluster", OpenSearchLogs("logs", delay=DELAY)),
     "Datadog": (stores.DatadogStore, "datadog", DatadogLogs("service:shop", delay=DELAY)),
+    "Google": (LoggingStore, "google_observability", GoogleCloudLogs("a=b", delay=DELAY)),
     "Loki": (stores.LokiStore, "loki", LokiLogs('{app="shop"}', delay=DELAY)),
+    "Splunk": (SplunkStore, "splunk", SplunkLogs("index=shop", delay=DELAY)),
     "VictoriaLogs": (stores.VictoriaLogsStore, "victoria_logs", VictoriaLogs(delay=DELAY)),
 }
 
@@ -47,9 +61,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         self.sleep = clock.sleep
 
     monkeypatch.setattr(HttpClient, "__init__", patched)
-    for hook in ("service.ServiceHook", "datadog.DatadogHook"):
-        monkeypatch.setattr(f"airflow_cd.hooks.{hook}.calls_per_second", 1e6)
-    for module in ("prometheus", "prometheus_query"):
+    monkeypatch.setattr("airflow_cd.hooks.google_logging.GoogleLoggingHook.calls_per_second", 1e6)
+    for module in ("open_search_metrics", "prometheus", "prometheus_query"):
         monkeypatch.setattr(f"airflow_cd.sources.{module}.utc_now", clock)
     return clock
 
@@ -62,8 +75,8 @@ def served(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
         def serve(store: stores.Store, conn_type: str) -> stores.Store:
             url = stack.enter_context(serving(store))
-            keys = {"password": "api:app"} if conn_type == "datadog" else {}
-            connect(f"{conn_type}_default", conn_type=conn_type, host=url, **keys)
+            keys = {"datadog": "api:app", "splunk": "token", "google_observability": key_of(url)}
+            connect(f"{conn_type}_default", conn_type=conn_type, host=url, password=keys.get(conn_type, ""))
             return store
 
         yield serve
@@ -110,18 +123,50 @@ def test_logs(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
         assert troubled.profiles[source.name].counts() == perfect.profiles[source.name].counts()
 
 
+@pytest.mark.parametrize(("protocol", "broken"), [*((one, False) for one in LOGS), ("OpenSearch", True)])
+def test_more_records_than_are_read_at_once(
+    clock: Clock, served: Any, monkeypatch: pytest.MonkeyPatch, protocol: str, broken: bool
+) -> None:
+    kind, conn_type, source = LOGS[protocol]
+    records = _records(broken=broken)
+    served(kind(records, clock, PERFECT), conn_type)
+    whole = _watched(clock, logs=[source])
+    clock.now = START
+    monkeypatch.setattr("airflow_cd.sources.records.MOST_RECORDS", len(records) // 10)
+    parts = _watched(clock, logs=[source])
+    assert parts.judgement.verdict is whole.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
+    assert parts.profiles[source.name].counts() == whole.profiles[source.name].counts()
+    assert not any("returned less" in warning for warning in parts.judgement.warnings)
+
+
+METRICS: dict[str, tuple[Any, str, Any]] = {
+    "OpenSearch": (
+        SearchMetricsStore,
+        "search_cluster",
+        OpenSearchMetrics("logs", "p95_seconds", "took", bucket="2s", delay=DELAY),
+    ),
+    "Prometheus": (
+        stores.PrometheusStore,
+        "prometheus",
+        PrometheusQuery("p95_seconds{{instances}}", "p95_seconds", bucket="2s", delay=DELAY),
+    ),
+}
+
+
 @pytest.mark.parametrize("broken", [False, True], ids=["good", "bad"])
-def test_metrics(clock: Clock, served: Any, broken: bool) -> None:
-    source = PrometheusQuery("p95_seconds{{instances}}", "p95_seconds", bucket="2s", delay=DELAY)
+@pytest.mark.parametrize("protocol", METRICS)
+def test_metrics(clock: Clock, served: Any, protocol: str, broken: bool) -> None:
+    kind, conn_type, source = METRICS[protocol]
 
     def value(name: str, at: float) -> float:
         noise = random.Random(f"{name} {at}").gauss(1.0, 0.1)
         return noise * (2.0 if broken and name in CANARY else 1.0)
 
-    served(stores.PrometheusStore([], clock, PERFECT, value=value), "prometheus")
+    given = {"hosts": tuple(INSTANCES)} if kind is SearchMetricsStore else {}
+    served(kind([], clock, PERFECT, value=value, **given), conn_type)
     perfect = _watched(clock, metrics=[source])
     clock.now = START + timedelta(0)
-    store = served(stores.PrometheusStore([], clock, TROUBLED, value=value), "prometheus")
+    store = served(kind([], clock, TROUBLED, value=value, **given), conn_type)
     troubled = _watched(clock, metrics=[source])
     assert perfect.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
     assert troubled.judgement.verdict is perfect.judgement.verdict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from airflow_cd.hooks.loki import LokiHook
 from airflow_cd.sources import DatadogLogs, DatadogMetrics, ElasticsearchLogs, LokiLogs
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
-from tests.hooks.vendor_servers import Answer, Asked, serving
+from tests.hooks.vendor_servers import Answer, Asked
 from tests.sources import stores
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
@@ -34,25 +33,6 @@ def records() -> list[stores.Record]:
                 for number in range(copies)
             ]
     return found
-
-
-@pytest.fixture
-def served(connect) -> Any:
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-
-        def serve(server: Any, conn_id: str, **fields: Any) -> Any:
-            connect(conn_id, conn_type="x", host=stack.enter_context(serving(server)), **fields)
-            return server
-
-        yield serve
-
-
-@pytest.fixture(autouse=True)
-def no_pace(monkeypatch) -> None:
-    monkeypatch.setattr("airflow_cd.hooks.datadog.DatadogHook.calls_per_second", 1e6)
-    monkeypatch.setattr("airflow_cd.hooks.service.ServiceHook.calls_per_second", 1e6)
 
 
 class _Contract(LogSourceContract):
@@ -138,6 +118,27 @@ def test_shards_that_fail_for_good_are_an_error(served):
         ElasticsearchLogs("logs").read(WINDOW, HOSTS)
 
 
+def test_a_pattern_that_matches_no_index_is_no_silent_service(served):
+    store = stores.ElasticsearchStore([], lambda: WINDOW.until)
+
+    def nothing(asked: Asked) -> Answer:
+        answer = store(asked)
+        if "_pit" in asked.path and asked.method == "POST":
+            answer.body["_shards"] = {"total": 0, "failed": 0}
+        return answer
+
+    served(nothing, "search_cluster_default")
+    with pytest.raises(SourceQueryRejected, match=r"no index that is called logs-shpo-\*"):
+        ElasticsearchLogs("logs-shpo-*").read(WINDOW, HOSTS)
+
+
+def test_more_lines_of_one_moment_than_loki_hands_out_are_an_error(served):
+    many = [stores.Record(BEGIN, "shop-1", f"INFO {number}", str(number)) for number in range(300)]
+    served(stores.LokiStore(many, lambda: WINDOW.until, stores.Troubles(page=200)), "loki_default")
+    with pytest.raises(SourceUnavailable, match=r"has more than 200 lines of one nanosecond"):
+        LokiLogs('{app="shop"}').read(WINDOW, HOSTS)
+
+
 class TestLokiWords:
     def test_labels_and_instances(self, served):
         served(stores.LokiStore(records(), lambda: WINDOW.until), "loki_default")
@@ -208,6 +209,11 @@ class TestDatadogMetrics(MetricSourceContract):
         frame = source.read(window, ["shop-1"]).frame
         assert len(frame) == 6
         assert source.read(window, ["shop-1"]).query.endswith(".rollup(avg, 60)")
+
+    def test_the_newest_buckets_are_not_finished_and_not_read(self, source, window, monkeypatch):
+        monkeypatch.setattr("airflow_cd.sources.datadog.utc_now", lambda: window.until)
+        frame = source.read(window, HOSTS).frame
+        assert frame["time"].max() <= window.until - dt.timedelta(seconds=90 + 60)
 
     def test_words(self, source, window, connect, served):
         with pytest.raises(SourceUnavailable, match=r"no metric trace\.htpp"):

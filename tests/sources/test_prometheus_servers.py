@@ -90,6 +90,14 @@ class TestQueryContract(MetricSourceContract):
         return INSTANCES
 
 
+def test_what_is_gone_does_not_count_on(server):
+    frame = PrometheusMetrics("cadvisor").read(WINDOW, ["gone-1", "stays-1"]).frame
+    last = frame.groupby("instance")["time"].max()
+    assert last["stays-1"] == moment(570)
+    # Prometheus answers an old sample for five minutes; the bucket of the last one is the last.
+    assert last["gone-1"] == moment(270)
+
+
 class TestCounting:
     def test_every_request_counts_once_in_what_scrapes_saw(self, server):
         sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-1"])

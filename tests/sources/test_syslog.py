@@ -49,3 +49,24 @@ def test_hosts_are_instances_and_stamps_without_a_year_are_of_now(rsyslog: tuple
     frame = source.read(window, ["shop-1", "shop-2"]).frame
     assert set(frame["time"]) == {now}
     assert frame["instance"].value_counts().to_dict() == {"shop-1": 10, "shop-2": 10}
+
+
+def test_what_is_cut_off_a_long_line_is_shown_as_nobodys(rsyslog: tuple[Path, int]) -> None:
+    """rsyslog makes a record of its own of it, with another host, program and severity."""
+    folder, port = rsyslog
+    now = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
+    line = f"<11>{now:%b %e %H:%M:%S} shop-1 shop[7]: ERROR charge failed {'part:of it ' * 1200}END"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(line.encode() + b"\n")
+    source = FileLogs(f"{folder}/{{instance}}/*.log")
+    window = Window(now - dt.timedelta(seconds=5), now + dt.timedelta(seconds=5))
+    deadline = time.monotonic() + 20
+    while not list(folder.glob("shop-1/*.log")) or source.read(window, ["shop-1"]).unassigned == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    sample = source.read(window, ["shop-1"])
+    [record] = sample.frame["message"]
+    assert "shop[7]: ERROR charge failed" in record
+    assert "END" not in record
+    assert sample.unassigned == 1
+    assert "is of none of the instances" in sample.warnings[-1]

@@ -6,6 +6,7 @@ from airflow_cd.verification.metrics.profile import MetricProfile
 from airflow_cd.verification.metrics.thresholds import Threshold
 from airflow_cd.verification.verdict import Verdict
 
+from .shop_logs import CANARY
 from .test_watch import _metric_source, _run
 
 
@@ -53,3 +54,11 @@ def test_of_two_sources_each_teaches_under_its_own_name() -> None:
 def test_without_a_control_nothing_is_learned() -> None:
     outcome = _run(metrics=[_metric_source()], watch={"control": (), "learn": True})
     assert outcome.metric_profiles["metrics"].deployments == 0
+
+
+def test_a_label_that_tells_the_sides_apart_leaves_nothing_to_compare() -> None:
+    source = _metric_source()
+    source._frame["group"] = ["v2" if name in CANARY else "v1" for name in source._frame["instance"]]
+    outcome = _run(metrics=[source])
+    assert outcome.judgement.verdict is Verdict.INCONCLUSIVE
+    assert "not_comparable" in {reason.code for reason in outcome.judgement.reasons}

@@ -71,6 +71,7 @@ def judge_quality(
     baseline_names: Sequence[str] = (),
     look: int = 1,
     final: bool = True,
+    sampled: bool = False,
 ) -> Quality:
     """Judge what the canary logged: events that are unknown, unexpectedly frequent or went silent.
 
@@ -85,6 +86,7 @@ def judge_quality(
         rate.
     :param final: whether this is the last look. A new error that might well be a rare known one (there was too
         little baseline to have seen it) counts from the last look on; evidence may still come before.
+    :param sampled: whether the source keeps a share of the records alone: then nothing is said to have gone silent.
     """
     opinions = opinions or Opinions()
     used = [profile for profile in baseline[:BASELINES_USED] if profile.records]
@@ -106,7 +108,7 @@ def judge_quality(
     counts = [reference.counts for reference in comparison.references]
     comparison = replace(comparison, events=with_refusals(comparison.events, counts))
     judged = [
-        _with_frequency(opinions.weighed(event), strictness, spending)
+        _with_frequency(opinions.weighed(event), strictness, spending, sampled=sampled)
         for event in judge_frequencies(comparison, canary.watched, spending).values()
     ]
     outages = judge_outages(
@@ -147,7 +149,7 @@ def judge_quality(
         verdict, reasons = Verdict.INCONCLUSIVE, [tiny, *reasons]
     if final and verdict is not Verdict.FAIL:
         doubts = (
-            gone_silent(events, strictness.p_value * spending),
+            None if sampled else gone_silent(events, strictness.p_value * spending),
             more_errors(events, strictness.frequency, strictness.ratio),
             more_failed_requests(comparison, events, canary.watched, strictness.ratio),
             unreadable(canary, references),
@@ -303,8 +305,10 @@ def judge_frequencies(comparison: Comparison, watched: float, spending: float = 
     return judged
 
 
-def _with_frequency(event: Event, strictness: Strictness, spending: float) -> Event:
-    """The events of unexpected frequency, red where they are severe and sure enough."""
+def _with_frequency(event: Event, strictness: Strictness, spending: float, *, sampled: bool) -> Event:
+    """The events of unexpected frequency, red where they are severe and sure enough; of a share none is silent."""
+    if sampled and event.kind is EventKind.WENT_SILENT:
+        return replace(event, kind=EventKind.KNOWN)
     if event.p_value is None or event.p_value > strictness.p_value * spending:
         return event
     kind = _frequency(event, strictness.ratio) if event.kind is not EventKind.KNOWN else event.kind

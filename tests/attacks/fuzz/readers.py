@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from airflow_cd.release import planned_release
 from airflow_cd.secret_values.detection import form_of, suspicion
 from airflow_cd.secret_values.references import Reference
 from airflow_cd.secret_values.sealing import Sealer
+from airflow_cd.sources.buckets import Buckets
+from airflow_cd.sources.metric_files import Point, gathered
+from airflow_cd.sources.otlp import OtlpStamps, happened
+from airflow_cd.sources.otlp_files import OtlpFileMetrics
+from airflow_cd.sources.statsd import StatsdStamps, parsed
 from airflow_cd.task_ids import read_task_id
 from airflow_cd.verification.files.metrics import read_metrics
 from airflow_cd.verification.files.opening import InputFile, opened
@@ -39,6 +45,7 @@ from airflow_cd.verification.logs.recognition import signature_of_line, signatur
 from airflow_cd.verification.logs.refining import refine
 from airflow_cd.verification.logs.traces.joining import RecordJoiner, join_lines
 from airflow_cd.verification.metrics.names.reading import read_name
+from airflow_cd.verification.samples import Metric
 from tests.attacks.fuzz.trial import Reader
 
 LOG = (
@@ -74,6 +81,49 @@ PARAMETERS = (
     "sealed:", "production.phase_20.deploy", ".", "__", "NaN", "{service}", "{version.__class__}", "postgres://u:p@h/d",
     "AKIA", "ghp_", "eyJ", "-----BEGIN ", "PRIVATE KEY", "[", "]", "password", ":", "0" * 40, "P1DT2H", "infinity",
 )  # fmt: skip
+
+
+STATSD = (
+    "Flushing stats at  Fri Apr 03 2020 15:18:13 GMT+0900\n", "{\n", "}\n", "  counters: {", " 'a.b': 1,", " timers: {",
+    " a: [ 1, 2 ]", "... 7 more items", "gauges: {}", "sets:", "timer_data: { a: { count: 3, sum: 4 } }", "}, ",
+    "1764316800 ", "2026-11-23T05:00:00Z ", "2026-99-99T05:00:00Z ", "a.b:1|c|@0.1|#x:y\n", "a.b 1 1764316800\n",
+    "a=1 (count)\n", ":1:2|ms\n", "|@0", "1e999", "\x1b[32m", "\n", "'", "\\'", "[",
+)  # fmt: skip
+OTLP = (
+    "resourceMetrics", "resource", "scopeMetrics", "metrics", "dataPoints", "attributes", "key", "value", "stringValue",
+    "timeUnixNano", "startTimeUnixNano", "asInt", "asDouble", "count", "sum", "bucketCounts", "explicitBounds",
+    "scale", "positive", "offset", "zeroCount", "flags", "aggregationTemporality", "NaN", "1795852800000000000", "-1",
+)  # fmt: skip
+OTLP_BATCH = {"resourceMetrics": [{
+    "resource": {"attributes": [{"key": "service.instance.id", "value": {"stringValue": "a"}}]},
+    "scopeMetrics": [{"metrics": [
+        {"name": "g", "gauge": {"dataPoints": [{"timeUnixNano": "1795852800000000000", "asDouble": 1.5}]}},
+        {"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [{
+            "timeUnixNano": "1795852800000000000", "startTimeUnixNano": "1795852700000000000", "count": "3", "sum": 1.0,
+            "bucketCounts": ["1", "2"], "explicitBounds": [0.5]}]}},
+        {"name": "e", "exponentialHistogram": {"aggregationTemporality": 1, "dataPoints": [{
+            "timeUnixNano": "1795852800000000000", "count": "3", "sum": 1.0, "scale": 3, "zeroCount": "1",
+            "positive": {"offset": -2, "bucketCounts": ["1", "1"]}, "negative": {"bucketCounts": []}}]}},
+    ]}],
+}]}  # fmt: skip
+
+
+def _statsd(text: str) -> None:
+    stamps, now = StatsdStamps(), datetime(2026, 11, 28, 8, tzinfo=timezone.utc)
+    _gather(parsed([(stamps.of(line) or now, line) for line in text.split("\n")], "a").points)
+
+
+def _otlp(content: Any) -> None:
+    source = OtlpFileMetrics("/metrics.json", "h")
+    line = json.dumps(content)
+    OtlpStamps().of(line)
+    raw, _ = source._parsed({"": [(datetime(2026, 11, 28, 8, tzinfo=timezone.utc), line)]})
+    _gather(list(happened(raw, "", "status", 0.0)))
+
+
+def _gather(points: Sequence[Point]) -> None:
+    hour = Buckets(datetime(2026, 11, 28, 8, tzinfo=timezone.utc), timedelta(minutes=1), 60)
+    gathered(points, {name: Metric(name, "latency") for name in "agheb"}, hour, ["a"])
 
 
 def _line(text: str) -> None:
@@ -187,6 +237,8 @@ READERS: Sequence[Reader] = (
     Reader("metric name", read_name, ("http_request_duration_seconds_bucket", "_total", ".p95", "cpu", "rate",
         "/", "_")),
     Reader("metric file", _metrics, METRICS, binary=True),
+    Reader("StatsD lines", _statsd, STATSD),
+    Reader("OTLP batch", _otlp, tuple(OTLP), seeds=(OTLP_BATCH,)),
     Reader("file", _file, ("\x1f\x8b\x08", "BZh9", "(\xb5/\xfd", "\xfd7zXZ", *LOG[:6]), binary=True),
     Reader("HTTP body", _answer, ("\x1f\x8b\x08\x00", '{"a":', "x" * 50, "]"), binary=True),
     Reader("request body", _body, ('{"conf":', "{", "[", '"', "\\", "]", "}", ":", "a"), binary=True),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.commands.source.written import written
 from airflow_cd.errors import AirflowCdError, Refused
 from airflow_cd.exit_codes import DONE, FAILED
 
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from airflow_cd.verification.samples import LogSource, MetricSource
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to ``airflow-cd``."""
-    parser = commands.add_parser("source", help="read a source of metrics or logs, and say what it answers")
-    actions = parser.add_subparsers(dest="action", required=True)
+def add_parser(actions: Any) -> None:
+    """Add the command to ``airflow-cd source``."""
     check = actions.add_parser(
         "check",
         help="read a source once: rows, lag, kinds, units, levels",
@@ -64,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
 def _sources(given: argparse.Namespace) -> Iterator[tuple[MetricSource | LogSource, list[str]]]:
     file = Path(given.source)
     if not file.is_file():
-        yield _written(given.source), list(given.instances)
+        yield written(given.source), list(given.instances)
         return
     from airflow_cd.pipeline.checking import check_file
 
@@ -99,31 +98,3 @@ def _instances_of(pipeline: Pipeline, environment: Environment) -> list[str]:
     except (AirflowCdError, ValueError) as error:
         print(f"The target of {environment.name} cannot be asked for its instances: {error}")
         return []
-
-
-def _written(text: str) -> MetricSource | LogSource:
-    """A source as a pipeline file writes it.
-
-    :raises Refused: it is none.
-    """
-    from airflow_cd.sources import source_kinds
-    from airflow_cd.verification.samples import LogSource, Metric, MetricSource
-
-    kinds = source_kinds()
-    if "(" not in text:
-        raise Refused(
-            f"there is no file {text}, and it is no source.",
-            state="nothing was read.",
-            next_step=f"Give a pipeline file, or one of {', '.join(sorted(kinds))} with its arguments in parentheses.",
-        )
-    try:
-        made = eval(text, {"__builtins__": {}, "Metric": Metric, **kinds})  # noqa: S307 - as a pipeline file is run
-    except Exception as error:
-        raise Refused(
-            f"{text} cannot be made: {type(error).__name__}: {error}.",
-            state="nothing was read.",
-            next_step=f"Write it as in a pipeline file; known are {', '.join(sorted(kinds))}.",
-        ) from error
-    if not isinstance(made, (MetricSource, LogSource)):
-        raise Refused(f"{text} is no source: it needs name, delay and read.", state="nothing was read.")
-    return made

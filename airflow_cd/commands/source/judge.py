@@ -1,0 +1,160 @@
+"""``airflow-cd source judge``: a verdict on what runs now, from live sources, without a pipeline or a deployment."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.commands.source.written import written
+from airflow_cd.errors import Refused, VerificationError
+from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
+from airflow_cd.verification.sensitivity import SENSITIVITIES
+
+if TYPE_CHECKING:
+    from airflow_cd.verification.settings import Verification
+    from airflow_cd.verification.verdict import Judgement
+    from airflow_cd.verification.watch import Watch
+
+_LISTED = 10
+_EPILOG = """exit codes: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 an error
+
+  airflow-cd source judge "PrometheusMetrics('micrometer')" "FileLogs('/var/log/shop/{instance}.log')" \\
+      --canary shop-3 --control shop-1 shop-2 --last 10m
+  airflow-cd source judge "LokiLogs('{app=\\"shop\\"}')" --canary shop-1 shop-2 --since 2026-11-29T14:05:00Z"""
+
+
+def add_parser(actions: Any) -> None:
+    """Add the command to ``airflow-cd source``."""
+    parser = actions.add_parser(
+        "judge",
+        help="judge what some instances did by now, against others or against the time before",
+        description="Reads sources over the last minutes and judges the canary as a verification of a pipeline would: "
+        "against the control of the same minutes, and against all of them before. Nothing is changed or recorded.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a source as a pipeline file writes it: \"PrometheusMetrics('micrometer')\"",
+    )
+    parser.add_argument("--canary", nargs="+", required=True, metavar="NAME", help="instances on the new release")
+    parser.add_argument("--control", nargs="+", default=[], metavar="NAME", help="instances on the running release")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--since", metavar="TIME", help="when the new release was there, such as 2026-11-29T14:05:00Z")
+    when.add_argument("--last", default="10m", metavar="DURATION", help="how far back to judge (10m)")
+    parser.add_argument(
+        "--before", metavar="DURATION", help="how much of the time before to compare with (as long again; 0s for none)"
+    )
+    parser.add_argument("--sensitivity", choices=SENSITIVITIES, default="medium", help="as of verify (%(default)s)")
+    parser.add_argument("--report", metavar="FILE", help="write the report as one HTML page")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Judge, print, and write the report; the exit code is the verdict."""
+    if given.report and not Path(given.report).resolve().parent.is_dir():
+        raise VerificationError(
+            f"{given.report} cannot be written: there is no such folder.", next_step="Name one that exists."
+        )
+    judgement = _watch(given).run().judgement
+    for line in _lines(judgement):
+        print(line)
+    if given.report:
+        from airflow_cd.report.page import render_report
+        from airflow_cd.report.report import Report
+
+        Path(given.report).write_text(render_report(Report(judgement)), encoding="utf-8")
+        print(f"Report    {given.report}")
+    return {"PASS": DONE, "FAIL": FAILED}.get(str(judgement.verdict), INCONCLUSIVE)
+
+
+def _watch(given: argparse.Namespace) -> Watch:
+    from airflow_cd.verification.samples import LogSource, MetricSource, Window
+    from airflow_cd.verification.settings import Verification
+    from airflow_cd.verification.source_kinds import kind_of
+    from airflow_cd.verification.watch import Watch
+
+    if both := sorted(set(given.canary) & set(given.control)):
+        raise Refused(f"{both[0]} is given as canary and as control.", state="nothing was read.")
+    metrics: list[MetricSource] = []
+    logs: list[LogSource] = []
+    delays: list[timedelta] = []
+    for text in given.sources:
+        source: Any = written(text)
+        if mistakes := list(getattr(source, "mistakes", list)()):
+            raise Refused(f"{mistakes[0]}.", state="nothing was read.", next_step="Correct the source.")
+        (logs if kind_of(source) == "logs" else metrics).append(source)
+        delays.append(source.delay)
+    # Up to where everything has come: nobody waits here for more, whoever asks can ask again.
+    until = datetime.now(timezone.utc) - max(delays)
+    since = _moment(given.since, until) if given.since else until - _length("last", given.last)
+    length = until - since
+    before = length if given.before is None else _length("before", given.before, zero=True)
+    verification = Verification(
+        metrics=metrics,
+        logs=logs,
+        duration=length,
+        every=min(timedelta(seconds=2), length),
+        longest_lag="0s",
+        sensitivity=given.sensitivity,
+    )
+    return Watch(
+        _usable(verification),
+        canary=sorted(set(given.canary)),
+        control=sorted(set(given.control)),
+        since=since,
+        until=until,
+        before=Window(since - before, since) if before else None,
+        clock=lambda: datetime.now(timezone.utc),
+    )
+
+
+def _usable(verification: Verification) -> Verification:
+    if mistakes := verification.mistakes():
+        raise Refused(f"{mistakes[0]}.", state="nothing was read.", next_step="Correct the sources, or the times.")
+    return verification
+
+
+def _length(name: str, text: str, *, zero: bool = False) -> timedelta:
+    from airflow_cd.durations import parse_duration
+
+    try:
+        length = parse_duration(text)
+    except ValueError as error:
+        raise Refused(f"--{name}: {error}.", state="nothing was read.") from error
+    if not length and not zero:
+        raise Refused(f"--{name} must be greater than zero.", state="nothing was read.")
+    return length
+
+
+def _moment(text: str, until: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise Refused(
+            f"--since: {text!r} is no time.", state="nothing was read.", next_step="Write 2026-11-29T14:05:00Z."
+        ) from None
+    moment = moment.astimezone(timezone.utc)
+    if moment >= until:
+        raise Refused(f"--since: nothing can be read yet of what came after {text}.", state="nothing was read.")
+    return moment
+
+
+def _lines(judgement: Judgement) -> Iterator[str]:
+    first, *others = judgement.reasons
+    yield f"{judgement.verdict}: {first.text}"
+    yield from (f"      {reason.text}" for reason in others[:_LISTED])
+    quality = judgement.quality
+    for number, event in enumerate(quality.risks[:_LISTED] if quality else (), 1):
+        yield f"  {number}. {event.exception or event.template}: {event.counts.get('canary', 0):.0f} on the canary"
+        yield from (f"     | {line}" for sample in event.samples[:1] for line in str(sample).splitlines()[:_LISTED])
+    for metric in judgement.performance.metrics if judgement.performance else ():
+        if not metric.group:
+            yield f"  {metric.verdict:<13}{metric.reason.text}"
+    yield from (f"Note      {text}" for text in judgement.warnings)
+    yield from (f"Error     {text}" for text in judgement.source_errors)

@@ -1,0 +1,73 @@
+"""What logs and metrics of OpenSearch and Elasticsearch have in common: which documents, and of which instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.spelling import suggestion
+from airflow_cd.verification.samples import Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.open_search import OpenSearchHook
+
+_EXACT = {"keyword", "constant_keyword", "wildcard", "ip", "long", "integer"}
+
+
+def is_index(name: str) -> bool:
+    """Whether names or patterns of indices, with commas between, can be a part of a path.
+
+    :param name: as an author gives it.
+    """
+    return not set(name) & set('/\\?"<>| #') and name[:1] not in ("_", "-")
+
+
+def documents(
+    window: Window, time_field: str, query: str, default_field: str, *more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A query in the query DSL for the documents of a window.
+
+    :param window: half-open.
+    :param time_field: that holds the time.
+    :param query: a query string of the author's; ``""`` for none.
+    :param default_field: in which the query string looks for words without a field.
+    :param more: further conditions.
+    """
+    times = {"gte": _iso(window.since), "lt": _iso(window.until)}
+    filters: list[Mapping[str, Any]] = [{"range": {time_field: times}}, *more]
+    if query.strip():
+        filters.append({"query_string": {"query": query, "default_field": default_field}})
+    return {"bool": {"filter": filters}}
+
+
+def instance_field(
+    hook: OpenSearchHook, source: str, index: str, field: str, time_field: str, **others: str
+) -> tuple[str, bool]:
+    """The field to look for names of instances in, and whether it is compared as a whole.
+
+    :param hook: of the connection.
+    :param source: name of the source.
+    :param index: names or patterns of indices.
+    :param field: that holds the instance's name.
+    :param time_field: that holds the time.
+    :param others: further fields that there must be, by what the author calls them.
+    :raises SourceQueryRejected: no document has one of the fields.
+    """
+    keyword = f"{field}.keyword"
+    known = hook.fields(index, field, keyword, time_field, *others.values())
+    for what, name in {"instance_field": field, "time_field": time_field, **others}.items():
+        if name not in known:
+            there = [one for one in hook.fields(index, "*") if not one.startswith("_")]
+            raise SourceQueryRejected(
+                f"{source}: no document has the field {name!r}; {suggestion(name, there)}",
+                next_step=f"Name the field that does as {what}.",
+            )
+    if known[field] & _EXACT:
+        return field, True
+    return (keyword, True) if keyword in known else (field, False)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

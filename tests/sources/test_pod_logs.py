@@ -1,0 +1,136 @@
+"""Logs of pods: several containers, runs before, and what the cluster has no more."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.hooks.kubernetes import Cluster
+from airflow_cd.sources import KubernetesLogs
+from airflow_cd.verification.samples import Window
+
+BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
+WINDOW = Window(BEGIN, BEGIN + dt.timedelta(minutes=4))
+
+
+def at(seconds: float) -> str:
+    return f"{BEGIN + dt.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
+
+
+def line(seconds: float, text: str) -> str:
+    return f"{at(seconds)}.000000000Z {text}\n"
+
+
+class Pods:
+    """Answers as the API does of pods: the newest file of a log, of the runs before the last alone."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, dict[str, Any]] = {}
+        self.annotations: dict[str, str] = {}
+        self.files: dict[tuple[str, bool], str] = {}
+        self.gone = False
+
+    def get(self, path: str) -> Any:
+        if self.gone:
+            return None
+        return {
+            "metadata": {"annotations": self.annotations},
+            "spec": {"containers": [{"name": name} for name in self.containers]},
+            "status": {"containerStatuses": [{"name": name, **state} for name, state in self.containers.items()]},
+        }
+
+    def content(self, path: str, params: dict[str, Any]) -> bytes:
+        whole = self.files.get((params["container"], params["previous"] == "true"), "")
+        lines = [one for one in whole.splitlines(keepends=True) if one[:19] >= params.get("sinceTime", "")[:19]]
+        return "".join(lines).encode()[: params["limitBytes"]]
+
+
+def running(seconds: float = -3600.0, *, restarts: int = 0, before: float | None = None) -> dict[str, Any]:
+    last = {"terminated": {"startedAt": f"{at(before)}Z"}} if before is not None else {}
+    return {"restartCount": restarts, "state": {"running": {"startedAt": f"{at(seconds)}Z"}}, "lastState": last}
+
+
+@pytest.fixture
+def pods(monkeypatch: pytest.MonkeyPatch) -> Pods:
+    made = Pods()
+    monkeypatch.setattr(Cluster, "get", made.get)
+    monkeypatch.setattr(Cluster, "content", made.content)
+    made.containers = {"istio-proxy": running(), "shop": running()}
+    made.files = {("shop", False): line(-5, "INFO early") + line(5, "INFO of shop")}
+    made.files["istio-proxy", False] = line(-5, "INFO early") + line(6, "INFO of the proxy")
+    return made
+
+
+def messages(source: KubernetesLogs) -> list[str]:
+    return list(source.read(WINDOW, ["web-1"]).frame["message"])
+
+
+def test_which_containers_are_read(pods):
+    assert messages(KubernetesLogs()) == ["INFO of the proxy"]
+    assert messages(KubernetesLogs(container="shop")) == ["INFO of shop"]
+    assert messages(KubernetesLogs(container="*")) == ["INFO of shop", "INFO of the proxy"]
+    assert messages(KubernetesLogs(container=["shop", "istio-proxy"])) == ["INFO of shop", "INFO of the proxy"]
+    pods.annotations = {"kubectl.kubernetes.io/default-container": "shop"}
+    assert messages(KubernetesLogs()) == ["INFO of shop"]
+    with pytest.raises(SourceQueryRejected, match="pod web-1 has no container shpo; did you mean 'shop'"):
+        messages(KubernetesLogs(container="shpo"))
+
+
+def test_a_crashed_container_is_read_with_its_last_words(pods):
+    pods.containers = {"shop": running(60, restarts=1, before=-600)}
+    pods.files = {("shop", True): line(50, "panic: no card"), ("shop", False): line(61, "INFO started")}
+    sample = KubernetesLogs().read(WINDOW, ["web-1"])
+    assert list(sample.frame["message"]) == ["panic: no card", "INFO started"]
+    assert not sample.truncated
+
+
+def test_restarts_that_nobody_can_read_are_said(pods):
+    pods.containers = {"shop": running(60, restarts=4, before=40)}
+    pods.files = {("shop", True): line(50, "panic: no card"), ("shop", False): line(61, "INFO started")}
+    sample = KubernetesLogs().read(WINDOW, ["web-1"])
+    assert sample.truncated
+    assert "is lost: it was started again 4 times" in sample.warnings[0]
+
+
+def test_a_rotation_in_the_window_makes_it_incomplete(pods):
+    # 20 KiB a second: the file that begins in the middle of the window was not the first.
+    pods.containers = {"shop": running(-3600)}
+    pods.files = {("shop", False): "".join(line(second, "x" * 20_000) for second in range(120, 240))}
+    sample = KubernetesLogs().read(WINDOW, ["web-1"])
+    assert sample.truncated
+    [warning] = sample.warnings
+    assert warning.startswith("A part of what shop of web-1 wrote before 05:02:00 UTC is lost: the log was rotated")
+
+
+@pytest.mark.parametrize("first", [-200, 0])
+def test_a_log_that_begins_before_the_window_is_whole(pods, first):
+    pods.containers = {"shop": running(-3600)}
+    pods.files = {("shop", False): "".join(line(second, "x" * 20_000) for second in range(first, 240))}
+    assert not KubernetesLogs().read(WINDOW, ["web-1"]).truncated
+
+
+def test_a_container_that_was_quiet_at_first_is_whole(pods):
+    pods.containers = {"shop": running(-60)}
+    pods.files = {("shop", False): line(100, "INFO the first line") + line(160, "INFO another")}
+    assert not KubernetesLogs().read(WINDOW, ["web-1"]).truncated
+
+
+def test_equal_lines_of_one_moment_keep_their_number_over_a_seam(pods):
+    pods.containers = {"shop": running()}
+    pods.files = {("shop", False): line(59, "WARN retried") * 3 + line(60, "WARN retried") * 2}
+    parts = [Window(BEGIN, BEGIN + dt.timedelta(seconds=60)), Window(BEGIN + dt.timedelta(seconds=60), WINDOW.until)]
+    assert [len(KubernetesLogs().read(part, ["web-1"]).frame) for part in parts] == [3, 2]
+
+
+def test_a_pod_that_is_gone_is_said(pods):
+    pods.gone = True
+    sample = KubernetesLogs().read(WINDOW, ["web-1"])
+    assert sample.warnings == ("web-1 is gone: nothing of it can be read any more.",)
+    assert len(sample.frame) == 0
+
+
+def test_mistakes():
+    assert "neither a name nor names" in "".join(KubernetesLogs(container=7).mistakes())  # type: ignore[arg-type]
