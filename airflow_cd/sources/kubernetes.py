@@ -70,7 +70,7 @@ class KubernetesLogs:
         cluster = Cluster(self.conn_id, errors=SOURCE)
         rows: list[tuple[datetime, str, str, str, None]] = []
         warnings, truncated, cut = [], False, False
-        for pod in sorted(name for name in set(instances) if name and "/" not in name):
+        for pod in sorted(set(instances)):
             log = read_pod(cluster, self.namespace, pod, self._wanted, window)
             rows += [(moment, pod, text, "", None) for moment, text in log.lines]
             warnings += log.warnings

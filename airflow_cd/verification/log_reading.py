@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +13,16 @@ from airflow_cd.verification.counted import Counted
 from airflow_cd.verification.late_records import beyond, completed
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.pace import Rhythm, is_stalled
+from airflow_cd.verification.parts import samples_of
 from airflow_cd.verification.per_instance import SEVERE, Activity
 from airflow_cd.verification.reading import Instances, Patience, Reader
-from airflow_cd.verification.samples import LogSample, LogSource, Window
+from airflow_cd.verification.samples import LogSource, Window
 from airflow_cd.verification.times import iso_time, milliseconds_of
 from airflow_cd.verification.verdict import SEVERITIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_PARTS = 32  # into which a window is divided that holds more than a source hands out at once
-_SHORTEST = timedelta(seconds=1)  # of such a part
 _INDEXED_WITHIN = 1.0  # seconds that a record may need to be found once its source has it
 
 
@@ -267,18 +266,10 @@ class LogReader(Reader):
         return is_stalled(self._rhythm, self._past_rhythm)
 
     def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
-        """The records of a window, which is read in parts where the source hands out too few at once."""
         import pandas as pd
 
         frames: list[pd.DataFrame] = []
-        waiting, parts = [window], 1
-        while waiting:
-            part = waiting.pop()
-            sample: LogSample = self.source.read(part, names)
-            if sample.cut and parts < _MOST_PARTS and part.length >= 2 * _SHORTEST:
-                middle, parts = part.since + part.length / 2, parts + 1
-                waiting += [Window(middle, part.until), Window(part.since, middle)]
-                continue
+        for part, sample in samples_of(self.source, window, names):
             self.note(sample)
             self.unassigned = max(self.unassigned, sample.unassigned)
             if sample.truncated:

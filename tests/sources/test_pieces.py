@@ -44,7 +44,7 @@ def test_a_pods_long_line_is_one_record(monkeypatch):
     def answer(_: Any, __: str, params: dict[str, Any]) -> bytes:
         return b"" if params["previous"] == "true" else content
 
-    monkeypatch.setattr(Cluster, "get", lambda *_: {"spec": {"containers": [{"name": "web"}]}})
+    monkeypatch.setattr(Cluster, "every", lambda *_, **__: [{"spec": {"containers": [{"name": "web"}]}}])
     monkeypatch.setattr(Cluster, "content", answer)
     frame = KubernetesLogs().read(WINDOW, ["web-1"]).frame
     assert list(frame["message"]) == ["INFO before", LONG, "a\u2028b\x85c"]

@@ -33,14 +33,15 @@ class Pods:
         self.files: dict[tuple[str, bool], str] = {}
         self.gone = False
 
-    def get(self, path: str) -> Any:
-        if self.gone:
-            return None
-        return {
+    def every(self, path: str, **params: str) -> list[Any]:
+        if self.gone or params["fieldSelector"] != "metadata.name=web-1":
+            return []
+        pod = {
             "metadata": {"annotations": self.annotations},
             "spec": {"containers": [{"name": name} for name in self.containers]},
             "status": {"containerStatuses": [{"name": name, **state} for name, state in self.containers.items()]},
         }
+        return [pod]
 
     def content(self, path: str, params: dict[str, Any]) -> bytes:
         whole = self.files.get((params["container"], params["previous"] == "true"), "")
@@ -56,7 +57,7 @@ def running(seconds: float = -3600.0, *, restarts: int = 0, before: float | None
 @pytest.fixture
 def pods(monkeypatch: pytest.MonkeyPatch) -> Pods:
     made = Pods()
-    monkeypatch.setattr(Cluster, "get", made.get)
+    monkeypatch.setattr(Cluster, "every", made.every)
     monkeypatch.setattr(Cluster, "content", made.content)
     made.containers = {"istio-proxy": running(), "shop": running()}
     made.files = {("shop", False): line(-5, "INFO early") + line(5, "INFO of shop")}
@@ -130,6 +131,12 @@ def test_a_pod_that_is_gone_is_said(pods):
     sample = KubernetesLogs().read(WINDOW, ["web-1"])
     assert sample.warnings == ("web-1 is gone: nothing of it can be read any more.",)
     assert len(sample.frame) == 0
+
+
+def test_a_name_that_no_pod_can_have_asks_for_nothing(pods):
+    sample = KubernetesLogs().read(WINDOW, ["web-1,metadata.name=web-2", "../secrets/x", ""])
+    assert len(sample.frame) == 0
+    assert all("is gone" in warning for warning in sample.warnings)
 
 
 def test_mistakes():

@@ -124,3 +124,9 @@ def test_what_is_refused_is_said(served, answer: Answer, error: Any, says: str):
 )
 def test_mistakes(query, says):
     assert says in "".join(SplunkLogs(query).mistakes())
+
+
+def test_a_host_without_a_scheme_is_called_by_tls(connect):
+    connect("splunk_default", conn_type="splunk", host="splunk.example.com", port=8089, password="token")
+    with SplunkHook().get_conn() as client:
+        assert client.base_url == "https://splunk.example.com:8089"
