@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.files.opening import InputFile, named
+from airflow_cd.verification.metrics.names.reading import read_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,12 +29,15 @@ _NAMES: dict[str, Sequence[str]] = {
         *("instance", "host", "hostname", "host_name", "pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name"),
         *("service_instance_id", "instance_id", "instanceid", "instance_name", "node", "node_name", "server"),
         *("server_name", "container", "container_name", "container_id", "replica", "machine", "task_id"),
+        *("entity", "entity_name", "entity_id", "entity_guid", "vm", "vm_name", "dyno", "alloc_id", "task_arn"),
     ),
     "group": ("group", "transaction", "endpoint", "route", "path", "operation"),
     "metric": ("metric", "metric_name", "metricname", "__name__", "_name_", "series", "_field", "counter_name"),
     "value": ("value", "_value", "metric_value", "val", "counter_value"),
     "count": ("count", "samples", "sample_count", "samplecount"),
 }
+# Columns that hold names of metrics where what they hold reads like one.
+_MAYBE_METRICS = ("name", "label", "measurement", "target", "legend", "item", "indicator", "kpi", "signal", "id")
 # Beside the name of a metric, what else a row may say of its measurements.
 _SPREADS: dict[str, Sequence[str]] = {
     "le": ("le",),
@@ -72,6 +76,10 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
             f"{named(file.path)} has no column of times (its columns: {listed(table.columns)}).",
             next_step=f"Call it one of {', '.join(_NAMES['time'][:7])}. {FORMATS}",
         )
+    if "metric" not in found and "value" in found:
+        maybe = (by_name[name] for name in _MAYBE_METRICS if name in by_name)
+        named_so = next((name for name in maybe if name not in found.values() and _reads_as_metrics(table, name)), None)
+        found |= {} if named_so is None else {"metric": named_so}
     if "metric" in found and not _says_values(found, by_name):
         if _is_text(table, found["metric"]):
             raise VerificationError(
@@ -85,6 +93,16 @@ def columns_of(file: InputFile, table: pd.DataFrame) -> dict[str, Any]:
         if "value" not in found and "mean" in found:
             found["value"] = found.pop("mean")
     return found
+
+
+def _reads_as_metrics(table: pd.DataFrame, name: Any) -> bool:
+    """Whether a column of text names what is measured: most of its texts read as metrics of a kind."""
+    if not _is_text(table, name):
+        return False
+    texts = [str(text) for text in table[name].dropna().unique()[: _MOST_LABELS + 1]]
+    readings = [read_name(text) for text in texts if len(texts) <= _MOST_LABELS]
+    known = [reading.kind != "gauge" or reading.direction != "either" for reading in readings]
+    return bool(known) and 2 * sum(known) > len(known)
 
 
 def _roles(by_name: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +136,31 @@ def labels_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> list[Any]:
         if text and 2 <= different <= _MOST_LABELS:
             labels.append(name)
     return labels
+
+
+def constants_of(table: pd.DataFrame, columns: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of text that hold one value, by it: nothing within the file says what they tell apart.
+
+    :param table: as it was read.
+    :param columns: what is known, as :func:`columns_of` has it.
+    """
+    known = set(columns.values())
+    found = {}
+    for name in table.columns:
+        if name not in known and not tells_what(name) and _is_text(table, name):
+            texts = table[name].dropna().unique()
+            if len(texts) == 1:
+                found[str(name).strip()] = str(texts[0]).strip()
+    return found
+
+
+def names_instances(label: Any) -> bool:
+    """Whether a label tells instances apart, by its name.
+
+    :param label: name of it.
+    """
+    name = _CAPITALS.sub("_", str(label).strip()).lower()
+    return name in _NAMES["instance"] or _INSTANCE.fullmatch(name) is not None
 
 
 def tells_what(label: Any) -> bool:

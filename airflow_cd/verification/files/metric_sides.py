@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_cd.verification.files.metric_instances import with_instances
 from airflow_cd.verification.files.metrics import MetricTable
 from airflow_cd.verification.metrics.kinds import guessed, resolved
 from airflow_cd.verification.metrics.series.histograms import unfolded
@@ -48,6 +49,7 @@ def sides_of(
         :func:`~airflow_cd.verification.metrics.performance.judge_performance` takes.
     :raises airflow_cd.errors.VerificationError: a kind or a direction is given for a metric that is not there.
     """
+    sides = with_instances(sides)
     notes = [note for table in sides.values() for note in table.notes]
     kept = {side: once(table.frame) for side, table in sides.items()}
     notes += [

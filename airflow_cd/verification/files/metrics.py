@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.files.metric_columns import (
     FORMATS,
     columns_of,
+    constants_of,
     labels_of,
     listed,
     quantiles_of,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _DELIMITERS = ",;\t|"
 _MOST_ALIKE = 1_000
-_SAME = 5  # different values that two files share: their times are of the same instance
 _NOT_A_HEADER = re.compile(rb"(?:sep=.|#.*|\s*)\r?")
 
 
@@ -44,11 +44,15 @@ class MetricTable:
     :param frame: columns :data:`~airflow_cd.verification.samples.METRIC_COLUMNS`; ``count`` is NaN where unknown.
     :param metrics: names of the metrics, in the order of the files.
     :param notes: what was left out or taken for granted, one sentence each.
+    :param labels: columns that made the groups, where none is known to name groups or instances.
+    :param constants: columns of text that hold one value, by their names.
     """
 
     frame: pd.DataFrame
     metrics: Sequence[str]
     notes: Sequence[str] = field(default=())
+    labels: Sequence[str] = field(default=())
+    constants: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTable:
@@ -65,38 +69,6 @@ def read_metrics(file: InputFile, progress: Progress | None = None) -> MetricTab
     found = _of_long(file, table, columns) if "metric" in columns else _of_wide(file, table, columns)
     file.records = len(table)
     return _with_gaps_noted(file, found)
-
-
-def joined(tables: Sequence[MetricTable]) -> MetricTable:
-    """Several tables as one.
-
-    :param tables: of the files of one side.
-    """
-    import pandas as pd
-
-    frame = pd.concat(_of_instances([table.frame for table in tables]), ignore_index=True)
-    names = list(dict.fromkeys(name for table in tables for name in table.metrics))
-    return MetricTable(frame, names, [note for table in tables for note in table.notes])
-
-
-def _of_instances(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
-    """The rows of each file, under the name of an earlier one where both are exports of the same instance.
-
-    Files that name no instance are one each, unless they hold the same values at the times that they share.
-    """
-    found: list[pd.DataFrame] = []
-    for frame in frames:
-        of = next((other["instance"].iloc[0] for other in found if _are_one(other, frame)), None)
-        found.append(frame if of is None else frame.assign(instance=of))
-    return found
-
-
-def _are_one(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    if any(len(frame["instance"].unique()) != 1 for frame in (one, other)):
-        return False
-    keys = ["time", "metric", "group"]
-    both = one[[*keys, "value"]].merge(other[[*keys, "value"]], on=keys).dropna()
-    return len(both) > 0 and bool((both["value_x"] == both["value_y"]).all()) and both["value_x"].nunique() >= _SAME
 
 
 def _table(file: InputFile, progress: Progress | None) -> pd.DataFrame:
@@ -204,7 +176,8 @@ def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
         raise VerificationError(
             f"{named(file.path)}, row {at + 1}: the metric has no name.", next_step="Fill it in, or leave the row out."
         )
-    names, groups = _told_apart(table, columns, labels_of(table, columns))
+    labels, constants = labels_of(table, columns), constants_of(table, columns)
+    names, groups = _told_apart(table, columns, labels)
     frame = pd.DataFrame(
         {
             "time": table[columns["time"]],
@@ -232,7 +205,8 @@ def _of_long(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
         )
         parts.append(one[one["value"].notna()])
     whole = pd.concat(parts or [frame], ignore_index=True)
-    return MetricTable(whole, list(dict.fromkeys(whole["metric"])))
+    found = MetricTable(whole, list(dict.fromkeys(whole["metric"])))
+    return replace(found, labels=_names_of(labels, columns), constants=constants)
 
 
 def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> MetricTable:
@@ -251,6 +225,7 @@ def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
             f"{named(file.path)} has no column of numbers beside the time (its columns: {listed(table.columns)}).",
             next_step=FORMATS,
         )
+    constants = constants_of(table, columns)
     notes = [f"{file.name}: column {name} holds text and is not a metric." for name in texts]
     names, groups = _told_apart(table, columns, labels)
     parts = [
@@ -267,7 +242,14 @@ def _of_wide(file: InputFile, table: pd.DataFrame, columns: dict[str, str]) -> M
         for name in metrics
     ]
     whole = pd.concat(parts, ignore_index=True)
-    return MetricTable(whole, list(dict.fromkeys(whole["metric"])), notes)
+    return MetricTable(whole, list(dict.fromkeys(whole["metric"])), notes, _names_of(labels, columns), constants)
+
+
+def _names_of(labels: Sequence[Any], columns: Mapping[str, Any]) -> list[str]:
+    """The labels that are all there is of groups and instances."""
+    if {"group", "instance"} & columns.keys():
+        return []
+    return [str(label).strip() for label in labels if not tells_what(label)]
 
 
 def _with_dates(table: pd.DataFrame, columns: Mapping[str, Any]) -> pd.Series[Any]:
@@ -306,7 +288,7 @@ def _with_gaps_noted(file: InputFile, table: MetricTable) -> MetricTable:
         return table
     file.troubles = {**(file.troubles or {}), "empty": missing}
     note = f"{file.name}: {missing:,} of {len(table.frame):,} values are missing and were left out."
-    return MetricTable(table.frame, table.metrics, [*table.notes, note])
+    return replace(table, notes=[*table.notes, note])
 
 
 def _texts(table: pd.DataFrame, column: str | None, default: str) -> Any:

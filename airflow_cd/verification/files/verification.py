@@ -270,8 +270,9 @@ def _troubles(file: InputFile) -> list[str]:
 
 
 def _performance(given: FilesToVerify, files: Sequence[InputFile], on_file: OnFile, warnings: list[str]) -> Performance:
+    from airflow_cd.verification.files.metric_instances import joined
     from airflow_cd.verification.files.metric_sides import sides_of
-    from airflow_cd.verification.files.metrics import joined, read_metrics
+    from airflow_cd.verification.files.metrics import read_metrics
     from airflow_cd.verification.metrics.performance import judge_performance
 
     tables: dict[str, list[Any]] = {}

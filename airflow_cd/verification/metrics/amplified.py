@@ -15,7 +15,9 @@ from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 AMPLIFIED = "amplified"
 """Code of the reason of such a result."""
 
-_BEHIND = frozenset(("backend", "upstream", "origin", "downstream", "db", "database", "sql", "outbound", "egress"))
+BEHIND = frozenset(("backend", "upstream", "origin", "downstream", "db", "database", "sql", "outbound", "egress"))
+"""Words of what is behind a service."""
+
 _TIMES = 2.5  # as many for each request
 _FEWEST = 100.0  # requests on the other side, of either
 
@@ -28,7 +30,7 @@ def with_amplified(results: Sequence[MetricResult], sides: Mapping[str, Sides], 
     :param limits: what every metric is held to.
     """
     rates = {name: rate for name, one in sides.items() if (rate := _change(one, limits)) is not None}
-    own = {name: rate for name, rate in rates.items() if not _BEHIND & set(words_of(name))}
+    own = {name: rate for name, rate in rates.items() if not BEHIND & set(words_of(name))}
     if not own:
         return list(results)
     asked = max(own, key=lambda name: float(sides[name].control.value.sum()))

@@ -327,5 +327,6 @@ def _unbiased(lag: np.ndarray, buckets: np.ndarray) -> np.ndarray:
 
 def _over(upper: np.ndarray | float, lower: np.ndarray | float, empty: float = 0.0) -> np.ndarray:
     """A quotient, ``empty`` where there is nothing to divide by."""
-    upper, lower = np.broadcast_arrays(np.asarray(upper, dtype=float), np.asarray(lower, dtype=float))
-    return np.asarray(np.divide(upper, lower, out=np.full(upper.shape, empty), where=lower > 0))
+    upper, lower = np.asarray(upper, dtype=float), np.asarray(lower, dtype=float)
+    nothing = np.full(np.broadcast_shapes(upper.shape, lower.shape), empty)
+    return np.asarray(np.divide(upper, lower, out=nothing, where=lower > 0))

@@ -26,6 +26,7 @@ UNEQUAL = math.log(1.25)  # a smaller difference of the loads changes nothing
 _ANYWAY = frozenset(("gc", "pause", "collection", "period", "heartbeat", "scrape"))  # happen without requests too
 _CONNECTED = frozenset(("connection", "conn", "cx", "session", "client", "subscriber"))
 _ALIKE = math.log(1.15)  # apart is what goes along
+_VISITED = frozenset(("view", "pageview", "visit", "visitor", "impression", "session"))  # by users, who then do more
 _FEWEST = 20.0  # requests on either side to know by
 
 
@@ -88,7 +89,18 @@ def load_of(sides: Sequence[Sides]) -> Load | None:
     by_rows = None if most is None else _load(most, most.canary.count, most.control.count, "")
     if most is not None and most.control.requests > len(most.control):
         return by_rows
-    return _by_connections(known) or by_rows
+    return _by_visits(known) or _by_connections(known) or by_rows
+
+
+def _by_visits(known: Sequence[Sides]) -> Load | None:
+    """The load as visits say it: what users do is done on them.
+
+    :param known: of all metrics that both sides have.
+    """
+    counted = [one for one in known if one.metric.kind == "count" and one.metric.direction == "lower_is_worse"]
+    visits = [one for one in counted if _VISITED & set(words_of(one.metric.name)) and not one.groups]
+    most = max(visits, key=lambda one: float(one.control.value.sum()), default=None)
+    return None if most is None else _load(most, most.canary.value, most.control.value, most.metric.name)
 
 
 def _by_connections(known: Sequence[Sides]) -> Load | None:

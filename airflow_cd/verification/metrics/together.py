@@ -17,6 +17,7 @@ from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.settling import while_settling
 from airflow_cd.verification.metrics.siblings import DIFFERS, is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.metrics.spared import with_spared
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -59,6 +60,7 @@ def judge_together(
         found += [judges.group_result(sides.of_group(group)) for sides in part for group in sides.groups]
         results += [replace(result, decides=place == 0) for result in found]
     results = with_amplified(while_settling(results, judged, limits), judged, limits)
+    results = with_spared(results, judged)
     return with_excursions(results, judged, limits, load)
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.files.metric_instances import joined
+from airflow_cd.verification.files.metric_sides import sides_of
 from airflow_cd.verification.files.metrics import MetricTable, read_metrics
 from airflow_cd.verification.files.opening import InputFile
 
@@ -126,3 +128,76 @@ def test_a_text_that_tells_nothing_apart_stays_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "time,region,wait\n2026-03-14T12:00:00Z,eu,1\n2026-03-14T12:01:00Z,eu,2\n")
     assert list(table.metrics) == ["wait"]
     assert any("region holds text" in note for note in table.notes)
+
+
+def _sides(directory: Path, **texts: str) -> dict[str, pd.DataFrame]:
+    tables = {side: joined([read(directory, text)]) for side, text in texts.items()}
+    found = sides_of(tables, {}, {})
+    assert not any("holds text" in note for note in found.notes)
+    return dict(found.frames)
+
+
+def _named(frames: dict[str, pd.DataFrame]) -> dict[str, list[tuple[str, str]]]:
+    """By side, the metrics with the instances that they are of."""
+    pairs = {side: frame[["metric", "instance"]].drop_duplicates() for side, frame in frames.items()}
+    return {side: sorted(zip(some["metric"], some["instance"], strict=True)) for side, some in pairs.items()}
+
+
+def test_a_label_with_other_names_on_either_side_names_instances(tmp_path: Path) -> None:
+    one = "time,placedOn,jobs\n2026-03-14T12:00:00Z,h2,5\n2026-03-14T12:01:00Z,h2,6\n"
+    two = "time,placedOn,jobs\n2026-03-14T12:00:00Z,h1,4\n2026-03-14T12:00:00Z,h3,7\n"
+    frames = _sides(tmp_path, canary=one, control=two)
+    assert {side: sorted(frame["instance"].unique()) for side, frame in frames.items()} == {
+        "canary": ["h2"],
+        "control": ["h1", "h3"],
+    }
+    assert set(frames["control"]["group"]) == {""}
+
+
+def test_a_label_with_the_same_names_on_both_sides_makes_groups(tmp_path: Path) -> None:
+    text = "time,queue,jobs\n2026-03-14T12:00:00Z,mail,4\n2026-03-14T12:00:00Z,bill,7\n"
+    frames = _sides(tmp_path, canary=text, control=text.replace(",4", ",5"))
+    assert all(set(frame["group"]) == {"mail", "bill"} for frame in frames.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ('jobs{pod="%s"}', "jobs"),
+        ('jobs{queue="mail",pod_name="%s",zone="b"}', 'jobs{queue="mail",zone="b"}'),
+        ("avg:app.jobs{host:%s}.as_count()", "avg:app.jobs.as_count()"),
+    ],
+)
+def test_labels_in_names_tell_instances_apart(written: str, read_as: str, tmp_path: Path) -> None:
+    def text(*names: str) -> str:
+        header = ",".join('"' + (written % name).replace('"', '""') + '"' for name in names)
+        return f"time,{header}\n2026-03-14T12:00:00Z,{','.join('47'[: len(names)])}\n"
+
+    named = _named(_sides(tmp_path, canary=text("web-3"), control=text("web-1", "web-2")))
+    assert named == {"canary": [(read_as, "web-3")], "control": [(read_as, "web-1"), (read_as, "web-2")]}
+
+
+def test_the_part_that_all_names_have_for_themselves_is_the_instance(tmp_path: Path) -> None:
+    def text(name: str) -> str:
+        return f"time,shop.{name}.jobs,shop.{name}.p95\n2026-03-14T12:00:00Z,4,7\n"
+
+    named = _named(_sides(tmp_path, canary=text("web2"), baseline=text("web1")))
+    assert named["canary"] == [("shop.*.jobs", "web2"), ("shop.*.p95", "web2")]
+    assert named["baseline"] == [("shop.*.jobs", "web1"), ("shop.*.p95", "web1")]
+
+
+@pytest.mark.parametrize("canary", ["time,carts\n", "time,shop.carts\n", "time,shop.web2.jobs,pay.web1.p95\n"])
+def test_other_metrics_are_no_instances(canary: str, tmp_path: Path) -> None:
+    control = "time,shop.web1.jobs,shop.web1.p95\n2026-03-14T12:00:00Z,4,7\n"
+    row = "2026-03-14T12:00:00Z" + ",4" * canary.count(",") + "\n"
+    frames = _sides(tmp_path, canary=canary + row, control=control)
+    assert sorted(frames["canary"]["metric"]) == sorted(canary.strip().split(",")[1:])
+
+
+@pytest.mark.parametrize("column", ["Label", "name", "measurement"])
+def test_names_of_metrics_are_known_by_what_they_say(column: str, tmp_path: Path) -> None:
+    rows = ("2026-03-14T12:00:00Z,RequestCount,9", "2026-03-14T12:00:00Z,TargetResponseTime,0.2")
+    table = read(tmp_path, "\n".join((f"Timestamp,{column},Value", *rows, "")))
+    assert sorted(table.metrics) == ["RequestCount", "TargetResponseTime"]
+    table = read(tmp_path, f"time,{column},value\n2026-03-14T12:00:00Z,web-1,9\n2026-03-14T12:00:00Z,web-2,7\n")
+    assert (table.metrics, set(table.frame["group"])) == (["value"], {"web-1", "web-2"})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from airflow_cd.verification.verdict import MetricResult, Verdict
-from tests.verification.metrics.series.tables import START, frame, judged, noisy, of
+from tests.verification.metrics.series.tables import START, counts, frame, judged, noisy, of
 
 FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
 YESTERDAY = START - pd.Timedelta("1D")
@@ -163,7 +163,7 @@ def test_durations_in_whole_numbers_are_milliseconds(slow: float, verdict: Verdi
         ("gc_collections_total", 0.4, PASS),
         ("block_reads_total", 0.3, PASS),
         ("heap_allocated_bytes_total", 3.0, FAIL),
-        ("response_bytes_total", 0.3, FAIL),
+        ("response_bytes_total", 0.3, INCONCLUSIVE),
     ],
 )
 def test_less_of_what_is_merely_used_is_better(name: str, factor: float, verdict: Verdict) -> None:
@@ -226,3 +226,13 @@ def test_open_connections_say_how_much_a_canary_has_to_do(sent: float, verdict: 
         return frame(values, instance=instance)
 
     assert judged(side(1, "a", 0.3, sent), side(2, "b", 1.0, 1.0)).verdict is verdict
+
+
+@pytest.mark.parametrize(("part", "verdict"), [(1.0, PASS), (0.64, FAIL)])
+def test_fewer_orders_of_as_many_visits_fail_where_nobody_counts_requests(part: float, verdict: Verdict) -> None:
+    def side(seed: int, share: float, part: float, instance: str) -> pd.DataFrame:
+        orders = counts(seed + 1, 70.0 * share * part)
+        return frame({"site_visits": counts(seed, 900.0 * share), "site_orders": orders}, instance=instance)
+
+    found = judged(side(1, 0.5, part, "a"), side(5, 1.0, 1.0, "b"))
+    assert of(found, "site_orders").verdict is verdict

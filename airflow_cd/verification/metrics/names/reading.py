@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from airflow_cd.verification.metrics.names import vocabulary as known
+from airflow_cd.verification.metrics.names.examined import is_access, is_examined, is_per_request
 from airflow_cd.verification.metrics.names.units import SHARES, SIZES, TIMES, Suffix, suffix_of
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.samples import Direction, MetricKind
@@ -178,9 +179,11 @@ def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
 
 
 def _level(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    if suffix.unit not in SIZES and (is_examined(words) or is_per_request(words)):
+        return "gauge" if is_per_request(words) else "count", "higher_is_worse"
     if suffix.unit in SIZES and (suffix.counter or suffix.period or any(word in known.DONE for word in words)):
         # Bytes that come and go are load, those of a disk or a heap are used by it.
-        used = any(word in known.ALLOCATED for word in words) or _is_access(words)
+        used = any(word in known.ALLOCATED for word in words) or is_access(words)
         return "gauge", "higher_is_worse" if used else "either"
     if suffix.counter == "total" and _any(words, "committed") and not _any(words, "memory mem heap"):
         return None
@@ -202,7 +205,7 @@ def _work(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if words[-1] in known.NEUTRAL or "empty" in words:
         direction: Direction = "higher_is_worse" if "gc" in words else "either"
         return "count" if suffix.counter or suffix.period else "gauge", direction
-    if _is_access(words):
+    if is_access(words):
         return "count", "higher_is_worse"
     cached = _any(words, "cache keyspace buffer pool memcached blk block get")
     if any(requests) and not (cached and "hit" in words):
@@ -214,12 +217,6 @@ def _work(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if any(word in known.DONE for word in words) or (_any(words, "new") and len(words) > 1):
         return "count", "lower_is_worse"
     return None
-
-
-def _is_access(words: Sequence[str]) -> bool:
-    """Whether it is of storage: the same work with fewer of them is done better."""
-    there = [any(word in some for word in words) for some in (known.STORAGE, known.ACCESSES)]
-    return all(there) and len(words) > 1 and not _any(words, "request req")
 
 
 def _weak_level(words: Sequence[str], suffix: Suffix) -> _Found | None:

@@ -7,6 +7,7 @@ others only keep a metric from passing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,8 +51,9 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
     canary, other = Side(frame), Side(compared)
     if not len(canary) or not len(other):
         return None
+    earlier = Side(table.frames["before"]) if paired and "before" in table.frames else None
     return (
-        _grave(table, canary, other)
+        _grave(table, canary, [other] if earlier is None else [other, earlier])
         or _same_data(table, canary, other)
         or unit_changed(table, canary, other)
         or _traffic_ended(table, canary, other, last["canary"], paired=paired)
@@ -92,18 +94,26 @@ def _same_data(table: Table, canary: Side, other: Side) -> Finding | None:
     return Finding(Verdict.INCONCLUSIVE, Reason("same_data", text), decides=True)
 
 
-def _grave(table: Table, canary: Side, other: Side) -> Finding | None:
+def _grave(table: Table, canary: Side, others: Sequence[Side]) -> Finding | None:
     """What a process dies of (restarts, crashes, deadlocks), more often than chance would have it.
 
     Such events are few and come one by one, so that how often each side had them is all there is to know: an exact
-    binomial test of the canary's part.
+    binomial test of the canary's part. Without the release is without it, on a control and before alike.
     """
     if table.metric.kind != "count" or not set(words_of(table.metric.name)) & GRAVE:
         return None
-    ours, theirs = (float(np.round(side.finite.sum())) for side in (canary, other))
-    share = len(canary) / (len(canary) + len(other))
+    ours, theirs = float(np.round(canary.finite.sum())), float(np.round(sum(side.finite.sum() for side in others)))
+    share = _part_of_time(canary, others)
     text = f"{table.metric.name}: {ours:.0f} on the canary, {theirs:.0f} on the other side."
     return again_and_again(ours, theirs, share, text)
+
+
+def _part_of_time(canary: Side, others: Sequence[Side]) -> float:
+    """The canary's part of the time that all sides cover; of their rows where one of them has no two."""
+    sides = [canary, *others]
+    widths = [side.gap for side in sides] if all(side.gap for side in sides) else [1.0] * len(sides)
+    covered = [len(side) * width for side, width in zip(sides, widths, strict=True)]
+    return covered[0] / sum(covered)
 
 
 def again_and_again(ours: float, theirs: float, share: float, text: str) -> Finding | None:

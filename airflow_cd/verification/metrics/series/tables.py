@@ -70,7 +70,8 @@ def runs(frame: pd.DataFrame) -> list[np.ndarray]:
 
     if not len(frame):
         return []
-    code = pd.factorize(pd.MultiIndex.from_arrays([frame["instance"].astype(str), frame["group"].astype(str)]))[0]
+    instance, group = (pd.factorize(frame[name].to_numpy(dtype=object))[0] for name in ("instance", "group"))
+    code = instance * (int(group.max()) + 1) + group
     order = np.lexsort((milliseconds(frame), code))
     ends = np.flatnonzero(np.diff(code[order])) + 1
     return list(np.split(order, ends))

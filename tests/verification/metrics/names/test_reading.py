@@ -24,6 +24,18 @@ node_timex_offset_seconds | gauge | either | s
 node_entropy_available_bits | gauge | less | bits
 node_vmstat_oom_kill | count | more
 process_max_fds | gauge | either
+mysql_global_status_innodb_buffer_pool_reads | count | more
+mysql_global_status_select_full_join | count | more
+mysql.innodb.handler_read_rnd_next | count | more
+mysql.performance.rows_examined | count | more
+pg_stat_user_tables_seq_tup_read | count | more
+pg_stat_user_tables_seq_scan | count | more
+pg_stat_database_tup_inserted | count | less
+mongodb_ss_metrics_queryExecutor_scannedObjects | count | more
+oracledb_activity_physical_reads | count | more
+virus_files_scanned | count | less
+messages_read | count | less
+sql_queries_per_request | gauge | more
 process_virtual_memory_bytes | gauge | more | bytes
 go_memstats_heap_inuse_bytes | gauge | more | bytes
 go_gc_duration_seconds_sum | gauge | more | s

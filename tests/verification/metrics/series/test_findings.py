@@ -203,3 +203,15 @@ def test_a_member_that_is_missing_and_stays_away_fails(
 ) -> None:
     theirs = frame({name: [usual] * 40}, start=START - pd.Timedelta("1D"))
     assert of(judged(frame({name: now}), None, theirs), name).verdict is verdict
+
+
+def test_deaths_that_neither_a_control_nor_the_time_before_had_fail() -> None:
+    kills = [float(place // 7) for place in range(28)]  # three of them
+    ours, theirs = frame({"worker_oom_kills_total": kills}), frame({"worker_oom_kills_total": [0.0] * 28}, instance="b")
+    quiet, deadly = (
+        frame({"worker_oom_kills_total": totals}, instance="b", start=START - pd.Timedelta("1h"))
+        for totals in ([2.0] * 60, [float(place // 7) for place in range(60)])
+    )
+    verdicts = [of(judged(ours, theirs, before), "worker_oom_kills_total").verdict for before in (quiet, deadly, None)]
+    assert verdicts[0] is FAIL
+    assert FAIL not in verdicts[1:]
