@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.arrivals import MOMENT, given_once, watched_since
 from airflow_cd.sources.check_formats import Check, UnknownFormat, checks_of
-from airflow_cd.sources.run_values import returned
+from airflow_cd.sources.run_values import outside_a_run, returned
 from airflow_cd.sources.specification import mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.metrics.thresholds import Threshold
@@ -70,6 +70,24 @@ class CheckResults:
             found.append(f"allowed: {self.allowed!r} is not a number of tests")
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
+    def examined(self, instances: Sequence[str]) -> Iterator[tuple[str, bool]]:
+        """What can be said of it outside a run; for ``airflow-cd source check``.
+
+        :param instances: not looked at.
+        :returns: sentences, and whether something is not as it must be.
+        :raises SourceError: as of :meth:`read`.
+        """
+        refuse(self.mistakes())
+        if self.task_id:
+            yield outside_a_run(self.task_id), False
+            return
+        file = Path(self.path)
+        if not file.exists():
+            yield f"There is no {self.path} now; a run waits for it.", False
+            return
+        checks = self._checks(self._content(file)[0], self.path)
+        yield f"{self.path} holds {len(checks)} checks, {sum(check.failed for check in checks)} of them failed.", False
+
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read what there is of the result by now.
 
@@ -101,23 +119,30 @@ class CheckResults:
     def _written(self, window: Window) -> tuple[str, Any, str]:
         file, since = Path(self.path), watched_since(repr(self), window)
         try:
-            found = file.stat()
-            content = file.read_bytes() if found.st_size <= _MOST_BYTES else None
+            content, written = self._content(file)
         except FileNotFoundError:
             return "", None, f"There is no {self.path} yet."
+        if written < since:
+            return "", None, f"{self.path} was written before the release was deployed."
+        return written.isoformat(), content, ""
+
+    def _content(self, file: Path) -> tuple[bytes, datetime]:
+        """What the file holds, and when it was written."""
+        try:
+            found = file.stat()
+            if found.st_size > _MOST_BYTES:
+                raise SourceQueryRejected(
+                    f"{self.name}: {self.path} is larger than {_MOST_BYTES:,} bytes.",
+                    next_step="Name a file of results.",
+                )
+            return file.read_bytes(), datetime.fromtimestamp(found.st_mtime, timezone.utc)
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise SourceUnavailable(
                 f"{self.name}: {self.path} cannot be read: {error.strerror or type(error).__name__}.",
                 next_step="See whether the worker may read it.",
             ) from error
-        if content is None:
-            raise SourceQueryRejected(
-                f"{self.name}: {self.path} is larger than {_MOST_BYTES:,} bytes.", next_step="Name a file of results."
-            )
-        written = datetime.fromtimestamp(found.st_mtime, timezone.utc)
-        if written < since:
-            return "", None, f"{self.path} was written before the release was deployed."
-        return written.isoformat(), content, ""
 
     def _checks(self, content: Any, where: str) -> list[Check]:
         try:

@@ -140,6 +140,26 @@ class HttpProbe:
         query = f"{self.method.upper()} {self.url} of {', '.join(names) or 'no instance'}"
         return MetricSample(spread_metric_frame(rows), self.metrics, query, buckets.width, tuple(warnings))
 
+    def examined(self, instances: Sequence[str]) -> Iterator[tuple[str, bool]]:
+        """Ask every instance once, and say what it answered; for ``airflow-cd source check``.
+
+        :param instances: their names.
+        :returns: a sentence for each, and whether something is not as it must be.
+        :raises SourceError: as of :meth:`read`.
+        """
+        from airflow_cd.sources.probing import Probing
+
+        refuse(self.mistakes())
+        probing = Probing.of(self)
+        for name in sorted(set(instances)):
+            url = self._url(name)
+            if not probing.is_known(url):
+                yield self._unknown(name, url), True
+                continue
+            seen = probing.ask(name, url)
+            took = f" in {seen.milliseconds:.0f} ms" if seen.milliseconds is not None else ""
+            yield f"{name}: {seen.wrong or 'as it must be'}{took}.", bool(seen.wrong)
+
     def _results(self) -> _Results:
         with _lock:
             return _results.setdefault(repr(self), _Results())
@@ -157,10 +177,10 @@ class HttpProbe:
             if asked:
                 with ThreadPoolExecutor(min(_AT_ONCE, len(asked)), thread_name_prefix="probe") as pool:
                     results.add(pool.map(lambda name: probing.ask(name, urls[name]), asked))
-        return [
-            f"{name}: no address is known of {urlsplit(urls[name]).hostname}, so it is not asked: give addresses."
-            for name in unknown
-        ]
+        return [self._unknown(name, urls[name]) for name in unknown]
+
+    def _unknown(self, name: str, url: str) -> str:
+        return f"{name}: no address is known of {urlsplit(url).hostname}, so it is not asked: give addresses."
 
     def _url(self, name: str) -> str:
         address = str(self.addresses.get(name, name))

@@ -7,6 +7,14 @@ from typing import Any
 from airflow_cd.errors import SourceRejected, SourceUnavailable
 
 
+def outside_a_run(task_id: str) -> str:
+    """What can be said of a task's result where no run is at work.
+
+    :param task_id: of the task.
+    """
+    return f"What the task {task_id} returns is known inside a run alone; a run waits for it."
+
+
 def returned(task_id: str, key: str) -> tuple[str, Any]:
     """What a task of the run that is at work has returned.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.http.json_values import MISSING, value_at
 from airflow_cd.sources.arrivals import MOMENT, given_once
-from airflow_cd.sources.run_values import returned
+from airflow_cd.sources.run_values import outside_a_run, returned
 from airflow_cd.sources.specification import mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.metrics.thresholds import Threshold
@@ -66,6 +66,16 @@ class TaskResult:
             found.append(f"path: {self.path!r} is not a text")
         found += [mistake for limit in self.limits for mistake in limit.mistakes()]
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
+
+    def examined(self, instances: Sequence[str]) -> Iterator[tuple[str, bool]]:
+        """What can be said of it outside a run; for ``airflow-cd source check``.
+
+        :param instances: not looked at.
+        :returns: sentences, and whether something is not as it must be.
+        :raises SourceQueryRejected: this specification is wrong.
+        """
+        refuse(self.mistakes())
+        yield outside_a_run(self.task_id), False
 
     def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
         """Read what the task has returned by now.

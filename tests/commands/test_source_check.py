@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import textwrap
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_cd.cli import main
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers 200 to who is up."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/up" else 500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
 
 
 @pytest.fixture
@@ -71,3 +85,30 @@ def test_a_source_that_has_nothing_fails(folder, capsys):
 def test_what_is_no_source_is_refused(source, says, capsys):
     assert main(["source", "check", source]) == 3
     assert says in capsys.readouterr().err
+
+
+def test_a_probe_asks_once_and_says_what_came(capsys):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/{{instance}}"
+        assert main(["source", "check", f"HttpProbe('{url}')", "--instances", "up"]) == 0
+        assert "ok     up: as it must be in " in capsys.readouterr().out
+        assert main(["source", "check", f"HttpProbe('{url}')", "--instances", "up", "down"]) == 1
+        assert "WRONG  down: answers 500, not 200 in " in capsys.readouterr().out
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_only_a_run_knows_is_no_mistake(tmp_path, capsys):
+    assert main(["source", "check", "TaskResult('load_test', 'p95', above=800)"]) == 0
+    assert "What the task load_test returns is known inside a run alone" in capsys.readouterr().out
+    assert main(["source", "check", f"CheckResults(path='{tmp_path}/junit.xml')"]) == 0
+    assert "junit.xml now; a run waits for it" in capsys.readouterr().out
+    (tmp_path / "junit.xml").write_text('{"passed": 7, "failed": 2}')
+    assert main(["source", "check", f"CheckResults(path='{tmp_path}/junit.xml')"]) == 0
+    assert "holds 9 checks, 2 of them failed" in capsys.readouterr().out
+    (tmp_path / "junit.xml").write_text("done")
+    assert main(["source", "check", f"CheckResults(path='{tmp_path}/junit.xml')"]) == 1
+    assert "is no result of tests that is known here" in capsys.readouterr().out

@@ -87,6 +87,11 @@ def test_a_source_that_is_written_wrongly_is_refused(logs, capsys):
     assert "delay" in capsys.readouterr().err
 
 
+def test_what_cannot_be_read_back_is_refused(capsys):
+    assert main(["source", "judge", "HttpProbe('http://{instance}/')", "--canary", "shop-1"]) == ERROR
+    assert "cannot be read back" in capsys.readouterr().err
+
+
 def test_a_source_that_does_not_exist_is_named(capsys):
     assert main(["source", "judge", "FileLog('/x/{instance}')", "--canary", "a"]) == ERROR
     assert "FileLogs" in capsys.readouterr().err

@@ -88,6 +88,12 @@ def _watch(given: argparse.Namespace) -> Watch:
         source: Any = written(text)
         if mistakes := list(getattr(source, "mistakes", list)()):
             raise Refused(f"{mistakes[0]}.", state="nothing was read.", next_step="Correct the source.")
+        if hasattr(source, "examined"):
+            raise Refused(
+                f"{text} cannot be read back: it is known only while it is watched.",
+                state="nothing was read.",
+                next_step="Look at it once: airflow-cd source check.",
+            )
         (logs if kind_of(source) == "logs" else metrics).append(source)
         delays.append(source.delay)
     # Up to where everything has come: nobody waits here for more, whoever asks can ask again.
