@@ -144,7 +144,8 @@ class MetricResult:
     :param threshold: the smallest relative change that counts as a regression.
     :param smallest_detectable: the smallest relative change this much data could have shown.
     :param canary: ``mean``, ``requests``, ``buckets`` (and more) of the canary; ``control`` likewise.
-    :param compared_with: ``control``, ``before`` (the same instances before the deployment) or ``baseline``.
+    :param compared_with: ``control``, ``before`` (the same instances before the deployment), ``baseline``, or
+        ``limits`` for a number of the release as a whole, which is compared with nothing.
     :param series: for ``canary`` and ``control``, points ``[ISO 8601 time, value]`` pooled over instances.
     :param instances: mean for each canary instance.
     :param decides: whether it can fail or hold up the release; otherwise it informs.

@@ -61,18 +61,11 @@ def test_since_a_time(logs, capsys):
     assert "KeyError: 2 on the canary" in capsys.readouterr().out
 
 
-def test_the_report_is_a_page(logs, tmp_path, capsys):
-    page = tmp_path / "out.html"
-    assert judge(logs, "--canary", "shop-3", "--control", "shop-1", "--report", str(page)) == FAILED
-    assert "gift_code" in page.read_text()
-
-
 REFUSED = [
     (["--canary", "shop-1", "--control", "shop-1"], "shop-1 is given as canary and as control"),
     (["--canary", "shop-1", "--last", "soon"], "--last"),
     (["--canary", "shop-1", "--since", "yesterday"], "'yesterday' is no time"),
     (["--canary", "shop-1", "--since", "2199-01-01T00:00:00Z"], "nothing can be read yet of what came after 2199"),
-    (["--canary", "shop-1", "--report", "/no/such/folder/out.html"], "there is no such folder"),
 ]
 
 

@@ -17,7 +17,7 @@ from airflow_cd.report.order import worst_first
 from airflow_cd.report.page import render_report
 from airflow_cd.report.report import ManualAction, Outcome, Report
 from airflow_cd.verification.lag import SeenLag
-from airflow_cd.verification.verdict import Event, EventKind, Reason, Verdict
+from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Performance, Reason, Verdict
 from tests.report import samples
 
 VOID = {"meta", "br", "link", "input"}
@@ -447,3 +447,23 @@ def test_the_file_says_itself_that_nothing_in_it_may_load_or_run() -> None:
     assert "script-src" not in policy[1]
     # Before anything that it is to hold for.
     assert page.index(policy[0]) < page.index("<style>")
+
+
+def test_a_number_of_the_release_as_a_whole_is_shown_without_a_control() -> None:
+    checks = MetricResult(
+        name="failed checks",
+        group="",
+        kind="count",
+        unit="",
+        direction="higher_is_worse",
+        verdict=Verdict.FAIL,
+        reason=Reason("threshold_crossed", "failed checks: 2, above the limit of 0."),
+        canary={"mean": 2.0},
+        compared_with="limits",
+    )
+    judged = replace(samples.judgement([]), performance=Performance(Verdict.FAIL, [checks.reason], [checks]))
+    text = Page(render_report(replace(samples.story(), evidence=judged))).text
+    assert "failed checks: 2, above the limit of 0." in text
+    assert "failed checks 2, of the release as a whole: it is held against fixed limits" in text
+    assert "could have seen" not in text
+    assert "There are no points to draw" not in text

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.source.written import written
-from airflow_cd.errors import Refused, VerificationError
+from airflow_cd.errors import Refused
 from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
 from airflow_cd.verification.sensitivity import SENSITIVITIES
 
@@ -52,24 +51,13 @@ def add_parser(actions: Any) -> None:
         "--before", metavar="DURATION", help="how much of the time before to compare with (as long again; 0s for none)"
     )
     parser.add_argument("--sensitivity", choices=SENSITIVITIES, default="medium", help="as of verify (%(default)s)")
-    parser.add_argument("--report", metavar="FILE", help="write the report as one HTML page")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Judge, print, and write the report; the exit code is the verdict."""
-    if given.report and not Path(given.report).resolve().parent.is_dir():
-        raise VerificationError(
-            f"{given.report} cannot be written: there is no such folder.", next_step="Name one that exists."
-        )
+    """Judge and print; the exit code is the verdict."""
     judgement = _watch(given).run().judgement
     for line in _lines(judgement):
         print(line)
-    if given.report:
-        from airflow_cd.report.page import render_report
-        from airflow_cd.report.report import Report
-
-        Path(given.report).write_text(render_report(Report(judgement)), encoding="utf-8")
-        print(f"Report    {given.report}")
     return {"PASS": DONE, "FAIL": FAILED}.get(str(judgement.verdict), INCONCLUSIVE)
 
 

@@ -38,7 +38,9 @@ def with_results(compared: Performance | None, results: Performance) -> Performa
     if compared is None:
         return results
     worst = _worst([compared.verdict, results.verdict])
-    reasons = [reason for part in (results, compared) if part.verdict is worst for reason in part.reasons]
+    # What speaks against the release comes first; of two that pass, what says more.
+    parts = (compared, results) if worst is Verdict.PASS else (results, compared)
+    reasons = [reason for part in parts if part.verdict is worst for reason in part.reasons]
     return replace(compared, verdict=worst, reasons=reasons, metrics=[*compared.metrics, *results.metrics])
 
 
