@@ -1,4 +1,7 @@
-"""One canary, watched through each source of logs at once: all of them come to the same verdict, good ones in a row."""
+"""One canary, watched through each source of logs at once: all of them come to the same verdict, good ones in a row.
+
+``AIRFLOW_CD_ROUNDS=3 make real ARGS="-k every_source_says"`` runs it.
+"""
 
 from __future__ import annotations
 
