@@ -12,9 +12,16 @@ from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    reads_answers,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
-from airflow_cd.verification.samples import Metric, MetricSample, Window
+from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.cloud_watch import CloudWatch
@@ -72,8 +79,7 @@ class CloudWatchMetrics:
         seconds = self.bucket.total_seconds() if isinstance(self.bucket, timedelta) else 60.0
         if seconds % 60 and seconds not in (1, 5, 10, 20, 30):
             found.append("bucket: CloudWatch has periods of whole minutes, and of 1, 5, 10, 20 and 30 seconds")
-        if not isinstance(self.metric, (Metric, str)):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric, named_elsewhere=True)
         return [f"{type(self).__name__}({self.metric_name!r}): {mistake}" for mistake in found]
 
     @reads_answers
@@ -120,12 +126,11 @@ class CloudWatchMetrics:
         return self._known(CloudWatch(self.conn_id, self.region))
 
     def _metric(self) -> Metric:
-        from airflow_cd.verification.metrics.kinds import guessed
 
-        return self.metric if isinstance(self.metric, Metric) else guessed(self.metric or self.metric_name)
+        return as_metric(self.metric or self.metric_name)
 
     def _stat(self, metric: Metric) -> str:
-        return self.stat or ("Sum" if metric.kind in ("throughput", "errors", "count") else "Average")
+        return self.stat or ("Sum" if metric.kind in SUMMED else "Average")
 
     def _rows(
         self, cloud_watch: CloudWatch, names: Sequence[str], buckets: Buckets, metric: Metric

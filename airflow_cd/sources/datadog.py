@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    reads_answers,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
-from airflow_cd.verification.samples import LogSample, Metric, MetricSample, Window
+from airflow_cd.verification.samples import SUMMED, LogSample, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.datadog import DatadogHook
@@ -23,7 +30,6 @@ _INSTANCES = "{instances}"
 _INSTANCES_A_QUERY = 100
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]+\Z")
 _METRIC = re.compile(r"[a-z]+:([A-Za-z][\w.]*)\{")
-_SUMMED = ("throughput", "errors", "count")
 
 
 @keeps_misspelt_keywords
@@ -162,8 +168,7 @@ class DatadogMetrics:
         """Return what is wrong with the specification, one sentence each."""
         found = [*mistakes_of_texts(query=self.query, instance_tag=self.instance_tag, conn_id=self.conn_id)]
         found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
-        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric)
         text = str(self.query)
         if _INSTANCES not in text:
             found.append(f"query: {_INSTANCES} is missing in its scope")
@@ -185,10 +190,9 @@ class DatadogMetrics:
         """
         from airflow_cd.hooks.datadog import DatadogHook
         from airflow_cd.sources.frames import partly_counted_metric_frame
-        from airflow_cd.verification.metrics.kinds import guessed
 
         refuse(self.mistakes())
-        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        metric = as_metric(self.metric)
         names = sorted(set(instances))
         for name in names:
             if not _NAME.match(name):
@@ -211,7 +215,7 @@ class DatadogMetrics:
 
     def _resolved(self, names: Sequence[str], metric: Metric) -> str:
         scope = f"{self.instance_tag} IN ({','.join(name.lower() for name in names)})"
-        how = "sum" if metric.kind in _SUMMED else "avg"
+        how = "sum" if metric.kind in SUMMED else "avg"
         return f"{self.query.replace(_INSTANCES, scope)}.rollup({how}, {round(self.bucket.total_seconds())})"
 
     def _rows(

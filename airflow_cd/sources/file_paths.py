@@ -100,6 +100,14 @@ class FilePaths:
         return [path for pattern in patterns for path in glob.glob(pattern)]  # noqa: PTH207 - as above
 
 
+def named(paths: str | Mapping[str, str]) -> str:
+    """How a source is called by its paths.
+
+    :param paths: as of :class:`FilePaths`.
+    """
+    return paths if isinstance(paths, str) else ", ".join(sorted(map(str, paths)))
+
+
 @contextlib.contextmanager
 def reading(pattern: str) -> Iterator[None]:
     """Let what reads files raise nothing but a source's errors.

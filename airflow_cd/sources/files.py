@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.buckets import utc_now
-from airflow_cd.sources.file_paths import FilePaths, reading
+from airflow_cd.sources.file_paths import FilePaths, named, reading
 from airflow_cd.sources.specification import mistakes_of_durations, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -45,8 +45,7 @@ class FileLogs:
     name: str = ""
 
     def __post_init__(self) -> None:
-        named = self.paths if isinstance(self.paths, str) else ", ".join(sorted(map(str, self.paths)))
-        object.__setattr__(self, "name", self.name or f"Files {named}")
+        object.__setattr__(self, "name", self.name or f"Files {named(self.paths)}")
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the specification, one sentence each."""

@@ -14,16 +14,22 @@ from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    reads_answers,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
-from airflow_cd.verification.samples import Metric, MetricSample, Window
+from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.google_monitoring import GoogleMonitoringHook
 
 _TYPE = re.compile(r"[A-Za-z][\w.-]*(?:/[\w./-]+)+\Z")
 _LABEL = re.compile(r"(resource\.labels|metric\.labels|metadata\.(?:system|user)_labels)\.([\w/-]+)\Z")
-_SUMMED = ("throughput", "errors", "count")
 _INSTANCES_A_QUERY = 100
 _HOUR = timedelta(hours=1)
 
@@ -77,8 +83,7 @@ class GoogleCloudMetrics:
             found.append("bucket: Google aligns to whole minutes")
         if isinstance(self.metric_type, str) and self.metric_type.strip() and not _TYPE.match(self.metric_type):
             found.append(f"metric_type: {self.metric_type!r} is not a type of metrics, such as custom.googleapis.com/a")
-        if not isinstance(self.metric, (Metric, str)):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric, named_elsewhere=True)
         for name, label in (("instance_label", self.instance_label), ("group_by", self.group_by)):
             if (label or name == "instance_label") and not _LABEL.match(str(label)):
                 found.append(f"{name}: {label!r} is not resource.labels.x, metric.labels.x or metadata.system_labels.x")
@@ -153,13 +158,12 @@ class GoogleCloudMetrics:
         return found
 
     def _metrics(self, descriptor: Mapping[str, Any]) -> tuple[Metric, ...]:
-        from airflow_cd.verification.metrics.kinds import guessed
 
         last = self.metric_type.rpartition("/")[2]
-        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric or last)
+        metric = as_metric(self.metric or last)
         if not metric.unit and descriptor.get("unit") in ("ms", "s", "us", "ns", "By"):
             metric = replace(metric, unit=str(descriptor["unit"]))
-        if descriptor.get("valueType") == "DISTRIBUTION" and metric.kind not in _SUMMED:
+        if descriptor.get("valueType") == "DISTRIBUTION" and metric.kind not in SUMMED:
             return metric, replace(metric, name=f"{metric.name}.p95")
         return (metric,)
 
@@ -256,10 +260,10 @@ def _aligned(descriptor: Mapping[str, Any], metric: Metric) -> tuple[str, str]:
     if descriptor.get("valueType") == "BOOL":
         return "ALIGN_FRACTION_TRUE", "REDUCE_MEAN"
     if not counts:
-        return ("ALIGN_SUM" if metric.kind in _SUMMED else "ALIGN_MEAN"), (
-            "REDUCE_SUM" if metric.kind in _SUMMED else "REDUCE_MEAN"
+        return ("ALIGN_SUM" if metric.kind in SUMMED else "ALIGN_MEAN"), (
+            "REDUCE_SUM" if metric.kind in SUMMED else "REDUCE_MEAN"
         )
-    return ("ALIGN_DELTA" if metric.kind in _SUMMED else "ALIGN_RATE"), "REDUCE_SUM"
+    return ("ALIGN_DELTA" if metric.kind in SUMMED else "ALIGN_RATE"), "REDUCE_SUM"
 
 
 def _label(series: Mapping[str, Any], label: str) -> str:

@@ -12,7 +12,14 @@ from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    reads_answers,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
@@ -74,8 +81,7 @@ class InfluxDbMetrics:
             ),
             *mistakes_of_durations(bucket=self.bucket, delay=self.delay),
         ]
-        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric)
         for name, text in (("select", self.select), ("where", self.where)):
             bare = _STRING.sub("", str(text))
             if bare.count("(") != bare.count(")") or "'" in bare or '"' in bare or ";" in bare:
@@ -95,10 +101,9 @@ class InfluxDbMetrics:
         """
         from airflow_cd.hooks.influx_db import InfluxDbHook
         from airflow_cd.sources.frames import partly_counted_metric_frame
-        from airflow_cd.verification.metrics.kinds import guessed
 
         refuse(self.mistakes())
-        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        metric = as_metric(self.metric)
         names = sorted(set(instances))
         buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
         hook = InfluxDbHook(self.conn_id)

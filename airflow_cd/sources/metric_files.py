@@ -12,12 +12,12 @@ from airflow_cd.errors import SourceUnavailable
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.distributions import Distribution
 from airflow_cd.sources.file_paths import FilePaths, reading
+from airflow_cd.sources.specification import as_metric
 from airflow_cd.sources.stamps import Stamps
 from airflow_cd.spelling import suggestion
-from airflow_cd.verification.samples import Metric, Window
+from airflow_cd.verification.samples import SUMMED, Metric, Window
 
 _LATER = timedelta(minutes=2)  # after its end, what a window holds may stand in the file
-SUMMED = ("throughput", "errors", "count")
 
 Row = tuple[datetime, str, str, str, float, float, float]
 
@@ -96,12 +96,10 @@ def chosen(metrics: Mapping[str, Metric | str] | Sequence[str] | str) -> dict[st
 
     :param metrics: names, or a :class:`Metric` or a name that says what it is by each name.
     """
-    from airflow_cd.verification.metrics.kinds import guessed
-
     if isinstance(metrics, str):
         metrics = (metrics,)
     given = metrics.items() if isinstance(metrics, Mapping) else [(name, name) for name in metrics]
-    return {name: what if isinstance(what, Metric) else guessed(what) for name, what in given}
+    return {name: as_metric(what) for name, what in given}
 
 
 def mistakes_of_metrics(metrics: Any) -> Iterator[str]:

@@ -14,9 +14,16 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.open_search_query import documents, instance_field, is_index
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    reads_answers,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.verification.samples import Metric, MetricSample, Window
+from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
@@ -25,7 +32,6 @@ MOST_BUCKETS = 10_000
 """Of one answer; servers allow 65,535 by default."""
 
 _MOST_GROUPS = 100
-_SUMMED = ("throughput", "errors", "count")
 _HOUR = timedelta(hours=1)
 
 
@@ -85,8 +91,7 @@ class OpenSearchMetrics:
         ]
         if isinstance(self.index, str) and not is_index(self.index):
             found.append(f"index: {self.index!r} is not the name of an index")
-        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric)
         if not isinstance(self.aggregation, Mapping) or len(self.aggregation) > 1:
             found.append(
                 f'aggregation: {self.aggregation!r} is not one aggregation, such as {{"max": {{"field": "a"}}}}'
@@ -151,9 +156,8 @@ class OpenSearchMetrics:
         return sorted(hook.values(self.index, self._instance_field(hook), self._found_by(window)))
 
     def _metrics(self) -> tuple[Metric, ...]:
-        from airflow_cd.verification.metrics.kinds import guessed
 
-        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        metric = as_metric(self.metric)
         if self.value_field and metric.kind == "latency":
             return metric, replace(metric, name=f"{metric.name}.p95")
         return (metric,)
@@ -198,7 +202,7 @@ class OpenSearchMetrics:
                 "value": {"extended_stats": {"field": self.value_field}},
                 "percentile": {"percentiles": {"field": self.value_field, "percents": [95]}},
             }
-        return {"value": {"sum" if metric.kind in _SUMMED else "avg": {"field": self.value_field}}}
+        return {"value": {"sum" if metric.kind in SUMMED else "avg": {"field": self.value_field}}}
 
     def _rows(
         self, answer: Mapping[str, Any], names: Sequence[str], buckets: Buckets, metrics: Sequence[Metric]

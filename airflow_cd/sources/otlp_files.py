@@ -10,7 +10,7 @@ from typing import ClassVar
 from airflow_cd.durations import DurationField
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.file_paths import FilePaths
+from airflow_cd.sources.file_paths import FilePaths, named
 from airflow_cd.sources.otlp import OtlpStamps, Raw, happened, raw_points
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -55,8 +55,7 @@ class OtlpFileMetrics:
     whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        named = self.paths if isinstance(self.paths, str) else ", ".join(sorted(map(str, self.paths)))
-        object.__setattr__(self, "name", self.name or f"OTLP files {named}")
+        object.__setattr__(self, "name", self.name or f"OTLP files {named(self.paths)}")
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the specification, one sentence each."""

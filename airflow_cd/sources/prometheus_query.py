@@ -12,14 +12,19 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, unknown
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    reads_answers,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.verification.samples import Metric, MetricSample, Window
+from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PrometheusHook, Series
-
-_SUMMED = ("throughput", "errors", "count")
 
 
 @keeps_misspelt_keywords
@@ -65,8 +70,7 @@ class PrometheusQuery:
         for field, query in (("promql", self.promql), ("requests", self.requests)):
             if field == "promql" or query:
                 found += _mistakes_of_query(field, query)
-        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric)
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
     @reads_answers
@@ -121,9 +125,8 @@ class PrometheusQuery:
         return PrometheusHook(self.conn_id).values(self.instance_label, match, window.since - LOOKED_FOR, window.until)
 
     def _metric(self) -> Metric:
-        from airflow_cd.verification.metrics.kinds import guessed
 
-        return self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        return as_metric(self.metric)
 
     def _values(
         self,
@@ -155,7 +158,7 @@ class PrometheusQuery:
                 place = (instance, series.labels.get(self.group_by, ""), buckets.number_of(end))
                 if math.isnan(value) or (math.isinf(value) and metric.kind != "latency"):
                     continue
-                if place in found and metric.kind not in _SUMMED:
+                if place in found and metric.kind not in SUMMED:
                     raise self._several(instance, whose[place], series)
                 found[place] = found.get(place, 0.0) + value
                 whose[place] = series

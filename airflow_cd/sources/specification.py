@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.verification.samples import Metric
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -31,6 +32,26 @@ def mistakes_of_texts(**texts: object) -> Iterator[str]:
     for name, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             yield f"{name}: {text!r} is empty or not a text"
+
+
+def mistakes_of_metric(metric: object, *, named_elsewhere: bool = False) -> Iterator[str]:
+    """What is wrong with what an author gave as the metric that a source measures.
+
+    :param metric: should be a :class:`~airflow_cd.verification.samples.Metric`, or a name.
+    :param named_elsewhere: whether an empty name stands for one that the source has; False by default.
+    """
+    if not isinstance(metric, Metric) and not (isinstance(metric, str) and (metric.strip() or named_elsewhere)):
+        yield f"metric: {metric!r} is neither a Metric nor a name"
+
+
+def as_metric(metric: Metric | str) -> Metric:
+    """The metric, or what a name says of it.
+
+    :param metric: one, or its name.
+    """
+    from airflow_cd.verification.metrics.kinds import guessed
+
+    return metric if isinstance(metric, Metric) else guessed(metric)
 
 
 def mistakes_of_durations(**durations: Any) -> Iterator[str]:

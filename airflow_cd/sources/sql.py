@@ -13,15 +13,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceRejected, SourceUnavailable
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
+from airflow_cd.sources.specification import (
+    as_metric,
+    mistakes_of_durations,
+    mistakes_of_metric,
+    mistakes_of_texts,
+    refuse,
+)
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.verification.samples import Metric, MetricSample, Window
+from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _PLACEHOLDER = re.compile(r"(?<![:\w]):(since|until|instances)\b")
-_SUMMED = ("throughput", "errors", "count")
 _COLUMNS = ("time", "instance")
 _DRIVERS = {"postgres": "postgresql+psycopg2", "sqlite": "sqlite", "mysql": "mysql"}
 
@@ -61,8 +66,7 @@ class SqlMetrics:
         """Return what is wrong with the specification, one sentence each."""
         found = [*mistakes_of_texts(query=self.query, conn_id=self.conn_id)]
         found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
-        if not isinstance(self.metric, Metric) and not (isinstance(self.metric, str) and self.metric.strip()):
-            found.append(f"metric: {self.metric!r} is neither a Metric nor a name")
+        found += mistakes_of_metric(self.metric)
         given = set(_PLACEHOLDER.findall(str(self.query)))
         found += [f"query: :{name} is missing" for name in ("since", "until") if name not in given]
         if ";" in str(self.query).rstrip().rstrip(";"):
@@ -83,10 +87,9 @@ class SqlMetrics:
         :raises SourceUnavailable: the database cannot be reached.
         """
         from airflow_cd.sources.frames import partly_counted_metric_frame
-        from airflow_cd.verification.metrics.kinds import guessed
 
         refuse(self.mistakes())
-        metric = self.metric if isinstance(self.metric, Metric) else guessed(self.metric)
+        metric = as_metric(self.metric)
         names = sorted(set(instances))
         buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
         rows: list[Any] = []
@@ -213,7 +216,7 @@ class SqlMetrics:
         for (instance, group, number), own in values.items():
             counts = [count for _, count in own if not math.isnan(count)]
             total = sum(value for value, _ in own)
-            value = total if metric.kind in _SUMMED else total / len(own)
+            value = total if metric.kind in SUMMED else total / len(own)
             yield (buckets.start(number), instance, metric.name, group, value, sum(counts) if counts else math.nan)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.file_paths import FilePaths
+from airflow_cd.sources.file_paths import FilePaths, named
 from airflow_cd.sources.specification import mistakes_of_durations, refuse
 from airflow_cd.sources.statsd import StatsdStamps, parsed
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -41,8 +41,7 @@ class StatsdFileMetrics:
     whole_buckets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        named = self.paths if isinstance(self.paths, str) else ", ".join(sorted(map(str, self.paths)))
-        object.__setattr__(self, "name", self.name or f"StatsD files {named}")
+        object.__setattr__(self, "name", self.name or f"StatsD files {named(self.paths)}")
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the specification, one sentence each."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MetricKind = Literal["latency", "errors", "throughput", "apdex", "gauge", "share", "count", "info"]
 """How a metric is judged; see :class:`Metric`."""
 
+SUMMED: tuple[MetricKind, ...] = ("throughput", "errors", "count")
+"""Kinds whose values are numbers of events: over a bucket they are summed up, others are averaged."""
+
 Direction = Literal["higher_is_worse", "lower_is_worse", "either"]
 """Which way a metric gets worse."""
 
@@ -156,7 +159,8 @@ class MetricSource(Protocol):
     Optional: ``bucket``, the width of a bucket as a timedelta where it is known before the first read (then only whole
     buckets are asked for); ``whole_buckets``, True where nothing can be read of a shorter time; ``of_release``, True
     where what it gives says something of the release as a whole (then it is asked for the canary alone, and its values
-    are not compared but held against the author's thresholds and those of its attribute ``limits``); and
+    are not compared but held against the author's thresholds and those of its attribute ``limits``);
+    ``examined(instances)``, where nothing can be read back: what ``airflow-cd source check`` says instead; and
     ``mistakes()``, which returns what is wrong with the source's configuration, one sentence each (then they are found
     when the DAG file is parsed). :mod:`airflow_cd.sources.contract` holds the tests that a source must pass.
     """

@@ -37,9 +37,17 @@ def test_a_new_error_fails(logs, capsys):
     assert judge(logs, "--canary", "shop-3", "--control", "shop-1", "shop-2") == FAILED
     said = capsys.readouterr().out
     assert said.startswith("FAIL: ")
-    assert "1. KeyError: 2 on the canary" in said
+    assert "1. KeyError  unknown, error: 2 on the canary" in said
     assert "| " in said
     assert "TimeoutError" not in said
+
+
+def test_nothing_of_a_log_moves_the_cursor(logs, tmp_path, capsys):
+    at = dt.datetime.now(dt.timezone.utc) - dt.timedelta(seconds=20)
+    with (tmp_path / "shop-3.log").open("a") as file:
+        file.write(f"{at:%Y-%m-%dT%H:%M:%S}Z ERROR shop - TaxError: \x1b[2J\x1b[1;1H all is well\n")
+    assert judge(logs, "--canary", "shop-3", "--control", "shop-1") == FAILED
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_what_is_as_before_passes(logs, capsys):
@@ -58,7 +66,7 @@ def test_since_a_time(logs, capsys):
     since = dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=2, seconds=30)
     named = ["--canary", "shop-3", "--control", "shop-1", "--since", since.isoformat()]
     assert main(["source", "judge", logs, *named]) == FAILED
-    assert "KeyError: 2 on the canary" in capsys.readouterr().out
+    assert "KeyError  unknown, error: 2 on the canary" in capsys.readouterr().out
 
 
 REFUSED = [

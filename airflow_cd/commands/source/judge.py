@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.clock import machine_now
 from airflow_cd.commands.source.written import written
 from airflow_cd.errors import Refused
 from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from airflow_cd.verification.verdict import Judgement
     from airflow_cd.verification.watch import Watch
 
-_LISTED = 10
 _EPILOG = """exit codes: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 an error
 
   airflow-cd source judge "PrometheusMetrics('micrometer')" "FileLogs('/var/log/shop/{instance}.log')" \\
@@ -56,8 +56,7 @@ def add_parser(actions: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Judge and print; the exit code is the verdict."""
     judgement = _watch(given).run().judgement
-    for line in _lines(judgement):
-        print(line)
+    print(_summary(judgement))
     return {"PASS": DONE, "FAIL": FAILED}.get(str(judgement.verdict), INCONCLUSIVE)
 
 
@@ -85,7 +84,7 @@ def _watch(given: argparse.Namespace) -> Watch:
         (logs if kind_of(source) == "logs" else metrics).append(source)
         delays.append(source.delay)
     # Up to where everything has come: nobody waits here for more, whoever asks can ask again.
-    until = datetime.now(timezone.utc) - max(delays)
+    until = machine_now() - max(delays)
     since = _moment(given.since, until) if given.since else until - _length("last", given.last)
     length = until - since
     before = length if given.before is None else _length("before", given.before, zero=True)
@@ -104,7 +103,7 @@ def _watch(given: argparse.Namespace) -> Watch:
         since=since,
         until=until,
         before=Window(since - before, since) if before else None,
-        clock=lambda: datetime.now(timezone.utc),
+        clock=machine_now,
     )
 
 
@@ -139,16 +138,10 @@ def _moment(text: str, until: datetime) -> datetime:
     return moment
 
 
-def _lines(judgement: Judgement) -> Iterator[str]:
-    first, *others = judgement.reasons
-    yield f"{judgement.verdict}: {first.text}"
-    yield from (f"      {reason.text}" for reason in others[:_LISTED])
-    quality = judgement.quality
-    for number, event in enumerate(quality.risks[:_LISTED] if quality else (), 1):
-        yield f"  {number}. {event.exception or event.template}: {event.counts.get('canary', 0):.0f} on the canary"
-        yield from (f"     | {line}" for sample in event.samples[:1] for line in str(sample).splitlines()[:_LISTED])
-    for metric in judgement.performance.metrics if judgement.performance else ():
-        if not metric.group:
-            yield f"  {metric.verdict:<13}{metric.reason.text}"
-    yield from (f"Note      {text}" for text in judgement.warnings)
-    yield from (f"Error     {text}" for text in judgement.source_errors)
+def _summary(judgement: Judgement) -> str:
+    from airflow_cd.commands.verify.summary import Paint, plain, verdict_blocks
+
+    notes = [f"Note      {plain(text)}" for text in judgement.warnings]
+    notes += [f"Error     {plain(text)}" for text in judgement.source_errors]
+    blocks = [*verdict_blocks(judgement, Paint(sys.stdout)), notes]
+    return "\n\n".join("\n".join(block) for block in blocks if block)

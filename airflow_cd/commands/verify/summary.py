@@ -16,7 +16,7 @@ from airflow_cd.report.report import Report
 from airflow_cd.verification.files.opening import InputFile
 from airflow_cd.verification.files.verification import Verified
 from airflow_cd.verification.logs.headers.levels import NAMES
-from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Performance, Quality, Verdict
+from airflow_cd.verification.verdict import Event, EventKind, Judgement, MetricResult, Performance, Quality, Verdict
 from airflow_cd.wording import counted
 
 MOST_EVENTS = 10
@@ -47,7 +47,22 @@ def summary(verified: Verified, stream: TextIO, *, report: str | None = None) ->
     :param report: the file that the report was written to, if any.
     """
     paint, judgement = Paint(stream), verified.judgement
-    blocks = [[_sentence(verified, paint)]]
+    blocks = verdict_blocks(judgement, paint)
+    blocks.append([*_counts(verified), *(f"Note      {plain(text)}" for text in judgement.warnings)])
+    steps = next_steps(Report.of_files(verified), has_page=report is not None)
+    ending = [f"{'Next' if not number else '':<10}{text}" for number, text in enumerate(steps)]
+    if report is not None:
+        ending.append(f"Report    {report}")
+    return "\n\n".join("\n".join(block) for block in [*blocks, ending] if block)
+
+
+def verdict_blocks(judgement: Judgement, paint: Paint) -> list[list[str]]:
+    """The verdict with its reasons, what is at risk and what got worse, as blocks of lines.
+
+    :param judgement: of files or of anything else; nothing of it that came from outside reaches the terminal as it is.
+    :param paint: colours, or none.
+    """
+    blocks = [[_sentence(judgement, paint)]]
     if judgement.quality is not None:
         risks = sorted(judgement.quality.risks, key=by_weight)
         blocks += [_event(number, event, paint) for number, event in enumerate(risks[:MOST_EVENTS], 1)]
@@ -57,19 +72,13 @@ def summary(verified: Verified, stream: TextIO, *, report: str | None = None) ->
     if judgement.performance is not None:
         bad = [result for result in judgement.performance.metrics if result.verdict is Verdict.FAIL]
         blocks += [_metric(result, paint) for result in sorted(bad, key=worst_first)[:MOST_METRICS]]
-    blocks.append([*_counts(verified), *(f"Note      {_plain(text)}" for text in judgement.warnings)])
-    steps = next_steps(Report.of_files(verified), has_page=report is not None)
-    ending = [f"{'Next' if not number else '':<10}{text}" for number, text in enumerate(steps)]
-    if report is not None:
-        ending.append(f"Report    {report}")
-    return "\n\n".join("\n".join(block) for block in [*blocks, ending] if block)
+    return blocks
 
 
-def _sentence(verified: Verified, paint: Paint) -> str:
-    judgement = verified.judgement
+def _sentence(judgement: Judgement, paint: Paint) -> str:
     first, *others = judgement.reasons
-    lines = [f"{paint(str(judgement.verdict), str(judgement.verdict))}: {_plain(first.text)}"]
-    return "\n".join(lines + [f"      {_plain(reason.text)}" for reason in others[:MOST_METRICS]])
+    lines = [f"{paint(str(judgement.verdict), str(judgement.verdict))}: {plain(first.text)}"]
+    return "\n".join(lines + [f"      {plain(reason.text)}" for reason in others[:MOST_METRICS]])
 
 
 def _event(number: int, event: Event, paint: Paint) -> list[str]:
@@ -82,9 +91,9 @@ def _event(number: int, event: Event, paint: Paint) -> list[str]:
         for side, name in (("control", "on the control"), ("baseline", "in a baseline"))
         if event.counts.get(side)
     ]
-    lines = [f"{number:>3}. {paint(_plain(title), 'bold')}  {event.kind}, {event.severity}: {', '.join(counts)}"]
+    lines = [f"{number:>3}. {paint(plain(title), 'bold')}  {event.kind}, {event.severity}: {', '.join(counts)}"]
     if event.frames:
-        lines.append(f"     in {_plain(' < '.join(event.frames))}")
+        lines.append(f"     in {plain(' < '.join(event.frames))}")
     if event.samples:
         lines += [f"     {paint('|', 'dim')} {paint(line, 'dim')}" for line in _sample(event.samples[-1])]
     return lines
@@ -102,7 +111,7 @@ def _no_risk(quality: Quality, paint: Paint) -> list[str]:
             facts.append(f"{words.number(event.expected)} expected")
         if event.feedback is not None:
             facts.append(event.feedback.words)
-        lines.append(f"  -  {_plain(event.exception or words.one_line(event.template, 90))}")
+        lines.append(f"  -  {plain(event.exception or words.one_line(event.template, 90))}")
         lines.append(f"     {paint(', '.join(facts), 'dim')}")
     if len(events) > MOST_NO_RISKS:
         lines.append(f"  and {len(events) - MOST_NO_RISKS} more.")
@@ -111,7 +120,7 @@ def _no_risk(quality: Quality, paint: Paint) -> list[str]:
 
 def _sample(text: str) -> list[str]:
     """The record, shortened in the middle: its ends show what it is and where it happened."""
-    lines = [words.short(line, LONGEST_LINE) for line in _plain(text, keep_lines=True).split("\n")]
+    lines = [words.short(line, LONGEST_LINE) for line in plain(text, keep_lines=True).split("\n")]
     if len(lines) <= MOST_LINES:
         return lines
     half = MOST_LINES // 2
@@ -125,10 +134,10 @@ def _metric(result: MetricResult, paint: Paint) -> list[str]:
     known = result.effect is not None and math.isfinite(result.effect)
     size = f"{words.change(result.effect)} ({threshold_of(result)} counts)" if known else "from nothing"
     requests = f"{words.number(result.canary.get('requests'))} requests"
-    lines = [f"  -  {paint(_plain(title), 'bold')}  {size}: {means}, {requests}"]
+    lines = [f"  -  {paint(plain(title), 'bold')}  {size}: {means}, {requests}"]
     if len(result.instances) > 1:
         each = ", ".join(f"{name} {words.number(value, unit)}" for name, value in sorted(result.instances.items()))
-        lines.append(f"     {_plain(words.short(each, LONGEST_LINE))}")
+        lines.append(f"     {plain(words.short(each, LONGEST_LINE))}")
     return lines
 
 
@@ -153,7 +162,7 @@ def _log_counts(verified: Verified, quality: Quality) -> list[str]:
 
 def _read_as(files: Sequence[InputFile]) -> list[str]:
     """How each log was read, a line for each: its header, its levels, and what could not be read."""
-    lines = [_plain(read_as(file)) for file in files[:MOST_FILES]]
+    lines = [plain(read_as(file)) for file in files[:MOST_FILES]]
     more = len(files) - MOST_FILES
     lines += [f"and {counted(more, 'more file')}"] if more > 0 else []
     return [f"{'' if number else 'Read as':<10}{line}" for number, line in enumerate(lines)]
@@ -194,12 +203,12 @@ def _metric_counts(performance: Performance, said: Collection[str]) -> list[str]
     open_ones = [result for result in pooled if result.verdict is not Verdict.PASS and result.reason.text not in said]
     for result in sorted(open_ones, key=worst_first)[:MOST_METRICS]:
         why = result.reason.text.removeprefix(f"{result.name}: ")
-        lines.append(f"          {result.verdict}  {_plain(words.short(f'{result.name}: {why}', LONGEST_LINE))}")
+        lines.append(f"          {result.verdict}  {plain(words.short(f'{result.name}: {why}', LONGEST_LINE))}")
     if len(open_ones) > MOST_METRICS:
         lines.append(f"          and {len(open_ones) - MOST_METRICS} more that did not pass.")
     for taken in dict.fromkeys(map(_taken_for, pooled)):
         names = ", ".join(result.name for result in pooled if _taken_for(result) == taken)
-        lines.append(f"          {taken}: {_plain(words.short(names, LONGEST_LINE))}")
+        lines.append(f"          {taken}: {plain(words.short(names, LONGEST_LINE))}")
     return lines
 
 
@@ -234,7 +243,7 @@ def _levels(levels: Mapping[str, int]) -> str:
     return f"{stated}; {rest}" if stated else rest
 
 
-def _plain(text: str, *, keep_lines: bool = False) -> str:
+def plain(text: str, *, keep_lines: bool = False) -> str:
     """Text from a log, safe for a terminal: nothing in it moves the cursor or changes colours."""
     shown = str(words.visible(text.replace("\t", "    ")))
     return shown if keep_lines else shown.replace("\n", " ")

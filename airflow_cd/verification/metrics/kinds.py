@@ -8,7 +8,7 @@ from typing import get_args
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.metrics.names.reading import NameReading, read_name
-from airflow_cd.verification.samples import Direction, Metric, MetricKind
+from airflow_cd.verification.samples import SUMMED, Direction, Metric, MetricKind
 
 KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -124,7 +124,7 @@ def _resolved(metric: Metric, kinds: Mapping[str, str], directions: Mapping[str,
     if given is not None and given != metric.kind:
         direction = _USUAL.get(given, metric.direction)
         unit = {"throughput": "requests", "errors": "", "apdex": "", "count": ""}.get(given, metric.unit)
-        period = metric.period if given in ("throughput", "errors", "count") else 0.0
+        period = metric.period if given in SUMMED else 0.0
         part = metric.part and given == "errors"
         metric = replace(metric, kind=given, part=part, direction=direction, unit=unit, period=period)
     if metric.name in directions:

@@ -11,7 +11,7 @@ from airflow_cd.verification.metrics.names import vocabulary as known
 from airflow_cd.verification.metrics.names.examined import is_access, is_examined, is_per_request
 from airflow_cd.verification.metrics.names.units import SHARES, SIZES, TIMES, Suffix, suffix_of
 from airflow_cd.verification.metrics.names.words import words_of
-from airflow_cd.verification.samples import Direction, MetricKind
+from airflow_cd.verification.samples import SUMMED, Direction, MetricKind
 
 _STATUS = re.compile(r"[45]\d\d")
 _PERCENTILE = re.compile(r"p\d+|upper|mean|median")
@@ -58,7 +58,7 @@ def read_name(name: str) -> NameReading:
         unit = "requests"
     if kind == "share":
         unit = "%" if unit == "%" else ""
-    period = suffix.period if kind in ("throughput", "errors", "count") else 0.0
+    period = suffix.period if kind in SUMMED else 0.0
     share = kind == "share" or (kind == "errors" and _share(words, suffix) is not None)
     counter = bool(suffix.counter) and not share and kind not in ("info", "apdex")
     if kind == "gauge" and suffix.counter == "count":

@@ -12,7 +12,7 @@ from airflow_cd.verification.metrics.names.units import SIZES, TIMES
 from airflow_cd.verification.metrics.names.vocabulary import GRAVE, RESOURCES
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds, runs, usual_gap
-from airflow_cd.verification.samples import MetricKind
+from airflow_cd.verification.samples import SUMMED, MetricKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ _PLAUSIBLE, _SLOW = 4.0, 6.0  # usual increases that one across such an end may 
 _ENOUGH = 8  # steps of each series that all rise, where the name does not say so
 _LONG, _RISES = 12, 2 / 3  # steps of each series none of which falls, and the part that rises, where no start is seen
 _NEAR, _FAR = 3.0, 30.0  # usual increases from 0
-_COUNTABLE = ("throughput", "errors", "count")
 _TRAFFIC = frozenset(("octet", "packet", "pkt", "datagram", "rx", "tx", "in", "out", "sent", "received", "receive"))
 _HELD = RESOURCES - {"cpu", "load", "queue"}
 
@@ -72,7 +71,7 @@ def differenced(table: Table) -> Table:
     metric = table.metric
     if metric.cumulative is False or not (metric.cumulative or grows(table)):
         return table
-    level = metric.kind not in _COUNTABLE
+    level = metric.kind not in SUMMED
     gap = usual_gap(table.frames["canary"])
     each = 1.0 if level else gap
     first = {side: milliseconds(frame).min(initial=2**62) for side, frame in table.frames.items()}
@@ -92,7 +91,7 @@ def grows(table: Table) -> bool:
     :param table: one metric on all sides.
     """
     named = is_counter(table.metric.name) or _began_again(table) or _never_falls(table)
-    if not named and table.metric.kind not in _COUNTABLE:
+    if not named and table.metric.kind not in SUMMED:
         return False
     number = rises = series = 0
     for frame in table.frames.values():

@@ -10,6 +10,7 @@ from airflow_cd.verification.metrics.kinds import described
 from airflow_cd.verification.metrics.names.vocabulary import SUCCEEDED, SUFFICIENT
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, usual_gap
+from airflow_cd.verification.samples import SUMMED
 
 _EPOCHS = ((1.0e9, 4.1e9), (1.0e12, 4.1e12))  # this century in seconds and milliseconds
 _TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
@@ -20,7 +21,6 @@ _BAD_STATES = frozenset(
 )
 _HUNDRED = 100.0 * 1.0001
 _MOSTLY_YES = 0.5
-_COUNTED = ("throughput", "errors", "count")
 
 
 def dated(table: Table) -> Table:
@@ -62,7 +62,7 @@ def numbered(table: Table) -> Table:
     :param table: one metric on all sides.
     """
     metric = table.metric
-    if metric.kind not in _COUNTED or not metric.period or metric.part:
+    if metric.kind not in SUMMED or not metric.period or metric.part:
         return table
     frames: dict[str, object] = {}
     gap = usual_gap(table.frames["canary"]) or metric.period
@@ -77,7 +77,7 @@ def evened(table: Table) -> Table:
     :param table: one metric on all sides.
     """
     before = table.frames.get("before")
-    if before is None or table.metric.kind not in _COUNTED or table.metric.part:
+    if before is None or table.metric.kind not in SUMMED or table.metric.part:
         return table
     width, theirs = usual_gap(table.frames["canary"]), usual_gap(before)
     if not width or not theirs or abs(width / theirs - 1.0) < _SAME_WIDTH:
