@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -65,6 +65,13 @@ class Instance:
     def unit(self) -> str:
         """What a change is asked for: the instance itself where it is changed in place, else its track."""
         return self.track if self.track is not None else self.name
+
+    def saying(self, message: str) -> Instance:
+        """The same with one more message.
+
+        :param message: what is to be said of it, a sentence without its full stop.
+        """
+        return replace(self, message="; ".join(part for part in (self.message, message) if part))
 
     def runs(self, release: Release | None) -> bool:
         """Whether artifact *and* configuration are exactly the release's.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.division import ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetUnavailable
-from airflow_cd.instances import WHOLE, Track
+from airflow_cd.instances import STARTING, WHOLE, Track
 from airflow_cd.verification.reading import Sides
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class SidesNow:
         self._phase = phase
         self._division = division_of(delivery.target)
         self._stable: int | None = None
+        self._canary: int | None = None
 
     @property
     def change(self) -> bool:
@@ -61,17 +62,30 @@ class SidesNow:
         return Sides(tuple(canary), tuple(control), starts)
 
     def _keep_share(self, instances: Sequence[Instance]) -> None:
-        """Ask for the canary's share again when the stable replicas have become more or fewer."""
-        stable = sum(one.track == Track.STABLE for one in instances)
-        before, self._stable = self._stable, stable
-        if before in (None, stable) or self._phase.share >= WHOLE:
+        """Ask for the canary's share again when there are more or fewer replicas, whoever has scaled which of them."""
+        if self._phase.share >= WHOLE:
             return
-        self._delivery.log(f"There are {stable} stable replicas now, not {before}: the canary keeps its share.")
+        stable = sum(one.track == Track.STABLE for one in instances)
+        canary = sum(one.track == Track.CANARY for one in instances)
+        # While replicas are being made or taken away, their number says nothing of what was asked for.
+        settled = all(one.health != STARTING for one in instances)
+        if self._stable not in (None, stable):
+            changed = f"{stable} stable replicas now, not {self._stable}"
+        elif settled and self._canary not in (None, canary):
+            changed = f"{canary} replicas of the canary now, not {self._canary}"
+        else:
+            self._stable = stable
+            self._canary = canary if settled else self._canary
+            return
+        self._delivery.log(f"There are {changed}: the canary keeps its share.")
         try:
             self._delivery.ask_for_share(self._deployment, self._phase)
         except TargetUnavailable as error:
-            self._stable = before
             self._delivery.log(f"The canary's share is as it was: {error.what}")
+            return
+        # Of another number of stable replicas it is another number.
+        self._canary = self._canary if stable == self._stable else None
+        self._stable = stable
 
     def _read(self, instances: Sequence[Instance]) -> tuple[list[str], list[str]]:
         previous, release = self._deployment.previous, self._deployment.release

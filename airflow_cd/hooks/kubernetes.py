@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +32,9 @@ _NOT_YET = (b"waiting to start", b"is terminated", b"previous terminated contain
 _NO_RIGHT = " cannot "
 """How the API says that a user has no right to something; everything else that is forbidden an admission refuses."""
 _RETRY = RetryPolicy(first_pause=0.1, longest_pause=2.0)
+_READING = threading.Lock()
+"""Held while a connection is read: the client keeps what it has read last for the whole process, and another thread
+that reads the connection of another cluster would be given that."""
 
 
 class Conflict(Exception):
@@ -205,7 +209,8 @@ class Cluster:
                 next_step="pip install 'airflow-cd[kubernetes]'",
             ) from error
         try:
-            read = KubernetesHook(self.conn_id).get_conn().configuration
+            with _READING:
+                read = KubernetesHook(self.conn_id).get_conn().configuration
             # By what the client sends: under which name it keeps a token differs between its versions.
             bearer = (read.auth_settings().get("BearerToken") or {}).get("value")
         except Exception as error:  # whatever a kubeconfig or its login plugin does

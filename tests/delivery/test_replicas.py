@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from airflow_cd.errors import (
     ReleaseVetoed,
     RollbackIncomplete,
 )
-from airflow_cd.instances import Instance, Track
+from airflow_cd.instances import STARTING, Instance, Track
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.logs.baselines import Baseline
@@ -207,6 +208,31 @@ def test_a_canary_keeps_its_share_while_the_stable_replicas_become_more(ledger: 
     target.scale(16)
     sides.now()
     assert len(target.replicas[Track.CANARY]) == 4
+
+
+def test_a_canary_that_somebody_scales_gets_its_share_again(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    sides.now()
+    asked = len(target.shares)
+    target.replicas[Track.CANARY].pop()
+    for _ in range(3):
+        sides.now()
+        assert len(target.replicas[Track.CANARY]) == 2
+    assert len(target.shares) == asked + 1, "once it has its share nothing is asked for"
+
+
+def test_replicas_that_are_being_made_are_nobodys_scaling(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    sides.now()
+    asked = len(target.shares)
+    first, second = target.replicas[Track.CANARY]
+    target.replicas[Track.CANARY] = [first, replace(second, name="web-900", health=STARTING), second]
+    sides.now()
+    assert len(target.shares) == asked
 
 
 def test_what_replaced_replicas_have_logged_is_known_when_they_are_gone(ledger: Ledger, target: ReplicaMemory) -> None:

@@ -18,7 +18,7 @@ from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
-from tests.real.kubernetes.web import Web
+from tests.real.kubernetes.web import Web, come_to, made
 
 pytestmark = pytest.mark.real
 
@@ -51,6 +51,10 @@ def web(shared: Web, target: KubernetesTarget) -> Web:
     return shared
 
 
+def pods_of(target: KubernetesTarget, track: Track) -> list[str]:
+    return [one.name for one in target.instances() if one.track == track]
+
+
 class OfWeb:
     """The releases that both contracts are tried with."""
 
@@ -76,12 +80,12 @@ class TestKubernetes(OfWeb, ReplicaContract):
 def test_a_deployment_is_taken_over_and_handed_back_as_it_was(web: Web, target: KubernetesTarget) -> None:
     before = web.cluster.call("GET", web.path)
     put(target, Track.CANARY, OTHER)
-    assert set(web.answers()) == {"1.0 hi", "1.1 hello"}
+    come_to(web.answers, {"1.0 hi", "1.1 hello"})
     put(target, Track.STABLE, OTHER)
     put(target, Track.CANARY, None)
-    assert set(web.answers()) == {"1.1 hello"}
+    come_to(web.answers, {"1.1 hello"})
     put(target, Track.STABLE, Release("web", "1.0", GOOD.artifact, {}))
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
     after = web.cluster.call("GET", web.path)
     assert after["spec"]["template"]["spec"] == before["spec"]["template"]["spec"]
     assert after["spec"]["replicas"] == before["spec"]["replicas"]
@@ -91,12 +95,12 @@ def test_no_request_reaches_a_canary_that_was_drained(
     web: Web, target: KubernetesTarget, measured: Callable[[str], None]
 ) -> None:
     put(target, Track.CANARY, OTHER)
-    assert "1.1 hello" in web.answers()
+    come_to(web.answers, {"1.0 hi", "1.1 hello"})
     began = time.monotonic()
     drain(target)
     safe = time.monotonic() - began
-    assert set(web.answers(200)) == {"1.0 hi"}
-    measured(f"out of the traffic after {safe:.2f} s")
+    behind = come_to(web.answers, {"1.0 hi"}, 200)
+    measured(f"out of the traffic after {safe:.2f} s, kube-proxy {behind:.2f} s behind that")
 
 
 def test_no_request_is_lost_while_a_canary_comes_and_goes(web: Web, target: KubernetesTarget) -> None:
@@ -128,7 +132,7 @@ def test_why_a_pod_does_not_start_is_said_at_once(web: Web, target: KubernetesTa
     with pytest.raises(DeploymentFailed, match=r"image localhost/web:9\.9 cannot be pulled"):
         put(target, Track.CANARY, absent)
     assert time.monotonic() - began < 30
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def test_a_quota_that_allows_no_more_pods_is_named_with_its_numbers(web: Web, target: KubernetesTarget) -> None:
@@ -170,7 +174,7 @@ def test_a_right_that_only_the_way_back_needs_is_missed_before_anything_is_touch
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/narrow/token"
     connected("kubernetes_narrow", cluster.call("POST", path, asked)["status"]["token"])
     narrow = KubernetesTarget("kubernetes_narrow", "production", deployment=web.name)
-    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods in"):
+    with pytest.raises(TargetUnauthorized, match=r"may not delete deployments, patch pods, patch replicasets in"):
         narrow.check(OTHER)
     assert len(narrow.instances()) == 4
 
@@ -226,6 +230,39 @@ def test_an_evicted_pod_of_a_canary_is_replaced_by_another_of_the_canary(web: We
     )
 
 
+def test_a_drained_canary_whose_pods_are_made_anew_gets_no_request(
+    web: Web, target: KubernetesTarget, measured: Callable[[str], None]
+) -> None:
+    put(target, Track.CANARY, OTHER)
+    before = pods_of(target, Track.CANARY)
+    began = time.monotonic()
+    drain(target)
+    measured(f"drained for good after {time.monotonic() - began:.2f} s")
+    web.cluster.call("DELETE", f"/api/v1/namespaces/default/pods/{before[0]}")
+    wait_until(target, {Track.CANARY: OTHER}, timeout=30)  # type: ignore[arg-type]
+    after = pods_of(target, Track.CANARY)
+    assert len({*before, *after}) == 5, "one was made anew, and no other"
+    come_to(web.answers, {"1.0 hi"}, 60)
+    give(target)
+    assert pods_of(target, Track.CANARY) == after, "none was replaced"
+    come_to(web.answers, {"1.0 hi", "1.1 hello"})
+    put(target, Track.CANARY, None)
+
+
+def test_an_autoscaler_that_comes_in_mid_canary_replaces_no_pod(web: Web, target: KubernetesTarget) -> None:
+    path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": web.name}
+    put(target, Track.CANARY, OTHER)
+    before = pods_of(target, Track.CANARY)
+    spec = {"scaleTargetRef": reference, "minReplicas": 4, "maxReplicas": 5}
+    with made(web.cluster, path, {"metadata": {"name": "late"}, "spec": spec}):
+        put(target, Track.CANARY, OTHER)
+        assert pods_of(target, Track.CANARY) == before
+        assert any("late came beside the canary" in one.message for one in target.instances())
+        put(target, Track.CANARY, None)
+    come_to(web.answers, {"1.0 hi"})
+
+
 def test_configurations_that_nothing_can_need_are_deleted(web: Web, target: KubernetesTarget) -> None:
     listed = f"/api/v1/namespaces/default/secrets?labelSelector=airflow-cd/of%3D{web.name}"
 
@@ -250,7 +287,7 @@ def test_the_api_server_may_die_in_mid_canary(web: Web, target: KubernetesTarget
     # No wait in between: what is asked meanwhile is asked again until it answers.
     drain(target)
     put(target, Track.CANARY, None)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def test_files_of_a_configuration_are_in_the_pods(web: Web, target: KubernetesTarget) -> None:
@@ -317,17 +354,17 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
     before = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"]
     put(by_route, Track.CANARY, OTHER, 20)
     assert {one.drained for one in by_route.instances() if one.track == Track.CANARY} == {True}
-    assert set(routed(40)) == {"1.0 hi"}, "no weight before somebody gives it"
+    come_to(routed, {"1.0 hi"}, why="no weight before somebody gives it")
     give(by_route)
-    assert routed(100).count("1.1 hello") == 20
+    web.cluster.until(lambda: routed(100).count("1.1 hello") == 20, "a fifth is the canary's", seconds=5)
     assert sum(one.weight or 0 for one in by_route.instances() if one.track == Track.CANARY) == pytest.approx(20)
     put(by_route, Track.CANARY, OTHER, 50)
-    assert routed(100).count("1.1 hello") == 50
+    web.cluster.until(lambda: routed(100).count("1.1 hello") == 50, "half is the canary's", seconds=5)
     began = time.monotonic()
     drain(by_route)
     safe = time.monotonic() - began
-    assert set(routed(200)) == {"1.0 hi"}
-    measured(f"weight 0 after {safe:.2f} s")
+    behind = come_to(routed, {"1.0 hi"}, 200)
+    measured(f"weight 0 after {safe:.2f} s, the gateway {behind:.2f} s behind that")
     put(by_route, Track.CANARY, None)
     assert web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"] == before
     listed = web.cluster.call("GET", "/api/v1/namespaces/default/services")["items"]
@@ -340,7 +377,7 @@ def test_no_weight_is_given_to_a_canary_that_cannot_answer(
     ask(by_route, Track.CANARY, BROKEN)
     with pytest.raises(TargetUnavailable, match="none of its pods is ready"):
         give(by_route)
-    assert set(routed(40)) == {"1.0 hi"}
+    come_to(routed, {"1.0 hi"})
     put(by_route, Track.CANARY, None)
 
 

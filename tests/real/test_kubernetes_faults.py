@@ -6,7 +6,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
-from tests.real.kubernetes.web import Web
+from tests.real.kubernetes.web import Web, come_to, made
 from tests.real.kubernetes.webhook import refusing
 
 pytestmark = pytest.mark.real
@@ -55,16 +54,6 @@ def web(shared: Web, target: KubernetesTarget) -> Web:
 
 def pods_of(target: KubernetesTarget, track: Track) -> list[str]:
     return [one.name for one in target.instances() if one.track == track]
-
-
-@contextmanager
-def made(cluster: Cluster, path: str, body: dict[str, Any]) -> Iterator[Any]:
-    """An object of the cluster for as long as the block lasts."""
-    created = cluster.call("POST", path, body)
-    try:
-        yield created
-    finally:
-        cluster.call("DELETE", f"{path}/{created['metadata']['name']}")
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------
@@ -129,7 +118,7 @@ def test_a_token_that_ends_in_mid_canary_is_read_anew_from_the_connection(
             drain(short)
         connected("kubernetes_short", token)
         drain(short)
-        assert set(web.answers(60)) == {"1.0 hi"}
+        come_to(web.answers, {"1.0 hi"}, 60)
         put(short, Track.CANARY, None)
 
 
@@ -150,7 +139,7 @@ def test_rights_that_are_taken_away_in_mid_canary_leave_a_sentence_and_nothing_h
         web.cluster.until(lambda: _allowed(bound), "the rights are back", seconds=20)
         drain(bound)
         put(bound, Track.CANARY, None)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def _allowed(target: KubernetesTarget) -> bool:
@@ -172,7 +161,7 @@ def test_a_webhook_that_refuses_pods_is_quoted_at_once(web: Web, target: Kuberne
         assert time.monotonic() - began < 10
         put(target, Track.CANARY, None)
         assert differences(target.instances(), {Track.STABLE: GOOD}) == []
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def test_a_webhook_that_is_away_is_named_and_waited_for(web: Web, target: KubernetesTarget) -> None:
@@ -184,7 +173,7 @@ def test_a_webhook_that_is_away_is_named_and_waited_for(web: Web, target: Kubern
         assert {one.health for one in target.instances() if one.track == Track.CANARY} == {STARTING}
         drain(target)
         put(target, Track.CANARY, None)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def _said(target: KubernetesTarget, words: str) -> bool:
@@ -210,7 +199,7 @@ def test_a_policy_that_refuses_what_is_written_is_no_missing_right(web: Web, tar
         web.cluster.until(lambda: _refused(web.cluster), "the policy is in force", seconds=20)
         with pytest.raises(TargetRejected, match="the shop is frozen until Monday"):
             ask(target, Track.CANARY, OTHER)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def _refused(cluster: Cluster) -> bool:
@@ -254,11 +243,11 @@ def test_a_kubelet_that_is_killed_keeps_nobody_from_going_back(web: Web, target:
     put(target, Track.CANARY, OTHER)
     with web.cluster.without("kubelet"):
         drain(target)
-        assert set(web.answers(60)) == {"1.0 hi"}
+        come_to(web.answers, {"1.0 hi"}, 60)
         put(target, Track.CANARY, None, seconds=10)
         assert differences(target.instances(), {Track.STABLE: GOOD}) == []
     put(target, Track.CANARY, OTHER)
-    assert set(web.answers()) == {"1.0 hi", "1.1 hello"}
+    come_to(web.answers, {"1.0 hi", "1.1 hello"})
     put(target, Track.CANARY, None)
 
 
@@ -281,7 +270,7 @@ def test_an_autoscaler_that_scales_in_mid_canary_is_obeyed_and_the_share_is_kept
         assert len(target.instances()) == 2
         put(target, Track.STABLE, GOOD)
         assert web.cluster.call("GET", web.path)["spec"]["replicas"] == 2
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def test_a_disruption_budget_is_honoured_and_bars_no_way_back(web: Web, target: KubernetesTarget) -> None:
@@ -300,7 +289,7 @@ def test_a_disruption_budget_is_honoured_and_bars_no_way_back(web: Web, target: 
         assert first not in pods_of(target, Track.STABLE)
         drain(target)
         put(target, Track.CANARY, None)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 def _eviction(pod: str) -> dict[str, Any]:
@@ -324,19 +313,20 @@ def test_what_a_tool_puts_back_is_noticed_with_its_name(web: Web, target: Kubern
     put(target, Track.STABLE, OTHER)
     image = {"spec": {"containers": [{"name": "web", "image": GOOD.artifact}]}}
     applied(web, image, "deploy-bot")
-    web.cluster.until(lambda: {one.artifact for one in target.instances()} == {GOOD.artifact}, "it is put back")
-    wrong = differences(target.instances(), {Track.STABLE: OTHER})
-    assert len(wrong) >= 3
-    assert "Deployment faults was given localhost/web:1.0 by deploy-bot at" in wrong[0]
-    assert "after Airflow CD had given it localhost/web:1.1" in wrong[0]
+    said = "Deployment faults was given localhost/web:1.0 by deploy-bot at"
+
+    def is_told() -> bool:
+        wrong = differences(target.instances(), {Track.STABLE: OTHER})
+        return len(wrong) == 3 and all(said in one and "had given it localhost/web:1.1" in one for one in wrong)
+
+    web.cluster.until(is_told, "it is put back, and every pod says by whom", seconds=30)
     # After a rollback as well: the tool brings the bad release back.
     put(target, Track.STABLE, GOOD)
     assert not _said(target, "was given")
     applied(web, {"spec": {"containers": [{"name": "web", "image": OTHER.artifact}]}}, "deploy-bot")
-    web.cluster.until(lambda: _said(target, "was given localhost/web:1.1 by deploy-bot"), "it is told")
-    told = target.notes()
-    assert any("was given localhost/web:1.1 by deploy-bot" in one for one in told)
-    assert any("which image localhost/web:1.1 is the nodes do not say" in one for one in told)
+    for told in ("was given localhost/web:1.1 by deploy-bot", "which image localhost/web:1.1 is the nodes do not say"):
+        web.cluster.until(lambda told=told: any(told in one for one in target.notes()), told, seconds=30)
+    web.cluster.until(lambda: _said(target, "was given localhost/web:1.1 by deploy-bot"), "it is told", seconds=30)
 
 
 def test_what_others_add_in_mid_canary_stays_theirs(web: Web, target: KubernetesTarget) -> None:
@@ -420,7 +410,7 @@ def test_the_last_pods_that_answer_are_not_taken_away(web: Web, target: Kubernet
     wait_until(target, {Track.STABLE: GOOD}, timeout=30)  # type: ignore[arg-type]
     drain(target)
     put(target, Track.CANARY, None)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
 
 
 # -- traffic -----------------------------------------------------------------------------------------------------------
@@ -435,7 +425,7 @@ def test_clients_that_stay_with_one_pod_come_back_from_a_canary(web: Web, target
     try:
         web.cluster.until(lambda: set(web.answers(12)) == {"1.1 hello"} or _other(web), "a client stays", seconds=30)
         drain(target)
-        assert set(web.answers(60)) == {"1.0 hi"}, "one that stuck to the canary is answered by stable"
+        come_to(web.answers, {"1.0 hi"}, 60, why="one that stuck to the canary is answered by stable")
         put(target, Track.CANARY, None)
         # Connections that were open end with the pods, and go on elsewhere.
         assert {session.get(web.url, timeout=5).text.strip() for session in held} == {"1.0 hi"}
@@ -469,7 +459,8 @@ def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, addre
     web.cluster.until(lambda: answer() == "1.0 hi", "the route is served")
     put(routed, Track.CANARY, OTHER, 50)
     give(routed)
-    assert {answer() for _ in range(20)} == {"1.0 hi", "1.1 hello"}
+    answers = lambda count: [answer() for _ in range(count)]  # noqa: E731
+    come_to(answers, {"1.0 hi", "1.1 hello"}, 20)
     seen: list[str] = []
     drained, over = threading.Event(), threading.Event()
 
@@ -483,6 +474,7 @@ def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, addre
     visiting.start()
     try:
         drain(routed)
+        come_to(answers, {"1.0 hi"}, 100)
         drained.set()
         put(routed, Track.CANARY, None)
     finally:

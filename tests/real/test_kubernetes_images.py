@@ -14,7 +14,7 @@ from airflow_cd.targets.rollout import wait_until
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.registry import NAME, Registry
 from tests.real.kubernetes.releases import CONNECTION, drain, put
-from tests.real.kubernetes.web import Web
+from tests.real.kubernetes.web import Web, come_to
 
 pytestmark = pytest.mark.real
 
@@ -74,11 +74,11 @@ def test_the_way_back_leads_to_what_ran_whatever_became_of_its_tag_and_with_the_
     registry.push("shop", "3.1", "3.1-moved")
     put(target, Track.STABLE, release("3.1"))
     put(target, Track.CANARY, None)
-    assert set(shop.answers(20)) == {"3.1 hi"}, "what was verified is what is promoted"
+    come_to(shop.answers, {"3.1 hi"}, 20, why="what was verified is what is promoted")
     registry.stop()
     try:
         put(target, Track.STABLE, release("3.0"))
-        assert set(shop.answers(20)) == {"3.0 hi"}
+        come_to(shop.answers, {"3.0 hi"}, 20)
         assert was in digests(shop)
         with pytest.raises(TargetUnavailable, match=r"could be gone back to is not known.*connection refused"):
             target.check(release("3.1"))
@@ -129,7 +129,7 @@ def test_a_tag_that_moves_in_mid_canary_shows_where_a_pod_has_come_back(
         # Going back brings every pod to what ran when the canary began.
         put(place, Track.STABLE, release("1.0", "moved"))
         put(place, Track.CANARY, None)
-        assert set(moved.answers(20)) == {"first hi"}
+        come_to(moved.answers, {"first hi"}, 20)
         wait_until(place, {Track.STABLE: release("1.0", "moved")}, timeout=20)  # type: ignore[arg-type]
     finally:
         moved.remove()

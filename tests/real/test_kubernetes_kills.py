@@ -21,7 +21,7 @@ from airflow_cd.states import DeploymentState
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.killed import delivery
-from tests.real.kubernetes.web import Web
+from tests.real.kubernetes.web import Web, come_to
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -75,7 +75,7 @@ def test_nothing_is_left_half_whenever_a_process_is_killed(
         assert {(one.track, one.artifact) for one in next_one.target.instances()} == {
             (Track.STABLE, "localhost/web:1.0")
         }, where
-        assert set(web.answers(20)) == {"1.0 hi"}, where
+        come_to(web.answers, {"1.0 hi"}, 20, why=where)
     measured(f"seed {seed}: killed after {', '.join(struck)}")
 
 

@@ -15,12 +15,12 @@ from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, NEEDED
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_SHARES, NEEDED
 from airflow_cd.targets.rollout import wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, put, tokens
-from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web
+from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web, come_to
 
 pytestmark = pytest.mark.real
 
@@ -91,20 +91,20 @@ def test_requests_go_over_to_the_new_side_and_back_and_none_is_lost(
     before = [web.cluster.call("GET", f"{SERVICES}/{web.name}")["spec"], web.cluster.call("GET", web.path)["spec"]]
     with steadily(answers) as failed:
         side(target, OTHER, 0)
-        assert set(answers(100)) == {"1.0 hi"}
+        come_to(answers, {"1.0 hi"}, 100)
         side(target, OTHER, 100)
-        assert set(answers(100)) == {"1.1 hello"}
+        come_to(answers, {"1.1 hello"}, 100)
         began = time.monotonic()
         target.drain([Track.CANARY], key="back", token=next(tokens))
         back = time.monotonic() - began
-        assert set(answers(100)) == {"1.0 hi"}
+        behind = come_to(answers, {"1.0 hi"}, 100)
         put(target, Track.CANARY, None)
     assert failed == []
     after = [web.cluster.call("GET", f"{SERVICES}/{web.name}")["spec"], web.cluster.call("GET", web.path)["spec"]]
     assert after == before
     names = [one["metadata"]["name"] for one in web.cluster.call("GET", SERVICES)["items"]]
     assert f"{web.name}-canary" not in names
-    measured(f"all requests back after {back:.2f} s")
+    measured(f"all requests back after {back:.2f} s, whoever divides them {behind:.2f} s behind that")
 
 
 def test_the_old_side_gets_the_release_without_requests_and_no_request_is_lost(
@@ -117,7 +117,7 @@ def test_the_old_side_gets_the_release_without_requests_and_no_request_is_lost(
         put(target, Track.STABLE, OTHER)
         assert {one.track for one in target.instances() if not one.drained} == {Track.CANARY}
         put(target, Track.CANARY, None)
-        assert set(answers(60)) == {"1.1 hello"}
+        come_to(answers, {"1.1 hello"}, 60)
     assert failed == []
     assert {(one.track, one.drained) for one in target.instances()} == {(Track.STABLE, False)}
 
@@ -183,7 +183,8 @@ def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
     cluster, name = web.cluster, "plain"
     accounts = "/api/v1/namespaces/default/serviceaccounts"
     roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
-    rules = [{"apiGroups": [group], "resources": [one], "verbs": [verb]} for group, one, verb in (*NEEDED, *FOR_PULLS)]
+    needed = (*NEEDED, *FOR_SHARES, *FOR_PULLS)
+    rules = [{"apiGroups": [group], "resources": [one], "verbs": [verb]} for group, one, verb in needed]
     bound = {
         "metadata": {"name": name},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
@@ -199,6 +200,6 @@ def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
     put(target, Track.CANARY, OTHER)
     drain(target)
     put(target, Track.CANARY, None)
-    assert set(web.answers()) == {"1.0 hi"}
+    come_to(web.answers, {"1.0 hi"})
     with pytest.raises(TargetUnauthorized, match="may not get services, patch services, create services"):
         side(target, OTHER, 0)

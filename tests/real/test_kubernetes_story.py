@@ -15,7 +15,7 @@ from airflow_cd.ledger import Ledger
 from airflow_cd.states import DeploymentState
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.web import Web
+from tests.real.kubernetes.web import Web, come_to
 
 pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -99,7 +99,7 @@ def test_a_good_release_is_promoted_and_a_bad_one_restored(
     deployment = ledger.deployments.of_run(DAG, "release-2.2", "web", "production")
     assert deployment is not None
     assert deployment.state == DeploymentState.ROLLED_BACK
-    assert set(places["production"].answers(60)) == {"2.1 hi"}
+    come_to(places["production"].answers, {"2.1 hi"}, 60)
     verdict = ledger.verdicts.of(deployment.id)[-1]
     red = [event for event in verdict.evidence["quality"]["events"] if event["risk"]]
     assert len(red) == 4, [event["template"] for event in red]
@@ -115,7 +115,7 @@ def test_a_new_side_takes_over_when_it_is_good_and_serves_nobody_when_it_is_not(
     web, ledger = places[SIDES], world.ledger()
     run = client.trigger(SIDES, {"version": "2.1"}, run_id="side-2.1")
     assert client.wait_for_run(SIDES, run, seconds=300) == "success"
-    assert set(web.answers(40)) == {"2.1 hi"}
+    come_to(web.answers, {"2.1 hi"})
     good = ledger.deployments.of_run(SIDES, run, "sides", SIDES)
     assert good is not None
     phases = [(one.name, one.share, one.traffic) for one in ledger.phases.of(good.id)]
@@ -129,5 +129,5 @@ def test_a_new_side_takes_over_when_it_is_good_and_serves_nobody_when_it_is_not(
     assert [one.name for one in ledger.phases.of(bad.id)] == ["green"], (
         "what is new was seen before anybody asked for it"
     )
-    assert set(web.answers(40)) == {"2.1 hi"}
+    come_to(web.answers, {"2.1 hi"})
     assert [one.instance.artifact for one in ledger.instances.running("sides", SIDES)] == ["localhost/web:2.1"] * 3

@@ -68,8 +68,10 @@ class ByRoute:
             next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
         )
 
-    def labels(self, labels: dict[str, str], traffic: int | None) -> dict[str, str]:
+    def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
         """As of :class:`Routing`: no Service or autoscaler of the stable pods finds them."""
+        if has is not None:
+            return has
         selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
         services = services_of(self._cluster, self._namespace, labels)
         return {name: value for name, value in labels.items() if name not in {**selecting, **traffic_labels(services)}}

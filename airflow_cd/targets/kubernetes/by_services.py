@@ -9,6 +9,7 @@ from functools import cached_property
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 from airflow_cd.instances import WHOLE
+from airflow_cd.targets.kubernetes.labels_of_new_pods import label_new_pods
 from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
 from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
@@ -52,12 +53,14 @@ class ByServices:
         """As of :class:`Routing`."""
         return services_of(self._cluster, self._namespace, self._labels)
 
-    def labels(self, labels: dict[str, str], traffic: int | None) -> dict[str, str]:
+    def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
         """As of :class:`Routing`: an autoscaler counts every pod that the selector of its Deployment finds.
 
         :raises TargetRejected: the autoscaler would count the canary's pods as the stable one's.
         """
         asked = traffic_labels(self.services)
+        if has is not None:
+            return {name: value for name, value in has.items() if traffic != 0 or name not in asked}
         if traffic in (0, WHOLE):
             labels = {name: value for name, value in labels.items() if name not in asked}
         autoscaler = self._autoscaler()
@@ -109,15 +112,21 @@ class ByServices:
     def take_out(self, pods: Sequence[Object]) -> None:
         """As of :class:`Routing`."""
         # First their labels: the Services that are given back would find them by these.
-        set_labels(self._cluster, pods, dict.fromkeys(traffic_labels(self.services)))
+        absent = dict.fromkeys(traffic_labels(self.services))
+        set_labels(self._cluster, pods, absent)
         self._give_services_back()
-        names = {one["metadata"]["name"] for one in pods}
-        wait_until_out(self._cluster, self._namespace, self.services, names)
+        self._wait_until_out(pods, lambda: label_new_pods(self._cluster, self._namespace, self._name, absent))
+        # One that was evicted or crashed with its node has another in its place, made before that was so.
+        if late := [one for one in self._pods() if not self.drained(one)]:
+            set_labels(self._cluster, late, absent)
+            self._wait_until_out(late)
 
     def give(self, pods: Sequence[Object], share: int) -> None:
         """As of :class:`Routing`."""
         if share < WHOLE:
-            set_labels(self._cluster, pods, dict(traffic_labels(self.services)))
+            labels = traffic_labels(self.services)
+            label_new_pods(self._cluster, self._namespace, self._name, labels)
+            set_labels(self._cluster, self._pods(), dict(labels))
             self._give_services_back()
             return
         names = {one["metadata"]["name"] for one in pods}
@@ -140,8 +149,7 @@ class ByServices:
     def clear(self) -> None:
         """As of :class:`Routing`: the Services find the stable pods again."""
         if self._give_services_back():
-            pods = self._cluster.every(f"/api/v1/namespaces/{self._namespace}/pods", selector_of(ours(self._name)))
-            canary = {one["metadata"]["name"] for one in pods}
+            canary = {one["metadata"]["name"] for one in self._pods()}
             wait_until_in(
                 self._cluster,
                 self._namespace,
@@ -156,6 +164,14 @@ class ByServices:
         return None
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _pods(self) -> list[Object]:
+        """All of the canary's, as they are now."""
+        return self._cluster.every(f"/api/v1/namespaces/{self._namespace}/pods", selector_of(ours(self._name)))
+
+    def _wait_until_out(self, pods: Sequence[Object], meanwhile: Callable[[], None] | None = None) -> None:
+        names = {one["metadata"]["name"] for one in pods}
+        wait_until_out(self._cluster, self._namespace, self.services, names, meanwhile)
 
     def _give_services_back(self) -> bool:
         """Let every Service find its pods by its own selector; whether one did not."""

@@ -22,10 +22,12 @@ from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, re
 from airflow_cd.targets.kubernetes.rights import (
     FOR_PULLS,
     FOR_ROUTES,
+    FOR_SHARES,
     NEEDED,
     require_rights,
     require_steady,
     require_unowned,
+    told_of_autoscalers,
 )
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
@@ -43,10 +45,10 @@ class TakenOver(DeploymentThere):
         """As of the target."""
         with self._located():
             stable = self._stable()
-            routing = self._routing(stable)
+            routing, canary = self._routing(stable), self._canary()
             states = (
                 read_stable(self.cluster, self.namespace, stable, routing),
-                read_canary(self.cluster, self.namespace, self.name, self._canary(), routing),
+                read_canary(self.cluster, self.namespace, self.name, canary, routing),
             )
             read = functools.cache(lambda name: configuration.read(self.cluster, self.namespace, name))
             found = [
@@ -62,6 +64,8 @@ class TakenOver(DeploymentThere):
                     meaning=remembered(stable),
                 )
             ]
+            if canary is not None and (said := told_of_autoscalers(self.cluster, self.namespace, stable, canary)):
+                found = [one if one.track != Track.CANARY else one.saying(said) for one in found]
             self._read_last = now(), found
             return sorted(found, key=lambda one: one.name)
 
@@ -79,9 +83,9 @@ class TakenOver(DeploymentThere):
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            routes = FOR_ROUTES if self.route else ()
+            divided = FOR_ROUTES if self.route else FOR_SHARES
             pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
-            require_rights(self.cluster, self.namespace, *NEEDED, *routes, *pulls)
+            require_rights(self.cluster, self.namespace, *NEEDED, *divided, *pulls)
             configuration.require_usable(release.configuration)
             routing = self._routing(stable)
             routing.check()
@@ -176,12 +180,9 @@ class TakenOver(DeploymentThere):
             stable["spec"]["template"], release, image, deployment=self.name, container=self.container
         )
         replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
-        there = self._canary() if traffic else None
-        if there is not None:
-            # Other labels would mean other pods, in the moment in which they are given the requests.
-            labels = there["spec"]["template"]["metadata"].get("labels") or {}
-        else:
-            labels = routing.labels(template.get("metadata", {}).get("labels") or {}, traffic)
+        there = self._canary()
+        has = there["spec"]["template"]["metadata"].get("labels") or {} if there is not None else None
+        labels = routing.labels(template.get("metadata", {}).get("labels") or {}, traffic, has)
         part = share if traffic is None else traffic
         return canary_deployment(stable, template, replicas, labels=labels, share=part)
 
@@ -205,9 +206,9 @@ class TakenOver(DeploymentThere):
                 return
             meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
             self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
-            pods = self._canary_pods(routing)
-            if traffic is None and any(not routing.drained(pod) for pod in pods):
-                routing.give(pods, share)
+            # What its pods are made with says whether it is drained: one of them may have been made just before.
+            if traffic is None and not routing.drained(there["spec"]["template"]):
+                routing.give(self._canary_pods(routing), share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
 

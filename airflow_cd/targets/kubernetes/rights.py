@@ -26,6 +26,9 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
 )
 """API group, resource and verb of each; the Role in docs/targets/kubernetes.md has the same."""
 
+FOR_SHARES: tuple[tuple[str, str, str], ...] = (("apps", "replicasets", "patch"),)
+"""As well, where requests are divided by the Services: pods that are made of a drained canary must get none."""
+
 FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
     ("gateway.networking.k8s.io", "httproutes", "get"),
     ("gateway.networking.k8s.io", "httproutes", "update"),
@@ -94,6 +97,32 @@ def autoscaler_of(cluster: Cluster, namespace: str, deployment: str) -> str | No
     """
     found = _autoscaler(cluster, namespace, deployment)
     return str(found["metadata"]["name"]) if found is not None else None
+
+
+def told_of_autoscalers(cluster: Cluster, namespace: str, stable: Object, canary: Object) -> str:
+    """What an autoscaler that has come beside a canary does to it, without a full stop; ``""`` where none has.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param stable: the Deployment, as it was read.
+    :param canary: the canary's, as it was read.
+    """
+    name, its = stable["metadata"]["name"], canary["metadata"]["name"]
+    if (scaling := autoscaler_of(cluster, namespace, its)) is not None:
+        return (
+            f"HorizontalPodAutoscaler {scaling} scales Deployment {its}, whose replicas the canary's share decides: "
+            f"they are put back whenever it has changed them, so delete it, or let it scale Deployment {name}"
+        )
+    selecting = stable["spec"]["selector"].get("matchLabels") or {}
+    labels = canary["spec"]["template"]["metadata"].get("labels") or {}
+    counting = autoscaler_of(cluster, namespace, name) if selecting and selecting.items() <= labels.items() else None
+    if counting is None:
+        return ""
+    return (
+        f"HorizontalPodAutoscaler {counting} came beside the canary and counts its pods as those of Deployment {name}, "
+        "which it may scale too high until the canary is over; the canary keeps its share, and none of its pods is "
+        "replaced"
+    )
 
 
 def require_steady(cluster: Cluster, namespace: str, stable: Object) -> None:

@@ -20,11 +20,13 @@ class Routing(Protocol):
         """The Services that send requests to pods of either track."""
         ...
 
-    def labels(self, labels: dict[str, str], traffic: int | None) -> dict[str, str]:
+    def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
         """The labels of a canary's pods, before ours are added.
 
         :param labels: of the stable pods.
         :param traffic: percent of the requests that they are to have, None for an even part each.
+        :param has: those that the pods of a canary have that is there: others would mean other pods, whatever has
+            come to the cluster since. None, the default, where there is none yet.
         """
         ...
 

@@ -166,13 +166,20 @@ def wait_until_in(cluster: Cluster, namespace: str, services: list[Object], want
     )
 
 
-def wait_until_out(cluster: Cluster, namespace: str, services: list[Object], pods: set[str]) -> None:
+def wait_until_out(
+    cluster: Cluster,
+    namespace: str,
+    services: list[Object],
+    pods: set[str],
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     """Wait until no Service sends a new request to any of these pods.
 
     :param cluster: the API.
     :param namespace: where.
     :param services: the Services that did.
     :param pods: their names.
+    :param meanwhile: called while the proxies follow the endpoints, or at once where nothing is waited for.
     :raises TargetUnavailable: some of them still are where requests are sent.
     """
     if pods:
@@ -185,11 +192,19 @@ def wait_until_out(cluster: Cluster, namespace: str, services: list[Object], pod
                 f"{', '.join(sorted(found & pods))} lost the labels that Services find pods by "
                 f"{_SEEN_OUT:.0f} s ago and still get requests"
             ),
+            meanwhile,
         )
+    elif meanwhile is not None:
+        meanwhile()
 
 
 def _await_endpoints(
-    cluster: Cluster, namespace: str, services: list[Object], wanted: _Endpoints, said: Callable[[set[str]], str]
+    cluster: Cluster,
+    namespace: str,
+    services: list[Object],
+    wanted: _Endpoints,
+    said: Callable[[set[str]], str],
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
     if not services:
         return
@@ -201,4 +216,7 @@ def _await_endpoints(
                 next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
             )
         time.sleep(0.05)
-    time.sleep(_PROXIES)
+    followed = time.monotonic() + _PROXIES
+    if meanwhile is not None:
+        meanwhile()
+    time.sleep(max(0.0, followed - time.monotonic()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -10,6 +13,38 @@ from tests.real.kubernetes.cluster import Cluster
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 SERVICES = "/api/v1/namespaces/default/services"
+
+
+FOLLOWED_WITHIN = 5.0
+"""Seconds within which proxies and gateways follow what the API says, on a machine that has much else to do."""
+
+
+def come_to(answers: Callable[[int], list[str]], wanted: set[str], count: int = 40, why: str = "") -> float:
+    """Ask until so many answers are all that is wanted, and nothing else.
+
+    :param answers: what so many requests are answered.
+    :param wanted: the answers.
+    :param count: how many are asked for at a time.
+    :param why: what is shown by it, where that does not come.
+    :returns: seconds that whoever divides the requests was behind; 0 where the first answers were so.
+    """
+    began = time.monotonic()
+    while True:
+        asked = time.monotonic() - began
+        found = set(answers(count))
+        if found == wanted:
+            return asked
+        assert asked < FOLLOWED_WITHIN, f"{count} requests were answered {found}, not {wanted}: {why}"
+
+
+@contextmanager
+def made(cluster: Cluster, path: str, body: dict[str, Any]) -> Iterator[Any]:
+    """An object of the cluster for as long as the block lasts."""
+    created = cluster.call("POST", path, body)
+    try:
+        yield created
+    finally:
+        cluster.call("DELETE", f"{path}/{created['metadata']['name']}")
 
 
 class Web:

@@ -1,0 +1,74 @@
+"""The labels that a canary's pods are made with, changed while those that run stay as they are.
+
+A change of a Deployment's pod template replaces its pods. Its ReplicaSets' templates say what the next pod looks like,
+and a change of them replaces nothing; a Deployment takes a ReplicaSet for its own newest one when both have the same
+template. So the Deployment is paused, the ReplicaSets are changed, then the Deployment is, and goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.targets.kubernetes.names import canary_of, ours, selector_of
+
+_SEEN_WITHIN = 3.0
+"""Seconds within which controllers that are at work have seen a change. What is seen later costs a replacement of the
+canary's pods, by pods with the new labels."""
+_POLL = 0.05
+
+Labels = Mapping[str, "str | None"]
+"""By name; None where there is to be none."""
+
+
+def have(one: Object, labels: Labels) -> bool:
+    """Whether a pod, or a pod template, has labels, and lacks those that are to be absent.
+
+    :param one: the pod or the template.
+    :param labels: which.
+    """
+    found = (one.get("metadata") or {}).get("labels") or {}
+    return all(found.get(name) == value for name, value in labels.items())
+
+
+def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: Labels) -> None:
+    """Let every pod that is made of a canary from now on have labels, or lack them; no pod is replaced.
+
+    It may be done again after it was broken off anywhere.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param deployment: name of the Deployment whose canary it is.
+    :param labels: which.
+    """
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{canary_of(deployment)}"
+    canary = cluster.get(path)
+    if canary is None:
+        return
+    sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
+    if have(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
+        return
+    template = {"template": {"metadata": {"labels": dict(labels)}}}
+    _seen(cluster, path, cluster.patch(path, {"spec": {"paused": True}}, MERGE))
+    # What the Deployment may have made of its template until it was paused is among them.
+    sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
+    for one in sets:
+        at = f"/apis/apps/v1/namespaces/{namespace}/replicasets/{one['metadata']['name']}"
+        _seen(cluster, at, cluster.patch(at, {"spec": template}, MERGE))
+    cluster.patch(path, {"spec": {"paused": None, **template}}, MERGE)
+
+
+def _sets(cluster: Cluster, namespace: str, deployment: str) -> list[Object]:
+    return cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector_of(ours(deployment)))
+
+
+def _seen(cluster: Cluster, path: str, written: Object) -> None:
+    """Wait a moment until the controllers, which read one copy of everything, have seen what was written."""
+    ends = time.monotonic() + _SEEN_WITHIN
+    there: Object | None = written
+    while there is not None and time.monotonic() < ends:
+        if (there.get("status") or {}).get("observedGeneration", 0) >= written["metadata"].get("generation", 0):
+            return
+        time.sleep(_POLL)
+        there = cluster.get(path)

@@ -1,0 +1,157 @@
+"""A canary in a cluster whose pods come and go: what is drained stays so, and whoever scales replaces nothing."""
+
+from __future__ import annotations
+
+import itertools
+from typing import cast
+
+import pytest
+
+from airflow_cd.hooks.kubernetes import Cluster
+from airflow_cd.instances import Instance, Track
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import traffic
+from airflow_cd.targets.kubernetes.deployment import TakenOver
+from tests.targets.cluster_in_memory import APPS, AUTOSCALERS, CORE, ClusterInMemory
+
+OLD, NEW = Release("web", "1.0", "web:1.0", {}), Release("web", "1.1", "web:1.1", {})
+tokens = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
+
+
+@pytest.fixture
+def cluster() -> ClusterInMemory:
+    return ClusterInMemory()
+
+
+def over(cluster: ClusterInMemory) -> TakenOver:
+    return TakenOver(cast("Cluster", cluster), "production", "shop", "web")
+
+
+def put(cluster: ClusterInMemory, share: int = 50) -> None:
+    token = next(tokens)
+    over(cluster).deploy(NEW, [Track.CANARY], share=share, key=f"put-{token}", token=token)
+
+
+def drain(cluster: ClusterInMemory) -> None:
+    token = next(tokens)
+    over(cluster).drain([Track.CANARY], key=f"drain-{token}", token=token)
+
+
+def restore(cluster: ClusterInMemory) -> None:
+    token = next(tokens)
+    over(cluster).restore([Track.CANARY], key=f"restore-{token}", token=token)
+
+
+def names(cluster: ClusterInMemory) -> set[str]:
+    return {one["metadata"]["name"] for one in cluster.pods("web-canary")}
+
+
+def canary(cluster: ClusterInMemory) -> list[Instance]:
+    return [one for one in over(cluster).instances() if one.track == Track.CANARY]
+
+
+# -- pods that are made anew -------------------------------------------------------------------------------------------
+
+
+def test_a_pod_that_is_made_of_a_drained_canary_gets_no_request(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    assert cluster.served() == {"web:1.0", "web:1.1"}
+    before = names(cluster)
+    drain(cluster)
+    assert names(cluster) == before, "no pod was replaced"
+    for pod in cluster.pods("web-canary"):
+        cluster.evict(pod)
+        assert cluster.served() == {"web:1.0"}
+    assert not names(cluster) & before
+    assert {one.drained for one in canary(cluster)} == {True}
+    put(cluster, share=60)
+    assert cluster.served() == {"web:1.0"}, "one that grows stays drained"
+    assert len(names(cluster)) > 3
+
+
+def test_a_canary_that_gets_its_traffic_back_has_it_with_every_pod_that_is_made(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    drain(cluster)
+    cluster.evict(cluster.pods("web-canary")[0])
+    before = names(cluster)
+    restore(cluster)
+    assert names(cluster) == before, "no pod was replaced"
+    cluster.evict(cluster.pods("web-canary")[0])
+    assert {one.drained for one in canary(cluster)} == {False}
+
+
+def test_a_pod_that_is_made_while_its_canary_is_drained_loses_its_traffic_too(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    served = []
+
+    def evict_one(method: str, path: str) -> None:
+        if path == f"{APPS}/deployments/web-canary":
+            cluster.before_write = lambda method, path: None
+            cluster.evict(cluster.pods("web-canary")[0])
+            served.append(cluster.served())
+
+    cluster.before_write = evict_one
+    drain(cluster)
+    assert served == [{"web:1.0", "web:1.1"}]
+    assert cluster.served() == {"web:1.0"}
+
+
+@pytest.mark.parametrize("at", ["deployments", "replicasets"])
+def test_a_drain_that_is_broken_off_is_done_to_its_end_by_the_next(cluster: ClusterInMemory, at: str) -> None:
+    put(cluster)
+    before, written = names(cluster), []
+
+    def die(method: str, path: str) -> None:
+        if "web-canary" in path and "/pods/" not in path:
+            written.append(path)
+            if len(written) > 1 and path.startswith(f"{APPS}/{at}/"):
+                raise ConnectionResetError
+
+    cluster.before_write = die
+    with pytest.raises(ConnectionResetError):
+        drain(cluster)
+    cluster.before_write = lambda method, path: None
+    drain(cluster)
+    cluster.evict(cluster.pods("web-canary")[0])
+    assert cluster.served() == {"web:1.0"}
+    assert len(names(cluster) & before) == 2, "no pod was replaced but the one that was evicted"
+    assert not cluster.objects[f"{APPS}/deployments/web-canary"]["spec"].get("paused")
+
+
+# -- autoscalers that come in the middle -------------------------------------------------------------------------------
+
+
+def autoscaler(cluster: ClusterInMemory, of: str) -> None:
+    reference = {"kind": "Deployment", "name": of}
+    cluster.create(AUTOSCALERS, {"metadata": {"name": "load"}, "spec": {"scaleTargetRef": reference}})
+
+
+@pytest.mark.parametrize("more", [{}, {"part": "front"}])
+def test_an_autoscaler_that_comes_beside_a_canary_replaces_no_pod_and_is_told(more: dict[str, str]) -> None:
+    cluster = ClusterInMemory(3, **more)
+    put(cluster)
+    before = names(cluster)
+    autoscaler(cluster, "web")
+    cluster.patch(f"{APPS}/deployments/web", {"spec": {"replicas": 4}})
+    put(cluster)
+    assert names(cluster) > before
+    assert len(names(cluster)) == 4, "the canary keeps its half"
+    (said,) = {one.message for one in canary(cluster)}
+    assert said.startswith("HorizontalPodAutoscaler load came beside the canary and counts its pods as those of")
+    drain(cluster)
+    assert {one.message for one in canary(cluster)} == {""}, "a drained canary has not the labels that it counts by"
+
+
+def test_an_autoscaler_of_the_canary_is_named_and_does_not_change_its_share(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    autoscaler(cluster, "web-canary")
+    cluster.patch(f"{APPS}/deployments/web-canary", {"spec": {"replicas": 1}})
+    assert "HorizontalPodAutoscaler load scales Deployment web-canary" in canary(cluster)[0].message
+    put(cluster)
+    assert len(names(cluster)) == 3
+    assert {one["metadata"]["labels"]["app"] for one in cluster.every(f"{CORE}/pods")} == {"web"}
