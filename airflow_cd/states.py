@@ -130,6 +130,7 @@ class StuckCause(TextEnum):
     STALLED = "stalled"  # a scheduler runs, and nothing of the run is started
     NO_SCHEDULER = "no_scheduler"
     AIRFLOW_AWAY = "airflow_away"  # its database
+    PUT_BACK = "put_back"  # it is over: somebody else runs again what it has rolled back
 
 
 class FindingState(TextEnum):
@@ -139,6 +140,7 @@ class FindingState(TextEnum):
     FAILING = "failing"  # tried, and tried again until it succeeds
     DONE = "done"
     OVER = "over"  # another run, or the run itself, has settled it
+    TOLD = "told"  # a person was told, and nothing is done about it
 
 
 class Right(str, enum.Enum):

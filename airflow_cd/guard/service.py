@@ -19,6 +19,7 @@ from airflow_cd.errors import AirflowCdError, LedgerError, Refused, RollbackInco
 from airflow_cd.guard.airflow_runs import AirflowFacts, RunKey, read_airflow
 from airflow_cd.guard.finishing import Outcome, finish, reach
 from airflow_cd.guard.handed_over import handed_verdicts
+from airflow_cd.guard.put_back import PutBack
 from airflow_cd.guard.stuck import Stuck, due, why_stuck
 from airflow_cd.guard.watching import Signs
 from airflow_cd.same_ledger import require_same
@@ -90,6 +91,7 @@ class Guard:
         self._busy: dict[Place, Future[None]] = {}
         self._attempts: dict[Claim, _Attempts] = {}
         self._targets: dict[Claim, Target | None] = {}
+        self._put_back = PutBack(ledger, page, clock)
 
     def look(self) -> None:
         """Look once at everything, and begin what has to be done.
@@ -113,10 +115,12 @@ class Guard:
         """Return when nothing is being done any more."""
         for future in list(self._busy.values()):
             future.result()
+        self._put_back.wait()
 
     def close(self) -> None:
         """Let another guard act; what is being done here is void then, and done again by that one."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._put_back.close()
         if self.acts:
             self.ledger.guarding.give_up(self.holder)
 
@@ -149,6 +153,7 @@ class Guard:
             if found is not None and due(claim, found, self._signs, decided=decided):
                 self._begin(claim, found, deployment, works.get(claim), token)
         self._close_findings(deployments, claims)
+        self._put_back.look(token)
         self._signs.end_look()
 
     def _airflow(self, claims: Collection[Claim]) -> AirflowFacts | None:

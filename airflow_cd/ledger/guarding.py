@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LeaseLost, LedgerRefused
@@ -12,7 +12,7 @@ from airflow_cd.ledger.deployments import deployment_record, unsettled
 from airflow_cd.ledger.models import DeploymentRow, FindingRow, GuardRow, LeaseRequestRow, LeaseRow
 from airflow_cd.ledger.records import Claim, Deployment, Finding
 from airflow_cd.ledger.store import Part
-from airflow_cd.states import FindingState, StuckCause
+from airflow_cd.states import DeploymentState, FindingState, StuckCause
 
 _NAME = "guard"
 _NOBODY = "nobody"
@@ -71,6 +71,17 @@ class Guarding(Part):
         """Every deployment, anywhere, that may have left its environment between two releases; oldest first."""
         with self._store.reading() as session:
             return [deployment_record(row) for row in session.scalars(unsettled().order_by(DeploymentRow.seq))]
+
+    def rolled_back(self) -> list[Deployment]:
+        """The newest deployment of every environment where that was rolled back, or was a rollback; oldest first."""
+        newest = select(func.max(DeploymentRow.seq)).group_by(DeploymentRow.service, DeploymentRow.environment)
+        went_back = or_(
+            DeploymentRow.state == DeploymentState.ROLLED_BACK,
+            and_(DeploymentRow.state == DeploymentState.PROMOTED, DeploymentRow.rolls_back.is_not(None)),
+        )
+        query = select(DeploymentRow).where(DeploymentRow.seq.in_(newest), went_back).order_by(DeploymentRow.seq)
+        with self._store.reading() as session:
+            return [deployment_record(row) for row in session.scalars(query)]
 
     def owners(self) -> set[Claim]:
         """The runs that own an environment."""
@@ -141,6 +152,54 @@ class Guarding(Part):
             row.cause, row.detail, row.attempts = cause, detail, row.attempts + 1
             return _finding(self._store.written(session, row))
 
+    def tell_put_back(
+        self, claim: Claim, *, deployment_id: str, detail: str, outcome: str, token: int
+    ) -> Finding | None:
+        """Record that somebody else has put back what was rolled back, before anybody is told.
+
+        :param claim: the environment, and the run of the last deployment there.
+        :param deployment_id: that deployment.
+        :param detail: what runs again, since when and by whom, in one sentence without its full stop.
+        :param outcome: what is done about it.
+        :param token: of the acting guard.
+        :returns: None when it is recorded already, and has not ended since.
+        :raises LeaseLost: another guard acts by now.
+        """
+        service, environment, pipeline, run_id = claim
+        with self._store.writing() as session:
+            self._fenced(session, token)
+            if session.scalars(_put_back().where(FindingRow.deployment_id == deployment_id)).first() is not None:
+                return None
+            row = FindingRow(
+                service=service,
+                environment=environment,
+                pipeline=pipeline,
+                run_id=run_id,
+                deployment_id=deployment_id,
+                cause=StuckCause.PUT_BACK,
+                detail=detail,
+                state=FindingState.TOLD,
+                outcome=outcome,
+                attempts=1,
+                found_at=self._store.now(session),
+            )
+            session.add(row)
+            return _finding(self._store.written(session, row))
+
+    def put_back(self, service: str | None = None, environment: str | None = None) -> list[Finding]:
+        """Where what was rolled back runs again, put there by somebody else; oldest first.
+
+        :param service: of this service; None, the default, for all.
+        :param environment: in this environment; None, the default, for all.
+        """
+        query = _put_back()
+        if service is not None:
+            query = query.where(FindingRow.service == service)
+        if environment is not None:
+            query = query.where(FindingRow.environment == environment)
+        with self._store.reading() as session:
+            return [_finding(row) for row in session.scalars(query)]
+
     def ended(self, number: int, state: FindingState, outcome: str) -> Finding:
         """Record what came of it; needs no token, for what has happened has happened.
 
@@ -180,6 +239,10 @@ class Guarding(Part):
         row = session.scalars(select(GuardRow).where(GuardRow.name == _NAME).with_for_update()).one_or_none()
         if row is None or row.token != token:
             raise LeaseLost("another guard has taken over.", state="nothing was written by this one.")
+
+
+def _put_back() -> Select[tuple[FindingRow]]:
+    return select(FindingRow).where(FindingRow.ended_at.is_(None), FindingRow.state == FindingState.TOLD)
 
 
 def _finding(row: FindingRow) -> Finding:

@@ -57,7 +57,9 @@ class Target(Protocol):
     sentence each, found without reaching anything, when a DAG file is parsed. So it may have ``settled(*, token:
     int)``, called when a deployment is over, promoted or rolled back, and what was kept for the way back may go; and
     ``notes() -> list[str]``, what works otherwise there than a person may expect, for ``airflow-cd target check``; and
-    a property ``label``, a :class:`~airflow_cd.targets.label.TargetLabel`: its kind and name, as pages show them.
+    ``changed_by() -> str``, who else has changed what was given last, and when, as its platform says it: asked when
+    what was rolled back runs again; and a property ``label``, a :class:`~airflow_cd.targets.label.TargetLabel`: its
+    kind and name, as pages show them.
     """
 
     def instances(self) -> list[Instance]:

@@ -327,6 +327,7 @@ def test_what_a_tool_puts_back_is_noticed_with_its_name(web: Web, target: Kubern
     for told in ("was given localhost/web:1.1 by deploy-bot", "which image localhost/web:1.1 is the nodes do not say"):
         web.cluster.until(lambda told=told: any(told in one for one in target.notes()), told, seconds=30)
     web.cluster.until(lambda: _said(target, "was given localhost/web:1.1 by deploy-bot"), "it is told", seconds=30)
+    assert "was given localhost/web:1.1 by deploy-bot" in target.changed_by()
 
 
 def test_what_others_add_in_mid_canary_stays_theirs(web: Web, target: KubernetesTarget) -> None:

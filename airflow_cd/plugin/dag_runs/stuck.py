@@ -81,7 +81,8 @@ def sentences(ledger: Ledger, why: str, findings: Sequence[Finding], *, left: bo
     """
     found = [f"Airflow schedules nothing of this run: {why}."] if why else []
     found += [
-        f"{one.environment}, {one.found_at:%H:%M:%S} UTC: it could not go on: {one.detail}. {one.outcome}".strip()
+        f"{one.environment}, {one.found_at:%H:%M:%S} UTC: "
+        f"{'' if one.cause is StuckCause.PUT_BACK else 'it could not go on: '}{one.detail}. {one.outcome}".strip()
         for one in reversed(findings)
     ]
     if left:

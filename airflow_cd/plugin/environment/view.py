@@ -51,6 +51,7 @@ class EnvironmentView:
     :param vetoes: in force; ``lifted`` those that a person has lifted. Newest first.
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
+    :param put_back: what was rolled back and runs here again, put there by somebody else; ``""`` where nothing does.
     """
 
     service: str
@@ -68,6 +69,7 @@ class EnvironmentView:
     lifted: Sequence[Veto]
     history: Sequence[Deployment]
     hidden: bool
+    put_back: str
 
     @property
     def restoring(self) -> bool:
@@ -87,7 +89,7 @@ class EnvironmentView:
     @property
     def look(self) -> Look:
         """How the environment is drawn."""
-        return look_of(self.state, problems=bool(self.instances.problems))
+        return look_of(self.state, problems=bool(self.instances.problems or self.put_back))
 
     @property
     def headline(self) -> str:
@@ -153,6 +155,11 @@ def view_of(
         lifted=[veto for veto in seen.vetoes if veto.lifted_at is not None],
         history=seen.deployments,
         hidden=hidden,
+        put_back="; ".join(
+            f"since {one.found_at:%Y-%m-%d %H:%M} UTC {one.detail}"
+            for one in ledger.guarding.put_back(service, environment)
+            if one.pipeline in may_see and not hidden
+        ),
     )
 
 

@@ -113,6 +113,11 @@ class TakenOver(DeploymentThere):
                 )
             return [f"{sentence}." for sentence in found if sentence]
 
+    def changed_by(self) -> str:
+        """As of the target."""
+        with self._located():
+            return changed_since(self._stable(), self.container)
+
     # -- actions -------------------------------------------------------------------------------------------------
 
     def deploy(

@@ -128,6 +128,13 @@ class KubernetesTarget:
         """
         return self.taken_over.notes()
 
+    def changed_by(self) -> str:
+        """Who else has changed what the Deployment was given last, and when; ``""`` where nobody has.
+
+        :raises TargetError: it cannot be asked.
+        """
+        return self.taken_over.changed_by()
+
     def traffic_mistake(self, share: int, traffic: int) -> str:
         """Why a canary cannot have that part of the requests; ``""`` when it can.
 

@@ -1,0 +1,212 @@
+"""Whether somebody else has put back what was rolled back: what runs is read, and a person is told, once.
+
+Nothing is done about it. It is somebody's own deployment, by kubectl, a GitOps tool or a console, and who it was knows
+why; rolling it back as well would be a contest with a tool.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from airflow_cd.clock import now
+from airflow_cd.delivery.sealed_target import SealedTarget
+from airflow_cd.errors import AirflowCdError
+from airflow_cd.guard.finishing import reach
+from airflow_cd.release import most_common
+from airflow_cd.states import DeploymentState, FindingState
+
+if TYPE_CHECKING:
+    from airflow_cd.instances import Instance
+    from airflow_cd.ledger import Deployment, Ledger
+    from airflow_cd.ledger.records import Claim
+    from airflow_cd.release import Release
+    from airflow_cd.targets.base import Target
+
+log = logging.getLogger(__name__)
+
+EVERY = 60.0
+"""Seconds between two reads of an environment, at least."""
+LISTED_EVERY = 10.0
+"""Seconds between two looks for environments that are to be read."""
+AT_A_TIME = 4
+"""Environments that are read at a time; those that have to be restored wait for none of them."""
+
+Place = tuple[str, str]
+
+
+class PutBack:
+    """Watches environments whose last deployment was rolled back, or was a rollback.
+
+    :param ledger: the ledger.
+    :param page: tells a person, as :func:`airflow_cd.paging.page` does.
+    :param clock: returns seconds that never go backwards.
+    """
+
+    def __init__(self, ledger: Ledger, page: Callable[..., None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._page = page
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="guard-put-back")
+        self._reading: dict[Place, Future[None]] = {}
+        self._read_at: dict[Place, float] = {}
+        self._listed = float("-inf")
+
+    def look(self, token: int) -> None:
+        """Begin to read what has not been read for a minute; returns at once.
+
+        :param token: of the acting guard.
+        :raises LedgerError: the ledger is away.
+        """
+        if self._clock() - self._listed < LISTED_EVERY:
+            return
+        self._listed = self._clock()
+        watched = {(one.service, one.environment): one for one in self._ledger.guarding.rolled_back()}
+        for finding in self._ledger.guarding.put_back():
+            one = watched.get((finding.service, finding.environment))
+            if one is None or one.id != finding.deployment_id:
+                outcome = "Another deployment has followed."
+                self._ledger.guarding.ended(finding.number, FindingState.OVER, outcome)
+        self._reading = {place: future for place, future in self._reading.items() if not future.done()}
+        self._read_at = {place: at for place, at in self._read_at.items() if place in watched}
+        for place, deployment in watched.items():
+            if place in self._reading or self._clock() - self._read_at.get(place, float("-inf")) < EVERY:
+                continue
+            self._read_at[place] = self._clock()
+            self._reading[place] = self._pool.submit(self._look_at, deployment, token)
+
+    def wait(self) -> None:
+        """Return when nothing is being read any more."""
+        for future in list(self._reading.values()):
+            future.result()
+
+    def close(self) -> None:
+        """Begin no more reads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- one environment -----------------------------------------------------------------------------------------
+
+    def _look_at(self, deployment: Deployment, token: int) -> None:
+        where = f"{deployment.environment} of {deployment.service}"
+        try:
+            self._compare(deployment, token)
+        except AirflowCdError as error:
+            log.info("Whether what was rolled back runs again in %s is unknown: %s", where, error)
+        except Exception:
+            log.exception("%s was not read", where)
+
+    def _compare(self, deployment: Deployment, token: int) -> None:
+        bad = self._unwanted(deployment)
+        work = self._ledger.work.of_claims({_claim(deployment)}).get(_claim(deployment))
+        if not bad or work is None or work.target is None:
+            return
+        target = reach(work)
+        instances = self._read(target, deployment)
+        good = wanted(deployment)
+        found = [(release, names) for release in bad if (names := running(instances, release, instead_of=good))]
+        if self._under_way(deployment):
+            return  # what was read may be what another run has just begun
+        guarding = self._ledger.guarding
+        open_now = [one for one in guarding.put_back() if one.deployment_id == deployment.id]
+        if not found:
+            for finding in open_now:
+                guarding.ended(finding.number, FindingState.OVER, "It does not run there any more.")
+        if bool(found) != bool(open_now):
+            self._ledger.instances.record(deployment.service, deployment.environment, instances, now())
+        if found and not open_now:
+            self._tell(deployment, found, _changed_by(target), token)
+
+    def _read(self, target: Target, deployment: Deployment) -> list[Instance]:
+        """What runs, with references in the place of secrets, as releases in the ledger have them."""
+        place = {"service": deployment.service, "environment": deployment.environment}
+        return SealedTarget(target, self._ledger, **place, log=log.info).instances()
+
+    def _unwanted(self, deployment: Deployment) -> list[Release]:
+        """What must not run there: vetoed, or rolled back last, but for what a person has allowed since."""
+        vetoes = self._ledger.vetoes.of(deployment.service, deployment.environment)
+        in_force = {one.digest: one for one in vetoes if one.lifted_at is None}
+        lifted = {one.digest for one in vetoes} - in_force.keys()
+        found = {digest: self._ledger.deployments.get(one.deployment_id).release for digest, one in in_force.items()}
+        last = deployment.release
+        if deployment.state == DeploymentState.ROLLED_BACK and last.digest not in lifted:
+            found.setdefault(last.digest, last)
+        good = wanted(deployment)
+        return [one for one in found.values() if good is None or one.digest != good.digest]
+
+    def _under_way(self, deployment: Deployment) -> bool:
+        """Whether a run has the environment, or has deployed there since."""
+        place = (deployment.service, deployment.environment)
+        lease = self._ledger.leases.current(*place)
+        newest = self._ledger.deployments.matching(*place, limit=1)
+        return (lease is not None and lease.run_id is not None) or [one.id for one in newest] != [deployment.id]
+
+    def _tell(
+        self, deployment: Deployment, found: Sequence[tuple[Release, Sequence[str]]], who: str, token: int
+    ) -> None:
+        what = " and ".join(f"{release} runs again on {_listed(names)}" for release, names in found)
+        detail = f"{what}: it was rolled back here, and no run of Airflow CD has deployed it since"
+        detail += f" ({who.rstrip('.')})" if who else ""
+        told = self._ledger.guarding.tell_put_back(
+            _claim(deployment),
+            deployment_id=deployment.id,
+            detail=detail,
+            outcome="A person was told; nothing was changed.",
+            token=token,
+        )
+        if told is not None:
+            log.warning("%s of %s: %s", deployment.environment, deployment.service, detail)
+            self._page(
+                f"In {deployment.environment} {detail}. Nothing was changed: it is somebody else's deployment. Take it "
+                "back where it came from, roll the environment back on its page, or lift the veto if it is meant.",
+                service=deployment.service,
+                environment=deployment.environment,
+                pipeline=deployment.pipeline,
+                run=deployment.run_id,
+            )
+
+
+def wanted(deployment: Deployment) -> Release | None:
+    """What an environment should run after a deployment that was rolled back, or was itself a rollback.
+
+    :param deployment: the last one there.
+    """
+    if deployment.state == DeploymentState.ROLLED_BACK:
+        return most_common(deployment.previous.values())
+    return deployment.release
+
+
+def running(instances: Iterable[Instance], bad: Release, *, instead_of: Release | None) -> list[str]:
+    """The names of the instances that run a release that was rolled back.
+
+    Who puts an artifact back by hand seldom puts the configuration of its release back with it: another artifact than
+    the good one is known by itself, the same one by its configuration.
+
+    :param instances: as they were read.
+    :param bad: the release that was rolled back.
+    :param instead_of: what should run; None for nothing.
+    """
+    if instead_of is None or bad.artifact != instead_of.artifact:
+        return [one.name for one in instances if one.artifact == bad.artifact]
+    return [one.name for one in instances if one.runs(bad)]
+
+
+def _changed_by(target: Target) -> str:
+    """Who has changed what the environment was given, where its platform says it."""
+    ask = getattr(target, "changed_by", None)
+    try:
+        return str(ask()) if ask is not None else ""
+    except AirflowCdError as error:
+        log.info("Who it was is unknown: %s", error)
+        return ""
+
+
+def _claim(deployment: Deployment) -> Claim:
+    return deployment.service, deployment.environment, deployment.pipeline, deployment.run_id
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
