@@ -21,7 +21,7 @@ from airflow_cd.states import DeploymentState, FindingState
 
 if TYPE_CHECKING:
     from airflow_cd.instances import Instance
-    from airflow_cd.ledger import Deployment, Ledger
+    from airflow_cd.ledger import Deployment, Finding, Ledger
     from airflow_cd.ledger.records import Claim
     from airflow_cd.release import Release
     from airflow_cd.targets.base import Target
@@ -65,11 +65,15 @@ class PutBack:
             return
         self._listed = self._clock()
         watched = {(one.service, one.environment): one for one in self._ledger.guarding.rolled_back()}
-        for finding in self._ledger.guarding.put_back():
-            one = watched.get((finding.service, finding.environment))
-            if one is None or one.id != finding.deployment_id:
-                outcome = "Another deployment has followed."
-                self._ledger.guarding.ended(finding.number, FindingState.OVER, outcome)
+        self._end(
+            (
+                finding
+                for finding in self._ledger.guarding.put_back()
+                if (one := watched.get((finding.service, finding.environment))) is None
+                or one.id != finding.deployment_id
+            ),
+            "Another deployment has followed.",
+        )
         self._reading = {place: future for place, future in self._reading.items() if not future.done()}
         self._read_at = {place: at for place, at in self._read_at.items() if place in watched}
         for place, deployment in watched.items():
@@ -99,30 +103,36 @@ class PutBack:
             log.exception("%s was not read", where)
 
     def _compare(self, deployment: Deployment, token: int) -> None:
+        guarding, place = self._ledger.guarding, (deployment.service, deployment.environment)
+        told = guarding.put_back(*place)
         bad = self._unwanted(deployment)
+        if not bad:
+            self._end(told, "A person has allowed it again.")
+            return
         work = self._ledger.work.of_claims({_claim(deployment)}).get(_claim(deployment))
-        if not bad or work is None or work.target is None:
+        if work is None or work.target is None:
             return
         target = reach(work)
         instances = self._read(target, deployment)
-        good = wanted(deployment)
-        found = [(release, names) for release in bad if (names := running(instances, release, instead_of=good))]
+        found = run_again(instances, bad, instead_of=wanted(deployment))
         if self._under_way(deployment):
             return  # what was read may be what another run has just begun
-        guarding = self._ledger.guarding
-        open_now = [one for one in guarding.put_back() if one.deployment_id == deployment.id]
+        if bool(found) != bool(told):
+            self._ledger.instances.record(*place, instances, now())
         if not found:
-            for finding in open_now:
-                guarding.ended(finding.number, FindingState.OVER, "It does not run there any more.")
-        if bool(found) != bool(open_now):
-            self._ledger.instances.record(deployment.service, deployment.environment, instances, now())
-        if found and not open_now:
+            self._end(told, "It does not run there any more.")
+        elif not told:
             self._tell(deployment, found, _changed_by(target), token)
+
+    def _end(self, told: Iterable[Finding], outcome: str) -> None:
+        for finding in told:
+            self._ledger.guarding.ended(finding.number, FindingState.OVER, outcome)
 
     def _read(self, target: Target, deployment: Deployment) -> list[Instance]:
         """What runs, with references in the place of secrets, as releases in the ledger have them."""
-        place = {"service": deployment.service, "environment": deployment.environment}
-        return SealedTarget(target, self._ledger, **place, log=log.info).instances()
+        return SealedTarget(
+            target, self._ledger, service=deployment.service, environment=deployment.environment, log=log.info
+        ).instances()
 
     def _unwanted(self, deployment: Deployment) -> list[Release]:
         """What must not run there: vetoed, or rolled back last, but for what a person has allowed since."""
@@ -178,19 +188,26 @@ def wanted(deployment: Deployment) -> Release | None:
     return deployment.release
 
 
-def running(instances: Iterable[Instance], bad: Release, *, instead_of: Release | None) -> list[str]:
-    """The names of the instances that run a release that was rolled back.
+def run_again(
+    instances: Iterable[Instance], bad: Sequence[Release], *, instead_of: Release | None
+) -> list[tuple[Release, list[str]]]:
+    """Which releases that were rolled back run, each with the names of its instances.
 
     Who puts an artifact back by hand seldom puts the configuration of its release back with it: another artifact than
     the good one is known by itself, the same one by its configuration.
 
     :param instances: as they were read.
-    :param bad: the release that was rolled back.
+    :param bad: the releases that were rolled back, the newest first.
     :param instead_of: what should run; None for nothing.
     """
-    if instead_of is None or bad.artifact != instead_of.artifact:
-        return [one.name for one in instances if one.artifact == bad.artifact]
-    return [one.name for one in instances if one.runs(bad)]
+    found: dict[str, tuple[Release, list[str]]] = {}
+    other = [one for one in bad if instead_of is None or one.artifact != instead_of.artifact]
+    for instance in instances:
+        exactly = (one for one in bad if instance.runs(one))
+        release = next(exactly, None) or next((one for one in other if one.artifact == instance.artifact), None)
+        if release is not None:
+            found.setdefault(release.digest, (release, []))[1].append(instance.name)
+    return list(found.values())
 
 
 def _changed_by(target: Target) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
@@ -241,7 +242,7 @@ class Guarding(Part):
             raise LeaseLost("another guard has taken over.", state="nothing was written by this one.")
 
 
-def _put_back() -> Select[tuple[FindingRow]]:
+def _put_back() -> Select[Any]:
     return select(FindingRow).where(FindingRow.ended_at.is_(None), FindingRow.state == FindingState.TOLD)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_cd.errors import TargetUnavailable
-from airflow_cd.guard.put_back import running
+from airflow_cd.guard.put_back import run_again
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
 from airflow_cd.states import FindingState, StuckCause
@@ -89,12 +89,22 @@ def test_an_environment_is_read_once_in_a_minute(rolled_back: Scene) -> None:
     assert min(after - before for before, after in itertools.pairwise(reads)) >= 60
 
 
-def test_a_run_that_deploys_it_again_is_nobody_else(rolled_back: Scene) -> None:
+def test_what_a_person_has_allowed_again_is_told_to_nobody(rolled_back: Scene) -> None:
     veto = rolled_back.ledger.vetoes.of("shop", "production")[0]
     rolled_back.ledger.vetoes.lift("shop", "production", veto.digest, who="ada", why="it was the database")
     put_back(rolled_back)
     rolled_back.pass_by(72)
     assert rolled_back.pages == [], "a person has allowed it"
+
+
+def test_it_is_over_when_a_person_allows_it(rolled_back: Scene) -> None:
+    put_back(rolled_back)
+    rolled_back.pass_by(72)
+    assert told(rolled_back)
+    veto = rolled_back.ledger.vetoes.of("shop", "production")[0]
+    rolled_back.ledger.vetoes.lift("shop", "production", veto.digest, who="ada", why="it was the database")
+    rolled_back.pass_by(72)
+    assert told(rolled_back) == []
 
 
 def test_what_is_read_while_a_run_begins_is_not_told(rolled_back: Scene) -> None:
@@ -163,9 +173,12 @@ def test_another_guard_does_not_tell_it_again(rolled_back: Scene) -> None:
 
 def test_an_artifact_that_is_put_back_without_its_configuration_is_known() -> None:
     one = Instance("a", "1.2", NEW.artifact, {})
-    assert running([one], NEW, instead_of=OLD) == ["a"]
-    assert running([one], NEW, instead_of=None) == ["a"]
+    assert run_again([one], [NEW], instead_of=OLD) == [(NEW, ["a"])]
+    assert run_again([one], [NEW], instead_of=None) == [(NEW, ["a"])]
     same = replace(NEW, artifact=OLD.artifact)
     there = replace(one, artifact=OLD.artifact)
-    assert running([there], same, instead_of=OLD) == [], "the good artifact is bad by its configuration alone"
-    assert running([replace(there, configuration=NEW.configuration)], same, instead_of=OLD) == ["a"]
+    assert run_again([there], [same], instead_of=OLD) == [], "the good artifact is bad by its configuration alone"
+    assert run_again([replace(there, configuration=NEW.configuration)], [same], instead_of=OLD) == [(same, ["a"])]
+    worse = replace(NEW, configuration={"limit": 0})
+    both = [one, replace(one, name="b", configuration=worse.configuration)]
+    assert run_again(both, [NEW, worse], instead_of=OLD) == [(NEW, ["a"]), (worse, ["b"])]
