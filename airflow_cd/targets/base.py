@@ -178,6 +178,8 @@ class ReplicaTarget(Protocol):
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """Keep a track's replicas out of the traffic; returns when no request reaches them any more.
 
+        What the platform makes in the place of one of them, or beside them, gets none either.
+
         :param tracks: one or both.
         :param key: idempotency key.
         :param token: fencing token of the lease.

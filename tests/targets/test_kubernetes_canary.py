@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from airflow_cd.errors import TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
@@ -121,6 +122,20 @@ def test_a_drain_that_is_broken_off_is_done_to_its_end_by_the_next(cluster: Clus
     assert cluster.served() == {"web:1.0"}
     assert len(names(cluster) & before) == 2, "no pod was replaced but the one that was evicted"
     assert not cluster.objects[f"{APPS}/deployments/web-canary"]["spec"].get("paused")
+
+
+def test_rights_that_end_cost_the_pods_and_no_request(cluster: ClusterInMemory) -> None:
+    put(cluster)
+
+    def refuse(method: str, path: str) -> None:
+        if "/replicasets/" in path:
+            raise TargetUnauthorized("the connection may not patch replicasets.")
+
+    cluster.before_write = refuse
+    drain(cluster)
+    cluster.evict(cluster.pods("web-canary")[0])
+    assert cluster.served() == {"web:1.0"}
+    assert {one.drained for one in canary(cluster)} == {True}
 
 
 # -- autoscalers that come in the middle -------------------------------------------------------------------------------

@@ -2,19 +2,22 @@
 
 A change of a Deployment's pod template replaces its pods. Its ReplicaSets' templates say what the next pod looks like,
 and a change of them replaces nothing; a Deployment takes a ReplicaSet for its own newest one when both have the same
-template. So the Deployment is paused, the ReplicaSets are changed, then the Deployment is, and goes on.
+template (``FindNewReplicaSet`` of its controller). So the Deployment is paused, the ReplicaSets are changed, then the
+Deployment is, and goes on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
+from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 from airflow_cd.targets.kubernetes.names import canary_of, ours, selector_of
 
 _SEEN_WITHIN = 3.0
-"""Seconds within which controllers that are at work have seen a change. What is seen later costs a replacement of the
+"""Seconds within which controllers that are at work have seen all of it. What they see later costs a replacement of the
 canary's pods, by pods with the new labels."""
 _POLL = 0.05
 
@@ -35,7 +38,8 @@ def have(one: Object, labels: Labels) -> bool:
 def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: Labels) -> None:
     """Let every pod that is made of a canary from now on have labels, or lack them; no pod is replaced.
 
-    It may be done again after it was broken off anywhere.
+    It may be done again after it was broken off anywhere. Where the ReplicaSets may not be changed, because a right has
+    ended or a policy has come, the pods are replaced after all: their labels matter more.
 
     :param cluster: the API.
     :param namespace: where.
@@ -50,12 +54,14 @@ def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: La
     if have(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
         return
     template = {"template": {"metadata": {"labels": dict(labels)}}}
-    _seen(cluster, path, cluster.patch(path, {"spec": {"paused": True}}, MERGE))
+    ends = time.monotonic() + _SEEN_WITHIN
+    _await_seen(cluster, path, cluster.patch(path, {"spec": {"paused": True}}, MERGE), ends)
     # What the Deployment may have made of its template until it was paused is among them.
     sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
     for one in sets:
         at = f"/apis/apps/v1/namespaces/{namespace}/replicasets/{one['metadata']['name']}"
-        _seen(cluster, at, cluster.patch(at, {"spec": template}, MERGE))
+        with contextlib.suppress(TargetUnauthorized, TargetRejected):
+            _await_seen(cluster, at, cluster.patch(at, {"spec": template}, MERGE), ends)
     cluster.patch(path, {"spec": {"paused": None, **template}}, MERGE)
 
 
@@ -63,9 +69,8 @@ def _sets(cluster: Cluster, namespace: str, deployment: str) -> list[Object]:
     return cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector_of(ours(deployment)))
 
 
-def _seen(cluster: Cluster, path: str, written: Object) -> None:
+def _await_seen(cluster: Cluster, path: str, written: Object, ends: float) -> None:
     """Wait a moment until the controllers, which read one copy of everything, have seen what was written."""
-    ends = time.monotonic() + _SEEN_WITHIN
     there: Object | None = written
     while there is not None and time.monotonic() < ends:
         if (there.get("status") or {}).get("observedGeneration", 0) >= written["metadata"].get("generation", 0):

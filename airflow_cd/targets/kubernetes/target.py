@@ -175,6 +175,8 @@ class KubernetesTarget:
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
         """Keep the canary out of the traffic; returns when no Service sends it a request any more.
 
+        No pod that is made of it afterwards gets one either, and none that runs is replaced.
+
         :param tracks: the canary's; stable replicas cannot be taken out, their ReplicaSet would replace them.
         :param key: idempotency key.
         :param token: fencing token of the lease.
