@@ -117,7 +117,8 @@ class ByServices:
         self._give_services_back()
         self._wait_until_out(pods, lambda: label_new_pods(self._cluster, self._namespace, self._name, absent))
         # One that was evicted or crashed with its node has another in its place, made before that was so.
-        if late := [one for one in self._pods() if not self.drained(one)]:
+        late = [one for one in self._pods() if not self.drained(one) and not one["metadata"].get("deletionTimestamp")]
+        if late:
             set_labels(self._cluster, late, absent)
             self._wait_until_out(late)
 
