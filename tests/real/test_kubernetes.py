@@ -253,6 +253,9 @@ def test_a_drained_canary_whose_pods_are_made_anew_gets_no_request(
     web.cluster.call("DELETE", f"/api/v1/namespaces/default/pods/{gone}")
     after = web.cluster.until(lambda: ready(but=gone), "another is ready")
     assert len(after & before) == 1, "no other was made anew"
+    # Ready for longer than any proxy would need to send it requests.
+    wait_until(target, {Track.CANARY: OTHER}, timeout=30)  # type: ignore[arg-type]
+    assert {one.drained for one in target.instances() if one.track == Track.CANARY} == {True}
     come_to(web.answers, {"1.0 hi"}, 60)
     give(target)
     come_to(web.answers, {"1.0 hi", "1.1 hello"})
