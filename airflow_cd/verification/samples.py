@@ -142,6 +142,8 @@ class LogSample:
         the rest of a line that was cut on its way, for one. None (0) by default.
     :param cut: whether it is truncated because the window holds more records than the source reads at once, so that
         shorter windows hold all of them; False by default. A verification reads those then.
+    :param whole_until: of a cut window, the time before which every record of it is in the frame, and none after it is,
+        where the source can tell: a verification reads on from there. None by default.
     """
 
     frame: pd.DataFrame
@@ -150,6 +152,7 @@ class LogSample:
     warnings: tuple[str, ...] = field(default=())
     unassigned: int = 0
     cut: bool = False
+    whole_until: datetime | None = None
 
 
 @runtime_checkable
