@@ -12,7 +12,7 @@ from airflow_cd.verification.verdict import Quality, Reason, Verdict
 MOST_UNREAD = 0.5
 """Share of the records of a log source that may be left unread beside a PASS, where nobody says it."""
 
-_A_MOMENT = 1.0  # seconds that records are taken to be of which have all the same stamp
+_FINE, _COARSE = 0.001, 1.0  # seconds that records of one stamp are of, by whether stamps have fractions of a second
 _LEAST_SHOWN = 0.001
 
 
@@ -58,10 +58,13 @@ class Coverage:
         end = until
         if getattr(sample, "cut", False):
             frame = sample.frame
-            newest = frame["time"].max().timestamp() if len(frame) else since
+            newest, moment = since, _COARSE
+            if len(frame):
+                newest = frame["time"].max().timestamp()
+                moment = _FINE if (frame["time"] != frame["time"].dt.floor("s")).any() else _COARSE
             end = min(max(sample.whole_until.timestamp() if sample.whole_until else newest, since), until)
             number = int(frame["instance"].isin(list(names)).sum()) if len(frame) else 0
-            self._cut.append((end, until, max(number, 1) / max(newest - since, _A_MOMENT)))
+            self._cut.append((end, until, max(number, 1) / max(end - since, moment)))
         self._whole = _united([*self._whole, (since, end)])
 
     def unread(self, name: str, since: float, until: float, counted: int) -> Unread | None:

@@ -40,7 +40,8 @@ def samples_of(source: LogSource, window: Window, names: Sequence[str]) -> Itera
             # It is whole as far as it goes.
             yield Window(part.since, until), replace(sample, cut=False, truncated=False)
         elif cut and number < MOST_PARTS and part.length >= timedelta(seconds=2 * _SHORTEST):
-            smaller = _divided(part, sample.frame, MOST_PARTS - number + 1)
+            # Half of the parts that are left are kept for where records are denser than in what was read.
+            smaller = _divided(part, sample.frame, max(2, (MOST_PARTS - number + 1) // 2))
             number += len(smaller) - 1
             waiting += smaller[::-1]
         else:
