@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from airflow_cd.verification.throttling import Throttling
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -109,6 +111,8 @@ class MetricSample:
     :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
     :param bucket: width of a bucket.
     :param warnings: what a reader of the report should know about the answer, one sentence each.
+    :param throttling: what the source said of its rate limit. None by default: what is called over the HTTP client of
+        this package is added by whoever reads.
     """
 
     frame: pd.DataFrame
@@ -116,6 +120,7 @@ class MetricSample:
     query: str
     bucket: timedelta
     warnings: tuple[str, ...] = ()
+    throttling: Throttling | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ class LogSample:
         shorter windows hold all of them; False by default. A verification reads those then.
     :param whole_until: of a cut window, the time before which every record of it is in the frame, and none after it is,
         where the source can tell: a verification reads on from there. None by default.
+    :param throttling: as of :class:`MetricSample`.
     """
 
     frame: pd.DataFrame
@@ -153,6 +159,7 @@ class LogSample:
     unassigned: int = 0
     cut: bool = False
     whole_until: datetime | None = None
+    throttling: Throttling | None = None
 
 
 @runtime_checkable

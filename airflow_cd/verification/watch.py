@@ -313,6 +313,7 @@ class Watch:
             since=iso_time(self.since),
             until=iso_time(min(reader.cursor for reader in self._readers)),
             lags={reader.name: reader.lag.seen for reader in self._readers},
+            throttling={reader.name: reader.throttling for reader in self._readers if reader.throttling.times},
         )
 
     def _outcome(self, judgement: Judgement, key: PolicyKey | None) -> Outcome:

@@ -1,0 +1,129 @@
+"""What a source says of its rate limit while it is read: how often it told to wait, how long that was, the limit.
+
+Whatever calls a service notes it here (:func:`note_wait`, :func:`note_limit`), whoever reads the source collects it
+(:func:`noted`): a source itself has nothing to do with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from airflow_cd.verification.samples import LogSample, LogSource, MetricSample, MetricSource, Window
+
+    Sample = TypeVar("Sample", LogSample, MetricSample)
+
+
+@dataclass(frozen=True)
+class Throttling:
+    """What a source said of its rate limit.
+
+    :param times: how often it told to wait; 0 by default.
+    :param waited: seconds that were waited for it, in all; 0 by default.
+    :param limit: the limit that it stated last, in words; ``""``, the default, where it stated none.
+    """
+
+    times: int = 0
+    waited: float = 0.0
+    limit: str = ""
+
+    def __add__(self, other: Throttling) -> Throttling:
+        return Throttling(self.times + other.times, self.waited + other.waited, other.limit or self.limit)
+
+    @property
+    def words(self) -> str:
+        """One sentence for a person."""
+        stated = f"; it states a limit of {self.limit}" if self.limit else "; it does not state its limit"
+        if not self.times:
+            return f"it did not tell to wait{stated}."
+        times = "once" if self.times == 1 else f"{self.times} times"
+        return f"it told to wait {times}, {self.waited:.1f} s in all{stated}."
+
+
+class Notes:
+    """What was noted so far.
+
+    :ivar all: of it.
+    """
+
+    def __init__(self) -> None:
+        self.all = Throttling()
+
+
+_notes: ContextVar[Notes | None] = ContextVar("throttling", default=None)
+
+
+@contextmanager
+def noted() -> Iterator[Notes]:
+    """Collect what is noted inside, in this thread; whoever collects around it gets it too."""
+    outer, notes = _notes.get(), Notes()
+    token = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(token)
+        if outer is not None:
+            outer.all += notes.all
+
+
+def note_wait(seconds: float, limit: str = "") -> None:
+    """Note that a service told to wait.
+
+    :param seconds: that are waited for it; 0 where it is not waited for.
+    :param limit: that it stated, in words; ``""`` by default.
+    """
+    _note(Throttling(1, seconds, limit))
+
+
+def note_limit(limit: str) -> None:
+    """Note the limit that a service states.
+
+    :param limit: in words; ``""`` for none.
+    """
+    if limit:
+        _note(Throttling(limit=limit))
+
+
+def _note(said: Throttling) -> None:
+    notes = _notes.get()
+    if notes is not None:
+        notes.all += said
+
+
+def read_logs(source: LogSource, window: Window, names: Sequence[str]) -> LogSample:
+    """Read a source of logs, with what it says of its rate limit in the sample.
+
+    :param source: to be read.
+    :param window: of the records.
+    :param names: of the instances.
+    :raises Exception: whatever the source raises.
+    """
+    with noted() as notes:
+        sample = source.read(window, names)
+    return _with(sample, notes)
+
+
+def read_metrics(source: MetricSource, window: Window, names: Sequence[str]) -> MetricSample:
+    """Read a source of metrics, with what it says of its rate limit in the sample.
+
+    :param source: to be read.
+    :param window: of the metrics.
+    :param names: of the instances.
+    :raises Exception: whatever the source raises.
+    """
+    with noted() as notes:
+        sample = source.read(window, names)
+    return _with(sample, notes)
+
+
+def _with(sample: Sample, notes: Notes) -> Sample:
+    said, own = notes.all, getattr(sample, "throttling", None)
+    if own is not None:  # of a source that calls its service in its own way
+        _note(own)
+    if said == Throttling() or not hasattr(sample, "throttling"):
+        return sample
+    return replace(sample, throttling=(own or Throttling()) + said)
