@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -63,38 +62,65 @@ def lines_of(
     files = [(name, file) for name, paths in logs.items() for file in files_of(paths, window, clock)]
     rows: deque[tuple[datetime, str, str, int]] = deque()
     taken = 0
-    with ExitStack() as open_files:
-        heap: list[tuple[datetime, int, Portion | None, Iterator[Portion]]] = []
+    with closing(_Merged([portions_of(file, window, clock, now) for _, file in files])) as merged:
         for number, (_, file) in enumerate(files):
-            portions = open_files.enter_context(closing(portions_of(file, window, clock, now)))
-            begins = file.begins or window.since
-            # A file is opened when its turn comes: there may be many.
-            if begins < window.until + DISORDER:
-                heap.append((begins, number, None, portions))
-        heapq.heapify(heap)
-        while heap:
-            _, number, portion, portions = heapq.heappop(heap)
-            if portion is not None:
-                name = files[number][0]
-                rows.extend((moment, name, text, len(text)) for moment, text in portion.rows)
-                taken += portion.size
-                if portion.rows:
-                    fruitful.add(number)
-                if portion.unread:
-                    found.unread[name] += portion.unread
-            if (following := next(portions, None)) is not None:
-                heapq.heappush(heap, (following.at, number, following, portions))
+            merged.add(number, file.begins or window.since, before=window.until + DISORDER)
+        for number, portion in merged:
+            name = files[number][0]
+            rows.extend((moment, name, text, len(text)) for moment, text in portion.rows)
+            taken += portion.size
+            fruitful |= {number} if portion.rows else set()
+            found.unread.update({name: portion.unread} if portion.unread else {})
             while newest and taken > most and rows:
                 taken, found.cut = taken - rows.popleft()[3] - 1, True
-            if taken > most and heap and heap[0][0] - DISORDER < window.until:
-                found.cut, found.whole_until = True, _after(window, heap[0][0] - DISORDER)
+            if taken > most and (ahead := merged.ahead) is not None and ahead - DISORDER < window.until:
+                found.cut, found.whole_until = True, _after(window, ahead - DISORDER)
                 break
     until = found.whole_until or window.until
     # What is of one moment stays in the order of the files.
     found.rows = sorted((row[:3] for row in rows if row[0] < until), key=lambda row: row[0])
     if not found.cut:
-        found.off = dict(_off(itertools.compress(files, (n not in fruitful for n in range(len(files)))), clock))
+        found.off = dict(_off((files[number] for number in range(len(files)) if number not in fruitful), clock))
     return found
+
+
+class _Merged:
+    """Portions of files by the times at which they begin, the earliest first.
+
+    :param files: of each file its portions.
+    """
+
+    def __init__(self, files: Sequence[Generator[Portion]]) -> None:
+        self._files = files
+        self._heap: list[tuple[datetime, int, Portion | None]] = []
+
+    def add(self, number: int, begins: datetime, *, before: datetime) -> None:
+        """Take part in it; the file is opened when its turn comes, as there may be many.
+
+        :param number: of the file.
+        :param begins: the time of its first line.
+        :param before: a file that does not begin before this is left out.
+        """
+        if begins < before:
+            heapq.heappush(self._heap, (begins, number, None))
+
+    def __iter__(self) -> Iterator[tuple[int, Portion]]:
+        while self._heap:
+            _, number, portion = heapq.heappop(self._heap)
+            if (following := next(self._files[number], None)) is not None:
+                heapq.heappush(self._heap, (following.at, number, following))
+            if portion is not None:
+                yield number, portion
+
+    @property
+    def ahead(self) -> datetime | None:
+        """The time at which what follows begins; None at the end."""
+        return self._heap[0][0] if self._heap else None
+
+    def close(self) -> None:
+        """Close every file."""
+        for file in self._files:
+            file.close()
 
 
 def _after(window: Window, moment: datetime) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -89,7 +89,7 @@ def files_of(paths: Iterable[Path], window: Window, clock: Stamps) -> list[LogFi
     return [file for file in linked if file.modified >= window.since]
 
 
-def portions_of(file: LogFile, window: Window, clock: Stamps, now: datetime) -> Iterator[Portion]:
+def portions_of(file: LogFile, window: Window, clock: Stamps, now: datetime) -> Generator[Portion]:
     """The lines of a file from near a window's beginning to behind its end.
 
     :param file: to be read.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.verification.pace import Rhythm, is_stalled
 from airflow_cd.verification.reading import Instances, Patience, Reader
 from airflow_cd.verification.samples import METRIC_COLUMNS, Metric, MetricSource, Window
-from airflow_cd.verification.throttling import read_metrics
+from airflow_cd.verification.throttled_reading import read_metrics
 
 if TYPE_CHECKING:
     import pandas as pd

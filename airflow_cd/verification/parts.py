@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.samples import LogSample, LogSource, Window
-from airflow_cd.verification.throttling import read_logs
+from airflow_cd.verification.throttled_reading import read_logs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,16 +6,10 @@ Whatever calls a service notes it here (:func:`note_wait`, :func:`note_limit`), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from airflow_cd.verification.samples import LogSample, LogSource, MetricSample, MetricSource, Window
-
-    Sample = TypeVar("Sample", LogSample, MetricSample)
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def note_wait(seconds: float, limit: str = "") -> None:
     :param seconds: that are waited for it; 0 where it is not waited for.
     :param limit: that it stated, in words; ``""`` by default.
     """
-    _note(Throttling(1, seconds, limit))
+    note(Throttling(1, seconds, limit))
 
 
 def note_limit(limit: str) -> None:
@@ -85,45 +79,14 @@ def note_limit(limit: str) -> None:
     :param limit: in words; ``""`` for none.
     """
     if limit:
-        _note(Throttling(limit=limit))
+        note(Throttling(limit=limit))
 
 
-def _note(said: Throttling) -> None:
+def note(said: Throttling) -> None:
+    """Note what a source has said in its own way.
+
+    :param said: that is added to what was noted.
+    """
     notes = _notes.get()
     if notes is not None:
         notes.all += said
-
-
-def read_logs(source: LogSource, window: Window, names: Sequence[str]) -> LogSample:
-    """Read a source of logs, with what it says of its rate limit in the sample.
-
-    :param source: to be read.
-    :param window: of the records.
-    :param names: of the instances.
-    :raises Exception: whatever the source raises.
-    """
-    with noted() as notes:
-        sample = source.read(window, names)
-    return _with(sample, notes)
-
-
-def read_metrics(source: MetricSource, window: Window, names: Sequence[str]) -> MetricSample:
-    """Read a source of metrics, with what it says of its rate limit in the sample.
-
-    :param source: to be read.
-    :param window: of the metrics.
-    :param names: of the instances.
-    :raises Exception: whatever the source raises.
-    """
-    with noted() as notes:
-        sample = source.read(window, names)
-    return _with(sample, notes)
-
-
-def _with(sample: Sample, notes: Notes) -> Sample:
-    said, own = notes.all, getattr(sample, "throttling", None)
-    if own is not None:  # of a source that calls its service in its own way
-        _note(own)
-    if said == Throttling() or not hasattr(sample, "throttling"):
-        return sample
-    return replace(sample, throttling=(own or Throttling()) + said)

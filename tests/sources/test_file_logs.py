@@ -135,7 +135,8 @@ def test_of_more_than_is_read_at_a_time_the_oldest_are_whole(tmp_path, monkeypat
     for name in ("a", "b"):
         written(tmp_path / f"{name}.log", *(line(second) for second in range(100)))
     sample = FileLogs(f"{tmp_path}/{{instance}}.log", most_bytes=4000).read(WINDOW, ["a", "b"])
-    assert sample.truncated and sample.cut
+    assert sample.truncated
+    assert sample.cut
     assert BEGIN < sample.whole_until < at(100)
     wanted = [line(second) for second in range(100) if at(second + 0.25) < sample.whole_until]
     for name in ("a", "b"):
