@@ -23,15 +23,20 @@ class Unread:
     :param name: of the source.
     :param records: how many records, by how dense they are where they were read.
     :param share: of all records of the watched time, 0 to 1.
+    :param known: False where the source has left out some and nobody knows how many; True by default.
     """
 
     name: str
     records: int
     share: float
+    known: bool = True
 
     @property
     def reason(self) -> Reason:
         """The same as a reason of a verdict."""
+        if not self.known:
+            text = f"Some records of {self.name} were not read, and nobody knows how many: see its warnings."
+            return Reason("unread_records", text, {"records": None, "share": None})
         shown = "less than 0.1 %" if self.share < _LEAST_SHOWN else f"about {self.share:.1%}"
         text = (
             f"{shown[0].upper()}{shown[1:]} of the records of {self.name} were not read: there are more than it hands "

@@ -84,6 +84,7 @@ class LogReader(Reader):
         self._looks = 0
         self._counted = Counted()
         self._coverage, self._rows = Coverage(), 0
+        self._partly = False
         self._rhythm: Rhythm | None = None
         self._past_rhythm: Rhythm | None = None
 
@@ -180,6 +181,8 @@ class LogReader(Reader):
         # Of what is not whole yet more may come: only what is read later counts as read.
         settled = None if whole else now - self.lag.wait
         times = []
+        if whole:
+            self._partly = False  # what was left out at a look before may have been read by now
         for frame in self._frames(window, self.instances.all, settled=settled, watched=True):
             if whole:
                 times.append(frame[["time"]].drop_duplicates())
@@ -210,8 +213,9 @@ class LogReader(Reader):
 
     @property
     def unread(self) -> Unread | None:
-        """What no read of the watched time has held, because there is more than the source hands out; None for all."""
-        return self._coverage.unread(self.name, self.since.timestamp(), self.cursor.timestamp(), self._rows)
+        """What no read of the watched time has held; None where everything was read."""
+        found = self._coverage.unread(self.name, self.since.timestamp(), self.cursor.timestamp(), self._rows)
+        return found or (Unread(self.name, 0, 0.0, known=False) if self._partly else None)
 
     def activity(self, names: Sequence[str]) -> dict[str, Activity]:
         """What each of these instances logged in the watched time.
@@ -308,6 +312,7 @@ class LogReader(Reader):
             self.unassigned = max(self.unassigned, sample.unassigned)
             if sample.truncated:
                 self.warn(f"returned less than there is between {iso_time(part.since)} and {iso_time(part.until)}")
+            self._partly |= watched and sample.truncated and not sample.cut
             if watched and (settled is None or part.since < settled):
                 self._coverage.note(Window(part.since, min(part.until, settled or part.until)), sample, names)
             frame = sample.frame[sample.frame["instance"].isin(list(names))] if len(sample.frame) else sample.frame

@@ -58,6 +58,11 @@ class TestWatched:
         assert watched(Bounded(logs(), 18), most_unread=0).judgement.verdict is Verdict.INCONCLUSIVE
         assert watched(Bounded(logs(), 4), most_unread=1).judgement.verdict is Verdict.PASS
 
+    def test_what_shorter_windows_do_not_help_is_a_doubt_of_unknown_size(self) -> None:
+        outcome = watched(Bounded(logs(), 50, shorter_helps=False))
+        assert outcome.judgement.verdict is Verdict.PASS
+        assert "nobody knows how many" in outcome.judgement.reasons[1].text
+
     def test_what_fails_by_what_was_read_fails(self) -> None:
         assert watched(Bounded(logs(broken=True), 18), most_unread=0).judgement.verdict is Verdict.FAIL
 
