@@ -101,10 +101,11 @@ def portions_of(file: LogFile, window: Window, clock: Stamps, now: datetime) -> 
     early, late = window.since - DISORDER, window.until + DISORDER
     moment: datetime | None = None
     with _content(file) as stream:
-        start = 0 if file.decoded else _start(stream, file.size, early, clock)
-        if start:
+        start = 0
+        if not file.decoded:
+            start = _start(stream, file.size, early, clock)
             stream.seek(start)
-        elif file.before is not None and _goes_on(file, clock):
+        if not start and file.before is not None and _goes_on(file, clock):
             moment = _last_time(file.before, clock)
         for lines in _whole_lines(stream, settled=now - file.modified >= _SETTLED):
             if file.decoded and (newest := _all_before(lines, early, clock)) is not None:

@@ -96,6 +96,15 @@ def test_parts_hold_what_one_read_holds(tmp_path, packed, most):
     assert longest <= most + 20 * 500  # no more than the portions of the files that are open
 
 
+def test_a_window_that_begins_before_the_files_holds_them_from_their_first_line(tmp_path):
+    written = lines(1)
+    rotated(tmp_path, "a", written)
+    window = Window(BEGIN - dt.timedelta(minutes=5), END)
+    for most in (30_000, 10**6):
+        found = texts(read(FileLogs(f"{tmp_path}/{{instance}}.log*", most_bytes=most), window), "a")
+        assert sorted(found) == sorted(written)
+
+
 def test_no_more_lines_are_held_than_of_one_part(tmp_path):
     rotated(tmp_path, "a", lines(1))
     reader = LogReader(
