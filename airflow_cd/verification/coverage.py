@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from airflow_cd.verification.samples import LogSample, Window
 from airflow_cd.verification.verdict import Quality, Reason, Verdict
@@ -46,18 +47,23 @@ class Unread:
 
 
 class Coverage:
-    """The times of which a source was read whole, and how dense records were in those of which it was not."""
+    """The times of which a source was read whole, and how dense records were in those of which it was not.
+
+    :ivar lost: the times of which the last read was cut, in seconds since 1970: what is found there later is not late.
+    """
 
     def __init__(self) -> None:
+        self.lost: list[tuple[float, float]] = []
         self._whole: list[tuple[float, float]] = []
         self._cut: list[tuple[float, float, float]] = []
 
-    def note(self, part: Window, sample: LogSample, names: Sequence[str]) -> None:
+    def note(self, part: Window, sample: LogSample, names: Sequence[str], *, settled: datetime | None = None) -> None:
         """Take in one read.
 
         :param part: the window that was read.
         :param sample: what came of it.
         :param names: of the instances that were asked for.
+        :param settled: until when nothing more comes; None, the default, for all of the window.
         """
         since, until = part.since.timestamp(), part.until.timestamp()
         end = until
@@ -70,7 +76,9 @@ class Coverage:
             end = min(max(sample.whole_until.timestamp() if sample.whole_until else newest, since), until)
             number = int(frame["instance"].isin(list(names)).sum()) if len(frame) else 0
             self._cut.append((end, until, max(number, 1) / max(end - since, moment)))
-        self._whole = _united([*self._whole, (since, end)])
+        outside = [span for one in self.lost for span in ((one[0], min(one[1], since)), (max(one[0], until), one[1]))]
+        self.lost = _united([*outside, (end, until)])
+        self._whole = _united([*self._whole, (since, min(end, settled.timestamp()) if settled else end)])
 
     def unread(self, name: str, since: float, until: float, counted: int) -> Unread | None:
         """What no read has held; None where everything was read.

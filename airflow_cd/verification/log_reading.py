@@ -180,13 +180,13 @@ class LogReader(Reader):
             self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
         # Of what is not whole yet more may come: only what is read later counts as read.
         settled = None if whole else now - self.lag.wait
-        times = []
+        times, lost = [], self._coverage.lost
         if whole:
             self._partly = False  # what was left out at a look before may have been read by now
         for frame in self._frames(window, self.instances.all, settled=settled, watched=True):
             if whole:
                 times.append(frame[["time"]].drop_duplicates())
-            self._count(frame, now)
+            self._count(frame, now, lost)
         if whole:
             self._rhythm = Rhythm.of(_concatenated(times), window)
         fresh = Window(self.cursor, max(window.until, self.cursor))
@@ -194,10 +194,10 @@ class LogReader(Reader):
         seconds = fresh.length.total_seconds() * len(self.instances.control)
         self.control = LogProfile.merge(self.control, _watched(seconds))
 
-    def _count(self, frame: pd.DataFrame, now: datetime) -> None:
+    def _count(self, frame: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
         """Count what was not counted before: all of it, or nothing where that fails."""
         found = frame[self._counted.new(frame)]
-        self._learn_lag(found, now)
+        self._learn_lag(found, now, lost)
         new = self._of_this_release(found, self.instances.starts)
         canary, control = (
             self._profile(new[new["instance"].isin(list(names))], 0.0)
@@ -276,13 +276,15 @@ class LogReader(Reader):
         names = frame["instance"].to_numpy(dtype=object)
         self.lag.add(list(names[reported]), lags[reported], reported=int(reported.sum()))
 
-    def _learn_lag(self, new: pd.DataFrame, now: datetime) -> None:
+    def _learn_lag(self, new: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
         """Lags of records that were not counted before: the source's word, or what their coming late says."""
         if not len(new):
             return
         lags, reported = _reported_lags(new)
         times = milliseconds_of(new["time"]) / 1000
         read = self._pace.last_reads(times)
+        for begin, end in lost:  # the read before has left them out: they may have been there
+            read[(times >= begin) & (times < end)] = np.nan
         late = ~np.isnan(read)
         # What the source had by then and did not return needed longer than it says.
         missed = late & (~reported | (times + lags < read - _INDEXED_WITHIN))
@@ -313,8 +315,8 @@ class LogReader(Reader):
             if sample.truncated:
                 self.warn(f"returned less than there is between {iso_time(part.since)} and {iso_time(part.until)}")
             self._partly |= watched and sample.truncated and not sample.cut
-            if watched and (settled is None or part.since < settled):
-                self._coverage.note(Window(part.since, min(part.until, settled or part.until)), sample, names)
+            if watched:
+                self._coverage.note(part, sample, names, settled=settled)
             frame = sample.frame[sample.frame["instance"].isin(list(names))] if len(sample.frame) else sample.frame
             if held is not None and len(held):
                 frame = _concatenated([held, frame])

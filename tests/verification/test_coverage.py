@@ -57,6 +57,9 @@ class TestWatched:
     def test_an_author_may_ask_for_all_of_it(self) -> None:
         assert watched(Bounded(logs(), 18), most_unread=0).judgement.verdict is Verdict.INCONCLUSIVE
 
+    def test_what_was_left_out_and_is_found_later_is_not_late(self) -> None:
+        assert watched(Bounded(logs(), 18)).judgement.lags["logs"].late == 0
+
     def test_what_shorter_windows_do_not_help_is_a_doubt_of_unknown_size(self) -> None:
         outcome = watched(Bounded(logs(), 50, shorter_helps=False))
         assert outcome.judgement.verdict is Verdict.PASS
