@@ -37,6 +37,9 @@ WORLDS = {"tests/e2e/story/": "story", "tests/e2e/": "worlds", "tests/faults/": 
 DOCKER = "docker"
 ON_THE_DAEMON = ("tests/real/docker_target/",)
 """Folders whose tests share the one Docker daemon; of Kubernetes every process has a cluster of its own."""
+AIRFLOWS = "airflows"
+WITH_AIRFLOW = ("tests/real/test_docker.py", "tests/real/test_kubernetes_story.py")
+"""Those that start an Airflow beside what is real: two processors run one of these at a time."""
 
 COVERING = tuple(f"tests/{folder}/" for folder in ("operators", "sensors", "delivery", "pipeline", "dags"))
 """Where the tests of the packages are whose coverage is measured."""
@@ -111,6 +114,8 @@ def group_of(nodeid: str) -> str:
     path, _, within = nodeid.partition("::")
     if path.startswith(ON_THE_DAEMON):
         return DOCKER
+    if path.startswith(WITH_AIRFLOW):
+        return AIRFLOWS
     if path.startswith("tests/real/") and "::" in within:
         return f"{path}::{within.partition('::')[0]}"
     return next((group for folder, group in WORLDS.items() if path.startswith(folder)), path)

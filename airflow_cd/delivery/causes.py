@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_cd.answers import ROLL_BACK
 from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.states import ActionKind, HumanAction, RollbackCause
 from airflow_cd.verification.verdict import Judgement, Verdict
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from airflow_cd.errors import DeploymentFailed
     from airflow_cd.ledger import Deployment, Ledger, VerdictRecord
 
-ROLL_BACK = "Roll back"
-"""The answer of a person who does not go on after a verdict."""
 NOT_RESTORED = "; not restored yet: "
 """What a rollback that could not finish adds to the reason, in a deployment's outcome."""
 

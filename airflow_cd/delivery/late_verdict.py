@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_cd.answers import ROLL_BACK
 from airflow_cd.delivery.bounded_evidence import bounded
-from airflow_cd.delivery.causes import ROLL_BACK, verdict_reason
+from airflow_cd.delivery.causes import verdict_reason
 from airflow_cd.states import HumanAction
 from airflow_cd.verification.verdict import Judgement
 

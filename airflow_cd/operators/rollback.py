@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_cd.answers import ROLL_BACK
 from airflow_cd.capacity import URGENT
 from airflow_cd.delivery.causes import Why, deploy_error, known_reason, verdict_reason
 from airflow_cd.delivery.marking import mark
@@ -16,7 +17,7 @@ from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.errors import DeploymentSettled
 from airflow_cd.operators.handing_over import write_down_verdict
 from airflow_cd.operators.restoring import RestoringTask
-from airflow_cd.operators.verify import DECISION, ROLL_BACK
+from airflow_cd.operators.verify import DECISION
 from airflow_cd.states import DeploymentState, HumanAction, Role, RollbackCause
 
 if TYPE_CHECKING:

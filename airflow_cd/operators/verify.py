@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BranchMixIn
 
+from airflow_cd.answers import AGAIN, GO_ON, ROLL_BACK, WATCH
 from airflow_cd.capacity import VERIFICATIONS
 from airflow_cd.delivery import LEASE_TTL, now
 from airflow_cd.delivery.outlasting import outlast
@@ -26,16 +27,7 @@ from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.handing_over import hand_token, hand_verdict
 from airflow_cd.operators.question import Answer, ask, given_answer, present_question, read_answer
 from airflow_cd.operators.report_link import VerificationReportLink
-from airflow_cd.operators.verify_questions import (
-    AGAIN,
-    GO_ON,
-    ROLL_BACK,
-    WATCH,
-    Asking,
-    as_markdown,
-    asking,
-    watch_for,
-)
+from airflow_cd.operators.verify_questions import Asking, as_markdown, asking, watch_for
 from airflow_cd.states import Role, RollbackCause
 from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict

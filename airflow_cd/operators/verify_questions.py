@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_cd.delivery.causes import ROLL_BACK
+from airflow_cd.answers import AGAIN, GO_ON, ROLL_BACK, WATCH
 from airflow_cd.durations import format_duration
 from airflow_cd.report.words import one_line, visible
 from airflow_cd.states import Role
@@ -18,10 +18,6 @@ from airflow_cd.verification.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from airflow_cd.delivery.verifying import Conclusion
-
-__all__ = ["AGAIN", "GO_ON", "ROLL_BACK", "WATCH", "Asking", "as_markdown", "asking", "watch_for"]
-
-GO_ON, AGAIN, WATCH = "Go on", "Verify again", "Keep watching"
 
 _MOST = 5  # reasons, and open points, that are named
 _LONGEST = 300  # characters of a reason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from airflow_cd.answers import ROLL_BACK
 from airflow_cd.operators.question import TIMED_OUT
-from airflow_cd.operators.verify_questions import ROLL_BACK
 from airflow_cd.plugin.states import EnvironmentState, ServiceState, StepState
 from airflow_cd.states import DeploymentState
 from airflow_cd.task_ids import BAKE, FINISH, GREEN, SWITCH

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.delivery.bounded_evidence import MOST_BYTES, SHORTENED, bounded
+from airflow_cd.delivery import bounded_evidence
+from airflow_cd.delivery.bounded_evidence import SHORTENED, bounded
 from airflow_cd.verification.verdict import (
     Event,
     EventKind,
@@ -16,6 +17,14 @@ from airflow_cd.verification.verdict import (
     Reason,
     Verdict,
 )
+
+MOST_BYTES = 400_000
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that is reached in milliseconds."""
+    monkeypatch.setattr(bounded_evidence, "MOST_BYTES", MOST_BYTES)
 
 
 def judgement(events: int = 0, sample: int = 100, metrics: int = 0, points: int = 0, template: int = 20) -> Judgement:
@@ -60,17 +69,18 @@ def test_what_fits_is_kept_as_it_is() -> None:
 @pytest.mark.parametrize(
     "size",
     [
-        {"events": 3_000, "sample": 6_000},
-        {"events": 100_000},
-        {"events": 400, "template": 300_000},
-        {"metrics": 4_000, "points": 100},
-        {"metrics": 60_000},
-        {"events": 30_000, "metrics": 30_000, "points": 5},
+        {"events": 150, "sample": 6_000},
+        {"events": 8_000},
+        {"events": 20, "template": 300_000},
+        {"metrics": 200, "points": 100},
+        {"metrics": 4_000},
+        {"events": 3_000, "metrics": 3_000, "points": 5},
     ],
     ids=["records", "events", "templates", "points", "metrics", "both"],
 )
 def test_whatever_there_is_too_much_of_the_verdict_and_its_cause_stay(size: dict[str, int]) -> None:
     whole = judgement(**size)
+    assert len(json.dumps(whole.as_dict())) > MOST_BYTES
     kept: dict[str, Any] = bounded(whole.as_dict())
     assert len(json.dumps(kept)) <= MOST_BYTES
     back = Judgement.from_dict(kept)
@@ -85,7 +95,7 @@ def test_whatever_there_is_too_much_of_the_verdict_and_its_cause_stay(size: dict
 
 
 def test_even_a_single_absurd_text_costs_no_verdict() -> None:
-    quality = {"verdict": "FAIL", "reasons": [], "events": [], "queries": {str(n): "x" * 9 for n in range(1_000_000)}}
+    quality = {"verdict": "FAIL", "reasons": [], "events": [], "queries": {str(n): "x" * 9 for n in range(50_000)}}
     evidence = judgement().as_dict() | {"quality": quality}
     kept = bounded(evidence)
     assert len(json.dumps(kept)) <= MOST_BYTES

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskAwaitingInput
 
+from airflow_cd.answers import AGAIN, GO_ON, ROLL_BACK, WATCH
 from airflow_cd.errors import TargetUnavailable
 from airflow_cd.operators import RollbackOperator, VerifyOperator, question
-from airflow_cd.operators.verify_questions import AGAIN, GO_ON, ROLL_BACK, WATCH, as_markdown
+from airflow_cd.operators.verify_questions import as_markdown
 from airflow_cd.states import RollbackCause
 from airflow_cd.verification import watch
 from airflow_cd.verification.logs.profile import LogProfile

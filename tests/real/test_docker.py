@@ -9,7 +9,7 @@ from airflow_cd.demo.story import NEW_EXCEPTIONS, PIPELINE, SERVICE, red_events
 
 from .composed import JOBS, Composed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 WORKERS = {"worker-1", "worker-2"}
 SERVICES = {"postgres", "redis", "api-server", "scheduler", "dag-processor", "triggerer", "fleet", *WORKERS, *JOBS}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from airflow_cd.answers import ROLL_BACK
 from airflow_cd.commits import Commits
 from airflow_cd.ledger import AuditRecord, Deployment, Ledger, Question
 from airflow_cd.operators.question import TIMED_OUT
-from airflow_cd.operators.verify_questions import ROLL_BACK
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.plugin.states import Look
 from airflow_cd.plugin.words import approvers_label, deployment_label

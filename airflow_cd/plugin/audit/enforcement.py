@@ -14,8 +14,8 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_cd.answers import ROLL_BACK
 from airflow_cd.errors import AirflowCdError
-from airflow_cd.operators.verify import ROLL_BACK
 from airflow_cd.plugin.audit.audited import audited
 from airflow_cd.plugin.audit.manual_actions import RequestedAction
 from airflow_cd.plugin.audit.reach import inside, shape_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from airflow_cd.operators.verify import GO_ON, ROLL_BACK
+from airflow_cd.answers import GO_ON, ROLL_BACK
 from airflow_cd.plugin.audit.manual_actions import RequestedAction
 from airflow_cd.plugin.dag_runs.tasks import Place, shape_of, shape_of_run
 from airflow_cd.sensors.approval import APPROVE, REJECT

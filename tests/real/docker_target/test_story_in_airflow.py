@@ -1,5 +1,7 @@
 """The seven stages on containers of software that is not ours, watched by Prometheus and by what containers write.
 
+That is read from the daemon, from VictoriaLogs and from OpenSearch: by one pipeline each.
+
 ``AIRFLOW_CD_ROUNDS=3 make real ARGS="-k seven_stages"`` runs it.
 """
 
@@ -17,14 +19,17 @@ from airflow_cd.demo.world import World
 from airflow_cd.states import DeploymentState
 from tests import tiers
 from tests.real import httpbin
+from tests.real.conftest import CACHE
 from tests.real.engine import Engine
+from tests.real.logs import servers
 from tests.sources import metric_servers
 
+from . import shipping
 from .site import Site
 
 pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(900)]
 
-DAG = "docker"
+DAGS = ("docker", "docker_victoria_logs", "docker_open_search")
 BEFORE = ("dev", "test", "edu", "sandbox", "staging")
 COUNT = 5
 
@@ -45,13 +50,28 @@ def production(site: Site, engine: Engine) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def world(production: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(production: Site, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if why := servers.missing("go", "java", "mvn"):
+        tiers.unavailable("victoria-logs", why)
     folder = tmp_path_factory.mktemp("docker-dags")
     shutil.copy(Path(__file__).parents[1] / "dags" / "docker.py", folder)
     assert production.haproxy is not None
     scraped = f"127.0.0.1:{production.haproxy.port}"
-    with metric_servers.scraping(scraped, tmp_path_factory.mktemp("prometheus")) as prometheus:
-        connections = {"prometheus_default": {"conn_type": "prometheus", "host": prometheus}}
+    with (
+        metric_servers.scraping(scraped, tmp_path_factory.mktemp("prometheus")) as prometheus,
+        servers.victoria_logs(CACHE, tmp_path_factory.mktemp("victoria-logs")) as victoria_logs,
+        servers.open_search(CACHE, tmp_path_factory.mktemp("open-search")) as open_search,
+        shipping.shipped(
+            engine,
+            production.names,
+            [shipping.victoria_logs(victoria_logs), shipping.open_search(open_search, "logs-shop")],
+        ),
+    ):
+        connections: dict[str, dict[str, object]] = {
+            "prometheus_default": {"conn_type": "prometheus", "host": prometheus},
+            "victoria_logs_default": {"conn_type": "victoria_logs", "host": victoria_logs},
+            "search_cluster_default": {"conn_type": "search_cluster", "host": open_search},
+        }
         for name in BEFORE:
             extra = {"docker_url": production.url}
             connections[f"docker_{name}"] = {"conn_type": "docker", "extra": extra}
@@ -64,20 +84,26 @@ def world(production: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def client(world: World) -> AirflowClient:
     client = world.client()
-    client.wait_for_dag(DAG)
-    client.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
+    for dag in DAGS:
+        client.wait_for_dag(dag)
+        client.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
     return client
 
 
-def released(client: AirflowClient, run_id: str, timeout: int, version: str = "") -> str:
+def told(dag: str, timeout: int) -> str:
+    """Gunicorn's arguments; a release that one pipeline vetoed is none that another one knows."""
+    return f"{httpbin.arguments(timeout)} --name {dag}"
+
+
+def released(client: AirflowClient, dag: str, run_id: str, timeout: int, version: str = "") -> str:
     """Ask for a release, approve it where it comes so far, and wait for the run's end."""
     wanted = version or httpbin.GOOD.partition(":")[2]
-    conf = {"version": wanted, "configuration": {httpbin.VARIABLE: httpbin.arguments(timeout)}}
-    run = client.trigger(DAG, conf, run_id=run_id)
+    conf = {"version": wanted, "configuration": {httpbin.VARIABLE: told(dag, timeout)}}
+    run = client.trigger(dag, conf, run_id=run_id)
     if not version:
-        client.wait_for_task(DAG, run, "approve", "deferred", "awaiting_input", seconds=300)
-        client.answer(DAG, run, "approve", "Approve", "looks good")
-    return client.wait_for_run(DAG, run, seconds=300)
+        client.wait_for_task(dag, run, "approve", "deferred", "awaiting_input", seconds=300)
+        client.answer(dag, run, "approve", "Approve", "looks good")
+    return client.wait_for_run(dag, run, seconds=300)
 
 
 def arguments_of(site: Site, container: str) -> str:
@@ -86,29 +112,30 @@ def arguments_of(site: Site, container: str) -> str:
     return str(variables[httpbin.VARIABLE])
 
 
+@pytest.mark.parametrize("dag", DAGS)
 def test_the_seven_stages(
-    client: AirflowClient, world: World, production: Site, measured: Callable[[str], None]
+    dag: str, client: AirflowClient, world: World, production: Site, measured: Callable[[str], None]
 ) -> None:
     everything = [*(f"{name}-1" for name in BEFORE), *production.names]
-    assert released(client, "good", timeout=40) == "success", client.tasks(DAG, "good")
-    assert {arguments_of(production, name) for name in everything} == {httpbin.arguments(40)}
+    assert released(client, dag, "good", timeout=40) == "success", client.tasks(dag, "good")
+    assert {arguments_of(production, name) for name in everything} == {told(dag, 40)}
 
     # Nothing but a number in the configuration, which only visitors notice: there are none before production.
-    assert released(client, "bad", timeout=1) == "failed"
+    assert released(client, dag, "bad", timeout=1) == "failed"
     ledger = world.ledger()
-    bad = ledger.deployments.of_run(DAG, "bad", "httpbin", "production")
+    bad = ledger.deployments.of_run(dag, "bad", "httpbin", "production")
     assert bad is not None
     assert bad.state == DeploymentState.ROLLED_BACK
     evidence = ledger.verdicts.of(bad.id)[-1].evidence
     assert "WORKER TIMEOUT" in str(evidence)
     measures = {metric["name"] for metric in evidence["performance"]["metrics"]}
     assert {"throughput", "error_rate", "response_time"} <= measures
-    measured(f"timeout 40 -> 1: to safe {bad.to_safe:.2f} s, to restored {bad.to_restored:.2f} s")
-    assert {arguments_of(production, name) for name in production.names} == {httpbin.arguments(40)}
+    measured(f"{dag}: timeout 40 -> 1: to safe {bad.to_safe:.2f} s, to restored {bad.to_restored:.2f} s")
+    assert {arguments_of(production, name) for name in production.names} == {told(dag, 40)}
 
     # What does not boot comes no further than the first stage, which goes back by itself.
-    assert released(client, "worse", timeout=40, version=httpbin.BAD_BOOT.partition(":")[2]) == "failed"
+    assert released(client, dag, "worse", timeout=40, version=httpbin.BAD_BOOT.partition(":")[2]) == "failed"
     for name in ("dev", "test"):
         assert production.inspect(f"{name}-1")["Config"]["Image"].startswith(("httpbin:0.10.1-werkzeug2", "sha256:"))
         assert production.inspect(f"{name}-1")["State"]["Running"]
-    assert ledger.deployments.of_run(DAG, "worse", "httpbin", "production") is None
+    assert ledger.deployments.of_run(dag, "worse", "httpbin", "production") is None
