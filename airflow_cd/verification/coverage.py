@@ -6,15 +6,20 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from airflow_cd.verification.samples import LogSample, Window
 from airflow_cd.verification.verdict import Quality, Reason, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_UNREAD = 0.5
 """Share of the records of a log source that may be left unread beside a PASS, where nobody says it."""
 
 _FINE, _COARSE = 0.001, 1.0  # seconds that records of one stamp are of, by whether stamps have fractions of a second
 _LEAST_SHOWN = 0.001
+_MANY = 30.0  # records that an instance would have logged by then: that it fell silent is unlikely
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,12 @@ class Coverage:
             if len(frame):
                 newest = frame["time"].max().timestamp()
                 moment = _FINE if (frame["time"] != frame["time"].dt.floor("s")).any() else _COARSE
-            end = min(max(sample.whole_until.timestamp() if sample.whole_until else newest, since), until)
-            number = int(frame["instance"].isin(list(names)).sum()) if len(frame) else 0
-            self._cut.append((end, until, max(number, 1) / max(end - since, moment)))
+            asked = frame[frame["instance"].isin(list(names))] if len(frame) else frame
+            ends = [] if sample.whole_until else _cut_instances(asked, since, newest, moment)
+            stated = sample.whole_until.timestamp() if sample.whole_until else newest
+            end = min(max(min((last for last, _ in ends), default=stated), since), until)
+            rate = sum(rate for _, rate in ends) or max(len(asked), 1) / max(end - since, moment)
+            self._cut.append((end, until, rate))
         outside = [span for one in self.lost for span in ((one[0], min(one[1], since)), (max(one[0], until), one[1]))]
         self.lost = _united([*outside, (end, until)])
         self._whole = _united([*self._whole, (since, min(end, settled.timestamp()) if settled else end)])
@@ -121,6 +129,22 @@ def with_unread(quality: Quality, unread: Unread | None, most: float) -> Quality
     text = f"{reason.text} That is more than a PASS may leave unread ({most:.0%}, most_unread)."
     reasons = [replace(reason, text=text, numbers={**reason.numbers, "most": most}), *first, *rest]
     return replace(quality, verdict=Verdict.INCONCLUSIVE, reasons=reasons)
+
+
+def _cut_instances(frame: pd.DataFrame, since: float, newest: float, moment: float) -> list[tuple[float, float]]:
+    """Of a source that is cut instance by instance, those that are: where each ends, and its records a second.
+
+    They stop while others go on, though many more were to be expected of them by then.
+    """
+    if not len(frame):
+        return []
+    found = []
+    by_instance = frame.groupby("instance")["time"].agg(["max", "size"])
+    for last, number in zip(by_instance["max"], by_instance["size"], strict=True):
+        rate = float(number) / max(last.timestamp() - since, moment)
+        if rate * (newest - last.timestamp()) > _MANY:
+            found.append((last.timestamp(), rate))
+    return found
 
 
 def _united(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -140,3 +140,16 @@ def test_what_one_read_has_cut_another_may_hold() -> None:
     assert unread.records == 10
     coverage.note(Window(BEGIN + timedelta(seconds=9), BEGIN + timedelta(seconds=60)), LogSample(cut, "q"), ["a"])
     assert coverage.unread("logs", since, since + 60, 2) is None
+
+
+def test_an_instance_that_is_cut_beside_a_quiet_one_is_not_read_whole() -> None:
+    times = [BEGIN + timedelta(seconds=second / 10) for second in range(200)]
+    busy = pd.DataFrame({"time": times, "instance": "busy", "message": ""})
+    quiet = pd.DataFrame({"time": [BEGIN + timedelta(seconds=59)], "instance": "quiet", "message": ""})
+    frame = pd.concat([busy, quiet], ignore_index=True)
+    coverage, since = Coverage(), BEGIN.timestamp()
+    window = Window(BEGIN, BEGIN + timedelta(seconds=60))
+    coverage.note(window, LogSample(frame, "q", truncated=True, cut=True), ["busy", "quiet"])
+    unread = coverage.unread("logs", since, since + 60, len(frame))
+    assert unread is not None
+    assert unread.records == pytest.approx(400, rel=0.05)
