@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from airflow_cd.errors import (
 )
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.family import SOURCE
+from airflow_cd.verification.throttling import note_wait
 
 MOST_PAGES = 2_000
 """Pages of an answer, many of which may be empty, before it is given up."""
@@ -49,6 +51,7 @@ class CloudWatch:
     def __init__(self, conn_id: str, region: str = "") -> None:
         self.conn_id = conn_id
         self.region = region
+        self._told: list[float] = []
 
     def pages(self, service: str, operation: str, **given: Any) -> Iterator[Mapping[str, Any]]:
         """Every page of an operation: an empty one is not the end, a missing token is.
@@ -102,6 +105,8 @@ class CloudWatch:
                 f"{said} refuses the credentials: {code}: {text}.", next_step="Check the access key and its policy."
             )
         if any(word in code for word in _THROTTLED):
+            self._told.clear()
+            note_wait(0.0)  # the last time, after which its client did not try again
             return SourceThrottled(f"{said} is limiting the rate of requests: {code}.", next_step="Ask less often.")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         if status >= 500 or any(word in code for word in _AWAY):
@@ -126,6 +131,22 @@ class CloudWatch:
         return self.region or "the connection's region"
 
     def _client(self, service: str) -> Any:
+        client = self._made(service)
+        # The client tries again by itself: its events alone tell how often AWS told it to wait.
+        client.meta.events.register_first("needs-retry.*", self._answered)
+        client.meta.events.register_first("before-send.*", self._sends)
+        return client
+
+    def _answered(self, response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> None:
+        code = str(response[1].get("Error", {}).get("Code", "")) if response else ""
+        if any(word in code for word in _THROTTLED):
+            self._told.append(time.monotonic())
+
+    def _sends(self, **_: Any) -> None:
+        while self._told:
+            note_wait(time.monotonic() - self._told.pop())
+
+    def _made(self, service: str) -> Any:
         settings = ConnectionSettings.read(self.conn_id, SOURCE)
         try:
             from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook

@@ -11,7 +11,8 @@ from typing import Any
 from airflow_cd.errors import SourceQueryRejected, SourceThrottled, SourceUnauthorized, SourceUnavailable
 from airflow_cd.http.endpoint import Endpoint, message_of
 from airflow_cd.http.exchange import Answer
-from airflow_cd.http.retry import TryAgain, parse_retry_after
+from airflow_cd.http.retry import TryAgain
+from airflow_cd.http.stated_limits import asked_pause
 
 _NRQL_FIELDS = """
   results
@@ -84,7 +85,7 @@ def judge(endpoint: Endpoint, answer: Answer) -> None:
     classes = set().union(*(classes for _, classes in errors))
     reason = endpoint.redact.line("; ".join(text for text, _ in errors))
     part = " It came with part of the data, which was not used." if _holds_data(answer.json) else ""
-    retry_after = parse_retry_after(answer.headers.get("retry-after"))
+    retry_after = asked_pause(answer.headers, status)
     if classes & _UNAUTHORIZED or status in (401, 402, 403):
         raise SourceUnauthorized(
             f"{title} does not accept the key: {reason}.{part}",

@@ -9,6 +9,7 @@
 * :mod:`~airflow_cd.http.family`: which errors a service raises, a target's or a source's;
 * :mod:`~airflow_cd.http.connection`: the settings of an Airflow connection, checked;
 * :mod:`~airflow_cd.http.rate_limit`: keeping to a service's rate limit;
+* :mod:`~airflow_cd.http.stated_limits`: what an answer says of that limit;
 * :mod:`~airflow_cd.http.redaction`: keeping secrets out of everything that is shown, for git as well.
 
 Nothing is imported here: redaction is needed where DAG files are parsed, requests is not.

@@ -18,6 +18,8 @@ from airflow_cd.http.exchange import Answer, ExchangeFailed, Request, exchange
 from airflow_cd.http.rate_limit import RateLimiter
 from airflow_cd.http.redaction import shown_address
 from airflow_cd.http.retry import Attempts, Deadline, TryAgain, failure_of
+from airflow_cd.http.stated_limits import stated_limit
+from airflow_cd.verification.throttling import note_limit, note_wait
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class HttpClient:
             return retrying(self._attempt, request, deadline, judge, read)
         except TryAgain as last:
             error = last.error
+            if last.throttles:
+                note_wait(0.0)
         tried = retrying.statistics.get("attempt_number", 1)
         if tried > 1:
             error.what += f" Tried {tried} times in {time.monotonic() - began:.1f} s."
@@ -152,6 +156,7 @@ class HttpClient:
         answer = self._answer(request, deadline)
         if answer.status == 401 and self._renewed():
             answer = self._answer(request, deadline)
+        note_limit(stated_limit(answer.headers))
         if judge is not None:
             judge(answer)
         if not answer.ok:
@@ -203,7 +208,10 @@ class HttpClient:
             log.info("%s redirects to %s.", self.endpoint.title, shown_address(self.base_url))
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
-        log.warning("%s Trying again in %.1f s.", failure_of(state), state.upcoming_sleep)
+        failure = failure_of(state)
+        if failure is not None and failure.throttles:
+            note_wait(state.upcoming_sleep)
+        log.warning("%s Trying again in %.1f s.", failure, state.upcoming_sleep)
 
 
 def _json_of(endpoint: Endpoint, answer: Answer) -> Any:

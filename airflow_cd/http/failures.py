@@ -6,7 +6,8 @@ from airflow_cd.errors import Refused, Unavailable
 from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.exchange import Answer, ExchangeFailed, FailureKind, Request
 from airflow_cd.http.redaction import shown_address
-from airflow_cd.http.retry import UNPROCESSED_STATUSES, TryAgain, parse_retry_after
+from airflow_cd.http.retry import UNPROCESSED_STATUSES, TryAgain
+from airflow_cd.http.stated_limits import asked_pause
 
 
 def refused(endpoint: Endpoint, answer: Answer) -> Refused | TryAgain:
@@ -115,7 +116,7 @@ def _unreachable(endpoint: Endpoint, what: str, next_step: str = "") -> Unavaila
 
 
 def _unavailable(endpoint: Endpoint, answer: Answer, reason: str) -> Unavailable:
-    retry_after = parse_retry_after(answer.headers.get("retry-after"))
+    retry_after = asked_pause(answer.headers, answer.status)
     if answer.status == 429:
         return endpoint.errors.throttled(
             f"{endpoint.title} is limiting the rate of requests (429): {reason}.",

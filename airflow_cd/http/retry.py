@@ -12,6 +12,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from airflow_cd.errors import SourceThrottled
+
 if TYPE_CHECKING:
     import tenacity
 
@@ -101,6 +103,11 @@ class TryAgain(Exception):
         self.error = error
         self.unprocessed = unprocessed
         self.not_json = not_json
+
+    @property
+    def throttles(self) -> bool:
+        """Whether the service told to wait: its rate limit is exceeded, or it names a time."""
+        return isinstance(self.error, SourceThrottled) or self.error.retry_after is not None
 
 
 class Attempts:

@@ -190,6 +190,8 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self.log.log(level, "  %s", reason.text)
         for name, lag in judgement.lags.items():
             self.log.info("  Lag of %s: %s", name, lag.words)
+        for name, said in judgement.throttling.items():
+            self.log.info("  Rate limit of %s: %s", name, said.words)
         quality, performance = judgement.quality, judgement.performance
         self.result = {
             "verdict": str(judgement.verdict),

@@ -37,12 +37,15 @@ class FileLogs:
     :param zone: time zone of stamps that say none, such as ``Europe/Berlin``; ``UTC`` by default.
     :param delay: how long after it was written a line can usually be read, a duration; one second by default.
     :param name: what reports call the source; ``Files <paths>`` by default.
+    :param most_bytes: of lines that one read takes into memory, of all instances together, from 1 on; 64 MiB by
+        default. A verification reads a window that holds more in parts.
     """
 
     paths: str | Mapping[str, str]
     zone: str = "UTC"
     delay: DurationField = DurationField("1s")  # noqa: RUF009 - a descriptor
     name: str = ""
+    most_bytes: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"Files {named(self.paths)}")
@@ -55,6 +58,8 @@ class FileLogs:
             _zone(self.zone)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             found.append(f"zone: {self.zone!r} is not the name of a time zone")
+        if isinstance(self.most_bytes, bool) or not isinstance(self.most_bytes, int) or self.most_bytes < 1:
+            found.append(f"most_bytes: {self.most_bytes!r} is not a number of bytes")
         return [f"{type(self).__name__}({self.paths!r}): {mistake}" for mistake in found]
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
@@ -67,40 +72,43 @@ class FileLogs:
         :raises SourceUnauthorized: a file may not be read.
         :raises SourceUnavailable: there is no file at all, or one cannot be read now.
         """
-        from airflow_cd.sources.file_reading import MOST_BYTES, lines_of
+        from airflow_cd.sources.file_reading import lines_of
         from airflow_cd.sources.frames import identified_log_frame
         from airflow_cd.sources.log_times import Clock
 
         refuse(self.mistakes())
         now = utc_now()
         clock = Clock(_zone(self.zone), now)
-        rows: list[tuple[datetime, str, str, str, datetime]] = []
-        warnings, queries, truncated = [], [], False
-        for instance in sorted(set(instances)):
-            pattern = self._files.pattern(instance)
-            files = self._files.files(pattern)
-            queries.append(f"{instance}: {pattern or 'no files'}")
-            if not files:
-                warnings.append(f"No file matches {pattern or instance}.")
-                continue
-            with reading(pattern):
-                found = lines_of(files, window, clock, now)
-            if found.off:
-                raise self._another_zone(pattern, found.off)
-            rows += [(moment, instance, text, "", moment) for moment, text in found.rows]
-            if found.cut:
-                warnings.append(f"{instance} wrote more than {MOST_BYTES >> 20} MiB; only the newest were read.")
-            if found.unread:
-                warnings.append(f"{found.unread} lines of {instance} state no time, nor does one before them.")
-            truncated = truncated or found.cut or bool(found.unread)
-        if instances and len(warnings) == len(set(instances)) and not rows:
+        patterns = {instance: self._files.pattern(instance) for instance in sorted(set(instances))}
+        files = {instance: self._files.files(pattern) for instance, pattern in patterns.items()}
+        warnings = [f"No file matches {patterns[name] or name}." for name, paths in files.items() if not paths]
+        with reading(", ".join(pattern for name, pattern in patterns.items() if files[name])):
+            found = lines_of(files, window, clock, now, most=self.most_bytes)
+        if found.off:
+            instance, hours = next(iter(found.off.items()))
+            raise self._another_zone(patterns[instance], hours)
+        rows = [(moment, instance, text, "", moment) for moment, instance, text in found.rows]
+        if found.cut and found.whole_until is None:
+            warnings.append(f"There are more than {self.most_bytes:,} bytes; the newest were left out.")
+        for instance, unread in sorted(found.unread.items()):
+            warnings.append(f"{unread} lines of {instance} state no time, nor does one before them.")
+        truncated = found.cut or bool(found.unread)
+        if instances and not any(files.values()):
             self._files.require_any()
         unassigned = 0
         if instances and (others := self._of_others(instances, window, clock, now)):
             unassigned = sum(others.values())
             warnings.append(f"What {', '.join(sorted(others)[:_LISTED])} wrote is of none of the instances.")
-        query = "\n".join(queries)
-        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), unassigned)
+        query = "\n".join(f"{instance}: {pattern or 'no files'}" for instance, pattern in patterns.items())
+        return LogSample(
+            identified_log_frame(rows),
+            query,
+            truncated,
+            tuple(warnings),
+            unassigned,
+            cut=found.cut,
+            whole_until=found.whole_until,
+        )
 
     def instances(self, window: Window) -> list[str]:
         """Which instances have files.
@@ -126,7 +134,7 @@ class FileLogs:
             with reading(pattern), contextlib.suppress(PermissionError, FileNotFoundError):
                 files = self._files.files(pattern)
                 if sum(one.stat().st_size for one in files) <= _SMALL:
-                    found[name] = len(lines_of(files, window, clock, now).rows)
+                    found[name] = len(lines_of({name: files}, window, clock, now).rows)
         return {name: number for name, number in found.items() if number}
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
@@ -10,6 +11,9 @@ from airflow_cd.verification.files.log_times import time_in
 _LONGEST = 600  # characters in which a stamp is looked for
 _YEARLESS = datetime(2001, 1, 1, tzinfo=timezone.utc).timestamp()  # what has no year gets 2000
 _ZONED = re.compile(r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})? ?(?:Z|[+-]\d\d:?\d\d)(?!\d)")
+_LEADING = re.compile(
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)(?!\d)"
+)  # what most lines begin with
 _EPOCH = re.compile(r"(?<!\d)1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?(?!\d)")
 
 
@@ -29,6 +33,9 @@ class Clock:
 
         :param line: as it stands in the file.
         """
+        if (leading := _LEADING.match(line)) is not None:
+            second = _second(leading[1] + leading[3])
+            return None if second is None else _instant(second + float(f"0.{leading[2] or 0}"))
         head = line[:_LONGEST]
         seconds = time_in(head)
         if seconds is None:
@@ -57,6 +64,12 @@ class Clock:
             if dated <= latest:
                 return dated
         return local
+
+
+@functools.lru_cache(maxsize=4096)
+def _second(stamp: str) -> float | None:
+    """The second of a stamp with its zone: many lines are of the same."""
+    return time_in(stamp)
 
 
 def _instant(seconds: float) -> datetime | None:

@@ -82,10 +82,10 @@ def written(paths: FilePaths, names: Sequence[str], window: Window, stamps: Stam
             found.warnings.append(f"No file matches {pattern or name}.")
             continue
         with reading(pattern):
-            lines = lines_of(files, wider, stamps, now)
+            lines = lines_of({name: files}, wider, stamps, now, newest=True)
         if lines.cut:
             found.warnings.append(f"{pattern} holds more than {MOST_BYTES >> 20} MiB; only the newest were read.")
-        found.lines[name] = lines.rows
+        found.lines[name] = [(moment, text) for moment, _, text in lines.rows]
     if not found.lines and names:
         paths.require_any()
     return found

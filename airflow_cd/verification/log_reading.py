@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_cd.verification.counted import Counted
+from airflow_cd.verification.coverage import Coverage, Unread
 from airflow_cd.verification.late_records import beyond, completed
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.pace import Rhythm, is_stalled
@@ -17,6 +18,7 @@ from airflow_cd.verification.parts import samples_of
 from airflow_cd.verification.per_instance import SEVERE, Activity
 from airflow_cd.verification.reading import Instances, Patience, Reader
 from airflow_cd.verification.samples import LogSource, Window
+from airflow_cd.verification.seams import still_open
 from airflow_cd.verification.times import iso_time, milliseconds_of
 from airflow_cd.verification.verdict import SEVERITIES
 
@@ -81,6 +83,8 @@ class LogReader(Reader):
         self._late = [LogProfile() for _ in self._earlier]
         self._looks = 0
         self._counted = Counted()
+        self._coverage, self._rows = Coverage(), 0
+        self._partly = False
         self._rhythm: Rhythm | None = None
         self._past_rhythm: Rhythm | None = None
 
@@ -160,34 +164,58 @@ class LogReader(Reader):
         if window is None:
             return
         names = self.instances.past
-        frame = self._read(window, names)
-        self._learn_reported_lag(frame)
+        profiles, times = [], []
+        for frame in self._frames(window, names):
+            self._learn_reported_lag(frame)
+            profiles.append(self._profile(frame, 0.0))
+            times.append(frame[["time"]].drop_duplicates())
         self.lag.forgive_longest()
-        self._past_rhythm = Rhythm.of(frame, window)
-        self.past = self._profile(frame, window.length.total_seconds() * len(names))
+        self._past_rhythm = Rhythm.of(_concatenated(times), window)
+        self.past = LogProfile.merge(*profiles, _watched(window.length.total_seconds() * len(names)))
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Count what the window holds and was not counted before."""
         self._looks += 1
         if self._earlier and (whole or self._looks & (self._looks - 1) == 0):
             self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
-        frame = self._read(window, self.instances.all)
+        # Of what is not whole yet more may come: only what is read later counts as read.
+        settled = None if whole else now - self.lag.wait
+        times, lost = [], self._coverage.lost
         if whole:
-            self._rhythm = Rhythm.of(frame, window)
-        found = frame[self._counted.new(frame)]
-        self._learn_lag(found, now)
-        new = self._of_this_release(found, self.instances.starts)
+            self._partly = False  # what was left out at a look before may have been read by now
+        for frame in self._frames(window, self.instances.all, settled=settled, watched=True):
+            if whole:
+                times.append(frame[["time"]].drop_duplicates())
+            self._count(frame, now, lost)
+        if whole:
+            self._rhythm = Rhythm.of(_concatenated(times), window)
         fresh = Window(self.cursor, max(window.until, self.cursor))
-        ours = new[new["instance"].isin(list(self.instances.canary))]
-        theirs = new[new["instance"].isin(list(self.instances.control))]
+        self._canary = LogProfile.merge(self._canary, _watched(self._watched(fresh)))
         seconds = fresh.length.total_seconds() * len(self.instances.control)
-        canary, control = self._profile(ours, self._watched(fresh)), self._profile(theirs, seconds)
+        self.control = LogProfile.merge(self.control, _watched(seconds))
+
+    def _count(self, frame: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
+        """Count what was not counted before: all of it, or nothing where that fails."""
+        found = frame[self._counted.new(frame)]
+        self._learn_lag(found, now, lost)
+        new = self._of_this_release(found, self.instances.starts)
+        canary, control = (
+            self._profile(new[new["instance"].isin(list(names))], 0.0)
+            for names in (self.instances.canary, self.instances.control)
+        )
         # Nothing may fail from here on: what is remembered and not counted would be lost.
         self._note_times(new)
         self.left_out += len(found) - len(new)
+        self._rows += len(found)
         self._canary = LogProfile.merge(self._canary, canary)
         self.control = LogProfile.merge(self.control, control)
         self._counted.keep()
+
+    @property
+    def unread(self) -> Unread | None:
+        """What no read of the watched time has held; None where everything was read."""
+        found = self._coverage.unread(self.name, self.since.timestamp(), self.cursor.timestamp(), self._rows)
+        return found or (Unread(self.name, 0, 0.0, known=False) if self._partly else None)
 
     def activity(self, names: Sequence[str]) -> dict[str, Activity]:
         """What each of these instances logged in the watched time.
@@ -211,9 +239,12 @@ class LogReader(Reader):
     def _read_earlier(self) -> None:
         """Read the earlier phases again: what they have not counted came late."""
         for place, phase in enumerate(self._earlier):
-            read = self._read(phase.window, phase.canary)
-            frame = self._of_this_release(read[Counted().new(read)], phase.starts)
-            self._late[place] = beyond(self._profile(frame, 0.0), phase.counted[self.name])
+            counted, profiles = Counted(), []
+            for read in self._frames(phase.window, phase.canary):
+                frame = self._of_this_release(read[counted.new(read)], phase.starts)
+                counted.keep()
+                profiles.append(self._profile(frame, 0.0))
+            self._late[place] = beyond(LogProfile.merge(*profiles), phase.counted[self.name])
 
     def _watched(self, window: Window) -> float:
         """Seconds of a window that the canary's instances ran the new release, summed."""
@@ -245,13 +276,15 @@ class LogReader(Reader):
         names = frame["instance"].to_numpy(dtype=object)
         self.lag.add(list(names[reported]), lags[reported], reported=int(reported.sum()))
 
-    def _learn_lag(self, new: pd.DataFrame, now: datetime) -> None:
+    def _learn_lag(self, new: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
         """Lags of records that were not counted before: the source's word, or what their coming late says."""
         if not len(new):
             return
         lags, reported = _reported_lags(new)
         times = milliseconds_of(new["time"]) / 1000
         read = self._pace.last_reads(times)
+        for begin, end in lost:  # the read before has left them out: they may have been there
+            read[(times >= begin) & (times < end)] = np.nan
         late = ~np.isnan(read)
         # What the source had by then and did not return needed longer than it says.
         missed = late & (~reported | (times + lags < read - _INDEXED_WITHIN))
@@ -265,18 +298,32 @@ class LogReader(Reader):
             return None
         return is_stalled(self._rhythm, self._past_rhythm)
 
-    def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
-        import pandas as pd
+    def _frames(
+        self, window: Window, names: Sequence[str], *, settled: datetime | None = None, watched: bool = False
+    ) -> Iterator[pd.DataFrame]:
+        """What a window holds, part by part, the oldest first; no more than one part is in memory.
 
-        frames: list[pd.DataFrame] = []
+        :param window: to be read.
+        :param names: of the instances.
+        :param settled: until when nothing more comes; None, the default, for all of the window.
+        :param watched: whether it is of the watched time; False by default.
+        """
+        held: pd.DataFrame | None = None
         for part, sample in samples_of(self.source, window, names):
             self.note(sample)
             self.unassigned = max(self.unassigned, sample.unassigned)
             if sample.truncated:
                 self.warn(f"returned less than there is between {iso_time(part.since)} and {iso_time(part.until)}")
-            frame = sample.frame
-            frames.append(frame[frame["instance"].isin(list(names))] if len(frame) else frame)
-        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+            self._partly |= watched and sample.truncated and not sample.cut
+            if watched:
+                self._coverage.note(part, sample, names, settled=settled)
+            frame = sample.frame[sample.frame["instance"].isin(list(names))] if len(sample.frame) else sample.frame
+            if held is not None and len(held):
+                frame = _concatenated([held, frame])
+            if part.until < window.until:
+                goes_on = still_open(frame)
+                held, frame = frame[goes_on], frame[~goes_on]
+            yield frame
 
     def _profile(self, frame: pd.DataFrame, watched: float) -> LogProfile:
         profile = LogProfile.of(frame, watched=watched)
@@ -284,6 +331,18 @@ class LogReader(Reader):
             if trouble != "empty":
                 self.warn(f"{count} records were {trouble.replace('_', ' ')}")
         return profile
+
+
+def _watched(seconds: float) -> LogProfile:
+    """Nothing, watched for some seconds."""
+    return LogProfile(watched_ms=round(seconds * 1000))
+
+
+def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    filled = [frame for frame in frames if len(frame)] or list(frames[:1])
+    return filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
 
 
 def _reported_lags(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

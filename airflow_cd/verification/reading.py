@@ -22,6 +22,7 @@ from airflow_cd.verification.samples import (
     Window,
 )
 from airflow_cd.verification.source_kinds import SourceKind
+from airflow_cd.verification.throttling import Throttling, noted
 from airflow_cd.verification.times import iso_time
 from airflow_cd.verification.verdict import Reason
 
@@ -120,6 +121,7 @@ class Reader(abc.ABC):
         query. A person who lets the canary go on may have mended that.
     :ivar hangs: True once it did not answer in time: whatever comes of that read is not waited for, and it is never
         read again, whoever lets the canary go on.
+    :ivar throttling: what it said of its rate limit.
     :ivar errors: what the source answered instead of data, the newest last; bounded.
     """
 
@@ -142,6 +144,7 @@ class Reader(abc.ABC):
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.query = ""
+        self.throttling = Throttling()
         self._past_is_read = instances.before is None
         self._pace = Pace()
         self._complete_for: datetime | None = None
@@ -154,10 +157,14 @@ class Reader(abc.ABC):
         :param end: when the verification's time ends.
         """
         try:
-            if not self._past_is_read:
-                self.read_past()
-                self._past_is_read = True
-            self._read_on(now, end)
+            with noted() as notes:
+                try:
+                    if not self._past_is_read:
+                        self.read_past()
+                        self._past_is_read = True
+                    self._read_on(now, end)
+                finally:
+                    self.throttling += notes.all
         except Exception as error:  # noqa: BLE001 - a source is anybody's code, and none of its errors is the release's
             self.failures += 1
             self.refused = isinstance(error, Refused)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from airflow_cd.verification.throttling import Throttling
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -109,6 +111,8 @@ class MetricSample:
     :param query: the query as it was sent, everything resolved; shown in the report, so it holds no secrets.
     :param bucket: width of a bucket.
     :param warnings: what a reader of the report should know about the answer, one sentence each.
+    :param throttling: what the source said of its rate limit. None by default: what is called over the HTTP client of
+        this package is added by whoever reads.
     """
 
     frame: pd.DataFrame
@@ -116,6 +120,7 @@ class MetricSample:
     query: str
     bucket: timedelta
     warnings: tuple[str, ...] = ()
+    throttling: Throttling | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,9 @@ class LogSample:
         the rest of a line that was cut on its way, for one. None (0) by default.
     :param cut: whether it is truncated because the window holds more records than the source reads at once, so that
         shorter windows hold all of them; False by default. A verification reads those then.
+    :param whole_until: of a cut window, the time before which every record of it is in the frame, and none after it is,
+        where the source can tell: a verification reads on from there. None by default.
+    :param throttling: as of :class:`MetricSample`.
     """
 
     frame: pd.DataFrame
@@ -150,6 +158,8 @@ class LogSample:
     warnings: tuple[str, ...] = field(default=())
     unassigned: int = 0
     cut: bool = False
+    whole_until: datetime | None = None
+    throttling: Throttling | None = None
 
 
 @runtime_checkable

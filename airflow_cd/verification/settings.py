@@ -10,6 +10,7 @@ from typing import Any, Literal
 from airflow_cd.durations import DurationLike, format_duration, parse_duration
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.baseline_choice import wrong_baseline
+from airflow_cd.verification.coverage import MOST_UNREAD
 from airflow_cd.verification.logs.feedback import Expected, expectations_of
 from airflow_cd.verification.metrics.thresholds import Threshold, mistakes_of
 from airflow_cd.verification.samples import LogSource, MetricSource
@@ -68,6 +69,9 @@ class Verification:
         Where a source has shown no error of the canary's instances, or a log source does not say when it received a
         record, nobody knows how late errors come: then what a release did in its first 5 minutes is given 5 minutes
         (no more than this, and than ten times ``duration``), which a watch of 10 minutes has waited by its end.
+    :param most_unread: largest share of the records of a log source, 0 to 1, that may be unread beside a PASS, where a
+        window holds more records than the source hands out even in parts; 0.5 by default. A PASS says how many per cent
+        were not read; above this it is INCONCLUSIVE.
     :param grace: for how long after an instance is healthy its log records are still those of the release before,
         which is shutting down there; only where a target cannot say when the new release began to run alone. By
         default a tenth of ``duration``, at most 10 seconds.
@@ -100,6 +104,7 @@ class Verification:
     ask_timeout: DurationLike = "1h"
     source_error_budget: int = 5
     longest_lag: DurationLike = "10m"
+    most_unread: float = MOST_UNREAD
     grace: DurationLike | None = None
     advisory: bool = False
     expected: Sequence[Expected | str] = ()
@@ -295,6 +300,9 @@ class Verification:
         effect: Any = self.minimum_effect
         if isinstance(effect, bool) or not isinstance(effect, (int, float)) or not 0 < effect <= 10:
             yield f"minimum_effect is {effect!r}, must be a share above 0 and at most 10 (0.2 is 20 %)"
+        unread: Any = self.most_unread
+        if isinstance(unread, bool) or not isinstance(unread, (int, float)) or not 0 <= unread <= 1:
+            yield f"most_unread is {unread!r}, must be a share from 0 to 1 (0.5 is half of the records)"
 
     def _wrong_decisive(self) -> Iterator[str]:
         if not isinstance(self.decisive, tuple) or not all(

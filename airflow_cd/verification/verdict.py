@@ -10,6 +10,7 @@ from typing import Any
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.json_values import json_value
 from airflow_cd.verification.lag import SeenLag
+from airflow_cd.verification.throttling import Throttling
 
 EVIDENCE_VERSION = 1
 SEVERITIES = ("debug", "info", "warning", "error", "fatal")
@@ -236,6 +237,7 @@ class Judgement:
     :param final: False while it still watches.
     :param since: ISO 8601, when the watched time begins; ``until`` where it ends, as far as every source was read.
     :param lags: by the name of a source, how late its data came.
+    :param throttling: by the name of a source that told to wait, what it said of its rate limit.
     """
 
     verdict: Verdict
@@ -254,6 +256,7 @@ class Judgement:
     since: str = ""
     until: str = ""
     lags: Mapping[str, SeenLag] = field(default_factory=dict)
+    throttling: Mapping[str, Throttling] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -296,6 +299,7 @@ _READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("Judgement", "performance"): lambda row: None if row is None else _read(Performance, row),
     ("Judgement", "quality"): lambda row: None if row is None else _read(Quality, row),
     ("Judgement", "lags"): lambda lags: {name: _read(SeenLag, row) for name, row in lags.items()},
+    ("Judgement", "throttling"): lambda said: {name: _read(Throttling, row) for name, row in said.items()},
     ("Performance", "verdict"): Verdict,
     ("Performance", "reasons"): lambda rows: [_read(Reason, row) for row in rows],
     ("Performance", "metrics"): lambda rows: [_read(MetricResult, row) for row in rows],

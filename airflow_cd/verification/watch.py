@@ -11,6 +11,7 @@ from functools import partial
 from airflow_cd.durations import format_duration
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.conclusions import first_bad, merged, with_layout, with_queries
+from airflow_cd.verification.coverage import with_unread
 from airflow_cd.verification.decision import Decision, PolicyKey, Progress, decide
 from airflow_cd.verification.lag import UNSEEN, UNSEEN_SHARE
 from airflow_cd.verification.log_reading import Earlier, LogReader
@@ -289,7 +290,7 @@ class Watch:
                 ours, theirs = (reader.activity(self._there(names)) for names in sides)
                 until_ms = reader.cursor.timestamp() * 1000
                 quality = of_logs(quality, ours, theirs, until_ms, sampled=reader.sampled)
-            judged.append(quality)
+            judged.append(with_unread(quality, reader.unread, self.configuration.most_unread))
         return with_queries(judged[0] if len(judged) == 1 else merged(judged), _queries(self._logs))
 
     def _judgement(self, decision: Decision, performance: Performance | None, quality: Quality | None) -> Judgement:
@@ -312,6 +313,7 @@ class Watch:
             since=iso_time(self.since),
             until=iso_time(min(reader.cursor for reader in self._readers)),
             lags={reader.name: reader.lag.seen for reader in self._readers},
+            throttling={reader.name: reader.throttling for reader in self._readers if reader.throttling.times},
         )
 
     def _outcome(self, judgement: Judgement, key: PolicyKey | None) -> Outcome:

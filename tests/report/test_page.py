@@ -17,6 +17,7 @@ from airflow_cd.report.order import worst_first
 from airflow_cd.report.page import render_report
 from airflow_cd.report.report import ManualAction, Outcome, Report
 from airflow_cd.verification.lag import SeenLag
+from airflow_cd.verification.throttling import Throttling
 from airflow_cd.verification.verdict import Event, EventKind, MetricResult, Performance, Reason, Verdict
 from tests.report import samples
 
@@ -127,6 +128,16 @@ def test_how_late_a_source_was_is_said() -> None:
     assert "Lag of Sumo Logic shop" in text
     for words_ in ("up to 92.5 s later", "within 41 s", "17 after", "waits 116 s"):
         assert words_ in text
+
+
+def test_how_often_a_source_told_to_wait_is_said_beside_its_lag() -> None:
+    story = samples.story()
+    name = "Sumo Logic shop"
+    lag = SeenLag(records=20, typical=1.0, longest=2.0, late=0, reported=True, waited=5.0)
+    said = Throttling(3, 12.5, "4 calls in 1 s")
+    text = text_of(replace(story, evidence=replace(story.judgement, lags={name: lag}, throttling={name: said})))
+    assert "Rate limit of Sumo Logic shop" in text
+    assert "it told to wait 3 times, 12.5 s in all; it states a limit of 4 calls in 1 s." in text
 
 
 def test_what_happened_is_told_in_the_order_of_time() -> None:

@@ -170,3 +170,25 @@ class TestMetrics(MetricSourceContract):
             CloudWatchMetrics("Shop", "Latency").read(WINDOW, HOSTS)
         assert "Nothing is known of i-9" in source.read(WINDOW, ["i-9"]).warnings[0]
         assert "periods of whole minutes" in "".join(CloudWatchMetrics("a", "b", bucket="7s").mistakes())
+
+
+def test_being_told_to_wait_is_noted(monkeypatch):
+    from airflow_cd.verification.throttling import noted
+    from tests.http.scripted_server import Answer, ScriptedServer
+
+    server = ScriptedServer()
+    kind = {"Content-Type": "application/x-amz-json-1.1"}
+    throttled = Answer(400, {"__type": "ThrottlingException", "message": "Rate exceeded"}, kind)
+    server.answer_with(throttled, throttled, Answer(200, {"events": []}, kind))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_SLOW", json.dumps({
+        "conn_type": "aws", "login": "a", "password": "b",
+        "extra": {"region_name": "eu-central-1", "endpoint_url": server.url},
+    }))  # fmt: skip
+    try:
+        with noted() as notes:
+            CloudWatch("aws_slow").first("logs", "filter_log_events", logGroupName="shop")
+    finally:
+        server.stop()
+    assert len(server.asked) == 3
+    assert notes.all.times == 2
+    assert 0 < notes.all.waited < 30

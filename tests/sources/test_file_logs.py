@@ -121,22 +121,26 @@ def test_the_line_that_is_being_written_is_left_for_the_next_read(tmp_path):
 
 
 def test_a_large_file_is_read_from_near_the_window(tmp_path, monkeypatch):
-    from airflow_cd.sources import file_reading
-
-    monkeypatch.setattr(file_reading, "_BLOCK", 4096)
-    monkeypatch.setattr(file_reading, "MOST_BYTES", 20_000)
+    monkeypatch.setattr("airflow_cd.sources.log_files._BLOCK", 4096)
+    monkeypatch.setattr("airflow_cd.sources.log_files._PORTION", 4096)
     written(tmp_path / "a.log", *(line(second / 10) for second in range(-20_000, 2_000)))
-    sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(Window(at(190), at(200)), ["a"])
+    source = FileLogs(f"{tmp_path}/{{instance}}.log", most_bytes=20_000)
+    sample = source.read(Window(at(190), at(200)), ["a"])
     assert len(sample.frame) == 100
     assert not sample.truncated
 
 
-def test_more_than_is_read_at_a_time_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_cd.sources.file_reading.MOST_BYTES", 1000)
-    written(tmp_path / "a.log", *(line(second) for second in range(100)))
-    sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+def test_of_more_than_is_read_at_a_time_the_oldest_are_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_cd.sources.log_files._PORTION", 1000)
+    for name in ("a", "b"):
+        written(tmp_path / f"{name}.log", *(line(second) for second in range(100)))
+    sample = FileLogs(f"{tmp_path}/{{instance}}.log", most_bytes=4000).read(WINDOW, ["a", "b"])
     assert sample.truncated
-    assert sample.frame["message"].iloc[-1] == line(99)
+    assert sample.cut
+    assert BEGIN < sample.whole_until < at(100)
+    wanted = [line(second) for second in range(100) if at(second + 0.25) < sample.whole_until]
+    for name in ("a", "b"):
+        assert list(sample.frame["message"][sample.frame["instance"] == name]) == wanted
 
 
 class TestTimes:
