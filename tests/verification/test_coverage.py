@@ -33,16 +33,21 @@ def unread_of(outcome: Outcome) -> Reason | None:
     return next((one for one in outcome.judgement.reasons if one.code == "unread_records"), None)
 
 
+@pytest.fixture(scope="module")
+def in_parts() -> Outcome:
+    """Of a source that gives 18 records at once, at the most."""
+    return watched(Bounded(logs(), 18))
+
+
 class TestWatched:
     def test_what_was_read_whole_leaves_nothing_open(self) -> None:
         outcome = watched(Bounded(logs(), 10**6))
         assert outcome.judgement.verdict is Verdict.PASS
         assert unread_of(outcome) is None
 
-    def test_a_pass_says_first_how_much_was_not_read(self) -> None:
-        outcome = watched(Bounded(logs(), 18))
-        assert outcome.judgement.verdict is Verdict.PASS
-        reason = outcome.judgement.reasons[1]
+    def test_a_pass_says_first_how_much_was_not_read(self, in_parts: Outcome) -> None:
+        assert in_parts.judgement.verdict is Verdict.PASS
+        reason = in_parts.judgement.reasons[1]
         assert reason.code == "unread_records"
         assert reason.text.startswith("About ")
         assert "% of the records of logs were not read" in reason.text
@@ -57,8 +62,8 @@ class TestWatched:
     def test_an_author_may_ask_for_all_of_it(self) -> None:
         assert watched(Bounded(logs(), 18), most_unread=0).judgement.verdict is Verdict.INCONCLUSIVE
 
-    def test_what_was_left_out_and_is_found_later_is_not_late(self) -> None:
-        assert watched(Bounded(logs(), 18)).judgement.lags["logs"].late == 0
+    def test_what_was_left_out_and_is_found_later_is_not_late(self, in_parts: Outcome) -> None:
+        assert in_parts.judgement.lags["logs"].late == 0
 
     def test_what_shorter_windows_do_not_help_is_a_doubt_of_unknown_size(self) -> None:
         outcome = watched(Bounded(logs(), 50, shorter_helps=False))
@@ -68,7 +73,7 @@ class TestWatched:
     def test_what_fails_by_what_was_read_fails(self) -> None:
         assert watched(Bounded(logs(broken=True), 18), most_unread=0).judgement.verdict is Verdict.FAIL
 
-    @pytest.mark.parametrize("most", [1, 9, 20])
+    @pytest.mark.parametrize("most", [1, 9])
     def test_a_good_release_never_fails_for_it(self, most: int) -> None:
         frame = logs()
         outcome = watched(Bounded(frame, most))
