@@ -41,6 +41,10 @@ AIRFLOWS = "airflows"
 WITH_AIRFLOW = ("tests/real/test_docker.py", "tests/real/test_kubernetes_story.py")
 """Those that start an Airflow beside what is real: two processors run one of these at a time."""
 
+UNHURRIED = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5"}
+"""Settings of an Airflow that shares two processors with another one: a scheduler that looks for work ten times in a
+second, as the demo's does, takes a quarter of a processor."""
+
 COVERING = tuple(f"tests/{folder}/" for folder in ("operators", "sensors", "delivery", "pipeline", "dags"))
 """Where the tests of the packages are whose coverage is measured."""
 

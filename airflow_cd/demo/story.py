@@ -130,7 +130,7 @@ class Story:
                 raise AirflowCdError(f"{' and '.join(dead)} died while {run_id} was running.")
             if time.monotonic() > deadline:
                 raise AirflowCdError(f"{run_id} did not end within {SECONDS_A_RUN:.0f} s.")
-            time.sleep(0.4)
+            time.sleep(0.8)
 
     def _watch_on(self, run_id: str, task_id: str, times: int) -> None:
         """Answer a verification that could not decide, as a person does who knows that nothing is wrong."""

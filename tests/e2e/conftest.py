@@ -14,14 +14,14 @@ AirflowDatabase = Callable[[str], dict[str, str]]
 
 @pytest.fixture(scope="session")
 def airflow_database(request: pytest.FixtureRequest) -> AirflowDatabase:
-    """PostgreSQL where this machine has one; elsewhere the settings are empty, which means SQLite."""
+    """PostgreSQL where this machine has one; elsewhere the settings name none, which means SQLite."""
 
     def made(name: str) -> dict[str, str]:
         if why := postgres.missing():
             if tiers.required("postgres"):
                 pytest.fail(f"{why}, and AIRFLOW_CD_REQUIRE asks for postgres")
-            return {}
+            return dict(tiers.UNHURRIED)
         url = postgres.create_database(request.getfixturevalue("postgres_server"), name)
-        return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}
+        return {**tiers.UNHURRIED, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}
 
     return made

@@ -21,6 +21,7 @@ from airflow_cd.demo.world import World
 from airflow_cd.ledger import Deployment, Finding, Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
+from tests.tiers import UNHURRIED
 
 TEMPLATE = Path(__file__).parent / "dags" / "template.py"
 OLD, NEW = Release("shop", "1.0", "shop:1.0"), Release("shop", "1.1", "shop:1.1")
@@ -66,6 +67,7 @@ class Site:
             rates=dict.fromkeys(cases, 1.0),
             settings={
                 **PARSED_AGAIN,
+                **UNHURRIED,
                 # Not the one of the tests' own process, which tests of other folders look into.
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder.absolute()}/airflow.db",
                 "FAULT_SCRIPTS": str(self.scripts),

@@ -13,6 +13,7 @@ from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.world import World
 from airflow_cd.ledger import Ledger
 from airflow_cd.states import DeploymentState
+from tests import tiers
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.web import Web, come_to
@@ -66,7 +67,11 @@ def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.
         dags=folder,
         environments={"unused": 1},
         rates={"unused": 1.0},
-        settings={"AIRFLOW_CONN_KUBERNETES_REAL": connection, "AIRFLOW__CORE__UNIT_TEST_MODE": "False"},
+        settings={
+            **tiers.UNHURRIED,
+            "AIRFLOW_CONN_KUBERNETES_REAL": connection,
+            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        },
     ) as started:
         yield started
 

@@ -15,7 +15,7 @@ import pytest
 from airflow_cd.demo.airflow_client import wait_until
 from tests.e2e.approvals.conftest import Asking
 
-MARKS = int(os.environ.get("AIRFLOW_CD_MARKS", "20"))
+MARKS = int(os.environ.get("AIRFLOW_CD_MARKS", "10"))
 """How many are tried; 200 for the figure in the documentation."""
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900 + 20 * MARKS)]
 

@@ -47,25 +47,6 @@ def test_an_instance_that_dies_while_it_is_deployed_is_named_and_restored(canari
     assert name in deployment.outcome
 
 
-def test_a_deployment_api_that_is_away_is_named(canaries: Canaries) -> None:
-    after = refused(canaries, "api-away")
-    assert after["phase_50.deploy"] == "failed"
-    said = canaries.log("api-away", "phase_50.deploy")
-    assert "http_nowhere" in said
-    assert "cannot be reached" in said
-
-
-def test_a_deployment_api_that_answers_html_is_named(canaries: Canaries) -> None:
-    case = "api-answers-html"
-    canaries.fault(case, status=200, body="<html>Welcome to the proxy</html>", times=None)
-    canaries.start(case)
-    canaries.wait_for(case, "phase_50.deploy", "failed")
-    canaries.repair(case)
-    assert canaries.ends(case) == "failed"
-    assert canaries.artifacts(case) == OLD
-    assert "not JSON" in canaries.log(case, "phase_50.deploy")
-
-
 def test_a_rollback_that_meets_a_deployment_api_that_is_away_finishes_when_it_is_back(canaries: Canaries) -> None:
     case = "api-away-for-the-rollback"
     canaries.start(case)

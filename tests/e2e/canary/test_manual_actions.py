@@ -136,14 +136,6 @@ def test_a_person_who_is_asked_can_go_on(canaries: Canaries) -> None:
     assert canaries.artifacts(case) == NEW
 
 
-def test_a_person_who_is_asked_can_roll_back(canaries: Canaries) -> None:
-    case = "human-rolls-back"
-    asked(canaries, case)
-    canaries.answer(case, "Roll back", "not worth it")
-    assert canaries.ends(case) == "failed"
-    assert canaries.artifacts(case) == OLD
-
-
 def test_a_person_who_is_asked_can_verify_again(canaries: Canaries) -> None:
     case = "human-verifies-again"
     asked(canaries, case)

@@ -11,7 +11,6 @@ pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the fi
 
 UNWATCHED = {
     "new-relic-refuses": ("new_relic_wrong", "does not accept the key"),
-    "sumo-logic-refuses": ("sumo_logic_wrong", "401"),
     "query-finds-nothing": ("no/such/thing", "run it in the source itself"),
 }
 

@@ -31,7 +31,6 @@ CASES: dict[str, dict[str, object]] = {
     "marked-after-fail": {},
     "cleared-after-fail": {},
     "human-goes-on": {},
-    "human-rolls-back": {},
     "human-verifies-again": {},
     "rejected": {"approval": True},
     "approved-at-once": {"approval": True},
@@ -40,11 +39,8 @@ CASES: dict[str, dict[str, object]] = {
     "owner-is-gone": {},
     "unknown-version": {},
     "dies-while-deployed": {},
-    "api-away": {"target": "http_nowhere"},
-    "api-answers-html": {},
     "api-away-for-the-rollback": {"target": "http_impatient", "duration": "60s"},
     "new-relic-refuses": {"new_relic": "new_relic_wrong", "ask_timeout": "20s"},
-    "sumo-logic-refuses": {"sumo_logic": "sumo_logic_wrong", "ask_timeout": "20s"},
     "query-finds-nothing": {
         "sumo_logic": "sumo_logic_default",
         "query": "_sourceCategory=no/such/thing",
@@ -59,7 +55,7 @@ CASES: dict[str, dict[str, object]] = {
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 
-TRAFFIC = {"passes": 1.0, "new-relic-refuses": 4.0, "sumo-logic-refuses": 4.0, "query-finds-nothing": 4.0}
+TRAFFIC = {"passes": 1.0, "new-relic-refuses": 4.0, "query-finds-nothing": 4.0}
 """Requests a second to the environments that have any."""
 
 SECONDS = 300.0
@@ -222,17 +218,10 @@ def other_connections(world: World) -> dict[str, dict[str, object]]:
             "password": world.fleet.token,
             "extra": json.dumps({"retry_for": 2}),
         },
-        "http_nowhere": {"conn_type": "deployment_api", "host": "http://127.0.0.1:9"},
         "new_relic_wrong": {
             "conn_type": "new_relic",
             "host": world.new_relic.url,
             "password": "NRAK-of-somebody-else",
             "extra": account,
-        },
-        "sumo_logic_wrong": {
-            "conn_type": "sumo_logic",
-            "host": world.sumo_logic.url,
-            "login": world.sumo_logic.access_id,
-            "password": "forgotten",
         },
     }

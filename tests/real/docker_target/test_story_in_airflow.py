@@ -77,6 +77,7 @@ def world(production: Site, engine: Engine, tmp_path_factory: pytest.TempPathFac
             connections[f"docker_{name}"] = {"conn_type": "docker", "extra": extra}
         connections["docker_production"] = {"conn_type": "docker", "extra": production.extra()}
         settings = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(one) for name, one in connections.items()}
+        settings |= tiers.UNHURRIED
         with World(dags=folder, environments={"unused": 1}, rates={"unused": 1.0}, settings=settings) as started:
             yield started
 
