@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import postgres, tiers
 
@@ -14,8 +14,8 @@ from tests import postgres, tiers
 pytest.register_assert_rewrite(
     "airflow_cd.targets.contract", "airflow_cd.targets.replica_contract", "airflow_cd.sources.contract"
 )
-# A limit by the clock fails on a busy machine what is right.
-settings.register_profile("airflow-cd", deadline=None)
+# Limits by the clock fail on a busy machine what is right.
+settings.register_profile("airflow-cd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("airflow-cd")
 
 # Airflow reads these once, when it is first imported.

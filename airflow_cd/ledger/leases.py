@@ -40,7 +40,7 @@ class Leases(Part):
         """Own the environment, or join its queue; runs get their turn in the order in which they were requested.
 
         The same run gets the same token, renewed. A queued run keeps its place as long as it asks again within
-        ``ttl``; after that it is presumed dead.
+        ``ttl``; after that it is presumed dead, and whoever asks next takes its place away.
 
         :param service: what is deployed.
         :param environment: where.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -296,6 +296,14 @@ class Leasing(RuleBasedStateMachine):
         self.service = f"service-{Leasing.example}"
         self.granted: list[Lease] = []
         self.owner: Lease | None = None
+        self.kept: dict[str, datetime] = {}
+        """Until when those that were told to wait keep their places, in the order in which they got them."""
+
+    def came_back(self, run_id: str, first: str) -> bool:
+        """Whether a run asks too late, but before any other has asked since, and was ahead of the first in line."""
+        order = list(self.kept)
+        late = run_id in self.kept and self.kept[run_id] <= self.clock.time
+        return late and first in order and order.index(run_id) < order.index(first)
 
     def granted_now(self, lease: Lease) -> None:
         if self.owner is not None and lease.token == self.owner.token:
@@ -310,6 +318,9 @@ class Leasing(RuleBasedStateMachine):
     @rule(run_id=RUNS, supersede=st.booleans(), minutes=st.integers(1, 9))
     def acquire(self, run_id: str, supersede: bool, minutes: int) -> None:
         line = self.ledger.leases.waiting(self.service, "production")
+        now = self.clock.time
+        if self.owner is None or self.owner.run_id != run_id:
+            self.kept = {one: until for one, until in self.kept.items() if one == run_id or until > now}
         try:
             lease = self.ledger.leases.acquire(
                 self.service,
@@ -321,11 +332,15 @@ class Leasing(RuleBasedStateMachine):
             )
         except LeaseHeld:
             assert run_id in {w.run_id for w in self.ledger.leases.waiting(self.service, "production")}
+            self.kept[run_id] = now + timedelta(minutes=minutes)
         except DeploymentSettled:
             assert run_id not in {w.run_id for w in line}
+            self.kept.pop(run_id, None)
         else:
             if not supersede and (self.owner is None or self.owner.run_id != run_id):
-                assert not line or line[0].run_id == run_id, "a run was served before its turn"
+                its_turn = not line or line[0].run_id == run_id or self.came_back(run_id, line[0].run_id)
+                assert its_turn, "a run was served before its turn"
+            self.kept.pop(run_id, None)
             self.granted_now(lease)
 
     @rule(run_id=RUNS)
@@ -363,6 +378,7 @@ class Leasing(RuleBasedStateMachine):
     @rule(run_id=RUNS)
     def leave(self, run_id: str) -> None:
         self.ledger.leases.leave_queue(self.service, "production", pipeline="p", run_id=run_id)
+        self.kept.pop(run_id, None)
 
     @rule(minutes=st.integers(1, 10))
     def wait(self, minutes: int) -> None:
