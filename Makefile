@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Three processes on two processors: those of the two worlds wait more than they work.
 WORKERS ?= 3
-# Three processes on two processors: all of them wait for servers most of the time, each on a daemon or cluster of its own.
-REAL_WORKERS ?= 3
+# Each has a daemon or a cluster of its own, and one of them an Airflow as well: more than two are slower than two.
+REAL_WORKERS ?= 2
 QUICK := not (e2e or browser or postgres or server or alone or real)
 
 .PHONY: setup demo quick test real built lint clean

@@ -222,11 +222,23 @@ def _refused(cluster: Cluster) -> bool:
     return False
 
 
+def settled(cluster: Cluster) -> list[dict[str, Any]]:
+    """The pods, once none of the tests before is ending."""
+    found: list[dict[str, Any]] = []
+
+    def none_ends() -> bool:
+        found[:] = cluster.call("GET", PODS)["items"]
+        return not any(one["metadata"].get("deletionTimestamp") for one in found)
+
+    cluster.until(none_ends, "no pod is ending")
+    return found
+
+
 def test_a_quota_without_room_for_the_way_back_is_told_before_anything_is_made(
     web: Web, target: KubernetesTarget
 ) -> None:
     path = "/api/v1/namespaces/default/resourcequotas"
-    count = len(web.cluster.call("GET", PODS)["items"])
+    count = len(settled(web.cluster))
     with made(web.cluster, path, {"metadata": {"name": "tight"}, "spec": {"hard": {"pods": str(count)}}}):
         web.cluster.until(lambda: web.cluster.call("GET", f"{path}/tight")["status"].get("used"), "it counts")
         with pytest.raises(TargetRejected, match=rf"need 2 more pods: quota tight has pods {count}, of which"):
