@@ -118,7 +118,9 @@ def test_the_seven_stages(
     dag: str, client: AirflowClient, world: World, production: Site, measured: Callable[[str], None]
 ) -> None:
     everything = [*(f"{name}-1" for name in BEFORE), *production.names]
-    assert released(client, dag, "good", timeout=40) == "success", client.tasks(dag, "good")
+    ended = released(client, dag, "good", timeout=40)
+    good = world.ledger().deployments.of_run(dag, "good", "httpbin", "production")
+    assert ended == "success", good.outcome if good is not None else client.tasks(dag, "good")
     assert {arguments_of(production, name) for name in everything} == {told(dag, 40)}
 
     # Nothing but a number in the configuration, which only visitors notice: there are none before production.
