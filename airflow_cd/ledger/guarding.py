@@ -138,18 +138,7 @@ class Guarding(Part):
                 )
             ).first()
             if row is None:
-                row = FindingRow(
-                    service=service,
-                    environment=environment,
-                    pipeline=pipeline,
-                    run_id=run_id,
-                    deployment_id=deployment_id,
-                    state=FindingState.ACTING,
-                    outcome="",
-                    attempts=0,
-                    found_at=self._store.now(session),
-                )
-                session.add(row)
+                row = self._new(session, claim, deployment_id, FindingState.ACTING)
             row.cause, row.detail, row.attempts = cause, detail, row.attempts + 1
             return _finding(self._store.written(session, row))
 
@@ -166,25 +155,12 @@ class Guarding(Part):
         :returns: None when it is recorded already, and has not ended since.
         :raises LeaseLost: another guard acts by now.
         """
-        service, environment, pipeline, run_id = claim
         with self._store.writing() as session:
             self._fenced(session, token)
             if session.scalars(_put_back().where(FindingRow.deployment_id == deployment_id)).first() is not None:
                 return None
-            row = FindingRow(
-                service=service,
-                environment=environment,
-                pipeline=pipeline,
-                run_id=run_id,
-                deployment_id=deployment_id,
-                cause=StuckCause.PUT_BACK,
-                detail=detail,
-                state=FindingState.TOLD,
-                outcome=outcome,
-                attempts=1,
-                found_at=self._store.now(session),
-            )
-            session.add(row)
+            row = self._new(session, claim, deployment_id, FindingState.TOLD)
+            row.cause, row.detail, row.outcome, row.attempts = StuckCause.PUT_BACK, detail, outcome, 1
             return _finding(self._store.written(session, row))
 
     def put_back(self, service: str | None = None, environment: str | None = None) -> list[Finding]:
@@ -235,6 +211,23 @@ class Guarding(Part):
             query = query.where(FindingRow.state.in_(_OPEN))
         with self._store.reading() as session:
             return [_finding(row) for row in session.scalars(query)]
+
+    def _new(self, session: Session, claim: Claim, deployment_id: str | None, state: FindingState) -> FindingRow:
+        service, environment, pipeline, run_id = claim
+        now = self._store.now(session)
+        row = FindingRow(
+            service=service,
+            environment=environment,
+            pipeline=pipeline,
+            run_id=run_id,
+            deployment_id=deployment_id,
+            state=state,
+            outcome="",
+            attempts=0,
+            found_at=now,
+        )
+        session.add(row)
+        return row
 
     def _fenced(self, session: Session, token: int) -> None:
         row = session.scalars(select(GuardRow).where(GuardRow.name == _NAME).with_for_update()).one_or_none()

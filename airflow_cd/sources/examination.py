@@ -12,7 +12,7 @@ from airflow_cd.durations import format_duration
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.sources.buckets import utc_now
 from airflow_cd.verification.samples import LogSample, LogSource, MetricSample, MetricSource, Window
-from airflow_cd.verification.throttling import Throttling, noted
+from airflow_cd.verification.throttled_reading import read_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +56,7 @@ def examine(source: MetricSource | LogSource, instances: Sequence[str], last: ti
             yield from (Finding(text, wrong) for text, wrong in examined(names))
             return
         began = time.monotonic()
-        with noted() as notes:
-            sample = source.read(window, names)
+        sample = read_sample(source.read, window, names)
         read = utc_now()
     except AirflowCdError as error:
         yield Finding(str(error), wrong=True)
@@ -72,9 +71,8 @@ def examine(source: MetricSource | LogSource, instances: Sequence[str], last: ti
     if len(frame):
         yield from _of_metrics(sample) if isinstance(sample, MetricSample) else _of_logs(sample)
         yield Finding(f"Lag: {_lag(sample, read)}; a verification takes {format_duration(source.delay)} at first.")
-    throttling = (sample.throttling or Throttling()) + notes.all
-    if throttling.times or throttling.limit:
-        yield Finding(f"Rate limit: {throttling.words}")
+    if sample.throttling is not None:
+        yield Finding(f"Rate limit: {sample.throttling.words}")
     yield from (Finding(warning) for warning in sample.warnings)
     yield from (Finding(f"Query: {line}") for line in sample.query.splitlines())
 

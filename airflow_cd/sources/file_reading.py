@@ -60,25 +60,25 @@ def lines_of(
     """
     found, fruitful = Lines(), set[int]()
     files = [(name, file) for name, paths in logs.items() for file in files_of(paths, window, clock)]
-    rows: deque[tuple[datetime, str, str, int]] = deque()
+    rows: deque[tuple[datetime, str, str]] = deque()
     taken = 0
     with closing(_Merged([portions_of(file, window, clock, now) for _, file in files])) as merged:
         for number, (_, file) in enumerate(files):
             merged.add(number, file.begins or window.since, before=window.until + DISORDER)
         for number, portion in merged:
             name = files[number][0]
-            rows.extend((moment, name, text, len(text)) for moment, text in portion.rows)
+            rows.extend((moment, name, text) for moment, text in portion.rows)
             taken += portion.size
             fruitful |= {number} if portion.rows else set()
             found.unread.update({name: portion.unread} if portion.unread else {})
             while newest and taken > most and rows:
-                taken, found.cut = taken - rows.popleft()[3] - 1, True
+                taken, found.cut = taken - len(rows.popleft()[2]) - 1, True
             if taken > most and (ahead := merged.ahead) is not None and ahead - DISORDER < window.until:
                 found.cut, found.whole_until = True, _after(window, ahead - DISORDER)
                 break
     until = found.whole_until or window.until
     # What is of one moment stays in the order of the files.
-    found.rows = sorted((row[:3] for row in rows if row[0] < until), key=lambda row: row[0])
+    found.rows = sorted((row for row in rows if row[0] < until), key=lambda row: row[0])
     if not found.cut:
         found.off = dict(_off((files[number] for number in range(len(files)) if number not in fruitful), clock))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
@@ -84,8 +84,7 @@ def files_of(paths: Iterable[Path], window: Window, clock: Stamps) -> list[LogFi
     linked: list[LogFile] = []
     for file in kept:
         begins = min(islice(_times(file.head.split(b"\n"), clock), _AGREEING), default=None)
-        values = (file.path, file.head, file.size, file.modified, file.decoded)
-        linked.append(LogFile(*values, begins=begins, before=linked[-1] if linked else None))
+        linked.append(replace(file, begins=begins, before=linked[-1] if linked else None))
     return [file for file in linked if file.modified >= window.since]
 
 

@@ -171,7 +171,7 @@ class LogReader(Reader):
             times.append(frame[["time"]].drop_duplicates())
         self.lag.forgive_longest()
         self._past_rhythm = Rhythm.of(_concatenated(times), window)
-        self.past = LogProfile.merge(*profiles, _watched(window.length.total_seconds() * len(names)))
+        self.past = LogProfile.merge(*profiles, _nothing_in(window.length.total_seconds() * len(names)))
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Count what the window holds and was not counted before."""
@@ -190,9 +190,9 @@ class LogReader(Reader):
         if whole:
             self._rhythm = Rhythm.of(_concatenated(times), window)
         fresh = Window(self.cursor, max(window.until, self.cursor))
-        self._canary = LogProfile.merge(self._canary, _watched(self._watched(fresh)))
+        self._canary = LogProfile.merge(self._canary, _nothing_in(self._watched(fresh)))
         seconds = fresh.length.total_seconds() * len(self.instances.control)
-        self.control = LogProfile.merge(self.control, _watched(seconds))
+        self.control = LogProfile.merge(self.control, _nothing_in(seconds))
 
     def _count(self, frame: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
         """Count what was not counted before: all of it, or nothing where that fails."""
@@ -333,7 +333,7 @@ class LogReader(Reader):
         return profile
 
 
-def _watched(seconds: float) -> LogProfile:
+def _nothing_in(seconds: float) -> LogProfile:
     """Nothing, watched for some seconds."""
     return LogProfile(watched_ms=round(seconds * 1000))
 

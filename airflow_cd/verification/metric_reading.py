@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.verification.pace import Rhythm, is_stalled
 from airflow_cd.verification.reading import Instances, Patience, Reader
 from airflow_cd.verification.samples import METRIC_COLUMNS, Metric, MetricSource, Window
-from airflow_cd.verification.throttled_reading import read_metrics
+from airflow_cd.verification.throttled_reading import read_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ class MetricReader(Reader):
         return _concatenated([self._past]) if self._past is not None else None
 
     def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
-        sample = read_metrics(self.source, window, names)
+        sample = read_sample(self.source.read, window, names)
         self.note(sample)
         self.metrics = sample.metrics
         self._bucket = sample.bucket if self._bucket is None else self._bucket

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.samples import LogSample, LogSource, Window
-from airflow_cd.verification.throttled_reading import read_logs
+from airflow_cd.verification.throttled_reading import read_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def samples_of(source: LogSource, window: Window, names: Sequence[str]) -> Itera
     waiting, number = [window], 1
     while waiting:
         part = waiting.pop()
-        sample = read_logs(source, part, names)
+        sample = read_sample(source.read, part, names)
         cut = getattr(sample, "cut", False)  # what is no sample of logs is found out by who asked
         until = sample.whole_until if cut else None
         if until is not None and _reaches(part, until, MOST_PARTS - number):

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from airflow_cd.verification.samples import LogSample, LogSource, MetricSample, MetricSource, Window
-from airflow_cd.verification.throttling import Notes, Throttling, note, noted
+from airflow_cd.verification.samples import LogSample, MetricSample, Window
+from airflow_cd.verification.throttling import Throttling, note, noted
 
-Sample = TypeVar("Sample", LogSample, MetricSample)
+Sample = TypeVar("Sample", bound="LogSample | MetricSample")
 
 
-def read_logs(source: LogSource, window: Window, names: Sequence[str]) -> LogSample:
-    """Read a source of logs, with what it says of its rate limit in the sample.
+def read_sample(read: Callable[[Window, Sequence[str]], Sample], window: Window, names: Sequence[str]) -> Sample:
+    """Read a source, with what it says of its rate limit in the sample.
 
-    :param source: to be read.
-    :param window: of the records.
+    :param read: of the source.
+    :param window: that is read.
     :param names: of the instances.
     :raises Exception: whatever the source raises.
     """
     with noted() as notes:
-        sample = source.read(window, names)
-    return _with(sample, notes)
-
-
-def read_metrics(source: MetricSource, window: Window, names: Sequence[str]) -> MetricSample:
-    """Read a source of metrics, with what it says of its rate limit in the sample.
-
-    :param source: to be read.
-    :param window: of the metrics.
-    :param names: of the instances.
-    :raises Exception: whatever the source raises.
-    """
-    with noted() as notes:
-        sample = source.read(window, names)
-    return _with(sample, notes)
-
-
-def _with(sample: Sample, notes: Notes) -> Sample:
+        sample = read(window, names)
     said, own = notes.all, getattr(sample, "throttling", None)
     if own is not None:  # of a source that calls its service in its own way
         note(own)

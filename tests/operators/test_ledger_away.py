@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 import airflow_cd.ledger
+from airflow_cd.answers import AGAIN
 from airflow_cd.clock import now
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.bounded_evidence import MOST_BYTES
@@ -22,7 +23,7 @@ from airflow_cd.errors import LedgerUnavailable
 from airflow_cd.ledger.store import Store
 from airflow_cd.operators import CanaryDeployOperator, PromoteOperator, RollbackOperator, SettleOperator, VerifyOperator
 from airflow_cd.operators.question import Answer
-from airflow_cd.operators.verify import AGAIN, DECISION
+from airflow_cd.operators.verify import DECISION
 from airflow_cd.states import DeploymentState, HumanAction, RollbackCause
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict

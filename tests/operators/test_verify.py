@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
+from airflow_cd.answers import AGAIN, GO_ON, ROLL_BACK
 from airflow_cd.delivery.verifying import Consequence, consequence_of
 from airflow_cd.errors import LedgerUnavailable, TargetUnavailable
 from airflow_cd.ledger.leases import Leases
 from airflow_cd.ledger.questions import Questions
 from airflow_cd.operators import VerifyOperator, question
 from airflow_cd.operators.report_link import VerificationReportLink
-from airflow_cd.operators.verify import AGAIN, DECISION, GO_ON, ROLL_BACK
+from airflow_cd.operators.verify import DECISION
 from airflow_cd.states import RollbackCause, RollbackMode
 from airflow_cd.verification import watch
 from airflow_cd.verification.settings import Verification

@@ -17,7 +17,7 @@ from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, pods_of, put, whole
 from tests.real.kubernetes.web import Web, come_to, made
 
 pytestmark = pytest.mark.real
@@ -49,10 +49,6 @@ def web(shared: Web, target: KubernetesTarget) -> Web:
     """The Deployment on its good release, with four pods and no canary."""
     whole(shared, target, 4)
     return shared
-
-
-def pods_of(target: KubernetesTarget, track: Track) -> list[str]:
-    return [one.name for one in target.instances() if one.track == track]
 
 
 class OfWeb:

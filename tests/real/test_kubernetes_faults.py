@@ -18,7 +18,7 @@ from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put, whole
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, pods_of, put, whole
 from tests.real.kubernetes.web import Web, come_to, made
 from tests.real.kubernetes.webhook import refusing
 
@@ -50,10 +50,6 @@ def web(shared: Web, target: KubernetesTarget) -> Web:
     """The Deployment on its good release, with three pods and no canary."""
     whole(shared, target, 3)
     return shared
-
-
-def pods_of(target: KubernetesTarget, track: Track) -> list[str]:
-    return [one.name for one in target.instances() if one.track == track]
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------
@@ -472,7 +468,10 @@ def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, addre
     web.cluster.until(lambda: answer() == "1.0 hi", "the route is served")
     put(routed, Track.CANARY, OTHER, 50)
     give(routed)
-    answers = lambda count: [answer() for _ in range(count)]  # noqa: E731
+
+    def answers(count: int) -> list[str]:
+        return [answer() for _ in range(count)]
+
     come_to(answers, {"1.0 hi", "1.1 hello"}, 20)
     seen: list[str] = []
     drained, over = threading.Event(), threading.Event()

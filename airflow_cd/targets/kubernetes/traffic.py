@@ -179,7 +179,8 @@ def wait_until_out(
     :param namespace: where.
     :param services: the Services that did.
     :param pods: their names.
-    :param meanwhile: called while the proxies follow the endpoints, or at once where nothing is waited for.
+    :param meanwhile: called while the proxies follow the endpoints, or at once where there is no pod; never
+        where there is no Service.
     :raises TargetUnavailable: some of them still are where requests are sent.
     """
     if pods:

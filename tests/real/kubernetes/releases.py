@@ -43,6 +43,11 @@ def give(target: KubernetesTarget) -> None:
     target.restore([Track.CANARY], key=f"give-{token}", token=token)
 
 
+def pods_of(target: KubernetesTarget, track: Track) -> list[str]:
+    """Names of the pods of a track."""
+    return [one.name for one in target.instances() if one.track == track]
+
+
 def whole(web: Web, target: KubernetesTarget, replicas: int) -> None:
     """Bring a Deployment to where a test begins: the good release on so many pods, no canary, nobody's labels."""
     there = web.cluster.call("GET", web.path)
