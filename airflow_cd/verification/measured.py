@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.metric_reading import MetricReader
+from airflow_cd.verification.metrics.changed_since import same_instances, with_changed_since
 from airflow_cd.verification.metrics.given_results import judge_results, with_results
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.performance import judge_performance
@@ -58,7 +60,7 @@ class Measured:
     def _compared(self, readers: Sequence[MetricReader], *, final: bool) -> Performance:
         import pandas as pd
 
-        canary, control, past = [], [], []
+        canary, control, past, already = [], [], [], []
         metrics: list[Metric] = []
         taught: dict[str, Taught] = {}
         several = len(readers) > 1
@@ -73,21 +75,31 @@ class Measured:
             # Beside a control it only says how much instances differ; it takes no control's place.
             if before is not None and (not self.instances.control or len(control[-1])):
                 past.append(_prefixed(before, prefix))
+            earlier = reader.already()
+            if earlier is not None:
+                already.append(_prefixed(earlier, prefix))
         configuration = self.configuration
-        performance = judge_performance(
-            pd.concat(canary, ignore_index=True),
-            pd.concat(control, ignore_index=True) if self.instances.control else None,
-            pd.concat(past, ignore_index=True) if past else None,
-            metrics,
+        judged = partial(
+            judge_performance,
             sensitivity=configuration.sensitivity,
             minimum_effect=configuration.minimum_effect,
             min_requests=configuration.min_requests,
             learn=self.learn,
             taught=taught,
-            thresholds=[one for one in configuration.thresholds if not self._is_of_release(one)],
             warm_up=configuration.warming.total_seconds(),
             decisive=configuration.decisive,
         )
+        rows = pd.concat(canary, ignore_index=True)
+        performance = judged(
+            rows,
+            pd.concat(control, ignore_index=True) if self.instances.control else None,
+            pd.concat(past, ignore_index=True) if past else None,
+            metrics,
+            thresholds=[one for one in configuration.thresholds if not self._is_of_release(one)],
+        )
+        if performance.verdict is Verdict.FAIL and already:
+            then = pd.concat(already, ignore_index=True)
+            performance = with_changed_since(performance, judged(same_instances(rows, then), None, then, metrics))
         if final or performance.verdict is Verdict.FAIL:
             until = min(reader.cursor for reader in readers)
             rows = pd.concat([*canary, *control], ignore_index=True)

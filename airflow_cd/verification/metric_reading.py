@@ -14,6 +14,8 @@ from airflow_cd.verification.throttled_reading import read_sample
 if TYPE_CHECKING:
     import pandas as pd
 
+    from airflow_cd.verification.log_reading import Earlier
+
 
 class MetricReader(Reader):
     """A metric source, kept as rows; a bucket that is read again replaces what it held.
@@ -23,17 +25,28 @@ class MetricReader(Reader):
         and nothing from before the deployment.
 
     :param source: the source; the others are as for :class:`Reader`.
+    :param earlier: earlier phases of the same deployment, the first one first.
     """
 
     kind = "metrics"
     columns = ("metric", "value")
 
-    def __init__(self, source: MetricSource, instances: Instances, since: datetime, patience: Patience) -> None:
+    def __init__(
+        self,
+        source: MetricSource,
+        instances: Instances,
+        since: datetime,
+        patience: Patience,
+        *,
+        earlier: Sequence[Earlier] = (),
+    ) -> None:
         super().__init__(source, instances, since, patience)
         self.source = source
+        self._earlier = earlier
         self.metrics: tuple[Metric, ...] = ()
         self._rows: pd.DataFrame | None = None
         self._past: pd.DataFrame | None = None
+        self._already: pd.DataFrame | None = None
         self._bucket: timedelta | None = getattr(source, "bucket", None)
         self.of_release = bool(getattr(source, "of_release", False))
 
@@ -53,9 +66,15 @@ class MetricReader(Reader):
         return self.since + max(0, (moment - self.since) // self._bucket) * self._bucket
 
     def read_past(self) -> None:
-        """Read all instances before the deployment: beside a control they show how much like ones differ."""
-        if self.instances.before is not None and not self.of_release:
-            self._past = self._read(self.instances.before, self.instances.past)
+        """Read all instances before the deployment: beside a control they show how much like ones differ.
+
+        Without a control, read also those that had the release already while the phase before was watched.
+        """
+        if self.instances.before is None or self.of_release:
+            return
+        self._past = self._read(self.instances.before, self.instances.past)
+        if self._earlier and not self.instances.control:
+            self._already = self._read(self._earlier[-1].window, self._earlier[-1].canary)
 
     def read(self, window: Window, now: datetime, *, whole: bool) -> None:
         """Put the window's buckets in the place of what was read of them before."""
@@ -123,6 +142,10 @@ class MetricReader(Reader):
     def past(self) -> pd.DataFrame | None:
         """Rows of the canary's instances before the deployment; None when they were not needed."""
         return _concatenated([self._past]) if self._past is not None else None
+
+    def already(self) -> pd.DataFrame | None:
+        """Rows of the release itself in the phase before; None when they were not needed."""
+        return _concatenated([self._already]) if self._already is not None else None
 
     def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
         sample = read_sample(self.source.read, window, names)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_cd.durations import format_duration
+from airflow_cd.verification.metrics.changed_since import CHANGED_SINCE
 from airflow_cd.verification.verdict import (
     SEVERITIES,
     Event,
@@ -55,8 +56,8 @@ def points_to_harm(judgement: Judgement) -> list[str]:
     """What in an undecided judgement speaks against the canary, without being proof: a reason to drain it.
 
     New errors in logs that have not passed, metrics that are certainly worse while it is open whether by enough, and
-    what went silent or differs on a single instance. That nothing was ever read, or a source is away, points to
-    nothing.
+    what went silent or differs on a single instance. That nothing was ever read, a source is away, or the release did
+    well before and is slower now, points to nothing.
 
     :param judgement: INCONCLUSIVE.
     :returns: one phrase each; empty when nothing does.
@@ -127,7 +128,7 @@ def _of_metrics(performance: Performance | None) -> Iterator[str]:
         return
     for result in performance.metrics:
         worse = _worse(result)
-        if result.verdict is not Verdict.PASS and worse is not None:
+        if result.verdict is not Verdict.PASS and worse is not None and result.reason.code != CHANGED_SINCE:
             low, _, estimate = worse
             if low > 0.0 and estimate >= (result.threshold or 0.0):
                 yield f"{result.name}{f' of {result.group}' if result.group else ''}"

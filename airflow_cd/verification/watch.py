@@ -78,7 +78,8 @@ class Watch:
     :param starts: by the name of a canary instance, from when on what is logged under it is the new release's;
         ``since`` by default. What the process before it logs while it shuts down is the release before's.
     :param replaced: names of the instances before the deployment, where they have other names since.
-    :param earlier: earlier phases of the same deployment: what comes late of them still counts.
+    :param earlier: earlier phases of the same deployment: what comes late of them still counts, and without a control
+        they show how the release did before.
     :param baselines: by the name of a log source, what earlier good deployments logged.
     :param opinions: called at every look for the feedback and expectations that apply to events; by default what
         the configuration expects.
@@ -149,7 +150,9 @@ class Watch:
         self._logs = [
             LogReader(source, self.instances, since, patience, earlier=earlier) for source in configuration.logs
         ]
-        self._metrics = [MetricReader(source, self.instances, since, patience) for source in configuration.metrics]
+        self._metrics = [
+            MetricReader(source, self.instances, since, patience, earlier=earlier) for source in configuration.metrics
+        ]
         self._looks = 0
         self._started = ""
 
