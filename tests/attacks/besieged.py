@@ -14,6 +14,7 @@ WAITS, BEHIND = "approve", "production.deploy"
 UNTOUCHED = "awaiting_input"
 # Stopping a run, or taking it away, lets nothing through; what became of it then is not asked.
 ENDED = ("", "failed", "removed", "None")
+NOT_ASKED_FOR = ("None", "")
 NOT_BEGUN = ("None", "", "upstream_failed", "removed", "failed")
 
 
@@ -36,7 +37,9 @@ class Besieged:
 
     def restore(self) -> None:
         """Let it wait again, after what was done to it."""
-        if self._state(WAITS) != UNTOUCHED or self._state(BEHIND) != "None" or self._state("") != "running":
+        question = self.ledger.questions.get(DAG_ID, RUN_ID, WAITS)
+        waits = question is not None and question.option is None and self._state(WAITS) == UNTOUCHED
+        if not waits or self._state(BEHIND) not in NOT_ASKED_FOR or self._state("") != "running":
             self._stack.close()
             self._build()
 
