@@ -42,6 +42,21 @@ def test_a_new_error_fails(logs, capsys):
     assert "TimeoutError" not in said
 
 
+def test_the_report_is_a_page_of_what_was_new(logs, tmp_path, capsys):
+    page = tmp_path / "report.html"
+    assert judge(logs, "--canary", "shop-3", "--control", "shop-1", "--report", str(page)) == FAILED
+    assert f"Report    {page}" in capsys.readouterr().out
+    assert "KeyError" in page.read_text()
+    assert "<html" in page.read_text()
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(logs, tmp_path, capsys):
+    assert judge(logs, "--canary", "shop-1", "--report", str(tmp_path / "away" / "report.html")) == ERROR
+    said = capsys.readouterr()
+    assert "cannot be written" in said.err
+    assert said.out == ""
+
+
 def test_nothing_of_a_log_moves_the_cursor(logs, tmp_path, capsys):
     at = dt.datetime.now(dt.timezone.utc) - dt.timedelta(seconds=20)
     with (tmp_path / "shop-3.log").open("a") as file:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import machine_now
+from airflow_cd.commands.outputs import check_outputs, write_output
 from airflow_cd.commands.source.written import written
 from airflow_cd.errors import Refused
 from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
@@ -51,12 +53,20 @@ def add_parser(actions: Any) -> None:
         "--before", metavar="DURATION", help="how much of the time before to compare with (as long again; 0s for none)"
     )
     parser.add_argument("--sensitivity", choices=SENSITIVITIES, default="medium", help="as of verify (%(default)s)")
+    parser.add_argument("--report", metavar="FILE", help="write the report as one HTML page")
 
 
 def run(given: argparse.Namespace) -> int:
     """Judge and print; the exit code is the verdict."""
+    outputs = [given.report] if given.report else []
+    check_outputs(outputs)
     judgement = _watch(given).run().judgement
-    print(_summary(judgement))
+    for path in outputs:
+        from airflow_cd.report.page import render_report
+        from airflow_cd.report.report import Report
+
+        write_output(path, render_report(Report(judgement)))
+    print(_summary(judgement, outputs))
     return {"PASS": DONE, "FAIL": FAILED}.get(str(judgement.verdict), INCONCLUSIVE)
 
 
@@ -138,10 +148,10 @@ def _moment(text: str, until: datetime) -> datetime:
     return moment
 
 
-def _summary(judgement: Judgement) -> str:
+def _summary(judgement: Judgement, outputs: Sequence[str]) -> str:
     from airflow_cd.commands.verify.summary import Paint, plain, verdict_blocks
 
     notes = [f"Note      {plain(text)}" for text in judgement.warnings]
     notes += [f"Error     {plain(text)}" for text in judgement.source_errors]
-    blocks = [*verdict_blocks(judgement, Paint(sys.stdout)), notes]
+    blocks = [*verdict_blocks(judgement, Paint(sys.stdout)), notes, [f"Report    {path}" for path in outputs]]
     return "\n\n".join("\n".join(block) for block in blocks if block)

@@ -10,10 +10,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow_cd.errors import VerificationError
+from airflow_cd.commands.outputs import check_outputs, write_output
 from airflow_cd.exit_codes import DONE, FAILED, INCONCLUSIVE
 from airflow_cd.verification.samples import MetricKind
 from airflow_cd.verification.sensitivity import SENSITIVITIES
@@ -196,42 +195,19 @@ def _write(given: argparse.Namespace, verified: Verified) -> None:
     if given.report:
         from airflow_cd.report.page import render_report
 
-        _write_file(given.report, render_report(Report.of_files(verified)))
+        write_output(given.report, render_report(Report.of_files(verified)))
     if given.json:
         content = json.dumps(Report.of_files(verified).as_dict(), ensure_ascii=True, indent=1) + "\n"
         if given.json == "-":
             _print(content)
         else:
-            _write_file(given.json, content)
-
-
-def _write_file(path: str, content: str) -> None:
-    try:
-        Path(path).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
+            write_output(given.json, content)
 
 
 def _check_outputs(given: argparse.Namespace) -> None:
-    """Refuse an output that cannot be written, before anything is read; never overwrite an input."""
-    outputs = [path for path in (given.report, given.json) if path not in (None, "-")]
     files = _files(given)
-    used = {Path(path).resolve() for side in (*files.logs.values(), *files.metrics.values()) for path in side}
-    for path in outputs:
-        folder = Path(path).parent
-        if not folder.is_dir():
-            raise _unwritable(path, f"there is no folder {folder}")
-        if Path(path).is_dir():
-            raise _unwritable(path, "it is a folder")
-        if Path(path).resolve() in used:
-            raise _unwritable(path, "it is one of the inputs, or another output")
-        used.add(Path(path).resolve())
-
-
-def _unwritable(path: str, why: str) -> VerificationError:
-    return VerificationError(
-        f"{path} cannot be written: {why}.", next_step="Name another file, in a folder that exists."
-    )
+    inputs = [path for side in (*files.logs.values(), *files.metrics.values()) for path in side]
+    check_outputs([path for path in (given.report, given.json) if path not in (None, "-")], inputs)
 
 
 def _print(text: str) -> None:
