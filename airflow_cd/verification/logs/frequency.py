@@ -22,6 +22,9 @@ PRIOR_DISPERSION = 0.15
 PRIOR_WEIGHT = 4.0  # in references
 HALVED_AFTER = 4.0  # deployments
 _FEW_EVENTS = 4  # fewer shared events than this make no median
+_SAYS_MORE = (
+    4.0  # times as many records as the event judged: then a few other events are the traffic that it is part of
+)
 _ENOUGH_RECORDS = 10.0
 
 
@@ -56,19 +59,38 @@ class Expectation:
     p_value: float
 
 
-def volume_factor(canary: Mapping[str, int], reference: Mapping[str, int], exposure: float | None) -> float:
+def volume_factor(
+    canary: Mapping[str, int], reference: Mapping[str, int], exposure: float | None, event: str = ""
+) -> float:
     """How many records the canary is to have for each one of the reference.
+
+    Of a log with few kinds of lines, as one of requests, those that are many are the traffic: an event that is a small
+    part of them is expected as often as they are.
 
     :param canary: records for each event on the canary; ``reference`` likewise.
     :param exposure: canary's instance seconds for each one of the reference's; None when unknown.
+    :param event: the one that is judged by it, which says nothing of the traffic; ``""`` for none.
     """
-    ratios = [
-        (canary.get(event, 0) + 0.5) / (count + 0.5)
-        for event, count in reference.items()
-        if count >= _ENOUGH_RECORDS and canary.get(event, 0) > 0
-    ]
-    if len(ratios) >= _FEW_EVENTS:
-        return float(np.median(ratios))
+    return _volume(_shared(canary, reference), canary, reference, exposure, event)
+
+
+def _shared(canary: Mapping[str, int], reference: Mapping[str, int]) -> dict[str, int]:
+    """Records of the reference for each event that says how large it is."""
+    return {one: count for one, count in reference.items() if count >= _ENOUGH_RECORDS and canary.get(one, 0) > 0}
+
+
+def _volume(
+    shared: Mapping[str, int],
+    canary: Mapping[str, int],
+    reference: Mapping[str, int],
+    exposure: float | None,
+    event: str,
+) -> float:
+    if len(shared) >= _FEW_EVENTS:
+        return float(np.median([(canary[one] + 0.5) / (count + 0.5) for one, count in shared.items()]))
+    others = {one: count for one, count in shared.items() if one != event}
+    if event and others and sum(others.values()) >= _SAYS_MORE * reference.get(event, 0):
+        return sum(canary[one] for one in others) / sum(others.values())
     if exposure is not None:
         return exposure
     total = sum(reference.values())
@@ -90,18 +112,13 @@ def expectations(
     usable = [reference for reference in references if reference.counts]
     if not usable or not events:
         return {}
-    factors = np.array(
-        [
-            volume_factor(canary, usage.counts, watched / usage.watched if watched and usage.watched else None)
-            for usage in usable
-        ]
-    )
+    factors = np.array([_factors(canary, watched, usage, events) for usage in usable]).T
     counts = np.array([[usage.counts.get(event, 0) for usage in usable] for event in events], dtype=float)
     observed = np.array([canary.get(event, 0) for event in events], dtype=float)
     factors = np.maximum(factors, 1e-9)
     weights = np.array([usage.weight for usage in usable])
     # Each reference says count * factor; the sum of counts over the sum of 1 / factor weighs them by their volume.
-    exposure = (weights / factors).sum()
+    exposure = (weights / factors).sum(axis=1)
     known = counts @ weights
     mean = known / exposure
     dispersion = _dispersion(counts, factors, mean)
@@ -115,12 +132,21 @@ def expectations(
     return {event: Expectation(float(mean[row]), float(p_values[row])) for row, event in enumerate(events)}
 
 
+def _factors(canary: Mapping[str, int], watched: float, reference: Reference, events: Sequence[str]) -> np.ndarray:
+    """:func:`volume_factor` for each of the events."""
+    exposure = watched / reference.watched if watched and reference.watched else None
+    shared = _shared(canary, reference.counts)
+    if not shared or len(shared) >= _FEW_EVENTS:
+        return np.full(len(events), _volume(shared, canary, reference.counts, exposure, ""))
+    return np.array([_volume(shared, canary, reference.counts, exposure, event) for event in events])
+
+
 def _dispersion(counts: np.ndarray, factors: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Dispersion of each event over the references, by moments, shrunk towards the prior."""
     number = counts.shape[1]
     if number < 2:
         return np.full(len(mean), PRIOR_DISPERSION)
-    fitted = mean[:, None] / factors[None, :]
+    fitted = mean[:, None] / factors
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = ((counts - fitted) ** 2 - fitted) / fitted**2
     moments = np.nan_to_num(excess, nan=0.0, posinf=0.0, neginf=0.0).sum(axis=1) / (number - 1)
@@ -144,7 +170,7 @@ def surprise(
     from scipy.special import betainc
 
     factors = [
-        max(volume_factor(counts, one.counts, exposure / one.watched if one.watched else None), 1e-9)
+        max(volume_factor(counts, one.counts, exposure / one.watched if one.watched else None, event), 1e-9)
         for one in references
     ]
     known = sum(one.counts.get(event, 0) for one in references)

@@ -41,7 +41,7 @@ def test_failed_requests_count_together_where_no_status_stands_out() -> None:
     assert _judged(few, *old).verdict is Verdict.PASS
     quality = _judged(many, *old)
     assert quality.verdict is Verdict.INCONCLUSIVE
-    assert any("32 requests failed (5xx), 8.2 expected" in reason.text for reason in quality.reasons)
+    assert any("32 requests failed (5xx), 8.0 expected" in reason.text for reason in quality.reasons)
 
 
 @pytest.mark.parametrize(

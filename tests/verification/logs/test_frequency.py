@@ -19,6 +19,21 @@ def test_without_shared_events_the_exposure_decides() -> None:
     assert volume_factor({"a": 10}, {"b": 100}, None) == pytest.approx(0.1)
 
 
+def test_of_few_kinds_of_lines_the_many_are_the_traffic() -> None:
+    before, now = {"GET": 105, "refused": 9}, {"GET": 346, "refused": 28}
+    result = expectations(now, 90.0, [Reference(before, 80.0)], ["refused"])
+    assert result["refused"].expected == pytest.approx(9 * 346 / 105)
+    assert result["refused"].p_value > 0.5
+    # Four times as many of the same requests are refused.
+    assert expectations(now, 90.0, [Reference({"GET": 346, "refused": 7}, 80.0)], ["refused"])["refused"].p_value < 0.05
+
+
+def test_what_is_as_many_as_all_others_is_held_against_the_time() -> None:
+    before, now = {"retry": 12, "failed": 12}, {"retry": 48, "failed": 48}
+    assert expectations(now, 60.0, [Reference(before, 60.0)], ["failed"])["failed"].expected == pytest.approx(12)
+    assert volume_factor(now, before, 1.0, "failed") == 1.0
+
+
 def test_what_is_expected_scales_with_exposure() -> None:
     result = expectations({"a": 2}, 60.0, [Reference({"a": 8}, 240.0), Reference({"a": 4}, 120.0)], ["a"])
     assert result["a"].expected == pytest.approx(2.0)
