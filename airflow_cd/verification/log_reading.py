@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,8 @@ from airflow_cd.verification.verdict import SEVERITIES
 if TYPE_CHECKING:
     import pandas as pd
 
+_GOES_ON_WITHIN = timedelta(seconds=1)
+"""The lines of a record are written within it: what is older is whole, and a crash is not waited with."""
 _INDEXED_WITHIN = 1.0  # seconds that a record may need to be found once its source has it
 
 
@@ -87,6 +89,8 @@ class LogReader(Reader):
         self._partly = False
         self._rhythm: Rhythm | None = None
         self._past_rhythm: Rhythm | None = None
+        self._held: pd.DataFrame | None = None  # the last lines of a look, whose records may go on
+        self._waited: list[tuple[float, float]] = []  # since when they are, and until when was read
 
     @property
     def canary(self) -> LogProfile:
@@ -180,10 +184,10 @@ class LogReader(Reader):
             self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
         # Of what is not whole yet more may come: only what is read later counts as read.
         settled = None if whole else now - self.lag.wait
-        times, lost = [], self._coverage.lost
+        times, lost = [], [*self._coverage.lost, *self._waited]
         if whole:
             self._partly = False  # what was left out at a look before may have been read by now
-        for frame in self._frames(window, self.instances.all, settled=settled, watched=True):
+        for frame in self._frames(window, self.instances.all, settled=settled, watched=True, goes_on=not whole):
             if whole:
                 times.append(frame[["time"]].drop_duplicates())
             self._count(frame, now, lost)
@@ -299,7 +303,13 @@ class LogReader(Reader):
         return is_stalled(self._rhythm, self._past_rhythm)
 
     def _frames(
-        self, window: Window, names: Sequence[str], *, settled: datetime | None = None, watched: bool = False
+        self,
+        window: Window,
+        names: Sequence[str],
+        *,
+        settled: datetime | None = None,
+        watched: bool = False,
+        goes_on: bool = False,
     ) -> Iterator[pd.DataFrame]:
         """What a window holds, part by part, the oldest first; no more than one part is in memory.
 
@@ -307,8 +317,10 @@ class LogReader(Reader):
         :param names: of the instances.
         :param settled: until when nothing more comes; None, the default, for all of the window.
         :param watched: whether it is of the watched time; False by default.
+        :param goes_on: whether the time behind it is read next: then a record that may go on there waits for that;
+            False by default.
         """
-        held: pd.DataFrame | None = None
+        held = self._held[self._held["time"] < window.since] if watched and self._held is not None else None
         for part, sample in samples_of(self.source, window, names):
             self.note(sample)
             self.unassigned = max(self.unassigned, sample.unassigned)
@@ -320,10 +332,17 @@ class LogReader(Reader):
             frame = sample.frame[sample.frame["instance"].isin(list(names))] if len(sample.frame) else sample.frame
             if held is not None and len(held):
                 frame = _concatenated([held, frame])
-            if part.until < window.until:
-                goes_on = still_open(frame)
-                held, frame = frame[goes_on], frame[~goes_on]
+            held = None
+            if part.until < window.until or goes_on:
+                waits = still_open(frame)
+                if part.until >= window.until:
+                    waits &= (frame["time"] >= part.until - _GOES_ON_WITHIN).to_numpy()
+                held, frame = frame[waits], frame[~waits]
             yield frame
+        if watched:
+            self._held = held
+            first = milliseconds_of(held["time"]).min() / 1000 if held is not None and len(held) else None
+            self._waited = [] if first is None else [(first, window.until.timestamp())]
 
     def _profile(self, frame: pd.DataFrame, watched: float) -> LogProfile:
         profile = LogProfile.of(frame, watched=watched)

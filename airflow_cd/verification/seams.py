@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_cd.verification.logs.cleaning import clean_line
-from airflow_cd.verification.logs.traces.joining import join_lines
+from airflow_cd.verification.logs.traces.joining import RecordJoiner
 from airflow_cd.verification.times import milliseconds_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def still_open(frame: pd.DataFrame) -> np.ndarray:
         return found
     times, messages = milliseconds_of(frame["time"]), frame["message"].to_numpy(dtype=object)
     for places in frame.groupby("instance", sort=False).indices.values():
-        tail = places[-_TAIL:]
-        start = max(begin for begin, _ in join_lines(clean_line(messages[place], {}) for place in tail))
+        tail, joiner = places[-_TAIL:], RecordJoiner()
+        joiner.feed(clean_line(messages[place], {}) for place in tail)
+        start = min(begin for begin, _ in joiner.finish())
         found[places[times[places] >= times[tail[start]]]] = True
     return found

@@ -1,28 +1,16 @@
-"""Software that is not ours: httpbin under gunicorn, who visits it, and what a canary's tasks do with it."""
+"""Software that is not ours: httpbin under gunicorn, and who visits it."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-import httpx
-
-from airflow_cd.delivery import Delivery
-from airflow_cd.delivery.verifying import Consequence, PhaseVerification
-from airflow_cd.errors import DeploymentFailed
-from airflow_cd.ledger import Deployment, Ledger
 from airflow_cd.release import Release
-from airflow_cd.verification.settings import Verification
 from tests.real import images
 from tests.real.engine import Engine
+from tests.real.visitors import visiting
 
 GOOD, BAD_BOOT = "httpbin:0.10.1-werkzeug2", "httpbin:0.10.1-werkzeug3"
 VARIABLE = "GUNICORN_CMD_ARGS"
@@ -70,58 +58,6 @@ def release(version: str, timeout: int = 30, artifact: str = GOOD) -> Release:
     return Release("httpbin", version, artifact, {VARIABLE: arguments(timeout)})
 
 
-@contextmanager
-def visitors(url: str) -> Iterator[Counter[int]]:
+def visitors(url: str) -> AbstractContextManager[Counter[int]]:
     """People who ask for what is quick, and now and then for what takes two seconds."""
-    seen: Counter[int] = Counter()
-    over, turn = threading.Event(), itertools.count()
-
-    def visit() -> None:
-        with httpx.Client(timeout=15) as client:
-            while not over.is_set():
-                number = next(turn)
-                path = "/delay/2" if number % 12 == 0 else f"/get?page={number % 7}"
-                try:
-                    seen[client.get(f"{url}{path}").status_code] += 1
-                except httpx.HTTPError:
-                    seen[0] += 1
-                time.sleep(0.1)
-
-    threads = [threading.Thread(target=visit) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-def delivered(ledger: Ledger, target: Any, logs: Any, wanted: Release, run_id: str) -> Deployment:
-    """What the tasks of a canary's stage do one after the other."""
-    delivery = Delivery(
-        ledger,
-        target,
-        pipeline="httpbin",
-        run_id=run_id,
-        service="httpbin",
-        environment="production",
-        log=lambda line: None,
-        timeout=timedelta(seconds=60),
-    )
-    verification = Verification(logs=[logs], duration="8s", every="1s", minimum="3s", longest_lag="10s")
-    try:
-        for phase, share in (("phase_20", 20), ("phase_100", 100)):
-            delivery.deploy(wanted, phase=phase, share=share)
-            found = PhaseVerification(delivery, verification, phase, on_look=lambda judgement: None).run()
-            if found.consequence is not Consequence.GO_ON:
-                delivery.roll_back(found.judgement.sentence)
-                break
-        else:
-            delivery.promote("verified")
-    except DeploymentFailed as error:
-        delivery.roll_back(error.what)
-    finally:
-        delivery.settle()
-    return delivery.require_deployment()
+    return visiting(url, lambda number: ("GET", "/delay/2" if number % 12 == 0 else f"/get?page={number % 7}", None))

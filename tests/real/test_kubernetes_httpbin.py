@@ -19,9 +19,10 @@ from airflow_cd.sources import KubernetesLogs
 from airflow_cd.states import DeploymentState
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from tests.real import httpbin
+from tests.real.canary import delivered
 from tests.real.conftest import CACHE
 from tests.real.engine import engine, missing
-from tests.real.httpbin import BAD_BOOT, GOOD, delivered, release, visitors
+from tests.real.httpbin import BAD_BOOT, GOOD, release, visitors
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.releases import CONNECTION

@@ -15,6 +15,7 @@ from airflow_cd.sources import DockerLogs
 from airflow_cd.states import DeploymentState
 from airflow_cd.targets import DockerTarget
 from tests.real import httpbin
+from tests.real.canary import delivered
 from tests.real.engine import Engine
 from tests.real.httpbin import BAD_BOOT, release, visitors
 
@@ -45,10 +46,6 @@ def target(shop: Site) -> DockerTarget:
     return shop.target(settle=1.0)
 
 
-def delivered(ledger: Ledger, target: DockerTarget, wanted: Release, run_id: str) -> Deployment:
-    return httpbin.delivered(ledger, target, DockerLogs(target.conn_id), wanted, run_id)
-
-
 def whole(target: DockerTarget, wanted: Release, site: Site) -> None:
     instances = target.instances()
     assert len(instances) == COUNT
@@ -62,20 +59,21 @@ def told(what: str, deployment: Deployment, measured: Callable[[str], None]) -> 
 
 
 def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, measured: Callable[[str], None]) -> None:
+    logs = DockerLogs(target.conn_id)
     first = release("1")
-    promoted = delivered(ledger, target, first, "1")
+    promoted = delivered(ledger, target, logs, first, "1")
     assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
     whole(target, first, shop)
 
     # Nothing but a number in the configuration: who asks for what takes two seconds gets nothing any more.
-    bad = delivered(ledger, target, release("2", timeout=1), "2")
+    bad = delivered(ledger, target, logs, release("2", timeout=1), "2")
     assert bad.state == DeploymentState.ROLLED_BACK
     assert "WORKER TIMEOUT" in str(ledger.verdicts.of(bad.id)[-1].evidence)
     told("timeout 30 -> 1", bad, measured)
     assert (bad.to_restored or 99) < RESTORED_WITHIN
     whole(target, first, shop)
 
-    worse = delivered(ledger, target, release("3", artifact=BAD_BOOT), "3")
+    worse = delivered(ledger, target, logs, release("3", artifact=BAD_BOOT), "3")
     assert worse.state == DeploymentState.ROLLED_BACK
     assert "parse_authorization_header" in (worse.outcome or "")
     told("does not boot", worse, measured)
@@ -84,6 +82,6 @@ def test_the_story(ledger: Ledger, target: DockerTarget, shop: Site, measured: C
     assert len(ledger.vetoes.of("httpbin", "production")) == 2
 
     last = release("4", timeout=40)
-    promoted = delivered(ledger, target, last, "4")
+    promoted = delivered(ledger, target, logs, last, "4")
     assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
     whole(target, last, shop)

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.headers.stamps import RAW, without_stamp
 from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE
-from airflow_cd.verification.logs.traces import frames, go, native, python, scripts
+from airflow_cd.verification.logs.traces import frames, native, python, scripts
+from airflow_cd.verification.logs.traces.kinds import KINDS, WITHIN, Kind
 from airflow_cd.verification.logs.traces.prefixed import crash_within
 
 LONGEST_RECORD = 16_384  # characters; of a longer record only the beginning is judged
 
 _MOST_LOOSE = 12  # lines of an exception's message before its first frame
+_MOST_BETWEEN = 3  # lines of another stream between an exception and its first frame
 
 _CONTINUES = re.compile(
     r"\s+(?:at |File \"|from \S+:\d+|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
@@ -37,16 +38,13 @@ _EXCEPTION = re.compile(r"(?:[a-z_]\w*\.)+[\w$]*(?:Exception|Error|Throwable|Fai
 _NAMES_EXCEPTION = re.compile(
     r"(?<![\w.$@#%&*+~\\-])(?:[A-Za-z_]+\.)+[A-Za-z_$]*(?:Exception|Error|Throwable)(?=:|$| )"
 )
+_BARE = re.compile(r"(?:[\w$]+\.)*[A-Z]?[\w$]*(?:Error|Exception)(?: \[\w+\])?(?:: |$)")
+_TELLS_OF_FAULTS = re.compile(r"error|exception|fail|fatal|panic|thrown?|trace", re.IGNORECASE)
 _FRAME = re.compile(r"\s+at |Caused by: |\s*\.\.\. \d+ (?:more|common)")
 _DATED = re.compile(r"\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of its own, whatever came before
 _LEVELED = re.compile(r"[\[<(]?([A-Za-z]{3,11})\b")
-_CONSOLE = re.compile(r"(?:trce|dbug|info|warn|fail|crit): \S+\[-?\d+\]$")  # .NET's: the message follows, indented
 _JUL = re.compile(r"[A-Z]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")  # java.util.logging
 _JUL_LEVEL = re.compile(r"[^\W\d_]+: ")
-_NODE = re.compile(r"(?:file://|node:|/|[A-Z]:\\)[^\s()]*:\d+$")
-_NODE_MORE = re.compile(
-    r"\s|$|throw |[A-Z]\w*(?:Error|Exception)?(?: \[[\w ]+\])?: |[A-Z]\w*Error$|Node\.js v|\}|Require stack:|- |code: "
-)
 
 # What may make a record of several lines, besides lines that are indented, as it looks in a line or in one whose
 # numbers are masked; it may find more than there is.
@@ -73,53 +71,10 @@ MAY_GO_ON = (
 """says; like :data:`MAY_JOIN` it may find more than there is."""
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What a record is that goes on, and by which lines.
-
-    :param hints: parts of a line, one of which it must have to begin such a record: quickly looked for.
-    """
-
-    hints: tuple[str, ...]
-    begins: Callable[[str], object]
-    more: Callable[[str], object]
-
-    def begun_by(self, line: str) -> bool:
-        for hint in self.hints:  # most lines hold none, so this is looked for a million times
-            if hint in line:
-                return self.begins(line) is not None
-        return False
-
-
-_KINDS = {
-    "go": _Kind(
-        ("panic: ", "fatal error: ", "panic serving ", "goroutine ", "SIG"),
-        go.BEGINS.match,
-        lambda line: go.MORE.match(line) or go.FRAME.match(line),
-    ),
-    "rust": _Kind(("panicked at ",), native.RUST.match, native.RUST_MORE.match),
-    "php": _Kind(("rror: ",), scripts.PHP.match, scripts.PHP_MORE.match),
-    "ruby": _Kind((":in ",), scripts.RUBY.match, scripts.RUBY_MORE.match),
-    "native": _Kind(
-        ("terminate called", "libc++abi: ", "Fatal error: "), native.TERMINATE.match, native.TERMINATE_MORE.match
-    ),
-    "fortran": _Kind(("At line ",), native.FORTRAN.match, native.FORTRAN_MORE.match),
-    "beam": _Kind(
-        ("** (", " REPORT====", "terminating", "raised an exception"), scripts.BEAM.match, scripts.BEAM_MORE.match
-    ),
-    "node": _Kind(("file://", "node:", "/", ":\\"), _NODE.match, _NODE_MORE.match),
-    "console": _Kind(
-        ("trce: ", "dbug: ", "info: ", "warn: ", "fail: ", "crit: "), _CONSOLE.match, re.compile(r"\s+\S").match
-    ),
-    "perl": _Kind((" line ",), scripts.PERL.match, scripts.PERL_MORE.match),
-}
-_WITHIN = ("go", "rust", "php", "ruby", "native", "beam")  # what may begin within a record
-
-
 @functools.lru_cache(maxsize=2_000)
-def _begun_within(rest: str) -> _Kind | None:
+def _begun_within(rest: str) -> Kind | None:
     """What begins on a line within a record; remembered, as the frames of stack traces repeat."""
-    return next((_KINDS[name] for name in _WITHIN if _KINDS[name].begun_by(rest)), None)
+    return next((KINDS[name] for name in WITHIN if KINDS[name].begun_by(rest)), None)
 
 
 @functools.lru_cache(maxsize=2_000)
@@ -151,13 +106,14 @@ class RecordJoiner:
         self._cut_start = 0
         self._loose: list[tuple[str, int]] = []  # lines that are a message's if a frame follows
         self._whole = False  # the record arrived as several lines
-        self._kind: _Kind | None = None
+        self._kind: Kind | None = None
         self._traced = False  # the record holds a Python traceback
         self._unfinished = False  # and the line with the exception's class is still to come
         self._stamped = False  # its first line has a stamp
         self._apart: bool | None = None  # whether its other lines have one too; None before there is one
         self._one_more = False  # the next line belongs to it whatever it is
         self._waits = False  # an exception is named and no frame was seen
+        self._held: list[tuple[int, str]] = []  # an exception without a frame yet, and what came between
         self._before = ""  # what stands before the crash that begins on its first line, and what begins there
         self._behind = ""
 
@@ -185,6 +141,8 @@ class RecordJoiner:
         """
         number = self._next
         self._next += 1
+        if self._held and _is_frame(line):
+            return [*self._resumed(), *self._take(line, number)]
         if self._takes_frames and _is_frame(line):
             self._apart, self._one_more, self._waits = False, False, False
             self._append(line)
@@ -207,7 +165,7 @@ class RecordJoiner:
         done = self._take(cut, self._cut_start) if cut else []
         while self._parts:
             done += self._settle()
-            done.append(self._record())
+            done += [*self._given_up(), self._record()]
             self._parts = []
         return done
 
@@ -220,7 +178,8 @@ class RecordJoiner:
             return True
         if not self._parts or self._whole or "\n" in line:
             return False
-        return bool(self._loose) or self._goes_on(line) is not None or self._may_be_loose(line)
+        between = bool(self._held) or self._is_bare
+        return between or bool(self._loose) or self._goes_on(line) is not None or self._may_be_loose(line)
 
     def _record(self) -> tuple[int, str]:
         return self._start, "\n".join(self._parts)
@@ -248,7 +207,7 @@ class RecordJoiner:
         return [record for line, number in loose for record in self._take(line, number, loose=False)]
 
     def _begin(self, line: str, number: int) -> list[tuple[int, str]]:
-        done = [self._record()] if self._parts else []
+        done = self._done() if self._parts else []
         self._start, self._parts, self._length, self._whole = number, [line], len(line), "\n" in line
         self._traced, self._unfinished, self._apart = False, False, None
         rest = line if self._whole else without_stamp(line)
@@ -256,11 +215,45 @@ class RecordJoiner:
         crash = None if self._whole else crash_within(rest)
         self._behind = rest[crash:] if crash else ""
         self._before = line[: len(line) - len(self._behind)] if crash else ""
-        self._kind = next((kind for kind in _KINDS.values() if kind.begun_by(rest)), None)
+        self._kind = next((kind for kind in KINDS.values() if kind.begun_by(rest)), None)
         self._note(rest)
         self._one_more = self._one_more or (self._stamped and _JUL.match(line) is not None)
         self._waits = not self._whole and _names_exception(line)
         return done
+
+    @property
+    def _is_bare(self) -> bool:
+        """Whether the record is an exception of which no frame has come."""
+        return len(self._parts) == 1 and not self._whole and _BARE.match(self._parts[0]) is not None
+
+    @property
+    def _may_be_between(self) -> bool:
+        """Whether the record may be a line of another stream: one process writes to two, and they are read as one."""
+        return len(self._parts) == 1 and not self._whole and _TELLS_OF_FAULTS.search(self._parts[0]) is None
+
+    def _done(self) -> list[tuple[int, str]]:
+        """The record, unless its first frame may still come, or that of an exception just before it."""
+        if self._is_bare or (self._held and len(self._held) <= _MOST_BETWEEN and self._may_be_between):
+            given_up = self._given_up() if self._is_bare else []
+            self._held.append(self._record())
+            return given_up
+        return [*self._given_up(), self._record()]
+
+    def _given_up(self) -> list[tuple[int, str]]:
+        """The exception without a frame, and what came after it: records as they stand."""
+        held, self._held = self._held, []
+        return held
+
+    def _resumed(self) -> list[tuple[int, str]]:
+        """Take the exception up again, as a frame has come; gives what came between, or else gives it up."""
+        held = self._given_up()
+        if not self._may_be_between:
+            return held
+        between = [*held[1:], self._record()]
+        start, line = held[0]
+        self._parts = []
+        self._begin(line, start)
+        return between
 
     def _add(self, rest: str) -> None:
         if self._kind is None:
@@ -289,7 +282,7 @@ class RecordJoiner:
         """What of the line belongs to the record before it; None if it does not."""
         if self._before and line.startswith(self._before):  # what some tool writes before every line
             if len(self._parts) == 1:
-                self._kind = next((kind for kind in _KINDS.values() if kind.begun_by(self._behind)), self._kind)
+                self._kind = next((kind for kind in KINDS.values() if kind.begun_by(self._behind)), self._kind)
                 self._note(self._behind)
             return self._goes_on_behind(line[len(self._before) :], apart=False)
         rest = without_stamp(line)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from airflow_cd.verification.files.logs import profile_stream
+from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.traces.joining import join_lines
 from airflow_cd.verification.logs.traces.reading import stack_trace
 from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
@@ -65,3 +69,33 @@ def test_a_traceback_cut_off_does_not_swallow_the_next_record() -> None:
     cut = PYTHON.split("\n")[:4]
     following = "2026-11-23T08:00:01.000Z INFO b"
     assert [record for _, record in join_lines([*cut, following])] == ["\n".join(cut), following]
+
+
+CRASHED = [
+    "SyntaxError: Unexpected end of JSON input",
+    "    at parse (/srv/lib/body.js:9:1)",
+    "    at /srv/lib/read.js:1:2",
+]
+REQUESTS = [f"GET /orders/{number} 200 0.6 ms" for number in range(5)]
+
+
+@pytest.mark.parametrize("between", [0, 1, 3])
+def test_what_another_stream_wrote_between_an_exception_and_its_frames_stays_apart(between: int) -> None:
+    lines = [REQUESTS[4], CRASHED[0], *REQUESTS[:between], *CRASHED[1:], REQUESTS[4]]
+    records = dict(join_lines(lines))
+    assert records[1] == "\n".join(CRASHED)
+    assert sorted(records.values()) == sorted(["\n".join(CRASHED), *REQUESTS[:between], REQUESTS[4], REQUESTS[4]])
+    stream = io.BytesIO("\n".join(lines).encode())
+    assert profile_stream(stream).counts() == LogProfile.of(lines).counts()
+
+
+def test_frames_belong_to_the_failure_just_before_them() -> None:
+    told = ["TypeError: x is no number", "order 7 has failed", "    at send (/srv/lib/send.js:1:2)"]
+    assert dict(join_lines(told)) == {0: told[0], 1: "\n".join(told[1:])}
+    twice = ["TypeError: x is no number", "RangeError: y", "    at send (/srv/lib/send.js:1:2)"]
+    assert dict(join_lines(twice)) == {0: twice[0], 1: "\n".join(twice[1:])}
+
+
+def test_an_exception_without_frames_is_whole_however_many_lines_follow() -> None:
+    lines = ["TypeError: x is no number", *REQUESTS]
+    assert [record for _, record in join_lines(lines)] == lines
