@@ -110,8 +110,8 @@ def _bring_back(target: Target, before: list[Instance], service: str, timeout: f
             names = [name for name, one in wanted.items() if one == release]
             target.deploy(release, names, key=f"check-back-{time.time_ns()}-{number}", token=token, **shared)
         wait_until(target, wanted, timeout=timeout)
-        if not shared:
-            target.restore(list(wanted), key=f"check-back-{time.time_ns()}", token=token)
+        # What comes up may be without traffic until it is given some.
+        target.restore(list(wanted), key=f"check-back-{time.time_ns()}", token=token)
         if settled := getattr(target, "settled", None):
             settled(token=token)
     except AirflowCdError as error:

@@ -223,7 +223,7 @@ class Delivery(RunEnvironment):
             hand_over(Handover(deployment.id, release, deployment.previous, touched, lease.token))
             if deployment.first and existing is None:
                 self.log(f"Nothing to compare with: deploying {release} as the first release of {self.environment}.")
-            to = f"{len(names)} of {len(previous)} instances ({share} %)" if names else f"{share} % of the replicas"
+            to = f"{len(names)} of {len(previous)} instances ({share} %)" if names else f"{share} % of the environment"
             to += f", {traffic} % of the requests" if traffic is not None else ""
             self.log(f"{release} to {to}: {', '.join(chosen)}")
             with reading_commits(self.ledger, deployment, commits, self.log):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Phase
 
 
+NEAR = 1.0
+"""Percent of the requests by which a weight may differ that is divided among replicas and rounded."""
+
+
 class SidesNow:
     """Canary and control of a phase that is verified.
 
@@ -32,6 +36,7 @@ class SidesNow:
         self._division = division_of(delivery.target)
         self._stable: int | None = None
         self._canary: int | None = None
+        self._weight: float | None = None
 
     @property
     def change(self) -> bool:
@@ -62,7 +67,9 @@ class SidesNow:
         return Sides(tuple(canary), tuple(control), starts)
 
     def _keep_share(self, instances: Sequence[Instance]) -> None:
-        """Ask for the canary's share again when there are more or fewer replicas, whoever has scaled which of them."""
+        """Ask for the canary's share again when there are more or fewer replicas, or its weight is another one."""
+        if changed := self._other_weight(instances):
+            self._ask(changed)
         if self._phase.share >= WHOLE:
             return
         stable = sum(one.track == Track.STABLE for one in instances)
@@ -77,15 +84,32 @@ class SidesNow:
             self._stable = stable
             self._canary = canary if settled else self._canary
             return
-        self._delivery.log(f"There are {changed}: the canary keeps its share.")
-        try:
-            self._delivery.ask_for_share(self._deployment, self._phase)
-        except TargetUnavailable as error:
-            self._delivery.log(f"The canary's share is as it was: {error.what}")
+        if not self._ask(changed):
             return
         # Of another number of stable replicas it is another number.
         self._canary = self._canary if stable == self._stable else None
         self._stable = stable
+
+    def _other_weight(self, instances: Sequence[Instance]) -> str:
+        """What has become of the canary's weight, where it is not what it was at the first look; else ``""``."""
+        of_canary = [one for one in instances if one.track == Track.CANARY]
+        if not of_canary or any(one.weight is None or one.health == STARTING for one in of_canary):
+            return ""
+        weight = sum(one.weight or 0.0 for one in of_canary)
+        before, self._weight = self._weight, weight
+        if before is None or abs(weight - before) <= NEAR:
+            return ""
+        return f"{weight:g} % of the requests at the canary now, not {before:g} %"
+
+    def _ask(self, changed: str) -> bool:
+        """Ask for the canary's share; whether it was asked for. A target that refuses ends the verification."""
+        self._delivery.log(f"There are {changed}: asking for the share of the canary again.")
+        try:
+            self._delivery.ask_for_share(self._deployment, self._phase)
+        except TargetUnavailable as error:
+            self._delivery.log(f"The canary's share is as it was: {error.what}")
+            return False
+        return True
 
     def _read(self, instances: Sequence[Instance]) -> tuple[list[str], list[str]]:
         previous, release = self._deployment.previous, self._deployment.release

@@ -14,6 +14,7 @@ from airflow_cd.release import UNSET, Release
 from airflow_cd.report.words import as_text, one_line
 from airflow_cd.secret_values.showing import shown
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, Instance, Track
+from airflow_cd.targets.label import REVISION, TargetLabel
 
 MOST_KEYS = 3
 LONGEST_VALUE = 40
@@ -60,11 +61,13 @@ class InstanceSummary:
     :param groups: by what they run; a canary first, then what is being deployed, then the most frequent.
     :param problems: instances that are not as they should be, in a sentence; ``""`` without any.
     :param at: when they were last looked at; None when they never were.
+    :param called: what their target calls one of them; ``""``, the default, where it does not say.
     """
 
     groups: Sequence[InstanceGroup]
     problems: str
     at: datetime | None
+    called: str = ""
 
     @property
     def releases(self) -> Sequence[tuple[str, int]]:
@@ -75,9 +78,14 @@ class InstanceSummary:
         return sorted(counted.items(), key=lambda one: -one[1])
 
     @property
-    def of_replicas(self) -> bool:
-        """Whether their platform makes and names them."""
-        return any(group.track is not None for group in self.groups)
+    def word(self) -> str:
+        """What one of them is called; a replica where their platform makes and names it."""
+        return self.called or ("replica" if any(group.track is not None for group in self.groups) else "instance")
+
+    @property
+    def counted(self) -> bool:
+        """Whether their number says anything: there is one revision of a release, however many requests it has."""
+        return self.called != REVISION
 
     @property
     def weighed(self) -> bool:
@@ -85,17 +93,21 @@ class InstanceSummary:
         return any(one.weight is not None for group in self.groups for one in group.instances)
 
 
-def summarize(running: Sequence[RunningInstance], release: Release | None = None) -> InstanceSummary:
+def summarize(
+    running: Sequence[RunningInstance], release: Release | None = None, target: TargetLabel | None = None
+) -> InstanceSummary:
     """Put the ledger's observations of one environment together.
 
     :param running: the last observation of each instance.
     :param release: what is being deployed there, None for nothing.
+    :param target: what people call its target; None where that is not known.
     """
     instances = [found.instance for found in running]
     problems = [f"{found.name} is {found.health}" for found in instances if found.health not in (HEALTHY, EMPTY)]
     problems += [f"{found.name} gets no requests" for found in instances if found.drained]
     at = max((found.observed_at for found in running), default=None)
-    return InstanceSummary(_groups(instances, release), "; ".join(problems), at)
+    called = target.instance if target is not None else ""
+    return InstanceSummary(_groups(instances, release), "; ".join(problems), at, called)
 
 
 def _groups(instances: Sequence[Instance], deployed: Release | None) -> list[InstanceGroup]:

@@ -1,8 +1,9 @@
 """What a target is: a few questions and a few actions, each of them idempotent.
 
-An environment has one of two shapes. Its instances have names and are changed in place (:class:`Target`), or its
-platform makes replicas, or revisions with weights, and names them anew (:class:`ReplicaTarget`). Authors of a target
-import everything they need from here.
+An environment has one of three shapes. Its instances have names and are changed in place (:class:`Target`), or its
+platform makes replicas and names them anew (:class:`ReplicaTarget`), or a release is a revision there, and its share of
+the traffic a weight that is set and read back: of that :class:`~airflow_cd.targets.revisions.RevisionTarget` makes a
+:class:`ReplicaTarget`. Authors of the first two import everything they need from here.
 """
 
 from __future__ import annotations

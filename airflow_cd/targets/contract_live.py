@@ -14,6 +14,8 @@ from airflow_cd.release import Release
 from airflow_cd.targets.base import Target, makes_replicas
 from airflow_cd.targets.contract import TargetContract, _tokens
 from airflow_cd.targets.replica_contract import ReplicaContract
+from airflow_cd.targets.revision_contract import RevisionContract
+from airflow_cd.targets.revisions import RevisionTarget
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ def run(subject: Subject) -> bool:
     :param subject: what is under test.
     """
     _subjects.append(subject)
-    chosen = TestLiveReplicas if makes_replicas(subject.target) else TestLiveTarget
     try:
         # Settings of whatever project this is called in are not meant for it.
         options = ["-c", os.devnull, "--rootdir", os.path.dirname(__file__), "-p", "no:cacheprovider"]  # noqa: PTH120
-        return pytest.main([*options, "-q", "--tb=short", "--no-header", "-rfE", f"{__file__}::{chosen.__name__}"]) == 0
+        chosen = f"{__file__}::{_contract_of(subject.target).__name__}"
+        return pytest.main([*options, "-q", "--tb=short", "--no-header", "-rfE", chosen]) == 0
     finally:
         _subjects.pop()
 
@@ -66,7 +68,7 @@ def _subject() -> Subject:
 
 
 class _OfSubject:
-    """The fixtures of both contracts."""
+    """The fixtures of all contracts."""
 
     timeout: float
 
@@ -108,3 +110,14 @@ class TestLiveTarget(_OfSubject, TargetContract):
 
 class TestLiveReplicas(_OfSubject, ReplicaContract):
     """The contract of replicas."""
+
+
+class TestLiveRevisions(_OfSubject, RevisionContract):
+    """The contract of revisions."""
+
+
+def _contract_of(target: Target) -> type[_OfSubject]:
+    """The contract of a target's shape."""
+    if isinstance(target, RevisionTarget):
+        return TestLiveRevisions
+    return TestLiveReplicas if makes_replicas(target) else TestLiveTarget

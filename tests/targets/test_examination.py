@@ -15,6 +15,7 @@ from airflow_cd.instances import FAILED, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.examination import Finding, examine
 from tests.replica_target import ReplicaMemory
+from tests.revision_target import RevisionMemory
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ONE = Instance("web-1", "1.0", "web:1.0", {"limit": 5}, started=NOW)
@@ -172,3 +173,16 @@ def test_the_whole_contract_of_replicas_is_tried_and_what_ran_is_brought_back(
     assert main(command) == 0, capsys.readouterr().out
     assert all(one.runs(ran) and one.track == Track.STABLE for one in target.instances())
     assert "What ran before runs again." in capsys.readouterr().out
+
+
+def test_the_whole_contract_of_revisions_is_tried_and_what_served_serves_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = RevisionMemory(Release("service", "0.9", "web:0.9", {"limit": 5}))
+    target.missing.add("web:1.0-missing")
+    monkeypatch.setattr(targets, "resolve_target", lambda connection, environment: target)
+    command = ["target", "check", "memory_web", "--deploy", "web:1.0", "web:1.1", "--timeout", "0.3"]
+    assert main(command) == 0, capsys.readouterr().out
+    assert [(one.name, one.track, one.weight) for one in target.instances()] == [("r1", Track.STABLE, 100)]
+    said = capsys.readouterr().out
+    assert "What ran before runs again." in said

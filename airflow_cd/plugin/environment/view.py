@@ -135,6 +135,7 @@ def view_of(
     open_now = next(iter(seen.unsettled), None)
     left = open_now is not None and over(open_now.pipeline, open_now.run_id)
     newest = records.good[0] if records.good else None
+    target = _target(ledger, seen.deployments)
     return EnvironmentView(
         service=service,
         environment=environment,
@@ -143,8 +144,9 @@ def view_of(
         instances=summarize(
             [] if hidden else ledger.instances.running(service, environment),
             open_now.release if open_now is not None else None,
+            target,
         ),
-        target=_target(ledger, seen.deployments),
+        target=target,
         open=open_now,
         rows=changes(most_common(open_now.previous.values()), open_now.release) if open_now is not None else (),
         back_to=_back_to(open_now),

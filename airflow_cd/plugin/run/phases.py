@@ -16,6 +16,7 @@ from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.states import StepState
 from airflow_cd.plugin.words import phase_title, step_label
 from airflow_cd.states import DeploymentState, Role
+from airflow_cd.targets.label import REVISION
 from airflow_cd.task_ids import phase_of, share_of_phase, verify_task
 from airflow_cd.verification.verdict import Verdict
 
@@ -110,7 +111,11 @@ def phases_of(
             continue
         view = _planned(name, own, run, now)
         if (phase := begun.get(name)) is not None:
-            view = replace(view, share=phase.share, traffic=phase.traffic, instances=len(phase.instances))
+            target = facts.targets.get(deployment.environment)
+            # A release that is a revision has one, whatever its share is.
+            counted = target is None or target.instance != REVISION
+            instances = len(phase.instances) if counted else 0
+            view = replace(view, share=phase.share, traffic=phase.traffic, instances=instances)
         if verdict is not None:
             view = replace(view, task=_report(name, own, run, deployment), **_judged(verdict))
         asks = any((asked := facts.questions.get(task.task_id)) and asked.option is None for task in own)

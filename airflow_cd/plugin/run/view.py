@@ -167,5 +167,6 @@ def _name(release: Release) -> str:
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:
     environment = stage.environment
-    seen = summarize(facts.running.get(environment, ()))
-    return Runs(environment, stage.label, stage.state.sign, stage.look, facts.targets.get(environment), seen)
+    target = facts.targets.get(environment)
+    seen = summarize(facts.running.get(environment, ()), target=target)
+    return Runs(environment, stage.label, stage.state.sign, stage.look, target, seen)

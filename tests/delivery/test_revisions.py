@@ -1,0 +1,230 @@
+"""Delivery to a platform of revisions: a share is a weight, and going back is a switch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_cd.delivery.handover import Handover, restore_unrecorded
+from airflow_cd.delivery.sides import SidesNow
+from airflow_cd.delivery.what_runs import stayed
+from airflow_cd.errors import DeploymentFailed, ReleaseVetoed, RollbackIncomplete, TargetConflict, TargetRejected
+from airflow_cd.instances import Track
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState
+from tests.delivery.on_replicas import NEW, OLD, delivery
+from tests.revision_target import RevisionMemory
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+@pytest.fixture
+def target() -> RevisionMemory:
+    return RevisionMemory(OLD)
+
+
+def test_a_release_gets_its_share_step_by_step_and_then_everything(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    assert list(phase.instances) == ["r2"]
+    assert target.weights == {"r1": 80, "r2": 20}
+    mine.deploy(NEW, phase="phase_50", share=50)
+    assert target.weights == {"r1": 50, "r2": 50}
+    mine.deploy(NEW, phase="phase_100", share=100)
+    mine.promote("verified")
+    assert target.weights == {"r2": 100}
+    assert [(one.name, one.track) for one in target.instances()] == [("r2", Track.STABLE)]
+    assert len(target.revisions) == 2
+
+
+def test_a_revision_that_comes_up_slowly_gets_no_request_before(ledger: Ledger, target: RevisionMemory) -> None:
+    target.ready = False
+    looks = []
+
+    def read() -> list[object]:
+        looks.append(dict(target.weights))
+        if len(looks) == 4:
+            target.finish()
+        return instances()
+
+    instances, target.instances = target.instances, read  # type: ignore[method-assign, assignment]
+    delivery(ledger, target).deploy(NEW, phase="all", share=100)
+    assert len(looks) > 4
+    assert all(one == {"r1": 100} for one in looks[:4])
+    assert target.weights == {"r2": 100}
+
+
+def test_what_serves_until_then_is_listed_and_what_fails_is_the_releases_fault(
+    ledger: Ledger, target: RevisionMemory
+) -> None:
+    target.broken.add(NEW.artifact)
+    mine = delivery(ledger, target)
+    with pytest.raises(DeploymentFailed, match="the handler cannot be imported") as failed:
+        mine.deploy(NEW, phase="all", share=100)
+    assert failed.value.unhealthy == ("r2",)
+    listed = {one.name: (one.track, one.drained) for one in target.instances()}
+    assert listed == {"r1": (None, False), "r2": (Track.STABLE, True)}
+    mine.settle()
+    assert set(map(frozenset, target.served)) == {frozenset({"r1"})}, "nobody was ever sent to what does not come up"
+    assert [(one.name, one.track, one.drained) for one in target.instances()] == [("r1", Track.STABLE, False)]
+    with pytest.raises(ReleaseVetoed):
+        delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20)
+
+
+def test_a_rollback_is_one_switch_and_makes_nothing(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.served.clear()
+    restored = mine.roll_back("a person said so")
+    assert target.served == [{"r1": 100}] * 2, "drained, and then gone"
+    assert restored is not None
+    assert restored.release == OLD
+    assert [one.name for one in target.instances()] == ["r1"]
+    assert len(target.revisions) == 2
+
+
+def test_a_rollback_after_the_last_phase_gives_everything_to_what_ran_before(
+    ledger: Ledger, target: RevisionMemory
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    mine.deploy(NEW, phase="phase_100", share=100)
+    mine.roll_back("a person said so")
+    assert target.weights == {"r1": 100}
+    assert len(target.revisions) == 2
+
+
+def test_what_ran_before_is_made_again_where_somebody_has_removed_it(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_100", share=100)
+    del target.revisions["r1"]
+    target.revisions["r0"] = target.revisions["r2"]
+    mine.roll_back("a person said so")
+    assert target.served_by() == {OLD.artifact}
+
+
+def test_a_repeated_deployment_makes_no_other_revision(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    for share in (20, 20, 100, 100):
+        mine.deploy(NEW, phase=f"phase_{share}", share=share)
+    assert len(target.revisions) == 2
+    assert target.weights == {"r2": 100}
+
+
+def test_a_run_killed_in_the_middle_leaves_nothing_half(ledger: Ledger, target: RevisionMemory) -> None:
+    class Killed(BaseException):
+        """The process dies."""
+
+    def die() -> None:
+        raise Killed
+
+    mine = delivery(ledger, target)
+    target.before_serve = die
+    with pytest.raises(Killed):
+        mine.deploy(NEW, phase="phase_20", share=20)
+    target.before_serve = lambda: None
+    mine.settle()
+    assert target.weights == {"r1": 100}
+    assert [one.name for one in target.instances()] == ["r1"]
+
+
+def test_blue_green_verifies_without_requests_switches_and_switches_back(
+    ledger: Ledger, target: RevisionMemory
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="green", share=100, traffic=0)
+    assert target.weights == {"r1": 100}
+    mine.deploy(NEW, phase="switch", share=100, traffic=100)
+    assert target.weights == {"r2": 100}
+    deployment = mine.require_deployment()
+    sides = SidesNow(mine, deployment, ledger.phases.of(deployment.id)[-1])
+    assert sides.at_first() == (["r2"], []), "what is kept without requests is no control"
+    mine.drain(mine.lease(), deployment, mine.touched(deployment))
+    assert target.weights == {"r1": 100}
+    mine.restore_traffic(deployment, mine.overrule())
+    mine.deploy(NEW, phase="finish", share=100)
+    mine.promote("verified")
+    assert [(one.name, one.weight) for one in target.instances()] == [("r2", 100)]
+
+
+def test_a_canary_that_somebody_takes_out_ends_its_verification(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    assert sides.now() is not None
+    target.meddle({"r1": 100})
+    with pytest.raises(TargetRejected, match="somebody else has changed the weights: 100 % at r1, and what was set"):
+        sides.now()
+    deployment = mine.settle()
+    assert deployment is not None
+    assert deployment.state == DeploymentState.ROLLED_BACK
+    assert [one.name for one in target.instances()] == ["r1"]
+    delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20)
+
+
+def test_a_canary_is_not_promoted_over_somebodys_head(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    other = target.publish(Release("shop", "1.3", "shop:1.3"))
+    target.meddle({other: 100})
+    with pytest.raises(TargetRejected, match="somebody else has changed the weights"):
+        mine.deploy(NEW, phase="phase_50", share=50)
+    mine.settle()
+    assert target.weights == {other: 100}, "what somebody has put there instead stays"
+
+
+def test_whoever_was_overruled_cannot_give_the_canary_anything(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    late = mine.lease().token
+    mine.roll_back("a person said so")
+    with pytest.raises(TargetConflict, match="a newer owner"):
+        target.deploy(NEW, [Track.CANARY], share=50, key="late", token=late)
+    assert target.weights == {"r1": 100}
+
+
+def test_two_writers_do_not_lose_each_others_writes(ledger: Ledger, target: RevisionMemory) -> None:
+    def somebody() -> None:
+        target.before_serve = lambda: None
+        target.meddle({"r1": 100})
+
+    target.before_serve = somebody
+    delivery(ledger, target).deploy(NEW, phase="phase_20", share=20)
+    assert target.weights == {"r1": 80, "r2": 20}
+
+
+def test_a_rollback_that_cannot_reach_the_platform_is_finished_later(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.away = True
+    with pytest.raises(RollbackIncomplete):
+        mine.roll_back("a person said so")
+    target.away = False
+    mine.roll_back("a person said so")
+    assert target.weights == {"r1": 100}
+
+
+def test_a_rollback_needs_no_ledger(ledger: Ledger, target: RevisionMemory) -> None:
+    handed: list[Handover] = []
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    mine.deploy(NEW, phase="phase_100", share=100, hand_over=handed.append)
+    handover = Handover.from_dict(handed[-1].as_dict())
+    restore_unrecorded(target, handover, environment="production", timeout=mine.timeout, log=lambda line: None)
+    assert target.weights == {"r1": 100}
+
+
+def test_an_old_run_notices_that_its_release_was_replaced(ledger: Ledger, target: RevisionMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="all", share=100)
+    deployment = mine.promote("verified")
+    assert stayed(mine, deployment, cleared=False) is None
+    target.meddle({"r1": 100})
+    wrong = stayed(mine, deployment, cleared=False)
+    assert wrong is not None
+    assert "does not run here any more" in wrong.what
