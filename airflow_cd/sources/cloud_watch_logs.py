@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.cloud_watch_streams import INSTANCE, Streams
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -16,7 +17,6 @@ from airflow_cd.verification.samples import LogSample, Window
 if TYPE_CHECKING:
     from airflow_cd.hooks.cloud_watch import CloudWatch
 
-_INSTANCE = "{instance}"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MS = timedelta(milliseconds=1)
 
@@ -24,11 +24,13 @@ _MS = timedelta(milliseconds=1)
 @keeps_misspelt_keywords
 @dataclass(frozen=True)
 class CloudWatchLogs:
-    """Log events of a group, whose streams are the instances.
+    """Log events of a group, of whose streams each is of an instance.
 
     :param group: name of the log group.
     :param stream: name of an instance's stream, in which ``{instance}`` stands for its name: ``web/app/{instance}``;
-        ``{instance}`` by default.
+        ``{instance}`` by default. One that ends with ``*`` is how the names of an instance's streams begin, and in it
+        ``%Y``, ``%m`` and ``%d`` are the day on which a stream was made: ``%Y/%m/%d/[{instance}]*`` is a version of a
+        function on Lambda.
     :param pattern: a filter pattern of CloudWatch Logs; none (``""``) by default.
     :param conn_id: Airflow connection of type ``aws``; ``aws_default`` by default.
     :param region: ``eu-central-1``; the connection's by default.
@@ -38,7 +40,7 @@ class CloudWatchLogs:
     """
 
     group: str
-    stream: str = _INSTANCE
+    stream: str = INSTANCE
     pattern: str = ""
     conn_id: str = "aws_default"
     region: str = ""
@@ -55,8 +57,8 @@ class CloudWatchLogs:
         found = [] if installed() else ["the client of AWS is not installed: pip install 'airflow-cd[aws]'"]
         found += mistakes_of_texts(group=self.group, stream=self.stream, conn_id=self.conn_id)
         found += mistakes_of_durations(delay=self.delay)
-        if isinstance(self.stream, str) and _INSTANCE not in self.stream:
-            found.append(f"stream: {_INSTANCE} is missing in {self.stream!r}")
+        if isinstance(self.stream, str):
+            found += Streams(self.stream).mistakes()
         return [f"{type(self).__name__}({self.group!r}): {mistake}" for mistake in found]
 
     @reads_answers
@@ -79,12 +81,12 @@ class CloudWatchLogs:
         queries: list[str] = []
         warnings: list[str] = []
         for instance in sorted(set(instances)) if window.since < window.until else ():
-            stream = self.stream.replace(_INSTANCE, instance)
+            stream = self.stream.replace(INSTANCE, instance)
             queries.append(f"filter_log_events of {self.group}, stream {stream}, pattern {self.pattern!r}")
-            if not self._is_there(cloud_watch, stream):
+            there = [one for one in Streams(self.stream).of(instance, window) if self._is_there(cloud_watch, one)]
+            if not there:
                 warnings.append(f"{self.group} has no stream {stream}.")
-                continue
-            for event in self._events(cloud_watch, stream, window):
+            for event in (event for one in there for event in self._events(cloud_watch, one, window)):
                 moment = _instant(event.get("timestamp"))
                 if window.since <= moment < window.until:
                     received = _instant(event.get("ingestionTime", event.get("timestamp")))
@@ -103,28 +105,24 @@ class CloudWatchLogs:
         from airflow_cd.hooks.cloud_watch import CloudWatch
 
         refuse(self.mistakes())
-        before, _, behind = self.stream.partition(_INSTANCE)
+        streams = Streams(self.stream)
         since = (window.since - _EPOCH) // _MS
         found = set()
-        given = {"logGroupName": self.group, **({"logStreamNamePrefix": before} if before else {})}
-        for page in CloudWatch(self.conn_id, self.region).pages("logs", "describe_log_streams", **given):
-            for stream in page.get("logStreams", ()):
-                name = str(stream.get("logStreamName", ""))
-                if (
-                    name.startswith(before)
-                    and name.endswith(behind)
-                    and stream.get("lastEventTimestamp", since) >= since
-                ):
-                    found.add(name[len(before) : len(name) - len(behind)])
+        cloud_watch = CloudWatch(self.conn_id, self.region)
+        for before in streams.prefixes(window):
+            given = {"logGroupName": self.group, **({"logStreamNamePrefix": before} if before else {})}
+            for page in cloud_watch.pages("logs", "describe_log_streams", **given):
+                for stream in page.get("logStreams", ()):
+                    if stream.get("lastEventTimestamp", since) >= since:
+                        found.add(streams.instance_in(str(stream.get("logStreamName", ""))))
         return sorted(found - {""})
 
     def _is_there(self, cloud_watch: CloudWatch, stream: str) -> bool:
-        """Whether there is such a stream; a name that cannot be one is none."""
-        if not stream or len(stream) > 512 or set(stream) & set(":*"):
-            return False
+        """Whether there is a stream of that name, or one whose name begins so."""
         given = {"logGroupName": self.group, "logStreamNamePrefix": stream}
         pages = cloud_watch.pages("logs", "describe_log_streams", **given)
-        return any(one.get("logStreamName") == stream for page in pages for one in page.get("logStreams", ()))
+        names = (one.get("logStreamName") for page in pages for one in page.get("logStreams", ()))
+        return any(Streams(self.stream).many or name == stream for name in names)
 
     def _events(self, cloud_watch: CloudWatch, stream: str, window: Window) -> list[dict[str, Any]]:
         # Its end belongs to it, and what is no whole millisecond is cut off below.
@@ -134,7 +132,7 @@ class CloudWatchLogs:
             raise SourceQueryRejected(f"{self.name}: CloudWatch knows no time before 1970.", next_step="Look later.")
         given: dict[str, Any] = {
             "logGroupName": self.group,
-            "logStreamNames": [stream],
+            **({"logStreamNamePrefix": stream} if Streams(self.stream).many else {"logStreamNames": [stream]}),
             "startTime": begin,
             "endTime": max(begin, end),
             **({"filterPattern": self.pattern} if self.pattern else {}),
@@ -142,7 +140,8 @@ class CloudWatchLogs:
         found: dict[str, dict[str, Any]] = {}
         for page in cloud_watch.pages("logs", "filter_log_events", **given):
             for number, event in enumerate(page.get("events", ())):
-                found.setdefault(str(event.get("eventId") or f"{len(found)} {number}"), dict(event))
+                if str(event.get("logStreamName", stream)).startswith(stream):
+                    found.setdefault(str(event.get("eventId") or f"{len(found)} {number}"), dict(event))
         return list(found.values())
 
 

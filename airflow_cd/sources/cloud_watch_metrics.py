@@ -48,6 +48,8 @@ class CloudWatchMetrics:
     :param delay: how long after an event CloudWatch usually has it, a duration; three minutes by default, as most
         services publish every one to five.
     :param name: what reports call the source; ``CloudWatch <metric_name>`` by default.
+    :param per_request: whether every request publishes one value, as Lambda's ``Errors`` and ``Duration`` do: then the
+        number of values is that of the requests. False, the default, where only those that failed publish one.
     """
 
     namespace: str
@@ -61,6 +63,7 @@ class CloudWatchMetrics:
     bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("3m")  # noqa: RUF009 - a descriptor
     name: str = ""
+    per_request: bool = False
 
     whole_buckets: ClassVar[bool] = True
 
@@ -161,7 +164,8 @@ class CloudWatchMetrics:
             for number, value in values.items():
                 if part == "v" and 0 <= number < buckets.number and math.isfinite(value):
                     count = found.get(("n", name), {}).get(number, math.nan)
-                    yield (buckets.start(number), name, metric.name, "", value, requests_of(metric, value, count))
+                    requests = count if self.per_request else requests_of(metric, value, count)
+                    yield (buckets.start(number), name, metric.name, "", value, requests)
 
     def _query(self, key: str, name: str, stat: str, buckets: Buckets) -> dict[str, Any]:
         dimensions = {**self.dimensions, self.dimension: name}

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from airflow_cd.targets.aws_lambda import LambdaTarget
 from airflow_cd.targets.base import Instance, Target
 from airflow_cd.targets.docker import DockerTarget
 from airflow_cd.targets.http import HttpTarget
@@ -30,6 +31,7 @@ __all__ = [
     "HttpTarget",
     "Instance",
     "KubernetesTarget",
+    "LambdaTarget",
     "Target",
     "TargetLabel",
     "describe_target",
@@ -40,7 +42,12 @@ __all__ = [
 ]
 
 GROUP = "airflow_cd.targets"
-BUILT_IN: dict[str, type[Any]] = {"http": HttpTarget, "docker": DockerTarget, "kubernetes": KubernetesTarget}
+BUILT_IN: dict[str, type[Any]] = {
+    "http": HttpTarget,
+    "docker": DockerTarget,
+    "kubernetes": KubernetesTarget,
+    "lambda": LambdaTarget,
+}
 
 
 @functools.cache

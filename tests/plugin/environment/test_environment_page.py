@@ -155,6 +155,25 @@ def test_replicas_are_shown_by_track_with_shares_weights_and_what_keeps_them(
     assert canary.index('<th scope="row">web-c1<') < canary.index('<th scope="row">web-c2<')
 
 
+def test_revisions_are_not_counted_but_weighed(ledger: Ledger, client_as: ClientAs) -> None:
+    target = {"type": "airflow_cd.targets.aws_lambda.target.LambdaTarget", "conn_id": "aws", "environment": "shop"}
+    ledger.runs.begin("shop", "run-1.2", datetime.now(timezone.utc), plan={"production": {"target": target}})
+    _deploy(ledger, "1.2").canary("production")
+    old = Instance("7", "1.1", OLD.artifact, OLD.configuration, track=Track.STABLE, weight=80.0)
+    new = Instance("8", "1.2", NEW.artifact, NEW.configuration, track=Track.CANARY, weight=20.0)
+    ledger.instances.record("shop", "production", [old, new], datetime.now(timezone.utc))
+    page = client_as("viewer").get(PLACE).text
+    assert "Lambda: <strong>shop:live</strong>, connection aws" in page
+    canary, stable = page.split('class="card group ')[1:]
+    assert "<b>20 %</b> by weight" in canary
+    assert "<b>80 %</b> by weight" in stable
+    assert "Every revision" in stable
+    assert "50 %" not in page
+    run = client_as("viewer").get("/airflow-cd/run/shop/run-1.2").text
+    assert "on 1 revision, 20 % of the requests" in run
+    assert "1 of 2 instance" not in run
+
+
 def test_what_a_version_does_not_say_is_said_everywhere_and_secrets_nowhere(
     reconfigured: Ledger, client_as: ClientAs
 ) -> None:

@@ -1,0 +1,244 @@
+"""An alias of a function on AWS Lambda as an environment, as a pipeline names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.errors import TargetRejected
+from airflow_cd.instances import FAILED
+from airflow_cd.release import Release
+from airflow_cd.targets.label import REVISION, TargetLabel
+from airflow_cd.targets.revisions import Revision, RevisionTarget, Serving
+from airflow_cd.wording import with_article
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.aws_lambda import LambdaApi
+    from airflow_cd.targets.aws_lambda.alias import Alias
+    from airflow_cd.targets.aws_lambda.checking import Checking
+    from airflow_cd.targets.aws_lambda.publishing import Publishing
+
+_FUNCTION = re.compile(r"(arn:[a-z0-9-]+:lambda:[a-z0-9-]+:\d{12}:function:)?[a-zA-Z0-9_-]{1,140}")
+_ALIAS = re.compile(r"(?!^\d+$)[a-zA-Z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True)
+class LambdaTarget(RevisionTarget):
+    """One alias of a function, which its callers use; a release is a version, its share a weight of the alias.
+
+    The artifact of a release is an image or an archive in S3, its configuration environment variables of the function.
+    What else a version has (memory, timeout, role, layers) is the function's, as it is when the version is published.
+
+    :param conn_id: Airflow connection of type ``aws``.
+    :param environment: what the environment is called; the function's name too, unless that is given.
+    :param function: name of the function, or its ARN; the environment's by default.
+    :param alias: the alias; ``live`` by default.
+    :param region: of the function; the connection's by default.
+    :param past_the_alias: whether callers may use the function itself, and get every release at once.
+    """
+
+    conn_id: str
+    environment: str
+    function: str = ""
+    alias: str = "live"
+    region: str = ""
+    past_the_alias: bool = False
+
+    @classmethod
+    def from_connection(cls, conn_id: str, environment: str) -> LambdaTarget:
+        """Make the target; what the registry of kinds calls.
+
+        :param conn_id: Airflow connection of type ``aws``.
+        :param environment: name of the environment and of its function, ``function:alias`` where that is not ``live``.
+        """
+        function, _, alias = environment.partition(":")
+        return cls(conn_id, environment, function, alias or "live")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with this specification, one sentence each; called when the DAG file is parsed."""
+        from airflow_cd.hooks.aws import installed
+
+        found = [] if installed() else ["the client of AWS is not installed: pip install 'airflow-cd[aws]'"]
+        for name in ("conn_id", "environment"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip() or value != value.strip():
+                found.append(f"a Lambda target needs {with_article(name)}, got {value!r}")
+        for what, form, value in (("function", _FUNCTION, self.name), ("alias", _ALIAS, self.alias)):
+            if not isinstance(value, str) or not form.fullmatch(value):
+                found.append(f"{what} {value!r} of a Lambda target is no name of one on Lambda")
+        return found
+
+    @property
+    def name(self) -> str:
+        """Name or ARN of the function."""
+        return self.function or self.environment
+
+    @property
+    def label(self) -> TargetLabel:
+        """Kind and name, as pages show them."""
+        name = f"{self.name.rpartition(':')[2]}:{self.alias}"
+        return TargetLabel("Lambda", name, self.conn_id if isinstance(self.conn_id, str) else "", REVISION)
+
+    def notes(self) -> list[str]:
+        """What works otherwise with this function than a person may expect, one sentence each; asks Lambda."""
+        past = [f"{one}: it gets every release at once, as soon as a version is published." for one in self._callers()]
+        return [*past, f"The description of alias {self.alias} holds a note of Airflow CD's; let it be as it is."]
+
+    # -- what a platform of revisions answers --------------------------------------------------------------------
+
+    def serving(self) -> Serving:
+        """Which versions the alias gives requests to; see :class:`~airflow_cd.targets.revisions.RevisionTarget`.
+
+        :raises TargetError: it cannot be read.
+        """
+        return self._alias.serving()
+
+    def serve(self, weights: Mapping[str, float], note: str, *, mark: str) -> bool:
+        """Set the alias; see :meth:`~airflow_cd.targets.revisions.RevisionTarget.serve`.
+
+        :param weights: percent by version, of one or two.
+        :param note: kept in the alias' description.
+        :param mark: of what it is decided from.
+        :raises TargetError: it was refused.
+        """
+        return self._alias.serve(weights, note, mark=mark)
+
+    def revision(self, name: str) -> Revision | None:
+        """One version; see :meth:`~airflow_cd.targets.revisions.RevisionTarget.revision`.
+
+        :param name: its number.
+        :raises TargetError: it cannot be read.
+        """
+        from airflow_cd.hooks.aws_lambda import Absent
+        from airflow_cd.targets.aws_lambda.states import health_of
+
+        try:
+            found = self._api.call("get_function", FunctionName=self.name, Qualifier=name)
+        except Absent:
+            return None
+        health, message = health_of(found["Configuration"])
+        version, artifact, configuration = _release_of(found)
+        return Revision(name, version, artifact, configuration, health, message, _moment(found["Configuration"]))
+
+    def publish(self, release: Release, *, beside: str = "") -> str:
+        """Have a version of the release; see :meth:`~airflow_cd.targets.revisions.RevisionTarget.publish`.
+
+        :param release: what to run.
+        :param beside: a version that it must not be.
+        :raises DeploymentFailed: it does not come up.
+        :raises TargetError: it was refused.
+        """
+        return self._published(release, beside) or self._publishing.publish(release)
+
+    def check(self, release: Release) -> None:
+        """Check that a release could be deployed, and gone back from; changes nothing.
+
+        :param release: the release.
+        :raises ArtifactNotFound: its code does not exist.
+        :raises TargetUnauthorized: a right is missing.
+        :raises TargetRejected: function, alias or release do not suit.
+        """
+        found = self._alias.read()
+        self._checking.alias(found)
+        self._checking.rights()
+        if not self.past_the_alias and (past := list(self._callers())):
+            raise TargetRejected(
+                f"callers go past alias {self.alias}, and would get every release at once: {'; '.join(past)}.",
+                state="nothing was changed.",
+                next_step=f"Have them call the alias, {self.name}:{self.alias}, or say "
+                "LambdaTarget(..., past_the_alias=True).",
+            )
+        if not self._published(release):
+            stable = self._configuration(str(found["FunctionVersion"]))
+            self._checking.release(release, self._publishing.latest(), stable)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _published(self, release: Release, beside: str = "") -> str:
+        """The newest version that runs a release and has not failed, ``""`` for none."""
+        from airflow_cd.targets.aws_lambda.variables import given_of, variables_read
+
+        versions = list(self._api.listed("list_versions_by_function", "Versions", FunctionName=self.name))
+        for one in sorted(versions, key=_number, reverse=True):
+            name = str(one["Version"])
+            given = given_of(variables_read(one))
+            if name == beside or not _number(one) or (given is not None and given.artifact != release.artifact):
+                continue
+            if given is None and release.configuration:
+                continue
+            found = self.revision(name)
+            if found is not None and found.runs(release) and found.health != FAILED:
+                return name
+        return ""
+
+    def _configuration(self, version: str) -> Mapping[str, Any] | None:
+        from airflow_cd.hooks.aws_lambda import Absent
+
+        try:
+            return self._api.call("get_function_configuration", FunctionName=self.name, Qualifier=version)
+        except Absent:
+            return None
+
+    def _callers(self) -> list[str]:
+        return list(self._checking.callers())
+
+    @cached_property
+    def _api(self) -> LambdaApi:
+        """Keeps its client, so that a rollback minutes later needs no Airflow."""
+        from airflow_cd.hooks.aws_lambda import LambdaApi
+
+        return LambdaApi(self.conn_id, self.region)
+
+    @cached_property
+    def _alias(self) -> Alias:
+        from airflow_cd.targets.aws_lambda.alias import Alias
+
+        return Alias(self._api, self.name, self.alias)
+
+    @cached_property
+    def _publishing(self) -> Publishing:
+        from airflow_cd.targets.aws_lambda.publishing import Publishing
+
+        return Publishing(self._api, self.name)
+
+    @cached_property
+    def _checking(self) -> Checking:
+        from airflow_cd.targets.aws_lambda.checking import Checking
+
+        return Checking(self._api, self.name, self.alias)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Airflow copies operators; a client must not be copied with them.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _release_of(version: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
+    """Version, artifact and configuration of a release, as a version of the function has them."""
+    from airflow_cd.targets.aws_lambda.code import artifact_of
+    from airflow_cd.targets.aws_lambda.variables import configuration_of, given_of, variables_read
+
+    configuration = version["Configuration"]
+    variables = variables_read(configuration)
+    given = given_of(variables)
+    if given is None or given.code != configuration.get("CodeSha256"):
+        # Published by something else, with what was left in the variables.
+        return None, artifact_of(version), configuration_of(variables, given)
+    return given.version, given.artifact, configuration_of(variables, given)
+
+
+def _number(version: Mapping[str, Any]) -> int:
+    return int(version["Version"]) if str(version["Version"]).isdigit() else 0
+
+
+def _moment(configuration: Mapping[str, Any]) -> datetime | None:
+    text = str(configuration.get("LastModified") or "")
+    for form in ("%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"):
+        try:
+            return datetime.strptime(text, form).astimezone(timezone.utc)
+        except ValueError:
+            continue
+    return None

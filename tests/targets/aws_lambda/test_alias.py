@@ -1,0 +1,152 @@
+"""The alias of a function: weights in one conditional call, and what others have done to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.errors import DeploymentFailed, TargetConflict, TargetRejected
+from airflow_cd.instances import Track
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState
+from airflow_cd.targets import describe_target, described_target, label_of, resolve_target
+from airflow_cd.targets.aws_lambda import LambdaTarget
+from tests.targets.aws_lambda.functions_in_memory import Functions
+
+NEW = Release("shop", "1.1", "shop:1.1", {"LIMIT": 7})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def delivery(ledger: Ledger, target: LambdaTarget, run_id: str = "run-1") -> Delivery:
+    return Delivery(
+        ledger,
+        target,
+        pipeline="shop",
+        run_id=run_id,
+        service="shop",
+        environment="production",
+        log=lambda line: None,
+        timeout=timedelta(seconds=2),
+    )
+
+
+def test_a_release_takes_over_by_weights_and_the_version_before_is_kept(
+    ledger: Ledger, functions: Functions, target: LambdaTarget
+) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    assert list(phase.instances) == ["2"], "what CloudWatch knows it by"
+    assert functions.weights() == {"1": 80, "2": 20}
+    mine.deploy(NEW, phase="phase_60", share=60)
+    assert functions.weights() == {"1": 40, "2": 60}
+    assert functions.aliases["live"]["FunctionVersion"] == "1", "who clears the weights by hand is back"
+    mine.deploy(NEW, phase="phase_100", share=100)
+    mine.promote("verified")
+    assert functions.weights() == {"2": 100}
+    assert sorted(functions.versions) == ["1", "2"]
+    (only,) = target.instances()
+    assert (only.name, only.version, only.configuration, only.weight) == ("2", "1.1", {"LIMIT": 7}, 100)
+    assert only.started is not None
+
+
+def test_a_rollback_calls_for_nothing_but_the_alias(ledger: Ledger, functions: Functions, target: LambdaTarget) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    functions.asked.clear()
+    mine.roll_back("a person said so")
+    assert {name for name in functions.asked if not name.startswith("get_")} == {"update_alias"}
+    assert functions.weights() == {"1": 100}
+
+
+def test_a_version_that_does_not_come_up_gets_no_request(
+    ledger: Ledger, functions: Functions, target: LambdaTarget
+) -> None:
+    functions.broken["shop:1.1"] = ("No module named shop.", "FunctionError.RuntimeInitError")
+    mine = delivery(ledger, target)
+    with pytest.raises(DeploymentFailed, match=r"No module named shop \(FunctionError.RuntimeInitError\)") as failed:
+        mine.deploy(NEW, phase="all", share=100)
+    assert failed.value.unhealthy == ("2",)
+    mine.settle()
+    assert functions.weights() == {"1": 100}
+    assert [one.name for one in target.instances()] == ["1"]
+
+
+def test_an_alias_that_somebody_else_moves_is_told_of_and_stays(
+    ledger: Ledger, functions: Functions, target: LambdaTarget
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    functions.latest["Environment"] = {"Variables": {"TABLE": "another pipeline's"}}
+    other = functions.publish()
+    functions.alias(FunctionVersion=other, RoutingConfig={})
+    listed = {one.name: one.message for one in target.instances()}
+    assert listed["2"] == (
+        "somebody else has changed the weights: 100 % at 3, and what was set was 80 % at 1, 20 % at 2"
+    )
+    with pytest.raises(TargetRejected, match="somebody else has changed the weights: 100 % at 3"):
+        mine.deploy(NEW, phase="phase_50", share=50)
+    deployment = mine.settle()
+    assert deployment is not None
+    assert deployment.state == DeploymentState.ROLLED_BACK
+    assert functions.weights() == {other: 100}
+
+
+def test_what_people_have_written_into_the_description_stays(functions: Functions, target: LambdaTarget) -> None:
+    functions.alias(Description="what the shop's API calls")
+    for number in range(3):
+        target.drain([Track.CANARY], key=f"key-{number}", token=10 + number)
+    description = functions.aliases["live"]["Description"]
+    assert description.startswith("what the shop's API calls [airflow-cd token=12 ")
+    assert len(description) <= 256
+
+
+def test_a_description_without_room_is_refused_before_and_cut_on_the_way_back(
+    functions: Functions, target: LambdaTarget
+) -> None:
+    functions.alias(Description="x" * 250)
+    with pytest.raises(TargetRejected, match="has 250 letters, and what is noted beside the weights leaves room for"):
+        target.check(NEW)
+    target.drain([Track.CANARY], key="key", token=10)
+    assert len(functions.aliases["live"]["Description"]) <= 256
+    with pytest.raises(TargetConflict):
+        target.drain([Track.CANARY], key="late", token=9)
+
+
+def test_an_alias_that_nothing_can_be_gone_back_to_is_refused(functions: Functions, target: LambdaTarget) -> None:
+    functions.alias(FunctionVersion="$LATEST")
+    with pytest.raises(TargetRejected, match="which every deployment changes"):
+        target.check(NEW)
+    functions.aliases.clear()
+    with pytest.raises(TargetRejected, match="has no alias live") as no:
+        target.instances()
+    assert "create-alias" in str(no.value)
+
+
+def test_an_alias_divides_between_two(functions: Functions, target: LambdaTarget) -> None:
+    for weights in ({}, {"1": 50, "2": 25, "3": 25}):
+        with pytest.raises(TargetRejected, match=f"and not {len(weights)}"):
+            target.serve(weights, "airflow-cd token=1", mark="")
+
+
+def test_a_pipeline_names_it_and_pages_call_it_by_its_name() -> None:
+    made = resolve_target("lambda_production", "shop:green")
+    assert isinstance(made, LambdaTarget)
+    assert (made.name, made.alias) == ("shop", "green")
+    named = LambdaTarget("aws_default", "production", function="shop", region="eu-central-1")
+    description = describe_target(named, "production")
+    assert description is not None
+    assert described_target(description) == named
+    label = label_of(description)
+    assert str(label) == "Lambda: shop:live (connection aws_default)"
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:shop"
+    assert LambdaTarget("aws_default", "production", function=arn).mistakes() == []
+    wrong = LambdaTarget("", "production", function="shop/1", alias="12").mistakes()
+    assert len(wrong) == 3
