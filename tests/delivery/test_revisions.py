@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,21 +118,52 @@ def test_a_repeated_deployment_makes_no_other_revision(ledger: Ledger, target: R
     assert target.weights == {"r2": 100}
 
 
-def test_a_run_killed_in_the_middle_leaves_nothing_half(ledger: Ledger, target: RevisionMemory) -> None:
-    class Killed(BaseException):
-        """The process dies."""
+class Killed(BaseException):
+    """The process dies."""
 
-    def die() -> None:
-        raise Killed
 
+def killed_at(target: RevisionMemory, number: int, *, after: bool) -> None:
+    """Have the process die at the so-many-th call that changes something, before it or after it was done."""
+    left = [number]
+
+    def dying(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0 and not after:
+                raise Killed
+            answer = method(*given, **named)
+            if left[0] == 0:
+                raise Killed
+            return answer
+
+        return call
+
+    target.serve = dying(RevisionMemory.serve.__get__(target))  # type: ignore[method-assign]
+    target.publish = dying(RevisionMemory.publish.__get__(target))  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_process_killed_at_any_call_leaves_nothing_half(
+    ledger: Ledger, target: RevisionMemory, number: int, after: bool
+) -> None:
+    """Forward through two phases and back again, dying once on the way; the end of the run finds what is left."""
     mine = delivery(ledger, target)
-    target.before_serve = die
-    with pytest.raises(Killed):
+    killed_at(target, number, after=after)
+    try:
         mine.deploy(NEW, phase="phase_20", share=20)
-    target.before_serve = lambda: None
+        mine.deploy(NEW, phase="phase_100", share=100)
+        mine.roll_back("a person said so")
+    except Killed:
+        pass
     mine.settle()
     assert target.weights == {"r1": 100}
-    assert [one.name for one in target.instances()] == ["r1"]
+    assert [(one.name, one.track, one.drained) for one in target.instances()] == [("r1", Track.STABLE, False)]
+    assert len(target.revisions) <= 2, "what was published before it died is taken again"
+    again = delivery(ledger, target, "run-2")
+    again.deploy(Release("shop", "1.3", "shop:1.3"), phase="all", share=100)
+    again.promote("verified")
+    assert target.served_by() == {"shop:1.3"}
 
 
 def test_blue_green_verifies_without_requests_switches_and_switches_back(

@@ -9,32 +9,31 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_cd.operators import CanaryDeployOperator, PromoteOperator, RollbackOperator, VerifyOperator
+from airflow_cd.operators import VerifyOperator
 from airflow_cd.release import Release
 from airflow_cd.sources.frames import identified_log_frame
 from airflow_cd.states import DeploymentState, RollbackCause
 from airflow_cd.verification.samples import LogSample, Window
-from airflow_cd.verification.settings import Verification
 from tests import steady_logs
+from tests.operators.canary_steps import deploy, promote, roll_back, verify
 from tests.operators.world import NEW, OLD, World
 from tests.revision_target import RevisionMemory
 
 BAD = Release("shop", "1.3", "shop:1.3", {"limit": 0})
-VERIFICATION = {"duration": "2s", "every": "0.5s"}
 
 
 class Requests:
-    """Logs of the revisions that serve, and of no other: without a weight a revision has nothing to say."""
+    """Logs of revisions; those of a bad release log an error."""
 
     name = "requests"
     delay = timedelta(0)
 
     def __init__(self, target: RevisionMemory) -> None:
         self.target = target
-        self.asked: set[tuple[str, ...]] = set()
+        self.asked: set[str] = set()
 
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
-        self.asked.add(tuple(sorted(instances)))
+        self.asked |= set(instances)
         rows = steady_logs.orders(window, instances)
         bad = [name for name in instances if self.target.revisions[name].artifact == BAD.artifact]
         rows += steady_logs.errors(window, bad, since=window.since)
@@ -58,38 +57,6 @@ def branch(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return taken
 
 
-def deploy(world: World, release: Release, share: int) -> None:
-    configuration = dict(release.configuration)
-    task = world.task(
-        CanaryDeployOperator,
-        phase=f"phase_{share}",
-        share=share,
-        version=release.version,
-        configuration=configuration,
-        overrides={},
-        reason="",
-        rollback="automatic",
-        learn=False,
-    )
-    world.execute(task)
-
-
-def verify(world: World, source: Requests, share: int) -> dict[str, Any]:
-    """Verify a phase; what the task leaves for the tasks after it."""
-    verification = Verification(logs=[source], **VERIFICATION)  # type: ignore[arg-type]
-    task = world.task(
-        VerifyOperator,
-        task_id="verify",
-        verification=verification,
-        follow="next",
-        rollback="back",
-        phase=f"phase_{share}",
-    )
-    left: dict[str, Any] = {}
-    world.execute(task, xcoms=left)
-    return left
-
-
 def test_a_bad_revision_is_drained_and_restored(world: World, target: RevisionMemory, branch: dict[str, Any]) -> None:
     deploy(world, BAD, 20)
     assert target.weights == {"r1": 80, "r2": 20}
@@ -97,9 +64,8 @@ def test_a_bad_revision_is_drained_and_restored(world: World, target: RevisionMe
     left = verify(world, source, 20)
     assert branch["to"] == "back"
     assert target.weights == {"r1": 100}, "drained in the moment of the verdict"
-    assert {name for names in source.asked for name in names} == {"r1", "r2"}, "asked by the names of the revisions"
-    back = world.task(RollbackOperator, task_id="back", verify_task_id="verify", phase="phase_20")
-    world.execute(back, states={"verify": "success"}, xcoms=left)
+    assert source.asked == {"r1", "r2"}, "asked for by the names of the revisions"
+    roll_back(world, 20, left)
     deployment = world.delivery().require_deployment()
     assert (deployment.state, deployment.cause) == (DeploymentState.ROLLED_BACK, RollbackCause.FAILED)
     assert [(one.name, one.weight) for one in target.instances()] == [("r1", 100)]
@@ -111,7 +77,7 @@ def test_a_good_revision_is_promoted(world: World, target: RevisionMemory, branc
     verify(world, Requests(target), 20)
     assert branch["to"] == "next"
     deploy(world, NEW, 100)
-    world.execute(world.task(PromoteOperator))
+    promote(world)
     assert world.delivery().require_deployment().state == DeploymentState.PROMOTED
     assert [(one.name, one.weight, one.version) for one in target.instances()] == [("r2", 100, "1.2")]
 
@@ -131,7 +97,7 @@ def test_somebody_who_takes_the_canary_out_is_told_of(
     with pytest.raises(AirflowFailException, match="somebody else has changed the weights"):
         verify(world, source, 20)
     assert branch == {}
-    world.execute(world.task(RollbackOperator, verify_task_id="verify", phase="phase_20"), states={"verify": "failed"})
+    roll_back(world, 20, {}, verified="failed")
     deployment = world.delivery().require_deployment()
     assert deployment.state == DeploymentState.ROLLED_BACK
     assert deployment.cause is not None
