@@ -46,6 +46,7 @@ class Way:
 WAYS: Sequence[Way] = (
     Way("Docker hosts", "docker", "docker_production"),
     Way("Kubernetes", "kubernetes", "kubernetes_production"),
+    Way("functions on AWS Lambda", "aws", "lambda_production"),
     Way("a deployment server with the HTTP API", "deployment_api", "http_production"),
 )
 

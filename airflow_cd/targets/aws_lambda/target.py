@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from airflow_cd.targets.aws_lambda.checking import Checking
     from airflow_cd.targets.aws_lambda.publishing import Publishing
 
+LIVE = "live"
+"""The alias that is taken where none is named."""
+
 _FUNCTION = re.compile(r"(arn:[a-z0-9-]+:lambda:[a-z0-9-]+:\d{12}:function:)?[a-zA-Z0-9_-]{1,140}")
 _ALIAS = re.compile(r"(?!^\d+$)[a-zA-Z0-9_-]{1,128}")
 
@@ -34,9 +37,10 @@ class LambdaTarget(RevisionTarget):
     What else a version has (memory, timeout, role, layers) is the function's, as it is when the version is published.
 
     :param conn_id: Airflow connection of type ``aws``.
-    :param environment: what the environment is called; the function's name too, unless that is given.
-    :param function: name of the function, or its ARN; the environment's by default.
-    :param alias: the alias; ``live`` by default.
+    :param environment: what the environment is called.
+    :param function: name of the function, or its ARN; by default what the connection's extra has as ``function``, else
+        the environment's name.
+    :param alias: the alias; by default what the extra has as ``alias``, else ``live``.
     :param region: of the function; the connection's by default.
     :param past_the_alias: whether callers may use the function itself, and get every release at once.
     """
@@ -44,7 +48,7 @@ class LambdaTarget(RevisionTarget):
     conn_id: str
     environment: str
     function: str = ""
-    alias: str = "live"
+    alias: str = ""
     region: str = ""
     past_the_alias: bool = False
 
@@ -53,10 +57,10 @@ class LambdaTarget(RevisionTarget):
         """Make the target; what the registry of kinds calls.
 
         :param conn_id: Airflow connection of type ``aws``.
-        :param environment: name of the environment and of its function, ``function:alias`` where that is not ``live``.
+        :param environment: name of the environment; ``function:alias`` where the connection does not name them.
         """
-        function, _, alias = environment.partition(":")
-        return cls(conn_id, environment, function, alias or "live")
+        function, _, alias = environment.rpartition(":")
+        return cls(conn_id, environment, function, alias if function else "")
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with this specification, one sentence each; called when the DAG file is parsed."""
@@ -67,26 +71,21 @@ class LambdaTarget(RevisionTarget):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip() or value != value.strip():
                 found.append(f"a Lambda target needs {with_article(name)}, got {value!r}")
-        for what, form, value in (("function", _FUNCTION, self.name), ("alias", _ALIAS, self.alias)):
-            if not isinstance(value, str) or not form.fullmatch(value):
+        for what, form, value in (("function", _FUNCTION, self.function), ("alias", _ALIAS, self.alias)):
+            if not isinstance(value, str) or (value and not form.fullmatch(value)):
                 found.append(f"{what} {value!r} of a Lambda target is no name of one on Lambda")
         return found
 
     @property
-    def name(self) -> str:
-        """Name or ARN of the function."""
-        return self.function or self.environment
-
-    @property
     def label(self) -> TargetLabel:
         """Kind and name, as pages show them."""
-        name = f"{self.name.rpartition(':')[2]}:{self.alias}"
-        return TargetLabel("Lambda", name, self.conn_id if isinstance(self.conn_id, str) else "", REVISION)
+        named = f"{self.function.rpartition(':')[2]}:{self.alias or LIVE}" if self.function else self.environment
+        return TargetLabel("Lambda", named, self.conn_id if isinstance(self.conn_id, str) else "", REVISION)
 
     def notes(self) -> list[str]:
         """What works otherwise with this function than a person may expect, one sentence each; asks Lambda."""
         past = [f"{one}: it gets every release at once, as soon as a version is published." for one in self._callers()]
-        return [*past, f"The description of alias {self.alias} holds a note of Airflow CD's; let it be as it is."]
+        return [*past, f"The description of alias {self._names[1]} holds a note of Airflow CD's; let it be as it is."]
 
     # -- what a platform of revisions answers --------------------------------------------------------------------
 
@@ -117,7 +116,7 @@ class LambdaTarget(RevisionTarget):
         from airflow_cd.targets.aws_lambda.states import health_of
 
         try:
-            found = self._api.call("get_function", FunctionName=self.name, Qualifier=name)
+            found = self._api.call("get_function", FunctionName=self._names[0], Qualifier=name)
         except Absent:
             return None
         health, message = health_of(found["Configuration"])
@@ -142,14 +141,15 @@ class LambdaTarget(RevisionTarget):
         :raises TargetUnauthorized: a right is missing.
         :raises TargetRejected: function, alias or release do not suit.
         """
+        function, alias = self._names
         found = self._alias.read()
         self._checking.alias(found)
         self._checking.rights()
         if not self.past_the_alias and (past := list(self._callers())):
             raise TargetRejected(
-                f"callers go past alias {self.alias}, and would get every release at once: {'; '.join(past)}.",
+                f"callers go past alias {alias}, and would get every release at once: {'; '.join(past)}.",
                 state="nothing was changed.",
-                next_step=f"Have them call the alias, {self.name}:{self.alias}, or say "
+                next_step=f"Have them call the alias, {function}:{alias}, or say "
                 "LambdaTarget(..., past_the_alias=True).",
             )
         if not self._published(release):
@@ -162,7 +162,7 @@ class LambdaTarget(RevisionTarget):
         """The newest version that runs a release and has not failed, ``""`` for none."""
         from airflow_cd.targets.aws_lambda.variables import given_of, variables_read
 
-        versions = list(self._api.listed("list_versions_by_function", "Versions", FunctionName=self.name))
+        versions = list(self._api.listed("list_versions_by_function", "Versions", FunctionName=self._names[0]))
         for one in sorted(versions, key=_number, reverse=True):
             name = str(one["Version"])
             given = given_of(variables_read(one))
@@ -179,12 +179,24 @@ class LambdaTarget(RevisionTarget):
         from airflow_cd.hooks.aws_lambda import Absent
 
         try:
-            return self._api.call("get_function_configuration", FunctionName=self.name, Qualifier=version)
+            return self._api.call("get_function_configuration", FunctionName=self._names[0], Qualifier=version)
         except Absent:
             return None
 
     def _callers(self) -> list[str]:
         return list(self._checking.callers())
+
+    @cached_property
+    def _names(self) -> tuple[str, str]:
+        """Function and alias."""
+        from airflow_cd.http.connection import ConnectionSettings
+        from airflow_cd.http.family import TARGET
+
+        if self.function and self.alias:
+            return self.function, self.alias
+        settings = ConnectionSettings.read(self.conn_id, TARGET)
+        function = self.function or settings.text("function") or self.environment
+        return function, self.alias or settings.text("alias") or LIVE
 
     @cached_property
     def _api(self) -> LambdaApi:
@@ -197,19 +209,19 @@ class LambdaTarget(RevisionTarget):
     def _alias(self) -> Alias:
         from airflow_cd.targets.aws_lambda.alias import Alias
 
-        return Alias(self._api, self.name, self.alias)
+        return Alias(self._api, *self._names)
 
     @cached_property
     def _publishing(self) -> Publishing:
         from airflow_cd.targets.aws_lambda.publishing import Publishing
 
-        return Publishing(self._api, self.name)
+        return Publishing(self._api, self._names[0])
 
     @cached_property
     def _checking(self) -> Checking:
         from airflow_cd.targets.aws_lambda.checking import Checking
 
-        return Checking(self._api, self.name, self.alias)
+        return Checking(self._api, *self._names)
 
     def __getstate__(self) -> dict[str, Any]:
         # Airflow copies operators; a client must not be copied with them.

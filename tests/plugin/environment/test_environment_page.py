@@ -156,7 +156,12 @@ def test_replicas_are_shown_by_track_with_shares_weights_and_what_keeps_them(
 
 
 def test_revisions_are_not_counted_but_weighed(ledger: Ledger, client_as: ClientAs) -> None:
-    target = {"type": "airflow_cd.targets.aws_lambda.target.LambdaTarget", "conn_id": "aws", "environment": "shop"}
+    target = {
+        "type": "airflow_cd.targets.aws_lambda.target.LambdaTarget",
+        "conn_id": "aws",
+        "environment": "shop",
+        "function": "shop",
+    }
     ledger.runs.begin("shop", "run-1.2", datetime.now(timezone.utc), plan={"production": {"target": target}})
     _deploy(ledger, "1.2").canary("production")
     old = Instance("7", "1.1", OLD.artifact, OLD.configuration, track=Track.STABLE, weight=80.0)

@@ -19,6 +19,6 @@ def functions(monkeypatch: pytest.MonkeyPatch) -> Functions:
 
 @pytest.fixture
 def target(functions: Functions) -> LambdaTarget:
-    made = LambdaTarget("aws_default", "production", function="shop")
+    made = LambdaTarget("aws_default", "production", function="shop", alias="live")
     made._publishing._sleep = made._alias._sleep = lambda seconds: None
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_an_alias_divides_between_two(functions: Functions, target: LambdaTarget
 def test_a_pipeline_names_it_and_pages_call_it_by_its_name() -> None:
     made = resolve_target("lambda_production", "shop:green")
     assert isinstance(made, LambdaTarget)
-    assert (made.name, made.alias) == ("shop", "green")
+    assert (made.function, made.alias) == ("shop", "green")
     named = LambdaTarget("aws_default", "production", function="shop", region="eu-central-1")
     description = describe_target(named, "production")
     assert description is not None
@@ -150,3 +151,12 @@ def test_a_pipeline_names_it_and_pages_call_it_by_its_name() -> None:
     assert LambdaTarget("aws_default", "production", function=arn).mistakes() == []
     wrong = LambdaTarget("", "production", function="shop/1", alias="12").mistakes()
     assert len(wrong) == 3
+
+
+def test_a_connection_may_name_function_and_alias(functions: Functions, connect: Any) -> None:
+    functions.alias("green")
+    del functions.aliases["live"]
+    connect("lambda_production", conn_type="aws", extra='{"function": "shop", "alias": "green"}')
+    made = resolve_target("lambda_production", "production")
+    assert str(label_of(describe_target(made, "production"))) == "Lambda: production (connection lambda_production)"
+    assert [one.name for one in made.instances()] == ["1"]
