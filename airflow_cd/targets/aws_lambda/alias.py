@@ -36,6 +36,7 @@ class Alias:
         self._function = function
         self._name = name
         self._sleep = sleep
+        self._own: dict[str, str] = {}
 
     def read(self) -> Mapping[str, Any]:
         """The alias, as Lambda answers it.
@@ -61,10 +62,11 @@ class Alias:
         noted = _NOTE.search(str(found.get("Description") or ""))
         primary, more = str(found["FunctionVersion"]), _additional(found)
         weights = {primary: WHOLE - sum(more.values()), **more}
+        mark = f"{found.get('RevisionId', '')} {primary}"
+        # What is written on the condition that nothing has changed needs not be read again: a drain is in a hurry.
+        self._own = {mark: own_description(str(found.get("Description") or ""))}
         return Serving(
-            {name: weight for name, weight in weights.items() if weight > 0},
-            noted[1] if noted else "",
-            f"{found.get('RevisionId', '')} {primary}",
+            {name: weight for name, weight in weights.items() if weight > 0}, noted[1] if noted else "", mark
         )
 
     def serve(self, weights: Mapping[str, float], note: str, *, mark: str) -> bool:
@@ -83,8 +85,8 @@ class Alias:
         # Whoever clears the weights by hand leaves the version itself: that is to be the one that was there.
         primary = was if was in weights else max(sorted(weights), key=lambda name: weights[name])
         more = {name: round(weight / WHOLE, 4) for name, weight in weights.items() if name != primary}
-        own = own_description(str(self.read().get("Description") or ""))
-        room = LONGEST - len(note) - 3
+        own = self._own[mark] if mark in self._own else own_description(str(self.read().get("Description") or ""))
+        room = LONGEST - len(note) - len(" []")
         try:
             self._api.call(
                 "update_alias",

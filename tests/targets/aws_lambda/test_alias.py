@@ -67,6 +67,16 @@ def test_a_rollback_calls_for_nothing_but_the_alias(ledger: Ledger, functions: F
     assert functions.weights() == {"1": 100}
 
 
+def test_a_drain_is_two_calls(ledger: Ledger, functions: Functions, target: LambdaTarget) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    deployment = mine.require_deployment()
+    functions.asked.clear()
+    mine.drain(mine.lease(), deployment, mine.touched(deployment))
+    assert functions.asked == ["get_alias", "update_alias"]
+    assert functions.weights() == {"1": 100}
+
+
 def test_a_version_that_does_not_come_up_gets_no_request(
     ledger: Ledger, functions: Functions, target: LambdaTarget
 ) -> None:
