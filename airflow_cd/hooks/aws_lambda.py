@@ -15,7 +15,7 @@ MOST_PAGES = 200
 
 
 class Absent(TargetRejected):
-    """There is no such function, version or alias."""
+    """There is no such function, version, alias or setting of one."""
 
 
 class Busy(TargetUnavailable):
@@ -28,6 +28,7 @@ class Outdated(TargetUnavailable):
 
 _KINDS: dict[str, type[AirflowCdError]] = {
     "ResourceNotFoundException": Absent,
+    "ProvisionedConcurrencyConfigNotFoundException": Absent,
     "ResourceConflictException": Busy,
     "PreconditionFailedException": Outdated,
 }

@@ -52,6 +52,25 @@ class Checking:
                 next_step="Shorten it.",
             )
 
+    def provisioned(self) -> None:
+        """Refuse an alias with provisioned concurrency, which Lambda lets have no weights.
+
+        Lambda moves such an alias by weights of its own, too, while it provides for the other version.
+
+        :raises TargetRejected: it has some.
+        """
+        try:
+            self._api.call("get_provisioned_concurrency_config", FunctionName=self._function, Qualifier=self._name)
+        except Absent:
+            return
+        raise TargetRejected(
+            f"alias {self._name} of function {self._function} has provisioned concurrency, and Lambda divides no "
+            "requests of such an alias.",
+            state="nothing was changed.",
+            next_step=f"Take it away (aws lambda delete-provisioned-concurrency-config --function-name "
+            f"{self._function} --qualifier {self._name}), or deliver by another alias.",
+        )
+
     def release(self, release: Release, latest: Mapping[str, Any], stable: Mapping[str, Any] | None) -> None:
         """Refuse a release of which no version could be made, or none that could serve beside the present one.
 

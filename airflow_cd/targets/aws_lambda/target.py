@@ -144,6 +144,7 @@ class LambdaTarget(RevisionTarget):
         function, alias = self._names
         found = self._alias.read()
         self._checking.alias(found)
+        self._checking.provisioned()
         self._checking.rights()
         if not self.past_the_alias and (past := list(self._callers())):
             raise TargetRejected(

@@ -30,6 +30,7 @@ OPERATIONS = {
     "get_function": "GetFunction",
     "get_function_configuration": "GetFunctionConfiguration",
     "get_function_url_config": "GetFunctionUrlConfig",
+    "get_provisioned_concurrency_config": "GetProvisionedConcurrencyConfig",
     "list_versions_by_function": "ListVersionsByFunction",
     "list_event_source_mappings": "ListEventSourceMappings",
     "publish_version": "PublishVersion",
@@ -59,6 +60,7 @@ class Functions:
         self.asked: list[str] = []
         self.mappings: list[dict[str, Any]] = []
         self.url = ""
+        self.provisioned = 0
         self.aliases: dict[str, dict[str, Any]] = {}
         self.versions: dict[str, dict[str, Any]] = {}
         self.code: dict[str, str] = {"$LATEST": "shop:0.9"}
@@ -145,6 +147,12 @@ class Functions:
         if not self.url:
             raise _error("ResourceNotFoundException", "The resource you requested does not exist.", 404)
         return {"FunctionUrl": self.url, "FunctionArn": ARN}
+
+    def _get_provisioned_concurrency_config(self, FunctionName: str, Qualifier: str) -> dict[str, Any]:
+        if not self.provisioned:
+            said = "No Provisioned Concurrency Config found for this function"
+            raise _error("ProvisionedConcurrencyConfigNotFoundException", said, 404)
+        return {"RequestedProvisionedConcurrentExecutions": self.provisioned, "Status": "READY"}
 
     def _list_event_source_mappings(self, FunctionName: str) -> dict[str, Any]:
         return {"EventSourceMappings": self.mappings}
@@ -256,6 +264,8 @@ class Functions:
         if found["LastUpdateStatus"] == "InProgress":
             reason, code = self._fails or ("", "")
             status = {"LastUpdateStatus": "Failed" if code else "Successful"}
+            # The end of a change is another state than its beginning, which the answer to the call was of.
+            status["RevisionId"] = str(uuid.uuid4())
             found |= {**status, "LastUpdateStatusReason": reason, "LastUpdateStatusReasonCode": code}
         if found["State"] == "Pending":
             reason, code = self.broken.get(self.code[name], ("", ""))

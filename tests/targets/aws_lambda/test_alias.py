@@ -141,6 +141,20 @@ def test_an_alias_that_nothing_can_be_gone_back_to_is_refused(functions: Functio
     assert "create-alias" in str(no.value)
 
 
+def test_an_alias_with_provisioned_concurrency_is_refused(functions: Functions, target: LambdaTarget) -> None:
+    functions.provisioned = 5
+    with pytest.raises(TargetRejected, match="has provisioned concurrency, and Lambda divides no requests") as no:
+        target.check(NEW)
+    assert "delete-provisioned-concurrency-config" in str(no.value)
+
+
+def test_what_lambda_gives_everything_to_serves_alone(functions: Functions, target: LambdaTarget) -> None:
+    functions.latest["Environment"] = {"Variables": {}}
+    other = functions.publish()
+    functions.alias(FunctionVersion=other, RoutingConfig={"AdditionalVersionWeights": {"1": 1.0}})
+    assert target.serving().weights == {"1": 100}
+
+
 def test_an_alias_divides_between_two(functions: Functions, target: LambdaTarget) -> None:
     for weights in ({}, {"1": 50, "2": 25, "3": 25}):
         with pytest.raises(TargetRejected, match=f"and not {len(weights)}"):

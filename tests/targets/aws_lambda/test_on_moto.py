@@ -1,6 +1,7 @@
 """The contract of revisions on moto's server, through AWS's own client; archives in S3.
 
-moto has no conditions (``RevisionId``), no states that take a while, and nothing that fails: those are in
+moto has no conditions (``RevisionId``), no states that take a while, nothing that fails and no provisioned concurrency:
+those are in
 :mod:`tests.targets.aws_lambda.functions_in_memory`.
 """
 
@@ -16,6 +17,7 @@ import pytest
 
 from airflow_cd.release import Release
 from airflow_cd.targets.aws_lambda import LambdaTarget
+from airflow_cd.targets.aws_lambda.checking import Checking
 from airflow_cd.targets.examination import examine
 from airflow_cd.targets.revision_contract import Meddle, RevisionContract
 
@@ -67,7 +69,9 @@ class TestLambdaOnMoto(RevisionContract):
     timeout = 10.0
 
     @pytest.fixture
-    def target(self, client_of: Callable[[str], Any], connect: Any) -> LambdaTarget:
+    def target(self, client_of: Callable[[str], Any], connect: Any, monkeypatch: pytest.MonkeyPatch) -> LambdaTarget:
+        # moto has no such operation.
+        monkeypatch.setattr(Checking, "provisioned", lambda self: None)
         functions = client_of("lambda")
         url = functions.meta.endpoint_url
         extra = json.dumps({"region_name": "eu-central-1", "endpoint_url": url})
