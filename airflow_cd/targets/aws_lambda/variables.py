@@ -87,9 +87,12 @@ def given_of(variables: Mapping[str, str]) -> Given | None:
     """
     try:
         found = json.loads(variables.get(RELEASE, ""))
-        return Given(found["version"], found["artifact"], found["code"], dict(found["kinds"]), dict(found["own"]))
-    except (ValueError, TypeError, KeyError):
+        given = Given(found["version"], found["artifact"], found["code"], dict(found["kinds"]), dict(found["own"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    # Whoever else writes variables may have written this one.
+    texts = (given.version, given.artifact, given.code, *given.kinds.values(), *given.own.values())
+    return given if all(isinstance(text, str) for text in texts) else None
 
 
 def configuration_of(variables: Mapping[str, str], given: Given | None) -> dict[str, Any]:

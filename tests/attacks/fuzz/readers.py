@@ -22,10 +22,14 @@ from airflow_cd.secret_values.detection import form_of, suspicion
 from airflow_cd.secret_values.references import Reference
 from airflow_cd.secret_values.sealing import Sealer
 from airflow_cd.sources.buckets import Buckets
+from airflow_cd.sources.cloud_watch_streams import Streams
 from airflow_cd.sources.metric_files import Point, gathered
 from airflow_cd.sources.otlp import OtlpStamps, happened
 from airflow_cd.sources.otlp_files import OtlpFileMetrics
 from airflow_cd.sources.statsd import StatsdStamps, parsed
+from airflow_cd.targets.aws_lambda.alias import own_description
+from airflow_cd.targets.aws_lambda.variables import RELEASE, configuration_of, given_of, own_of
+from airflow_cd.targets.revisions.note import Note
 from airflow_cd.task_ids import read_task_id
 from airflow_cd.verification.files.metrics import read_metrics
 from airflow_cd.verification.files.opening import InputFile, opened
@@ -45,7 +49,7 @@ from airflow_cd.verification.logs.recognition import signature_of_line, signatur
 from airflow_cd.verification.logs.refining import refine
 from airflow_cd.verification.logs.traces.joining import RecordJoiner, join_lines
 from airflow_cd.verification.metrics.names.reading import read_name
-from airflow_cd.verification.samples import Metric
+from airflow_cd.verification.samples import Metric, Window
 from tests.attacks.fuzz.trial import Reader
 
 LOG = (
@@ -83,6 +87,7 @@ PARAMETERS = (
 )  # fmt: skip
 
 
+GIVEN = {"version": "1.2", "artifact": "shop:1.2", "code": "0", "kinds": {"LIMIT": "json"}, "own": {"LIMIT": "1"}}
 STATSD = (
     "Flushing stats at  Fri Apr 03 2020 15:18:13 GMT+0900\n", "{\n", "}\n", "  counters: {", " 'a.b': 1,", " timers: {",
     " a: [ 1, 2 ]", "... 7 more items", "gauges: {}", "sets:", "timer_data: { a: { count: 3, sum: 4 } }", "}, ",
@@ -227,6 +232,24 @@ def _overrides(content: Any) -> None:
     planned_release("shop", "1.0", "{service}:{version}", {}, json.dumps(content), environment="dev")
 
 
+def _note(text: str) -> object:
+    note = Note.of(text)
+    return note.as_set({"7": 100.0}), own_description(text), Note.of(note.text)
+
+
+def _variables(value: Any) -> object:
+    variables = {RELEASE: json.dumps(value), "LIMIT": "5"}
+    return configuration_of(variables, given_of(variables)), own_of(variables)
+
+
+def _streams(text: str) -> object:
+    now = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    streams, window = Streams(text), Window(now, now + timedelta(minutes=5))
+    if list(streams.mistakes()):
+        return None
+    return streams.of("7", window), streams.prefixes(window), streams.instance_in(text)
+
+
 READERS: Sequence[Reader] = (
     Reader("log line", _line, LOG),
     Reader("log record", _record, LOG),
@@ -238,6 +261,9 @@ READERS: Sequence[Reader] = (
         "/", "_")),
     Reader("metric file", _metrics, METRICS, binary=True),
     Reader("StatsD lines", _statsd, STATSD),
+    Reader("note of weights", _note, ("airflow-cd", " token=", "7", " canary=", " part=20", " keys=a,b", "[", "]")),
+    Reader("release of a version", _variables, ("kinds", "own", "json", "1.2", "code"), seeds=(GIVEN,)),
+    Reader("names of streams", _streams, ("%Y", "/%m", "%d", "%", "[{instance}]", "*", "shop", "7", "{", "\\")),
     Reader("OTLP batch", _otlp, tuple(OTLP), seeds=(OTLP_BATCH,)),
     Reader("file", _file, ("\x1f\x8b\x08", "BZh9", "(\xb5/\xfd", "\xfd7zXZ", *LOG[:6]), binary=True),
     Reader("HTTP body", _answer, ("\x1f\x8b\x08\x00", '{"a":', "x" * 50, "]"), binary=True),
