@@ -58,6 +58,13 @@ def release(version: str, timeout: int = 30, artifact: str = GOOD) -> Release:
     return Release("httpbin", version, artifact, {VARIABLE: arguments(timeout)})
 
 
-def visitors(url: str) -> AbstractContextManager[Counter[int]]:
-    """People who ask for what is quick, and now and then for what takes two seconds."""
-    return visiting(url, lambda number: ("GET", "/delay/2" if number % 12 == 0 else f"/get?page={number % 7}", None))
+def visitors(url: str, *, before: int = 0) -> AbstractContextManager[Counter[int]]:
+    """People who ask for what is quick, and now and then for what takes two seconds.
+
+    :param before: as of :func:`~tests.real.visitors.visiting`.
+    """
+
+    def asked(number: int) -> tuple[str, str, bytes | None]:
+        return "GET", "/delay/2" if number % 12 == 0 else f"/get?page={number % 7}", None
+
+    return visiting(url, asked, before=before)
