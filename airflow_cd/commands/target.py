@@ -92,7 +92,7 @@ def _deploy(target: Target, given: argparse.Namespace) -> bool:
 def _bring_back(target: Target, before: list[Instance], service: str, timeout: float, token: int) -> None:
     from airflow_cd.instances import Track
     from airflow_cd.release import Release, most_common
-    from airflow_cd.targets.base import makes_replicas
+    from airflow_cd.targets.base import in_place, makes_replicas
     from airflow_cd.targets.rollout import wait_until
 
     wanted: dict[str, Release | None] = {
@@ -110,7 +110,7 @@ def _bring_back(target: Target, before: list[Instance], service: str, timeout: f
             names = [name for name, one in wanted.items() if one == release]
             target.deploy(release, names, key=f"check-back-{time.time_ns()}-{number}", token=token, **shared)
         wait_until(target, wanted, timeout=timeout)
-        if not shared:
+        if not shared or in_place(target):
             target.restore(list(wanted), key=f"check-back-{time.time_ns()}", token=token)
         if settled := getattr(target, "settled", None):
             settled(token=token)

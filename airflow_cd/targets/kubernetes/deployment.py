@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected, TargetUnavailable
@@ -13,7 +13,6 @@ from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
-from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
@@ -283,11 +282,3 @@ class TakenOver(DeploymentThere):
         templates = [one["spec"]["template"] for one in (*sets, self._stable())] + pods
         used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self.name, used)
-
-    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
-        """Do something once, under the newest token."""
-        with self._located():
-            path = self._path(self.name)
-            if enter(self.cluster, self._stable, path, token, key):
-                act()
-                leave(self.cluster, self._stable, path, token, key)

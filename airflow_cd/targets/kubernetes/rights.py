@@ -54,6 +54,27 @@ FOR_PULLS: tuple[tuple[str, str, str], ...] = (
 """As well, where images are looked for before a canary begins."""
 
 
+FOR_STATEFUL_SETS: tuple[tuple[str, str, str], ...] = (
+    ("apps", "statefulsets", "get"),
+    ("apps", "statefulsets", "update"),
+    ("apps", "statefulsets", "patch"),
+    ("apps", "controllerrevisions", "list"),
+    ("", "pods", "list"),
+    ("", "pods", "delete"),
+    ("", "pods/eviction", "create"),
+    ("", "services", "list"),
+    ("", "services", "get"),
+    ("", "services", "patch"),
+    ("", "secrets", "get"),
+    ("", "secrets", "list"),
+    ("", "secrets", "create"),
+    ("", "secrets", "delete"),
+    ("", "events", "list"),
+    ("discovery.k8s.io", "endpointslices", "list"),
+)
+"""In the place of :data:`NEEDED`, for a StatefulSet."""
+
+
 def require_rights(cluster: Cluster, namespace: str, *needed: tuple[str, str, str]) -> None:
     """Refuse, before the first change, what could not be brought to its end or back.
 
