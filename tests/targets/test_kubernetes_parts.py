@@ -24,7 +24,14 @@ from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.health import health_of
 from airflow_cd.targets.kubernetes.names import canary_of, label_selector
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_ROUTES, FOR_SHARES, FOR_SWITCHES, NEEDED
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_PULLS,
+    FOR_ROUTES,
+    FOR_SHARES,
+    FOR_STATEFUL_SETS,
+    FOR_SWITCHES,
+    NEEDED,
+)
 from airflow_cd.targets.kubernetes.template import running, tag_of, with_release, without_release
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -286,7 +293,7 @@ def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert {*NEEDED, *FOR_ROUTES, *FOR_SHARES, *FOR_PULLS, *FOR_SWITCHES} <= given
+    assert {*NEEDED, *FOR_ROUTES, *FOR_SHARES, *FOR_PULLS, *FOR_SWITCHES, *FOR_STATEFUL_SETS} <= given
 
 
 def test_a_target_is_found_by_the_name_of_its_connection_and_survives_being_described() -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected
@@ -18,29 +17,25 @@ from airflow_cd.hooks.kubernetes import MERGE, Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import replicas_of
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
 from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, SHARE
-from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, read_ordered, refusals_of
+from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import Reading
-from airflow_cd.targets.kubernetes.revisions import template_at, template_with, templates_of
+from airflow_cd.targets.kubernetes.revisions import template_with
 from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_STATEFUL_SETS, require_rights, require_unowned
-from airflow_cd.targets.kubernetes.template import container_of, name_of_container, running, with_release
-from airflow_cd.targets.kubernetes.workload import WorkloadThere
+from airflow_cd.targets.kubernetes.stateful_there import StatefulSetThere
+from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
-class StatefulSetTakenOver(WorkloadThere):
+class StatefulSetTakenOver(StatefulSetThere):
     """One StatefulSet of a cluster. Its methods are those of :class:`~airflow_cd.targets.base.ReplicaTarget`.
 
     It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.WorkloadThere`.
     """
-
-    kind = "StatefulSet"
-    resource = "statefulsets"
 
     def instances(self) -> list[Instance]:
         """As of the target."""
@@ -174,30 +169,6 @@ class StatefulSetTakenOver(WorkloadThere):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    @property
-    def _family(self) -> str:
-        """By what its configurations are told from those of a Deployment of the same name."""
-        return f"{self.name}-set"
-
-    def _state(self) -> tuple[Ordered, ByRevision]:
-        there = self._there()
-        routing = ByRevision(self.cluster, self.namespace, there)
-        return read_ordered(self.cluster, self.namespace, there, routing), routing
-
-    def _templates(self, there: Object) -> dict[str, Object]:
-        return templates_of(self.cluster, self.namespace, there)
-
-    def _configuration(self, secret: str) -> Mapping[str, Any] | None:
-        return configuration.read(self.cluster, self.namespace, secret)
-
-    def _stable(self, state: Ordered) -> Object:
-        """The StatefulSet as its pods that are no canary have it."""
-        there = state.stateful_set
-        if not state.before:
-            return there
-        template = template_at(self._templates(there), state.before, there)
-        return {**there, "spec": {**there["spec"], "template": template}}
-
     def _put_canary(self, release: Release, share: int) -> None:
         state, routing = self._state()
         if state.replicas < 2:
@@ -300,10 +271,6 @@ class StatefulSetTakenOver(WorkloadThere):
             self.cluster.patch(self._path(self.name), {"metadata": meta}, MERGE)
 
         until_written(attempt, f"StatefulSet {self.name}")
-
-    def _runs(self, template: Object, release: Release) -> bool:
-        runs = running(template, self.container, self._configuration)
-        return runs.artifact == release.artifact and dict(runs.configuration) == dict(release.configuration)
 
     def _image(self, release: Release, state: Ordered, *, begins: bool) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""

@@ -39,7 +39,8 @@ class StatefulWeb(Web):
             command=["/bin/busybox", "sh", "-c", _START],
             volumeMounts=[{"name": "data", "mountPath": "/data"}],
         )
-        for number in range(replicas):
+        # One more than there are, for whoever scales.
+        for number in range(replicas + 1):
             cluster.call("POST", _VOLUMES, self._volume(number))
         peers = {"selector": labels, "clusterIP": "None", "ports": [{"port": 8080}]}
         cluster.call("POST", SERVICES, {"metadata": headless, "spec": peers})
@@ -68,8 +69,8 @@ class StatefulWeb(Web):
 
     def remove(self) -> None:
         """Take everything of it away."""
-        claims = [f"{_CLAIMS}/data-{self.name}-{number}" for number in range(self.replicas)]
-        volumes = [f"{_VOLUMES}/{self.name}-{number}" for number in range(self.replicas)]
+        claims = [f"{_CLAIMS}/data-{self.name}-{number}" for number in range(self.replicas + 1)]
+        volumes = [f"{_VOLUMES}/{self.name}-{number}" for number in range(self.replicas + 1)]
         services = [f"{SERVICES}/{self.name}", f"{SERVICES}/{self.name}-peers"]
         for path in (self.path, *services, *claims, *volumes):
             try:
