@@ -19,7 +19,7 @@ from airflow_cd.release import Release
 from airflow_cd.targets import KubernetesTarget, describe_target, described_target, resolve_target
 from airflow_cd.targets.base import ReplicaTarget
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.by_route import divide
+from airflow_cd.targets.kubernetes.by_route import divide, mirrors_of
 from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.health import health_of
@@ -182,18 +182,29 @@ def test_an_autoscaler_counts_no_pod_of_a_canary(monkeypatch: pytest.MonkeyPatch
         bound.labels(LABELS, None)
 
 
+THEIR_MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "theirs", "port": 80}}}
+
+
 @given(
     weight=st.none() | st.integers(0, 1000),
     shares=st.lists(st.integers(0, 100), min_size=1, max_size=4),
     others=st.integers(0, 2),
+    copies=st.integers(0, 100),
+    filters=st.sampled_from([None, [{"type": "URLRewrite"}], [THEIR_MIRROR]]),
 )
-def test_a_route_that_was_divided_is_put_back_as_it_was(weight: int | None, shares: list[int], others: int) -> None:
+def test_a_route_that_was_divided_is_put_back_as_it_was(
+    weight: int | None, shares: list[int], others: int, copies: int, filters: list[dict[str, Any]] | None
+) -> None:
     mine = {"name": "web", "port": 80} | ({"weight": weight} if weight is not None else {})
     more = [{"name": f"other-{number}", "port": 80, "weight": 5} for number in range(others)]
-    before = {"metadata": {"annotations": {}}, "spec": {"rules": [{"backendRefs": [mine, *more]}, {"filters": []}]}}
+    rule = {"backendRefs": [mine, *more]} | ({"filters": filters} if filters is not None else {})
+    before = {"metadata": {"annotations": {}}, "spec": {"rules": [rule, {"filters": []}]}}
     route = copy.deepcopy(before)
     for share in shares:
-        divide(route, "web", share)
+        divide(route, "web", share, copies)
+        divide(route, "web", share, copies)
+        to = [one["requestMirror"]["backendRef"] for one in mirrors_of(route["spec"]["rules"][0])]
+        assert to.count({"name": "web-canary", "port": 80}) == (1 if copies else 0)
         weights = {one["name"]: one["weight"] for one in route["spec"]["rules"][0]["backendRefs"]}
         assert (weights["web"], weights["web-canary"]) == (100 - share, share)
     divide(route, "web", None)

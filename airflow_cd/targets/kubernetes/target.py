@@ -37,6 +37,8 @@ class KubernetesTarget:
     :param container: name of the container that a release is put into; the first by default.
     :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
         Services send every pod an even part.
+    :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
+        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``.
     :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
     :param pull_check: whether to see, before a canary begins, that its image can be pulled and the one that runs now
         too, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
@@ -51,6 +53,7 @@ class KubernetesTarget:
     shared_with_gitops: bool = False
     pull_check: bool = True
     stateful_set: str = ""
+    mirror: int = 0
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
 
@@ -79,6 +82,10 @@ class KubernetesTarget:
                 f"no route can divide requests to StatefulSet {self.stateful_set}: its canary are its own pods, behind "
                 "the Services that they have"
             )
+        if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
+            found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
+        elif self.mirror and not self.route:
+            found.append("mirror of a Kubernetes target needs the HTTPRoute whose gateway copies requests: route=...")
         kind = "stateful_set" if self.stateful_set else "deployment"
         for name, value in ((kind, self.name), ("namespace", self.namespace), ("route", self.route)):
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
@@ -126,6 +133,7 @@ class KubernetesTarget:
             self.name,
             container=self.container,
             route=self.route,
+            mirror=self.mirror,
             shared_with_gitops=self.shared_with_gitops,
             pull_check=self.pull_check,
         )

