@@ -14,14 +14,14 @@ import requests
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.kubernetes import KubernetesTarget, by_ingress
 from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_SHARES, NEEDED
 from airflow_cd.targets.rollout import wait_until
 from tests.real.images import CACHE
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.copying import NAME, Copying
-from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, put, tokens
+from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, give, put, tokens
 from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web, come_to
 
 pytestmark = pytest.mark.real
@@ -205,6 +205,44 @@ def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
     come_to(web.answers, {"1.0 hi"})
     with pytest.raises(TargetUnauthorized, match="may not get services, patch services, create services"):
         side(target, OTHER, 0)
+
+
+# -- a canary Ingress --------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_divided_by_the_weight_of_a_canary_ingress(
+    web: Web, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_ingress, "_FOLLOWS", 0.5)
+    gateway.ingress(web.cluster, web.name, web.name)
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, ingress=web.name)
+    session = requests.Session()
+    session.trust_env = False
+
+    def answers(count: int) -> list[str]:
+        host = {"Host": f"{web.name}.test"}
+        return [session.get(f"{address}/", headers=host, timeout=5).text.strip() for _ in range(count)]
+
+    web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"} or None, "the Ingress is served")
+    before = web.cluster.call("GET", f"{gateway.INGRESSES}/{web.name}")
+    target.check(OTHER)
+    with steadily(answers) as failed:
+        put(target, Track.CANARY, OTHER, 34)
+        assert {one.drained for one in target.instances() if one.track == Track.CANARY} == {True}
+        come_to(answers, {"1.0 hi"}, why="no weight before somebody gives it")
+        give(target)
+        web.cluster.until(lambda: 20 < answers(100).count("1.1 hello") < 50 or None, "a third is the canary's")
+        drain(target)
+        come_to(answers, {"1.0 hi"}, 100)
+        side(target, OTHER, 100)
+        come_to(answers, {"1.1 hello"}, 100)
+        put(target, Track.CANARY, None)
+        come_to(answers, {"1.0 hi"}, 100)
+    assert failed == []
+    after = web.cluster.call("GET", f"{gateway.INGRESSES}/{web.name}")
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], "it was never touched"
+    listed = [one["metadata"]["name"] for one in web.cluster.call("GET", gateway.INGRESSES)["items"]]
+    assert f"{web.name}-canary" not in listed
 
 
 # -- copies of requests ------------------------------------------------------------------------------------------------

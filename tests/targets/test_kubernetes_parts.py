@@ -25,6 +25,7 @@ from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for
 from airflow_cd.targets.kubernetes.health import health_of
 from airflow_cd.targets.kubernetes.names import canary_of, label_selector
 from airflow_cd.targets.kubernetes.rights import (
+    FOR_INGRESSES,
     FOR_PULLS,
     FOR_ROUTES,
     FOR_SHARES,
@@ -304,7 +305,7 @@ def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert {*NEEDED, *FOR_ROUTES, *FOR_SHARES, *FOR_PULLS, *FOR_SWITCHES, *FOR_STATEFUL_SETS} <= given
+    assert {*NEEDED, *FOR_ROUTES, *FOR_SHARES, *FOR_PULLS, *FOR_SWITCHES, *FOR_STATEFUL_SETS, *FOR_INGRESSES} <= given
 
 
 def test_a_target_is_found_by_the_name_of_its_connection_and_survives_being_described() -> None:

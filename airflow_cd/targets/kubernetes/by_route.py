@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
 from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
+from airflow_cd.targets.kubernetes.by_weight import ByWeight
 from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_MIRRORS, require_features
-from airflow_cd.targets.kubernetes.names import TRACK, WEIGHT, canary_of
+from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
-    endpoints_of,
     make_own_service,
-    services_of,
-    traffic_labels,
 )
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -28,7 +25,7 @@ _FOLLOWS = 0.3
 """Seconds that a data plane may be behind the status that its controller has written."""
 
 
-class ByRoute:
+class ByRoute(ByWeight):
     """A Service of its own for the canary's pods, and weights in an HTTPRoute of the Gateway API.
 
     :param cluster: the API.
@@ -39,26 +36,15 @@ class ByRoute:
     """
 
     def __init__(self, cluster: Cluster, namespace: str, stable: Object, route: str, mirror: int = 0) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._stable = stable
-        self._name = stable["metadata"]["name"]
+        super().__init__(cluster, namespace, stable)
         self._path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{route}"
         self._route = route
         self._mirror = mirror
 
     @cached_property
-    def services(self) -> list[Object]:
-        """As of :class:`Routing`."""
-        labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}
-        own = self._cluster.get(f"/api/v1/namespaces/{self._namespace}/services/{canary_of(self._service)}")
-        return services_of(self._cluster, self._namespace, labels) + ([own] if own else [])
-
-    @cached_property
     def _service(self) -> str:
         """Name of the Service of the stable pods, which the route sends requests to."""
-        labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}
-        found = {one["metadata"]["name"] for one in services_of(self._cluster, self._namespace, labels)}
+        found = {one["metadata"]["name"] for one in self._stable_services}
         named = [
             one["name"] for rule in self._read()["spec"].get("rules") or () for one in rule.get("backendRefs") or ()
         ]
@@ -71,14 +57,6 @@ class ByRoute:
             state="nothing was changed.",
             next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
         )
-
-    def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
-        """As of :class:`Routing`: no Service or autoscaler of the stable pods finds them."""
-        if has is not None:
-            return has
-        selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
-        services = services_of(self._cluster, self._namespace, labels)
-        return {name: value for name, value in labels.items() if name not in {**selecting, **traffic_labels(services)}}
 
     def check(self) -> None:
         """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods.
@@ -94,10 +72,6 @@ class ByRoute:
             part = (PART_MIRROR,) if self._mirror < WHOLE else ()
             require_features(self._cluster, self._namespace, route, MIRROR, *several, *part)
 
-    def drained(self, pod: Object) -> bool:
-        """As of :class:`Routing`: its track has no weight."""
-        return self._of(pod) == 0
-
     def prepare(self, traffic: int | None) -> None:
         """As of :class:`Routing`: the canary's Service, and its place in the route, with no weight yet.
 
@@ -112,32 +86,10 @@ class ByRoute:
         if self._weight is None or copies:
             self._write(0, copies)
 
-    def take_out(self, pods: Sequence[Object]) -> None:
-        """As of :class:`Routing`."""
-        if self._weight is not None:
-            self._write(0)
-
-    def give(self, pods: Sequence[Object], share: int) -> None:
-        """As of :class:`Routing`: only to pods that can answer.
-
-        :raises TargetUnavailable: none of them is ready.
-        """
-        own = [one for one in self.services if one["metadata"]["name"] == canary_of(self._service)]
-        if not endpoints_of(self._cluster, self._namespace, own):
-            raise TargetUnavailable(
-                f"the canary of {self._name} gets no requests: none of its pods is ready.",
-                next_step="Read why in the messages of the pods.",
-            )
-        self._write(share)
-
     def clear(self) -> None:
         """As of :class:`Routing`: the route is as it was before."""
         self._write(None)
         delete_own_services(self._cluster, self._namespace, self._name)
-
-    def weight(self, pod: Object) -> float | None:
-        """As of :class:`Routing`."""
-        return self._of(pod)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -159,11 +111,6 @@ class ByRoute:
                 if one["name"] == canary_of(self._service):
                     return int(one.get("weight", 1))
         return None
-
-    def _of(self, pod: Object) -> float | None:
-        canary = float(self._weight or 0)
-        is_canary = (pod["metadata"].get("labels") or {}).get(TRACK) == "canary"
-        return canary if is_canary else 100.0 - canary
 
     def _write(self, share: int | None, copies: int = 0) -> None:
         """Set the canary's percent, None to take its place away; returns when the gateway has taken it."""

@@ -19,6 +19,7 @@ from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
+    FOR_INGRESSES,
     FOR_PULLS,
     FOR_ROUTES,
     FOR_SHARES,
@@ -82,7 +83,7 @@ class TakenOver(DeploymentThere):
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            divided = FOR_ROUTES if self.route else FOR_SHARES
+            divided = FOR_ROUTES if self.route else FOR_INGRESSES if self.ingress else FOR_SHARES
             pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
             require_rights(self.cluster, self.namespace, *NEEDED, *divided, *pulls)
             configuration.require_usable(release.configuration)

