@@ -231,6 +231,23 @@ def test_requests_come_back_when_the_canary_has_and_no_sooner(cluster: StatefulS
     assert len(cluster._slice("web")["endpoints"]) == 3
 
 
+def test_what_somebody_gives_the_template_on_the_way_back_takes_nobody_who_answers(
+    cluster: StatefulSetInMemory,
+) -> None:
+    put(cluster, Track.CANARY, NEW)
+    drain(cluster)
+    cluster.works = False
+    put(cluster, Track.CANARY, None)
+    cluster.works = True
+    cluster.set(template={"spec": {"containers": [{"name": "web", "image": "web:1.2", "imagePullPolicy": "Never"}]}})
+    assert cluster.images() == ["web:1.0", "web:1.0", "web:1.2"]
+    assert cluster.served() == {"web:1.0"}
+    put(cluster, Track.CANARY, None)
+    restore(cluster)
+    assert cluster.images() == ["web:1.0"] * 3
+    assert cluster.spec["updateStrategy"]["rollingUpdate"] == {"partition": 0}
+
+
 def test_a_drained_canary_that_is_promoted_has_its_requests_first(cluster: StatefulSetInMemory) -> None:
     put(cluster, Track.CANARY, NEW)
     drain(cluster)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected
-from airflow_cd.hooks.kubernetes import MERGE, Object
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
@@ -163,7 +163,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             if state.wants_canary or not state.others:
                 routing.widen()
             if state.before and not state.wants_canary and not state.others:
-                self._annotate({BEFORE: None})
+                until_written(self._hand_back, f"StatefulSet {self.name}")
 
         self._do(act, key, token)
 
@@ -239,7 +239,9 @@ class StatefulSetTakenOver(StatefulSetThere):
             def attempt() -> None:
                 state, _ = self._state()
                 template = self._stable(state)["spec"]["template"]
-                self._write(state, template, 0, {SHARE: None, **meant(template, self.container)})
+                # Whatever somebody else gives the template meanwhile, the others are kept from: nobody else answers.
+                partition = min([state.partition, *map(state.place_of, state.others)])
+                self._write(state, template, partition, {SHARE: None, **meant(template, self.container)})
 
             until_written(attempt, f"StatefulSet {self.name}")
             if gone != self._artifacts.of(self._there()):
@@ -264,13 +266,10 @@ class StatefulSetTakenOver(StatefulSetThere):
             # With the version that was read: the replicas that an autoscaler has set since are not written over.
             self.cluster.put(self._path(self.name), changed)
 
-    def _annotate(self, annotations: dict[str, str | None]) -> None:
-        def attempt() -> None:
-            version = self._there()["metadata"]["resourceVersion"]
-            meta = {"resourceVersion": version, "annotations": annotations}
-            self.cluster.patch(self._path(self.name), {"metadata": meta}, MERGE)
-
-        until_written(attempt, f"StatefulSet {self.name}")
+    def _hand_back(self) -> None:
+        """Nothing is left of a canary."""
+        state, _ = self._state()
+        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None})
 
     def _image(self, release: Release, state: Ordered, *, begins: bool) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
