@@ -332,6 +332,12 @@ def test_what_a_tool_keeps_is_refused(cluster: StatefulSetInMemory) -> None:
     mine.check(NEW)
 
 
+def test_a_stateful_set_is_named_beside_its_connection_too() -> None:
+    target = KubernetesTarget.from_connection("kubernetes_production", "shop/statefulset/orders")
+    assert (target.namespace, target.stateful_set, target.name) == ("shop", "orders", "orders")
+    assert target.mistakes() == []
+
+
 def test_no_second_side_and_no_route_are_found_when_the_file_is_parsed() -> None:
     target = KubernetesTarget("kubernetes_production", "production", stateful_set="db")
     assert "has no second side" in target.traffic_mistake(100, 0)

@@ -66,9 +66,11 @@ class KubernetesTarget:
 
         :param conn_id: Airflow connection of type ``kubernetes``.
         :param environment: name of the environment and of its Deployment, ``namespace/name`` where it is not in
-            ``default``.
+            ``default``; ``namespace/statefulset/name`` for a StatefulSet.
         """
         namespace, _, name = environment.rpartition("/")
+        if namespace.endswith("/statefulset"):
+            return cls(conn_id, environment, namespace.removesuffix("/statefulset"), stateful_set=name)
         return cls(conn_id, environment, namespace or "default", name)
 
     def mistakes(self) -> list[str]:
