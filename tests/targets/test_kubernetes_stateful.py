@@ -178,6 +178,7 @@ def test_a_persons_undo_is_noticed_and_nothing_is_left_half(cluster: StatefulSet
     cluster._control()
     (canary,) = [one for one in over(cluster).instances() if one.track == Track.CANARY]
     assert canary.artifact == "web:1.0"
+    assert "was given web:1.0 by kubectl-rollout" in canary.message
     assert "was given web:1.0 by kubectl-rollout" in over(cluster).changed_by()
     put(cluster, Track.CANARY, None)
     restore(cluster)

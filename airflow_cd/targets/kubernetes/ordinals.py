@@ -17,6 +17,7 @@ from airflow_cd.instances import EMPTY, FAILED, HEALTHY, STARTING, Instance, Tra
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import share_of
 from airflow_cd.targets.kubernetes.names import BEFORE, REVISION, label_selector
+from airflow_cd.targets.kubernetes.ownership import changed_since
 from airflow_cd.targets.kubernetes.replicas import (
     PASSING,
     Reading,
@@ -195,9 +196,11 @@ def instances_in(
 def _there(state: Ordered, pod: Object, read: Reading) -> Instance:
     place, revision = state.place_of(pod), revision_of(pod)
     track = Track.CANARY if state.is_canary(place, revision) else Track.STABLE
-    # Whoever has changed the template has changed what is to run at those places alone.
-    owner = state.stateful_set if revision == state.newest else None
-    found = instance_of(TrackState(track, owner, [], state.pods), pod, read)
+    found = instance_of(TrackState(track, None, [], state.pods), pod, read)
+    # Whoever has changed the template has changed what is to run at these places alone.
+    changed = changed_since(state.stateful_set, read.container) if state.wanted_at(place) == state.newest else ""
+    if changed and not (state.wants_canary and track is Track.STABLE):
+        found = found.saying(changed)
     if pod["metadata"].get("deletionTimestamp") or place >= state.replicas:
         return found
     if state.is_seen and revision == state.wanted_at(place):
