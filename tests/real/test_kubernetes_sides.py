@@ -19,6 +19,7 @@ from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_SHARES, NEEDED
 from airflow_cd.targets.rollout import wait_until
 from tests.real.images import CACHE
 from tests.real.kubernetes import gateway
+from tests.real.kubernetes.accounts import account
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.copying import NAME, Copying
 from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, give, put, tokens
@@ -182,21 +183,7 @@ def test_a_service_of_somebody_else_is_neither_used_nor_deleted(web: Web) -> Non
 def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
     web: Web, connected: Callable[[str, str], None]
 ) -> None:
-    cluster, name = web.cluster, "plain"
-    accounts = "/api/v1/namespaces/default/serviceaccounts"
-    roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
-    needed = (*NEEDED, *FOR_SHARES, *FOR_PULLS)
-    rules = [{"apiGroups": [group], "resources": [one], "verbs": [verb]} for group, one, verb in needed]
-    bound = {
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
-    }
-    cluster.call("POST", accounts, {"metadata": {"name": name}})
-    cluster.call("POST", f"{roles}/roles", {"metadata": {"name": name}, "rules": rules})
-    cluster.call("POST", f"{roles}/rolebindings", bound)
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    connected("kubernetes_plain", cluster.call("POST", f"{accounts}/{name}/token", asked)["status"]["token"])
+    connected("kubernetes_plain", account(web.cluster, "plain", (*NEEDED, *FOR_SHARES, *FOR_PULLS)))
     target = KubernetesTarget("kubernetes_plain", "production", deployment=web.name)
     target.check(OTHER)
     put(target, Track.CANARY, OTHER)

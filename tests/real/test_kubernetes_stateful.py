@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from airflow_cd.errors import DeploymentFailed, TargetRejected
+from airflow_cd.errors import DeploymentFailed, TargetRejected, TargetUnavailable
 from airflow_cd.instances import Track
 from airflow_cd.ledger import open_ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
 from airflow_cd.targets.kubernetes import KubernetesTarget, health
+from airflow_cd.targets.kubernetes.rights import FOR_STATEFUL_SETS
 from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import wait_until
+from tests.real.kubernetes.accounts import account
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.killed import delivery
 from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put
@@ -48,9 +50,21 @@ def ready_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "READY_FOR", timedelta(seconds=1))
 
 
+@pytest.fixture(scope="module")
+def credential(loaded: Cluster) -> str:
+    """Of an account that may do what is asked for before anything is touched, and read output."""
+    return account(loaded, "stateful", (*FOR_STATEFUL_SETS, ("", "pods/log", "get")))
+
+
 @pytest.fixture
-def target(web: StatefulWeb, connected: object) -> KubernetesTarget:
-    return KubernetesTarget(CONNECTION, "production", stateful_set=web.name)
+def least(web: StatefulWeb, credential: str, connected: Callable[[str, str], None]) -> KubernetesTarget:
+    connected("kubernetes_stateful", credential)
+    return KubernetesTarget("kubernetes_stateful", "production", stateful_set=web.name)
+
+
+@pytest.fixture
+def target(least: KubernetesTarget) -> KubernetesTarget:
+    return least
 
 
 def back(target: KubernetesTarget) -> None:
@@ -66,8 +80,8 @@ class TestStatefulSet(ReplicaContract):
     __test__ = "AIRFLOW_CD_CONTRACTS" in os.environ
 
     @pytest.fixture
-    def target(self, web: StatefulWeb, connected: object) -> KubernetesTarget:
-        return KubernetesTarget(CONNECTION, "production", stateful_set=web.name)
+    def target(self, least: KubernetesTarget) -> KubernetesTarget:
+        return least
 
     @pytest.fixture
     def good(self) -> Release:
@@ -130,7 +144,17 @@ def test_a_pod_that_cannot_start_blocks_neither_the_next_release_nor_the_way_bac
 def test_a_canary_keeps_its_share_when_somebody_scales(web: StatefulWeb, target: KubernetesTarget) -> None:
     put(target, Track.CANARY, OTHER, 40)
     web.cluster.patch(web.path, {"spec": {"replicas": 3}})
-    put(target, Track.CANARY, OTHER, 40)
+
+    def kept() -> bool | None:
+        try:
+            ask(target, Track.CANARY, OTHER, 40)
+        except TargetUnavailable as error:
+            assert "one after the other is replaced" in str(error)
+            return None
+        return True
+
+    web.cluster.until(kept, "no pod has the release that is not to have it")
+    wait_until(target, {Track.CANARY: OTHER}, timeout=60)  # type: ignore[arg-type]
     wanted = {f"{web.name}-{place}": GOOD.artifact for place in range(2)} | {f"{web.name}-2": OTHER.artifact}
     web.cluster.until(
         lambda: {one.name: one.artifact for one in target.instances()} == wanted or None, "the last one is the canary"
@@ -140,7 +164,9 @@ def test_a_canary_keeps_its_share_when_somebody_scales(web: StatefulWeb, target:
     come_to(web.answers, {"1.0 hi"})
 
 
-def test_what_would_not_work_is_refused(web: StatefulWeb, target: KubernetesTarget) -> None:
+def test_what_would_not_work_is_refused(
+    web: StatefulWeb, target: KubernetesTarget, connected: Callable[[str, str], None]
+) -> None:
     spec = web.cluster.call("GET", web.path)["spec"]["updateStrategy"]
     web.cluster.patch(web.path, {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
     try:
@@ -148,6 +174,7 @@ def test_what_would_not_work_is_refused(web: StatefulWeb, target: KubernetesTarg
             target.check(OTHER)
     finally:
         web.cluster.patch(web.path, {"spec": {"updateStrategy": spec}})
+    connected(CONNECTION, web.cluster.token)
     with pytest.raises(TargetRejected, match=r"is a StatefulSet, and no Deployment.*stateful_set='stateful'"):
         KubernetesTarget(CONNECTION, "production", deployment=web.name).instances()
 

@@ -155,6 +155,9 @@ def test_a_canary_keeps_its_share_when_somebody_scales(cluster: StatefulSetInMem
     put(cluster, Track.CANARY, NEW)
     cluster.set(replicas=6)
     assert cluster.images() == ["web:1.0"] * 2 + ["web:1.1"] * 4, "what is made anew has the newest revision"
+    with pytest.raises(TargetUnavailable, match="1 more pod has the canary's release since somebody has scaled"):
+        put(cluster, Track.CANARY, NEW)
+    assert len(cluster.deleted) == 1, "one after the other"
     put(cluster, Track.CANARY, NEW)
     assert cluster.images() == ["web:1.0"] * 4 + ["web:1.1"] * 2
     cluster.set(replicas=3)

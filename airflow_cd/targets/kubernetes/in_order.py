@@ -93,12 +93,13 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
 
     With ``OrderedReady`` a controller does nothing at all while a pod is not ready, so that a pod which cannot start is
     not replaced either when its template is put right (a known limitation of Kubernetes). And pods below the partition
-    that have the newest revision, made before it was raised, it leaves as they are.
+    that have the newest revision, made before it was raised, it leaves as they are: one of them goes at a time.
 
     :param cluster: the API.
     :param read: reads the StatefulSet and its pods.
     :returns: as they are then.
-    :raises TargetUnavailable: a PodDisruptionBudget does not let one go now, or the controller is away.
+    :raises TargetUnavailable: more of them are to follow, a PodDisruptionBudget does not let one go now, or the
+        controller is away.
     """
     await_seen(lambda: read()[0].stateful_set)
     state, _ = read()
@@ -109,10 +110,26 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
             # Made anew meanwhile, it is another one.
             with contextlib.suppress(Conflict):
                 cluster.delete(path, uid=pod["metadata"]["uid"])
-        elif state.wants_canary and state.place_of(pod) < state.partition:
-            _require_seen(state, pod)
-            _evict(cluster, pod)
+    surplus = [one for one in state.misplaced if is_ready(one) and state.place_of(one) < state.partition]
+    if state.wants_canary and surplus:
+        _require_seen(state, surplus[0])
+        _give_back(cluster, state, surplus)
     return read()[0]
+
+
+def _give_back(cluster: Cluster, state: Ordered, surplus: list[Object]) -> None:
+    """Have one pod replaced that has a canary's release and is none; the others follow, when it is ready again."""
+    left = len(surplus)
+    if not state.unready:
+        _evict(cluster, surplus[0])
+        left -= 1
+    if left:
+        raise TargetUnavailable(
+            f"{left} more pod{' has' if left == 1 else 's have'} the canary's release since somebody has scaled "
+            f"{called(state.stateful_set)}: one after the other is replaced.",
+            state="the canary has more than its share still.",
+            next_step="Nothing to do: the next attempt goes on.",
+        )
 
 
 def _require_seen(state: Ordered, pod: Object) -> None:
