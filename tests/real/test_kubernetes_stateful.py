@@ -148,8 +148,7 @@ def test_a_canary_keeps_its_share_when_somebody_scales(web: StatefulWeb, target:
     def kept() -> bool | None:
         try:
             ask(target, Track.CANARY, OTHER, 40)
-        except TargetUnavailable as error:
-            assert "one after the other is replaced" in str(error)
+        except TargetUnavailable:
             return None
         return True
 
