@@ -32,7 +32,7 @@ from tests.real.kubernetes.web import SERVICES, come_to
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 KILLS = int(os.environ.get("AIRFLOW_CD_KILLS", "1"))
-LONGEST = 24.0
+LONGEST = 18.0
 """Seconds after which a process that nobody kills has done everything."""
 
 
