@@ -13,7 +13,7 @@ from airflow_cd.delivery.capture import choose_instances
 from airflow_cd.errors import ReleaseError
 from airflow_cd.instances import STARTING, WHOLE, Instance, Track
 from airflow_cd.release import most_common
-from airflow_cd.targets.base import makes_replicas
+from airflow_cd.targets.base import in_place, makes_replicas
 from airflow_cd.targets.rollout import Wanted
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ class Division(Protocol):
         :param previous: what every instance ran before the deployment.
         :param touched: of :meth:`touched`.
         :raises ReleaseError: it is not known what a unit is to return to.
+        """
+        ...
+
+    def recovering(self, previous: Previous, touched: Sequence[str]) -> Wanted:
+        """What has to be healthy after the steps of :meth:`back`, though none of them asked for it.
+
+        :param previous: what every instance ran before the deployment.
+        :param touched: of :meth:`touched`.
         """
         ...
 
@@ -119,6 +127,10 @@ class ByInstance:
             raise ReleaseError(f"it is not known what {', '.join(unknown)} ran before the deployment.")
         return [{name: previous[name] for name in touched}]
 
+    def recovering(self, previous: Previous, touched: Sequence[str]) -> Wanted:
+        """As of :class:`Division`: nothing else."""
+        return {}
+
     def whole(self, previous: Previous, release: Release) -> Wanted:
         """As of :class:`Division`: it runs on every instance."""
         return dict.fromkeys(previous, release)
@@ -163,6 +175,10 @@ class ByTrack:
             steps.append({Track.STABLE: most_common(previous.values())})
         return [*steps, {Track.CANARY: None}] if touched else steps
 
+    def recovering(self, previous: Previous, touched: Sequence[str]) -> Wanted:
+        """As of :class:`Division`: nothing else, the stable replicas are as they were."""
+        return {}
+
     def whole(self, previous: Previous, release: Release) -> Wanted:
         """As of :class:`Division`: it runs on the stable replicas, and there are no others."""
         return {Track.STABLE: release, Track.CANARY: None}
@@ -198,9 +214,23 @@ class ByTrack:
         return sorted(canary), sorted(control)
 
 
+class InPlace(ByTrack):
+    """The canary is made of stable replicas, which are stable ones again when they have come back from it."""
+
+    def back(self, previous: Previous, touched: Sequence[str]) -> list[Wanted]:
+        """As of :class:`Division`: what the canary was made of first, whose template may be that of all of them."""
+        return super().back(previous, touched)[::-1]
+
+    def recovering(self, previous: Previous, touched: Sequence[str]) -> Wanted:
+        """As of :class:`Division`: those that the canary was made of."""
+        return {Track.STABLE: most_common(previous.values())} if touched and previous else {}
+
+
 def division_of(target: Any) -> Division:
     """How deployments divide the environment of a target.
 
     :param target: of either shape, or what stands for it.
     """
+    if in_place(target):
+        return InPlace()
     return ByTrack() if makes_replicas(target) else ByInstance()

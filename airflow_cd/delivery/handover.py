@@ -115,10 +115,13 @@ def restore_unrecorded(
             units = [unit for unit, old in wanted.items() if old == release]
             sealed.give_back(release, units, key=f"{key}-{step}-{number}", token=handover.token)
         wait_until(sealed, wanted, timeout=timeout)
-    drained = sorted({one.unit for one in sealed.instances() if one.drained and one.unit in touched})
-    if drained:
-        sealed.restore(drained, key=f"{key}-restore", token=handover.token)
-    wanted = {unit: old for step_wanted in steps for unit, old in step_wanted.items()}
+    recovering = divided.recovering(handover.previous, touched)
+    if recovering:
+        wait_until(sealed, recovering, timeout=timeout)
+    drained = {one.unit for one in sealed.instances() if one.drained} & set(touched)
+    if undrained := sorted(touched if recovering else drained):
+        sealed.restore(undrained, key=f"{key}-restore", token=handover.token)
+    wanted = {unit: old for step_wanted in (recovering, *steps) for unit, old in step_wanted.items()}
     if wrong := differences(sealed.instances(), wanted):
         raise RollbackIncomplete(f"the rollback from {handover.release} could not finish: {'; '.join(wrong)}.")
     log(f"Restored {', '.join(touched)} without the ledger, which is told when it is back.")

@@ -123,6 +123,15 @@ class RecordedTarget:
             self.observe()
         self.ledger.actions.finish(key, ok=True, detail={"put": names})
 
+    def await_healthy(self, wanted: Wanted) -> None:
+        """Wait until what was not asked for is healthy as well.
+
+        :param wanted: the release of each unit.
+        :raises DeploymentFailed: instances are not healthy on their release.
+        :raises TargetError: the target did not answer until the time was over.
+        """
+        wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress, on_read=self.show)
+
     def drain(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
         """Keep the instances out of the traffic; returns when no request reaches them any more.
 

@@ -80,13 +80,20 @@ def _bring_back(
     changes: RecordedTarget, deployment: Deployment, lease: Lease, steps: Sequence[Wanted], touched: Sequence[str]
 ) -> tuple[list[str], bool]:
     """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each, and whether waiting helps."""
+    recovering = changes.division.recovering(deployment.previous, touched)
     try:
         if touched:
             if changes.division.carried(deployment.previous, touched):
                 changes.drain(deployment, lease, touched)
             changes.put(deployment, lease, steps, kind=ActionKind.ROLLBACK)
-            changes.undrain(deployment, lease, touched)
-        return changes.differences({unit: old for wanted in steps for unit, old in wanted.items()}), False
+            if recovering:
+                changes.await_healthy(recovering)
+                # None of them is drained by its track any more, and whoever divides requests is still to be told.
+                changes.restore_traffic(deployment, lease, touched)
+            else:
+                changes.undrain(deployment, lease, touched)
+        wanted = {unit: old for one in (recovering, *steps) for unit, old in one.items()}
+        return changes.differences(wanted), False
     except (LeaseLost, LedgerUnavailable):
         # What the target has, or has not, is not known to be wrong: the next attempt finds out.
         raise

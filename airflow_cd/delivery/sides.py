@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.delivery.division import ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetUnavailable
 from airflow_cd.instances import STARTING, WHOLE, Track
+from airflow_cd.targets.base import in_place
 from airflow_cd.verification.reading import Sides
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class SidesNow:
             self._ask(changed)
         if self._phase.share >= WHOLE:
             return
-        stable = sum(one.track == Track.STABLE for one in instances)
+        # Of replicas that are the canary's in their places there are as many as before, whichever they are.
+        stable = sum(one.track == Track.STABLE or in_place(self._delivery.target) for one in instances)
         canary = sum(one.track == Track.CANARY for one in instances)
         # While replicas are being made or taken away, their number says nothing of what was asked for.
         settled = all(one.health != STARTING for one in instances)

@@ -140,12 +140,16 @@ class Cluster:
         """
         return self._write("PUT", path, body, {"Content-Type": "application/json"})
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, uid: str = "") -> None:
         """Delete an object and what it owns; one that is not there is gone already.
 
         :param path: of its URL.
+        :param uid: of the object that is meant; by default whichever has the name.
+        :raises Conflict: another object has the name by now.
         """
-        self._send(Request("DELETE", path, params={"propagationPolicy": "Background"}), missing=True)
+        body = {"preconditions": {"uid": uid}} if uid else None
+        params = {"propagationPolicy": "Background"}
+        self._send(Request("DELETE", path, body=body, params=params), missing=True)
 
     def missing_rights(self, namespace: str, wanted: Sequence[tuple[str, str, str]]) -> list[str]:
         """Which rights the connection does not have.

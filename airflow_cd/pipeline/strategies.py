@@ -154,7 +154,7 @@ class Canary:
         steps = []
         for phase in self.planned:
             traffic = WHOLE if phase.is_last and keeps else phase.traffic
-            verify = without_requests(self.verify) if traffic == 0 else self.verify
+            verify = _unasked(self.verify, target) if traffic == 0 else self.verify
             watched = verify and _watched_on(verify, self.pause_of(phase))
             steps.append(Step(phase.name, phase.share, traffic, watched))
         if bakes:
@@ -193,7 +193,7 @@ class BlueGreen:
     :param verify: what is watched once the new side has the requests, and how it is judged; required.
     :param preview: what is watched of the new side before. By default the logs of ``verify``, for their duration: an
         error never seen before fails the release, and what is missing, as it is without requests, holds up nothing.
-        Give one of its own where tests or mirrored requests reach the new side by then.
+        Where the target sends it copies of requests, all of ``verify``. Give one of its own where tests reach it.
     :param tests: a task of your own that runs when the new side is up, before it is verified: an operator, a task
         group, or a function that makes one. When it fails, the release is rolled back.
     :param bake: how long the release is watched on with all requests beyond ``verify``, such as ``"30m"``; nothing by
@@ -233,7 +233,7 @@ class BlueGreen:
         :param target: of its environment.
         """
         assert self.verify is not None  # noqa: S101 - mistakes() has refused it
-        preview = self.preview if self.preview is not None else without_requests(self.verify)
+        preview = self.preview if self.preview is not None else _unasked(self.verify, target)
         steps = [
             Step(GREEN, WHOLE, 0, preview, marked=False, tests=self.tests),
             Step(SWITCH, WHOLE, WHOLE, self.verify),
@@ -241,6 +241,11 @@ class BlueGreen:
         if parse_duration(self.bake) > timedelta(0):
             steps.append(_bake(self.verify, self.bake, WHOLE))
         return _finished(steps)
+
+
+def _unasked(verification: Verification, target: Target) -> Verification | None:
+    """What can be verified of replicas that nobody asks: all of it where they get copies of requests."""
+    return verification if getattr(target, "mirror", 0) else without_requests(verification)
 
 
 def without_requests(verification: Verification) -> Verification | None:

@@ -35,6 +35,7 @@ __all__ = [
     "ReplicaTarget",
     "Target",
     "Track",
+    "in_place",
     "makes_replicas",
 ]
 
@@ -132,7 +133,12 @@ class ReplicaTarget(Protocol):
     percent, to that share of the replicas, found without reaching anything; ``""`` when it can. Then its ``deploy``
     takes ``traffic`` too: with 0 the canary is made without requests, and with any other part it gets that by
     ``restore``. With all of the requests at the canary the stable replicas are kept and listed as drained; draining the
-    canary gives them back.
+    canary gives them back. Where a canary made without requests gets copies of some, a property ``mirror`` says of how
+    many per cent.
+
+    One that cannot have a canary beside its replicas, since these have an identity or storage each, makes it of some of
+    them and has a property ``in_place`` that is true. They are listed on the canary's track until they have again what
+    the others run, and :meth:`restore` gives their traffic back then too.
     """
 
     tracks: tuple[Track, ...]
@@ -205,3 +211,11 @@ def makes_replicas(target: Any) -> bool:
     :param target: of either shape, or what stands for it.
     """
     return bool(getattr(target, "tracks", None))
+
+
+def in_place(target: Any) -> bool:
+    """Whether a target's canary is made of some of its replicas, and no others are made for it.
+
+    :param target: of either shape, or what stands for it.
+    """
+    return bool(getattr(target, "in_place", False))

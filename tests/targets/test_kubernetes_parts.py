@@ -19,12 +19,20 @@ from airflow_cd.release import Release
 from airflow_cd.targets import KubernetesTarget, describe_target, described_target, resolve_target
 from airflow_cd.targets.base import ReplicaTarget
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.by_route import divide
+from airflow_cd.targets.kubernetes.by_route import divide, mirrors_of
 from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.health import health_of
 from airflow_cd.targets.kubernetes.names import canary_of, label_selector
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_ROUTES, FOR_SHARES, FOR_SWITCHES, NEEDED
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_INGRESSES,
+    FOR_PULLS,
+    FOR_ROUTES,
+    FOR_SHARES,
+    FOR_STATEFUL_SETS,
+    FOR_SWITCHES,
+    NEEDED,
+)
 from airflow_cd.targets.kubernetes.template import running, tag_of, with_release, without_release
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -175,18 +183,29 @@ def test_an_autoscaler_counts_no_pod_of_a_canary(monkeypatch: pytest.MonkeyPatch
         bound.labels(LABELS, None)
 
 
+THEIR_MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "theirs", "port": 80}}}
+
+
 @given(
     weight=st.none() | st.integers(0, 1000),
     shares=st.lists(st.integers(0, 100), min_size=1, max_size=4),
     others=st.integers(0, 2),
+    copies=st.integers(0, 100),
+    filters=st.sampled_from([None, [{"type": "URLRewrite"}], [THEIR_MIRROR]]),
 )
-def test_a_route_that_was_divided_is_put_back_as_it_was(weight: int | None, shares: list[int], others: int) -> None:
+def test_a_route_that_was_divided_is_put_back_as_it_was(
+    weight: int | None, shares: list[int], others: int, copies: int, filters: list[dict[str, Any]] | None
+) -> None:
     mine = {"name": "web", "port": 80} | ({"weight": weight} if weight is not None else {})
     more = [{"name": f"other-{number}", "port": 80, "weight": 5} for number in range(others)]
-    before = {"metadata": {"annotations": {}}, "spec": {"rules": [{"backendRefs": [mine, *more]}, {"filters": []}]}}
+    rule = {"backendRefs": [mine, *more]} | ({"filters": filters} if filters is not None else {})
+    before = {"metadata": {"annotations": {}}, "spec": {"rules": [rule, {"filters": []}]}}
     route = copy.deepcopy(before)
     for share in shares:
-        divide(route, "web", share)
+        divide(route, "web", share, copies)
+        divide(route, "web", share, copies)
+        to = [one["requestMirror"]["backendRef"] for one in mirrors_of(route["spec"]["rules"][0])]
+        assert to.count({"name": "web-canary", "port": 80}) == (1 if copies else 0)
         weights = {one["name"]: one["weight"] for one in route["spec"]["rules"][0]["backendRefs"]}
         assert (weights["web"], weights["web-canary"]) == (100 - share, share)
     divide(route, "web", None)
@@ -286,7 +305,7 @@ def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert {*NEEDED, *FOR_ROUTES, *FOR_SHARES, *FOR_PULLS, *FOR_SWITCHES} <= given
+    assert {*NEEDED, *FOR_ROUTES, *FOR_SHARES, *FOR_PULLS, *FOR_SWITCHES, *FOR_STATEFUL_SETS, *FOR_INGRESSES} <= given
 
 
 def test_a_target_is_found_by_the_name_of_its_connection_and_survives_being_described() -> None:

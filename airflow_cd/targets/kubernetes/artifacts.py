@@ -17,6 +17,7 @@ from airflow_cd.targets.kubernetes.images import (
     require_one_image,
     to_remember,
 )
+from airflow_cd.targets.kubernetes.names import called_at
 from airflow_cd.targets.kubernetes.pulling import Pull, Pulled, pull
 from airflow_cd.targets.kubernetes.template import container_of, name_of_container, running
 from airflow_cd.targets.kubernetes.writing import until_written
@@ -81,7 +82,7 @@ class Artifacts:
         """
         if self._pulls_nothing(stable):
             return
-        require_one_image(stable["metadata"]["name"], pods, name_of_container(stable, self._container))
+        require_one_image(stable, pods, name_of_container(stable, self._container))
         if not self._look:
             return
         known = self.known(stable, pods, begun=False)
@@ -159,7 +160,7 @@ class Artifacts:
                 meta = {"resourceVersion": stable["metadata"]["resourceVersion"], "annotations": to_remember(after)}
                 self._cluster.patch(path, {"metadata": meta}, MERGE)
 
-        until_written(attempt, f"Deployment {path.rpartition('/')[2]}")
+        until_written(attempt, called_at(path))
 
     def _pulls_nothing(self, stable: Object) -> bool:
         return container_of(stable["spec"]["template"], self._container).get("imagePullPolicy") == "Never"
@@ -198,7 +199,7 @@ class Artifacts:
                 raise ArtifactNotFound(
                     f"image {artifact} cannot be pulled: {asked.why}.",
                     state="nothing was changed.",
-                    next_step="Push it, or correct the pipeline's artifact; the service account of the Deployment "
+                    next_step="Push it, or correct the pipeline's artifact; the service account of its pods "
                     "needs the registry's credentials.",
                 )
             raise TargetUnavailable(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
 from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
-from airflow_cd.targets.kubernetes.names import TRACK, WEIGHT, canary_of
+from airflow_cd.instances import WHOLE
+from airflow_cd.targets.kubernetes.by_weight import ByWeight
+from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_MIRRORS, require_features
+from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
-    endpoints_of,
     make_own_service,
-    services_of,
-    traffic_labels,
 )
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -26,35 +25,26 @@ _FOLLOWS = 0.3
 """Seconds that a data plane may be behind the status that its controller has written."""
 
 
-class ByRoute:
+class ByRoute(ByWeight):
     """A Service of its own for the canary's pods, and weights in an HTTPRoute of the Gateway API.
 
     :param cluster: the API.
     :param namespace: where.
     :param stable: the Deployment, as it was read.
     :param route: name of the HTTPRoute.
+    :param mirror: percent of the requests that a canary without any gets copies of, whose answers nobody sees.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object, route: str) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._stable = stable
-        self._name = stable["metadata"]["name"]
+    def __init__(self, cluster: Cluster, namespace: str, stable: Object, route: str, mirror: int = 0) -> None:
+        super().__init__(cluster, namespace, stable)
         self._path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{route}"
         self._route = route
-
-    @cached_property
-    def services(self) -> list[Object]:
-        """As of :class:`Routing`."""
-        labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}
-        own = self._cluster.get(f"/api/v1/namespaces/{self._namespace}/services/{canary_of(self._service)}")
-        return services_of(self._cluster, self._namespace, labels) + ([own] if own else [])
+        self._mirror = mirror
 
     @cached_property
     def _service(self) -> str:
         """Name of the Service of the stable pods, which the route sends requests to."""
-        labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}
-        found = {one["metadata"]["name"] for one in services_of(self._cluster, self._namespace, labels)}
+        found = {one["metadata"]["name"] for one in self._stable_services}
         named = [
             one["name"] for rule in self._read()["spec"].get("rules") or () for one in rule.get("backendRefs") or ()
         ]
@@ -68,54 +58,38 @@ class ByRoute:
             next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
         )
 
-    def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
-        """As of :class:`Routing`: no Service or autoscaler of the stable pods finds them."""
-        if has is not None:
-            return has
-        selecting = self._stable["spec"]["selector"].get("matchLabels") or {}
-        services = services_of(self._cluster, self._namespace, labels)
-        return {name: value for name, value in labels.items() if name not in {**selecting, **traffic_labels(services)}}
-
     def check(self) -> None:
-        """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods."""
-        _ = self._service
+        """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods.
 
-    def drained(self, pod: Object) -> bool:
-        """As of :class:`Routing`: its track has no weight."""
-        return self._of(pod) == 0
+        :raises TargetRejected: it does not, or copies are asked for and its gateway does not make any.
+        """
+        _ = self._service
+        if self._mirror:
+            route = self._read()
+            copied = [one for rule in route["spec"].get("rules") or () for one in mirrors_of(rule)]
+            theirs = [one for one in copied if _copied_to(one) != canary_of(self._service)]
+            several = (SEVERAL_MIRRORS,) if theirs else ()
+            part = (PART_MIRROR,) if self._mirror < WHOLE else ()
+            require_features(self._cluster, self._namespace, route, MIRROR, *several, *part)
 
     def prepare(self, traffic: int | None) -> None:
-        """As of :class:`Routing`: the canary's Service, and its place in the route, with no weight yet."""
-        make_own_service(self._cluster, self._namespace, self._service, self._name)
-        if self._weight is None:
-            self._write(0)
+        """As of :class:`Routing`: the canary's Service, and its place in the route, with no weight yet.
 
-    def take_out(self, pods: Sequence[Object]) -> None:
-        """As of :class:`Routing`."""
-        if self._weight is not None:
-            self._write(0)
+        One that is to have no requests gets copies of some, where they are asked for.
 
-    def give(self, pods: Sequence[Object], share: int) -> None:
-        """As of :class:`Routing`: only to pods that can answer.
-
-        :raises TargetUnavailable: none of them is ready.
+        :raises TargetRejected: the gateway makes no copies.
         """
-        own = [one for one in self.services if one["metadata"]["name"] == canary_of(self._service)]
-        if not endpoints_of(self._cluster, self._namespace, own):
-            raise TargetUnavailable(
-                f"the canary of {self._name} gets no requests: none of its pods is ready.",
-                next_step="Read why in the messages of the pods.",
-            )
-        self._write(share)
+        copies = self._mirror if traffic == 0 else 0
+        if copies and self._weight is None:
+            self.check()
+        make_own_service(self._cluster, self._namespace, self._service, self._name)
+        if self._weight is None or copies:
+            self._write(0, copies)
 
     def clear(self) -> None:
         """As of :class:`Routing`: the route is as it was before."""
         self._write(None)
         delete_own_services(self._cluster, self._namespace, self._name)
-
-    def weight(self, pod: Object) -> float | None:
-        """As of :class:`Routing`."""
-        return self._of(pod)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -138,17 +112,12 @@ class ByRoute:
                     return int(one.get("weight", 1))
         return None
 
-    def _of(self, pod: Object) -> float | None:
-        canary = float(self._weight or 0)
-        is_canary = (pod["metadata"].get("labels") or {}).get(TRACK) == "canary"
-        return canary if is_canary else 100.0 - canary
-
-    def _write(self, share: int | None) -> None:
+    def _write(self, share: int | None, copies: int = 0) -> None:
         """Set the canary's percent, None to take its place away; returns when the gateway has taken it."""
 
         def attempt() -> Object:
             route = copy.deepcopy(self._read())
-            divide(route, self._service, share)
+            divide(route, self._service, share, copies)
             route.pop("status", None)
             return self._cluster.put(self._path, route)
 
@@ -177,7 +146,20 @@ class ByRoute:
         )
 
 
-def divide(route: Object, service: str, share: int | None) -> None:
+def mirrors_of(rule: Object) -> list[Object]:
+    """The filters of a rule that copy requests.
+
+    :param rule: of an HTTPRoute.
+    """
+    return [one for one in rule.get("filters") or () if one.get("type") == "RequestMirror"]
+
+
+def _copied_to(mirror: Object) -> str:
+    """The name of what such a filter copies requests to."""
+    return str(mirror["requestMirror"]["backendRef"]["name"])
+
+
+def divide(route: Object, service: str, share: int | None, copies: int = 0) -> None:
     """Divide the requests of a route between a Service and its canary's, in every rule that names it.
 
     No rule is ever left with nothing but weights of 0.
@@ -185,6 +167,7 @@ def divide(route: Object, service: str, share: int | None) -> None:
     :param route: the HTTPRoute; it is changed.
     :param service: name of the stable pods' Service.
     :param share: percent of the canary; None takes its place away and gives the Service the weight it had.
+    :param copies: percent of the requests that the canary gets copies of; none by default.
     """
     meta = route["metadata"].setdefault("annotations", {})
     for number, rule in enumerate(route["spec"].get("rules") or ()):
@@ -194,6 +177,7 @@ def divide(route: Object, service: str, share: int | None) -> None:
             continue
         had = f"{WEIGHT}.{number}"
         others = [one for one in backends if one["name"] != canary_of(service)]
+        _copy(rule, {**mine, "name": canary_of(service)}, copies)
         if share is None:
             weight = meta.pop(had, "")
             mine.pop("weight", None)
@@ -205,3 +189,18 @@ def divide(route: Object, service: str, share: int | None) -> None:
         mine["weight"] = 100 - share
         place = others.index(mine) + 1
         rule["backendRefs"] = [*others[:place], {**mine, "name": canary_of(service), "weight": share}, *others[place:]]
+
+
+def _copy(rule: Object, backend: Object, copies: int) -> None:
+    """Have a rule copy so many per cent of its requests to a backend, or none; others' copies stay."""
+    filters = rule.get("filters") or []
+    mine = [one for one in mirrors_of(rule) if _copied_to(one) == backend["name"]]
+    kept = [one for one in filters if one not in mine]
+    if copies:
+        to = {name: backend[name] for name in ("group", "kind", "name", "namespace", "port") if name in backend}
+        part = {"percent": copies} if copies < WHOLE else {}
+        kept.append({"type": "RequestMirror", "requestMirror": {"backendRef": to, **part}})
+    if kept or filters:
+        rule["filters"] = kept
+    if not kept and mine:
+        rule.pop("filters")

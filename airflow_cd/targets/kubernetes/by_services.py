@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
-from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.labels_of_new_pods import label_new_pods
-from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
+from airflow_cd.targets.kubernetes.names import ours, selector_of
 from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
     endpoints_of,
     make_own_service,
-    own_selector,
     selects,
     services_of,
     set_labels,
@@ -25,7 +24,6 @@ from airflow_cd.targets.kubernetes.traffic import (
     wait_until_in,
     wait_until_out,
 )
-from airflow_cd.targets.kubernetes.writing import until_written
 
 
 class ByServices:
@@ -103,9 +101,22 @@ class ByServices:
                 state="nothing was changed.",
                 next_step="Give it a Service, or deploy it as a canary.",
             )
+        stable = read_stable(self._cluster, self._namespace, self._stable, self)
+        known, canary = {one["metadata"]["name"] for one in stable.pods}, ours(self._name).items()
+
+        def is_known(pod: Object) -> bool:
+            return pod["metadata"]["name"] in known or canary <= (pod["metadata"].get("labels") or {}).items()
+
         for service in self.services:
             require_unowned(service, "Service", "selector")
-            self._require_alone(service)
+            require_alone(
+                self._cluster,
+                self._namespace,
+                service,
+                is_known,
+                f"Deployment {self._name}",
+                "they would get none while a new side has all of them",
+            )
         for service in self.services:
             make_own_service(self._cluster, self._namespace, service["metadata"]["name"], self._name)
 
@@ -137,7 +148,7 @@ class ByServices:
                 next_step="Read why in the messages of the pods.",
             )
         for service in self.services:
-            self._select(service, ours(self._name), keep=True)
+            select(self._cluster, self._namespace, service, ours(self._name))
         self.__dict__.pop("services", None)
         wait_until_in(
             self._cluster,
@@ -176,52 +187,13 @@ class ByServices:
 
     def _give_services_back(self) -> bool:
         """Let every Service find its pods by its own selector; whether one did not."""
-        taken = [one for one in self.services if SELECTOR in (one["metadata"].get("annotations") or {})]
-        for service in taken:
-            self._select(service, own_selector(service), keep=False)
-        if taken:
+        given = give_back(self._cluster, self._namespace, self.services)
+        if given:
             self.__dict__.pop("services", None)
-        return bool(taken)
-
-    def _select(self, service: Object, selector: dict[str, str], *, keep: bool) -> None:
-        """Let a Service find pods by a selector; ``keep`` what it had."""
-        path = f"/api/v1/namespaces/{self._namespace}/services/{service['metadata']['name']}"
-
-        def attempt() -> None:
-            there = self._cluster.get(path)
-            if there is None:
-                return
-            wanted: dict[str, str | None] = {**dict.fromkeys(there["spec"].get("selector") or {}), **selector}
-            mark = json.dumps(own_selector(there), sort_keys=True) if keep else None
-            meta = {"resourceVersion": there["metadata"]["resourceVersion"], "annotations": {SELECTOR: mark}}
-            self._cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
-
-        until_written(attempt, f"Service {service['metadata']['name']}")
+        return given
 
     def _ready(self, pods: Sequence[Object]) -> set[str]:
         """Which of the canary's pods can answer, as the endpoints of its own Services say it."""
         own = services_of(self._cluster, self._namespace, ours(self._name))
         names = {one["metadata"]["name"] for one in pods}
         return endpoints_of(self._cluster, self._namespace, own) & names
-
-    def _require_alone(self, service: Object) -> None:
-        """Refuse a Service that sends requests to pods of others too: they would get none any more."""
-        path = f"/api/v1/namespaces/{self._namespace}/pods"
-        all_pods = self._cluster.every(path, selector_of(own_selector(service)))
-        stable = read_stable(self._cluster, self._namespace, self._stable, self)
-        known = {one["metadata"]["name"] for one in stable.pods}
-        canary = ours(self._name).items()
-        others = [
-            one["metadata"]["name"]
-            for one in all_pods
-            if one["metadata"]["name"] not in known
-            and not one["metadata"].get("deletionTimestamp")
-            and not canary <= (one["metadata"].get("labels") or {}).items()
-        ]
-        if others:
-            raise TargetRejected(
-                f"Service {service['metadata']['name']} sends requests to {', '.join(sorted(others)[:3])} too, which "
-                f"Deployment {self._name} did not make: they would get none while a new side has all of them.",
-                state="nothing was changed.",
-                next_step="Give the Deployment a Service of its own, or deploy it as a canary.",
-            )

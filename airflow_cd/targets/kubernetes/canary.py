@@ -23,6 +23,15 @@ def replicas_for(share: int, stable: int) -> int:
     return min((low, low + 1), key=lambda count: (abs(count / (count + stable) - share / 100), count))
 
 
+def replicas_of(share: int, total: int) -> int:
+    """How many of a workload's own replicas are the canary: one at least, and one is left beside it.
+
+    :param share: percent of all replicas that are to be the canary's, below 100.
+    :param total: how many there are, two or more.
+    """
+    return min(max(1, int(share * total / 100 + 0.5)), total - 1)
+
+
 def canary_deployment(stable: Object, template: Object, replicas: int, *, labels: dict[str, str], share: int) -> Object:
     """The Deployment of a canary, made after the stable one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected, TargetUnavailable
@@ -13,13 +13,13 @@ from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
-from airflow_cd.targets.kubernetes.fence import enter, leave
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
+    FOR_INGRESSES,
     FOR_PULLS,
     FOR_ROUTES,
     FOR_SHARES,
@@ -83,7 +83,7 @@ class TakenOver(DeploymentThere):
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            divided = FOR_ROUTES if self.route else FOR_SHARES
+            divided = FOR_ROUTES if self.route else FOR_INGRESSES if self.ingress else FOR_SHARES
             pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
             require_rights(self.cluster, self.namespace, *NEEDED, *divided, *pulls)
             configuration.require_usable(release.configuration)
@@ -283,11 +283,3 @@ class TakenOver(DeploymentThere):
         templates = [one["spec"]["template"] for one in (*sets, self._stable())] + pods
         used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self.name, used)
-
-    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
-        """Do something once, under the newest token."""
-        with self._located():
-            path = self._path(self.name)
-            if enter(self.cluster, self._stable, path, token, key):
-                act()
-                leave(self.cluster, self._stable, path, token, key)

@@ -1,4 +1,4 @@
-"""The fencing token and the idempotency keys of an environment, as annotations of its Deployment."""
+"""The fencing token and the idempotency keys of an environment, as annotations of its Deployment or StatefulSet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from airflow_cd.errors import TargetConflict
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
-from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
+from airflow_cd.targets.kubernetes.names import KEYS, TOKEN, called, called_at
 from airflow_cd.targets.kubernetes.writing import until_written
 
 _KEPT = 100
@@ -44,7 +44,7 @@ def require_current(deployment: Object, token: int) -> None:
     """
     if token < token_of(deployment):
         raise TargetConflict(
-            f"Deployment {deployment['metadata']['name']} has seen a newer owner of the environment: token "
+            f"{called(deployment)} has seen a newer owner of the environment: token "
             f"{token_of(deployment)}, this one is {token}.",
             state="nothing was changed by this call.",
             next_step="This process was overruled and must stop; see who holds the environment's lease.",
@@ -72,7 +72,7 @@ def enter(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
             cluster.patch(path, _annotated(deployment, {TOKEN: str(token)}), MERGE)
         return True
 
-    return until_written(attempt, f"Deployment {path.rpartition('/')[2]}")
+    return until_written(attempt, called_at(path))
 
 
 def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, key: str) -> None:
@@ -92,7 +92,7 @@ def leave(cluster: Cluster, read: Callable[[], Object], path: str, token: int, k
         if key not in (keys := keys_of(deployment)):
             cluster.patch(path, _annotated(deployment, {KEYS: json.dumps([*keys, key][-_KEPT:])}), MERGE)
 
-    until_written(attempt, f"Deployment {path.rpartition('/')[2]}")
+    until_written(attempt, called_at(path))
     await_seen(read)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
-from airflow_cd.targets.kubernetes.names import IMAGES
+from airflow_cd.targets.kubernetes.names import IMAGES, called, kind_of
 from airflow_cd.targets.kubernetes.template import container_of, running
 
 _KEPT = 20
@@ -119,21 +119,22 @@ def most(meaning: Mapping[str, Counter[str]]) -> dict[str, str]:
     return {artifact: counted.most_common(1)[0][0] for artifact, counted in meaning.items()}
 
 
-def require_one_image(deployment: str, pods: Iterable[Object], container: str) -> None:
+def require_one_image(deployment: Object, pods: Iterable[Object], container: str) -> None:
     """Refuse a Deployment whose pods run different images under one name.
 
-    :param deployment: its name.
+    :param deployment: as it was read.
     :param pods: its own.
     :param container: name of the container, ``""`` for the first.
     :raises TargetRejected: they do.
     """
     for artifact, counted in meanings(pods, container).items():
         if len(counted) > 1:
+            resource = f"{kind_of(deployment).lower()} {deployment['metadata']['name']}"
             listed = ", ".join(f"{count} run {digest[:19]}" for digest, count in counted.most_common())
             raise TargetRejected(
-                f"the pods of Deployment {deployment} run different images under the name {artifact}: {listed}. Its "
+                f"the pods of {called(deployment)} run different images under the name {artifact}: {listed}. Its "
                 "tag was moved while they came and went.",
                 state="nothing was changed.",
-                next_step=f"Bring them to one image first: kubectl rollout restart deployment {deployment}, or name "
+                next_step=f"Bring them to one image first: kubectl rollout restart {resource}, or name "
                 "the image by its digest. Give every build a tag of its own.",
             )

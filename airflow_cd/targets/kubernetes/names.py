@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 OF = "airflow-cd/of"
-"""Label: the Deployment that a canary, or a release's configuration, belongs to."""
+"""Label: the Deployment, or StatefulSet, that a canary, or a release's configuration, belongs to."""
 TRACK = "airflow-cd/track"
 """Label of a canary and its pods."""
 TOKEN = "airflow-cd/token"  # noqa: S105 - of a lease
@@ -34,6 +34,8 @@ WEIGHT = "airflow-cd/weight"
 """Beginning of annotations of an HTTPRoute: by number of a rule, the weight that the stable Service had."""
 SELECTOR = "airflow-cd/selector"
 """Annotation of a Service: the selector that it had before all of its requests went to a canary."""
+BEFORE = "airflow-cd/before"
+"""Annotation of a StatefulSet: the revision of its pods that are no canary, for as long as there is one."""
 PULLS = "airflow-cd/pulls"
 """Label of a pod that runs nothing and only shows whether images can be pulled: the Deployment it is for."""
 FILES = "airflow-cd-files"
@@ -41,8 +43,37 @@ FILES = "airflow-cd-files"
 CONTENT = "airflow-cd.json"
 """Key of the Secret under which the configuration stands as JSON."""
 
+REVISION = "controller-revision-hash"
+"""Label that the pods of a StatefulSet have from its controller: the revision of its pod template."""
+
+_KINDS = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
 CANARY_SUFFIX = "-canary"
 LONGEST_NAME = 63
+
+
+def called(workload: dict[str, Any]) -> str:
+    """Kind and name, as they stand in a sentence.
+
+    :param workload: a Deployment or a StatefulSet, as it was read.
+    """
+    return f"{kind_of(workload)} {workload['metadata']['name']}"
+
+
+def kind_of(workload: dict[str, Any]) -> str:
+    """The kind of what was read.
+
+    :param workload: a Deployment or a StatefulSet.
+    """
+    return str(workload.get("kind") or "Deployment")
+
+
+def called_at(path: str) -> str:
+    """Kind and name of the workload that a path leads to.
+
+    :param path: of its URL.
+    """
+    before, _, name = path.rpartition("/")
+    return f"{_KINDS[before.rpartition('/')[2]]} {name}"
 
 
 def canary_of(deployment: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from airflow_cd.hooks.kubernetes import FIELD_MANAGER, Object
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, MEANT
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, MEANT, called
 from airflow_cd.targets.kubernetes.template import container_of
 
 _MARKS = {
@@ -53,11 +53,10 @@ def changed_since(deployment: Object, container: str) -> str:
     given = _given(deployment["spec"]["template"], container)
     if not written or (before := json.loads(written)) == given:
         return ""
-    name = deployment["metadata"]["name"]
     others = sorted((when, who) for who, when in _writers(deployment))
     by = f" by {others[-1][1]} at {others[-1][0]}" if others else ""
     what = "another configuration" if before[0] == given[0] else str(given[0])
-    return f"Deployment {name} was given {what}{by}, after Airflow CD had given it {before[0]}"
+    return f"{called(deployment)} was given {what}{by}, after Airflow CD had given it {before[0]}"
 
 
 def _given(template: Object, container: str) -> list[str]:

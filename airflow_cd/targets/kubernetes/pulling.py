@@ -16,7 +16,7 @@ from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.health import ABSENT
 from airflow_cd.targets.kubernetes.images import digest_elsewhere, digest_of
-from airflow_cd.targets.kubernetes.names import PULLS
+from airflow_cd.targets.kubernetes.names import PULLS, kind_of
 from airflow_cd.targets.kubernetes.template import container_of, without_release
 
 _WITHIN = 120.0
@@ -162,7 +162,7 @@ def _pod(stable: Object, container: str, wanted: Sequence[Pull], node: str) -> O
         on_nodes = {**on_nodes, "preferredDuringSchedulingIgnoredDuringExecution": preferred}
     if on_nodes:
         spec["affinity"] = {"nodeAffinity": on_nodes}
-    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": stable["metadata"]["uid"]}
+    owner = {"apiVersion": "apps/v1", "kind": kind_of(stable), "name": name, "uid": stable["metadata"]["uid"]}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

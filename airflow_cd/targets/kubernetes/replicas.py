@@ -18,12 +18,12 @@ from airflow_cd.targets.kubernetes.template import running
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
 
 if TYPE_CHECKING:
-    from airflow_cd.targets.kubernetes.routing import Routing
+    from airflow_cd.targets.kubernetes.routing import Dividing
 
 PROXIES_FOLLOW = timedelta(seconds=2)
 """How far the proxies of the nodes may be behind the endpoints, and the times of the API behind the clock."""
 _HASH = "pod-template-hash"
-_PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
+PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
 """Refusals of a pod that may be over a moment later."""
 
 
@@ -45,13 +45,7 @@ class TrackState:
     @property
     def ready(self) -> list[str]:
         """The names of pods that answer."""
-        return [
-            pod["metadata"]["name"]
-            for pod in self.pods
-            if not pod["metadata"].get("deletionTimestamp")
-            for one in (pod.get("status") or {}).get("conditions") or ()
-            if one["type"] == "Ready" and one["status"] == "True"
-        ]
+        return [pod["metadata"]["name"] for pod in self.pods if is_ready(pod)]
 
     @property
     def wanted(self) -> int:
@@ -59,7 +53,17 @@ class TrackState:
         return int(self.deployment["spec"].get("replicas", 1)) if self.deployment is not None else 0
 
 
-def read_stable(cluster: Cluster, namespace: str, deployment: Object, routing: Routing) -> TrackState:
+def is_ready(pod: Object) -> bool:
+    """Whether a pod answers, and is to stay.
+
+    :param pod: as the API lists it.
+    """
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def read_stable(cluster: Cluster, namespace: str, deployment: Object, routing: Dividing) -> TrackState:
     """Read what there is of the stable track: a canary's pods may have all labels of its own.
 
     :param cluster: the API.
@@ -69,14 +73,16 @@ def read_stable(cluster: Cluster, namespace: str, deployment: Object, routing: R
     """
     selector, uid = label_selector(deployment["spec"]["selector"]), deployment["metadata"]["uid"]
     sets = cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector)
-    sets = [one for one in sets if _owner(one) == uid]
+    sets = [one for one in sets if owner_of(one) == uid]
     owned = {one["metadata"]["uid"] for one in sets}
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector)
-    pods = [one for one in pods if _owner(one) in owned]
-    return TrackState(Track.STABLE, deployment, sets, _present(cluster, namespace, pods, routing))
+    pods = [one for one in pods if owner_of(one) in owned]
+    return TrackState(Track.STABLE, deployment, sets, present(cluster, namespace, pods, routing))
 
 
-def read_canary(cluster: Cluster, namespace: str, name: str, deployment: Object | None, routing: Routing) -> TrackState:
+def read_canary(
+    cluster: Cluster, namespace: str, name: str, deployment: Object | None, routing: Dividing
+) -> TrackState:
     """Read what there is of a canary.
 
     :param cluster: the API.
@@ -88,11 +94,17 @@ def read_canary(cluster: Cluster, namespace: str, name: str, deployment: Object 
     selector = selector_of({OF: name, TRACK: str(Track.CANARY)})
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector)
     sets = cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector) if deployment else []
-    return TrackState(Track.CANARY, deployment, sets, _present(cluster, namespace, pods, routing))
+    return TrackState(Track.CANARY, deployment, sets, present(cluster, namespace, pods, routing))
 
 
-def _present(cluster: Cluster, namespace: str, pods: list[Object], routing: Routing) -> list[Object]:
-    """Without pods that have ended, or are about to and get no new request."""
+def present(cluster: Cluster, namespace: str, pods: list[Object], routing: Dividing) -> list[Object]:
+    """Those that are there: without pods that have ended, or are about to and get no new request.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param pods: as they were listed.
+    :param routing: how requests come to them.
+    """
     pods = [one for one in pods if (one.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
     ending = [one for one in pods if one["metadata"].get("deletionTimestamp")]
     if not ending:
@@ -116,7 +128,7 @@ def instances_of(
     state: TrackState,
     *,
     container: str,
-    routing: Routing,
+    routing: Dividing,
     at: datetime,
     configuration: Callable[[str], Mapping[str, Any] | None],
     output: Callable[[str, str, bool], str],
@@ -132,8 +144,8 @@ def instances_of(
     :param output: the output of a container, by pod, container and whether the run before is meant.
     :param meaning: by artifact, the digest that it means here.
     """
-    read = _Reading(container, routing, at, configuration, output, meaning)
-    found = [_instance(state, pod, read) for pod in state.pods]
+    read = Reading(container, routing, at, configuration, output, meaning)
+    found = [instance_of(state, pod, read) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if state.deployment is not None and (missing > 0 or _is_changing(state)):
         found.append(_missing(state, state.deployment, missing, container, configuration))
@@ -144,18 +156,32 @@ def instances_of(
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What a pod is read with; as of :func:`instances_of`."""
+class Reading:
+    """What a pod is read with.
+
+    :param container: name of the container that holds the release.
+    :param routing: how requests come to the pods.
+    :param at: the present time, aware.
+    :param configuration: the configuration in a Secret, by its name.
+    :param output: the output of a container, by pod, container and whether the run before is meant.
+    :param meaning: by artifact, the digest that it means here.
+    """
 
     container: str
-    routing: Routing
+    routing: Dividing
     at: datetime
     configuration: Callable[[str], Mapping[str, Any] | None]
     output: Callable[[str, str, bool], str]
     meaning: Mapping[str, str]
 
 
-def _instance(state: TrackState, pod: Object, read: _Reading) -> Instance:
+def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
+    """What runs in a pod.
+
+    :param state: of its track.
+    :param pod: as the API lists it.
+    :param read: what it is read with.
+    """
     name, weight = pod["metadata"]["name"], read.routing.weight(pod)
     runs = running(pod, read.container, read.configuration)
     health, message = health_of(pod, read.container, read.at, lambda of, was: last_lines(read.output(name, of, was)))
@@ -233,7 +259,7 @@ def _missing(
         for condition in (one.get("status") or {}).get("conditions") or ()
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True" and one["spec"].get("replicas")
     ]
-    passing = not refused or any(word in refused[0].lower() for word in _PASSING)
+    passing = not refused or any(word in refused[0].lower() for word in PASSING)
     said = f"{count} replica{' is' if count == 1 else 's are'} not made yet"
     if count <= 0:
         said = "the controllers of the cluster have not done yet what was asked for"
@@ -248,7 +274,11 @@ def _missing(
     )
 
 
-def _owner(one: Object) -> str | None:
+def owner_of(one: Object) -> str | None:
+    """The uid of the controller that an object belongs to.
+
+    :param one: as the API lists it.
+    """
     owners = one["metadata"].get("ownerReferences") or ()
     return next((owner["uid"] for owner in owners if owner.get("controller")), None)
 

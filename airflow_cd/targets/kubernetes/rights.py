@@ -38,6 +38,18 @@ FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 """As well, where requests are divided by an HTTPRoute."""
 
+FOR_INGRESSES: tuple[tuple[str, str, str], ...] = (
+    ("networking.k8s.io", "ingresses", "get"),
+    ("networking.k8s.io", "ingresses", "list"),
+    ("networking.k8s.io", "ingresses", "create"),
+    ("networking.k8s.io", "ingresses", "patch"),
+    ("networking.k8s.io", "ingresses", "delete"),
+    ("", "services", "get"),
+    ("", "services", "create"),
+    ("", "services", "delete"),
+)
+"""As well, where requests are divided by a canary Ingress."""
+
 FOR_SWITCHES: tuple[tuple[str, str, str], ...] = (
     ("", "services", "get"),
     ("", "services", "patch"),
@@ -52,6 +64,27 @@ FOR_PULLS: tuple[tuple[str, str, str], ...] = (
     ("", "pods", "delete"),
 )
 """As well, where images are looked for before a canary begins."""
+
+
+FOR_STATEFUL_SETS: tuple[tuple[str, str, str], ...] = (
+    ("apps", "statefulsets", "get"),
+    ("apps", "statefulsets", "update"),
+    ("apps", "statefulsets", "patch"),
+    ("apps", "controllerrevisions", "list"),
+    ("", "pods", "list"),
+    ("", "pods", "delete"),
+    ("", "pods/eviction", "create"),
+    ("", "services", "list"),
+    ("", "services", "get"),
+    ("", "services", "patch"),
+    ("", "secrets", "get"),
+    ("", "secrets", "list"),
+    ("", "secrets", "create"),
+    ("", "secrets", "delete"),
+    ("", "events", "list"),
+    ("discovery.k8s.io", "endpointslices", "list"),
+)
+"""In the place of :data:`NEEDED`, for a StatefulSet."""
 
 
 def require_rights(cluster: Cluster, namespace: str, *needed: tuple[str, str, str]) -> None:

@@ -1,7 +1,7 @@
 """How a canary's pods get requests: what is asked of it, whoever divides them.
 
-By the Services of the stable pods (:mod:`.by_services`) or by weights of an HTTPRoute (:mod:`.by_route`); nothing else
-of this package asks which one it has before it.
+By the Services of the stable pods (:mod:`.by_services`), or by weights of an HTTPRoute (:mod:`.by_route`) or a canary
+Ingress (:mod:`.by_ingress`); nothing else of this package asks which one it has before it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,28 @@ from typing import Protocol
 from airflow_cd.hooks.kubernetes import Object
 
 
-class Routing(Protocol):
-    """How requests come to the pods of a canary."""
+class Dividing(Protocol):
+    """How requests come to pods, as far as it is read."""
 
     @property
     def services(self) -> list[Object]:
         """The Services that send requests to pods of either track."""
         ...
+
+    def drained(self, pod: Object) -> bool:
+        """Whether a pod gets no requests, though it could.
+
+        :param pod: of either track.
+        """
+        ...
+
+    def weight(self, pod: Object) -> float | None:
+        """Percent of the requests that all pods of its track get together; None where every pod has an even part."""
+        ...
+
+
+class Routing(Dividing, Protocol):
+    """How requests come to the pods of a canary that stands beside the stable ones."""
 
     def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
         """The labels of a canary's pods, before ours are added.
@@ -34,13 +49,6 @@ class Routing(Protocol):
         """Refuse what no canary can be given requests by; changes nothing.
 
         :raises TargetRejected: says what is missing.
-        """
-        ...
-
-    def drained(self, pod: Object) -> bool:
-        """Whether a pod gets no requests, though it could.
-
-        :param pod: of either track.
         """
         ...
 
@@ -68,8 +76,4 @@ class Routing(Protocol):
 
     def clear(self) -> None:
         """Take away what :meth:`prepare` has made, the traffic first."""
-        ...
-
-    def weight(self, pod: Object) -> float | None:
-        """Percent of the requests that all pods of its track get together; None where every pod has an even part."""
         ...

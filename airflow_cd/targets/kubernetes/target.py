@@ -1,4 +1,4 @@
-"""A Deployment of Kubernetes as an environment, as a pipeline names it."""
+"""A Deployment or a StatefulSet of Kubernetes as an environment, as a pipeline names it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,33 @@ from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.deployment import TakenOver
+    from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class KubernetesTarget:
-    """One Deployment of a cluster, and the canary beside it while a deployment lasts.
+    """One Deployment or StatefulSet of a cluster, and its canary while a deployment lasts.
 
-    The Deployment is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is
+    It is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is
     the image of one container, its configuration environment variables and files of that container. A canary is a
-    second Deployment with the same Services; the stable replicas are not touched before the last phase.
+    second Deployment with the same Services; the stable replicas are not touched before the last phase. That of a
+    StatefulSet is its own pods at the highest places, where they are.
 
     :param conn_id: Airflow connection of type ``kubernetes``.
     :param environment: what the environment is called; the Deployment's name too, unless that is given.
     :param namespace: where the Deployment is.
     :param deployment: its name; the environment's by default.
+    :param stateful_set: name of a StatefulSet, in the place of a Deployment; by default it is none.
     :param container: name of the container that a release is put into; the first by default.
     :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
         Services send every pod an even part.
-    :param shared_with_gitops: whether the Deployment may be one that Argo CD or Flux keeps.
+    :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
+        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``.
+    :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
+        weight of a second one beside it; by default by none.
+    :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
     :param pull_check: whether to see, before a canary begins, that its image can be pulled and the one that runs now
         too, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
     """
@@ -47,6 +54,9 @@ class KubernetesTarget:
     route: str = ""
     shared_with_gitops: bool = False
     pull_check: bool = True
+    stateful_set: str = ""
+    mirror: int = 0
+    ingress: str = ""
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
 
@@ -56,9 +66,11 @@ class KubernetesTarget:
 
         :param conn_id: Airflow connection of type ``kubernetes``.
         :param environment: name of the environment and of its Deployment, ``namespace/name`` where it is not in
-            ``default``.
+            ``default``; ``namespace/statefulset/name`` for a StatefulSet.
         """
         namespace, _, name = environment.rpartition("/")
+        if namespace.endswith("/statefulset"):
+            return cls(conn_id, environment, namespace.removesuffix("/statefulset"), stateful_set=name)
         return cls(conn_id, environment, namespace or "default", name)
 
     def mistakes(self) -> list[str]:
@@ -68,28 +80,60 @@ class KubernetesTarget:
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip() or value != value.strip():
                 found.append(f"a Kubernetes target needs {with_article(name)}, got {value!r}")
-        for name, value in (("deployment", self.name), ("namespace", self.namespace), ("route", self.route)):
+        if self.stateful_set and self.deployment:
+            found.append("a Kubernetes target has a deployment or a stateful_set, and not both")
+        if self.route and self.ingress:
+            found.append("a Kubernetes target has a route or an ingress, and not both")
+        if self.stateful_set and (self.route or self.ingress):
+            found.append(
+                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary are its own "
+                "pods, behind the Services that they have"
+            )
+        if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
+            found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
+        elif self.mirror and not self.route:
+            found.append("mirror of a Kubernetes target needs the HTTPRoute whose gateway copies requests: route=...")
+        kind = "stateful_set" if self.stateful_set else "deployment"
+        named = {kind: self.name, "namespace": self.namespace, "route": self.route, "ingress": self.ingress}
+        for name, value in named.items():
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
                 found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
         return found
 
     @property
     def name(self) -> str:
-        """Name of the Deployment."""
-        return self.deployment or self.environment
+        """Name of the Deployment or StatefulSet."""
+        return self.stateful_set or self.deployment or self.environment
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the canary's replicas are some of the stable ones."""
+        return bool(self.stateful_set)
 
     @property
     def label(self) -> TargetLabel:
         """Kind and name, as pages show them."""
-        route = f", HTTPRoute {self.route}" if self.route else ""
-        return TargetLabel("Kubernetes", f"Deployment {self.namespace}/{self.name}{route}", self.conn_id)
+        route = f", HTTPRoute {self.route}" if self.route else f", Ingress {self.ingress}" if self.ingress else ""
+        kind = "StatefulSet" if self.stateful_set else "Deployment"
+        return TargetLabel("Kubernetes", f"{kind} {self.namespace}/{self.name}{route}", self.conn_id)
 
     @cached_property
-    def taken_over(self) -> TakenOver:
-        """The Deployment in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
+    def taken_over(self) -> TakenOver | StatefulSetTakenOver:
+        """The workload in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
         from airflow_cd.hooks.kubernetes import Cluster
         from airflow_cd.targets.kubernetes.deployment import TakenOver
+        from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 
+        if self.stateful_set:
+            return StatefulSetTakenOver(
+                Cluster(self.conn_id),
+                self.environment,
+                self.namespace,
+                self.name,
+                container=self.container,
+                shared_with_gitops=self.shared_with_gitops,
+                pull_check=self.pull_check,
+            )
         return TakenOver(
             Cluster(self.conn_id),
             self.environment,
@@ -97,6 +141,8 @@ class KubernetesTarget:
             self.name,
             container=self.container,
             route=self.route,
+            mirror=self.mirror,
+            ingress=self.ingress,
             shared_with_gitops=self.shared_with_gitops,
             pull_check=self.pull_check,
         )
@@ -117,19 +163,19 @@ class KubernetesTarget:
         :param release: the release.
         :raises ArtifactNotFound: one of them cannot be pulled.
         :raises TargetUnauthorized: a right is missing.
-        :raises TargetRejected: the Deployment does not suit.
+        :raises TargetRejected: the Deployment or StatefulSet does not suit.
         """
         self.taken_over.check(release)
 
     def notes(self) -> list[str]:
-        """What works otherwise with this Deployment than a person may expect, one sentence each; asks the cluster.
+        """What works otherwise there than a person may expect, one sentence each; asks the cluster.
 
         :raises TargetError: it cannot be asked.
         """
         return self.taken_over.notes()
 
     def changed_by(self) -> str:
-        """Who else has changed what the Deployment was given last, and when; ``""`` where nobody has.
+        """Who else has changed what it was given last, and when; ``""`` where nobody has.
 
         :raises TargetError: it cannot be asked.
         """
@@ -141,11 +187,16 @@ class KubernetesTarget:
         :param share: percent of the environment's replicas that it is.
         :param traffic: percent of the requests that it is to have.
         """
-        if self.route or traffic == 0 or share == traffic == WHOLE:
+        if self.stateful_set:
+            return (
+                f"StatefulSet {self.stateful_set} has no second side, and every pod has an even part of the requests: "
+                "deploy it in phases without traffic, and without bake"
+            )
+        if self.route or self.ingress or traffic == 0 or share == traffic == WHOLE:
             return ""
         return (
             f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod has an even part: "
-            "name the HTTPRoute that divides them, KubernetesTarget(..., route=...)"
+            "name the HTTPRoute or Ingress that divides them, KubernetesTarget(..., route=...)"
         )
 
     def deploy(
@@ -177,7 +228,7 @@ class KubernetesTarget:
 
         No pod that is made of it afterwards gets one either, and none that runs is replaced.
 
-        :param tracks: the canary's; stable replicas cannot be taken out, their ReplicaSet would replace them.
+        :param tracks: the canary's; stable replicas cannot be taken out.
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.

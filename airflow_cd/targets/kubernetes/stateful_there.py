@@ -1,0 +1,53 @@
+"""What is read of a StatefulSet that was taken over: itself, its pods, and the revisions of its template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import configuration
+from airflow_cd.targets.kubernetes.by_revision import ByRevision
+from airflow_cd.targets.kubernetes.ordinals import Ordered, read_ordered
+from airflow_cd.targets.kubernetes.revisions import template_at, templates_of
+from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.workload import WorkloadThere
+
+
+class StatefulSetThere(WorkloadThere):
+    """One StatefulSet of a cluster, as it is now.
+
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.WorkloadThere`.
+    """
+
+    kind = "StatefulSet"
+    resource = "statefulsets"
+
+    @property
+    def _family(self) -> str:
+        """By what its configurations are told from those of a Deployment of the same name."""
+        return f"{self.name}-set"
+
+    def _state(self) -> tuple[Ordered, ByRevision]:
+        there = self._there()
+        routing = ByRevision(self.cluster, self.namespace, there)
+        return read_ordered(self.cluster, self.namespace, there, routing), routing
+
+    def _templates(self, there: Object) -> dict[str, Object]:
+        return templates_of(self.cluster, self.namespace, there)
+
+    def _configuration(self, secret: str) -> Mapping[str, Any] | None:
+        return configuration.read(self.cluster, self.namespace, secret)
+
+    def _stable(self, state: Ordered) -> Object:
+        """The StatefulSet as its pods that are no canary have it."""
+        there = state.stateful_set
+        if not state.before:
+            return there
+        template = template_at(self._templates(there), state.before, there)
+        return {**there, "spec": {**there["spec"], "template": template}}
+
+    def _runs(self, template: Object, release: Release) -> bool:
+        runs = running(template, self.container, self._configuration)
+        return runs.artifact == release.artifact and dict(runs.configuration) == dict(release.configuration)

@@ -1,0 +1,132 @@
+"""What is read of a workload that was taken over, a Deployment or a StatefulSet, and how something is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import ClassVar
+
+from airflow_cd.clock import now
+from airflow_cd.errors import TargetError, TargetRejected, TargetUnauthorized
+from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
+from airflow_cd.instances import Instance, Track
+from airflow_cd.targets.kubernetes.artifacts import Artifacts
+from airflow_cd.targets.kubernetes.fence import enter, leave
+from airflow_cd.targets.kubernetes.template import container_of
+from airflow_cd.targets.kubernetes.writing import busy
+from airflow_cd.targets.last_words import LINES_READ
+
+
+class WorkloadThere:
+    """One workload of a cluster, as it is now.
+
+    :cvar kind: of the object.
+    :cvar resource: as the API's paths call its kind.
+
+    :param cluster: the API of its cluster.
+    :param environment: what the environment is called, for errors.
+    :param namespace: where it is.
+    :param name: its name.
+    :param container: name of the container that a release is put into, ``""`` for the first.
+    :param shared_with_gitops: whether it may be one that another tool keeps.
+    :param pull_check: whether to see that images can be pulled before a canary begins.
+    """
+
+    kind: ClassVar[str]
+    resource: ClassVar[str]
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        environment: str,
+        namespace: str,
+        name: str,
+        *,
+        container: str = "",
+        shared_with_gitops: bool = False,
+        pull_check: bool = True,
+    ) -> None:
+        self.cluster = cluster
+        self.environment = environment
+        self.namespace = namespace
+        self.name = name
+        self.container = container
+        self.shared_with_gitops = shared_with_gitops
+        self.pull_check = pull_check
+        self._read_last: tuple[datetime, list[Instance]] | None = None
+        self._artifacts = Artifacts(cluster, container, look=pull_check)
+
+    def _path(self, name: str = "") -> str:
+        return f"/apis/apps/v1/namespaces/{self.namespace}/{self.resource}" + (f"/{name}" if name else "")
+
+    def _there(self) -> Object:
+        """The object as it is, with the container that a release is put into."""
+        found = self.cluster.get(self._path(self.name))
+        if found is None:
+            raise self._absent()
+        try:
+            container_of(found["spec"]["template"], self.container)
+        except KeyError:
+            names = ", ".join(one["name"] for one in found["spec"]["template"]["spec"]["containers"])
+            raise TargetRejected(
+                f"{self.kind} {self.name} has no container {self.container!r}, only {names}.",
+                state="nothing was changed.",
+                next_step="Name the container that holds the release: KubernetesTarget(..., container=...).",
+            ) from None
+        return found
+
+    def _absent(self) -> TargetRejected:
+        """The error of an object that is not there."""
+        return TargetRejected(
+            f"there is no {self.kind} {self.name!r} in namespace {self.namespace!r}.",
+            state="nothing was changed.",
+            next_step=f"Give the target its namespace and name as `kubectl get {self.resource} -A` lists them.",
+        )
+
+    def _output(self, pod: str, container: str, before: bool) -> str:
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
+        params = {"container": container, "tailLines": LINES_READ, "previous": str(before).lower()}
+        try:
+            return self.cluster.text(path, params) or ""
+        except TargetError:
+            return ""  # it only adds to what is said of a pod
+
+    def _do(self, act: Callable[[], None], key: str, token: int) -> None:
+        """Do something once, under the newest token."""
+        with self._located():
+            path = self._path(self.name)
+            if enter(self.cluster, self._there, path, token, key):
+                act()
+                leave(self.cluster, self._there, path, token, key)
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        try:
+            yield
+        except Conflict as error:
+            raise busy(f"{self.kind} {self.name}", str(error)).at(environment=self.environment) from error
+        except TargetError as error:
+            error.at(environment=self.environment)
+            if isinstance(error, TargetUnauthorized):
+                error.what += self._as_last_read()
+            raise
+
+    def _as_last_read(self) -> str:
+        """What is left as it is when rights have ended in the middle, as far as it is known."""
+        if self._read_last is None:
+            return ""
+        at, instances = self._read_last
+        asked = [one.name for one in instances if one.track == Track.CANARY and not one.drained]
+        out = [one.name for one in instances if one.track == Track.CANARY and one.drained]
+        parts = [f"{', '.join(asked)} with traffic"] if asked else []
+        parts += [f"{', '.join(out)} without"] if out else []
+        ago = f"As read {(now() - at).total_seconds():.0f} s ago"
+        return f" {ago}, the canary has {' and '.join(parts)}." if parts else f" {ago}, there is no canary."
+
+    def _no_replicas(self) -> TargetRejected:
+        return TargetRejected(
+            f"{self.kind} {self.name} has no replicas.",
+            state="nothing was changed.",
+            next_step=f"kubectl scale {self.kind.lower()} {self.name} -n {self.namespace} --replicas N",
+        )

@@ -1,0 +1,159 @@
+"""A deployment whose canary is some of the environment's own replicas: shares, the way back, and kills anywhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_cd.delivery import Delivery
+from airflow_cd.delivery.causes import Why
+from airflow_cd.delivery.handover import Handover, restore_unrecorded
+from airflow_cd.delivery.sides import SidesNow
+from airflow_cd.instances import Track
+from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.release import Release
+from airflow_cd.states import DeploymentState, RollbackCause
+from airflow_cd.targets.kubernetes import fence, traffic
+from tests.targets.cluster_in_memory import CORE
+from tests.targets.stateful_set_in_memory import SET, InPlaceTarget, StatefulSetInMemory
+
+NEW = Release("web", "1.1", "web:1.1", {"GREETING": "hello"})
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
+    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+@pytest.fixture
+def cluster() -> StatefulSetInMemory:
+    return StatefulSetInMemory(5)
+
+
+def delivery(ledger: Ledger, cluster: StatefulSetInMemory, log: list[str] | None = None) -> Delivery:
+    return Delivery(
+        ledger,
+        InPlaceTarget(cluster),
+        pipeline="web",
+        run_id="run-1",
+        service="web",
+        environment="production",
+        log=log.append if log is not None else lambda line: None,
+        timeout=timedelta(seconds=0.3),
+    )
+
+
+def whole(cluster: StatefulSetInMemory) -> None:
+    """Everything is as it was before."""
+    assert cluster.images() == ["web:1.0"] * 5
+    assert cluster.objects[f"{CORE}/services/web"]["spec"]["selector"] == {"app": "web"}
+    assert cluster.spec["updateStrategy"]["rollingUpdate"] == {"partition": 0}
+    assert not {"airflow-cd/before", "airflow-cd/share"} & set(cluster.objects[SET]["metadata"]["annotations"])
+
+
+def test_a_canary_is_drained_and_brought_back_and_requests_come_back_with_it(
+    ledger: Ledger, cluster: StatefulSetInMemory
+) -> None:
+    mine = delivery(ledger, cluster)
+    mine.deploy(NEW, phase="phase_40", share=40)
+    assert cluster.images() == ["web:1.0"] * 3 + ["web:1.1"] * 2
+    selectors = []
+    cluster.before_write = lambda method, path: selectors.append(cluster.served())
+    restored = mine.roll_back("four exceptions never seen before")
+    assert restored is not None
+    assert restored.release == Release("web", "1.0", "web:1.0", {})
+    assert selectors[-1] == {"web:1.0"}
+    whole(cluster)
+
+
+def test_a_release_is_promoted_and_all_of_it_goes_back_from_the_last_phase(
+    ledger: Ledger, cluster: StatefulSetInMemory
+) -> None:
+    before = cluster.spec
+    mine = delivery(ledger, cluster)
+    mine.deploy(NEW, phase="phase_40", share=40)
+    mine.deploy(NEW, phase="phase_100", share=100)
+    assert cluster.images() == ["web:1.1"] * 5
+    mine.roll_back("it is slow")
+    assert cluster.spec == before
+    whole(cluster)
+
+
+def test_canary_and_control_keep_their_share_when_somebody_scales(ledger: Ledger, cluster: StatefulSetInMemory) -> None:
+    log: list[str] = []
+    mine = delivery(ledger, cluster, log)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    first = sides.now()
+    assert first is not None
+    assert (first.canary, len(first.control)) == (("web-4",), 4)
+    cluster.set(replicas=10)
+    while cluster.images() != ["web:1.0"] * 8 + ["web:1.1"] * 2:
+        before = len(cluster.deleted)
+        sides.now()
+        assert len(cluster.deleted) == before + 1, "one pod is replaced at every look"
+    asked = len(log)
+    for _ in range(3):
+        sides.now()
+    assert len(log) == asked, "what it has moved itself is no change"
+
+
+def test_without_the_ledger_it_is_brought_back_too(ledger: Ledger, cluster: StatefulSetInMemory) -> None:
+    given: list[Handover] = []
+    delivery(ledger, cluster).deploy(NEW, phase="phase_40", share=40, hand_over=given.append)
+    restore_unrecorded(
+        InPlaceTarget(cluster), given[-1], environment="production", timeout=timedelta(seconds=0.3), log=[].append
+    )
+    whole(cluster)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["forward", "on the way back"])
+def test_nothing_is_left_half_whichever_write_is_the_last(ledger: Ledger, back: bool) -> None:
+    for last in range(60):
+        cluster = StatefulSetInMemory(5)
+        written = []
+
+        def die(method: str, path: str, written: list[str] = written, last: int = last) -> None:
+            written.append(path)
+            if len(written) > last:
+                raise SystemExit(path)
+
+        mine = delivery(ledger, cluster)
+        mine.run_id = f"run-{back}-{last}"
+        if not back:
+            cluster.before_write = die
+        done = _try(mine, cluster, die if back else None)
+        cluster.before_write = lambda method, path: None
+        next_one = delivery(ledger, cluster)
+        next_one.run_id = mine.run_id
+        settled = next_one.settle()
+        assert settled is None or settled.state == DeploymentState.ROLLED_BACK
+        assert cluster.images() == ["web:1.0"] * 5, f"after {last} writes"
+        assert cluster.objects[f"{CORE}/services/web"]["spec"]["selector"] == {"app": "web"}, f"after {last} writes"
+        assert {one.track for one in InPlaceTarget(cluster).instances()} == {Track.STABLE}
+        if done:
+            return
+    raise AssertionError("it never came to its end")
+
+
+def _try(mine: Delivery, cluster: StatefulSetInMemory, dies_back: Any) -> bool:
+    """Deploy to a part, to all, and go back; whether it came to its end."""
+    try:
+        mine.deploy(NEW, phase="phase_40", share=40)
+        if dies_back is None:
+            mine.deploy(NEW, phase="phase_100", share=100)
+        else:
+            cluster.before_write = dies_back
+        mine.roll_back(Why(RollbackCause.FAULT, "it is to be struck on the way back as well"))
+    except SystemExit:
+        return False
+    return True
