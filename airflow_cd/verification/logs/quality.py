@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.doubts import more_errors, more_failed_request
 from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
+from airflow_cd.verification.logs.momentary import momentary
 from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.outages import expected_by_themselves, judge_outages
 from airflow_cd.verification.logs.outcomes import new_outcomes
@@ -148,8 +149,10 @@ def judge_quality(
     if verdict is Verdict.FAIL and not canary.watched and (tiny := _tiny(canary, references, events)) is not None:
         verdict, reasons = Verdict.INCONCLUSIVE, [tiny, *reasons]
     if final and verdict is not Verdict.FAIL:
+        once = momentary(references, comparison.members)
+        lasting = [event for event in events if event.template not in once]
         doubts = (
-            None if sampled else gone_silent(events, strictness.p_value * spending),
+            None if sampled else gone_silent(lasting, strictness.p_value * spending),
             more_errors(events, strictness.frequency, strictness.ratio),
             more_failed_requests(comparison, events, canary.watched, strictness.ratio),
             unreadable(canary, references),
