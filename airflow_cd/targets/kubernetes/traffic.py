@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours, selector_of
 
+_AT_A_TIME = 8
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""
 _Endpoints = Callable[[set[str]], bool]
@@ -57,18 +59,27 @@ def traffic_labels(services: Iterable[Object]) -> dict[str, str]:
 
 
 def set_labels(cluster: Cluster, pods: Iterable[Object], labels: dict[str, str | None]) -> None:
-    """Give pods labels, or take them away.
+    """Give pods labels, or take them away, several at a time: the last one is to be out no later than the first.
 
     :param cluster: the API.
     :param pods: as they were listed.
     :param labels: by name; None takes one away.
     """
-    for pod in pods:
-        if all((pod["metadata"].get("labels") or {}).get(name) == value for name, value in labels.items()):
-            continue
-        meta = pod["metadata"]
+    others = [pod["metadata"] for pod in pods if not labels.items() <= _all_of(pod, labels).items()]
+
+    def write(meta: Object) -> None:
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
         cluster.patch(path, {"metadata": {"uid": meta["uid"], "labels": labels}}, MERGE)
+
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        for done in [pool.submit(write, meta) for meta in others]:
+            done.result()
+
+
+def _all_of(pod: Object, labels: Iterable[str]) -> dict[str, str | None]:
+    """What a pod has of these labels, None for what it has not."""
+    has = pod["metadata"].get("labels") or {}
+    return {name: has.get(name) for name in labels}
 
 
 def endpoints_of(cluster: Cluster, namespace: str, services: Iterable[Object]) -> set[str]:
