@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ def check_outputs(paths: Iterable[str], inputs: Iterable[str] = ()) -> None:
 
     :param paths: of the outputs.
     :param inputs: paths of what is read.
-    :raises VerificationError: one of them is in no folder, is one, or is an input or another output.
+    :raises VerificationError: one is in no folder, is one, may not be written, or is an input or another output.
     """
     used = {Path(path).resolve() for path in inputs}
     for path in paths:
@@ -22,6 +23,8 @@ def check_outputs(paths: Iterable[str], inputs: Iterable[str] = ()) -> None:
             raise _unwritable(path, f"there is no folder {folder}")
         if Path(path).is_dir():
             raise _unwritable(path, "it is a folder")
+        if not os.access(path if Path(path).exists() else folder, os.W_OK):
+            raise _unwritable(path, "there is no right to write it")
         if Path(path).resolve() in used:
             raise _unwritable(path, "it is one of the inputs, or another output")
         used.add(Path(path).resolve())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_cd.verification.counted import Counted
+from airflow_cd.verification.counted import Counted, identities_of
 from airflow_cd.verification.coverage import Coverage, Unread
 from airflow_cd.verification.late_records import beyond, completed
 from airflow_cd.verification.logs.profile import LogProfile
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _GOES_ON_WITHIN = timedelta(seconds=1)
 """The lines of a record are written within it: what is older is whole, and a crash is not waited with."""
+_LONGEST_RECORD = timedelta(seconds=10)
+"""What is written for longer is no record of several lines, and is counted as it stands."""
 _INDEXED_WITHIN = 1.0  # seconds that a record may need to be found once its source has it
 
 
@@ -90,7 +92,7 @@ class LogReader(Reader):
         self._rhythm: Rhythm | None = None
         self._past_rhythm: Rhythm | None = None
         self._held: pd.DataFrame | None = None  # the last lines of a look, whose records may go on
-        self._waited: list[tuple[float, float]] = []  # since when they are, and until when was read
+        self._waited = self._waiting = np.empty(0, dtype=np.uint64)  # which they are, after this look and before it
 
     @property
     def canary(self) -> LogProfile:
@@ -184,7 +186,8 @@ class LogReader(Reader):
             self._read_earlier()  # which may fail: then nothing of this read is counted, and all of it is read again
         # Of what is not whole yet more may come: only what is read later counts as read.
         settled = None if whole else now - self.lag.wait
-        times, lost = [], [*self._coverage.lost, *self._waited]
+        times, lost = [], self._coverage.lost
+        self._waiting = self._waited
         if whole:
             self._partly = False  # what was left out at a look before may have been read by now
         for frame in self._frames(window, self.instances.all, settled=settled, watched=True, goes_on=not whole):
@@ -200,8 +203,10 @@ class LogReader(Reader):
 
     def _count(self, frame: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
         """Count what was not counted before: all of it, or nothing where that fails."""
-        found = frame[self._counted.new(frame)]
-        self._learn_lag(found, now, lost)
+        fresh = self._counted.new(frame)
+        found = frame[fresh]
+        if len(found):
+            self._learn_lag(found, now, lost, np.isin(identities_of(frame)[fresh], self._waiting))
         new = self._of_this_release(found, self.instances.starts)
         canary, control = (
             self._profile(new[new["instance"].isin(list(names))], 0.0)
@@ -280,15 +285,19 @@ class LogReader(Reader):
         names = frame["instance"].to_numpy(dtype=object)
         self.lag.add(list(names[reported]), lags[reported], reported=int(reported.sum()))
 
-    def _learn_lag(self, new: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
-        """Lags of records that were not counted before: the source's word, or what their coming late says."""
-        if not len(new):
-            return
+    def _learn_lag(
+        self, new: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]], waited: np.ndarray
+    ) -> None:
+        """Lags of records that were not counted before: the source's word, or what their coming late says.
+
+        Which of them have ``waited`` for this look were there at the one before.
+        """
         lags, reported = _reported_lags(new)
         times = milliseconds_of(new["time"]) / 1000
         read = self._pace.last_reads(times)
         for begin, end in lost:  # the read before has left them out: they may have been there
             read[(times >= begin) & (times < end)] = np.nan
+        read[waited] = np.nan
         late = ~np.isnan(read)
         # What the source had by then and did not return needed longer than it says.
         missed = late & (~reported | (times + lags < read - _INDEXED_WITHIN))
@@ -336,13 +345,12 @@ class LogReader(Reader):
             if part.until < window.until or goes_on:
                 waits = still_open(frame)
                 if part.until >= window.until:
-                    waits &= (frame["time"] >= part.until - _GOES_ON_WITHIN).to_numpy()
+                    waits &= _still_written(frame, waits, part.until)
                 held, frame = frame[waits], frame[~waits]
             yield frame
         if watched:
             self._held = held
-            first = milliseconds_of(held["time"]).min() / 1000 if held is not None and len(held) else None
-            self._waited = [] if first is None else [(first, window.until.timestamp())]
+            self._waited = identities_of(held) if held is not None and len(held) else self._waited[:0]
 
     def _profile(self, frame: pd.DataFrame, watched: float) -> LogProfile:
         profile = LogProfile.of(frame, watched=watched)
@@ -350,6 +358,13 @@ class LogReader(Reader):
             if trouble != "empty":
                 self.warn(f"{count} records were {trouble.replace('_', ' ')}")
         return profile
+
+
+def _still_written(frame: pd.DataFrame, waits: np.ndarray, until: datetime) -> np.ndarray:
+    """Which rows are of instances whose last record, the one that waits, has a line of the last moment."""
+    fresh = waits & (frame["time"] >= until - _GOES_ON_WITHIN).to_numpy()
+    of_them: np.ndarray = frame["instance"].isin(frame["instance"][fresh].unique()).to_numpy()
+    return of_them & (frame["time"] >= until - _LONGEST_RECORD).to_numpy()
 
 
 def _nothing_in(seconds: float) -> LogProfile:

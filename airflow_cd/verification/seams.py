@@ -31,6 +31,6 @@ def still_open(frame: pd.DataFrame) -> np.ndarray:
     for places in frame.groupby("instance", sort=False).indices.values():
         tail, joiner = places[-_TAIL:], RecordJoiner()
         joiner.feed(clean_line(messages[place], {}) for place in tail)
-        start = min(begin for begin, _ in joiner.finish())
+        start = min((begin for begin, _ in joiner.finish()), default=0)
         found[places[times[places] >= times[tail[start]]]] = True
     return found

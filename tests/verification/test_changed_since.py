@@ -67,6 +67,10 @@ def test_what_was_slow_in_the_phase_before_already_fails() -> None:
     assert _judged(canary=2.0, others=2.0, first=2.0).verdict is Verdict.FAIL
 
 
+def test_what_was_slow_already_fails_however_busy_the_host_is_now() -> None:
+    assert _judged(canary=4.4, others=4.4, first=2.0).verdict is Verdict.FAIL
+
+
 def test_errors_fail_whenever_they_came() -> None:
     judgement = _judged(canary=2.0, others=2.0, errors=0.3)
     assert judgement.verdict is Verdict.FAIL

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +60,13 @@ def run(given: argparse.Namespace) -> int:
     outputs = [given.report] if given.report else []
     check_outputs(outputs)
     judgement = _watch(given).run().judgement
+    print(_summary(judgement))
     for path in outputs:
         from airflow_cd.report.page import render_report
         from airflow_cd.report.report import Report
 
         write_output(path, render_report(Report(judgement)))
-    print(_summary(judgement, outputs))
+        print(f"\nReport    {path}")
     return {"PASS": DONE, "FAIL": FAILED}.get(str(judgement.verdict), INCONCLUSIVE)
 
 
@@ -148,10 +148,10 @@ def _moment(text: str, until: datetime) -> datetime:
     return moment
 
 
-def _summary(judgement: Judgement, outputs: Sequence[str]) -> str:
+def _summary(judgement: Judgement) -> str:
     from airflow_cd.commands.verify.summary import Paint, plain, verdict_blocks
 
     notes = [f"Note      {plain(text)}" for text in judgement.warnings]
     notes += [f"Error     {plain(text)}" for text in judgement.source_errors]
-    blocks = [*verdict_blocks(judgement, Paint(sys.stdout)), notes, [f"Report    {path}" for path in outputs]]
+    blocks = [*verdict_blocks(judgement, Paint(sys.stdout)), notes]
     return "\n\n".join("\n".join(block) for block in blocks if block)

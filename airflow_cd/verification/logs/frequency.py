@@ -18,13 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from airflow_cd.verification.logs.headers.requests import status_in
+
 PRIOR_DISPERSION = 0.15
 PRIOR_WEIGHT = 4.0  # in references
 HALVED_AFTER = 4.0  # deployments
 _FEW_EVENTS = 4  # fewer shared events than this make no median
-_SAYS_MORE = (
-    4.0  # times as many records as the event judged: then a few other events are the traffic that it is part of
-)
+_SAYS_MORE = 4.0  # times as many records as the event judged: then requests are the traffic it is part of
+_ANSWERED = range(100, 500)  # statuses
 _ENOUGH_RECORDS = 10.0
 
 
@@ -64,8 +65,9 @@ def volume_factor(
 ) -> float:
     """How many records the canary is to have for each one of the reference.
 
-    Of a log with few kinds of lines, as one of requests, those that are many are the traffic: an event that is a small
-    part of them is expected as often as they are.
+    Of a log with few kinds of lines those that answered requests are the traffic: an event that is a small part of them
+    is expected as often as they are, or as often as there is time, whichever fits. No other line is: retries are many
+    because of what they hide.
 
     :param canary: records for each event on the canary; ``reference`` likewise.
     :param exposure: canary's instance seconds for each one of the reference's; None when unknown.
@@ -88,13 +90,24 @@ def _volume(
 ) -> float:
     if len(shared) >= _FEW_EVENTS:
         return float(np.median([(canary[one] + 0.5) / (count + 0.5) for one, count in shared.items()]))
-    others = {one: count for one, count in shared.items() if one != event}
-    if event and others and sum(others.values()) >= _SAYS_MORE * reference.get(event, 0):
-        return sum(canary[one] for one in others) / sum(others.values())
+    traffic = _traffic(shared, canary, event) if event else None
+    if traffic is not None and traffic[1] >= _SAYS_MORE * reference.get(event, 0):
+        requests = traffic[0] / traffic[1]
+        if exposure is None:
+            return requests
+        # What has come with the requests, and what comes with the time, is as it was: either explains it.
+        ratio = canary.get(event, 0) / max(reference.get(event, 0), 0.5)
+        return float(np.clip(ratio, min(requests, exposure), max(requests, exposure)))
     if exposure is not None:
         return exposure
     total = sum(reference.values())
     return sum(canary.values()) / total if total else 0.0
+
+
+def _traffic(shared: Mapping[str, int], canary: Mapping[str, int], event: str) -> tuple[int, int] | None:
+    """Answered requests of the canary and of the reference, the event that is judged aside; None without any."""
+    answered = [one for one in shared if one != event and (status_in(one) or 0) in _ANSWERED]
+    return (sum(canary[one] for one in answered), sum(shared[one] for one in answered)) if answered else None
 
 
 def expectations(

@@ -23,8 +23,10 @@ CHANGED_SINCE = "changed_since"
 """Code of the reason of such a result."""
 
 _KINDS = ("latency", "apdex", "throughput")  # what a busy machine makes worse; nothing fails or grows for that reason
-_MOST = 0.5  # of the change, on the log scale: with so much of it since the phase before, the release explains no more
+_MOST = 0.5  # of the change, on the log scale: so much of it must have come since the phase before
 
+_SURE = 2.0  # times the smallest change that counts: either change is known that well
+_LEAST = 0.2  # smallest relative change that counts, where a result does not say it
 _FEWEST = 10.0  # requests of a group on the instances that had the release: with fewer all groups together speak for it
 
 
@@ -69,6 +71,8 @@ def _asked_about(result: MetricResult, since: MetricResult | None) -> MetricResu
     whole, later = _change(result), _change(since)
     if whole is None or later is None or later / whole < _MOST:
         return result
+    if abs(whole - later) >= _SURE * math.log1p(result.threshold or _LEAST):
+        return result  # what the release itself had cost before is too much already
     text = (
         f"{result.reason.text[:-1]}; where the release ran already: {figures_of(since, 'in the phase before')}. "
         "It came later than the release: the machines or what it depends on may be busy, or it bears this share badly."

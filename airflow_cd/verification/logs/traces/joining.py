@@ -60,7 +60,7 @@ MAY_JOIN = (
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
     r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
     rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |{_BEHIND_STAMP}(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
-    rf"|^{_N}(?:: |:?$)"
+    rf"|^{_N}(?:: |:?$)|^(?:[^ ]*\.)?(?:Error|Exception)(?:: |:?$)|(?:Error|Exception) \[[^ ]+\](?:: |:?$)"
 )
 MAY_BEGIN = r"terminating$"
 """The same for lines that are common otherwise: these make such a record only if the next line goes on with it, as"""

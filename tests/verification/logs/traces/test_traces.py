@@ -71,20 +71,18 @@ def test_a_traceback_cut_off_does_not_swallow_the_next_record() -> None:
     assert [record for _, record in join_lines([*cut, following])] == ["\n".join(cut), following]
 
 
-CRASHED = [
-    "SyntaxError: Unexpected end of JSON input",
-    "    at parse (/srv/lib/body.js:9:1)",
-    "    at /srv/lib/read.js:1:2",
-]
+FRAMES = ["    at parse (/srv/lib/body.js:9:1)", "    at /srv/lib/read.js:1:2"]
+THROWN = ["SyntaxError: Unexpected end", "Error: boom", "TypeError [ERR_ARG]: bad", "Error"]
 REQUESTS = [f"GET /orders/{number} 200 0.6 ms" for number in range(5)]
 
 
+@pytest.mark.parametrize("thrown", THROWN)
 @pytest.mark.parametrize("between", [0, 1, 3])
-def test_what_another_stream_wrote_between_an_exception_and_its_frames_stays_apart(between: int) -> None:
-    lines = [REQUESTS[4], CRASHED[0], *REQUESTS[:between], *CRASHED[1:], REQUESTS[4]]
-    records = dict(join_lines(lines))
-    assert records[1] == "\n".join(CRASHED)
-    assert sorted(records.values()) == sorted(["\n".join(CRASHED), *REQUESTS[:between], REQUESTS[4], REQUESTS[4]])
+def test_what_another_stream_wrote_between_an_exception_and_its_frames_stays_apart(between: int, thrown: str) -> None:
+    lines = [REQUESTS[4], thrown, *REQUESTS[:between], *FRAMES, REQUESTS[4]]
+    records, whole = dict(join_lines(lines)), "\n".join([thrown, *FRAMES])
+    assert records[1] == whole
+    assert sorted(records.values()) == sorted([whole, *REQUESTS[:between], REQUESTS[4], REQUESTS[4]])
     stream = io.BytesIO("\n".join(lines).encode())
     assert profile_stream(stream).counts() == LogProfile.of(lines).counts()
 
