@@ -124,13 +124,19 @@ def test_1_3_waits_longer_on_the_common_pages(monkeypatch: pytest.MonkeyPatch) -
             assert 0.9 < seconds("1.2", one) / seconds("1.1", one) < 1.1, one.kind
 
 
+VISITS = 50
+
+
 def test_a_time_out_that_is_too_short_really_expires(caplog: pytest.LogCaptureFixture) -> None:
     shop = open_shop("1.1", inventory_timeout_ms=1)
-    page = ask(shop, Visit("product", "GET", "/product/chair-017"))
-    assert (page.status, "Availability on request" in page.paragraphs) == (200, True)
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [TimeoutError]
+    # On a machine that has no time for whoever waits, the answer may be there when the time is looked at.
+    pages = (ask(shop, Visit("product", "GET", "/product/chair-017")) for _ in range(VISITS))
+    page = next(page for page in pages if "Availability on request" in page.paragraphs)
+    assert page.status == 200
+    assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {TimeoutError}
     with pytest.raises(TimeoutError):
-        ask(shop, Visit("checkout", "POST", "/checkout", {"product": "chair-017", "card": "4111"}))
+        for _ in range(VISITS):
+            ask(shop, Visit("checkout", "POST", "/checkout", {"product": "chair-017", "card": "4111"}))
 
 
 def test_configuration_shows_and_is_refused_when_it_is_nonsense() -> None:
