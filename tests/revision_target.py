@@ -83,6 +83,11 @@ class RevisionMemory(RevisionTarget):
         self.weights = dict(weights)
         self.writes += 1
 
+    def describe(self, text: str) -> None:
+        """Somebody else writes over what was noted beside the weights."""
+        self.note = text
+        self.writes += 1
+
     def served_by(self) -> set[str]:
         """The artifacts that get requests."""
         return {self.revisions[name].artifact for name in self.weights}

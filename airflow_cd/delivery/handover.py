@@ -14,7 +14,7 @@ from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import ReleaseError, RollbackIncomplete
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.rollout import differences, wait_until
+from airflow_cd.targets.rollout import differences, left_over, wait_until
 
 if TYPE_CHECKING:
     from airflow_cd.targets.base import Target
@@ -122,7 +122,9 @@ def restore_unrecorded(
     if undrained := sorted(touched if recovering else drained):
         sealed.restore(undrained, key=f"{key}-restore", token=handover.token)
     wanted = {unit: old for step_wanted in (recovering, *steps) for unit, old in step_wanted.items()}
-    if wrong := differences(sealed.instances(), wanted):
+    instances = sealed.instances()
+    left = left_over(instances, handover.release, handover.previous.values(), wanted)
+    if wrong := [*differences(instances, wanted), *left]:
         raise RollbackIncomplete(f"the rollback from {handover.release} could not finish: {'; '.join(wrong)}.")
     log(f"Restored {', '.join(touched)} without the ledger, which is told when it is back.")
     restored_at = now()

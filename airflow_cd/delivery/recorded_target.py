@@ -12,7 +12,7 @@ from airflow_cd.clock import now
 from airflow_cd.delivery.division import division_of
 from airflow_cd.errors import AirflowCdError, LedgerError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
-from airflow_cd.targets.rollout import Wanted, differences, wait_until
+from airflow_cd.targets.rollout import Wanted, wait_until
 
 if TYPE_CHECKING:
     from airflow_cd.delivery.sealed_target import SealedTarget
@@ -171,10 +171,6 @@ class RecordedTarget:
         if mine := sorted(drained & set(instances)):
             self.restore_traffic(deployment, lease, mine)
             self.observe()
-
-    def differences(self, wanted: Wanted) -> list[str]:
-        """Read back what runs: a sentence for each instance that is not healthy on exactly what is wanted of it."""
-        return differences(self.target.instances(), wanted)
 
     def observe(self) -> None:
         """Record what runs where, if the target says it now."""

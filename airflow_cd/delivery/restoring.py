@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 from airflow_cd.clock import now
 from airflow_cd.delivery.causes import NOT_RESTORED, Why
 from airflow_cd.delivery.recorded_target import RecordedTarget
-from airflow_cd.errors import AirflowCdError, LeaseLost, LedgerUnavailable, RollbackIncomplete, Unavailable
+from airflow_cd.errors import (
+    AirflowCdError,
+    LeaseLost,
+    LedgerUnavailable,
+    RollbackIncomplete,
+    TargetRejected,
+    Unavailable,
+)
 from airflow_cd.states import ActionKind
+from airflow_cd.targets.rollout import differences, left_over
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Deployment, Lease
@@ -50,7 +58,7 @@ def restore(
     ledger.settlement.begin_rollback(deployment.id, token=token, outcome=why.text, cause=why.cause)
     ledger.deployments.set_clock(deployment.id, verdict_at=now())
     steps = changes.division.back(deployment.previous, touched)
-    wrong, away = _bring_back(changes, deployment, lease, steps, touched)
+    wrong, away, step = _bring_back(changes, deployment, lease, steps, touched)
     if wrong:
         state = changes.describe()
         # Refused when the lease is lost, however the target put it: then the rollback is another run's.
@@ -62,7 +70,8 @@ def restore(
             release=str(deployment.release),
             instances=touched,
             state=state,
-            next_step="Fix the problems listed, then clear this task; it resumes where it stopped.",
+            next_step=f"{f'{step} Then' if step else 'Fix the problems listed, then'} clear this task; it resumes "
+            "where it stopped.",
             away=away,
         )
     ledger.deployments.set_clock(deployment.id, safe_at=now(), restored_at=now())
@@ -78,8 +87,11 @@ def restore(
 
 def _bring_back(
     changes: RecordedTarget, deployment: Deployment, lease: Lease, steps: Sequence[Wanted], touched: Sequence[str]
-) -> tuple[list[str], bool]:
-    """Drain, restore, give the traffic back; what is wrong afterwards, one sentence each, and whether waiting helps."""
+) -> tuple[list[str], bool, str]:
+    """Drain, restore, give the traffic back.
+
+    :returns: what is wrong afterwards, one sentence each, whether waiting helps, and what a person has to do first.
+    """
     recovering = changes.division.recovering(deployment.previous, touched)
     try:
         if touched:
@@ -93,9 +105,13 @@ def _bring_back(
             else:
                 changes.undrain(deployment, lease, touched)
         wanted = {unit: old for one in (recovering, *steps) for unit, old in one.items()}
-        return changes.differences(wanted), False
+        instances = changes.target.instances()
+        # Whoever else has changed the environment may have kept the release in it, out of the sight of the division.
+        left = left_over(instances, deployment.release, deployment.previous.values(), wanted)
+        return [*differences(instances, wanted), *left], False, ""
     except (LeaseLost, LedgerUnavailable):
         # What the target has, or has not, is not known to be wrong: the next attempt finds out.
         raise
     except AirflowCdError as error:
-        return [error.what], isinstance(error, Unavailable)
+        step = error.next_step if isinstance(error, TargetRejected) else None
+        return [error.what], isinstance(error, Unavailable), step or ""

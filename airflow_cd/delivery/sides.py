@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cd.delivery.division import ByTrack, division_of
-from airflow_cd.errors import TargetError, TargetUnavailable
+from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
 from airflow_cd.instances import STARTING, WHOLE, Track
-from airflow_cd.targets.base import in_place
+from airflow_cd.targets.base import in_place, keeps_names
 from airflow_cd.verification.reading import Sides
 
 if TYPE_CHECKING:
@@ -55,17 +55,34 @@ class SidesNow:
         return canary or list(self._phase.instances), control
 
     def now(self) -> Sides | None:
-        """Who they are now; None while the target does not say it."""
+        """Who they are now; None while the target does not say it.
+
+        :raises TargetRejected: somebody else has changed the canary, or nobody knows any more which one it is.
+        """
         try:
             instances = self._delivery.target.instances()
         except TargetError as error:
             self._delivery.log(f"Which replicas there are is unknown now: {error.what}")
             return None
         self._delivery.show(instances)
+        self._require_canary(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
         return Sides(tuple(canary), tuple(control), starts)
+
+    def _require_canary(self, instances: Sequence[Instance]) -> None:
+        """Refuse to go on where a revision was the canary and none is: what is watched then is anybody's."""
+        if not keeps_names(self._delivery.target) or (self._phase.share >= WHOLE and self._phase.traffic is None):
+            return
+        if not any(one.track == Track.CANARY for one in instances):
+            there = "; ".join(sorted({one.message for one in instances} - {""}))
+            raise TargetRejected(
+                f"{', '.join(self._phase.instances)} is the canary no more: {there or 'somebody has taken it away'}.",
+                state="nothing was changed by this look.",
+                next_step="Find out who has changed it. The deployment goes back to what ran before; start it again "
+                "when nobody else changes it.",
+            )
 
     def _keep_share(self, instances: Sequence[Instance]) -> None:
         """Ask for the canary's share again when there are more or fewer replicas, or its weight is another one."""

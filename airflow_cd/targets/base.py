@@ -36,6 +36,7 @@ __all__ = [
     "Target",
     "Track",
     "in_place",
+    "keeps_names",
     "makes_replicas",
 ]
 
@@ -139,6 +140,9 @@ class ReplicaTarget(Protocol):
     One that cannot have a canary beside its replicas, since these have an identity or storage each, makes it of some of
     them and has a property ``in_place`` that is true. They are listed on the canary's track until they have again what
     the others run, and :meth:`restore` gives their traffic back then too.
+
+    One whose replicas keep their names for as long as they serve, since they are revisions, has a property
+    ``keeps_names`` that is true: what is not listed on the canary's track any more, somebody has taken out of it.
     """
 
     tracks: tuple[Track, ...]
@@ -219,3 +223,11 @@ def in_place(target: Any) -> bool:
     :param target: of either shape, or what stands for it.
     """
     return bool(getattr(target, "in_place", False))
+
+
+def keeps_names(target: Any) -> bool:
+    """Whether what a target's platform makes keeps its name, and no other comes in its place.
+
+    :param target: of either shape, or what stands for it.
+    """
+    return bool(getattr(target, "keeps_names", False))

@@ -95,6 +95,24 @@ def differences(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
     return list(_compare(instances, wanted, health=True).values())
 
 
+def left_over(
+    instances: Iterable[Instance], release: Release, previous: Iterable[Release | None], wanted: Wanted
+) -> list[str]:
+    """What still gets requests and runs a release that was taken back, though nothing was wanted of it.
+
+    :param instances: as read from the target.
+    :param release: what was taken back.
+    :param previous: what ran before; a release that is among it may go on.
+    :param wanted: what should run on each unit, of which :func:`differences` tells.
+    :returns: one sentence without its full stop for each instance, sorted by name.
+    """
+    # Two versions may be the same artifact and configuration, and then nobody can tell what runs apart.
+    if release.digest in {old.digest for old in previous if old is not None}:
+        return []
+    found = {one.name: one for one in instances if one.unit not in wanted and one.runs(release) and _is_served(one)}
+    return [_still(found[name], release) for name in sorted(found)]
+
+
 def unhealthy(instances: Iterable[Instance], wanted: Wanted) -> list[str]:
     """Which instances run exactly what is wanted of them and are not healthy: what fails there is the release itself.
 
@@ -144,6 +162,17 @@ def _by_unit(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
     for instance in instances:
         seen.setdefault(instance.unit, []).append(instance)
     return seen
+
+
+def _is_served(instance: Instance) -> bool:
+    return instance.weight > 0 if instance.weight is not None else not instance.drained
+
+
+def _still(instance: Instance, release: Release) -> str:
+    part = f"{instance.weight:g} % of the requests" if instance.weight is not None else "requests"
+    return f"{instance.name} still gets {part} and runs {release}" + (
+        f": {instance.message}" if instance.message.strip() else ""
+    )
 
 
 def _may_be_empty(unit: str, release: Release | None) -> bool:

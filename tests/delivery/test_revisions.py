@@ -211,6 +211,75 @@ def test_a_canary_is_not_promoted_over_somebodys_head(ledger: Ledger, target: Re
     assert target.weights == {other: 100}, "what somebody has put there instead stays"
 
 
+@pytest.mark.parametrize("share", [20, 100])
+def test_a_rollback_does_not_end_while_nobody_knows_which_revision_the_canary_is(
+    ledger: Ledger, target: RevisionMemory, share: int
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase", share=share, traffic=share if share == 100 else None)
+    target.describe("what the shop calls")
+    with pytest.raises(RollbackIncomplete) as incomplete:
+        mine.roll_back("a person said so")
+    if share == 20:
+        assert "the requests go to several revisions, 80 % at r1, 20 % at r2" in incomplete.value.what
+        assert "Give all requests to the revision that is to serve. Then clear" in str(incomplete.value)
+    else:
+        assert "r2 still gets 100 % of the requests and runs shop 1.2" in incomplete.value.what
+    assert mine.require_deployment().state != DeploymentState.ROLLED_BACK
+    target.meddle({"r1": 100})
+    mine.roll_back("a person said so")
+    assert mine.require_deployment().state == DeploymentState.ROLLED_BACK
+    assert target.weights == {"r1": 100}
+
+
+def test_nothing_is_changed_while_nobody_knows_which_revision_the_canary_is(
+    ledger: Ledger, target: RevisionMemory
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.describe("what the shop calls")
+    target.served.clear()
+    last = mine.lease().token
+    late: dict[str, Any] = {"key": "late", "token": last - 1}
+    actions: list[Callable[[], None]] = [
+        lambda: target.deploy(NEW, [Track.CANARY], share=50, **late),
+        lambda: target.deploy(OLD, [Track.STABLE], share=100, **late),
+        lambda: target.deploy(None, [Track.CANARY], share=100, **late),
+        lambda: target.drain([Track.CANARY], **late),
+        lambda: target.restore([Track.CANARY], **late),
+    ]
+    for action in actions:
+        with pytest.raises(TargetRejected, match=r"who acted last: .* 80 % at r1, 20 % at r2"):
+            action()
+    assert target.served == []
+    assert {one.name: one.track for one in target.instances()} == {"r1": None, "r2": None}
+    assert all("which revision is the canary" in one.message for one in target.instances())
+
+
+@pytest.mark.parametrize("weights", [{"r1": 80, "r2": 20}, {"r1": 100}, {"r2": 100}], ids=str)
+def test_a_canary_that_nobody_knows_any_more_ends_its_verification(
+    ledger: Ledger, target: RevisionMemory, weights: dict[str, float]
+) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    assert sides.now() is not None
+    target.meddle(weights)
+    target.describe("what the shop calls")
+    with pytest.raises(TargetRejected, match="r2 is the canary no more"):
+        sides.now()
+    assert len(target.revisions) == 2
+
+
+def test_without_the_ledger_a_rollback_does_not_end_either(ledger: Ledger, target: RevisionMemory) -> None:
+    handed: list[Handover] = []
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="switch", share=100, traffic=100, hand_over=handed.append)
+    target.describe("what the shop calls")
+    with pytest.raises(RollbackIncomplete, match=r"r2 still gets 100 % of the requests and runs shop 1\.2"):
+        restore_unrecorded(target, handed[-1], environment="production", timeout=mine.timeout, log=lambda line: None)
+
+
 def test_whoever_was_overruled_cannot_give_the_canary_anything(ledger: Ledger, target: RevisionMemory) -> None:
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="phase_20", share=20)

@@ -17,6 +17,7 @@ from airflow_cd.delivery.handover import Handover, restore_unrecorded
 from airflow_cd.errors import LedgerUnavailable, ReleaseError, TargetRejected
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release, changes
+from airflow_cd.targets.rollout import differences
 from tests.memory_target import MemoryTarget
 
 NAMES = [f"shop-{number}" for number in range(5)]
@@ -173,7 +174,7 @@ def test_a_secret_changed_on_an_instance_is_seen_and_not_shown(ledger: Ledger, k
     deployed(ledger, target, OLD, "run-1")
     target.state["shop-3"] = replace(target.state["shop-3"], configuration={"db": {"password": "violet"}, "limit": 5})
     mine = delivery(ledger, target, "run-2")
-    (sentence,) = mine._changes.differences(dict.fromkeys(NAMES, OLD))
+    (sentence,) = differences(mine.target.instances(), dict.fromkeys(NAMES, OLD))
     assert "shop-3 has db" in sentence
     assert "a secret (" in sentence
     assert "violet" not in sentence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from airflow_cd.errors import DeploymentFailed, TargetUnauthorized, TargetUnavailable
 from airflow_cd.release import Release
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, UNHEALTHY, Instance
-from airflow_cd.targets.rollout import differences, read_back, wait_until
+from airflow_cd.targets.rollout import differences, left_over, read_back, wait_until
 
 OLD = Release("shop", "1.0", "shop:1.0", {"limit": 5})
 NEW = Release("shop", "1.1", "shop:1.1", {"limit": 5})
@@ -184,6 +184,17 @@ def test_differences_name_every_key_of_a_configuration() -> None:
 
 def test_no_differences_when_all_is_as_wanted() -> None:
     assert differences([on("a", NEW), on("b", None), on("z", OLD, FAILED)], {"a": NEW, "b": None}) == []
+
+
+def test_what_was_taken_back_and_still_gets_requests_is_left_over() -> None:
+    """Whichever way the target divides them; what was wanted of a unit is for differences to say."""
+    fleet = [on("1", OLD), on("2", NEW), on("3", NEW, drained=True), on("4", NEW)]
+    assert left_over(fleet, NEW, [OLD], {"4": OLD}) == [f"2 still gets requests and runs {NEW}"]
+    weighed = [replace(on("5", NEW, message="moved by hand"), weight=20.0), replace(on("6", NEW), weight=0.0)]
+    assert left_over(weighed, NEW, [OLD, None], {}) == [
+        f"5 still gets 20 % of the requests and runs {NEW}: moved by hand"
+    ]
+    assert left_over(fleet, NEW, [OLD, replace(NEW, version="1.0.9")], {}) == [], "it ran before as well"
 
 
 def test_read_back_looks_at_what_runs_and_not_at_health() -> None:

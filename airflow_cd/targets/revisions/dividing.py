@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.revisions.note import Note, listed
 
@@ -63,6 +64,35 @@ def taken_over(weights: Weights, note: Note, name: str) -> tuple[dict[str, float
     part = weights.get(note.canary, 0.0)
     part = 0.0 if part >= WHOLE else part
     return {note.canary: part, name: WHOLE - part}, replace(note, given=round(part))
+
+
+def unknown(weights: Weights, note: Note) -> str:
+    """That nobody knows which revision is the canary, as a sentence without its full stop; ``""`` where it is known.
+
+    :param weights: as they are read.
+    :param note: what was read with them, an empty one where there is none.
+    """
+    if not note.empty or len(weights) < 2:
+        return ""
+    return (
+        "what was noted beside the weights is gone, and with it which revision is the canary and who acted last: the "
+        f"requests go to several revisions, {listed(weights)}"
+    )
+
+
+def require_known(weights: Weights, note: Note) -> None:
+    """Refuse to change weights of which nobody knows whose they are.
+
+    :param weights: as they are read.
+    :param note: what was read with them.
+    :raises TargetRejected: as of :func:`unknown`.
+    """
+    if lost := unknown(weights, note):
+        raise TargetRejected(
+            f"{lost}.",
+            state="nothing was changed by this call.",
+            next_step="Give all requests to the revision that is to serve.",
+        )
 
 
 def changed(weights: Weights, note: Note) -> str:

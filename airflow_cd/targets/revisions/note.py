@@ -73,6 +73,11 @@ class Note:
         }
         return "airflow-cd" + "".join(f" {name}={value}" for name, value in fields.items() if value != "")
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever noted, or somebody has removed it: what is written holds a token and a key."""
+        return self == Note()
+
     def has_done(self, key: str) -> bool:
         """Whether something was done under the newest token.
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, ClassVar
 from airflow_cd.errors import TargetConflict, TargetRejected, TargetUnavailable
 from airflow_cd.instances import EMPTY, HEALTHY, WHOLE, Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.revisions.dividing import Weights, changed, stable_of, taken_over, weighed, without_canary
+from airflow_cd.targets.revisions.dividing import (
+    Weights,
+    changed,
+    require_known,
+    stable_of,
+    taken_over,
+    unknown,
+    weighed,
+    without_canary,
+)
 from airflow_cd.targets.revisions.note import Note, rounded
 
 if TYPE_CHECKING:
@@ -32,13 +41,15 @@ class RevisionTarget(ABC):
     Everything that has to be remembered is written together with the weights, in one conditional write: the fencing
     token, so that a process that was overruled cannot change them, and what was set, so that a change by somebody else
     is seen. A canary that somebody else has given other weights is not given more; taking it back is always possible.
-    Whoever writes a platform has to know none of that.
+    Where that is gone while several revisions serve, nobody knows which one the canary is: every change is refused
+    until one of them has all requests. Whoever writes a platform has to know none of that.
 
     Errors are those of a :class:`~airflow_cd.targets.base.Target`, and so is what it may have beside these methods:
     ``from_connection``, ``label``, ``mistakes``, ``notes``, ``changed_by``.
     """
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
+    keeps_names: ClassVar[bool] = True
 
     # -- what a platform answers and does, written by its author ---------------------------------------------------
 
@@ -101,6 +112,7 @@ class RevisionTarget(ABC):
         """Every revision that serves, is the canary, or is to take over; each is one instance, called as it is.
 
         While a revision that is to take over is not up yet, it is the stable one, and what still serves has no track.
+        Nor has any where several serve and nobody knows which one the canary is.
 
         :raises TargetError: it cannot be read.
         """
@@ -142,7 +154,7 @@ class RevisionTarget(ABC):
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.
-        :raises TargetRejected: somebody else has changed the canary's weights.
+        :raises TargetRejected: somebody else has changed the canary's weights, or what was noted beside them is gone.
         :raises DeploymentFailed: the revision could not be made.
         :raises TargetError: it was not accepted.
         """
@@ -164,7 +176,7 @@ class RevisionTarget(ABC):
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.
-        :raises TargetRejected: the stable track is to be drained.
+        :raises TargetRejected: the stable track is to be drained, or what was noted beside the weights is gone.
         """
         if Track.STABLE in tracks:
             raise TargetRejected(
@@ -180,7 +192,7 @@ class RevisionTarget(ABC):
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.
         :raises TargetUnavailable: the revision is not healthy yet.
-        :raises TargetRejected: somebody else has changed the canary's weights.
+        :raises TargetRejected: somebody else has changed the canary's weights, or what was noted beside them is gone.
         """
 
         def decide(weights: Weights, note: Note) -> Division:
@@ -262,7 +274,8 @@ class RevisionTarget(ABC):
         if revision is None:
             return None
         track: Track | None = Track.CANARY if name == note.canary else Track.STABLE
-        if track is Track.STABLE and note.coming and name != note.coming:
+        lost = unknown(serving.weights, note)
+        if lost or (track is Track.STABLE and note.coming and name != note.coming):
             track = None
         weight = float(serving.weights.get(name, 0.0))
         found = Instance(
@@ -279,7 +292,7 @@ class RevisionTarget(ABC):
         )
         if track is Track.CANARY and not note.as_set(serving.weights):
             return found.saying(changed(serving.weights, note))
-        return found
+        return found.saying(lost)
 
     def _change(self, decide: Callable[[Weights, Note], Division], key: str, token: int) -> None:
         """Decide from what is there, and write it if that is still so; from the beginning where it is not."""
@@ -294,6 +307,7 @@ class RevisionTarget(ABC):
                 )
             if token == note.token and note.has_done(key):
                 return
+            require_known(serving.weights, note)
             weights, after = decide(serving.weights, note)
             if self.serve(rounded(weights), after.after(key, token).text, mark=serving.mark):
                 return
