@@ -86,8 +86,12 @@ class SidesNow:
 
     def _keep_share(self, instances: Sequence[Instance]) -> None:
         """Ask for the canary's share again when there are more or fewer replicas, or its weight is another one."""
-        if changed := self._other_weight(instances):
-            self._ask(changed)
+        weight = self._weight_of_canary(instances)
+        if weight is not None:
+            changed = self._other_weight(weight)
+            if not changed or self._ask(changed):
+                # What could not be asked for now is another weight at the next look, too.
+                self._weight = weight
         if self._phase.share >= WHOLE:
             return
         # Of replicas that are the canary's in their places there are as many as before, whichever they are.
@@ -109,16 +113,18 @@ class SidesNow:
         self._canary = self._canary if stable == self._stable else None
         self._stable = stable
 
-    def _other_weight(self, instances: Sequence[Instance]) -> str:
-        """What has become of the canary's weight, where it is not what it was at the first look; else ``""``."""
+    def _weight_of_canary(self, instances: Sequence[Instance]) -> float | None:
+        """Percent of the requests at the canary; None where there are no weights, or not all of them yet."""
         of_canary = [one for one in instances if one.track == Track.CANARY]
         if not of_canary or any(one.weight is None or one.health == STARTING for one in of_canary):
+            return None
+        return sum(one.weight or 0.0 for one in of_canary)
+
+    def _other_weight(self, weight: float) -> str:
+        """What has become of the canary's weight since the last look; ``""`` where it is the same."""
+        if self._weight is None or abs(weight - self._weight) <= NEAR:
             return ""
-        weight = sum(one.weight or 0.0 for one in of_canary)
-        before, self._weight = self._weight, weight
-        if before is None or abs(weight - before) <= NEAR:
-            return ""
-        return f"{weight:g} % of the requests at the canary now, not {before:g} %"
+        return f"{weight:g} % of the requests at the canary now, not {self._weight:g} %"
 
     def _ask(self, changed: str) -> bool:
         """Ask for the canary's share; whether it was asked for. A target that refuses ends the verification."""

@@ -11,7 +11,14 @@ import pytest
 from airflow_cd.delivery.handover import Handover, restore_unrecorded
 from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.delivery.what_runs import stayed
-from airflow_cd.errors import DeploymentFailed, ReleaseVetoed, RollbackIncomplete, TargetConflict, TargetRejected
+from airflow_cd.errors import (
+    DeploymentFailed,
+    ReleaseVetoed,
+    RollbackIncomplete,
+    TargetConflict,
+    TargetRejected,
+    TargetUnavailable,
+)
 from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
@@ -198,6 +205,25 @@ def test_a_canary_that_somebody_takes_out_ends_its_verification(ledger: Ledger, 
     assert deployment.state == DeploymentState.ROLLED_BACK
     assert [one.name for one in target.instances()] == ["r1"]
     delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20)
+
+
+def test_a_weight_that_was_changed_while_the_platform_was_away_is_not_forgotten(
+    ledger: Ledger, target: RevisionMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = delivery(ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    sides = SidesNow(mine, mine.require_deployment(), phase)
+    sides.now()
+    target.meddle({"r1": 40, "r2": 60})
+
+    def away(*given: object, **named: object) -> None:
+        raise TargetUnavailable("the platform does not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, "deploy", away)
+        assert sides.now() is not None
+    with pytest.raises(TargetRejected, match="somebody else has changed the weights: 60 % at r2"):
+        sides.now()
 
 
 def test_a_canary_is_not_promoted_over_somebodys_head(ledger: Ledger, target: RevisionMemory) -> None:
