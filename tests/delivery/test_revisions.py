@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from airflow_cd.errors import (
     TargetRejected,
     TargetUnavailable,
 )
-from airflow_cd.instances import Track
+from airflow_cd.instances import UNHEALTHY, Track
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
@@ -115,6 +116,28 @@ def test_what_ran_before_is_made_again_where_somebody_has_removed_it(ledger: Led
     target.revisions["r0"] = target.revisions["r2"]
     mine.roll_back("a person said so")
     assert target.served_by() == {OLD.artifact}
+
+
+def test_what_serves_is_not_waited_for_when_it_is_gone_back_to(ledger: Ledger, target: RevisionMemory) -> None:
+    target.revisions["r1"] = replace(target.revisions["r1"], health=UNHEALTHY)
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.deploy(OLD, [Track.STABLE], share=100, key="back", token=mine.lease().token)
+    target.restore([Track.STABLE, Track.CANARY], key="traffic", token=mine.lease().token)
+    target.deploy(None, [Track.CANARY], share=100, key="gone", token=mine.lease().token)
+    assert target.weights == {"r1": 100}
+    assert [(one.name, one.track) for one in target.instances()] == [("r1", Track.STABLE)]
+
+
+def test_a_canary_that_does_not_come_up_serves_nobody_however_it_is_promoted(
+    ledger: Ledger, target: RevisionMemory
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.revisions["r2"] = replace(target.revisions["r2"], health=UNHEALTHY)
+    with pytest.raises(DeploymentFailed):
+        mine.deploy(NEW, phase="phase_100", share=100)
+    assert target.weights == {"r1": 80, "r2": 20}
 
 
 def test_a_repeated_deployment_makes_no_other_revision(ledger: Ledger, target: RevisionMemory) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from airflow_cd.errors import AirflowCdError, ArtifactNotFound, DeploymentFailed, TargetRejected
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
 
-_HEALTH = {"Active": HEALTHY, "ActiveNonInvocable": UNHEALTHY, "Pending": STARTING, "Inactive": UNHEALTHY}
+_INACTIVE = "Inactive"
+_HEALTH = {"Active": HEALTHY, "ActiveNonInvocable": UNHEALTHY, "Pending": STARTING, _INACTIVE: HEALTHY}
 _IDLE = "idle for so long that Lambda has taken its resources back; the first call, which fails, brings them again"
 _OF_THE_CODE = ("InvalidImage", "InvalidRuntime", "InvalidZipFile", "FunctionError")
 """Beginnings of reasons that lie in the artifact, and not in rights, networks or Lambda itself."""
@@ -19,14 +20,25 @@ _GONE = re.compile(r"does not exist|NoSuchKey|NoSuchBucket|ImageDeleted|not foun
 def health_of(configuration: Mapping[str, Any]) -> tuple[str, str]:
     """The health of a version, and why it is not healthy.
 
+    One that is only idle is no worse than it was, and nothing but a request wakes it: it says so, and is healthy.
+
     :param configuration: of the version, as Lambda answers it; a function of before states is active.
     """
     state = str(configuration.get("State") or "Active")
     health = _HEALTH.get(state, FAILED)
     said = reason(configuration, "State")
-    if state == "Inactive":
+    if is_idle(configuration):
         said = said or _IDLE
-    return health, "" if health == HEALTHY else ": ".join(part for part in (state, said) if part)
+    quiet = health == HEALTHY and not is_idle(configuration)
+    return health, "" if quiet else ": ".join(part for part in (state, said) if part)
+
+
+def is_idle(configuration: Mapping[str, Any]) -> bool:
+    """Whether the first call of a version will fail, since Lambda has taken its resources back.
+
+    :param configuration: of the version, as Lambda answers it.
+    """
+    return configuration.get("State") == _INACTIVE
 
 
 def reason(configuration: Mapping[str, Any], of: str) -> str:

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_cd.errors import TargetRejected
-from airflow_cd.instances import FAILED
+from airflow_cd.errors import Refused, TargetRejected
+from airflow_cd.instances import HEALTHY, STARTING
 from airflow_cd.release import Release
 from airflow_cd.targets.label import REVISION, TargetLabel
 from airflow_cd.targets.revisions import Revision, RevisionTarget, Serving
@@ -126,12 +126,20 @@ class LambdaTarget(RevisionTarget):
     def publish(self, release: Release, *, beside: str = "") -> str:
         """Have a version of the release; see :meth:`~airflow_cd.targets.revisions.RevisionTarget.publish`.
 
+        One that is idle is taken where no other can be made: its first calls fail, and wake it.
+
         :param release: what to run.
         :param beside: a version that it must not be.
         :raises DeploymentFailed: it does not come up.
         :raises TargetError: it was refused.
         """
-        return self._published(release, beside) or self._publishing.publish(release)
+        found, idle = self._published(release, beside)
+        try:
+            return found or self._publishing.publish(release)
+        except Refused:
+            if not idle:
+                raise
+            return idle
 
     def check(self, release: Release) -> None:
         """Check that a release could be deployed, and gone back from; changes nothing.
@@ -153,16 +161,18 @@ class LambdaTarget(RevisionTarget):
                 next_step=f"Have them call the alias, {function}:{alias}, or say "
                 "LambdaTarget(..., past_the_alias=True).",
             )
-        if not self._published(release):
+        if not any(self._published(release)):
             stable = self._configuration(str(found["FunctionVersion"]))
             self._checking.release(release, self._publishing.latest(), stable)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _published(self, release: Release, beside: str = "") -> str:
-        """The newest version that runs a release and has not failed, ``""`` for none."""
+    def _published(self, release: Release, beside: str = "") -> tuple[str, str]:
+        """The newest version that runs a release and serves, or can, and one that is idle; ``""`` for none."""
         from airflow_cd.targets.aws_lambda.variables import given_of, variables_read
 
+        serving = self.serving().weights
+        idle = ""
         versions = list(self._api.listed("list_versions_by_function", "Versions", FunctionName=self._names[0]))
         for one in sorted(versions, key=_number, reverse=True):
             name = str(one["Version"])
@@ -172,9 +182,12 @@ class LambdaTarget(RevisionTarget):
             if given is None and release.configuration:
                 continue
             found = self.revision(name)
-            if found is not None and found.runs(release) and found.health != FAILED:
-                return name
-        return ""
+            if found is None or not found.runs(release):
+                continue
+            if name in serving or (found.health in (HEALTHY, STARTING) and not _is_idle(found)):
+                return name, idle
+            idle = idle or (name if _is_idle(found) else "")
+        return "", idle
 
     def _configuration(self, version: str) -> Mapping[str, Any] | None:
         from airflow_cd.hooks.aws_lambda import Absent
@@ -241,6 +254,11 @@ def _release_of(version: Mapping[str, Any]) -> tuple[str | None, str, dict[str, 
         # Published by something else, with what was left in the variables.
         return None, artifact_of(version), configuration_of(variables, given)
     return given.version, given.artifact, configuration_of(variables, given)
+
+
+def _is_idle(version: Revision) -> bool:
+    # Nothing else is healthy and has something to say.
+    return version.health == HEALTHY and bool(version.message)
 
 
 def _number(version: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_cd.errors import TargetConflict, TargetRejected, TargetUnavailable
-from airflow_cd.instances import EMPTY, HEALTHY, WHOLE, Instance, Track
+from airflow_cd.instances import EMPTY, HEALTHY, STARTING, WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.revisions.dividing import (
     Weights,
@@ -87,7 +87,8 @@ class RevisionTarget(ABC):
         """Have a revision that runs exactly the release, without giving it requests.
 
         One that is there already is taken, since a revision never changes: repeating this makes no other, and a
-        rollback finds what ran. It may still be *starting* when this returns.
+        rollback finds what ran. One that is *unhealthy* or *failed* is better made anew. It may still be *starting*
+        when this returns.
 
         :param release: what to run.
         :param beside: name of a revision that it must not be, though it may run the same release.
@@ -215,11 +216,12 @@ class RevisionTarget(ABC):
             return ({canary: float(WHOLE)} if canary else {}), replace(
                 note, stable="", coming="", given=WHOLE if canary else 0
             )
-        name = self._running(release, [note.canary, note.coming, *stable_of(weights, note)])
+        name = self._running(release, [note.canary, note.coming, *stable_of(weights, note)], weights)
         if name and name == note.canary:
             self._require_as_set(weights, note)
         name = name or self.publish(release)
-        if not self._is_up(name):
+        # What serves beside the canary is not waited for: to give it the rest cannot make it worse.
+        if not (name != note.canary and weights.get(name)) and not self._is_up(name):
             return weights, replace(note, coming=name)
         return taken_over(weights, note, name)
 
@@ -227,7 +229,7 @@ class RevisionTarget(ABC):
         if release is None:
             return without_canary(weights, note), note.without_canary()
         stable = next(iter(stable_of(weights, note)), "")
-        if name := self._running(release, [note.canary]):
+        if name := self._running(release, [note.canary], weights):
             self._require_as_set(weights, note)
             # What has no requests yet waits for restore; what has some is given more, or less, at once.
             given = 0 if part == 0 else part if note.given and at_once else note.given
@@ -236,11 +238,12 @@ class RevisionTarget(ABC):
         name = self.publish(release, beside=stable)
         return without_canary(weights, note), replace(note.without_canary(), canary=name, part=part, stable=stable)
 
-    def _running(self, release: Release, names: Sequence[str]) -> str:
-        """The first of some revisions that runs the release, ``""`` for none."""
+    def _running(self, release: Release, names: Sequence[str], weights: Weights) -> str:
+        """The first of some revisions that runs the release, and serves or may come to serve; ``""`` for none."""
         for name in dict.fromkeys(names):
             revision = self.revision(name) if name else None
-            if revision is not None and revision.runs(release):
+            usable = revision is not None and (weights.get(name) or revision.health in (HEALTHY, STARTING))
+            if revision is not None and usable and revision.runs(release):
                 return name
         return ""
 

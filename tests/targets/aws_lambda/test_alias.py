@@ -13,7 +13,7 @@ from airflow_cd.errors import DeploymentFailed, TargetConflict, TargetRejected
 from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger, open_ledger
 from airflow_cd.release import Release
-from airflow_cd.states import DeploymentState
+from airflow_cd.states import DeploymentState, RollbackCause
 from airflow_cd.targets import describe_target, described_target, label_of, resolve_target
 from airflow_cd.targets.aws_lambda import LambdaTarget
 from tests.targets.aws_lambda.functions_in_memory import Functions
@@ -88,6 +88,22 @@ def test_a_version_that_does_not_come_up_gets_no_request(
     mine.settle()
     assert functions.weights() == {"1": 100}
     assert [one.name for one in target.instances()] == ["1"]
+
+
+def test_what_was_idle_for_weeks_is_gone_back_to_and_blames_nobody(
+    ledger: Ledger, functions: Functions, target: LambdaTarget
+) -> None:
+    functions.versions["1"]["State"] = "Inactive"
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="all", share=100)
+    functions.versions["1"]["State"] = functions.versions["2"]["State"] = "Inactive"
+    deployment = mine.settle()
+    assert deployment is not None
+    assert (deployment.state, deployment.cause) == (DeploymentState.ROLLED_BACK, RollbackCause.RUN_ENDED)
+    assert functions.weights()[functions.aliases["live"]["FunctionVersion"]] == 100
+    assert [one.artifact for one in target.instances()] == ["shop:0.9"]
+    delivery(ledger, target, "run-2").deploy(NEW, phase="phase_20", share=20)
+    assert set(functions.weights().values()) == {80, 20}
 
 
 def test_an_alias_that_somebody_else_moves_is_told_of_and_stays(

@@ -113,12 +113,36 @@ def test_why_a_version_does_not_become_active_is_its_message(functions: Function
     assert target.publish(NEW) != version, "a version that has failed is not taken again"
 
 
-def test_an_idle_version_says_so(functions: Functions, target: LambdaTarget) -> None:
+def test_an_idle_version_says_so_and_is_no_worse_than_it_was(functions: Functions, target: LambdaTarget) -> None:
     functions.versions["1"]["State"] = "Inactive"
-    found = target.revision("1")
-    assert found is not None
-    assert found.health == "unhealthy"
-    assert "idle" in found.message
+    (found,) = target.instances()
+    assert found.health == "healthy"
+    assert "Inactive: idle" in found.message
+
+
+def test_an_idle_version_that_cannot_be_made_anew_is_better_than_none(
+    functions: Functions, target: LambdaTarget
+) -> None:
+    functions.latest["PackageType"] = "Zip"
+    functions.versions["1"] |= {"State": "Inactive", "PackageType": "Zip"}
+    functions.latest["Environment"] = {"Variables": {}}
+    functions.alias(FunctionVersion=functions.publish())
+    foreign = target.revision("1")
+    assert foreign is not None
+    back = replace(NEW, artifact=foreign.artifact, configuration={})
+    target.check(back)
+    assert target.publish(back, beside="2") == "1"
+
+
+@pytest.mark.parametrize("state", ["Inactive", "ActiveNonInvocable", "Failed"])
+def test_a_version_that_nobody_would_wake_is_made_anew(functions: Functions, target: LambdaTarget, state: str) -> None:
+    assert target.publish(NEW) == "2"
+    assert target.revision("2") is not None
+    functions.versions["2"]["State"] = state
+    assert target.publish(NEW) == "3"
+    functions.versions["3"]["State"] = state
+    functions.alias(FunctionVersion="3", RoutingConfig={})
+    assert target.publish(NEW) == "3", "what serves is up, or is woken by its requests"
 
 
 def test_variables_that_cannot_be_decrypted_are_no_empty_ones(functions: Functions, target: LambdaTarget) -> None:
