@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_cd.errors import AirflowCdError, TargetRejected, TargetUnauthorized, TargetUnavailable
@@ -12,6 +12,7 @@ from airflow_cd.targets.aws_lambda.alias import LATEST, LONGEST, NOTE, own_descr
 from airflow_cd.targets.aws_lambda.code import code_of
 from airflow_cd.targets.aws_lambda.states import not_taken
 from airflow_cd.targets.aws_lambda.variables import mistakes, own_of, variables_read
+from airflow_cd.wording import with_article
 
 NOBODYS = "00000000-0000-0000-0000-000000000000"
 """A ``RevisionId`` that nothing has: a change on that condition changes nothing, and shows whether it is allowed."""
@@ -119,22 +120,45 @@ class Checking:
             except TargetUnauthorized:
                 missing.append(right)
         if missing:
-            raise TargetUnauthorized(
-                f"rights are missing on function {self._function}: {', '.join(missing)}.",
-                state="nothing was changed.",
-                next_step="Allow them; docs/targets/lambda.md has the whole policy.",
-            )
+            raise self._without(missing)
 
     def callers(self) -> Iterator[str]:
-        """What calls the function without the alias, and gets every release at once; what may not be listed is said.
+        """What calls the function without the alias, and gets every release at once.
 
         :returns: one sentence without its full stop each.
+        :raises TargetUnauthorized: names the right to list them that is missing.
+        :raises TargetError: they cannot be listed now.
         """
-        for what, found in (("event source mapping", self._mappings), ("function URL", self._url)):
+        for right, _, found in self._listings():
             try:
                 yield from found()
+            except TargetUnauthorized:
+                raise self._without([right]) from None
+
+    def callers_if_listed(self) -> Iterator[str]:
+        """As of :meth:`callers`, and what that means; what cannot be listed is said.
+
+        :returns: one sentence each.
+        """
+        for _, what, found in self._listings():
+            try:
+                for one in found():
+                    yield f"{one}: it gets every release at once, as soon as a version is published."
             except AirflowCdError as error:
-                yield f"whether there is an {what} past the alias is unknown: {error.what.rstrip('.')}"
+                yield f"whether {with_article(what)} calls the function itself is unknown: {error.what}"
+
+    def _listings(self) -> tuple[tuple[str, str, Callable[[], Iterator[str]]], ...]:
+        return (
+            ("lambda:ListEventSourceMappings", "event source mapping", self._mappings),
+            ("lambda:GetFunctionUrlConfig", "function URL", self._url),
+        )
+
+    def _without(self, rights: Sequence[str]) -> TargetUnauthorized:
+        return TargetUnauthorized(
+            f"rights are missing on function {self._function}: {', '.join(rights)}.",
+            state="nothing was changed.",
+            next_step="Allow them; docs/targets/lambda.md has the whole policy.",
+        )
 
     def _mappings(self) -> Iterator[str]:
         given = {"FunctionName": self._function}

@@ -84,7 +84,7 @@ class LambdaTarget(RevisionTarget):
 
     def notes(self) -> list[str]:
         """What works otherwise with this function than a person may expect, one sentence each; asks Lambda."""
-        past = [f"{one}: it gets every release at once, as soon as a version is published." for one in self._callers()]
+        past = self._checking.callers_if_listed()
         return [*past, f"The description of alias {self._names[1]} holds a note of Airflow CD's; let it be as it is."]
 
     # -- what a platform of revisions answers --------------------------------------------------------------------
@@ -147,6 +147,7 @@ class LambdaTarget(RevisionTarget):
         :param release: the release.
         :raises ArtifactNotFound: its code does not exist.
         :raises TargetUnauthorized: a right is missing.
+        :raises TargetUnavailable: not everything can be read now.
         :raises TargetRejected: function, alias or release do not suit.
         """
         function, alias = self._names
@@ -154,7 +155,7 @@ class LambdaTarget(RevisionTarget):
         self._checking.alias(found)
         self._checking.provisioned()
         self._checking.rights()
-        if not self.past_the_alias and (past := list(self._callers())):
+        if not self.past_the_alias and (past := list(self._checking.callers())):
             raise TargetRejected(
                 f"callers go past alias {alias}, and would get every release at once: {'; '.join(past)}.",
                 state="nothing was changed.",
@@ -196,9 +197,6 @@ class LambdaTarget(RevisionTarget):
             return self._api.call("get_function_configuration", FunctionName=self._names[0], Qualifier=version)
         except Absent:
             return None
-
-    def _callers(self) -> list[str]:
-        return list(self._checking.callers())
 
     @cached_property
     def _names(self) -> tuple[str, str]:

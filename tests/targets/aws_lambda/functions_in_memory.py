@@ -47,6 +47,7 @@ class Functions:
     :ivar missing: artifacts that do not exist.
     :ivar takes: reads until a change of the function has ended, and until a version is active.
     :ivar denied: operations that are not allowed.
+    :ivar throttled: operations that are refused since there were too many.
     :ivar before: called before every operation, with its name.
     """
 
@@ -55,6 +56,7 @@ class Functions:
         self.broken: dict[str, tuple[str, str]] = {}
         self.missing: set[str] = set()
         self.denied: set[str] = set()
+        self.throttled: set[str] = set()
         self.takes = 1
         self.before: Callable[[str], None] = lambda operation: None
         self.asked: list[str] = []
@@ -91,6 +93,8 @@ class Functions:
             self.asked.append(operation)
             if operation in self.denied:
                 raise _error("AccessDeniedException", f"User is not authorized to perform: {operation}", 403)
+            if operation in self.throttled:
+                raise _error("TooManyRequestsException", "Rate exceeded", 429)
             return copy.deepcopy(getattr(self, f"_{operation}")(**given))
 
         return call

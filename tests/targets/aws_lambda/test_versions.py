@@ -229,9 +229,29 @@ def test_callers_that_go_past_the_alias_are_named_before_a_canary(functions: Fun
     assert len(target.notes()) == 3
 
 
-def test_what_may_not_be_listed_is_said(functions: Functions, target: LambdaTarget) -> None:
-    functions.denied.add("get_function_url_config")
-    assert "past the alias is unknown" in target.notes()[0]
+@pytest.mark.parametrize(
+    ("operation", "right", "said"),
+    [
+        ("get_function_url_config", "lambda:GetFunctionUrlConfig", "whether a function URL calls the function itself"),
+        ("list_event_source_mappings", "lambda:ListEventSourceMappings", "whether an event source mapping calls"),
+    ],
+)
+def test_callers_that_may_not_be_listed_are_a_right_that_is_missing(
+    functions: Functions, target: LambdaTarget, operation: str, right: str, said: str
+) -> None:
+    functions.denied.add(operation)
+    with pytest.raises(TargetUnauthorized, match=f"on function shop: {right}") as missing:
+        target.check(NEW)
+    assert "past_the_alias" not in str(missing.value)
+    replace(target, past_the_alias=True).check(NEW)
+    assert said in target.notes()[0]
+
+
+def test_callers_that_cannot_be_listed_now_are_asked_for_again(functions: Functions, target: LambdaTarget) -> None:
+    functions.throttled.add("list_event_source_mappings")
+    with pytest.raises(TargetUnavailable, match="TooManyRequestsException"):
+        target.check(NEW)
+    assert "whether an event source mapping calls the function itself is unknown" in target.notes()[0]
 
 
 # -- an API that does not answer ------------------------------------------------------------------------------------
