@@ -23,6 +23,7 @@ NAMES = st.sampled_from(["1", "23", "4567"])
         part=st.integers(0, 100),
         given=st.integers(0, 100),
         coming=NAMES | st.just(""),
+        before=NAMES | st.just(""),
         keys=st.lists(st.text("0123456789abcdef", min_size=8, max_size=8), max_size=8).map(tuple),
     )
 )
@@ -33,7 +34,7 @@ def test_a_note_comes_back_as_it_was_written(note: Note) -> None:
 
 
 def test_a_note_has_room_in_a_description() -> None:
-    note = Note(stable="4567", canary="4568", part=100, given=100, coming="4569")
+    note = Note(stable="4567", canary="4568", part=100, given=100, coming="4569", before="4566")
     for number in range(20):
         note = note.after(f"a key of {number}", int(time.time()))
     assert len(note.text) + len(" []") <= NOTE

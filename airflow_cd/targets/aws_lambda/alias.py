@@ -14,7 +14,7 @@ from airflow_cd.targets.revisions import Serving
 
 LONGEST = 256
 """Letters of a description."""
-NOTE = 170
+NOTE = 180
 """Letters that a note may need, with what stands around it."""
 LATEST = "$LATEST"
 _NOTE = re.compile(r"\s*\[(airflow-cd [^\]]*)\]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from functools import cached_property
@@ -14,6 +14,7 @@ from airflow_cd.instances import HEALTHY, STARTING
 from airflow_cd.release import Release
 from airflow_cd.targets.label import REVISION, TargetLabel
 from airflow_cd.targets.revisions import Revision, RevisionTarget, Serving
+from airflow_cd.targets.revisions.note import Note
 from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
@@ -170,25 +171,35 @@ class LambdaTarget(RevisionTarget):
 
     def _published(self, release: Release, beside: str = "") -> tuple[str, str]:
         """The newest version that runs a release and serves, or can, and one that is idle; ``""`` for none."""
-        from airflow_cd.targets.aws_lambda.variables import given_of, variables_read
+        from airflow_cd.targets.aws_lambda.variables import Undecryptable
 
-        serving = self.serving().weights
+        serving = self.serving()
         idle = ""
-        versions = list(self._api.listed("list_versions_by_function", "Versions", FunctionName=self._names[0]))
-        for one in sorted(versions, key=_number, reverse=True):
-            name = str(one["Version"])
-            given = given_of(variables_read(one))
-            if name == beside or not _number(one) or (given is not None and given.artifact != release.artifact):
+        for name in self._candidates(serving, release):
+            try:
+                found = self.revision(name) if name != beside else None
+            except Undecryptable:
+                # What it runs is unknown, and it is one of many: another is found, or made.
                 continue
-            if given is None and release.configuration:
-                continue
-            found = self.revision(name)
             if found is None or not found.runs(release):
                 continue
-            if name in serving or (found.health in (HEALTHY, STARTING) and not _is_idle(found)):
+            if name in serving.weights or (found.health in (HEALTHY, STARTING) and not _is_idle(found)):
                 return name, idle
             idle = idle or (name if _is_idle(found) else "")
         return "", idle
+
+    def _candidates(self, serving: Serving, release: Release) -> Iterator[str]:
+        """The versions that the alias knows, then those that may run a release by what a listing says of them."""
+        from airflow_cd.targets.aws_lambda.variables import may_run
+
+        note = Note.of(serving.note)
+        names = [*serving.weights, note.canary, note.coming, note.stable, note.before]
+        known = [name for name in dict.fromkeys(names) if name.isdigit()]
+        yield from known
+        versions = list(self._api.listed("list_versions_by_function", "Versions", FunctionName=self._names[0]))
+        for one in sorted(versions, key=_number, reverse=True):
+            if _number(one) and str(one["Version"]) not in known and may_run(one, release):
+                yield str(one["Version"])
 
     def _configuration(self, version: str) -> Mapping[str, Any] | None:
         from airflow_cd.hooks.aws_lambda import Absent

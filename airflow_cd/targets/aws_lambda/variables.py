@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_cd.errors import TargetUnauthorized
 from airflow_cd.release import Release
+from airflow_cd.targets.aws_lambda.code import CODE
 from airflow_cd.targets.docker.configuration import decode, encode
 
 RELEASE = "AIRFLOW_CD_RELEASE"
@@ -45,6 +46,10 @@ _RESERVED = (
 )
 
 
+class Undecryptable(TargetUnauthorized):
+    """Variables that are there and cannot be read."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What a version was published for, as its variables say it.
@@ -67,11 +72,11 @@ def variables_read(configuration: Mapping[str, Any]) -> dict[str, str]:
     """The variables of a function or a version.
 
     :param configuration: as Lambda answers it.
-    :raises TargetUnauthorized: they cannot be decrypted.
+    :raises Undecryptable: they cannot be decrypted.
     """
     environment = configuration.get("Environment") or {}
     if environment.get("Error"):
-        raise TargetUnauthorized(
+        raise Undecryptable(
             f"the variables of function {configuration.get('FunctionName')} cannot be read: "
             f"{str(environment['Error'].get('Message', '')).rstrip('.')}.",
             state="nothing was changed.",
@@ -102,6 +107,27 @@ def configuration_of(variables: Mapping[str, str], given: Given | None) -> dict[
     :param given: what it was published for.
     """
     return decode(given.kinds, dict(variables), {}) if given is not None else {}
+
+
+def may_run(version: Mapping[str, Any], release: Release) -> bool:
+    """Whether a version may run a release, by what a listing says of it; one that cannot be decrypted may not.
+
+    By what name an image was published that something else has published, no listing says: only by its digest.
+
+    :param version: as Lambda lists it.
+    :param release: what is looked for.
+    """
+    code = str(version.get("CodeSha256") or "")
+    try:
+        given = given_of(variables_read(version))
+    except Undecryptable:
+        return False
+    if given is not None and given.code == code:
+        return given.artifact == release.artifact
+    if given is None and release.configuration:
+        return False
+    image = version.get("PackageType") == "Image"
+    return release.artifact.endswith(f"@{CODE}{code}") if image else release.artifact == f"{CODE}{code}"
 
 
 def own_of(variables: Mapping[str, str]) -> dict[str, str]:

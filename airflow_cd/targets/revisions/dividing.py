@@ -58,7 +58,8 @@ def taken_over(weights: Weights, note: Note, name: str) -> tuple[dict[str, float
     :param note: what was written with them.
     :param name: of the revision.
     """
-    note = replace(note, stable=name, coming="")
+    was = next(iter(stable_of(weights, note)), "")
+    note = replace(note, stable=name, coming="", before=was if was != name else note.before)
     if not note.canary or name == note.canary:
         return {name: float(WHOLE)}, note.without_canary()
     part = weights.get(note.canary, 0.0)

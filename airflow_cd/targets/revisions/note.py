@@ -27,6 +27,7 @@ class Note:
     :param part: percent of the requests that the canary is to have.
     :param given: percent that it was given last: 0 until it is up, and while it is drained.
     :param coming: a revision that is to take over from the stable one as soon as it is up, ``""`` for none.
+    :param before: the revision that was the stable one before, ``""`` where nothing has taken over from one.
     :param keys: digests of the idempotency keys under that token, the newest last.
     """
 
@@ -36,6 +37,7 @@ class Note:
     part: int = 0
     given: int = 0
     coming: str = ""
+    before: str = ""
     keys: tuple[str, ...] = ()
 
     @classmethod
@@ -54,6 +56,7 @@ class Note:
                 int(fields.get("part") or 0),
                 int(fields.get("given") or 0),
                 fields.get("coming", ""),
+                fields.get("before", ""),
                 tuple(key for key in fields.get("keys", "").split(",") if key),
             )
         except ValueError:
@@ -69,6 +72,7 @@ class Note:
             "part": self.part or "",
             "given": self.given or "",
             "coming": self.coming,
+            "before": self.before,
             "keys": ",".join(self.keys),
         }
         return "airflow-cd" + "".join(f" {name}={value}" for name, value in fields.items() if value != "")

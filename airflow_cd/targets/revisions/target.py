@@ -67,7 +67,7 @@ class RevisionTarget(ABC):
 
         :param weights: percent by name of a revision, all above 0, together 100; empty for a service that serves
             nothing.
-        :param note: one line of printable ASCII, some 150 letters and the names of three revisions.
+        :param note: one line of printable ASCII, some 160 letters and the names of four revisions.
         :param mark: of the state that this is decided from.
         :returns: False when the state is another one by now: nothing was changed then.
         :raises TargetRejected: the platform cannot divide it so.

@@ -67,6 +67,17 @@ def test_a_rollback_calls_for_nothing_but_the_alias(ledger: Ledger, functions: F
     assert functions.weights() == {"1": 100}
 
 
+def test_what_ran_before_the_last_phase_is_known_without_a_listing(
+    ledger: Ledger, functions: Functions, target: LambdaTarget
+) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    mine.deploy(NEW, phase="phase_100", share=100)
+    functions.denied.add("list_versions_by_function")
+    mine.roll_back("a person said so")
+    assert functions.weights() == {"1": 100}
+
+
 def test_a_drain_is_two_calls(ledger: Ledger, functions: Functions, target: LambdaTarget) -> None:
     mine = delivery(ledger, target)
     mine.deploy(NEW, phase="phase_20", share=20)

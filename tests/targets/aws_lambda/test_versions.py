@@ -153,6 +153,31 @@ def test_variables_that_cannot_be_decrypted_are_no_empty_ones(functions: Functio
         target.revision("1")
 
 
+def test_an_old_version_that_cannot_be_decrypted_is_in_nobodys_way(functions: Functions, target: LambdaTarget) -> None:
+    assert target.publish(NEW) == "2"
+    other = replace(NEW, configuration={"LIMIT": 8})
+    functions.alias(FunctionVersion=target.publish(other))
+    for version in ("1", "2"):
+        functions.versions[version]["Environment"] = {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no"}}
+    target.check(NEW)
+    assert target.publish(other) == "3"
+    assert target.publish(NEW) == "4", "what it runs is unknown"
+
+
+def test_what_others_have_published_is_not_asked_for_one_by_one(functions: Functions, target: LambdaTarget) -> None:
+    for number in range(30):
+        functions.latest["Environment"] = {"Variables": {"BUILD": str(number)}}
+        functions.publish()
+    functions.asked.clear()
+    assert target.publish(replace(NEW, configuration={})) == "32"
+    assert functions.asked.count("get_function") <= 1, "the version that serves alone"
+    functions.asked.clear()
+    old = target.revision("1")
+    assert old is not None
+    assert target.publish(replace(NEW, artifact=old.artifact, configuration={})) == "1"
+    assert "list_versions_by_function" not in functions.asked, "the alias knows it"
+
+
 # -- before anything is touched -------------------------------------------------------------------------------------
 
 
