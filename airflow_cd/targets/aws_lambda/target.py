@@ -14,6 +14,7 @@ from airflow_cd.instances import HEALTHY, STARTING
 from airflow_cd.release import Release
 from airflow_cd.targets.label import REVISION, TargetLabel
 from airflow_cd.targets.revisions import Revision, RevisionTarget, Serving
+from airflow_cd.targets.revisions.dividing import require_known
 from airflow_cd.targets.revisions.note import Note
 from airflow_cd.wording import with_article
 
@@ -154,6 +155,8 @@ class LambdaTarget(RevisionTarget):
         function, alias = self._names
         found = self._alias.read()
         self._checking.alias(found)
+        serving = self.serving()
+        require_known(serving.weights, Note.of(serving.note))
         self._checking.provisioned()
         self._checking.rights()
         if not self.past_the_alias and (past := list(self._checking.callers())):

@@ -76,8 +76,8 @@ def unknown(weights: Weights, note: Note) -> str:
     if not note.empty or len(weights) < 2:
         return ""
     return (
-        "what was noted beside the weights is gone, and with it which revision is the canary and who acted last: the "
-        f"requests go to several revisions, {listed(weights)}"
+        "nothing is noted beside the weights, or not any more, so it is unknown which revision is the canary and who "
+        f"acted last: the requests go to several revisions, {listed(weights)}"
     )
 
 

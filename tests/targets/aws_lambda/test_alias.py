@@ -168,6 +168,17 @@ def test_an_alias_that_nothing_can_be_gone_back_to_is_refused(functions: Functio
     assert "create-alias" in str(no.value)
 
 
+def test_an_alias_that_something_else_divides_is_refused_before(
+    ledger: Ledger, functions: Functions, target: LambdaTarget
+) -> None:
+    functions.latest["Environment"] = {"Variables": {}}
+    functions.alias(RoutingConfig={"AdditionalVersionWeights": {functions.publish(): 0.1}})
+    mine = delivery(ledger, target)
+    with pytest.raises(TargetRejected, match="several revisions, 90 % at 1, 10 % at 2"):
+        mine.deploy(NEW, phase="phase_20", share=20)
+    assert mine.deployment() is None, "there is nothing to go back from"
+
+
 def test_an_alias_with_provisioned_concurrency_is_refused(functions: Functions, target: LambdaTarget) -> None:
     functions.provisioned = 5
     with pytest.raises(TargetRejected, match="has provisioned concurrency, and Lambda divides no requests") as no:
