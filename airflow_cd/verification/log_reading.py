@@ -364,7 +364,8 @@ def _still_written(frame: pd.DataFrame, waits: np.ndarray, until: datetime) -> n
     """Which rows are of instances whose last record, the one that waits, has a line of the last moment."""
     fresh = waits & (frame["time"] >= until - _GOES_ON_WITHIN).to_numpy()
     of_them: np.ndarray = frame["instance"].isin(frame["instance"][fresh].unique()).to_numpy()
-    return of_them & (frame["time"] >= until - _LONGEST_RECORD).to_numpy()
+    recent: np.ndarray = (frame["time"] >= until - _LONGEST_RECORD).to_numpy()
+    return np.asarray(of_them & recent)
 
 
 def _nothing_in(seconds: float) -> LogProfile:
