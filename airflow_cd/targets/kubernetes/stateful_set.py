@@ -127,11 +127,11 @@ class StatefulSetTakenOver(StatefulSetThere):
                 configuration.keep(self.cluster, self.namespace, self._family, release.configuration)
             for track in tracks:
                 if release is None:
-                    self._take_back(track)
+                    self._take_back(track, token)
                 elif track == Track.STABLE:
-                    self._put_all(release)
+                    self._put_all(release, token)
                 else:
-                    self._put_canary(release, share)
+                    self._put_canary(release, share, token)
 
         self._do(act, key, token)
 
@@ -163,13 +163,13 @@ class StatefulSetTakenOver(StatefulSetThere):
             if state.wants_canary or not state.others:
                 routing.widen()
             if state.before and not state.wants_canary and not state.others:
-                until_written(self._hand_back, f"StatefulSet {self.name}")
+                until_written(lambda: self._hand_back(token), f"StatefulSet {self.name}")
 
         self._do(act, key, token)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _put_canary(self, release: Release, share: int) -> None:
+    def _put_canary(self, release: Release, share: int, token: int) -> None:
         state, routing = self._state()
         if state.replicas < 2:
             raise TargetRejected(
@@ -180,10 +180,10 @@ class StatefulSetTakenOver(StatefulSetThere):
             )
         if not state.wants_canary:
             routing.widen()
-        image = self._image(release, state, begins=True)
+        image = self._image(release, state, token, begins=True)
 
         def attempt() -> None:
-            state, _ = self._state()
+            state, _ = self._state_for(token)
             refuse_unsuitable(state)
             template = with_release(
                 state.stateful_set["spec"]["template"],
@@ -197,19 +197,19 @@ class StatefulSetTakenOver(StatefulSetThere):
             self._write(state, template, partition, {BEFORE: state.before or state.current, SHARE: str(share), **given})
 
         until_written(attempt, f"StatefulSet {self.name}")
-        replace_misplaced(self.cluster, self._state)
+        replace_misplaced(self.cluster, lambda: self._state_for(token))
 
-    def _put_all(self, release: Release) -> None:
+    def _put_all(self, release: Release, token: int) -> None:
         state, routing = self._state()
         if state.before and self._runs(self._stable(state)["spec"]["template"], release):
-            self._take_back(Track.CANARY)
+            self._take_back(Track.CANARY, token)
             return
         # Pods that have the release count as well from here on, or nobody would answer in the end.
         routing.widen()
-        image = self._image(release, state, begins=False)
+        image = self._image(release, state, token, begins=False)
 
         def attempt() -> None:
-            state, _ = self._state()
+            state, _ = self._state_for(token)
             there = state.stateful_set
             template = template_with(
                 self._templates(there),
@@ -225,9 +225,9 @@ class StatefulSetTakenOver(StatefulSetThere):
             self._write(state, template, 0, {BEFORE: None, SHARE: None, **given})
 
         until_written(attempt, f"StatefulSet {self.name}")
-        replace_misplaced(self.cluster, self._state)
+        replace_misplaced(self.cluster, lambda: self._state_for(token))
 
-    def _take_back(self, track: Track) -> None:
+    def _take_back(self, track: Track, token: int) -> None:
         """Let the canary's places have again what the others have."""
         if track == Track.STABLE:
             raise self._no_replicas()
@@ -237,7 +237,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             gone = self._artifacts.of(state.stateful_set)
 
             def attempt() -> None:
-                state, _ = self._state()
+                state, _ = self._state_for(token)
                 template = self._stable(state)["spec"]["template"]
                 # Whatever somebody else gives the template meanwhile, the others are kept from: nobody else answers.
                 partition = min([state.partition, *map(state.place_of, state.others)])
@@ -245,8 +245,8 @@ class StatefulSetTakenOver(StatefulSetThere):
 
             until_written(attempt, f"StatefulSet {self.name}")
             if gone != self._artifacts.of(self._there()):
-                self._artifacts.forget(self._there, self._path(self.name), gone)
-            state = replace_misplaced(self.cluster, self._state)
+                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
+            state = replace_misplaced(self.cluster, lambda: self._state_for(token))
         if not state.others:
             routing.widen()
         self._sweep()
@@ -266,17 +266,17 @@ class StatefulSetTakenOver(StatefulSetThere):
             # With the version that was read: the replicas that an autoscaler has set since are not written over.
             self.cluster.put(self._path(self.name), changed)
 
-    def _hand_back(self) -> None:
+    def _hand_back(self, token: int) -> None:
         """Nothing is left of a canary."""
-        state, _ = self._state()
+        state, _ = self._state_for(token)
         self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None})
 
-    def _image(self, release: Release, state: Ordered, *, begins: bool) -> str:
+    def _image(self, release: Release, state: Ordered, token: int, *, begins: bool) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
         stable, begun = self._stable(state), bool(state.before)
         known = self._artifacts.known(stable, state.pods, begun=begun)
         image = self._artifacts.image_of(stable, state.pods, release, known, begins=begins and not begun)
-        self._artifacts.remember(self._there, self._path(self.name), known, release.artifact, image)
+        self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
         return image
 
     def _sweep(self) -> None:
