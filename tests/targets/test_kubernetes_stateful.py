@@ -137,6 +137,49 @@ def test_a_pod_that_does_not_start_is_replaced_by_the_next_canary_too(cluster: S
     assert cluster.deleted == ["web-2"]
 
 
+def test_a_promotion_deletes_no_pod_of_the_release_before_that_is_not_ready(cluster: StatefulSetInMemory) -> None:
+    put(cluster, Track.CANARY, NEW)
+    unready = cluster.objects[f"{CORE}/pods/web-0"]["status"]["conditions"][0]
+    unready["status"] = "False"
+    put(cluster, Track.CANARY, NEW, 67)
+    put(cluster, Track.STABLE, NEW)
+    put(cluster, Track.STABLE, NEW)
+    assert cluster.deleted == []
+    assert cluster.images() == ["web:1.0", "web:1.0", "web:1.1"], "its controller waits for the pod"
+    put(cluster, Track.STABLE, OLD)
+    assert cluster.deleted == [], "on the way back it has what it is to have"
+
+
+@pytest.mark.parametrize("canary", [True, False], ids=["after a canary", "at once"])
+def test_a_release_that_all_pods_were_given_and_none_starts_with_goes_back(
+    cluster: StatefulSetInMemory, canary: bool
+) -> None:
+    if canary:
+        put(cluster, Track.CANARY, BROKEN)
+    put(cluster, Track.STABLE, BROKEN)
+    assert cluster.images() == ["web:1.0", "web:1.0", "web:1.4"]
+    put(cluster, Track.STABLE, OLD)
+    assert cluster.images() == ["web:1.0"] * 3
+    restore(cluster)
+    assert not {"airflow-cd/before", "airflow-cd/left"} & set(annotations(cluster))
+
+
+def test_a_pod_that_stops_answering_after_the_way_back_has_begun_is_replaced_by_the_next_attempt(
+    cluster: StatefulSetInMemory,
+) -> None:
+    cluster.broken = set()
+    put(cluster, Track.STABLE, BROKEN)
+    cluster.works = False
+    put(cluster, Track.STABLE, OLD)
+    cluster.objects[f"{CORE}/pods/web-1"]["status"]["conditions"][0]["status"] = "False"
+    cluster.works = True
+    cluster._control()
+    assert cluster.images() == ["web:1.4"] * 3, "its controller waits for the pod"
+    put(cluster, Track.STABLE, OLD)
+    assert cluster.deleted == ["web-1"]
+    assert cluster.images() == ["web:1.0"] * 3
+
+
 def test_nothing_is_deleted_while_the_controller_would_make_it_of_the_broken_template(
     cluster: StatefulSetInMemory,
 ) -> None:

@@ -92,7 +92,9 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
     """Have pods replaced that have another revision than they are to have, where their controller leaves them so.
 
     With ``OrderedReady`` a controller does nothing at all while a pod is not ready, so that a pod which cannot start is
-    not replaced either when its template is put right (a known limitation of Kubernetes). And pods below the partition
+    not replaced either when its template is put right (a known limitation of Kubernetes): one whose release is being
+    taken away is deleted. One that has the release from before is left to the controller, whose turn for it is another
+    and which a PodDisruptionBudget may keep from going. And pods below the partition
     that have the newest revision, made before it was raised, it leaves as they are: one of them goes at a time.
 
     :param cluster: the API.
@@ -104,7 +106,7 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
     await_seen(lambda: read()[0].stateful_set)
     state, _ = read()
     for pod in state.misplaced:
-        if not is_ready(pod):
+        if not is_ready(pod) and state.is_left(pod):
             _require_seen(state, pod)
             path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
             # Made anew meanwhile, it is another one.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected
@@ -20,8 +21,8 @@ from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import replicas_of
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
-from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, SHARE
-from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of
+from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, LEFT, SHARE
+from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of, revision_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import Reading
 from airflow_cd.targets.kubernetes.revisions import template_with
@@ -162,7 +163,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             state, routing = self._state()
             if state.wants_canary or not state.others:
                 routing.widen()
-            if state.before and not state.wants_canary and not state.others:
+            if (state.before or state.left) and not state.wants_canary and not any(map(state.is_left, state.pods)):
                 until_written(lambda: self._hand_back(token), f"StatefulSet {self.name}")
 
         self._do(act, key, token)
@@ -194,7 +195,8 @@ class StatefulSetTakenOver(StatefulSetThere):
             )
             partition = state.replicas - replicas_of(share, state.replicas)
             given = meant(template, self.container)
-            self._write(state, template, partition, {BEFORE: state.before or state.current, SHARE: str(share), **given})
+            marks = {BEFORE: state.before or state.current, SHARE: str(share), LEFT: None}
+            self._write(state, template, partition, {**marks, **given})
 
         until_written(attempt, f"StatefulSet {self.name}")
         replace_misplaced(self.cluster, lambda: self._state_for(token))
@@ -211,18 +213,20 @@ class StatefulSetTakenOver(StatefulSetThere):
         def attempt() -> None:
             state, _ = self._state_for(token)
             there = state.stateful_set
-            template = template_with(
-                self._templates(there),
+            kept = self._templates(there)
+            ran = template_with(
+                kept,
                 there,
                 release,
                 image,
                 container=self.container,
                 configuration=self._configuration,
-            ) or with_release(
+            )
+            template = ran or with_release(
                 there["spec"]["template"], release, image, deployment=self._family, container=self.container
             )
-            given = meant(template, self.container)
-            self._write(state, template, 0, {BEFORE: None, SHARE: None, **given})
+            marks = {BEFORE: None, SHARE: None, LEFT: _left(state, template, kept if ran is not None else {})}
+            self._write(state, template, 0, {**marks, **meant(template, self.container)})
 
         until_written(attempt, f"StatefulSet {self.name}")
         replace_misplaced(self.cluster, lambda: self._state_for(token))
@@ -269,7 +273,7 @@ class StatefulSetTakenOver(StatefulSetThere):
     def _hand_back(self, token: int) -> None:
         """Nothing is left of a canary."""
         state, _ = self._state_for(token)
-        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None})
+        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None, LEFT: None})
 
     def _image(self, release: Release, state: Ordered, token: int, *, begins: bool) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
@@ -286,3 +290,12 @@ class StatefulSetTakenOver(StatefulSetThere):
         templates = [*self._templates(there).values(), there["spec"]["template"], *pods]
         used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self._family, used)
+
+
+def _left(state: Ordered, template: Object, kept: Mapping[str, Object]) -> str | None:
+    """The revisions that no pod is to have any more when all of them go back to a template that is kept, as JSON."""
+    if template == state.stateful_set["spec"]["template"]:
+        return json.dumps(state.left) if state.left else None
+    pods = state.others if state.before else state.pods if kept else []
+    found = {one for one in map(revision_of, pods) if kept.get(one) != template}
+    return json.dumps(sorted(found)) if found else None
