@@ -317,6 +317,36 @@ def test_the_last_pods_that_answer_are_not_taken_out(cluster: StatefulSetInMemor
     assert cluster.images()[-1] == "web:1.1"
 
 
+def test_a_pod_that_a_service_finds_by_a_label_of_run_time_is_not_drained(cluster: StatefulSetInMemory) -> None:
+    leader = {"selector": {"app": "web", "role": "leader"}}
+    one_pod = {"selector": {"statefulset.kubernetes.io/pod-name": "web-2"}}
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "leader"}, "spec": leader})
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "web-2"}, "spec": one_pod})
+    put(cluster, Track.CANARY, NEW)
+    labels = cluster.objects[f"{CORE}/pods/web-2"]["metadata"]["labels"]
+    labels.update({"role": "leader", "statefulset.kubernetes.io/pod-name": "web-2"})
+    drain(cluster)
+    assert [one.name for one in over(cluster).instances() if one.drained] == []
+    assert any("Service leader sends requests to web-2 by labels" in note for note in over(cluster).notes())
+    labels["role"] = "replica"
+    assert [one.name for one in over(cluster).instances() if one.drained] == ["web-2"]
+    assert not any("Service leader" in note for note in over(cluster).notes())
+    assert selector(cluster, "leader") == {"app": "web", "role": "leader"}
+
+
+def test_peers_find_each_other_in_a_drained_canary_too(cluster: StatefulSetInMemory) -> None:
+    spec = {"selector": {"app": "web"}, "clusterIP": "None"}
+    cluster.create(
+        f"{CORE}/services", {"metadata": {"name": "gossip"}, "spec": {**spec, "publishNotReadyAddresses": True}}
+    )
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "clients"}, "spec": spec})
+    put(cluster, Track.CANARY, NEW)
+    drain(cluster)
+    assert selector(cluster, "gossip") == {"app": "web"}
+    assert HASH in selector(cluster, "clients")
+    assert [one.name for one in over(cluster).instances() if one.drained] == ["web-2"]
+
+
 def test_a_service_of_others_too_is_refused(cluster: StatefulSetInMemory) -> None:
     other = {"name": "admin-0", "labels": {"app": "web", HASH: "admin-1"}}
     cluster.create(f"{CORE}/pods", {"metadata": other, "spec": {}})

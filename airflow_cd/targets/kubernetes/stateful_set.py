@@ -91,6 +91,11 @@ class StatefulSetTakenOver(StatefulSetThere):
                     f"no Service divides requests between the pods of StatefulSet {self.name}, so nobody is kept from "
                     "a canary but by its rollback: whoever names a pod reaches it"
                 )
+            found += [
+                f"Service {service} sends requests to {', '.join(names)} by labels that pods are given at run time: a "
+                "drain keeps it from no canary, and only the rollback does"
+                for service, names in routing.undivided(state.pods).items()
+            ]
             if state.replicas == 1:
                 found.append(f"StatefulSet {self.name} has one replica, of which there can be no canary")
             return [f"{sentence}." for sentence in found if sentence]
