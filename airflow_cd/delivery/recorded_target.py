@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.asking import ask_until_healthy
 from airflow_cd.delivery.division import division_of
 from airflow_cd.errors import AirflowCdError, LedgerError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
@@ -110,11 +112,25 @@ class RecordedTarget:
         names = {str(release or "nothing"): [str(unit) for unit in units] for release, units in by_release.items()}
         self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
         give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
+        numbers = itertools.count()
+
+        def give_all() -> None:
+            for release, units in by_release.items():
+                give(release, units, key=f"{key}-{next(numbers)}", token=lease.token, share=share, traffic=traffic)
+
         try:
-            for number, (release, units) in enumerate(by_release.items()):
-                give(release, units, key=f"{key}-{number}", token=lease.token, share=share, traffic=traffic)
             if wait:
-                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress, on_read=self.show)
+                ask_until_healthy(
+                    self.target,
+                    wanted,
+                    give_all,
+                    timeout=self.timeout,
+                    log=self.log,
+                    on_progress=self._progress,
+                    on_read=self.show,
+                )
+            else:
+                give_all()
         except AirflowCdError as error:
             self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
             error.instances = error.instances or tuple(sorted(wanted))

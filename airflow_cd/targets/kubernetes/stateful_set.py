@@ -230,7 +230,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             template = ran or with_release(
                 there["spec"]["template"], release, image, deployment=self._family, container=self.container
             )
-            marks = {BEFORE: None, SHARE: None, LEFT: _left(state, template, kept if ran is not None else {})}
+            marks = {BEFORE: None, SHARE: None, LEFT: _left(state, template, kept, goes_back=ran is not None)}
             self._write(state, template, 0, {**marks, **meant(template, self.container)})
 
         until_written(attempt, f"StatefulSet {self.name}")
@@ -297,10 +297,16 @@ class StatefulSetTakenOver(StatefulSetThere):
         configuration.sweep(self.cluster, self.namespace, self._family, used)
 
 
-def _left(state: Ordered, template: Object, kept: Mapping[str, Object]) -> str | None:
-    """The revisions that no pod is to have any more when all of them go back to a template that is kept, as JSON."""
-    if template == state.stateful_set["spec"]["template"]:
+def _left(state: Ordered, template: Object, kept: Mapping[str, Object], *, goes_back: bool) -> str | None:
+    """The revisions that no pod is to have any more when all of them go back to a template, as JSON.
+
+    :param state: as it was read.
+    :param template: that all are to have.
+    :param kept: templates by revision.
+    :param goes_back: whether it has run here before.
+    """
+    if template in (state.stateful_set["spec"]["template"], kept.get(state.newest)):
         return json.dumps(state.left) if state.left else None
-    pods = state.others if state.before else state.pods if kept else []
+    pods = state.others if state.before else state.pods if goes_back else []
     found = {one for one in map(revision_of, pods) if kept.get(one) != template}
     return json.dumps(sorted(found)) if found else None
