@@ -29,6 +29,7 @@ from airflow_cd.errors import (
 from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
+from airflow_cd.targets.base import in_place
 from airflow_cd.targets.rollout import Wanted, differences, unhealthy
 
 if TYPE_CHECKING:
@@ -324,7 +325,8 @@ class Delivery(RunEnvironment):
         :param lease: the lease under which the verdict was reached. Whoever has overruled it since wins.
         :param deployment: the canary's.
         :param touched: all that it may have changed, as :meth:`touched` gives it.
-        :returns: False when no other instance could carry the traffic: nothing was drained then.
+        :returns: False when no other instance could carry the traffic, and nothing was drained; or when requests reach
+            it all the same, and only the rollback ends them.
         :raises LeaseLost: somebody has overruled the lease.
         :raises TargetConflict: the same, as the target says it.
         :raises TargetUnavailable: the target does not answer.
@@ -332,7 +334,9 @@ class Delivery(RunEnvironment):
         if not self._changes.division.carried(deployment.previous, touched):
             self.log("Not draining: no instance on the release before is left to carry the traffic.")
             return False
-        self._changes.drain(deployment, lease, touched)
+        if not self._changes.drain(deployment, lease, touched):
+            self.log(f"Requests still reach {', '.join(touched)}, which no drain keeps them from: the rollback does.")
+            return False
         self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
@@ -345,6 +349,15 @@ class Delivery(RunEnvironment):
             return False
         touched = set(self.touched(deployment))
         return any(instance.drained for instance in self.target.instances() if instance.unit in touched)
+
+    def may_lack_traffic(self, deployment: Deployment) -> bool:
+        """Whether a drain may have taken a part of its traffic, though :meth:`drained` does not say so.
+
+        Replicas that are changed in place may be reached past it.
+
+        :param deployment: the canary's.
+        """
+        return in_place(self.target) and self._changes.was_drained_last(deployment)
 
     def restore_traffic(self, deployment: Deployment, lease: Lease) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.clock import now
 from airflow_cd.delivery.asking import ask_until_healthy
 from airflow_cd.delivery.division import division_of
+from airflow_cd.delivery.draining import are_out
 from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import ReleaseError, RollbackIncomplete
 from airflow_cd.instances import Track
@@ -107,12 +108,14 @@ def restore_unrecorded(
     service = handover.release.service
     sealed = SealedTarget(target, None, service=service, environment=environment, log=log)
     key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
-    # Where no other instance could carry the traffic, it is safe when it is restored, and no sooner.
+    # Where no other instance could carry the traffic, or a drain does not keep it away, it is safe when it is restored.
     safe_at = None
     if divided.carried(handover.previous, touched):
         sealed.drain(touched, key=f"{key}-drain", token=handover.token)
-        log(f"Drained {', '.join(touched)} without the ledger: no request reaches the release any more.")
-        safe_at = now()
+        drained_at = now()
+        if are_out(sealed, touched):
+            log(f"Drained {', '.join(touched)} without the ledger: no request reaches the release any more.")
+            safe_at = drained_at
     numbers = itertools.count()
 
     def give_back(wanted: Wanted) -> None:

@@ -110,6 +110,47 @@ def test_canary_and_control_keep_their_share_when_somebody_scales(ledger: Ledger
     assert len(log) == asked, "what it has moved itself is no change"
 
 
+@pytest.mark.parametrize("why", ["a headless Service alone", "a Service of leaders", "nobody else is left"])
+def test_a_canary_that_requests_reach_all_the_same_is_not_said_to_be_drained(
+    ledger: Ledger, cluster: StatefulSetInMemory, why: str
+) -> None:
+    if why == "a headless Service alone":
+        cluster.delete(f"{CORE}/services/web")
+    log: list[str] = []
+    mine = delivery(ledger, cluster, log)
+    given: list[Handover] = []
+    mine.deploy(NEW, phase="phase_40", share=40, hand_over=given.append)
+    if why == "nobody else is left":
+        cluster.set(updateStrategy={"rollingUpdate": {"partition": 0}})
+    if why == "a Service of leaders":
+        spec = {"selector": {"app": "web", "role": "leader"}}
+        cluster.create(f"{CORE}/services", {"metadata": {"name": "leader"}, "spec": spec})
+        cluster.objects[f"{CORE}/pods/web-4"]["metadata"]["labels"]["role"] = "leader"
+    deployment = mine.require_deployment()
+    assert not mine.drain(mine.lease(), deployment, [Track.CANARY])
+    assert log[-1] == "Requests still reach canary, which no drain keeps them from: the rollback does."
+    assert mine.require_deployment().safe_at is None
+    assert mine.may_lack_traffic(deployment)
+    target, timeout = InPlaceTarget(cluster), timedelta(seconds=10)
+    done = restore_unrecorded(target, given[-1], environment="production", timeout=timeout, log=log.append)
+    assert done.safe_at == done.restored_at
+    assert not any(line.startswith("Drained") for line in log)
+
+
+def test_a_drain_of_a_part_of_the_requests_is_undone_by_the_next_phase(
+    ledger: Ledger, cluster: StatefulSetInMemory
+) -> None:
+    spec = {"selector": {"app": "web", "role": "leader"}}
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "leader"}, "spec": spec})
+    mine = delivery(ledger, cluster)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    cluster.objects[f"{CORE}/pods/web-4"]["metadata"]["labels"]["role"] = "leader"
+    assert not mine.drain(mine.lease(), mine.require_deployment(), [Track.CANARY])
+    assert cluster.served() == {"web:1.0"}
+    mine.deploy(NEW, phase="phase_40", share=40)
+    assert cluster.served() == {"web:1.0", "web:1.1"}
+
+
 def test_without_the_ledger_it_is_brought_back_too(ledger: Ledger, cluster: StatefulSetInMemory) -> None:
     given: list[Handover] = []
     delivery(ledger, cluster).deploy(NEW, phase="phase_40", share=40, hand_over=given.append)
