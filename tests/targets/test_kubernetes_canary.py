@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from airflow_cd.errors import TargetUnauthorized
-from airflow_cd.hooks.kubernetes import Cluster
+from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import traffic
+from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import APPS, AUTOSCALERS, CORE, ClusterInMemory
 
@@ -136,6 +137,23 @@ def test_rights_that_end_cost_the_pods_and_no_request(cluster: ClusterInMemory) 
     cluster.lose(cluster.pods("web-canary")[0])
     assert cluster.served() == {"web:1.0"}
     assert {one.drained for one in canary(cluster)} == {True}
+
+
+def test_a_stable_pod_that_is_made_while_a_new_side_is_prepared_is_nobody_elses(cluster: ClusterInMemory) -> None:
+    every = cluster.every
+
+    def scaled_between_two_reads(path: str, selector: str = "", **params: Any) -> list[Object]:
+        found = every(path, selector, **params)
+        if path == f"{CORE}/pods" and selector == "app=web":
+            replicas = cluster.objects[f"{APPS}/deployments/web"]["spec"]["replicas"]
+            cluster.patch(f"{APPS}/deployments/web", {"spec": {"replicas": replicas + 1}})
+        return found
+
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "web-metrics"}, "spec": {"selector": {"app": "web"}}})
+    stable = cluster.get(f"{APPS}/deployments/web")
+    cluster.every = scaled_between_two_reads  # type: ignore[method-assign]
+    ByServices(cast("Cluster", cluster), "shop", cast("Object", stable), lambda: None).prepare(0)
+    assert {f"{CORE}/services/web-canary", f"{CORE}/services/web-metrics-canary"} <= cluster.objects.keys()
 
 
 # -- autoscalers that come in the middle -------------------------------------------------------------------------------
