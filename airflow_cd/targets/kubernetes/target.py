@@ -38,7 +38,8 @@ class KubernetesTarget:
     :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
         Services send every pod an even part.
     :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
-        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``.
+        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``, and
+        is no more than the share of a phase without requests.
     :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
         weight of a second one beside it; by default by none.
     :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
@@ -191,6 +192,11 @@ class KubernetesTarget:
             return (
                 f"StatefulSet {self.stateful_set} has no second side, and every pod has an even part of the requests: "
                 "deploy it in phases without traffic, and without bake"
+            )
+        if traffic == 0 and self.mirror > share:
+            return (
+                f"{share} % of the replicas would get copies of {self.mirror} % of the requests, more than each of the "
+                f"others has: write KubernetesTarget(..., mirror={share}) or less, or deploy it as blue/green"
             )
         if self.route or self.ingress or traffic == 0 or share == traffic == WHOLE:
             return ""
