@@ -15,7 +15,7 @@ from airflow_cd.targets.base import in_place, makes_replicas
 from airflow_cd.targets.kubernetes import KubernetesTarget, fence, traffic
 from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 from airflow_cd.targets.replica_contract import ReplicaContract
-from tests.targets.cluster_in_memory import CORE
+from tests.targets.cluster_in_memory import AUTOSCALERS, CORE
 from tests.targets.stateful_set_in_memory import HASH, SET, InPlaceTarget, StatefulSetInMemory
 
 OLD, NEW = Release("web", "1.0", "web:1.0", {}), Release("web", "1.1", "web:1.1", {"GREETING": "hello"})
@@ -428,6 +428,18 @@ def test_no_second_side_and_no_route_are_found_when_the_file_is_parsed() -> None
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def test_that_an_autoscaler_adds_pods_of_the_canarys_release_is_said(cluster: StatefulSetInMemory) -> None:
+    spec = {"scaleTargetRef": {"kind": "StatefulSet", "name": "web"}, "maxReplicas": 3}
+    cluster.create(AUTOSCALERS, {"metadata": {"name": "load"}, "spec": spec})
+    over(cluster).check(NEW)
+    assert not any("HorizontalPodAutoscaler" in note for note in over(cluster).notes())
+    cluster.patch(f"{AUTOSCALERS}/load", {"spec": {"maxReplicas": 9}})
+    over(cluster).check(NEW)
+    assert any(
+        "every pod that HorizontalPodAutoscaler load adds to StatefulSet web" in n for n in over(cluster).notes()
+    )
 
 
 def test_why_a_pod_is_refused_or_waits_is_said(cluster: StatefulSetInMemory) -> None:

@@ -23,12 +23,18 @@ from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
 from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, LEFT, SHARE
 from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of, revision_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import Reading
 from airflow_cd.targets.kubernetes.revisions import template_with
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_STATEFUL_SETS, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_PULLS,
+    FOR_STATEFUL_SETS,
+    require_rights,
+    require_unowned,
+)
+from airflow_cd.targets.kubernetes.stateful_notes import notes_of
 from airflow_cd.targets.kubernetes.stateful_there import StatefulSetThere
-from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
+from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
@@ -76,29 +82,7 @@ class StatefulSetTakenOver(StatefulSetThere):
         """As of the target."""
         with self._located():
             state, routing = self._state()
-            there = state.stateful_set
-            container = container_of(there["spec"]["template"], self.container)
-            found = [changed_since(there, self.container)]
-            if owner := kept_by(there):
-                found.append(f"{owner} keeps StatefulSet {self.name}: it must ignore its pod template and partition")
-            if not container.get("readinessProbe"):
-                found.append(
-                    f"container {container['name']} of StatefulSet {self.name} has no readiness probe: a pod counts as "
-                    "ready, and gets requests, as soon as its process runs"
-                )
-            if not routing.services:
-                found.append(
-                    f"no Service divides requests between the pods of StatefulSet {self.name}, so nobody is kept from "
-                    "a canary but by its rollback: whoever names a pod reaches it"
-                )
-            found += [
-                f"Service {service} sends requests to {', '.join(names)} by labels that pods are given at run time: a "
-                "drain keeps it from no canary, and only the rollback does"
-                for service, names in routing.undivided(state.pods).items()
-            ]
-            if state.replicas == 1:
-                found.append(f"StatefulSet {self.name} has one replica, of which there can be no canary")
-            return [f"{sentence}." for sentence in found if sentence]
+            return notes_of(self.cluster, self.namespace, state, routing, self.container)
 
     def changed_by(self) -> str:
         """As of the target."""
