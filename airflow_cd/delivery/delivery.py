@@ -346,7 +346,8 @@ class Delivery(RunEnvironment):
         :raises TargetError: the target refused, or does not answer.
         """
         if self._without_traffic(deployment):
-            return False
+            # Of copies that it gets in their place nothing that is read back says anything.
+            return self._mirrors() and self._changes.was_drained_last(deployment, back=ActionKind.DEPLOY)
         touched = set(self.touched(deployment))
         return any(instance.drained for instance in self.target.instances() if instance.unit in touched)
 
@@ -362,12 +363,18 @@ class Delivery(RunEnvironment):
     def restore_traffic(self, deployment: Deployment, lease: Lease) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.
 
+        One that gets copies of requests in the place of its own gets these.
+
         :param deployment: the canary's.
         :param lease: of :meth:`overrule`, so that whoever would still drain it is void.
         :raises TargetError: the target refused, or does not answer.
         """
-        if not self._without_traffic(deployment):
+        phase = self._without_traffic(deployment)
+        if phase is None:
             self._changes.restore_traffic(deployment, lease, self.touched(deployment))
+        elif self._mirrors():
+            wanted: Wanted = {Track.CANARY: deployment.release}
+            self._changes.ask(deployment, lease, wanted, share=phase.share, traffic=phase.traffic)
 
     def roll_back(self, why: Why | str) -> Restored | None:
         """Return artifact and configuration to what was there before.
@@ -497,10 +504,14 @@ class Delivery(RunEnvironment):
             self._changes.restore_traffic(deployment, lease, chosen)
             self._changes.observe()
 
-    def _without_traffic(self, deployment: Deployment) -> bool:
-        """Whether the newest phase of a deployment is one in which it gets no requests."""
-        phases = self.ledger.phases.of(deployment.id)
-        return bool(phases) and phases[-1].traffic == 0
+    def _without_traffic(self, deployment: Deployment) -> Phase | None:
+        """The newest phase of a deployment, where it is one in which it gets no requests."""
+        newest = self.ledger.phases.of(deployment.id)[-1:]
+        return newest[0] if newest and newest[0].traffic == 0 else None
+
+    def _mirrors(self) -> bool:
+        """Whether a canary without requests gets copies of some."""
+        return bool(getattr(self.target, "mirror", 0))
 
     def restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
         """Return what any run's deployment has touched to what ran before it.

@@ -198,12 +198,13 @@ class RecordedTarget:
             self.restore_traffic(deployment, lease, mine)
             self.observe()
 
-    def was_drained_last(self, deployment: Deployment) -> bool:
+    def was_drained_last(self, deployment: Deployment, *, back: ActionKind = ActionKind.RESTORE) -> bool:
         """Whether a deployment was drained, and got its traffic not back since.
 
         :param deployment: the canary's.
+        :param back: what gives it back.
         """
-        either = (ActionKind.DRAIN, ActionKind.RESTORE)
+        either = (ActionKind.DRAIN, back)
         kinds = [one.kind for one in self.ledger.actions.of(deployment.id) if one.kind in either]
         return kinds[-1:] == [ActionKind.DRAIN]
 
