@@ -1,4 +1,4 @@
-"""A StatefulSet that was taken over: its canary are its own last pods, in their places and with their volumes.
+"""A StatefulSet that was taken over: its canary is some of its own pods, the last ones, with their volumes.
 
 Nothing can stand beside pods that have an identity and storage each. So a canary is what Kubernetes has for it: the pod
 template has the release, and ``updateStrategy.rollingUpdate.partition`` says which places get it, the highest first.

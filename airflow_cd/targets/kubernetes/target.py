@@ -27,7 +27,7 @@ class KubernetesTarget:
     It is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is
     the image of one container, its configuration environment variables and files of that container. A canary is a
     second Deployment with the same Services; the stable replicas are not touched before the last phase. That of a
-    StatefulSet is its own pods at the highest places, where they are.
+    StatefulSet is some of its own pods, those at the highest places, where they are.
 
     :param conn_id: Airflow connection of type ``kubernetes``.
     :param environment: what the environment is called; the Deployment's name too, unless that is given.
@@ -87,8 +87,8 @@ class KubernetesTarget:
             found.append("a Kubernetes target has a route or an ingress, and not both")
         if self.stateful_set and (self.route or self.ingress):
             found.append(
-                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary are its own "
-                "pods, behind the Services that they have"
+                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary is some of "
+                "its own pods, behind the Services that they have"
             )
         if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
             found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
