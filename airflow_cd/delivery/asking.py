@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +35,7 @@ def ask_until_healthy(
     """Ask for what is wanted, and wait until every instance is healthy on it.
 
     A platform that changes replicas in place does so one after the other, and a replica that fails in the middle, or a
-    person who scales, stops it: it is asked again until the time is over.
+    person who scales, stops it: it is asked again until the time is over, which is that of each of them.
 
     :param target: the environment.
     :param wanted: the release of each unit, None where nothing should run.
@@ -69,11 +70,14 @@ def ask_until_healthy(
 
 
 def _until_taken(ask: Callable[[], None], timeout: timedelta, log: Callable[[str], None]) -> None:
-    ends, said = time.monotonic() + timeout.total_seconds(), ""
+    """Ask until it is taken; the time begins anew whenever fewer instances than ever before are in the way."""
+    ends, said, fewest = time.monotonic() + timeout.total_seconds(), "", sys.maxsize
     while True:
         try:
             return ask()
         except TargetUnavailable as error:
+            if 0 < len(error.instances) < fewest:
+                ends, fewest = time.monotonic() + timeout.total_seconds(), len(error.instances)
             pause = max(REFUSED_EVERY, error.retry_after or 0.0)
             if time.monotonic() + pause > ends:
                 raise

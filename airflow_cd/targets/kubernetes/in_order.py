@@ -120,16 +120,18 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
 
 def _give_back(cluster: Cluster, state: Ordered, surplus: list[Object]) -> None:
     """Have one pod replaced that has a canary's release and is none; the others follow, when it is ready again."""
-    left = len(surplus)
+    left = [one["metadata"]["name"] for one in surplus]
     if not state.unready:
         # Made anew meanwhile, it is another one.
         with contextlib.suppress(Conflict):
             cluster.evict(_path(surplus[0]), surplus[0]["metadata"]["uid"])
-        left -= 1
+        del left[0]
     if left:
+        more = "1 more pod has" if len(left) == 1 else f"{len(left)} more pods have"
         raise TargetUnavailable(
-            f"{left} more pod{' has' if left == 1 else 's have'} the canary's release since somebody has scaled "
+            f"{more} the canary's release since somebody has scaled "
             f"{called(state.stateful_set)}: one after the other is replaced.",
+            instances=left,
             state="the canary has more than its share still.",
             next_step="Nothing to do: it is asked for again.",
         )
