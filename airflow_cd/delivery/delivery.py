@@ -341,24 +341,18 @@ class Delivery(RunEnvironment):
         return True
 
     def drained(self, deployment: Deployment) -> bool:
-        """Whether an instance that the deployment has changed is out of the traffic, and should not be.
+        """Whether an instance that the deployment has changed is out of the traffic, or of a part, and should not be.
 
         :raises TargetError: the target refused, or does not answer.
         """
         if self._without_traffic(deployment):
             # Of copies that it gets in their place nothing that is read back says anything.
             return self._mirrors() and self._changes.was_drained_last(deployment, back=ActionKind.DEPLOY)
+        if in_place(self.target) and self._changes.was_drained_last(deployment):
+            # Which part of their requests it has kept from replicas that are reached past it nothing says.
+            return True
         touched = set(self.touched(deployment))
         return any(instance.drained for instance in self.target.instances() if instance.unit in touched)
-
-    def may_lack_traffic(self, deployment: Deployment) -> bool:
-        """Whether a drain may have taken a part of its traffic, though :meth:`drained` does not say so.
-
-        Replicas that are changed in place may be reached past it.
-
-        :param deployment: the canary's.
-        """
-        return in_place(self.target) and self._changes.was_drained_last(deployment)
 
     def restore_traffic(self, deployment: Deployment, lease: Lease) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.

@@ -247,7 +247,7 @@ class VerifyOperator(EnvironmentTask, BranchMixIn):
             self._blame(delivery, deployment, answer)
             return self._branch(context, self.rollback, f"rolled back by {answer.by}: {why}")
         drained = delivery.drained(deployment)
-        if drained or answer.option == AGAIN or delivery.may_lack_traffic(deployment):
+        if drained or answer.option == AGAIN:
             lease = delivery.overrule()
             hand_token(self, context, lease.token)
             delivery.restore_traffic(deployment, lease)
