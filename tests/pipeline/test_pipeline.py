@@ -75,9 +75,9 @@ def test_no_time_limit_ends_what_changes_replicas_one_by_one() -> None:
     back = build_rollback(Pipeline("shop", stages=stages))
     assert back is not None
     assert {task.execution_timeout for task in back.tasks} == {None}
-    assert timedelta(minutes=8) in {
-        task.execution_timeout for task in build_rollback(Pipeline("shop", stages=stages[:1])).tasks
-    }
+    back = build_rollback(Pipeline("shop", stages=stages[:1]))
+    assert back is not None
+    assert timedelta(minutes=8) in {task.execution_timeout for task in back.tasks}
 
 
 def test_an_environment_with_a_verification_can_roll_back_by_itself() -> None:
