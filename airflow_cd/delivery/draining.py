@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from airflow_cd.errors import TargetError
 from airflow_cd.instances import STARTING
 from airflow_cd.targets.base import in_place
 
@@ -17,14 +18,17 @@ def are_out(target: SealedTarget, units: Collection[str]) -> bool:
 
     Replicas that are changed in place have names of their own, or roles, by which clients reach them past whoever
     divides requests; and nobody divides any where no other is left to answer. Of all other targets a drain that returns
-    is done.
+    is done. What cannot be read now is not known to be out.
 
     :param target: the environment, after the drain.
     :param units: what was drained.
-    :raises TargetError: it cannot be read.
     """
     if not in_place(target):
         return True
+    try:
+        instances = target.instances()
+    except TargetError:
+        return False
     # What has not begun to run gets no requests yet.
-    there = [one for one in target.instances() if one.unit in units and (one.started or one.health != STARTING)]
+    there = [one for one in instances if one.unit in units and (one.started or one.health != STARTING)]
     return bool(there) and all(one.drained for one in there)

@@ -12,6 +12,7 @@ from airflow_cd.delivery import Delivery, asking
 from airflow_cd.delivery.causes import Why
 from airflow_cd.delivery.handover import Handover, restore_unrecorded
 from airflow_cd.delivery.sides import SidesNow
+from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger, open_ledger
@@ -135,6 +136,23 @@ def test_a_canary_that_requests_reach_all_the_same_is_not_said_to_be_drained(
     done = restore_unrecorded(target, given[-1], environment="production", timeout=timeout, log=log.append)
     assert done.safe_at == done.restored_at
     assert not any(line.startswith("Drained") for line in log)
+
+
+def test_a_drain_that_cannot_be_read_back_is_recorded_and_not_taken_for_safe(
+    ledger: Ledger, cluster: StatefulSetInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = delivery(ledger, cluster)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    deployment, lease = mine.require_deployment(), mine.lease()
+    with monkeypatch.context() as away:
+        away.setattr(InPlaceTarget, "instances", _away)
+        assert not mine.drain(lease, deployment, [Track.CANARY])
+    assert mine.require_deployment().safe_at is None
+    assert mine.drained(deployment)
+
+
+def _away(target: InPlaceTarget) -> list[Any]:
+    raise TargetUnavailable("the cluster does not answer.")
 
 
 def test_a_drain_of_a_part_of_the_requests_is_undone_by_the_next_phase(
