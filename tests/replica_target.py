@@ -25,6 +25,7 @@ class ReplicaMemory:
         self.made = True
         self.away = False
         self.traffic = 0
+        self.mirror = 0
         self.token = 0
         self._done: set[str] = set()
         self.shares: list[tuple[str, int]] = []

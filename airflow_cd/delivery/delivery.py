@@ -29,6 +29,7 @@ from airflow_cd.errors import (
 from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
+from airflow_cd.targets.base import in_place
 from airflow_cd.targets.rollout import Wanted, differences, unhealthy
 
 if TYPE_CHECKING:
@@ -324,7 +325,8 @@ class Delivery(RunEnvironment):
         :param lease: the lease under which the verdict was reached. Whoever has overruled it since wins.
         :param deployment: the canary's.
         :param touched: all that it may have changed, as :meth:`touched` gives it.
-        :returns: False when no other instance could carry the traffic: nothing was drained then.
+        :returns: False when no other instance could carry the traffic, and nothing was drained; or when requests reach
+            it all the same, and only the rollback ends them.
         :raises LeaseLost: somebody has overruled the lease.
         :raises TargetConflict: the same, as the target says it.
         :raises TargetUnavailable: the target does not answer.
@@ -332,29 +334,41 @@ class Delivery(RunEnvironment):
         if not self._changes.division.carried(deployment.previous, touched):
             self.log("Not draining: no instance on the release before is left to carry the traffic.")
             return False
-        self._changes.drain(deployment, lease, touched)
+        if not self._changes.drain(deployment, lease, touched):
+            self.log(f"Requests still reach {', '.join(touched)}, which no drain keeps them from: the rollback does.")
+            return False
         self.log(f"Drained {', '.join(touched)}: no request reaches the canary any more.")
         return True
 
     def drained(self, deployment: Deployment) -> bool:
-        """Whether an instance that the deployment has changed is out of the traffic, and should not be.
+        """Whether an instance that the deployment has changed is out of the traffic, or of a part, and should not be.
 
         :raises TargetError: the target refused, or does not answer.
         """
         if self._without_traffic(deployment):
-            return False
+            # Of copies that it gets in their place nothing that is read back says anything.
+            return self._mirrors() and self._changes.was_drained_last(deployment, back=ActionKind.DEPLOY)
+        if in_place(self.target) and self._changes.was_drained_last(deployment):
+            # Which part of their requests it has kept from replicas that are reached past it nothing says.
+            return True
         touched = set(self.touched(deployment))
         return any(instance.drained for instance in self.target.instances() if instance.unit in touched)
 
     def restore_traffic(self, deployment: Deployment, lease: Lease) -> None:
         """Give a drained canary its traffic back, because a person wants it to go on or be verified again.
 
+        One that gets copies of requests in the place of its own gets these.
+
         :param deployment: the canary's.
         :param lease: of :meth:`overrule`, so that whoever would still drain it is void.
         :raises TargetError: the target refused, or does not answer.
         """
-        if not self._without_traffic(deployment):
+        phase = self._without_traffic(deployment)
+        if phase is None:
             self._changes.restore_traffic(deployment, lease, self.touched(deployment))
+        elif self._mirrors():
+            wanted: Wanted = {Track.CANARY: deployment.release}
+            self._changes.ask(deployment, lease, wanted, share=phase.share, traffic=phase.traffic)
 
     def roll_back(self, why: Why | str) -> Restored | None:
         """Return artifact and configuration to what was there before.
@@ -484,10 +498,14 @@ class Delivery(RunEnvironment):
             self._changes.restore_traffic(deployment, lease, chosen)
             self._changes.observe()
 
-    def _without_traffic(self, deployment: Deployment) -> bool:
-        """Whether the newest phase of a deployment is one in which it gets no requests."""
-        phases = self.ledger.phases.of(deployment.id)
-        return bool(phases) and phases[-1].traffic == 0
+    def _without_traffic(self, deployment: Deployment) -> Phase | None:
+        """The newest phase of a deployment, where it is one in which it gets no requests."""
+        newest = self.ledger.phases.of(deployment.id)[-1:]
+        return newest[0] if newest and newest[0].traffic == 0 else None
+
+    def _mirrors(self) -> bool:
+        """Whether a canary without requests gets copies of some."""
+        return bool(getattr(self.target, "mirror", 0))
 
     def restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
         """Return what any run's deployment has touched to what ran before it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +11,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.asking import ask_until_healthy
 from airflow_cd.delivery.division import division_of
+from airflow_cd.delivery.draining import are_out
 from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import ReleaseError, RollbackIncomplete
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.rollout import differences, left_over, wait_until
+from airflow_cd.targets.rollout import Wanted, differences, left_over, wait_until
 
 if TYPE_CHECKING:
     from airflow_cd.targets.base import Target
@@ -104,17 +108,23 @@ def restore_unrecorded(
     service = handover.release.service
     sealed = SealedTarget(target, None, service=service, environment=environment, log=log)
     key = f"{handover.deployment_id}-unrecorded-{uuid.uuid4().hex[:8]}"
-    # Where no other instance could carry the traffic, it is safe when it is restored, and no sooner.
+    # Where no other instance could carry the traffic, or a drain does not keep it away, it is safe when it is restored.
     safe_at = None
     if divided.carried(handover.previous, touched):
         sealed.drain(touched, key=f"{key}-drain", token=handover.token)
-        log(f"Drained {', '.join(touched)} without the ledger: no request reaches the release any more.")
-        safe_at = now()
-    for step, wanted in enumerate(steps):
-        for number, release in enumerate(dict.fromkeys(wanted.values())):
+        drained_at = now()
+        if are_out(sealed, touched):
+            log(f"Drained {', '.join(touched)} without the ledger: no request reaches the release any more.")
+            safe_at = drained_at
+    numbers = itertools.count()
+
+    def give_back(wanted: Wanted) -> None:
+        for release in dict.fromkeys(wanted.values()):
             units = [unit for unit, old in wanted.items() if old == release]
-            sealed.give_back(release, units, key=f"{key}-{step}-{number}", token=handover.token)
-        wait_until(sealed, wanted, timeout=timeout)
+            sealed.give_back(release, units, key=f"{key}-{next(numbers)}", token=handover.token)
+
+    for wanted in steps:
+        ask_until_healthy(sealed, wanted, functools.partial(give_back, wanted), timeout=timeout, log=log)
     recovering = divided.recovering(handover.previous, touched)
     if recovering:
         wait_until(sealed, recovering, timeout=timeout)

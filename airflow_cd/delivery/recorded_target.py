@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
+from airflow_cd.delivery.asking import ask_until_healthy
 from airflow_cd.delivery.division import division_of
+from airflow_cd.delivery.draining import are_out
 from airflow_cd.errors import AirflowCdError, LedgerError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
+from airflow_cd.targets.base import in_place
 from airflow_cd.targets.rollout import Wanted, wait_until
 
 if TYPE_CHECKING:
@@ -110,11 +114,25 @@ class RecordedTarget:
         names = {str(release or "nothing"): [str(unit) for unit in units] for release, units in by_release.items()}
         self.ledger.actions.begin(deployment.id, kind, key, token=lease.token, detail={"put": names})
         give = self.target.give_back if kind is ActionKind.ROLLBACK else self.target.deploy
+        numbers = itertools.count()
+
+        def give_all() -> None:
+            for release, units in by_release.items():
+                give(release, units, key=f"{key}-{next(numbers)}", token=lease.token, share=share, traffic=traffic)
+
         try:
-            for number, (release, units) in enumerate(by_release.items()):
-                give(release, units, key=f"{key}-{number}", token=lease.token, share=share, traffic=traffic)
             if wait:
-                wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress, on_read=self.show)
+                ask_until_healthy(
+                    self.target,
+                    wanted,
+                    give_all,
+                    timeout=self.timeout,
+                    log=self.log,
+                    on_progress=self._progress,
+                    on_read=self.show,
+                )
+            else:
+                give_all()
         except AirflowCdError as error:
             self.ledger.actions.finish(key, ok=False, detail={"put": names, "error": error.what})
             error.instances = error.instances or tuple(sorted(wanted))
@@ -132,24 +150,28 @@ class RecordedTarget:
         """
         wait_until(self.target, wanted, timeout=self.timeout, on_progress=self._progress, on_read=self.show)
 
-    def drain(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
+    def drain(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> bool:
         """Keep the instances out of the traffic; returns when no request reaches them any more.
 
+        :returns: False where requests reach them all the same, as :func:`~airflow_cd.delivery.draining.are_out` says.
         :raises TargetError: the target refused, or does not answer.
         """
         key = _key(deployment, ActionKind.DRAIN, lease)
         began = now()
         self.target.drain(instances, key=key, token=lease.token)
         safe = now()
+        out = are_out(self.target, instances)
         # Every second of a bad canary counts, so the ledger's record of a drain begins and ends after it.
         detail = {"instances": list(instances), "seconds": [f"{(safe - began).total_seconds():.3f}"]}
         try:
             with self.ledger.quickly():
-                self.ledger.deployments.set_clock(deployment.id, safe_at=safe)
+                if out:
+                    self.ledger.deployments.set_clock(deployment.id, safe_at=safe)
                 self.ledger.actions.begin(deployment.id, ActionKind.DRAIN, key, token=lease.token, detail=detail)
                 self.ledger.actions.finish(key, ok=True, detail=detail)
         except LedgerUnavailable as error:
             self.log(f"Drained, which is not recorded: {error.what}")
+        return out
 
     def restore_traffic(self, deployment: Deployment, lease: Lease, instances: Sequence[str]) -> None:
         """Give the instances their traffic back.
@@ -165,12 +187,26 @@ class RecordedTarget:
     def undrain(self, deployment: Deployment, lease: Lease, instances: Iterable[str]) -> None:
         """Give those of the instances that are drained their traffic back.
 
+        Where a drain may have kept only a part of the requests away, nothing but its record says so.
+
         :raises TargetError: the target refused, or does not answer.
         """
         drained = {instance.unit for instance in self.target.instances() if instance.drained}
+        if in_place(self.target) and self.was_drained_last(deployment):
+            drained.update(instances)
         if mine := sorted(drained & set(instances)):
             self.restore_traffic(deployment, lease, mine)
             self.observe()
+
+    def was_drained_last(self, deployment: Deployment, *, back: ActionKind = ActionKind.RESTORE) -> bool:
+        """Whether a deployment was drained, and got its traffic not back since.
+
+        :param deployment: the canary's.
+        :param back: what gives it back.
+        """
+        either = (ActionKind.DRAIN, back)
+        kinds = [one.kind for one in self.ledger.actions.of(deployment.id) if one.kind in either]
+        return kinds[-1:] == [ActionKind.DRAIN]
 
     def observe(self) -> None:
         """Record what runs where, if the target says it now."""

@@ -151,6 +151,24 @@ class Cluster:
         params = {"propagationPolicy": "Background"}
         self._send(Request("DELETE", path, body=body, params=params), missing=True)
 
+    def evict(self, path: str, uid: str) -> None:
+        """Have a pod end, as every PodDisruptionBudget allows; one that is not there is gone already.
+
+        :param path: of its URL.
+        :param uid: of the pod that is meant.
+        :raises Conflict: another pod has the name by now.
+        :raises TargetUnavailable: a budget does not let it go now.
+        """
+        namespace, _, name = path.rpartition("/pods/")
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace.rpartition("/")[2]},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        headers = {"Content-Type": "application/json"}
+        self._send(Request("POST", f"{path}/eviction", body=body, headers=headers), missing=True)
+
     def missing_rights(self, namespace: str, wanted: Sequence[tuple[str, str, str]]) -> list[str]:
         """Which rights the connection does not have.
 

@@ -13,6 +13,7 @@ from airflow_cd.durations import parse_duration
 from airflow_cd.errors import AirflowCdError, PipelineError, TargetConflict
 from airflow_cd.operators.base import EnvironmentTask
 from airflow_cd.operators.handing_over import captured, hand_token
+from airflow_cd.targets.base import in_place
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,8 +41,13 @@ class RestoringTask(EnvironmentTask):
                 self._token = delivery.newest_token or self._token
 
     def time_limit(self) -> timedelta | None:
-        """One attempt is bounded as a deployment is, though there are as many of them as it takes."""
-        return self.execution_timeout or parse_duration(self.timeout_healthy) * 3
+        """One attempt is bounded as a deployment is, though there are as many of them as it takes.
+
+        Of replicas that are changed in place each may take so long.
+        """
+        if self.execution_timeout or in_place(self._resolved_target()):
+            return self.execution_timeout
+        return parse_duration(self.timeout_healthy) * 3
 
     def restore_meanwhile(self, context: Context) -> None:
         """Restore what the run's deploys have handed over, once; what fails is tried again with the next attempt.

@@ -67,7 +67,7 @@ def asking(
 ) -> Asking:
     """What to ask about a verdict.
 
-    :param concluded: the verdict, and whether the canary is drained.
+    :param concluded: the verdict, and whether the canary is drained: out of all of its traffic.
     :param release: service and version.
     :param place: the environment.
     :param phase: name of the phase.

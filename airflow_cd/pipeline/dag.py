@@ -10,7 +10,6 @@ from airflow.sdk import DAG, Param, TaskGroup
 from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_cd.capacity import USUAL
-from airflow_cd.durations import parse_duration
 from airflow_cd.operators import (
     CanaryDeployOperator,
     DeploymentMarkerOperator,
@@ -20,7 +19,7 @@ from airflow_cd.operators import (
     SettleOperator,
     VerifyOperator,
 )
-from airflow_cd.pipeline.environment import Environment
+from airflow_cd.pipeline.environment import Environment, longest_deploy
 from airflow_cd.pipeline.plan import plan_of
 from airflow_cd.pipeline.specification import Approval, Member, Pipeline, Strategy, environment_of
 from airflow_cd.pipeline.strategies import Step
@@ -195,8 +194,7 @@ def _release(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
         "artifact": pipeline.artifact,
         "configuration": _configuration(pipeline, environment),
         "commits": pipeline.commits,
-        # A deployment that outlives this is killed by Airflow, and then rolled back like one that failed.
-        "execution_timeout": parse_duration(environment.timeout) * 2,
+        "execution_timeout": longest_deploy(environment.timeout, [pipeline.target_of(environment)]),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import parse_duration
 from airflow_cd.secret_values.detection import mistakes as secrets_in
 from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.targets.base import in_place
 
 if TYPE_CHECKING:
     from airflow_cd.targets.base import Target
@@ -35,7 +36,7 @@ class Environment:
     :param instances: how many instances it has. When given, a canary's shares are checked when the file is parsed.
     :param verify: verify every deployment here too, against what ran before, and roll back by itself; needs no canary.
     :param timeout: how long instances may take to come up healthy, such as ``"5m"`` or a timedelta; must be greater
-        than zero.
+        than zero. Where the target changes replicas in place, one after the other, how long each of them may take.
     """
 
     name: str
@@ -56,6 +57,17 @@ class Environment:
             yield f"{name}: {self.instances} instances; there must be at least one"
         yield from not_json(name, self.configuration)
         yield from not_a_duration(f"{name}: timeout", self.timeout)
+
+
+def longest_deploy(timeout: str | timedelta, targets: Iterable[Target]) -> timedelta | None:
+    """After how long Airflow kills a deployment, which is then rolled back like one that failed.
+
+    :param timeout: of the environment.
+    :param targets: where it deploys to.
+    :returns: twice that; None where one of them changes replicas in place: each may take so long, and how many there
+        are is not known. Whoever waits for them ends it then.
+    """
+    return None if any(map(in_place, targets)) else parse_duration(timeout) * 2
 
 
 def not_json(what: str, configuration: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Param, TaskGroup
 from airflow_cd.durations import parse_duration
 from airflow_cd.operators import RollbackToOperator, SettleOperator
 from airflow_cd.pipeline.dag import set_parameters
-from airflow_cd.pipeline.environment import Environment
+from airflow_cd.pipeline.environment import Environment, longest_deploy
 from airflow_cd.pipeline.specification import Pipeline, environment_of
 from airflow_cd.plan import Plan
 from airflow_cd.sensors import LeaseSensor
@@ -69,8 +69,9 @@ def build_rollback(pipeline: Pipeline) -> DAG | None:
         TaskGroup(ROLLBACK_GROUP),
     ):
         lease = LeaseSensor(task_id=local_id(Role.LEASE), supersede=True, going_back=True, **common)
+        ends = longest_deploy(longest, common["target"].values())
         deploy = RollbackToOperator(
-            task_id=local_id(Role.ROLLBACK_TO), mark=_marks(pipeline), execution_timeout=longest * 2, **common
+            task_id=local_id(Role.ROLLBACK_TO), mark=_marks(pipeline), execution_timeout=ends, **common
         )
         settle = SettleOperator(task_id=local_id(Role.SETTLE), going_back=True, **common)
         lease >> deploy >> settle.as_teardown(setups=lease, on_failure_fail_dagrun=True)

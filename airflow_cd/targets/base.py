@@ -139,7 +139,10 @@ class ReplicaTarget(Protocol):
 
     One that cannot have a canary beside its replicas, since these have an identity or storage each, makes it of some of
     them and has a property ``in_place`` that is true. They are listed on the canary's track until they have again what
-    the others run, and :meth:`restore` gives their traffic back then too.
+    the others run, and :meth:`restore` gives their traffic back then too. One that clients reach past whoever divides
+    requests is not listed as drained. While it is waited for, and where it raises
+    :class:`~airflow_cd.errors.TargetUnavailable`, ``deploy`` is called again under other keys; ``instances`` of that
+    error, where it has any, are those that keep it from being done.
 
     One whose replicas keep their names for as long as they serve, since they are revisions, has a property
     ``keeps_names`` that is true: what is not listed on the canary's track any more, somebody has taken out of it.

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_cd.errors import DeploymentFailed, TargetUnavailable
 from airflow_cd.release import Release
 from airflow_cd.secret_values.showing import shown
-from airflow_cd.targets.base import FAILED, HEALTHY, Instance, Target, Track
+from airflow_cd.targets.base import FAILED, HEALTHY, Instance, Target, Track, in_place
 
 Wanted = Mapping[str, "Release | None"]
 """What should run: the release of each unit (a named instance, or a track of replicas), None where nothing should."""
@@ -36,9 +36,12 @@ def wait_until(
     A target that cannot be reached for a while is read again until the time is over, and no sooner than it asks to
     (``retry_after``). Whether an instance is drained plays no part.
 
+    Replicas that are changed in place come up one after the other, as many as there are: the time of such a target
+    begins anew whenever one more of them is as it should be than ever before.
+
     :param target: the environment.
     :param wanted: the release of each instance by name, or of each track of replicas; None where nothing should run.
-    :param timeout: seconds, or a timedelta.
+    :param timeout: seconds, or a timedelta; for each replica where they are changed in place.
     :param poll: seconds between two reads.
     :param clock: returns seconds that never go backwards.
     :param sleep: called with seconds to wait.
@@ -52,6 +55,7 @@ def wait_until(
     """
     limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     began = clock()
+    counted = _Counted(began, anew=in_place(target))
     reported: list[str] | None = None
     while True:
         away: TargetUnavailable | None = None
@@ -67,16 +71,37 @@ def wait_until(
             if left != reported and on_progress is not None:
                 on_progress(_ready(instances, wanted), left)
             reported = left
+            counted.left(len(left), clock())
             if not left:
                 return [instance for instance in instances if instance.unit in wanted]
             if _hopeless(instances, wanted):
                 raise _failed(target, instances, wanted, f"after {clock() - began:.1f} s")
-        if clock() - began + poll > limit:
+        if clock() - counted.since + poll > limit:
             if away is not None:
                 raise _away(away, target, wanted)
-            raise _failed(target, instances, wanted, f"within {limit:.4g} s")
+            last = " of the last one that came up" if counted.since > began else ""
+            raise _failed(target, instances, wanted, f"within {limit:.4g} s{last}")
         asked = (away.retry_after if away else None) or 0.0
-        sleep(max(poll, min(asked, limit - (clock() - began))))
+        sleep(max(poll, min(asked, limit - (clock() - counted.since))))
+
+
+class _Counted:
+    """From when the time of a wait counts.
+
+    :param began: when it began.
+    :param anew: whether it does so from every replica that comes up.
+    """
+
+    def __init__(self, began: float, *, anew: bool) -> None:
+        self.since = began
+        self._anew = anew
+        self._fewest: int | None = None
+
+    def left(self, count: int, at: float) -> None:
+        """Take note of how many are not as they should be; fewer than ever before is one more that came up."""
+        if self._anew and self._fewest is not None and count < self._fewest:
+            self.since = at
+        self._fewest = count if self._fewest is None else min(count, self._fewest)
 
 
 def _away(error: TargetUnavailable, target: Target, wanted: Wanted) -> TargetUnavailable:

@@ -43,6 +43,24 @@ def test_the_new_side_is_as_large_as_the_old_one_and_has_no_requests(ledger: Led
     assert [*served, target.served_by()] == [{OLD.artifact}] * (len(served) + 1)
 
 
+def test_a_drained_side_that_is_verified_again_gets_its_copies_of_requests_back(
+    ledger: Ledger, target: ReplicaMemory
+) -> None:
+    target.mirror = 100
+    mine = delivery(ledger, target)
+    green(mine)
+    deployment = mine.require_deployment()
+    assert not mine.drained(deployment)
+    assert mine.drain(mine.lease(), deployment, mine.touched(deployment))
+    assert mine.drained(deployment), "there is nothing to verify it by"
+    calls: list[str] = []
+    target.before_call = calls.append
+    mine.restore_traffic(deployment, mine.overrule())
+    assert calls == ["deploy"], "the share without requests is asked for, and copies come with it"
+    assert target.served_by() == {OLD.artifact}
+    assert not mine.drained(deployment)
+
+
 def test_all_requests_go_over_in_one_step_and_the_old_side_stays_as_it_was(
     ledger: Ledger, target: ReplicaMemory
 ) -> None:

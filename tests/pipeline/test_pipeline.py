@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_cd import Approval, Canary, Environment, GitRepository, Pipeline, V
 from airflow_cd.errors import PipelineError
 from airflow_cd.pipeline.rollback_dag import build_rollback
 from airflow_cd.sources import NewRelicMetrics, SumoLogicLogs
+from airflow_cd.targets import KubernetesTarget
 
 VERIFY = Verification(
     metrics=[NewRelicMetrics(app="shop")], logs=[SumoLogicLogs(query="_sourceCategory=production/shop")]
@@ -58,6 +60,24 @@ def test_what_follows_a_canary_waits_for_its_promotion_only() -> None:
     dag = Pipeline("shop", stages=[production(), Environment("edge")]).dag()
     assert dag is not None
     assert dag.get_task("edge.lease").upstream_task_ids == {"production.promote"}
+
+
+def test_no_time_limit_ends_what_changes_replicas_one_by_one() -> None:
+    targets = {
+        "deployed": KubernetesTarget("kubernetes_production", "deployed"),
+        "in_place": KubernetesTarget("kubernetes_production", "in_place", stateful_set="db"),
+    }
+    stages = [Environment(name, target=target, timeout="4m") for name, target in targets.items()]
+    dag = Pipeline("shop", stages=stages).dag()
+    assert dag is not None
+    assert dag.get_task("deployed.deploy").execution_timeout == timedelta(minutes=8)
+    assert dag.get_task("in_place.deploy").execution_timeout is None
+    back = build_rollback(Pipeline("shop", stages=stages))
+    assert back is not None
+    assert {task.execution_timeout for task in back.tasks} == {None}
+    back = build_rollback(Pipeline("shop", stages=stages[:1]))
+    assert back is not None
+    assert timedelta(minutes=8) in {task.execution_timeout for task in back.tasks}
 
 
 def test_an_environment_with_a_verification_can_roll_back_by_itself() -> None:

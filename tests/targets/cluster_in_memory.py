@@ -86,7 +86,7 @@ class ClusterInMemory:
         found = self.every(f"{CORE}/pods")
         return [one for one in found if one["metadata"]["ownerReferences"][0]["uid"] in sets]
 
-    def evict(self, pod: Object) -> None:
+    def lose(self, pod: Object) -> None:
         """A pod goes, and its ReplicaSet makes another."""
         self.delete(f"{CORE}/pods/{pod['metadata']['name']}")
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from airflow_cd.errors import TargetUnauthorized
-from airflow_cd.hooks.kubernetes import Cluster
+from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import traffic
+from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import APPS, AUTOSCALERS, CORE, ClusterInMemory
 
@@ -66,7 +67,7 @@ def test_a_pod_that_is_made_of_a_drained_canary_gets_no_request(cluster: Cluster
     drain(cluster)
     assert names(cluster) == before, "no pod was replaced"
     for pod in cluster.pods("web-canary"):
-        cluster.evict(pod)
+        cluster.lose(pod)
         assert cluster.served() == {"web:1.0"}
     assert not names(cluster) & before
     assert {one.drained for one in canary(cluster)} == {True}
@@ -78,11 +79,11 @@ def test_a_pod_that_is_made_of_a_drained_canary_gets_no_request(cluster: Cluster
 def test_a_canary_that_gets_its_traffic_back_has_it_with_every_pod_that_is_made(cluster: ClusterInMemory) -> None:
     put(cluster)
     drain(cluster)
-    cluster.evict(cluster.pods("web-canary")[0])
+    cluster.lose(cluster.pods("web-canary")[0])
     before = names(cluster)
     restore(cluster)
     assert names(cluster) == before, "no pod was replaced"
-    cluster.evict(cluster.pods("web-canary")[0])
+    cluster.lose(cluster.pods("web-canary")[0])
     assert {one.drained for one in canary(cluster)} == {False}
 
 
@@ -93,7 +94,7 @@ def test_a_pod_that_is_made_while_its_canary_is_drained_loses_its_traffic_too(cl
     def evict_one(method: str, path: str) -> None:
         if path == f"{APPS}/deployments/web-canary":
             cluster.before_write = lambda method, path: None
-            cluster.evict(cluster.pods("web-canary")[0])
+            cluster.lose(cluster.pods("web-canary")[0])
             served.append(cluster.served())
 
     cluster.before_write = evict_one
@@ -118,7 +119,7 @@ def test_a_drain_that_is_broken_off_is_done_to_its_end_by_the_next(cluster: Clus
         drain(cluster)
     cluster.before_write = lambda method, path: None
     drain(cluster)
-    cluster.evict(cluster.pods("web-canary")[0])
+    cluster.lose(cluster.pods("web-canary")[0])
     assert cluster.served() == {"web:1.0"}
     assert len(names(cluster) & before) == 2, "no pod was replaced but the one that was evicted"
     assert not cluster.objects[f"{APPS}/deployments/web-canary"]["spec"].get("paused")
@@ -133,9 +134,26 @@ def test_rights_that_end_cost_the_pods_and_no_request(cluster: ClusterInMemory) 
 
     cluster.before_write = refuse
     drain(cluster)
-    cluster.evict(cluster.pods("web-canary")[0])
+    cluster.lose(cluster.pods("web-canary")[0])
     assert cluster.served() == {"web:1.0"}
     assert {one.drained for one in canary(cluster)} == {True}
+
+
+def test_a_stable_pod_that_is_made_while_a_new_side_is_prepared_is_nobody_elses(cluster: ClusterInMemory) -> None:
+    every = cluster.every
+
+    def scaled_between_two_reads(path: str, selector: str = "", **params: Any) -> list[Object]:
+        found = every(path, selector, **params)
+        if path == f"{CORE}/pods" and selector == "app=web":
+            replicas = cluster.objects[f"{APPS}/deployments/web"]["spec"]["replicas"]
+            cluster.patch(f"{APPS}/deployments/web", {"spec": {"replicas": replicas + 1}})
+        return found
+
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "web-metrics"}, "spec": {"selector": {"app": "web"}}})
+    stable = cluster.get(f"{APPS}/deployments/web")
+    cluster.every = scaled_between_two_reads  # type: ignore[method-assign]
+    ByServices(cast("Cluster", cluster), "shop", cast("Object", stable), lambda: None).prepare(0)
+    assert {f"{CORE}/services/web-canary", f"{CORE}/services/web-metrics-canary"} <= cluster.objects.keys()
 
 
 # -- autoscalers that come in the middle -------------------------------------------------------------------------------

@@ -96,3 +96,14 @@ def test_connections_that_are_read_anew_at_the_same_time_do_not_get_each_others_
     for one in threads:
         one.join()
     assert asked(clusters) == OWN
+
+
+def test_a_pod_that_has_gone_by_itself_needs_no_eviction(
+    clusters: dict[str, ScriptedServer], targets: dict[str, KubernetesTarget]
+) -> None:
+    targets["east"].taken_over.cluster.evict("/api/v1/namespaces/shop-east/pods/web-2", "uid-7")
+    (asked_for,) = clusters["east"].asked
+    body = asked_for.body
+    assert asked_for.path.startswith("/api/v1/namespaces/shop-east/pods/web-2/eviction")
+    assert body["metadata"] == {"name": "web-2", "namespace": "shop-east"}
+    assert body["deleteOptions"] == {"preconditions": {"uid": "uid-7"}}

@@ -14,6 +14,9 @@ from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
 CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 INGRESSES = "/apis/networking.k8s.io/v1/namespaces/shop/ingresses"
+FOLLOWS = by_ingress._FOLLOWS
+RATE_LIMIT, WORKERS = 1 / 0.3, 1.0
+"""Seconds between two changes that ingress-nginx takes at its settings, and between two looks of its workers."""
 STICKY = "nginx.ingress.kubernetes.io/affinity"
 
 
@@ -60,6 +63,18 @@ def test_a_canary_has_an_ingress_of_its_own_for_its_own_paths_alone(cluster: Clu
     assert f"{INGRESSES}/shop-canary" not in cluster.objects
     assert f"{CORE}/services/web-canary" not in cluster.objects
     assert cluster.get(f"{INGRESSES}/shop") == before
+
+
+def test_a_weight_is_in_force_no_sooner_than_the_workers_of_ingress_nginx_have_it(
+    cluster: ClusterInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingress(cluster)
+    by(cluster).prepare(None)
+    waited: list[float] = []
+    monkeypatch.setattr(by_ingress, "_FOLLOWS", FOLLOWS)
+    monkeypatch.setattr("airflow_cd.targets.kubernetes.by_ingress.time.sleep", waited.append)
+    by(cluster).take_out([])
+    assert sum(waited) >= RATE_LIMIT + WORKERS
 
 
 def test_a_canary_with_requests_loses_them_before_its_ingress_goes(cluster: ClusterInMemory) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from airflow_cd import BlueGreen, Canary, Environment, Phase, Verification
-from airflow_cd.errors import TargetRejected
+from airflow_cd import BlueGreen, Canary, Environment, Phase, Pipeline, Verification
+from airflow_cd.errors import PipelineError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.sources import FileLogs
 from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
@@ -128,7 +129,7 @@ def test_what_is_no_gateway_is_refused(cluster: ClusterInMemory) -> None:
 
 def test_all_of_a_verification_is_done_on_copies() -> None:
     watched = Verification(logs=[FileLogs("/var/log/*.log")], duration="1m", sensitivity="high")
-    with_copies = KubernetesTarget("kubernetes_production", "production", route="shop", mirror=50)
+    with_copies = KubernetesTarget("kubernetes_production", "production", route="shop", mirror=20)
     without = KubernetesTarget("kubernetes_production", "production", route="shop")
     for strategy in (
         BlueGreen(Environment("production"), verify=watched),
@@ -136,6 +137,26 @@ def test_all_of_a_verification_is_done_on_copies() -> None:
     ):
         assert strategy.steps(with_copies)[0].verify == watched
         assert strategy.steps(without)[0].verify != watched
+
+
+def test_no_replica_gets_copies_of_more_requests_than_others_have() -> None:
+    watched = Verification(logs=[FileLogs("/var/log/{instance}.log")], duration="1m", sensitivity="high")
+
+    def wrong(mirror: int, stage: BlueGreen | Canary) -> str:
+        target = KubernetesTarget("kubernetes_production", "production", route="shop", mirror=mirror)
+        stage = replace(stage, environment=Environment("production", target=target))
+        try:
+            Pipeline("shop", stages=[stage]).dag()
+        except PipelineError as error:
+            return str(error)
+        return ""
+
+    canary = Canary(Environment("production"), phases=[Phase(20, traffic=0), 100], verify=watched)
+    assert "20 % of the replicas would get copies of 100 % of the requests" in (said := wrong(100, canary))
+    assert "write KubernetesTarget(..., mirror=20) or less" in said
+    assert wrong(20, canary) == ""
+    assert wrong(100, BlueGreen(Environment("production"), verify=watched)) == ""
+    assert wrong(100, replace(canary, phases=[20, 100])) == "", "a canary with requests gets no copies"
 
 
 def test_copies_need_a_route_and_a_percent() -> None:

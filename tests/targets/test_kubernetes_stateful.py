@@ -15,7 +15,7 @@ from airflow_cd.targets.base import in_place, makes_replicas
 from airflow_cd.targets.kubernetes import KubernetesTarget, fence, traffic
 from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 from airflow_cd.targets.replica_contract import ReplicaContract
-from tests.targets.cluster_in_memory import CORE
+from tests.targets.cluster_in_memory import AUTOSCALERS, CORE
 from tests.targets.stateful_set_in_memory import HASH, SET, InPlaceTarget, StatefulSetInMemory
 
 OLD, NEW = Release("web", "1.0", "web:1.0", {}), Release("web", "1.1", "web:1.1", {"GREETING": "hello"})
@@ -135,6 +135,49 @@ def test_a_pod_that_does_not_start_is_replaced_by_the_next_canary_too(cluster: S
     put(cluster, Track.CANARY, NEW)
     assert cluster.images() == ["web:1.0", "web:1.0", "web:1.1"]
     assert cluster.deleted == ["web-2"]
+
+
+def test_a_promotion_deletes_no_pod_of_the_release_before_that_is_not_ready(cluster: StatefulSetInMemory) -> None:
+    put(cluster, Track.CANARY, NEW)
+    unready = cluster.objects[f"{CORE}/pods/web-0"]["status"]["conditions"][0]
+    unready["status"] = "False"
+    put(cluster, Track.CANARY, NEW, 67)
+    put(cluster, Track.STABLE, NEW)
+    put(cluster, Track.STABLE, NEW)
+    assert cluster.deleted == []
+    assert cluster.images() == ["web:1.0", "web:1.0", "web:1.1"], "its controller waits for the pod"
+    put(cluster, Track.STABLE, OLD)
+    assert cluster.deleted == [], "on the way back it has what it is to have"
+
+
+@pytest.mark.parametrize("canary", [True, False], ids=["after a canary", "at once"])
+def test_a_release_that_all_pods_were_given_and_none_starts_with_goes_back(
+    cluster: StatefulSetInMemory, canary: bool
+) -> None:
+    if canary:
+        put(cluster, Track.CANARY, BROKEN)
+    put(cluster, Track.STABLE, BROKEN)
+    assert cluster.images() == ["web:1.0", "web:1.0", "web:1.4"]
+    put(cluster, Track.STABLE, OLD)
+    assert cluster.images() == ["web:1.0"] * 3
+    restore(cluster)
+    assert not {"airflow-cd/before", "airflow-cd/left"} & set(annotations(cluster))
+
+
+def test_a_pod_that_stops_answering_after_the_way_back_has_begun_is_replaced_by_the_next_attempt(
+    cluster: StatefulSetInMemory,
+) -> None:
+    cluster.broken = set()
+    put(cluster, Track.STABLE, BROKEN)
+    cluster.works = False
+    put(cluster, Track.STABLE, OLD)
+    cluster.objects[f"{CORE}/pods/web-1"]["status"]["conditions"][0]["status"] = "False"
+    cluster.works = True
+    cluster._control()
+    assert cluster.images() == ["web:1.4"] * 3, "its controller waits for the pod"
+    put(cluster, Track.STABLE, OLD)
+    assert cluster.deleted == ["web-1"]
+    assert cluster.images() == ["web:1.0"] * 3
 
 
 def test_nothing_is_deleted_while_the_controller_would_make_it_of_the_broken_template(
@@ -274,6 +317,36 @@ def test_the_last_pods_that_answer_are_not_taken_out(cluster: StatefulSetInMemor
     assert cluster.images()[-1] == "web:1.1"
 
 
+def test_a_pod_that_a_service_finds_by_a_label_of_run_time_is_not_drained(cluster: StatefulSetInMemory) -> None:
+    leader = {"selector": {"app": "web", "role": "leader"}}
+    one_pod = {"selector": {"statefulset.kubernetes.io/pod-name": "web-2"}}
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "leader"}, "spec": leader})
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "web-2"}, "spec": one_pod})
+    put(cluster, Track.CANARY, NEW)
+    labels = cluster.objects[f"{CORE}/pods/web-2"]["metadata"]["labels"]
+    labels.update({"role": "leader", "statefulset.kubernetes.io/pod-name": "web-2"})
+    drain(cluster)
+    assert [one.name for one in over(cluster).instances() if one.drained] == []
+    assert any("Service leader sends requests to web-2 by labels" in note for note in over(cluster).notes())
+    labels["role"] = "replica"
+    assert [one.name for one in over(cluster).instances() if one.drained] == ["web-2"]
+    assert not any("Service leader" in note for note in over(cluster).notes())
+    assert selector(cluster, "leader") == {"app": "web", "role": "leader"}
+
+
+def test_peers_find_each_other_in_a_drained_canary_too(cluster: StatefulSetInMemory) -> None:
+    spec = {"selector": {"app": "web"}, "clusterIP": "None"}
+    cluster.create(
+        f"{CORE}/services", {"metadata": {"name": "gossip"}, "spec": {**spec, "publishNotReadyAddresses": True}}
+    )
+    cluster.create(f"{CORE}/services", {"metadata": {"name": "clients"}, "spec": spec})
+    put(cluster, Track.CANARY, NEW)
+    drain(cluster)
+    assert selector(cluster, "gossip") == {"app": "web"}
+    assert HASH in selector(cluster, "clients")
+    assert [one.name for one in over(cluster).instances() if one.drained] == ["web-2"]
+
+
 def test_a_service_of_others_too_is_refused(cluster: StatefulSetInMemory) -> None:
     other = {"name": "admin-0", "labels": {"app": "web", HASH: "admin-1"}}
     cluster.create(f"{CORE}/pods", {"metadata": other, "spec": {}})
@@ -355,6 +428,18 @@ def test_no_second_side_and_no_route_are_found_when_the_file_is_parsed() -> None
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def test_that_an_autoscaler_adds_pods_of_the_canarys_release_is_said(cluster: StatefulSetInMemory) -> None:
+    spec = {"scaleTargetRef": {"kind": "StatefulSet", "name": "web"}, "maxReplicas": 3}
+    cluster.create(AUTOSCALERS, {"metadata": {"name": "load"}, "spec": spec})
+    over(cluster).check(NEW)
+    assert not any("HorizontalPodAutoscaler" in note for note in over(cluster).notes())
+    cluster.patch(f"{AUTOSCALERS}/load", {"spec": {"maxReplicas": 9}})
+    over(cluster).check(NEW)
+    assert any(
+        "every pod that HorizontalPodAutoscaler load adds to StatefulSet web" in n for n in over(cluster).notes()
+    )
 
 
 def test_why_a_pod_is_refused_or_waits_is_said(cluster: StatefulSetInMemory) -> None:

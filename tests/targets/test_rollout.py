@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_cd.errors import DeploymentFailed, TargetUnauthorized, TargetUnavailable
+from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, UNHEALTHY, Instance
 from airflow_cd.targets.rollout import differences, left_over, read_back, wait_until
@@ -55,6 +56,33 @@ class Played:
 
 def wait(target: Played, wanted: dict[str, Release | None], timeout: float | timedelta = 1.0, **more: object) -> list:
     return wait_until(target, wanted, timeout=timeout, clock=target.clock, sleep=target.sleep, **more)  # type: ignore[arg-type]
+
+
+class OneByOne(Played):
+    """The same, with replicas that are changed in place."""
+
+    in_place = True
+    tracks = (Track.CANARY, Track.STABLE)
+
+
+def replicas(done: int, total: int = 4) -> list[Instance]:
+    """So many of an environment's replicas have the release."""
+    return [replace(on(f"db-{place}", NEW if place < done else OLD), track=Track.STABLE) for place in range(total)]
+
+
+def test_replicas_that_are_changed_one_by_one_have_the_time_each() -> None:
+    looks = [replicas(done) for done in range(5) for _ in range(8)]
+    ready = wait(OneByOne(looks), {Track.STABLE: NEW})
+    assert {one.artifact for one in ready} == {NEW.artifact}
+    with pytest.raises(DeploymentFailed, match=r"within 1 s:"):
+        wait(Played(looks), {Track.STABLE: NEW})
+
+
+def test_one_that_comes_and_goes_gets_no_more_time() -> None:
+    target = OneByOne([replicas(done) for done in (0, 1, 2, *[1, 2] * 50)])
+    with pytest.raises(DeploymentFailed, match=r"2 of 4 instances .* within 1 s of the last one that came up"):
+        wait(target, {Track.STABLE: NEW})
+    assert target.now < 1.5
 
 
 def test_waits_until_all_are_healthy_on_it() -> None:

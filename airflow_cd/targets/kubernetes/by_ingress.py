@@ -20,9 +20,9 @@ from airflow_cd.targets.kubernetes.traffic import delete_own_services, make_own_
 CONTROLLER = "k8s.io/ingress-nginx"
 CANARY, WEIGHT = "nginx.ingress.kubernetes.io/canary", "nginx.ingress.kubernetes.io/canary-weight"
 _STICKY = "nginx.ingress.kubernetes.io/affinity"
-_FOLLOWS = 4.0
-"""Seconds within which the controller follows what is written: it does so every 3.3 s (``--sync-rate-limit``), and
-nothing of an Ingress says that it has."""
+_FOLLOWS = 5.0
+"""Seconds within which the controller follows what is written: it does so every 3.3 s (``--sync-rate-limit``), its
+workers once in a second, and nothing of an Ingress says that they have."""
 _Path = tuple[str, str]
 
 

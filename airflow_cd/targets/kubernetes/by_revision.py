@@ -13,14 +13,18 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.names import REVISION, called
 from airflow_cd.targets.kubernetes.rights import require_unowned
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
-from airflow_cd.targets.kubernetes.traffic import own_selector, selects, services_of, wait_until_out
+from airflow_cd.targets.kubernetes.traffic import own_selector, selects, wait_until_out
+
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
+"""Label that every pod of a StatefulSet has from its controller: its own name."""
 
 
 class ByRevision:
     """The Services of a StatefulSet that divide requests between its pods.
 
     Its own headless Service is none of them: that gives every pod its name, and peers and clients that name a pod reach
-    it in any case. Nor is a Service of one pod.
+    it in any case. Nor is a headless Service by which peers find each other (``publishNotReadyAddresses``: they do so
+    before they are ready), nor one of one pod.
 
     :param cluster: the API.
     :param namespace: where.
@@ -36,12 +40,38 @@ class ByRevision:
     def services(self) -> list[Object]:
         """As of :class:`~airflow_cd.targets.kubernetes.routing.Routing`."""
         labels = (self._set["spec"]["template"].get("metadata") or {}).get("labels") or {}
-        return [one for one in services_of(self._cluster, self._namespace, labels) if not self._names_pods(one)]
+        return [one for one in self._dividing if own_selector(one).items() <= labels.items()]
+
+    @cached_property
+    def _dividing(self) -> list[Object]:
+        """All Services of the namespace but those that name pods."""
+        found = self._cluster.every(f"/api/v1/namespaces/{self._namespace}/services")
+        return [one for one in found if own_selector(one) and not self._names_pods(one)]
 
     def drained(self, pod: Object) -> bool:
-        """As of :class:`~airflow_cd.targets.kubernetes.routing.Routing`: no Service finds it."""
+        """As of :class:`~airflow_cd.targets.kubernetes.routing.Routing`: no Service finds it.
+
+        Nor one that asks for a label which pods are given at run time, as a database's leader is.
+        """
         labels = pod["metadata"].get("labels") or {}
-        return bool(self.services) and not any(selects(service, labels) for service in self.services)
+        return bool(self.services) and not any(selects(service, labels) for service in self._dividing)
+
+    def undivided(self, pods: Iterable[Object]) -> dict[str, list[str]]:
+        """By name of a Service that finds pods by labels which their template does not have, the names of these pods.
+
+        No drain changes such a Service: whom it finds is decided by whoever gives the labels.
+
+        :param pods: of the StatefulSet, as they were read.
+        """
+        known = {one["metadata"]["name"] for one in self.services}
+        others = [one for one in self._dividing if one["metadata"]["name"] not in known]
+        found = {
+            one["metadata"]["name"]: sorted(
+                pod["metadata"]["name"] for pod in pods if selects(one, pod["metadata"].get("labels") or {})
+            )
+            for one in others
+        }
+        return {name: names for name, names in sorted(found.items()) if names}
 
     def weight(self, pod: Object) -> float | None:
         """As of :class:`~airflow_cd.targets.kubernetes.routing.Routing`: every pod has an even part."""
@@ -74,14 +104,22 @@ class ByRevision:
         """
         for service in self.services:
             select(self._cluster, self._namespace, service, {**own_selector(service), REVISION: revision})
-        self.__dict__.pop("services", None)
+        self._forget()
         wait_until_out(self._cluster, self._namespace, self.services, {one["metadata"]["name"] for one in out})
 
     def widen(self) -> None:
         """Let the Services find all pods again."""
         if give_back(self._cluster, self._namespace, self.services):
-            self.__dict__.pop("services", None)
+            self._forget()
+
+    def _forget(self) -> None:
+        """What was written has to be read again."""
+        for name in ("services", "_dividing"):
+            self.__dict__.pop(name, None)
 
     def _names_pods(self, service: Object) -> bool:
+        spec = service["spec"]
+        if _POD_NAME in own_selector(service):
+            return True
         named = self._set["spec"].get("serviceName") == service["metadata"]["name"]
-        return bool(named) and service["spec"].get("clusterIP") == "None"
+        return spec.get("clusterIP") == "None" and bool(named or spec.get("publishNotReadyAddresses"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -101,19 +102,13 @@ class ByServices:
                 state="nothing was changed.",
                 next_step="Give it a Service, or deploy it as a canary.",
             )
-        stable = read_stable(self._cluster, self._namespace, self._stable, self)
-        known, canary = {one["metadata"]["name"] for one in stable.pods}, ours(self._name).items()
-
-        def is_known(pod: Object) -> bool:
-            return pod["metadata"]["name"] in known or canary <= (pod["metadata"].get("labels") or {}).items()
-
         for service in self.services:
             require_unowned(service, "Service", "selector")
             require_alone(
                 self._cluster,
                 self._namespace,
                 service,
-                is_known,
+                self._knowing(),
                 f"Deployment {self._name}",
                 "they would get none while a new side has all of them",
             )
@@ -176,6 +171,21 @@ class ByServices:
         return None
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _knowing(self) -> Callable[[Object], bool]:
+        """What says whether a pod is of the Deployment or of its canary.
+
+        The Deployment's own are read when it is first asked, and so after the pods that it is asked about: one that was
+        made in between is its own.
+        """
+        canary = ours(self._name).items()
+
+        @functools.cache
+        def own() -> set[str]:
+            stable = read_stable(self._cluster, self._namespace, self._stable, self)
+            return {one["metadata"]["name"] for one in stable.pods}
+
+        return lambda pod: canary <= (pod["metadata"].get("labels") or {}).items() or pod["metadata"]["name"] in own()
 
     def _pods(self) -> list[Object]:
         """All of the canary's, as they are now."""

@@ -138,11 +138,11 @@ class TakenOver(DeploymentThere):
                 configuration.keep(self.cluster, self.namespace, self.name, release.configuration)
             for track in tracks:
                 if track == Track.STABLE:
-                    self._put_stable(release)
+                    self._put_stable(release, token)
                 elif release is None:
-                    self._remove_canary()
+                    self._remove_canary(token)
                 else:
-                    self._put_canary(release, share, traffic)
+                    self._put_canary(release, share, traffic, token)
 
         self._do(act, key, token)
 
@@ -191,20 +191,23 @@ class TakenOver(DeploymentThere):
         part = share if traffic is None else traffic
         return canary_deployment(stable, template, replicas, labels=labels, share=part)
 
-    def _put_canary(self, release: Release, share: int, traffic: int | None) -> None:
+    def _put_canary(self, release: Release, share: int, traffic: int | None, token: int) -> None:
         stable = self._stable()
         routing = self._routing(stable)
         if share >= WHOLE:
             require_steady(self.cluster, self.namespace, stable)
-        image = self._image(release, stable, routing)
+        image = self._image(release, stable, routing, token)
         wanted = self._canary_of(stable, release, image, share, traffic, routing)
         has = self._canary()
         more = wanted["spec"]["replicas"] - (int(has["spec"].get("replicas", 1)) if has is not None else 0)
         if more > 0:
             self._require_headroom(stable, more)
+        self._there_for(token)
         routing.prepare(traffic)
 
         def attempt() -> None:
+            # The canary is another object than that of the token: this is as near to its write as can be.
+            self._there_for(token)
             there = self._canary()
             if there is None:
                 self.cluster.create(self._path(), wanted)
@@ -217,15 +220,15 @@ class TakenOver(DeploymentThere):
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
 
-    def _put_stable(self, release: Release | None) -> None:
+    def _put_stable(self, release: Release | None, token: int) -> None:
         if release is None:
             raise self._no_replicas()
 
         stable = self._stable()
-        image = self._image(release, stable, self._routing(stable), begins=False)
+        image = self._image(release, stable, self._routing(stable), token, begins=False)
 
         def attempt() -> None:
-            stable = copy.deepcopy(self._stable())
+            stable = copy.deepcopy(self._there_for(token))
             stable["spec"]["template"] = with_release(
                 stable["spec"]["template"], release, image, deployment=self.name, container=self.container
             )
@@ -256,24 +259,26 @@ class TakenOver(DeploymentThere):
     def _require_headroom(self, stable: Object, canaries: int) -> None:
         require_headroom(self.cluster.every(f"/api/v1/namespaces/{self.namespace}/resourcequotas"), stable, canaries)
 
-    def _image(self, release: Release, stable: Object, routing: Routing, *, begins: bool = True) -> str:
+    def _image(self, release: Release, stable: Object, routing: Routing, token: int, *, begins: bool = True) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
         begun, pods = self._canary() is not None, self._pods(stable, routing)
         known = self._artifacts.known(stable, pods, begun=begun)
         image = self._artifacts.image_of(stable, pods, release, known, begins=begins and not begun)
-        self._artifacts.remember(self._stable, self._path(self.name), known, release.artifact, image)
+        self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
         return image
 
-    def _remove_canary(self) -> None:
+    def _remove_canary(self, token: int) -> None:
         stable, canary = self._stable(), self._canary()
         routing = self._routing(stable)
         self._dispensable(stable, routing)
+        self._there_for(token)
         routing.clear()
         if canary is not None:
+            self._there_for(token)
             self.cluster.delete(self._path(canary_of(self.name)))
             gone, stays = (self._artifacts.of(one) for one in (canary, stable))
             if gone != stays:
-                self._artifacts.forget(self._stable, self._path(self.name), gone)
+                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
         self._sweep()
 
     def _sweep(self) -> None:

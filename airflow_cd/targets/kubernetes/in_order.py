@@ -92,7 +92,9 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
     """Have pods replaced that have another revision than they are to have, where their controller leaves them so.
 
     With ``OrderedReady`` a controller does nothing at all while a pod is not ready, so that a pod which cannot start is
-    not replaced either when its template is put right (a known limitation of Kubernetes). And pods below the partition
+    not replaced either when its template is put right (a known limitation of Kubernetes): one whose release is being
+    taken away is deleted. One that has the release from before is left to the controller, whose turn for it is another
+    and which a PodDisruptionBudget may keep from going. And pods below the partition
     that have the newest revision, made before it was raised, it leaves as they are: one of them goes at a time.
 
     :param cluster: the API.
@@ -104,12 +106,11 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
     await_seen(lambda: read()[0].stateful_set)
     state, _ = read()
     for pod in state.misplaced:
-        if not is_ready(pod):
+        if not is_ready(pod) and state.is_left(pod):
             _require_seen(state, pod)
-            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
             # Made anew meanwhile, it is another one.
             with contextlib.suppress(Conflict):
-                cluster.delete(path, uid=pod["metadata"]["uid"])
+                cluster.delete(_path(pod), uid=pod["metadata"]["uid"])
     surplus = [one for one in state.misplaced if is_ready(one) and state.place_of(one) < state.partition]
     if state.wants_canary and surplus:
         _require_seen(state, surplus[0])
@@ -119,17 +120,25 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
 
 def _give_back(cluster: Cluster, state: Ordered, surplus: list[Object]) -> None:
     """Have one pod replaced that has a canary's release and is none; the others follow, when it is ready again."""
-    left = len(surplus)
+    left = [one["metadata"]["name"] for one in surplus]
     if not state.unready:
-        _evict(cluster, surplus[0])
-        left -= 1
+        # Made anew meanwhile, it is another one.
+        with contextlib.suppress(Conflict):
+            cluster.evict(_path(surplus[0]), surplus[0]["metadata"]["uid"])
+        del left[0]
     if left:
+        more = "1 more pod has" if len(left) == 1 else f"{len(left)} more pods have"
         raise TargetUnavailable(
-            f"{left} more pod{' has' if left == 1 else 's have'} the canary's release since somebody has scaled "
+            f"{more} the canary's release since somebody has scaled "
             f"{called(state.stateful_set)}: one after the other is replaced.",
+            instances=left,
             state="the canary has more than its share still.",
-            next_step="Nothing to do: the next attempt goes on.",
+            next_step="Nothing to do: it is asked for again.",
         )
+
+
+def _path(pod: Object) -> str:
+    return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
 
 
 def _require_seen(state: Ordered, pod: Object) -> None:
@@ -139,16 +148,3 @@ def _require_seen(state: Ordered, pod: Object) -> None:
             f"{pod['metadata']['name']} of the pod template before.",
             next_step="Check the controller manager of the cluster.",
         )
-
-
-def _evict(cluster: Cluster, pod: Object) -> None:
-    meta = pod["metadata"]
-    name, namespace = meta["name"], meta["namespace"]
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": name, "namespace": namespace},
-        "deleteOptions": {"preconditions": {"uid": meta["uid"]}},
-    }
-    with contextlib.suppress(Conflict):
-        cluster.create(f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body)

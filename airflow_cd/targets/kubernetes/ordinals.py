@@ -7,6 +7,7 @@ keeps those below it on the revision before, whenever it makes one of them anew.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, HEALTHY, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import share_of
-from airflow_cd.targets.kubernetes.names import BEFORE, REVISION, label_selector
+from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, REVISION, label_selector
 from airflow_cd.targets.kubernetes.ownership import changed_since
 from airflow_cd.targets.kubernetes.replicas import (
     PASSING,
@@ -53,6 +54,20 @@ class Ordered:
     def before(self) -> str:
         """The revision of its pods that are no canary, for as long as there is one; ``""`` without."""
         return str((self.stateful_set["metadata"].get("annotations") or {}).get(BEFORE) or "")
+
+    @property
+    def left(self) -> list[str]:
+        """The revisions that it goes back from as a whole."""
+        found: list[str] = json.loads((self.stateful_set["metadata"].get("annotations") or {}).get(LEFT) or "[]")
+        return found
+
+    def is_left(self, pod: Object) -> bool:
+        """Whether a pod has a release that is being taken away, and not the one from before a canary or a promotion.
+
+        :param pod: of its own.
+        """
+        revision = revision_of(pod)
+        return revision != self.before if self.before else revision in self.left
 
     @property
     def wants_canary(self) -> bool:

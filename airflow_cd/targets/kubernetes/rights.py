@@ -82,6 +82,7 @@ FOR_STATEFUL_SETS: tuple[tuple[str, str, str], ...] = (
     ("", "secrets", "create"),
     ("", "secrets", "delete"),
     ("", "events", "list"),
+    ("autoscaling", "horizontalpodautoscalers", "list"),
     ("discovery.k8s.io", "endpointslices", "list"),
 )
 """In the place of :data:`NEEDED`, for a StatefulSet."""
@@ -179,10 +180,30 @@ def require_steady(cluster: Cluster, namespace: str, stable: Object) -> None:
         )
 
 
-def _autoscaler(cluster: Cluster, namespace: str, deployment: str) -> Object | None:
+def told_of_growth(cluster: Cluster, namespace: str, stateful_set: Object) -> str:
+    """What an autoscaler does to the canary of a StatefulSet, without a full stop; ``""`` where none makes pods.
+
+    It is not refused: the share is put back at the next look, and there is none that would make pods otherwise.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param stateful_set: as it was read.
+    """
+    name = stateful_set["metadata"]["name"]
+    found = _autoscaler(cluster, namespace, name, "StatefulSet")
+    if found is None or int(found["spec"].get("maxReplicas", 1)) <= int(stateful_set["spec"].get("replicas", 1)):
+        return ""
+    return (
+        f"every pod that HorizontalPodAutoscaler {found['metadata']['name']} adds to StatefulSet {name} in mid-canary "
+        "is made with the canary's release, and is replaced when the canary is looked at next: set its maxReplicas to "
+        "what runs for as long to have none"
+    )
+
+
+def _autoscaler(cluster: Cluster, namespace: str, workload: str, kind: str = "Deployment") -> Object | None:
     found = cluster.every(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
     for one in found:
         target = one["spec"]["scaleTargetRef"]
-        if (target.get("kind"), target.get("name")) == ("Deployment", deployment):
+        if (target.get("kind"), target.get("name")) == (kind, workload):
             return one
     return None

@@ -1,4 +1,4 @@
-"""A StatefulSet that was taken over: its canary are its own last pods, in their places and with their volumes.
+"""A StatefulSet that was taken over: its canary is some of its own pods, the last ones, with their volumes.
 
 Nothing can stand beside pods that have an identity and storage each. So a canary is what Kubernetes has for it: the pod
 template has the release, and ``updateStrategy.rollingUpdate.partition`` says which places get it, the highest first.
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected
@@ -20,14 +21,20 @@ from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import replicas_of
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
-from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, SHARE
-from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
+from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, LEFT, SHARE
+from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of, revision_of
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import Reading
 from airflow_cd.targets.kubernetes.revisions import template_with
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_STATEFUL_SETS, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_PULLS,
+    FOR_STATEFUL_SETS,
+    require_rights,
+    require_unowned,
+)
+from airflow_cd.targets.kubernetes.stateful_notes import notes_of
 from airflow_cd.targets.kubernetes.stateful_there import StatefulSetThere
-from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
+from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
@@ -75,24 +82,7 @@ class StatefulSetTakenOver(StatefulSetThere):
         """As of the target."""
         with self._located():
             state, routing = self._state()
-            there = state.stateful_set
-            container = container_of(there["spec"]["template"], self.container)
-            found = [changed_since(there, self.container)]
-            if owner := kept_by(there):
-                found.append(f"{owner} keeps StatefulSet {self.name}: it must ignore its pod template and partition")
-            if not container.get("readinessProbe"):
-                found.append(
-                    f"container {container['name']} of StatefulSet {self.name} has no readiness probe: a pod counts as "
-                    "ready, and gets requests, as soon as its process runs"
-                )
-            if not routing.services:
-                found.append(
-                    f"no Service divides requests between the pods of StatefulSet {self.name}, so nobody is kept from "
-                    "a canary but by its rollback: whoever names a pod reaches it"
-                )
-            if state.replicas == 1:
-                found.append(f"StatefulSet {self.name} has one replica, of which there can be no canary")
-            return [f"{sentence}." for sentence in found if sentence]
+            return notes_of(self.cluster, self.namespace, state, routing, self.container)
 
     def changed_by(self) -> str:
         """As of the target."""
@@ -127,11 +117,11 @@ class StatefulSetTakenOver(StatefulSetThere):
                 configuration.keep(self.cluster, self.namespace, self._family, release.configuration)
             for track in tracks:
                 if release is None:
-                    self._take_back(track)
+                    self._take_back(track, token)
                 elif track == Track.STABLE:
-                    self._put_all(release)
+                    self._put_all(release, token)
                 else:
-                    self._put_canary(release, share)
+                    self._put_canary(release, share, token)
 
         self._do(act, key, token)
 
@@ -162,14 +152,14 @@ class StatefulSetTakenOver(StatefulSetThere):
             state, routing = self._state()
             if state.wants_canary or not state.others:
                 routing.widen()
-            if state.before and not state.wants_canary and not state.others:
-                until_written(self._hand_back, f"StatefulSet {self.name}")
+            if (state.before or state.left) and not state.wants_canary and not any(map(state.is_left, state.pods)):
+                until_written(lambda: self._hand_back(token), f"StatefulSet {self.name}")
 
         self._do(act, key, token)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _put_canary(self, release: Release, share: int) -> None:
+    def _put_canary(self, release: Release, share: int, token: int) -> None:
         state, routing = self._state()
         if state.replicas < 2:
             raise TargetRejected(
@@ -180,10 +170,10 @@ class StatefulSetTakenOver(StatefulSetThere):
             )
         if not state.wants_canary:
             routing.widen()
-        image = self._image(release, state, begins=True)
+        image = self._image(release, state, token, begins=True)
 
         def attempt() -> None:
-            state, _ = self._state()
+            state, _ = self._state_for(token)
             refuse_unsuitable(state)
             template = with_release(
                 state.stateful_set["spec"]["template"],
@@ -194,40 +184,43 @@ class StatefulSetTakenOver(StatefulSetThere):
             )
             partition = state.replicas - replicas_of(share, state.replicas)
             given = meant(template, self.container)
-            self._write(state, template, partition, {BEFORE: state.before or state.current, SHARE: str(share), **given})
+            marks = {BEFORE: state.before or state.current, SHARE: str(share), LEFT: None}
+            self._write(state, template, partition, {**marks, **given})
 
         until_written(attempt, f"StatefulSet {self.name}")
-        replace_misplaced(self.cluster, self._state)
+        replace_misplaced(self.cluster, lambda: self._state_for(token))
 
-    def _put_all(self, release: Release) -> None:
+    def _put_all(self, release: Release, token: int) -> None:
         state, routing = self._state()
         if state.before and self._runs(self._stable(state)["spec"]["template"], release):
-            self._take_back(Track.CANARY)
+            self._take_back(Track.CANARY, token)
             return
         # Pods that have the release count as well from here on, or nobody would answer in the end.
         routing.widen()
-        image = self._image(release, state, begins=False)
+        image = self._image(release, state, token, begins=False)
 
         def attempt() -> None:
-            state, _ = self._state()
+            state, _ = self._state_for(token)
             there = state.stateful_set
-            template = template_with(
-                self._templates(there),
+            kept = self._templates(there)
+            ran = template_with(
+                kept,
                 there,
                 release,
                 image,
                 container=self.container,
                 configuration=self._configuration,
-            ) or with_release(
+            )
+            template = ran or with_release(
                 there["spec"]["template"], release, image, deployment=self._family, container=self.container
             )
-            given = meant(template, self.container)
-            self._write(state, template, 0, {BEFORE: None, SHARE: None, **given})
+            marks = {BEFORE: None, SHARE: None, LEFT: _left(state, template, kept, goes_back=ran is not None)}
+            self._write(state, template, 0, {**marks, **meant(template, self.container)})
 
         until_written(attempt, f"StatefulSet {self.name}")
-        replace_misplaced(self.cluster, self._state)
+        replace_misplaced(self.cluster, lambda: self._state_for(token))
 
-    def _take_back(self, track: Track) -> None:
+    def _take_back(self, track: Track, token: int) -> None:
         """Let the canary's places have again what the others have."""
         if track == Track.STABLE:
             raise self._no_replicas()
@@ -237,7 +230,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             gone = self._artifacts.of(state.stateful_set)
 
             def attempt() -> None:
-                state, _ = self._state()
+                state, _ = self._state_for(token)
                 template = self._stable(state)["spec"]["template"]
                 # Whatever somebody else gives the template meanwhile, the others are kept from: nobody else answers.
                 partition = min([state.partition, *map(state.place_of, state.others)])
@@ -245,8 +238,8 @@ class StatefulSetTakenOver(StatefulSetThere):
 
             until_written(attempt, f"StatefulSet {self.name}")
             if gone != self._artifacts.of(self._there()):
-                self._artifacts.forget(self._there, self._path(self.name), gone)
-            state = replace_misplaced(self.cluster, self._state)
+                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
+            state = replace_misplaced(self.cluster, lambda: self._state_for(token))
         if not state.others:
             routing.widen()
         self._sweep()
@@ -266,17 +259,17 @@ class StatefulSetTakenOver(StatefulSetThere):
             # With the version that was read: the replicas that an autoscaler has set since are not written over.
             self.cluster.put(self._path(self.name), changed)
 
-    def _hand_back(self) -> None:
+    def _hand_back(self, token: int) -> None:
         """Nothing is left of a canary."""
-        state, _ = self._state()
-        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None})
+        state, _ = self._state_for(token)
+        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None, LEFT: None})
 
-    def _image(self, release: Release, state: Ordered, *, begins: bool) -> str:
+    def _image(self, release: Release, state: Ordered, token: int, *, begins: bool) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""
         stable, begun = self._stable(state), bool(state.before)
         known = self._artifacts.known(stable, state.pods, begun=begun)
         image = self._artifacts.image_of(stable, state.pods, release, known, begins=begins and not begun)
-        self._artifacts.remember(self._there, self._path(self.name), known, release.artifact, image)
+        self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
         return image
 
     def _sweep(self) -> None:
@@ -286,3 +279,18 @@ class StatefulSetTakenOver(StatefulSetThere):
         templates = [*self._templates(there).values(), there["spec"]["template"], *pods]
         used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
         configuration.sweep(self.cluster, self.namespace, self._family, used)
+
+
+def _left(state: Ordered, template: Object, kept: Mapping[str, Object], *, goes_back: bool) -> str | None:
+    """The revisions that no pod is to have any more when all of them go back to a template, as JSON.
+
+    :param state: as it was read.
+    :param template: that all are to have.
+    :param kept: templates by revision.
+    :param goes_back: whether it has run here before.
+    """
+    if template in (state.stateful_set["spec"]["template"], kept.get(state.newest)):
+        return json.dumps(state.left) if state.left else None
+    pods = state.others if state.before else state.pods if goes_back else []
+    found = {one for one in map(revision_of, pods) if kept.get(one) != template}
+    return json.dumps(sorted(found)) if found else None

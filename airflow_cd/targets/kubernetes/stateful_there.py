@@ -9,6 +9,7 @@ from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
+from airflow_cd.targets.kubernetes.fence import require_current
 from airflow_cd.targets.kubernetes.ordinals import Ordered, read_ordered
 from airflow_cd.targets.kubernetes.revisions import template_at, templates_of
 from airflow_cd.targets.kubernetes.template import running
@@ -33,6 +34,12 @@ class StatefulSetThere(WorkloadThere):
         there = self._there()
         routing = ByRevision(self.cluster, self.namespace, there)
         return read_ordered(self.cluster, self.namespace, there, routing), routing
+
+    def _state_for(self, token: int) -> tuple[Ordered, ByRevision]:
+        """As :meth:`_state`, for whoever is about to write what it is read of."""
+        state, routing = self._state()
+        require_current(state.stateful_set, token)
+        return state, routing
 
     def _templates(self, there: Object) -> dict[str, Object]:
         return templates_of(self.cluster, self.namespace, there)

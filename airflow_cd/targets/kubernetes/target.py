@@ -27,7 +27,7 @@ class KubernetesTarget:
     It is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is
     the image of one container, its configuration environment variables and files of that container. A canary is a
     second Deployment with the same Services; the stable replicas are not touched before the last phase. That of a
-    StatefulSet is its own pods at the highest places, where they are.
+    StatefulSet is some of its own pods, those at the highest places, where they are.
 
     :param conn_id: Airflow connection of type ``kubernetes``.
     :param environment: what the environment is called; the Deployment's name too, unless that is given.
@@ -38,7 +38,8 @@ class KubernetesTarget:
     :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
         Services send every pod an even part.
     :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
-        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``.
+        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``, and
+        is no more than the share of a phase without requests.
     :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
         weight of a second one beside it; by default by none.
     :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
@@ -86,8 +87,8 @@ class KubernetesTarget:
             found.append("a Kubernetes target has a route or an ingress, and not both")
         if self.stateful_set and (self.route or self.ingress):
             found.append(
-                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary are its own "
-                "pods, behind the Services that they have"
+                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary is some of "
+                "its own pods, behind the Services that they have"
             )
         if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
             found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
@@ -191,6 +192,11 @@ class KubernetesTarget:
             return (
                 f"StatefulSet {self.stateful_set} has no second side, and every pod has an even part of the requests: "
                 "deploy it in phases without traffic, and without bake"
+            )
+        if traffic == 0 and self.mirror > share:
+            return (
+                f"{share} % of the replicas would get copies of {self.mirror} % of the requests, more than each of the "
+                f"others has: write KubernetesTarget(..., mirror={share}) or less, or deploy it as blue/green"
             )
         if self.route or self.ingress or traffic == 0 or share == traffic == WHOLE:
             return ""

@@ -12,7 +12,7 @@ from airflow_cd.errors import TargetError, TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
-from airflow_cd.targets.kubernetes.fence import enter, leave
+from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
 from airflow_cd.targets.kubernetes.template import container_of
 from airflow_cd.targets.kubernetes.writing import busy
 from airflow_cd.targets.last_words import LINES_READ
@@ -74,6 +74,12 @@ class WorkloadThere:
                 state="nothing was changed.",
                 next_step="Name the container that holds the release: KubernetesTarget(..., container=...).",
             ) from None
+        return found
+
+    def _there_for(self, token: int) -> Object:
+        """The object as it is, for whoever is about to write it: a token that was seen since overrules them."""
+        found = self._there()
+        require_current(found, token)
         return found
 
     def _absent(self) -> TargetRejected:
