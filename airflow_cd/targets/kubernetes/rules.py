@@ -43,9 +43,10 @@ def divide(route: Object, service: str, share: int | None, copies: int = 0) -> N
         others = [one for one in backends if one["name"] != canary_of(service)]
         _copy(rule, {**mine, "name": canary_of(service)}, copies)
         if share is None:
-            weight = meta.pop(had, "")
-            mine.pop("weight", None)
-            if weight:
+            # Without either its weight is its own: it was given back before.
+            if had in meta or len(others) < len(backends):
+                mine.pop("weight", None)
+            if weight := meta.pop(had, ""):
                 mine["weight"] = int(weight)
             rule["backendRefs"] = others
             continue
