@@ -194,6 +194,42 @@ def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
         side(target, OTHER, 0)
 
 
+# -- requests with a header --------------------------------------------------------------------------------------------
+
+
+def test_whoever_has_the_header_reaches_the_new_side_and_nobody_else_does(web: Web, address: str) -> None:
+    gateway.route(web.cluster, web.name, web.name)
+    target = KubernetesTarget(
+        CONNECTION, "production", deployment=web.name, route=web.name, header="X-Canary: always", pull_check=False
+    )
+    session = requests.Session()
+    session.trust_env = False
+
+    def answers(count: int, **headers: str) -> list[str]:
+        asked = f"{address}/{web.name}/"
+        return [session.get(asked, headers=headers, timeout=5).text.strip() for _ in range(count)]
+
+    def testers(count: int) -> list[str]:
+        return answers(count, **{"x-canary": "always"})
+
+    web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
+    before = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")
+    target.check(OTHER)
+    side(target, OTHER, 0)
+    come_to(testers, {"1.1 hello"})
+    assert set(answers(40) + answers(40, **{"X-Canary": "never"})) == {"1.0 hi"}
+    drain(target)
+    come_to(testers, {"1.0 hi"}, why="it is drained for them too")
+    side(target, OTHER, 50)
+    come_to(testers, {"1.1 hello"})
+    web.cluster.until(lambda: 20 < answers(100).count("1.1 hello") < 80 or None, "half of the others are its own")
+    put(target, Track.CANARY, None)
+    come_to(testers, {"1.0 hi"})
+    after = web.cluster.call("GET", f"{gateway.ROUTES}/{web.name}")
+    assert after["spec"] == before["spec"]
+    assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
+
+
 # -- a canary Ingress --------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,8 @@ from airflow_cd.errors import PipelineError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.sources import FileLogs
 from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
-from airflow_cd.targets.kubernetes.by_route import ByRoute, mirrors_of
+from airflow_cd.targets.kubernetes.by_route import ByRoute
+from airflow_cd.targets.kubernetes.rules import mirrors_of
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
 GATEWAYS = "/apis/gateway.networking.k8s.io/v1"

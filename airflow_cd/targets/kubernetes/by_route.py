@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
@@ -11,7 +12,10 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.by_weight import ByWeight
 from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_MIRRORS, require_features
-from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
+from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
+from airflow_cd.targets.kubernetes.names import canary_of
+from airflow_cd.targets.kubernetes.ownership import last_writer
+from airflow_cd.targets.kubernetes.rules import copied_to, divide, mirrors_of
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
     make_own_service,
@@ -33,13 +37,17 @@ class ByRoute(ByWeight):
     :param stable: the Deployment, as it was read.
     :param route: name of the HTTPRoute.
     :param mirror: percent of the requests that a canary without any gets copies of, whose answers nobody sees.
+    :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object, route: str, mirror: int = 0) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, stable: Object, route: str, mirror: int = 0, header: str = ""
+    ) -> None:
         super().__init__(cluster, namespace, stable)
         self._path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{route}"
         self._route = route
         self._mirror = mirror
+        self._header = header
 
     @cached_property
     def _service(self) -> str:
@@ -61,30 +69,48 @@ class ByRoute(ByWeight):
     def check(self) -> None:
         """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods.
 
-        :raises TargetRejected: it does not, or copies are asked for and its gateway does not make any.
+        :raises TargetRejected: it does not, copies are asked for and its gateway does not make any, or it cannot have a
+            rule for the header.
         """
-        _ = self._service
+        service = self._service
+        if self._header:
+            require_room(self._read(), service, self._header)
         if self._mirror:
             route = self._read()
             copied = [one for rule in route["spec"].get("rules") or () for one in mirrors_of(rule)]
-            theirs = [one for one in copied if _copied_to(one) != canary_of(self._service)]
-            several = (SEVERAL_MIRRORS,) if theirs else ()
+            others = [one for one in copied if copied_to(one) != canary_of(service)]
+            several = (SEVERAL_MIRRORS,) if others else ()
             part = (PART_MIRROR,) if self._mirror < WHOLE else ()
             require_features(self._cluster, self._namespace, route, MIRROR, *several, *part)
 
     def prepare(self, traffic: int | None) -> None:
         """As of :class:`Routing`: the canary's Service, and its place in the route, with no weight yet.
 
-        One that is to have no requests gets copies of some, where they are asked for.
+        One that is to have no requests gets copies of some, where they are asked for, and those with the header.
 
-        :raises TargetRejected: the gateway makes no copies.
+        :raises TargetRejected: as of :meth:`check`.
         """
         copies = self._mirror if traffic == 0 else 0
-        if copies and self._weight is None:
+        if (copies or self._header) and self._weight is None:
             self.check()
         make_own_service(self._cluster, self._namespace, self._service, self._name)
-        if self._weight is None or copies:
+        hidden = traffic == 0 and self._header and not has_rules(self._read(), self._service, self._header)
+        if self._weight is None or copies or hidden:
             self._write(0, copies)
+
+    def take_out(self, pods: Sequence[Object]) -> None:
+        """As of :class:`Routing`: requests with the header do not reach it any more either."""
+        if self._weight is not None or self._has_added():
+            self._write(0, reached=False)
+
+    def undone(self) -> str:
+        """As of :class:`Routing`: a rule for the header may be gone."""
+        if not self._header or not is_undone(route := self._read(), self._service):
+            return ""
+        return (
+            f"HTTPRoute {self._route} was changed{last_writer(route, 'f:rules')}, and requests with {self._header!r} "
+            "do not reach the canary any more"
+        )
 
     def clear(self) -> None:
         """As of :class:`Routing`: the route is as it was before."""
@@ -103,21 +129,33 @@ class ByRoute(ByWeight):
             )
         return found
 
+    def _has_added(self) -> bool:
+        """Whether a rule for a header is in the route."""
+        route = self._read()
+        return len(theirs(route, self._service, self._header)) < len(route["spec"].get("rules") or ())
+
     @cached_property
     def _weight(self) -> int | None:
         """Percent that the canary has; None where it has no place in the route."""
-        for rule in self._read()["spec"].get("rules") or ():
+        for rule in theirs(self._read(), self._service, self._header):
             for one in rule.get("backendRefs") or ():
                 if one["name"] == canary_of(self._service):
                     return int(one.get("weight", 1))
         return None
 
-    def _write(self, share: int | None, copies: int = 0) -> None:
-        """Set the canary's percent, None to take its place away; returns when the gateway has taken it."""
+    def _write(self, share: int | None, copies: int = 0, *, reached: bool = True) -> None:
+        """Set the canary's percent, None to take its place away; returns when the gateway has taken it.
+
+        Requests with the header reach it for as long as it has a place, unless it is not to be reached by any.
+        """
 
         def attempt() -> Object:
             route = copy.deepcopy(self._read())
+            # A weight is remembered by the number of its rule among those that were there.
+            drop_rules(route, self._service, self._header)
             divide(route, self._service, share, copies)
+            if self._header and share is not None and reached:
+                set_rules(route, self._service, self._header)
             route.pop("status", None)
             return self._cluster.put(self._path, route)
 
@@ -144,63 +182,3 @@ class ByRoute(ByWeight):
             f"HTTPRoute {self._route} was written, and is not in force: {refused}.",
             next_step="Look at its status, and at the gateway's log.",
         )
-
-
-def mirrors_of(rule: Object) -> list[Object]:
-    """The filters of a rule that copy requests.
-
-    :param rule: of an HTTPRoute.
-    """
-    return [one for one in rule.get("filters") or () if one.get("type") == "RequestMirror"]
-
-
-def _copied_to(mirror: Object) -> str:
-    """The name of what such a filter copies requests to."""
-    return str(mirror["requestMirror"]["backendRef"]["name"])
-
-
-def divide(route: Object, service: str, share: int | None, copies: int = 0) -> None:
-    """Divide the requests of a route between a Service and its canary's, in every rule that names it.
-
-    No rule is ever left with nothing but weights of 0.
-
-    :param route: the HTTPRoute; it is changed.
-    :param service: name of the stable pods' Service.
-    :param share: percent of the canary; None takes its place away and gives the Service the weight it had.
-    :param copies: percent of the requests that the canary gets copies of; none by default.
-    """
-    meta = route["metadata"].setdefault("annotations", {})
-    for number, rule in enumerate(route["spec"].get("rules") or ()):
-        backends = rule.get("backendRefs") or []
-        mine = next((one for one in backends if one["name"] == service), None)
-        if mine is None:
-            continue
-        had = f"{WEIGHT}.{number}"
-        others = [one for one in backends if one["name"] != canary_of(service)]
-        _copy(rule, {**mine, "name": canary_of(service)}, copies)
-        if share is None:
-            weight = meta.pop(had, "")
-            mine.pop("weight", None)
-            if weight:
-                mine["weight"] = int(weight)
-            rule["backendRefs"] = others
-            continue
-        meta.setdefault(had, str(mine.get("weight", "")))
-        mine["weight"] = 100 - share
-        place = others.index(mine) + 1
-        rule["backendRefs"] = [*others[:place], {**mine, "name": canary_of(service), "weight": share}, *others[place:]]
-
-
-def _copy(rule: Object, backend: Object, copies: int) -> None:
-    """Have a rule copy so many per cent of its requests to a backend, or none; others' copies stay."""
-    filters = rule.get("filters") or []
-    mine = [one for one in mirrors_of(rule) if _copied_to(one) == backend["name"]]
-    kept = [one for one in filters if one not in mine]
-    if copies:
-        to = {name: backend[name] for name in ("group", "kind", "name", "namespace", "port") if name in backend}
-        part = {"percent": copies} if copies < WHOLE else {}
-        kept.append({"type": "RequestMirror", "requestMirror": {"backendRef": to, **part}})
-    if kept or filters:
-        rule["filters"] = kept
-    if not kept and mine:
-        rule.pop("filters")

@@ -83,6 +83,10 @@ class ByWeight(ABC):
             )
         self._write(share)
 
+    def undone(self) -> str:
+        """As of :class:`Routing`: a weight is read back as it is."""
+        return ""
+
     @property
     def _stable_services(self) -> list[Object]:
         labels = self._stable["spec"]["template"]["metadata"].get("labels") or {}

@@ -64,8 +64,10 @@ class TakenOver(DeploymentThere):
                     meaning=remembered(stable),
                 )
             ]
-            if canary is not None and (said := told_of_autoscalers(self.cluster, self.namespace, stable, canary)):
-                found = [one if one.track != Track.CANARY else one.saying(said) for one in found]
+            if canary is not None:
+                told = (told_of_autoscalers(self.cluster, self.namespace, stable, canary), routing.undone())
+                for said in filter(None, told):
+                    found = [one if one.track != Track.CANARY else one.saying(said) for one in found]
             self._read_last = now(), found
             return sorted(found, key=lambda one: one.name)
 

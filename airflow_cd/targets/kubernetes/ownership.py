@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from airflow_cd.hooks.kubernetes import FIELD_MANAGER, Object
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, MEANT, called
@@ -53,10 +53,30 @@ def changed_since(deployment: Object, container: str) -> str:
     given = _given(deployment["spec"]["template"], container)
     if not written or (before := json.loads(written)) == given:
         return ""
-    others = sorted((when, who) for who, when in _writers(deployment))
-    by = f" by {others[-1][1]} at {others[-1][0]}" if others else ""
     what = "another configuration" if before[0] == given[0] else str(given[0])
+    by = _last(_writers(deployment))
     return f"{called(deployment)} was given {what}{by}, after Airflow CD had given it {before[0]}"
+
+
+def last_writer(one: Object, field: str) -> str:
+    """Who else has written to a field of an object's specification last, and when: `` by ... at ...``.
+
+    :param one: the object, as it was read.
+    :param field: as the API names it where it says who writes to what.
+    :returns: ``""`` where the API does not say it.
+    """
+    entries = one["metadata"].get("managedFields") or ()
+    written = [each for each in entries if field in ((each.get("fieldsV1") or {}).get("f:spec") or {})]
+    return _last(_writer(each) for each in written if each.get("manager") != FIELD_MANAGER)
+
+
+def _last(writers: Iterable[tuple[str, str]]) -> str:
+    others = sorted((when, who) for who, when in writers)
+    return f" by {others[-1][1]} at {others[-1][0]}" if others else ""
+
+
+def _writer(entry: Object) -> tuple[str, str]:
+    return str(entry.get("manager") or "somebody"), str(entry.get("time") or "")
 
 
 def _given(template: Object, container: str) -> list[str]:
@@ -70,4 +90,4 @@ def _writers(deployment: Object) -> Iterator[tuple[str, str]]:
         template = ((entry.get("fieldsV1") or {}).get("f:spec") or {}).get("f:template") or {}
         ours = entry.get("manager") == FIELD_MANAGER
         if not ours and "f:containers" in (template.get("f:spec") or {}):
-            yield str(entry.get("manager") or "somebody"), str(entry.get("time") or "")
+            yield _writer(entry)

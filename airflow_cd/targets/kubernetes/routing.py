@@ -74,6 +74,10 @@ class Routing(Dividing, Protocol):
         """
         ...
 
+    def undone(self) -> str:
+        """What somebody else has undone of it, as a sentence without its full stop; ``""`` for nothing."""
+        ...
+
     def clear(self) -> None:
         """Take away what :meth:`prepare` has made, the traffic first."""
         ...

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.deployment import TakenOver
     from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}: *[!-~]([ -~]{0,4094}[!-~])?")
+"""As the Gateway API takes a header to match: name and value."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -40,6 +42,9 @@ class KubernetesTarget:
     :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
         0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``, and
         is no more than the share of a phase without requests.
+    :param header: ``Name: value`` of requests that reach a canary, or a new side, as long as there is one, whatever
+        part of the requests it has, none too; by default there are none such. Whoever knows it reaches what is not
+        verified yet. Needs a ``route``.
     :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
         weight of a second one beside it; by default by none.
     :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
@@ -58,6 +63,7 @@ class KubernetesTarget:
     stateful_set: str = ""
     mirror: int = 0
     ingress: str = ""
+    header: str = ""
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
 
@@ -90,15 +96,27 @@ class KubernetesTarget:
                 f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary is some of "
                 "its own pods, behind the Services that they have"
             )
-        if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
-            found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
-        elif self.mirror and not self.route:
-            found.append("mirror of a Kubernetes target needs the HTTPRoute whose gateway copies requests: route=...")
+        found += self._mistakes_of_the_route()
         kind = "stateful_set" if self.stateful_set else "deployment"
         named = {kind: self.name, "namespace": self.namespace, "route": self.route, "ingress": self.ingress}
         for name, value in named.items():
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
                 found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
+        return found
+
+    def _mistakes_of_the_route(self) -> list[str]:
+        """What is wrong with what needs an HTTPRoute."""
+        found = []
+        if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
+            found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
+        elif self.mirror and not self.route:
+            found.append("mirror of a Kubernetes target needs the HTTPRoute whose gateway copies requests: route=...")
+        if self.header and not (isinstance(self.header, str) and _HEADER.fullmatch(self.header)):
+            found.append(
+                f"header of a Kubernetes target is a name and a value, 'X-Canary: always', got {self.header!r}"
+            )
+        elif self.header and not self.route:
+            found.append("header of a Kubernetes target needs the HTTPRoute that matches it: route=...")
         return found
 
     @property
@@ -143,6 +161,7 @@ class KubernetesTarget:
             container=self.container,
             route=self.route,
             mirror=self.mirror,
+            header=self.header,
             ingress=self.ingress,
             shared_with_gitops=self.shared_with_gitops,
             pull_check=self.pull_check,

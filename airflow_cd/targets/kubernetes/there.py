@@ -26,6 +26,7 @@ class DeploymentThere(WorkloadThere):
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
     :param mirror: percent of the requests that a canary without any gets copies of.
+    :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
     :param ingress: name of the Ingress beside which a canary's divides requests, ``""`` where none does.
     :param shared_with_gitops: whether it may be one that another tool keeps.
     :param pull_check: whether to see that images can be pulled before a canary begins.
@@ -44,6 +45,7 @@ class DeploymentThere(WorkloadThere):
         container: str = "",
         route: str = "",
         mirror: int = 0,
+        header: str = "",
         ingress: str = "",
         shared_with_gitops: bool = False,
         pull_check: bool = True,
@@ -59,6 +61,7 @@ class DeploymentThere(WorkloadThere):
         )
         self.route = route
         self.mirror = mirror
+        self.header = header
         self.ingress = ingress
 
     def _stable(self) -> Object:
@@ -94,7 +97,7 @@ class DeploymentThere(WorkloadThere):
 
     def _routing(self, stable: Object) -> Routing:
         if self.route:
-            return ByRoute(self.cluster, self.namespace, stable, self.route, self.mirror)
+            return ByRoute(self.cluster, self.namespace, stable, self.route, self.mirror, self.header)
         if self.ingress:
             return ByIngress(self.cluster, self.namespace, stable, self.ingress)
         autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)

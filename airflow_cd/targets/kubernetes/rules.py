@@ -1,0 +1,71 @@
+"""The rules of an HTTPRoute: the weights of a Service and its canary's, and copies of requests for the canary."""
+
+from __future__ import annotations
+
+from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.instances import WHOLE
+from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
+
+
+def mirrors_of(rule: Object) -> list[Object]:
+    """The filters of a rule that copy requests.
+
+    :param rule: of an HTTPRoute.
+    """
+    return [one for one in rule.get("filters") or () if one.get("type") == "RequestMirror"]
+
+
+def copied_to(mirror: Object) -> str:
+    """The name of what such a filter copies requests to.
+
+    :param mirror: the filter.
+    """
+    return str(mirror["requestMirror"]["backendRef"]["name"])
+
+
+def divide(route: Object, service: str, share: int | None, copies: int = 0) -> None:
+    """Divide the requests of a route between a Service and its canary's, in every rule that names it.
+
+    No rule is ever left with nothing but weights of 0.
+
+    :param route: the HTTPRoute; it is changed.
+    :param service: name of the stable pods' Service.
+    :param share: percent of the canary; None takes its place away and gives the Service the weight it had.
+    :param copies: percent of the requests that the canary gets copies of; none by default.
+    """
+    meta = route["metadata"].setdefault("annotations", {})
+    for number, rule in enumerate(route["spec"].get("rules") or ()):
+        backends = rule.get("backendRefs") or []
+        mine = next((one for one in backends if one["name"] == service), None)
+        if mine is None:
+            continue
+        had = f"{WEIGHT}.{number}"
+        others = [one for one in backends if one["name"] != canary_of(service)]
+        _copy(rule, {**mine, "name": canary_of(service)}, copies)
+        if share is None:
+            # Without either its weight is its own: it was given back before.
+            if had in meta or len(others) < len(backends):
+                mine.pop("weight", None)
+            if weight := meta.pop(had, ""):
+                mine["weight"] = int(weight)
+            rule["backendRefs"] = others
+            continue
+        meta.setdefault(had, str(mine.get("weight", "")))
+        mine["weight"] = 100 - share
+        place = others.index(mine) + 1
+        rule["backendRefs"] = [*others[:place], {**mine, "name": canary_of(service), "weight": share}, *others[place:]]
+
+
+def _copy(rule: Object, backend: Object, copies: int) -> None:
+    """Have a rule copy so many per cent of its requests to a backend, or none; others' copies stay."""
+    filters = rule.get("filters") or []
+    mine = [one for one in mirrors_of(rule) if copied_to(one) == backend["name"]]
+    kept = [one for one in filters if one not in mine]
+    if copies:
+        to = {name: backend[name] for name in ("group", "kind", "name", "namespace", "port") if name in backend}
+        part = {"percent": copies} if copies < WHOLE else {}
+        kept.append({"type": "RequestMirror", "requestMirror": {"backendRef": to, **part}})
+    if kept or filters:
+        rule["filters"] = kept
+    if not kept and mine:
+        rule.pop("filters")
