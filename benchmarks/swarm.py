@@ -58,7 +58,8 @@ class Swarm:
         docker("docker", "swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1")
         docker(
             *("docker", "service", "create", "--quiet", "--detach", "--name", self.service, "--replicas", str(COUNT)),
-            *("--network", "none", "--no-resolve-image", f"web:{OLD}"),
+            "--no-resolve-image",
+            f"web:{OLD}",
         )
         self.until_whole(OLD)
 
