@@ -29,7 +29,7 @@ from airflow_cd.errors import (
 from airflow_cd.instances import Track
 from airflow_cd.release import NOTHING, Release
 from airflow_cd.states import ActionKind, DeploymentState, RollbackCause, RollbackMode
-from airflow_cd.targets.base import in_place
+from airflow_cd.targets.base import in_place, mirrors
 from airflow_cd.targets.rollout import Wanted, differences, unhealthy
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ class Delivery(RunEnvironment):
         """
         if self._without_traffic(deployment):
             # Of copies that it gets in their place nothing that is read back says anything.
-            return self._mirrors() and self._changes.was_drained_last(deployment, back=ActionKind.DEPLOY)
+            return mirrors(self.target) and self._changes.was_drained_last(deployment, back=ActionKind.DEPLOY)
         if in_place(self.target) and self._changes.was_drained_last(deployment):
             # Which part of their requests it has kept from replicas that are reached past it nothing says.
             return True
@@ -366,7 +366,7 @@ class Delivery(RunEnvironment):
         phase = self._without_traffic(deployment)
         if phase is None:
             self._changes.restore_traffic(deployment, lease, self.touched(deployment))
-        elif self._mirrors():
+        elif mirrors(self.target):
             wanted: Wanted = {Track.CANARY: deployment.release}
             self._changes.ask(deployment, lease, wanted, share=phase.share, traffic=phase.traffic)
 
@@ -502,10 +502,6 @@ class Delivery(RunEnvironment):
         """The newest phase of a deployment, where it is one in which it gets no requests."""
         newest = self.ledger.phases.of(deployment.id)[-1:]
         return newest[0] if newest and newest[0].traffic == 0 else None
-
-    def _mirrors(self) -> bool:
-        """Whether a canary without requests gets copies of some."""
-        return bool(getattr(self.target, "mirror", 0))
 
     def restore(self, deployment: Deployment, lease: Lease, why: Why) -> Restored:
         """Return what any run's deployment has touched to what ran before it.

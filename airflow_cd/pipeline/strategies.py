@@ -14,7 +14,7 @@ from airflow_cd.errors import PipelineError
 from airflow_cd.instances import WHOLE
 from airflow_cd.pipeline.environment import Environment, not_a_duration
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.targets.base import makes_replicas
+from airflow_cd.targets.base import makes_replicas, mirrors
 from airflow_cd.task_ids import BAKE, FINISH, GREEN, SWITCH, phase_name
 from airflow_cd.verification.settings import Verification
 
@@ -245,7 +245,7 @@ class BlueGreen:
 
 def _unasked(verification: Verification, target: Target) -> Verification | None:
     """What can be verified of replicas that nobody asks: all of it where they get copies of requests."""
-    return verification if getattr(target, "mirror", 0) else without_requests(verification)
+    return verification if mirrors(target) else without_requests(verification)
 
 
 def without_requests(verification: Verification) -> Verification | None:

@@ -228,6 +228,14 @@ def in_place(target: Any) -> bool:
     return bool(getattr(target, "in_place", False))
 
 
+def mirrors(target: Any) -> bool:
+    """Whether a target's canary gets copies of requests while it has none of its own.
+
+    :param target: of either shape, or what stands for it.
+    """
+    return bool(getattr(target, "mirror", 0))
+
+
 def keeps_names(target: Any) -> bool:
     """Whether what a target's platform makes keeps its name, and no other comes in its place.
 

@@ -59,6 +59,11 @@ class Counted:
         self._seen = identities[mask], times[mask]
         return mask
 
+    @property
+    def fresh(self) -> np.ndarray:
+        """Identities of the rows that :meth:`new` said last, in their order."""
+        return self._seen[0] if self._seen is not None else np.empty(0, dtype=np.uint64)
+
     def keep(self) -> None:
         """Remember what :meth:`new` said last: it is counted now. What fails before is new again at the next read."""
         if self._seen is not None:

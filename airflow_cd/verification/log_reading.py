@@ -190,7 +190,7 @@ class LogReader(Reader):
         self._waiting = self._waited
         if whole:
             self._partly = False  # what was left out at a look before may have been read by now
-        for frame in self._frames(window, self.instances.all, settled=settled, watched=True, goes_on=not whole):
+        for frame in self._frames(window, self.instances.all, settled=settled, watched=True):
             if whole:
                 times.append(frame[["time"]].drop_duplicates())
             self._count(frame, now, lost)
@@ -203,10 +203,9 @@ class LogReader(Reader):
 
     def _count(self, frame: pd.DataFrame, now: datetime, lost: Sequence[tuple[float, float]]) -> None:
         """Count what was not counted before: all of it, or nothing where that fails."""
-        fresh = self._counted.new(frame)
-        found = frame[fresh]
+        found = frame[self._counted.new(frame)]
         if len(found):
-            self._learn_lag(found, now, lost, np.isin(identities_of(frame)[fresh], self._waiting))
+            self._learn_lag(found, now, lost, np.isin(self._counted.fresh, self._waiting))
         new = self._of_this_release(found, self.instances.starts)
         canary, control = (
             self._profile(new[new["instance"].isin(list(names))], 0.0)
@@ -318,16 +317,14 @@ class LogReader(Reader):
         *,
         settled: datetime | None = None,
         watched: bool = False,
-        goes_on: bool = False,
     ) -> Iterator[pd.DataFrame]:
         """What a window holds, part by part, the oldest first; no more than one part is in memory.
 
         :param window: to be read.
         :param names: of the instances.
-        :param settled: until when nothing more comes; None, the default, for all of the window.
+        :param settled: until when nothing more comes; None, the default, for all of the window. Else the time behind it
+            is read next, and a record that may go on there waits for that.
         :param watched: whether it is of the watched time; False by default.
-        :param goes_on: whether the time behind it is read next: then a record that may go on there waits for that;
-            False by default.
         """
         held = self._held[self._held["time"] < window.since] if watched and self._held is not None else None
         for part, sample in samples_of(self.source, window, names):
@@ -342,7 +339,7 @@ class LogReader(Reader):
             if held is not None and len(held):
                 frame = _concatenated([held, frame])
             held = None
-            if part.until < window.until or goes_on:
+            if part.until < window.until or settled is not None:
                 waits = still_open(frame)
                 if part.until >= window.until:
                     waits &= _still_written(frame, waits, part.until)

@@ -57,16 +57,15 @@ def add_parser(actions: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Judge and print; the exit code is the verdict."""
-    outputs = [given.report] if given.report else []
-    check_outputs(outputs)
+    check_outputs([given.report] if given.report else [])
     judgement = _watch(given).run().judgement
     print(_summary(judgement))
-    for path in outputs:
+    if given.report:
         from airflow_cd.report.page import render_report
         from airflow_cd.report.report import Report
 
-        write_output(path, render_report(Report(judgement)))
-        print(f"\nReport    {path}")
+        write_output(given.report, render_report(Report(judgement)))
+        print(f"\nReport    {given.report}")
     return {"PASS": DONE, "FAIL": FAILED}.get(str(judgement.verdict), INCONCLUSIVE)
 
 

@@ -72,11 +72,10 @@ class ByRoute(ByWeight):
         :raises TargetRejected: it does not, copies are asked for and its gateway does not make any, or it cannot have a
             rule for the header.
         """
-        service = self._service
+        service, route = self._service, self._read()
         if self._header:
-            require_room(self._read(), service, self._header)
+            require_room(route, service, self._header)
         if self._mirror:
-            route = self._read()
             copied = [one for rule in route["spec"].get("rules") or () for one in mirrors_of(rule)]
             others = [one for one in copied if copied_to(one) != canary_of(service)]
             several = (SEVERAL_MIRRORS,) if others else ()

@@ -50,7 +50,7 @@ class TakenOver(DeploymentThere):
                 read_stable(self.cluster, self.namespace, stable, routing),
                 read_canary(self.cluster, self.namespace, self.name, canary, routing),
             )
-            read = functools.cache(lambda name: configuration.read(self.cluster, self.namespace, name))
+            read = functools.cache(self._configuration)
             found = [
                 one
                 for state in states

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.fence import require_current
 from airflow_cd.targets.kubernetes.ordinals import Ordered, read_ordered
@@ -43,9 +39,6 @@ class StatefulSetThere(WorkloadThere):
 
     def _templates(self, there: Object) -> dict[str, Object]:
         return templates_of(self.cluster, self.namespace, there)
-
-    def _configuration(self, secret: str) -> Mapping[str, Any] | None:
-        return configuration.read(self.cluster, self.namespace, secret)
 
     def _stable(self, state: Ordered) -> Object:
         """The StatefulSet as its pods that are no canary have it."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
+from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
 from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
 from airflow_cd.targets.kubernetes.template import container_of
@@ -89,6 +90,10 @@ class WorkloadThere:
             state="nothing was changed.",
             next_step=f"Give the target its namespace and name as `kubectl get {self.resource} -A` lists them.",
         )
+
+    def _configuration(self, secret: str) -> Mapping[str, Any] | None:
+        """What a release's Secret of that name holds; None where it is gone."""
+        return configuration.read(self.cluster, self.namespace, secret)
 
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"

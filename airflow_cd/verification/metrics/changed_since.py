@@ -24,7 +24,6 @@ CHANGED_SINCE = "changed_since"
 
 _KINDS = ("latency", "apdex", "throughput")  # what a busy machine makes worse; nothing fails or grows for that reason
 _MOST = 0.5  # of the change, on the log scale: so much of it must have come since the phase before
-
 _SURE = 2.0  # times the smallest change that counts: either change is known that well
 _LEAST = 0.2  # smallest relative change that counts, where a result does not say it
 _FEWEST = 10.0  # requests of a group on the instances that had the release: with fewer all groups together speak for it
