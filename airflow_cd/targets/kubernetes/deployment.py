@@ -23,6 +23,7 @@ from airflow_cd.targets.kubernetes.rights import (
     FOR_PULLS,
     FOR_ROUTES,
     FOR_SHARES,
+    FOR_VIRTUAL_SERVICES,
     NEEDED,
     require_rights,
     require_steady,
@@ -85,9 +86,8 @@ class TakenOver(DeploymentThere):
                 )
             if not self.shared_with_gitops:
                 require_unowned(stable)
-            divided = FOR_ROUTES if self.route else FOR_INGRESSES if self.ingress else FOR_SHARES
             pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
-            require_rights(self.cluster, self.namespace, *NEEDED, *divided, *pulls)
+            require_rights(self.cluster, self.namespace, *NEEDED, *self._for_requests(), *pulls)
             configuration.require_usable(release.configuration)
             routing = self._routing(stable)
             routing.check()
@@ -179,6 +179,14 @@ class TakenOver(DeploymentThere):
         self._do(act, key, token)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _for_requests(self) -> tuple[tuple[str, str, str], ...]:
+        """The rights that whoever divides the requests asks for."""
+        if self.route:
+            return FOR_ROUTES
+        if self.virtual_service:
+            return FOR_VIRTUAL_SERVICES
+        return FOR_INGRESSES if self.ingress else FOR_SHARES
 
     def _canary_of(
         self, stable: Object, release: Release, image: str, share: int, traffic: int | None, routing: Routing

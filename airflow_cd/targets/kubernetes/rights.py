@@ -38,6 +38,15 @@ FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 """As well, where requests are divided by an HTTPRoute."""
 
+FOR_VIRTUAL_SERVICES: tuple[tuple[str, str, str], ...] = (
+    ("networking.istio.io", "virtualservices", "get"),
+    ("networking.istio.io", "virtualservices", "update"),
+    ("", "services", "get"),
+    ("", "services", "create"),
+    ("", "services", "delete"),
+)
+"""As well, where requests are divided by a VirtualService."""
+
 FOR_INGRESSES: tuple[tuple[str, str, str], ...] = (
     ("networking.k8s.io", "ingresses", "get"),
     ("networking.k8s.io", "ingresses", "list"),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}: *[!-~]([ -~]{0,4094}[!-~])?")
 """As the Gateway API takes a header to match: name and value."""
+_DIVIDING = {"route": "HTTPRoute", "ingress": "Ingress", "virtual_service": "VirtualService"}
+"""By parameter, the kind of what can divide requests by weights; one alone does."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -47,6 +49,8 @@ class KubernetesTarget:
         verified yet. Needs a ``route``.
     :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
         weight of a second one beside it; by default by none.
+    :param virtual_service: name of a VirtualService of Istio, in the place of a ``route``: requests are divided by the
+        weights of its HTTP routes; by default by none.
     :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
     :param pull_check: whether to see, before a canary begins, that its image can be pulled and the one that runs now
         too, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
@@ -64,6 +68,7 @@ class KubernetesTarget:
     mirror: int = 0
     ingress: str = ""
     header: str = ""
+    virtual_service: str = ""
 
     tracks: ClassVar[tuple[Track, ...]] = (Track.CANARY, Track.STABLE)
 
@@ -89,16 +94,17 @@ class KubernetesTarget:
                 found.append(f"a Kubernetes target needs {with_article(name)}, got {value!r}")
         if self.stateful_set and self.deployment:
             found.append("a Kubernetes target has a deployment or a stateful_set, and not both")
-        if self.route and self.ingress:
-            found.append("a Kubernetes target has a route or an ingress, and not both")
-        if self.stateful_set and (self.route or self.ingress):
+        dividing = [name for name in _DIVIDING if getattr(self, name)]
+        if len(dividing) > 1:
+            found.append(f"a Kubernetes target has one of {', '.join(_DIVIDING)}, and not {' and '.join(dividing)}")
+        if self.stateful_set and dividing:
             found.append(
-                f"no route or ingress can divide requests to StatefulSet {self.stateful_set}: its canary is some of "
-                "its own pods, behind the Services that they have"
+                f"no {dividing[0]} can divide requests to StatefulSet {self.stateful_set}: its canary is some of its "
+                "own pods, behind the Services that they have"
             )
         found += self._mistakes_of_the_route()
         kind = "stateful_set" if self.stateful_set else "deployment"
-        named = {kind: self.name, "namespace": self.namespace, "route": self.route, "ingress": self.ingress}
+        named = {kind: self.name, "namespace": self.namespace, **{name: getattr(self, name) for name in _DIVIDING}}
         for name, value in named.items():
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
                 found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
@@ -132,9 +138,9 @@ class KubernetesTarget:
     @property
     def label(self) -> TargetLabel:
         """Kind and name, as pages show them."""
-        route = f", HTTPRoute {self.route}" if self.route else f", Ingress {self.ingress}" if self.ingress else ""
+        divided = [f", {kind} {getattr(self, name)}" for name, kind in _DIVIDING.items() if getattr(self, name)]
         kind = "StatefulSet" if self.stateful_set else "Deployment"
-        return TargetLabel("Kubernetes", f"{kind} {self.namespace}/{self.name}{route}", self.conn_id)
+        return TargetLabel("Kubernetes", f"{kind} {self.namespace}/{self.name}{''.join(divided)}", self.conn_id)
 
     @cached_property
     def taken_over(self) -> TakenOver | StatefulSetTakenOver:
@@ -163,6 +169,7 @@ class KubernetesTarget:
             mirror=self.mirror,
             header=self.header,
             ingress=self.ingress,
+            virtual_service=self.virtual_service,
             shared_with_gitops=self.shared_with_gitops,
             pull_check=self.pull_check,
         )
@@ -217,11 +224,11 @@ class KubernetesTarget:
                 f"{share} % of the replicas would get copies of {self.mirror} % of the requests, more than each of the "
                 f"others has: write KubernetesTarget(..., mirror={share}) or less, or deploy it as blue/green"
             )
-        if self.route or self.ingress or traffic == 0 or share == traffic == WHOLE:
+        if any(getattr(self, name) for name in _DIVIDING) or traffic == 0 or share == traffic == WHOLE:
             return ""
         return (
             f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod has an even part: "
-            "name the HTTPRoute or Ingress that divides them, KubernetesTarget(..., route=...)"
+            "name the HTTPRoute, VirtualService or Ingress that divides them, KubernetesTarget(..., route=...)"
         )
 
     def deploy(

@@ -9,6 +9,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.by_ingress import ByIngress
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.by_services import ByServices
+from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.replicas import is_canary, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import autoscaler_of
@@ -28,6 +29,7 @@ class DeploymentThere(WorkloadThere):
     :param mirror: percent of the requests that a canary without any gets copies of.
     :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
     :param ingress: name of the Ingress beside which a canary's divides requests, ``""`` where none does.
+    :param virtual_service: name of the VirtualService that divides requests, ``""`` where none does.
     :param shared_with_gitops: whether it may be one that another tool keeps.
     :param pull_check: whether to see that images can be pulled before a canary begins.
     """
@@ -47,6 +49,7 @@ class DeploymentThere(WorkloadThere):
         mirror: int = 0,
         header: str = "",
         ingress: str = "",
+        virtual_service: str = "",
         shared_with_gitops: bool = False,
         pull_check: bool = True,
     ) -> None:
@@ -63,6 +66,7 @@ class DeploymentThere(WorkloadThere):
         self.mirror = mirror
         self.header = header
         self.ingress = ingress
+        self.virtual_service = virtual_service
 
     def _stable(self) -> Object:
         return self._there()
@@ -100,6 +104,8 @@ class DeploymentThere(WorkloadThere):
             return ByRoute(self.cluster, self.namespace, stable, self.route, self.mirror, self.header)
         if self.ingress:
             return ByIngress(self.cluster, self.namespace, stable, self.ingress)
+        if self.virtual_service:
+            return ByVirtualService(self.cluster, self.namespace, stable, self.virtual_service)
         autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
         return ByServices(self.cluster, self.namespace, stable, autoscaler)
 

@@ -1,0 +1,182 @@
+"""The canary's pods get requests by the weights of a VirtualService of Istio.
+
+The canary is a destination by the name of a Service of its own, not a subset of the stable pods': a subset that is not
+known everywhere yet, or not any more, answers with errors, and nothing has to be written to a DestinationRule so.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from functools import cached_property
+
+from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.targets.kubernetes.by_weight import ByWeight
+from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
+from airflow_cd.targets.kubernetes.traffic import delete_own_services, make_own_service
+from airflow_cd.targets.kubernetes.writing import until_written
+
+_FOLLOWS = 1.5
+"""Seconds that proxies may be behind what is written: istiod waits 0.1 s for more changes (``PILOT_DEBOUNCE_AFTER``)
+before it tells them, and nothing of a VirtualService says when they have taken it."""
+
+
+class ByVirtualService(ByWeight):
+    """A Service of its own for the canary's pods, and weights in the HTTP routes of a VirtualService.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param stable: the Deployment, as it was read.
+    :param name: of the VirtualService.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, stable: Object, name: str) -> None:
+        super().__init__(cluster, namespace, stable)
+        self._called = name
+        self._path = f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices/{name}"
+
+    @cached_property
+    def _service(self) -> str:
+        """Name of the Service of the stable pods, which the VirtualService sends requests to."""
+        found = {one["metadata"]["name"] for one in self._stable_services}
+        hosts = [_host(one) for route in _routes(self._read(), "http") for one in route]
+        for host in hosts:
+            if (name := self._service_of(host)) in found:
+                return name
+        raise TargetRejected(
+            f"VirtualService {self._called} sends requests to {', '.join(hosts) or 'nothing'} by its HTTP routes, and "
+            f"none of these is a Service of Deployment {self._name}.",
+            state="nothing was changed.",
+            next_step="Name the VirtualService of the Deployment's Service: KubernetesTarget(..., virtual_service=...).",
+        )
+
+    def check(self) -> None:
+        """As of :class:`Routing`: all requests of the stable pods have to be such as weights can divide.
+
+        :raises TargetRejected: says what is in the way.
+        """
+        found, service = self._read(), self._service
+        if why := self._not_simple(found, service):
+            raise TargetRejected(
+                f"VirtualService {self._called} {why}.",
+                state="nothing was changed.",
+                next_step="Put this right in the VirtualService, or divide requests by the number of pods (without it).",
+            )
+
+    def prepare(self, traffic: int | None) -> None:
+        """As of :class:`Routing`: the canary's Service, and its place in the routes, with no weight yet.
+
+        :raises TargetRejected: as of :meth:`check`.
+        """
+        if self._weight is not None:
+            return
+        self.check()
+        make_own_service(self._cluster, self._namespace, self._service, self._name)
+        self._write(0)
+
+    def clear(self) -> None:
+        """As of :class:`Routing`: the VirtualService is as it was before."""
+        self._write(None)
+        delete_own_services(self._cluster, self._namespace, self._name)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _read(self) -> Object:
+        found = self._cluster.get(self._path)
+        if found is None:
+            raise TargetRejected(
+                f"there is no VirtualService {self._called!r} in namespace {self._namespace!r}.",
+                state="nothing was changed.",
+                next_step="Name it as `kubectl get virtualservices -A` lists it.",
+            )
+        return found
+
+    def _service_of(self, host: str) -> str:
+        """The Service of this namespace that a host stands for, with or without its domain; ``""`` for none."""
+        name, _, domain = host.partition(".")
+        namespace = domain.partition(".")[0]
+        return name if namespace in ("", self._namespace) else ""
+
+    def _is(self, destination: Object, service: str) -> bool:
+        return self._service_of(_host(destination)) == service
+
+    def _not_simple(self, found: Object, service: str) -> str:
+        """What keeps requests from being divided, as the end of a sentence; ``""`` for nothing."""
+        for kind in ("tls", "tcp"):
+            if any(self._is(one, service) for route in _routes(found, kind) for one in route):
+                return f"sends connections to {service} by its {kind} routes too, and a canary gets none of these"
+        for number, route in enumerate(_routes(found, "http"), 1):
+            others = [one for one in route if not self._is(one, canary_of(service))]
+            served = [_called(one) for one in others if one.get("weight") or len(others) == 1]
+            if len(served) > 1 and any(self._is(one, service) for one in others):
+                return f"divides the requests of its HTTP route {number} already, among {' and '.join(served)}"
+        return ""
+
+    @cached_property
+    def _weight(self) -> int | None:
+        """Percent that the canary has; None where it has no place."""
+        for route in _routes(self._read(), "http"):
+            for one in route:
+                if self._is(one, canary_of(self._service)):
+                    return int(one.get("weight") or 0)
+        return None
+
+    def _write(self, share: int | None) -> None:
+        def attempt() -> Object:
+            found = copy.deepcopy(self._read())
+            self._divide(found, share)
+            return self._cluster.put(self._path, found)
+
+        until_written(attempt, f"VirtualService {self._called}")
+        self.__dict__.pop("_weight", None)
+        time.sleep(_FOLLOWS)
+
+    def _divide(self, found: Object, share: int | None) -> None:
+        """Give the canary its percent in every route that has the Service; None takes its places away."""
+        service = self._service
+        meta = found["metadata"].setdefault("annotations", {})
+        for number, route in enumerate(found["spec"].get("http") or ()):
+            all_of_it = route.get("route") or []
+            others = [one for one in all_of_it if not self._is(one, canary_of(service))]
+            those = [one for one in others if self._is(one, service)]
+            mine = next((one for one in those if one.get("weight")), those[0] if those else None)
+            if mine is None:
+                continue
+            had = f"{WEIGHT}.{number}"
+            if share is None:
+                if had in meta or len(others) < len(all_of_it):
+                    mine.pop("weight", None)
+                if weight := meta.pop(had, ""):
+                    mine["weight"] = int(weight)
+                route["route"] = others
+                continue
+            meta.setdefault(had, str(mine.get("weight", "")))
+            mine["weight"] = 100 - share
+            place = others.index(mine) + 1
+            route["route"] = [*others[:place], self._beside(mine, service, share), *others[place:]]
+
+    def _beside(self, mine: Object, service: str, share: int) -> Object:
+        """The canary's destination: as the stable pods' one, but for its host, and without a subset."""
+        made = copy.deepcopy(mine)
+        _, dot, domain = _host(mine).partition(".")
+        made["destination"]["host"] = f"{canary_of(service)}{dot}{domain}"
+        made["destination"].pop("subset", None)
+        made["weight"] = share
+        return made
+
+
+def _routes(found: Object, kind: str) -> Iterator[list[Object]]:
+    """The destinations of each route of one kind; none where a route only redirects or delegates."""
+    for route in found["spec"].get(kind) or ():
+        yield route.get("route") or []
+
+
+def _host(destination: Object) -> str:
+    return str((destination.get("destination") or {}).get("host") or "")
+
+
+def _called(destination: Object) -> str:
+    subset = (destination.get("destination") or {}).get("subset")
+    return f"{_host(destination)} ({subset})" if subset else _host(destination)
