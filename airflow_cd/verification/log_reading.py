@@ -340,9 +340,9 @@ class LogReader(Reader):
                 frame = _concatenated([held, frame])
             held = None
             if part.until < window.until or settled is not None:
-                waits = still_open(frame)
-                if part.until >= window.until:
-                    waits &= _still_written(frame, waits, part.until)
+                may = _still_written(frame, part.until) if part.until >= window.until else np.ones(len(frame), bool)
+                waits = np.zeros(len(frame), dtype=bool)
+                waits[may] = still_open(frame[may])
                 held, frame = frame[waits], frame[~waits]
             yield frame
         if watched:
@@ -357,12 +357,12 @@ class LogReader(Reader):
         return profile
 
 
-def _still_written(frame: pd.DataFrame, waits: np.ndarray, until: datetime) -> np.ndarray:
-    """Which rows are of instances whose last record, the one that waits, has a line of the last moment."""
-    fresh = waits & (frame["time"] >= until - _GOES_ON_WITHIN).to_numpy()
-    of_them: np.ndarray = frame["instance"].isin(frame["instance"][fresh].unique()).to_numpy()
-    recent: np.ndarray = (frame["time"] >= until - _LONGEST_RECORD).to_numpy()
-    return np.asarray(of_them & recent)
+def _still_written(frame: pd.DataFrame, until: datetime) -> np.ndarray:
+    """Which rows may be of a record that is being written: recent ones of instances with a line of the last moment."""
+    recent: np.ndarray = (frame["time"] >= until - _LONGEST_RECORD).to_numpy(dtype=bool)
+    fresh = frame["instance"][(frame["time"] >= until - _GOES_ON_WITHIN).to_numpy(dtype=bool)].unique()
+    of_them: np.ndarray = frame["instance"].isin(fresh).to_numpy(dtype=bool)
+    return recent & of_them
 
 
 def _nothing_in(seconds: float) -> LogProfile:
