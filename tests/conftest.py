@@ -3,12 +3,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Generator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgres, tiers
+
+if TYPE_CHECKING:
+    from airflow_cd.ledger import Ledger
 
 # Contracts are no test modules, and say more than "AssertionError" when they are rewritten like these.
 pytest.register_assert_rewrite(
@@ -35,6 +39,23 @@ def postgres_server() -> Iterator[str]:
         tiers.unavailable("postgres", why)
     with postgres.server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated ledger with nothing recorded, to be copied."""
+    from tests.new_ledgers import migrated
+
+    return migrated(tmp_path_factory.mktemp("empty-ledger"))
+
+
+@pytest.fixture
+def new_ledger(empty_ledger: Path, tmp_path: Path) -> Ledger:
+    """A ledger of the test's own, ``ledger.db`` in its folder."""
+    from airflow_cd.ledger import open_ledger
+    from tests.new_ledgers import copied
+
+    return open_ledger(copied(empty_ledger, tmp_path, "ledger"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import AirflowCdError, DeploymentFailed, LedgerUnavailable
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import HumanAction, RollbackCause
 from airflow_cd.targets.base import STARTING
@@ -52,8 +51,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
+def world(new_ledger: Ledger) -> World:
+    return World(new_ledger)
 
 
 def _does_not_start(world: World) -> None:
@@ -207,8 +206,8 @@ def test_a_ledger_that_is_away_when_a_deploy_fails_is_not_held_against_the_relea
     assert not world.vetoed()
 
 
-def test_a_first_deployment_is_vetoed_by_a_person_only(tmp_path: Path) -> None:
-    world = World(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"), running=None)
+def test_a_first_deployment_is_vetoed_by_a_person_only(new_ledger: Ledger) -> None:
+    world = World(new_ledger, running=None)
     _does_not_start(world)
     world.run().settle()
     assert set(world.target.running().values()) == {None}

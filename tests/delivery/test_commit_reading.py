@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -13,7 +12,7 @@ from airflow_cd.commits import NOT_READ, Commit, CommitList, Commits
 from airflow_cd.delivery import Delivery, commit_reading
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.errors import AirflowCdError, LedgerRefused
-from airflow_cd.ledger import Deployment, Ledger, open_ledger
+from airflow_cd.ledger import Deployment, Ledger
 from tests.memory_target import MemoryTarget, wholly_on
 
 from .test_delivery import NAMES, NEW, NEWER, OLD, delivery
@@ -39,8 +38,8 @@ class Source:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture

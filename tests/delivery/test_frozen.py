@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from airflow_cd.cli import main
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import EnvironmentFrozen, LedgerRefused
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from tests.memory_target import MemoryTarget, wholly_on
 
@@ -20,8 +18,8 @@ PLACE = ("shop", "production")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 def at_work(ledger: Ledger, target: MemoryTarget, run_id: str) -> Delivery:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.going_back import await_other, finish, go_back, stop
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, LeaseLost, LedgerRefused, RollbackIncomplete
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import RollbackCause
 from tests.memory_target import MemoryTarget, wholly_on
@@ -24,8 +23,8 @@ PLACE = ("basket", "live")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture
@@ -220,8 +219,7 @@ def test_naming_the_release_before_a_canary_is_the_same_as_naming_none(ledger: L
     assert vetoed(ledger) == {"9"}
 
 
-def test_a_first_release_that_is_stopped_leaves_the_environment_empty(tmp_path: Path) -> None:
-    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def test_a_first_release_that_is_stopped_leaves_the_environment_empty(ledger: Ledger) -> None:
     target = MemoryTarget(NAMES)
     canary(ledger, target)
     go_back(back(ledger, target), "", who="ada", why="not yet")
@@ -268,8 +266,7 @@ def test_a_stop_that_could_not_finish_is_finished_at_the_end_of_the_run(ledger: 
     assert wholly_on(target, OLD)
 
 
-def test_an_environment_nobody_has_deployed_to_has_nothing_to_go_back_to(tmp_path: Path) -> None:
-    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def test_an_environment_nobody_has_deployed_to_has_nothing_to_go_back_to(ledger: Ledger) -> None:
     with pytest.raises(LedgerRefused, match="there is no release to go back to"):
         go_back(back(ledger, MemoryTarget(NAMES, OLD)), "", who="ada", why="slow")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from airflow_cd.delivery import Delivery, heartbeat
 from airflow_cd.delivery.heartbeat import at_work
 from airflow_cd.demo.airflow_client import wait_until
-from airflow_cd.ledger import Ledger, Work, open_ledger
+from airflow_cd.ledger import Ledger, Work
 from airflow_cd.release import Release
 from tests.memory_target import MemoryTarget
 
@@ -19,8 +18,8 @@ OFTEN = timedelta(milliseconds=5)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 class Scene:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState, RollbackCause
 from airflow_cd.targets.kubernetes import fence, traffic
@@ -32,8 +31,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,14 +11,14 @@ from airflow_cd.delivery.handover import Handover, restore_unrecorded
 from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.errors import DeploymentFailed
 from airflow_cd.instances import Track
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from tests.delivery.on_replicas import NEW, OLD, delivery
 from tests.replica_target import ReplicaMemory
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -26,7 +25,7 @@ from airflow_cd.errors import (
     RollbackIncomplete,
 )
 from airflow_cd.instances import STARTING, Instance, Track
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.states import DeploymentState
 from airflow_cd.verification.logs.baselines import Baseline
 from airflow_cd.verification.logs.profile import LogProfile
@@ -36,8 +35,8 @@ from tests.replica_target import ReplicaMemory
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture

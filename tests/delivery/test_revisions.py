@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from airflow_cd.errors import (
     TargetUnavailable,
 )
 from airflow_cd.instances import UNHEALTHY, Track
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
 from tests.delivery.on_replicas import NEW, OLD, delivery
@@ -29,8 +28,8 @@ from tests.revision_target import RevisionMemory
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture

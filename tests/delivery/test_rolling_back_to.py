@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import ArtifactNotFound, DeploymentSettled, ReleaseVetoed, RollbackIncomplete
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from tests.memory_target import MemoryTarget, wholly_on
 
@@ -21,8 +20,8 @@ PLACE = ("shop", "production")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ NEW = Release("shop", "1.2", "shop:1.2", {"db": {"password": "secret:shop_db/pas
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def ledger(new_ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SECRET_KEY", "a key of the tests")
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return new_ledger
 
 
 @pytest.fixture

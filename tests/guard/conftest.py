@@ -7,12 +7,7 @@ import pytest
 from airflow_cd.guard import finishing
 from airflow_cd.ledger import open_ledger
 from tests.guard.scene import Scene
-from tests.operators.world import copied, migrated, quick
-
-
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return migrated(tmp_path_factory.mktemp("empty-ledger"))
+from tests.new_ledgers import copied, quick
 
 
 @pytest.fixture

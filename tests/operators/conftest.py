@@ -7,12 +7,8 @@ import pytest
 
 from airflow_cd.delivery import outlasting
 from airflow_cd.ledger import open_ledger
-from tests.operators.world import World, copied, migrated, quick
-
-
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return migrated(tmp_path_factory.mktemp("empty-ledger"))
+from tests.new_ledgers import copied, quick
+from tests.operators.world import World
 
 
 @pytest.fixture

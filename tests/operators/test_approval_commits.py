@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.commits import Commit, CommitList, Commits
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.sensors import ApprovalSensor, approval
 from tests.plugin.deployed import Delivery
 
@@ -33,9 +33,9 @@ class Source:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def ledger(new_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/ledger.db")
-    return open_ledger()
+    return new_ledger
 
 
 def _asked(monkeypatch: pytest.MonkeyPatch, source: Source | None, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import RollbackIncomplete
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.operators import RollbackToOperator
 from airflow_cd.release import Release
 from tests.memory_target import MemoryTarget
@@ -28,12 +28,12 @@ def target() -> MemoryTarget:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: MemoryTarget) -> Ledger:
+def ledger(new_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: MemoryTarget) -> Ledger:
     """Production got a, b, c and d, and c was taken back once and is vetoed."""
     _requested.cache_clear()
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", url)
-    ledger = open_ledger(url)
+    ledger = new_ledger
     for number, release in enumerate(RELEASES):
         run = _delivery(ledger, target, f"run-{number}")
         run.deploy(release, phase="all")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.verifying import Consequence, PhaseVerification
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.samples import LogSample, Window
@@ -42,8 +41,8 @@ class _Logs:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 @pytest.mark.parametrize("broken", [False, True])

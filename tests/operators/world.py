@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseOperator
-from sqlalchemy import event
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.ledger import Deployment, Ledger, open_ledger
+from airflow_cd.ledger import Deployment, Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import PhaseState
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
@@ -134,28 +131,3 @@ class World:
     def phase_state(self) -> str:
         (phase,) = self.ledger.phases.of(self.delivery().require_deployment().id)
         return PhaseState(phase.state)
-
-
-def quick(ledger: Ledger) -> Ledger:
-    """The ledger, without waiting for the disk: what a test writes need not survive this machine."""
-
-    @event.listens_for(ledger.engine, "connect")
-    def connected(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("PRAGMA journal_mode=MEMORY")
-
-    return ledger
-
-
-def migrated(folder: Path) -> Path:
-    """An empty ledger, to be copied."""
-    file = folder / "empty.db"
-    open_ledger(f"sqlite:///{file}")
-    return file
-
-
-def copied(empty: Path, folder: Path) -> str:
-    """The URL of a copy."""
-    file = folder / f"{uuid.uuid4().hex}.db"
-    shutil.copy(empty, file)
-    return f"sqlite:///{file}"

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.operators.conftest import empty_ledger, rests, world
+from tests.operators.conftest import rests, world
 
-__all__ = ["empty_ledger", "rests", "world"]
+__all__ = ["rests", "world"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import DeploymentFailed, TargetConflict, TargetRejected
 from airflow_cd.instances import Track
-from airflow_cd.ledger import Ledger, open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState, RollbackCause
 from airflow_cd.targets import describe_target, described_target, label_of, resolve_target
@@ -22,8 +21,8 @@ NEW = Release("shop", "1.1", "shop:1.1", {"LIMIT": 7})
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(new_ledger: Ledger) -> Ledger:
+    return new_ledger
 
 
 def delivery(ledger: Ledger, target: LambdaTarget, run_id: str = "run-1") -> Delivery:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.clock import now
-from airflow_cd.ledger import open_ledger
+from airflow_cd.ledger import Ledger
 from airflow_cd.operators import VerifyOperator
 from airflow_cd.release import Release
 from airflow_cd.sources import CloudWatchLogs
@@ -51,13 +51,15 @@ def logs(source: CloudWatchLogs) -> Iterator[Any]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: LambdaTarget, logs: Any, connect: Any) -> World:
+def world(
+    new_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: LambdaTarget, logs: Any, connect: Any
+) -> World:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", url)
     monkeypatch.setattr(VerifyOperator, "do_branch", lambda self, context, task: None)
     extra = json.dumps({"region_name": "eu-central-1", "endpoint_url": logs.meta.endpoint_url})
     connect("aws_default", conn_type="aws", login="a", password="b", extra=extra)
-    made = World(open_ledger(url))
+    made = World(new_ledger)
     made.target = target  # type: ignore[assignment]
     return made
 
