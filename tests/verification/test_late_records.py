@@ -48,10 +48,10 @@ def _run(
 ) -> tuple[Outcome, LateLogs, float]:
     """The outcome, the source, and how many seconds it took."""
     rng, clock = random.Random(8), Clock()
-    settings = {key: source.pop(key) for key in ("longest_lag", "minimum") if key in source}
+    settings = {key: source.pop(key) for key in ("longest_lag", "minimum", "every") if key in source}
     logs = LateLogs(frame, clock, lag, **source)
     outcome = Watch(
-        Verification(logs=[logs], duration=seconds, every="5s", **settings),
+        Verification(logs=[logs], duration=seconds, **{"every": "10s", **settings}),
         **{
             "canary": CANARY,
             "control": CONTROL,
@@ -78,9 +78,12 @@ def test_a_bad_release_whose_errors_come_late_fails(seconds: float, late: float,
 
 
 @pytest.mark.parametrize("late", [60, 300])
-def test_errors_nobody_has_seen_come_are_given_five_minutes(late: float) -> None:
+def test_errors_nobody_has_seen_come_are_found_when_they_come(late: float) -> None:
     frame = _frame(60, broken=True, errors=False)
     assert _run(frame, _errors(late))[0].judgement.verdict is Verdict.FAIL
+
+
+def test_errors_nobody_has_seen_come_are_given_five_minutes() -> None:
     good, _, took = _run(_frame(60, errors=False), _all(0.4), reports=True)
     assert good.judgement.verdict is Verdict.PASS
     assert took == 60 + 300
@@ -102,7 +105,7 @@ def test_a_pass_waits_for_what_is_late_and_everything_counts_once(source: dict[s
     outcome, _, took = _run(frame, _all(late), **source)
     assert outcome.judgement.verdict is Verdict.PASS
     assert took < 60 + 90 + 45 if source else took == 60 + 300
-    assert late <= outcome.judgement.lags["logs"].longest < 100
+    assert late <= outcome.judgement.lags["logs"].longest <= 100
     inside = frame[frame["time"] < START + timedelta(seconds=60)]
     ours = inside[inside["instance"].isin(CANARY)]
     assert outcome.profiles["logs"].records == len(ours)
@@ -187,7 +190,7 @@ def test_a_watch_begun_again_elsewhere_counts_the_same(reports: bool) -> None:
         clock = Clock(START + timedelta(seconds=seconds))
         logs = LateLogs(frame, clock, _errors(90), reports=reports)
         outcome = Watch(
-            Verification(logs=[logs], duration="60s", every="5s"),
+            Verification(logs=[logs], duration="60s", every="10s"),
             canary=CANARY,
             control=CONTROL,
             since=START,
@@ -217,7 +220,7 @@ def test_what_comes_late_of_an_earlier_phase_counts_in_a_later_one() -> None:
     rng = random.Random(8)
     logs = LateLogs(both, clock, lag)
     outcome = Watch(
-        Verification(logs=[logs], duration="60s", every="5s"),
+        Verification(logs=[logs], duration="60s", every="10s"),
         baselines={"logs": Baseline([Learned("1.0", shop_profile(rng, INSTANCES, 60))])},
         **watch,
     ).run()
@@ -232,7 +235,7 @@ def test_what_comes_late_of_an_earlier_phase_counts_in_a_later_one() -> None:
     known = Earlier("phase_20", first.window, CANARY, {"logs": LogProfile.of(whole)})
     clock = Clock(START + timedelta(hours=1))
     again = Watch(
-        Verification(logs=[LateLogs(both, clock, lag)], duration="60s", every="5s"),
+        Verification(logs=[LateLogs(both, clock, lag)], duration="60s", every="10s"),
         canary=CANARY,
         since=since,
         earlier=[known],
@@ -289,7 +292,7 @@ def test_a_phase_that_cannot_be_read_again_counts_nothing_twice() -> None:
     logs.read = unreliable  # type: ignore[method-assign]
     counted = LogProfile.of(frame[frame["instance"].isin(CANARY) & (frame["time"] < first.until)], watched=120)
     outcome = Watch(
-        Verification(logs=[logs], duration="60s", every="5s", longest_lag="1s"),
+        Verification(logs=[logs], duration="60s", every="10s", longest_lag="1s"),
         canary=CANARY,
         control=CONTROL,
         since=START + timedelta(seconds=70),
@@ -306,7 +309,7 @@ def test_a_phase_that_cannot_be_read_again_counts_nothing_twice() -> None:
 
 def _watched(logs: LateLogs, clock: Clock, since: timedelta, earlier: list[Earlier], **watch: Any) -> Outcome:
     return Watch(
-        Verification(logs=[logs], duration="60s", every="5s", longest_lag="1s"),
+        Verification(logs=[logs], duration="60s", every="10s", longest_lag="1s"),
         canary=CANARY,
         control=CONTROL,
         since=START + since,

@@ -111,7 +111,7 @@ def _run(
     clock = clock or _Clock()
     return Watch(
         Verification(
-            logs=logs, metrics=metrics, **{"duration": "60s", "every": "5s", "longest_lag": "0s", **configuration}
+            logs=logs, metrics=metrics, **{"duration": "60s", "every": "10s", "longest_lag": "0s", **configuration}
         ),
         **{
             "canary": CANARY,
@@ -159,7 +159,7 @@ def test_new_exceptions_fail_it_as_soon_as_that_is_certain() -> None:
 
 
 def test_slowness_fails_it_without_any_log() -> None:
-    judgement = _run(metrics=[_metric_source(slower=2.0)]).judgement
+    judgement = _run(metrics=[_metric_source(slower=2.0)], every="5s").judgement
     assert judgement.verdict is Verdict.FAIL
     assert judgement.quality is None
     assert judgement.reasons[0].code in ("metric_regressed", "tail_regressed")
@@ -220,7 +220,7 @@ def test_what_cannot_get_better_ends_it_at_once(error: Exception) -> None:
     clock = _Clock()
     outcome = _run([_log_source(fails=lambda _: error)], clock=clock)
     assert outcome.policy_key == "source_error"
-    assert clock.now == START + timedelta(seconds=5)  # the first look at which there was anything to read
+    assert clock.now == START + timedelta(seconds=10)  # the first look at which there was anything to read
 
 
 def test_a_bug_in_a_source_is_a_source_error_too() -> None:
@@ -254,13 +254,15 @@ def test_little_traffic_is_inconclusive() -> None:
 
 def test_waiting_doubles_the_duration_once() -> None:
     clock = _Clock()
-    outcome = _run(metrics=[_metric_source(seconds=130)], clock=clock, min_requests=10_000, on_inconclusive="wait")
+    source = _metric_source(seconds=130)
+    outcome = _run(metrics=[source], clock=clock, every="20s", min_requests=10_000, on_inconclusive="wait")
     assert outcome.policy_key == "inconclusive"
     assert timedelta(seconds=120) < clock.now - START < timedelta(seconds=130)
 
 
 def test_waiting_longer_may_help() -> None:
-    outcome = _run(metrics=[_metric_source(seconds=130)], min_requests=700, on_inconclusive="wait")
+    source = _metric_source(seconds=130)
+    outcome = _run(metrics=[source], every="20s", min_requests=700, on_inconclusive="wait")
     assert outcome.judgement.verdict is Verdict.PASS
 
 
@@ -286,7 +288,7 @@ def test_without_control_it_compares_with_the_time_before() -> None:
     watch = {"canary": CANARY, "control": (), "before": before}
     for source, verdict in ((good, Verdict.PASS), (slow, Verdict.FAIL)):
         source._frame = _later(good._frame, source._frame)
-        outcome = _run(metrics=[source], watch=watch)
+        outcome = _run(metrics=[source], watch=watch, every="20s")
         assert outcome.judgement.verdict is verdict
         assert source.asked[0] == CANARY
         assert source.windows[0] == before
@@ -327,7 +329,8 @@ def test_what_a_source_left_out_is_said() -> None:
 def test_sources_of_one_kind_are_judged_together() -> None:
     other_logs, other_metrics = _log_source(broken=True), _metric_source()
     other_logs.name, other_metrics.name = "more logs", "more metrics"
-    judgement = _run([_log_source(), other_logs], [_metric_source(), other_metrics], minimum="30s").judgement
+    metrics = [_metric_source(), other_metrics]
+    judgement = _run([_log_source(), other_logs], metrics, minimum="30s", every="30s").judgement
     assert judgement.verdict is Verdict.FAIL
     assert judgement.quality is not None
     assert judgement.performance is not None
@@ -340,7 +343,7 @@ def test_records_of_strangers_are_left_out() -> None:
     source = _log_source()
     stranger = source._frame.assign(instance="stranger", message="ERROR nobody knows me")
     source.rows = lambda window, instances: pd.concat([source._frame, stranger])  # type: ignore[method-assign]
-    judgement = _run([source], duration="5s").judgement
+    judgement = _run([source], duration="10s").judgement
     assert judgement.quality is not None
     assert not any("nobody" in event.template for event in judgement.quality.events)
 
@@ -377,10 +380,10 @@ def test_a_missing_baseline_ends_it_at_once_without_another_one_instead() -> Non
 
 def test_where_inconclusive_passes_the_metrics_are_still_watched_to_the_end() -> None:
     missing = {"logs": Baseline(unusable="the baseline 9.9 was never deployed here")}
-    options: dict[str, Any] = {"watch": {"baselines": missing}, "on_inconclusive": "pass"}
+    options: dict[str, Any] = {"watch": {"baselines": missing}, "on_inconclusive": "pass", "every": "20s"}
     good, bad = (_run([_log_source()], [_metric_source(slower=slower)], **options) for slower in (1.0, 2.0))
     assert (good.judgement.verdict, good.policy_key) == (Verdict.INCONCLUSIVE, "inconclusive")
-    assert good.judgement.looks > 5
+    assert good.judgement.looks > 3
     assert bad.judgement.verdict is Verdict.FAIL
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAY_JOIN = re.compile(rf"^\s|{GOES_ON}$|{MAY_JOIN}|{MAY_BEGIN}")
 _LONG = 4_096  # characters from which on to look for it everywhere costs more than to join
+_FEW = 10_000  # characters of all records up to which setting polars to work costs more than it saves
 _MOST_KEYS = 50_000  # masked texts kept apart before they are refined, which makes them fewer
 
 _ByKey = dict[tuple[str, str], tuple[int, "int | None", "int | None", str, str]]
@@ -47,7 +48,8 @@ def count_records(
     if any(len(text) > _LONG or _MAY_JOIN.search(text) for text in cleaned if text):
         cleaned, times, instances = _joined(cleaned, times, instances)
     records = [clean_record(text, troubles) for text in cleaned]
-    counter = _count_fast if has_polars() else count_slowly
+    many = sum(map(len, records)) > _FEW
+    counter = _count_fast if many and has_polars() else count_slowly
     return counter(records, times, instances if instances is not None else [instance] * len(records)), troubles
 
 
@@ -90,14 +92,19 @@ def count_slowly(texts: list[str], times: list[int | None] | None, instances: li
     """
     line_signature = functools.lru_cache(maxsize=None)(signature_of_line)
     trace_signature = functools.lru_cache(maxsize=None)(signature_of_record)
-    tallies: dict[Signature, Tally] = {}
+    counted: dict[tuple[Signature, str], tuple[int, int | None, int | None, str, str]] = {}
     for position, text in enumerate(texts):
         if not text:
             continue
         signature = trace_signature(blank_numbers(text)) if "\n" in text else line_signature(mask_line(text))
-        time = times[position] if times is not None else None
+        key, time = (signature, instances[position]), times[position] if times is not None else None
         sample = text[:SAMPLE_LENGTH]
-        tallies.setdefault(signature, Tally()).add(Tally({instances[position]: 1}, time, time, (sample,)))
+        count, first, last, oldest, _ = counted.get(key, (0, None, None, sample, ""))
+        counted[key] = count + 1, _earlier(first, time), _later(last, time), oldest, sample
+    tallies: dict[Signature, Tally] = {}
+    for (signature, instance), (count, first, last, oldest, newest) in counted.items():
+        tally = Tally({instance: count}, first, last, tuple(sorted({oldest, newest})))
+        tallies.setdefault(signature, Tally()).add(tally)
     return tallies
 
 
