@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,9 +42,6 @@ class Redactor:
         for secret, shown in known.items():
             for form in _forms(secret) if secret and secret != shown else ():
                 self._replacements.setdefault(form, shown)
-        # One secret may be part of another: the longest first.
-        ordered = sorted(self._replacements, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __repr__(self) -> str:
         return "Redactor(***)"
@@ -58,23 +56,30 @@ class Redactor:
     @property
     def knows_any(self) -> bool:
         """Whether there is any secret to look for."""
-        return self._pattern is not None
+        return bool(self._replacements)
 
     def finds(self, text: str) -> bool:
         """Whether a known secret is in a text.
 
         :param text: anything.
         """
-        return self._pattern is not None and self._pattern.search(text) is not None
+        return any(form in text for form in self._replacements)
 
     def known(self, text: str) -> str:
         """Return the text without the known secrets, everything else in it as it is, addresses too.
 
         :param text: anything.
         """
-        if self._pattern is None:
+        if not self.finds(text):
             return text
         return self._pattern.sub(lambda found: self._replacements[found[0]], text)
+
+    @functools.cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Made when something is found, which is seldom: that of a key file takes a tenth of a second."""
+        # One secret may be part of another: the longest first.
+        ordered = sorted(self._replacements, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, ordered)))
 
     def line(self, text: object, length: int = LINE_LENGTH) -> str:
         """Return the text without secrets on one printable line, shortened.

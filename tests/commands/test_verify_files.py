@@ -457,7 +457,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=12).map(b"".join)))
 def test_whatever_a_file_holds_it_gets_a_verdict_or_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], content: bytes

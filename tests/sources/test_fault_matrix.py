@@ -35,7 +35,7 @@ from tests.sources.google_servers import LoggingStore, key_of
 from tests.sources.search_metrics_store import SearchMetricsStore
 from tests.sources.splunk_store import SplunkStore
 from tests.verification.late_source import Clock
-from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
+from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, usual_profile
 
 PERFECT = stores.Troubles()
 TROUBLED = stores.Troubles(lag=60.0, page=100, calls=4, dropped=10)
@@ -90,7 +90,7 @@ def _records(*, broken: bool) -> list[stores.Record]:
 
 def _watched(clock: Clock, **given: Any) -> Outcome:
     [name] = [source.name for sources in given.values() for source in sources]
-    baselines = {name: Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])}
+    baselines = {name: Baseline([Learned("1.0", usual_profile())])}
     return Watch(
         Verification(duration="60s", every="20s", **given),
         canary=CANARY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -44,6 +45,12 @@ def shop_logs(
 def shop_profile(rng: random.Random, instances: Sequence[str], seconds: float, *, broken: bool = False) -> LogProfile:
     """The same as a profile."""
     return LogProfile.of(shop_logs(rng, instances, seconds, broken=broken), watched=len(instances) * seconds)
+
+
+@functools.cache
+def usual_profile() -> LogProfile:
+    """What all instances logged in a minute of a release before."""
+    return shop_profile(random.Random(8), INSTANCES, 60)
 
 
 def _record(rng: random.Random, time: datetime, rate: float, broken: bool) -> str:

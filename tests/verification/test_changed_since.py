@@ -46,7 +46,7 @@ def _judged(
     phase = Earlier("phase_20", FIRST, CANARY)
     watch = {"canary": INSTANCES, "control": (), "before": BEFORE, "earlier": [phase]}
     return _run(
-        metrics=[_Metrics("metrics", frame)], watch=watch, duration="40s", every="10s", minimum="20s", **options
+        metrics=[_Metrics("metrics", frame)], watch=watch, duration="40s", every="20s", minimum="20s", **options
     ).judgement
 
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_cd.verification import parts
 from airflow_cd.verification.coverage import MOST_UNREAD, Coverage, Unread, with_unread
 from airflow_cd.verification.parts import samples_of
 from airflow_cd.verification.samples import LogSample, Window
@@ -23,10 +24,13 @@ from tests.verification.test_watch_parts import Bounded, logs
 BEGIN = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 
 
-def watched(source: Bounded, **settings: object) -> Outcome:
+def watched(source: Bounded, **options: object) -> Outcome:
     clock = Clock()
-    configuration = Verification(logs=[source], duration="60s", every="20s", **settings)  # type: ignore[arg-type]
-    return Watch(configuration, canary=CANARY, control=CONTROL, since=START, clock=clock, sleep=clock.sleep).run()
+    configuration = Verification(logs=[source], duration="60s", every="20s", **options)  # type: ignore[arg-type]
+    watch = Watch(configuration, canary=CANARY, control=CONTROL, since=START, clock=clock, sleep=clock.sleep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "MOST_PARTS", 8)  # reads that are four times as large lose as much, and take less time
+        return watch.run()
 
 
 def unread_of(outcome: Outcome) -> Reason | None:
@@ -35,8 +39,8 @@ def unread_of(outcome: Outcome) -> Reason | None:
 
 @pytest.fixture(scope="module")
 def in_parts() -> Outcome:
-    """Of a source that gives 18 records at once, at the most."""
-    return watched(Bounded(logs(), 18))
+    """Of a source that gives 72 records at once, at the most."""
+    return watched(Bounded(logs(), 72))
 
 
 class TestWatched:
@@ -53,14 +57,14 @@ class TestWatched:
         assert "% of the records of logs were not read" in reason.text
 
     def test_more_than_may_be_unread_is_no_pass(self) -> None:
-        outcome = watched(Bounded(logs(), 4))
+        outcome = watched(Bounded(logs(), 16))
         assert outcome.judgement.verdict is Verdict.INCONCLUSIVE
         assert outcome.policy_key == "inconclusive"
         assert outcome.judgement.reasons[0].code == "unread_records"
         assert "most_unread" in outcome.judgement.reasons[0].text
 
     def test_an_author_may_ask_for_all_of_it(self) -> None:
-        assert watched(Bounded(logs(), 18), most_unread=0).judgement.verdict is Verdict.INCONCLUSIVE
+        assert watched(Bounded(logs(), 72), most_unread=0).judgement.verdict is Verdict.INCONCLUSIVE
 
     def test_what_was_left_out_and_is_found_later_is_not_late(self, in_parts: Outcome) -> None:
         assert in_parts.judgement.lags["logs"].late == 0
@@ -71,9 +75,9 @@ class TestWatched:
         assert "nobody knows how many" in outcome.judgement.reasons[1].text
 
     def test_what_fails_by_what_was_read_fails(self) -> None:
-        assert watched(Bounded(logs(broken=True), 18), most_unread=0).judgement.verdict is Verdict.FAIL
+        assert watched(Bounded(logs(broken=True), 72), most_unread=0).judgement.verdict is Verdict.FAIL
 
-    @pytest.mark.parametrize("most", [1, 9])
+    @pytest.mark.parametrize("most", [4, 36])
     def test_a_good_release_never_fails_for_it(self, most: int) -> None:
         frame = logs()
         outcome = watched(Bounded(frame, most))
@@ -113,6 +117,7 @@ def test_only_a_pass_is_changed_and_only_to_inconclusive(
     assert with_unread(before, None, most) == before
 
 
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     most=st.integers(1, 400),

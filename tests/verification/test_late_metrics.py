@@ -58,7 +58,7 @@ class _Requests:
 
 def _watch(clock: Clock, source: _Requests, **settings: Any) -> Outcome:
     return Watch(
-        Verification(metrics=[source], duration="60s", every="5s", **settings),
+        Verification(metrics=[source], duration="60s", every="10s", **settings),
         canary=CANARY,
         control=CONTROL,
         since=START,

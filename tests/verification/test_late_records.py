@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,7 +21,7 @@ from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
 from airflow_cd.verification.watch import Outcome, Watch
 from tests.verification.late_source import Clock, LateLogs
-from tests.verification.shop_logs import CANARY, CONTROL, INSTANCES, START, shop_logs, shop_profile
+from tests.verification.shop_logs import CANARY, CONTROL, START, shop_logs, usual_profile
 
 Lag = Callable[[Any], float]
 
@@ -33,6 +34,7 @@ def _all(seconds: float) -> Lag:
     return lambda _: seconds
 
 
+@functools.cache
 def _frame(seconds: float, *, broken: bool = False, errors: bool = True, rate: float = 1.0) -> pd.DataFrame:
     rng = random.Random(7)
     ours, theirs = (
@@ -47,7 +49,7 @@ def _run(
     frame: pd.DataFrame, lag: Lag, seconds: float = 60, *, watch: dict[str, Any] | None = None, **source: Any
 ) -> tuple[Outcome, LateLogs, float]:
     """The outcome, the source, and how many seconds it took."""
-    rng, clock = random.Random(8), Clock()
+    clock = Clock()
     settings = {key: source.pop(key) for key in ("longest_lag", "minimum", "every") if key in source}
     logs = LateLogs(frame, clock, lag, **source)
     outcome = Watch(
@@ -56,7 +58,7 @@ def _run(
             "canary": CANARY,
             "control": CONTROL,
             "since": START,
-            "baselines": {"logs": Baseline([Learned("1.0", shop_profile(rng, INSTANCES, 60))])},
+            "baselines": {"logs": Baseline([Learned("1.0", usual_profile())])},
             "clock": clock,
             "sleep": clock.sleep,
             **(watch or {}),
@@ -194,7 +196,7 @@ def test_a_watch_begun_again_elsewhere_counts_the_same(reports: bool) -> None:
             canary=CANARY,
             control=CONTROL,
             since=START,
-            baselines={"logs": Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])},
+            baselines={"logs": Baseline([Learned("1.0", usual_profile())])},
             clock=clock,
             sleep=clock.sleep,
         ).run()
@@ -217,11 +219,10 @@ def test_what_comes_late_of_an_earlier_phase_counts_in_a_later_one() -> None:
     since = START + timedelta(seconds=70)
     clock = Clock(since)
     watch = {"since": since, "earlier": [first], "clock": clock, "sleep": clock.sleep, "control": (), "canary": CANARY}
-    rng = random.Random(8)
     logs = LateLogs(both, clock, lag)
     outcome = Watch(
         Verification(logs=[logs], duration="60s", every="10s"),
-        baselines={"logs": Baseline([Learned("1.0", shop_profile(rng, INSTANCES, 60))])},
+        baselines={"logs": Baseline([Learned("1.0", usual_profile())])},
         **watch,
     ).run()
     assert outcome.judgement.verdict is Verdict.FAIL
@@ -239,7 +240,7 @@ def test_what_comes_late_of_an_earlier_phase_counts_in_a_later_one() -> None:
         canary=CANARY,
         since=since,
         earlier=[known],
-        baselines={"logs": Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])},
+        baselines={"logs": Baseline([Learned("1.0", usual_profile())])},
         clock=clock,
         sleep=clock.sleep,
     ).run()
@@ -297,7 +298,7 @@ def test_a_phase_that_cannot_be_read_again_counts_nothing_twice() -> None:
         control=CONTROL,
         since=START + timedelta(seconds=70),
         earlier=[Earlier("phase_20", first, CANARY, {"logs": counted})],
-        baselines={"logs": Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])},
+        baselines={"logs": Baseline([Learned("1.0", usual_profile())])},
         clock=clock,
         sleep=clock.sleep,
     ).run()
@@ -314,7 +315,7 @@ def _watched(logs: LateLogs, clock: Clock, since: timedelta, earlier: list[Earli
         control=CONTROL,
         since=START + since,
         earlier=earlier,
-        baselines={"logs": Baseline([Learned("1.0", shop_profile(random.Random(8), INSTANCES, 60))])},
+        baselines={"logs": Baseline([Learned("1.0", usual_profile())])},
         clock=clock,
         sleep=clock.sleep,
         **watch,

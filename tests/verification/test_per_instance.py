@@ -37,7 +37,7 @@ def _judged(change: Callable[[pd.DataFrame], pd.DataFrame], *, broken: bool = Fa
     logs = LateLogs(change(frame.sort_values("time", ignore_index=True)), clock, lambda _: 0.0)
     return (
         Watch(
-            Verification(logs=[logs], duration="2m", every="5s"),
+            Verification(logs=[logs], duration="2m", every="15s"),
             canary=CANARY,
             control=CONTROL if control else (),
             since=START,
@@ -163,7 +163,7 @@ def _measured(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Judgement:
     frame = pd.concat([metric_rows(rng, names, load, Model(120)) for names in (CANARY, CONTROL)])
     return (
         Watch(
-            Verification(metrics=[_Metrics(change(frame))], duration="2m", every="5s"),
+            Verification(metrics=[_Metrics(change(frame))], duration="2m", every="15s"),
             canary=CANARY,
             control=CONTROL,
             since=START,

@@ -54,7 +54,7 @@ class Limited:
 
 def judged(source: Limited) -> Judgement:
     clock = Clock()
-    configuration = Verification(logs=[source], duration="60s", every="10s")
+    configuration = Verification(logs=[source], duration="60s", every="20s")
     return (
         Watch(configuration, canary=CANARY, control=CONTROL, since=START, clock=clock, sleep=clock.sleep)
         .run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -77,26 +78,37 @@ class _Clock:
         self.now += timedelta(seconds=seconds)
 
 
-def _log_source(*, broken: bool = False, seconds: float = 80, **options: Any) -> _Logs:
+@functools.cache
+def _logged(*, broken: bool, seconds: float) -> pd.DataFrame:
     rng = random.Random(7)
     frames = [shop_logs(rng, CANARY, seconds, broken=broken), shop_logs(rng, CONTROL, seconds)]
-    return _Logs("logs", pd.concat(frames, ignore_index=True), **options)
+    return pd.concat(frames, ignore_index=True)
 
 
-def _metric_source(*, slower: float = 1.0, seconds: int = 80, **options: Any) -> _Metrics:
+def _log_source(*, broken: bool = False, seconds: float = 80, **options: Any) -> _Logs:
+    return _Logs("logs", _logged(broken=broken, seconds=seconds), **options)
+
+
+@functools.cache
+def _measured(*, slower: float, seconds: int) -> pd.DataFrame:
     rng = np.random.default_rng(7)
     load = shared_load(rng, seconds)
     ours = metric_rows(rng, CANARY, load, Model(seconds, slower=slower))
-    return _Metrics("metrics", pd.concat([ours, metric_rows(rng, CONTROL, load, Model(seconds))]), **options)
+    return pd.concat([ours, metric_rows(rng, CONTROL, load, Model(seconds))])
+
+
+def _metric_source(*, slower: float = 1.0, seconds: int = 80, **options: Any) -> _Metrics:
+    return _Metrics("metrics", _measured(slower=slower, seconds=seconds).copy(), **options)
+
+
+@functools.cache
+def _learned() -> tuple[Learned, ...]:
+    rng = random.Random(8)
+    return (Learned("1.1", shop_profile(rng, CANARY, 60)), Learned("1.0", shop_profile(rng, INSTANCES, 60)))
 
 
 def _baselines() -> dict[str, Baseline]:
-    rng = random.Random(8)
-    return {
-        "logs": Baseline(
-            [Learned("1.1", shop_profile(rng, CANARY, 60)), Learned("1.0", shop_profile(rng, INSTANCES, 60))]
-        )
-    }
+    return {"logs": Baseline(list(_learned()))}
 
 
 def _run(

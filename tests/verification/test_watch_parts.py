@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from airflow_cd.verification import parts
 from airflow_cd.verification.samples import LogSample, Window
 from airflow_cd.verification.settings import Verification
 from airflow_cd.verification.verdict import Verdict
@@ -41,6 +44,7 @@ class Bounded:
         return LogSample(found[: self.most], "query", more, cut=more and self.shorter_helps)
 
 
+@functools.cache
 def logs(*, broken: bool = False) -> pd.DataFrame:
     rng = random.Random(7)
     frames = [shop_logs(rng, CANARY, 70, broken=broken, rate=2.0), shop_logs(rng, CONTROL, 70, rate=2.0)]
@@ -59,16 +63,16 @@ def said(outcome: Outcome) -> bool:
 
 def test_parts_hold_what_the_whole_holds() -> None:
     frame = logs()
-    whole, parts = Bounded(frame, 10**6), Bounded(frame, len(frame) // 20)
-    outcomes = [watched(source) for source in (whole, parts)]
-    assert len(parts.windows) > len(whole.windows)
+    whole, small = Bounded(frame, 10**6), Bounded(frame, len(frame) // 8)
+    outcomes = [watched(source) for source in (whole, small)]
+    assert len(small.windows) > len(whole.windows)
     assert not said(outcomes[1])
     assert outcomes[0].profiles["logs"].counts() == outcomes[1].profiles["logs"].counts()
 
 
 def test_rare_errors_behind_a_flood_are_found() -> None:
     frame = logs(broken=True)
-    assert watched(Bounded(frame, len(frame) // 20)).judgement.verdict is Verdict.FAIL
+    assert watched(Bounded(frame, len(frame) // 8)).judgement.verdict is Verdict.FAIL
 
 
 def test_what_shorter_windows_do_not_help_is_read_once_and_said() -> None:
@@ -79,9 +83,10 @@ def test_what_shorter_windows_do_not_help_is_read_once_and_said() -> None:
     assert len(lost.windows) == len(whole.windows)
 
 
-def test_the_parts_are_bounded() -> None:
+def test_the_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MOST_PARTS", 8)
     endless = Bounded(logs(), 0)
     whole = Bounded(logs(), 10**6)
     watched(whole)
     assert said(watched(endless))
-    assert len(endless.windows) <= 64 * len(whole.windows)
+    assert len(endless.windows) <= 16 * len(whole.windows)

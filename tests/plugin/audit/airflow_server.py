@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,12 @@ BEFORE = ("dev.lease", "dev.deploy", "dev.settle")
 @pytest.fixture(scope="session")
 def airflow_app(metadata: None) -> Any:
     """The app with every plugin of this machine, this one included."""
+    return _made()
+
+
+@functools.cache
+def _made() -> Any:
+    """Once for all test modules: to pytest the fixture is another one in each that imports it."""
     from airflow.api_fastapi.app import create_app
 
     return create_app(apps="core")

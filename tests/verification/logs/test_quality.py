@@ -47,12 +47,12 @@ def test_a_new_exception_fails_at_any_sensitivity(sensitivity: str) -> None:
 
 def test_good_releases_pass() -> None:
     blocked = []
-    for seed in range(40):
+    for seed in range(12):
         rng = random.Random(seed)
         quality = judge_quality(shop_profile(rng, CANARY, 60), shop_profile(rng, CONTROL, 60), _baseline(rng))
         if quality.verdict is not Verdict.PASS:
             blocked.append([(event.template, event.counts) for event in quality.risks])
-    assert len(blocked) <= 1, blocked
+    assert blocked == []
 
 
 def test_a_rare_known_exception_with_other_parameters_is_not_red() -> None:
