@@ -18,7 +18,7 @@ GOES_ON = RunFacts("running", paused=False, stale=False, file="shop.py")
 
 
 class Scene(World):
-    """What Airflow says is ``run``; each look of the guard is four seconds after the one before."""
+    """What Airflow says is ``run``; each look of the guard is a few seconds after the one before."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -60,8 +60,10 @@ class Scene(World):
         """The run has deployed, and its next task has not begun."""
         self.ledger.work.end(self.at_work("production.phase_20.deploy"))
 
-    def pass_by(self, seconds: float, *, beats: Work | None = None, guard: Guard | None = None) -> None:
-        """Let the time pass, with a look, and a sign of life of a process, every four seconds."""
+    def pass_by(
+        self, seconds: float, *, beats: Work | None = None, guard: Guard | None = None, every: float = 4
+    ) -> None:
+        """Let the time pass, with a look, and a sign of life of a process, every so many seconds."""
         guard = guard or self.guard
         until = self.now + seconds
         while self.now < until:
@@ -69,7 +71,7 @@ class Scene(World):
                 self.ledger.work.beat(beats)
             guard.look()
             guard.wait()
-            self.now += 4
+            self.now += every
 
     def findings(self) -> list[Finding]:
         return self.ledger.guarding.findings()

@@ -250,7 +250,7 @@ def test_a_verification_may_wait_for_a_slot_of_its_pool(scene: Scene) -> None:
     scene.deployed()
     scene.between_tasks()
     scene.run_is(tasks=[PASSED, TaskFacts("production.phase_20.verify", -1, "scheduled", None)])
-    scene.pass_by(280)
+    scene.pass_by(280, every=10)
     assert scene.findings() == []
 
 
@@ -260,7 +260,7 @@ def test_a_canary_that_failed_and_about_which_a_person_is_asked_waits_for_the_an
     blamed(scene)
     scene.between_tasks()
     scene.run_is(tasks=[PASSED, TaskFacts("production.phase_20.verify", -1, state, None), queued("")])
-    scene.pass_by(400)
+    scene.pass_by(400, every=10)
     assert scene.findings() == []
 
 
@@ -502,7 +502,7 @@ def test_a_person_is_not_told_at_every_look_of_a_target_that_is_gone(
     scene.deployed()
     scene.between_tasks()
     scene.runs.clear()
-    scene.pass_by(580)
+    scene.pass_by(580, every=10)
     assert 1 <= len(scene.pages) <= 4
 
 

@@ -44,7 +44,7 @@ def told(scene: Scene) -> list[str]:
 
 def test_a_person_is_told_once_and_nothing_is_done(rolled_back: Scene) -> None:
     put_back(rolled_back, FIRST)
-    rolled_back.pass_by(200)
+    rolled_back.pass_by(200, every=10)
     (page,) = rolled_back.pages
     assert f"In production {NEW} runs again on {FIRST}: it was rolled back here" in page
     assert told(rolled_back) == [page.partition("In production ")[2].partition(". Nothing")[0]]
@@ -84,7 +84,7 @@ def test_an_environment_is_read_once_in_a_minute(rolled_back: Scene) -> None:
 
     rolled_back.target.instances = counted  # type: ignore[method-assign]
     put_back(rolled_back)
-    rolled_back.pass_by(320)
+    rolled_back.pass_by(320, every=10)
     assert 4 <= len(reads) <= 5
     assert min(after - before for before, after in itertools.pairwise(reads)) >= 60
 

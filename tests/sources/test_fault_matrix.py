@@ -88,11 +88,11 @@ def _records(*, broken: bool) -> list[stores.Record]:
     return stores.records_of(pd.concat(frames).itertuples())
 
 
-def _watched(clock: Clock, **given: Any) -> Outcome:
+def _watched(clock: Clock, longest_lag: str = "2m", **given: Any) -> Outcome:
     [name] = [source.name for sources in given.values() for source in sources]
     baselines = {name: Baseline([Learned("1.0", usual_profile())])}
     return Watch(
-        Verification(duration="60s", every="20s", **given),
+        Verification(duration="60s", every="20s", longest_lag=longest_lag, **given),
         canary=CANARY,
         control=CONTROL,
         since=START,
@@ -130,10 +130,10 @@ def test_more_records_than_are_read_at_once(
     kind, conn_type, source = LOGS[protocol]
     records = _records(broken=broken)
     served(kind(records, clock, PERFECT), conn_type)
-    whole = _watched(clock, logs=[source])
+    whole = _watched(clock, "10s", logs=[source])
     clock.now = START
     monkeypatch.setattr("airflow_cd.sources.records.MOST_RECORDS", len(records) // 10)
-    parts = _watched(clock, logs=[source])
+    parts = _watched(clock, "10s", logs=[source])
     assert parts.judgement.verdict is whole.judgement.verdict is (Verdict.FAIL if broken else Verdict.PASS)
     assert parts.profiles[source.name].counts() == whole.profiles[source.name].counts()
     assert not any("returned less" in warning for warning in parts.judgement.warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,17 +11,25 @@ import pandas as pd
 
 from airflow_cd.verification.log_reading import Earlier
 from airflow_cd.verification.metrics.thresholds import Threshold
-from airflow_cd.verification.samples import Window
+from airflow_cd.verification.samples import MetricSample, Window
 from airflow_cd.verification.undecided import points_to_harm
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 from .shop_logs import CANARY, CONTROL, INSTANCES, START
 from .test_watch import _Metrics, _run
-from .traffic_model import Model, metric_rows, shared_load
+from .traffic_model import METRICS, Model, metric_rows, shared_load
 
 LENGTH = 50
 BEFORE = Window(START - timedelta(seconds=300), START - timedelta(seconds=250))
 FIRST = Window(START - timedelta(seconds=120), START - timedelta(seconds=70))
+
+
+class _Requests(_Metrics):
+    """What the tests are about, alone."""
+
+    def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
+        metrics = [metric for metric in METRICS if metric.name in ("response_time", "error_rate")]
+        return MetricSample(self.rows(window, instances), metrics, f"query of {self.name}", self.bucket)
 
 
 def _rows(rng: np.random.Generator, window: Window, names: tuple[str, ...], **model: Any) -> pd.DataFrame:
@@ -46,7 +55,12 @@ def _judged(
     phase = Earlier("phase_20", FIRST, CANARY)
     watch = {"canary": INSTANCES, "control": (), "before": BEFORE, "earlier": [phase]}
     return _run(
-        metrics=[_Metrics("metrics", frame)], watch=watch, duration="40s", every="20s", minimum="20s", **options
+        metrics=[_Requests("metrics", frame[frame["metric"].isin(["response_time", "error_rate"])])],
+        watch=watch,
+        duration="40s",
+        every="20s",
+        minimum="20s",
+        **options,
     ).judgement
 
 

@@ -407,14 +407,20 @@ def everything_said(client: TestClient, ledger: Ledger, poison: str) -> list[str
     ]
 
 
+HARMLESS: list[Page] = []
+"""The same pages with a word that is no poison, made once."""
+
+
 @pytest.mark.parametrize("poison", samples.HOSTILE, ids=range(len(samples.HOSTILE)))
 def test_hostile_text_changes_no_tag_and_no_attribute(
     client: TestClient, ledger: Ledger, poison: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poisoned = everything_said(client, ledger, poison)
-    monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/clean.db")
-    for source, clean in zip(poisoned, everything_said(client, open_ledger(), " (harmless)"), strict=True):
-        page, harmless = Page(source), Page(clean)
+    if not HARMLESS:
+        monkeypatch.setenv("AIRFLOW__AIRFLOW_CD__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/clean.db")
+        HARMLESS.extend(map(Page, everything_said(client, open_ledger(), " (harmless)")))
+    for source, harmless in zip(poisoned, HARMLESS, strict=True):
+        page = Page(source)
         assert page.tags == harmless.tags
         assert page.ids == harmless.ids
         assert {urlsplit(link)[:3] for link in page.links} == {urlsplit(link)[:3] for link in harmless.links}
@@ -432,7 +438,7 @@ def test_two_thousand_events_make_a_page_that_can_be_borne(client: TestClient, l
     for number in range(40):
         ledger.feedback.record("shop", f"other{number}", "not_a_risk", who="ada", why="x", template=f"job {number} <*>")
     took = []
-    for _ in range(3):
+    for _ in range(2):
         began = time.process_time()
         source = page_of(client)
         took.append(time.process_time() - began)
