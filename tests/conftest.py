@@ -53,9 +53,9 @@ def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_ledger(empty_ledger: Path, tmp_path: Path) -> Ledger:
     """A ledger of the test's own, ``ledger.db`` in its folder."""
     from airflow_cd.ledger import open_ledger
-    from tests.new_ledgers import copied
+    from tests.new_ledgers import alike, copied
 
-    return open_ledger(copied(empty_ledger, tmp_path, "ledger"))
+    return alike(open_ledger(copied(empty_ledger, tmp_path, "ledger")))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,9 +7,21 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from airflow_cd.ledger import Ledger, open_ledger
+
+
+_first: list[Engine] = []
+
+
+def alike(ledger: Ledger) -> Ledger:
+    """The ledger, which does not compile the statements again that another one of these has compiled before."""
+    _first.append(ledger.engine)
+    ledger.engine.dialect = _first[0].dialect
+    ledger.engine._compiled_cache = _first[0]._compiled_cache
+    del _first[1:]
+    return ledger
 
 
 def quick(ledger: Ledger) -> Ledger:
@@ -20,7 +32,7 @@ def quick(ledger: Ledger) -> Ledger:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("PRAGMA journal_mode=MEMORY")
 
-    return ledger
+    return alike(ledger)
 
 
 def migrated(folder: Path) -> Path:
