@@ -41,7 +41,7 @@ from airflow_cd.verification.logs.masking import mask_line
 from airflow_cd.verification.logs.traces.joining import RecordJoiner
 from airflow_cd.verification.verdict import Judgement
 
-INPUTS = int(os.environ.get("AIRFLOW_CD_HOSTILE_INPUTS", "60"))
+INPUTS = int(os.environ.get("AIRFLOW_CD_HOSTILE_INPUTS", "40"))
 hostile = settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck))
 
 TEXT = st.text(st.characters(codec=None), max_size=400)  # lone surrogates and controls, too

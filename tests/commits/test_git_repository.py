@@ -111,7 +111,7 @@ def test_it_is_the_difference_of_what_two_versions_have(tmp_path: Path, data: st
     assert sorted(map(int, taken_away)) == sorted(has[before] - has[after])
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(version=st.text(max_size=12) | st.text("-=.^~@{}:/ *\0\n1v", max_size=12), whole=st.booleans())
 def test_no_version_is_an_option_or_an_error(made: Made, version: str, whole: bool) -> None:
     if version.strip() in ("@", "1.0", "1.1", "1.2", "v1.0", "v1.1", "v1.2"):

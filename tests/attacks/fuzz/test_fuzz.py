@@ -10,7 +10,7 @@ from tests.attacks.fuzz.answers import READERS as OF_ANSWERS
 from tests.attacks.fuzz.readers import READERS as OF_TEXTS
 from tests.attacks.fuzz.trial import LINEAR, Reader, growth, tried
 
-INPUTS = 400
+INPUTS = 200
 
 
 @pytest.mark.parametrize("reader", [*OF_TEXTS, *OF_ANSWERS], ids=lambda reader: reader.name)

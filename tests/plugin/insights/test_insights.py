@@ -215,7 +215,7 @@ def test_a_long_duration_is_coarse(seconds: float, words: str) -> None:
     assert span(seconds) == words
 
 
-@settings(max_examples=200, deadline=None)  # a busy machine is not a wrong answer
+@settings(max_examples=80, deadline=None)  # a busy machine is not a wrong answer
 @given(st.data())
 def test_shares_differ_where_fishers_exact_test_says_so(data: st.DataObject) -> None:
     of, before = data.draw(st.integers(0, 80)), data.draw(st.integers(0, 80))
@@ -225,7 +225,7 @@ def test_shares_differ_where_fishers_exact_test_says_so(data: st.DataObject) -> 
         assert chance.shares_differ(few, of, few_before, before) == (exact < chance.LEVEL)
 
 
-@settings(max_examples=200, deadline=None)  # a busy machine is not a wrong answer
+@settings(max_examples=80, deadline=None)  # a busy machine is not a wrong answer
 @given(*[st.lists(st.integers(0, 12).map(float), min_size=1, max_size=30)] * 2)
 def test_times_differ_where_the_rank_sum_test_says_so(values: list[float], before: list[float]) -> None:
     wanted = mannwhitneyu(values, before, method="asymptotic").pvalue if len({*values, *before}) > 1 else 1.0

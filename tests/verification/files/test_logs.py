@@ -65,7 +65,7 @@ def _lines_of(content: bytes) -> list[bytes]:
     return content.removesuffix(b"\n").split(b"\n") if content else []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_LINES, st.integers(1, 200), st.booleans(), st.booleans())
 def test_a_stream_in_blocks_of_any_size_is_the_profile_of_its_lines(
     lines: list[str], block: int, end: bool, fast: bool

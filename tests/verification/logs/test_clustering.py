@@ -190,7 +190,7 @@ def test_protection() -> None:
     assert not any(map(is_protected, ("alice", "errors.log", "getter", "")))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.lists(st.sampled_from(["a", "b", "c", "d", "e", "fgh", "x=", "failed"]), min_size=1, max_size=5).map(

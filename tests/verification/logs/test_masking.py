@@ -85,13 +85,13 @@ _LINES = st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=12).map("".j
 
 
 @pytest.mark.skipif(not masking.has_polars(), reason="polars is not installed: there is one engine only")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(_LINES, max_size=20))
 def test_both_engines_agree(lines: list[str]) -> None:
     assert mask(lines) == [refine(mask_line(without_marks(line))) for line in lines]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_LINES)
 def test_no_mark_of_masking_is_left(line: str) -> None:
     masked = _mask(line)
