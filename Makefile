@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 # Each has a daemon or a cluster of its own, and one of them an Airflow as well: more than two are slower than two.
 REAL_WORKERS ?= 2
+# Where the machine keeps Python from it: else every process of an Airflow compiles the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 QUICK := not (e2e or browser or postgres or server or alone or real)
 
 .PHONY: setup demo quick test real built lint clean

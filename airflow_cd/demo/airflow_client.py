@@ -170,7 +170,7 @@ class AirflowClient:
         return f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float = 0.3) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float = 0.6) -> None:
     """Wait until the condition holds.
 
     :param condition: asked again and again.

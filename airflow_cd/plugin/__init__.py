@@ -15,7 +15,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from airflow_cd.guard import starting
 from airflow_cd.operators.report_link import VerificationReportLink
-from airflow_cd.plugin import listener
+from airflow_cd.plugin import listener, preloading
 from airflow_cd.plugin.audit import kept_runs
 
 kept_runs.watch()
@@ -63,7 +63,7 @@ class AirflowCdPlugin(AirflowPlugin):
         {"middleware": _LazyAudit, "name": "Airflow CD audit log"},
         {"middleware": _LazyBodies, "name": "Airflow CD request bodies"},
     ]
-    listeners = [starting, listener]
+    listeners = [starting, listener, preloading]
     operator_extra_links = [VerificationReportLink()]
     external_views = [
         {

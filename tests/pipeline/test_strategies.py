@@ -141,7 +141,10 @@ def test_a_phase_has_another_part_of_the_requests_by_a_route() -> None:
         (blue_green(preview=5), "preview is a int, give Verification"),
         (blue_green(preview=Verification()), "preview: the verification has no source"),
         (canary(phases=[Phase(20, traffic=5), 100]), "changes instances in place"),
-        (canary(PODS, phases=[Phase(20, traffic=5), 100]), "name the HTTPRoute, VirtualService or Ingress that divides them"),
+        (
+            canary(PODS, phases=[Phase(20, traffic=5), 100]),
+            "name the HTTPRoute, VirtualService or Ingress that divides them",
+        ),
         (canary(ROUTED, phases=[Phase(20, traffic=101), 100]), "traffic is 101, must be a whole percent"),
         (canary(ROUTED, phases=[Phase(0, traffic=5), 100]), "a share is a whole percent from 1 to 100"),
         (canary(ROUTED, phases=[Phase(20, traffic=50), 30, 100]), "must increase"),

@@ -24,6 +24,9 @@ CACHE = images.CACHE
 COMPOSED = "composed"
 MEASURED = "measured"
 
+collect_ignore = [] if "AIRFLOW_CD_ISTIO" in os.environ else ["test_kubernetes_mesh.py"]
+"""istiod takes as long to build as Kubernetes does."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is real unless ``-m`` names it, as ``make real`` does."""

@@ -167,3 +167,16 @@ def test_copies_need_a_route_and_a_percent() -> None:
     assert "needs the HTTPRoute whose gateway copies requests" in wrong(mirror=10)
     assert "whole percent from 0 to 100, got 120" in wrong(mirror=120, route="shop")
     assert wrong(mirror=100, route="shop") == ""
+
+
+def test_a_rule_that_divides_requests_already_is_refused_before_anything_is_touched(cluster: ClusterInMemory) -> None:
+    behind(cluster, [])
+    backends = cluster.objects[f"{ROUTES}/web"]["spec"]["rules"][0]["backendRefs"]
+    backends.append({"name": "before", "port": 80, "weight": 0})
+    by(cluster, 0).check()
+    backends[1]["weight"] = 3
+    before = dict(cluster.objects)
+    for act in (by(cluster, 0).check, lambda: by(cluster, 0).prepare(None)):
+        with pytest.raises(TargetRejected, match="HTTPRoute web divides requests among web and before already"):
+            act()
+    assert cluster.objects == before

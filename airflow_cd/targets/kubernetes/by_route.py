@@ -15,7 +15,7 @@ from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_
 from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import last_writer
-from airflow_cd.targets.kubernetes.rules import copied_to, divide, mirrors_of
+from airflow_cd.targets.kubernetes.rules import copied_to, divide, divided_already, mirrors_of
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
     make_own_service,
@@ -69,10 +69,17 @@ class ByRoute(ByWeight):
     def check(self) -> None:
         """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods.
 
-        :raises TargetRejected: it does not, copies are asked for and its gateway does not make any, or it cannot have a
-            rule for the header.
+        :raises TargetRejected: it does not, a rule of it divides their requests already, copies are asked for and its
+            gateway does not make any, or it cannot have a rule for the header.
         """
         service, route = self._service, self._read()
+        if several := divided_already(route, service):
+            raise TargetRejected(
+                f"HTTPRoute {self._route} divides requests among {' and '.join(several)} already, and their shares "
+                "would be others with a canary.",
+                state="nothing was changed.",
+                next_step="Finish that first, or give the others the weight 0.",
+            )
         if self._header:
             require_room(route, service, self._header)
         if self._mirror:
@@ -90,7 +97,7 @@ class ByRoute(ByWeight):
         :raises TargetRejected: as of :meth:`check`.
         """
         copies = self._mirror if traffic == 0 else 0
-        if (copies or self._header) and self._weight is None:
+        if self._weight is None:
             self.check()
         make_own_service(self._cluster, self._namespace, self._service, self._name)
         hidden = traffic == 0 and self._header and not has_rules(self._read(), self._service, self._header)

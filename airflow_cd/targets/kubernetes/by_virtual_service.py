@@ -49,7 +49,7 @@ class ByVirtualService(ByWeight):
             f"VirtualService {self._called} sends requests to {', '.join(hosts) or 'nothing'} by its HTTP routes, and "
             f"none of these is a Service of Deployment {self._name}.",
             state="nothing was changed.",
-            next_step="Name the VirtualService of the Deployment's Service: KubernetesTarget(..., virtual_service=...).",
+            next_step="Name the one of the Deployment's Service: KubernetesTarget(..., virtual_service=...).",
         )
 
     def check(self) -> None:
@@ -62,7 +62,7 @@ class ByVirtualService(ByWeight):
             raise TargetRejected(
                 f"VirtualService {self._called} {why}.",
                 state="nothing was changed.",
-                next_step="Put this right in the VirtualService, or divide requests by the number of pods (without it).",
+                next_step="Put this right there, or leave it out: the number of pods divides requests then.",
             )
 
     def prepare(self, traffic: int | None) -> None:

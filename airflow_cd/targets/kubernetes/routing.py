@@ -1,8 +1,8 @@
 """How a canary's pods get requests: what is asked of it, whoever divides them.
 
 By the Services of the stable pods (:mod:`.by_services`), or by weights of an HTTPRoute (:mod:`.by_route`), of a
-VirtualService (:mod:`.by_virtual_service`) or of a canary Ingress (:mod:`.by_ingress`); nothing else of this package asks
-which one it has before it.
+VirtualService (:mod:`.by_virtual_service`) or of a canary Ingress (:mod:`.by_ingress`); nothing else of this package
+asks which one it has before it.
 """
 
 from __future__ import annotations

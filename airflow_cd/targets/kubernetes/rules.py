@@ -23,6 +23,20 @@ def copied_to(mirror: Object) -> str:
     return str(mirror["requestMirror"]["backendRef"]["name"])
 
 
+def divided_already(route: Object, service: str) -> list[str]:
+    """The names of what a rule divides requests among that has the Service; none where that has all of them.
+
+    :param route: the HTTPRoute.
+    :param service: name of the stable pods' Service; its canary does not count.
+    """
+    for rule in route["spec"].get("rules") or ():
+        served = [one["name"] for one in rule.get("backendRefs") or () if one.get("weight", 1)]
+        others = [name for name in served if name != canary_of(service)]
+        if service in others and len(others) > 1:
+            return others
+    return []
+
+
 def divide(route: Object, service: str, share: int | None, copies: int = 0) -> None:
     """Divide the requests of a route between a Service and its canary's, in every rule that names it.
 

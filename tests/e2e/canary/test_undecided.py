@@ -9,11 +9,6 @@ from tests.e2e.canary.world import NEW, OLD, Canaries
 
 pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
-UNWATCHED = {
-    "new-relic-refuses": ("new_relic_wrong", "does not accept the key"),
-    "query-finds-nothing": ("no/such/thing", "run it in the source itself"),
-}
-
 
 def held(canaries: Canaries, case: str, **conf: object) -> None:
     """Run the case until a person is asked: half of the instances have the release and all their traffic."""
@@ -32,12 +27,12 @@ def cause(canaries: Canaries, case: str) -> tuple[RollbackCause | None, list[str
     return deployment.cause, [veto.version for veto in ledger.vetoes.of("shop", case)]
 
 
-@pytest.mark.parametrize("case", UNWATCHED)
-def test_what_cannot_be_watched_is_held_and_goes_back_without_a_veto(canaries: Canaries, case: str) -> None:
+def test_what_cannot_be_watched_is_held_and_goes_back_without_a_veto(canaries: Canaries) -> None:
+    case = "new-relic-refuses"
     held(canaries, case)
     said = canaries.log(case, "phase_50.verify")
-    for word in UNWATCHED[case]:
-        assert word in said
+    assert "new_relic_wrong" in said
+    assert "does not accept the key" in said
     # Nobody answers within the 20 seconds that this case has for it.
     assert canaries.ends(case) == "failed"
     assert canaries.artifacts(case) == OLD

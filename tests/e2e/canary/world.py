@@ -15,10 +15,8 @@ from airflow_cd.release import Release
 DAGS = Path(__file__).parent / "dags"
 OLD, NEW = {"shop:1.0"}, {"shop:1.1"}
 CASES: dict[str, dict[str, object]] = {
-    "passes": {},
     "fails-at-half": {},
     "fails-at-all": {"duration": "8s"},
-    "does-not-start": {},
     "verify-dies": {},
     "verify-killed": {"duration": "10s"},
     "verify-marked-success": {"duration": "60s"},
@@ -28,9 +26,7 @@ CASES: dict[str, dict[str, object]] = {
     "run-marked-failed": {"duration": "60s"},
     "run-marked-success": {"duration": "60s"},
     "marked-after-crash": {},
-    "marked-after-fail": {},
     "cleared-after-fail": {},
-    "human-goes-on": {},
     "human-verifies-again": {},
     "rejected": {"approval": True},
     "approved-at-once": {"approval": True},
@@ -41,21 +37,15 @@ CASES: dict[str, dict[str, object]] = {
     "dies-while-deployed": {},
     "api-away-for-the-rollback": {"target": "http_impatient", "duration": "60s"},
     "new-relic-refuses": {"new_relic": "new_relic_wrong", "ask_timeout": "20s"},
-    "query-finds-nothing": {
-        "sumo_logic": "sumo_logic_default",
-        "query": "_sourceCategory=no/such/thing",
-        "ask_timeout": "20s",
-    },
     "no-traffic": {"new_relic": "new_relic_default"},
     "first-release": {"duration": "5m", "empty": True},
     "silent-at-first": {},
     "silent-and-marked": {},
-    "misspelt": {"own": True},
     "smoke-tests-fail": {"checks": {"passed": 11, "failed": 1}, "duration": "60s"},
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 
-TRAFFIC = {"passes": 1.0, "new-relic-refuses": 4.0, "query-finds-nothing": 4.0}
+TRAFFIC = {"new-relic-refuses": 4.0}
 """Requests a second to the environments that have any."""
 
 SECONDS = 300.0

@@ -70,17 +70,6 @@ def test_a_vetoed_release_is_refused_before_anything_is_touched(told: tuple[Worl
     assert "lift the veto" in said
 
 
-def test_the_same_good_release_again_finds_nothing_new(told: tuple[World, Story, RunOutcome]) -> None:
-    world, _, _ = told
-    story = Story(world, print, pipeline=PRODUCTION)
-    again = story.deploy("1.1", reason="again")
-    story.expect_promoted(again, "1.1")
-    assert story.failures == []
-    assert list(again.verdicts) == ["phase_20", "phase_100"]
-    for evidence in again.verdicts.values():
-        assert [event["template"] for event in evidence["quality"]["events"] if event["kind"] != "known"] == []
-
-
 def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tuple[World, Story, RunOutcome]) -> None:
     world, _, _ = told
     story = Story(world, print, pipeline=PRODUCTION)
@@ -89,6 +78,7 @@ def test_a_release_that_differs_only_in_configuration_is_caught_for_it(told: tup
     assert story.failures == []
     red = red_events(bad.verdicts["phase_20"])
     assert red
+    # Of the same artifact nothing else is new: what was learned of it counts.
     assert {event["exception"] for event in red} == {"TimeoutError"}
 
 

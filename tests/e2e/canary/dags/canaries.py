@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.python import PythonOperator
 
 from airflow_cd import Approval, Canary, Environment, Pipeline, Verification
 from airflow_cd.ledger import open_ledger
-from airflow_cd.sources import CheckResults, NewRelicMetrics, SumoLogicLogs
+from airflow_cd.sources import CheckResults, NewRelicMetrics
 from airflow_cd.verification.samples import LogSample, Window
 from tests.steady_logs import errors, orders
 
@@ -64,9 +63,6 @@ def pipeline(case: str) -> Pipeline:
     if conn_id := given.get("new_relic"):
         logs = []
         metrics = [NewRelicMetrics(app="shop", conn_id=conn_id, bucket="1s", delay="1s")]
-    if conn_id := given.get("sumo_logic"):
-        query = given.get("query", f"_sourceCategory={case}/shop")
-        logs = [SumoLogicLogs(query=query, conn_id=conn_id, delay="1s")]
     if given.get("checks"):
         metrics = [CheckResults("smoke")]
     verify = Verification(
@@ -81,8 +77,6 @@ def pipeline(case: str) -> Pipeline:
     environment = Environment(case, target=given.get("target", f"http_{case}"), instances=2)
     production = Canary(environment, phases=[50, 100], verify=verify)
     stages: list[Any] = [Approval(approvers=["alice"]), production] if given.get("approval") else [production]
-    if given.get("own"):
-        stages.insert(0, EmptyOperator(task_id="own"))
     if checks := given.get("checks"):
         # Beside the canary, as a run of tests would be; it ends while the canary is watched.
         stages = [[production, PythonOperator(task_id="smoke", python_callable=returned, op_args=[checks])]]
