@@ -11,7 +11,6 @@ from sqlalchemy import Engine, event
 
 from airflow_cd.ledger import Ledger, open_ledger
 
-
 _first: list[Engine] = []
 
 
