@@ -362,7 +362,8 @@ def _still_written(frame: pd.DataFrame, until: datetime) -> np.ndarray:
     recent: np.ndarray = (frame["time"] >= until - _LONGEST_RECORD).to_numpy(dtype=bool)
     fresh = frame["instance"][(frame["time"] >= until - _GOES_ON_WITHIN).to_numpy(dtype=bool)].unique()
     of_them: np.ndarray = frame["instance"].isin(fresh).to_numpy(dtype=bool)
-    return recent & of_them
+    both: np.ndarray = recent & of_them
+    return both
 
 
 def _nothing_in(seconds: float) -> LogProfile:

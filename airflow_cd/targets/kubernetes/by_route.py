@@ -73,9 +73,9 @@ class ByRoute(ByWeight):
             gateway does not make any, or it cannot have a rule for the header.
         """
         service, route = self._service, self._read()
-        if several := divided_already(route, service):
+        if divided := divided_already(route, service):
             raise TargetRejected(
-                f"HTTPRoute {self._route} divides requests among {' and '.join(several)} already, and their shares "
+                f"HTTPRoute {self._route} divides requests among {' and '.join(divided)} already, and their shares "
                 "would be others with a canary.",
                 state="nothing was changed.",
                 next_step="Finish that first, or give the others the weight 0.",
