@@ -1,10 +1,11 @@
-"""What the tasks of a canary's stage do, without an Airflow: deploy, watch, promote or roll back."""
+"""What the tasks of a stage do, without an Airflow: deploy, watch, promote or roll back."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
+from airflow_cd import BlueGreen, Canary, Environment
 from airflow_cd.delivery import Delivery
 from airflow_cd.delivery.verifying import Consequence, PhaseVerification
 from airflow_cd.errors import DeploymentFailed
@@ -13,8 +14,10 @@ from airflow_cd.release import Release
 from airflow_cd.verification.settings import Verification
 
 
-def delivered(ledger: Ledger, target: Any, logs: Any, wanted: Release, run_id: str) -> Deployment:
-    """What they do one after the other, in an environment called production."""
+def delivered(
+    ledger: Ledger, target: Any, logs: Any, wanted: Release, run_id: str, *, blue_green: bool = False
+) -> Deployment:
+    """What they do one after the other, in an environment called production: of a canary, or of a blue/green."""
     delivery = Delivery(
         ledger,
         target,
@@ -26,10 +29,15 @@ def delivered(ledger: Ledger, target: Any, logs: Any, wanted: Release, run_id: s
         timeout=timedelta(seconds=60),
     )
     verification = Verification(logs=[logs], duration="8s", every="1s", minimum="3s", longest_lag="10s")
+    environment = Environment("production", target=target)
+    canary = Canary(environment, phases=[20, 100], verify=verification)
+    stage = BlueGreen(environment, verify=verification) if blue_green else canary
     try:
-        for phase, share in (("phase_20", 20), ("phase_100", 100)):
-            delivery.deploy(wanted, phase=phase, share=share)
-            found = PhaseVerification(delivery, verification, phase, on_look=lambda judgement: None).run()
+        for step in stage.steps(target):
+            delivery.deploy(wanted, phase=step.name, share=step.share, traffic=step.traffic)
+            if step.verify is None:
+                continue
+            found = PhaseVerification(delivery, step.verify, step.name, on_look=lambda judgement: None).run()
             if found.consequence is not Consequence.GO_ON:
                 delivery.roll_back(found.judgement.sentence)
                 break

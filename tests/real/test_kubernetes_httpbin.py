@@ -1,4 +1,4 @@
-"""Software that is not ours on real pods: httpbin under gunicorn, with shares of replicas and with an HTTPRoute.
+"""Software that is not ours on real pods: httpbin under gunicorn, by shares of replicas, an HTTPRoute, and blue/green.
 
 A release that is bad by its configuration alone and one that does not boot are restored, good ones promoted;
 ``AIRFLOW_CD_ROUNDS=3 make real ARGS="-k httpbin_on_pods"`` does all of it three times.
@@ -33,8 +33,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 ROUNDS = int(os.environ.get("AIRFLOW_CD_ROUNDS", "1"))
 COUNT = 4
 """Stable pods; a fifth beside them is 20 %."""
-ROUTINGS = ("replicas", "route") if ROUNDS > 1 else ("route",)
-"""Replicas behind Services alone are what the story in Airflow has."""
+ROUTINGS = ("replicas", "route", "blue/green") if ROUNDS > 1 else ("route",)
+"""Replicas behind Services alone, and a new side of them, are what the stories in Airflow have."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,9 @@ def test_httpbin_on_pods(
             before = target.instances()[0]
 
             def deliver(what: str, wanted: Release, turn: int = number) -> Deployment:
-                return delivered(ledger, target, KubernetesLogs(CONNECTION), wanted, f"{routing}-{turn}-{what}")
+                run_id = f"{routing}-{turn}-{what}"
+                logs, sides = KubernetesLogs(CONNECTION), routing == "blue/green"
+                return delivered(ledger, target, logs, wanted, run_id, blue_green=sides)
 
             # Nothing but a number in the configuration: who asks for what takes two seconds gets nothing any more.
             bad = deliver("bad", release("bad", timeout=1))
@@ -101,7 +103,7 @@ def test_httpbin_on_pods(
             clocks.append(f"does not boot: to restored {worse.to_restored:.2f} s")
             runs(target, Release("httpbin", str(before.version), str(before.artifact), dict(before.configuration)))
 
-            good = release("good", timeout=40 + number + 10 * by_route)
+            good = release("good", timeout=40 + number + 10 * ROUTINGS.index(routing))
             promoted = deliver("good", good)
             assert promoted.state == DeploymentState.PROMOTED, promoted.outcome
             runs(target, good)
