@@ -41,7 +41,7 @@ AIRFLOWS = "airflows"
 WITH_AIRFLOW = ("tests/real/test_docker.py", "tests/real/test_kubernetes_story.py")
 """Those that start an Airflow beside what is real: two processors run one of these at a time."""
 
-UNHURRIED = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5"}
+UNHURRIED = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}
 """Settings of an Airflow that shares two processors with another one: a scheduler that looks for work ten times in a
 second, as the demo's does, takes a quarter of a processor."""
 
