@@ -65,7 +65,7 @@ def test_requests_are_divided_by_the_weights_of_a_virtual_service(
         took = time.monotonic() - began
         behind = come_to(answers, {"1.0 hi"}, 100)
         measured(f"drained after {took:.2f} s, Envoy {behind:.2f} s behind that")
-        assert not behind
+        assert behind < 0.05, "what is drained is in force when that returns"
         side(target, OTHER, 100)
         come_to(answers, {"1.1 hello"}, 100)
         put(target, Track.CANARY, None)

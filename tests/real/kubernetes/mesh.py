@@ -6,6 +6,7 @@ import fcntl
 import json
 from pathlib import Path
 
+import requests
 import yaml
 
 from tests.real.engine import run
@@ -14,7 +15,7 @@ from tests.real.kubernetes.copying import ENVOY
 from tests.real.kubernetes.gateway import binary
 
 MODULE = "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad"
-NAME, PORT, TOLD_AT = "mesh", 8002, 15010
+NAME, PORT, TOLD_AT = "meshed-front", 8002, 15010
 _NETWORKING = "/apis/networking.istio.io/v1/namespaces/default"
 SERVICES = f"{_NETWORKING}/virtualservices"
 
@@ -32,11 +33,23 @@ def start(cluster: Cluster, cache: Path) -> str:
             cluster.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
     cluster.until(lambda: cluster.call("GET", SERVICES)["items"] is not None, "VirtualServices can be written")
     cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "istio-system"}})
+    server = {"port": {"number": PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+    spec = {"selector": {"app": NAME}, "servers": [server]}
+    body = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": NAME}, "spec": spec}
+    cluster.call("POST", f"{_NETWORKING}/gateways", body)
     mesh = cluster.folder / "mesh.yaml"
-    mesh.write_text("accessLogFile: ''\n")
+    # Certificates come from the agent beside each of Istio's own proxies.
+    mesh.write_text("enableAutoMtls: false\n")
     kubeconfig = cluster.folder / "admin.conf"
     ports = (f"--grpcAddr=:{TOLD_AT}", "--secureGRPCAddr=", "--httpsAddr=", "--httpAddr=:18080")
-    settings = {"ENABLE_CA_SERVER": "false", "INJECT_ENABLED": "false", "POD_NAMESPACE": "istio-system"}
+    settings = {
+        "ENABLE_CA_SERVER": "false",
+        "INJECT_ENABLED": "false",
+        # Filters that Envoy has where it is the one that Istio ships.
+        "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+        "PILOT_ENABLE_ALPN_FILTER": "false",
+        "POD_NAMESPACE": "istio-system",
+    }
     cluster.part(
         "istiod",
         [
@@ -50,10 +63,8 @@ def start(cluster: Cluster, cache: Path) -> str:
             *ports,
         ],
     )
-    server = {"port": {"number": PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
-    spec = {"selector": {"app": NAME}, "servers": [server]}
-    body = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": NAME}, "spec": spec}
-    cluster.call("POST", f"{_NETWORKING}/gateways", body)
+    ready = f"http://{cluster.place.address}:18080/ready"
+    cluster.until(lambda: requests.get(ready, timeout=2).ok or None, "istiod is ready")
     config = cluster.folder / "mesh-envoy.json"
     config.write_text(json.dumps(_bootstrap(cluster.place.address)))
     envoy = str(binary(cache, ENVOY, "_bin/envoy"))
@@ -80,7 +91,7 @@ def _built(source: Path, cache: Path) -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "pilot-discovery").exists():
-            build = ["go", "build", "-C", str(source), "-trimpath", "-ldflags=-s -w", "-o", f"{folder}/"]
+            build = ["go", "build", "-C", str(source), "-ldflags=-s -w", "-o", f"{folder}/"]
             run(["env", "CGO_ENABLED=0", *build, "./pilot/cmd/pilot-discovery"])
     return folder / "pilot-discovery"
 
@@ -111,7 +122,7 @@ def _bootstrap(address: str) -> dict[str, object]:
         "dynamic_resources": {
             "lds_config": told,
             "cds_config": told,
-            "ads_config": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [by_istiod]},
+            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [by_istiod]},
         },
         "static_resources": {"clusters": [istiod]},
     }
