@@ -15,7 +15,6 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.by_weight import ByWeight
 from airflow_cd.targets.kubernetes.names import canary_of, ours
-from airflow_cd.targets.kubernetes.traffic import delete_own_services, make_own_service
 
 CONTROLLER = "k8s.io/ingress-nginx"
 CANARY, WEIGHT = "nginx.ingress.kubernetes.io/canary", "nginx.ingress.kubernetes.io/canary-weight"
@@ -83,23 +82,11 @@ class ByIngress(ByWeight):
                     next_step="Finish that one first.",
                 )
 
-    def prepare(self, traffic: int | None) -> None:
-        """As of :class:`Routing`: the canary's Service, and its Ingress, with no weight yet.
-
-        :raises TargetRejected: as of :meth:`check`.
-        """
-        if self._weight is not None:
-            return
-        self.check()
-        make_own_service(self._cluster, self._namespace, self._service, self._name)
-        self._write(0)
-
     def clear(self) -> None:
         """As of :class:`Routing`: its Ingress goes, without requests by then."""
         if self._weight:
             self._write(0)
-        self._write(None)
-        delete_own_services(self._cluster, self._namespace, self._name)
+        super().clear()
 
     # -- inside --------------------------------------------------------------------------------------------------
 

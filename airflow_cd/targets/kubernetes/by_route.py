@@ -16,10 +16,7 @@ from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undo
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import last_writer
 from airflow_cd.targets.kubernetes.rules import copied_to, divide, divided_already, mirrors_of
-from airflow_cd.targets.kubernetes.traffic import (
-    delete_own_services,
-    make_own_service,
-)
+from airflow_cd.targets.kubernetes.traffic import make_own_service
 from airflow_cd.targets.kubernetes.writing import until_written
 
 _POLL = 0.05
@@ -117,11 +114,6 @@ class ByRoute(ByWeight):
             f"HTTPRoute {self._route} was changed{last_writer(route, 'f:rules')}, and requests with {self._header!r} "
             "do not reach the canary any more"
         )
-
-    def clear(self) -> None:
-        """As of :class:`Routing`: the route is as it was before."""
-        self._write(None)
-        delete_own_services(self._cluster, self._namespace, self._name)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

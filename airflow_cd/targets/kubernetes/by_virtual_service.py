@@ -15,7 +15,6 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.by_weight import ByWeight
 from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
-from airflow_cd.targets.kubernetes.traffic import delete_own_services, make_own_service
 from airflow_cd.targets.kubernetes.writing import until_written
 
 _FOLLOWS = 1.5
@@ -64,22 +63,6 @@ class ByVirtualService(ByWeight):
                 state="nothing was changed.",
                 next_step="Put this right there, or leave it out: the number of pods divides requests then.",
             )
-
-    def prepare(self, traffic: int | None) -> None:
-        """As of :class:`Routing`: the canary's Service, and its place in the routes, with no weight yet.
-
-        :raises TargetRejected: as of :meth:`check`.
-        """
-        if self._weight is not None:
-            return
-        self.check()
-        make_own_service(self._cluster, self._namespace, self._service, self._name)
-        self._write(0)
-
-    def clear(self) -> None:
-        """As of :class:`Routing`: the VirtualService is as it was before."""
-        self._write(None)
-        delete_own_services(self._cluster, self._namespace, self._name)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,13 @@ from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.names import TRACK, canary_of
-from airflow_cd.targets.kubernetes.traffic import endpoints_of, services_of, traffic_labels
+from airflow_cd.targets.kubernetes.traffic import (
+    delete_own_services,
+    endpoints_of,
+    make_own_service,
+    services_of,
+    traffic_labels,
+)
 
 
 class ByWeight(ABC):
@@ -40,6 +46,26 @@ class ByWeight(ABC):
     @abstractmethod
     def _write(self, share: int | None) -> None:
         """Set the canary's percent, None to take its place away; returns when that is in force."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """As of :class:`Routing`."""
+
+    def prepare(self, traffic: int | None) -> None:
+        """As of :class:`Routing`: the canary's Service, and its place, with no weight yet.
+
+        :raises TargetRejected: as of :meth:`check`.
+        """
+        if self._weight is not None:
+            return
+        self.check()
+        make_own_service(self._cluster, self._namespace, self._service, self._name)
+        self._write(0)
+
+    def clear(self) -> None:
+        """As of :class:`Routing`: whoever divides the requests does as before."""
+        self._write(None)
+        delete_own_services(self._cluster, self._namespace, self._name)
 
     @cached_property
     def services(self) -> list[Object]:
