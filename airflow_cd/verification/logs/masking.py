@@ -51,7 +51,10 @@ _BEFORE_STATUS = (
     r"\b(?:[A-Za-z_]*[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp [Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
     rf"""|[ (]HTTP/{VARIABLE}"? """
-    rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?)?"
+    rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
+    rf"|\b{_METHOD} [!-~{VARIABLE}]+ HTTP/{VARIABLE}\" from [!-~{VARIABLE}]+ - "  # chi
+    rf"|^(?:\[GIN\] (?:{VARIABLE}/){{2}}{VARIABLE} - )?{VARIABLE}:{VARIABLE}:{VARIABLE} \| "  # gin, Fiber
+    rf"|\t{_METHOD}\t[!-~{VARIABLE}]+\t[!-~{VARIABLE}]+\t"  # CloudFront
     rf"|\b(?:TCP|UDP|NONE)_[A-Z_]+/"  # Squid
     rf"|(?:{VARIABLE}/){{4}}{VARIABLE} "  # HAProxy, behind its timers
     # Load balancers of AWS: protocol (`h2` among them), time, name, client, target and three durations.
@@ -71,6 +74,13 @@ _BEFORE_JSON_LEVEL = (
     r"\"[@_]?(?:[a-z_.]*(?:[Ll]evel|LEVEL)(?:no|_value|_number)?|[a-z_.]*(?:[Ss]everity|SEVERITY)(?:[_]?[Nn]umber)?"
     r"|[Pp]riority|PRIORITY|lvl|sev)\" ?: ?\"?"
 )
+# Ceph's level is a number behind stamp and thread; of an error it is -1.
+_BEFORE_CEPH_LEVEL = rf"^{VARIABLE}:{VARIABLE}:{VARIABLE} {VARIABLE} +"
+# z/OS writes time and job before a message's number.
+_BEFORE_JOB_MESSAGE = rf"^ ?{VARIABLE} {VARIABLE}  "
+_JOB_MESSAGE = r"[A-Z]{3,8}[0-9]{3,5}[IWEST]"
+# Huawei's devices: module, severity and mnemonic, as in `%%01IFNET/4/LINK_STATE(l)[12]`.
+_BEFORE_MODULE_LEVEL, _AFTER_MODULE_LEVEL = f"{VARIABLE}/", r"/[A-Z_]+\([a-z]\)"
 _STATUS = r"[1-5][0-9]{2}"
 _CODE = r"[A-Z]{0,4}-?[0-9][0-9A-Z]{0,4}|0x[0-9a-fA-F]{1,8}"
 _AFTER_VALUE = r"(?:[&-][A-Za-z]+)?"
@@ -82,20 +92,30 @@ _PROTECTED = tuple(
         (_BEFORE_STATUS, _STATUS),
         (_BEFORE_CODE, _CODE),
         (_BEFORE_JSON_LEVEL, "[0-9]{1,5}"),
+        (_BEFORE_CEPH_LEVEL, "-1"),
+        (_BEFORE_JOB_MESSAGE, _JOB_MESSAGE),
     )
+)
+_PROTECTED += (
+    (re.compile(f"{_BEFORE_MODULE_LEVEL}{VARIABLE}(?={_AFTER_MODULE_LEVEL})"), re.compile("[0-7]")),
+    (re.compile(rf"\bSent {VARIABLE}(?= in {VARIABLE})"), re.compile(_STATUS)),  # Phoenix
 )
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
-_KLOG_PLACE = rf"^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +(?:[A-Z{VARIABLE}-]+ )?[!-~]+:{VARIABLE}[\] ]"
+_KLOG_PLACE = rf"^\[?{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +(?:[A-Z{VARIABLE}-]+ )?[!-~]+:{VARIABLE}[\] ]"
+_METEOR_PLACE = rf"^{VARIABLE}:{VARIABLE}:{VARIABLE}\({VARIABLE}\)\? "
 # The messages of IBM's programs end their number with its severity: `AMQ9999E: `, `CWWKZ0001I: `.
 _IBM_PLACE = rf"^{VARIABLE}: "
 _FIRST_WORDS = (
     (re.compile(_IBM_PLACE), re.compile(IBM_ID, re.ASCII)),
     (re.compile(_PRIORITY_PLACE), re.compile(r"[0-9]{1,3}", re.ASCII)),
-    (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{4}(?:[0-9]{2}|[0-9]{4})?", re.ASCII)),
+    (re.compile(_KLOG_PLACE), re.compile(r"([A-Z])[0-9]{3,4}(?:[0-9]{2}|[0-9]{4})?", re.ASCII)),
+    (re.compile(_METEOR_PLACE), re.compile(r"([A-Z])[0-9]{8}-[0-9]{2}", re.ASCII)),
 )
 PROTECTED_PLACE = (
     rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}|{_IBM_PLACE}"
+    rf"|{_BEFORE_MODULE_LEVEL}{VARIABLE}{_AFTER_MODULE_LEVEL}|\bSent {VARIABLE} in {VARIABLE}"
+    rf"|{_METEOR_PLACE}|(?:{_BEFORE_CEPH_LEVEL}|{_BEFORE_JOB_MESSAGE}){VARIABLE} "
 )
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")

@@ -40,11 +40,15 @@ _NEARLY_ALL = 0.9  # of the known kinds state a level: then so do its records
 _MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
 _PLACE = r"[\w$@~./\\<*>+-]+\.\w{1,5}(?::(?:\d+|<\*>)|\((?:\d+|<\*>)\)|, line (?:\d+|<\*>))+"
 _FRAME = re.compile(rf"\s*(?:(?:from|at|#\d+:?|\d+:) +{_PLACE}|{_PLACE}:? ?in [`'\"])")
+_SOURCE = re.compile(r"\s*(?:\d+|<\*>) \| |\s*[\^~]+$")  # lines of source that a runtime prints around a fault
 _STRAY_FRAME = re.compile(rf"(?:\s*{_PLACE}|<\*>\(<\*>\)) ?\S*$")
 _SERVER_ERROR, _GATEWAY = 500, (502, 503, 504)
 _REQUESTS = "requests"  # the family of those that failed
 _OFTEN = 5  # records of one kind of message
-_ONCE_OR_TWICE, _FEWEST_KNOWN = 2, 5  # records of one more kind of gateway error, and of those that are expected
+_ONCE_OR_TWICE = 2  # records of one more kind of gateway error
+_NOT_UNUSUAL = 0.05  # probability of so many gateway errors by chance
+_SPREAD = 0.15  # dispersion of their counts
+_TIMES_AS_MANY = 2.0  # kinds of errors as the references let expect: of more, not all can be change with time
 _ONE_IS_CHANCE = 1  # a single one, of errors seen once or of new ordinary messages, says nothing about others
 
 
@@ -98,7 +102,7 @@ def novelty_of(
     :param volume: how much was watched of the canary, as a multiple of all that was watched of the references.
     :param control: whether one of the references is a control.
     """
-    new = [event for event in new if not _is_one_more_gateway_error(event, events)]
+    new = [event for event in new if not _is_one_more_gateway_error(event, events, comparison)]
     if not new:
         return _NONE
     references = [reference.counts for reference in comparison.references]
@@ -210,8 +214,8 @@ def _is_failed_request(template: str) -> bool:
     return (status_in(template) or 0) >= _SERVER_ERROR
 
 
-def _is_one_more_gateway_error(event: Event, events: Sequence[Event]) -> bool:
-    """Whether it is a request that a gateway could not have answered, in a log where it often could not.
+def _is_one_more_gateway_error(event: Event, events: Sequence[Event], comparison: Comparison) -> bool:
+    """Whether it is a request that a gateway could not have answered, in a log where it could not before.
 
     Which of these statuses a client gets, and for which route, is chance, while there are no more of them than usual.
     """
@@ -220,7 +224,16 @@ def _is_one_more_gateway_error(event: Event, events: Sequence[Event]) -> bool:
     alike = [other for other in events if status_in(other.template) in _GATEWAY]
     known = [other for other in alike if other.kind is not EventKind.UNKNOWN and other.expected is not None]
     expected = sum(other.expected or 0.0 for other in known)
-    return expected >= _FEWEST_KNOWN and sum(other.counts["canary"] for other in alike) <= 2.0 * expected
+    before = sum(counts.counts.get(other.template, 0) for other in known for counts in comparison.references)
+    return before > 0 and _by_chance(sum(other.counts["canary"] for other in alike), expected, before) > _NOT_UNUSUAL
+
+
+def _by_chance(observed: float, expected: float, known: int) -> float:
+    """The probability of so many records or more, where as many were known: negative binomial."""
+    from scipy.special import betainc
+
+    size, guarded = 1.0 / (_SPREAD + 1.0 / (known + 0.5)), expected * (known + 0.5) / known
+    return float(betainc(observed, size, guarded / (size + guarded)))
 
 
 def _is_grave(event: Event) -> bool:
@@ -357,10 +370,12 @@ def _changes_with_time(
     unknown = sum(event.kind is EventKind.UNKNOWN for event in ordinary)
     present = {family[event.template] for event in here if event.template in family}
     drift = max(0, unknown - _ONE_IS_CHANCE) / len(ordinary) if ordinary else 0.0
-    errors = len(present)
     expected = {kind: 1.0 - math.exp(-count * volume) for kind, count in _together(seen, family).items()}
+    errors = len(present)
+    as_before = sum(expected.values())
     gone = sum(share for kind, share in expected.items() if kind not in present) - _ONE_IS_CHANCE
-    return errors * drift, errors * gone / sum(expected.values()) if gone > 0.0 else 0.0
+    changed = min(float(errors), _TIMES_AS_MANY * as_before)
+    return errors * drift, changed * gone / as_before if gone > 0.0 else 0.0
 
 
 def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
@@ -369,7 +384,7 @@ def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
     New routes say nothing about errors, nor do frames of a stack trace in a log that had none. Where known records
     state a level, or begin with a header, a line that does not is no record.
     """
-    ordinary = [event for event in ordinary if status_in(event.template) is None]
+    ordinary = [event for event in ordinary if status_in(event.template) is None and not _is_source(event)]
     if not any(_is_frame(event) for event in ordinary if event.kind is not EventKind.UNKNOWN):
         ordinary = [event for event in ordinary if not _is_frame(event)]
     for as_records_are in (lambda event: event.stated, _has_header):
@@ -377,6 +392,10 @@ def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
         if sum(known) >= _NEARLY_ALL * len(known):
             return [event for event in ordinary if as_records_are(event)]
     return ordinary
+
+
+def _is_source(event: Event) -> bool:
+    return not event.stated and _SOURCE.match(event.template) is not None
 
 
 def _is_frame(event: Event) -> bool:

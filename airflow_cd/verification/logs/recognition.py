@@ -63,7 +63,8 @@ def _level_of_lines(first: Signature, others: Sequence[str]) -> str | None:
     level = first.severity if first.stated else None
     if level is None and others:  # java.util.logging states it on the second line
         level = read_header(mask_line(others[0])).level
-    if level in (None, "debug", "info") and any(reports_failure(line.strip()) for line in others):
+    told = (line.strip() for line in others)
+    if level in (None, "debug", "info") and any(reports_failure(line) or reports_server_error(line) for line in told):
         level = "error"
     return level
 

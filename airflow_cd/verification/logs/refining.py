@@ -45,7 +45,13 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (":<*>", re.compile(r"\b(?:[0-9a-fA-F]{1,4}::?)+<\*>"), WILDCARD),
     ("<*>:", re.compile(r"<\*>(?:::?(?:[0-9a-fA-F]{1,4}\b|<\*>))+(?:::)?(?:/<\*>)?"), WILDCARD),
     # Base64: with two signs at its end it may be short and without a digit, with one it shows by its letters.
-    ("==", re.compile(r"(?<![\w=])(?:[A-Za-z+/_-]|<\*>){8,}==(?=[\s\"',;)\]]|$)"), WILDCARD),
+    (
+        "==",
+        re.compile(
+            r"(?<![\w=])(?:(?:[A-Za-z+/_-]|<\*>){8,}|[A-Za-z+/_-]*<\*>(?:[A-Za-z+/_-]|<\*>)*)==(?=[\s\"',;)\]]|$)"
+        ),
+        WILDCARD,
+    ),
     (
         "=",
         re.compile(

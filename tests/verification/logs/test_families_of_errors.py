@@ -60,6 +60,13 @@ def test_another_status_of_a_gateway_is_no_proof_where_it_often_fails(status: in
     assert quality.verdict is verdict
 
 
+@pytest.mark.parametrize(("times", "verdict"), [(1, Verdict.INCONCLUSIVE), (9, Verdict.FAIL)])
+def test_a_gateway_that_failed_once_before_may_fail_once_for_other_routes(times: int, verdict: Verdict) -> None:
+    usual = _access_log(random.Random(7), (503,), 0)
+    new = [_request(route, 503) for route in ("/keys", "/menus") for _ in range(times)]
+    assert _verdict([*usual, _request("/rooms", 503)], [*usual, *new]) is verdict
+
+
 def test_ever_other_words_of_one_message_fail_no_release() -> None:
     rng, parts = (
         random.Random(6),

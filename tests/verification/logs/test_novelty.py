@@ -54,6 +54,19 @@ def test_many_more_than_usual_fail_also_there() -> None:
     assert quality.verdict is Verdict.FAIL
 
 
+def test_many_more_than_there_were_before_fail_also_where_all_of_those_are_gone() -> None:
+    old, turned = _log(_KINDS[:8]), [kind.split() for kind in _KINDS]
+    others = [" ".join(words[at:] + words[:at]) for at in (2, 3) for words in turned]
+    assert _judged(_log(others), old).verdict is Verdict.FAIL
+    assert _judged(_log(others[:6]), old).verdict is Verdict.INCONCLUSIVE
+
+
+def test_lines_of_source_around_a_fault_do_not_say_that_the_log_changed() -> None:
+    fault = ["7 | const room = rooms[key];", "8 | return room.price;", "              ^", "TypeError: no room"]
+    other = ["3 | open(door);", "       ^", "KeyError: no key"]
+    assert _judged(_log([]) + fault * 2, _log([]) + other * 3).verdict is Verdict.FAIL
+
+
 def test_much_more_baseline_makes_the_same_error_a_proof() -> None:
     calm = _log([], records=10_000)
     assert _judged(_log(_KINDS[5:7]), [*_log(_KINDS[:5]), *calm]).verdict is Verdict.FAIL

@@ -3,7 +3,9 @@
 ESP-IDF (``E (9123) wifi: ``), CUPS (``E [28/Jan/2026:14:57:55 +0100] ``), winston and bashio (``app:error  2026-...``),
 BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Error|shop.Cart|``), Bacula and Bareos
 (``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), Julia (``[ Info: ``), RouterOS (``sep/15 09:54:33
-system,error,critical ``), compilers (``src/cart.c:7:9: error: ``).
+system,error,critical ``), compilers (``src/cart.c:7:9: error: ``), finagle (``E 0304 12:13:14.123 THREAD7: ``),
+Tendermint (``E[2026-03-04|12:13:14.123] ``), PyTorch (``[E304 12:13:14.123456789 cart.cpp:7] ``), Meteor
+(``E20260304-12:13:14.123(0)? ``), OpenVMS (``%CART-E-FULL, ``).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import re
 from collections.abc import Mapping
 
 from airflow_cd.verification.logs.headers.levels import AMBIGUOUS, LETTERS, LEVELS
-from airflow_cd.verification.logs.masking import VARIABLE
+from airflow_cd.verification.logs.masking import KEPT, VARIABLE
 from airflow_cd.verification.verdict import SEVERITIES
 
 _N = VARIABLE
@@ -26,7 +28,11 @@ _BACULA = re.compile(
     rf"{_N} {_N}:{_N}(?::{_N})? [\w.{_N}-]{{1,40}} JobId {_N}: (Fatal error: |Error: |Warning: |)",
 )
 _BACULA_WORDS = {"Fatal error: ": "fatal", "Error: ": "error", "Warning: ": "warning", "": "info"}
-_BEFORE_STAMP = re.compile(rf"(?:[\w.{_N}-]{{1,40}}:)?([a-z]{{3,9}}):?[ \t]{{1,4}}{_STAMP_FOLLOWS}")
+_BEFORE_STAMP = re.compile(
+    rf"(?:\[[\w.:{_N}-]{{1,40}}\] *|[\w.{_N}-]{{1,40}}:)?([a-z]{{3,9}}):?[ \t]{{1,4}}{_STAMP_FOLLOWS}"
+)
+_OF_SECTION = re.compile(rf"(?:[\w.{_N}-]{{1,40}}: ){{2}}(debug|info|notice|warning|error|fatal): (?=\S)")  # Lwt
+_LETTER_BEFORE_STAMP = re.compile(rf"([DIWEFT])(?: (?={_N} {_N}:{_N}:{_N})|(?=\[{_N}\|{_N}:{_N}:{_N}\]))")
 _FACILITY = re.compile(
     rf" *(?:[\w.{_N}-]{{1,60}} +)?"
     r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|ntp|security|console)"
@@ -42,6 +48,14 @@ _LOCATED = re.compile(
     rf"(?:[A-Za-z]:)?[\w./\\+{_N}-]{{1,160}}(?::{_N}(?::{_N})?: |\({_N}(?:,{_N}){{0,3}}\): |:{_N}:{_N} - )"
     rf"(?i:(fatal error|error|warning|note))(?=: | {_N}: )"
 )
+_PYTORCH_OR_METEOR = re.compile(rf"(?:\[{KEPT} {_N}:{_N}:{_N} +[^\s\]]+:{_N}\]|{KEPT}:{_N}:{_N}\({_N}\)\?) ")
+_OPENVMS = re.compile(r"%[A-Z][A-Z_$]*-([SIWEF])-[A-Z_$]+, ")
+_SIGNS = {
+    **dict.fromkeys("✖✗✘⨯❌⛔💥🚨", "error"),
+    **dict.fromkeys("⚠", "warning"),
+    **dict.fromkeys("ℹ", "info"),
+}
+_SIGN = re.compile(rf"([{''.join(_SIGNS)}])\ufe0f?[ \t]+(?=\S)")
 _COLUMN = re.compile(rf"[ \t]*([|;,])(?:[ \t]*{_N}[ \t]*\1)?[ \t]*([^\W\d_]{{3,15}})[ \t]*\1[ \t]*")
 
 
@@ -65,7 +79,30 @@ _RULES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
     (_BACULA, _BACULA_WORDS),
     (_JULIA, {word.capitalize(): LEVELS[word] for word in ("DEBUG", "INFO", "WARNING", "ERROR")}),
     (_BEFORE_STAMP, _PLAIN),
+    (_LETTER_BEFORE_STAMP, LETTERS),
+    (_OF_SECTION, _PLAIN),
 )
+
+
+def begins_with_letter(text: str) -> int:
+    """Where a header ends whose level is the letter of its first number, as PyTorch's and Meteor's is; else 0.
+
+    :param text: a line after the first stage of masking.
+    """
+    found = _PYTORCH_OR_METEOR.match(text)
+    return found.end() if found is not None else 0
+
+
+def sign_at(text: str, at: int) -> tuple[str, int] | None:
+    """The level that a sign stands for, as loggers for people at a terminal write it, and where the message begins.
+
+    Next.js, signale, consola, apex/log: ``✖``, ``⚠``, ``ℹ``. None if there is no such sign.
+
+    :param text: a line after the first stage of masking.
+    :param at: where the sign is looked for.
+    """
+    found = _SIGN.match(text, at) if text[at] in _SIGNS else None
+    return (_SIGNS[found[1]], found.end()) if found is not None else None
 
 
 def has_facility(text: str, at: int) -> bool:
@@ -92,7 +129,7 @@ def behind_stamp(text: str, at: int) -> tuple[str, int] | None:
 
 
 def level_within(text: str, at: int) -> str | None:
-    """A level that stands in the message: among its topics, the gravest, or behind a place in a source file.
+    """A level that stands in the message: among its topics, the gravest, in its id, or behind a place in a source file.
 
     :param text: a line after the first stage of masking.
     :param at: where the message begins.
@@ -101,5 +138,8 @@ def level_within(text: str, at: int) -> str | None:
     if topics is not None:
         stated = [LEVELS[word] for word in topics[0].upper().split(",") if word in LEVELS]
         return max(stated, key=SEVERITIES.index, default=None)
+    openvms = _OPENVMS.match(text, at)
+    if openvms is not None:
+        return LETTERS[openvms[1]]
     located = _LOCATED.match(text, at)
     return LEVELS[located[1].upper().removeprefix("FATAL ")] if located is not None else None

@@ -20,6 +20,7 @@ _BEGINS = re.compile(
     r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"
     r"|Modification of |Compilation failed |BEGIN failed|syntax error ).* at \S+ line \S"  # Perl
     r"|\*\*\* (?:Check failure|Terminating app due to)|\+ CategoryInfo +: |APPLICATION FAILED TO START"
+    r"|The application panicked \(crashed\)|wasm trap: |error while executing at wasm backtrace"
     r"|(?:<\*> )?Task timed out after |RequestId: \S+ (?:Error: |Process exited before)"  # AWS Lambda
     r"|Rack app \(.*#<\w"
     r"|(?i:uncaught ?exception|uncaught |unhandled (?:exception|rejection|promise|error)|exception in thread )"
@@ -82,8 +83,9 @@ _DIED = re.compile(
     r"|\b(?:exited|killed|terminated|died)(?: \w+)?,? (?:on|by|with|due to)(?: a)? signal[= ](?:4|6|7|8|9|11)\b"
 )
 _ANSWERED = re.compile(
-    r"(?:\bHTTP/[^\s\"]+\"? |\b[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?"
+    r"(?:\bHTTP/[^\s\"]+\"? |\b(?:[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?|[Rr]esponse_?[Cc]ode)[\"']?[=:] ?[\"']?"
     r"|\"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS) [^\"]*\" )5[0-9]{2}(?![\w.])"
+    r"|\bSent 5[0-9]{2} in |\bRequest finished HTTP/\S+ [A-Z]+ \S+ (?:- )+5[0-9]{2}\b"
     r"|(?:<\*>|\b5[0-9]{2}) (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\b"
 )
 
@@ -94,7 +96,8 @@ def reports_server_error(message: str) -> bool:
     :param message: masked, without its header.
     """
     hinted = "HTTP/" in message or "tatus" in message or '" 5' in message or "Server" in message or "Gateway" in message
-    return (hinted or "Unavail" in message) and _ANSWERED.search(message) is not None
+    hinted = hinted or "Unavail" in message or "esponse" in message or "Sent 5" in message
+    return hinted and _ANSWERED.search(message) is not None
 
 
 _CLASS = re.compile(
@@ -121,7 +124,9 @@ _TROUBLE = re.compile(
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
     r"|command not found|execution halted|dropped|disconnected|abend(?:ed|s)?|abnormal(?:ly)?|inaccessible|degraded"
     r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?|hung|lockup|unresponsive|(?:not|stopped) responding|has died"
-    r"|(?:is|are|went|gone) (?:down|offline)|blocked for more than|(?:gave|giving) up|reset by peer|no route to host"
+    r"|(?:is|are|went|gone) (?:down|offline)|blocked for more than|(?:gave|giving) up"
+    r"|(?<=won.t )(?:start|run|open|load|boot|connect|respond)"
+    r"|not found|no longer (?:reachable|available|accessible|responding|valid|exists?)|reset by peer|no route to host"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )

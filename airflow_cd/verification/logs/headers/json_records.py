@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_cd.verification.logs.headers.failures import exception_in
-from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, SYSLOG, of_number, severity_of_word
+from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, PLAIN, SYSLOG, of_number, severity_of_word
 from airflow_cd.verification.logs.masking import GOES_ON
 
 _MESSAGES = [
@@ -58,6 +58,8 @@ _LEVELS = [
     "priority",
     "severity_level",
     "log.severity",
+    "error_severity",
+    "severity_label",
 ]
 _STACKS = [
     "stack_trace",
@@ -79,7 +81,7 @@ _STACKS = [
 ]
 _INNER = (
     "log fields jsonpayload protopayload attributes labels context data record syslog logrecord extra contextmap "
-    "properties alert"
+    "properties alert content"
 )
 _WITHIN = frozenset(_INNER.split())  # objects in which level, message and exception may stand
 _CLASSES = "exc_type classname class name type kind".split()  # noqa: SIM905
@@ -126,6 +128,7 @@ def unfold_json(line: str) -> str:
         return line
     if not isinstance(content, dict):
         return line
+    content = _of_collector(content)
     wrapped = _of_docker(content)
     if wrapped is not None:
         return unfold_json(wrapped) if wrapped[:1] == "{" else wrapped
@@ -152,6 +155,17 @@ def _of_docker(content: Mapping[str, Any]) -> str | None:
     if not isinstance(log, str) or content.get("stream") not in ("stdout", "stderr") or len(content) > 4:
         return None
     return log[:-1] if log[-1:] == "\n" else log + GOES_ON
+
+
+def _of_collector(content: dict[str, Any]) -> dict[str, Any]:
+    """The record that OpenTelemetry's collector wraps, where there is one alone; else the object as it is."""
+    inner: Any = content
+    for name in ("resourceLogs", "scopeLogs", "logRecords"):
+        items = inner.get(name) if isinstance(inner, dict) else None
+        if not isinstance(items, list) or len(items) != 1:
+            return content
+        inner = items[0]
+    return inner if isinstance(inner, dict) else content
 
 
 def _named(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,7 +265,13 @@ def _level(fields: Mapping[str, Any]) -> str | None:
         return "error" if "err" in fields else "info"  # klog: all but errors have a verbosity
     if "mt" in fields or "messagetemplate" in fields or ("m" in fields and "t" in fields):
         return "info"  # Serilog leaves out what is usual
-    return next((level for inner in _within(fields) if (level := _level(inner)) is not None), None)
+    nested = next((level for inner in _within(fields) if (level := _level(inner)) is not None), None)
+    return nested or _level_of_status(fields.get("status"))
+
+
+def _level_of_status(value: Any) -> str | None:
+    """The level that Datadog calls a status; a word that is an outcome as well is none."""
+    return severity_of_word(value) if isinstance(value, str) and value.upper() in PLAIN else None
 
 
 def _one_level(name: str, value: Any) -> str | None:

@@ -14,9 +14,11 @@ from airflow_cd.verification.logs.headers import stamps
 from airflow_cd.verification.logs.headers.beginnings import (
     TOPICS,
     beginning_of,
+    begins_with_letter,
     behind_stamp,
     has_facility,
     level_within,
+    sign_at,
 )
 from airflow_cd.verification.logs.headers.devices import read_message_id
 from airflow_cd.verification.logs.headers.levels import (
@@ -34,17 +36,18 @@ _N = stamps.NUMBER
 _MOST_PIECES = 14
 _REACH = 400  # characters in which a header is looked for
 
-_SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|\u2013|::?|,|;|~|»|›|>)(?=[ \t]|$)[ \t]*)*")
+_SPACE = re.compile(r"[ \t\u00a0]*(?:(?:\||-{1,3}|->|\u2013|::?|,|;|~|»|›|▶|→|>)(?=[ \t]|$)[ \t]*)*")
 _PRIORITY = re.compile(rf"<{KEPT}>(?:{_N} (?=\S))?")
 _KLOG = re.compile(rf"{KEPT} {_N}:{_N}:{_N} +(?:[A-Z{_N}-]+ )?[^\s\]]+:{_N}(?:\]| (?:⋮ )?(?:\[[^\]]*\] ?)?(?:{_N} )?)")
 _LEVEL = re.compile(
+    rf"(?:LOG_(?=[A-Z]))?"
     rf"([^\W\d_]{{3,13}}|[\u3040-\u9fff\uac00-\ud7af]{{2}})"  # two letters are a word in Chinese, Japanese, Korean
     rf"(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))"
 )
 _LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
 _LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool
 _MODULE = re.compile(r"[\w.-]{1,40}(?=\[[A-Z]{3,11}\]: )")  # cloud-init
-_WITHIN_PROGRAM = re.compile(r"\[([A-Z]{3,11})\]|^ *([A-Z]{3,11})/")
+_WITHIN_PROGRAM = re.compile(r"\[([A-Z]{3,11})\]|^ *([A-Z]{3,11})[/ ]")
 _WEBLOGIC = re.compile(r"####<[^<>]{8,60}> <(\w+)> ")
 _COLUMN = re.compile(r'"([^"]{0,120})"[,;\t](?=\S)')  # of a table whose values are quoted
 _SMALL_LETTER = re.compile(r"([diwef])(?= +[A-Z]\w)")  # SAP HANA
@@ -58,11 +61,12 @@ _AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(
-    r"[\[(<]?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[))[\]):>]?(?:[\s:]|$)|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )"
-    rf"|(?P<topics>{TOPICS})"
+    r"[\[(<]?(?:LOG_)?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[))[\]):>]?(?:[\s:]|$)"
+    rf"|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )|(?P<topics>{TOPICS})"
 )
 _PAIRS = re.compile(
-    r"(?P<key>[A-Za-z_]\w{0,30})=(?P<value>[^\s\"'=]{1,80})[ \t]+(?:\w{1,31}=[^\s\"'=]{1,80}[ \t]+){0,6}([A-Z]{3,11}):"
+    r"(?P<key>[A-Za-z_]\w{0,30})=(?P<value>[^\s\"'=]{1,80})[ \t]+(?:\w{1,31}=[^\s\"'=]{1,80}[ \t]+){0,6}"
+    r"(?:([A-Z]{3,11}):|\[(?=(?:debug|info|notice|warning|error|critical|alert|emergency)\] ))"
 )
 _NAME_LOGGERS = frozenset(("class", "logger", "module", "component", "worker", "queue"))
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
@@ -84,11 +88,26 @@ _PART = re.compile(
 )
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
 _WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([^\W\d_]{2,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
+_PLAIN_WORD = "(?:debug|info|notice|warn|warning|error|critical|fatal|emergency|alert)"
+# A thread, a logger or a node in the same brackets: Minecraft, Twisted, monad-logger, Couchbase, Foreman.
+_BESIDE_LEVEL = re.compile(
+    rf"[\w #.{_N}-]{{1,60}}/([A-Z]{{3,11}})|[\w.{_N}-]{{1,60}}#({_PLAIN_WORD})|((?i:{_PLAIN_WORD}))#[\w.{_N}-]{{1,60}}"
+    rf"|\w{{1,40}}:({_PLAIN_WORD}),.*|([DIWEF])\|.*"
+)
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
 _WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?:\(\))?(?=[ \t])")
 _HOST_AND_PROGRAM = re.compile(rf" *[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+(?:\[(?:[\w.]|{_N})*\])?:(?= |$)")
 _PROGRAM = re.compile(rf" *(?:[\w.{_N}-]+ +)?(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)")
+_STATES_LEVEL = r"(?:emerg|alert|crit|critical|err|error|warn|warning|notice|info|debug)"
+# A program whose process has no colon behind it (unbound, pacemaker), or none at all (corosync), and an
+# instance with its region (Fly), before the level.
+_PROGRAM_AND_LEVEL = re.compile(
+    rf"(?:[\w.{_N}-]+ +)?[\w./@{_N}-]+ *\[[\w.:{_N}]*\](?: +\([\w.]+\))?(?=[ \t]+{_STATES_LEVEL}: )"
+    rf"|(?:[\w.{_N}-]+ +){{1,2}}(?={_STATES_LEVEL} {{1,8}}\[)|\w+\[{_N}\] [a-z]{{3}} (?=\[{_STATES_LEVEL}\] )"
+)
+_SCOPED = re.compile(r"\([\w.-]{1,40}\)(?=: )| ?---(?= )")  # Zig's `error(net): `, `warn --- `
+_ID_BEHIND_ARROW = re.compile(rf" (?:{_N}|[0-9a-f]{{3,8}}) (?=\S)")  # of go-logging, which counts records
 _RFC5424 = re.compile(r" (?:\S+) (?:\S+) (?:\S+) (?:\S+) (?:-|(?:\[[^\]]*\])+)(?= |$)")
 _BEHIND_LEVEL = re.compile(rf" *(?:{_N} --- |\(?\b{_N}\)?: |{_N}: (?:{_N} )?|-- ?(?=:)|-- [\w.:]+(?=: ))")
 _ERROR_LIKE = re.compile(r"Exception|Error|Errno|Fault|Panic|[=\"']")
@@ -135,8 +154,10 @@ def _enclosed_level(inner: str) -> str | None:
     found = _CHROMIUM.fullmatch(inner)
     if found is not None:
         return LEVELS.get(found[1])
-    found = _WITH_LEVEL.fullmatch(inner)
-    word = (found[1] or found[2]).upper() if found else ""
+    found = _WITH_LEVEL.fullmatch(inner) or _BESIDE_LEVEL.fullmatch(inner)
+    if found is not None and found.re is _BESIDE_LEVEL and found[5]:
+        return LETTERS[found[5]]
+    word = (next(filter(None, found.groups()))).upper() if found else ""
     return LEVELS.get(word) if word not in AMBIGUOUS else None
 
 
@@ -189,6 +210,8 @@ class _Scan:
             return False  # a second level is part of the message
         self._sure(end)
         behind = _BEHIND_LEVEL.match(self.text, end)
+        if behind is None and ("▶" in self.text[:end] or "-> " in self.text[:end]):
+            behind = _ID_BEHIND_ARROW.match(self.text, end)
         if behind is not None and not weak:
             self._sure(behind.end())
         return True
@@ -196,7 +219,7 @@ class _Scan:
     def _piece(self) -> bool:
         if self.text[0] == '"' and self._column():
             return True
-        return self._stamp() or self._level() or self._keyed() or self._enclosed() or self._guess()
+        return self._stamp() or self._level() or self._sign() or self._keyed() or self._enclosed() or self._guess()
 
     def _column(self) -> bool:
         found = _COLUMN.match(self.text, self._at)
@@ -228,6 +251,8 @@ class _Scan:
         found = stamps.DATED.match(text, at) or stamps.CLOCK.match(text, at)
         if found is None:
             return False
+        # A record within the record of a platform: its own level counts.
+        self.weak_level |= self.stamped and self.level is not None and stamps.DATED.match(text, at) is not None
         self.stamped = True
         end = found.end()
         if self.weak_level and text[: at + 1].count("<") and _RFC5424.match(text, end):
@@ -245,6 +270,10 @@ class _Scan:
         if klog is not None:
             self.stamped = True
             return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, klog.end())
+        lettered = begins_with_letter(text)
+        if lettered:
+            self.stamped = True
+            return self._states(LETTERS.get(self.notes[0][:1]) if self.notes else None, lettered)
         weblogic = _WEBLOGIC.match(text)
         if weblogic is not None:
             self.stamped = True
@@ -268,6 +297,10 @@ class _Scan:
         if found is not None:
             word, after = found[1], text[found.end() : found.end() + 2]
             level = LEVELS.get(word.upper())
+            scoped = _SCOPED.match(text, found.end()) if level is not None and word.islower() else None
+            if scoped is not None and word.upper() not in AMBIGUOUS:
+                self._waiting += scoped.group().strip(" -()") + " "
+                return self._states(level, scoped.end())
             if level is not None and self._is_level(word, after):
                 end = found.end()
                 if after[:1] == "/":
@@ -328,10 +361,16 @@ class _Scan:
             return True
         if word.lower() == word.upper():  # a script without capitals
             return self.stamped and after[:1] == " "
+        if self.weak_level and self.done == self._at and word.islower() and after == "  ":
+            return True  # behind a sign: `✖  error    x`
         if not self.stamped or (word.upper() not in PLAIN and len(word) != 3):
             return False
         # A column filled up with spaces (`Error      CBS`), or something in brackets behind it (`Error [User] x`).
         return word.islower() or after in ("  ", " [")
+
+    def _sign(self) -> bool:
+        found = sign_at(self.text, self._at) if self.level is None else None
+        return found is not None and self._states(*found, weak=True)
 
     def _keyed(self) -> bool:
         found = _KEYED.match(self.text, self._at)
@@ -349,7 +388,8 @@ class _Scan:
         inner, end = found.group()[1:-1], found.end()
         level = _enclosed_level(inner.strip())
         if level is not None:
-            return self._states(level, end)
+            name = next((part for part in inner.split("#") if part.upper() not in LEVELS), "") if "#" in inner else ""
+            return self._maybe(end, name) and self._states(level, end)
         nested = _Scan(inner, [])
         nested.run()
         if nested.done and (nested.stamped or nested.level):
@@ -360,6 +400,8 @@ class _Scan:
             if nested.level is not None and self._states(nested.level, end):
                 return True
             return self._sure(end)
+        if not self.done and stamps.DATED.match(self.text, _SPACE.match(self.text, end).end()):  # type: ignore[union-attr]
+            return self._maybe(end)
         if _ERROR_LIKE.search(inner) or KEPT in inner or (found.group()[0] == "<" and _N not in inner):
             return False
         if _LOGGER.fullmatch(inner):
@@ -386,13 +428,16 @@ class _Scan:
         redis = _REDIS.match(text) if at == 0 else None
         if redis is not None:
             return self._maybe(redis.end())
+        program = _PROGRAM_AND_LEVEL.match(text, at) if self.stamped or at else None
+        if program is not None:
+            return self._maybe(program.end())
         clock = stamps.SHORT_CLOCK.match(text, at)
         if clock is not None and _AFTER_CLOCK.match(text, clock.end()):
             return self._maybe(clock.end())
         if not self.stamped and at > 0:
             return False
         pair = _PAIRS.match(text, at) if self.stamped else None
-        if pair is not None and pair[3] in LEVELS:
+        if pair is not None and (pair[3] is None or pair[3] in LEVELS):
             return self._maybe(pair.end("value"), pair["value"] if pair["key"] in _NAME_LOGGERS else "")
         word = _WORD.match(text, at)
         if word is None or self._waiting.count(" ") > 2 or _ERROR_LIKE.search(word.group()):

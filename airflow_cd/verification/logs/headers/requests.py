@@ -1,7 +1,8 @@
 """Access logs: method, route and status of an answered request, which are all that its record is known by.
 
 Client, user, referrer, user agent, sizes and durations are values of the request. The formats: common and combined
-(Apache, nginx, Traefik, Puma, Tomcat, Kong), Envoy, Uvicorn, HAProxy, AWS load balancers, IIS, Squid, uWSGI, morgan.
+(Apache, nginx, Traefik, Puma, Tomcat, Kong), Envoy, Uvicorn, HAProxy, AWS load balancers, IIS, Squid, uWSGI, morgan,
+gin, Fiber, chi, Koa, CloudFront, S3, ASP.NET.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE
 
 _N = VARIABLE
 _METHOD = "(?P<method>GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS|CONNECT|TRACE|PROPFIND)"
-_REQUEST = rf"\"{_METHOD} (?P<target>[^\s\"]+)(?: HTTP/[\w.{_N}]+)?\""
+_REQUEST = rf"\"{_METHOD} (?P<target>[^\s\"]+)(?: (?:HTTP/)?[\w.{_N}]+)?\""
 _STATUS = rf"(?P<status>{KEPT})"
-_CLIENT = rf"(?:(?:[\w.:@*\\{_N}{KEPT}-]+|\[[^\]]*\]|\"[^\"]*\"|-),? ){{0,6}}"  # addresses, names, the time in brackets
+_CLIENT = rf"(?:(?:[\w.:@*\\{_N}{KEPT}-]+|\[[^\]]*\]|\"[^\"]*\"|-),? ){{0,8}}"  # addresses, names, the time in brackets
 _FLAGS = r"(?: (?P<flags>(?:[A-Z]{2,5}|LR|UF)(?:,[A-Z]{2,5})*) )?"
 _FORMATS = (
     re.compile(rf"{_CLIENT}{_REQUEST} {_STATUS}{_FLAGS}"),
@@ -28,8 +29,16 @@ _FORMATS = (
     re.compile(rf"(?:{_N} +)?{_N} \S+ (?P<flags>[A-Z]+_[A-Z_]+)/{_STATUS} {_N} {_METHOD} "),
     re.compile(rf"\[pid: .* {_METHOD} (?P<target>\S+) => .*\(HTTP/\S+ {_STATUS}\)"),
     re.compile(
-        rf"{_METHOD} (?P<target>/\S*)(?: HTTP/{_N})? (?:[-=]> ?)?{_STATUS}(?:[ ,:-]+(?:{_N}|[-]|[mu]?s|bytes))*$"
+        rf"(?:--> )?{_METHOD} (?P<target>/\S*)(?: HTTP/{_N})? (?:[-=]> ?)?{_STATUS}"
+        rf"(?:[ ,:-]+(?:{_N}|[-]|in|[mu]?s|bytes))*$"
     ),
+    re.compile(rf"\"{_METHOD} (?P<target>[^\s\"]+) HTTP/{_N}\" from \S+ - {_STATUS} "),  # chi
+    re.compile(
+        rf"(?:\[GIN\] (?:{_N}/){{2}}{_N} - )?(?:{_N}:{_N}:{_N} \| )?{_STATUS} \|(?: +[^|]{{1,60}}\|){{2}} *{_METHOD} *"
+        rf"(?:\| *\"?|\")(?P<target>[^\s\"|]+)"
+    ),
+    re.compile(rf"{_N}\t[^\n]*\t{_METHOD}\t\S+\t(?P<target>\S+)\t{_STATUS}\t"),  # CloudFront
+    re.compile(rf"Request finished \S+ {_METHOD} (?P<target>\S+) (?:- )+{_STATUS}(?= |$)"),  # ASP.NET
 )
 _NO_FLAGS = re.compile(r"-+$")
 _HOST = re.compile(r"[a-z]+://[^/]*")
@@ -64,7 +73,7 @@ def read_request(masked: str) -> Request | None:
 
     :param masked: a line after the first stage of masking, notes included, with or without its header.
     """
-    if KEPT not in masked or not any(method in masked for method in _METHODS):
+    if KEPT not in masked or not ("\t" in masked or any(method in masked for method in _METHODS)):
         return None
     text, *notes = masked.split(NOTES)
     for rule in _FORMATS:
@@ -95,7 +104,11 @@ def _route(target: str) -> str:
 _ANSWERED = re.compile(
     rf"(?:(?:DEBUG|INFO|WARN|ERROR|FATAL) )?(?:{_METHOD} )?(?:\S+ )?(?P<status>[1-5][0-9]{{2}})(?: [A-Z_,-]+)?$"
 )
-_BY_FIELD = re.compile(r"\b(?!(?i:exit))[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?[\"']?[=:] ?[\"']?([1-5][0-9]{2})(?![\w.])")
+_BY_FIELD = re.compile(
+    r"\b(?!(?i:exit))(?:[A-Za-z_]*[Ss]tatus(?:_?[Cc]ode)?|[Rr]esponse_?[Cc]ode)[\"']?"
+    r"[=:] ?[\"']?([1-5][0-9]{2})(?![\w.])"
+    r"|\bSent ([1-5][0-9]{2}) in "
+)
 
 
 def status_in(template: str) -> int | None:
@@ -106,5 +119,6 @@ def status_in(template: str) -> int | None:
     found = _ANSWERED.match(template)
     if found is not None and (found["method"] or "BADREQ" in template):
         return int(found["status"])
-    field = _BY_FIELD.search(template) if "tatus" in template else None
-    return int(field[1]) if field is not None else None
+    hinted = "tatus" in template or "Sent " in template or "esponse" in template
+    field = _BY_FIELD.search(template) if hinted else None
+    return int(field[1] or field[2]) if field is not None else None

@@ -19,7 +19,12 @@ _DAY_NAMES = (
     "gio lunedì martedì mercoledì giovedì venerdì sabato domenica "
     "seg ter qua qui sex segunda terça quarta quinta sexta segunda-feira terça-feira quarta-feira quinta-feira "
     "sexta-feira ma di wo do vr za zo maandag dinsdag woensdag donderdag vrijdag zaterdag zondag "
-    "пн вт ср чт пт сб вс"
+    "пн вт ср чт пт сб вс нд pon wto wt śro śr czw pią pią pt sob nie ndz po út st čt pá so ne "
+    "mån tis ons tor tors fre lör sön man tir ons tor fre lør søn ma ti ke to pe la su mie joi vin sâm dum "
+    "Pzt Sal Çar Per Cum Cmt Paz h k sze cs p szo v Δευ Τρι Τετ Πεμ Παρ Σαβ Κυρ "
+    "понедельник вторник среда четверг пятница суббота воскресенье Pazartesi Salı Çarşamba Perşembe Cuma Cumartesi "
+    "Pazar poniedziałek wtorek środa czwartek piątek sobota niedziela måndag tisdag onsdag torsdag fredag lördag "
+    "söndag mandag tirsdag lørdag"
 )
 _MONTH_NAMES = (
     "Jan Feb Mar Apr May Jun Jul Aug Sep Sept Oct Nov Dec January February March April June July August September "
@@ -30,7 +35,17 @@ _MONTH_NAMES = (
     "gen mag giu lug set ott gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre "
     "fev out dez janeiro fevereiro março maio junho julho setembro outubro novembro dezembro "
     "mrt mei okt januari februari maart juni augustus "
-    "янв фев мар апр мая июн июл авг сен окт ноя дек"
+    "янв фев мар апр мая июн июл авг сен окт ноя дек січ лют бер кві тра чер лип сер вер жов лис гру "
+    "sty lut kwi maj cze lip sie wrz paź lis gru led úno bře dub kvě čvn čvc srp zář říj pro "
+    "janv febr márc ápr máj jún júl szept tammi helmi maalis huhti touko kesä heinä elo syys loka marras joulu "
+    "ian iun iul noi Oca Şub Nis Haz Tem Ağu Eyl Eki Kas Ara Ιαν Φεβ Μαρ Απρ Μαΐ Μαϊ Ιουν Ιουλ Αυγ Σεπ Οκτ Νοε Δεκ "
+    "января февраля марта апреля июня июля августа сентября октября ноября декабря "
+    "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня "
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października grudnia "
+    "ledna února března dubna května června července srpna října listopadu prosince "
+    "Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık augusti marts desember des "
+    "január február március április május június július augusztus szeptember október "
+    "ianuarie februarie martie aprilie iunie iulie septembrie octombrie noiembrie decembrie"
 )
 _ZONES = (
     r"UTC|GMT|Z|[ECMPAH][SD]T|CES?T|EES?T|WES?T|BST|IST|JST|KST|MSK|SGT|AE[SD]T|AC[SD]T|AWST|NZ[SD]T|BRT|ART|HKT|PKT"
@@ -51,12 +66,14 @@ _DATE = (
     rf"|(?:{_DAY} )?{_N}/{_N}(?:/{_N})?,?"
     rf"|{_MONTH}/{_N}(?:/{_N})?"
     rf"|{_N} ?年 ?{_N} ?月 ?{_N} ?日"
+    rf"|{_N}\. {_N}\. {_N}\."
     rf"|(?:{_DAY} )?{_N})"
 )
 _FRACTION = rf"(?:[,;]{_N})?"
+_HALF_BEFORE = r"(?:(?:上午|下午|午前|午後|오전|오후) ?)?"
 _HALF = r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|오전|오후)(?![\w]))?"
 _ZONE = rf"(?:(?::{_N})? ?(?:\((?:[A-Z][\w/ ]+)\)|\[(?:{_ZONES})\]|(?:{_ZONES})(?![\w/])))?"
-_CLOCK = rf"{_N}:{_N}(?::{_N}){{1,3}}{_FRACTION}{_HALF}{_ZONE}"
+_CLOCK = rf"(?:{_HALF_BEFORE}{_N}:{_N}(?::{_N}){{1,3}}{_FRACTION}{_HALF}|{_N}时{_N}分{_N}秒|{_N}時{_N}分{_N}秒){_ZONE}"
 _YEAR = rf"(?: {_N}(?=[\]\s]))?"
 
 _NAMED = re.compile(r"[^\W\d_]+(?:-feira)?")

@@ -1,4 +1,4 @@
-"""Crashes of Rust, C++, Swift, Fortran, and what the kernel says of a process that it stopped."""
+"""Crashes of Rust, Zig, C++, Swift, Fortran, and what the kernel says of a process that it stopped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reaso
 
 RUST = re.compile(r"thread '[^']*' (?:\(\d+\) )?panicked at ")
 RUST_MORE = re.compile(r"stack backtrace:|note: |\s+\d+: |\s+at |$")
+EYRE = re.compile(r"The application panicked \(crashed\)\.")
+EYRE_MORE = re.compile(r"Message: |Location: |Backtrace |Run with |  |━|$")
+ZIG = re.compile(r"thread \d+ panic: ")
+ZIG_MORE = re.compile(r"\S+\.zig:\d+:\d+: 0x|\?\?\?:\?:\?: |\s|$")
+_ZIG_FRAME = re.compile(r"(\S+\.zig):\d+:\d+: \w+ in (\S+)")
 TERMINATE = re.compile(r"(?:terminate called|libc\+\+abi: |Fatal error: |.*: Fatal error: )")
 TERMINATE_MORE = re.compile(
     r"\s+what\(\): |Aborted|Current stack trace:|\d+ +\S+ +0x|#\d+ +(?:0x)?|\s|Stack dump:|\[\d+\]|terminate called rec"
@@ -38,6 +43,30 @@ def read_rust(lines: list[str]) -> StackTrace | None:
         own = nearest(frames) or ((found["place"],) if found else ("unknown place",))
         return StackTrace((f"panic: {reason(why)}".strip(),), own)
     return None
+
+
+def read_eyre(lines: list[str]) -> StackTrace | None:
+    """A panic of Rust as color-eyre and human-panic print it: its message, and its file.
+
+    :param lines: of the record.
+    """
+    if not any(EYRE.search(line) for line in lines):
+        return None
+    told = {name: rest.strip() for name, colon, rest in (line.partition(":") for line in lines) if colon}
+    place = told.get("Location", "unknown place").split(":")[0]
+    return StackTrace((f"panic: {reason(told.get('Message', ''))}".strip(),), (place,))
+
+
+def read_zig(lines: list[str]) -> StackTrace | None:
+    """A panic of Zig: its reason, and its functions.
+
+    :param lines: of the record.
+    """
+    found = next((match for line in lines if (match := ZIG.search(line))), None)
+    frames = [(frame[1], frame[2]) for line in lines if (frame := _ZIG_FRAME.match(line))]
+    if found is None or not frames:
+        return None
+    return StackTrace((f"panic: {reason(found.string[found.end() :])}",), nearest(frames))
 
 
 def read_fortran(lines: list[str]) -> StackTrace | None:

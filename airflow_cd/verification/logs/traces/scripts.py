@@ -1,4 +1,4 @@
-"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Julia, Elixir and Erlang."""
+"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Lua, Julia, Elixir and Erlang."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ RUBY = re.compile(r"\S+\.(?:rb|erb|rake):\d+:in ")
 RUBY_MORE = re.compile(
     r"$|\s{4}\S|\s*\^+$|\s+from |\s+\d+: from |\s*\S+\.(?:rb|erb|rake|ru):\d+:in |\s*bin/\S+:\d+:in "
 )
+LUA = re.compile(r"(?:\S*lua\S*: )?\S+\.lua:\d+: \S")
+LUA_MORE = re.compile(r"stack traceback:|\s+(?:\[C\]|\[string |\S+\.lua:\d+): |\s+\.\.\.|coroutine \d+:")
+_LUA_REASON = re.compile(r"\S+\.lua:\d+: (.*)")
+_LUA_FRAME = re.compile(r"\s+(\S+\.lua):\d+: in (?:(?:\w+ )?'([^']+)'|(.+))")
 NIM_FRAME = re.compile(r"\S+\.nims?\(\d+\) +(\S+)")
 BEAM = re.compile(r"\*\* \(|=[A-Z ]+REPORT====|.* terminating$|.*Process #PID<\S+> .*raised an exception")
 BEAM_MORE = re.compile(r"\*\* \(|\s+\S|Last message|State: |Function: |Initial Call: |Ancestors: |\s*$")
@@ -90,6 +94,19 @@ def read_beam(lines: list[str]) -> StackTrace | None:
         if frames:
             return StackTrace((found[1],), nearest(frames))
     return None
+
+
+def read_lua(lines: list[str]) -> StackTrace | None:
+    """An error of Lua by its reason, with the functions of its traceback.
+
+    :param lines: of the record.
+    """
+    at = next((number for number, line in enumerate(lines) if line.strip() == "stack traceback:"), None)
+    why = next((found for line in lines[:at] if (found := _LUA_REASON.search(line))), None)
+    if at is None or why is None:
+        return None
+    frames = [(found[1], found[2] or found[3]) for line in lines[at:] if (found := _LUA_FRAME.match(line))]
+    return StackTrace((f"lua: {reason(why[1])}",), nearest(frames) or ("main chunk",))
 
 
 def read_julia(lines: list[str]) -> StackTrace | None:

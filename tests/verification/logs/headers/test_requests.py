@@ -31,6 +31,25 @@ LAYOUTS = {
         "generated 9 bytes in 3 msecs (HTTP/1.1 {status}) 3 headers in 99 bytes (1 switches on core 0)"
     ),
     "morgan": "GET {route} {status} 3.141 ms - 15",
+    "koa": "  --> GET {route} {status} 12ms 3.4kb",
+    "akka": "[INFO] [02/04/2025 06:07:08.900] [k-akka.actor.default-dispatcher-7] GET {route} => {status} in 9 ms",
+    "gin": '[GIN] 2025/02/04 - 06:07:08 | {status} |      91.5µs |      {client} | GET      "{route}"',
+    "fiber": "06:07:08 | {status} |      9.15ms | {client} | GET     | {route} | -",
+    "chi": (
+        '2025/02/04 06:07:08 [web/aB3dE-000042] "GET http://w.example{route} HTTP/1.1" '
+        "from {client}:4000 - {status} 9B in 1ms"
+    ),
+    "hypercorn": (
+        "[2025-02-04 06:07:08 +0000] [7] [INFO] {client}:4000 - - [04/Feb/2025:06:07:08 +0000] "
+        '"GET {route} 1.1" {status} 9 "-" "x"'
+    ),
+    "s3": (
+        "79a59df900b949e5 baskets [04/Feb/2025:06:07:08 +0000] {client} - 3E57427F3EXAMPLE REST.GET.OBJECT a.png "
+        '"GET {route} HTTP/1.1" {status} - 9 9 1 1 "-" "x" -'
+    ),
+    "cloudfront": (
+        "2025-02-04\t06:07:08\tFRA50-C1\t999\t{client}\tGET\td111.cloudfront.example\t{route}\t{status}\t-\tcurl/8\t-\t-"
+    ),
 }
 
 
@@ -68,6 +87,16 @@ def test_squid_is_known_by_what_became_of_a_request() -> None:
     }
 
 
+def test_a_status_counts_where_no_route_is_logged() -> None:
+    lines = ["06:07:08.900 [info] Sent {} in 9ms", '{{"path": "/basket", "response_code": {}, "duration": 9}}']
+    for line in lines:
+        before, after = (
+            LogProfile.of([line.format(200 if at % 3 else status) for at in range(120)]) for status in (302, 502)
+        )
+        assert judge_quality(after, None, [before]).verdict is Verdict.FAIL
+        assert judge_quality(before, None, [before]).verdict is Verdict.PASS
+
+
 def test_refusals_weigh_once_they_are_much_of_all_requests() -> None:
     before = LogProfile.of(_lines("combined", *[200] * 39, 401, number=400))
     much = LogProfile.of(_lines("combined", 200, 200, 200, 401, number=400))
@@ -90,6 +119,9 @@ def test_a_scanner_that_finds_nothing_is_no_failure() -> None:
         ("GET /a 404", 404),
         ("ERROR POST <*> 502 UF", 502),
         ("INFO handled status=201", 201),
+        ("INFO request_id=<*> Sent 404 in <*>", 404),
+        ("INFO Sent 404 parcels", None),
+        ("{response_code=502}", 502),
         ("waited <*> 500", None),
         ("GET in line 200 <*> done", None),
     ],

@@ -18,6 +18,27 @@ CRASHES: dict[str, tuple[str, str, str]] = {
         "ExceptionGroup",
         "card.pay",
     ),
+    "lua": (
+        (
+            "lua5.4: card.lua:42: attempt to index a nil value (local 'bank')\nstack traceback:\n"
+            "\t[C]: in ?\n\tcard.lua:42: in function 'pay'\n\tkiosk.lua:7: in main chunk"
+        ),
+        "lua: attempt to index a nil value (local <*>)",
+        "pay",
+    ),
+    "rust, color-eyre": (
+        "The application panicked (crashed).\nMessage:  no card 42\nLocation: src/card.rs:42\n\nBacktrace omitted.",
+        "panic: no card <*>",
+        "src/card.rs",
+    ),
+    "zig": (
+        (
+            "thread 99 panic: integer overflow\n/srv/card.zig:42:9: 0x103a8c1 in pay (kiosk)\n    a += b;\n      ^\n"
+            "/srv/kiosk.zig:7:5: 0x103a8c1 in main (kiosk)"
+        ),
+        "panic: integer overflow",
+        "pay",
+    ),
     "fortran": (
         (
             "At line 42 of file tide.f90 (unit = 9, file = 'tide.dat')\n"
