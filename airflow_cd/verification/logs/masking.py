@@ -51,7 +51,7 @@ _BEFORE_STATUS = (
     r"\b(?:[A-Za-z_]*[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp [Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
     rf"""|[ (]HTTP/{VARIABLE}"? """
-    rf"|\b{_METHOD} [!-~{VARIABLE}]+ (?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
+    rf"|\b{_METHOD} [!-~{VARIABLE}]+ {{1,2}}(?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
     rf"|\b{_METHOD} [!-~{VARIABLE}]+ HTTP/{VARIABLE}\" from [!-~{VARIABLE}]+ - "  # chi
     rf"|^(?:\[GIN\] (?:{VARIABLE}/){{2}}{VARIABLE} - )?{VARIABLE}:{VARIABLE}:{VARIABLE} \| "  # gin, Fiber
     rf"|\t{_METHOD}\t[!-~{VARIABLE}]+\t[!-~{VARIABLE}]+\t"  # CloudFront
@@ -62,6 +62,12 @@ _BEFORE_STATUS = (
     # IIS: date, time, server, method, path, query, port, user, client, agent, and often the referrer.
     rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}{VARIABLE} "
     rf"(?:[!-~{VARIABLE}]+ ){{3,4}}"
+    # IIS with all fields: the site and the server's name before, the protocol, cookie, referrer and host behind.
+    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} (?:[!-~{VARIABLE}]+ ){{3}}{_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}"
+    rf"{VARIABLE} (?:[!-~{VARIABLE}]+ ){{2}}HTTP/{VARIABLE} (?:[!-~{VARIABLE}]+ ){{4}}"
+    # Classic load balancers of AWS: time, name, client, server and three durations.
+    rf"|^{VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {VARIABLE}:{VARIABLE} (?:{VARIABLE}:{VARIABLE}|-) "
+    rf"(?:{VARIABLE} ){{3}}"
 )
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"

@@ -41,6 +41,7 @@ _MOST_WORDS = 60  # of a message, by which kinds are told to be of one family
 _PLACE = r"[\w$@~./\\<*>+-]+\.\w{1,5}(?::(?:\d+|<\*>)|\((?:\d+|<\*>)\)|, line (?:\d+|<\*>))+"
 _FRAME = re.compile(rf"\s*(?:(?:from|at|#\d+:?|\d+:) +{_PLACE}|{_PLACE}:? ?in [`'\"])")
 _SOURCE = re.compile(r"\s*(?:\d+|<\*>) \| |\s*[\^~]+$")  # lines of source that a runtime prints around a fault
+_DETAILS = re.compile(r"^[^\n]{0,120}\b(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT): {2}")
 _STRAY_FRAME = re.compile(rf"(?:\s*{_PLACE}|<\*>\(<\*>\)) ?\S*$")
 _SERVER_ERROR, _GATEWAY = 500, (502, 503, 504)
 _REQUESTS = "requests"  # the family of those that failed
@@ -384,7 +385,7 @@ def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
     New routes say nothing about errors, nor do frames of a stack trace in a log that had none. Where known records
     state a level, or begin with a header, a line that does not is no record.
     """
-    ordinary = [event for event in ordinary if status_in(event.template) is None and not _is_source(event)]
+    ordinary = [event for event in ordinary if status_in(event.template) is None and not _goes_with_an_error(event)]
     if not any(_is_frame(event) for event in ordinary if event.kind is not EventKind.UNKNOWN):
         ordinary = [event for event in ordinary if not _is_frame(event)]
     for as_records_are in (lambda event: event.stated, _has_header):
@@ -394,8 +395,11 @@ def _of_the_log(ordinary: Sequence[Event]) -> Sequence[Event]:
     return ordinary
 
 
-def _is_source(event: Event) -> bool:
-    return not event.stated and _SOURCE.match(event.template) is not None
+def _goes_with_an_error(event: Event) -> bool:
+    """Whether it is logged with an error: the source around a fault, PostgreSQL's details of one."""
+    if not event.stated:
+        return _SOURCE.match(event.template) is not None
+    return any(_DETAILS.search(text) is not None for text in event.samples[:1])
 
 
 def _is_frame(event: Event) -> bool:

@@ -67,6 +67,17 @@ def test_lines_of_source_around_a_fault_do_not_say_that_the_log_changed() -> Non
     assert _judged(_log([]) + fault * 2, _log([]) + other * 3).verdict is Verdict.FAIL
 
 
+def test_details_of_an_error_do_not_say_that_the_log_changed() -> None:
+    usual = [f"2025-02-03 04:05:06 UTC [9] LOG:  checkpoint {at} done" for at in range(300)]
+    fault = [
+        "2025-02-03 04:05:06 UTC [9] ERROR:  deadlock detected",
+        "2025-02-03 04:05:06 UTC [9] DETAIL:  Process 9 waits for ShareLock on transaction 7",
+        "2025-02-03 04:05:06 UTC [9] HINT:  See server log for query details.",
+        "2025-02-03 04:05:06 UTC [9] STATEMENT:  update parcel set gate=4",
+    ]
+    assert _judged([*usual, *fault], usual).verdict is Verdict.FAIL
+
+
 def test_much_more_baseline_makes_the_same_error_a_proof() -> None:
     calm = _log([], records=10_000)
     assert _judged(_log(_KINDS[5:7]), [*_log(_KINDS[:5]), *calm]).verdict is Verdict.FAIL

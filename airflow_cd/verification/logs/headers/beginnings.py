@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from airflow_cd.verification.logs.headers.levels import AMBIGUOUS, LETTERS, LEVELS
+from airflow_cd.verification.logs.headers.levels import AMBIGUOUS, LETTERS, LEVELS, SYSLOG
 from airflow_cd.verification.logs.masking import KEPT, VARIABLE
 from airflow_cd.verification.verdict import SEVERITIES
 
@@ -51,12 +51,18 @@ _LOCATED = re.compile(
 _PYTORCH_OR_METEOR = re.compile(rf"(?:\[{KEPT} {_N}:{_N}:{_N} +[^\s\]]+:{_N}\]|{KEPT}:{_N}:{_N}\({_N}\)\?) ")
 _OPENVMS = re.compile(r"%[A-Z][A-Z_$]*-([SIWEF])-[A-Z_$]+, ")
 _SIGNS = {
-    **dict.fromkeys("✖✗✘⨯❌⛔💥🚨", "error"),
-    **dict.fromkeys("⚠", "warning"),
+    **dict.fromkeys("✖✗✘⨯❌⛔💥🚨🔴", "error"),
+    **dict.fromkeys("⚠🟡🟠", "warning"),
     **dict.fromkeys("ℹ", "info"),
 }
 _SIGN = re.compile(rf"([{''.join(_SIGNS)}])\ufe0f?[ \t]+(?=\S)")
-_COLUMN = re.compile(rf"[ \t]*([|;,])(?:[ \t]*{_N}[ \t]*\1)?[ \t]*([^\W\d_]{{3,15}})[ \t]*\1[ \t]*")
+_SEPARATOR = re.compile(r"[ \t]*([|;,])")
+_COLUMN = re.compile(rf"[\w. {_N}\t-]{{0,40}}")
+_MOST_COLUMNS = 4  # between a stamp and a level
+_OF_ESXI = re.compile(rf"[ \t]*(Em|Al|Cr|Er|Wa|No|In|Db)\({_N}\)(?= )")
+_ESXI_LEVELS = dict(zip(("Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db"), SYSLOG, strict=True))
+_FIRST_COLUMN = re.compile(rf"([A-Z][A-Za-z]{{3,12}})[,;\t](?={_N}[/.,: \t-])")
+_IN_ANGLES = re.compile(r"<([diwe])>(?= \S)")  # webpack-dev-server
 
 
 def beginning_of(text: str) -> tuple[str, int] | None:
@@ -81,6 +87,8 @@ _RULES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
     (_BEFORE_STAMP, _PLAIN),
     (_LETTER_BEFORE_STAMP, LETTERS),
     (_OF_SECTION, _PLAIN),
+    (_FIRST_COLUMN, {word.capitalize(): level for word, level in LEVELS.items() if word not in AMBIGUOUS}),
+    (_IN_ANGLES, {letter.lower(): level for letter, level in LETTERS.items()}),
 )
 
 
@@ -123,9 +131,25 @@ def behind_stamp(text: str, at: int) -> tuple[str, int] | None:
     facility = _FACILITY.match(text, at)
     if facility is not None:
         return LEVELS[facility[1].upper()], facility.end()
-    column = _COLUMN.match(text, at)
-    word = column[2].upper() if column is not None else ""
-    return (LEVELS[word], column.end()) if column is not None and word in LEVELS and word not in AMBIGUOUS else None
+    esxi = _OF_ESXI.match(text, at)
+    if esxi is not None:
+        return _ESXI_LEVELS[esxi[1]], esxi.end()
+    separator = _SEPARATOR.match(text, at)
+    return _in_a_column(text, separator.end(), separator[1]) if separator is not None else None
+
+
+def _in_a_column(text: str, at: int, separator: str) -> tuple[str, int] | None:
+    """The level that is one of the next columns, and where the one behind it begins; None if none is."""
+    for _ in range(_MOST_COLUMNS):
+        column = _COLUMN.match(text, at)
+        end = column.end() if column is not None else at
+        if text[end : end + 1] != separator:
+            return None
+        word = text[at:end].strip().upper()
+        if word in LEVELS and word not in AMBIGUOUS:
+            return LEVELS[word], len(text) - len(text[end + 1 :].lstrip(" \t"))
+        at = end + 1
+    return None
 
 
 def level_within(text: str, at: int) -> str | None:

@@ -15,6 +15,7 @@ _BEGINS = re.compile(
     rf"|panic: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w"
     r"|(?:[^\s:]+: )?(?:[Ff]atal error|FATAL ERROR): |# A fatal error has been detected by"
     rf"|thread {_N} panic: |(?:Execution|Syntax) error (?:\(\w+\) )?at |=(?:CRASH|ERROR|SUPERVISOR) REPORT="
+    r"|libc\+\+abi: terminating |\*\*\* (?:SIG[A-Z]+ |Aborted at )|\S+: runtime error: |\S+ \[BUG\] "
     r"|(?:[A-Z]\w+ )?[Rr]un-?time error(?=:| \d| '| <)|Error termination\. Backtrace|forrtl: (?:severe|error)"
     r"|CallStack \(from HasCallStack\)|raised [A-Z][A-Z_.]+ : "  # Haskell, Ada
     r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"
@@ -41,6 +42,7 @@ _HOLDS = re.compile(
     r"|Guru Meditation Error: |Exception was unhandled|\bPHP (?:Fatal|Parse|Recoverable fatal) error: "
     r"|Main process exited, code=exited, status=(?!0/)|\bpanicked at |exited on signal |code=dumped"
     r"|\bsoft lockup - |\bhard LOCKUP\b|detected (?:expedited )?stalls?\b|\btask \S+ blocked for more than "
+    r"|\bError: \S+ Severity: \S+ State: |\bError: \S+, Severity: \S+, State: "  # of Sybase and SQL Server
     r"|:in [`'][^']*': .*\((?:[A-Z]\w*::)*[A-Z]\w+\)$"  # Ruby
     r"|terminated by signal (?:SIG)?(?:SEGV|ABRT|BUS|ILL|FPE|KILL)|Unhandled exception[.:]|UnhandledPromiseRejection"
 )
@@ -49,7 +51,7 @@ _HOLDS = re.compile(
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
     *("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process", "double"),
-    *("panicked", "nhandled", "Guru", "PHP", ":in", "stall", "LOCKUP", "lockup", "blocked"),
+    *("panicked", "nhandled", "Guru", "PHP", ":in", "Severity: ", "stall", "LOCKUP", "lockup", "blocked"),
 )
 
 
@@ -127,6 +129,7 @@ _TROUBLE = re.compile(
     r"|(?:is|are|went|gone) (?:down|offline)|blocked for more than|(?:gave|giving) up"
     r"|(?<=won.t )(?:start|run|open|load|boot|connect|respond)"
     r"|not found|no longer (?:reachable|available|accessible|responding|valid|exists?)|reset by peer|no route to host"
+    r"|(?-i:ERR_[A-Z]{2,}[A-Z_]*)"
     r")(?![\w-]|\.\w"
     r"|[=:] ?(?:(?:<\*>|\d+|no|none|nil|null|false|\"\"|'')?(?:[,;)\]}]|$)|(?:<\*>|none|nil|null) \w+[=:]))"
 )

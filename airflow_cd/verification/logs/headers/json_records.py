@@ -128,7 +128,7 @@ def unfold_json(line: str) -> str:
         return line
     if not isinstance(content, dict):
         return line
-    content = _of_collector(content)
+    content = _of_event_collector(_of_collector(content))
     wrapped = _of_docker(content)
     if wrapped is not None:
         return unfold_json(wrapped) if wrapped[:1] == "{" else wrapped
@@ -166,6 +166,22 @@ def _of_collector(content: dict[str, Any]) -> dict[str, Any]:
             return content
         inner = items[0]
     return inner if isinstance(inner, dict) else content
+
+
+def _of_event_collector(content: dict[str, Any]) -> dict[str, Any]:
+    """The event that Splunk's HTTP Event Collector is sent; else the object as it is."""
+    event = content.get("event")
+    if isinstance(event, dict) and content.keys() <= {
+        "time",
+        "host",
+        "source",
+        "sourcetype",
+        "index",
+        "fields",
+        "event",
+    }:
+        return event
+    return content
 
 
 def _named(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ _WITHIN_PROGRAM = re.compile(r"\[([A-Z]{3,11})\]|^ *([A-Z]{3,11})[/ ]")
 _WEBLOGIC = re.compile(r"####<[^<>]{8,60}> <(\w+)> ")
 _COLUMN = re.compile(r'"([^"]{0,120})"[,;\t](?=\S)')  # of a table whose values are quoted
 _SMALL_LETTER = re.compile(r"([diwef])(?= +[A-Z]\w)")  # SAP HANA
-_LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+ *(?:\( *{_N}\))?:)")
+_LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+(?: *(?:\( *{_N}\))?:| ))")
 _SYMBOL = re.compile(r"([.*#-]) ")
 _REDIS = re.compile(rf"{_N}:[A-Z](?= {_N} )")
 _CHANNEL = re.compile(r"[\w.-]{1,40}\.([A-Z]{4,9})(?=: )")  # Monolog, Laravel
@@ -59,6 +59,7 @@ _TORNADO = re.compile(rf"([DIWEC]) {_N} .*")
 _TOOL = re.compile(r"(?:npm|pnpm|yarn) (ERR!|error|WARN|warn|notice|info)(?= |$)|(?:PHP )(\w+)(?: error)?(?=: )")
 _AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
+_CAPITALS = re.compile(r"[^\W\d_a-z]{3,13}:? ")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(
     r"[\[(<]?(?:LOG_)?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[))[\]):>]?(?:[\s:]|$)"
@@ -73,7 +74,7 @@ _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|deb
 _KEYED = re.compile(
     r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
     r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] {0,20}"
-    r"[\"'\[]?(?P<level>[^\W\d_]{3,13})\b[\"'\]]?)"
+    r"[\"'\[]?(?P<level>[^\W\d_]{3,13}|[DIWEF](?=[\s,;]))\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
 _CHROMIUM = re.compile(rf"(?:{_N}[:/])+([A-Z]{{4,7}}):[\w./-]+(?:\({_N}\)|:{_N})?")
@@ -89,10 +90,11 @@ _PART = re.compile(
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
 _WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([^\W\d_]{2,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
 _PLAIN_WORD = "(?:debug|info|notice|warn|warning|error|critical|fatal|emergency|alert)"
-# A thread, a logger or a node in the same brackets: Minecraft, Twisted, monad-logger, Couchbase, Foreman.
+# A thread, a logger or a node in the same brackets: Minecraft, Twisted, monad-logger, Couchbase, Foreman,
+# GNATcoll.
 _BESIDE_LEVEL = re.compile(
     rf"[\w #.{_N}-]{{1,60}}/([A-Z]{{3,11}})|[\w.{_N}-]{{1,60}}#({_PLAIN_WORD})|((?i:{_PLAIN_WORD}))#[\w.{_N}-]{{1,60}}"
-    rf"|\w{{1,40}}:({_PLAIN_WORD}),.*|([DIWEF])\|.*"
+    rf"|\w{{1,40}}:({_PLAIN_WORD}),.*|([DIWEF])\|.*|[\w.{_N}-]{{1,60}}\.([A-Z]{{4,8}})"
 )
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
@@ -106,8 +108,9 @@ _PROGRAM_AND_LEVEL = re.compile(
     rf"(?:[\w.{_N}-]+ +)?[\w./@{_N}-]+ *\[[\w.:{_N}]*\](?: +\([\w.]+\))?(?=[ \t]+{_STATES_LEVEL}: )"
     rf"|(?:[\w.{_N}-]+ +){{1,2}}(?={_STATES_LEVEL} {{1,8}}\[)|\w+\[{_N}\] [a-z]{{3}} (?=\[{_STATES_LEVEL}\] )"
 )
-_SCOPED = re.compile(r"\([\w.-]{1,40}\)(?=: )| ?---(?= )")  # Zig's `error(net): `, `warn --- `
+_SCOPED = re.compile(r"\([\w.-]{1,40}\)(?=: )| {0,4}-{1,3}(?= )")  # Zig's `error(net): `, `warn --- `, `info  - `
 _ID_BEHIND_ARROW = re.compile(rf" (?:{_N}|[0-9a-f]{{3,8}}) (?=\S)")  # of go-logging, which counts records
+_BEHIND_YEAR = re.compile(rf" {_N} +[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)")
 _RFC5424 = re.compile(r" (?:\S+) (?:\S+) (?:\S+) (?:\S+) (?:-|(?:\[[^\]]*\])+)(?= |$)")
 _BEHIND_LEVEL = re.compile(rf" *(?:{_N} --- |\(?\b{_N}\)?: |{_N}: (?:{_N} )?|-- ?(?=:)|-- [\w.:]+(?=: ))")
 _ERROR_LIKE = re.compile(r"Exception|Error|Errno|Fault|Panic|[=\"']")
@@ -247,6 +250,7 @@ class _Scan:
             if has_facility(text, end):
                 return self._sure(end)
             program = _HOST_AND_PROGRAM.match(text, end) or _PROGRAM.match(text, end)
+            program = program or _BEHIND_YEAR.match(text, end)
             return self._sure(program.end() if program else end)
         found = stamps.DATED.match(text, at) or stamps.CLOCK.match(text, at)
         if found is None:
@@ -353,7 +357,7 @@ class _Scan:
 
     def _is_level(self, word: str, after: str) -> bool:
         if word.upper() in AMBIGUOUS:
-            return word.isupper() and after[:1] == ":"
+            return word.isupper() and (after[:1] == ":" or (word == "LOG" and self.stamped and after == " ["))
         if after[:1] in (":", "]", "|", "\t") or (after[:1] == "!" and word.isupper()):
             # `Error: x` and `error: x` state a level wherever the header may still go on; `10:30 Note: x` as well.
             return after[:2] != "::" or word.isupper()
@@ -377,7 +381,7 @@ class _Scan:
         if found is None:
             return False
         if found["level"]:
-            return self._states(severity_of_word(found["level"]), found.end())
+            return self._states(severity_of_word(found["level"]) or LETTERS.get(found["level"]), found.end())
         self.stamped = True
         return self._sure(found.end())
 
@@ -417,6 +421,14 @@ class _Scan:
             return self._sure(end)
         return True
 
+    def _before_level(self) -> int:
+        """Where a program ends, or a date with dots, that has nothing but a level behind it; 0 without one."""
+        if self.stamped or self._at:
+            program = _PROGRAM_AND_LEVEL.match(self.text, self._at)
+            return program.end() if program is not None else 0
+        dotted = stamps.DOTTED.match(self.text)
+        return dotted.end() if dotted is not None and _CAPITALS.match(self.text, dotted.end()) else 0
+
     def _guess(self) -> bool:
         """A word or number that may stand between stamp and level; it counts only if a level comes."""
         if self.level is not None and not self.weak_level:
@@ -428,9 +440,9 @@ class _Scan:
         redis = _REDIS.match(text) if at == 0 else None
         if redis is not None:
             return self._maybe(redis.end())
-        program = _PROGRAM_AND_LEVEL.match(text, at) if self.stamped or at else None
-        if program is not None:
-            return self._maybe(program.end())
+        end = self._before_level()
+        if end:
+            return self._maybe(end)
         clock = stamps.SHORT_CLOCK.match(text, at)
         if clock is not None and _AFTER_CLOCK.match(text, clock.end()):
             return self._maybe(clock.end())

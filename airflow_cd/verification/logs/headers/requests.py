@@ -16,7 +16,9 @@ _N = VARIABLE
 _METHOD = "(?P<method>GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS|CONNECT|TRACE|PROPFIND)"
 _REQUEST = rf"\"{_METHOD} (?P<target>[^\s\"]+)(?: (?:HTTP/)?[\w.{_N}]+)?\""
 _STATUS = rf"(?P<status>{KEPT})"
-_CLIENT = rf"(?:(?:[\w.:@*\\{_N}{KEPT}-]+|\[[^\]]*\]|\"[^\"]*\"|-),? ){{0,8}}"  # addresses, names, the time in brackets
+_CLIENT = (
+    rf"\"?(?:(?:[\w.:/@*\\{_N}{KEPT}-]+|\[[^\]]*\]|\"[^\"]*\"|-),? ){{0,8}}"  # addresses, names, the time in brackets
+)
 _FLAGS = r"(?: (?P<flags>(?:[A-Z]{2,5}|LR|UF)(?:,[A-Z]{2,5})*) )?"
 _FORMATS = (
     re.compile(rf"{_CLIENT}{_REQUEST} {_STATUS}{_FLAGS}"),
@@ -29,8 +31,9 @@ _FORMATS = (
     re.compile(rf"(?:{_N} +)?{_N} \S+ (?P<flags>[A-Z]+_[A-Z_]+)/{_STATUS} {_N} {_METHOD} "),
     re.compile(rf"\[pid: .* {_METHOD} (?P<target>\S+) => .*\(HTTP/\S+ {_STATUS}\)"),
     re.compile(
-        rf"(?:--> )?{_METHOD} (?P<target>/\S*)(?: HTTP/{_N})? (?:[-=]> ?)?{_STATUS}"
-        rf"(?:[ ,:-]+(?:{_N}|[-]|in|[mu]?s|bytes))*$"
+        rf"(?:--> |\[?[\w.$]{{1,60}}\]?:? )?{_METHOD} (?P<target>(?:https?:/)?/\S*)(?: HTTP/{_N})? {{1,2}}(?:[-=]> ?)?"
+        rf"{_STATUS}"
+        rf"(?:[ ,:-]+(?:{_N}|[-]|in|[mu]?s|bytes))*(?: {_N} - .*)?$"
     ),
     re.compile(rf"\"{_METHOD} (?P<target>[^\s\"]+) HTTP/{_N}\" from \S+ - {_STATUS} "),  # chi
     re.compile(
@@ -38,6 +41,11 @@ _FORMATS = (
         rf"(?:\| *\"?|\")(?P<target>[^\s\"|]+)"
     ),
     re.compile(rf"{_N}\t[^\n]*\t{_METHOD}\t\S+\t(?P<target>\S+)\t{_STATUS}\t"),  # CloudFront
+    re.compile(
+        rf"(?:{_N} {_N}:{_N}:{_N} )?(?:\S+ ){{3}}{_METHOD} (?P<target>\S+) \S+ {_N} (?:\S+ ){{2}}HTTP/{_N} "
+        rf"(?:\S+ ){{4}}{_STATUS} {_N} {_N}"
+    ),
+    re.compile(rf"(?:{_N}:{_N}:{_N} )?\S+ {_N}:{_N} (?:{_N}:{_N}|-) (?:{_N} ){{3}}{_STATUS} [^\"]*{_REQUEST}"),
     re.compile(rf"Request finished \S+ {_METHOD} (?P<target>\S+) (?:- )+{_STATUS}(?= |$)"),  # ASP.NET
 )
 _NO_FLAGS = re.compile(r"-+$")

@@ -67,12 +67,13 @@ _DATE = (
     rf"|{_MONTH}/{_N}(?:/{_N})?"
     rf"|{_N} ?年 ?{_N} ?月 ?{_N} ?日"
     rf"|{_N}\. {_N}\. {_N}\."
-    rf"|(?:{_DAY} )?{_N})"
+    rf"|(?:{_DAY} )?{_N}\.?)"
 )
 _FRACTION = rf"(?:[,;]{_N})?"
 _HALF_BEFORE = r"(?:(?:上午|下午|午前|午後|오전|오후) ?)?"
-_HALF = r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|오전|오후)(?![\w]))?"
-_ZONE = rf"(?:(?::{_N})? ?(?:\((?:[A-Z][\w/ ]+)\)|\[(?:{_ZONES})\]|(?:{_ZONES})(?![\w/])))?"
+_HALF = r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|오전|오후|ص|م)(?![\w]))?"
+_NO_LEVEL = r"(?!(?i:debug|trace|info|notice|warn|warning|err|error|severe|crit|critical|fatal|alert|emerg)\))"
+_ZONE = rf"(?:(?::{_N})? ?(?:\({_NO_LEVEL}(?:[A-Z][\w/ ]+)\)|\[(?:{_ZONES})\]|(?:{_ZONES})(?![\w/])))?"
 _CLOCK = rf"(?:{_HALF_BEFORE}{_N}:{_N}(?::{_N}){{1,3}}{_FRACTION}{_HALF}|{_N}时{_N}分{_N}秒|{_N}時{_N}分{_N}秒){_ZONE}"
 _YEAR = rf"(?: {_N}(?=[\]\s]))?"
 
@@ -100,8 +101,8 @@ CLOCK = re.compile(_CLOCK)
 """A time of day, with seconds."""
 SHORT_CLOCK = re.compile(rf"{_N}:{_N}{_FRACTION}{_HALF}|{_N}")
 """What may be a time: without seconds, or as seconds since some beginning."""
-DAY_ALONE = re.compile(rf"(?:{_N}/{_N}/{_N}|{_N})")
-"""What may be a date without a time."""
+DOTTED = re.compile(rf"{_N}(?:/{_N}){{0,2}},? (?:[a-z]{{2,4}} )?{_N} ")
+"""What may be a date and a time with dots: `21/04/2026 23.05.11`."""
 
 RAW = re.compile(
     r"[\[(]?(?:"

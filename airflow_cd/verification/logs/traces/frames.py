@@ -14,7 +14,8 @@ _PLAIN = re.compile(
 _PLACE_ONLY = re.compile(r"^\s+at (?:async )?((?:file://|node:|/|[A-Z]:\\|https?://)[^\s()]+?)(?::\d+){0,2}$")
 FOREIGN = re.compile(rf"^\s{{2,}}{_AT} ([\w.<>`+$]+(?:\[[^\]]*\])?)\(([^)]*)\)(?: \S+ .+)?$")
 CAUSED = re.compile(
-    r"^\s*(?:Caused by:|---> (?:\(Inner Exception #\d+\) )?|\[cause\]:|Suppressed:|Wrapped by:|Cause:|Verursacht durch:"
+    r"^\s*(?:Caused by:|---> (?:\(Inner Exception #\d+\) )?|\[cause\]:(?!\s*(?:undefined|null)\b)"
+    r"|Suppressed:|Wrapped by:|Cause:|Verursacht durch:"
     r"|Causé par\s?:|Causado por:|Causato da:)\s*([\w.$]+)"
 )
 _HEAD = re.compile(

@@ -43,6 +43,8 @@ _TELLS_OF_FAULTS = re.compile(r"error|exception|fail|fatal|panic|thrown?|trace",
 _FRAME = re.compile(r"\s+at |Caused by: |\s*\.\.\. \d+ (?:more|common)")
 _DATED = re.compile(r"\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of its own, whatever came before
 _LEVELED = re.compile(r"[\[<(]?([A-Za-z]{3,11})\b")
+_OPENS = re.compile(r"\s+at .*\{$")
+_PRINTED = re.compile(r"\}$|  +(?:['\[\]}]|[\w$]+: )")
 _JUL = re.compile(r"[A-Z]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")  # java.util.logging
 _JUL_LEVEL = re.compile(r"[^\W\d_]+: ")
 
@@ -83,7 +85,7 @@ def _is_frame(line: str) -> bool:
     """Whether the line is an indented frame as any record goes on with, and nothing begins on it; remembered."""
     return (
         line[:1].isspace()
-        and line[-1:] not in (":", GOES_ON)
+        and line[-1:] not in (":", "{", GOES_ON)
         and "\n" not in line
         and _FRAME.match(line) is not None
         and _CONTINUES.match(line) is not None
@@ -117,6 +119,7 @@ class RecordJoiner:
         self._held: list[tuple[int, str]] = []  # an exception without a frame yet, and what came between
         self._before = ""  # what stands before the crash that begins on its first line, and what begins there
         self._behind = ""
+        self._printed = False  # the last line is within the fields that Node.js prints behind an error's frames
 
     @property
     def pending(self) -> bool:
@@ -273,6 +276,7 @@ class RecordJoiner:
 
     def _note(self, rest: str) -> None:
         """What the record is known to be after this line."""
+        self._printed = _OPENS.match(rest) is not None or (self._printed and rest[:1] != "}")
         self._one_more = rest[-1:] == ":" and native.RUST.match(rest) is not None
         if python.BEGINS.match(rest):
             self._traced, self._unfinished = True, True
@@ -302,6 +306,8 @@ class RecordJoiner:
         if (certain or not apart) and frames.FOREIGN.match(rest):
             return rest
         if self._kind is not None and self._kind.more(rest):
+            return rest
+        if self._printed and _PRINTED.match(rest):
             return rest
         if self._one_more and (self._kind is not None or (not apart and _JUL_LEVEL.match(rest))):
             return rest

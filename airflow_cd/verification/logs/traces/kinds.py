@@ -46,6 +46,7 @@ KINDS = {
     "rust": Kind(("panicked at ",), native.RUST.match, native.RUST_MORE.match),
     "eyre": Kind(("panicked (crashed)",), native.EYRE.match, native.EYRE_MORE.match),
     "zig": Kind(("panic: ",), native.ZIG.match, native.ZIG_MORE.match),
+    "ocaml": Kind(("Fatal error: exception ",), native.OCAML.match, native.OCAML_MORE.match),
     "lua": Kind((".lua:",), scripts.LUA.match, scripts.LUA_MORE.match),
     "php": Kind(("rror: ",), scripts.PHP.match, scripts.PHP_MORE.match),
     "ruby": Kind((":in ",), scripts.RUBY.match, scripts.RUBY_MORE.match),

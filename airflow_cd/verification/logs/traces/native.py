@@ -25,6 +25,9 @@ _RUST_REASON = re.compile(r"panicked at (?:'(?P<old>.*)', )?(?P<place>[^\s']+?):
 _RUST_FRAME = re.compile(r"^\s+\d+:\s+(?:0x[0-9a-f]+ - )?([\w:<>$ &,{}#.]+?)(?:::h[0-9a-f]{16})?$")
 _CPP = re.compile(r"terminate called after throwing an instance of '([^']+)'|uncaught exception of type (\S+)")
 _SWIFT = re.compile(r"Fatal error: (.*?)(?:: file \S+, line \d+)?$")
+OCAML = re.compile(r"Fatal error: exception ")
+OCAML_MORE = re.compile(r"Raised (?:at|by) |Re-raised at |Called from ")
+_OCAML_FRAME = re.compile(r"(?:Raised (?:by primitive operation )?at|Re-raised at|Called from) ([\w.]+)")
 _FRAME = re.compile(r"^\s*#?\d+ +(?:0x[0-9a-f]+ in )?(?:\S+ +0x[0-9a-f]+ )?([\w:$.~<>]+)")
 
 
@@ -84,7 +87,7 @@ def read_fortran(lines: list[str]) -> StackTrace | None:
 
 
 def read_terminated(lines: list[str]) -> StackTrace | None:
-    """An uncaught exception of C++, a fatal error of Swift.
+    """An uncaught exception of C++ or OCaml, a fatal error of Swift.
 
     :param lines: of the record.
     """
@@ -95,7 +98,8 @@ def read_terminated(lines: list[str]) -> StackTrace | None:
             continue
         rest = lines[at + 1 :]
         what = next((more.partition("what():")[2] for more in rest if "what():" in more), "")
-        frames = [(match[1], match[1]) for more in rest if (match := _FRAME.match(more))]
+        found_frames = (_FRAME.match(more) or _OCAML_FRAME.match(more) for more in rest)
+        frames = [(match[1], match[1]) for match in found_frames if match is not None]
         name = (found[1] or found[2]) if found else f"Fatal error: {reason(swift[1])}" if swift else ""
         return StackTrace((name,), nearest(frames) or (reason(what) or "terminated",))
     return None

@@ -184,6 +184,12 @@ def test_what_a_header_says_makes_no_new_event(one: str, other: str) -> None:
         "fatal: [web-9]: UNREACHABLE! => {}",
         "Segmentation fault (core dumped)",
         "uncaughtException: no card",
+        "libc++abi: terminating due to uncaught exception of type std::bad_alloc",
+        "*** SIGSEGV received at time=1738555506 on cpu 3 ***",
+        "src/card.cc:42:7: runtime error: signed integer overflow",
+        "card.rb:42: [BUG] Segmentation fault at 0x0000000000000008",
+        "wasm trap: out of bounds memory access",
+        "00:0002:00000:00099:2025/02/03 04:05:06.78 server  Error: 1105, Severity: 17, State: 2.",
     ],
 )
 def test_a_failure_is_an_error_whatever_level_was_given(line: str) -> None:

@@ -50,7 +50,24 @@ LAYOUTS = [
     ("Feb  3 2025 04:05:06 quay-9 %%01CRANE/3/LEANS(l)[42]:crane 4 leans", "ERROR LEANS(l)(<*>):crane <*> leans"),
     # The application's record within a platform's
     ("2025-02-03T04:05:06.789 app[148ed1] ams [info] 2025-02-03 04:05:06,789 ERROR crane 4 leans", "ERROR crane <*>"),
-    # Stamps of other scripts
+    ("2025-02-03T04:05:06Z Er(179) cranectl: 4 leans", "ERROR cranectl: <*> leans"),
+    # Columns, letters and numbers of levels
+    ("Error,03/02/2025 04:05:06,Crane,1000,None,crane 4 leans", "ERROR ,Crane,<*>,None,crane <*> leans"),
+    ('2025-02-03T04:05:06.789Z,7f2c3a9b,Crane,Error,"crane 4 leans",', 'ERROR "crane <*> leans",'),
+    ("[CRANE.ERROR] 4/2 crane leans", "ERROR <*> crane leans"),
+    ("<e> [quay] crane 4 leans", "ERROR crane <*> leans"),
+    ("ts=1738555506.789 sev=E msg=leans", "ERROR msg=leans"),
+    ("2025-02-03 04:05:06.789 UTC - [Parent 99: Main Thread]: E/Crane 4 leans", "ERROR"),
+    ("Feb  3 04:05:06 2025 quay-9 craned[99]: <40203> <ERRS> crane 4 leans", "ERROR crane <*> leans"),
+    ("error - crane 4 leans", "ERROR crane <*> leans"),
+    ("🔴 04:05:06 crane 4 leans", "ERROR crane <*> leans"),
+    # Stamps of other scripts, and with dots
+    ("03/02/2025 04.05.06 ERRORE: gru 4 pende", "ERROR gru <*> pende"),
+    ("3.2.2025 klo 04.05.06 VIRHE: nosturi 4", "ERROR nosturi <*>"),
+    ("2025.02.03. 04:05:06 HIBA: daru 4", "ERROR daru <*>"),
+    ("03/02/2025 04:05:06 م ERROR crane 4 leans", "ERROR crane <*> leans"),
+    ("2025-02-03 04:05:06 [שגיאה] crane 4 leans", "ERROR crane <*> leans"),
+    ("2025-02-03 04:05:06 (ERROR): crane 4 leans", "ERROR crane <*> leans"),
     ("2025年2月3日 下午04:05:06 [错误] crane 4 leans", "ERROR crane <*> leans"),
     ("2025. 2. 3. 오후 04:05:06 [오류] crane 4 leans", "ERROR crane <*> leans"),
     ("2025年02月03日 04時05分06秒 [エラー] crane 4 leans", "ERROR crane <*> leans"),
@@ -104,6 +121,7 @@ def test_what_only_looks_like_an_errors_level_is_none(line: str) -> None:
     [
         {"timestamp": "2025-02-03 04:05:06.789 CET", "pid": 9, "error_severity": "ERROR", "message": "crane leans"},
         {"severity_label": "Error", "text": "crane leans"},
+        {"time": 1738555506, "host": "quay-9", "event": {"severity": "error", "message": "crane leans"}},
         {"id": "AQ9", "content": {"message": "crane leans", "attributes": {"status": "error", "quay": 4}}},
         {
             "resourceLogs": [

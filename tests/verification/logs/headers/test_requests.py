@@ -31,6 +31,21 @@ LAYOUTS = {
         "generated 9 bytes in 3 msecs (HTTP/1.1 {status}) 3 headers in 99 bytes (1 switches on core 0)"
     ),
     "morgan": "GET {route} {status} 3.141 ms - 15",
+    "sanic": "[2025-02-04 06:07:08 +0000] - (sanic.access)[INFO][{client}:4000]: GET http://w.test{route}  {status} 9",
+    "nestjs": "[Nest] 7  - 02/04/2025, 6:07:08 AM     LOG [HTTP] GET {route} {status} 9 - Mozilla/5.0 {client}",
+    "quarkus": (
+        "2025-02-04 06:07:08,900 INFO  [io.qua.htt.access-log] (executor-thread-7) {client} - - "
+        '04/Feb/2025:06:07:08 +0000 "GET {route} HTTP/1.1" {status} 9'
+    ),
+    "litespeed": '"{client} - - [04/Feb/2025:06:07:08 +0000] "GET {route} HTTP/1.1" {status} 9"',
+    "elb": (
+        "2025-02-04T06:07:08.9Z shop {client}:4000 10.0.0.1:80 0.0 0.1 0.0 {status} {status} 0 9 "
+        '"GET http://w.example:80{route} HTTP/1.1" "curl/8" - -'
+    ),
+    "iis, all fields": (
+        "2025-02-04 06:07:08 W3SVC1 web-9 10.0.0.5 GET {route} - 80 - {client} HTTP/1.1 Mozilla/5.0 - - w.example "
+        "{status} 0 0 9 9 12"
+    ),
     "koa": "  --> GET {route} {status} 12ms 3.4kb",
     "akka": "[INFO] [02/04/2025 06:07:08.900] [k-akka.actor.default-dispatcher-7] GET {route} => {status} in 9 ms",
     "gin": '[GIN] 2025/02/04 - 06:07:08 | {status} |      91.5µs |      {client} | GET      "{route}"',

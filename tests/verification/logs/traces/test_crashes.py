@@ -31,6 +31,23 @@ CRASHES: dict[str, tuple[str, str, str]] = {
         "panic: no card <*>",
         "src/card.rs",
     ),
+    "ocaml": (
+        (
+            "Fatal error: exception Not_found\n"
+            'Raised at Stdlib__Hashtbl.find in file "hashtbl.ml", line 540, characters 13-28\n'
+            'Called from Card.pay in file "src/card.ml", line 42, characters 2-9'
+        ),
+        "Fatal error: exception Not_found",
+        "Stdlib__Hashtbl.find",
+    ),
+    "node, with fields behind its frames": (
+        (
+            "CardError: no bank\n    at pay (/srv/card.js:4:9) {\n  errno: -3008,\n  code: 'ENOTFOUND',\n"
+            "  [cause]: undefined\n}"
+        ),
+        "CardError",
+        "pay",
+    ),
     "zig": (
         (
             "thread 99 panic: integer overflow\n/srv/card.zig:42:9: 0x103a8c1 in pay (kiosk)\n    a += b;\n      ^\n"
