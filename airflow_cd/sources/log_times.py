@@ -6,7 +6,7 @@ import functools
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
-from airflow_cd.verification.files.log_times import time_in
+from airflow_cd.verification.logs.headers.moments import time_in
 
 _LONGEST = 600  # characters in which a stamp is looked for
 _YEARLESS = datetime(2001, 1, 1, tzinfo=timezone.utc).timestamp()  # what has no year gets 2000

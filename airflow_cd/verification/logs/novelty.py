@@ -26,6 +26,7 @@ from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.logs.masking import mask_line
+from airflow_cd.verification.logs.starting import of_a_start
 from airflow_cd.verification.verdict import Event, EventKind
 
 LEVEL = 0.06
@@ -367,7 +368,8 @@ def _changes_with_time(
 ) -> tuple[float, float]:
     """How many new errors to expect if they are as new as ordinary messages are, and if as many came as went."""
     here = [event for event in events if event.counts["canary"] > 0]
-    ordinary = _of_the_log([event for event in here if not matters(event)])
+    starting = of_a_start(here)
+    ordinary = _of_the_log([event for event in here if not matters(event) and event.template not in starting])
     unknown = sum(event.kind is EventKind.UNKNOWN for event in ordinary)
     present = {family[event.template] for event in here if event.template in family}
     drift = max(0, unknown - _ONE_IS_CHANCE) / len(ordinary) if ordinary else 0.0

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_cd.verification.files.log_times import Stamped, time_in
+from airflow_cd.verification.files.log_times import Stamped
 from airflow_cd.verification.files.verification import FilesToVerify, verify_files
+from airflow_cd.verification.logs.headers.moments import time_in
 from airflow_cd.verification.verdict import Judgement, Verdict
 
 _BEGIN = datetime(2031, 5, 6, 7, 0, tzinfo=timezone.utc)
