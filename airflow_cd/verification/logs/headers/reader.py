@@ -20,6 +20,7 @@ from airflow_cd.verification.logs.headers.beginnings import (
     level_within,
     sign_at,
 )
+from airflow_cd.verification.logs.headers.brackets import enclosed_level
 from airflow_cd.verification.logs.headers.devices import read_message_id
 from airflow_cd.verification.logs.headers.levels import (
     AMBIGUOUS,
@@ -55,7 +56,6 @@ _LOGCAT = re.compile(rf"([VDIWEF])/(?=[\w.-]+(?: *(?:\( *{_N}\))?:| ))")
 _SYMBOL = re.compile(r"([.*#-]) ")
 _REDIS = re.compile(rf"{_N}:[A-Z](?= {_N} )")
 _CHANNEL = re.compile(r"[\w.-]{1,40}\.([A-Z]{4,9})(?=: )")  # Monolog, Laravel
-_TORNADO = re.compile(rf"([DIWEC]) {_N} .*")
 _TOOL = re.compile(r"(?:npm|pnpm|yarn) (ERR!|error|WARN|warn|notice|info)(?= |$)|(?:PHP )(\w+)(?: error)?(?=: )")
 _AFTER_SLASH = re.compile(rf"/[\w.{_N}-]+")
 _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
@@ -77,7 +77,6 @@ _KEYED = re.compile(
     r"[\"'\[]?(?P<level>[^\W\d_]{3,13}|[DIWEF](?=[\s,;]))\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
-_CHROMIUM = re.compile(rf"(?:{_N}[:/])+([A-Z]{{4,7}}):[\w./-]+(?:\({_N}\)|:{_N})?")
 _UNREAL = re.compile(rf"\[{_N}:{_N}\]\[ *{_N}\]")
 _MACOS = re.compile(rf"(?:{_N} +)?(Default|Info|Debug|Error|Fault) +{_N} +{_N} +{_N} +")
 _MACOS_TYPES = {"Default": "info", "Info": "info", "Debug": "debug", "Error": "error", "Fault": "fatal"}
@@ -88,14 +87,6 @@ _PART = re.compile(
     r"[\w.-]{1,40}(?:\([^()]{0,60}\))?(?:<[^<>\s]{0,60}>)*: (?=(?i:error|fatal|panic|warning|critical): )"
 )
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
-_WITH_LEVEL = re.compile(r"(?:[\w*-]{1,40}[:|/ ])?([^\W\d_]{2,13})|([A-Za-z]{3,13})[:/|][\w.-]{1,40}")
-_PLAIN_WORD = "(?:debug|info|notice|warn|warning|error|critical|fatal|emergency|alert)"
-# A thread, a logger or a node in the same brackets: Minecraft, Twisted, monad-logger, Couchbase, Foreman,
-# GNATcoll.
-_BESIDE_LEVEL = re.compile(
-    rf"[\w #.{_N}-]{{1,60}}/([A-Z]{{3,11}})|[\w.{_N}-]{{1,60}}#({_PLAIN_WORD})|((?i:{_PLAIN_WORD}))#[\w.{_N}-]{{1,60}}"
-    rf"|\w{{1,40}}:({_PLAIN_WORD}),.*|([DIWEF])\|.*|[\w.{_N}-]{{1,60}}\.([A-Z]{{4,8}})"
-)
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
 _WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?:\(\))?(?=[ \t])")
@@ -145,23 +136,6 @@ def read_header(masked: str) -> Header:
         return Header(scan.level, masked, scan.stamped)
     left = notes[text.count(KEPT, 0, scan.done) :]
     return Header(scan.level, NOTES.join((message, *left)), scan.stamped)
-
-
-def _enclosed_level(inner: str) -> str | None:
-    """The level in brackets, alone or with the module or process it is of."""
-    if inner[:1] in LETTERS and inner in (inner[0], 2 * inner[0]):  # `(EE)` of X.Org
-        return LETTERS[inner[0]]
-    tornado = _TORNADO.fullmatch(inner)
-    if tornado is not None:
-        return LETTERS[tornado[1]]
-    found = _CHROMIUM.fullmatch(inner)
-    if found is not None:
-        return LEVELS.get(found[1])
-    found = _WITH_LEVEL.fullmatch(inner) or _BESIDE_LEVEL.fullmatch(inner)
-    if found is not None and found.re is _BESIDE_LEVEL and found[5]:
-        return LETTERS[found[5]]
-    word = (next(filter(None, found.groups()))).upper() if found else ""
-    return LEVELS.get(word) if word not in AMBIGUOUS else None
 
 
 class _Scan:
@@ -390,7 +364,7 @@ class _Scan:
         if found is None:
             return False
         inner, end = found.group()[1:-1], found.end()
-        level = _enclosed_level(inner.strip())
+        level = enclosed_level(inner.strip())
         if level is not None:
             name = next((part for part in inner.split("#") if part.upper() not in LEVELS), "") if "#" in inner else ""
             return self._maybe(end, name) and self._states(level, end)
@@ -404,14 +378,14 @@ class _Scan:
             if nested.level is not None and self._states(nested.level, end):
                 return True
             return self._sure(end)
-        if not self.done and stamps.DATED.match(self.text, _SPACE.match(self.text, end).end()):  # type: ignore[union-attr]
-            return self._maybe(end)
         if _ERROR_LIKE.search(inner) or KEPT in inner or (found.group()[0] == "<" and _N not in inner):
             return False
         if _LOGGER.fullmatch(inner):
             return self._maybe_behind(end, inner)
         if _THREAD.fullmatch(inner):
             return self._maybe_behind(end)
+        if not self.done and stamps.DATED.match(self.text, _SPACE.match(self.text, end).end()):  # type: ignore[union-attr]
+            return self._maybe(end)
         return False
 
     def _maybe_behind(self, end: int, logger: str = "") -> bool:
