@@ -101,7 +101,9 @@ _PROGRAM_AND_LEVEL = re.compile(
 )
 _SCOPED = re.compile(r"\([\w.-]{1,40}\)(?=: )| {0,4}-{1,3}(?= )")  # Zig's `error(net): `, `warn --- `, `info  - `
 _ID_BEHIND_ARROW = re.compile(rf" (?:{_N}|[0-9a-f]{{3,8}}) (?=\S)")  # of go-logging, which counts records
-_BEHIND_YEAR = re.compile(rf" {_N} +[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)")
+_BEHIND_YEAR = re.compile(
+    rf" {_N} +(?!(?i:{_STATES_LEVEL}) )[\w.{_N}-]+ +(?:[\w./@()-]|{_N})+\[(?:[\w.]|{_N})*\]:(?= |$)"
+)
 _RFC5424 = re.compile(r" (?:\S+) (?:\S+) (?:\S+) (?:\S+) (?:-|(?:\[[^\]]*\])+)(?= |$)")
 _BEHIND_LEVEL = re.compile(rf" *(?:{_N} --- |\(?\b{_N}\)?: |{_N}: (?:{_N} )?|-- ?(?=:)|-- [\w.:]+(?=: ))")
 _ERROR_LIKE = re.compile(r"Exception|Error|Errno|Fault|Panic|[=\"']")

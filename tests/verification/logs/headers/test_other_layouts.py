@@ -32,6 +32,7 @@ LAYOUTS = [
     ("[1738555506] craned[99:3] error: crane 4 leans", "ERROR crane <*> leans"),
     ("Feb 03 04:05:06 web-9 craned   [99] (turn_crane) \terror: crane 4 leans", "ERROR crane <*> leans"),
     ("Feb 03 04:05:06 [99] web-9 craned error   [QUAY  ] crane 4 leans", "ERROR [QUAY ] crane <*> leans"),
+    ("Feb  3 04:05:06 quay-9 err craned[99]: crane 4 leans", "ERROR craned(<*>): crane <*> leans"),
     ("2025-02-03 04:05:06 ERR craned[99]: crane 4 leans", "ERROR craned(<*>): crane <*> leans"),
     ("[harbour:99]  warn @2025-02-03 04:05:06> crane 4 leans", "WARN crane <*> leans"),
     ("04:05:06.789 request_id=F3a9 [error] crane 4 leans", "ERROR crane <*> leans"),
