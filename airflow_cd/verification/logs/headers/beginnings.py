@@ -62,7 +62,7 @@ _MOST_COLUMNS = 4  # between a stamp and a level
 _OF_ESXI = re.compile(rf"[ \t]*(Em|Al|Cr|Er|Wa|No|In|Db)\({_N}\)(?= )")
 _ESXI_LEVELS = dict(zip(("Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db"), SYSLOG, strict=True))
 _FIRST_COLUMN = re.compile(rf"([A-Z][A-Za-z]{{3,12}})[,;\t](?={_N}[/.,: \t-])")
-_IN_ANGLES = re.compile(r"<([diwe])>(?= \S)")  # webpack-dev-server
+_IN_ANGLES = re.compile(r"<([diwe])>(?= \[)")  # webpack-dev-server
 
 
 def beginning_of(text: str) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ _BEGINS = re.compile(
     rf"|panic: |http: panic serving |thread '[^']*' (?:\({_N}\) )?panicked at|\*\* \(\w"
     r"|(?:[^\s:]+: )?(?:[Ff]atal error|FATAL ERROR): |# A fatal error has been detected by"
     rf"|thread {_N} panic: |(?:Execution|Syntax) error (?:\(\w+\) )?at |=(?:CRASH|ERROR|SUPERVISOR) REPORT="
-    r"|libc\+\+abi: terminating |\*\*\* (?:SIG[A-Z]+ |Aborted at )|\S+: runtime error: |\S+ \[BUG\] "
+    r"|libc\+\+abi: terminating |\*\*\* (?:SIG[A-Z]+ |Aborted at )|\S+: runtime error: |<\*>: \[BUG\] "
     r"|(?:[A-Z]\w+ )?[Rr]un-?time error(?=:| \d| '| <)|Error termination\. Backtrace|forrtl: (?:severe|error)"
     r"|CallStack \(from HasCallStack\)|raised [A-Z][A-Z_.]+ : "  # Haskell, Ada
     r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"

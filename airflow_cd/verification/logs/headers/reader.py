@@ -278,7 +278,7 @@ class _Scan:
             word, after = found[1], text[found.end() : found.end() + 2]
             level = LEVELS.get(word.upper())
             scoped = _SCOPED.match(text, found.end()) if level is not None and word.islower() else None
-            if scoped is not None and word.upper() not in AMBIGUOUS:
+            if scoped is not None and word.upper() in PLAIN:
                 self._waiting += scoped.group().strip(" -()") + " "
                 return self._states(level, scoped.end())
             if level is not None and self._is_level(word, after):

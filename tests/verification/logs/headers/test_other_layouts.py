@@ -105,6 +105,9 @@ def test_names_of_days_and_months_make_no_new_event(one: str, other: str) -> Non
     "line",
     [
         "error in crane 4",
+        "alert - crane 4 was tested",
+        "<e> is the letter of crane 4",
+        "crane 4: [BUG] tracker is linked",
         "crane 4 (error) leans",
         "2025-02-03 04:05:06 cranes [error handling] turned on",
         "✔ crane 4 stands",
