@@ -53,21 +53,19 @@ _ZONES = (
 )
 
 
-def _any_of(names: str) -> str:
-    return "|".join(sorted({re.escape(name) for name in names.split()}, key=lambda name: (-len(name), name)))
-
-
-_DAY = rf"(?i:{_any_of(_DAY_NAMES)})\b\.?,?"
-_MONTH = rf"(?i:{_any_of(_MONTH_NAMES)})\b\.?"
+# Any words, which are looked up once a stamp is found: naming them all here would take long to compile.
+_DAY = r"[^\W\d_]{1,13}(?:-feira)?\b\.?,?"
+_MONTH = r"[^\W\d_]{2,12}\b\.?"
 _N = NUMBER
-_DATE = (
-    rf"(?:(?:{_DAY} )?{_MONTH} {{1,2}}{_N}(?:,? {_N}(?=[ ,]))?,?"
+_PLAIN_DATES = (
+    rf"{_N}/{_N}(?:/{_N})?,?|{_N} ?年 ?{_N} ?月 ?{_N} ?日|{_N}\. {_N}\. {_N}\.|{_N}\.?"  # those without any name
+)
+_NAMED_DATES = (
+    rf"(?:{_DAY} )?{_MONTH} {{1,2}}{_N}(?:,? {_N}(?=[ ,]))?,?"
     rf"|(?:{_DAY} {{1,2}})?{_N}[./ ]{{0,2}}(?:de )?{_MONTH}[/ ,]?(?: ?(?:de )?{_N})?,?"
-    rf"|(?:{_DAY} )?{_N}/{_N}(?:/{_N})?,?"
+    rf"|{_DAY} {_N}/{_N}(?:/{_N})?,?"
     rf"|{_MONTH}/{_N}(?:/{_N})?"
-    rf"|{_N} ?年 ?{_N} ?月 ?{_N} ?日"
-    rf"|{_N}\. {_N}\. {_N}\."
-    rf"|(?:{_DAY} )?{_N}\.?)"
+    rf"|{_DAY} {_N}"
 )
 _FRACTION = rf"(?:[,;]{_N})?"
 _HALF_BEFORE = r"(?:(?:上午|下午|午前|午後|오전|오후) ?)?"
@@ -78,7 +76,8 @@ _CLOCK = rf"(?:{_HALF_BEFORE}{_N}:{_N}(?::{_N}){{1,3}}{_FRACTION}{_HALF}|{_N}时
 _YEAR = rf"(?: {_N}(?=[\]\s]))?"
 
 _NAMED = re.compile(r"[^\W\d_]+(?:-feira)?")
-_FIRST_WORDS = frozenset(name.lower() for name in (_DAY_NAMES + " " + _MONTH_NAMES).split())
+_NAMES = frozenset(name.lower() for name in (_DAY_NAMES + " " + _MONTH_NAMES).split())
+_BETWEEN_NAMES = frozenset(("de",))
 
 
 def may_begin(text: str, at: int) -> bool:
@@ -90,12 +89,37 @@ def may_begin(text: str, at: int) -> bool:
     if text[at] == NUMBER:
         return True
     word = _NAMED.match(text, at)
-    return word is not None and word.group().lower() in _FIRST_WORDS
+    return word is not None and word.group().lower() in _NAMES
 
 
-DATED = re.compile(rf"{_DATE}(?:[T :,_-]|at |um |à ){{1,3}}{_CLOCK}{_YEAR}")
+class _Dated:
+    """A stamp with a date, in which words are names of days and months.
+
+    :param named: the rule where there are such names, in its group ``date``.
+    :param plain: the rule where there are none; None if there always are.
+    """
+
+    def __init__(self, named: str, plain: str | None = None) -> None:
+        self._named = re.compile(named)
+        self._plain = re.compile(plain) if plain is not None else None
+
+    def match(self, text: str, at: int = 0) -> re.Match[str] | None:
+        """The stamp that begins there; None if none does.
+
+        :param text: the masked line.
+        :param at: offset in it.
+        """
+        found = self._named.match(text, at)
+        words = _NAMED.findall(found["date"]) if found is not None else ()
+        if found is not None and all(word.lower() in _NAMES or word in _BETWEEN_NAMES for word in words):
+            return found
+        return self._plain.match(text, at) if self._plain is not None else None
+
+
+_BEHIND_DATE = rf"(?:[T :,_-]|at |um |à ){{1,3}}{_CLOCK}{_YEAR}"
+DATED = _Dated(rf"(?P<date>{_NAMED_DATES}){_BEHIND_DATE}", rf"(?:{_PLAIN_DATES}){_BEHIND_DATE}")
 """Date and time of day."""
-SYSLOG_DATED = re.compile(rf"{_MONTH} {{1,2}}{_N}(?: {_N})? {_CLOCK}")
+SYSLOG_DATED = _Dated(rf"(?P<date>{_MONTH} {{1,2}}{_N}(?: {_N})?) {_CLOCK}")
 """The stamp of RFC 3164, behind which host and program stand."""
 CLOCK = re.compile(_CLOCK)
 """A time of day, with seconds."""
