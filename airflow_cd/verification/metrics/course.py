@@ -119,9 +119,14 @@ def climbing(held: Held, base: MetricResult, sides: Sides) -> MetricResult | Non
     :param base: the result so far.
     :param sides: its rows.
     """
-    if sides.load != 1.0:
+    less = sides.load < 1.0
+    if sides.load > 1.0:
         return None
-    found = climb(sides.older_than(held.limits.longest(sides.watched)), held.limits.minimum_effect)
+    if less:
+        sides = replace(sides.scaled(sides.load), load=1.0)
+        base = with_means(base, sides)
+    grown = sides.older_than(held.limits.longest(sides.watched))
+    found = climb(grown, held.limits.minimum_effect, less_load=less)
     if found is None or found.steps**2 / 2.0 < -math.log(held.alpha * _CLIMB_PART):
         return None
     if abs(found.last - base.control["mean"]) < least_change(sides.metric, sides.canary.value, sides.control.value):

@@ -25,7 +25,7 @@ from airflow_cd.verification.metrics.findings import (
 from airflow_cd.verification.metrics.illustration import summary_of
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
-from airflow_cd.verification.metrics.load import Load, is_asked
+from airflow_cd.verification.metrics.load import Load, is_asked, times_as_much
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.result_figures import (
     SHAPED,
@@ -160,8 +160,7 @@ class Judge:
         """The canary's values as they would be at the load of a control, where they go with the load."""
         if self.load is None or sides.group:
             return sides, comparison
-        seen = math.exp(min(float(comparison.log_ratio), _LARGEST))
-        expected = self.load.expected(sides.metric, seen)
+        expected = self.load.expected(sides.metric, times_as_much(sides, comparison))
         if abs(math.log(expected)) < _SAME_LOAD:
             return sides, comparison
         scaled = replace(sides.scaled(1.0 / expected), load=expected)

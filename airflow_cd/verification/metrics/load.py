@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from airflow_cd.verification.metrics.cells import Comparison
 from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.samples import Metric
 
@@ -27,6 +29,7 @@ _ANYWAY = frozenset(("gc", "pause", "collection", "period", "heartbeat", "scrape
 _CONNECTED = frozenset(("connection", "conn", "cx", "session", "client", "subscriber"))
 _ALIKE = math.log(1.15)  # apart is what goes along
 _VISITED = frozenset(("view", "pageview", "visit", "visitor", "impression", "session"))  # by users, who then do more
+_LARGEST = 700.0  # a logarithm: beyond it there is no number
 _FEWEST = 20.0  # requests on either side to know by
 
 
@@ -72,6 +75,18 @@ def is_asked(metric: Metric) -> bool:
     """
     words = re.sub(r"[^a-z0-9]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", metric.name).lower())
     return metric.kind == "throughput" and bool(_ASKED.search(words)) and not _ANSWERS.search(words)
+
+
+def times_as_much(sides: Sides, comparison: Comparison) -> float:
+    """How many times as much as on the control there is on the canary, in the values themselves.
+
+    :param sides: the rows of one metric.
+    :param comparison: of them, which may be on another scale.
+    """
+    if sides.scale == AS_IT_IS:
+        return math.exp(min(float(comparison.log_ratio), _LARGEST))
+    ours, theirs = (float(np.mean(rows.value)) for rows in (sides.canary, sides.control))
+    return ours / theirs if ours >= 0 and theirs > 0 else 1.0
 
 
 def load_of(sides: Sequence[Sides]) -> Load | None:

@@ -163,6 +163,8 @@ def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
         return "count", "higher_is_worse"
     if _any(words, "blocked block") and _any(words, "request req qps rps call") and not suffix.unit:
         return "errors", "higher_is_worse"
+    if _any(words, "breaker circuitbreaker") and _opens(words, suffix):
+        return "count", "higher_is_worse"
     if not any(map(is_failure, words)) or "budget" in words:
         return None
     placed = any(
@@ -287,6 +289,11 @@ def _says_no_side(words: Sequence[str]) -> bool:
 def _limited(words: Sequence[str]) -> bool:
     """Whether a level is one that somebody set."""
     return any(pair in _LIMITS for pair in pairwise(words))
+
+
+def _opens(words: Sequence[str], suffix: Suffix) -> bool:
+    """Whether a switch is said to have opened, and not to be open."""
+    return _any(words, "opened opening") or (_any(words, "open") and bool(suffix.counter or suffix.period))
 
 
 _LOADED = "class module assembly plugin extension"
