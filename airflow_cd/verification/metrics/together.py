@@ -18,6 +18,7 @@ from airflow_cd.verification.metrics.settling import while_settling
 from airflow_cd.verification.metrics.siblings import DIFFERS, is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.spared import with_spared
+from airflow_cd.verification.metrics.standing import with_standing
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -59,7 +60,8 @@ def judge_together(
             found.append(said(judges.pooled_result(one, lesson)))
         found += [judges.group_result(sides.of_group(group)) for sides in part for group in sides.groups]
         results += [replace(result, decides=place == 0) for result in found]
-    results = with_amplified(while_settling(results, judged, limits), judged, limits)
+    results = with_standing(while_settling(results, judged, limits), judged, past, limits)
+    results = with_amplified(results, judged, limits)
     results = with_spared(results, judged)
     return with_excursions(results, judged, limits, load)
 
