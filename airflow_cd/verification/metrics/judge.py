@@ -55,6 +55,7 @@ _STILL = 0.5  # of the minimum effect, on the log scale
 FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _LEAST_FREEDOM = 3.0
 _IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
+_FAR_OFF, _UNLIKELY = 2.5, 1.5  # minimum effects, and standard deviations: of a vague change that holds up beside a control
 _MANY = 20  # moments, of which a single one is chance
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
@@ -239,7 +240,9 @@ class Judge:
         vague = vague and not self._too_small(result, sides, estimate)
         better = vague and _surely_no_worse(weighed, DETECTABLE * threshold)
         if vague and not better and not self._usual_alike(sides, threshold):
-            return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
+            far = sides.paired and size >= _FAR_OFF * threshold and points_worse(sides.direction, estimate.effect)
+            code = "not_certain" if far and _is_likely(weighed) else "not_precise"
+            return replace(result, reason=reason_of(result, sides, code, estimate, self._more(sides, weighed)))
         reason = reason_of(result, sides, "no_regression", estimate)
         if vague:
             why = "vague, but better" if better else "beside bursts that both sides have, it is as usual"
@@ -281,6 +284,11 @@ def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:
     if rest is None:
         return True
     return bool(abs(whole.comparison.log_ratio) - abs(rest.comparison.log_ratio) > _STILL * math.log1p(threshold))
+
+
+def _is_likely(weighed: Weighed) -> bool:
+    """Whether chance alone, as little as is known of it, would bring so large a change once in fifteen times."""
+    return abs(float(weighed.comparison.log_ratio)) >= _UNLIKELY * math.sqrt(float(weighed.null.variance))
 
 
 def _surely_no_worse(weighed: Weighed, change: float) -> bool:
