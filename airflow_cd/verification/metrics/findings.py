@@ -43,7 +43,8 @@ def compared_words(sides: Sides) -> str:
     :param sides: the rows of one metric on either side.
     """
     if sides.load != 1.0:
-        return f"to be expected at {sides.load:.0%} of a control's load".replace("%", " %")
+        whose = "a control's load" if sides.paired else "the load before"
+        return f"to be expected at {sides.load:.0%} of {whose}".replace("%", " %")
     return "on the control" if sides.paired else "before"
 
 

@@ -12,6 +12,7 @@ from airflow_cd.verification.metrics.course import (
     HALF_SURE,
     SHAPE_PART,
     Held,
+    beyond_all,
     changed_late,
     climbing,
     far_out_too_often,
@@ -89,14 +90,14 @@ class Judge:
 
     :param limits: what every metric is held to.
     :param alpha: chance of a false alarm allowed to each.
-    :param load: how much more or less than the control the canary has to do; None if that is unknown.
+    :param load: how much more or less than the other side the canary has to do; None if that is unknown.
     """
 
     def __init__(self, limits: Limits, alpha: float, load: Load | None = None) -> None:
         self.limits = limits
         self.alpha = alpha
         self.load = load
-        self.held = Held(limits, alpha)
+        self.held = Held(limits, alpha, load)
 
     def judge(self, sides: Sides, taught: Taught = NOTHING_TAUGHT) -> MetricResult:
         """Judge these rows.
@@ -143,7 +144,12 @@ class Judge:
             # Where values have two modes, how often they are in the bad one says more than their mean.
             decided = far_out_too_often(self.held, decided, sides, taught) or decided
         if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
-            decided = climbing(self.held, decided, sides) or changed_late(self.held, decided, sides, taught) or decided
+            decided = (
+                climbing(self.held, decided, sides)
+                or changed_late(self.held, decided, sides, taught)
+                or beyond_all(self.held, decided, sides)
+                or decided
+            )
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
             text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
@@ -170,7 +176,8 @@ class Judge:
 
     def _follows_load(self, metric: Metric) -> bool:
         """Whether the metric counts what comes of requests: for one of them, all instances are worth the same."""
-        known = self.load is not None and self.load.metric not in ("", metric.name)
+        load = self.load
+        known = load is not None and load.over_time is None and load.metric not in ("", metric.name)
         return known and metric.kind in ("count", "throughput") and metric.direction == "lower_is_worse"
 
     def _tried(self, sides: Sides, comparison: Comparison, taught: Taught, alpha: float) -> list[Tried]:

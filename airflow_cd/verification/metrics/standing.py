@@ -55,8 +55,7 @@ def _stood(result: MetricResult, sides: Sides, past: Sides, limits: Limits) -> M
     left = abs(math.log1p(result.effect)) - apart
     if apart <= 0.0 or left >= _LEFT * math.log1p(limits.threshold(sides.metric)):
         return result
-    kind = "latency" if result.kind == "latency" else "gauge"
-    was = change(math.expm1(sign * apart), kind)
+    was = change(math.expm1(sign * apart), sides.metric.kind)
     text = f"{result.reason.text[:-1]}; it was at least {was} on the same instances before the deployment, too."
     reason = replace(result.reason, code=STOOD_SO, text=text, numbers={**result.reason.numbers, "before": apart})
     return replace(result, verdict=Verdict.PASS, reason=reason)

@@ -98,7 +98,7 @@ class Judges:
         :param limits: what every metric is held to.
         :param sensitivity: decides the chance of a false alarm.
         :param sides: of all metrics.
-        :param load: of the canary by a control's; None where that is not known.
+        :param load: of the canary by the other side's; None where that is not known.
         """
         groups = sum(len(one.groups) for one in sides)
         instances = sum(len(one.instances) for one in sides if len(one.instances) > 1)
