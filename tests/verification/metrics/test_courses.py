@@ -236,3 +236,13 @@ def test_fewer_orders_of_as_many_visits_fail_where_nobody_counts_requests(part: 
 
     found = judged(side(1, 0.5, part, "a"), side(5, 1.0, 1.0, "b"))
     assert of(found, "site_orders").verdict is verdict
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(2.4, FAIL), (1.5, INCONCLUSIVE), (1.05, PASS)])
+def test_a_level_that_went_up_in_steps_and_stayed(times: float, verdict: Verdict) -> None:
+    steps = 1.0 + (times - 1.0) * np.clip((np.arange(30) - 4) / 5.0, 0.0, 1.0)
+    ours = frame({"resident_memory_mb": list(np.array(noisy(1, 500.0, 0.01, 30)) * steps)}, step=60.0)
+    before = frame({"resident_memory_mb": noisy(2, 500.0, 0.01, 90)}, start=YESTERDAY, step=60.0)
+    result = of(judged(ours, None, before), "resident_memory_mb")
+    assert result.verdict is verdict
+    assert ("never above" in result.reason.text) == (verdict is not PASS)

@@ -135,6 +135,13 @@ def test_a_series_that_stands_still_beside_one_that_moves_measures_nothing() -> 
     assert of(judged(ours, still), "latency_ms").verdict is PASS
 
 
+def test_a_few_that_stand_still_are_no_frozen_gauge() -> None:
+    few, many = frame({"pool_connections": [3.0] * 40}), frame({"pool_connections": counts(1, 40)}, instance="b")
+    assert of(judged(few, many), "pool_connections").verdict is PASS
+    still = frame({"pool_connections": [41.0] * 40})
+    assert of(judged(still, many), "pool_connections").reason.code == "frozen"
+
+
 def test_the_same_instances_on_both_sides_are_no_comparison() -> None:
     both = frame({"latency_ms": noisy(1, 87), "errors": counts(2, 3)})
     performance = judged(both, both)
