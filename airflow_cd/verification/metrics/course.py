@@ -179,8 +179,9 @@ def beyond_all(held: Held, base: MetricResult, sides: Sides) -> MetricResult | N
         f"{title_of(sides)}: {figure(level * sides.load, base)} in the last {duration(lately.watched / 1000.0)}, "
         f"never {'below' if sign < 0 else 'above'} {figure(ever * sides.load, base)} {compared_words(sides)}."
     )
-    verdict, code = (Verdict.FAIL, "metric_regressed") if beyond >= math.log(_FAR_BEYOND) else (Verdict.INCONCLUSIVE, "not_certain")
     numbers = {"canary": level, "control": ever, "seconds": lately.watched / 1000.0}
+    sure = beyond >= math.log(_FAR_BEYOND)
+    verdict, code = (Verdict.FAIL, "metric_regressed") if sure else (Verdict.INCONCLUSIVE, "not_certain")
     return replace(base, verdict=verdict, reason=Reason(code, text, numbers))
 
 

@@ -55,8 +55,7 @@ _STILL = 0.5  # of the minimum effect, on the log scale
 # Between instances that are asked the same, what comes of it differs by 2 %, whatever the router does.
 FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _LEAST_FREEDOM = 3.0
-_IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
-_FAR_OFF, _UNLIKELY = 2.5, 1.5  # minimum effects, and standard deviations: of a vague change that holds up beside a control
+_FAR_OFF = 2.5  # minimum effects, of a vague change that holds up beside a control
 _MANY = 20  # moments, of which a single one is chance
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
@@ -245,10 +244,10 @@ class Judge:
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
         vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
         vague = vague and not self._too_small(result, sides, estimate)
-        better = vague and _surely_no_worse(weighed, DETECTABLE * threshold)
+        better = vague and weighed.is_surely_no_worse(DETECTABLE * threshold)
         if vague and not better and not self._usual_alike(sides, threshold):
             far = sides.paired and size >= _FAR_OFF * threshold and points_worse(sides.direction, estimate.effect)
-            code = "not_certain" if far and _is_likely(weighed) else "not_precise"
+            code = "not_certain" if far and weighed.is_likely else "not_precise"
             return replace(result, reason=reason_of(result, sides, code, estimate, self._more(sides, weighed)))
         reason = reason_of(result, sides, "no_regression", estimate)
         if vague:
@@ -291,21 +290,6 @@ def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:
     if rest is None:
         return True
     return bool(abs(whole.comparison.log_ratio) - abs(rest.comparison.log_ratio) > _STILL * math.log1p(threshold))
-
-
-def _is_likely(weighed: Weighed) -> bool:
-    """Whether chance alone, as little as is known of it, would bring so large a change once in fifteen times."""
-    return abs(float(weighed.comparison.log_ratio)) >= _UNLIKELY * math.sqrt(float(weighed.null.variance))
-
-
-def _surely_no_worse(weighed: Weighed, change: float) -> bool:
-    """Whether what is vague is better, and is worse by so much only if chance hid it once in fifty times.
-
-    :param weighed: a level compared; ``change`` the relative one, without its sign.
-    """
-    ratio, spread = float(weighed.comparison.log_ratio), math.sqrt(float(weighed.null.variance))
-    sign = {"higher_is_worse": 1.0, "lower_is_worse": -1.0}.get(weighed.direction, 0.0)
-    return sign * ratio < 0 and sign * ratio + _IMPROBABLE * spread < math.log1p(change)
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:

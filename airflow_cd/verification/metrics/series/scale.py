@@ -62,8 +62,8 @@ class Scale:
             words = set(words_of(metric.name))
             failing = words & (FAILED_REQUEST | FAILED) or (words & SUCCEEDED and not words & {"hit"})
             offset = _STEPS * (_FAILED_SHARE if failing else _OTHER_SHARE)
-            lower = metric.direction == "lower_is_worse"
-            return cls(lower and not is_seldom(metric.name, float(np.mean(control)) if len(control) else 1.0), offset=offset)
+            seldom = len(control) > 0 and is_seldom(metric.name, float(np.mean(control)))
+            return cls(metric.direction == "lower_is_worse" and not seldom, offset=offset)
         if metric.kind != "gauge" or not len(control) or not len(canary):
             return AS_IT_IS
         both = np.concatenate([canary, control])
