@@ -16,13 +16,16 @@ QUICK := not (e2e or browser or postgres or server or alone or real)
 
 setup: $(READY)
 
+# pip compiles with one processor, compileall with all; what a package has for other versions of Python may fail there.
 $(READY): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 		uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[demo,dev]'; \
 	else \
 		$(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
+			--editable '.[demo,dev]' && \
+		{ $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true; }; \
 	fi
 	@touch $(READY)
 

@@ -116,8 +116,8 @@ def oracle(world: World) -> tuple[Flagged, Flagged]:
     def profile(deployment: Deployment) -> LogProfile:
         return LogProfile(
             {
-                # Without a wildcard in them nothing merges.
-                Signature(f"n{number}", "info", causes=(name,)): Tally({name: len(records)})
+                # Without a wildcard in them nothing merges, nor do traces without frames of two classes.
+                Signature(f"n{number}", "info", name, causes=(name,)): Tally({name: len(records)})
                 for name, records in deployment.records.items()
                 for number in [numbers.setdefault(name, len(numbers))]
             }

@@ -23,6 +23,10 @@ def _passes(error: BaseException) -> bool:
     return isinstance(error, httpx.TransportError)
 
 
+def _raised(line: Mapping[str, Any]) -> list[str]:
+    return [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ()]
+
+
 class AirflowClient:
     """One logged-in user.
 
@@ -137,17 +141,25 @@ class AirflowClient:
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """A task's log as text: one event a line, an exception's own words on the line after its event."""
-        answer = self.call(
-            "GET", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
-        )
         lines: list[str] = []
-        for line in answer["content"]:
+        for line in self._logged(dag_id, run_id, task_id, attempt):
             if not isinstance(line, dict):
                 lines.append(str(line))
                 continue
-            lines.append(str(line.get("event", line)))
-            lines += [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ()]
+            lines += [str(line.get("event", line)), *_raised(line)]
         return "\n".join(lines)
+
+    def why_failed(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """What a failed task raised, as the log of its last attempt has it; empty when it has nothing of the kind."""
+        task = self.call("GET", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}")
+        lines = self._logged(dag_id, run_id, task_id, max(1, task["try_number"]))
+        raised = [words for line in lines if isinstance(line, dict) for words in _raised(line)[:1]]
+        return raised[-1] if raised else ""
+
+    def _logged(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> list[Any]:
+        path = f"{self._run(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
+        lines: list[Any] = self.call("GET", path)["content"]
+        return lines
 
     def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 600) -> str:
         """The state a run ends in."""

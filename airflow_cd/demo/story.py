@@ -112,9 +112,7 @@ class Story:
         while True:
             finished = self.client.run_state(self.pipeline, run_id) in FINISHED
             tasks = self.client.tasks(self.pipeline, run_id)
-            for task_id, state in tasks.items():
-                if state in ("success", "failed", "awaiting_input") and seen.get(task_id) != state:
-                    self.say(f"  {task_id:<36} {state.replace('_', ' ')}")
+            self._say_what_is_new(run_id, seen, tasks)
             seen = tasks
             if not answered and tasks.get(APPROVAL) == "awaiting_input":
                 note = "Looks good in staging." if approve else "Not today."
@@ -131,6 +129,13 @@ class Story:
             if time.monotonic() > deadline:
                 raise AirflowCdError(f"{run_id} did not end within {SECONDS_A_RUN:.0f} s.")
             time.sleep(0.8)
+
+    def _say_what_is_new(self, run_id: str, before: Mapping[str, str | None], now: Mapping[str, str | None]) -> None:
+        for task_id, state in now.items():
+            if state in ("success", "failed", "awaiting_input") and before.get(task_id) != state:
+                self.say(f"  {task_id:<36} {state.replace('_', ' ')}")
+                if state == "failed" and (why := self.client.why_failed(self.pipeline, run_id, task_id)):
+                    self._say(f"               {why}")
 
     def _watch_on(self, run_id: str, task_id: str, times: int) -> None:
         """Answer a verification that could not decide, as a person does who knows that nothing is wrong."""

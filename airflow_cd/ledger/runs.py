@@ -92,6 +92,9 @@ class Runs(Part):
         before = session.scalars(
             select(RunRow).where(RunRow.pipeline == pipeline, RunRow.run_id == run_id).with_for_update()
         ).one_or_none()
+        if before is not None and (before.airflow_run_id, before.requested_at) == (run_id, requested_at):
+            # Another task of this run has recorded it since this one looked.
+            return before
         if before is not None:
             before.run_id = _other_name(session, pipeline, run_id)
             self._rename(session, pipeline, run_id, before.run_id)

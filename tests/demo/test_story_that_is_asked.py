@@ -1,4 +1,4 @@
-"""The demo's story where a verification cannot decide, as on a machine that is busy with other work."""
+"""The demo's story where a verification cannot decide, as on a busy machine, and where a task fails."""
 
 from __future__ import annotations
 
@@ -75,3 +75,26 @@ def test_a_story_that_is_asked_for_ever_ends_and_says_what_is_open(tmp_path: Pat
     with pytest.raises(AirflowCdError, match=f"{VERIFY} could not decide: INCONCLUSIVE"):
         Story(Stage(airflow, tmp_path), lambda line: None).deploy("1.1")
     assert len(airflow.answers) == 2
+
+
+class FailsAtOnce(AskedAgainAndAgain):
+    """An Airflow in which the first task of a run fails."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return "failed"
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        return {"dev.deploy": "failed"}
+
+    def why_failed(self, dag_id: str, run_id: str, task_id: str) -> str:
+        return f"{task_id}: the fleet does not answer"
+
+
+def test_a_task_that_fails_says_why(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert Story(Stage(FailsAtOnce(), tmp_path), said.append).deploy("1.1").state == "failed"
+    failed = next(number for number, line in enumerate(said) if "dev.deploy" in line)
+    assert "dev.deploy: the fleet does not answer" in said[failed + 1]

@@ -7,9 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from airflow_cd.errors import LeaseHeld
-from airflow_cd.ledger import Ledger
+from airflow_cd.ledger import KnownRun, Ledger, ledger_url
+from airflow_cd.ledger.models import RunRow
+from airflow_cd.ledger.store import ledger_engine
 from airflow_cd.states import HumanAction
 from tests.ledger.ledger_runs import Clock, Run, shop
 
@@ -143,3 +146,27 @@ def test_what_was_asked_under_a_plan_fixes_it(ledger: Ledger, clock: Clock) -> N
     ledger.runs.begin(*PLACE, clock.time, plan={"phases": [50, 100]})
     ledger.questions.answer(*PLACE, "approve", option="Approve", who="boss", why="")
     assert ledger.runs.begin(*PLACE, clock.time, plan={"phases": [50, 100]}).plan == {"phases": [20, 100]}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_tasks_that_begin_a_run_at_once_are_of_one_run(postgres_url: str, clock: Clock, moment: int) -> None:
+    """Whatever the other one has seen of the run by then: nothing, nothing for sure, no earlier one that had its id."""
+    first, second = (Ledger(ledger_engine(ledger_url(postgres_url)), clock=clock) for _ in range(2))
+    begun: list[KnownRun] = []
+    seen = 0
+
+    @sa.event.listens_for(second.engine, "after_cursor_execute")
+    def begin_first(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        nonlocal seen
+        seen += statement.startswith("SELECT") and RunRow.__tablename__ in statement
+        if seen == moment and not begun:
+            begun.append(first.runs.begin(*PLACE, clock.time))
+
+    try:
+        begun.append(second.runs.begin(*PLACE, clock.time))
+        assert [one.run_id for one in begun] == ["run-1", "run-1"]
+        assert first.runs.begin(*PLACE, clock.time).run_id == "run-1"
+    finally:
+        first.engine.dispose()
+        second.engine.dispose()

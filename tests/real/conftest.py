@@ -24,8 +24,15 @@ CACHE = images.CACHE
 COMPOSED = "composed"
 MEASURED = "measured"
 
-collect_ignore = [] if "AIRFLOW_CD_ISTIO" in os.environ else ["test_kubernetes_mesh.py"]
-"""istiod takes as long to build as Kubernetes does."""
+collect_ignore = [
+    file
+    for file, asked in (
+        ("test_kubernetes_mesh.py", "AIRFLOW_CD_ISTIO" in os.environ),
+        ("test_kubernetes_json_server.py", int(os.environ.get("AIRFLOW_CD_ROUNDS", "1")) > 1),
+    )
+    if not asked
+]
+"""What takes minutes to build, and is tried where it is asked for."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -48,6 +48,18 @@ def build(engine: Engine, folder: Path) -> None:
         shutil.rmtree(context)
 
 
+def archive(engine: Engine, folder: Path) -> Path:
+    """Both images in one file.
+
+    :param engine: of the daemon.
+    :param folder: an empty one.
+    """
+    build(engine, folder)
+    kept = folder / "json-server.tar"
+    engine("docker", "save", "--output", str(kept.resolve()), *(f"json-server:{version}" for version in (GOOD, BAD)))
+    return kept
+
+
 def release(version: str) -> Release:
     """A release of it, which has one setting more than what runs before."""
     return Release("json-server", version, f"json-server:{version}", {"NODE_OPTIONS": "--max-old-space-size=200"})

@@ -28,7 +28,9 @@ def visiting(
     over, turn, answers = threading.Event(), itertools.count(), threading.Semaphore(0)
 
     def visit() -> None:
-        with httpx.Client(timeout=15, headers={"Content-Type": "application/json"}) as client:
+        # A connection for each request: one that is kept stays with one pod, wherever nothing but kube-proxy divides.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        with httpx.Client(timeout=15, headers=headers) as client:
             while not over.is_set():
                 method, path, content = asked(next(turn))
                 try:

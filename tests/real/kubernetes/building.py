@@ -1,4 +1,7 @@
-"""Kubernetes' own commands, built from its Go modules once and kept."""
+"""Kubernetes' own commands, built from its Go modules once and kept; as a module into the folder that it is given.
+
+Python's standard library is enough for it, so that it can begin before anything is installed.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -75,3 +79,7 @@ def missing() -> str:
     if absent:
         return f"there is no {', '.join(absent)} on this machine"
     return "" if os.geteuid() == 0 else "a cluster is started by root alone"
+
+
+if __name__ == "__main__" and not missing():
+    build(Path(sys.argv[1]))

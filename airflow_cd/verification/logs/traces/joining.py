@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator
 
 from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.headers.levels import LEVELS
+from airflow_cd.verification.logs.headers.reader import read_header
+from airflow_cd.verification.logs.headers.requests import read_request
 from airflow_cd.verification.logs.headers.stamps import RAW, without_stamp
-from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE
+from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE, mask_line
 from airflow_cd.verification.logs.traces import frames, native, python, scripts
 from airflow_cd.verification.logs.traces.kinds import KINDS, WITHIN, Kind
 from airflow_cd.verification.logs.traces.prefixed import crash_within
@@ -22,7 +24,7 @@ from airflow_cd.verification.logs.traces.prefixed import crash_within
 LONGEST_RECORD = 16_384  # characters; of a longer record only the beginning is judged
 
 _MOST_LOOSE = 12  # lines of an exception's message before its first frame
-_MOST_BETWEEN = 3  # lines of another stream between an exception and its first frame
+_MOST_BETWEEN = 8  # lines of another stream between an exception and a frame of it
 
 _CONTINUES = re.compile(
     r"\s+(?:at |File \"|from \S+:\d+|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
@@ -77,6 +79,12 @@ def _begun_within(rest: str) -> Kind | None:
     return next((KINDS[name] for name in WITHIN if KINDS[name].begun_by(rest)), None)
 
 
+def _is_request(line: str) -> bool:
+    """Whether the line is an access log's."""
+    masked = mask_line(line)
+    return read_request(read_header(masked).message) is not None or read_request(masked) is not None
+
+
 @functools.lru_cache(maxsize=2_000)
 def _is_frame(line: str) -> bool:
     """Whether the line is an indented frame as any record goes on with, and nothing begins on it; remembered."""
@@ -113,7 +121,7 @@ class RecordJoiner:
         self._apart: bool | None = None  # whether its other lines have one too; None before there is one
         self._one_more = False  # the next line belongs to it whatever it is
         self._waits = False  # an exception is named and no frame was seen
-        self._held: list[tuple[int, str]] = []  # an exception without a frame yet, and what came between
+        self._held: list[tuple[int, str]] = []  # an exception that frames may follow, and what came between
         self._before = ""  # what stands before the crash that begins on its first line, and what begins there
         self._behind = ""
 
@@ -144,6 +152,9 @@ class RecordJoiner:
         if self._held and _is_frame(line):
             return [*self._resumed(), *self._take(line, number)]
         if self._takes_frames and _is_frame(line):
+            if len(self._parts) == 1 and _is_request(self._parts[0]):
+                # The rest of another stream's trace: who was answered threw nothing.
+                return self._begin(line, number)
             self._apart, self._one_more, self._waits = False, False, False
             self._append(line)
             return []
@@ -178,7 +189,7 @@ class RecordJoiner:
             return True
         if not self._parts or self._whole or "\n" in line:
             return False
-        between = bool(self._held) or self._is_bare
+        between = bool(self._held) or self._may_get_frames
         return between or bool(self._loose) or self._goes_on(line) is not None or self._may_be_loose(line)
 
     def _record(self) -> tuple[int, str]:
@@ -222,9 +233,13 @@ class RecordJoiner:
         return done
 
     @property
-    def _is_bare(self) -> bool:
-        """Whether the record is an exception of which no frame has come."""
-        return len(self._parts) == 1 and not self._whole and _BARE.match(self._parts[0]) is not None
+    def _may_get_frames(self) -> bool:
+        """Whether the record is an exception of which no frame has come, or one that ends with a frame, up to now."""
+        if self._whole or not self._parts:
+            return False
+        if len(self._parts) == 1:
+            return _BARE.match(self._parts[0]) is not None
+        return not (self._apart or self._before) and _is_frame(self._parts[-1])
 
     @property
     def _may_be_between(self) -> bool:
@@ -232,15 +247,15 @@ class RecordJoiner:
         return len(self._parts) == 1 and not self._whole and _TELLS_OF_FAULTS.search(self._parts[0]) is None
 
     def _done(self) -> list[tuple[int, str]]:
-        """The record, unless its first frame may still come, or that of an exception just before it."""
-        if self._is_bare or (self._held and len(self._held) <= _MOST_BETWEEN and self._may_be_between):
-            given_up = self._given_up() if self._is_bare else []
+        """The record, unless frames of it may still come, or of an exception just before it."""
+        if self._may_get_frames or (self._held and len(self._held) <= _MOST_BETWEEN and self._may_be_between):
+            given_up = self._given_up() if self._may_get_frames else []
             self._held.append(self._record())
             return given_up
         return [*self._given_up(), self._record()]
 
     def _given_up(self) -> list[tuple[int, str]]:
-        """The exception without a frame, and what came after it: records as they stand."""
+        """The exception that no frame follows, and what came after it: records as they stand."""
         held, self._held = self._held, []
         return held
 
@@ -250,9 +265,12 @@ class RecordJoiner:
         if not self._may_be_between:
             return held
         between = [*held[1:], self._record()]
-        start, line = held[0]
+        start, text = held[0]
+        line, *more = text.split("\n")
         self._parts = []
         self._begin(line, start)
+        for rest in more:
+            self._add(rest)
         return between
 
     def _add(self, rest: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.recognition import REST_OF_TRACE
 from airflow_cd.verification.logs.traces.joining import join_lines
 from airflow_cd.verification.logs.traces.reading import stack_trace
 from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
@@ -97,3 +98,33 @@ def test_frames_belong_to_the_failure_just_before_them() -> None:
 def test_an_exception_without_frames_is_whole_however_many_lines_follow() -> None:
     lines = ["TypeError: x is no number", *REQUESTS]
     assert [record for _, record in join_lines(lines)] == lines
+
+
+LONG = [*FRAMES, "    at done (/srv/lib/read.js:20:3)", "    at emit (node:events:517:28)"]
+
+
+@pytest.mark.parametrize("frames", range(1, len(LONG)))
+@pytest.mark.parametrize("between", [1, 4, 8])
+def test_what_another_stream_wrote_among_the_frames_stays_apart(between: int, frames: int) -> None:
+    requests = [f"GET /orders/{number} 200 0.6 ms" for number in range(between)]
+    lines = [THROWN[0], *LONG[:frames], *requests, *LONG[frames:], "GET /cart 200 0.7 ms"]
+    records = [record for _, record in sorted(join_lines(lines))]
+    assert records == ["\n".join([THROWN[0], *LONG]), *requests, lines[-1]]
+    stream = io.BytesIO("\n".join(lines).encode())
+    assert profile_stream(stream).counts() == LogProfile.of(lines).counts()
+
+
+def test_frames_far_behind_their_exception_are_not_of_the_request_before_them() -> None:
+    requests = [f"GET /orders/{number} 200 0.6 ms" for number in range(20)]
+    lines = [THROWN[0], LONG[0], *requests, *LONG[1:]]
+    assert [record for _, record in sorted(join_lines(lines))] == [
+        "\n".join(lines[:2]),
+        *requests,
+        "\n".join(LONG[1:]),
+    ]
+    assert {one.template for one in LogProfile.of(lines).counts()} >= {REST_OF_TRACE}
+
+
+def test_a_new_exception_among_the_frames_of_a_known_one_is_its_own() -> None:
+    lines = [THROWN[0], LONG[0], "RangeError: too far", "    at reach (/srv/lib/reach.js:1:1)", *LONG[1:]]
+    assert "RangeError: too far" in dict(join_lines(lines))[2]
