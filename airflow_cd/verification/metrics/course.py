@@ -125,9 +125,9 @@ def climbing(held: Held, base: MetricResult, sides: Sides) -> MetricResult | Non
     :param base: the result so far.
     :param sides: its rows.
     """
-    if sides.paired and sides.load > 1.0:
-        return None
     less = sides.load < 1.0
+    if (sides.paired and sides.load > 1.0) or (less and sides.metric.direction != "higher_is_worse"):
+        return None
     if sides.load != 1.0:
         sides = replace(sides.scaled(sides.load), load=1.0)
         base = with_means(base, sides)

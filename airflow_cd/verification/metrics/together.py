@@ -163,8 +163,11 @@ def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taugh
             pooled,
             verdict=Verdict.FAIL,
             reason=reason,
+            canary=result.canary,
+            control=result.control,
             effect=result.effect,
             interval=result.interval,
+            threshold=result.threshold,
             smallest_detectable=result.smallest_detectable,
         )
     if pooled.verdict is not Verdict.PASS:

@@ -283,7 +283,8 @@ def _level_direction(words: Sequence[str]) -> Direction:
 def _says_no_side(words: Sequence[str]) -> bool:
     """Whether a level is large or small for reasons that are neither good nor bad."""
     sized = _any(words[-1:], "size length") and not _any(words, "queue heap pool backlog buffer memory mem resident")
-    return sized or _limited(words) or _any(words, "loaded")
+    clock = _any(words, "clock ntp chrony ptp") and _any(words, "offset skew drift")  # ahead is as bad as behind
+    return sized or clock or _limited(words) or _any(words, "loaded")
 
 
 def _limited(words: Sequence[str]) -> bool:

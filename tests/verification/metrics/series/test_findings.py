@@ -109,6 +109,11 @@ def test_no_traffic_at_all_never_passes() -> None:
     assert judged(ours, None, theirs.assign(instance="a")).verdict is INCONCLUSIVE
 
 
+def test_a_clock_that_is_farther_behind_is_no_improvement() -> None:
+    ours, theirs = frame({"clock_skew_offset": noisy(1, -80.0)}), frame({"clock_skew_offset": noisy(2, -4.0)})
+    assert of(judged(ours, theirs.assign(instance="b")), "clock_skew_offset").effect == pytest.approx(19.0, rel=0.05)
+
+
 def test_a_canary_that_falls_silent_never_passes() -> None:
     metrics = {"latency_ms": noisy(1, 90), "cpu_cores": noisy(2, 1.1)}
     whole = frame(metrics, instance="b")
