@@ -1,22 +1,29 @@
-"""Who canary and control are, asked of the target: where a platform makes replicas, they come and go meanwhile."""
+"""Who canary and control are, and how, asked of the target: where a platform makes replicas, they come and go."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from airflow_cd.clock import now
 from airflow_cd.delivery.division import ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
-from airflow_cd.instances import STARTING, WHOLE, Track
+from airflow_cd.instances import FAILED, STARTING, UNHEALTHY, WHOLE, Track
 from airflow_cd.targets.base import in_place, keeps_names
+from airflow_cd.verification.health import Condition
 from airflow_cd.verification.reading import Sides
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from airflow_cd.delivery.delivery import Delivery
     from airflow_cd.instances import Instance
     from airflow_cd.ledger import Deployment, Phase
 
+
+AWAY_FOR = timedelta(minutes=1)
+"""How long a target of named instances that did not answer is not asked again: the watch must not wait for it."""
 
 NEAR = 1.0
 """Percent of the requests by which a weight may differ that is divided among replicas and rounded."""
@@ -38,6 +45,7 @@ class SidesNow:
         self._stable: int | None = None
         self._canary: int | None = None
         self._weight: float | None = None
+        self._asked_again: datetime | None = None
 
     @property
     def change(self) -> bool:
@@ -55,21 +63,31 @@ class SidesNow:
         return canary or list(self._phase.instances), control
 
     def now(self) -> Sides | None:
-        """Who they are now; None while the target does not say it.
+        """Who they are now, and how; None while the target does not say it.
 
         :raises TargetRejected: somebody else has changed the canary, or nobody knows any more which one it is.
         """
+        if self._asked_again is not None and now() < self._asked_again:
+            return None
         try:
             instances = self._delivery.target.instances()
         except TargetError as error:
-            self._delivery.log(f"Which replicas there are is unknown now: {error.what}")
+            self._delivery.log(f"Which instances there are, and how they are, is unknown now: {error.what}")
+            self._asked_again = None if self.change else now() + AWAY_FOR
             return None
+        self._asked_again = None
         self._delivery.show(instances)
+        if not self.change:
+            canary, control = self._read(instances)
+            return Sides(tuple(canary), tuple(control), conditions=_conditions(instances))
         self._require_canary(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
-        return Sides(tuple(canary), tuple(control), starts)
+        # What never ran, as the cluster refuses it, says nothing about the release.
+        deployed = self._phase.instances
+        conditions = _conditions(one for one in instances if one.started is not None or one.name in deployed)
+        return Sides(tuple(canary), tuple(control), starts, conditions)
 
     def _require_canary(self, instances: Sequence[Instance]) -> None:
         """Refuse to go on where a revision was the canary and none is: what is watched then is anybody's."""
@@ -139,3 +157,14 @@ class SidesNow:
     def _read(self, instances: Sequence[Instance]) -> tuple[list[str], list[str]]:
         previous, release = self._deployment.previous, self._deployment.release
         return self._division.sides(self._phase, previous, release, instances)
+
+
+def _conditions(instances: Iterable[Instance]) -> dict[str, Condition]:
+    return {
+        one.name: Condition(
+            (one.message or f"it is {one.health}") if one.health in (FAILED, UNHEALTHY) else "",
+            one.health == FAILED,
+            one.started,
+        )
+        for one in instances
+    }

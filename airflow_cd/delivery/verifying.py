@@ -162,7 +162,7 @@ class PhaseVerification:
             quiet,
             canary=self.canary,
             control=self.control,
-            sides=self._sides.now if self._sides.change else None,
+            sides=self._sides.now,
             replaced=sorted(self.deployment.previous) if self._sides.change else (),
             since=self.since,
             until=until,

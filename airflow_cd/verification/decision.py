@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from airflow_cd.verification.health import Health
 from airflow_cd.verification.verdict import Performance, Quality, Reason, Verdict
 
 _SILENT = ("no_data", "instance_silent")
+
+Part = Quality | Performance | Health
 
 PolicyKey = Literal["no_data", "source_error", "inconclusive"]
 
@@ -58,13 +61,13 @@ class Decision:
     policy_key: PolicyKey | None = None
 
 
-def decide(parts: Sequence[Quality | Performance], progress: Progress) -> Decision:
+def decide(parts: Sequence[Part], progress: Progress) -> Decision:
     """Decide what a look comes to.
 
     A FAIL stands as soon as the least time is over, even while a source cannot be read: a source that errs holds up
     nothing that the others show. A PASS stands only when everything has been read to the end.
 
-    :param parts: what logs and metrics say so far, as far as there are any.
+    :param parts: what logs, metrics and the health of the instances say so far, as far as there are any.
     :param progress: how far the watch has come.
     """
     if progress.minimum_reached or progress.last:
@@ -90,7 +93,7 @@ def decide(parts: Sequence[Quality | Performance], progress: Progress) -> Decisi
     return Decision(Verdict.PASS, [reason for part in parts for reason in part.reasons], final=True)
 
 
-def _reasons(parts: Sequence[Quality | Performance], verdict: Verdict) -> list[Reason] | None:
+def _reasons(parts: Sequence[Part], verdict: Verdict) -> list[Reason] | None:
     """The reasons of the parts with this verdict, None where no part has it."""
     having = [part for part in parts if part.verdict is verdict]
     return [reason for part in having for reason in part.reasons] if having else None

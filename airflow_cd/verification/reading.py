@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from airflow_cd.durations import format_duration
 from airflow_cd.errors import Refused, SourceRejected
+from airflow_cd.verification.health import Condition
 from airflow_cd.verification.lag import Lag
 from airflow_cd.verification.pace import Pace
 from airflow_cd.verification.samples import (
@@ -78,16 +79,18 @@ class Instances:
 
 @dataclass(frozen=True)
 class Sides:
-    """Who canary and control are at one moment, where a platform makes replicas and names them.
+    """Who canary and control are at one moment, and how they are.
 
-    :param canary: names of the replicas on the new release.
+    :param canary: names of the instances on the new release.
     :param control: names of those on the running release, none of which is a canary too.
     :param starts: as of :class:`Instances`.
+    :param conditions: by the name of an instance, what the target says of it.
     """
 
     canary: tuple[str, ...]
     control: tuple[str, ...]
     starts: Mapping[str, datetime] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_cd.durations import format_duration
+from airflow_cd.verification.health import INSTANCE_FAILED, INSTANCE_RESTARTED
 from airflow_cd.verification.metrics.changed_since import CHANGED_SINCE
 from airflow_cd.verification.verdict import (
     SEVERITIES,
@@ -55,14 +56,15 @@ class Open:
 def points_to_harm(judgement: Judgement) -> list[str]:
     """What in an undecided judgement speaks against the canary, without being proof: a reason to drain it.
 
-    New errors in logs that have not passed, metrics that are certainly worse while it is open whether by enough, and
-    what went silent or differs on a single instance. That nothing was ever read, a source is away, or the release did
-    well before and is slower now, points to nothing.
+    New errors in logs that have not passed, metrics that are certainly worse while it is open whether by enough, what
+    went silent or differs on a single instance, and instances that are in trouble or have died. That nothing was ever
+    read, a source is away, or the release did well before and is slower now, points to nothing.
 
     :param judgement: INCONCLUSIVE.
     :returns: one phrase each; empty when nothing does.
     """
-    return [*_of_logs(judgement.quality), *_of_metrics(judgement.performance)]
+    died = [_short(reason.text) for reason in judgement.reasons if reason.code in (INSTANCE_FAILED, INSTANCE_RESTARTED)]
+    return [*_of_logs(judgement.quality), *_of_metrics(judgement.performance), *died]
 
 
 def still_open(judgement: Judgement, watched: timedelta) -> list[Open]:

@@ -13,6 +13,7 @@ from airflow_cd.errors import VerificationError
 from airflow_cd.verification.conclusions import first_bad, merged, with_layout, with_queries
 from airflow_cd.verification.coverage import with_unread
 from airflow_cd.verification.decision import Decision, PolicyKey, Progress, decide
+from airflow_cd.verification.health import HealthWatch
 from airflow_cd.verification.lag import UNSEEN, UNSEEN_SHARE
 from airflow_cd.verification.log_reading import Earlier, LogReader
 from airflow_cd.verification.logs.baselines import Baseline, Learned
@@ -71,8 +72,9 @@ class Watch:
     :param control: names of the instances on the running release, none of which is a canary too; may be empty.
     :param since: when the canary's window starts, aware.
     :param until: when it ends, aware; by default after the duration of the verification.
-    :param sides: called at every look for who canary and control are by then, where a platform makes replicas and
-        names them anew; None from it means that this cannot be known now. By default they stay who they are.
+    :param sides: called at every look for who canary and control are by then, as a platform that makes replicas names
+        them anew, and how they are; None from it means that this cannot be known now. By default they stay who they
+        are, and nothing is known of their health.
     :param before: a window before the deployment. Metrics are compared with it when there is no control; what was
         logged in it counts as known.
     :param starts: by the name of a canary instance, from when on what is logged under it is the new release's;
@@ -129,6 +131,7 @@ class Watch:
         self.instances = Instances(tuple(canary), tuple(control), before, starts or {}, tuple(replaced))
         self._sides = sides
         self._present: frozenset[str] | None = None
+        self._health = HealthWatch()
         self.since = since
         self.until = until or since + configuration.length
         self.baselines = baselines or {}
@@ -193,12 +196,13 @@ class Watch:
         return [*self._metrics, *self._logs]
 
     def _follow(self) -> None:
-        """Find out who canary and control are by now."""
+        """Find out who canary and control are by now, and how they are."""
         sides = self._sides() if self._sides is not None else None
         if sides is None:
             return
         self.instances = self.instances.joined_by(sides)
         self._present = frozenset((*sides.canary, *sides.control))
+        self._health.look(sides.conditions, self._clock())
         for reader in self._readers:
             reader.instances = self.instances
 
@@ -228,8 +232,12 @@ class Watch:
         final = progress.last or self._all_is_read(end)
         performance = self._performance(final=final)
         quality = self._quality(final=final)
-        decision = decide([part for part in (quality, performance) if part is not None], progress)
-        return self._judgement(decision, performance, quality), decision.policy_key
+        health = self._health.judge(self.instances.canary, self.instances.control)
+        decision = decide([part for part in (quality, performance, health) if part is not None], progress)
+        judgement = self._judgement(decision, performance, quality)
+        if decision.verdict is Verdict.FAIL and not judgement.first_bad and health.first_bad is not None:
+            judgement = replace(judgement, first_bad=iso_time(health.first_bad))
+        return judgement, decision.policy_key
 
     def _progress(self, end: datetime) -> Progress:
         missing = self._missing_baseline
