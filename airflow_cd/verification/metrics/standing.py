@@ -26,7 +26,6 @@ _KINDS = ("latency", "gauge")
 _CODES = ("metric_regressed", "instance_regressed", "not_certain", "not_precise")
 _PIECES = 3  # of the time before, in each of which it was so
 _FEWEST = 12  # buckets of that time
-_LEFT = 0.5  # of the minimum effect, on the log scale: a change since then that is less is none
 
 
 def with_standing(
@@ -53,7 +52,7 @@ def _stood(result: MetricResult, sides: Sides, past: Sides, limits: Limits) -> M
     sign = 1.0 if result.effect > 0 else -1.0
     apart = _apart(sides, past.control, sign)
     left = abs(math.log1p(result.effect)) - apart
-    if apart <= 0.0 or left >= _LEFT * math.log1p(limits.threshold(sides.metric)):
+    if apart <= 0.0 or left >= math.log1p(limits.threshold(sides.metric)):
         return result
     was = change(math.expm1(sign * apart), sides.metric.kind)
     text = f"{result.reason.text[:-1]}; it was at least {was} on the same instances before the deployment, too."
