@@ -11,6 +11,7 @@ from airflow_cd.verification.metrics.findings import compared_words, reason_of, 
 from airflow_cd.verification.metrics.late import late_change
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
+from airflow_cd.verification.metrics.load import Load, at_usual_load, goes_with_requests
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.result_figures import (
     change_of,
@@ -22,7 +23,7 @@ from airflow_cd.verification.metrics.result_figures import (
 )
 from airflow_cd.verification.metrics.shape import FarOut, far_out
 from airflow_cd.verification.metrics.sides import Sides
-from airflow_cd.verification.metrics.trend import climb
+from airflow_cd.verification.metrics.trend import Climb, climb
 from airflow_cd.verification.metrics.warm_up import DISCOUNT
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.metrics.words import duration
@@ -34,6 +35,9 @@ HALF_SURE = 0.5  # the same: below it a change is as likely chance
 FULL_BUCKET = 20.0  # requests in an instance's bucket; of fewer, one slow request is all the scatter there is
 SHAPE_PART = 0.2  # of the false alarms allowed to a level: that values are far out too often
 _CLIMB_PART = 0.1  # the same, that it climbs in a straight line
+_LATER_HALF, _MOSTLY = 0.5, 0.75  # of the time, and of the moments in it that are beyond all
+_FEWEST_LATELY = 8  # moments
+_FAR_BEYOND = 2.0  # times the worst there ever was: to fail
 _FELT_LEVELS = ("latency", "share")  # kinds of which a change that begins late is asked: load does not set them
 
 
@@ -43,10 +47,12 @@ class Held:
 
     :param limits: of every metric.
     :param alpha: chance of a false alarm allowed to this one.
+    :param load: how much more or less than the other side the canary has to do; None if that is unknown.
     """
 
     limits: Limits
     alpha: float
+    load: Load | None = None
 
 
 def far_out_too_often(held: Held, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:
@@ -119,11 +125,21 @@ def climbing(held: Held, base: MetricResult, sides: Sides) -> MetricResult | Non
     :param base: the result so far.
     :param sides: its rows.
     """
+    less = sides.load < 1.0
+    if (sides.paired and sides.load > 1.0) or (less and sides.metric.direction != "higher_is_worse"):
+        return None
     if sides.load != 1.0:
+        sides = replace(sides.scaled(sides.load), load=1.0)
+        base = with_means(base, sides)
+    grown = sides.older_than(held.limits.longest(sides.watched))
+    found = climb(grown, held.limits.minimum_effect, less_load=less)
+    if found is None or not _is_sure(held, found):
         return None
-    found = climb(sides.older_than(held.limits.longest(sides.watched)), held.limits.minimum_effect)
-    if found is None or found.steps**2 / 2.0 < -math.log(held.alpha * _CLIMB_PART):
-        return None
+    asked = held.load.over_time if held.load is not None else None
+    if asked is not None and goes_with_requests(sides.metric):
+        beside = climb(at_usual_load(grown, asked), held.limits.minimum_effect)
+        if beside is None or not _is_sure(held, beside):
+            return None
     if abs(found.last - base.control["mean"]) < least_change(sides.metric, sides.canary.value, sides.control.value):
         return None
     goes = "falls" if found.last < found.first else "climbs"
@@ -134,6 +150,43 @@ def climbing(held: Held, base: MetricResult, sides: Sides) -> MetricResult | Non
     )
     numbers = {"first": found.first, "last": found.last, "seconds": found.seconds, "steps": found.steps}
     return replace(base, verdict=Verdict.FAIL, reason=Reason("climbs", text, numbers))
+
+
+def beyond_all(held: Held, base: MetricResult, sides: Sides) -> MetricResult | None:
+    """The result if a level got worse than it had ever been before and stayed so; None if not.
+
+    A level that gets there in steps looks as if it varied too much to be judged.
+
+    :param held: what the metric is held to.
+    :param base: the result so far.
+    :param sides: its rows.
+    """
+    if sides.paired or base.kind != "gauge" or sides.metric.direction == "either":
+        return None
+    lately = sides.lately(_LATER_HALF)
+    ours, theirs = (sides.scale.of(rows).value for rows in (lately.canary, sides.control))
+    if len(ours) < _FEWEST_LATELY or len(theirs) < _FEWEST_LATELY or min(ours.min(), theirs.min()) <= 0:
+        return None
+    sign = -1.0 if sides.direction == "lower_is_worse" else 1.0
+    worst = float(np.max(sign * np.log(theirs)))
+    beyond = float(np.quantile(sign * np.log(ours), 1.0 - _MOSTLY)) - worst
+    if beyond < math.log1p(held.limits.threshold(sides.metric)):
+        return None
+    level, ever = float(np.median(lately.canary.value)), sides.scale.back(math.exp(sign * worst))
+    if abs(level - ever) < least_change(sides.metric, sides.canary.value, sides.control.value):
+        return None
+    text = (
+        f"{title_of(sides)}: {figure(level * sides.load, base)} in the last {duration(lately.watched / 1000.0)}, "
+        f"never {'below' if sign < 0 else 'above'} {figure(ever * sides.load, base)} {compared_words(sides)}."
+    )
+    numbers = {"canary": level, "control": ever, "seconds": lately.watched / 1000.0}
+    sure = beyond >= math.log(_FAR_BEYOND)
+    verdict, code = (Verdict.FAIL, "metric_regressed") if sure else (Verdict.INCONCLUSIVE, "not_certain")
+    return replace(base, verdict=verdict, reason=Reason(code, text, numbers))
+
+
+def _is_sure(held: Held, found: Climb) -> bool:
+    return found.steps**2 / 2.0 >= -math.log(held.alpha * _CLIMB_PART)
 
 
 def changed_late(held: Held, base: MetricResult, sides: Sides, taught: Taught) -> MetricResult | None:

@@ -46,9 +46,9 @@ def with_excursions(
     :param results: of all metrics.
     :param sides: by the name of a metric, its rows.
     :param limits: what every metric is held to.
-    :param load: of the canary by a control's; None where that is not known.
+    :param load: of the canary by the other side's; None where that is not known.
     """
-    uneven = load is not None and load.unequal
+    uneven = load is not None and load.over_time is None and load.unequal
     found = {
         place: one
         for place, result in enumerate(results)

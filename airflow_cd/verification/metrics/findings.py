@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from airflow_cd.verification.metrics.evidence import Estimate, smallest_level_change, smallest_rate_change
 from airflow_cd.verification.metrics.null import COUNTED
-from airflow_cd.verification.metrics.series.scale import AS_IT_IS
+from airflow_cd.verification.metrics.series.scale import AS_IT_IS, is_seldom
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.weighing import Weighed
 from airflow_cd.verification.metrics.words import change, duration, number, share
@@ -43,7 +43,8 @@ def compared_words(sides: Sides) -> str:
     :param sides: the rows of one metric on either side.
     """
     if sides.load != 1.0:
-        return f"to be expected at {sides.load:.0%} of a control's load".replace("%", " %")
+        whose = "a control's load" if sides.paired else "the load before"
+        return f"to be expected at {sides.load:.0%} of {whose}".replace("%", " %")
     return "on the control" if sides.paired else "before"
 
 
@@ -99,6 +100,8 @@ def figures_of(result: MetricResult, where: str) -> str:
 def _missing(result: MetricResult) -> str:
     """How much more is missing to 100 %, where that is what a share is judged by."""
     ours, theirs = (1.0 - side["mean"] for side in (result.canary, result.control))
+    if is_seldom(result.name, result.control["mean"]):
+        return _change(result)
     if result.direction != "lower_is_worse" or ours <= 0:
         return ""
     if theirs <= 0:

@@ -12,6 +12,7 @@ from airflow_cd.verification.metrics.course import (
     HALF_SURE,
     SHAPE_PART,
     Held,
+    beyond_all,
     changed_late,
     climbing,
     far_out_too_often,
@@ -25,7 +26,7 @@ from airflow_cd.verification.metrics.findings import (
 from airflow_cd.verification.metrics.illustration import summary_of
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
-from airflow_cd.verification.metrics.load import Load, is_asked
+from airflow_cd.verification.metrics.load import Load, is_asked, times_as_much
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.result_figures import (
     SHAPED,
@@ -54,7 +55,7 @@ _STILL = 0.5  # of the minimum effect, on the log scale
 # Between instances that are asked the same, what comes of it differs by 2 %, whatever the router does.
 FOLLOWS_LOAD = Taught(host_variance=0.02**2, host_freedom=12.0)
 _LEAST_FREEDOM = 3.0
-_IMPROBABLE = 2.0  # standard deviations: farther out once in fifty times
+_FAR_OFF = 2.5  # minimum effects, of a vague change that holds up beside a control
 _MANY = 20  # moments, of which a single one is chance
 _WARM = 2.0  # logarithm of the evidence that a warm-up explains away, from which on it is said
 
@@ -88,14 +89,14 @@ class Judge:
 
     :param limits: what every metric is held to.
     :param alpha: chance of a false alarm allowed to each.
-    :param load: how much more or less than the control the canary has to do; None if that is unknown.
+    :param load: how much more or less than the other side the canary has to do; None if that is unknown.
     """
 
     def __init__(self, limits: Limits, alpha: float, load: Load | None = None) -> None:
         self.limits = limits
         self.alpha = alpha
         self.load = load
-        self.held = Held(limits, alpha)
+        self.held = Held(limits, alpha, load)
 
     def judge(self, sides: Sides, taught: Taught = NOTHING_TAUGHT) -> MetricResult:
         """Judge these rows.
@@ -142,7 +143,12 @@ class Judge:
             # Where values have two modes, how often they are in the bad one says more than their mean.
             decided = far_out_too_often(self.held, decided, sides, taught) or decided
         if decided.verdict is not Verdict.FAIL and metric.kind in SHAPED and not sides.group:
-            decided = climbing(self.held, decided, sides) or changed_late(self.held, decided, sides, taught) or decided
+            decided = (
+                climbing(self.held, decided, sides)
+                or changed_late(self.held, decided, sides, taught)
+                or beyond_all(self.held, decided, sides)
+                or decided
+            )
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
             text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
@@ -160,8 +166,7 @@ class Judge:
         """The canary's values as they would be at the load of a control, where they go with the load."""
         if self.load is None or sides.group:
             return sides, comparison
-        seen = math.exp(min(float(comparison.log_ratio), _LARGEST))
-        expected = self.load.expected(sides.metric, seen)
+        expected = self.load.expected(sides.metric, times_as_much(sides, comparison))
         if abs(math.log(expected)) < _SAME_LOAD:
             return sides, comparison
         scaled = replace(sides.scaled(1.0 / expected), load=expected)
@@ -170,7 +175,8 @@ class Judge:
 
     def _follows_load(self, metric: Metric) -> bool:
         """Whether the metric counts what comes of requests: for one of them, all instances are worth the same."""
-        known = self.load is not None and self.load.metric not in ("", metric.name)
+        load = self.load
+        known = load is not None and load.over_time is None and load.metric not in ("", metric.name)
         return known and metric.kind in ("count", "throughput") and metric.direction == "lower_is_worse"
 
     def _tried(self, sides: Sides, comparison: Comparison, taught: Taught, alpha: float) -> list[Tried]:
@@ -238,9 +244,11 @@ class Judge:
         # An odd control instance makes failing harder, and is no reason to hold up what is like all others.
         vague = sides.metric.kind in SHAPED and not sides.odd and estimate.smallest > DETECTABLE * threshold
         vague = vague and not self._too_small(result, sides, estimate)
-        better = vague and _surely_no_worse(weighed, DETECTABLE * threshold)
+        better = vague and weighed.is_surely_no_worse(DETECTABLE * threshold)
         if vague and not better and not self._usual_alike(sides, threshold):
-            return replace(result, reason=reason_of(result, sides, "not_precise", estimate, self._more(sides, weighed)))
+            far = sides.paired and size >= _FAR_OFF * threshold and points_worse(sides.direction, estimate.effect)
+            code = "not_certain" if far and weighed.is_likely else "not_precise"
+            return replace(result, reason=reason_of(result, sides, code, estimate, self._more(sides, weighed)))
         reason = reason_of(result, sides, "no_regression", estimate)
         if vague:
             why = "vague, but better" if better else "beside bursts that both sides have, it is as usual"
@@ -282,16 +290,6 @@ def _smaller(rest: Weighed | None, whole: Weighed, threshold: float) -> bool:
     if rest is None:
         return True
     return bool(abs(whole.comparison.log_ratio) - abs(rest.comparison.log_ratio) > _STILL * math.log1p(threshold))
-
-
-def _surely_no_worse(weighed: Weighed, change: float) -> bool:
-    """Whether what is vague is better, and is worse by so much only if chance hid it once in fifty times.
-
-    :param weighed: a level compared; ``change`` the relative one, without its sign.
-    """
-    ratio, spread = float(weighed.comparison.log_ratio), math.sqrt(float(weighed.null.variance))
-    sign = {"higher_is_worse": 1.0, "lower_is_worse": -1.0}.get(weighed.direction, 0.0)
-    return sign * ratio < 0 and sign * ratio + _IMPROBABLE * spread < math.log1p(change)
 
 
 def _says_too_little(comparison: Comparison, taught: Taught, metric: Metric) -> bool:

@@ -77,7 +77,8 @@ def change_of(result: MetricResult, sides: Sides, estimate: Estimate) -> tuple[f
     if sides.scale == AS_IT_IS:
         return estimate.effect, (min(estimate.lower, estimate.effect), max(estimate.upper, estimate.effect))
     ours, theirs = result.canary["mean"], result.control["mean"]
-    if theirs > 0 and ours >= 0:
+    below = theirs < 0 and ours <= 0 and sides.metric.direction == "either"
+    if (theirs > 0 and ours >= 0) or below:
         return ours / theirs - 1.0, None
     return (math.inf if theirs == 0 and ours > 0 else estimate.effect), None
 

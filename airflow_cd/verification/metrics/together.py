@@ -18,6 +18,7 @@ from airflow_cd.verification.metrics.settling import while_settling
 from airflow_cd.verification.metrics.siblings import DIFFERS, is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.spared import with_spared
+from airflow_cd.verification.metrics.standing import with_standing
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -59,7 +60,8 @@ def judge_together(
             found.append(said(judges.pooled_result(one, lesson)))
         found += [judges.group_result(sides.of_group(group)) for sides in part for group in sides.groups]
         results += [replace(result, decides=place == 0) for result in found]
-    results = with_amplified(while_settling(results, judged, limits), judged, limits)
+    results = with_standing(while_settling(results, judged, limits), judged, past, limits)
+    results = with_amplified(results, judged, limits)
     results = with_spared(results, judged)
     return with_excursions(results, judged, limits, load)
 
@@ -96,7 +98,7 @@ class Judges:
         :param limits: what every metric is held to.
         :param sensitivity: decides the chance of a false alarm.
         :param sides: of all metrics.
-        :param load: of the canary by a control's; None where that is not known.
+        :param load: of the canary by the other side's; None where that is not known.
         """
         groups = sum(len(one.groups) for one in sides)
         instances = sum(len(one.instances) for one in sides if len(one.instances) > 1)
@@ -161,8 +163,11 @@ def _with_worst_instance(pooled: MetricResult, sides: Sides, judge: Judge, taugh
             pooled,
             verdict=Verdict.FAIL,
             reason=reason,
+            canary=result.canary,
+            control=result.control,
             effect=result.effect,
             interval=result.interval,
+            threshold=result.threshold,
             smallest_detectable=result.smallest_detectable,
         )
     if pooled.verdict is not Verdict.PASS:

@@ -45,11 +45,13 @@ class Climb:
     seconds: float
 
 
-def climb(sides: Sides, minimum_effect: float) -> Climb | None:
+def climb(sides: Sides, minimum_effect: float, *, less_load: bool = False) -> Climb | None:
     """The canary's climb for the worse; None if it does not climb, levels off, or ends within the minimum effect.
 
     :param sides: the rows of one metric, all above 0 to be judged.
     :param minimum_effect: smallest relative change that counts.
+    :param less_load: whether the canary has less to do than a control: its level should be lower then, and a climb that
+        ends above the control's is as large as it is from the canary's own beginning.
     """
     times, ours = _course(sides.canary)
     control_times, theirs = _course(sides.control)
@@ -74,7 +76,7 @@ def climb(sides: Sides, minimum_effect: float) -> Climb | None:
     pieces = [float(np.median(part)) for part in np.array_split(relative, _PIECES)]
     straight = all(later > earlier for earlier, later in pairwise(pieces))
     levels_off = all(last - middle < _STRAIGHT * (middle - first) for first, middle, last in (thirds, plain))
-    beyond = pieces[-1]
+    beyond = rise if less_load and _above_all(sign * np.log(ours), sign * np.log(theirs)) else pieces[-1]
     # What is collected again and again climbs by its floor.
     floors = [_rising_floor(sides, times, ours, theirs, minimum_effect, pieces=number) for number in _FLOORS]
     floor = next((found for found in floors if found is not None), None)
@@ -97,6 +99,12 @@ def climb(sides: Sides, minimum_effect: float) -> Climb | None:
     return whole if floor is None else max(whole, floor, key=lambda found: found.steps)
 
 
+def _above_all(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    """Whether the last piece of the time is worse on the canary than any piece on the other side."""
+    last = float(np.median(np.array_split(ours, _PIECES)[-1]))
+    return last > max(float(np.median(piece)) for piece in np.array_split(theirs, _PIECES))
+
+
 def _rising_floor(
     sides: Sides, times: np.ndarray, ours: np.ndarray, theirs: np.ndarray, minimum_effect: float, *, pieces: int
 ) -> Climb | None:
@@ -106,7 +114,9 @@ def _rising_floor(
     floors = np.log([float(piece.min()) for piece in np.array_split(ours, pieces)])
     usual = np.log([float(piece.min()) for piece in np.array_split(theirs, pieces)])
     beyond = float(floors[-1] - np.log(np.percentile(theirs, _HIGHEST)))
-    rises = np.diff(floors - usual if sides.paired else floors)
+    # What the other side does at the same time, too, is no climb of the canary's own.
+    course = floors - usual if sides.paired else floors
+    rises = np.diff(course)
     if (
         (rises <= 0).any()
         or beyond <= 0
@@ -114,12 +124,12 @@ def _rising_floor(
         or rises[-(pieces // 2) :].sum() < _STRAIGHT * rises[: pieces // 2].sum()
     ):
         return None
-    step = max(_step(floors), _step(usual), _SMALLEST_STEP)
+    step = max(_step(course), _step(usual), _SMALLEST_STEP)
     return Climb(
         float(np.exp(floors[0])),
         float(np.exp(floors[-1])),
         beyond,
-        float(floors[-1] - floors[0]) / (step * math.sqrt(_OF_A_WALK * len(floors))),
+        float(course[-1] - course[0]) / (step * math.sqrt(_OF_A_WALK * len(floors))),
         float(times[-1] - times[0]) / 1000.0,
     )
 

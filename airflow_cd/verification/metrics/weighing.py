@@ -22,6 +22,7 @@ from airflow_cd.verification.metrics.null import COUNTED, Null, Taught, null_of
 from airflow_cd.verification.samples import Direction, MetricKind
 
 _LARGEST = 700.0  # a logarithm: beyond it there is no number
+_UNLIKELY, _IMPROBABLE = 1.5, 2.0  # standard deviations: farther out once in fifteen, and in fifty times
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,20 @@ class Weighed:
     def effect(self) -> np.ndarray:
         """Relative change of what was compared."""
         return np.asarray(np.expm1(np.minimum(self.comparison.log_ratio, _LARGEST)))
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether chance alone, as little as is known of it, would bring so large a change once in fifteen times."""
+        return abs(float(self.comparison.log_ratio)) >= _UNLIKELY * math.sqrt(float(self.null.variance))
+
+    def is_surely_no_worse(self, change: float) -> bool:
+        """Whether a level is better, and worse by so much only if chance hid it once in fifty times.
+
+        :param change: relative, without its sign.
+        """
+        ratio, spread = float(self.comparison.log_ratio), math.sqrt(float(self.null.variance))
+        sign = {"higher_is_worse": 1.0, "lower_is_worse": -1.0}.get(self.direction, 0.0)
+        return sign * ratio < 0 and sign * ratio + _IMPROBABLE * spread < math.log1p(change)
 
     @property
     def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

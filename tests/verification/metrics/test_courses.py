@@ -236,3 +236,26 @@ def test_fewer_orders_of_as_many_visits_fail_where_nobody_counts_requests(part: 
 
     found = judged(side(1, 0.5, part, "a"), side(5, 1.0, 1.0, "b"))
     assert of(found, "site_orders").verdict is verdict
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(2.4, FAIL), (1.5, INCONCLUSIVE), (1.05, PASS)])
+def test_a_level_that_went_up_in_steps_and_stayed(times: float, verdict: Verdict) -> None:
+    steps = 1.0 + (times - 1.0) * np.clip((np.arange(30) - 4) / 5.0, 0.0, 1.0)
+    ours = frame({"resident_memory_mb": list(np.array(noisy(1, 500.0, 0.01, 30)) * steps)}, step=60.0)
+    before = frame({"resident_memory_mb": noisy(2, 500.0, 0.01, 90)}, start=YESTERDAY, step=60.0)
+    result = of(judged(ours, None, before), "resident_memory_mb")
+    assert result.verdict is verdict
+    assert ("never above" in result.reason.text) == (verdict is not PASS)
+
+
+@pytest.mark.parametrize(("level", "verdict"), [(100.0, INCONCLUSIVE), (40.0, PASS)])
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_what_is_far_off_beside_a_control_holds_up_however_vague(seed: int, level: float, verdict: Verdict) -> None:
+    def instance(seed: int, level: float, name: str) -> pd.DataFrame:
+        chance = np.random.default_rng(seed)
+        slow = level * np.exp(0.45 * chance.standard_normal(11))
+        calm = {f"{page}_ms": noisy(seed + place, 30.0, rows=11) for place, page in enumerate(("cart", "help"))}
+        return frame({"requests": counts(seed, 120.0, 11), "search_ms": list(slow), **calm}, instance=name, step=60.0)
+
+    theirs = pd.concat([instance(50 + seed, 40.0, "b"), instance(90 + seed, 40.0, "c")], ignore_index=True)
+    assert judged(instance(seed, level, "a"), theirs).verdict is verdict

@@ -55,3 +55,10 @@ def test_one_that_is_no_worse_than_instances_were_before_fails_nothing() -> None
     assert " on r, " in of(performance, "render_ms").reason.text
     # The same instance that was slow before is what it was.
     assert judged(_instances(2, "abcd", slower={"d": 2.0}), None, before).verdict is Verdict.PASS
+
+
+def test_the_figures_of_one_that_is_bad_alone_are_its_own() -> None:
+    performance = judged(_instances(2, "pqrs", slower={"r": 2.1}), None, _instances(1, "ab", start=_EARLIER))
+    result = of(performance, "render_ms")
+    assert result.canary["mean"] == pytest.approx(126.0, rel=0.05)
+    assert result.canary["mean"] / result.control["mean"] - 1.0 == pytest.approx(result.effect, rel=0.02)

@@ -163,6 +163,8 @@ def _failure(words: Sequence[str], suffix: Suffix) -> _Found | None:
         return "count", "higher_is_worse"
     if _any(words, "blocked block") and _any(words, "request req qps rps call") and not suffix.unit:
         return "errors", "higher_is_worse"
+    if _any(words, "breaker circuitbreaker") and _opens(words, suffix):
+        return "count", "higher_is_worse"
     if not any(map(is_failure, words)) or "budget" in words:
         return None
     placed = any(
@@ -281,12 +283,18 @@ def _level_direction(words: Sequence[str]) -> Direction:
 def _says_no_side(words: Sequence[str]) -> bool:
     """Whether a level is large or small for reasons that are neither good nor bad."""
     sized = _any(words[-1:], "size length") and not _any(words, "queue heap pool backlog buffer memory mem resident")
-    return sized or _limited(words) or _any(words, "loaded")
+    clock = _any(words, "clock ntp chrony ptp") and _any(words, "offset skew drift")  # ahead is as bad as behind
+    return sized or clock or _limited(words) or _any(words, "loaded")
 
 
 def _limited(words: Sequence[str]) -> bool:
     """Whether a level is one that somebody set."""
     return any(pair in _LIMITS for pair in pairwise(words))
+
+
+def _opens(words: Sequence[str], suffix: Suffix) -> bool:
+    """Whether a switch is said to have opened, and not to be open."""
+    return _any(words, "opened opening") or (_any(words, "open") and bool(suffix.counter or suffix.period))
 
 
 _LOADED = "class module assembly plugin extension"

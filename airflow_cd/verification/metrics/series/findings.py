@@ -34,6 +34,7 @@ _MOSTLY = 0.5  # of the rows that hold no number
 _TOGETHER, _SERVING = frozenset(("cluster", "quorum", "ring", "member")), frozenset(("healthy", "replica"))
 _LONG = 10  # rows that say how many there always are
 _FULL = 1.2  # times the other side's largest
+_HALF_A_STEP = 0.5  # of whole numbers: what moves less is rounded to the same one
 _EQUAL = 0.5  # of the values that move, for instances to be the same
 _DIFFERENT = 5  # values that must be equal for two sides to be the same data
 
@@ -166,7 +167,7 @@ def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
     worse = table.metric.direction == "higher_is_worse" and value == round(value) and table.metric.kind == "gauge"
     if worse and value > _FULL * float(other.numbers.max(initial=0.0)):
         return None  # a pool that is full stands still too, and it is for the judge to say that it is
-    natural = value == 0.0 or (table.metric.kind == "share" and value == 1.0)
+    natural = value == 0.0 or (table.metric.kind == "share" and value == 1.0) or _few(value, other)
     if len(ours) * math.log(still) > math.log(_CHANCE) or (natural and table.metric.kind != "latency"):
         return None
     text = (
@@ -174,6 +175,14 @@ def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
         "side's values move: a gauge that stands still measures nothing."
     )
     return Finding(Verdict.INCONCLUSIVE, Reason("frozen", text, {"rows": len(canary), "value": value}), decides=True)
+
+
+def _few(value: float, other: Side) -> bool:
+    """Whether so few in whole numbers would stand still even if they moved as much as the other side's do."""
+    numbers = other.finite
+    whole = value == np.round(value) and bool(np.all(numbers == np.round(numbers)))
+    usual = float(np.mean(numbers)) if len(numbers) else 0.0
+    return whole and usual > 0.0 and value * float(np.std(numbers)) / usual < _HALF_A_STEP
 
 
 def _traffic_ended(table: Table, canary: Side, other: Side, last: int, *, paired: bool) -> Finding | None:

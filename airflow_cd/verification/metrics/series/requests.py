@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _KNOWN = 0.9  # of the rows must say of how many requests they are, for the others to be taken for usual ones
+_ROUNDED = 0.02  # of a request: by how much a share that was rounded may miss a whole number of them
 _ASKED = ("latency", "errors", "apdex", "share")
 
 
@@ -59,6 +60,8 @@ def as_numbers(table: Table) -> Table:
     whole = whole_of(table) if shared else 0.0
     if not whole:
         return replace(table, frames=frames)
+    if whole == 1.0 and _in_hundreds(list(frames.values())):
+        whole = 100.0
     numbers = {side: frame.assign(value=frame["value"] / whole * frame["count"]) for side, frame in frames.items()}
     words = "in per cent of the requests" if whole == 100.0 else "a part of the requests"
     return table.read_as(numbers, words, factor=1.0 / whole)
@@ -75,6 +78,18 @@ def _is_part(table: Table) -> bool:
         return False
     whole = float(np.mean(counts[np.isfinite(counts)] % 1.0 == 0.0))
     return whole > _KNOWN and float(np.mean(happened % 1.0 > 0.0)) > _KNOWN
+
+
+def _in_hundreds(frames: Sequence[pd.DataFrame]) -> bool:
+    """Whether parts of 1 would come to whole hundreds of failed requests in every row: then they are in per cent.
+
+    Where less than one per cent fails all the time no value is above 1.
+    """
+    values, counts = (
+        np.concatenate([frame[column].to_numpy(dtype=float) for frame in frames]) for column in ("value", "count")
+    )
+    failed = values[(values > 0) & (values < 1.0)] * counts[(values > 0) & (values < 1.0)] / 100.0
+    return bool(len(failed)) and bool(np.all(np.abs(failed - np.maximum(np.round(failed), 1.0)) <= _ROUNDED))
 
 
 def _unknown(table: Table) -> bool:

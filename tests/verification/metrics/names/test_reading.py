@@ -59,6 +59,12 @@ hikaricp_connections_acquire_seconds_max | latency | more | s
 hikaricp_connections_timeout_total | errors | more
 hikaricp_connections_idle | gauge | less
 resilience4j_circuitbreaker_not_permitted_calls_total | count | more
+payment_circuit_breaker_opened | count | more
+clock_skew_offset | gauge | either
+node_ntp_offset_seconds | gauge | either | s
+shard_skew | gauge | more
+circuit_breaker_open_total | count | more
+circuit_breaker_open | gauge | more
 spring_kafka_listener_seconds_count | throughput | less | requests
 application_started_time_seconds | info | either
 http.server.request.duration | latency | more

@@ -109,6 +109,11 @@ def test_no_traffic_at_all_never_passes() -> None:
     assert judged(ours, None, theirs.assign(instance="a")).verdict is INCONCLUSIVE
 
 
+def test_a_clock_that_is_farther_behind_is_no_improvement() -> None:
+    ours, theirs = frame({"clock_skew_offset": noisy(1, -80.0)}), frame({"clock_skew_offset": noisy(2, -4.0)})
+    assert of(judged(ours, theirs.assign(instance="b")), "clock_skew_offset").effect == pytest.approx(19.0, rel=0.05)
+
+
 def test_a_canary_that_falls_silent_never_passes() -> None:
     metrics = {"latency_ms": noisy(1, 90), "cpu_cores": noisy(2, 1.1)}
     whole = frame(metrics, instance="b")
@@ -133,6 +138,13 @@ def test_a_series_that_stands_still_beside_one_that_moves_measures_nothing() -> 
     assert of(judged(best, good), "success_ratio").verdict is PASS
     still = frame({"latency_ms": [87.125] * 40}, instance="b")
     assert of(judged(ours, still), "latency_ms").verdict is PASS
+
+
+def test_a_few_that_stand_still_are_no_frozen_gauge() -> None:
+    few, many = frame({"pool_connections": [3.0] * 40}), frame({"pool_connections": counts(1, 40)}, instance="b")
+    assert of(judged(few, many), "pool_connections").verdict is PASS
+    still = frame({"pool_connections": [41.0] * 40})
+    assert of(judged(still, many), "pool_connections").reason.code == "frozen"
 
 
 def test_the_same_instances_on_both_sides_are_no_comparison() -> None:

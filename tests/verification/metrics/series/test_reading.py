@@ -91,6 +91,20 @@ def test_a_share_is_a_share_in_either_unit_on_both_sides() -> None:
     assert _values(series, "hit_ratio") == pytest.approx([0.9, 0.8])
 
 
+def test_per_cent_that_are_never_above_one_are_per_cent() -> None:
+    def side(failed: list[int], instance: str) -> pd.DataFrame:
+        asked = counts(3, 230.0)
+        rates = [round(100.0 * bad / all_of_them, 4) for bad, all_of_them in zip(failed, asked, strict=True)]
+        return frame({"requests": asked, "error_rate": rates}, instance=instance)
+
+    seldom = [1 if place % 9 == 4 else 0 for place in range(40)]
+    result = of(judged(side(seldom[::-1], "a"), side(seldom, "b")), "error_rate")
+    assert result.canary["mean"] < 0.001
+    assert "in per cent" in result.assumed
+    parts = frame({"requests": [200.0] * 40, "error_rate": [0.005 * place for place in seldom]})
+    assert "a part of" in of(judged(parts, parts.assign(instance="b")), "error_rate").assumed
+
+
 def test_shares_of_failures_are_numbers_where_requests_are_known() -> None:
     ours = frame({"api_requests": [200.0, 100.0], "api_error_rate": [0.01, 0.05]})
     theirs = frame({"api_requests": [200.0, 100.0], "api_error_rate": [0.0, 0.0]}, instance="b")
