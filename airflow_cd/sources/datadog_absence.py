@@ -1,0 +1,64 @@
+"""Why Datadog has nothing: no such tag, none of these instances, or nothing of anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.hooks.datadog import PAGE
+from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.spelling import suggestion
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.datadog import DatadogHook
+    from airflow_cd.sources.datadog import DatadogLogs
+    from airflow_cd.verification.samples import Window
+
+HOUR = timedelta(hours=1)
+"""How long before a window something may have been there last."""
+
+
+def tags_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values of an event's tags, its host among them.
+
+    :param fields: attributes of the event.
+    """
+    if fields.get("host"):
+        yield "host", str(fields["host"])
+    for tag in fields.get("tags") or ():
+        name, _, value = str(tag).partition(":")
+        yield name, value
+
+
+def without_events(hook: DatadogHook, source: DatadogLogs, names: Sequence[str], window: Window) -> Iterator[str]:
+    """What is said where there is no event of any of the instances.
+
+    :param hook: of the connection.
+    :param source: that was read.
+    :param names: of the instances.
+    :param window: when.
+    :raises SourceQueryRejected: no event has the tag of the instances.
+    """
+
+    def tags(query: str) -> list[tuple[str, str]]:
+        events = islice(hook.logs(query, window.since - HOUR, window.until), PAGE)
+        return [tag for event in events for tag in tags_of(event.get("attributes") or {})]
+
+    found = tags(source.query)
+    if not found:
+        yield f"Nothing that {source.query} finds was logged in the hour before, of any instance."
+        return
+    known = {value for name, value in found if name == source.instance_tag}
+    if not known:
+        raise SourceQueryRejected(
+            f"{source.name}: no event has the tag {source.instance_tag!r}; "
+            f"{suggestion(source.instance_tag, {name for name, _ in found})}",
+            next_step="Name the tag that holds the instances' names as instance_tag.",
+        )
+    # Those that are quiet may not be among the first events of all.
+    if asked := [name for name in names if name not in known]:
+        known |= {value for name, value in tags(source.resolved(asked[:PAGE])) if name == source.instance_tag}
+    yield from unknown_instances(names, sorted(known), f"the tag {source.instance_tag}")
