@@ -18,6 +18,7 @@ _LOGIN = re.compile(
     r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|Access denied", re.IGNORECASE
 )
 _DATABASE = re.compile(r"database .* does not exist|unknown database", re.IGNORECASE)
+_ANSWERED = re.compile(r"FATAL:|too many connections", re.IGNORECASE)
 _SQLITE_FILE = re.compile(r"unable to open|locked|disk I/O|readonly|malformed|not a database", re.IGNORECASE)
 _MYSQL = {1045: "28000", 1698: "28000", 1044: "28000", 1049: "3D000", 1142: "42501", 1143: "42501"}
 
@@ -43,6 +44,11 @@ def not_reached(error: Exception, conn_id: str) -> SourceError:
         return SourceUnavailable(
             f"the database file of connection {conn_id!r} cannot be opened: {_line(error)}.",
             next_step="Correct its path, which is the host of the connection, or see whether this worker has the file.",
+        )
+    if _ANSWERED.search(text):
+        return SourceUnavailable(
+            f"the database of connection {conn_id!r} takes no connection: {_line(error, _ANSWERED)}.",
+            next_step="See what its server says; its host and port are right.",
         )
     return SourceUnavailable(
         f"the database of connection {conn_id!r} cannot be reached: {_line(error)}.",

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from airflow_cd.errors import SourceQueryRejected, SourceRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.sources import SqlMetrics
 from airflow_cd.sources.contract import MetricSourceContract
+from airflow_cd.sources.sql_errors import not_reached
 from airflow_cd.verification.samples import Metric, Window
 from tests import postgres, tiers
 
@@ -204,6 +205,22 @@ def test_each_wrong_setting_has_its_words(asking_for_a_password, connect, wrong,
     assert type(raised.value) is error
     assert mend in raised.value.next_step
     assert "right" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "says"),
+    [
+        ((1045, "Access denied for user 'a'@'b'"), SourceUnauthorized, "refuses the login"),
+        ((1049, "Unknown database 'shpo'"), SourceRejected, "has no such database"),
+        ((2003, "Can't connect to MySQL server on 'b'"), SourceUnavailable, "cannot be reached"),
+        ((1040, "Too many connections"), SourceUnavailable, "takes no connection"),
+        (("server: FATAL:  sorry, too many clients already",), SourceUnavailable, "takes no connection"),
+    ],
+)
+def test_words_of_drivers(said, error, says):
+    found = not_reached(sa.exc.OperationalError("SELECT 1", {}, Exception(*said)), "shop_db")
+    assert type(found) is error
+    assert says in str(found)
 
 
 class TestWords:
