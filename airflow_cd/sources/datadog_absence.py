@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.hooks.datadog import PAGE
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.spelling import suggestion
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 """How long before a window something may have been there last."""
+_PAGE = 1_000  # events that one request takes at the most
 
 
 def tags_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -44,7 +44,7 @@ def without_events(hook: DatadogHook, source: DatadogLogs, names: Sequence[str],
     """
 
     def tags(query: str) -> list[tuple[str, str]]:
-        events = islice(hook.logs(query, window.since - HOUR, window.until), PAGE)
+        events = islice(hook.logs(query, window.since - HOUR, window.until), _PAGE)
         return [tag for event in events for tag in tags_of(event.get("attributes") or {})]
 
     found = tags(source.query)
@@ -60,5 +60,5 @@ def without_events(hook: DatadogHook, source: DatadogLogs, names: Sequence[str],
         )
     # Those that are quiet may not be among the first events of all.
     if asked := [name for name in names if name not in known]:
-        known |= {value for name, value in tags(source.resolved(asked[:PAGE])) if name == source.instance_tag}
+        known |= {value for name, value in tags(source.resolved(asked[:_PAGE])) if name == source.instance_tag}
     yield from unknown_instances(names, sorted(known), f"the tag {source.instance_tag}")
