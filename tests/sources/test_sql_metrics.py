@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import tempfile
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -164,21 +166,22 @@ class TestNothing:
 
 @pytest.fixture(scope="module")
 @tiers.starts("postgres")
-def asking_for_a_password(tmp_path_factory):
+def asking_for_a_password():
     """The address of a server at which the role ``shop`` needs a password, and may read the table ``orders``."""
     if why := postgres.missing():
         tiers.unavailable("postgres", why)
-    folder = tmp_path_factory.mktemp("hba")
-    for path in (folder, folder.parent, folder.parent.parent):
-        path.chmod(0o755)
-    hba = folder / "pg_hba.conf"
-    hba.write_text("host all shop 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
-    with postgres.Server({"hba_file": str(hba)}) as server:
-        filled(sa.create_engine(server.url), zoned=True)
-        postgres.execute(server.url, "CREATE ROLE shop LOGIN PASSWORD 'right'")
-        postgres.execute(server.url, "CREATE TABLE secrets (placed_at timestamptz, host text)")
-        postgres.execute(server.url, "GRANT SELECT ON orders TO shop")
-        yield sa.make_url(server.url)
+    # The server runs as another user, which may not look into pytest's own folders.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        hba = Path(folder) / "pg_hba.conf"
+        hba.write_text("host all shop 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
+        hba.chmod(0o644)
+        with postgres.Server({"hba_file": str(hba)}) as server:
+            filled(sa.create_engine(server.url), zoned=True)
+            postgres.execute(server.url, "CREATE ROLE shop LOGIN PASSWORD 'right'")
+            postgres.execute(server.url, "CREATE TABLE secrets (placed_at timestamptz, host text)")
+            postgres.execute(server.url, "GRANT SELECT ON orders TO shop")
+            yield sa.make_url(server.url)
 
 
 @pytest.mark.parametrize(
