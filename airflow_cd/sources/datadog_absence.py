@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 """How long before a window something may have been there last."""
+_INSTANCES_A_QUERY = 100
 _PAGE = 1_000  # events that one request takes at the most
 
 
@@ -47,18 +48,20 @@ def without_events(hook: DatadogHook, source: DatadogLogs, names: Sequence[str],
         events = islice(hook.logs(query, window.since - HOUR, window.until), _PAGE)
         return [tag for event in events for tag in tags_of(event.get("attributes") or {})]
 
-    found = tags(source.query)
-    if not found:
+    tag = source.instance_tag
+    known = {value for name, value in tags(f"({source.query.strip()}) AND {tag}:*") if name == tag}
+    if not known:
+        others = {name for name, _ in tags(source.query)}
+        if others:
+            raise SourceQueryRejected(
+                f"{source.name}: no event has the tag {tag!r}; {suggestion(tag, others)}",
+                next_step="Name the tag that holds the instances' names as instance_tag.",
+            )
         yield f"Nothing that {source.query} finds was logged in the hour before, of any instance."
         return
-    known = {value for name, value in found if name == source.instance_tag}
-    if not known:
-        raise SourceQueryRejected(
-            f"{source.name}: no event has the tag {source.instance_tag!r}; "
-            f"{suggestion(source.instance_tag, {name for name, _ in found})}",
-            next_step="Name the tag that holds the instances' names as instance_tag.",
-        )
     # Those that are quiet may not be among the first events of all.
-    if asked := [name for name in names if name not in known]:
-        known |= {value for name, value in tags(source.resolved(asked[:_PAGE])) if name == source.instance_tag}
-    yield from unknown_instances(names, sorted(known), f"the tag {source.instance_tag}")
+    asked = [name for name in names if name not in known]
+    for start in range(0, len(asked), _INSTANCES_A_QUERY):
+        query = source.resolved(asked[start : start + _INSTANCES_A_QUERY])
+        known |= {value for name, value in tags(query) if name == tag}
+    yield from unknown_instances(names, sorted(known), f"the tag {tag}")

@@ -175,7 +175,7 @@ class DatadogStore(Store):
         found_by = asked.body["filter"]
         scope, _, listed = found_by["query"].partition(" AND ")
         hosts = re.findall(r'"(.*?)"', listed) if listed.startswith("host:") else []
-        if not listed and "service:shop" in scope:
+        if listed in ("", "host:*") and "service:shop" in scope:
             hosts = [one.host for one in self.records]
         begin, end = (datetime.fromisoformat(found_by[name].replace("Z", "+00:00")) for name in ("from", "to"))
         found = sorted(
