@@ -35,9 +35,10 @@ def explained(look: Look, window: Window, silent: Sequence[str]) -> Iterator[str
     if known:
         yield from unknown_instances(unknown, sorted(known), "the column instance, in the hour before,")
     elif off := _offset(look, window):
+        hours = "an hour" if abs(off) == _HOUR else f"{abs(off) / _HOUR:g} hours"
         direction = "later" if off > timedelta(0) else "earlier"
         yield (
-            f"There is no row in the window, and there are some {abs(off) / _HOUR:g} hours {direction}: "
+            f"There is no row in the window, and there are some {hours} {direction}: "
             "where the column time holds local time, name its zone as zone."
         )
     else:

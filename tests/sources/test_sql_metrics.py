@@ -150,7 +150,7 @@ class TestNothing:
         source = SqlMetrics(QUERY + " AND host IN :instances", ORDERS, "shop_db", zone="UTC")
         assert source.read(later, HOSTS).warnings == ()
 
-    @pytest.mark.parametrize(("hours", "says"), [(1, "1 hours later"), (-5, "5 hours earlier"), (5.5, "5.5 hours lat")])
+    @pytest.mark.parametrize(("hours", "says"), [(1, "an hour later"), (-5, "5 hours earlier"), (5.5, "5.5 hours lat")])
     def test_a_column_in_local_time(self, tmp_path, connect, hours, says):
         local_times(tmp_path / "z.db", connect, [at(60 * minute + 3600 * hours) for minute in range(10)])
         sample = SqlMetrics(QUERY, ORDERS, "shop_db").read(WINDOW, HOSTS)
