@@ -31,6 +31,7 @@ _AWAY = (
     "RequestTimeout",
 )
 _ATTEMPTS = 6
+_CORRECT = "Correct the connection."
 
 
 def client_of(conn_id: str, service: str, *, region: str, said: str, errors: ErrorFamily) -> Any:
@@ -45,15 +46,22 @@ def client_of(conn_id: str, service: str, *, region: str, said: str, errors: Err
     :param said: beginning of what is said of it, the service and the connection.
     :param errors: the errors to raise.
     :raises Refused: the client is not installed, or the connection does not suit.
+    :raises Unavailable: AWS, which is asked for a role, does not answer.
     """
     settings = ConnectionSettings.read(conn_id, errors)
     try:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
     except ImportError:
         return _plain(settings, service, region, said, errors)
-    return AwsBaseHook(  # pragma: no cover - with the provider alone
-        aws_conn_id=conn_id, client_type=service, region_name=region or None, config=_config()
-    ).get_conn()
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    hook = AwsBaseHook(aws_conn_id=conn_id, client_type=service, region_name=region or None, config=_config())
+    try:
+        return hook.get_conn()
+    except ClientError as error:
+        raise refused(error, said, errors, what=_CORRECT) from None
+    except (BotoCoreError, ValueError) as error:
+        raise unanswered(error, said, errors, what=_CORRECT) from None
 
 
 def refused(error: Any, said: str, errors: ErrorFamily, *, what: str) -> AirflowCdError:
@@ -130,7 +138,7 @@ def _plain(settings: ConnectionSettings, service: str, region: str, said: str, e
             config=_config(),
         )
     except (BotoCoreError, ValueError) as error:
-        raise unanswered(error, said, errors, what="Correct the connection.") from None
+        raise unanswered(error, said, errors, what=_CORRECT) from None
 
 
 def _config() -> Any:

@@ -15,6 +15,10 @@ _STRING = r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'" + r"|`[^`]*`"
 _MATCHERS = re.compile(rf"\s*(?:[A-Za-z_]\w*\s*(?:=~|!~|!=|=)\s*(?:{_STRING})\s*(?:,\s*|\Z))*\Z")
 _TOKEN = re.compile(rf"{_STRING}|[\[\](){{}}]", re.DOTALL)
 _SELECTED = re.compile(r"(?<![\w:])([A-Za-z_:][\w:]*)\s*[{\[]")
+_MATCHER = re.compile(rf"[A-Za-z_]\w*\s*(?:=~|!~|!=|=)\s*(?:{_STRING})", re.DOTALL)
+_SELECTOR = re.compile(
+    rf"{_STRING}|(?<![\w:])(?P<name>[A-Za-z_:][\w:]*)\s*(?:{{(?P<matchers>(?:{_STRING}|[^{{}}\"'`])*)}}|\[)", re.DOTALL
+)
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
@@ -116,3 +120,21 @@ def metrics_in(query: str) -> list[str]:
     """
     bare = re.sub(_STRING, '""', query)
     return list(dict.fromkeys(found[1] for found in _SELECTED.finditer(bare)))
+
+
+def selectors_in(query: str) -> list[tuple[str, str]]:
+    """Metrics that a query selects, as of :func:`metrics_in`, with their matchers but for that of the instances.
+
+    :param query: PromQL.
+    """
+    found = _SELECTOR.finditer(query.replace(INSTANCES, ""))
+    selected = ((one["name"], ", ".join(_MATCHER.findall(one["matchers"] or ""))) for one in found if one["name"])
+    return list(dict.fromkeys(selected))
+
+
+def labels_in(matchers: str) -> list[str]:
+    """Names of the labels that matchers ask for.
+
+    :param matchers: as :func:`are_matchers` takes them.
+    """
+    return [re.split(r"[\s=!]", one, maxsplit=1)[0] for one in _MATCHER.findall(matchers)]

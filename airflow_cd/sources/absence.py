@@ -15,4 +15,5 @@ def unknown_instances(names: Sequence[str], known: Sequence[str], place: str) ->
     :param place: where that is, such as ``the label pod``.
     """
     if unknown := [name for name in names if name not in known]:
-        yield f"Nothing is known of {', '.join(unknown[:_LISTED])}: {place} holds {', '.join(known[:_LISTED])}."
+        held = ", ".join(known[:_LISTED]) or "nothing"
+        yield f"Nothing is known of {', '.join(unknown[:_LISTED])}: {place} holds {held}."

@@ -113,6 +113,12 @@ class _SourceContract:
             assert len(sample.frame) == 0
             assert list(sample.frame.dtypes) == list(full.dtypes)
 
+    def test_an_instance_that_nobody_knows_is_said(self, source: Any, window: Window) -> None:
+        """Where there is nothing, because a name is wrong perhaps, a warning says so."""
+        warnings = source.read(window, ["no-such-instance"]).warnings
+        assert warnings
+        assert all(isinstance(warning, str) and warning.strip() for warning in warnings)
+
     def test_only_the_window_is_read(self, source: Any, window: Window, instances: Sequence[str]) -> None:
         """Every row lies in the half-open window."""
         frame = source.read(window, instances).frame

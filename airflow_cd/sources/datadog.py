@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
+from airflow_cd.sources.datadog_absence import HOUR, tags_of, without_events
 from airflow_cd.sources.specification import (
     as_metric,
     mistakes_of_durations,
@@ -68,7 +70,8 @@ class DatadogLogs:
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
         :returns: a sample with ids; ``truncated`` where there are more events than one read takes.
-        :raises SourceQueryRejected: this specification is wrong, or Datadog rejects the search.
+        :raises SourceQueryRejected: this specification is wrong, Datadog rejects the search, or no event has the tag
+            of the instances.
         :raises SourceError: Datadog cannot be read.
         """
         from airflow_cd.hooks.datadog import DatadogHook
@@ -96,6 +99,8 @@ class DatadogLogs:
                     rows.append(row)
         warnings = [f"{without_time} events without a time were left out."] if without_time else []
         warnings += [records.left_out()] if cut else []
+        if queries and not rows:
+            warnings += without_events(hook, self, names, window)
         query = "\n".join(queries) or "no query: no instance, or no time"
         return LogSample(identified_log_frame(rows), query, cut or bool(without_time), tuple(warnings), cut=cut)
 
@@ -124,9 +129,7 @@ class DatadogLogs:
         moment = instant(fields.get("timestamp"))
         if moment is None:
             return None
-        tags = [str(tag) for tag in fields.get("tags") or ()]
-        candidates = [str(fields.get("host"))] if self.instance_tag == "host" else []
-        candidates += [tag.partition(":")[2] for tag in tags if tag.partition(":")[0] == self.instance_tag]
+        candidates = (value for name, value in tags_of(fields) if name == self.instance_tag)
         instance = next((one for one in candidates if one in names), "")
         inner = fields.get("attributes")
         told = {**(inner if isinstance(inner, Mapping) else {}), "message": fields.get("message")}
@@ -210,8 +213,10 @@ class DatadogMetrics:
             rows += self._rows(hook, queries[-1], names, buckets, metric)
         if queries and not rows:
             self._require_metric(hook, buckets)
+        silent = sorted(set(names) - {row[1] for row in rows})
+        warnings = [*self._without(hook, silent, buckets)] if queries and silent else []
         query = "\n".join(queries) or "no query: no instance, or no whole bucket"
-        return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width)
+        return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 
     def _resolved(self, names: Sequence[str], metric: Metric) -> str:
         scope = f"{self.instance_tag} IN ({','.join(name.lower() for name in names)})"
@@ -248,3 +253,21 @@ class DatadogMetrics:
                     f"{suggestion(name, known) if known else 'it has none at all.'}",
                     next_step="Correct its name, or the site of the connection.",
                 )
+
+    def _without(self, hook: DatadogHook, silent: Sequence[str], buckets: Buckets) -> Iterator[str]:
+        """What is said of instances without a point: nobody knows them, or nobody has the tag."""
+        query = self.query.replace(_INSTANCES, f"{self.instance_tag}:*")
+        found = hook.series(query, (buckets.first - HOUR).timestamp(), buckets.until.timestamp())
+        tags = (str(tag).partition(":") for series in found for tag in series.get("tag_set") or ())
+        known = {value for name, _, value in tags if name == self.instance_tag}
+        if known:
+            # Datadog knows tags in lower case alone.
+            spelt = {name.lower(): name for name in silent}
+            known = {spelt.get(value.lower(), value) for value in known}
+            yield from unknown_instances(silent, sorted(known), f"the tag {self.instance_tag}")
+        else:
+            asked = self.query.replace(_INSTANCES, "...")
+            yield (
+                f"{asked} has had no point with the tag {self.instance_tag} in the hour before, of any instance: "
+                "correct the tag, or the rest of its scope."
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import ceil, floor
@@ -20,6 +20,7 @@ from airflow_cd.errors import (
     TargetUnavailable,
 )
 from airflow_cd.hooks.docker_engine import KEPT, DockerEngine, installed, prefix_of
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.pieces import in_one_piece
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -77,24 +78,33 @@ class DockerLogs:
         names = sorted(set(instances))
         rows: list[tuple[datetime, str, str, str, datetime]] = []
         cut: list[str] = []
+        unknown: list[str] = []
         conn_ids = (self.conn_id, *self.hosts)
-        for conn_id in conn_ids:
-            prefix = prefix_of(conn_id, len(conn_ids))
-            mine = {name: name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-            if mine:
-                rows += self._of_host(conn_id, mine, window, cut)
+        prefixes = {conn_id: prefix_of(conn_id, len(conn_ids)) for conn_id in conn_ids}
+        for conn_id, prefix in prefixes.items():
+            if mine := [name for name in names if name.startswith(prefix)]:
+                rows += self._of_host(conn_id, prefix, mine, window, cut, unknown)
         query = f"docker logs --timestamps of {', '.join(names)} on {', '.join(conn_ids)}"
-        warnings = tuple(f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut)
-        return LogSample(identified_log_frame(rows), query, truncated=bool(cut), warnings=warnings, cut=bool(cut))
+        warnings = [f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut]
+        if astray := [name for name in names if not name.startswith(tuple(prefixes.values()))]:
+            begin = " or ".join(prefixes.values())
+            warnings.append(f"{', '.join(astray)}: names of instances of several hosts begin with {begin}.")
+        warnings += unknown
+        return LogSample(
+            identified_log_frame(rows), query, truncated=bool(cut), warnings=tuple(warnings), cut=bool(cut)
+        )
 
     def _of_host(
-        self, conn_id: str, names: Mapping[str, str], window: Window, cut: list[str]
+        self, conn_id: str, prefix: str, names: Sequence[str], window: Window, cut: list[str], unknown: list[str]
     ) -> Iterator[tuple[datetime, str, str, str, datetime]]:
         try:
             engine = DockerEngine.read(conn_id)
             client = engine.client()
             containers = _containers(client)
-            for instance, container in names.items():
+            known = sorted({f"{prefix}{container.removesuffix(KEPT)}" for container in containers})
+            unknown += unknown_instances(names, known, f"the Docker host of {conn_id}")
+            for instance in names:
+                container = instance.removeprefix(prefix)
                 # The one before first: then lines of the same moment are in order.
                 for of_one in (containers.get(f"{container}{KEPT}"), containers.get(container)):
                     if of_one is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LISTED = 8
 _HEAD_LINES = 400
+_NOBODY = "no-such-instance"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ def examine(source: MetricSource | LogSource, instances: Sequence[str], last: ti
         names = list(instances) or list(getattr(source, "instances", lambda _: [])(window))
         examined = getattr(source, "examined", None)
         if not names and not getattr(source, "of_release", False):
+            if examined is None:
+                # Where nothing is there at all, not even for a name that nobody has, that is what is wrong.
+                source.read(window, [_NOBODY])
             yield Finding("No instance is known: name some with --instances.", wrong=True)
             return
         if examined is not None:  # nothing of it can be read back

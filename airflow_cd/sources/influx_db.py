@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
-from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
+from airflow_cd.sources.influx_names import identifier, literal, refuse_unknown_names
 from airflow_cd.sources.specification import (
     as_metric,
     mistakes_of_durations,
@@ -20,7 +21,7 @@ from airflow_cd.sources.specification import (
     reads_answers,
     refuse,
 )
-from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _STRING = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
 _OURS = ("group", "fill", "limit", "offset", "slimit", "order", "tz")
 _COUNT = "airflow_cd_count"
 _INSTANCES_A_QUERY = 200
+_HOUR = timedelta(hours=1)
 
 
 @keeps_misspelt_keywords
@@ -96,7 +98,8 @@ class InfluxDbMetrics:
 
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
-        :raises SourceQueryRejected: this specification is wrong, or InfluxDB rejects the query.
+        :raises SourceQueryRejected: this specification is wrong, InfluxDB rejects the query, or the measurement has no
+            such field or tag.
         :raises SourceUnavailable: InfluxDB does not answer, answers with a part, or has no such measurement.
         """
         from airflow_cd.hooks.influx_db import InfluxDbHook
@@ -113,7 +116,11 @@ class InfluxDbMetrics:
             queries.append(self._resolved(names[start : start + _INSTANCES_A_QUERY], buckets))
             rows += self._rows(hook, queries[-1], names, buckets, metric)
         silent = sorted(set(names) - {row[1] for row in rows})
-        warnings = [*self._without(hook, silent)] if silent and queries else []
+        uncounted = bool(rows and self.count) and all(math.isnan(row[5]) for row in rows)
+        ungrouped = bool(rows and self.group_by) and not any(row[3] for row in rows)
+        if queries and (silent or uncounted or ungrouped):
+            refuse_unknown_names(hook, self)
+        warnings = [*self._without(hook, silent, buckets)] if silent and queries else []
         query = "\n".join(queries) or "no query: no instance, or no whole bucket"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 
@@ -131,12 +138,12 @@ class InfluxDbMetrics:
 
     def _resolved(self, names: Sequence[str], buckets: Buckets) -> str:
         count = f", count({self.count}) AS {_COUNT}" if self.count else ""
-        hosts = " OR ".join(f"{_identifier(self.instance_tag)} = {_literal(name)}" for name in names)
+        hosts = " OR ".join(f"{identifier(self.instance_tag)} = {literal(name)}" for name in names)
         condition = f" AND ({self.where})" if self.where.strip() else ""
         begin, end = (round(moment.timestamp() * 1000) for moment in (buckets.first, buckets.until))
-        tags = ", ".join(_identifier(tag) for tag in (self.instance_tag, self.group_by) if tag)
+        tags = ", ".join(identifier(tag) for tag in (self.instance_tag, self.group_by) if tag)
         return (
-            f"SELECT {self.select} AS value{count} FROM {_identifier(self.measurement)} WHERE ({hosts}){condition} "  # noqa: S608 - quoted
+            f"SELECT {self.select} AS value{count} FROM {identifier(self.measurement)} WHERE ({hosts}){condition} "  # noqa: S608 - quoted
             f"AND time >= {begin}ms AND time < {end}ms GROUP BY time({round(buckets.seconds)}s), {tags} fill(none)"
         )
 
@@ -155,29 +162,17 @@ class InfluxDbMetrics:
                     yield buckets.start(number), instance, metric.name, group, float(value), count
 
     def _known(self, hook: InfluxDbHook) -> list[str]:
-        query = f"SHOW TAG VALUES FROM {_identifier(self.measurement)} WITH KEY = {_identifier(self.instance_tag)}"
+        query = f"SHOW TAG VALUES FROM {identifier(self.measurement)} WITH KEY = {identifier(self.instance_tag)}"
         return sorted({str(row.get("value")) for series in hook.query(query, self.database) for row in series.rows})
 
-    def _without(self, hook: InfluxDbHook, silent: Sequence[str]) -> Iterator[str]:
-        known = self._known(hook)
-        if not known:
-            there = [str(row.get("name")) for one in hook.query("SHOW MEASUREMENTS", self.database) for row in one.rows]
-            if self.measurement not in there:
-                raise SourceUnavailable(
-                    f"InfluxDB (connection {self.conn_id!r}) has no measurement {self.measurement!r} in "
-                    f"{self.database}; {suggestion(self.measurement, there) if there else 'it has none.'}",
-                    next_step="Correct its name.",
-                )
-            raise SourceQueryRejected(
-                f"InfluxDB has {self.measurement!r}, and no point of it has the tag {self.instance_tag!r}.",
-                next_step="Name the tag that holds the instances' names as instance_tag.",
+    def _without(self, hook: InfluxDbHook, silent: Sequence[str], buckets: Buckets) -> Iterator[str]:
+        yield from unknown_instances(silent, self._known(hook), f"the tag {self.instance_tag} of {self.measurement}")
+        if self.where.strip():
+            begin, end = (round(moment.timestamp() * 1000) for moment in (buckets.first - _HOUR, buckets.until))
+            found = hook.query(
+                f"SELECT {self.select} AS value FROM {identifier(self.measurement)} WHERE ({self.where}) "  # noqa: S608 - as above
+                f"AND time >= {begin}ms AND time < {end}ms",
+                self.database,
             )
-        yield from unknown_instances(silent, known, f"the tag {self.instance_tag} of {self.measurement}")
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+            if not found:
+                yield f"InfluxDB has {self.measurement!r}, but nothing of it with {self.where} in the hour before."

@@ -12,6 +12,8 @@ from airflow_cd.sources.pod_logs import read_pod
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
+_LISTED = 5
+
 
 @keeps_misspelt_keywords
 @dataclass(frozen=True)
@@ -69,12 +71,17 @@ class KubernetesLogs:
             raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
         cluster = Cluster(self.conn_id, errors=SOURCE)
         rows: list[tuple[datetime, str, str, str, None]] = []
-        warnings, truncated, cut = [], False, False
+        warnings, truncated, cut, gone = [], False, False, bool(instances)
         for pod in sorted(set(instances)):
             log = read_pod(cluster, self.namespace, pod, self._wanted, window)
+            # Whatever else is said of a pod makes its log incomplete.
+            gone = gone and bool(log.warnings) and not log.truncated
             rows += [(moment, pod, text, "", None) for moment, text in log.lines]
             warnings += log.warnings
             truncated, cut = truncated or log.truncated, cut or log.cut
+        if gone and not cluster.every(f"/api/v1/namespaces/{self.namespace}/pods"):
+            said = f"The namespace {self.namespace} has no pod at all (connection {self.conn_id!r}), or is not there: "
+            warnings = [f"{said}nothing of {', '.join(sorted(set(instances))[:_LISTED])} can be read."]
         rows.sort(key=lambda row: row[0])
         query = f"pods/log in namespace {self.namespace}"
         query += f", container {', '.join(self._wanted)}" if self._wanted else ""

@@ -13,6 +13,7 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
 from airflow_cd.http.json_values import number_of
+from airflow_cd.sources.new_relic_absence import explained
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
@@ -221,6 +222,7 @@ def _read(
     queries: list[str] = []
     warnings: list[str] = []
     rows: list[_Row] = []
+    present: set[str] = set()
     without_value = 0
     facets = ", ".join(filter(None, (source.host_attribute, source.group_by)))
     hook = NewRelicHook(source.conn_id)
@@ -236,6 +238,8 @@ def _read(
                 place = _place(row, source)
                 seen.add(place)
                 count, measured = values(row) if place[0] in names else (0, {})
+                if count > 0:
+                    present.add(place[0])
                 without_value += count > 0 and not measured
                 rows += _rows(row, place, section, count, measured)
             if len(seen) >= nrql.MOST_FACETS:
@@ -243,6 +247,10 @@ def _read(
     if without_value:
         named = ", ".join(metric.name for metric in metrics)
         warnings.append(f"{without_value} buckets hold events but no value of {named}.")
+    silent = sorted(set(instances) - present)
+    if queries and silent:
+        app = source.app if isinstance(source, NewRelicMetrics) else ""
+        warnings += explained(hook, head, source.host_attribute, silent, window, app)
     bucket = min(source.bucket, window.length) if window.length else source.bucket
     return MetricSample(spread_metric_frame(rows), metrics, "\n".join(queries), bucket, tuple(warnings))
 

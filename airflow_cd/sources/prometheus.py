@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, unknown
+from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, require_group, unknown
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
@@ -114,6 +114,8 @@ class PrometheusMetrics:
             silent = sorted(set(names) - {row[1] for row in rows})
             if silent:
                 warnings += self._without(hook, chosen, silent, window)
+        if self.group_by and rows and not any(row[3] for row in rows):
+            require_group(hook, self.group_by, [name for _, there in chosen for name in there], self.where, window)
         metrics = dict.fromkeys(metric for signals, there in chosen for metric in _metrics(signals, there))
         query = "\n".join(queries) or f"no query: no instance, or no whole bucket of {format_duration(self.bucket)}"
         return MetricSample(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LOOKED_FOR = timedelta(hours=1)
 """How long before a window a metric may have had data last."""
+_LISTED = 5
 
 
 def unknown(hook: PrometheusHook, wanted: Sequence[str], where: str, what: str, window: Window) -> SourceUnavailable:
@@ -43,7 +44,50 @@ def unknown(hook: PrometheusHook, wanted: Sequence[str], where: str, what: str, 
     )
 
 
-def explained(values: Sequence[str], label: str, metric: str, silent: Sequence[str], conn_id: str) -> Iterator[str]:
+def unmatched(hook: PrometheusHook, selectors: Sequence[tuple[str, str]], window: Window) -> Iterator[str]:
+    """What is said of metrics that there are, but not with the matchers of a query.
+
+    :param hook: of the connection.
+    :param selectors: names of metrics with their matchers.
+    :param window: when.
+    """
+    times = window.since - LOOKED_FOR, window.until
+    for name, matchers in selectors:
+        if not matchers or hook.values("__name__", [promql.selector(name, matchers)], *times):
+            continue
+        held = {
+            label: hook.values(label, [name], *times) for label in promql.labels_in(matchers) if label != "__name__"
+        }
+        shown = "; ".join(
+            f"{label} holds {', '.join(values[:_LISTED])}{', …' if len(values) > _LISTED else ''}"
+            if values
+            else f"no series of it has the label {label!r}"
+            for label, values in held.items()
+        )
+        yield f"Prometheus has {name}, but has had none with {matchers}: {shown}."
+
+
+def require_group(hook: PrometheusHook, label: str, names: Sequence[str], where: str, window: Window) -> None:
+    """Refuse a label to break down by that no series has.
+
+    :param hook: of the connection.
+    :param label: its name.
+    :param names: of the metrics that are broken down.
+    :param where: matchers that they have.
+    :param window: when.
+    :raises SourceQueryRejected: none has it.
+    """
+    match = [promql.selector(name, where) for name in names]
+    if not hook.values(label, match, window.since - LOOKED_FOR, window.until):
+        raise SourceQueryRejected(
+            f"Prometheus (connection {hook.conn_id!r}) has {names[0]}, and no series of it has the label {label!r}.",
+            next_step="Correct group_by, or leave it out.",
+        )
+
+
+def explained(
+    values: Sequence[str], label: str, metric: str, silent: Sequence[str], conn_id: str, *, matched: bool = True
+) -> Iterator[str]:
     """What is said of instances without a row.
 
     :param values: of the label that holds the instances.
@@ -51,6 +95,7 @@ def explained(values: Sequence[str], label: str, metric: str, silent: Sequence[s
     :param metric: name of a metric that has it.
     :param silent: names of those instances.
     :param conn_id: of the connection.
+    :param matched: whether there are series as the query asks for them; True by default.
     :raises SourceQueryRejected: nothing has the label.
     """
     listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} others" if len(silent) > 5 else "")
@@ -63,7 +108,7 @@ def explained(values: Sequence[str], label: str, metric: str, silent: Sequence[s
     if unknown:
         shown = ", ".join(values[:5]) + (", …" if len(values) > 5 else "")
         yield f"Nothing is known of {', '.join(unknown[:5])}: the label {label} of {metric} holds {shown}."
-    if len(unknown) < len(silent):
+    if matched and len(unknown) < len(silent):
         yield f"Of {listed} there is {metric}, and nothing happened in this window."
 
 

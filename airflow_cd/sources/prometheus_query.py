@@ -11,7 +11,14 @@ from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, unknown
+from airflow_cd.sources.prometheus_absence import (
+    LOOKED_FOR,
+    explained,
+    mistakes_of_labels,
+    require_group,
+    unknown,
+    unmatched,
+)
 from airflow_cd.sources.specification import (
     as_metric,
     mistakes_of_durations,
@@ -108,6 +115,8 @@ class PrometheusQuery:
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and buckets.number:
             warnings += self._without(hook, silent, window)
+        if self.group_by and rows and not any(row[3] for row in rows):
+            warnings += self._without_group(hook, window)
         query = "\n".join(queries) or f"no query: no instance, or no whole bucket of {format_duration(self.bucket)}"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 
@@ -183,14 +192,23 @@ class PrometheusQuery:
         )
 
     def _without(self, hook: PrometheusHook, silent: Sequence[str], window: Window) -> Iterator[str]:
-        names = promql.metrics_in(self.promql)
+        selectors = [*promql.selectors_in(self.promql), *promql.selectors_in(self.requests)]
+        names = list(dict.fromkeys(name for name, _ in selectors))
         if not names:
             return
         match = [f"{{__name__={promql.quoted(name)}}}" for name in names]
         there = hook.values("__name__", match, window.since - LOOKED_FOR, window.until)
-        if missing := sorted(set(names) - set(there)):
+        if missing := [name for name in names if name not in there]:
             raise unknown(hook, missing, "", "the query", window)
-        yield from explained(self.instances(window), self.instance_label, there[0], silent, self.conn_id)
+        apart = list(unmatched(hook, selectors, window))
+        known = self.instances(window)
+        yield from apart
+        yield from explained(known, self.instance_label, names[0], silent, self.conn_id, matched=not apart)
+
+    def _without_group(self, hook: PrometheusHook, window: Window) -> Iterator[str]:
+        if names := promql.metrics_in(self.promql):
+            require_group(hook, self.group_by, names, "", window)
+        yield f"No series of the query has the label {self.group_by}, so nothing is broken down: aggregate by it too."
 
 
 def _count(metric: Metric, value: float) -> float:

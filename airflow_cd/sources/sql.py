@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_cd.durations import DurationField
-from airflow_cd.errors import SourceQueryRejected, SourceRejected, SourceUnavailable
+from airflow_cd.errors import SourceQueryRejected, SourceRejected
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.specification import (
     as_metric,
@@ -20,12 +21,15 @@ from airflow_cd.sources.specification import (
     mistakes_of_texts,
     refuse,
 )
+from airflow_cd.sources.sql_absence import Look, explained
+from airflow_cd.sources.sql_errors import not_answered, not_reached
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+_LISTED = re.compile(r"\bIN\s*\(?\s*:instances\b\s*\)?", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"(?<![:\w]):(since|until|instances)\b")
 _COLUMNS = ("time", "instance")
 _DRIVERS = {"postgres": "postgresql+psycopg2", "sqlite": "sqlite", "mysql": "mysql"}
@@ -83,7 +87,8 @@ class SqlMetrics:
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
         :raises SourceQueryRejected: this specification is wrong, the query is rejected, or a column is missing.
-        :raises SourceRejected: there is no such connection, or nothing that reads it.
+        :raises SourceUnauthorized: the database refuses the login, or what the query reads.
+        :raises SourceRejected: there is no such connection or database, or nothing that reads it.
         :raises SourceUnavailable: the database cannot be reached.
         """
         from airflow_cd.sources.frames import partly_counted_metric_frame
@@ -93,14 +98,17 @@ class SqlMetrics:
         names = sorted(set(instances))
         buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
         rows: list[Any] = []
-        without = 0
+        warnings: list[str] = []
         if names and buckets.number:
-            found = self._rows(buckets, names)
-            rows = list(self._summed(found, buckets, names, metric))
-            without = len(found) - sum(str(one["instance"]) in names for one in found)
-        warnings = (f"{without} rows are of other instances.",) if without else ()
+            with self._connected() as connection:
+                found = self._rows(connection, buckets.first, buckets.until, names)
+                rows = list(self._summed(found, buckets, names, metric))
+                if without := len(found) - sum(str(one["instance"]) in names for one in found):
+                    warnings.append(f"{without} rows are of other instances.")
+                if silent := sorted(set(names) - {row[1] for row in rows}):
+                    warnings += explained(self._look(connection), Window(buckets.first, buckets.until), silent)
         shown = f"{self.query.strip()} -- {buckets.first.isoformat()} to {buckets.until.isoformat()}"
-        return MetricSample(partly_counted_metric_frame(rows), (metric,), shown, buckets.width, warnings)
+        return MetricSample(partly_counted_metric_frame(rows), (metric,), shown, buckets.width, tuple(warnings))
 
     def instances(self, window: Window) -> list[str]:
         """Which instances have rows.
@@ -111,46 +119,68 @@ class SqlMetrics:
         refuse(self.mistakes())
         if "instances" in _PLACEHOLDER.findall(self.query):
             return []
-        found = self._rows(Buckets.of(window, self.bucket, utc_now() - self.delay), [])
+        buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
+        with self._connected() as connection:
+            found = self._rows(connection, buckets.first, buckets.until)
         return sorted({str(one["instance"]) for one in found if one["instance"] is not None})
 
     def _zone(self) -> tzinfo:
         return ZoneInfo(self.zone) if self.zone else timezone.utc
 
-    def _rows(self, buckets: Buckets, names: Sequence[str]) -> list[Mapping[str, Any]]:
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
         import sqlalchemy as sa
 
-        statement = sa.text(self.query.strip().rstrip(";"))
-        if ":instances" in self.query:
-            statement = statement.bindparams(sa.bindparam("instances", expanding=True))
-        given: dict[str, Any] = {"since": self._as_written(buckets.first), "until": self._as_written(buckets.until)}
-        if ":instances" in self.query:
-            given["instances"] = list(names)
         engine = self._engine()
         try:
-            with engine.connect() as connection:
-                answer = connection.execute(statement, given)
-                columns = [str(name).lower() for name in answer.keys()]  # noqa: SIM118 - of the rows, not of a dict
-                if missing := [name for name in _COLUMNS if name not in columns]:
-                    raise SourceQueryRejected(
-                        f"{self.name}: the query returns no column {' and '.join(missing)}, only {', '.join(columns)}.",
-                        next_step="Name them, SELECT placed_at AS time, host AS instance, amount AS value.",
-                    )
-                return [dict(zip(columns, row, strict=True)) for row in answer]
-        except sa.exc.OperationalError as error:
-            raise self._failed(SourceUnavailable, "cannot be asked", error, "See whether it is up.") from None
-        except sa.exc.SQLAlchemyError as error:
-            raise self._failed(SourceQueryRejected, "rejected the query", error, "Correct the query.") from None
+            try:
+                connection = engine.connect()
+            except sa.exc.SQLAlchemyError as error:
+                raise not_reached(error, self.conn_id) from None
+            with connection:
+                yield connection
         finally:
             engine.dispose()
 
-    def _failed(self, kind: Any, what: str, error: Exception, next_step: str) -> Exception:
-        # Without what was sent along, and SQLAlchemy's own lines behind it.
-        text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        made: Exception = kind(
-            f"the database of connection {self.conn_id!r} {what}: {type(error).__name__}: {text}.", next_step=next_step
-        )
-        return made
+    def _rows(
+        self,
+        connection: sa.Connection,
+        since: datetime,
+        until: datetime,
+        names: Sequence[str] | None = None,
+        most: int | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """What the query returns, of all instances where no names are given, and of those alone if it asks for them."""
+        import sqlalchemy as sa
+
+        text = self.query.strip().rstrip(";")
+        if names is None:
+            text = _LISTED.sub("IS NOT NULL", text)
+        statement = sa.text(text)
+        given: dict[str, Any] = {"since": self._as_written(since), "until": self._as_written(until)}
+        if "instances" in _PLACEHOLDER.findall(text):
+            statement = statement.bindparams(sa.bindparam("instances", expanding=True))
+            given["instances"] = list(names or ())
+        try:
+            answer = connection.execute(statement, given)
+            columns = [str(name).lower() for name in answer.keys()]  # noqa: SIM118 - of the rows, not of a dict
+            if missing := [name for name in _COLUMNS if name not in columns]:
+                raise SourceQueryRejected(
+                    f"{self.name}: the query returns no column {' and '.join(missing)}, only {', '.join(columns)}.",
+                    next_step="Name them, SELECT placed_at AS time, host AS instance, amount AS value.",
+                )
+            rows = answer.all() if most is None else answer.fetchmany(most)
+            answer.close()
+        except sa.exc.SQLAlchemyError as error:
+            raise not_answered(error, self.conn_id) from None
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def _look(self, connection: sa.Connection) -> Look:
+        def look(since: datetime, until: datetime, names: Sequence[str] | None, most: int | None) -> Iterator[Any]:
+            for row in self._rows(connection, since, until, names, most):
+                yield str(row["instance"]), row["time"]
+
+        return look
 
     def _engine(self) -> sa.Engine:
         """By the hook of the database's provider; where that is not installed, by what the connection says."""

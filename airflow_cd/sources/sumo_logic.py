@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
+
+if TYPE_CHECKING:
+    from airflow_cd.hooks.sumo_logic import SumoLogicHook
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[()|]', re.DOTALL)
@@ -20,6 +25,8 @@ _AGGREGATE = re.compile(
 )
 # Names of instances are a condition of the query; more of them make another query.
 _INSTANCES_A_QUERY = 100
+_HOUR = timedelta(hours=1)
+_MOST_COUNTED = 10_000
 
 
 @keeps_misspelt_keywords
@@ -103,7 +110,24 @@ class SumoLogicLogs:
             if without_time:
                 warnings.append(f"{without_time} messages without a time were left out.")
                 truncated = True
+        if queries and not rows:
+            warnings += self._without(hook, names, window)
         return LogSample(identified_log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
+
+    def _without(self, hook: SumoLogicHook, names: Sequence[str], window: Window) -> Iterator[str]:
+        """What is said where there is no message of any of the instances; the last hour is counted, not read."""
+        scope, *operators = _split(self.query) or [self.query]
+        query = " | ".join([scope.strip() or "*", *map(str.strip, operators), f"count by {self.instance_field}"])
+        if window.since >= window.until:
+            return
+        found = hook.records(query, window.since - _HOUR, window.until, limit=_MOST_COUNTED).records
+        known = sorted({record.get(self.instance_field.lower(), "") for record in found} - {""})
+        if known:
+            yield from unknown_instances(names, known, f"the field {self.instance_field}")
+        elif found:
+            yield f"No message has the field {self.instance_field}: name the one of the instances as instance_field."
+        else:
+            yield f"Nothing that {self.query} finds was logged in the hour before, of any instance."
 
     def resolved(self, instances: Sequence[str]) -> str:
         """Return the query as it is sent for some instances; their condition stands before the first operator.

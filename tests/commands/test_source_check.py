@@ -112,3 +112,10 @@ def test_what_only_a_run_knows_is_no_mistake(tmp_path, capsys):
     (tmp_path / "junit.xml").write_text("done")
     assert main(["source", "check", f"CheckResults(path='{tmp_path}/junit.xml')"]) == 1
     assert "is no result of tests that is known here" in capsys.readouterr().out
+
+
+def test_where_no_file_is_there_at_all_that_is_what_is_said(folder, capsys):
+    assert main(["source", "check", f"FileLogs('{folder}/wrong/{{instance}}.log')"]) != 0
+    said = capsys.readouterr().out
+    assert "no file of any instance is there" in said
+    assert "--instances" not in said

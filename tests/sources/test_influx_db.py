@@ -12,6 +12,7 @@ from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.influx_db import InfluxDbHook
 from airflow_cd.sources import InfluxDbMetrics
 from airflow_cd.sources.contract import MetricSourceContract
+from airflow_cd.sources.influx_names import names_in
 from airflow_cd.verification.samples import Metric, Window
 from tests import tiers
 from tests.hooks.vendor_servers import Answer, serving
@@ -73,8 +74,40 @@ class TestContract(MetricSourceContract):
         with pytest.raises(SourceQueryRejected, match="database not found: shpo"):
             InfluxDbMetrics('mean("duration")', "http", METRIC, "shpo").read(WINDOW, HOSTS)
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
+        nobody = InfluxDbMetrics('mean("duration")', "http", METRIC, "shop", where="\"route\" = '/crat'")
+        assert "nothing of it with \"route\" = '/crat'" in nobody.read(WINDOW, HOSTS).warnings[0]
         works, text = InfluxDbHook().test_connection()
         assert works, text
+
+
+@pytest.mark.parametrize(
+    ("fields", "says", "mend"),
+    [
+        ({"select": 'mean("duratoin")'}, "no point of it has the field 'duratoin'; did you mean 'duration'", "select"),
+        ({"select": "mean(duratoin)"}, "the field 'duratoin'; did you mean 'duration'", "select"),
+        ({"count": '"duratoin"'}, "the field 'duratoin'; did you mean 'duration'", "count"),
+        ({"where": "\"ruote\" = '/cart'"}, "the field or tag 'ruote'; did you mean 'route'", "where"),
+        ({"group_by": "ruote"}, "the tag 'ruote'; did you mean 'route'", "group_by"),
+    ],
+)
+def test_a_name_that_the_measurement_does_not_have(server, connect, fields, says, mend):
+    connect("influx_db_default", conn_type="influx_db", host=server)
+    given = {"select": 'mean("duration")', "measurement": "http", "metric": METRIC, "database": "shop"}
+    with pytest.raises(SourceQueryRejected, match=says) as raised:
+        InfluxDbMetrics(**{**given, **fields}).read(WINDOW, HOSTS)
+    assert raised.value.next_step == f"Correct {mend}."
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('percentile("a b", 95)', ["a b"]),
+        ("\"x\" = 'y' AND z =~ /^w/ OR NOT time > 3u", ["x", "z"]),
+        ('mean(a) / mean("b") * 1.5', ["a", "b"]),
+    ],
+)
+def test_names_in_influxql(text, names):
+    assert list(names_in(text)) == names
 
 
 def test_an_answer_that_was_cut_is_none(connect):

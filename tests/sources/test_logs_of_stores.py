@@ -87,6 +87,29 @@ class TestLoki(_Contract):
         return LokiLogs('{app="shop"}', conn_id="broken")
 
 
+class TestDatadogWords:
+    @pytest.fixture(autouse=True)
+    def store(self, served):
+        served(stores.DatadogStore(records(), lambda: WINDOW.until), "datadog_default", **KEYS)
+
+    def test_an_instance_that_nobody_knows(self):
+        warnings = DatadogLogs("service:shop").read(WINDOW, ["shop-9"]).warnings
+        assert warnings == ("Nothing is known of shop-9: the tag host holds other, shop-1, shop-2.",)
+
+    def test_an_instance_that_is_quiet_is_not_unknown(self):
+        quiet = Window(BEGIN + dt.timedelta(minutes=20), BEGIN + dt.timedelta(minutes=24))
+        assert DatadogLogs("service:shop").read(quiet, HOSTS).warnings == ()
+
+    def test_a_tag_that_no_event_has(self):
+        with pytest.raises(SourceQueryRejected, match="no event has the tag 'hots'; did you mean 'host'") as raised:
+            DatadogLogs("service:shop", instance_tag="hots").read(WINDOW, HOSTS)
+        assert "instance_tag" in raised.value.next_step
+
+    def test_a_search_that_finds_nothing(self):
+        warnings = DatadogLogs("service:shpo").read(WINDOW, ["shop-9"]).warnings
+        assert warnings == ("Nothing that service:shpo finds was logged in the hour before, of any instance.",)
+
+
 @pytest.mark.parametrize("failing", [1, 2])
 def test_a_shard_that_fails_begins_the_read_again(served, connect, failing):
     store = stores.ElasticsearchStore(records(), lambda: WINDOW.until, stores.Troubles(page=100))
@@ -171,6 +194,8 @@ class DatadogPoints:
             return Answer(body={"metrics": ["trace.http.duration"]})
         query = asked.params["query"]
         hosts = query.partition("IN (")[2].partition(")")[0].split(",")
+        if "{service:shop AND host:*}" in query:
+            hosts = HOSTS
         known = [host for host in hosts if host in HOSTS and "trace.http.duration" in query]
         begin, end = int(asked.params["from"]), int(asked.params["to"])
         times = range(begin, end + 1, 60)
@@ -214,6 +239,13 @@ class TestDatadogMetrics(MetricSourceContract):
         monkeypatch.setattr("airflow_cd.sources.datadog.utc_now", lambda: window.until)
         frame = source.read(window, HOSTS).frame
         assert frame["time"].max() <= window.until - dt.timedelta(seconds=90 + 60)
+
+    def test_an_instance_or_a_tag_that_nobody_knows(self, source, window):
+        warnings = source.read(window, ["shop-1", "Shop-9"]).warnings
+        assert warnings == ("Nothing is known of Shop-9: the tag host holds shop-1, shop-2.",)
+        query = "avg:trace.http.duration{service:shop AND {instances}} by {hots}"
+        (warning,) = DatadogMetrics(query, "duration", instance_tag="hots").read(window, HOSTS).warnings
+        assert "has had no point with the tag hots in the hour before" in warning
 
     def test_words(self, source, window, connect, served):
         with pytest.raises(SourceUnavailable, match=r"no metric trace\.htpp"):

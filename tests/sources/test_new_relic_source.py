@@ -29,7 +29,7 @@ def row(host: str, name: str, begin: int, **values: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def asked_of(connect):
-    """Serve answers; returns the queries that were asked."""
+    """Serve answers to queries of buckets; returns those queries. Whatever else is asked has no answer."""
     stack = []
 
     def start(*answers: Answer) -> list[str]:
@@ -37,6 +37,8 @@ def asked_of(connect):
         queries: list[str] = []
 
         def respond(asked: Asked) -> Answer:
+            if " TIMESERIES " not in asked.body["variables"]["query"]:
+                return answer()
             queries.append(asked.body["variables"]["query"])
             return script(asked)
 
@@ -204,6 +206,42 @@ class TestMetrics:
         asked_of(found)
         sample = NewRelicMetrics(app="s", metrics=("response_time", "apdex")).read(WINDOW, ["a"])
         assert table(sample) == {("a", "x", "apdex"): (0.0, 1)}
+
+
+class TestNothing:
+    @pytest.fixture
+    def account(self, connect):
+        """An account whose transactions are of one app and of two hosts; one query has no host."""
+
+        def respond(asked: Asked) -> Answer:
+            query = asked.body["variables"]["query"]
+            if " FACET appName " in query:
+                return answer({"facet": "storefront", "appName": "storefront", "count": 9})
+            there = "FROM Queue" in query or "appName = 'storefront'" in query
+            if " TIMESERIES " in query or not there or " FACET host " not in query:
+                return answer()
+            return answer(*({"facet": host, "host": host, "requests": 9} for host in ("shop-1", "shop-2")))
+
+        with serving(respond) as url:
+            connect("new_relic_default", conn_type="new_relic", host=url, password="NRAK-X", login="7")
+            yield
+
+    @pytest.mark.parametrize(
+        ("source", "says"),
+        [
+            (NewRelicMetrics("storefront"), "Nothing is known of shop-9: the attribute host holds shop-1, shop-2."),
+            (NewRelicMetrics("storefrnot"), "no transaction of the app 'storefrnot' in the hour before; did you mean"),
+            (NewRelicMetrics("storefront", host_attribute="pod"), "of any instance with the attribute pod"),
+            (NewRelicQuery("SELECT max(x) FROM Queue", DUPLICATES), "Nothing is known of shop-9: the attribute host"),
+            (NewRelicQuery("SELECT max(x) FROM Quuee", DUPLICATES), "Nothing that is asked for has happened in the"),
+        ],
+    )
+    def test_names_that_are_not_there(self, account, source, says):
+        (warning,) = source.read(WINDOW, ["shop-9"]).warnings
+        assert says in warning
+
+    def test_an_instance_that_is_quiet_is_not_unknown(self, account):
+        assert NewRelicMetrics("storefront").read(WINDOW, ["shop-1"]).warnings == ()
 
 
 class TestSpecification:

@@ -34,6 +34,8 @@ class Pods:
         self.gone = False
 
     def every(self, path: str, **params: str) -> list[Any]:
+        if "fieldSelector" not in params:
+            return [{"metadata": {"name": "another-pod"}}]
         if self.gone or params["fieldSelector"] != "metadata.name=web-1":
             return []
         pod = {

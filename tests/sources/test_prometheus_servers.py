@@ -200,6 +200,46 @@ class TestWords:
         sample = PrometheusMetrics("http").read(Window(moment(595), moment(660)), ["new-1"])
         assert any("nothing happened in this window" in text for text in sample.warnings)
 
+    @pytest.mark.parametrize(
+        ("matcher", "says"),
+        [
+            ('job="shpo"', 'queue_depth, but has had none with job="shpo": job holds shop'),
+            ('jbo="shop"', "with jbo=\"shop\": no series of it has the label 'jbo'"),
+        ],
+    )
+    def test_a_query_whose_labels_fit_nothing(self, server, matcher, says):
+        query = f"max by (instance) (queue_depth{{{matcher},{{instances}}}})"
+        warnings = "\n".join(PrometheusQuery(query, "queue_depth").read(WINDOW, INSTANCES).warnings)
+        assert says in warnings
+        assert "nothing happened" not in warnings
+
+    def test_requests_of_a_metric_that_is_not_there(self, server):
+        requests = "sum by (instance) (increase(nope_total{{instances}}[{bucket}]))"
+        with pytest.raises(SourceUnavailable, match="no metric nope_total"):
+            PrometheusQuery("queue_depth{{instances}}", "p95_seconds", requests=requests).read(WINDOW, INSTANCES)
+
+    def test_requests_whose_labels_fit_nothing(self, server):
+        requests = 'sum by (instance) (increase(http_requests_total{code="299", {instances}}[{bucket}]))'
+        source = PrometheusQuery("queue_depth{{instances}}", "p95_seconds", requests=requests)
+        warnings = "\n".join(source.read(WINDOW, INSTANCES).warnings)
+        assert 'http_requests_total, but has had none with code="299": code holds 200, 500' in warnings
+        assert "nothing happened" not in warnings
+
+    def test_a_label_to_break_down_by_that_nothing_has(self, server):
+        for source in (
+            PrometheusMetrics("opentelemetry", group_by="http_ruote"),
+            PrometheusQuery("queue_depth{{instances}}", "queue_depth", group_by="http_ruote"),
+        ):
+            with pytest.raises(SourceQueryRejected, match=r"no series of it has the label 'http_ruote'") as raised:
+                source.read(WINDOW, INSTANCES)
+            assert "Correct group_by" in raised.value.next_step
+
+    def test_a_query_that_loses_the_label_to_break_down_by(self, server):
+        source = PrometheusQuery("sum by (instance) (shard_depth{{instances}})", "shard_depth", group_by="shard")
+        sample = source.read(WINDOW, INSTANCES)
+        assert len(sample.frame)
+        assert "has the label shard, so nothing is broken down" in sample.warnings[-1]
+
     def test_several_series_of_an_instance(self, server):
         with pytest.raises(SourceQueryRejected, match=r"several series of shop-1, told apart by shard"):
             PrometheusQuery("shard_depth{{instances}}", "shard_depth").read(WINDOW, INSTANCES)

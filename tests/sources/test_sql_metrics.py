@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import tempfile
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from airflow_cd.errors import SourceQueryRejected, SourceRejected, SourceUnavailable
+from airflow_cd.errors import SourceQueryRejected, SourceRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.sources import SqlMetrics
 from airflow_cd.sources.contract import MetricSourceContract
+from airflow_cd.sources.sql_errors import not_reached
 from airflow_cd.verification.samples import Metric, Window
+from tests import postgres, tiers
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
 WINDOW = Window(BEGIN, BEGIN + dt.timedelta(minutes=10))
@@ -59,8 +63,6 @@ def sqlite(tmp_path, connect):
 
 @pytest.fixture
 def postgresql(postgres_server, connect):
-    from tests import postgres
-
     url = sa.make_url(postgres.create_database(postgres_server, "shop"))
     filled(sa.create_engine(url), zoned=True)
     connect("shop_db", conn_type="postgres", host=url.host, port=url.port, login=url.username, schema=url.database)
@@ -124,9 +126,109 @@ def test_a_column_in_another_zone(tmp_path, connect):
     assert list(source.read(WINDOW, HOSTS).frame["time"]) == [BEGIN]
 
 
+def local_times(path, connect, moments):
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE orders (placed_at TEXT, host TEXT)")
+        for moment in moments:
+            connection.exec_driver_sql(f"INSERT INTO orders VALUES ('{moment:%Y-%m-%d %H:%M:%S.%f}', 'shop-1')")
+    engine.dispose()
+    connect("shop_db", conn_type="sqlite", host=str(path))
+
+
+class TestNothing:
+    @pytest.mark.parametrize("condition", ["", " AND host IN :instances"])
+    def test_an_instance_that_nobody_knows(self, sqlite, condition):
+        source = SqlMetrics(QUERY + condition, ORDERS, "shop_db", zone="UTC")
+        warnings = source.read(WINDOW, ["shop-1", "shop-9"]).warnings
+        assert "Nothing is known of shop-9" in warnings[-1]
+        assert "shop-2" in warnings[-1]
+        assert "shop-1 " not in warnings[-1].partition(":")[0]
+
+    def test_a_known_instance_that_is_quiet_is_not_unknown(self, sqlite):
+        later = Window(at(660), at(1260))
+        source = SqlMetrics(QUERY + " AND host IN :instances", ORDERS, "shop_db", zone="UTC")
+        assert source.read(later, HOSTS).warnings == ()
+
+    @pytest.mark.parametrize(("hours", "says"), [(1, "an hour later"), (-5, "5 hours earlier"), (5.5, "5.5 hours lat")])
+    def test_a_column_in_local_time(self, tmp_path, connect, hours, says):
+        local_times(tmp_path / "z.db", connect, [at(60 * minute + 3600 * hours) for minute in range(10)])
+        sample = SqlMetrics(QUERY, ORDERS, "shop_db").read(WINDOW, HOSTS)
+        assert not len(sample.frame)
+        assert says in "".join(sample.warnings)
+        assert "name its zone" in "".join(sample.warnings)
+
+    def test_a_service_that_has_been_quiet_is_in_no_other_zone(self, tmp_path, connect):
+        local_times(tmp_path / "z.db", connect, [at(-60 * minute) for minute in range(75, 400)])
+        warnings = SqlMetrics(QUERY, ORDERS, "shop_db").read(WINDOW, HOSTS).warnings
+        assert warnings == ("There is no row in the window and in the hour before, of any instance.",)
+
+
+@pytest.fixture(scope="module")
+@tiers.starts("postgres")
+def asking_for_a_password():
+    """The address of a server at which the role ``shop`` needs a password, and may read the table ``orders``."""
+    if why := postgres.missing():
+        tiers.unavailable("postgres", why)
+    # The server runs as another user, which may not look into pytest's own folders.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        hba = Path(folder) / "pg_hba.conf"
+        hba.write_text("host all shop 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
+        hba.chmod(0o644)
+        with postgres.Server({"hba_file": str(hba)}) as server:
+            filled(sa.create_engine(server.url), zoned=True)
+            postgres.execute(server.url, "CREATE ROLE shop LOGIN PASSWORD 'right'")
+            postgres.execute(server.url, "CREATE TABLE secrets (placed_at timestamptz, host text)")
+            postgres.execute(server.url, "GRANT SELECT ON orders TO shop")
+            yield sa.make_url(server.url)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "table", "error", "says", "mend"),
+    [
+        ({}, "orders", None, "", ""),
+        ({"password": "wrong"}, "orders", SourceUnauthorized, "refuses the login", "Correct login and password"),
+        ({"schema": "shpo"}, "orders", SourceRejected, 'has no such database.*"shpo"', "Correct the schema"),
+        ({"port": 1}, "orders", SourceUnavailable, "cannot be reached", "Correct host and port"),
+        ({}, "ordres", SourceQueryRejected, 'rejected the query.*"ordres"', "Correct the query"),
+        ({}, "secrets", SourceUnauthorized, "does not let its login read this", "Grant SELECT"),
+    ],
+)
+def test_each_wrong_setting_has_its_words(asking_for_a_password, connect, wrong, table, error, says, mend):
+    url = asking_for_a_password
+    fields = {"host": url.host, "port": url.port, "login": "shop", "password": "right", "schema": url.database}
+    connect("shop_db", conn_type="postgres", **{**fields, **wrong})
+    source = SqlMetrics(QUERY.replace("orders", table), ORDERS, "shop_db")
+    if error is None:
+        assert len(source.read(WINDOW, HOSTS).frame)
+        return
+    with pytest.raises(error, match=says) as raised:
+        source.read(WINDOW, HOSTS)
+    assert type(raised.value) is error
+    assert mend in raised.value.next_step
+    assert "right" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "says"),
+    [
+        ((1045, "Access denied for user 'a'@'b'"), SourceUnauthorized, "refuses the login"),
+        ((1049, "Unknown database 'shpo'"), SourceRejected, "has no such database"),
+        ((2003, "Can't connect to MySQL server on 'b'"), SourceUnavailable, "cannot be reached"),
+        ((1040, "Too many connections"), SourceUnavailable, "takes no connection"),
+        (("server: FATAL:  sorry, too many clients already",), SourceUnavailable, "takes no connection"),
+    ],
+)
+def test_words_of_drivers(said, error, says):
+    found = not_reached(sa.exc.OperationalError("SELECT 1", {}, Exception(*said)), "shop_db")
+    assert type(found) is error
+    assert says in str(found)
+
+
 class TestWords:
     def test_a_table_that_is_not_there(self, sqlite):
-        with pytest.raises((SourceQueryRejected, SourceUnavailable), match=r"'shop_db'.*no such table: ordres"):
+        with pytest.raises(SourceQueryRejected, match=r"'shop_db' rejected the query.*no such table: ordres"):
             SqlMetrics(QUERY.replace("orders", "ordres"), ORDERS, "shop_db", zone="UTC").read(WINDOW, HOSTS)
 
     def test_a_column_that_is_missing(self, sqlite):
@@ -135,9 +237,15 @@ class TestWords:
 
     def test_a_database_that_is_not_there(self, connect):
         connect("shop_db", conn_type="postgres", host="127.0.0.1", port=1, login="a", password="hidden", schema="b")
-        with pytest.raises(SourceUnavailable, match="'shop_db' cannot be asked") as raised:
+        with pytest.raises(SourceUnavailable, match="'shop_db' cannot be reached") as raised:
             SqlMetrics(QUERY, ORDERS, "shop_db").read(WINDOW, HOSTS)
         assert "hidden" not in str(raised.value)
+
+    def test_a_file_that_is_not_there(self, connect):
+        connect("shop_db", conn_type="sqlite", host="/no/such/folder/shop.db")
+        with pytest.raises(SourceUnavailable, match="'shop_db' cannot be opened") as raised:
+            SqlMetrics(QUERY, ORDERS, "shop_db").read(WINDOW, HOSTS)
+        assert "Correct its path" in raised.value.next_step
 
     def test_a_connection_that_is_none(self, connect):
         connect("files", conn_type="fs")

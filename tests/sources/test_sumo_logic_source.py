@@ -22,6 +22,11 @@ class FilteringServer(SumoServer):
     def __call__(self, asked: Asked) -> Answer:
         if asked.method == "POST":
             everything, query = self.messages, asked.body["query"]
+            if " | count by " in query:
+                field = query.rpartition(" ")[2].lower()
+                found = everything if "prod/storefront" in query else []
+                self.records = [{field: value} for value in sorted({m.get(field, "") for m in found})]
+                return super().__call__(asked)
             self.messages = [m for m in everything if f'_sourceHost="{m["_sourcehost"]}"' in query]
             try:
                 return super().__call__(asked)
@@ -82,6 +87,26 @@ class TestRead:
             '(_sourceCategory=prod/storefront) AND (_sourceHost="shop-1" OR _sourceHost="shop-2") | where x = 1'
         )
         assert server.asked[0].body["query"] == sample.query
+
+    @pytest.mark.parametrize(
+        ("source", "says"),
+        [
+            (
+                SumoLogicLogs("_sourceCategory=prod/storefront | where x = 1"),
+                "Nothing is known of shop-9: the field _sourceHost holds shop-1, shop-2.",
+            ),
+            (
+                SumoLogicLogs("_sourceCategory=prod/storefront", instance_field="pod"),
+                "No message has the field pod: name the one of the instances as instance_field.",
+            ),
+            (
+                SumoLogicLogs("_sourceCategory=prod/storefrnot"),
+                "Nothing that _sourceCategory=prod/storefrnot finds was logged in the hour before, of any instance.",
+            ),
+        ],
+    )
+    def test_names_that_are_not_there(self, server, source, says):
+        assert source.read(WINDOW, ["shop-9"]).warnings == (says,)
 
     def test_truncation_and_warnings_come_through(self, server):
         server.messages = [sumo_message(BEGIN_MS + n, f"m{n}", "shop-1", n + 1) for n in range(30)]
