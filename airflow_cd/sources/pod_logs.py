@@ -96,28 +96,39 @@ class _Container:
     def read(self, state: Mapping[str, Any]) -> None:
         restarts = int(state.get("restartCount") or 0)
         before = (state.get("lastState") or {}).get("terminated") or {}
+        last = b""
         if restarts or before:
-            self._read(previous=True)
+            last = self._content_of_run(previous=True)
+            self._keep(last)
             began = _instant(before.get("startedAt"))
             if restarts > 1 and began is not None and began > self.window.since:
                 self._lost(f"it was started again {restarts} times, and the cluster keeps its last end alone")
-        size, first = self._read(previous=False)
+        if not _has_a_run_besides(state, before):
+            return
+        content = self._content_of_run(previous=False)
+        if last and _first_line(content) == _first_line(last):  # it has ended since its state was asked for
+            return
+        first = self._keep(content)
         began = _instant(((state.get("state") or {}).get("running") or {}).get("startedAt"))
         if first is not None and began is not None and first > self.window.since:
-            self._look_for_rotation(size, first, began)
+            self._look_for_rotation(len(content), first, began)
 
-    def _read(self, *, previous: bool) -> tuple[int, datetime | None]:
-        """Read one run; its bytes, and the time of the first line."""
-        # The API takes whole seconds; what is older is left out below.
+    def _content_of_run(self, *, previous: bool) -> bytes:
+        # The API takes whole seconds; what is older is left out of what is kept.
         since = (self.window.since - timedelta(seconds=1)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        content = self._content(previous=previous, sinceTime=since, limitBytes=MOST_BYTES)
-        lines = list(_lines(content))
+        return self._content(previous=previous, sinceTime=since, limitBytes=MOST_BYTES)
+
+    def _keep(self, content: bytes) -> datetime | None:
+        """Keep the lines of the window; the time of the first line that was read."""
+        full = len(content) >= MOST_BYTES
+        # A full answer ends anywhere: the rest of its last line would be another message.
+        lines = list(_lines(content[: content.rfind(b"\n") + 1] if full else content))
         # There is no end to what is asked for: what ends behind the window holds all of it.
-        if len(content) >= MOST_BYTES and (not lines or lines[-1][0] < self.window.until):
+        if full and (not lines or lines[-1][0] < self.window.until):
             self.log.truncated = self.log.cut = True
             self.log.warnings.append(f"{self.pod} wrote more than {MOST_BYTES >> 20} MiB in the window.")
         self.log.lines += [line for line in lines if self.window.since <= line[0] < self.window.until]
-        return len(content), lines[0][0] if lines else None
+        return lines[0][0] if lines else None
 
     def _look_for_rotation(self, size: int, first: datetime, began: datetime) -> None:
         """Whether the log begins later than its container: what is in the file before cannot be read.
@@ -141,6 +152,25 @@ class _Container:
         of = f" before {before.astimezone(timezone.utc):%H:%M:%S} UTC" if before is not None else ""
         self.log.truncated = True
         self.log.warnings.append(f"A part of what {self.name} of {self.pod} wrote{of} is lost: {why}.")
+
+
+def _has_a_run_besides(state: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a container has a run of its own besides the one before.
+
+    Where it has none, a kubelet hands out the one before for the present one.
+
+    :param state: of the container, as the API has it.
+    :param before: how the run before ended; empty where there was none.
+    """
+    present = state.get("state") or {}
+    if not before or present.get("running"):
+        return True
+    identity = (present.get("terminated") or {}).get("containerID")
+    return bool(identity) and identity != before.get("containerID")
+
+
+def _first_line(content: bytes) -> bytes:
+    return content.partition(b"\n")[0]
 
 
 def _lines(content: bytes) -> Iterator[tuple[datetime, str]]:

@@ -143,3 +143,44 @@ def test_a_name_that_no_pod_can_have_asks_for_nothing(pods):
 
 def test_mistakes():
     assert "neither a name nor names" in "".join(KubernetesLogs(container=7).mistakes())  # type: ignore[arg-type]
+
+
+def crashed(identity: str) -> dict[str, Any]:
+    return {"terminated": {"startedAt": f"{at(40)}Z", "containerID": identity}}
+
+
+@pytest.mark.parametrize(
+    "state", [{"waiting": {"reason": "CrashLoopBackOff"}}, crashed("containerd://1"), {"terminated": {}}, {}]
+)
+def test_a_run_that_a_kubelet_hands_out_under_both_names_counts_once(pods, state):
+    # Between two runs it takes the last one for the present one, too.
+    pods.containers = {"shop": {"restartCount": 1, "state": state, "lastState": crashed("containerd://1")}}
+    last = line(41, "INFO started") + line(50, "ERROR panic: no card") * 2
+    pods.files = {("shop", True): last, ("shop", False): last}
+    assert messages(KubernetesLogs()) == ["INFO started", *["ERROR panic: no card"] * 2]
+
+
+def test_a_run_that_has_ended_is_read_beside_the_one_before(pods):
+    states = {"state": crashed("containerd://2"), "lastState": crashed("containerd://1")}
+    pods.containers = {"shop": {"restartCount": 1, **states}}
+    pods.files = {("shop", True): line(50, "ERROR first"), ("shop", False): line(60, "ERROR second")}
+    assert messages(KubernetesLogs()) == ["ERROR first", "ERROR second"]
+
+
+def test_a_container_that_ends_while_it_is_read_counts_once(pods):
+    # It ran when its state was asked for.
+    pods.containers = {"shop": running(60, restarts=2, before=-600)}
+    last = line(61, "INFO started") + line(70, "ERROR panic: no card")
+    pods.files = {("shop", True): last, ("shop", False): last}
+    assert messages(KubernetesLogs()) == ["INFO started", "ERROR panic: no card"]
+
+
+def test_of_a_cut_answer_no_half_line_is_kept(pods, monkeypatch):
+    pods.containers = {"shop": running()}
+    whole = [f"INFO order {second} placed" for second in range(100)]
+    pods.files = {("shop", False): "".join(line(second, text) for second, text in enumerate(whole))}
+    monkeypatch.setattr("airflow_cd.sources.pod_logs.MOST_BYTES", 1000)
+    sample = KubernetesLogs().read(WINDOW, ["web-1"])
+    assert sample.cut
+    assert list(sample.frame["message"]) == whole[: len(sample.frame)]
+    assert 0 < len(sample.frame) < 100
