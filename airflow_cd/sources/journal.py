@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -32,7 +32,8 @@ class JournalLogs:
     :param unit: ``shop.service``, or ``shop@{instance}.service`` where each instance is a unit.
     :param directory: of journals that were collected (``/var/log/journal/remote``); this host's by default.
     :param identifier: what the unit's processes call themselves, ``shop``: the last words of one that has died may have
-        lost their unit. None (``""``) by default.
+        lost their unit. Records that have another unit do not count; where each instance is a unit, those without one
+        are of the instance whose process wrote them, or count as of none. None (``""``) by default.
     :param delay: how long after an event its entry can usually be read, a duration; one second by default.
     :param name: what reports call the source; ``Journal <unit>`` by default.
     """
@@ -69,7 +70,7 @@ class JournalLogs:
         from airflow_cd.sources.frames import identified_log_frame
 
         refuse(self.mistakes())
-        rows: list[tuple[datetime, str, str, str, datetime]] = []
+        records = _Records(window)
         warnings: list[str] = []
         queries: list[str] = []
         truncated = cut = False
@@ -81,23 +82,14 @@ class JournalLogs:
             cut = cut or more
             if more:
                 warnings.append(f"{unit} logged more than {journal.MOST_BYTES >> 20} MiB; the rest was left out.")
-            suppressed = 0
-            for entry in found:
-                moment = _EPOCH + timedelta(microseconds=int(entry.get("__REALTIME_TIMESTAMP", 0)))
-                instance = names.get(str(entry.get("_HOSTNAME", "")), names.get("", ""))
-                if not instance or not window.since <= moment < window.until:
-                    continue
-                if entry.get("MESSAGE_ID") == _SUPPRESSED:
-                    suppressed += int(entry.get("N_DROPPED", 1)) if unit in _text(entry.get("MESSAGE")) else 0
-                    continue
-                rows.append((moment, instance, _record(entry), str(entry.get("__CURSOR", "")), moment))
-            if suppressed:
+            if suppressed := records.take(found, unit, names):
                 warnings.append(f"The journal has left out {suppressed} records of {unit}: it logged too fast.")
             truncated = truncated or more or bool(suppressed)
-        if queries and not rows:
+        if queries and not records.rows:
             warnings += self._nothing(sorted(set(instances)))
         query = "\n".join(queries) or "no query: no instance, or no time"
-        return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), cut=cut)
+        frame = identified_log_frame(records.rows)
+        return LogSample(frame, query, truncated, tuple(warnings), records.unassigned, cut=cut)
 
     @reads_answers
     def instances(self, window: Window) -> list[str]:
@@ -148,6 +140,70 @@ class JournalLogs:
             )
         if unknown := [name for name in names if name not in known]:
             yield f"Nothing is known of {', '.join(unknown[:5])}: the journal has {', '.join(known[:5]) or 'none'}."
+
+
+@dataclass
+class _Records:
+    """Records of a window, and which of them are nobody's.
+
+    :param window: half-open.
+    """
+
+    window: Window
+    rows: list[tuple[datetime, str, str, str, datetime]] = field(default_factory=list)
+    _without_unit: set[str] = field(default_factory=set)
+    _given: set[str] = field(default_factory=set)
+
+    @property
+    def unassigned(self) -> int:
+        """How many records name no unit, and are of no process of one that was read."""
+        return len(self._without_unit - self._given)
+
+    def take(self, found: Sequence[Mapping[str, Any]], unit: str, names: Mapping[str, str]) -> int:
+        """Add the records of a unit; how many others of it the journal has left out.
+
+        :param found: entries that may be of it.
+        :param unit: its name.
+        :param names: of the instances by host; ``""`` for the one that the unit is.
+        """
+        own = (entry for entry in found if entry.get("_PID") and _names(entry, "_SYSTEMD_UNIT", unit))
+        processes = {_process(entry) for entry in own}
+        suppressed = 0
+        for entry in found:
+            moment = _EPOCH + timedelta(microseconds=int(entry.get("__REALTIME_TIMESTAMP", 0)))
+            instance = names.get(str(entry.get("_HOSTNAME", "")), names.get("", ""))
+            if not instance or not self.window.since <= moment < self.window.until:
+                continue
+            if entry.get("MESSAGE_ID") == _SUPPRESSED:
+                named = unit in _text(entry.get("MESSAGE")).replace("/", " ").split()
+                suppressed += int(entry.get("N_DROPPED", 1)) if named else 0
+            elif _states(entry, unit) or self._is_of(entry, None if "" not in names else processes):
+                cursor = str(entry.get("__CURSOR", ""))
+                self._given.add(cursor)
+                self.rows.append((moment, instance, _record(entry), cursor, moment))
+        return suppressed
+
+    def _is_of(self, entry: Mapping[str, Any], processes: Collection[tuple[str, str]] | None) -> bool:
+        """Whether a record that was found by what it calls itself alone is the unit's; None where any process will do."""
+        if entry.get("_SYSTEMD_UNIT"):
+            return False
+        self._without_unit.add(str(entry.get("__CURSOR", "")))
+        return processes is None or _process(entry) in processes
+
+
+def _states(entry: Mapping[str, Any], unit: str) -> bool:
+    """Whether a record says that it is of a unit: its own, systemd's about it, or that of a core dump."""
+    return any(_names(entry, name, unit) for name in ("_SYSTEMD_UNIT", "UNIT", "COREDUMP_UNIT"))
+
+
+def _names(entry: Mapping[str, Any], name: str, unit: str) -> bool:
+    value = entry.get(name)
+    return unit in value if isinstance(value, list) else value == unit
+
+
+def _process(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells a process from all others."""
+    return str(entry.get("_BOOT_ID", "")), str(entry.get("_PID", ""))
 
 
 def _text(value: Any) -> str:

@@ -124,3 +124,71 @@ def test_bytes_and_nulls_are_texts():
 @pytest.mark.parametrize("fields", [{"unit": ""}, {"unit": "a b.service"}, {"unit": "a.service", "directory": "x"}])
 def test_mistakes(fields):
     assert JournalLogs(**fields).mistakes()
+
+
+ENTRIES = [
+    {"_SYSTEMD_UNIT": "shop@a.service", "SYSLOG_IDENTIFIER": "shop", "_PID": "7", "MESSAGE": "of a"},
+    {"_SYSTEMD_UNIT": "shop@b.service", "SYSLOG_IDENTIFIER": "shop", "_PID": "8", "MESSAGE": "of b"},
+    {"_SYSTEMD_UNIT": "init.scope", "UNIT": "shop@b.service", "_PID": "1", "MESSAGE": "b failed"},
+    {"_SYSTEMD_UNIT": "shop-job.service", "SYSLOG_IDENTIFIER": "shop", "_PID": "9", "MESSAGE": "of a job"},
+    {"SYSLOG_IDENTIFIER": "shop", "_PID": "8", "MESSAGE": "last words of b"},
+    {"SYSLOG_IDENTIFIER": "shop", "_PID": "10", "MESSAGE": "last words of somebody"},
+]
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, entries: list[dict[str, str]]) -> None:
+    """Let the journal find, in that order, what matches."""
+
+    def found(directory: str, since: float, until: float, matches: list[str]) -> tuple[list[dict[str, str]], bool]:
+        ways = [one.split() for one in " ".join(matches).split("+")]
+        return [one for one in stamped if any(all(_has(one, match) for match in way) for way in ways)], False
+
+    def _has(one: dict[str, str], match: str) -> bool:
+        name, _, value = match.partition("=")
+        return one.get(name) == value
+
+    stamped = [
+        {
+            "__REALTIME_TIMESTAMP": str(round(WINDOW.since.timestamp() * 1e6) + number),
+            "__CURSOR": str(number),
+            "_HOSTNAME": "web-1",
+            "_BOOT_ID": "f" * 32,
+            **one,
+        }
+        for number, one in enumerate(entries)
+    ]
+    monkeypatch.setattr(journal, "entries", found)
+
+
+def test_what_calls_itself_so_is_of_the_instance_whose_unit_or_process_it_is(monkeypatch):
+    answering(monkeypatch, ENTRIES)
+    sample = JournalLogs("shop@{instance}.service", identifier="shop").read(WINDOW, ["a", "b"])
+    read = sample.frame.groupby("instance")["message"].agg(list).to_dict()
+    assert read == {"a": ["of a"], "b": ["of b", "b failed", "last words of b"]}
+    assert sample.unassigned == 1
+
+
+def test_what_calls_itself_so_and_has_another_unit_is_not_of_the_unit(monkeypatch):
+    answering(monkeypatch, ENTRIES)
+    sample = JournalLogs("shop@b.service", identifier="shop").read(WINDOW, ["web-1"])
+    words = ["of b", "b failed", "last words of b", "last words of somebody"]
+    assert list(sample.frame["message"]) == words
+    assert sample.unassigned == 0
+
+
+@pytest.mark.parametrize(
+    ("noted", "left_out"),
+    [
+        ("Suppressed 17 messages from shop.service", 17),
+        ("Suppressed 17 messages from /system.slice/shop.service", 17),
+        ("Suppressed 17 messages from pet-shop.service", 0),
+        ("Suppressed 17 messages from /system.slice/pet-shop.service", 0),
+    ],
+)
+def test_records_of_another_unit_that_were_left_out_are_no_loss(monkeypatch, noted, left_out):
+    note = {"MESSAGE_ID": "a596d6fe7bfa4994828e72309e95d61e", "N_DROPPED": "17", "MESSAGE": noted}
+    answering(monkeypatch, [note, {"_SYSTEMD_UNIT": "shop.service", "MESSAGE": "x"}])
+    sample = JournalLogs("shop.service").read(WINDOW, ["web-1"])
+    assert len(sample.frame) == 1
+    assert sample.truncated == bool(left_out)
+    assert any("left out 17 records" in warning for warning in sample.warnings) == bool(left_out)
