@@ -30,7 +30,7 @@ class CloudWatchLogs:
     :param stream: name of an instance's stream, in which ``{instance}`` stands for its name: ``web/app/{instance}``;
         ``{instance}`` by default. One that ends with ``*`` is how the names of an instance's streams begin, and in it
         ``%Y``, ``%m`` and ``%d`` are the day on which a stream was made: ``%Y/%m/%d/[{instance}]*`` is a version of a
-        function on Lambda.
+        function on Lambda. Of names that fit one stream the longest has it.
     :param pattern: a filter pattern of CloudWatch Logs; none (``""``) by default.
     :param conn_id: Airflow connection of type ``aws``; ``aws_default`` by default.
     :param region: ``eu-central-1``; the connection's by default.
@@ -80,13 +80,15 @@ class CloudWatchLogs:
         rows: list[tuple[datetime, str, str, str, datetime]] = []
         queries: list[str] = []
         warnings: list[str] = []
-        for instance in sorted(set(instances)) if window.since < window.until else ():
+        names, streams = sorted(set(instances)), Streams(self.stream)
+        for instance in names if window.since < window.until else ():
             stream = self.stream.replace(INSTANCE, instance)
             queries.append(f"filter_log_events of {self.group}, stream {stream}, pattern {self.pattern!r}")
-            there = [one for one in Streams(self.stream).of(instance, window) if self._is_there(cloud_watch, one)]
+            known = {one: streams.of_longer_names(one, names, window) for one in streams.of(instance, window)}
+            there = [one for one, others in known.items() if self._is_there(cloud_watch, one, others)]
             if not there:
                 warnings.append(f"{self.group} has no stream {stream}.")
-            for event in (event for one in there for event in self._events(cloud_watch, one, window)):
+            for event in (event for one in there for event in self._events(cloud_watch, one, known[one], window)):
                 moment = _instant(event.get("timestamp"))
                 if window.since <= moment < window.until:
                     received = _instant(event.get("ingestionTime", event.get("timestamp")))
@@ -117,14 +119,17 @@ class CloudWatchLogs:
                         found.add(streams.instance_in(str(stream.get("logStreamName", ""))))
         return sorted(found - {""})
 
-    def _is_there(self, cloud_watch: CloudWatch, stream: str) -> bool:
-        """Whether there is a stream of that name, or one whose name begins so."""
+    def _is_there(self, cloud_watch: CloudWatch, stream: str, others: tuple[str, ...]) -> bool:
+        """Whether there is a stream of that name, or one whose name begins so and not as others' do."""
         given = {"logGroupName": self.group, "logStreamNamePrefix": stream}
         pages = cloud_watch.pages("logs", "describe_log_streams", **given)
         names = (one.get("logStreamName") for page in pages for one in page.get("logStreams", ()))
-        return any(Streams(self.stream).many or name == stream for name in names)
+        many = Streams(self.stream).many
+        return any(not str(name).startswith(others) if many else name == stream for name in names)
 
-    def _events(self, cloud_watch: CloudWatch, stream: str, window: Window) -> list[dict[str, Any]]:
+    def _events(
+        self, cloud_watch: CloudWatch, stream: str, others: tuple[str, ...], window: Window
+    ) -> list[dict[str, Any]]:
         # Its end belongs to it, and what is no whole millisecond is cut off below.
         begin = (window.since - _EPOCH) // _MS
         end = -((_EPOCH - window.until) // _MS) - 1
@@ -140,7 +145,8 @@ class CloudWatchLogs:
         found: dict[str, dict[str, Any]] = {}
         for page in cloud_watch.pages("logs", "filter_log_events", **given):
             for number, event in enumerate(page.get("events", ())):
-                if str(event.get("logStreamName", stream)).startswith(stream):
+                name = str(event.get("logStreamName", stream))
+                if name.startswith(stream) and not name.startswith(others):
                     found.setdefault(str(event.get("eventId") or f"{len(found)} {number}"), dict(event))
         return list(found.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -43,6 +43,11 @@ class Streams:
             yield f"stream: {ANY} stands at the end of a name, not within {self.template!r}"
         if self.many and (unknown := [one for one in _FIELD.findall(self.template) if one not in _PARTS]):
             yield f"stream: {', '.join(unknown)} in {self.template!r} is none of {', '.join(_PARTS)}"
+        if self.template.endswith(INSTANCE + ANY):
+            yield (
+                f"stream: {self.template!r} cannot tell web-1 from web-10: put what ends a name between {INSTANCE} and "
+                f"{ANY}, as in {INSTANCE}/{ANY}"
+            )
 
     def of(self, instance: str, window: Window) -> list[str]:
         """The name of an instance's stream, or how the names of its streams begin; a name that cannot be one is none.
@@ -59,6 +64,16 @@ class Streams:
         :param window: when something is read.
         """
         return list(dict.fromkeys(one.partition(INSTANCE)[0] for one in self._dated(window)))
+
+    def of_longer_names(self, beginning: str, instances: Iterable[str], window: Window) -> tuple[str, ...]:
+        """How the names of streams begin that are of an instance with a longer name, though they begin as another's.
+
+        :param beginning: how the names of an instance's streams begin.
+        :param instances: all that are read.
+        :param window: when something is read.
+        """
+        others = (other for instance in instances for other in self.of(instance, window)) if self.many else ()
+        return tuple(other for other in others if other.startswith(beginning) and other != beginning)
 
     def instance_in(self, name: str) -> str:
         """The instance that a stream is of, ``""`` for none.

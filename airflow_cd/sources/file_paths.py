@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import glob
 import re
-from collections.abc import Iterator, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable, VerificationError
 
 INSTANCE = "{instance}"
+_WILDCARD = r"\*|\?|\[!?\]?[^\]]*\]"
+_INSIDE_NAMES = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class FilePaths:
             yield f"paths: {self.paths!r} is neither a pattern nor patterns by the names of instances"
         elif isinstance(self.paths, str) and INSTANCE not in self.paths and not shared:
             yield f"paths: {INSTANCE} is missing in {self.paths!r}: whose file is it?"
+        elif isinstance(self.paths, str) and INSTANCE in self.paths and not _has_ends(self.paths):
+            yield (
+                f"paths: {self.paths!r} cannot tell web-1 from web-10: put what ends a name between {INSTANCE} and the "
+                f"wildcard beside it, as in {INSTANCE}.log* or {INSTANCE}/*"
+            )
         yield from (f"paths: {one!r} is not absolute" for one in patterns if isinstance(one, str) and one[:1] != "/")
 
     @property
@@ -70,17 +79,34 @@ class FilePaths:
         """
         return sorted(map(Path, glob.glob(pattern))) if pattern else []  # noqa: PTH207 - of an absolute pattern
 
+    def files_of(self, names: Iterable[str]) -> dict[str, list[Path]]:
+        """The files of each instance; one that several names fit is of the longest of them.
+
+        :param names: of the instances.
+        :raises SourceQueryRejected: a name cannot be part of a file's name, or nobody can say whose a file is.
+        """
+        found: dict[str, list[Path]] = {name: [] for name in names}
+        owners: dict[Path, str] = {}
+        for name in sorted(found, key=len, reverse=True):
+            for path in self.files(self.pattern(name)):
+                owner = owners.setdefault(path, name)
+                if owner == name:
+                    found[name].append(path)
+                elif isinstance(self.paths, Mapping) or len(owner) == len(name):
+                    raise SourceQueryRejected(
+                        f"{self.source}: {path} fits the patterns of both {owner} and {name}: whose file is it?",
+                        instances=(owner, name),
+                        next_step="Give patterns by the names of instances that share no file: {name: pattern}.",
+                    )
+        return found
+
     def instances(self) -> list[str]:
         """Names of the instances that have files."""
         if isinstance(self.paths, Mapping):
             return sorted(self.paths)
-        inside = re.compile(
-            "".join(
-                "(?P<instance>[^/]+?)" if part == INSTANCE else _as_regex(part)
-                for part in re.split(r"(\{instance\})", self.paths, maxsplit=1)
-            )
-            + r"\Z"
-        )
+        first, *others = self.paths.split(INSTANCE)
+        behind = "(?P=instance)".join(map(_as_regex, others))
+        inside = re.compile(rf"{_as_regex(first)}(?P<instance>[^/]+?){behind}\Z")
         matches = (inside.match(path) for path in self._all())
         return sorted({found["instance"] for found in matches if found})
 
@@ -98,6 +124,16 @@ class FilePaths:
     def _all(self) -> list[str]:
         patterns = self.paths.values() if isinstance(self.paths, Mapping) else [self.paths.replace(INSTANCE, "*")]
         return [path for pattern in patterns for path in glob.glob(pattern)]  # noqa: PTH207 - as above
+
+
+def _has_ends(pattern: str) -> bool:
+    """Whether what stands beside the instance's name somewhere is nothing that may belong to a longer name."""
+
+    def blurs(wildcard: str) -> bool:
+        return any(fnmatch.fnmatchcase(letter, wildcard) for letter in _INSIDE_NAMES)
+
+    beside = re.finditer(rf"(?P<before>{_WILDCARD})?{re.escape(INSTANCE)}(?P<behind>{_WILDCARD})?", pattern)
+    return any(not any(blurs(part) for part in found.groups() if part) for found in beside)
 
 
 def named(paths: str | Mapping[str, str]) -> str:

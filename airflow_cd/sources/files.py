@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -33,7 +34,8 @@ class FileLogs:
     zstandard are read as they are, and a file that is being copied or compressed counts once.
 
     :param paths: a pattern as of ``ls`` in which ``{instance}`` stands for the instance's name
-        (``/var/log/shop/{instance}/app.log*``), or such patterns by the names of instances.
+        (``/var/log/shop/{instance}/app.log*``), or such patterns by the names of instances. What stands directly
+        beside ``{instance}`` ends the name; of names that fit one file the longest has it.
     :param zone: time zone of stamps that say none, such as ``Europe/Berlin``; ``UTC`` by default.
     :param delay: how long after it was written a line can usually be read, a duration; one second by default.
     :param name: what reports call the source; ``Files <paths>`` by default.
@@ -80,7 +82,7 @@ class FileLogs:
         now = utc_now()
         clock = Clock(_zone(self.zone), now)
         patterns = {instance: self._files.pattern(instance) for instance in sorted(set(instances))}
-        files = {instance: self._files.files(pattern) for instance, pattern in patterns.items()}
+        files = self._files.files_of(patterns)
         warnings = [f"No file matches {patterns[name] or name}." for name, paths in files.items() if not paths]
         with reading(", ".join(pattern for name, pattern in patterns.items() if files[name])):
             found = lines_of(files, window, clock, now, most=self.most_bytes)
@@ -96,7 +98,7 @@ class FileLogs:
         if instances and not any(files.values()):
             self._files.require_any()
         unassigned = 0
-        if instances and (others := self._of_others(instances, window, clock, now)):
+        if instances and (others := self._of_others(files, window, clock, now)):
             unassigned = sum(others.values())
             warnings.append(f"What {', '.join(sorted(others)[:_LISTED])} wrote is of none of the instances.")
         query = "\n".join(f"{instance}: {pattern or 'no files'}" for instance, pattern in patterns.items())
@@ -118,7 +120,9 @@ class FileLogs:
         refuse(self.mistakes())
         return self._files.instances()
 
-    def _of_others(self, instances: Sequence[str], window: Window, clock: Clock, now: datetime) -> dict[str, int]:
+    def _of_others(
+        self, known: Mapping[str, Sequence[Path]], window: Window, clock: Clock, now: datetime
+    ) -> dict[str, int]:
         """How many lines of the window stand in small files of names that nobody has asked for.
 
         What a collector cuts off a long line stands under whatever it takes for a host: rsyslog's second record of a
@@ -129,10 +133,11 @@ class FileLogs:
         if isinstance(self.paths, Mapping):
             return {}
         found = {}
-        for name in [one for one in self._files.instances() if one not in set(instances)][:_OTHERS]:
+        taken = {path for paths in known.values() for path in paths}
+        for name in [one for one in self._files.instances() if one not in known][:_OTHERS]:
             pattern = self._files.pattern(name)
             with reading(pattern), contextlib.suppress(PermissionError, FileNotFoundError):
-                files = self._files.files(pattern)
+                files = [path for path in self._files.files(pattern) if path not in taken]
                 if sum(one.stat().st_size for one in files) <= _SMALL:
                     found[name] = len(lines_of({name: files}, window, clock, now).rows)
         return {name: number for name, number in found.items() if number}

@@ -184,7 +184,7 @@ class _Records:
         return suppressed
 
     def _is_of(self, entry: Mapping[str, Any], processes: Collection[tuple[str, str]] | None) -> bool:
-        """Whether a record that was found by what it calls itself alone is the unit's; None where any process will do."""
+        """Whether a record is the unit's that was found by what it calls itself alone; None: of any process."""
         if entry.get("_SYSTEMD_UNIT"):
             return False
         self._without_unit.add(str(entry.get("__CURSOR", "")))

@@ -74,9 +74,8 @@ def written(paths: FilePaths, names: Sequence[str], window: Window, stamps: Stam
 
     found = Written()
     wider = Window(window.since, window.until + _LATER)
-    for name in [""] if paths.shared else names:
+    for name, files in paths.files_of([""] if paths.shared else names).items():
         pattern = paths.pattern(name)
-        files = paths.files(pattern)
         found.queries.append(f"{name}: {pattern or 'no files'}" if name else pattern)
         if not files:
             found.warnings.append(f"No file matches {pattern or name}.")

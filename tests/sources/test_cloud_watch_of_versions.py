@@ -97,6 +97,22 @@ class TestLogsOfVersions(LogSourceContract):
         assert source.read(WINDOW, ["9"]).warnings == (f"{GROUP} has no stream %Y/%m/%d/[9]*.",)
 
 
+def test_a_stream_that_several_names_fit_is_of_the_longest(aws, endpoint) -> None:
+    import boto3
+
+    given = {"endpoint_url": endpoint, "region_name": "eu-central-1"}
+    logs = boto3.client("logs", **given, aws_access_key_id="a", aws_secret_access_key="b")
+    logs.create_log_group(logGroupName="pods")
+    at = round((WINDOW.since + dt.timedelta(seconds=30)).timestamp() * 1000)
+    for stream in ("web-1", "web-api-1"):
+        logs.create_log_stream(logGroupName="pods", logStreamName=stream)
+        event = {"timestamp": at, "message": f"of {stream}"}
+        logs.put_log_events(logGroupName="pods", logStreamName=stream, logEvents=[event])
+    frame = CloudWatchLogs("pods", "{instance}-*").read(WINDOW, ["web", "web-api"]).frame
+    assert dict(zip(frame["instance"], frame["message"], strict=True)) == {"web": "of web-1", "web-api": "of web-api-1"}
+    assert len(frame) == 2
+
+
 class TestMetricsOfVersions(MetricSourceContract):
     @pytest.fixture
     def source(self, aws):
@@ -132,6 +148,7 @@ class TestMetricsOfVersions(MetricSourceContract):
     ("template", "said"),
     [
         ("%Y/%m/%d/[]*", "{instance} is missing"),
+        ("{instance}*", "cannot tell web-1 from web-10: put what ends a name between {instance} and *"),
         ("*/[{instance}]", "* stands at the end of a name"),
         ("%Y-%H/[{instance}]*", "%H in '%Y-%H/[{instance}]*' is none of %Y, %m, %d"),
     ],

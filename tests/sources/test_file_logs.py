@@ -189,6 +189,43 @@ class TestSpecification:
             FileLogs(f"{tmp_path}/logs/{{instance}}.log").read(WINDOW, ["../secret"])
         assert messages(FileLogs(f"{tmp_path}/{{instance}}.log"), WINDOW, "secre*") == []
 
+    def test_a_file_that_several_names_fit_is_of_the_longest(self, tmp_path):
+        written(tmp_path / "web-1.log", line(1, "of web"))
+        written(tmp_path / "web-api-1.log", line(2, "of web-api"))
+        source = FileLogs(f"{tmp_path}/{{instance}}-*.log")
+        sample = source.read(WINDOW, ["web", "web-api"])
+        assert list(sample.frame["instance"]) == ["web", "web-api"]
+        assert sample.unassigned == 0
+
+    def test_a_name_that_stands_there_twice_is_found_once(self, tmp_path):
+        written(tmp_path / "web-1" / "web-1.log", line(1))
+        written(tmp_path / "web-10" / "web-10.log", line(2))
+        source = FileLogs(f"{tmp_path}/{{instance}}/{{instance}}*.log")
+        assert source.instances(WINDOW) == ["web-1", "web-10"]
+        assert messages(source, WINDOW, "web-1") == [line(1)]
+
+    def test_a_file_of_two_patterns_is_nobodys(self, tmp_path):
+        written(tmp_path / "web-10.log", line(1))
+        source = FileLogs({"web-1": f"{tmp_path}/web-1*.log", "web-10": f"{tmp_path}/web-10*.log"})
+        with pytest.raises(SourceQueryRejected, match=r"web-10\.log fits the patterns of both web-10 and web-1"):
+            source.read(WINDOW, ["web-1", "web-10"])
+
+    @pytest.mark.parametrize(
+        ("pattern", "refused"),
+        [
+            ("{instance}*.log", True),
+            ("{instance}?.log", True),
+            ("{instance}[0-9].log", True),
+            ("*{instance}.log", True),
+            ("{instance}[.-]*.log", False),
+            ("{instance}-*.log", False),
+            ("*/{instance}.log*", False),
+            ("{instance}/{instance}*.log", False),
+        ],
+    )
+    def test_a_wildcard_beside_the_name_that_may_be_part_of_a_name_is_refused(self, pattern, refused):
+        assert ("cannot tell web-1 from web-10" in "".join(FileLogs(f"/x/{pattern}").mistakes())) == refused
+
     def test_no_file_at_all_is_an_error(self, tmp_path):
         with pytest.raises(SourceUnavailable, match="no file of any instance"):
             FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
