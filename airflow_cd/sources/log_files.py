@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from airflow_cd.errors import VerificationError
 from airflow_cd.sources.stamps import Stamps
 from airflow_cd.verification.files.opening import opened
 from airflow_cd.verification.samples import Window
@@ -23,6 +25,7 @@ _PORTION = 1 << 16  # bytes of the lines that are read at a time
 _DECODED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\xff\xfe", b"\xfe\xff")
 _SETTLED = timedelta(seconds=1)  # after which a last line without its end is taken to be whole
 _HALF_HOUR, _NEAR = 1800.0, 120.0
+_Identity = tuple[Path, int, datetime]
 _LOOKED_AT, _AGREEING = 50, 3  # lines in which stamps are looked for, and stamps that say where a portion stands
 
 
@@ -66,7 +69,7 @@ class Portion:
 
 
 def files_of(paths: Iterable[Path], window: Window, clock: Stamps) -> list[LogFile]:
-    """Files that can hold lines of a window, the oldest first; of one that is being copied the longer one.
+    """Files that can hold lines of a window, the oldest first; of one and its copy the longer one.
 
     :param paths: of the files of one log, rotated ones among them.
     :param window: half-open.
@@ -79,7 +82,7 @@ def files_of(paths: Iterable[Path], window: Window, clock: Stamps) -> list[LogFi
         twin = next((other for other in kept if _same(file, other)), None)
         if twin is None:
             kept.append(file)
-        elif (not file.decoded, file.size) > (not twin.decoded, twin.size):
+        elif (_longer(file, twin), not file.decoded) > (0, not twin.decoded):
             kept[kept.index(twin)] = file
     linked: list[LogFile] = []
     for file in kept:
@@ -166,9 +169,41 @@ def _content(file: LogFile) -> AbstractContextManager[BinaryIO]:
 
 
 def _same(one: LogFile, other: LogFile) -> bool:
-    """Whether two files hold the same lines: one is being compressed, or copied and then truncated."""
+    """Whether two files hold the same lines: one is being compressed, or copied and then truncated.
+
+    The first of them do not tell: files may begin with the same header, and processes with the same line. All that the
+    shorter one holds stands in the longer one; where that is little, its name says the same.
+    """
     short, long = sorted((one.head, other.head), key=len)
-    return long.startswith(short) and b"\n" in short
+    if not long.startswith(short) or b"\n" not in short:
+        return False
+    name, longer_name = sorted((one.path.name, other.path.name), key=len)
+    is_named_so = longer_name.startswith(name) and name != longer_name
+    return (is_named_so or len(short) == _HEAD) and _longer(one, other) is not None
+
+
+def _longer(one: LogFile, other: LogFile) -> int | None:
+    """1 where a file goes on behind what another holds, -1 where that one does, 0 for neither; None: they differ."""
+    return _compared(*((file.path, file.size, file.modified) for file in (one, other)))
+
+
+@lru_cache(maxsize=1024)  # of files that stay as they are once, not at each look
+def _compared(one: _Identity, other: _Identity) -> int | None:
+    with closing(_chunks(one[0])) as first, closing(_chunks(other[0])) as second:
+        while True:
+            ours, theirs = next(first, b""), next(second, b"")
+            common = min(len(ours), len(theirs))
+            if ours[:common] != theirs[:common]:
+                return None
+            if len(ours) != len(theirs) or not ours:
+                return (len(ours) > len(theirs)) - (len(ours) < len(theirs))
+
+
+def _chunks(path: Path) -> Generator[bytes]:
+    """What a file holds; of one that is being compressed what is there by now."""
+    with suppress(VerificationError, FileNotFoundError), opened(str(path)) as stream:
+        while chunk := stream.read(_BLOCK):
+            yield chunk
 
 
 def _start(stream: BinaryIO, size: int, early: datetime, clock: Stamps) -> int:

@@ -95,6 +95,42 @@ def test_a_file_that_is_being_compressed_counts_once(tmp_path):
     assert messages(FileLogs(f"{tmp_path}/{{instance}}.log*")) == lines
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_with_the_same_header_are_all_read(tmp_path, packed):
+    header = ["# " + "=" * 98] * 45
+    older, newer = ([line(second) for second in range(start, start + 60)] for start in (0, 60))
+    written(tmp_path / "a.log.1", *header, *older)
+    if packed:
+        (tmp_path / "a.log.1").unlink()
+        (tmp_path / "a.log.1.gz").write_bytes(gzip.compress(("\n".join([*header, *older]) + "\n").encode()))
+    source = FileLogs(f"{tmp_path}/{{instance}}.log*")
+    written(tmp_path / "a.log", *header)
+    assert [one for one in messages(source) if one[0] != "#"] == older
+    written(tmp_path / "a.log", *header, *newer)
+    assert [one for one in messages(source) if one[0] != "#"] == [*older, *newer]
+
+
+def test_workers_that_began_with_the_same_line_are_all_read(tmp_path):
+    lines = [line(0, "INFO start"), *[line(second) for second in range(1, 30)]]
+    written(tmp_path / "a" / "worker-1.log", *lines)
+    written(tmp_path / "a" / "worker-2.log", lines[0])
+    written(tmp_path / "a" / "worker-3.log", lines[0], line(30))
+    assert len(messages(FileLogs(f"{tmp_path}/{{instance}}/*.log"))) == 30 + 1 + 2
+
+
+def test_a_file_counts_once_while_half_of_it_is_compressed(tmp_path):
+    lines = [line(second / 10, f"INFO {os.urandom(1000).hex()}") for second in range(2000)]
+    content = ("\n".join(lines) + "\n").encode()
+    written(tmp_path / "a.log.1", *lines)
+    source = FileLogs(f"{tmp_path}/{{instance}}.log*")
+    for share in (0.5, 1.0):
+        packed = gzip.compress(content)
+        (tmp_path / "a.log.1.gz").write_bytes(packed[: round(share * len(packed))])
+        assert messages(source) == lines
+    (tmp_path / "a.log.1").unlink()
+    assert messages(source) == lines
+
+
 def test_equal_lines_of_one_moment_keep_their_number(tmp_path):
     written(tmp_path / "a.log", *[line(5)] * 3, line(6))
     assert messages(FileLogs(f"{tmp_path}/{{instance}}.log")) == [line(5)] * 3 + [line(6)]
