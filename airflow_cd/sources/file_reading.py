@@ -26,6 +26,7 @@ class Lines:
     :param unread: by log, lines of which nobody knows when they were written; only where there are some.
     :param cut: whether there was more than is read at a time.
     :param whole_until: where it is cut, up to when all lines are there; None where that is not known.
+    :param missing_until: where the oldest were left out, the time up to which lines may be missing; None by default.
     :param off: by log, hours by which stamps without a zone differ from when a file was written; only where they do.
     """
 
@@ -33,6 +34,7 @@ class Lines:
     unread: Counter[str] = field(default_factory=Counter)
     cut: bool = False
     whole_until: datetime | None = None
+    missing_until: datetime | None = None
     off: dict[str, float] = field(default_factory=dict)
 
 
@@ -72,13 +74,18 @@ def lines_of(
             fruitful |= {number} if portion.rows else set()
             found.unread.update({name: portion.unread} if portion.unread else {})
             while newest and taken > most and rows:
-                taken, found.cut = taken - len(rows.popleft()[2]) - 1, True
+                moment, _, text = rows.popleft()
+                taken, found.cut = taken - len(text) - 1, True
+                found.missing_until = max(found.missing_until or moment, moment)
             if taken > most and (ahead := merged.ahead) is not None and ahead - DISORDER < window.until:
                 found.cut, found.whole_until = True, _after(window, ahead - DISORDER)
                 break
     until = found.whole_until or window.until
     # What is of one moment stays in the order of the files.
-    found.rows = sorted((row for row in rows if row[0] < until), key=lambda row: row[0])
+    after = found.missing_until
+    found.rows = sorted(
+        (row for row in rows if row[0] < until and (after is None or row[0] > after)), key=lambda row: row[0]
+    )
     if not found.cut:
         found.off = dict(_off((files[number] for number in range(len(files)) if number not in fruitful), clock))
     return found

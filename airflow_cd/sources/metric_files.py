@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
@@ -53,11 +53,41 @@ class Written:
     :param lines: of each instance, or of all of them under ``""`` where files are shared.
     :param queries: which files were read.
     :param warnings: one sentence each.
+    :param missing: of each instance whose files hold too much, up to when lines were left out, in seconds since 1970;
+        under ``""`` where files are shared.
     """
 
     lines: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    missing: dict[str, float] = field(default_factory=dict)
+
+    def missing_until(self, instance: str) -> float:
+        """Up to when lines of an instance were left out, in seconds since 1970; minus infinity where none were.
+
+        :param instance: its name.
+        """
+        return self.missing.get(instance, self.missing.get("", -math.inf))
+
+    def whole(self, points: Iterable[Point], buckets: Buckets, *, since_the_one_before: bool = False) -> list[Point]:
+        """The points of buckets of which no line was left out; what is left out with them is said.
+
+        :param points: of these lines.
+        :param buckets: of the window.
+        :param since_the_one_before: whether a point tells what happened since the one before it: then the bucket behind
+            the one in which lines are missing is a part as well.
+        """
+        first = {name: _bucket_of(until, buckets) + 1 + since_the_one_before for name, until in self.missing.items()}
+        for name, number in sorted(first.items()):
+            if number > 0:
+                whose = f"The files of {name}" if name else "The files"
+                self.warnings.append(
+                    f"{whose} hold more than is read at a time: what was before "
+                    f"{buckets.start(number).astimezone(timezone.utc):%H:%M:%S} UTC was left out."
+                )
+        return [
+            point for point in points if _bucket_of(point.at, buckets) >= first.get(point.instance, first.get("", 0))
+        ]
 
 
 def written(paths: FilePaths, names: Sequence[str], window: Window, stamps: Stamps, now: datetime) -> Written:
@@ -70,7 +100,7 @@ def written(paths: FilePaths, names: Sequence[str], window: Window, stamps: Stam
     :param now: the present time.
     :raises SourceError: no file is there, or one cannot be read.
     """
-    from airflow_cd.sources.file_reading import MOST_BYTES, lines_of
+    from airflow_cd.sources.file_reading import lines_of
 
     found = Written()
     wider = Window(window.since, window.until + _LATER)
@@ -82,8 +112,8 @@ def written(paths: FilePaths, names: Sequence[str], window: Window, stamps: Stam
             continue
         with reading(pattern):
             lines = lines_of({name: files}, wider, stamps, now, newest=True)
-        if lines.cut:
-            found.warnings.append(f"{pattern} holds more than {MOST_BYTES >> 20} MiB; only the newest were read.")
+        if lines.missing_until is not None:
+            found.missing[name] = lines.missing_until.timestamp()
         found.lines[name] = [(moment, text) for moment, _, text in lines.rows]
     if not found.lines and names:
         paths.require_any()
@@ -143,7 +173,7 @@ def gathered(
     units: dict[str, str] = {}
     wanted = frozenset(names)
     for point in points:
-        number = math.ceil((point.at - buckets.first.timestamp()) / buckets.seconds) - 1
+        number = _bucket_of(point.at, buckets)
         if point.name not in metrics or point.instance not in wanted or not 0 <= number < buckets.number:
             continue
         units.setdefault(point.name, point.unit)
@@ -165,6 +195,10 @@ def gathered(
             found.setdefault(metric.name, metric)
             rows.append((buckets.start(number), instance, metric.name, group, value, count, deviation))
     return rows, tuple(found.values())
+
+
+def _bucket_of(at: float, buckets: Buckets) -> int:
+    return math.ceil((at - buckets.first.timestamp()) / buckets.seconds) - 1
 
 
 def _measured(cell: _Cell, metric: Metric) -> Iterator[tuple[Metric, float, float, float]]:

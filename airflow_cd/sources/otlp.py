@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -123,13 +123,16 @@ def _powers(side: Any, growth: float) -> dict[tuple[float, float], float]:
     return exponential(map(float, _list(side, "bucketCounts")), int(_of(side, "offset") or 0), growth)
 
 
-def happened(raw: Iterable[Raw], group_by: str, status_attribute: str, since: float) -> Iterator[Point]:
+def happened(
+    raw: Iterable[Raw], group_by: str, status_attribute: str, since: Callable[[str], float]
+) -> Iterator[Point]:
     """What happened at which time, of points that may say what there was since a start.
 
     :param raw: in any order; a point that stands there twice counts once.
     :param group_by: attribute to break down by; ``""`` for none.
     :param status_attribute: attribute that holds a status of HTTP, whose 5xx are failures.
-    :param since: how far back points were read, in seconds since 1970: what began before that was partly missed.
+    :param since: by an instance's name, from when on all of its points were read, in seconds since 1970: what began
+        before that was partly missed.
     """
     series: dict[tuple[Any, ...], dict[float, Raw]] = {}
     for one in raw:
@@ -138,7 +141,7 @@ def happened(raw: Iterable[Raw], group_by: str, status_attribute: str, since: fl
         before: Raw | None = None
         for at in sorted(points):
             one = points[at]
-            value = _grown(one, before, since) if one.kind == "cumulative" else one.value
+            value = _grown(one, before, since(one.instance)) if one.kind == "cumulative" else one.value
             before = one
             if value is None:
                 continue

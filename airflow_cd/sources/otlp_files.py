@@ -77,7 +77,7 @@ class OtlpFileMetrics:
         :raises SourceUnavailable: there is no file at all, one cannot be read now, or none has the metric.
         """
         from airflow_cd.sources.frames import spread_metric_frame
-        from airflow_cd.sources.metric_files import chosen, gathered, require, written
+        from airflow_cd.sources.metric_files import Point, chosen, gathered, require, written
 
         refuse(self.mistakes())
         now = utc_now()
@@ -86,6 +86,7 @@ class OtlpFileMetrics:
         buckets = Buckets.of(window, self.bucket, now - self.delay)
         back = max(_LOOKED_BACK, 2 * buckets.width)
         raw: list[Raw] = []
+        points: list[Point] = []
         warnings: list[str] = []
         queries: list[str] = []
         if names and buckets.number:
@@ -95,8 +96,12 @@ class OtlpFileMetrics:
             raw, unread = self._parsed(found.lines)
             if unread:
                 warnings.append(f"{unread} lines are no batches of metrics in OTLP's JSON.")
-        since = (buckets.first - back).timestamp()
-        points = happened(raw, self.group_by, self.status_attribute, since)
+            began = wider.since.timestamp()
+            points = found.whole(
+                happened(raw, self.group_by, self.status_attribute, lambda name: max(began, found.missing_until(name))),
+                buckets,
+                since_the_one_before=any(one.kind == "cumulative" for one in raw),
+            )
         rows, known = gathered(points, metrics, buckets, names)
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and queries:

@@ -62,14 +62,15 @@ class StatsdFileMetrics:
         :raises SourceUnavailable: there is no file at all, one cannot be read now, or none has the metric.
         """
         from airflow_cd.sources.frames import spread_metric_frame
-        from airflow_cd.sources.metric_files import chosen, gathered, require, written
+        from airflow_cd.sources.metric_files import Point, chosen, gathered, require, written
 
         refuse(self.mistakes())
         now = utc_now()
         names = sorted(set(instances))
         metrics = chosen(self.metrics)
         buckets = Buckets.of(window, self.bucket, now - self.delay)
-        points = []
+        points: list[Point] = []
+        whole: list[Point] = []
         warnings: list[str] = []
         queries: list[str] = []
         if names and buckets.number:
@@ -80,7 +81,8 @@ class StatsdFileMetrics:
                 points += read.points
                 if read.unread:
                     warnings.append(f"{read.unread} lines or flushes of {instance} are none of StatsD's.")
-        rows, known = gathered(points, metrics, buckets, names)
+            whole = found.whole(points, buckets)
+        rows, known = gathered(whole, metrics, buckets, names)
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and queries:
             warnings += require(metrics, (one.name for one in points), self.name, lambda: _nothing(silent))

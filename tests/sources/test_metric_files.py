@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
-from airflow_cd.sources import OtlpFileMetrics, StatsdFileMetrics
+from airflow_cd.sources import OtlpFileMetrics, StatsdFileMetrics, file_reading
 from airflow_cd.sources.contract import MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
 from tests.sources.test_file_logs import NOW, written
@@ -311,3 +311,53 @@ class TestStatsd:
             StatsdFileMetrics("/var/log/statsd.log", METRICS).read(WINDOW, ["a"])
         assert "names none" in "".join(StatsdFileMetrics("/{instance}", {}).mistakes())
         assert math.isnan(source.read(Window(BEGIN, BEGIN), ["a"]).frame["value"].max())
+
+
+class TestMoreThanIsReadAtATime:
+    """What is left out is said, and a bucket of which a part was left out is left out too."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        def set_most(most: int) -> None:
+            monkeypatch.setitem(file_reading.lines_of.__kwdefaults__, "most", most)
+
+        monkeypatch.setattr("airflow_cd.sources.log_files._PORTION", 1000)
+        return set_most
+
+    def test_statsd(self, tmp_path, small):
+        lines = [f"{at(second):%Y-%m-%dT%H:%M:%S}Z shop.orders:1|c" for second in range(1, 481)]
+        source = statsd(tmp_path, *lines)
+        whole = source.read(WINDOW, ["a"])
+        assert set(whole.frame["value"]) == {30.0}
+        small(sum(map(len, lines)) // 2)
+        sample = source.read(WINDOW, ["a"])
+        assert 1 < len(sample.frame) < len(whole.frame)
+        assert set(sample.frame["value"]) == {30.0}
+        assert list(sample.frame["time"]) == list(whole.frame["time"])[-len(sample.frame) :]
+        [warning] = sample.warnings
+        first = sample.frame["time"].min()
+        assert warning == (
+            f"The files of a hold more than is read at a time: what was before {first:%H:%M:%S} UTC was left out."
+        )
+
+    def test_a_flush_that_was_cut_is_no_strange_line(self, tmp_path, small):
+        flushes = [flush(second, "'shop.orders': 2") for second in range(10, 490, 10)]
+        source = statsd(tmp_path, *flushes)
+        for share in range(20, 30):
+            small(sum(map(len, flushes)) * share // 60)
+            sample = source.read(WINDOW, ["a"])
+            assert set(sample.frame.set_index("metric").loc["orders", "value"]) == {6.0}
+            assert len(sample.warnings) == 1
+
+    @pytest.mark.parametrize("every", [15, 60])
+    @pytest.mark.parametrize("started", [STARTED, BEGIN], ids=["long ago", "in the window"])
+    def test_otlp(self, tmp_path, small, every, started):
+        points = [histogram(second, second // every * 10, start=started) for second in range(every, 481, every)]
+        lines = [batch("a", instrument(LATENCY, "histogram", one, aggregationTemporality=2)) for one in points]
+        source = otlp(tmp_path / "m.json", *lines)
+        for share in (3, 5, 7):
+            small(sum(map(len, lines)) * share // 10)
+            sample = source.read(WINDOW, ["a"])
+            counts = sample.frame.loc[sample.frame["metric"] == "response_time", "count"]
+            assert set(counts) == {60 / every * 10}
+            assert "The files hold more than is read at a time" in sample.warnings[0]

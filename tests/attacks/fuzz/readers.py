@@ -123,7 +123,7 @@ def _otlp(content: Any) -> None:
     line = json.dumps(content)
     OtlpStamps().of(line)
     raw, _ = source._parsed({"": [(datetime(2026, 11, 28, 8, tzinfo=timezone.utc), line)]})
-    _gather(list(happened(raw, "", "status", 0.0)))
+    _gather(list(happened(raw, "", "status", lambda _: 0.0)))
 
 
 def _gather(points: Sequence[Point]) -> None:
