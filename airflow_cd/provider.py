@@ -99,20 +99,29 @@ _DEPLOYMENT_API = {
     },
 }
 
-_CALLS = {
-    "label": "Calls a second",
-    "description": "The most requests a second, of all verifications of one process; empty for 20.",
-    "schema": {"type": ["number", "null"]},
-}
-_HEADERS = {
-    "label": "Headers",
-    "description": 'Further headers as JSON, {"X-Scope-OrgID": "shop"} of a tenant of Mimir for one.',
-    "schema": {"type": ["string", "null"]},
-}
+_HEADERS = 'Further headers as JSON, such as {"X-Requested-By": "airflow"}.'
 
 
-def _service(conn_type: str, hook: str, name: str, placeholder: str, **fields: dict[str, Any]) -> dict[str, Any]:
-    """The form of a :class:`~airflow_cd.hooks.service.ServiceHook`."""
+def _service(
+    conn_type: str,
+    hook: str,
+    name: str,
+    placeholder: str,
+    *,
+    calls: str = "20",
+    headers: str = _HEADERS,
+    **fields: dict[str, Any],
+) -> dict[str, Any]:
+    """The form of a :class:`~airflow_cd.hooks.service.ServiceHook`.
+
+    :param conn_type: of the connection.
+    :param hook: path of its class.
+    :param name: of the service.
+    :param placeholder: of its address.
+    :param calls: the hook's own ``calls_per_second``, which is not looked up: forms are read where no hook is needed.
+    :param headers: the help of that field.
+    :param fields: further ones, which stand first.
+    """
     return {
         "connection-type": conn_type,
         "hook-class-name": hook,
@@ -128,8 +137,12 @@ def _service(conn_type: str, hook: str, name: str, placeholder: str, **fields: d
         },
         "conn-fields": {
             **fields,
-            "headers": _HEADERS,
-            "calls_per_second": _CALLS,
+            "headers": {"label": "Headers", "description": headers, "schema": {"type": ["string", "null"]}},
+            "calls_per_second": {
+                "label": "Calls a second",
+                "description": f"The most requests a second, of all verifications of one process; empty for {calls}.",
+                "schema": {"type": ["number", "null"]},
+            },
             "timeout": _TIMEOUT,
             "deadline": _DEADLINE,
             "verify": _VERIFY,
@@ -138,10 +151,18 @@ def _service(conn_type: str, hook: str, name: str, placeholder: str, **fields: d
 
 
 _PROMETHEUS = _service(
-    "prometheus", "airflow_cd.hooks.prometheus.PrometheusHook", "Prometheus", "https://prometheus.example.com"
+    "prometheus",
+    "airflow_cd.hooks.prometheus.PrometheusHook",
+    "Prometheus",
+    "https://prometheus.example.com",
+    headers='Further headers as JSON, {"X-Scope-OrgID": "shop"} of a tenant of Mimir for one.',
 )
 _VICTORIA_LOGS = _service(
-    "victoria_logs", "airflow_cd.hooks.victoria_logs.VictoriaLogsHook", "VictoriaLogs", "http://logs.example.com:9428"
+    "victoria_logs",
+    "airflow_cd.hooks.victoria_logs.VictoriaLogsHook",
+    "VictoriaLogs",
+    "http://logs.example.com:9428",
+    headers='Further headers as JSON, {"AccountID": "12"} of a tenant for one.',
 )
 _SEARCH_CLUSTER = _service(
     "search_cluster",
@@ -149,7 +170,13 @@ _SEARCH_CLUSTER = _service(
     "OpenSearch or Elasticsearch",
     "https://search.example.com:9200",
 )
-_LOKI = _service("loki", "airflow_cd.hooks.loki.LokiHook", "Loki", "https://loki.example.com")
+_LOKI = _service(
+    "loki",
+    "airflow_cd.hooks.loki.LokiHook",
+    "Loki",
+    "https://loki.example.com",
+    headers='Further headers as JSON, {"X-Scope-OrgID": "shop"} of a tenant for one.',
+)
 _SPLUNK = _service("splunk", "airflow_cd.hooks.splunk.SplunkHook", "Splunk", "https://splunk.example.com:8089")
 _INFLUX_DB = _service(
     "influx_db", "airflow_cd.hooks.influx_db.InfluxDbHook", "InfluxDB", "https://influx.example.com:8086"
@@ -160,6 +187,7 @@ _DATADOG: dict[str, Any] = {
         "airflow_cd.hooks.datadog.DatadogHook",
         "Datadog API",
         "only if the site does not imply it: https://api.datadoghq.com",
+        calls="4",
         site={
             "label": "Site",
             "description": "datadoghq.com, us3.datadoghq.com, us5.datadoghq.com, datadoghq.eu, ap1.datadoghq.com or "
@@ -180,6 +208,7 @@ _GOOGLE: dict[str, Any] = {
         "airflow_cd.hooks.google_cloud.GoogleCloudHook",
         "Google Cloud Observability",
         "",
+        calls="1 of logs and 20 of metrics",
         project={
             "label": "Project",
             "description": "Id of the project whose logs and metrics are read; empty for the project of the key.",

@@ -14,7 +14,7 @@ from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.family import SOURCE
-from airflow_cd.http.rate_limit import limiter_of
+from airflow_cd.http.rate_limit import limiter_of, paced
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.redirects import stays_there
 from airflow_cd.http.retry import RetryPolicy
@@ -102,7 +102,7 @@ class ServiceHook(BaseHook):
         calls = connection.seconds("calls_per_second", self.calls_per_second)
         limiter = limiter_of(
             f"{address} {connection.login} {connection.password}",
-            *((round(calls), 1.0) if calls >= 1 else (1, 1.0 / calls)),
+            *paced(calls),
             self.concurrent,
         )
         return HttpClient(endpoint, session, limiter=limiter, may_redirect=stays_there, sleep=self._sleep)

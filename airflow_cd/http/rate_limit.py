@@ -38,6 +38,16 @@ class RateLimiter:
             yield
 
 
+def paced(calls_per_second: float) -> tuple[int, float]:
+    """Calls and seconds of a :class:`RateLimiter` that lets no more begin than a rate allows.
+
+    :param calls_per_second: above 0; of one that is no whole number the calls are spread evenly.
+    """
+    if calls_per_second.is_integer():
+        return int(calls_per_second), 1.0
+    return 1, 1.0 / calls_per_second
+
+
 _limiters: dict[str, RateLimiter] = {}
 _limiters_lock = threading.Lock()
 

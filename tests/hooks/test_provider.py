@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from importlib.resources import files
 
 import jsonschema
@@ -10,6 +11,10 @@ import yaml
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import Connection
 
+from airflow_cd.hooks.google_cloud import GoogleCloudHook
+from airflow_cd.hooks.google_logging import GoogleLoggingHook
+from airflow_cd.hooks.google_monitoring import GoogleMonitoringHook
+from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.provider import get_provider_info
 
 CONNECTION_TYPES = {kind["connection-type"]: kind for kind in get_provider_info()["connection-types"]}
@@ -65,6 +70,25 @@ def test_airflow_makes_the_hook_of_a_connection(name):
     hook = connection.get_hook()
     assert hook.conn_type == name
     assert hook.conn_id == "c"
+
+
+def hooks_of(name: str) -> list[type[ServiceHook]]:
+    """The hooks that call over a connection of a type, if they keep to its calls a second."""
+    if name == GoogleCloudHook.conn_type:
+        return [GoogleLoggingHook, GoogleMonitoringHook]
+    module, _, attribute = CONNECTION_TYPES[name]["hook-class-name"].rpartition(".")
+    return [getattr(importlib.import_module(module), attribute)]
+
+
+@pytest.mark.parametrize("name", [name for name, kind in CONNECTION_TYPES.items() if "headers" in kind["conn-fields"]])
+def test_forms_say_what_is_done_without_a_number(name):
+    said = CONNECTION_TYPES[name]["conn-fields"]["calls_per_second"]["description"].rpartition("empty for ")[2]
+    assert re.findall(r"\d+", said) == [f"{hook.calls_per_second:g}" for hook in hooks_of(name)]
+
+
+@pytest.mark.parametrize("name", ["datadog_api", "google_observability", "influx_db", "search_cluster", "splunk"])
+def test_forms_name_no_other_product(name):
+    assert not any(other in str(CONNECTION_TYPES[name]["conn-fields"]) for other in ("Mimir", "X-Scope-OrgID"))
 
 
 def test_info_is_plain_data():
