@@ -18,3 +18,11 @@ def with_article(noun: str) -> str:
     :param noun: in the singular.
     """
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def ended(sentence: str) -> str:
+    """A sentence with a full stop behind it, unless it has an end of its own: ``did you mean 'shop'?``.
+
+    :param sentence: with or without its end.
+    """
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_cd.errors import ReleaseError
+from airflow_cd.errors import ReleaseError, SourceQueryRejected
 from airflow_cd.release import Release
+from airflow_cd.sources.specification import refuse
 from airflow_cd.targets.http import HttpTarget
 from airflow_cd.verification.baseline_choice import wrong_baseline
-from airflow_cd.wording import counted
+from airflow_cd.wording import counted, ended
 
 
 def test_numbers_stand_before_their_noun_as_english_writes_them() -> None:
@@ -30,3 +31,13 @@ def test_a_baseline_that_is_nearly_a_word_is_asked_about_in_one_sentence() -> No
     said = wrong_baseline("All")
     assert said is not None
     assert "did you mean 'all'? It must be one of all, previous, control, a deployment's id or a version" in said
+
+
+def test_a_sentence_has_one_end() -> None:
+    assert [ended(sentence) for sentence in ("there is a", "there is a.", "did you mean 'a'?")] == [
+        "there is a.",
+        "there is a.",
+        "did you mean 'a'?",
+    ]
+    with pytest.raises(SourceQueryRejected, match=r"did you mean 'micrometer'\? Next: "):
+        refuse(["signals: 'micrometr' is not known; did you mean 'micrometer'?"])

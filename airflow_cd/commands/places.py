@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.errors import LedgerRefused
 from airflow_cd.spelling import suggestion
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Ledger
@@ -41,7 +42,7 @@ def require_known(ledger: Ledger, service: str, environment: str | None = None, 
     else:
         what = f"nothing of {service} was ever deployed to {environment!r}: {suggestion(str(environment), there)}"
     raise LedgerRefused(
-        what if what.endswith("?") else f"{what}.",
+        ended(what),
         state="nothing was changed.",
         next_step="Correct the name" + (", or add --force if it is right." if may_force else "."),
     )

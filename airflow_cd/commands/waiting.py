@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.commands.parsing import add_ledger_url
 from airflow_cd.spelling import suggestion
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.ledger import Ledger
@@ -40,7 +41,7 @@ def _doubt(ledger: Ledger, service: str) -> None:
     """Say that the service may be misspelt. It may be new as well: then nothing of it waits indeed."""
     known = {name for name, _ in ledger.places.seen()}
     if service and service not in known:
-        print(f"The ledger has never seen a service {service!r}: {suggestion(service, known)}", file=sys.stderr)
+        print(ended(f"The ledger has never seen a service {service!r}: {suggestion(service, known)}"), file=sys.stderr)
 
 
 def _shown(question: OpenQuestion) -> str:

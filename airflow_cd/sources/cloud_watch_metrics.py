@@ -22,6 +22,7 @@ from airflow_cd.sources.specification import (
 )
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.cloud_watch import CloudWatch
@@ -209,7 +210,10 @@ class CloudWatchMetrics:
         if self.metric_name not in names:
             hint = f"; {suggestion(self.metric_name, names)}" if names else ", nor any other"
             raise SourceUnavailable(
-                f"CloudWatch (connection {self.conn_id!r}) has no metric {self.metric_name} in {self.namespace}{hint}.",
+                ended(
+                    f"CloudWatch (connection {self.conn_id!r}) has no metric {self.metric_name} in "
+                    f"{self.namespace}{hint}"
+                ),
                 next_step="Correct its name, or the region: a metric is known there once it was published.",
             )
         sets = {

@@ -24,6 +24,7 @@ from airflow_cd.sources.specification import (
 )
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import SUMMED, LogSample, Metric, MetricSample, Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.datadog import DatadogHook
@@ -249,8 +250,10 @@ class DatadogMetrics:
         for name in named:
             if name not in known:
                 raise SourceUnavailable(
-                    f"Datadog (connection {self.conn_id!r}, {hook.default_address}) has no metric {name}; "
-                    f"{suggestion(name, known) if known else 'it has none at all.'}",
+                    ended(
+                        f"Datadog (connection {self.conn_id!r}, {hook.default_address}) has no metric {name}; "
+                        f"{suggestion(name, known) if known else 'it has none at all.'}"
+                    ),
                     next_step="Correct its name, or the site of the connection.",
                 )
 

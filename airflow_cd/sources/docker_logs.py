@@ -11,7 +11,6 @@ from typing import Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import (
-    SourceQueryRejected,
     SourceRejected,
     SourceUnauthorized,
     SourceUnavailable,
@@ -22,6 +21,7 @@ from airflow_cd.errors import (
 from airflow_cd.hooks.docker_engine import KEPT, DockerEngine, installed, prefix_of
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.pieces import in_one_piece
+from airflow_cd.sources.specification import refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -73,8 +73,7 @@ class DockerLogs:
         """
         from airflow_cd.sources.frames import identified_log_frame
 
-        if mistakes := self.mistakes():
-            raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
+        refuse(self.mistakes())
         names = sorted(set(instances))
         rows: list[tuple[datetime, str, str, str, datetime]] = []
         cut: list[str] = []

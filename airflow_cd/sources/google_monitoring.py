@@ -24,6 +24,7 @@ from airflow_cd.sources.specification import (
 )
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.google_monitoring import GoogleMonitoringHook
@@ -146,8 +147,10 @@ class GoogleCloudMetrics:
             service = self.metric_type.partition("/")[0]
             known = hook.metric_types(f"{service}/") or hook.metric_types()
             raise SourceUnavailable(
-                f"Google Cloud Monitoring (connection {self.conn_id!r}, project {hook.project}) has no metrics of type "
-                f"{self.metric_type}; {suggestion(self.metric_type, known)}",
+                ended(
+                    f"Google Cloud Monitoring (connection {self.conn_id!r}, project {hook.project}) has no metrics of "
+                    f"type {self.metric_type}; {suggestion(self.metric_type, known)}"
+                ),
                 next_step="Correct the type, or the project of the connection.",
             )
         if found.get("valueType") in ("STRING", "MONEY"):
@@ -244,8 +247,10 @@ class GoogleCloudMetrics:
             yield from unknown_instances(silent, known, f"the label {self.instance_label}")
         elif labels:
             raise SourceQueryRejected(
-                f"{self.name}: no series has the label {self.instance_label!r}; "
-                f"{suggestion(self.instance_label, labels)}",
+                ended(
+                    f"{self.name}: no series has the label {self.instance_label!r}; "
+                    f"{suggestion(self.instance_label, labels)}"
+                ),
                 next_step="Name the label that holds the instances' names as instance_label.",
             )
         else:

@@ -13,6 +13,7 @@ from airflow_cd.errors import SourceUnavailable
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.wording import ended
 
 _INSTANCE = "{instance}"
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\Z")
@@ -136,7 +137,7 @@ class JournalLogs:
         if _INSTANCE not in self.unit and self.unit not in units:
             hint = suggestion(self.unit, units) if units else "it has none at all."
             raise SourceUnavailable(
-                f"the journal has no unit {self.unit}; {hint}", next_step="Correct the unit, or the folder."
+                ended(f"the journal has no unit {self.unit}; {hint}"), next_step="Correct the unit, or the folder."
             )
         if unknown := [name for name in names if name not in known]:
             yield f"Nothing is known of {', '.join(unknown[:5])}: the journal has {', '.join(known[:5]) or 'none'}."

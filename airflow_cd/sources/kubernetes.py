@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_cd.durations import DurationField
-from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.pod_logs import read_pod
+from airflow_cd.sources.specification import refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -67,8 +67,7 @@ class KubernetesLogs:
         from airflow_cd.http.family import SOURCE
         from airflow_cd.sources.frames import identified_log_frame
 
-        if mistakes := self.mistakes():
-            raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
+        refuse(self.mistakes())
         cluster = Cluster(self.conn_id, errors=SOURCE)
         rows: list[tuple[datetime, str, str, str, None]] = []
         warnings, truncated, cut, gone = [], False, False, bool(instances)

@@ -14,6 +14,7 @@ from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.loki import LokiHook
@@ -126,8 +127,10 @@ class LokiLogs:
             labels = hook.labels(since - _HOUR, until)
             if labels and self.instance_label not in labels:
                 raise SourceQueryRejected(
-                    f"{self.name}: no stream has the label {self.instance_label!r}; "
-                    f"{suggestion(self.instance_label, labels)}",
+                    ended(
+                        f"{self.name}: no stream has the label {self.instance_label!r}; "
+                        f"{suggestion(self.instance_label, labels)}"
+                    ),
                     next_step="Name the label that holds the instances' names as instance_label.",
                 )
             yield f"No stream that {self.query} finds had a line in the hour before."

@@ -16,6 +16,7 @@ from airflow_cd.sources.specification import as_metric
 from airflow_cd.sources.stamps import Stamps
 from airflow_cd.spelling import suggestion
 from airflow_cd.verification.samples import SUMMED, Metric, Window
+from airflow_cd.wording import ended
 
 _LATER = timedelta(minutes=2)  # after its end, what a window holds may stand in the file
 
@@ -245,6 +246,6 @@ def require(
     for name in metrics:
         if name not in known:
             raise SourceUnavailable(
-                f"{source}: the files hold no {name}; {suggestion(name, known)}", next_step="Correct its name."
+                ended(f"{source}: the files hold no {name}; {suggestion(name, known)}"), next_step="Correct its name."
             )
     yield from explain()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.spelling import suggestion
 from airflow_cd.verification.samples import Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
@@ -61,7 +62,7 @@ def instance_field(
         if name not in known:
             there = [one for one in hook.fields(index, "*") if not one.startswith("_")]
             raise SourceQueryRejected(
-                f"{source}: no document has the field {name!r}; {suggestion(name, there)}",
+                ended(f"{source}: no document has the field {name!r}; {suggestion(name, there)}"),
                 next_step=f"Name the field that does as {what}.",
             )
     if known[field] & _EXACT:

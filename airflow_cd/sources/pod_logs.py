@@ -12,6 +12,7 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.pieces import in_one_piece
 from airflow_cd.spelling import suggestion
 from airflow_cd.verification.samples import Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.kubernetes import Cluster
@@ -77,7 +78,7 @@ def _chosen(found: Mapping[str, Any], pod: str, wanted: Sequence[str]) -> list[s
     for name in wanted:
         if name not in names:
             raise SourceQueryRejected(
-                f"pod {pod} has no container {name}; {suggestion(name, names)}",
+                ended(f"pod {pod} has no container {name}; {suggestion(name, names)}"),
                 instances=(pod,),
                 next_step="Name one of its containers, or * for all of them.",
             )

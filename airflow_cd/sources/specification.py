@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.verification.samples import Metric
+from airflow_cd.wording import ended
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -21,7 +22,7 @@ def refuse(mistakes: list[str]) -> None:
     :raises SourceQueryRejected: there is one.
     """
     if mistakes:
-        raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
+        raise SourceQueryRejected(ended("; ".join(mistakes)), next_step="Correct the source in the pipeline's file.")
 
 
 def mistakes_of_texts(**texts: object) -> Iterator[str]:

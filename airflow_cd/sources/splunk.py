@@ -14,6 +14,7 @@ from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.splunk import SplunkHook
@@ -166,7 +167,9 @@ class SplunkLogs:
         for name in wanted:
             if there and name.lower() not in there:
                 raise SourceQueryRejected(
-                    f"{self.name}: there is no index {name} that this user may search; {suggestion(name, there)}",
+                    ended(
+                        f"{self.name}: there is no index {name} that this user may search; {suggestion(name, there)}"
+                    ),
                     next_step="Correct the index, or let the role of the user search it.",
                 )
         yield (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.specification import refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -87,8 +88,7 @@ class SumoLogicLogs:
         from airflow_cd.hooks.sumo_logic import SumoLogicHook
         from airflow_cd.sources.frames import identified_log_frame
 
-        if mistakes := self.mistakes():
-            raise SourceQueryRejected("; ".join(mistakes) + ".", next_step="Correct the source in the pipeline's file.")
+        refuse(self.mistakes())
         names = sorted(set(instances))
         hook = SumoLogicHook(self.conn_id)
         rows, queries, warnings, truncated = [], [], [], False

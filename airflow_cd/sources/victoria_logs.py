@@ -14,6 +14,7 @@ from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
@@ -139,8 +140,10 @@ class VictoriaLogs:
             return
         if self.instance_field not in fields:
             raise SourceQueryRejected(
-                f"{self.name}: no record has the field {self.instance_field!r}; "
-                f"{suggestion(self.instance_field, fields)}",
+                ended(
+                    f"{self.name}: no record has the field {self.instance_field!r}; "
+                    f"{suggestion(self.instance_field, fields)}"
+                ),
                 next_step="Name the field that holds the instances' names as instance_field.",
             )
         known = hook.field_values(self.query, self.instance_field, since - _HOUR, until)
