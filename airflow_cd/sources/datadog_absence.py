@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.spelling import suggestion
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.datadog import DatadogHook
@@ -54,7 +55,7 @@ def without_events(hook: DatadogHook, source: DatadogLogs, names: Sequence[str],
         others = {name for name, _ in tags(source.query)}
         if others:
             raise SourceQueryRejected(
-                f"{source.name}: no event has the tag {tag!r}; {suggestion(tag, others)}",
+                ended(f"{source.name}: no event has the tag {tag!r}; {suggestion(tag, others)}"),
                 next_step="Name the tag that holds the instances' names as instance_tag.",
             )
         yield f"Nothing that {source.query} finds was logged in the hour before, of any instance."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.spelling import suggestion
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.influx_db import InfluxDbHook
@@ -68,15 +69,19 @@ def refuse_unknown_names(hook: InfluxDbHook, source: InfluxDbMetrics) -> None:
         found = hook.query("SHOW MEASUREMENTS", source.database)
         there = [str(row.get("name")) for one in found for row in one.rows]
         raise SourceUnavailable(
-            f"InfluxDB (connection {source.conn_id!r}) has no measurement {source.measurement!r} in "
-            f"{source.database}; {suggestion(source.measurement, there) if there else 'it has none.'}",
+            ended(
+                f"InfluxDB (connection {source.conn_id!r}) has no measurement {source.measurement!r} in "
+                f"{source.database}; {suggestion(source.measurement, there) if there else 'it has none.'}"
+            ),
             next_step="Correct its name.",
         )
     tags = known("TAG KEYS", "tagKey")
     if source.instance_tag not in tags:
         raise SourceQueryRejected(
-            f"InfluxDB has {source.measurement!r}, and no point of it has the tag {source.instance_tag!r}; "
-            f"{suggestion(source.instance_tag, tags)}",
+            ended(
+                f"InfluxDB has {source.measurement!r}, and no point of it has the tag {source.instance_tag!r}; "
+                f"{suggestion(source.instance_tag, tags)}"
+            ),
             next_step="Name the tag that holds the instances' names as instance_tag.",
         )
     places = [("select", names_in(source.select), "field", fields), ("count", names_in(source.count), "field", fields)]
@@ -86,7 +91,9 @@ def refuse_unknown_names(hook: InfluxDbHook, source: InfluxDbMetrics) -> None:
         for name in names:
             if name not in there:
                 raise SourceQueryRejected(
-                    f"InfluxDB has {source.measurement!r}, and no point of it has the {kind} {name!r}; "
-                    f"{suggestion(name, there)}",
+                    ended(
+                        f"InfluxDB has {source.measurement!r}, and no point of it has the {kind} {name!r}; "
+                        f"{suggestion(name, there)}"
+                    ),
                     next_step=f"Correct {place}.",
                 )

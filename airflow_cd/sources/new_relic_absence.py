@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.spelling import suggestion
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.new_relic import NewRelicHook
@@ -39,6 +40,6 @@ def explained(
         yield from unknown_instances(silent, known, f"the attribute {attribute}")
         return
     if app and app not in (apps := values("SELECT count(*) FROM Transaction", "appName")):
-        yield f"New Relic has had no transaction of the app {app!r} in the hour before; {suggestion(app, apps)}"
+        yield ended(f"New Relic has had no transaction of the app {app!r} in the hour before; {suggestion(app, apps)}")
         return
     yield f"Nothing that is asked for has happened in the hour before, of any instance with the attribute {attribute}."
