@@ -15,7 +15,7 @@ from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
+from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
@@ -137,7 +137,6 @@ class TakenOver(DeploymentThere):
         def act() -> None:
             if release is not None:
                 configuration.require_usable(release.configuration)
-                configuration.keep(self.cluster, self.namespace, self.name, release.configuration)
             for track in tracks:
                 if track == Track.STABLE:
                     self._put_stable(release, token)
@@ -191,9 +190,8 @@ class TakenOver(DeploymentThere):
     def _canary_of(
         self, stable: Object, release: Release, image: str, share: int, traffic: int | None, routing: Routing
     ) -> Object:
-        template = with_release(
-            stable["spec"]["template"], release, image, deployment=self.name, container=self.container
-        )
+        secret = self._keep_configuration(release)
+        template = with_release(stable["spec"]["template"], release, image, secret=secret, container=self.container)
         replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
         there = self._canary()
         has = there["spec"]["template"]["metadata"].get("labels") or {} if there is not None else None
@@ -235,12 +233,13 @@ class TakenOver(DeploymentThere):
             raise self._no_replicas()
 
         stable = self._stable()
+        secret = self._keep_configuration(release)
         image = self._image(release, stable, self._routing(stable), token, begins=False)
 
         def attempt() -> None:
             stable = copy.deepcopy(self._there_for(token))
             stable["spec"]["template"] = with_release(
-                stable["spec"]["template"], release, image, deployment=self.name, container=self.container
+                stable["spec"]["template"], release, image, secret=secret, container=self.container
             )
             given = meant(stable["spec"]["template"], self.container)
             stable["metadata"]["annotations"] = {**(stable["metadata"].get("annotations") or {}), **given}
@@ -290,11 +289,3 @@ class TakenOver(DeploymentThere):
             if gone != stays:
                 self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
         self._sweep()
-
-    def _sweep(self) -> None:
-        """Delete configurations that nothing can need any more: neither a pod, nor a ReplicaSet to go back to."""
-        sets = self.cluster.every(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
-        pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
-        templates = [one["spec"]["template"] for one in (*sets, self._stable())] + pods
-        used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
-        configuration.sweep(self.cluster, self.namespace, self.name, used)

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.configuration import files_of, name_of, variables_of
+from airflow_cd.targets.kubernetes.configuration import files_of, variables_of
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, POLICY, REPLACED, VERSION
 
 _OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, POLICY, REPLACED)
@@ -56,13 +56,13 @@ def name_of_container(deployment: Object, name: str) -> str:
     return str(container_of(deployment["spec"]["template"], name)["name"])
 
 
-def with_release(template: Object, release: Release, image: str, *, deployment: str, container: str) -> Object:
+def with_release(template: Object, release: Release, image: str, *, secret: str, container: str) -> Object:
     """The template with another release: everything that is not the release's stays as it is.
 
     :param template: the pod template; it is not changed.
     :param release: what is to run.
     :param image: what stands for its artifact.
-    :param deployment: name of the Deployment, whose Secrets hold configurations.
+    :param secret: name of the Secret that holds its configuration; of no meaning where it has none.
     :param container: name of the container, ``""`` for the first.
     """
     changed = without_release(template, container)
@@ -73,8 +73,7 @@ def with_release(template: Object, release: Release, image: str, *, deployment: 
     if image != release.artifact and chosen.get("imagePullPolicy") == "Always":
         # Which image a digest means no registry has to be asked; one that is down must not keep a pod from going back.
         annotations[POLICY], chosen["imagePullPolicy"] = "Always", "IfNotPresent"
-    secret = name_of(deployment, release.configuration)
-    if not secret:
+    if not release.configuration:
         return changed
     annotations[CONFIGURATION] = secret
     variables = variables_of(release.configuration, secret)
