@@ -156,6 +156,32 @@ def test_a_stable_pod_that_is_made_while_a_new_side_is_prepared_is_nobody_elses(
     assert {f"{CORE}/services/web-canary", f"{CORE}/services/web-metrics-canary"} <= cluster.objects.keys()
 
 
+# -- nobody who sends requests ----------------------------------------------------------------------------------------
+
+
+def test_that_no_drain_keeps_its_work_from_a_worker_is_said(cluster: ClusterInMemory) -> None:
+    assert not any("no Service" in note for note in over(cluster).notes())
+    cluster.delete(f"{CORE}/services/web")
+    assert any(
+        note.startswith("no Service sends requests to the pods of Deployment web") for note in over(cluster).notes()
+    )
+    put(cluster)
+    drain(cluster)
+    assert {one.drained for one in canary(cluster)} == {False}
+
+
+def test_a_pod_that_the_cluster_refuses_is_as_drained_as_those_that_run(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    (made,) = [path for path in cluster.objects if "/replicasets/web-canary" in path]
+    quota = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: team"}
+    for drained in (False, True):
+        if drained:
+            drain(cluster)
+        cluster.objects[made]["status"].update(conditions=[quota], replicas=2)
+        refused = [one for one in canary(cluster) if one.message.endswith("exceeded quota: team")]
+        assert [one.drained for one in refused] == [drained]
+
+
 # -- autoscalers that come in the middle -------------------------------------------------------------------------------
 
 

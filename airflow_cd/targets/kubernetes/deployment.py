@@ -13,10 +13,11 @@ from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
+from airflow_cd.targets.kubernetes.deployment_notes import notes_of
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
     FOR_INGRESSES,
@@ -31,7 +32,7 @@ from airflow_cd.targets.kubernetes.rights import (
     told_of_autoscalers,
 )
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
+from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -99,21 +100,9 @@ class TakenOver(DeploymentThere):
         """As of the target."""
         with self._located():
             stable = self._stable()
-            container = container_of(stable["spec"]["template"], self.container)
-            found = [changed_since(stable, self.container)]
-            if owner := kept_by(stable):
-                found.append(f"{owner} keeps Deployment {self.name}: it must ignore its pod template")
-            if not container.get("readinessProbe"):
-                found.append(
-                    f"container {container['name']} of Deployment {self.name} has no readiness probe: a pod counts as "
-                    "ready, and gets requests, as soon as its process runs"
-                )
-            if not self._artifacts.digest_now(stable, self._pods(stable, self._routing(stable))):
-                found.append(
-                    f"which image {container['image']} is the nodes do not say: a rollback goes to its tag, whatever "
-                    "that means by then"
-                )
-            return [f"{sentence}." for sentence in found if sentence]
+            routing = self._routing(stable)
+            known = bool(self._artifacts.digest_now(stable, self._pods(stable, routing)))
+            return notes_of(stable, routing, self.container, image_known=known)
 
     def changed_by(self) -> str:
         """As of the target."""

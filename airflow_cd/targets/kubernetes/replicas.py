@@ -148,7 +148,7 @@ def instances_of(
     found = [instance_of(state, pod, read) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if state.deployment is not None and (missing > 0 or _is_changing(state)):
-        found.append(_missing(state, state.deployment, missing, container, configuration))
+        found.append(_missing(state, state.deployment, missing, container, routing, configuration))
     if not found and state.deployment is not None and state.track is Track.STABLE:
         name = state.deployment["metadata"]["name"]
         found.append(Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE))
@@ -249,6 +249,7 @@ def _missing(
     deployment: Object,
     count: int,
     container: str,
+    routing: Dividing,
     configuration: Callable[[str], Mapping[str, Any] | None],
 ) -> Instance:
     """What stands for replicas that the cluster has not made yet, or has not taken away."""
@@ -269,6 +270,7 @@ def _missing(
         runs.artifact,
         dict(runs.configuration),
         health=STARTING if passing else FAILED,
+        drained=routing.drained(deployment["spec"]["template"]),
         message=f"the cluster refuses the pod: {refused[0]}" if refused else said,
         track=state.track,
     )
