@@ -91,7 +91,7 @@ class TakenOver(DeploymentThere):
             require_rights(self.cluster, self.namespace, *NEEDED, *self._for_requests(), *pulls)
             configuration.require_usable(release.configuration)
             routing = self._routing(stable)
-            routing.check()
+            routing.check(shared_with_gitops=self.shared_with_gitops)
             self._require_headroom(stable, 1 if self._canary() is None else 0)
             pods = read_stable(self.cluster, self.namespace, stable, routing).pods
             self._artifacts.check(stable, pods, release)
@@ -200,6 +200,8 @@ class TakenOver(DeploymentThere):
         if more > 0:
             self._require_headroom(stable, more)
         self._there_for(token)
+        if has is not None:
+            self._require_as_given(routing)
         routing.prepare(traffic)
 
         def attempt() -> None:
@@ -216,6 +218,16 @@ class TakenOver(DeploymentThere):
                 routing.give(self._canary_pods(routing), share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
+
+    def _require_as_given(self, routing: Routing) -> None:
+        """Refuse to give more to a canary that somebody else has given another weight: they are at work there."""
+        if said := routing.reweighed():
+            raise TargetRejected(
+                f"{said}.",
+                state="nothing was changed by this call.",
+                next_step="Find out who has changed it. The deployment goes back to what ran before; start it again "
+                "when nobody else changes the weights.",
+            )
 
     def _put_stable(self, release: Release | None, token: int) -> None:
         if release is None:

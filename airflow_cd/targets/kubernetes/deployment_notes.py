@@ -22,6 +22,7 @@ def notes_of(stable: Object, routing: Routing, released: str, *, image_known: bo
     found = [changed_since(stable, released)]
     if owner := kept_by(stable):
         found.append(f"{owner} keeps Deployment {name}: it must ignore its pod template")
+    found.append(routing.kept())
     if not container.get("readinessProbe"):
         found.append(
             f"container {container['name']} of Deployment {name} has no readiness probe: a pod counts as "
