@@ -156,6 +156,27 @@ def test_a_stable_pod_that_is_made_while_a_new_side_is_prepared_is_nobody_elses(
     assert {f"{CORE}/services/web-canary", f"{CORE}/services/web-metrics-canary"} <= cluster.objects.keys()
 
 
+def test_a_pod_runs_since_the_first_process_of_its_release_has_begun(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    (first, second, third) = (one["metadata"]["name"] for one in cluster.pods("web-canary"))
+    sidecar = {"name": "proxy", "state": {"running": {"startedAt": "2026-11-30T04:00:01Z"}}}
+    states = {
+        first: {"running": {"startedAt": "2026-11-30T04:02:00Z"}},
+        second: {"waiting": {"reason": "ContainerCreating"}},
+        third: {"running": {"startedAt": "2026-11-30T04:09:00Z"}},
+    }
+    for name, state in states.items():
+        status = cluster.objects[f"{CORE}/pods/{name}"]["status"]
+        status["startTime"] = "2026-11-30T04:00:00Z"
+        again = 2 if name == third else 0
+        status["containerStatuses"] = [
+            sidecar,
+            {**status["containerStatuses"][0], "state": state, "restartCount": again},
+        ]
+    began = {one.name: one.started.strftime("%H:%M:%S") for one in canary(cluster) if one.started}
+    assert began == {first: "04:02:00", second: "04:00:00", third: "04:00:00"}, "what has crashed is the release's too"
+
+
 # -- nobody who sends requests ----------------------------------------------------------------------------------------
 
 

@@ -202,10 +202,23 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
         health=health,
         drained=read.routing.drained(pod),
         message=message,
-        started=time_of((pod.get("status") or {}).get("startTime")),
+        started=_started(pod, read.container),
         track=state.track,
         weight=weight / len(state.pods) if weight is not None else None,
     )
+
+
+def _started(pod: Object, container: str) -> datetime | None:
+    """When the first process of the release began in a pod; when a node took the pod, where nobody knows it any more.
+
+    In between images are pulled and init containers run. What a container logs that ends and is started again is the
+    release's too, all of it, so that a later start would hide why it has ended.
+    """
+    status = pod.get("status") or {}
+    own = next((one for one in status.get("containerStatuses") or () if one["name"] == container), {})
+    running = (own.get("state") or {}).get("running") or {}
+    begun = running.get("startedAt") if not own.get("restartCount") else None
+    return time_of(begun or status.get("startTime"))
 
 
 def _is_changing(state: TrackState) -> bool:
