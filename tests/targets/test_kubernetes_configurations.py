@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
@@ -126,3 +127,36 @@ def test_what_nothing_names_any_more_goes(cluster: ClusterInMemory) -> None:
     put(cluster, None)
     put(cluster, None)
     assert secrets(cluster) == []
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+MOUNTED = {"name": "settings", "mountPath": "/etc/web/settings.json", "subPath": "settings.json"}
+FILE = Release("web", "1.2", "web:1.2", {"/etc/web/settings.json": "{}", "/etc/web/more.json": "{}"})
+
+
+@pytest.mark.parametrize("track", [Track.CANARY, Track.STABLE])
+@pytest.mark.parametrize("path", ["/etc/web/settings.json", "/etc//web/settings.json/"])
+def test_a_file_where_something_is_mounted_is_refused_before_anything_is_touched(
+    cluster: ClusterInMemory, track: Track, path: str
+) -> None:
+    put(cluster, Release("web", "1.1", "web:1.1", {"/etc/web/more.json": "[]"}), Track.STABLE)
+    there = cast("Object", cluster.get(f"{APPS}/deployments/web"))
+    there["spec"]["template"]["spec"]["containers"][0]["volumeMounts"].append({**MOUNTED, "mountPath": path})
+    cluster.put(f"{APPS}/deployments/web", there)
+    made, before = secrets(cluster), cluster.get(f"{APPS}/deployments/web")
+    said = r"container web has something mounted at /etc/web/settings.json \(volume settings\) already"
+    with pytest.raises(TargetRejected, match=said):
+        TakenOver(cast("Cluster", cluster), "production", "shop", "web").check(FILE)
+    with pytest.raises(TargetRejected, match=said):
+        put(cluster, FILE, track)
+    assert secrets(cluster) == made
+    assert cast("Object", cluster.get(f"{APPS}/deployments/web"))["spec"] == cast("Object", before)["spec"]
+    assert f"{APPS}/deployments/web-canary" not in cluster.objects
+
+
+def test_a_file_beside_what_is_mounted_and_in_the_place_of_another_release_is_taken(cluster: ClusterInMemory) -> None:
+    put(cluster, FILE, Track.STABLE)
+    TakenOver(cast("Cluster", cluster), "production", "shop", "web").check(FILE)
+    put(cluster, FILE, Track.CANARY)
+    assert len(cluster.pods("web-canary")) == 3

@@ -11,7 +11,6 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.deployment_notes import notes_of
 from airflow_cd.targets.kubernetes.headroom import require_headroom
@@ -89,7 +88,7 @@ class TakenOver(DeploymentThere):
                 require_unowned(stable)
             pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
             require_rights(self.cluster, self.namespace, *NEEDED, *self._for_requests(), *pulls)
-            configuration.require_usable(release.configuration)
+            self._require_usable(release, stable["spec"]["template"])
             routing = self._routing(stable)
             routing.check(shared_with_gitops=self.shared_with_gitops)
             self._require_headroom(stable, 1 if self._canary() is None else 0)
@@ -125,7 +124,7 @@ class TakenOver(DeploymentThere):
 
         def act() -> None:
             if release is not None:
-                configuration.require_usable(release.configuration)
+                self._require_usable(release, self._stable()["spec"]["template"])
             for track in tracks:
                 if track == Track.STABLE:
                     self._put_stable(release, token)

@@ -131,6 +131,22 @@ def time_of(text: Any) -> datetime | None:
     return _time(text)
 
 
+def started_in(pod: Object, container: str) -> datetime | None:
+    """When the first process of the release began in a pod; when a node took the pod, where nobody knows it any more.
+
+    In between images are pulled and init containers run. What a container logs that ends and is started again is the
+    release's too, all of it, so that a later start would hide why it has ended.
+
+    :param pod: as the API lists it.
+    :param container: name of the container that holds the release.
+    """
+    status = pod.get("status") or {}
+    own = next((one for one in status.get("containerStatuses") or () if one["name"] == container), {})
+    running = (own.get("state") or {}).get("running") or {}
+    begun = running.get("startedAt") if not own.get("restartCount") else None
+    return time_of(begun or status.get("startTime"))
+
+
 def last_lines(text: str) -> str:
     """What the end of an output says of why it ended, on one line.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.clock import now
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
-from airflow_cd.targets.kubernetes.health import health_of, last_lines, time_of
+from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
 from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
 from airflow_cd.targets.kubernetes.ownership import changed_since
@@ -202,23 +202,10 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
         health=health,
         drained=read.routing.drained(pod),
         message=message,
-        started=_started(pod, read.container),
+        started=started_in(pod, read.container),
         track=state.track,
         weight=weight / len(state.pods) if weight is not None else None,
     )
-
-
-def _started(pod: Object, container: str) -> datetime | None:
-    """When the first process of the release began in a pod; when a node took the pod, where nobody knows it any more.
-
-    In between images are pulled and init containers run. What a container logs that ends and is started again is the
-    release's too, all of it, so that a later start would hide why it has ended.
-    """
-    status = pod.get("status") or {}
-    own = next((one for one in status.get("containerStatuses") or () if one["name"] == container), {})
-    running = (own.get("state") or {}).get("running") or {}
-    begun = running.get("startedAt") if not own.get("restartCount") else None
-    return time_of(begun or status.get("startTime"))
 
 
 def _is_changing(state: TrackState) -> bool:

@@ -17,7 +17,6 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import replicas_of
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
@@ -74,7 +73,7 @@ class StatefulSetTakenOver(StatefulSetThere):
                 require_unowned(there, self.kind, "pod template and updateStrategy")
             pulls = FOR_PULLS if self._artifacts.looks(there) else ()
             require_rights(self.cluster, self.namespace, *FOR_STATEFUL_SETS, *pulls)
-            configuration.require_usable(release.configuration)
+            self._require_usable(release, there["spec"]["template"])
             routing.check(shared_with_gitops=self.shared_with_gitops)
             self._artifacts.check(self._stable(state), state.pods, release)
 
@@ -113,7 +112,7 @@ class StatefulSetTakenOver(StatefulSetThere):
 
         def act() -> None:
             if release is not None:
-                configuration.require_usable(release.configuration)
+                self._require_usable(release, self._there()["spec"]["template"])
             for track in tracks:
                 if release is None:
                     self._take_back(track, token)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.configuration import files_of, variables_of
@@ -89,6 +91,28 @@ def with_release(template: Object, release: Release, image: str, *, secret: str,
         mounts = [{"name": FILES, "mountPath": path, "subPath": key, "readOnly": True} for path, key in files.items()]
         chosen["volumeMounts"] = [*(chosen.get("volumeMounts") or ()), *mounts]
     return changed
+
+
+def require_free_paths(template: Object, release: Release, *, container: str) -> None:
+    """Refuse a file of a release at a path where the container has something mounted already: a cluster takes no two.
+
+    :param template: the pod template, with a release of ours or without.
+    :param release: what is to run.
+    :param container: name of the container, ``""`` for the first.
+    :raises TargetRejected: names every such path, and its volume.
+    """
+    chosen = container_of(without_release(template, container), container)
+    mounted = {posixpath.normpath(one["mountPath"]): one["name"] for one in chosen.get("volumeMounts") or ()}
+    mounted |= {posixpath.normpath(one["devicePath"]): one["name"] for one in chosen.get("volumeDevices") or ()}
+    paths = {path: mounted.get(posixpath.normpath(path)) for path in files_of(release.configuration)}
+    taken = [f"{path} (volume {volume})" for path, volume in paths.items() if volume is not None]
+    if taken:
+        raise TargetRejected(
+            f"container {chosen['name']} has something mounted at {', '.join(taken)} already, where the configuration "
+            "has a file.",
+            state="nothing was changed.",
+            next_step="Take the mount out of the pod template, or the key out of the configuration.",
+        )
 
 
 def without_release(template: Object, container: str) -> Object:

@@ -17,7 +17,7 @@ from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
 from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
 from airflow_cd.targets.kubernetes.names import CONFIGURATION
-from airflow_cd.targets.kubernetes.template import container_of
+from airflow_cd.targets.kubernetes.template import container_of, require_free_paths
 from airflow_cd.targets.kubernetes.writing import busy
 from airflow_cd.targets.last_words import LINES_READ
 
@@ -97,6 +97,11 @@ class WorkloadThere(ABC):
     def _configuration(self, secret: str) -> Mapping[str, Any] | None:
         """What a release's Secret of that name holds; None where it is gone."""
         return configuration.read(self.cluster, self.namespace, secret)
+
+    def _require_usable(self, release: Release, template: Object) -> None:
+        """Refuse a configuration that the container could not be given."""
+        configuration.require_usable(release.configuration)
+        require_free_paths(template, release, container=self.container)
 
     def _keep_configuration(self, release: Release) -> str:
         """The name of the Secret that holds the configuration of a release, which is written unless it is there."""
