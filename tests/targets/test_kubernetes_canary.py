@@ -177,7 +177,7 @@ def test_a_pod_runs_since_the_first_process_of_its_release_has_begun(cluster: Cl
     assert began == {first: "04:02:00", second: "04:00:00", third: "04:00:00"}, "what has crashed is the release's too"
 
 
-# -- nobody who sends requests ----------------------------------------------------------------------------------------
+# -- what is said ------------------------------------------------------------------------------------------------------
 
 
 def test_that_no_drain_keeps_its_work_from_a_worker_is_said(cluster: ClusterInMemory) -> None:
@@ -189,6 +189,16 @@ def test_that_no_drain_keeps_its_work_from_a_worker_is_said(cluster: ClusterInMe
     put(cluster)
     drain(cluster)
     assert {one.drained for one in canary(cluster)} == {False}
+
+
+def test_that_the_last_phase_ends_all_pods_of_a_deployment_that_recreates_them_is_said(
+    cluster: ClusterInMemory,
+) -> None:
+    assert not any("Recreate" in note for note in over(cluster).notes())
+    cluster.patch(f"{APPS}/deployments/web", {"spec": {"strategy": {"type": "Recreate"}}})
+    over(cluster).check(NEW)
+    (note,) = [note for note in over(cluster).notes() if "Recreate" in note]
+    assert "end all of its stable pods before new ones are made" in note
 
 
 def test_a_pod_that_the_cluster_refuses_is_as_drained_as_those_that_run(cluster: ClusterInMemory) -> None:

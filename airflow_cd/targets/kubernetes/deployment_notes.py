@@ -33,6 +33,11 @@ def notes_of(stable: Object, routing: Routing, released: str, *, image_known: bo
             f"which image {container['image']} is the nodes do not say: a rollback goes to its tag, whatever "
             "that means by then"
         )
+    if (stable["spec"].get("strategy") or {}).get("type") == "Recreate":
+        found.append(
+            f"Deployment {name} has the strategy Recreate: the phase of 100 %, and a rollback after it, end all of its "
+            "stable pods before new ones are made, so nobody but a canary answers meanwhile"
+        )
     if not routing.services:
         found.append(
             f"no Service sends requests to the pods of Deployment {name}, so a drain keeps nothing from a canary: what "
