@@ -141,7 +141,7 @@ def started_in(pod: Object, container: str) -> datetime | None:
     :param container: name of the container that holds the release.
     """
     status = pod.get("status") or {}
-    own = next((one for one in status.get("containerStatuses") or () if one["name"] == container), {})
+    own: Object = next((one for one in status.get("containerStatuses") or () if one["name"] == container), {})
     running = (own.get("state") or {}).get("running") or {}
     begun = running.get("startedAt") if not own.get("restartCount") else None
     return time_of(begun or status.get("startTime"))
