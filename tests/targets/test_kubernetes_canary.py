@@ -156,25 +156,30 @@ def test_a_stable_pod_that_is_made_while_a_new_side_is_prepared_is_nobody_elses(
     assert {f"{CORE}/services/web-canary", f"{CORE}/services/web-metrics-canary"} <= cluster.objects.keys()
 
 
-def test_a_pod_runs_since_the_first_process_of_its_release_has_begun(cluster: ClusterInMemory) -> None:
-    put(cluster)
-    (first, second, third) = (one["metadata"]["name"] for one in cluster.pods("web-canary"))
+BEGAN = {"startedAt": "2026-11-30T04:02:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("status", "began"),
+    [
+        ({"state": {"running": BEGAN}}, "04:02:00"),
+        ({"state": {"terminated": BEGAN}}, "04:02:00"),
+        ({"state": {"waiting": {}}, "lastState": {"terminated": BEGAN}}, "04:02:00"),
+        ({"state": {"running": BEGAN}, "lastState": {"terminated": {"startedAt": "2026-11-30T04:01:00Z"}}}, "04:02:00"),
+        ({"state": {"running": {}}}, "04:00:00"),
+        ({"state": {"waiting": {"reason": "ContainerCreating"}}}, None),
+    ],
+)
+def test_a_pod_runs_since_the_process_of_its_release_has_begun(
+    cluster: ClusterInMemory, status: Object, began: str | None
+) -> None:
+    put(cluster, share=25)
+    (pod,) = cluster.pods("web-canary")
     sidecar = {"name": "proxy", "state": {"running": {"startedAt": "2026-11-30T04:00:01Z"}}}
-    states = {
-        first: {"running": {"startedAt": "2026-11-30T04:02:00Z"}},
-        second: {"waiting": {"reason": "ContainerCreating"}},
-        third: {"running": {"startedAt": "2026-11-30T04:09:00Z"}},
-    }
-    for name, state in states.items():
-        status = cluster.objects[f"{CORE}/pods/{name}"]["status"]
-        status["startTime"] = "2026-11-30T04:00:00Z"
-        again = 2 if name == third else 0
-        status["containerStatuses"] = [
-            sidecar,
-            {**status["containerStatuses"][0], "state": state, "restartCount": again},
-        ]
-    began = {one.name: one.started.strftime("%H:%M:%S") for one in canary(cluster) if one.started}
-    assert began == {first: "04:02:00", second: "04:00:00", third: "04:00:00"}, "what has crashed is the release's too"
+    found = cluster.objects[f"{CORE}/pods/{pod['metadata']['name']}"]["status"]
+    found |= {"startTime": "2026-11-30T04:00:00Z", "containerStatuses": [sidecar, {"name": "web", **status}]}
+    (one,) = canary(cluster)
+    assert (one.started.strftime("%H:%M:%S") if one.started else None) == began
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
