@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from airflow_cd.errors import TargetError
-from airflow_cd.instances import STARTING
+from airflow_cd.instances import EMPTY, STARTING
 from airflow_cd.targets.base import in_place
 
 if TYPE_CHECKING:
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 def are_out(target: SealedTarget, units: Collection[str]) -> bool:
     """Read back whether no request reaches what was drained.
 
-    Replicas that are changed in place have names of their own, or roles, by which clients reach them past whoever
-    divides requests; and nobody divides any where no other is left to answer. Of all other targets a drain that returns
-    is done. What cannot be read now is not known to be out.
+    A target may have nothing that divides requests, as a worker has not that takes its work from a queue; clients may
+    reach an instance past whoever divides them; and nobody divides any where no other is left to answer. What cannot be
+    read now is not known to be out.
 
     :param target: the environment, after the drain.
     :param units: what was drained.
     """
-    if not in_place(target):
-        return True
     try:
         instances = target.instances()
     except TargetError:
         return False
     # What has not begun to run gets no requests yet.
-    there = [one for one in instances if one.unit in units and (one.started or one.health != STARTING)]
-    return bool(there) and all(one.drained for one in there)
+    idle = (STARTING, EMPTY)
+    there = [one for one in instances if one.unit in units and (one.started or one.health not in idle)]
+    # Where the canary is some of the environment's own replicas, none of it means that all of them are taken for it.
+    return (bool(there) or not in_place(target)) and all(one.drained for one in there)

@@ -17,6 +17,7 @@ from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, Instance, 
 from airflow_cd.targets.label import REVISION, TargetLabel
 
 MOST_KEYS = 3
+MOST_NAMES = 3
 LONGEST_VALUE = 40
 EMPTY_TEXT = '""'
 
@@ -47,6 +48,15 @@ class InstanceGroup:
     def troubled(self) -> Sequence[Instance]:
         """Those that are not as they should be."""
         return [one for one in self.instances if one.health not in (HEALTHY, EMPTY) or one.drained]
+
+    @property
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """What their target says of those that are as they should be all the same: their names, and the message."""
+        saying: dict[str, list[str]] = defaultdict(list)
+        for one in self.instances:
+            if one.message and one not in self.troubled:
+                saying[one.message].append(one.name)
+        return [(_listed(names), message) for message, names in saying.items()]
 
     @property
     def name(self) -> str:
@@ -108,6 +118,11 @@ def summarize(
     at = max((found.observed_at for found in running), default=None)
     called = target.instance if target is not None else ""
     return InstanceSummary(_groups(instances, release), "; ".join(problems), at, called)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _groups(instances: Sequence[Instance], deployed: Release | None) -> list[InstanceGroup]:

@@ -102,6 +102,33 @@ def test_a_canary_stands_beside_the_stable_replicas_until_they_have_the_release(
     assert target.shares == [("canary 1.2", 20), ("stable 1.2", 100), ("canary nothing", 100)]
 
 
+def test_a_canary_that_no_drain_keeps_from_its_work_is_not_said_to_be_out(
+    ledger: Ledger, target: ReplicaMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, log = delivery(ledger, target), list[str]()
+    monkeypatch.setattr(mine, "log", log.append)
+    given: list[Handover] = []
+    mine.deploy(NEW, phase="phase_20", share=20, hand_over=given.append)
+    monkeypatch.setattr(target, "drain", lambda tracks, *, key, token: None)  # workers that nobody sends anything
+    assert not mine.drain(mine.lease(), mine.require_deployment(), [Track.CANARY])
+    assert mine.require_deployment().safe_at is None
+    assert log[-1] == "Requests still reach canary, which no drain keeps them from: the rollback does."
+    done = restore_unrecorded(
+        target, given[-1], environment="production", timeout=timedelta(seconds=1), log=lambda line: None
+    )
+    assert done.safe_at == done.restored_at
+
+
+def test_a_canary_that_does_not_run_yet_is_out_once_it_was_drained(ledger: Ledger, target: ReplicaMemory) -> None:
+    mine = delivery(ledger, target)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    target.replicas[Track.CANARY] = [
+        replace(one, health=STARTING, started=None, drained=False) for one in target.replicas[Track.CANARY]
+    ]
+    assert mine.drain(mine.lease(), mine.require_deployment(), [Track.CANARY])
+    assert mine.require_deployment().safe_at is not None
+
+
 def test_a_rollback_of_a_canary_drains_it_and_leaves_the_stable_replicas_alone(
     ledger: Ledger, target: ReplicaMemory
 ) -> None:

@@ -406,6 +406,28 @@ def test_requests_are_divided_by_weight_and_the_route_is_handed_back(
     assert f"{web.name}-canary" not in [one["metadata"]["name"] for one in listed]
 
 
+def test_a_tool_that_takes_the_canary_out_of_the_route_is_named_and_nothing_more_is_given(
+    web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]]
+) -> None:
+    path = f"{gateway.ROUTES}/{web.name}"
+    there = web.cluster.call("GET", path)
+    kept = {name: there[name] for name in ("apiVersion", "kind", "spec")} | {"metadata": {"name": web.name}}
+    put(by_route, Track.CANARY, OTHER, 20)
+    give(by_route)
+    assert {one.message for one in by_route.instances()} == {""}
+    web.cluster.call("PATCH", f"{path}?fieldManager=argocd-controller&force=true", kept, "application/apply-patch+yaml")
+    said = f"HTTPRoute {web.name} was changed by argocd-controller at"
+    canary = [one for one in by_route.instances() if one.track == Track.CANARY]
+    assert all(one.message.startswith(said) and one.drained for one in canary)
+    with pytest.raises(TargetRejected, match=said):
+        ask(by_route, Track.CANARY, OTHER, 50)
+    drain(by_route)
+    put(by_route, Track.CANARY, None)
+    come_to(routed, {"1.0 hi"})
+    with pytest.raises(TargetRejected, match=f"HTTPRoute {web.name} is kept by Argo CD"):
+        by_route.check(OTHER)
+
+
 def test_no_weight_is_given_to_a_canary_that_cannot_answer(
     web: Web, by_route: KubernetesTarget, routed: Callable[[int], list[str]]
 ) -> None:

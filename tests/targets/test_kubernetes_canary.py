@@ -156,6 +156,68 @@ def test_a_stable_pod_that_is_made_while_a_new_side_is_prepared_is_nobody_elses(
     assert {f"{CORE}/services/web-canary", f"{CORE}/services/web-metrics-canary"} <= cluster.objects.keys()
 
 
+BEGAN = {"startedAt": "2026-11-30T04:02:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("status", "began"),
+    [
+        ({"state": {"running": BEGAN}}, "04:02:00"),
+        ({"state": {"terminated": BEGAN}}, "04:02:00"),
+        ({"state": {"waiting": {}}, "lastState": {"terminated": BEGAN}}, "04:02:00"),
+        ({"state": {"running": BEGAN}, "lastState": {"terminated": {"startedAt": "2026-11-30T04:01:00Z"}}}, "04:02:00"),
+        ({"state": {"running": {}}}, "04:00:00"),
+        ({"state": {"waiting": {"reason": "ContainerCreating"}}}, None),
+    ],
+)
+def test_a_pod_runs_since_the_process_of_its_release_has_begun(
+    cluster: ClusterInMemory, status: Object, began: str | None
+) -> None:
+    put(cluster, share=25)
+    (pod,) = cluster.pods("web-canary")
+    sidecar = {"name": "proxy", "state": {"running": {"startedAt": "2026-11-30T04:00:01Z"}}}
+    found = cluster.objects[f"{CORE}/pods/{pod['metadata']['name']}"]["status"]
+    found |= {"startTime": "2026-11-30T04:00:00Z", "containerStatuses": [sidecar, {"name": "web", **status}]}
+    (one,) = canary(cluster)
+    assert (one.started.strftime("%H:%M:%S") if one.started else None) == began
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def test_that_no_drain_keeps_its_work_from_a_worker_is_said(cluster: ClusterInMemory) -> None:
+    assert not any("no Service" in note for note in over(cluster).notes())
+    cluster.delete(f"{CORE}/services/web")
+    assert any(
+        note.startswith("no Service sends requests to the pods of Deployment web") for note in over(cluster).notes()
+    )
+    put(cluster)
+    drain(cluster)
+    assert {one.drained for one in canary(cluster)} == {False}
+
+
+def test_that_the_last_phase_ends_all_pods_of_a_deployment_that_recreates_them_is_said(
+    cluster: ClusterInMemory,
+) -> None:
+    assert not any("Recreate" in note for note in over(cluster).notes())
+    cluster.patch(f"{APPS}/deployments/web", {"spec": {"strategy": {"type": "Recreate"}}})
+    over(cluster).check(NEW)
+    (note,) = [note for note in over(cluster).notes() if "Recreate" in note]
+    assert "end all of its stable pods before new ones are made" in note
+
+
+def test_a_pod_that_the_cluster_refuses_is_as_drained_as_those_that_run(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    (made,) = [path for path in cluster.objects if "/replicasets/web-canary" in path]
+    quota = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: team"}
+    for drained in (False, True):
+        if drained:
+            drain(cluster)
+        cluster.objects[made]["status"].update(conditions=[quota], replicas=2)
+        refused = [one for one in canary(cluster) if one.message.endswith("exceeded quota: team")]
+        assert [one.drained for one in refused] == [drained]
+
+
 # -- autoscalers that come in the middle -------------------------------------------------------------------------------
 
 

@@ -71,7 +71,7 @@ def test_a_release_is_read_back_by_its_artifact_whatever_digest_stands_for_it() 
     template = {"spec": {"containers": [{"name": "web", "image": "registry:5000/web:0.9"}]}}
     image = pinned(release.artifact, OLD)
     assert image == f"registry:5000/web:1.0@{OLD}"
-    found = running(with_release(template, release, image, deployment="web", container=""), "", lambda name: {})
+    found = running(with_release(template, release, image, secret="web-cd-1", container=""), "", lambda name: {})
     assert (found.artifact, found.version, found.image) == (release.artifact, "1.0", image)
     assert pinned(f"registry:5000/web@{NEW}", OLD) == f"registry:5000/web@{NEW}"
 
@@ -81,12 +81,12 @@ def test_a_digest_needs_no_registry_and_the_pull_policy_comes_back(policy: str |
     container = {"name": "web", "image": "web:0.9"} | ({"imagePullPolicy": policy} if policy else {})
     template = {"metadata": {"annotations": {}}, "spec": {"containers": [container]}}
     release = Release("web", "1.0", "web:1.0", {})
-    given = with_release(template, release, pinned("web:1.0", OLD), deployment="web", container="")
+    given = with_release(template, release, pinned("web:1.0", OLD), secret="web-cd-1", container="")
     assert given["spec"]["containers"][0].get("imagePullPolicy") == ("IfNotPresent" if policy else None)
-    again = with_release(given, release, pinned("web:1.0", NEW), deployment="web", container="")
+    again = with_release(given, release, pinned("web:1.0", NEW), secret="web-cd-1", container="")
     after = without_release(again, "")["spec"]["containers"][0]
     assert after.get("imagePullPolicy") == policy
-    by_tag = with_release(template, release, "web:1.0", deployment="web", container="")
+    by_tag = with_release(template, release, "web:1.0", secret="web-cd-1", container="")
     assert by_tag["spec"]["containers"][0].get("imagePullPolicy") == policy
 
 

@@ -10,6 +10,7 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes import KubernetesTarget, by_ingress
 from airflow_cd.targets.kubernetes.by_ingress import CANARY, WEIGHT, ByIngress
+from airflow_cd.targets.kubernetes.names import GIVEN
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
 CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
@@ -50,7 +51,7 @@ def test_a_canary_has_an_ingress_of_its_own_for_its_own_paths_alone(cluster: Clu
     before = cluster.get(f"{INGRESSES}/shop")
     by(cluster).prepare(None)
     made = cluster.objects[f"{INGRESSES}/shop-canary"]
-    assert made["metadata"]["annotations"] == {CANARY: "true", WEIGHT: "0"}
+    assert made["metadata"]["annotations"] == {CANARY: "true", WEIGHT: "0", GIVEN: "0"}
     (rule,) = made["spec"]["rules"]
     assert rule == {"host": "shop.test", "http": {"paths": [path("web-canary")]}}
     assert by(cluster).weight({"metadata": {"labels": {"airflow-cd/track": "canary"}}}) == 0

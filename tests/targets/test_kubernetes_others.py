@@ -82,7 +82,7 @@ def written_by(manager: str, when: str) -> dict[str, Any]:
 
 def given(release: Release, image: str) -> dict[str, Any]:
     deployment = copy.deepcopy(DEPLOYMENT)
-    template = with_release(deployment["spec"]["template"], release, image, deployment="web", container="")
+    template = with_release(deployment["spec"]["template"], release, image, secret="web-cd-1", container="")
     deployment["spec"]["template"] = template
     deployment["metadata"]["annotations"] = meant(template, "")
     deployment["metadata"]["managedFields"] = [

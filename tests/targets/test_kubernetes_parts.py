@@ -57,7 +57,7 @@ RELEASE = Release("web", "1.1", "registry:5000/web:1.1", {"MODE": "new", "/etc/w
 
 
 def put(release: Release, template: dict[str, Any] = TEMPLATE) -> dict[str, Any]:
-    return with_release(template, release, release.artifact, deployment="web", container="web")
+    return with_release(template, release, release.artifact, secret="web-cd-1", container="web")
 
 
 def test_a_release_changes_its_container_and_nothing_else() -> None:
@@ -83,8 +83,7 @@ def test_one_release_after_another_leaves_nothing_of_the_first() -> None:
 
 
 def test_what_runs_is_read_back_as_it_was_given() -> None:
-    secrets = {configuration.name_of("web", RELEASE.configuration): RELEASE.configuration}
-    found = running(put(RELEASE), "web", secrets.get)
+    found = running(put(RELEASE), "web", {"web-cd-1": RELEASE.configuration}.get)
     assert (found.artifact, found.version, found.configuration) == (RELEASE.artifact, "1.1", RELEASE.configuration)
 
 
@@ -119,13 +118,6 @@ def test_no_other_number_of_replicas_comes_nearer_to_a_share(share: int, stable:
 
     assert chosen >= 1
     assert all(off(chosen) <= off(count) + 1e-12 for count in range(1, 25_000 // stable + 200) if count < 20_000)
-
-
-@given(st.dictionaries(st.text(min_size=1), st.text() | st.integers() | st.none(), max_size=5))
-def test_a_configuration_is_refused_or_has_a_secret_of_a_valid_name(content: dict[str, Any]) -> None:
-    name = configuration.name_of("a" * 63, content)
-    assert len(name) <= 63
-    assert bool(name) is bool(content)
 
 
 @pytest.mark.parametrize("key", ["A=B", "", "/etc/../passwd", "/etc/"])

@@ -13,8 +13,8 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.by_weight import ByWeight
-from airflow_cd.targets.kubernetes.names import canary_of, ours
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided
+from airflow_cd.targets.kubernetes.names import GIVEN, canary_of, ours
 
 CONTROLLER = "k8s.io/ingress-nginx"
 CANARY, WEIGHT = "nginx.ingress.kubernetes.io/canary", "nginx.ingress.kubernetes.io/canary-weight"
@@ -57,8 +57,15 @@ class ByIngress(ByWeight):
             next_step="Name the Ingress of the Deployment's Service: KubernetesTarget(..., ingress=...).",
         )
 
-    def check(self) -> None:
-        """As of :class:`Routing`: a controller that divides requests has to serve the Ingress, and as a whole.
+    @property
+    def _divided(self) -> Divided:
+        # The Ingress that was there is not written to, so whoever keeps it is in nobody's way.
+        weight = ("f:metadata", "f:annotations", f"f:{WEIGHT}")
+        name = canary_of(self._ingress)
+        return Divided("Ingress", name, self._there(), "weight", weight, is_theirs=False)
+
+    def _require_suitable(self) -> None:
+        """A controller that divides requests has to serve the Ingress, and as a whole.
 
         :raises TargetRejected: says what is in the way.
         :raises TargetUnauthorized: its IngressClass may not be read.
@@ -128,11 +135,8 @@ class ByIngress(ByWeight):
             )
         return found
 
-    @cached_property
-    def _weight(self) -> int | None:
-        """Percent that the canary has; None where it has no Ingress."""
-        found = self._there()
-        return int((found["metadata"].get("annotations") or {}).get(WEIGHT) or 0) if found is not None else None
+    def _weight_in(self, there: Object | None) -> int | None:
+        return int((there["metadata"].get("annotations") or {}).get(WEIGHT) or 0) if there is not None else None
 
     def _write(self, share: int | None) -> None:
         there = self._there()
@@ -141,7 +145,7 @@ class ByIngress(ByWeight):
             if there is not None:
                 self._cluster.delete(self._path)
             return
-        annotations = {CANARY: "true", WEIGHT: str(share)}
+        annotations = {CANARY: "true", WEIGHT: str(share), GIVEN: str(share)}
         if there is None:
             # Whoever made it meanwhile wanted the same.
             with contextlib.suppress(Conflict):

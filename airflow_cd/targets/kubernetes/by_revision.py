@@ -11,6 +11,7 @@ from functools import cached_property
 
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.names import REVISION, called
+from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
 from airflow_cd.targets.kubernetes.rights import require_unowned
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
 from airflow_cd.targets.kubernetes.traffic import own_selector, selects, wait_until_out
@@ -86,7 +87,7 @@ class ByRevision:
         uid = self._set["metadata"]["uid"]
         for service in self.services:
             if not shared_with_gitops:
-                require_unowned(service, "Service", "selector")
+                require_unowned(service, "Service", "selector", SERVICE_SELECTOR)
             require_alone(
                 self._cluster,
                 self._namespace,

@@ -10,7 +10,7 @@ from functools import cached_property
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
-from airflow_cd.targets.kubernetes.by_weight import ByWeight
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
 from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_MIRRORS, require_features
 from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
 from airflow_cd.targets.kubernetes.names import canary_of
@@ -20,6 +20,8 @@ from airflow_cd.targets.kubernetes.traffic import make_own_service
 from airflow_cd.targets.kubernetes.writing import until_written
 
 _POLL = 0.05
+_RULES = ("f:spec", "f:rules")
+"""Where the API says who has written to the rules."""
 _TAKEN_WITHIN = 20.0
 """Seconds within which a gateway must have seen a route that was written."""
 _FOLLOWS = 0.3
@@ -63,8 +65,12 @@ class ByRoute(ByWeight):
             next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
         )
 
-    def check(self) -> None:
-        """As of :class:`Routing`: the route has to be there, and to send requests to the stable pods.
+    @property
+    def _divided(self) -> Divided:
+        return Divided("HTTPRoute", self._route, self._read(), "rules", _RULES)
+
+    def _require_suitable(self) -> None:
+        """The route has to be there, and to send requests to the stable pods.
 
         :raises TargetRejected: it does not, a rule of it divides their requests already, copies are asked for and its
             gateway does not make any, or it cannot have a rule for the header.
@@ -95,7 +101,7 @@ class ByRoute(ByWeight):
         """
         copies = self._mirror if traffic == 0 else 0
         if self._weight is None:
-            self.check()
+            self._require_suitable()
         make_own_service(self._cluster, self._namespace, self._service, self._name)
         hidden = traffic == 0 and self._header and not has_rules(self._read(), self._service, self._header)
         if self._weight is None or copies or hidden:
@@ -107,13 +113,14 @@ class ByRoute(ByWeight):
             self._write(0, reached=False)
 
     def undone(self) -> str:
-        """As of :class:`Routing`: a rule for the header may be gone."""
+        """As of :class:`Routing`: a rule for the header may be gone, too."""
+        if said := self.reweighed():
+            return said
         if not self._header or not is_undone(route := self._read(), self._service):
             return ""
-        return (
-            f"HTTPRoute {self._route} was changed{last_writer(route, 'f:rules')}, and requests with {self._header!r} "
-            "do not reach the canary any more"
-        )
+        by = last_writer(route, _RULES)
+        said = f"requests with {self._header!r} do not reach the canary any more"
+        return f"HTTPRoute {self._route} was changed{by}, and {said}"
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -132,10 +139,8 @@ class ByRoute(ByWeight):
         route = self._read()
         return len(theirs(route, self._service, self._header)) < len(route["spec"].get("rules") or ())
 
-    @cached_property
-    def _weight(self) -> int | None:
-        """Percent that the canary has; None where it has no place in the route."""
-        for rule in theirs(self._read(), self._service, self._header):
+    def _weight_in(self, there: Object | None) -> int | None:
+        for rule in theirs(there, self._service, self._header) if there is not None else ():
             for one in rule.get("backendRefs") or ():
                 if one["name"] == canary_of(self._service):
                     return int(one.get("weight", 1))
@@ -152,6 +157,7 @@ class ByRoute(ByWeight):
             # A weight is remembered by the number of its rule among those that were there.
             drop_rules(route, self._service, self._header)
             divide(route, self._service, share, copies)
+            note_given(route, share)
             if self._header and share is not None and reached:
                 set_rules(route, self._service, self._header)
             route.pop("status", None)

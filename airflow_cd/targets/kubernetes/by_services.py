@@ -11,6 +11,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.labels_of_new_pods import label_new_pods
 from airflow_cd.targets.kubernetes.names import ours, selector_of
+from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
 from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
@@ -78,9 +79,13 @@ class ByServices:
             "requests by an HTTPRoute: KubernetesTarget(..., route=...).",
         )
 
-    def check(self) -> None:
-        """As of :class:`Routing`: an autoscaler may stand in the way."""
+    def check(self, *, shared_with_gitops: bool = True) -> None:
+        """As of :class:`Routing`: an autoscaler may stand in the way; nothing is changed that a tool could keep."""
         self.labels(self._labels, None)
+
+    def kept(self) -> str:
+        """As of :class:`Routing`."""
+        return ""
 
     def drained(self, pod: Object) -> bool:
         """As of :class:`Routing`: no Service finds it."""
@@ -103,7 +108,7 @@ class ByServices:
                 next_step="Give it a Service, or deploy it as a canary.",
             )
         for service in self.services:
-            require_unowned(service, "Service", "selector")
+            require_unowned(service, "Service", "selector", SERVICE_SELECTOR)
             require_alone(
                 self._cluster,
                 self._namespace,
@@ -152,6 +157,10 @@ class ByServices:
             lambda found: bool(found) and found <= names,
             f"the canary of {self._name}",
         )
+
+    def reweighed(self) -> str:
+        """As of :class:`Routing`: there are no weights."""
+        return ""
 
     def undone(self) -> str:
         """As of :class:`Routing`: what its pods get is read back from their labels."""

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
-from airflow_cd.targets.kubernetes.by_weight import ByWeight
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
 from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -51,8 +51,12 @@ class ByVirtualService(ByWeight):
             next_step="Name the one of the Deployment's Service: KubernetesTarget(..., virtual_service=...).",
         )
 
-    def check(self) -> None:
-        """As of :class:`Routing`: all requests of the stable pods have to be such as weights can divide.
+    @property
+    def _divided(self) -> Divided:
+        return Divided("VirtualService", self._called, self._read(), "HTTP routes", ("f:spec", "f:http"))
+
+    def _require_suitable(self) -> None:
+        """All requests of the stable pods have to be such as weights can divide.
 
         :raises TargetRejected: says what is in the way.
         """
@@ -97,10 +101,8 @@ class ByVirtualService(ByWeight):
                 return f"divides the requests of its HTTP route {number} already, among {' and '.join(served)}"
         return ""
 
-    @cached_property
-    def _weight(self) -> int | None:
-        """Percent that the canary has; None where it has no place."""
-        for route in _routes(self._read(), "http"):
+    def _weight_in(self, there: Object | None) -> int | None:
+        for route in _routes(there, "http") if there is not None else ():
             for one in route:
                 if self._is(one, canary_of(self._service)):
                     return int(one.get("weight") or 0)
@@ -110,6 +112,7 @@ class ByVirtualService(ByWeight):
         def attempt() -> Object:
             found = copy.deepcopy(self._read())
             self._divide(found, share)
+            note_given(found, share)
             return self._cluster.put(self._path, found)
 
         until_written(attempt, f"VirtualService {self._called}")

@@ -4,19 +4,60 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
-from airflow_cd.targets.kubernetes.names import TRACK, canary_of
+from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, canary_of
+from airflow_cd.targets.kubernetes.ownership import kept_by, last_writer
+from airflow_cd.targets.kubernetes.rights import require_unowned
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
     endpoints_of,
     make_own_service,
+    own_services,
     services_of,
     traffic_labels,
 )
+
+
+@dataclass(frozen=True)
+class Divided:
+    """What has the weights that divide requests.
+
+    :param kind: of the object.
+    :param name: its name.
+    :param object: as it was read; None where it is gone.
+    :param part: what of it is changed, in words.
+    :param field: the same by the names that the API has where it says who writes to what.
+    :param is_theirs: whether it was there before a canary.
+    """
+
+    kind: str
+    name: str
+    object: Object | None
+    part: str
+    field: tuple[str, ...]
+    is_theirs: bool = True
+
+    @property
+    def called(self) -> str:
+        """Kind and name, as they stand in a sentence."""
+        return f"{self.kind} {self.name}"
+
+
+def note_given(one: Object, share: int | None) -> None:
+    """Note on an object which weight a canary is given by it.
+
+    :param one: the object; it is changed.
+    :param share: percent; None takes the note away.
+    """
+    annotations = one["metadata"].setdefault("annotations", {})
+    annotations.pop(GIVEN, None)
+    if share is not None:
+        annotations[GIVEN] = str(share)
 
 
 class ByWeight(ABC):
@@ -38,18 +79,44 @@ class ByWeight(ABC):
     def _service(self) -> str:
         """Name of the Service of the stable pods."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def _weight(self) -> int | None:
         """Percent of the requests that the canary has; None where it has no place there."""
+        return self._weight_in(self._divided.object)
+
+    @abstractmethod
+    def _weight_in(self, there: Object | None) -> int | None:
+        """The same, in what has it, as it was read."""
 
     @abstractmethod
     def _write(self, share: int | None) -> None:
         """Set the canary's percent, None to take its place away; returns when that is in force."""
 
+    @property
     @abstractmethod
-    def check(self) -> None:
+    def _divided(self) -> Divided:
+        """What has the weight, as it is now."""
+
+    @abstractmethod
+    def _require_suitable(self) -> None:
+        """Refuse what no canary can be given requests by; changes nothing."""
+
+    def check(self, *, shared_with_gitops: bool = True) -> None:
+        """As of :class:`Routing`.
+
+        :param shared_with_gitops: as there.
+        :raises TargetRejected: says what is in the way.
+        """
+        there = self._divided
+        if there.is_theirs and there.object is not None and not shared_with_gitops:
+            require_unowned(there.object, there.kind, there.part, there.field)
+        self._require_suitable()
+
+    def kept(self) -> str:
         """As of :class:`Routing`."""
+        there = self._divided
+        owner = kept_by(there.object, there.field) if there.is_theirs and there.object is not None else None
+        return f"{owner} keeps {there.called}: it must ignore its {there.part}" if owner else ""
 
     def prepare(self, traffic: int | None) -> None:
         """As of :class:`Routing`: the canary's Service, and its place, with no weight yet.
@@ -58,7 +125,7 @@ class ByWeight(ABC):
         """
         if self._weight is not None:
             return
-        self.check()
+        self._require_suitable()
         make_own_service(self._cluster, self._namespace, self._service, self._name)
         self._write(0)
 
@@ -109,9 +176,27 @@ class ByWeight(ABC):
             )
         self._write(share)
 
+    def reweighed(self) -> str:
+        """As of :class:`Routing`: by what was noted in the same write as the weight."""
+        there = self._divided
+        weight = self._weight_in(there.object)
+        meta = there.object["metadata"] if there.object is not None else {}
+        given = (meta.get("annotations") or {}).get(GIVEN)
+        if weight is None:
+            # Its Service goes after its place: while that is there, somebody else has taken the place.
+            if canary_of(self._service) not in own_services(self._cluster, self._namespace, self._name):
+                return ""
+            said = "the canary has no requests by it any more"
+        elif given is None or given == str(weight):
+            return ""
+        else:
+            said = f"the canary has {weight} % of the requests, and was given {given} %"
+        by = last_writer(there.object, there.field) if there.object is not None else ""
+        return f"{there.called} was {'changed' if there.object is not None else 'deleted'}{by}: {said}"
+
     def undone(self) -> str:
-        """As of :class:`Routing`: a weight is read back as it is."""
-        return ""
+        """As of :class:`Routing`."""
+        return self.reweighed()
 
     @property
     def _stable_services(self) -> list[Object]:

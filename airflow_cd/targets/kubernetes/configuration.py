@@ -1,36 +1,28 @@
-"""The run-time configuration of a release, as an immutable Secret that bears its digest in its name.
+"""The run-time configuration of a release, as an immutable Secret of a name that says nothing of it.
 
 A change of configuration has another Secret, so that the pods that run keep theirs byte for byte, and a rollback has
 the old one. It is a Secret and no ConfigMap since references to secrets are resolved by the time it is written.
+
+The name stands in pods, for more people to read than the Secret: were it made of the content, they could try passwords
+against it. So it is drawn by lot, and the Secret of a configuration is found by what the Secrets of ours hold.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_cd.errors import TargetRejected
-from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.names import CONTENT, LONGEST_NAME, OF
+from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, CONTENT, LONGEST_NAME, OF
 
 _LARGEST = 1_000_000
 """Bytes that a Secret may hold, a little less than etcd takes."""
-
-
-def name_of(deployment: str, configuration: Mapping[str, Any]) -> str:
-    """The name of the Secret; ``""`` for a release without configuration.
-
-    :param deployment: name of the Deployment.
-    :param configuration: of the release.
-    """
-    if not configuration:
-        return ""
-    digest = hashlib.sha256(_content(configuration).encode()).hexdigest()[:12]
-    return f"{deployment[: LONGEST_NAME - 16]}-cd-{digest}"
 
 
 def environment_of(configuration: Mapping[str, Any]) -> dict[str, str]:
@@ -72,32 +64,61 @@ def require_usable(configuration: Mapping[str, Any]) -> None:
         )
 
 
-def keep(cluster: Cluster, namespace: str, deployment: str, configuration: Mapping[str, Any]) -> str:
-    """Write the Secret, unless it is there.
+def keep(
+    cluster: Cluster,
+    namespace: str,
+    deployment: str,
+    release: Release,
+    templates: Callable[[], Iterable[Object]],
+) -> str:
+    """Write the Secret of a release's configuration, unless there is one.
+
+    A release that runs here, or has, keeps the name that it has, so that none of its pods is replaced and the way back
+    writes nothing. No other release gets a name that was made of the content, as earlier versions have made them.
 
     :param cluster: the API.
     :param namespace: where.
     :param deployment: name of the Deployment.
-    :param configuration: of the release.
+    :param release: the release.
+    :param templates: gives the pod templates that have run, or run.
     :returns: its name, ``""`` for a release without configuration.
     """
-    name = name_of(deployment, configuration)
-    if not name:
+    if not release.configuration:
         return ""
-    texts = {CONTENT: _content(configuration)}
-    texts |= {key: _text(configuration[path]) for path, key in files_of(configuration).items()}
-    texts |= environment_of(configuration)
+    path, data = f"/api/v1/namespaces/{namespace}/secrets", _data(release.configuration)
+    begins = f"{deployment[: LONGEST_NAME - 16]}-cd-"
+    guessed = begins + hashlib.sha256(_content(release.configuration).encode()).hexdigest()[:12]
+    alike = [one for one in cluster.every(path, f"{OF}={deployment}") if one.get("immutable")]
+    found = {str(one["metadata"]["name"]) for one in alike if one.get("data") == data}
+    fitting = sorted(found - {guessed})
+    if found != set(fitting[:1]):
+        fitting = [*sorted(found & set(_names_of(release, templates()))), *fitting]
+    if fitting:
+        return fitting[0]
     body: Object = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "labels": {OF: deployment}},
+        "metadata": {"name": begins + secrets.token_hex(6), "labels": {OF: deployment}},
         "immutable": True,
-        "data": {_key(key): base64.b64encode(text.encode()).decode() for key, text in texts.items()},
+        "data": data,
     }
-    # One that is there has its content in its name.
-    with contextlib.suppress(Conflict):
-        cluster.create(f"/api/v1/namespaces/{namespace}/secrets", body)
-    return name
+    return str(cluster.create(path, body)["metadata"]["name"])
+
+
+def _names_of(release: Release, templates: Iterable[Object]) -> Iterator[str]:
+    """The Secrets of pod templates that have the artifact of a release."""
+    for one in templates:
+        annotations = (one.get("metadata") or {}).get("annotations") or {}
+        if annotations.get(ARTIFACT) == release.artifact:
+            yield annotations.get(CONFIGURATION) or ""
+
+
+def _data(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """What the Secret holds, as the API writes it."""
+    texts = {CONTENT: _content(configuration)}
+    texts |= {key: _text(configuration[path]) for path, key in files_of(configuration).items()}
+    texts |= environment_of(configuration)
+    return {_key(key): base64.b64encode(text.encode()).decode() for key, text in texts.items()}
 
 
 def read(cluster: Cluster, namespace: str, name: str) -> dict[str, Any] | None:

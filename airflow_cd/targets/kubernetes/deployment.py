@@ -11,12 +11,12 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
+from airflow_cd.targets.kubernetes.deployment_notes import notes_of
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, canary_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by, meant
+from airflow_cd.targets.kubernetes.names import canary_of
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
     FOR_INGRESSES,
@@ -31,7 +31,7 @@ from airflow_cd.targets.kubernetes.rights import (
     told_of_autoscalers,
 )
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import container_of, name_of_container, with_release
+from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -88,9 +88,9 @@ class TakenOver(DeploymentThere):
                 require_unowned(stable)
             pulls = FOR_PULLS if self._artifacts.looks(stable) else ()
             require_rights(self.cluster, self.namespace, *NEEDED, *self._for_requests(), *pulls)
-            configuration.require_usable(release.configuration)
+            self._require_usable(release, stable["spec"]["template"])
             routing = self._routing(stable)
-            routing.check()
+            routing.check(shared_with_gitops=self.shared_with_gitops)
             self._require_headroom(stable, 1 if self._canary() is None else 0)
             pods = read_stable(self.cluster, self.namespace, stable, routing).pods
             self._artifacts.check(stable, pods, release)
@@ -99,21 +99,9 @@ class TakenOver(DeploymentThere):
         """As of the target."""
         with self._located():
             stable = self._stable()
-            container = container_of(stable["spec"]["template"], self.container)
-            found = [changed_since(stable, self.container)]
-            if owner := kept_by(stable):
-                found.append(f"{owner} keeps Deployment {self.name}: it must ignore its pod template")
-            if not container.get("readinessProbe"):
-                found.append(
-                    f"container {container['name']} of Deployment {self.name} has no readiness probe: a pod counts as "
-                    "ready, and gets requests, as soon as its process runs"
-                )
-            if not self._artifacts.digest_now(stable, self._pods(stable, self._routing(stable))):
-                found.append(
-                    f"which image {container['image']} is the nodes do not say: a rollback goes to its tag, whatever "
-                    "that means by then"
-                )
-            return [f"{sentence}." for sentence in found if sentence]
+            routing = self._routing(stable)
+            known = bool(self._artifacts.digest_now(stable, self._pods(stable, routing)))
+            return notes_of(stable, routing, self.container, image_known=known)
 
     def changed_by(self) -> str:
         """As of the target."""
@@ -136,8 +124,7 @@ class TakenOver(DeploymentThere):
 
         def act() -> None:
             if release is not None:
-                configuration.require_usable(release.configuration)
-                configuration.keep(self.cluster, self.namespace, self.name, release.configuration)
+                self._require_usable(release, self._stable()["spec"]["template"])
             for track in tracks:
                 if track == Track.STABLE:
                     self._put_stable(release, token)
@@ -191,9 +178,8 @@ class TakenOver(DeploymentThere):
     def _canary_of(
         self, stable: Object, release: Release, image: str, share: int, traffic: int | None, routing: Routing
     ) -> Object:
-        template = with_release(
-            stable["spec"]["template"], release, image, deployment=self.name, container=self.container
-        )
+        secret = self._keep_configuration(release)
+        template = with_release(stable["spec"]["template"], release, image, secret=secret, container=self.container)
         replicas = replicas_for(share, max(1, int(stable["spec"].get("replicas", 1))))
         there = self._canary()
         has = there["spec"]["template"]["metadata"].get("labels") or {} if there is not None else None
@@ -213,6 +199,8 @@ class TakenOver(DeploymentThere):
         if more > 0:
             self._require_headroom(stable, more)
         self._there_for(token)
+        if has is not None:
+            self._require_as_given(routing)
         routing.prepare(traffic)
 
         def attempt() -> None:
@@ -230,17 +218,28 @@ class TakenOver(DeploymentThere):
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
 
+    def _require_as_given(self, routing: Routing) -> None:
+        """Refuse to give more to a canary that somebody else has given another weight: they are at work there."""
+        if said := routing.reweighed():
+            raise TargetRejected(
+                f"{said}.",
+                state="nothing was changed by this call.",
+                next_step="Find out who has changed it. The deployment goes back to what ran before; start it again "
+                "when nobody else changes the weights.",
+            )
+
     def _put_stable(self, release: Release | None, token: int) -> None:
         if release is None:
             raise self._no_replicas()
 
         stable = self._stable()
+        secret = self._keep_configuration(release)
         image = self._image(release, stable, self._routing(stable), token, begins=False)
 
         def attempt() -> None:
             stable = copy.deepcopy(self._there_for(token))
             stable["spec"]["template"] = with_release(
-                stable["spec"]["template"], release, image, deployment=self.name, container=self.container
+                stable["spec"]["template"], release, image, secret=secret, container=self.container
             )
             given = meant(stable["spec"]["template"], self.container)
             stable["metadata"]["annotations"] = {**(stable["metadata"].get("annotations") or {}), **given}
@@ -290,11 +289,3 @@ class TakenOver(DeploymentThere):
             if gone != stays:
                 self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
         self._sweep()
-
-    def _sweep(self) -> None:
-        """Delete configurations that nothing can need any more: neither a pod, nor a ReplicaSet to go back to."""
-        sets = self.cluster.every(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
-        pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
-        templates = [one["spec"]["template"] for one in (*sets, self._stable())] + pods
-        used = {((one["metadata"].get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
-        configuration.sweep(self.cluster, self.namespace, self.name, used)

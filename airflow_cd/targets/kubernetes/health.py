@@ -131,6 +131,23 @@ def time_of(text: Any) -> datetime | None:
     return _time(text)
 
 
+def started_in(pod: Object, container: str) -> datetime | None:
+    """When the process of the release began that runs in a pod, or ran last; None while none has run.
+
+    A node takes a pod before images are pulled and init containers run, and keeps it when a container is started again.
+    Where the node does not say when that was, it is when it took the pod.
+
+    :param pod: as the API lists it.
+    :param container: name of the container that holds the release.
+    """
+    status = pod.get("status") or {}
+    own: Object = next((one for one in status.get("containerStatuses") or () if one["name"] == container), {})
+    state = own.get("state") or {}
+    process = state.get("running") or state.get("terminated") or (own.get("lastState") or {}).get("terminated") or {}
+    never = "waiting" in state and not process
+    return None if never else time_of(process.get("startedAt") or status.get("startTime"))
+
+
 def last_lines(text: str) -> str:
     """What the end of an output says of why it ended, on one line.
 

@@ -1,9 +1,9 @@
-"""Who else writes to a Deployment: tools that put it back, and people who change it while it is deployed to."""
+"""Who else writes to what was taken over: tools that put it back, and people who change it while it is deployed to."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from airflow_cd.hooks.kubernetes import FIELD_MANAGER, Object
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, MEANT, called
@@ -23,15 +23,23 @@ _MANAGERS = {
 }
 
 
-def kept_by(deployment: Object) -> str | None:
-    """The tool that puts a Deployment back to what stands in its repository; None where none is known to.
+_Field = tuple[str, ...]
+CONTAINERS: _Field = ("f:spec", "f:template", "f:spec", "f:containers")
+"""Where the API says who has written to the containers of a pod template."""
+SERVICE_SELECTOR: _Field = ("f:spec", "f:selector")
+"""The same for the selector of a Service."""
 
-    :param deployment: as it was read.
+
+def kept_by(one: Object, field: _Field = CONTAINERS) -> str | None:
+    """The tool that puts an object back to what stands in its repository; None where none is known to.
+
+    :param one: the object, as it was read.
+    :param field: whoever writes to it counts, by default the containers of a pod template.
     """
-    meta = deployment["metadata"]
+    meta = one["metadata"]
     marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
     by_mark = next((tool for mark, tool in _MARKS.items() if mark in marks), None)
-    return by_mark or next((_MANAGERS[name] for name, _ in _writers(deployment) if name in _MANAGERS), None)
+    return by_mark or next((_MANAGERS[name] for name, _ in _writers(one, field) if name in _MANAGERS), None)
 
 
 def meant(template: Object, container: str) -> dict[str, str]:
@@ -54,29 +62,19 @@ def changed_since(deployment: Object, container: str) -> str:
     if not written or (before := json.loads(written)) == given:
         return ""
     what = "another configuration" if before[0] == given[0] else str(given[0])
-    by = _last(_writers(deployment))
+    by = last_writer(deployment, CONTAINERS)
     return f"{called(deployment)} was given {what}{by}, after Airflow CD had given it {before[0]}"
 
 
-def last_writer(one: Object, field: str) -> str:
-    """Who else has written to a field of an object's specification last, and when: `` by ... at ...``.
+def last_writer(one: Object, field: _Field) -> str:
+    """Who else has written to a field of an object last, and when: `` by ... at ...``.
 
     :param one: the object, as it was read.
-    :param field: as the API names it where it says who writes to what.
+    :param field: its path, by the names that the API has where it says who writes to what.
     :returns: ``""`` where the API does not say it.
     """
-    entries = one["metadata"].get("managedFields") or ()
-    written = [each for each in entries if field in ((each.get("fieldsV1") or {}).get("f:spec") or {})]
-    return _last(_writer(each) for each in written if each.get("manager") != FIELD_MANAGER)
-
-
-def _last(writers: Iterable[tuple[str, str]]) -> str:
-    others = sorted((when, who) for who, when in writers)
+    others = sorted((when, who) for who, when in _writers(one, field))
     return f" by {others[-1][1]} at {others[-1][0]}" if others else ""
-
-
-def _writer(entry: Object) -> tuple[str, str]:
-    return str(entry.get("manager") or "somebody"), str(entry.get("time") or "")
 
 
 def _given(template: Object, container: str) -> list[str]:
@@ -84,10 +82,11 @@ def _given(template: Object, container: str) -> list[str]:
     return [str(container_of(template, container)["image"]), annotations.get(CONFIGURATION) or ""]
 
 
-def _writers(deployment: Object) -> Iterator[tuple[str, str]]:
-    """Who else has written to the containers of the pod template, and when."""
-    for entry in deployment["metadata"].get("managedFields") or ():
-        template = ((entry.get("fieldsV1") or {}).get("f:spec") or {}).get("f:template") or {}
-        ours = entry.get("manager") == FIELD_MANAGER
-        if not ours and "f:containers" in (template.get("f:spec") or {}):
-            yield _writer(entry)
+def _writers(one: Object, field: _Field) -> Iterator[tuple[str, str]]:
+    """Who else has written to a field of an object, and when."""
+    for entry in one["metadata"].get("managedFields") or ():
+        written: Object | None = entry.get("fieldsV1") or {}
+        for name in field:
+            written = (written or {}).get(name)
+        if written is not None and entry.get("manager") != FIELD_MANAGER:
+            yield str(entry.get("manager") or "somebody"), str(entry.get("time") or "")

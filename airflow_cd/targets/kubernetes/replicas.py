@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.clock import now
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
-from airflow_cd.targets.kubernetes.health import health_of, last_lines, time_of
+from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
 from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
 from airflow_cd.targets.kubernetes.ownership import changed_since
@@ -148,7 +148,7 @@ def instances_of(
     found = [instance_of(state, pod, read) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if state.deployment is not None and (missing > 0 or _is_changing(state)):
-        found.append(_missing(state, state.deployment, missing, container, configuration))
+        found.append(_missing(state, state.deployment, missing, container, routing, configuration))
     if not found and state.deployment is not None and state.track is Track.STABLE:
         name = state.deployment["metadata"]["name"]
         found.append(Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE))
@@ -202,7 +202,7 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
         health=health,
         drained=read.routing.drained(pod),
         message=message,
-        started=time_of((pod.get("status") or {}).get("startTime")),
+        started=started_in(pod, read.container),
         track=state.track,
         weight=weight / len(state.pods) if weight is not None else None,
     )
@@ -249,6 +249,7 @@ def _missing(
     deployment: Object,
     count: int,
     container: str,
+    routing: Dividing,
     configuration: Callable[[str], Mapping[str, Any] | None],
 ) -> Instance:
     """What stands for replicas that the cluster has not made yet, or has not taken away."""
@@ -269,6 +270,7 @@ def _missing(
         runs.artifact,
         dict(runs.configuration),
         health=STARTING if passing else FAILED,
+        drained=routing.drained(deployment["spec"]["template"]),
         message=f"the cluster refuses the pod: {refused[0]}" if refused else said,
         track=state.track,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Object
-from airflow_cd.targets.kubernetes.ownership import kept_by
+from airflow_cd.targets.kubernetes.ownership import CONTAINERS, kept_by
 
 NEEDED: tuple[tuple[str, str, str], ...] = (
     ("apps", "deployments", "get"),
@@ -113,15 +113,18 @@ def require_rights(cluster: Cluster, namespace: str, *needed: tuple[str, str, st
         )
 
 
-def require_unowned(one: Object, kind: str = "Deployment", part: str = "pod template") -> None:
+def require_unowned(
+    one: Object, kind: str = "Deployment", part: str = "pod template", field: tuple[str, ...] = CONTAINERS
+) -> None:
     """Refuse an object that another tool puts back to what stands in its repository.
 
     :param one: as it was read.
     :param kind: its kind.
     :param part: what of it would be put back.
+    :param field: the same by the names that the API has where it says who writes to what.
     :raises TargetRejected: a tool does.
     """
-    meta, owner = one["metadata"], kept_by(one)
+    meta, owner = one["metadata"], kept_by(one, field)
     if owner is not None:
         raise TargetRejected(
             f"{kind} {meta['name']} is kept by {owner}, which would put back what a deployment or a rollback changes.",

@@ -46,11 +46,16 @@ class Routing(Dividing, Protocol):
         """
         ...
 
-    def check(self) -> None:
+    def check(self, *, shared_with_gitops: bool = True) -> None:
         """Refuse what no canary can be given requests by; changes nothing.
 
-        :raises TargetRejected: says what is missing.
+        :param shared_with_gitops: whether what is changed of it may be what another tool keeps.
+        :raises TargetRejected: says what is missing, or what a tool would put back.
         """
+        ...
+
+    def kept(self) -> str:
+        """Which tool keeps what is changed of it, as a sentence without its full stop; ``""`` for none."""
         ...
 
     def prepare(self, traffic: int | None) -> None:
@@ -73,6 +78,10 @@ class Routing(Dividing, Protocol):
         :param share: percent that they are to have: all of them at 100; below, where every pod has an even part, their
             number decides.
         """
+        ...
+
+    def reweighed(self) -> str:
+        """That a canary has another weight than it was given, as a sentence without its full stop; ``""`` if not."""
         ...
 
     def undone(self) -> str:

@@ -17,11 +17,10 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.canary import replicas_of
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
-from airflow_cd.targets.kubernetes.names import BEFORE, CONFIGURATION, LEFT, SHARE
+from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, SHARE
 from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of, revision_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import Reading
@@ -74,7 +73,7 @@ class StatefulSetTakenOver(StatefulSetThere):
                 require_unowned(there, self.kind, "pod template and updateStrategy")
             pulls = FOR_PULLS if self._artifacts.looks(there) else ()
             require_rights(self.cluster, self.namespace, *FOR_STATEFUL_SETS, *pulls)
-            configuration.require_usable(release.configuration)
+            self._require_usable(release, there["spec"]["template"])
             routing.check(shared_with_gitops=self.shared_with_gitops)
             self._artifacts.check(self._stable(state), state.pods, release)
 
@@ -113,8 +112,7 @@ class StatefulSetTakenOver(StatefulSetThere):
 
         def act() -> None:
             if release is not None:
-                configuration.require_usable(release.configuration)
-                configuration.keep(self.cluster, self.namespace, self._family, release.configuration)
+                self._require_usable(release, self._there()["spec"]["template"])
             for track in tracks:
                 if release is None:
                     self._take_back(track, token)
@@ -170,6 +168,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             )
         if not state.wants_canary:
             routing.widen()
+        secret = self._keep_configuration(release)
         image = self._image(release, state, token, begins=True)
 
         def attempt() -> None:
@@ -179,7 +178,7 @@ class StatefulSetTakenOver(StatefulSetThere):
                 state.stateful_set["spec"]["template"],
                 release,
                 image,
-                deployment=self._family,
+                secret=secret,
                 container=self.container,
             )
             partition = state.replicas - replicas_of(share, state.replicas)
@@ -197,6 +196,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             return
         # Pods that have the release count as well from here on, or nobody would answer in the end.
         routing.widen()
+        secret = self._keep_configuration(release)
         image = self._image(release, state, token, begins=False)
 
         def attempt() -> None:
@@ -212,7 +212,7 @@ class StatefulSetTakenOver(StatefulSetThere):
                 configuration=self._configuration,
             )
             template = ran or with_release(
-                there["spec"]["template"], release, image, deployment=self._family, container=self.container
+                there["spec"]["template"], release, image, secret=secret, container=self.container
             )
             marks = {BEFORE: None, SHARE: None, LEFT: _left(state, template, kept, goes_back=ran is not None)}
             self._write(state, template, 0, {**marks, **meant(template, self.container)})
@@ -271,14 +271,6 @@ class StatefulSetTakenOver(StatefulSetThere):
         image = self._artifacts.image_of(stable, state.pods, release, known, begins=begins and not begun)
         self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
         return image
-
-    def _sweep(self) -> None:
-        """Delete configurations that nothing can need any more: neither a pod, nor a revision to go back to."""
-        there = self._there()
-        pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
-        templates = [*self._templates(there).values(), there["spec"]["template"], *pods]
-        used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in templates}
-        configuration.sweep(self.cluster, self.namespace, self._family, used)
 
 
 def _left(state: Ordered, template: Object, kept: Mapping[str, Object], *, goes_back: bool) -> str | None:

@@ -40,6 +40,10 @@ class StatefulSetThere(WorkloadThere):
     def _templates(self, there: Object) -> dict[str, Object]:
         return templates_of(self.cluster, self.namespace, there)
 
+    def _templates_known(self) -> list[Object]:
+        there = self._there()
+        return [*self._templates(there).values(), there["spec"]["template"]]
+
     def _stable(self, state: Ordered) -> Object:
         """The StatefulSet as its pods that are no canary have it."""
         there = state.stateful_set

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.configuration import files_of, name_of, variables_of
+from airflow_cd.targets.kubernetes.configuration import files_of, variables_of
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, POLICY, REPLACED, VERSION
 
 _OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, POLICY, REPLACED)
@@ -56,13 +58,13 @@ def name_of_container(deployment: Object, name: str) -> str:
     return str(container_of(deployment["spec"]["template"], name)["name"])
 
 
-def with_release(template: Object, release: Release, image: str, *, deployment: str, container: str) -> Object:
+def with_release(template: Object, release: Release, image: str, *, secret: str, container: str) -> Object:
     """The template with another release: everything that is not the release's stays as it is.
 
     :param template: the pod template; it is not changed.
     :param release: what is to run.
     :param image: what stands for its artifact.
-    :param deployment: name of the Deployment, whose Secrets hold configurations.
+    :param secret: name of the Secret that holds its configuration; of no meaning where it has none.
     :param container: name of the container, ``""`` for the first.
     """
     changed = without_release(template, container)
@@ -73,8 +75,7 @@ def with_release(template: Object, release: Release, image: str, *, deployment: 
     if image != release.artifact and chosen.get("imagePullPolicy") == "Always":
         # Which image a digest means no registry has to be asked; one that is down must not keep a pod from going back.
         annotations[POLICY], chosen["imagePullPolicy"] = "Always", "IfNotPresent"
-    secret = name_of(deployment, release.configuration)
-    if not secret:
+    if not release.configuration:
         return changed
     annotations[CONFIGURATION] = secret
     variables = variables_of(release.configuration, secret)
@@ -90,6 +91,28 @@ def with_release(template: Object, release: Release, image: str, *, deployment: 
         mounts = [{"name": FILES, "mountPath": path, "subPath": key, "readOnly": True} for path, key in files.items()]
         chosen["volumeMounts"] = [*(chosen.get("volumeMounts") or ()), *mounts]
     return changed
+
+
+def require_free_paths(template: Object, release: Release, *, container: str) -> None:
+    """Refuse a file of a release at a path where the container has something mounted already: a cluster takes no two.
+
+    :param template: the pod template, with a release of ours or without.
+    :param release: what is to run.
+    :param container: name of the container, ``""`` for the first.
+    :raises TargetRejected: names every such path, and its volume.
+    """
+    chosen = container_of(without_release(template, container), container)
+    mounted = {posixpath.normpath(one["mountPath"]): one["name"] for one in chosen.get("volumeMounts") or ()}
+    mounted |= {posixpath.normpath(one["devicePath"]): one["name"] for one in chosen.get("volumeDevices") or ()}
+    paths = {path: mounted.get(posixpath.normpath(path)) for path in files_of(release.configuration)}
+    taken = [f"{path} (volume {volume})" for path, volume in paths.items() if volume is not None]
+    if taken:
+        raise TargetRejected(
+            f"container {chosen['name']} has something mounted at {', '.join(taken)} already, where the configuration "
+            "has a file.",
+            state="nothing was changed.",
+            next_step="Take the mount out of the pod template, or the key out of the configuration.",
+        )
 
 
 def without_release(template: Object, container: str) -> Object:

@@ -86,6 +86,10 @@ class DeploymentThere(WorkloadThere):
         except TargetError:
             return False  # a right that nothing else needs
 
+    def _templates_known(self) -> list[Object]:
+        sets = self.cluster.every(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
+        return [one["spec"]["template"] for one in (*sets, self._stable())]
+
     def _canary(self) -> Object | None:
         found = self.cluster.get(self._path(canary_of(self.name)))
         if found is None or found["metadata"].get("deletionTimestamp"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,15 +12,17 @@ from airflow_cd.clock import now
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
+from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
 from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
-from airflow_cd.targets.kubernetes.template import container_of
+from airflow_cd.targets.kubernetes.names import CONFIGURATION
+from airflow_cd.targets.kubernetes.template import container_of, require_free_paths
 from airflow_cd.targets.kubernetes.writing import busy
 from airflow_cd.targets.last_words import LINES_READ
 
 
-class WorkloadThere:
+class WorkloadThere(ABC):
     """One workload of a cluster, as it is now.
 
     :cvar kind: of the object.
@@ -94,6 +97,31 @@ class WorkloadThere:
     def _configuration(self, secret: str) -> Mapping[str, Any] | None:
         """What a release's Secret of that name holds; None where it is gone."""
         return configuration.read(self.cluster, self.namespace, secret)
+
+    def _require_usable(self, release: Release, template: Object) -> None:
+        """Refuse a configuration that the container could not be given."""
+        configuration.require_usable(release.configuration)
+        require_free_paths(template, release, container=self.container)
+
+    def _keep_configuration(self, release: Release) -> str:
+        """The name of the Secret that holds the configuration of a release, which is written unless it is there."""
+        return configuration.keep(self.cluster, self.namespace, self._family, release, self._templates_known)
+
+    def _sweep(self) -> None:
+        """Delete configurations that nothing can need any more: neither a pod, nor what can be gone back to."""
+        pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
+        named = [*self._templates_known(), *pods]
+        used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in named}
+        configuration.sweep(self.cluster, self.namespace, self._family, used)
+
+    @property
+    def _family(self) -> str:
+        """By what its configurations are told from those of others."""
+        return self.name
+
+    @abstractmethod
+    def _templates_known(self) -> list[Object]:
+        """The pod templates of what there is, and of what can be gone back to."""
 
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"

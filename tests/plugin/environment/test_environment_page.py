@@ -155,6 +155,27 @@ def test_replicas_are_shown_by_track_with_shares_weights_and_what_keeps_them(
     assert canary.index('<th scope="row">web-c1<') < canary.index('<th scope="row">web-c2<')
 
 
+def test_what_is_said_of_healthy_instances_is_a_warning_once_and_makes_nothing_bad(
+    ledger: Ledger, client_as: ClientAs
+) -> None:
+    _deploy(ledger, "1.2").promoted("production")
+    said = "web started again 3 times, last because it was killed: it used more memory than its limit (OOMKilled)"
+    stable = Instance("", "1.2", NEW.artifact, NEW.configuration, track=Track.STABLE)
+    here = [replace(stable, name=f"web-{number}", message=f"an autoscaler came {HOSTILE}") for number in range(5)]
+    killed = replace(stable, name="web-killed", message=said)
+    quiet = replace(stable, name="web-quiet")
+    ledger.instances.record("shop", "production", [*here, killed, quiet], datetime.now(timezone.utc))
+    page = client_as("viewer").get(PLACE).text
+    group = page.split('class="card group ')[1]
+    assert f"<strong>web-killed</strong>: {said}" in group
+    assert group.count("an autoscaler came &lt;script&gt;") == 1
+    assert "<strong>web-0, web-1, web-2 and 2 more</strong>: an autoscaler came" in group
+    assert group.count("WARNING") == 2
+    assert "<strong>web-quiet" not in group
+    assert HOSTILE not in page
+    assert 'class="banner good"' in page
+
+
 def test_revisions_are_not_counted_but_weighed(ledger: Ledger, client_as: ClientAs) -> None:
     target = {
         "type": "airflow_cd.targets.aws_lambda.target.LambdaTarget",

@@ -1,0 +1,191 @@
+"""Others who keep or change what divides a canary's requests: refused beforehand, noticed and named afterwards."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.instances import Track
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes import by_ingress, by_route, by_virtual_service
+from airflow_cd.targets.kubernetes.by_route import ByRoute
+from airflow_cd.targets.kubernetes.deployment import TakenOver
+from tests.targets.cluster_in_memory import ClusterInMemory
+
+NEW = Release("web", "1.1", "web:1.1", {})
+NETWORKING = "/apis/networking.k8s.io/v1"
+PLACES = {
+    "route": "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes",
+    "virtual_service": "/apis/networking.istio.io/v1/namespaces/shop/virtualservices",
+    "ingress": f"{NETWORKING}/namespaces/shop/ingresses",
+}
+PATH = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}
+SPECS: dict[str, Object] = {
+    "route": {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]},
+    "virtual_service": {"hosts": ["shop.test"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
+    "ingress": {"ingressClassName": "nginx", "rules": [{"host": "shop.test", "http": {"paths": [PATH]}}]},
+}
+CALLED = {"route": "HTTPRoute shop", "virtual_service": "VirtualService shop", "ingress": "Ingress shop-canary"}
+WRITTEN = {
+    "route": {"f:spec": {"f:rules": {}}},
+    "virtual_service": {"f:spec": {"f:http": {}}},
+    "ingress": {"f:metadata": {"f:annotations": {f"f:{by_ingress.WEIGHT}": {}}}},
+}
+AT = "2026-11-30T04:00:00Z"
+tokens = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
+    for one in (by_route, by_virtual_service, by_ingress):
+        monkeypatch.setattr(one, "_FOLLOWS", 0.0)
+
+
+@pytest.fixture(params=PLACES)
+def by(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def cluster(by: str) -> ClusterInMemory:
+    made = ClusterInMemory()
+    controller = {"metadata": {"name": "nginx"}, "spec": {"controller": by_ingress.CONTROLLER}}
+    made.create(f"{NETWORKING}/ingressclasses", controller)
+    serve(made, by)
+    return made
+
+
+def serve(cluster: ClusterInMemory, by: str, **meta: Any) -> None:
+    """What divides requests, as its manifest has it."""
+    body = {"metadata": {"name": "shop", **meta}, "spec": copy.deepcopy(SPECS[by])}
+    cluster.put(f"{PLACES[by]}/shop", body)
+
+
+def over(cluster: ClusterInMemory, by: str, **more: Any) -> TakenOver:
+    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", **{by: "shop"}, **more)
+
+
+def put(cluster: ClusterInMemory, by: str, release: Release | None = NEW) -> None:
+    token = next(tokens)
+    over(cluster, by).deploy(release, [Track.CANARY], share=50, key=f"put-{token}", token=token)
+
+
+def begin(cluster: ClusterInMemory, by: str) -> None:
+    put(cluster, by)
+    token = next(tokens)
+    over(cluster, by).restore([Track.CANARY], key=f"restore-{token}", token=token)
+
+
+def said(cluster: ClusterInMemory, by: str) -> str:
+    (found,) = {one.message for one in over(cluster, by).instances() if one.track == Track.CANARY}
+    return found
+
+
+def give_another_weight(cluster: ClusterInMemory, by: str) -> None:
+    """A person lets the canary have 90 %."""
+    name = "shop-canary" if by == "ingress" else "shop"
+    there = cast("Object", cluster.get(f"{PLACES[by]}/{name}"))
+    for rule in there["spec"].get("rules") or there["spec"]["http"]:
+        for one in rule.get("backendRefs") or rule.get("route") or ():
+            own = str(one.get("name") or one["destination"]["host"]).endswith("-canary")
+            one["weight"] = 90 if own else 10
+    if by == "ingress":
+        there["metadata"]["annotations"][by_ingress.WEIGHT] = "90"
+    entry = {"manager": "kubectl-edit", "time": AT, "fieldsV1": WRITTEN[by]}
+    there["metadata"]["managedFields"] = [entry]
+    cluster.put(f"{PLACES[by]}/{name}", there)
+
+
+def put_back(cluster: ClusterInMemory, by: str) -> None:
+    """A tool brings back what stands in its repository, and prunes what does not."""
+    if by == "ingress":
+        cluster.delete(f"{PLACES[by]}/shop-canary")
+    else:
+        serve(cluster, by, managedFields=[{"manager": "argocd-controller", "time": AT, "fieldsV1": WRITTEN[by]}])
+
+
+@pytest.mark.parametrize("by", ["route", "virtual_service"], indirect=True)
+@pytest.mark.parametrize(
+    "meta",
+    [
+        lambda by: {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}},
+        lambda by: {"managedFields": [{"manager": "kustomize-controller", "fieldsV1": WRITTEN[by]}]},
+    ],
+)
+def test_what_a_tool_keeps_is_refused_before_anything_is_touched(
+    cluster: ClusterInMemory, by: str, meta: Callable[[str], Object]
+) -> None:
+    over(cluster, by).check(NEW)
+    assert not any("keeps" in note for note in over(cluster, by).notes())
+    serve(cluster, by, **meta(by))
+    with pytest.raises(TargetRejected, match=f"{CALLED[by]} is kept by Flux"):
+        over(cluster, by).check(NEW)
+    shared = over(cluster, by, shared_with_gitops=True)
+    shared.check(NEW)
+    assert any(note.startswith(f"Flux keeps {CALLED[by]}: it must ignore its ") for note in shared.notes())
+
+
+@pytest.mark.parametrize("by", ["ingress"], indirect=True)
+def test_an_ingress_that_a_tool_keeps_is_not_written_to_and_may_stay(cluster: ClusterInMemory, by: str) -> None:
+    serve(cluster, by, labels={"argocd.argoproj.io/instance": "shop"})
+    before = cluster.get(f"{PLACES[by]}/shop")
+    over(cluster, by).check(NEW)
+    begin(cluster, by)
+    assert cluster.get(f"{PLACES[by]}/shop") == before
+    assert not cluster.objects[f"{PLACES[by]}/shop-canary"]["metadata"]["labels"].get("argocd.argoproj.io/instance")
+
+
+def test_another_weight_is_told_with_who_has_set_it_and_nothing_more_is_given(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    begin(cluster, by)
+    put(cluster, by)
+    assert said(cluster, by) == ""
+    give_another_weight(cluster, by)
+    told = f"{CALLED[by]} was changed by kubectl-edit at {AT}: the canary has 90 % of the requests, and was given 50 %"
+    assert said(cluster, by) == told
+    with pytest.raises(TargetRejected, match=told):
+        put(cluster, by)
+
+
+def test_a_place_that_was_taken_away_is_told_and_nothing_more_is_given(cluster: ClusterInMemory, by: str) -> None:
+    begin(cluster, by)
+    put_back(cluster, by)
+    how = "deleted" if by == "ingress" else f"changed by argocd-controller at {AT}"
+    assert said(cluster, by) == f"{CALLED[by]} was {how}: the canary has no requests by it any more"
+    with pytest.raises(TargetRejected, match="has no requests by it any more"):
+        put(cluster, by)
+
+
+@pytest.mark.parametrize("change", [give_another_weight, put_back])
+def test_whoever_has_changed_it_the_canary_is_drained_and_taken_away(
+    cluster: ClusterInMemory, by: str, change: Callable[[ClusterInMemory, str], None]
+) -> None:
+    begin(cluster, by)
+    change(cluster, by)
+    token = next(tokens)
+    over(cluster, by).drain([Track.CANARY], key=f"drain-{token}", token=token)
+    assert {one.drained for one in over(cluster, by).instances() if one.track == Track.CANARY} == {True}
+    put(cluster, by, None)
+    assert cluster.objects[f"{PLACES[by]}/shop"]["spec"] == SPECS[by]
+    assert not [path for path in cluster.objects if path.endswith("-canary")]
+
+
+def test_a_canary_that_an_earlier_version_has_given_its_weight_goes_on(cluster: ClusterInMemory, by: str) -> None:
+    begin(cluster, by)
+    for path in list(cluster.objects):
+        if path.startswith(PLACES[by]):
+            cluster.objects[path]["metadata"]["annotations"] = {
+                name: value
+                for name, value in (cluster.objects[path]["metadata"].get("annotations") or {}).items()
+                if name != "airflow-cd/given"
+            }
+    assert said(cluster, by) == ""
+    put(cluster, by)
