@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
+from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import Signature, Tally
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind
@@ -22,6 +23,7 @@ _FEWEST = 4  # records a known error must have to become more frequent
 _PLENTY = 20  # records without which nobody misses an event
 _SHARE_OF_STATUS = 0.1
 _OK = re.compile(r"\b200\b")
+_LEVEL = re.compile(rf"^(?:{'|'.join(NAMES.values())}) ")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def _failing_status(profile: LogProfile, comparison: Comparison, chance: random.
             failing = f"{tally.samples[-1][: found.start()]}500{tally.samples[-1][found.end() :]}"
             seen = {made.template for made in LogProfile.of([failing]).tallies}
             # Only where the number is a status, and nobody has seen it fail before.
-            if seen == {_OK.sub("500", signature.template, count=1)} and not seen & set(comparison.events):
+            wanted = _LEVEL.sub("", _OK.sub("500", signature.template, count=1))
+            if {_LEVEL.sub("", one) for one in seen} == {wanted} and not seen & set(comparison.events):
                 return _with_records(profile, failing, max(NEW_RECORDS, round(_SHARE_OF_STATUS * tally.count)), chance)
     return None
 
