@@ -83,9 +83,11 @@ class SidesNow:
         self._require_canary(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
-        starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
-        # What never ran, as the cluster refuses it, says nothing about the release.
         deployed = self._phase.instances
+        # Those that were deployed to are the new release's from then on, however often they have started again since.
+        starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
+        starts = {name: started for name, started in starts.items() if name not in deployed}
+        # What never ran, as the cluster refuses it, says nothing about the release.
         conditions = _conditions(one for one in instances if one.started is not None or one.name in deployed)
         return Sides(tuple(canary), tuple(control), starts, conditions)
 

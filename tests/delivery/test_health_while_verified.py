@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_cd.clock import now
+from airflow_cd.delivery.sides import SidesNow
 from airflow_cd.delivery.verifying import Consequence, PhaseVerification
 from airflow_cd.errors import TargetUnavailable
 from airflow_cd.instances import FAILED, Track
@@ -101,3 +103,17 @@ def test_a_target_of_named_instances_that_does_not_answer_holds_up_nothing(
     assert [line for line in said if "unknown now" in line] == [
         "Which instances there are, and how they are, is unknown now: the fleet does not answer."
     ]
+
+
+def test_what_a_pod_logged_before_it_started_again_is_the_new_releases(new_ledger: Ledger) -> None:
+    target = ReplicaMemory(OLD)
+    mine = delivery(new_ledger, target)
+    phase = mine.deploy(NEW, phase="phase_20", share=20)
+    again, another = now() + timedelta(minutes=1), now() + timedelta(minutes=2)
+    canary = target.replicas[Track.CANARY]
+    joined = replace(canary[0], name="web-new", started=another)
+    target.replicas[Track.CANARY] = [*(replace(one, started=again) for one in canary), joined]
+    sides = SidesNow(mine, mine.require_deployment(), phase).now()
+    assert sides is not None
+    assert set(sides.canary) == {*phase.instances, "web-new"}
+    assert sides.starts == {"web-new": another}
