@@ -47,8 +47,9 @@ def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Iterator[Any]:
     waiting.promoted("dev", "FAIL")
     waiting.asks("production", approvers=("admin-1",))
     Delivery(ledger, "shop", "3.0").canary("staging", 20, "PASS", final=False)
-    stable = Instance("web-1", "0.9", "shop:0.9", track=Track.STABLE, weight=95.0)
-    canary = replace(stable, name="web-c1", artifact="shop:3.0", track=Track.CANARY, weight=5.0)
+    again = "shop was started again 3 times, last because it used more memory than its limit"
+    stable = Instance("web-1", "0.9", "shop:0.9", message=again, track=Track.STABLE, weight=95.0)
+    canary = replace(stable, name="web-c1", artifact="shop:3.0", message="", track=Track.CANARY, weight=5.0)
     waits = replace(canary, name="web-c2", health="starting", message="no node has room", weight=0.0)
     ledger.instances.record("shop", "staging", [stable, canary, waits], datetime.now(timezone.utc))
     client, contexts = client_as("admin"), []
