@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from airflow_cd.errors import PipelineError
+from airflow_cd.wording import first_of
 
 C = TypeVar("C", bound=Any)
 _LISTED = 8
@@ -37,8 +38,7 @@ def suggestion(name: str, known: Collection[str]) -> str:
     if not known:
         return "there are none"
     listed = sorted(known)
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return f"there {'is' if len(listed) == 1 else 'are'} {', '.join(listed[:_LISTED])}{more}"
+    return f"there {'is' if len(listed) == 1 else 'are'} {first_of(listed, _LISTED)}"
 
 
 def keeps_misspelt_keywords(cls: type[C]) -> type[C]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun: ``1 record``, ``2,718 records``.
@@ -26,3 +28,13 @@ def ended(sentence: str) -> str:
     :param sentence: with or without its end.
     """
     return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first of some names, and how many more there are: ``web-1, web-2 and 3 more``.
+
+    :param names: in their order.
+    :param most: how many are named.
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

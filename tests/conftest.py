@@ -58,6 +58,15 @@ def new_ledger(empty_ledger: Path, tmp_path: Path) -> Ledger:
     return alike(open_ledger(copied(empty_ledger, tmp_path, "ledger")))
 
 
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a cluster in memory proxies and controllers are behind nothing."""
+    from airflow_cd.targets.kubernetes import fence, traffic
+
+    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
+    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark before ``-m`` selects, then put the tests in the order that ends first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_cd.clock import now
+from airflow_cd import clock
 from airflow_cd.delivery.division import ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
 from airflow_cd.instances import FAILED, STARTING, UNHEALTHY, WHOLE, Track
@@ -45,7 +45,7 @@ class SidesNow:
         self._stable: int | None = None
         self._canary: int | None = None
         self._weight: float | None = None
-        self._asked_again: datetime | None = None
+        self._not_before: datetime | None = None
 
     @property
     def change(self) -> bool:
@@ -67,15 +67,15 @@ class SidesNow:
 
         :raises TargetRejected: somebody else has changed the canary, or nobody knows any more which one it is.
         """
-        if self._asked_again is not None and now() < self._asked_again:
+        if self._not_before is not None and clock.now() < self._not_before:
             return None
         try:
             instances = self._delivery.target.instances()
         except TargetError as error:
             self._delivery.log(f"Which instances there are, and how they are, is unknown now: {error.what}")
-            self._asked_again = None if self.change else now() + AWAY_FOR
+            self._not_before = None if self.change else clock.now() + AWAY_FOR
             return None
-        self._asked_again = None
+        self._not_before = None
         self._delivery.show(instances)
         if not self.change:
             canary, control = self._read(instances)
@@ -85,8 +85,8 @@ class SidesNow:
         self._keep_share(instances)
         deployed = self._phase.instances
         # Those that were deployed to are the new release's from then on, however often they have started again since.
-        starts = {one.name: one.started for one in instances if one.started is not None and one.name in canary}
-        starts = {name: started for name, started in starts.items() if name not in deployed}
+        joined = set(canary) - set(deployed)
+        starts = {one.name: one.started for one in instances if one.started is not None and one.name in joined}
         # What never ran, as the cluster refuses it, says nothing about the release.
         conditions = _conditions(one for one in instances if one.started is not None or one.name in deployed)
         return Sides(tuple(canary), tuple(control), starts, conditions)

@@ -18,6 +18,7 @@ from airflow_cd.errors import AirflowCdError
 from airflow_cd.guard.finishing import reach
 from airflow_cd.release import most_common
 from airflow_cd.states import DeploymentState, FindingState
+from airflow_cd.wording import first_of
 
 if TYPE_CHECKING:
     from airflow_cd.instances import Instance
@@ -156,7 +157,7 @@ class PutBack:
     def _tell(
         self, deployment: Deployment, found: Sequence[tuple[Release, Sequence[str]]], who: str, token: int
     ) -> None:
-        what = " and ".join(f"{release} runs again on {_listed(names)}" for release, names in found)
+        what = " and ".join(f"{release} runs again on {first_of(names, 3)}" for release, names in found)
         detail = f"{what}: it was rolled back here, and no run of Airflow CD has deployed it since"
         detail += f" ({who.rstrip('.')})" if who else ""
         told = self._ledger.guarding.tell_put_back(
@@ -222,8 +223,3 @@ def _changed_by(target: Target) -> str:
 
 def _claim(deployment: Deployment) -> Claim:
     return deployment.service, deployment.environment, deployment.pipeline, deployment.run_id
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

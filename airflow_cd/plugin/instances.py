@@ -15,6 +15,7 @@ from airflow_cd.report.words import as_text, one_line
 from airflow_cd.secret_values.showing import shown
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, Instance, Track
 from airflow_cd.targets.label import REVISION, TargetLabel
+from airflow_cd.wording import first_of
 
 MOST_KEYS = 3
 MOST_NAMES = 3
@@ -56,7 +57,7 @@ class InstanceGroup:
         for one in self.instances:
             if one.message and one not in self.troubled:
                 saying[one.message].append(one.name)
-        return [(_listed(names), message) for message, names in saying.items()]
+        return [(first_of(names, MOST_NAMES), message) for message, names in saying.items()]
 
     @property
     def name(self) -> str:
@@ -118,11 +119,6 @@ def summarize(
     at = max((found.observed_at for found in running), default=None)
     called = target.instance if target is not None else ""
     return InstanceSummary(_groups(instances, release), "; ".join(problems), at, called)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _groups(instances: Sequence[Instance], deployed: Release | None) -> list[InstanceGroup]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from airflow_cd.verification.verdict import Reason, Verdict
+from airflow_cd.wording import first_of
 
 INSTANCE_FAILED, INSTANCE_RESTARTED = "instance_failed", "instance_restarted"
 """Codes of the reasons given here."""
@@ -159,5 +160,5 @@ def _is(names: Mapping[str, _Seen]) -> str:
 def _named(names: Iterable[str]) -> str:
     listed = sorted(names)
     if len(listed) > _NAMED:
-        return f"{', '.join(listed[:_NAMED])} and {len(listed) - _NAMED} more"
+        return first_of(listed, _NAMED)
     return " and ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else listed[0]

@@ -17,17 +17,12 @@ from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState, RollbackCause
-from airflow_cd.targets.kubernetes import fence, traffic
 from tests.targets.cluster_in_memory import CORE
 from tests.targets.stateful_set_in_memory import SET, InPlaceTarget, StatefulSetInMemory
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 NEW = Release("web", "1.1", "web:1.1", {"GREETING": "hello"})
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
-    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
 
 
 @pytest.fixture

@@ -13,21 +13,17 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import configuration, fence, traffic
+from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 SECRET = {"PASSWORD": "winter-2026", "MODE": "a"}
 OLD, NEW = Release("web", "1.0", "web:1.0", SECRET), Release("web", "1.1", "web:1.1", SECRET)
 GUESSED = "web-cd-" + hashlib.sha256(json.dumps(SECRET, sort_keys=True).encode()).hexdigest()[:12]
 """As earlier versions have named it."""
 tokens = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
-    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
 
 
 @pytest.fixture

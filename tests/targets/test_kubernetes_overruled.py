@@ -12,22 +12,17 @@ from airflow_cd.errors import TargetConflict
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import fence, traffic
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
 from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.stateful_set_in_memory import SET, StatefulSetInMemory
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 NEW = Release("web", "1.1", "web:1.1", {})
 DEPLOYMENT = f"{APPS}/deployments/web"
 _Step = Callable[[Any], None]
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
-    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
 
 
 def give(release: Release | None, track: Track, token: int) -> _Step:

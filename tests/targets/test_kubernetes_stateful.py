@@ -12,21 +12,17 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.base import in_place, makes_replicas
-from airflow_cd.targets.kubernetes import KubernetesTarget, fence, traffic
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 from airflow_cd.targets.replica_contract import ReplicaContract
 from tests.targets.cluster_in_memory import AUTOSCALERS, CORE
 from tests.targets.stateful_set_in_memory import HASH, SET, InPlaceTarget, StatefulSetInMemory
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 OLD, NEW = Release("web", "1.0", "web:1.0", {}), Release("web", "1.1", "web:1.1", {"GREETING": "hello"})
 BROKEN = Release("web", "1.4", "web:1.4", {})
 tokens = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
-    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
 
 
 @pytest.fixture

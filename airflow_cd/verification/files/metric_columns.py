@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.files.opening import InputFile, named
 from airflow_cd.verification.metrics.names.reading import read_name
+from airflow_cd.wording import first_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,8 +185,7 @@ def listed(columns: Iterable[Any]) -> str:
 
     :param columns: their names.
     """
-    names = [str(name) for name in columns]
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return first_of([str(name) for name in columns], 12)
 
 
 def _by_name(columns: Iterable[Any]) -> dict[str, Any]:

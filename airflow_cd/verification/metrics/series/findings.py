@@ -19,6 +19,7 @@ from airflow_cd.verification.metrics.series.side import Side
 from airflow_cd.verification.metrics.series.tables import Table
 from airflow_cd.verification.metrics.series.units import unit_changed
 from airflow_cd.verification.verdict import Reason, Verdict
+from airflow_cd.wording import first_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,9 +79,10 @@ def same_instances(canary: pd.DataFrame, control: pd.DataFrame) -> Finding | Non
     equal = (both["value"] == both["value_control"])[moving]
     if not len(equal) or equal.mean() < _EQUAL:
         return None
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     verb = "is" if len(names) == 1 else "are"
-    text = f"{listed} {verb} on both sides, with the same values: canary and control must be other instances."
+    text = (
+        f"{first_of(names, 3)} {verb} on both sides, with the same values: canary and control must be other instances."
+    )
     return Finding(Verdict.INCONCLUSIVE, Reason("same_instances", text, {"instances": len(names)}), decides=True)
 
 
