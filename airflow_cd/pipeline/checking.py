@@ -146,7 +146,7 @@ def _watched(verification: Verification | None) -> Iterator[str]:
     yield f"each watched for {verification.duration} at sensitivity {verification.sensitivity}: {sources}"
     if longer := verification.waits_longer:
         yield (
-            f"a PASS may take {format_duration(longer)} more, once for a release: so late may errors come while none has; "
+            f"a PASS may take {format_duration(longer)} more, once for a release: so late may errors come; "
             "longest_lag bounds it"
         )
     if verification.advisory:

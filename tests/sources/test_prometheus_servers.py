@@ -201,7 +201,7 @@ class TestWords:
         assert any("nothing happened in this window" in text for text in sample.warnings)
 
     def test_a_time_before_a_young_server_had_anything(self, server):
-        before = Window(moment(-7200), moment(-6600))
+        before = Window(moment(-90000), moment(-89400))
         for source in (PrometheusMetrics("opentelemetry"), PrometheusQuery("queue_depth{{instances}}", "queue_depth")):
             sample = source.read(before, INSTANCES)
             assert not len(sample.frame)
