@@ -60,7 +60,14 @@ class MetricReader(Reader):
 
     def reachable(self, until: datetime, end: datetime) -> datetime:
         """Only whole buckets, until the very end: half a bucket beside whole ones compares badly."""
-        return until if until >= end else self.aligned(until)
+        return end if until >= self.over(end) else self.aligned(until)
+
+    def over(self, end: datetime) -> datetime:
+        """When the last bucket that begins within the time is over."""
+        last = self.aligned(end)
+        if not self._whole_buckets or last == end or not isinstance(self._bucket, timedelta):
+            return end
+        return last + self._bucket
 
     def aligned(self, moment: datetime) -> datetime:
         """The start of the bucket that holds a moment; whole ones begin at multiples of their width since 1970."""

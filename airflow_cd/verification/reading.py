@@ -189,7 +189,7 @@ class Reader(abc.ABC):
         return self.refused or self.hangs
 
     def _read_on(self, now: datetime, end: datetime) -> None:
-        until = self.reachable(max(self.cursor, min(now - self.lag.behind, end)), end)
+        until = self.reachable(max(self.cursor, min(now - self.lag.behind, self.over(end))), end)
         whole = until >= end and now >= self.due(end)
         if until == self.cursor < end and not self.lag.late:
             return
@@ -207,12 +207,12 @@ class Reader(abc.ABC):
         newest = self.stalled_since(end)
         if newest is None and now >= self.complete_at(end):
             self._complete_for, self.behind = end, self._too_late()
-        elif now >= end + self._bound:
+        elif now >= self.over(end) + self._bound:
             self._complete_for = end
             self.behind = self._stalled(newest, now) if newest is not None else self._too_late()
         else:
             # The whole is not read at every look: as late as by half of what has been waited already.
-            self._again_at = min(now + (now - end) / 2, end + self._bound)
+            self._again_at = min(now + (now - end) / 2, self.over(end) + self._bound)
 
     def _stalled(self, newest: datetime, now: datetime) -> Reason:
         silent = max(now - newest, timedelta(0))
@@ -249,7 +249,7 @@ class Reader(abc.ABC):
 
         :param end: when the verification's time ends.
         """
-        at, unseen = end + self.lag.wait, self.patience.unseen
+        at, unseen = self.over(end) + self.lag.wait, self.patience.unseen
         if unseen and not self.lag_of_errors_is_known:
             # What the release logged first has had time enough; so have later phases of the same release.
             at = max(at, min(end, (self.patience.released or self.since) + unseen) + unseen)
@@ -265,7 +265,7 @@ class Reader(abc.ABC):
 
         :param end: when the verification's time ends.
         """
-        return max(self.complete_at(end), min(self._again_at, end + self._bound))
+        return max(self.complete_at(end), min(self._again_at, self.over(end) + self._bound))
 
     def forgive(self) -> None:
         """Start its budget of errors again."""
@@ -293,6 +293,13 @@ class Reader(abc.ABC):
         :param moment: from where to read.
         """
         return moment
+
+    def over(self, end: datetime) -> datetime:
+        """When everything that is read of the watched time is over.
+
+        :param end: when the verification's time ends.
+        """
+        return end
 
     def reachable(self, until: datetime, end: datetime) -> datetime:
         """Up to when to read.
