@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd import clock
 from airflow_cd.delivery.division import ByTrack, division_of
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
-from airflow_cd.instances import FAILED, STARTING, UNHEALTHY, WHOLE, Track
+from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY, WHOLE, Track
 from airflow_cd.targets.base import in_place, keeps_names
 from airflow_cd.verification.health import Condition
 from airflow_cd.verification.reading import Sides
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 AWAY_FOR = timedelta(minutes=1)
 """How long a target of named instances that did not answer is not asked again: the watch must not wait for it."""
+
+MOST_NOTES = 10
+"""How much of what a target says of healthy replicas is told."""
 
 NEAR = 1.0
 """Percent of the requests by which a weight may differ that is divided among replicas and rounded."""
@@ -46,6 +50,7 @@ class SidesNow:
         self._canary: int | None = None
         self._weight: float | None = None
         self._not_before: datetime | None = None
+        self._notes: dict[str, str] = {}
 
     @property
     def change(self) -> bool:
@@ -80,6 +85,7 @@ class SidesNow:
         if not self.change:
             canary, control = self._read(instances)
             return Sides(tuple(canary), tuple(control), conditions=_conditions(instances))
+        self._note(instances)
         self._require_canary(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
@@ -89,7 +95,16 @@ class SidesNow:
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in joined}
         # What never ran, as the cluster refuses it, says nothing about the release.
         conditions = _conditions(one for one in instances if one.started is not None or one.name in deployed)
-        return Sides(tuple(canary), tuple(control), starts, conditions)
+        return Sides(tuple(canary), tuple(control), starts, conditions, tuple(self._notes.values()))
+
+    def _note(self, instances: Sequence[Instance]) -> None:
+        """Tell, once, what a target says of replicas that are well: whoever has changed something beside the canary."""
+        for one in instances:
+            # What counts something says the same when it counts more.
+            known = re.sub(r"\d+", "", one.message)
+            if one.health == HEALTHY and known and known not in self._notes and len(self._notes) < MOST_NOTES:
+                self._notes[known] = f"{one.name}: {one.message}."
+                self._delivery.log(self._notes[known])
 
     def _require_canary(self, instances: Sequence[Instance]) -> None:
         """Refuse to go on where a revision was the canary and none is: what is watched then is anybody's."""

@@ -1,4 +1,4 @@
-"""A tool that takes a canary's place in a route away while it is watched."""
+"""What others change beside a canary, or of its place in a route, while it is watched."""
 
 from __future__ import annotations
 
@@ -17,33 +17,48 @@ from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
-from tests.targets.cluster_in_memory import ClusterInMemory
+from tests.targets.cluster_in_memory import APPS, ClusterInMemory
 
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes"
 RULES = {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}
+WEB = f"{APPS}/deployments/web"
 NEW = Release("web", "1.1", "web:1.1", {})
 
 
-def test_its_verification_ends_and_the_way_back_is_open(new_ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
-    cluster = ClusterInMemory()
-    cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": RULES})
-    target = KubernetesTarget("memory", "production", "shop", "web", route="web")
-    there = TakenOver(cast("Cluster", cluster), "production", "shop", "web", route="web")
+def begun(ledger: Ledger, target: KubernetesTarget, cluster: ClusterInMemory, said: list[str]) -> Delivery:
+    """A run that has deployed to a canary."""
+    there = TakenOver(cast("Cluster", cluster), "production", "shop", "web", route=target.route)
     target.__dict__["taken_over"] = there
     mine = Delivery(
-        new_ledger,
+        ledger,
         target,
         pipeline="shop",
         run_id="run-1",
         service="shop",
         environment="production",
-        log=lambda line: None,
+        log=said.append,
         timeout=timedelta(seconds=10),
     )
-    phase = mine.deploy(NEW, phase="phase_20", share=20)
-    sides = SidesNow(mine, mine.require_deployment(), phase)
+    mine.deploy(NEW, phase="phase_20", share=20)
+    return mine
+
+
+def sides_of(mine: Delivery) -> SidesNow:
+    phase = mine.phase("phase_20")
+    assert phase is not None
+    return SidesNow(mine, mine.require_deployment(), phase)
+
+
+def test_the_verification_of_a_canary_whose_place_is_taken_away_ends_and_the_way_back_is_open(
+    new_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
+    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
+    cluster = ClusterInMemory()
+    cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": RULES})
+    target = KubernetesTarget("memory", "production", "shop", "web", route="web")
+    mine = begun(new_ledger, target, cluster, [])
+    sides = sides_of(mine)
     assert sides.now() is not None
     by = [{"manager": "argocd-controller", "time": "2026-11-30T04:00:00Z", "fieldsV1": {"f:spec": {"f:rules": {}}}}]
     cluster.put(f"{ROUTES}/web", {"metadata": {"name": "web", "managedFields": by}, "spec": RULES})
@@ -51,3 +66,25 @@ def test_its_verification_ends_and_the_way_back_is_open(new_ledger: Ledger, monk
         sides.now()
     assert mine.roll_back("its requests are somebody else's") is not None
     assert not [one for one in target.instances() if one.track == Track.CANARY]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_somebody_changes_beside_a_canary_is_told_once_in_log_and_verdict(new_ledger: Ledger) -> None:
+    cluster, said = ClusterInMemory(), list[str]()
+    target = KubernetesTarget("memory", "production", "shop", "web")
+    mine = begun(new_ledger, target, cluster, said)
+    sides = sides_of(mine)
+    before = sides.now()
+    assert before is not None
+    assert before.notes == ()
+    limits = {"limits": {"memory": "64Mi"}}
+    cluster.objects[WEB]["spec"]["template"]["spec"]["containers"][0]["resources"] = limits
+    now = [sides.now() for _ in range(3)][-1]
+    assert now is not None
+    (told,) = now.notes
+    assert told.endswith("Deployment web was changed in the middle of a deployment: resources of container web.")
+    assert said.count(told) == 1
+    assert mine.roll_back("it errs") is not None
+    mine.settle()
+    assert {one.message for one in target.instances()} == {""}
+    assert cluster.objects[WEB]["spec"]["template"]["spec"]["containers"][0]["resources"] == limits

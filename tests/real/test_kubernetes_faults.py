@@ -18,7 +18,19 @@ from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, pods_of, put, whole
+from tests.real.kubernetes.releases import (
+    BROKEN,
+    CONNECTION,
+    GOOD,
+    OTHER,
+    ask,
+    drain,
+    give,
+    pods_of,
+    put,
+    tokens,
+    whole,
+)
 from tests.real.kubernetes.web import Web, come_to, made
 from tests.real.kubernetes.webhook import refusing
 
@@ -344,13 +356,19 @@ def test_what_others_add_in_mid_canary_stays_theirs(web: Web, target: Kubernetes
     more = {"containers": [{"name": "web", "env": [{"name": "ADDED", "value": "by hand"}]}]}
     web.cluster.call(
         "PATCH",
-        web.path,
+        f"{web.path}?fieldManager=kubectl-edit",
         {**theirs, "spec": {"template": {**theirs, "spec": more}}},
         "application/strategic-merge-patch+json",
     )
+    told = f"Deployment {web.name} was changed by kubectl-edit at "
     put(target, Track.STABLE, OTHER)
+    assert _said(target, told)
     put(target, Track.CANARY, None)
     put(target, Track.STABLE, GOOD)
+    messages = {one.message for one in target.instances()}
+    assert all(one.startswith(told) and "variable ADDED of container web" in one for one in messages)
+    target.settled(token=next(tokens))
+    assert {one.message for one in target.instances()} == {""}
     after = web.cluster.call("GET", web.path)
     (container,) = after["spec"]["template"]["spec"]["containers"]
     assert {"name": "ADDED", "value": "by hand"} in container["env"]

@@ -18,7 +18,6 @@ from airflow_cd.instances import EMPTY, FAILED, HEALTHY, STARTING, Instance, Tra
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import share_of
 from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, REVISION, label_selector
-from airflow_cd.targets.kubernetes.ownership import changed_since
 from airflow_cd.targets.kubernetes.replicas import (
     PASSING,
     Reading,
@@ -29,6 +28,7 @@ from airflow_cd.targets.kubernetes.replicas import (
     present,
 )
 from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template_note import told_of_others
 
 ORDERED = "OrderedReady"
 _MADE, _REFUSED = "SuccessfulCreate", "FailedCreate"
@@ -213,7 +213,7 @@ def _there(state: Ordered, pod: Object, read: Reading) -> Instance:
     track = Track.CANARY if state.is_canary(place, revision) else Track.STABLE
     found = instance_of(TrackState(track, None, [], state.pods), pod, read)
     # Whoever has changed the template has changed what is to run at these places alone.
-    changed = changed_since(state.stateful_set, read.container) if state.wanted_at(place) == state.newest else ""
+    changed = told_of_others(state.stateful_set, read.container) if state.wanted_at(place) == state.newest else ""
     if changed and not (state.wants_canary and track is Track.STABLE):
         found = found.saying(changed)
     if pod["metadata"].get("deletionTimestamp") or place >= state.replicas:

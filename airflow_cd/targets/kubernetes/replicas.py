@@ -13,8 +13,8 @@ from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
 from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
-from airflow_cd.targets.kubernetes.ownership import changed_since
 from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template_note import told_of_changes, told_of_others
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
 
 if TYPE_CHECKING:
@@ -190,22 +190,24 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
         artifact = pinned(artifact, digest)
         said = f"its tag was moved: {runs.artifact} was another image when it was deployed here"
         message = f"{said}; {message}" if message else said
-    if pod["metadata"].get("deletionTimestamp"):
-        message = "it is ending and still gets requests"
-    elif state.track is Track.STABLE and state.deployment is not None:
-        message = message or changed_since(state.deployment, read.container)
-    return Instance(
+    ending = bool(pod["metadata"].get("deletionTimestamp"))
+    found = Instance(
         name,
         runs.version,
         artifact,
         dict(runs.configuration),
         health=health,
         drained=read.routing.drained(pod),
-        message=message,
+        message="it is ending and still gets requests" if ending else message,
         started=started_in(pod, read.container),
         track=state.track,
         weight=weight / len(state.pods) if weight is not None else None,
     )
+    if ending or state.deployment is None:
+        return found
+    if state.track is Track.STABLE:
+        return found.saying(told_of_others(state.deployment, read.container))
+    return found.saying(told_of_changes(state.deployment))
 
 
 def _is_changing(state: TrackState) -> bool:

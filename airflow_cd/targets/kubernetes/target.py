@@ -279,6 +279,15 @@ class KubernetesTarget:
         """
         self.taken_over.restore(tracks, key=key, token=token)
 
+    def settled(self, *, token: int) -> None:
+        """Forget what its pod template was: the deployment is over, and whoever changes it now may.
+
+        :param token: fencing token of the lease.
+        :raises TargetConflict: a higher token has been seen.
+        :raises TargetError: it was not done.
+        """
+        self.taken_over.settled(token=token)
+
     def __getstate__(self) -> dict[str, Any]:
         # Airflow copies operators; an open connection must not be copied with them.
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -12,7 +12,13 @@ from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.replicas import is_canary, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import autoscaler_of
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_INGRESSES,
+    FOR_ROUTES,
+    FOR_SHARES,
+    FOR_VIRTUAL_SERVICES,
+    autoscaler_of,
+)
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.workload import WorkloadThere
 
@@ -112,6 +118,14 @@ class DeploymentThere(WorkloadThere):
             return ByVirtualService(self.cluster, self.namespace, stable, self.virtual_service)
         autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
         return ByServices(self.cluster, self.namespace, stable, autoscaler)
+
+    def _for_requests(self) -> tuple[tuple[str, str, str], ...]:
+        """The rights that whoever divides the requests asks for."""
+        if self.route:
+            return FOR_ROUTES
+        if self.virtual_service:
+            return FOR_VIRTUAL_SERVICES
+        return FOR_INGRESSES if self.ingress else FOR_SHARES
 
     def _canary_pods(self, routing: Routing) -> list[Object]:
         canary = self._canary()
