@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd import clock
 from airflow_cd.delivery.division import ByTrack, division_of
+from airflow_cd.delivery.draining import was_drained_last
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY, WHOLE, Track
 from airflow_cd.targets.base import in_place, keeps_names
@@ -48,7 +49,8 @@ class SidesNow:
         self._division = division_of(delivery.target)
         self._stable: int | None = None
         self._canary: int | None = None
-        self._weight: float | None = None
+        drained = was_drained_last(delivery.ledger, deployment)
+        self._weight = 0.0 if drained else float(phase.share if phase.traffic is None else phase.traffic)
         self._not_before: datetime | None = None
         self._notes: dict[str, str] = {}
 
@@ -156,8 +158,8 @@ class SidesNow:
         return sum(one.weight or 0.0 for one in of_canary)
 
     def _other_weight(self, weight: float) -> str:
-        """What has become of the canary's weight since the last look; ``""`` where it is the same."""
-        if self._weight is None or abs(weight - self._weight) <= NEAR:
+        """What has become of the canary's weight since it was given, or the last look; ``""`` where it is the same."""
+        if abs(weight - self._weight) <= NEAR:
             return ""
         return f"{weight:g} % of the requests at the canary now, not {self._weight:g} %"
 

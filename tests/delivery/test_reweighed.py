@@ -14,7 +14,7 @@ from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import APPS, ClusterInMemory
@@ -49,23 +49,39 @@ def sides_of(mine: Delivery) -> SidesNow:
     return SidesNow(mine, mine.require_deployment(), phase)
 
 
-def test_the_verification_of_a_canary_whose_place_is_taken_away_ends_and_the_way_back_is_open(
-    new_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def routed(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
+    """A cluster with a route, whose gateway follows at once."""
     monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
     cluster = ClusterInMemory()
     cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": RULES})
+    return cluster
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["while it is watched", "before it is looked at"])
+def test_the_verification_of_a_canary_whose_place_is_taken_away_ends_and_the_way_back_is_open(
+    new_ledger: Ledger, routed: ClusterInMemory, looked: bool
+) -> None:
     target = KubernetesTarget("memory", "production", "shop", "web", route="web")
-    mine = begun(new_ledger, target, cluster, [])
+    mine = begun(new_ledger, target, routed, [])
     sides = sides_of(mine)
-    assert sides.now() is not None
+    if looked:
+        assert sides.now() is not None
     by = [{"manager": "argocd-controller", "time": "2026-11-30T04:00:00Z", "fieldsV1": {"f:spec": {"f:rules": {}}}}]
-    cluster.put(f"{ROUTES}/web", {"metadata": {"name": "web", "managedFields": by}, "spec": RULES})
+    routed.put(f"{ROUTES}/web", {"metadata": {"name": "web", "managedFields": by}, "spec": RULES})
     with pytest.raises(TargetRejected, match="HTTPRoute web was changed by argocd-controller"):
         sides.now()
     assert mine.roll_back("its requests are somebody else's") is not None
     assert not [one for one in target.instances() if one.track == Track.CANARY]
+
+
+def test_a_canary_that_the_run_has_drained_is_nobodys_work(new_ledger: Ledger, routed: ClusterInMemory) -> None:
+    said = list[str]()
+    mine = begun(new_ledger, KubernetesTarget("memory", "production", "shop", "web", route="web"), routed, said)
+    deployment = mine.require_deployment()
+    assert mine.drain(mine.lease(), deployment, mine.touched(deployment))
+    assert sides_of(mine).now() is not None
+    assert not [line for line in said if "asking" in line]
 
 
 @pytest.mark.usefixtures("no_waiting")
