@@ -52,7 +52,7 @@ def sides_of(mine: Delivery) -> SidesNow:
 @pytest.fixture
 def routed(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
     """A cluster with a route, whose gateway follows at once."""
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
     cluster = ClusterInMemory()
     cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": RULES})
     return cluster

@@ -475,7 +475,7 @@ def _other(web: Web) -> bool:
 def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, address: str, connected: object) -> None:
     name = f"{web.name}-route"
     gateway.route(web.cluster, name, web.name)
-    routed = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=name)
+    routed = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=name, follows_within=gateway.FOLLOWS)
     session = requests.Session()
     session.trust_env = False
 

@@ -15,7 +15,7 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.headers import drop_rules, set_rules
@@ -47,8 +47,7 @@ ADMIN = to("admin", path("/shop/admin"))
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
     made = ClusterInMemory()
     serve(made, SHOP, ADMIN)
     return made

@@ -11,7 +11,7 @@ from airflow_cd import BlueGreen, Canary, Environment, Phase, Pipeline, Verifica
 from airflow_cd.errors import PipelineError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.sources import FileLogs
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.rules import mirrors_of
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
@@ -23,8 +23,7 @@ ALL = ["HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors", "HTTPRouteRe
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
     return ClusterInMemory()
 
 

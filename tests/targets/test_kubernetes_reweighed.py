@@ -13,7 +13,7 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import by_ingress, by_route, by_virtual_service
+from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import ClusterInMemory
@@ -43,8 +43,8 @@ tokens = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    for one in (by_route, by_virtual_service, by_ingress):
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+    for one in (by_virtual_service, by_ingress):
         monkeypatch.setattr(one, "_FOLLOWS", 0.0)
 
 

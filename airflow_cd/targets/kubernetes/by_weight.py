@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,10 +67,15 @@ class ByWeight(ABC):
     :param cluster: the API.
     :param namespace: where.
     :param stable: the Deployment, as it was read.
+    :param follows_within: seconds that whoever divides the requests may be behind what the API says of them; None for
+        those that are known of its kind.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, stable: Object, *, follows_within: float | None = None
+    ) -> None:
         self._cluster = cluster
+        self._follows_within = follows_within
         self._namespace = namespace
         self._stable = stable
         self._name: str = stable["metadata"]["name"]
@@ -91,6 +97,13 @@ class ByWeight(ABC):
     @abstractmethod
     def _write(self, share: int | None) -> None:
         """Set the canary's percent, None to take its place away; returns when that is in force."""
+
+    def _await_followed(self, known: float) -> None:
+        """Wait until whoever divides the requests does so as is written.
+
+        :param known: seconds within which its kind is known to do so.
+        """
+        time.sleep(known if self._follows_within is None else self._follows_within)
 
     @property
     @abstractmethod
