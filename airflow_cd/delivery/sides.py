@@ -30,6 +30,8 @@ AWAY_FOR = timedelta(minutes=1)
 MOST_NOTES = 10
 """How much of what a target says of healthy replicas is told."""
 
+GONE = "no replicas of the canary any more, which somebody has taken away"
+
 NEAR = 1.0
 """Percent of the requests by which a weight may differ that is divided among replicas and rounded."""
 
@@ -108,9 +110,14 @@ class SidesNow:
                 self._notes[known] = f"{one.name}: {one.message}."
                 self._delivery.log(self._notes[known])
 
+    @property
+    def _has_canary(self) -> bool:
+        """Whether the release is beside what ran before, and not in its place."""
+        return self._phase.share < WHOLE or self._phase.traffic is not None
+
     def _require_canary(self, instances: Sequence[Instance]) -> None:
         """Refuse to go on where a revision was the canary and none is: what is watched then is anybody's."""
-        if not keeps_names(self._delivery.target) or (self._phase.share >= WHOLE and self._phase.traffic is None):
+        if not keeps_names(self._delivery.target) or not self._has_canary:
             return
         if not any(one.track == Track.CANARY for one in instances):
             there = "; ".join(sorted({one.message for one in instances} - {""}))
@@ -129,11 +136,16 @@ class SidesNow:
             if not changed or self._ask(changed):
                 # What could not be asked for now is another weight at the next look, too.
                 self._weight = weight
+        canary = sum(one.track == Track.CANARY for one in instances)
+        if not canary and not in_place(self._delivery.target) and self._has_canary:
+            self._notes.setdefault(GONE, f"At one look there were {GONE}.")
+            self._ask(GONE)
+            self._canary = None
+            return
         if self._phase.share >= WHOLE:
             return
         # Of replicas that are the canary's in their places there are as many as before, whichever they are.
         stable = sum(one.track == Track.STABLE or in_place(self._delivery.target) for one in instances)
-        canary = sum(one.track == Track.CANARY for one in instances)
         # While replicas are being made or taken away, their number says nothing of what was asked for.
         settled = all(one.health != STARTING for one in instances)
         if self._stable not in (None, stable):

@@ -25,7 +25,15 @@ WEB = f"{APPS}/deployments/web"
 NEW = Release("web", "1.1", "web:1.1", {})
 
 
-def begun(ledger: Ledger, target: KubernetesTarget, cluster: ClusterInMemory, said: list[str]) -> Delivery:
+def begun(
+    ledger: Ledger,
+    target: KubernetesTarget,
+    cluster: ClusterInMemory,
+    said: list[str],
+    *,
+    share: int = 20,
+    traffic: int | None = None,
+) -> Delivery:
     """A run that has deployed to a canary."""
     there = TakenOver(cast("Cluster", cluster), "production", "shop", "web", route=target.route)
     target.__dict__["taken_over"] = there
@@ -39,12 +47,12 @@ def begun(ledger: Ledger, target: KubernetesTarget, cluster: ClusterInMemory, sa
         log=said.append,
         timeout=timedelta(seconds=10),
     )
-    mine.deploy(NEW, phase="phase_20", share=20)
+    mine.deploy(NEW, phase="first", share=share, traffic=traffic)
     return mine
 
 
-def sides_of(mine: Delivery) -> SidesNow:
-    phase = mine.phase("phase_20")
+def sides_of(mine: Delivery, name: str = "first") -> SidesNow:
+    phase = mine.phase(name)
     assert phase is not None
     return SidesNow(mine, mine.require_deployment(), phase)
 
@@ -104,3 +112,53 @@ def test_what_somebody_changes_beside_a_canary_is_told_once_in_log_and_verdict(n
     mine.settle()
     assert {one.message for one in target.instances()} == {""}
     assert cluster.objects[WEB]["spec"]["template"]["spec"]["containers"][0]["resources"] == limits
+
+
+# -- a canary that is deleted ------------------------------------------------------------------------------------------
+
+
+def test_the_requests_of_a_canary_that_is_deleted_are_given_back_at_once(
+    new_ledger: Ledger, routed: ClusterInMemory
+) -> None:
+    before = routed.get(f"{ROUTES}/web")
+    mine = begun(new_ledger, KubernetesTarget("memory", "production", "shop", "web", route="web"), routed, [])
+    sides = sides_of(mine)
+    routed.delete(f"{WEB}-canary")
+    told = "somebody has deleted Deployment web-canary, and HTTPRoute web gives it 20 % of the requests"
+    with pytest.raises(TargetRejected, match=told):
+        sides.now()
+    assert mine.roll_back("its requests are nobody's") is not None
+    after = routed.get(f"{ROUTES}/web")
+    assert before is not None
+    assert after is not None
+    assert after["spec"] == before["spec"]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_new_side_that_is_deleted_gives_its_services_back(new_ledger: Ledger) -> None:
+    cluster = ClusterInMemory(3)
+    target = KubernetesTarget("memory", "production", "shop", "web")
+    mine = begun(new_ledger, target, cluster, [], share=100, traffic=0)
+    mine.deploy(NEW, phase="switch", share=100, traffic=100)
+    assert cluster.served() == {"web:1.1"}
+    sides = sides_of(mine, "switch")
+    assert sides.now() is not None
+    cluster.delete(f"{WEB}-canary")
+    with pytest.raises(TargetRejected, match="web-canary, and Service web sends all requests to it"):
+        sides.now()
+    assert mine.roll_back("nobody answers") is not None
+    assert cluster.served() == {"web:1.0"}
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_canary_without_requests_of_its_own_is_made_again_which_is_told(new_ledger: Ledger) -> None:
+    cluster, said = ClusterInMemory(), list[str]()
+    mine = begun(new_ledger, KubernetesTarget("memory", "production", "shop", "web"), cluster, said)
+    sides = sides_of(mine)
+    cluster.delete(f"{WEB}-canary")
+    for _ in range(3):
+        now = sides.now()
+    assert now is not None
+    assert len(now.canary) == 1
+    assert now.notes == ("At one look there were no replicas of the canary any more, which somebody has taken away.",)
+    assert len([line for line in said if "somebody has taken away: asking for" in line]) == 1

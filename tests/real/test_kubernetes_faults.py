@@ -319,11 +319,11 @@ def _eviction(pod: str) -> dict[str, Any]:
 # -- people and tools --------------------------------------------------------------------------------------------------
 
 
-def applied(web: Web, template: dict[str, Any], manager: str) -> None:
+def applied(web: Web, template: dict[str, Any], manager: str, query: str = "force=true") -> None:
     """What a tool writes that puts back what stands in its repository."""
     web.cluster.call(
         "PATCH",
-        f"{web.path}?fieldManager={manager}&force=true",
+        f"{web.path}?fieldManager={manager}&{query}",
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": web.name}, "spec": {"template": template}},
         "application/apply-patch+yaml",
     )
@@ -367,8 +367,12 @@ def test_what_others_add_in_mid_canary_stays_theirs(web: Web, target: Kubernetes
     put(target, Track.STABLE, GOOD)
     messages = {one.message for one in target.instances()}
     assert all(one.startswith(told) and "variable ADDED of container web" in one for one in messages)
+    next_version = {"spec": {"containers": [{"name": "web", "image": OTHER.artifact}]}}
+    with pytest.raises(requests.HTTPError, match='conflict with \\\\"airflow-cd\\\\"'):
+        applied(web, next_version, "kubectl", "dryRun=All")
     target.settled(token=next(tokens))
     assert {one.message for one in target.instances()} == {""}
+    applied(web, next_version, "kubectl", "dryRun=All")
     after = web.cluster.call("GET", web.path)
     (container,) = after["spec"]["template"]["spec"]["containers"]
     assert {"name": "ADDED", "value": "by hand"} in container["env"]

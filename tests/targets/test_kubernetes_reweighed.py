@@ -17,20 +17,9 @@ from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import ClusterInMemory
+from tests.targets.divided_in_memory import NETWORKING, PLACES, SPECS
 
 NEW = Release("web", "1.1", "web:1.1", {})
-NETWORKING = "/apis/networking.k8s.io/v1"
-PLACES = {
-    "route": "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes",
-    "virtual_service": "/apis/networking.istio.io/v1/namespaces/shop/virtualservices",
-    "ingress": f"{NETWORKING}/namespaces/shop/ingresses",
-}
-PATH = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}
-SPECS: dict[str, Object] = {
-    "route": {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]},
-    "virtual_service": {"hosts": ["shop.test"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
-    "ingress": {"ingressClassName": "nginx", "rules": [{"host": "shop.test", "http": {"paths": [PATH]}}]},
-}
 CALLED = {"route": "HTTPRoute shop", "virtual_service": "VirtualService shop", "ingress": "Ingress shop-canary"}
 WRITTEN = {
     "route": {"f:spec": {"f:rules": {}}},

@@ -13,7 +13,12 @@ from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.deployment_notes import notes_of
-from airflow_cd.targets.kubernetes.going_on import goes_on_with, require_as_noted, require_as_weighed
+from airflow_cd.targets.kubernetes.going_on import (
+    goes_on_with,
+    require_as_noted,
+    require_as_weighed,
+    require_not_abandoned,
+)
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
@@ -190,6 +195,7 @@ class TakenOver(DeploymentThere):
             self._require_headroom(stable, more)
         self._there_for(token)
         if has is None:
+            require_not_abandoned(routing, canary_of(self.name))
             self._note(stable, token)
         else:
             require_as_weighed(routing)

@@ -26,6 +26,17 @@ def require_as_weighed(routing: Routing) -> None:
         _refuse(said, "when nobody else changes the weights")
 
 
+def require_not_abandoned(routing: Routing, canary: str) -> None:
+    """Refuse to make a canary anew that somebody has deleted while it had requests: nobody answers these.
+
+    :param routing: how requests come to its pods.
+    :param canary: name of its Deployment.
+    :raises TargetRejected: somebody has.
+    """
+    if said := routing.abandoned():
+        _refuse(f"somebody has deleted Deployment {canary}, and {said}", "when nobody deletes it")
+
+
 def require_as_noted(stable: Object, canary: Object, container: str) -> None:
     """Refuse to write over what somebody else has changed of a canary, or over a release that was given beside it.
 

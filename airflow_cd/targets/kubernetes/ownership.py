@@ -80,6 +80,26 @@ def last_writer(one: Object, field: _Field, *, after: str = "") -> str:
     return f" by {others[-1][1]} at {others[-1][0]}" if others else ""
 
 
+def given_up(one: Object) -> list[Object] | None:
+    """Who has written to what of an object, but for what Airflow CD has of its specification.
+
+    What is written in the place of ``metadata.managedFields`` counts as who it says, so that nobody who applies what
+    they own meets a conflict with a deployment that is over.
+
+    :param one: the object, as it was read.
+    :returns: None where Airflow CD has nothing of it.
+    """
+    entries, found = one["metadata"].get("managedFields") or [], list[Object]()
+    for entry in entries:
+        fields = entry.get("fieldsV1") or {}
+        if entry.get("manager") == FIELD_MANAGER and "f:spec" in fields:
+            rest = {name: value for name, value in fields.items() if name != "f:spec"}
+            found += [{**entry, "fieldsV1": rest}] if rest else []
+        else:
+            found.append(entry)
+    return found if found != entries else None
+
+
 def newest_writing(one: Object, field: _Field) -> str:
     """When somebody else has written to a field of an object last, as the API writes times; ``""`` where nobody has.
 

@@ -12,7 +12,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
-from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, OF, TRACK, label_selector, selector_of
 from airflow_cd.targets.kubernetes.template import running
 from airflow_cd.targets.kubernetes.template_note import told_of_changes, told_of_others
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
@@ -189,6 +189,9 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
     if digest not in (None, read.meaning.get(artifact, digest)):
         artifact = pinned(artifact, digest)
         said = f"its tag was moved: {runs.artifact} was another image when it was deployed here"
+        message = f"{said}; {message}" if message else said
+    if gone := runs.configuration.get(CONFIGURATION):
+        said = f"{gone}, so a pod that is made anew does not start"
         message = f"{said}; {message}" if message else said
     ending = bool(pod["metadata"].get("deletionTimestamp"))
     found = Instance(

@@ -295,7 +295,7 @@ class KubernetesTarget:
         self.taken_over.restore(tracks, key=key, token=token)
 
     def settled(self, *, token: int) -> None:
-        """Forget what its pod template was: the deployment is over, and whoever changes it now may.
+        """Give up what was held of it: the deployment is over, and whoever applies or changes it now may.
 
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.

@@ -17,6 +17,7 @@ from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
 from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave, require_current
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, NOTED, called_at
+from airflow_cd.targets.kubernetes.ownership import given_up
 from airflow_cd.targets.kubernetes.template import container_of, require_free_paths
 from airflow_cd.targets.kubernetes.writing import busy, until_written
 from airflow_cd.targets.last_words import LINES_READ
@@ -130,9 +131,13 @@ class WorkloadThere(ABC):
 
             def attempt() -> None:
                 there = self._there_for(token)
+                owned = given_up(there)
+                changed: Object = {"managedFields": owned} if owned is not None else {}
                 if NOTED in (there["metadata"].get("annotations") or {}):
-                    meta = {"resourceVersion": there["metadata"]["resourceVersion"], "annotations": {NOTED: None}}
-                    self.cluster.patch(path, {"metadata": meta}, MERGE)
+                    changed["annotations"] = {NOTED: None}
+                if changed:
+                    changed["resourceVersion"] = there["metadata"]["resourceVersion"]
+                    self.cluster.patch(path, {"metadata": changed}, MERGE)
 
             until_written(attempt, called_at(path))
             await_seen(self._there)
