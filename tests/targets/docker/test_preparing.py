@@ -50,6 +50,19 @@ def test_a_container_in_whose_network_another_lives_is_not_replaced() -> None:
     assert caught.value.instances == ("web-1",)
 
 
+def test_a_health_check_that_says_so_late_is_told_of() -> None:
+    containers = Containers()
+    made = containers.add("web-1")
+    host = host_of(containers)
+    containers.boxes[made]["Config"]["Healthcheck"] = {"Test": ["CMD", "true"], "Interval": 10**9, "Timeout": 10**9}
+    assert not [note for note in notes(host, 3.0) if "health check" in note]
+    containers.boxes[made]["Config"]["Healthcheck"]["StartPeriod"] = 90 * 10**9
+    (said,) = [note for note in notes(host, 3.0) if "health check" in note]
+    assert said.startswith(
+        "web-1: its health check says only after 6 s that it is not healthy any more, and after 96 s"
+    )
+
+
 def test_what_no_container_can_have_is_refused_with_its_keys() -> None:
     with pytest.raises(TargetRejected, match="'A=B' cannot be the name"):
         require_representable(Release("web", "1", "web:1", {"A=B": "x"}))
