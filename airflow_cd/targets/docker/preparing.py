@@ -84,8 +84,8 @@ def notes(host: Host, settle: float) -> Iterator[str]:
         if max(fails, comes_up) > SLOW_CHECK:
             yield (
                 f"{name}: its health check says only after {fails:g} s that it is not healthy any more, and after "
-                f"{comes_up:g} s that it does not come up. Give Verification(duration=...) and Environment(timeout=...) "
-                "more than that."
+                f"{comes_up:g} s that it does not come up. Give Verification(duration=...) and "
+                "Environment(timeout=...) more than that."
             )
     if shells := [box["Name"].lstrip("/") for box in boxes if swallows_signals(box)]:
         yield (
