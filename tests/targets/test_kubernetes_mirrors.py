@@ -179,3 +179,19 @@ def test_a_rule_that_divides_requests_already_is_refused_before_anything_is_touc
         with pytest.raises(TargetRejected, match="HTTPRoute web divides requests among web and before already"):
             act()
     assert cluster.objects == before
+
+
+def test_sessions_that_no_weight_moves_are_refused_before_anything_is_touched(cluster: ClusterInMemory) -> None:
+    behind(cluster, [])
+    rules = cluster.objects[f"{ROUTES}/web"]["spec"]["rules"]
+    session = {"sessionPersistence": {"sessionName": "cart"}}
+    rules.append({"backendRefs": [{"name": "other", "port": 80}], **session})
+    by(cluster, 0).check()
+    rules.insert(0, {"backendRefs": [{"name": "web", "port": 80}], **session})
+    before = dict(cluster.objects)
+    for act in (by(cluster, 0).check, lambda: by(cluster, 0).prepare(None)):
+        with pytest.raises(
+            TargetRejected, match=r"HTTPRoute web has sessions stay .* \(sessionPersistence of its rule 1\)"
+        ):
+            act()
+    assert cluster.objects == before

@@ -15,7 +15,7 @@ from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_
 from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import last_writer
-from airflow_cd.targets.kubernetes.rules import copied_to, divide, divided_already, mirrors_of
+from airflow_cd.targets.kubernetes.rules import copied_to, divide, divided_already, keeps_sessions, mirrors_of
 from airflow_cd.targets.kubernetes.traffic import make_own_service
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -84,8 +84,8 @@ class ByRoute(ByWeight):
     def _require_suitable(self) -> None:
         """The route has to be there, and to send requests to the stable pods.
 
-        :raises TargetRejected: it does not, a rule of it divides their requests already, copies are asked for and its
-            gateway does not make any, or it cannot have a rule for the header.
+        :raises TargetRejected: it does not, a rule of it divides their requests already or has sessions stay with a
+            backend, copies are asked for and its gateway does not make any, or it cannot have a rule for the header.
         """
         service, route = self._service, self._read()
         if divided := divided_already(route, service):
@@ -94,6 +94,15 @@ class ByRoute(ByWeight):
                 "would be others with a canary.",
                 state="nothing was changed.",
                 next_step="Finish that first, or give the others the weight 0.",
+            )
+        if kept := keeps_sessions(route, service):
+            raise TargetRejected(
+                f"HTTPRoute {self._route} has sessions stay with the backend where they have begun "
+                f"(sessionPersistence of its rule {kept}), also at the weight 0: no drain would take those of a canary "
+                "away.",
+                state="nothing was changed.",
+                next_step="Take it out of the rule, or deploy without route=...: the canary's pods are behind the same "
+                "Service then.",
             )
         if self._header:
             require_room(route, service, self._header)
