@@ -145,7 +145,8 @@ def instances_of(
     :param meaning: by artifact, the digest that it means here.
     """
     read = Reading(container, routing, at, configuration, output, meaning)
-    found = [instance_of(state, pod, read) for pod in state.pods]
+    told = _told_of_others(state, container)
+    found = [instance_of(state, pod, read).saying("" if _is_ending(pod) else told) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if state.deployment is not None and (missing > 0 or _is_changing(state)):
         found.append(_missing(state, state.deployment, missing, container, routing, configuration))
@@ -193,24 +194,31 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
     if gone := runs.configuration.get(CONFIGURATION):
         said = f"{gone}, so a pod that is made anew does not start"
         message = f"{said}; {message}" if message else said
-    ending = bool(pod["metadata"].get("deletionTimestamp"))
-    found = Instance(
+    return Instance(
         name,
         runs.version,
         artifact,
         dict(runs.configuration),
         health=health,
         drained=read.routing.drained(pod),
-        message="it is ending and still gets requests" if ending else message,
+        message="it is ending and still gets requests" if _is_ending(pod) else message,
         started=started_in(pod, read.container),
         track=state.track,
         weight=weight / len(state.pods) if weight is not None else None,
     )
-    if ending or state.deployment is None:
-        return found
+
+
+def _is_ending(pod: Object) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def _told_of_others(state: TrackState, container: str) -> str:
+    """What somebody else has changed of a track's Deployment, as a sentence; ``""`` for nothing."""
+    if state.deployment is None:
+        return ""
     if state.track is Track.STABLE:
-        return found.saying(told_of_others(state.deployment, read.container))
-    return found.saying(told_of_changes(state.deployment))
+        return told_of_others(state.deployment, container)
+    return told_of_changes(state.deployment)
 
 
 def _is_changing(state: TrackState) -> bool:
