@@ -270,6 +270,31 @@ def test_nothing_is_said_once_a_deployment_is_over_or_where_an_earlier_version_h
     assert {one.message for one in over(cluster).instances()} == {""}
 
 
+def test_a_note_that_cannot_be_read_is_none(cluster: ClusterInMemory) -> None:
+    put(cluster, Track.CANARY, NEW)
+    for written in ("{", "[]", '{"parts": {}, "salt": "x", "more": 1}'):
+        cluster.objects[WEB]["metadata"]["annotations"][NOTED] = written
+        assert said(cluster, Track.STABLE) == ""
+    put(cluster, Track.STABLE, NEW)
+    assert said(cluster, Track.STABLE) == ""
+
+
+def test_an_undo_is_told_by_what_it_has_brought_back(cluster: ClusterInMemory) -> None:
+    before = copy.deepcopy(cluster.objects[WEB]["spec"]["template"])
+    put(cluster, Track.CANARY, NEW)
+    put(cluster, Track.STABLE, NEW)
+
+    def undone(template: Object) -> None:
+        template.clear()
+        template.update(before)
+
+    change(cluster, WEB, undone, "kubectl-rollout")
+    given, _, more = said(cluster, Track.STABLE).partition("; ")
+    assert given.startswith(f"Deployment web was given web:1.0 by kubectl-rollout at {AT}, after Airflow CD had given")
+    assert "variable MODE of container web" in more
+    assert "airflow-cd/" not in more, "marks of ours say nothing to anybody"
+
+
 def test_a_note_gives_no_value_away(cluster: ClusterInMemory) -> None:
     first(cluster.objects[WEB]["spec"]["template"])["env"].append({"name": "PASSWORD", "value": "winter-2026"})
     put(cluster, Track.CANARY, NEW)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+OURS = "airflow-cd/"
+"""Beginning of every label and annotation of ours."""
 OF = "airflow-cd/of"
 """Label: the Deployment, or StatefulSet, that a canary, or a release's configuration, belongs to."""
 TRACK = "airflow-cd/track"

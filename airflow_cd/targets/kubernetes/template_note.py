@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, NOTED, TRACK, called
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, NOTED, OURS, TRACK, called
 from airflow_cd.targets.kubernetes.ownership import TEMPLATE, changed_since, last_writer, newest_writing
 from airflow_cd.targets.kubernetes.template import name_of_container
 from airflow_cd.wording import first_of
 
 _LISTED = 5
 _ORDER = "the order of its parts"
+_CONFIGURATION = "the configuration of its release"
 RESTARTED = "annotation kubectl.kubernetes.io/restartedAt"
 """What ``kubectl rollout restart`` changes, and others who have pods made anew."""
 
@@ -52,12 +53,15 @@ class Note:
 
     @classmethod
     def of(cls, workload: Object) -> Note | None:
-        """The note that stands beside a template; None where there is none.
+        """The note that stands beside a template; None where there is none, or none that can be read.
 
         :param workload: as it was read.
         """
         written = (workload["metadata"].get("annotations") or {}).get(NOTED)
-        return cls(**json.loads(written)) if written else None
+        try:
+            return cls(**json.loads(written)) if written else None
+        except (ValueError, TypeError):
+            return None  # somebody, or another version, has written it
 
     def after(self, before: Object | None, template: Object) -> Note:
         """The note when a template has been written: of what the write has left as it was, it stays.
@@ -151,13 +155,16 @@ def release_parts(workload: Object, container: str) -> set[str]:
     :param workload: as it was read.
     :param container: name of the container that holds the release, ``""`` for the first.
     """
-    return {f"image of container {name_of_container(workload, container)}", f"annotation {CONFIGURATION}"}
+    return {f"image of container {name_of_container(workload, container)}", _CONFIGURATION}
 
 
 def _parts_of(template: Object, *, labelled: bool) -> dict[str, Any]:
     """A pod template by what people call its parts."""
     meta, spec = template.get("metadata") or {}, template["spec"]
-    found: dict[str, Any] = {f"annotation {name}": one for name, one in (meta.get("annotations") or {}).items()}
+    annotations: Mapping[str, Any] = meta.get("annotations") or {}
+    # What else of ours is there says again which image it has.
+    found = {f"annotation {name}": one for name, one in annotations.items() if not name.startswith(OURS)}
+    found |= {_CONFIGURATION: annotations[CONFIGURATION]} if CONFIGURATION in annotations else {}
     if labelled:
         found |= {f"label {name}": one for name, one in (meta.get("labels") or {}).items()}
     found |= {f"volume {one['name']}": one for one in spec.get("volumes") or ()}
