@@ -131,6 +131,7 @@ class StuckCause(TextEnum):
     NO_SCHEDULER = "no_scheduler"
     AIRFLOW_AWAY = "airflow_away"  # its database
     PUT_BACK = "put_back"  # it is over: somebody else runs again what it has rolled back
+    REPLACED = "replaced"  # it is over: somebody else runs something else where it has promoted a release
 
 
 class FindingState(TextEnum):

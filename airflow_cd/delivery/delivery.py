@@ -12,6 +12,7 @@ from airflow_cd.commits import NOT_READ
 from airflow_cd.delivery.capture import capture
 from airflow_cd.delivery.causes import Why, failure_of, known_reason, unfinished_reason
 from airflow_cd.delivery.commit_reading import reading_commits
+from airflow_cd.delivery.draining import was_drained_last
 from airflow_cd.delivery.going_back import await_other, taken_over
 from airflow_cd.delivery.handover import Handover
 from airflow_cd.delivery.keeping import LEASE_TTL, kept
@@ -347,8 +348,8 @@ class Delivery(RunEnvironment):
         """
         if self._without_traffic(deployment):
             # Of copies that it gets in their place nothing that is read back says anything.
-            return mirrors(self.target) and self._changes.was_drained_last(deployment, back=ActionKind.DEPLOY)
-        if in_place(self.target) and self._changes.was_drained_last(deployment):
+            return mirrors(self.target) and was_drained_last(self.ledger, deployment, back=ActionKind.DEPLOY)
+        if in_place(self.target) and was_drained_last(self.ledger, deployment):
             # Which part of their requests it has kept from replicas that are reached past it nothing says.
             return True
         touched = set(self.touched(deployment))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.clock import now
 from airflow_cd.delivery.asking import ask_until_healthy
 from airflow_cd.delivery.division import division_of
-from airflow_cd.delivery.draining import are_out
+from airflow_cd.delivery.draining import are_out, was_drained_last
 from airflow_cd.errors import AirflowCdError, LedgerError, LedgerUnavailable, TargetError
 from airflow_cd.states import ActionKind
 from airflow_cd.targets.base import in_place
@@ -192,21 +192,11 @@ class RecordedTarget:
         :raises TargetError: the target refused, or does not answer.
         """
         drained = {instance.unit for instance in self.target.instances() if instance.drained}
-        if in_place(self.target) and self.was_drained_last(deployment):
+        if in_place(self.target) and was_drained_last(self.ledger, deployment):
             drained.update(instances)
         if mine := sorted(drained & set(instances)):
             self.restore_traffic(deployment, lease, mine)
             self.observe()
-
-    def was_drained_last(self, deployment: Deployment, *, back: ActionKind = ActionKind.RESTORE) -> bool:
-        """Whether a deployment was drained, and got its traffic not back since.
-
-        :param deployment: the canary's.
-        :param back: what gives it back.
-        """
-        either = (ActionKind.DRAIN, back)
-        kinds = [one.kind for one in self.ledger.actions.of(deployment.id) if one.kind in either]
-        return kinds[-1:] == [ActionKind.DRAIN]
 
     def observe(self) -> None:
         """Record what runs where, if the target says it now."""

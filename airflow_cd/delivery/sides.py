@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd import clock
 from airflow_cd.delivery.division import ByTrack, division_of
+from airflow_cd.delivery.draining import was_drained_last
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
-from airflow_cd.instances import FAILED, STARTING, UNHEALTHY, WHOLE, Track
+from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY, WHOLE, Track
 from airflow_cd.targets.base import in_place, keeps_names
 from airflow_cd.verification.health import Condition
 from airflow_cd.verification.reading import Sides
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 AWAY_FOR = timedelta(minutes=1)
 """How long a target of named instances that did not answer is not asked again: the watch must not wait for it."""
+
+MOST_NOTES = 10
+"""How much of what a target says of healthy replicas is told."""
+
+GONE = "no replicas of the canary any more, which somebody has taken away"
 
 NEAR = 1.0
 """Percent of the requests by which a weight may differ that is divided among replicas and rounded."""
@@ -44,8 +51,10 @@ class SidesNow:
         self._division = division_of(delivery.target)
         self._stable: int | None = None
         self._canary: int | None = None
-        self._weight: float | None = None
+        drained = was_drained_last(delivery.ledger, deployment)
+        self._weight = 0.0 if drained else float(phase.share if phase.traffic is None else phase.traffic)
         self._not_before: datetime | None = None
+        self._notes: dict[str, str] = {}
 
     @property
     def change(self) -> bool:
@@ -80,6 +89,7 @@ class SidesNow:
         if not self.change:
             canary, control = self._read(instances)
             return Sides(tuple(canary), tuple(control), conditions=_conditions(instances))
+        self._note(instances)
         self._require_canary(instances)
         canary, control = self._read(instances)
         self._keep_share(instances)
@@ -89,11 +99,25 @@ class SidesNow:
         starts = {one.name: one.started for one in instances if one.started is not None and one.name in joined}
         # What never ran, as the cluster refuses it, says nothing about the release.
         conditions = _conditions(one for one in instances if one.started is not None or one.name in deployed)
-        return Sides(tuple(canary), tuple(control), starts, conditions)
+        return Sides(tuple(canary), tuple(control), starts, conditions, tuple(self._notes.values()))
+
+    def _note(self, instances: Sequence[Instance]) -> None:
+        """Tell, once, what a target says of replicas that are well: whoever has changed something beside the canary."""
+        for one in instances:
+            # What counts something says the same when it counts more.
+            known = re.sub(r"\d+", "", one.message)
+            if one.health == HEALTHY and known and known not in self._notes and len(self._notes) < MOST_NOTES:
+                self._notes[known] = f"{one.name}: {one.message}."
+                self._delivery.log(self._notes[known])
+
+    @property
+    def _has_canary(self) -> bool:
+        """Whether the release is beside what ran before, and not in its place."""
+        return self._phase.share < WHOLE or self._phase.traffic is not None
 
     def _require_canary(self, instances: Sequence[Instance]) -> None:
         """Refuse to go on where a revision was the canary and none is: what is watched then is anybody's."""
-        if not keeps_names(self._delivery.target) or (self._phase.share >= WHOLE and self._phase.traffic is None):
+        if not keeps_names(self._delivery.target) or not self._has_canary:
             return
         if not any(one.track == Track.CANARY for one in instances):
             there = "; ".join(sorted({one.message for one in instances} - {""}))
@@ -112,11 +136,16 @@ class SidesNow:
             if not changed or self._ask(changed):
                 # What could not be asked for now is another weight at the next look, too.
                 self._weight = weight
+        canary = sum(one.track == Track.CANARY for one in instances)
+        if not canary and not in_place(self._delivery.target) and self._has_canary:
+            self._notes.setdefault(GONE, f"At one look there were {GONE}.")
+            self._ask(GONE)
+            self._canary = None
+            return
         if self._phase.share >= WHOLE:
             return
         # Of replicas that are the canary's in their places there are as many as before, whichever they are.
         stable = sum(one.track == Track.STABLE or in_place(self._delivery.target) for one in instances)
-        canary = sum(one.track == Track.CANARY for one in instances)
         # While replicas are being made or taken away, their number says nothing of what was asked for.
         settled = all(one.health != STARTING for one in instances)
         if self._stable not in (None, stable):
@@ -141,8 +170,8 @@ class SidesNow:
         return sum(one.weight or 0.0 for one in of_canary)
 
     def _other_weight(self, weight: float) -> str:
-        """What has become of the canary's weight since the last look; ``""`` where it is the same."""
-        if self._weight is None or abs(weight - self._weight) <= NEAR:
+        """What has become of the canary's weight since it was given, or the last look; ``""`` where it is the same."""
+        if abs(weight - self._weight) <= NEAR:
             return ""
         return f"{weight:g} % of the requests at the canary now, not {self._weight:g} %"
 

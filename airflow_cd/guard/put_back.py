@@ -1,4 +1,4 @@
-"""Whether somebody else has put back what was rolled back: what runs is read, and a person is told, once.
+"""Whether somebody else runs again what was rolled back, or something else than was promoted: a person is told, once.
 
 Nothing is done about it. It is somebody's own deployment, by kubectl, a GitOps tool or a console, and who it was knows
 why; rolling it back as well would be a contest with a tool.
@@ -16,23 +16,27 @@ from airflow_cd.clock import now
 from airflow_cd.delivery.sealed_target import SealedTarget
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.guard.finishing import reach
-from airflow_cd.release import most_common
-from airflow_cd.states import DeploymentState, FindingState
+from airflow_cd.release import Release, most_common
+from airflow_cd.states import DeploymentState, FindingState, StuckCause
 from airflow_cd.wording import first_of
 
 if TYPE_CHECKING:
     from airflow_cd.instances import Instance
     from airflow_cd.ledger import Deployment, Finding, Ledger
     from airflow_cd.ledger.records import Claim
-    from airflow_cd.release import Release
     from airflow_cd.targets.base import Target
 
 log = logging.getLogger(__name__)
 
 EVERY = 60.0
-"""Seconds between two reads of an environment, at least."""
+"""Seconds between two reads of an environment whose last deployment was rolled back, or was a rollback, at least."""
+PROMOTED_EVERY = 300.0
+"""The same of one whose last deployment was promoted: these are most of all."""
 LISTED_EVERY = 10.0
 """Seconds between two looks for environments that are to be read."""
+PROMOTED_LISTED_EVERY = 60.0
+KNOWN = 20
+"""Deployments back that what runs is compared with, to be called by its version."""
 AT_A_TIME = 4
 """Environments that are read at a time; those that have to be restored wait for none of them."""
 
@@ -40,7 +44,7 @@ Place = tuple[str, str]
 
 
 class PutBack:
-    """Watches environments whose last deployment was rolled back, or was a rollback.
+    """Watches environments whose last deployment is over.
 
     :param ledger: the ledger.
     :param page: tells a person, as :func:`airflow_cd.paging.page` does.
@@ -54,10 +58,11 @@ class PutBack:
         self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="guard-put-back")
         self._reading: dict[Place, Future[None]] = {}
         self._read_at: dict[Place, float] = {}
-        self._listed = float("-inf")
+        self._listed = self._promoted_listed = float("-inf")
+        self._promoted: list[Deployment] = []
 
     def look(self, token: int) -> None:
-        """Begin to read what has not been read for a minute; returns at once.
+        """Begin to read what has not been read for some time; returns at once.
 
         :param token: of the acting guard.
         :raises LedgerError: the ledger is away.
@@ -65,7 +70,11 @@ class PutBack:
         if self._clock() - self._listed < LISTED_EVERY:
             return
         self._listed = self._clock()
-        watched = {(one.service, one.environment): one for one in self._ledger.guarding.rolled_back()}
+        if self._clock() - self._promoted_listed >= PROMOTED_LISTED_EVERY:
+            self._promoted, self._promoted_listed = self._ledger.guarding.promoted(), self._clock()
+        # What was rolled back since the promoted ones were listed is the newer one.
+        last = [*self._promoted, *self._ledger.guarding.rolled_back()]
+        watched = {(one.service, one.environment): one for one in sorted(last, key=lambda one: one.opened_at)}
         self._end(
             (
                 finding
@@ -78,7 +87,8 @@ class PutBack:
         self._reading = {place: future for place, future in self._reading.items() if not future.done()}
         self._read_at = {place: at for place, at in self._read_at.items() if place in watched}
         for place, deployment in watched.items():
-            if place in self._reading or self._clock() - self._read_at.get(place, float("-inf")) < EVERY:
+            every = EVERY if _went_back(deployment) else PROMOTED_EVERY
+            if place in self._reading or self._clock() - self._read_at.get(place, float("-inf")) < every:
                 continue
             self._read_at[place] = self._clock()
             self._reading[place] = self._pool.submit(self._look_at, deployment, token)
@@ -99,15 +109,15 @@ class PutBack:
         try:
             self._compare(deployment, token)
         except AirflowCdError as error:
-            log.info("Whether what was rolled back runs again in %s is unknown: %s", where, error)
+            log.info("Whether what is to run in %s runs there is unknown: %s", where, error)
         except Exception:
             log.exception("%s was not read", where)
 
     def _compare(self, deployment: Deployment, token: int) -> None:
         guarding, place = self._ledger.guarding, (deployment.service, deployment.environment)
         told = guarding.put_back(*place)
-        bad = self._unwanted(deployment)
-        if not bad:
+        bad = self._unwanted(deployment) if _went_back(deployment) else []
+        if _went_back(deployment) and not bad:
             self._end(told, "A person has allowed it again.")
             return
         work = self._ledger.work.of_claims({_claim(deployment)}).get(_claim(deployment))
@@ -115,7 +125,10 @@ class PutBack:
             return
         target = reach(work)
         instances = self._read(target, deployment)
-        found = run_again(instances, bad, instead_of=wanted(deployment))
+        if _went_back(deployment):
+            found = run_again(instances, bad, instead_of=wanted(deployment))
+        else:
+            found = run_instead(instances, deployment.release, self._known(deployment))
         if self._under_way(deployment):
             return  # what was read may be what another run has just begun
         if bool(found) != bool(told):
@@ -147,6 +160,12 @@ class PutBack:
         good = wanted(deployment)
         return [one for one in found.values() if good is None or one.digest != good.digest]
 
+    def _known(self, deployment: Deployment) -> list[Release]:
+        """What has run there, the newest first."""
+        last = self._ledger.deployments.matching(deployment.service, deployment.environment, limit=KNOWN)
+        found = [release for one in last for release in (one.release, *one.previous.values()) if release is not None]
+        return list({one.digest: one for one in found}.values())
+
     def _under_way(self, deployment: Deployment) -> bool:
         """Whether a run has the environment, or has deployed there since."""
         place = (deployment.service, deployment.environment)
@@ -157,8 +176,7 @@ class PutBack:
     def _tell(
         self, deployment: Deployment, found: Sequence[tuple[Release, Sequence[str]]], who: str, token: int
     ) -> None:
-        what = " and ".join(f"{release} runs again on {first_of(names, 3)}" for release, names in found)
-        detail = f"{what}: it was rolled back here, and no run of Airflow CD has deployed it since"
+        cause, detail, next_step = _words(deployment, found)
         detail += f" ({who.rstrip('.')})" if who else ""
         told = self._ledger.guarding.tell_put_back(
             _claim(deployment),
@@ -166,12 +184,13 @@ class PutBack:
             detail=detail,
             outcome="A person was told; nothing was changed.",
             token=token,
+            cause=cause,
         )
         if told is not None:
             log.warning("%s of %s: %s", deployment.environment, deployment.service, detail)
             self._page(
-                f"In {deployment.environment} {detail}. Nothing was changed: it is somebody else's deployment. Take it "
-                "back where it came from, roll the environment back on its page, or lift the veto if it is meant.",
+                f"In {deployment.environment} {detail}. Nothing was changed: it is somebody else's deployment. "
+                f"{next_step}",
                 service=deployment.service,
                 environment=deployment.environment,
                 pipeline=deployment.pipeline,
@@ -209,6 +228,53 @@ def run_again(
         if release is not None:
             found.setdefault(release.digest, (release, []))[1].append(instance.name)
     return list(found.values())
+
+
+def run_instead(
+    instances: Iterable[Instance], promoted: Release, known: Sequence[Release]
+) -> list[tuple[Release, list[str]]]:
+    """Which releases run in the place of what was promoted, each with the names of its instances.
+
+    Another artifact does by itself. The same one with another configuration does where that is an earlier release's:
+    who puts that back puts all of it back.
+
+    :param instances: as they were read; those that run nothing are left out.
+    :param promoted: the release that was promoted last.
+    :param known: what has run there, the newest first.
+    """
+    found: dict[str, tuple[Release, list[str]]] = {}
+    for one in instances:
+        if one.artifact is None or one.runs(promoted):
+            continue
+        earlier = [release for release in known if release.artifact == one.artifact]
+        exactly = next((release for release in earlier if one.runs(release)), None)
+        if exactly is None and one.artifact == promoted.artifact:
+            continue
+        unknown = Release(promoted.service, one.version or one.artifact, one.artifact, dict(one.configuration))
+        release = exactly or next(iter(earlier), unknown)
+        found.setdefault(release.digest, (release, []))[1].append(one.name)
+    return list(found.values())
+
+
+def _went_back(deployment: Deployment) -> bool:
+    return deployment.state == DeploymentState.ROLLED_BACK or deployment.rolls_back is not None
+
+
+def _words(deployment: Deployment, found: Sequence[tuple[Release, Sequence[str]]]) -> tuple[StuckCause, str, str]:
+    """What is told: its kind, the fact without its full stop, and what to do."""
+    again = " again" if _went_back(deployment) else ""
+    what = " and ".join(f"{release} runs{again} on {first_of(names, 3)}" for release, names in found)
+    if again:
+        fact = f"{what}: it was rolled back here, and no run of Airflow CD has deployed it since"
+        back = (
+            "Take it back where it came from, roll the environment back on its page, or lift the veto if it is meant."
+        )
+        return StuckCause.PUT_BACK, fact, back
+    fact = (
+        f"{what}, in the place of {deployment.release}, which was promoted here; no run of Airflow CD has deployed it"
+    )
+    meant = "If it is meant, deploy it too, or roll the environment back to it on its page"
+    return StuckCause.REPLACED, f"{fact} since", f"{meant}; if not, deploy {deployment.release} again."
 
 
 def _changed_by(target: Target) -> str:

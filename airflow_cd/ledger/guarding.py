@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_cd.errors import LeaseLost, LedgerRefused
@@ -75,12 +75,17 @@ class Guarding(Part):
 
     def rolled_back(self) -> list[Deployment]:
         """The newest deployment of every environment where that was rolled back, or was a rollback; oldest first."""
+        is_promoted = DeploymentRow.state == DeploymentState.PROMOTED
+        is_back = DeploymentRow.state == DeploymentState.ROLLED_BACK
+        return self._newest(or_(is_back, and_(is_promoted, DeploymentRow.rolls_back.is_not(None))))
+
+    def promoted(self) -> list[Deployment]:
+        """The newest deployment of every environment where that was promoted, and was no rollback; oldest first."""
+        return self._newest(and_(DeploymentRow.state == DeploymentState.PROMOTED, DeploymentRow.rolls_back.is_(None)))
+
+    def _newest(self, which: ColumnElement[bool]) -> list[Deployment]:
         newest = select(func.max(DeploymentRow.seq)).group_by(DeploymentRow.service, DeploymentRow.environment)
-        went_back = or_(
-            DeploymentRow.state == DeploymentState.ROLLED_BACK,
-            and_(DeploymentRow.state == DeploymentState.PROMOTED, DeploymentRow.rolls_back.is_not(None)),
-        )
-        query = select(DeploymentRow).where(DeploymentRow.seq.in_(newest), went_back).order_by(DeploymentRow.seq)
+        query = select(DeploymentRow).where(DeploymentRow.seq.in_(newest), which).order_by(DeploymentRow.seq)
         with self._store.reading() as session:
             return [deployment_record(row) for row in session.scalars(query)]
 
@@ -143,13 +148,21 @@ class Guarding(Part):
             return _finding(self._store.written(session, row))
 
     def tell_put_back(
-        self, claim: Claim, *, deployment_id: str, detail: str, outcome: str, token: int
+        self,
+        claim: Claim,
+        *,
+        deployment_id: str,
+        detail: str,
+        outcome: str,
+        token: int,
+        cause: StuckCause = StuckCause.PUT_BACK,
     ) -> Finding | None:
-        """Record that somebody else has put back what was rolled back, before anybody is told.
+        """Record that somebody else runs what is not to run, before anybody is told.
 
         :param claim: the environment, and the run of the last deployment there.
         :param deployment_id: that deployment.
-        :param detail: what runs again, since when and by whom, in one sentence without its full stop.
+        :param cause: whether it is what was rolled back, by default, or in the place of what was promoted.
+        :param detail: what runs, since when and by whom, in one sentence without its full stop.
         :param outcome: what is done about it.
         :param token: of the acting guard.
         :returns: None when it is recorded already, and has not ended since.
@@ -160,11 +173,11 @@ class Guarding(Part):
             if session.scalars(_put_back().where(FindingRow.deployment_id == deployment_id)).first() is not None:
                 return None
             row = self._new(session, claim, deployment_id, FindingState.TOLD)
-            row.cause, row.detail, row.outcome, row.attempts = StuckCause.PUT_BACK, detail, outcome, 1
+            row.cause, row.detail, row.outcome, row.attempts = cause, detail, outcome, 1
             return _finding(self._store.written(session, row))
 
     def put_back(self, service: str | None = None, environment: str | None = None) -> list[Finding]:
-        """Where what was rolled back runs again, put there by somebody else; oldest first.
+        """Where what was rolled back runs again, or something else than was promoted, by somebody else; oldest first.
 
         :param service: of this service; None, the default, for all.
         :param environment: in this environment; None, the default, for all.

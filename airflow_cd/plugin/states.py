@@ -29,6 +29,8 @@ class EnvironmentState(TextEnum):
 
     NOTHING_PROMOTED = "nothing_promoted"
     RUNNING = "running"
+    REPLACED = "replaced"
+    """Somebody else runs something else than was promoted."""
     DEPLOYING = "deploying"
     RESTORING = "restoring"
     """A person's rollback is under way."""

@@ -36,6 +36,7 @@ _MANUAL_ROLLBACK_STATES: Mapping[str, str] = {
 _ENVIRONMENT_STATES: Mapping[EnvironmentState, str] = {
     EnvironmentState.NOTHING_PROMOTED: "Nothing of {service} has been promoted in {environment} yet.",
     EnvironmentState.RUNNING: "{service} {version} runs in {environment}.",
+    EnvironmentState.REPLACED: "{service} {version} was promoted in {environment}, and something else runs there.",
     EnvironmentState.DEPLOYING: "{service} {version} is being deployed in {environment}.",
     EnvironmentState.RESTORING: "{environment} is being rolled back to {service} {version}.",
     EnvironmentState.ROLLING_BACK: "{service} {version} is being rolled back in {environment}.",

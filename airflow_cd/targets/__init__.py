@@ -37,6 +37,7 @@ __all__ = [
     "describe_target",
     "described_target",
     "label_of",
+    "label_of_target",
     "resolve_target",
     "target_kinds",
 ]
@@ -174,13 +175,16 @@ def label_of(described: Mapping[str, Any] | None) -> TargetLabel | None:
         name = str(settings.get("environment") or "")
         return TargetLabel(path.rpartition(".")[2], name, connection if isinstance(connection, str) else "")
     try:
-        return _label(described_target({"kind": kind, "fields": settings} if kind else described))
+        return label_of_target(described_target({"kind": kind, "fields": settings} if kind else described))
     except (ValueError, TypeError, AttributeError, KeyError):  # of settings that another version wrote
         return TargetLabel(kind or str(described.get("kind") or described.get("connection")))
 
 
-def _label(target: Target) -> TargetLabel:
-    """As the target says it; a kind that says nothing is called by its class."""
+def label_of_target(target: Target) -> TargetLabel:
+    """What people call a target, as it says it; a kind that says nothing is called by its class.
+
+    :param target: the target.
+    """
     label = getattr(target, "label", None)
     if isinstance(label, TargetLabel):
         return label

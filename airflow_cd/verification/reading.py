@@ -85,12 +85,14 @@ class Sides:
     :param control: names of those on the running release, none of which is a canary too.
     :param starts: as of :class:`Instances`.
     :param conditions: by the name of an instance, what the target says of it.
+    :param notes: what a reader of the verdict should know of them, one sentence each, all that were told so far.
     """
 
     canary: tuple[str, ...]
     control: tuple[str, ...]
     starts: Mapping[str, datetime] = field(default_factory=dict)
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,7 @@ class Watch:
         self.instances = Instances(tuple(canary), tuple(control), before, starts or {}, tuple(replaced))
         self._sides = sides
         self._present: frozenset[str] | None = None
+        self._notes: tuple[str, ...] = ()
         self._health = HealthWatch()
         self.since = since
         self.until = until or since + configuration.length
@@ -200,6 +201,7 @@ class Watch:
             return
         self.instances = self.instances.joined_by(sides)
         self._present = frozenset((*sides.canary, *sides.control))
+        self._notes = sides.notes
         self._health.look(sides.conditions, self._clock())
         for reader in self._readers:
             reader.instances = self.instances
@@ -317,7 +319,11 @@ class Watch:
             canary=list(self.instances.canary),
             control=list(self.instances.control),
             source_errors=[error for reader in self._readers for error in reader.errors],
-            warnings=[*(text for reader in self._readers for text in (*reader.warnings, *reader.notes)), *unmet],
+            warnings=[
+                *self._notes,
+                *(text for reader in self._readers for text in (*reader.warnings, *reader.notes)),
+                *unmet,
+            ],
             final=decision.final,
             since=iso_time(self.since),
             until=iso_time(min(reader.cursor for reader in self._readers)),

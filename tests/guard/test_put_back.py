@@ -1,4 +1,4 @@
-"""What was rolled back and runs again, though no run has deployed it: a person is told, once, and nothing is done."""
+"""What runs again after its rollback, or in the place of what was promoted: told to a person, and nothing is done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_cd.errors import TargetUnavailable
-from airflow_cd.guard.put_back import run_again
+from airflow_cd.guard.put_back import PROMOTED_EVERY, run_again, run_instead
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
 from airflow_cd.states import FindingState, StuckCause
@@ -182,3 +182,71 @@ def test_an_artifact_that_is_put_back_without_its_configuration_is_known() -> No
     worse = replace(NEW, configuration={"limit": 0})
     both = [one, replace(one, name="b", configuration=worse.configuration)]
     assert run_again(both, [NEW, worse], instead_of=OLD) == [(NEW, ["a"]), (worse, ["b"])]
+
+
+# -- what was promoted -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def promoted(scene: Scene) -> Scene:
+    """The run has promoted 1.2, and has let the environment go."""
+    scene.ledger.work.end(scene.at_work("production.promote"))
+    mine = scene.delivery()
+    mine.deploy(NEW, phase="all", share=100)
+    mine.promote("verified")
+    mine.settle()
+    scene.run_is(state="success")
+    scene.pass_by(PROMOTED_EVERY + 72, every=10)
+    assert scene.pages == []
+    scene.target.calls.clear()
+    return scene
+
+
+def test_an_old_release_that_is_put_back_over_a_promoted_one_is_told_once(promoted: Scene) -> None:
+    promoted.target.changed_by = lambda: "Deployment web was given shop:1.1 by kubectl-rollout"  # type: ignore[attr-defined]
+    put_back(promoted, FIRST, release=OLD)
+    promoted.pass_by(2 * PROMOTED_EVERY, every=10)
+    (page,) = promoted.pages
+    assert f"In production {OLD} runs on {FIRST}, in the place of {NEW}, which was promoted here" in page
+    assert "since (Deployment web was given shop:1.1 by kubectl-rollout). Nothing was changed" in page
+    assert f"if not, deploy {NEW} again" in page
+    assert promoted.target.calls == []
+    (finding,) = promoted.findings()
+    assert finding.cause is StuckCause.REPLACED
+    put_back(promoted, release=NEW)
+    promoted.pass_by(PROMOTED_EVERY + 12, every=10)
+    assert told(promoted) == []
+
+
+def test_what_a_run_deploys_over_a_promoted_release_is_told_to_nobody(promoted: Scene) -> None:
+    later = promoted.delivery("run-2")
+    later.deploy(OLD, phase="all", share=100)
+    promoted.runs["shop", "run-2"] = GOES_ON
+    promoted.pass_by(PROMOTED_EVERY + 72, every=10, beats=promoted.at_work("production.verify", "run-2"))
+    assert promoted.pages == []
+
+
+def test_a_promoted_environment_is_read_less_often(promoted: Scene) -> None:
+    reads, read = [], promoted.target.instances
+
+    def counted() -> list[Instance]:
+        reads.append(promoted.now)
+        return read()
+
+    promoted.target.instances = counted  # type: ignore[method-assign]
+    promoted.pass_by(3 * PROMOTED_EVERY, every=10)
+    assert 2 <= len(reads) <= 3
+
+
+def test_what_runs_in_the_place_of_what_was_promoted_is_called_by_its_version() -> None:
+    def of(*instances: Instance) -> list[tuple[str, list[str]]]:
+        return [(release.version, names) for release, names in run_instead(instances, NEW, [NEW, OLD])]
+
+    good = Instance("a", "1.2", NEW.artifact, NEW.configuration)
+    assert of(good, Instance("b", None, None)) == []
+    assert of(good, Instance("b", None, OLD.artifact, {})) == [("1.1", ["b"])], "without its configuration, too"
+    assert of(Instance("a", "9.9", "shop:9.9"), Instance("b", "9.9", "shop:9.9")) == [("9.9", ["a", "b"])]
+    # Another configuration alone is told where it is an earlier release's: nobody else has deployed that.
+    assert of(replace(good, configuration={"limit": 6})) == []
+    same = replace(OLD, artifact=NEW.artifact)
+    assert run_instead([replace(good, configuration=OLD.configuration)], NEW, [NEW, same]) == [(same, ["a"])]

@@ -351,7 +351,9 @@ def routed(web: Web, address: str) -> Iterator[Callable[[int], list[str]]]:
 
 @pytest.fixture
 def by_route(web: Web, routed: object) -> KubernetesTarget:
-    return KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name)
+    return KubernetesTarget(
+        CONNECTION, "production", deployment=web.name, route=web.name, follows_within=gateway.FOLLOWS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +367,9 @@ def contract_routed(loaded: Cluster, address: str) -> Iterator[Web]:
 class TestRoute(OfWeb, ReplicaContract):
     @pytest.fixture
     def target(self, contract_routed: Web, connected: object) -> KubernetesTarget:
-        return KubernetesTarget(CONNECTION, contract_routed.name, route=contract_routed.name)
+        return KubernetesTarget(
+            CONNECTION, contract_routed.name, route=contract_routed.name, follows_within=gateway.FOLLOWS
+        )
 
 
 if "AIRFLOW_CD_CONTRACTS" not in os.environ:

@@ -18,7 +18,19 @@ from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, pods_of, put, whole
+from tests.real.kubernetes.releases import (
+    BROKEN,
+    CONNECTION,
+    GOOD,
+    OTHER,
+    ask,
+    drain,
+    give,
+    pods_of,
+    put,
+    tokens,
+    whole,
+)
 from tests.real.kubernetes.web import Web, come_to, made
 from tests.real.kubernetes.webhook import refusing
 
@@ -307,11 +319,11 @@ def _eviction(pod: str) -> dict[str, Any]:
 # -- people and tools --------------------------------------------------------------------------------------------------
 
 
-def applied(web: Web, template: dict[str, Any], manager: str) -> None:
+def applied(web: Web, template: dict[str, Any], manager: str, query: str = "force=true") -> None:
     """What a tool writes that puts back what stands in its repository."""
     web.cluster.call(
         "PATCH",
-        f"{web.path}?fieldManager={manager}&force=true",
+        f"{web.path}?fieldManager={manager}&{query}",
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": web.name}, "spec": {"template": template}},
         "application/apply-patch+yaml",
     )
@@ -344,13 +356,23 @@ def test_what_others_add_in_mid_canary_stays_theirs(web: Web, target: Kubernetes
     more = {"containers": [{"name": "web", "env": [{"name": "ADDED", "value": "by hand"}]}]}
     web.cluster.call(
         "PATCH",
-        web.path,
+        f"{web.path}?fieldManager=kubectl-edit",
         {**theirs, "spec": {"template": {**theirs, "spec": more}}},
         "application/strategic-merge-patch+json",
     )
+    told = f"Deployment {web.name} was changed by kubectl-edit at "
     put(target, Track.STABLE, OTHER)
+    assert _said(target, told)
     put(target, Track.CANARY, None)
     put(target, Track.STABLE, GOOD)
+    messages = {one.message for one in target.instances()}
+    assert all(one.startswith(told) and "variable ADDED of container web" in one for one in messages)
+    next_version = {"spec": {"containers": [{"name": "web", "image": OTHER.artifact}]}}
+    with pytest.raises(requests.HTTPError, match='conflict with \\\\"airflow-cd\\\\"'):
+        applied(web, next_version, "kubectl", "dryRun=All")
+    target.settled(token=next(tokens))
+    assert {one.message for one in target.instances()} == {""}
+    applied(web, next_version, "kubectl", "dryRun=All")
     after = web.cluster.call("GET", web.path)
     (container,) = after["spec"]["template"]["spec"]["containers"]
     assert {"name": "ADDED", "value": "by hand"} in container["env"]
@@ -457,7 +479,7 @@ def _other(web: Web) -> bool:
 def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, address: str, connected: object) -> None:
     name = f"{web.name}-route"
     gateway.route(web.cluster, name, web.name)
-    routed = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=name)
+    routed = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=name, follows_within=gateway.FOLLOWS)
     session = requests.Session()
     session.trust_env = False
 

@@ -76,7 +76,8 @@ def test_httpbin_on_pods(
     measured: Callable[[str], None],
 ) -> None:
     by_route = routing == "route"
-    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name if by_route else "")
+    by_weight = {"route": web.name, "follows_within": gateway.FOLLOWS} if by_route else {}
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, **by_weight)
     url = web.url
     if by_route:
         url = f"{request.getfixturevalue('address')}/{web.name}"

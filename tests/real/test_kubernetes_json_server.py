@@ -53,9 +53,8 @@ def test_json_server_on_pods(
     measured: Callable[[str], None],
 ) -> None:
     ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    target = KubernetesTarget(
-        CONNECTION, "production", deployment=web.name, route=web.name if routing == "route" else ""
-    )
+    by_weight = {"route": web.name, "follows_within": gateway.FOLLOWS} if routing == "route" else {}
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, **by_weight)
     url = web.url
     if routing == "route":
         url = f"{request.getfixturevalue('address')}/{web.name}"

@@ -18,7 +18,7 @@ from airflow_cd.instances import Track
 from airflow_cd.ledger import open_ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
-from tests.real.kubernetes import images
+from tests.real.kubernetes import gateway, images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.killed import delivery
 from tests.real.kubernetes.web import Web, come_to
@@ -26,7 +26,7 @@ from tests.real.kubernetes.web import Web, come_to
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 KILLS = int(os.environ.get("AIRFLOW_CD_KILLS", "3"))
-LONGEST = {"canary": 9.0, "sides": 14.0}
+LONGEST = {"canary": 9.0, "route": 12.0, "sides": 14.0}
 """Seconds after which a process that nobody kills has done everything, by the kind of its deployment."""
 
 
@@ -50,8 +50,11 @@ def ledger_url(tmp_path: Path, kubernetes: Cluster, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_is_left_half_whenever_a_process_is_killed(
-    web: Web, ledger_url: str, measured: Callable[[str], None]
+    web: Web, ledger_url: str, address: str, measured: Callable[[str], None]
 ) -> None:
+    gateway.route(web.cluster, web.name, web.name)
+    path = f"{gateway.ROUTES}/{web.name}"
+    before = web.cluster.call("GET", path)["spec"]
     seed = int(os.environ.get("AIRFLOW_CD_SEED", time.time()))
     chance = random.Random(seed)
     struck = []
@@ -68,7 +71,7 @@ def test_nothing_is_left_half_whenever_a_process_is_killed(
             begun.kill()
             begun.wait()
         struck.append(f"{moment:.1f} s ({kind})")
-        next_one = delivery(ledger_url, "kills", run_id)
+        next_one = delivery(ledger_url, "kills", run_id, kind)
         settled = next_one.settle()
         where = f"seed {seed}, kill {number} of {kind} after {moment:.2f} s"
         assert settled is None or settled.state == DeploymentState.ROLLED_BACK, where
@@ -76,6 +79,7 @@ def test_nothing_is_left_half_whenever_a_process_is_killed(
             (Track.STABLE, "localhost/web:1.0")
         }, where
         come_to(web.answers, {"1.0 hi"}, 20, why=where)
+        assert web.cluster.call("GET", path)["spec"] == before, where
     measured(f"seed {seed}: killed after {', '.join(struck)}")
 
 

@@ -14,7 +14,7 @@ import requests
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_ingress
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_SHARES, NEEDED
 from airflow_cd.targets.rollout import wait_until
 from tests.real.images import CACHE
@@ -53,7 +53,9 @@ def sides(web: Web, address: str, request: pytest.FixtureRequest) -> tuple[Kuber
         return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
 
     web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
-    return KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name), answers
+    return KubernetesTarget(
+        CONNECTION, "production", deployment=web.name, route=web.name, follows_within=gateway.FOLLOWS
+    ), answers
 
 
 def side(target: KubernetesTarget, release: Release, traffic: int) -> None:
@@ -158,7 +160,9 @@ def test_an_autoscaler_that_would_take_the_old_side_away_is_named(web: Web, addr
     spec = {"scaleTargetRef": reference, "minReplicas": 1, "maxReplicas": 6}
     web.cluster.call("POST", AUTOSCALERS, {"metadata": {"name": "load"}, "spec": spec})
     try:
-        target = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=web.name)
+        target = KubernetesTarget(
+            CONNECTION, "production", deployment=web.name, route=web.name, follows_within=gateway.FOLLOWS
+        )
         with pytest.raises(TargetRejected, match="load may take 2 of the 3 stable pods"):
             side(target, OTHER, 0)
     finally:
@@ -200,7 +204,13 @@ def test_a_plain_canary_comes_and_goes_with_the_rights_that_are_asked_for(
 def test_whoever_has_the_header_reaches_the_new_side_and_nobody_else_does(web: Web, address: str) -> None:
     gateway.route(web.cluster, web.name, web.name)
     target = KubernetesTarget(
-        CONNECTION, "production", deployment=web.name, route=web.name, header="X-Canary: always", pull_check=False
+        CONNECTION,
+        "production",
+        deployment=web.name,
+        route=web.name,
+        header="X-Canary: always",
+        follows_within=gateway.FOLLOWS,
+        pull_check=False,
     )
     session = requests.Session()
     session.trust_env = False
@@ -233,12 +243,9 @@ def test_whoever_has_the_header_reaches_the_new_side_and_nobody_else_does(web: W
 # -- a canary Ingress --------------------------------------------------------------------------------------------------
 
 
-def test_requests_are_divided_by_the_weight_of_a_canary_ingress(
-    web: Web, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(by_ingress, "_FOLLOWS", 0.5)
+def test_requests_are_divided_by_the_weight_of_a_canary_ingress(web: Web, address: str) -> None:
     gateway.ingress(web.cluster, web.name, web.name)
-    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, ingress=web.name)
+    target = KubernetesTarget(CONNECTION, "production", deployment=web.name, ingress=web.name, follows_within=0.5)
     session = requests.Session()
     session.trust_env = False
 

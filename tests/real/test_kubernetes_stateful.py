@@ -196,7 +196,7 @@ def test_nothing_is_left_half_whenever_a_process_is_killed(
             begun.kill()
             begun.wait()
         struck.append(f"{moment:.1f} s")
-        next_one = delivery(url, web.name, f"run-{number}", stateful=True)
+        next_one = delivery(url, web.name, f"run-{number}", kind="stateful")
         settled = next_one.settle()
         where = f"seed {seed}, kill {number} after {moment:.2f} s"
         assert settled is None or settled.state == DeploymentState.ROLLED_BACK, where

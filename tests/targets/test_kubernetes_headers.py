@@ -15,7 +15,7 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.headers import drop_rules, set_rules
@@ -47,8 +47,7 @@ ADMIN = to("admin", path("/shop/admin"))
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
     made = ClusterInMemory()
     serve(made, SHOP, ADMIN)
     return made
@@ -132,7 +131,7 @@ def test_whatever_weight_it_has_they_reach_it_and_others_by_its_weight(cluster: 
 
 
 def test_the_rule_that_is_added_is_theirs_with_the_header(cluster: ClusterInMemory) -> None:
-    serve(cluster, {**SHOP, "name": "shop", "sessionPersistence": {"sessionName": "cart"}})
+    serve(cluster, {**SHOP, "name": "shop"})
     put(cluster, traffic=0)
     added, divided = rules(cluster)
     headers = [{"type": "Exact", "name": "X-Canary", "value": "always"}]
@@ -140,7 +139,7 @@ def test_the_rule_that_is_added_is_theirs_with_the_header(cluster: ClusterInMemo
         **to("web-canary", path("/shop", headers=headers), path("/basket", method="GET", headers=headers)),
         "filters": [REWRITE],
         "timeouts": {"request": "5s"},
-    }, "names are unique in a route, and a session would keep somebody at the canary"
+    }, "names are unique in a route"
     assert divided["name"] == "shop"
 
 

@@ -73,7 +73,7 @@ def test_a_weight_is_in_force_no_sooner_than_the_workers_of_ingress_nginx_have_i
     by(cluster).prepare(None)
     waited: list[float] = []
     monkeypatch.setattr(by_ingress, "_FOLLOWS", FOLLOWS)
-    monkeypatch.setattr("airflow_cd.targets.kubernetes.by_ingress.time.sleep", waited.append)
+    monkeypatch.setattr("airflow_cd.targets.kubernetes.by_weight.time.sleep", waited.append)
     by(cluster).take_out([])
     assert sum(waited) >= RATE_LIMIT + WORKERS
 

@@ -11,7 +11,7 @@ from airflow_cd import BlueGreen, Canary, Environment, Phase, Pipeline, Verifica
 from airflow_cd.errors import PipelineError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.sources import FileLogs
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.rules import mirrors_of
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
@@ -23,8 +23,7 @@ ALL = ["HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors", "HTTPRouteRe
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    monkeypatch.setattr(by_route, "_FOLLOWS", 0.0)
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
     return ClusterInMemory()
 
 
@@ -178,5 +177,21 @@ def test_a_rule_that_divides_requests_already_is_refused_before_anything_is_touc
     before = dict(cluster.objects)
     for act in (by(cluster, 0).check, lambda: by(cluster, 0).prepare(None)):
         with pytest.raises(TargetRejected, match="HTTPRoute web divides requests among web and before already"):
+            act()
+    assert cluster.objects == before
+
+
+def test_sessions_that_no_weight_moves_are_refused_before_anything_is_touched(cluster: ClusterInMemory) -> None:
+    behind(cluster, [])
+    rules = cluster.objects[f"{ROUTES}/web"]["spec"]["rules"]
+    session = {"sessionPersistence": {"sessionName": "cart"}}
+    rules.append({"backendRefs": [{"name": "other", "port": 80}], **session})
+    by(cluster, 0).check()
+    rules.insert(0, {"backendRefs": [{"name": "web", "port": 80}], **session})
+    before = dict(cluster.objects)
+    for act in (by(cluster, 0).check, lambda: by(cluster, 0).prepare(None)):
+        with pytest.raises(
+            TargetRejected, match=r"HTTPRoute web has sessions stay .* \(sessionPersistence of its rule 1\)"
+        ):
             act()
     assert cluster.objects == before

@@ -13,24 +13,13 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import by_ingress, by_route, by_virtual_service
+from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from tests.targets.cluster_in_memory import ClusterInMemory
+from tests.targets.divided_in_memory import NETWORKING, PLACES, SPECS
 
 NEW = Release("web", "1.1", "web:1.1", {})
-NETWORKING = "/apis/networking.k8s.io/v1"
-PLACES = {
-    "route": "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes",
-    "virtual_service": "/apis/networking.istio.io/v1/namespaces/shop/virtualservices",
-    "ingress": f"{NETWORKING}/namespaces/shop/ingresses",
-}
-PATH = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}
-SPECS: dict[str, Object] = {
-    "route": {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]},
-    "virtual_service": {"hosts": ["shop.test"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
-    "ingress": {"ingressClassName": "nginx", "rules": [{"host": "shop.test", "http": {"paths": [PATH]}}]},
-}
 CALLED = {"route": "HTTPRoute shop", "virtual_service": "VirtualService shop", "ingress": "Ingress shop-canary"}
 WRITTEN = {
     "route": {"f:spec": {"f:rules": {}}},
@@ -43,8 +32,8 @@ tokens = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: None)
-    for one in (by_route, by_virtual_service, by_ingress):
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+    for one in (by_virtual_service, by_ingress):
         monkeypatch.setattr(one, "_FOLLOWS", 0.0)
 
 

@@ -34,6 +34,9 @@ class _Logs:
         return LogSample(frame[inside & frame["instance"].isin(list(instances))], "query of logs")
 
 
+TOLD = "shop-9: Deployment shop was restarted: all of its pods are made anew."
+
+
 class _Clock:
     now = START
 
@@ -55,7 +58,7 @@ def _watched(*, broken: bool) -> Outcome:
     def sides() -> Sides:
         if clock.now < MOVED:
             return Sides((STAYS, GOES), CONTROL)
-        return Sides((STAYS, COMES), CONTROL, {COMES: MOVED})
+        return Sides((STAYS, COMES), CONTROL, {COMES: MOVED}, notes=(TOLD,))
 
     learned = Learned("1.1", shop_profile(random.Random(8), INSTANCES, 60))
     return Watch(
@@ -74,6 +77,7 @@ def test_a_replica_that_has_gone_is_not_silent() -> None:
     judgement = _watched(broken=False).judgement
     assert judgement.verdict is Verdict.PASS, judgement.reasons
     assert COMES in judgement.canary
+    assert TOLD in judgement.warnings
 
 
 def test_what_a_replica_logs_that_has_come_since_counts() -> None:

@@ -12,6 +12,8 @@ from airflow_cd.guard.stuck import SILENT, stopped
 from airflow_cd.ledger import Finding, Ledger
 from airflow_cd.states import FindingState, StuckCause
 
+_OVER = (StuckCause.PUT_BACK, StuckCause.REPLACED)
+"""What is found of runs that are over."""
 _NO_GUARD = "No guard acts: start Airflow's scheduler, or `airflow-cd guard`."
 _GUARD = "The guard restores what ran before within a minute."
 
@@ -82,7 +84,7 @@ def sentences(ledger: Ledger, why: str, findings: Sequence[Finding], *, left: bo
     found = [f"Airflow schedules nothing of this run: {why}."] if why else []
     found += [
         f"{one.environment}, {one.found_at:%H:%M:%S} UTC: "
-        f"{'' if one.cause is StuckCause.PUT_BACK else 'it could not go on: '}{one.detail}. {one.outcome}".strip()
+        f"{'' if one.cause in _OVER else 'it could not go on: '}{one.detail}. {one.outcome}".strip()
         for one in reversed(findings)
     ]
     if left:

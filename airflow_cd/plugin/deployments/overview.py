@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_cd.ledger import Freeze, Ledger
+from airflow_cd.ledger import Finding, Freeze, Ledger
 from airflow_cd.ledger.overview import DeploymentSummary, EnvironmentSummary, OpenQuestion, VetoInForce
 from airflow_cd.plugin.deployments.order import delivery_order, in_order
 from airflow_cd.plugin.deployments.survey import Place, Wanted, choose, place_of, survey
@@ -22,6 +22,7 @@ class Cell:
     :param latest: what came after it: under way, rolling back, or rolled back.
     :param vetoes: in force, newest first, without the one that ``latest`` speaks of.
     :param latest_vetoed: whether the release of ``latest`` is one of them.
+    :param told: what the guard has told of somebody else who runs there what is not to run; None without it.
     """
 
     environment: str
@@ -32,6 +33,7 @@ class Cell:
     vetoes: Sequence[VetoInForce]
     freeze: Freeze | None
     hidden: bool
+    told: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,12 @@ def overview_of(
     if wanted.environment:
         columns = [name for name in columns if name == wanted.environment]
     summaries = ledger.overview.summaries(_numbers(rows))
+    told = {(one.service, one.environment): one for one in ledger.guarding.put_back() if one.pipeline in may_see}
     return Overview(
         wanted=replace(wanted, page=page),
         environments=columns,
         choices=in_order(seen.environments, order),
-        rows=[_row(service, places, columns, summaries) for service, places in rows.items()],
+        rows=[_row(service, places, columns, summaries, told) for service, places in rows.items()],
         counts=counts,
         found=len(chosen),
         pages=pages,
@@ -209,13 +212,21 @@ def _freeze(places: Mapping[str, dict[str, Place]], freezes: Iterable[Freeze]) -
 
 
 def _row(
-    service: str, places: Mapping[str, Place], columns: Sequence[str], summaries: Mapping[int, DeploymentSummary]
+    service: str,
+    places: Mapping[str, Place],
+    columns: Sequence[str],
+    summaries: Mapping[int, DeploymentSummary],
+    told: Mapping[tuple[str, str], Finding],
 ) -> Row:
-    cells = [_cell(name, places[name], summaries) if name in places else None for name in columns]
+    cells = [
+        _cell(name, places[name], summaries, told.get((service, name))) if name in places else None for name in columns
+    ]
     return Row(service, cells, places[""].questions if "" in places else ())
 
 
-def _cell(environment: str, place: Place, summaries: Mapping[int, DeploymentSummary]) -> Cell:
+def _cell(
+    environment: str, place: Place, summaries: Mapping[int, DeploymentSummary], told: Finding | None = None
+) -> Cell:
     latest = summaries.get(place.latest)
     here = [veto for veto in place.vetoes if latest is not None and veto.digest == latest.digest]
     return Cell(
@@ -227,4 +238,5 @@ def _cell(environment: str, place: Place, summaries: Mapping[int, DeploymentSumm
         vetoes=[veto for veto in place.vetoes if veto not in here],
         freeze=place.freeze,
         hidden=place.hidden,
+        told=told,
     )

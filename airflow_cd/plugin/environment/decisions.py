@@ -12,7 +12,12 @@ _ROLLBACKS = {
 
 
 def environment_state(
-    deployment: DeploymentState | None, *, rollback: bool = False, left: bool = False, promoted: bool = False
+    deployment: DeploymentState | None,
+    *,
+    rollback: bool = False,
+    left: bool = False,
+    promoted: bool = False,
+    replaced: bool = False,
 ) -> EnvironmentState:
     """How the environment stands.
 
@@ -20,7 +25,10 @@ def environment_state(
     :param rollback: whether that is a person's rollback.
     :param left: whether the run of that deployment has ended, so that nothing continues it.
     :param promoted: whether a release has been promoted here.
+    :param replaced: whether somebody else runs something else than was promoted.
     """
+    if deployment is None and replaced:
+        return EnvironmentState.REPLACED
     if deployment is None:
         return EnvironmentState.RUNNING if promoted else EnvironmentState.NOTHING_PROMOTED
     if deployment is DeploymentState.RUNNING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_cd.ledger import Deployment, Ledger, Question
+from airflow_cd.ledger import Deployment, Finding, Ledger, Question
 from airflow_cd.ledger.records import GoodRelease, Veto
 from airflow_cd.pipeline.specification import rollback_name
 from airflow_cd.plugin.environment.decisions import environment_state, look_of
@@ -15,7 +15,7 @@ from airflow_cd.plugin.instances import InstanceSummary, summarize
 from airflow_cd.plugin.states import EnvironmentState, Look
 from airflow_cd.plugin.words import environment_sentence
 from airflow_cd.release import Release, changed_beside_version, changes, most_common
-from airflow_cd.states import DeploymentState
+from airflow_cd.states import DeploymentState, StuckCause
 from airflow_cd.targets import TargetLabel, label_of
 from airflow_cd.task_ids import stage_of
 
@@ -52,6 +52,7 @@ class EnvironmentView:
     :param history: the newest deployments here, of pipelines that the reader may read.
     :param hidden: whether a pipeline that the reader may not read has deployed here, too.
     :param put_back: what was rolled back and runs here again, put there by somebody else; ``""`` where nothing does.
+    :param replaced: what runs here in the place of what was promoted, put there by somebody else; ``""`` for nothing.
     """
 
     service: str
@@ -70,6 +71,7 @@ class EnvironmentView:
     history: Sequence[Deployment]
     hidden: bool
     put_back: str
+    replaced: str
 
     @property
     def restoring(self) -> bool:
@@ -84,6 +86,7 @@ class EnvironmentView:
             rollback=self.restoring,
             left=self.left,
             promoted=self.running is not None,
+            replaced=bool(self.replaced),
         )
 
     @property
@@ -136,6 +139,7 @@ def view_of(
     left = open_now is not None and over(open_now.pipeline, open_now.run_id)
     newest = records.good[0] if records.good else None
     target = _target(ledger, seen.deployments)
+    findings = [one for one in ledger.guarding.put_back(service, environment) if one.pipeline in may_see and not hidden]
     return EnvironmentView(
         service=service,
         environment=environment,
@@ -157,12 +161,14 @@ def view_of(
         lifted=[veto for veto in seen.vetoes if veto.lifted_at is not None],
         history=seen.deployments,
         hidden=hidden,
-        put_back="; ".join(
-            f"since {one.found_at:%Y-%m-%d %H:%M} UTC {one.detail}"
-            for one in ledger.guarding.put_back(service, environment)
-            if one.pipeline in may_see and not hidden
-        ),
+        put_back=_told(findings, StuckCause.PUT_BACK),
+        replaced=_told(findings, StuckCause.REPLACED),
     )
+
+
+def _told(findings: Iterable[Finding], cause: StuckCause) -> str:
+    """What the guard has told of an environment where a deployment is over."""
+    return "; ".join(f"since {one.found_at:%Y-%m-%d %H:%M} UTC {one.detail}" for one in findings if one.cause is cause)
 
 
 @dataclass(frozen=True)

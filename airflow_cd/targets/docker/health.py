@@ -21,6 +21,8 @@ HOPELESS = 2
 LONGEST_START = timedelta(seconds=30)
 """A container that was made and not started for so long was left behind."""
 
+_EVERY = 30 * 10**9
+"""Nanoseconds between two checks, and that one may take, unless the image or the container says otherwise."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _PORT = re.compile(r"[Pp]ort is already allocated|address already in use")
 
@@ -54,6 +56,19 @@ def has_check(container: Mapping[str, Any]) -> bool:
     """
     test = (container["Config"].get("Healthcheck") or {}).get("Test") or []
     return bool(test) and test[0] != "NONE"
+
+
+def slowest_answers(container: Mapping[str, Any]) -> tuple[timedelta, timedelta]:
+    """How long a health check takes at most to say that a container is not healthy any more, and that it never was.
+
+    It counts failures in a row from when its start period is over, or from its first success.
+
+    :param container: as the daemon says it; one with a health check.
+    """
+    check = container["Config"]["Healthcheck"]
+    interval, limit = (int(check.get(name) or _EVERY) for name in ("Interval", "Timeout"))
+    fails = timedelta(microseconds=_retries(container) * (interval + limit) / 1000)
+    return fails, fails + timedelta(microseconds=int(check.get("StartPeriod") or 0) / 1000)
 
 
 def swallows_signals(container: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from airflow_cd.errors import ArtifactNotFound, TargetRejected
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.configuration import mistakes
-from airflow_cd.targets.docker.health import has_check, swallows_signals
+from airflow_cd.targets.docker.health import has_check, slowest_answers, swallows_signals
 from airflow_cd.targets.docker.host import Box, Host
 from airflow_cd.targets.docker.images import check_image, fetch_image, known_image
 from airflow_cd.targets.docker.naming import Role, Slot
@@ -59,6 +59,10 @@ def prepare_host(host: Host, slots: Sequence[str], release: Release, state: Stat
     return fetched[release.artifact].partition(" ")[0]
 
 
+SLOW_CHECK = 60.0
+"""Seconds. A health check that takes longer to say that something is wrong is told of."""
+
+
 def notes(host: Host, settle: float) -> Iterator[str]:
     """What works otherwise on a host than a person may expect, one sentence each.
 
@@ -75,6 +79,14 @@ def notes(host: Host, settle: float) -> Iterator[str]:
         )
     if unchecked := [box["Name"].lstrip("/") for box in boxes if not has_check(box)]:
         yield f"{', '.join(unchecked)}: no health check, so staying up for {settle:g} s counts as healthy."
+    for name, box in ((box["Name"].lstrip("/"), box) for box in boxes if has_check(box)):
+        fails, comes_up = (found.total_seconds() for found in slowest_answers(box))
+        if max(fails, comes_up) > SLOW_CHECK:
+            yield (
+                f"{name}: its health check says only after {fails:g} s that it is not healthy any more, and after "
+                f"{comes_up:g} s that it does not come up. Give Verification(duration=...) and "
+                "Environment(timeout=...) more than that."
+            )
     if shells := [box["Name"].lstrip("/") for box in boxes if swallows_signals(box)]:
         yield (
             f"{', '.join(shells)}: a shell is the first process, which does not pass SIGTERM on: stopping it may take "

@@ -7,7 +7,6 @@ so by the controller of its IngressClass. Another one would serve the second Ing
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -34,10 +33,13 @@ class ByIngress(ByWeight):
     :param namespace: where.
     :param stable: the Deployment, as it was read.
     :param ingress: name of the Ingress.
+    :param follows_within: as of :class:`ByWeight`.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object, ingress: str) -> None:
-        super().__init__(cluster, namespace, stable)
+    def __init__(
+        self, cluster: Cluster, namespace: str, stable: Object, ingress: str, *, follows_within: float | None = None
+    ) -> None:
+        super().__init__(cluster, namespace, stable, follows_within=follows_within)
         self._ingress = ingress
         self._all = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
         self._path = f"{self._all}/{canary_of(ingress)}"
@@ -152,7 +154,7 @@ class ByIngress(ByWeight):
                 self._cluster.create(self._all, self._made(annotations))
         else:
             self._cluster.patch(self._path, {"metadata": {"annotations": annotations}}, MERGE)
-        time.sleep(_FOLLOWS)
+        self._await_followed(_FOLLOWS)
 
     def _made(self, annotations: dict[str, str]) -> Object:
         ingress, service = self._read(), self._service

@@ -15,7 +15,7 @@ from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_
 from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import last_writer
-from airflow_cd.targets.kubernetes.rules import copied_to, divide, divided_already, mirrors_of
+from airflow_cd.targets.kubernetes.rules import copied_to, divide, divided_already, keeps_sessions, mirrors_of
 from airflow_cd.targets.kubernetes.traffic import make_own_service
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -26,6 +26,9 @@ _TAKEN_WITHIN = 20.0
 """Seconds within which a gateway must have seen a route that was written."""
 _FOLLOWS = 0.3
 """Seconds that a data plane may be behind the status that its controller has written."""
+_FOLLOWS_LATER = {"traefik.io/gateway-controller": 2.3}
+"""The same of controllers that hold changes back: Traefik those that come within 2 s of the one before, unless its
+``providersThrottleDuration`` says otherwise."""
 
 
 class ByRoute(ByWeight):
@@ -37,12 +40,21 @@ class ByRoute(ByWeight):
     :param route: name of the HTTPRoute.
     :param mirror: percent of the requests that a canary without any gets copies of, whose answers nobody sees.
     :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
+    :param follows_within: as of :class:`ByWeight`.
     """
 
     def __init__(
-        self, cluster: Cluster, namespace: str, stable: Object, route: str, mirror: int = 0, header: str = ""
+        self,
+        cluster: Cluster,
+        namespace: str,
+        stable: Object,
+        route: str,
+        mirror: int = 0,
+        header: str = "",
+        *,
+        follows_within: float | None = None,
     ) -> None:
-        super().__init__(cluster, namespace, stable)
+        super().__init__(cluster, namespace, stable, follows_within=follows_within)
         self._path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{route}"
         self._route = route
         self._mirror = mirror
@@ -72,8 +84,8 @@ class ByRoute(ByWeight):
     def _require_suitable(self) -> None:
         """The route has to be there, and to send requests to the stable pods.
 
-        :raises TargetRejected: it does not, a rule of it divides their requests already, copies are asked for and its
-            gateway does not make any, or it cannot have a rule for the header.
+        :raises TargetRejected: it does not, a rule of it divides their requests already or has sessions stay with a
+            backend, copies are asked for and its gateway does not make any, or it cannot have a rule for the header.
         """
         service, route = self._service, self._read()
         if divided := divided_already(route, service):
@@ -82,6 +94,15 @@ class ByRoute(ByWeight):
                 "would be others with a canary.",
                 state="nothing was changed.",
                 next_step="Finish that first, or give the others the weight 0.",
+            )
+        if kept := keeps_sessions(route, service):
+            raise TargetRejected(
+                f"HTTPRoute {self._route} has sessions stay with the backend where they have begun "
+                f"(sessionPersistence of its rule {kept}), also at the weight 0: no drain would take those of a canary "
+                "away.",
+                state="nothing was changed.",
+                next_step="Take it out of the rule, or deploy without route=...: the canary's pods are behind the same "
+                "Service then.",
             )
         if self._header:
             require_room(route, service, self._header)
@@ -151,6 +172,8 @@ class ByRoute(ByWeight):
 
         Requests with the header reach it for as long as it has a place, unless it is not to be reached by any.
         """
+        # A place that nobody is sent to takes nothing from anybody: no one has to have followed.
+        is_empty = self._weight is None and share == 0 and not copies
 
         def attempt() -> Object:
             route = copy.deepcopy(self._read())
@@ -165,10 +188,15 @@ class ByRoute(ByWeight):
 
         written = until_written(attempt, f"HTTPRoute {self._route}")
         self.__dict__.pop("_weight", None)
-        self._await_taken(written["metadata"]["generation"])
+        behind = self._await_taken(written["metadata"]["generation"])
+        if not is_empty:
+            self._await_followed(behind)
 
-    def _await_taken(self, generation: int) -> None:
-        """Wait until every gateway of the route says that it has seen it, and accepts it."""
+    def _await_taken(self, generation: int) -> float:
+        """Wait until every gateway of the route says that it has seen it, and accepts it.
+
+        :returns: seconds that one of them may be behind that.
+        """
         deadline = time.monotonic() + _TAKEN_WITHIN
         refused = "no gateway has taken it"
         while time.monotonic() < deadline:
@@ -177,8 +205,7 @@ class ByRoute(ByWeight):
             seen = [one for one in conditions if one.get("observedGeneration", 0) >= generation]
             wrong = [one for one in seen if one["type"] in ("Accepted", "ResolvedRefs") and one["status"] != "True"]
             if seen and not wrong:
-                time.sleep(_FOLLOWS)
-                return
+                return max(_FOLLOWS, *(_FOLLOWS_LATER.get(str(one.get("controllerName")), 0.0) for one in parents))
             if wrong:
                 refused = f"{wrong[0].get('reason')}: {wrong[0].get('message')}"
             time.sleep(_POLL)

@@ -10,7 +10,7 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.labels_of_new_pods import label_new_pods
-from airflow_cd.targets.kubernetes.names import ours, selector_of
+from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
 from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
 from airflow_cd.targets.kubernetes.replicas import read_stable
 from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
@@ -161,6 +161,13 @@ class ByServices:
     def reweighed(self) -> str:
         """As of :class:`Routing`: there are no weights."""
         return ""
+
+    def abandoned(self) -> str:
+        """As of :class:`Routing`: its Services ask for its pods alone still."""
+        taken = [
+            one["metadata"]["name"] for one in self.services if SELECTOR in (one["metadata"].get("annotations") or {})
+        ]
+        return f"Service {', '.join(taken)} sends all requests to it" if taken else ""
 
     def undone(self) -> str:
         """As of :class:`Routing`: what its pods get is read back from their labels."""

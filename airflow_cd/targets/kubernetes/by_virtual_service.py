@@ -7,7 +7,6 @@ known everywhere yet, or not any more, answers with errors, and nothing has to b
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -29,10 +28,13 @@ class ByVirtualService(ByWeight):
     :param namespace: where.
     :param stable: the Deployment, as it was read.
     :param name: of the VirtualService.
+    :param follows_within: as of :class:`ByWeight`.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object, name: str) -> None:
-        super().__init__(cluster, namespace, stable)
+    def __init__(
+        self, cluster: Cluster, namespace: str, stable: Object, name: str, *, follows_within: float | None = None
+    ) -> None:
+        super().__init__(cluster, namespace, stable, follows_within=follows_within)
         self._called = name
         self._path = f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices/{name}"
 
@@ -117,7 +119,7 @@ class ByVirtualService(ByWeight):
 
         until_written(attempt, f"VirtualService {self._called}")
         self.__dict__.pop("_weight", None)
-        time.sleep(_FOLLOWS)
+        self._await_followed(_FOLLOWS)
 
     def _divide(self, found: Object, share: int | None) -> None:
         """Give the canary its percent in every route that has the Service; None takes its places away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, canary_of
-from airflow_cd.targets.kubernetes.ownership import kept_by, last_writer
+from airflow_cd.targets.kubernetes.ownership import given_up, kept_by, last_writer
 from airflow_cd.targets.kubernetes.rights import require_unowned
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
@@ -21,6 +22,7 @@ from airflow_cd.targets.kubernetes.traffic import (
     services_of,
     traffic_labels,
 )
+from airflow_cd.targets.kubernetes.writing import until_written
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,18 @@ class ByWeight(ABC):
     :param cluster: the API.
     :param namespace: where.
     :param stable: the Deployment, as it was read.
+    :param follows_within: seconds that whoever divides the requests may be behind what the API says of them; None for
+        those that are known of its kind.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, stable: Object) -> None:
+    _path: str
+    """Of the URL of what has the weight."""
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, stable: Object, *, follows_within: float | None = None
+    ) -> None:
         self._cluster = cluster
+        self._follows_within = follows_within
         self._namespace = namespace
         self._stable = stable
         self._name: str = stable["metadata"]["name"]
@@ -91,6 +101,13 @@ class ByWeight(ABC):
     @abstractmethod
     def _write(self, share: int | None) -> None:
         """Set the canary's percent, None to take its place away; returns when that is in force."""
+
+    def _await_followed(self, known: float) -> None:
+        """Wait until whoever divides the requests does so as is written.
+
+        :param known: seconds within which its kind is known to do so.
+        """
+        time.sleep(known if self._follows_within is None else self._follows_within)
 
     @property
     @abstractmethod
@@ -130,9 +147,23 @@ class ByWeight(ABC):
         self._write(0)
 
     def clear(self) -> None:
-        """As of :class:`Routing`: whoever divides the requests does as before."""
+        """As of :class:`Routing`: whoever divides the requests does as before, and is nobody's but its owners'."""
         self._write(None)
+        if self._divided.is_theirs:
+            until_written(self._give_up, self._divided.called)
         delete_own_services(self._cluster, self._namespace, self._name)
+
+    def _give_up(self) -> None:
+        there = self._divided.object
+        owned = given_up(there) if there is not None else None
+        if there is not None and owned is not None:
+            self._cluster.put(self._path, {**there, "metadata": {**there["metadata"], "managedFields": owned}})
+
+    def abandoned(self) -> str:
+        """As of :class:`Routing`: it has its weight still."""
+        there = self._divided
+        weight = self._weight_in(there.object)
+        return f"{there.called} gives it {weight} % of the requests" if weight else ""
 
     @cached_property
     def services(self) -> list[Object]:

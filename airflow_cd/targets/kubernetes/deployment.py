@@ -8,22 +8,24 @@ from collections.abc import Sequence
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetRejected, TargetUnavailable
-from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.hooks.kubernetes import MERGE, Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.deployment_notes import notes_of
+from airflow_cd.targets.kubernetes.going_on import (
+    goes_on_with,
+    require_as_noted,
+    require_as_weighed,
+    require_not_abandoned,
+)
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
 from airflow_cd.targets.kubernetes.rights import (
-    FOR_INGRESSES,
     FOR_PULLS,
-    FOR_ROUTES,
-    FOR_SHARES,
-    FOR_VIRTUAL_SERVICES,
     NEEDED,
     require_rights,
     require_steady,
@@ -32,6 +34,7 @@ from airflow_cd.targets.kubernetes.rights import (
 )
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import name_of_container, with_release
+from airflow_cd.targets.kubernetes.template_note import Note, as_admitted
 from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -167,14 +170,6 @@ class TakenOver(DeploymentThere):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _for_requests(self) -> tuple[tuple[str, str, str], ...]:
-        """The rights that whoever divides the requests asks for."""
-        if self.route:
-            return FOR_ROUTES
-        if self.virtual_service:
-            return FOR_VIRTUAL_SERVICES
-        return FOR_INGRESSES if self.ingress else FOR_SHARES
-
     def _canary_of(
         self, stable: Object, release: Release, image: str, share: int, traffic: int | None, routing: Routing
     ) -> Object:
@@ -199,53 +194,68 @@ class TakenOver(DeploymentThere):
         if more > 0:
             self._require_headroom(stable, more)
         self._there_for(token)
-        if has is not None:
-            self._require_as_given(routing)
+        if has is None:
+            require_not_abandoned(routing, canary_of(self.name))
+            self._note(stable, token)
+        else:
+            require_as_weighed(routing)
+            require_as_noted(stable, has, self.container)
         routing.prepare(traffic)
+        note = Note.begun(wanted)
+        wanted["metadata"]["annotations"] |= note.annotation
+
+        path = self._path(canary_of(self.name))
 
         def attempt() -> None:
             # The canary is another object than that of the token: this is as near to its write as can be.
             self._there_for(token)
             there = self._canary()
             if there is None:
-                self.cluster.create(self._path(), wanted)
+                as_admitted(self.cluster, path, self.cluster.create(self._path(), wanted), note)
                 return
             meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
-            self.cluster.put(self._path(canary_of(self.name)), {**wanted, "metadata": meta})
+            as_admitted(self.cluster, path, self.cluster.put(path, {**wanted, "metadata": meta}), note)
             # What its pods are made with says whether it is drained: one of them may have been made just before.
             if traffic is None and not routing.drained(there["spec"]["template"]):
                 routing.give(self._canary_pods(routing), share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
 
-    def _require_as_given(self, routing: Routing) -> None:
-        """Refuse to give more to a canary that somebody else has given another weight: they are at work there."""
-        if said := routing.reweighed():
-            raise TargetRejected(
-                f"{said}.",
-                state="nothing was changed by this call.",
-                next_step="Find out who has changed it. The deployment goes back to what ran before; start it again "
-                "when nobody else changes the weights.",
-            )
+    def _note(self, taken_over: Object, token: int) -> None:
+        """Note the pod template that a canary is made after."""
+        note = Note.begun(taken_over)
+
+        def attempt() -> None:
+            meta = {"resourceVersion": self._there_for(token)["metadata"]["resourceVersion"]}
+            meta["annotations"] = note.annotation
+            self.cluster.patch(self._path(self.name), {"metadata": meta}, MERGE)
+
+        until_written(attempt, f"Deployment {self.name}")
 
     def _put_stable(self, release: Release | None, token: int) -> None:
         if release is None:
             raise self._no_replicas()
 
-        stable = self._stable()
+        stable, canary = self._stable(), self._canary()
+        if canary is not None and goes_on_with(stable, canary, release, self.container, self._configuration):
+            require_as_noted(stable, canary, self.container)
         secret = self._keep_configuration(release)
         image = self._image(release, stable, self._routing(stable), token, begins=False)
 
         def attempt() -> None:
             stable = copy.deepcopy(self._there_for(token))
-            stable["spec"]["template"] = with_release(
-                stable["spec"]["template"], release, image, secret=secret, container=self.container
+            before = stable["spec"]["template"]
+            stable["spec"]["template"] = template = with_release(
+                before, release, image, secret=secret, container=self.container
             )
-            given = meant(stable["spec"]["template"], self.container)
+            known = Note.of(stable)
+            note = known.after(before, template) if known is not None else Note.begun(stable)
+            given = {**meant(template, self.container), **note.annotation}
             stable["metadata"]["annotations"] = {**(stable["metadata"].get("annotations") or {}), **given}
             stable.pop("status", None)
             # With the version that was read: the replicas that an autoscaler has set since are not written over.
-            self.cluster.put(self._path(self.name), stable)
+            written = self.cluster.put(self._path(self.name), stable)
+            as_admitted(self.cluster, self._path(self.name), written, note, before)
 
         until_written(attempt, f"Deployment {self.name}")
 

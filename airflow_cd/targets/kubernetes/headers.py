@@ -20,8 +20,8 @@ MOST_RULES, MOST_MATCHES, MOST_HEADERS = 16, 128, 16
 """Limits of the Gateway API: rules and matches of a route, headers of a match."""
 _ANY: Object = {"path": {"type": "PathPrefix", "value": "/"}}
 """What a rule without matches matches."""
-_OF_ONE_RULE = ("name", "sessionPersistence")
-"""What of a rule no second one has: names are unique, and a session at the canary would outlast the header."""
+_OF_ONE_RULE = ("name",)
+"""What of a rule no second one has."""
 
 
 def theirs(route: Object, service: str, header: str) -> list[Object]:

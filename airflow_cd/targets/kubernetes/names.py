@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+OURS = "airflow-cd/"
+"""Beginning of every label and annotation of ours."""
 OF = "airflow-cd/of"
 """Label: the Deployment, or StatefulSet, that a canary, or a release's configuration, belongs to."""
 TRACK = "airflow-cd/track"
@@ -28,6 +30,8 @@ IMAGES = "airflow-cd/images"
 """Annotation of the Deployment: by artifact, the digest of the image that has run here under its name, as JSON."""
 MEANT = "airflow-cd/meant"
 """Annotation of the Deployment: the image that was given to the stable pods last."""
+NOTED = "airflow-cd/noted"
+"""Annotation of a Deployment or StatefulSet, and of a canary: its pod template as it was, while a deployment lasts."""
 SHARE = "airflow-cd/share"
 """Annotation of a canary: percent of the requests that it is to have where its pods do not say it."""
 WEIGHT = "airflow-cd/weight"

@@ -18,7 +18,6 @@ from airflow_cd.instances import EMPTY, FAILED, HEALTHY, STARTING, Instance, Tra
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import share_of
 from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, REVISION, label_selector
-from airflow_cd.targets.kubernetes.ownership import changed_since
 from airflow_cd.targets.kubernetes.replicas import (
     PASSING,
     Reading,
@@ -29,6 +28,7 @@ from airflow_cd.targets.kubernetes.replicas import (
     present,
 )
 from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template_note import told_of_others
 
 ORDERED = "OrderedReady"
 _MADE, _REFUSED = "SuccessfulCreate", "FailedCreate"
@@ -200,7 +200,8 @@ def instances_in(
     :param read: what pods are read with.
     :param refusals: by name of a pod, why the cluster does not take it.
     """
-    found = [_there(state, pod, read) for pod in state.pods]
+    told = told_of_others(state.stateful_set, read.container)
+    found = [_there(state, pod, read, told) for pod in state.pods]
     names = {one.name for one in found}
     missing = [place for place in range(state.replicas) if state.name_at(place) not in names]
     found += [_missing(state, place, templates, read, refusals) for place in missing]
@@ -208,12 +209,12 @@ def instances_in(
     return found or [Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE)]
 
 
-def _there(state: Ordered, pod: Object, read: Reading) -> Instance:
+def _there(state: Ordered, pod: Object, read: Reading, told: str) -> Instance:
     place, revision = state.place_of(pod), revision_of(pod)
     track = Track.CANARY if state.is_canary(place, revision) else Track.STABLE
     found = instance_of(TrackState(track, None, [], state.pods), pod, read)
     # Whoever has changed the template has changed what is to run at these places alone.
-    changed = changed_since(state.stateful_set, read.container) if state.wanted_at(place) == state.newest else ""
+    changed = told if state.wanted_at(place) == state.newest else ""
     if changed and not (state.wants_canary and track is Track.STABLE):
         found = found.saying(changed)
     if pod["metadata"].get("deletionTimestamp") or place >= state.replicas:

@@ -26,6 +26,8 @@ _MANAGERS = {
 _Field = tuple[str, ...]
 CONTAINERS: _Field = ("f:spec", "f:template", "f:spec", "f:containers")
 """Where the API says who has written to the containers of a pod template."""
+TEMPLATE: _Field = ("f:spec", "f:template")
+"""The same for all of the pod template."""
 SERVICE_SELECTOR: _Field = ("f:spec", "f:selector")
 """The same for the selector of a Service."""
 
@@ -66,15 +68,45 @@ def changed_since(deployment: Object, container: str) -> str:
     return f"{called(deployment)} was given {what}{by}, after Airflow CD had given it {before[0]}"
 
 
-def last_writer(one: Object, field: _Field) -> str:
+def last_writer(one: Object, field: _Field, *, after: str = "") -> str:
     """Who else has written to a field of an object last, and when: `` by ... at ...``.
 
     :param one: the object, as it was read.
     :param field: its path, by the names that the API has where it says who writes to what.
-    :returns: ``""`` where the API does not say it.
+    :param after: a time as of :func:`newest_writing`: who has written up to then is not meant. By default everybody is.
+    :returns: ``""`` where the API does not say it, as of whoever has only taken something away.
     """
-    others = sorted((when, who) for who, when in _writers(one, field))
+    others = sorted((when, who) for who, when in _writers(one, field) if not after or when > after)
     return f" by {others[-1][1]} at {others[-1][0]}" if others else ""
+
+
+def given_up(one: Object) -> list[Object] | None:
+    """Who has written to what of an object, but for what Airflow CD has of its specification.
+
+    What is written in the place of ``metadata.managedFields`` counts as who it says, so that nobody who applies what
+    they own meets a conflict with a deployment that is over.
+
+    :param one: the object, as it was read.
+    :returns: None where Airflow CD has nothing of it.
+    """
+    entries, found = one["metadata"].get("managedFields") or [], list[Object]()
+    for entry in entries:
+        fields = entry.get("fieldsV1") or {}
+        if entry.get("manager") == FIELD_MANAGER and "f:spec" in fields:
+            rest = {name: value for name, value in fields.items() if name != "f:spec"}
+            found += [{**entry, "fieldsV1": rest}] if rest else []
+        else:
+            found.append(entry)
+    return found if found != entries else None
+
+
+def newest_writing(one: Object, field: _Field) -> str:
+    """When somebody else has written to a field of an object last, as the API writes times; ``""`` where nobody has.
+
+    :param one: the object, as it was read.
+    :param field: its path, as of :func:`last_writer`.
+    """
+    return max((when for _, when in _writers(one, field)), default="")
 
 
 def _given(template: Object, container: str) -> list[str]:

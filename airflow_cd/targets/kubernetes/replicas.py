@@ -12,9 +12,9 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
-from airflow_cd.targets.kubernetes.names import OF, TRACK, label_selector, selector_of
-from airflow_cd.targets.kubernetes.ownership import changed_since
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, OF, TRACK, label_selector, selector_of
 from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template_note import told_of_changes, told_of_others
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ def instances_of(
     :param meaning: by artifact, the digest that it means here.
     """
     read = Reading(container, routing, at, configuration, output, meaning)
-    found = [instance_of(state, pod, read) for pod in state.pods]
+    told = _told_of_others(state, container)
+    found = [instance_of(state, pod, read).saying("" if _is_ending(pod) else told) for pod in state.pods]
     missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
     if state.deployment is not None and (missing > 0 or _is_changing(state)):
         found.append(_missing(state, state.deployment, missing, container, routing, configuration))
@@ -190,10 +191,9 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
         artifact = pinned(artifact, digest)
         said = f"its tag was moved: {runs.artifact} was another image when it was deployed here"
         message = f"{said}; {message}" if message else said
-    if pod["metadata"].get("deletionTimestamp"):
-        message = "it is ending and still gets requests"
-    elif state.track is Track.STABLE and state.deployment is not None:
-        message = message or changed_since(state.deployment, read.container)
+    if gone := runs.configuration.get(CONFIGURATION):
+        said = f"{gone}, so a pod that is made anew does not start"
+        message = f"{said}; {message}" if message else said
     return Instance(
         name,
         runs.version,
@@ -201,11 +201,24 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
         dict(runs.configuration),
         health=health,
         drained=read.routing.drained(pod),
-        message=message,
+        message="it is ending and still gets requests" if _is_ending(pod) else message,
         started=started_in(pod, read.container),
         track=state.track,
         weight=weight / len(state.pods) if weight is not None else None,
     )
+
+
+def _is_ending(pod: Object) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def _told_of_others(state: TrackState, container: str) -> str:
+    """What somebody else has changed of a track's Deployment, as a sentence; ``""`` for nothing."""
+    if state.deployment is None:
+        return ""
+    if state.track is Track.STABLE:
+        return told_of_others(state.deployment, container)
+    return told_of_changes(state.deployment)
 
 
 def _is_changing(state: TrackState) -> bool:

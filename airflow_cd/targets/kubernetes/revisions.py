@@ -97,11 +97,6 @@ def _without_image(template: Object, container: str) -> Object:
     bare = without_release(template, container)
     chosen = container_of(bare, container)
     chosen["image"] = ""
-    # What is empty and what is not there are the same; a release leaves the former.
-    for of, names in ((chosen, ("env", "volumeMounts")), (bare["spec"], ("volumes",))):
-        for name in names:
-            if not of.get(name):
-                of.pop(name, None)
     meta = bare.get("metadata") or {}
     bare["metadata"] = {name: value for name, value in meta.items() if value}
     return bare

@@ -84,6 +84,10 @@ class Routing(Dividing, Protocol):
         """That a canary has another weight than it was given, as a sentence without its full stop; ``""`` if not."""
         ...
 
+    def abandoned(self) -> str:
+        """Which requests a canary has that is gone, as a sentence without its full stop; ``""`` for none."""
+        ...
+
     def undone(self) -> str:
         """What somebody else has undone of it, as a sentence without its full stop; ``""`` for nothing."""
         ...

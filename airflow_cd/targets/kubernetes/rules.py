@@ -37,6 +37,20 @@ def divided_already(route: Object, service: str) -> list[str]:
     return []
 
 
+def keeps_sessions(route: Object, service: str) -> int:
+    """The number, from 1, of a rule with the Service that has sessions stay with a backend; 0 where none does.
+
+    The Gateway API has them stay whatever the weights become (GEP-1619).
+
+    :param route: the HTTPRoute.
+    :param service: name of the stable pods' Service.
+    """
+    for number, rule in enumerate(route["spec"].get("rules") or (), 1):
+        if rule.get("sessionPersistence") and any(one["name"] == service for one in rule.get("backendRefs") or ()):
+            return number
+    return 0
+
+
 def divide(route: Object, service: str, share: int | None, copies: int = 0) -> None:
     """Divide the requests of a route between a Service and its canary's, in every rule that names it.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 from airflow_cd.targets.kubernetes.names import SELECTOR, selector_of
+from airflow_cd.targets.kubernetes.ownership import given_up
 from airflow_cd.targets.kubernetes.traffic import own_selector
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -30,7 +31,10 @@ def select(cluster: Cluster, namespace: str, service: Object, selector: dict[str
         wanted: dict[str, str | None] = {**dict.fromkeys(there["spec"].get("selector") or {}), **selector}
         mark = json.dumps(own_selector(there), sort_keys=True) if keep else None
         meta = {"resourceVersion": there["metadata"]["resourceVersion"], "annotations": {SELECTOR: mark}}
-        cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
+        written = cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
+        if not keep and (owned := given_up(written)) is not None:
+            meta = {"resourceVersion": written["metadata"]["resourceVersion"], "managedFields": owned}
+            cluster.patch(path, {"metadata": meta}, MERGE)
 
     until_written(attempt, f"Service {service['metadata']['name']}")
 

@@ -20,7 +20,7 @@ from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.canary import replicas_of
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
-from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, SHARE
+from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, NOTED, SHARE
 from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of, revision_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, meant
 from airflow_cd.targets.kubernetes.replicas import Reading
@@ -34,6 +34,7 @@ from airflow_cd.targets.kubernetes.rights import (
 from airflow_cd.targets.kubernetes.stateful_notes import notes_of
 from airflow_cd.targets.kubernetes.stateful_there import StatefulSetThere
 from airflow_cd.targets.kubernetes.template import name_of_container, with_release
+from airflow_cd.targets.kubernetes.template_note import Note, as_admitted
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
@@ -250,19 +251,23 @@ class StatefulSetTakenOver(StatefulSetThere):
         changed["spec"]["template"] = template
         strategy = changed["spec"].setdefault("updateStrategy", {})
         strategy["rollingUpdate"] = {**(strategy.get("rollingUpdate") or {}), "partition": partition}
-        meta = changed["metadata"].get("annotations") or {}
+        meta, before = changed["metadata"].get("annotations") or {}, state.stateful_set["spec"]["template"]
+        known = Note.of(changed) if state.before or not annotations.get(BEFORE) else None
+        note = known.after(before, template) if known is not None else Note.begun(changed)
         changed["metadata"]["annotations"] = {
-            name: value for name, value in {**meta, **annotations}.items() if value is not None
+            name: value for name, value in {**meta, **note.annotation, **annotations}.items() if value is not None
         }
         if changed["spec"] != state.stateful_set["spec"] or changed["metadata"]["annotations"] != meta:
             changed.pop("status", None)
             # With the version that was read: the replicas that an autoscaler has set since are not written over.
-            self.cluster.put(self._path(self.name), changed)
+            written = self.cluster.put(self._path(self.name), changed)
+            if NOTED in changed["metadata"]["annotations"]:
+                as_admitted(self.cluster, self._path(self.name), written, note, before)
 
     def _hand_back(self, token: int) -> None:
         """Nothing is left of a canary."""
         state, _ = self._state_for(token)
-        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None, LEFT: None})
+        self._write(state, state.stateful_set["spec"]["template"], 0, {BEFORE: None, LEFT: None, NOTED: None})
 
     def _image(self, release: Release, state: Ordered, token: int, *, begins: bool) -> str:
         """What stands for the release's artifact; what runs is remembered by its digest before anything is changed."""

@@ -16,6 +16,8 @@ from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.configuration import files_of, variables_of
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, POLICY, REPLACED, VERSION
 
+_MODE = 0o644
+"""Of a release's files: what the API fills in, so that a template is read as it was written."""
 _OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, POLICY, REPLACED)
 
 
@@ -87,7 +89,7 @@ def with_release(template: Object, release: Release, image: str, *, secret: str,
     files = files_of(release.configuration)
     if files:
         volumes = changed["spec"].get("volumes") or []
-        changed["spec"]["volumes"] = [*volumes, {"name": FILES, "secret": {"secretName": secret}}]
+        changed["spec"]["volumes"] = [*volumes, {"name": FILES, "secret": {"secretName": secret, "defaultMode": _MODE}}]
         mounts = [{"name": FILES, "mountPath": path, "subPath": key, "readOnly": True} for path, key in files.items()]
         chosen["volumeMounts"] = [*(chosen.get("volumeMounts") or ()), *mounts]
     return changed
@@ -128,15 +130,24 @@ def without_release(template: Object, container: str) -> Object:
     secret, replaced = annotations.get(CONFIGURATION), json.loads(annotations.get(REPLACED) or "[]")
     for name in _OURS:
         annotations.pop(name, None)
+    if not annotations:
+        (bare.get("metadata") or {}).pop("annotations", None)
     if not secret:
         return bare
     chosen = container_of(bare, container)
     theirs = [one for one in chosen.get("env") or () if _source(one) != secret]
     for place, one in replaced:
         theirs.insert(place, one)  # one variable may name another that stands before it
-    chosen["env"] = theirs
-    chosen["volumeMounts"] = [one for one in chosen.get("volumeMounts") or () if one["name"] != FILES]
-    bare["spec"]["volumes"] = [one for one in bare["spec"].get("volumes") or () if one["name"] != FILES]
+    mounts = [one for one in chosen.get("volumeMounts") or () if one["name"] != FILES]
+    volumes = [one for one in bare["spec"].get("volumes") or () if one["name"] != FILES]
+    for of, name, left in (
+        (chosen, "env", theirs),
+        (chosen, "volumeMounts", mounts),
+        (bare["spec"], "volumes", volumes),
+    ):
+        of[name] = left
+        if not left:
+            del of[name]  # the API has nothing that is empty
     return bare
 
 

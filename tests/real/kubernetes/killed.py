@@ -1,7 +1,7 @@
 """A process that deploys, and goes back, until somebody kills it.
 
-Takes the ledger's URL, the name of the Deployment or StatefulSet, the run, and ``canary``, ``sides`` or ``stateful``:
-what kind of deployment it is.
+Takes the ledger's URL, the name of the Deployment or StatefulSet, the run, and ``canary``, ``route``, ``sides`` or
+``stateful``: what kind of deployment it is.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ from airflow_cd.delivery import Delivery
 from airflow_cd.ledger import open_ledger
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
+from tests.real.kubernetes import gateway
 
 CONNECTION = "kubernetes_real"
 
 
-def delivery(ledger_url: str, name: str, run_id: str, *, stateful: bool = False) -> Delivery:
+def delivery(ledger_url: str, name: str, run_id: str, kind: str = "") -> Delivery:
     """The environment in the hands of a run."""
+    more: dict[str, dict[str, str]] = {
+        "stateful": {"stateful_set": name},
+        "route": {"route": name, "follows_within": gateway.FOLLOWS},
+    }
     return Delivery(
         open_ledger(ledger_url),
-        KubernetesTarget(CONNECTION, name, stateful_set=name if stateful else ""),
+        KubernetesTarget(CONNECTION, name, **more.get(kind, {})),  # type: ignore[arg-type]
         pipeline="kills",
         run_id=run_id,
         service="web",
@@ -34,7 +39,7 @@ def delivery(ledger_url: str, name: str, run_id: str, *, stateful: bool = False)
 def main() -> None:
     """Deploy to a fifth and to all, or to a new side that takes over, and go back."""
     ledger_url, name, run_id, kind = sys.argv[1:]
-    mine = delivery(ledger_url, name, run_id, stateful=kind == "stateful")
+    mine = delivery(ledger_url, name, run_id, kind)
     release = Release("web", "1.1", "localhost/web:1.1", {"GREETING": run_id})
     if kind == "sides":
         mine.deploy(release, phase="green", share=100, traffic=0)

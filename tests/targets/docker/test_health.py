@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
-from airflow_cd.targets.docker.health import health_of, read_time, started
+from airflow_cd.targets.docker.health import health_of, read_time, slowest_answers, started
 from airflow_cd.targets.last_words import telling
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
@@ -113,3 +113,18 @@ def test_times_have_nine_digits_a_zero_and_zones() -> None:
     assert read_time("") is None
     assert started(box("exited")) is None
     assert started(box("running", up=60)) == NOW - timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("check", "fails", "comes_up"),
+    [
+        ({}, 180, 180),  # 3 times 30 s, each of which may take 30 s
+        ({"Interval": 2 * 10**9, "Timeout": 10**9, "Retries": 5}, 15, 15),
+        ({"Interval": 2 * 10**9, "Timeout": 10**9, "Retries": 5, "StartPeriod": 120 * 10**9}, 15, 135),
+    ],
+)
+def test_how_long_a_health_check_takes_to_say_that_something_is_wrong(
+    check: dict[str, int], fails: float, comes_up: float
+) -> None:
+    container = {"Config": {"Healthcheck": {"Test": ["CMD", "true"], **check}}}
+    assert slowest_answers(container) == (timedelta(seconds=fails), timedelta(seconds=comes_up))

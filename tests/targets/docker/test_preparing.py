@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from airflow_cd.errors import ArtifactNotFound, TargetRejected
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.images import check_image, fetch_image, known_image
-from airflow_cd.targets.docker.preparing import boxes_of, every, require_replaceable, require_representable
+from airflow_cd.targets.docker.preparing import boxes_of, every, notes, require_replaceable, require_representable
 from tests.targets.docker.engine_in_memory import Containers, host_of
 
 RELEASE = Release("web", "1.1", "web:1.1", {"TIMEOUT": 1})
@@ -48,6 +49,18 @@ def test_a_container_in_whose_network_another_lives_is_not_replaced() -> None:
     with pytest.raises(TargetRejected, match="web-1 shares its network with logs-1, which would lose it") as caught:
         require_replaceable(host, boxes, RELEASE)
     assert caught.value.instances == ("web-1",)
+
+
+def test_a_health_check_that_says_so_late_is_told_of() -> None:
+    containers = Containers()
+    made = containers.add("web-1")
+    host = host_of(containers)
+    host.__dict__["settings"] = SimpleNamespace(conn_id="docker_production")
+    containers.boxes[made]["Config"]["Healthcheck"] = {"Test": ["CMD", "true"], "Interval": 10**9, "Timeout": 10**9}
+    assert not [note for note in notes(host, 3.0) if "health check" in note]
+    containers.boxes[made]["Config"]["Healthcheck"]["StartPeriod"] = 90 * 10**9
+    (said,) = [note for note in notes(host, 3.0) if "health check" in note]
+    assert "only after 6 s that it is not healthy any more, and after 96 s that it does not come up" in said
 
 
 def test_what_no_container_can_have_is_refused_with_its_keys() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 VERSION = os.environ["WEB_VERSION"]
 FAULT = os.environ.get("WEB_FAULT", "")
 FILE = Path("/etc/web/motd")
+BEGAN, LATE = time.monotonic(), 4.0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,7 +21,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path.startswith("/slow"):
             time.sleep(float(self.path.partition("=")[2] or 1))
-        sick = FAULT == "unhealthy" and self.path == "/health"
+        not_yet = FAULT == "late" and time.monotonic() < BEGAN + LATE
+        sick = self.path == "/health" and (FAULT == "unhealthy" or not_yet)
         answer = {
             "version": VERSION,
             "greeting": os.environ.get("WEB_GREETING"),

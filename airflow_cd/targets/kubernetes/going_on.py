@@ -1,0 +1,84 @@
+"""Whether a canary may be gone on with: nobody else is at work at it, or has given the stable pods another release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from airflow_cd.errors import TargetRejected
+from airflow_cd.hooks.kubernetes import Object
+from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION
+from airflow_cd.targets.kubernetes.routing import Routing
+from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template_note import RESTARTED, changed_parts, release_parts, told_of_changes
+
+_Configurations = Callable[[str], "Mapping[str, Any] | None"]
+
+
+def require_as_weighed(routing: Routing) -> None:
+    """Refuse to give more to a canary that somebody else has given another weight.
+
+    :param routing: how requests come to its pods.
+    :raises TargetRejected: somebody has.
+    """
+    if said := routing.reweighed():
+        _refuse(said, "when nobody else changes the weights")
+
+
+def require_not_abandoned(routing: Routing, canary: str) -> None:
+    """Refuse to make a canary anew that somebody has deleted while it had requests: nobody answers these.
+
+    :param routing: how requests come to its pods.
+    :param canary: name of its Deployment.
+    :raises TargetRejected: somebody has.
+    """
+    if said := routing.abandoned():
+        _refuse(f"somebody has deleted Deployment {canary}, and {said}", "when nobody deletes it")
+
+
+def require_as_noted(stable: Object, canary: Object, container: str) -> None:
+    """Refuse to write over what somebody else has changed of a canary, or over a release that was given beside it.
+
+    What else they have changed of the Deployment stays, and the canary gets it too. Who has pods made anew changes
+    nothing.
+
+    :param stable: the Deployment, as it was read.
+    :param canary: its canary's.
+    :param container: name of the container that holds the release, ``""`` for the first.
+    :raises TargetRejected: they have; says who, when and what.
+    """
+    if changed_parts(canary) not in ([], [RESTARTED]):
+        _refuse(
+            f"{told_of_changes(canary)}, so what was verified is not what would be deployed",
+            "with the change in the release's configuration, or in the Deployment",
+        )
+    if release_parts(stable, container) & set(changed_parts(stable)):
+        _refuse(
+            f"{told_of_changes(stable)}, and the canary's release would be written over it",
+            "when what runs there is what is to be replaced",
+        )
+
+
+def goes_on_with(stable: Object, canary: Object, release: Release, container: str, read: _Configurations) -> bool:
+    """Whether the stable pods are about to get what a canary was given, and not to go back.
+
+    :param stable: the Deployment, as it was read.
+    :param canary: its canary's.
+    :param release: what they are about to get.
+    :param container: name of the container that holds it, ``""`` for the first.
+    :param read: the configuration in a Secret, by its name.
+    """
+    marks = (canary["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    secret = marks.get(CONFIGURATION)
+    has = running(stable["spec"]["template"], container, read)
+    given = marks.get(ARTIFACT) == release.artifact and (read(secret) if secret else {}) == dict(release.configuration)
+    return given and (has.artifact, dict(has.configuration)) != (release.artifact, dict(release.configuration))
+
+
+def _refuse(said: str, again: str) -> NoReturn:
+    raise TargetRejected(
+        f"{said}.",
+        state="nothing was changed by this call.",
+        next_step=f"Find out who has changed it. The deployment goes back to what ran before; start it again {again}.",
+    )
