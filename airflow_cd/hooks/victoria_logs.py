@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.halving import whole
+from airflow_cd.hooks.recent import RECENT, milliseconds, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Request
@@ -82,13 +83,11 @@ class VictoriaLogsHook(ServiceHook):
     def tried(self) -> str:
         """How many records there are of the last five minutes, and how old the newest is."""
         now = time.time_ns()
+        query = "* | stats count() as n, max(_time) as newest"
         with self.get_conn() as client:
-            rows = self._records(
-                client, "* | stats count() as n, max(_time) as newest", now - 300_000_000_000, now, None
-            )
-        number = rows[0].get("n", "0") if rows else "0"
-        newest = f", the newest of {rows[0]['newest']}" if rows and rows[0].get("newest") else ""
-        return f"It answers queries: {number} records of the last 5 minutes{newest}."
+            rows = self._records(client, query, now - int(RECENT.total_seconds() * 1e9), now, None)
+        found = rows[0] if rows else {}
+        return f"It answers queries: {recent(int(found.get('n') or 0), 'record', milliseconds(found.get('newest')))}."
 
     def _listed(self, what: str, form: dict[str, str]) -> list[str]:
         with self.get_conn() as client:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import logging
+import re
+import time
 from typing import Any
 
 import pytest
@@ -401,10 +403,12 @@ class TestRegions:
 
 class TestTestButton:
     def test_works_for_real(self, at):
-        server = SumoServer()
+        now = round(time.time() * 1000)
+        server = SumoServer([sumo_message(now - ago, "x") for ago in (90_000, 3_000)])
         worked, message = at(server).test_connection()
         assert worked, message
         assert ACCESS_ID in message
+        assert re.search(r"at least 2 messages of the last 5 minutes, the newest [3-9]\.\d s old", message)
         assert server.count("POST") == server.count("DELETE") == 1
 
     def test_says_what_is_wrong(self, at):
