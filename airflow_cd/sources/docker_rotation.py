@@ -8,7 +8,6 @@ elsewhere.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,6 +107,6 @@ def _first(client: Any, container: str) -> datetime | None:
     """Time of the first line that there still is."""
     stream = client.logs(container, stdout=True, stderr=True, timestamps=True, stream=True, follow=False)
     chunk = next(iter(stream), b"")
-    with contextlib.suppress(Exception):  # over SSH it cannot be closed
-        stream.close()
+    # Closed by itself the stream leaves its socket behind.
+    getattr(stream, "_response", stream).close()
     return stamped(chunk[:_LONGEST_STAMP].decode("utf-8", "replace").partition(" ")[0])

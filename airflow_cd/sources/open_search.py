@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.open_search_query import documents, instance_field, is_index
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -102,7 +102,7 @@ class OpenSearchLogs:
         if more:
             warnings.append(records.left_out())
         if not rows:
-            warnings += self._nothing(hook, window, names)
+            warnings += why_nothing(names, lambda: self._nothing(hook, window, names))
         shown = f"{self.index}: {_json(query)}"
         truncated = more or bool(without_time)
         return LogSample(identified_log_frame(rows), shown, truncated, tuple(warnings), cut=more)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.hooks import promql
+from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, require_group, unknown
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
@@ -113,7 +114,7 @@ class PrometheusMetrics:
         if names and buckets.number:
             silent = sorted(set(names) - {row[1] for row in rows})
             if silent:
-                warnings += self._without(hook, chosen, silent, window)
+                warnings += why_nothing(silent, lambda: self._without(hook, chosen, silent, window))
         if self.group_by and rows and not any(row[3] for row in rows):
             require_group(hook, self.group_by, [name for _, there in chosen for name in there], self.where, window)
         metrics = dict.fromkeys(metric for signals, there in chosen for metric in _metrics(signals, there))

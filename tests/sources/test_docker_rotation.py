@@ -46,7 +46,7 @@ class Client:
         def moment(line: bytes) -> float:
             return dt.datetime.fromisoformat(f"{line[:26].decode()}+00:00").timestamp()
 
-        return iter([line for line in self.content if stdout and since <= moment(line) < until])
+        return (line for line in self.content if stdout and since <= moment(line) < until)
 
     def inspect_container(self, _: str) -> Any:
         self.inspected += 1
