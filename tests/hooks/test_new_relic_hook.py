@@ -107,7 +107,8 @@ class TestNrql:
     @pytest.mark.parametrize(
         ("error_class", "kind"), [("TIMEOUT", SourceUnavailable), ("TOO_MANY_REQUESTS", SourceThrottled)]
     )
-    def test_errors_that_stay_are_raised_with_what_was_said(self, at, error_class, kind):
+    def test_errors_that_stay_are_raised_with_what_was_said(self, at, error_class, kind, monkeypatch):
+        monkeypatch.setattr("airflow_cd.hooks.new_relic._RETRY", RetryPolicy(attempts=5, patience=0))
         hook, script = at(Answer(body=failed("NRDB is tired", error_class)))
         with pytest.raises(kind, match="NRDB is tired") as raised:
             hook.nrql("q")

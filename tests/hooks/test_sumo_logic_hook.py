@@ -17,6 +17,7 @@ from airflow_cd.errors import (
     SourceUnavailable,
 )
 from airflow_cd.hooks.sumo_logic import REGIONS, SumoLogicHook, may_redirect
+from airflow_cd.http.retry import RetryPolicy
 from tests.hooks.vendor_servers import ACCESS_ID, ACCESS_KEY, Answer, SumoServer, serving, sumo_message
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
@@ -276,7 +277,8 @@ class TestFailures:
         assert len(at(server).search("q", BEGIN, after(60)).messages) == 1
         assert sum(second >= 2 for second in naps.seconds) == 2
 
-    def test_429_that_stays(self, at):
+    def test_429_that_stays(self, at, monkeypatch):
+        monkeypatch.setattr("airflow_cd.hooks.sumo_logic._RETRY", RetryPolicy(attempts=5, patience=0))
         limited = Answer(429, {"code": "rate.limit.exceeded", "message": "200 active searches"})
         server = SumoServer(failures=[limited] * 20)
         with pytest.raises(SourceThrottled, match="200 active searches"):
