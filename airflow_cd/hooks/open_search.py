@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -46,7 +46,7 @@ class OpenSearchHook(ServiceHook):
         super().__init__(search_cluster_conn_id, sleep=sleep)
 
     def search(
-        self, index: str, query: Mapping[str, Any], time_field: str, most: int
+        self, index: str, query: Mapping[str, Any], time_field: str, most: int, kept: Sequence[str] = ()
     ) -> tuple[list[dict[str, Any]], bool]:
         """The documents that a query finds, oldest first, and whether there are more.
 
@@ -54,7 +54,9 @@ class OpenSearchHook(ServiceHook):
         :param query: in the query DSL.
         :param time_field: by which they are in order.
         :param most: documents at most.
-        :returns: hits as the server writes them.
+        :param kept: fields whose values are handed out as the index has them, whatever the documents were sent as;
+            none of type text. None by default.
+        :returns: hits as the server writes them; time and ``kept`` are in ``fields``.
         :raises SourceQueryRejected: the query is wrong, or there is no such index.
         :raises SourceUnavailable: no answer that every shard took part in was to be had.
         """
@@ -63,7 +65,7 @@ class OpenSearchHook(ServiceHook):
 
             def read() -> tuple[list[dict[str, Any]], bool]:
                 found: list[dict[str, Any]] = []
-                for hits in self._pages(client, index, query, time_field, open_search):
+                for hits in self._pages(client, index, query, time_field, open_search, kept):
                     found += hits
                     if len(found) > most:
                         return found[:most], True
@@ -169,7 +171,13 @@ class OpenSearchHook(ServiceHook):
         return object_of(root["version"]).get("distribution") == "opensearch"
 
     def _pages(
-        self, client: HttpClient, index: str, query: Mapping[str, Any], time_field: str, open_search: bool
+        self,
+        client: HttpClient,
+        index: str,
+        query: Mapping[str, Any],
+        time_field: str,
+        open_search: bool,
+        kept: Sequence[str],
     ) -> Iterator[list[dict[str, Any]]]:
         with _point_in_time(client, index, open_search) as pit:
             # Elasticsearch tells documents of one moment apart itself, OpenSearch 2 does not.
@@ -179,7 +187,10 @@ class OpenSearchHook(ServiceHook):
                 "query": query,
                 "pit": {"id": pit, "keep_alive": _KEPT},
                 "sort": [{time_field: "asc"}, *ties],
-                "docvalue_fields": [{"field": time_field, "format": "strict_date_optional_time_nanos"}],
+                "docvalue_fields": [
+                    {"field": time_field, "format": "strict_date_optional_time_nanos"},
+                    *({"field": name} for name in kept),
+                ],
                 "track_total_hits": False,
             }
             while True:

@@ -205,7 +205,9 @@ class PrometheusQuery:
         apart = list(unmatched(hook, selectors, window))
         known = self.instances(window)
         yield from apart
-        yield from explained(known, self.instance_label, names[0], silent, self.conn_id, matched=not apart)
+        yield from explained(
+            *(known, self.instance_label, names[0], silent, self.conn_id), matched=not apart, ranges="[" in self.promql
+        )
 
     def _without_group(self, hook: PrometheusHook, window: Window) -> Iterator[str]:
         if names := promql.metrics_in(self.promql):

@@ -25,6 +25,14 @@ def left_out(which: str = "newest") -> str:
     return f"There are more than {MOST_RECORDS:,} records; the {which} were left out."
 
 
+def without_message(field: str) -> str:
+    """What is said where no record of a read has a message.
+
+    :param field: that should hold it.
+    """
+    return f"No record has the field {field}: all their fields are read. Name the one of the message as message_field."
+
+
 def record_text(fields: Mapping[str, Any], message_field: str) -> str:
     """A record as text: its message where that is all it says, else an object with its level and its exception.
 

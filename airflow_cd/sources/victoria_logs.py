@@ -85,7 +85,7 @@ class VictoriaLogs:
         hook = VictoriaLogsHook(self.conn_id)
         since, until = nanoseconds(window.since), nanoseconds(window.until)
         rows: list[tuple[Any, str, str]] = []
-        queries, without_time, cut = [], 0, False
+        queries, without_time, without_message, cut = [], 0, 0, False
         for start in range(0, len(names) if since < until else 0, _INSTANCES_A_QUERY):
             queries.append(self.resolved(names[start : start + _INSTANCES_A_QUERY]))
             for fields in hook.search(queries[-1], since, until):
@@ -96,9 +96,12 @@ class VictoriaLogs:
                     without_time += 1
                 elif instance in names and window.since <= moment < window.until:
                     rows.append((moment, instance, record_text(fields, self.message_field)))
+                    without_message += fields.get(self.message_field) is None
             if cut:
                 break
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
+        if rows and without_message == len(rows):
+            warnings.append(records.without_message(self.message_field))
         if cut:
             warnings.append(records.left_out())
         if not rows and queries:

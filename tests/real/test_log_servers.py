@@ -45,6 +45,18 @@ WRONG: dict[str, tuple[dict[str, str], type[SourceError], str]] = {
     ),
 }
 
+_KEYWORD, _TEXT = {"type": "keyword"}, {"type": "text"}
+MAPPED: dict[str, dict[str, Any]] = {
+    "dynamic": {},
+    "alias": {"properties": {"hostname": _KEYWORD, "host": {"type": "alias", "path": "hostname"}}},
+    "excluded": {"_source": {"excludes": ["hostname"]}, "properties": {"hostname": _KEYWORD}},
+    "without": {"_source": {"enabled": False}, "properties": {"hostname": _KEYWORD}},
+    "epoch": {"properties": {"hostname": _KEYWORD, "@timestamp": {"type": "date", "format": "epoch_second"}}},
+    "both-1": {"properties": {"hostname": _KEYWORD}},
+    "both-2": {"properties": {"hostname": _TEXT}},
+}
+"""How an index may keep the name of the instance and the time."""
+
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
@@ -151,6 +163,14 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         sent.raise_for_status()
         assert sent.json()["errors"] is False
+        for index, mapping in MAPPED.items():
+            requests.put(f"{url}/logs-of-{index}", json={"mappings": mapping}, auth=servers.ADMIN, timeout=60)
+            document = {"@timestamp": stamp(WINDOW.since), "hostname": "web-1", "message": "WARN slow"}
+            if index == "epoch":
+                document["@timestamp"] = str(int(WINDOW.since.timestamp()))
+            requests.post(
+                f"{url}/logs-of-{index}/_doc?refresh=true", json=document, auth=servers.ADMIN, timeout=60
+            ).raise_for_status()
         yield url
 
 
@@ -214,6 +234,8 @@ class TestVictoriaLogs(_Contract):
             VictoriaLogs('{app="shop"}', instance_field="hots").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             VictoriaLogs("level:>").read(WINDOW, HOSTS)
+        [warning] = VictoriaLogs('{app="shop"}', message_field="msg").read(WINDOW, HOSTS).warnings
+        assert warning.startswith("No record has the field msg: all their fields are read.")
         assert "was logged in the hour before" in VictoriaLogs('{app="x"}').read(WINDOW, HOSTS).warnings[0]
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
 
@@ -238,6 +260,29 @@ class TestOpenSearch(_Contract):
         texts = OpenSearchLogs("logs-shop", instance_field="pod").read(WINDOW, HOSTS).frame
         assert texts.equals(source.read(WINDOW, HOSTS).frame)
 
+    @pytest.mark.parametrize(
+        ("index", "field", "records"),
+        [
+            ("dynamic", "hostname", 1),
+            ("dynamic", "hostname.keyword", 1),
+            ("alias", "host", 1),
+            ("excluded", "hostname", 1),
+            ("epoch", "hostname", 1),
+            ("both-*", "hostname", 2),
+        ],
+    )
+    def test_whatever_the_index_keeps_the_name_as(
+        self, source: OpenSearchLogs, index: str, field: str, records: int
+    ) -> None:
+        sample = OpenSearchLogs(f"logs-of-{index}", instance_field=field).read(WINDOW, ["web-1", "web-2"])
+        assert list(sample.frame["instance"]) == ["web-1"] * records
+        assert set(sample.frame["time"]) == {WINDOW.since}
+        assert not sample.truncated
+
+    def test_an_index_without_its_documents(self, source: OpenSearchLogs) -> None:
+        with pytest.raises(SourceQueryRejected, match="the index logs-of-without does not keep what its documents"):
+            OpenSearchLogs("logs-of-without", instance_field="hostname").read(WINDOW, ["web-1"])
+
     def test_a_query_string(self, source: OpenSearchLogs) -> None:
         found = OpenSearchLogs("logs-*", "log.level:error").read(WINDOW, HOSTS).frame
         assert len(found) == 20
@@ -254,6 +299,8 @@ class TestOpenSearch(_Contract):
             OpenSearchLogs("logs-shop", instance_field="host.nmae").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             OpenSearchLogs("logs-shop", "level:(").read(WINDOW, HOSTS)
+        [warning] = OpenSearchLogs("logs-shop", message_field="mesage").read(WINDOW, HOSTS).warnings
+        assert warning.startswith("No record has the field mesage: all their fields are read.")
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
 
     def test_instances(self, source: OpenSearchLogs) -> None:
