@@ -38,7 +38,11 @@ DOCKER = "docker"
 ON_THE_DAEMON = ("tests/real/docker_target/",)
 """Folders whose tests share the one Docker daemon; of Kubernetes every process has a cluster of its own."""
 AIRFLOWS = "airflows"
-WITH_AIRFLOW = ("tests/real/test_docker.py", "tests/real/test_kubernetes_story.py")
+WITH_AIRFLOW = (
+    "tests/real/test_docker.py",
+    "tests/real/test_kubernetes_story.py",
+    "tests/real/test_kubernetes_seven_stages.py",
+)
 """Those that start an Airflow beside what is real: two processors run one of these at a time."""
 
 UNHURRIED = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}

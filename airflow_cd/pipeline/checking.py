@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from airflow_cd.durations import parse_duration
+from airflow_cd.durations import format_duration, parse_duration
 from airflow_cd.errors import PipelineError
 from airflow_cd.pipeline.environment import Environment
 from airflow_cd.pipeline.specification import Approval, Member, Pipeline, Strategy, noticing
@@ -144,6 +144,11 @@ def _watched(verification: Verification | None) -> Iterator[str]:
         return
     sources = ", ".join([*(source.name for source in verification.metrics), *(one.name for one in verification.logs)])
     yield f"each watched for {verification.duration} at sensitivity {verification.sensitivity}: {sources}"
+    if longer := verification.waits_longer:
+        yield (
+            f"a PASS may take {format_duration(longer)} more, once for a release: so late may errors come; "
+            "longest_lag bounds it"
+        )
     if verification.advisory:
         yield "advisory: never failed"
     policies = {"inconclusive": "too little evidence", "no_data": "no data", "source_error": "a source that errs"}

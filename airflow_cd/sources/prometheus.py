@@ -10,7 +10,7 @@ from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.prometheus_absence import LOOKED_FOR, explained, mistakes_of_labels, require_group, unknown
+from airflow_cd.sources.prometheus_absence import explained, looked_for, mistakes_of_labels, require_group, unknown
 from airflow_cd.sources.prometheus_replicas import counted_again
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
@@ -156,7 +156,7 @@ class PrometheusMetrics:
             signals = SIGNALS[name]
             listed = "|".join(signals.names)
             match = [f"{{{', '.join(filter(None, (f'__name__=~{promql.quoted(listed)}', self.where.strip())))}}}"]
-            there = hook.values("__name__", match, window.since - LOOKED_FOR, window.until)
+            there = hook.values("__name__", match, *looked_for(window))
             if signals.traffic and _first(signals, there) is None:
                 wanted = [one.requests for one in signals.traffic]
                 raise unknown(hook, wanted, self.where, f"the signals {name!r}", window)
@@ -169,7 +169,7 @@ class PrometheusMetrics:
         listed = "|".join(there)
         matcher = ", ".join(filter(None, (f"__name__=~{promql.quoted(listed)}", self.where.strip())))
         label = self.instance_label or signals.label
-        return hook.values(label, [f"{{{matcher}}}"], window.since - LOOKED_FOR, window.until)
+        return hook.values(label, [f"{{{matcher}}}"], *looked_for(window))
 
     def _without(
         self, hook: PrometheusHook, chosen: Sequence[tuple[Signals, list[str]]], silent: Sequence[str], window: Window

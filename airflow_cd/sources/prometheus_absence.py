@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks import promql
+from airflow_cd.sources.buckets import utc_now
 from airflow_cd.spelling import suggestion
 from airflow_cd.verification.samples import Window
 
@@ -19,6 +20,14 @@ LOOKED_FOR = timedelta(hours=1)
 _LISTED = 5
 
 
+def looked_for(window: Window) -> tuple[datetime, datetime]:
+    """When a metric must have had data to be one that there is: until now, as of a past window it may be younger.
+
+    :param window: that is read.
+    """
+    return window.since - LOOKED_FOR, max(window.until, utc_now())
+
+
 def unknown(hook: PrometheusHook, wanted: Sequence[str], where: str, what: str, window: Window) -> SourceUnavailable:
     """The error of metrics that nobody has: misspelt, of another exporter, or without a single request so far.
 
@@ -28,7 +37,7 @@ def unknown(hook: PrometheusHook, wanted: Sequence[str], where: str, what: str, 
     :param what: asks for them.
     :param window: when.
     """
-    known = hook.values("__name__", [], window.since - LOOKED_FOR, window.until)
+    known = hook.values("__name__", [], *looked_for(window))
     there = [name for name in wanted if name in known]
     if there:
         text = f"has {there[0]}, but not with {where}" if where else f"has {there[0]} no longer"
@@ -51,7 +60,7 @@ def unmatched(hook: PrometheusHook, selectors: Sequence[tuple[str, str]], window
     :param selectors: names of metrics with their matchers.
     :param window: when.
     """
-    times = window.since - LOOKED_FOR, window.until
+    times = looked_for(window)
     for name, matchers in selectors:
         if not matchers or hook.values("__name__", [promql.selector(name, matchers)], *times):
             continue
@@ -78,7 +87,7 @@ def require_group(hook: PrometheusHook, label: str, names: Sequence[str], where:
     :raises SourceQueryRejected: none has it.
     """
     match = [promql.selector(name, where) for name in names]
-    if not hook.values(label, match, window.since - LOOKED_FOR, window.until):
+    if not hook.values(label, match, *looked_for(window)):
         raise SourceQueryRejected(
             f"Prometheus (connection {hook.conn_id!r}) has {names[0]}, and no series of it has the label {label!r}.",
             next_step="Correct group_by, or leave it out.",

@@ -13,8 +13,8 @@ from airflow_cd.hooks import promql
 from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import (
-    LOOKED_FOR,
     explained,
+    looked_for,
     mistakes_of_labels,
     require_group,
     unknown,
@@ -133,7 +133,7 @@ class PrometheusQuery:
 
         refuse(self.mistakes())
         match = [f"{{__name__={promql.quoted(name)}}}" for name in promql.metrics_in(self.promql)]
-        return PrometheusHook(self.conn_id).values(self.instance_label, match, window.since - LOOKED_FOR, window.until)
+        return PrometheusHook(self.conn_id).values(self.instance_label, match, *looked_for(window))
 
     def _metric(self) -> Metric:
 
@@ -199,7 +199,7 @@ class PrometheusQuery:
         if not names:
             return
         match = [f"{{__name__={promql.quoted(name)}}}" for name in names]
-        there = hook.values("__name__", match, window.since - LOOKED_FOR, window.until)
+        there = hook.values("__name__", match, *looked_for(window))
         if missing := [name for name in names if name not in there]:
             raise unknown(hook, missing, "", "the query", window)
         apart = list(unmatched(hook, selectors, window))

@@ -18,6 +18,7 @@ from airflow_cd.durations import format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.distributions import Distribution, shape_of
+from airflow_cd.sources.moving_means import in_buckets
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
@@ -112,6 +113,12 @@ class Reader:
             width = promql_duration(self.buckets.width)
             selected = self._selector(level.name, level.where)
             found = self._places(self._asked(f"sum by ({self._by()}) (avg_over_time({selected}[{width}]))"))
+        elif level.how == "moving mean":
+            means, totals = (
+                self._places(self._asked(f"sum by ({self._by()}) ({self._selector(name, level.where)})", earlier=1))
+                for name in level.names
+            )
+            found = in_buckets(means, totals, level.window)
         else:
             grown = self.grown(level.name, level.where)
             found = dict(grown.known)

@@ -63,17 +63,19 @@ class Level:
 
     :param metric: what it becomes.
     :param name: of the metric in Prometheus.
-    :param how: *mean* over a bucket, *rate* of a counter a second, *events* that a counter counts, or a *share*, the
-        increase of one counter in that of another.
-    :param of: name of that other counter.
+    :param how: *mean* over a bucket, *rate* of a counter a second, *events* that a counter counts, a *share*, the
+        increase of one counter in that of another, or a *moving mean* that a server keeps of its last durations.
+    :param of: name of that other counter; of a moving mean, the one of its requests.
+    :param window: of how many requests a moving mean is.
     :param where: matchers.
     :param factor: by which the values are multiplied.
     """
 
     metric: Metric
     name: str
-    how: Literal["mean", "rate", "events", "share"] = "mean"
+    how: Literal["mean", "rate", "events", "share", "moving mean"] = "mean"
     of: str = ""
+    window: int = 0
     where: str = ""
     factor: float = 1.0
 
@@ -178,7 +180,14 @@ SIGNALS: dict[str, Signals] = {
         label="server",
         traffic=[Traffic("haproxy_server_http_responses_total", _failed("code"))],
         levels=[
-            Level(_DURATION, "haproxy_server_total_time_average_seconds", factor=1000.0),
+            Level(
+                _DURATION,
+                "haproxy_server_total_time_average_seconds",
+                "moving mean",
+                "haproxy_server_http_responses_total",
+                window=512,
+                factor=1000.0,
+            ),
             Level(
                 Metric("connection_errors", "count", "higher_is_worse"),
                 "haproxy_server_connection_errors_total",

@@ -11,6 +11,9 @@ from airflow_cd.verification.verdict import Judgement, MetricResult, Performance
 
 Part = TypeVar("Part", Quality, Performance)
 
+_NOTHING_READ = ("no_data", "few_requests", "not_measured")
+_NO_QUERY = "no query:"  # how a source begins to say that it had nothing to ask for
+
 
 def merged(judged: Sequence[Quality]) -> Quality:
     """The quality over several log sources.
@@ -44,10 +47,10 @@ def with_queries(part: Part, queries: Mapping[str, str]) -> Part:
     :param part: what metrics or logs come to.
     :param queries: by the name of a source, the query as it was sent.
     """
-    sent = "; ".join(f"{name}: {query}" for name, query in queries.items())
+    sent = "; ".join(f"{name}: {query}" for name, query in queries.items() if not query.startswith(_NO_QUERY))
     reasons = [
         replace(reason, text=f"{reason.text} The query was {sent}. Next: run it in the source itself.")
-        if reason.code in ("no_data", "few_requests", "not_measured") and not reason.numbers.get("canary_requests")
+        if sent and reason.code in _NOTHING_READ and not reason.numbers.get("canary_requests")
         else reason
         for reason in part.reasons
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_cd.verification.pace import Rhythm, is_stalled
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from airflow_cd.verification.log_reading import Earlier
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class MetricReader(Reader):
@@ -48,6 +50,7 @@ class MetricReader(Reader):
         self._past: pd.DataFrame | None = None
         self._already: pd.DataFrame | None = None
         self._bucket: timedelta | None = getattr(source, "bucket", None)
+        self._whole_buckets = bool(getattr(source, "whole_buckets", False))
         self.of_release = bool(getattr(source, "of_release", False))
 
     @property
@@ -60,10 +63,11 @@ class MetricReader(Reader):
         return until if until >= end else self.aligned(until)
 
     def aligned(self, moment: datetime) -> datetime:
-        """The start of the bucket that holds a moment."""
+        """The start of the bucket that holds a moment; whole ones begin at multiples of their width since 1970."""
         if not isinstance(self._bucket, timedelta) or self._bucket <= timedelta(0):
             return moment
-        return self.since + max(0, (moment - self.since) // self._bucket) * self._bucket
+        first = _EPOCH if self._whole_buckets else self.since
+        return max(self.since, first + (moment - first) // self._bucket * self._bucket)
 
     def read_past(self) -> None:
         """Read all instances before the deployment: beside a control they show how much like ones differ.
@@ -106,7 +110,11 @@ class MetricReader(Reader):
         starts = pd.to_datetime(new.index.get_level_values("time"), utc=True).astype("datetime64[ns, UTC]")
         seconds = starts.astype("int64").to_numpy() / 1e9
         # A bucket that lacked something when it was read last lacked what may be as young as its end.
-        least = np.nan_to_num(self._pace.last_reads(seconds) - seconds - self.bucket_ms / 1000)
+        ages = self._pace.last_reads(seconds) - seconds - self.bucket_ms / 1000
+        if self._whole_buckets:
+            # The source itself gave nothing of it then, as it was not over for long enough.
+            grown &= ~(ages < self.lag.guess.total_seconds())
+        least = np.nan_to_num(ages)
         most = now.timestamp() - seconds
         names = list(new.index.get_level_values("instance"))
         self.lag.add(names, np.where(grown, least, 0.0), np.where(grown, most, 0.0), late=int(grown.sum()))

@@ -167,7 +167,8 @@ class MetricSource(Protocol):
     """A source of metrics: anything that has a name, a delay and a method ``read``.
 
     Optional: ``bucket``, the width of a bucket as a timedelta where it is known before the first read (then only whole
-    buckets are asked for); ``whole_buckets``, True where nothing can be read of a shorter time; ``of_release``, True
+    buckets are asked for); ``whole_buckets``, True where nothing can be read of a shorter time, and they begin at
+    multiples of their width since 1970; ``of_release``, True
     where what it gives says something of the release as a whole (then it is asked for the canary alone, and its values
     are not compared but held against the author's thresholds and those of its attribute ``limits``);
     ``examined(instances)``, where nothing can be read back: what ``airflow-cd source check`` says instead; and

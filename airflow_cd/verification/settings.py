@@ -11,6 +11,7 @@ from airflow_cd.durations import DurationLike, format_duration, parse_duration
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.baseline_choice import wrong_baseline
 from airflow_cd.verification.coverage import MOST_UNREAD
+from airflow_cd.verification.lag import UNSEEN, UNSEEN_SHARE
 from airflow_cd.verification.logs.feedback import Expected, expectations_of
 from airflow_cd.verification.metrics.thresholds import Threshold, mistakes_of
 from airflow_cd.verification.samples import LogSource, MetricSource
@@ -164,6 +165,22 @@ class Verification:
         :raises ValueError: it is not a duration.
         """
         return parse_duration(self.longest_lag)
+
+    @property
+    def unseen_lag(self) -> timedelta:
+        """How late errors are taken to come while nothing is known of their lag.
+
+        :raises ValueError: the longest lag, or the duration, is not a duration.
+        """
+        return min(UNSEEN, UNSEEN_SHARE * self.length, self.most_lag)
+
+    @property
+    def waits_longer(self) -> timedelta:
+        """For how long after ``duration`` a PASS may wait for errors that come late, once for a release.
+
+        :raises ValueError: as of :attr:`unseen_lag`.
+        """
+        return max(min(self.length, self.unseen_lag) + self.unseen_lag - self.length, timedelta(0))
 
     @property
     def shutdown_grace(self) -> timedelta:

@@ -14,7 +14,6 @@ from airflow_cd.verification.conclusions import first_bad, merged, with_layout, 
 from airflow_cd.verification.coverage import with_unread
 from airflow_cd.verification.decision import Decision, PolicyKey, Progress, decide
 from airflow_cd.verification.health import HealthWatch
-from airflow_cd.verification.lag import UNSEEN, UNSEEN_SHARE
 from airflow_cd.verification.log_reading import Earlier, LogReader
 from airflow_cd.verification.logs.baselines import Baseline, Learned
 from airflow_cd.verification.logs.feedback import Opinions, unmatched
@@ -144,10 +143,9 @@ class Watch:
         self._on_look = on_look
         self._on_verdict = on_verdict
         self._stop = stop or (lambda: False)
-        most = configuration.most_lag
         patience = Patience(
-            most,
-            unseen=min(UNSEEN, UNSEEN_SHARE * configuration.length, most),
+            configuration.most_lag,
+            unseen=configuration.unseen_lag,
             released=min([since, *(phase.window.since for phase in earlier)]),
         )
         self._logs = [

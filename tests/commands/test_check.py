@@ -65,6 +65,23 @@ def test_a_right_one_says_what_a_run_would_do_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
+    ("duration", "longer"),
+    [
+        ('duration="90s"', "a PASS may take 5m more"),
+        ('duration="7m"', "a PASS may take 3m more"),
+        ('duration="10m"', ""),
+        ('duration="90s", longest_lag="20s"', ""),
+    ],
+)
+def test_how_much_longer_a_short_watch_takes(
+    folder: Path, capsys: pytest.CaptureFixture[str], duration: str, longer: str
+) -> None:
+    code, said = checked(folder, RIGHT.replace('duration="15m"', duration), capsys)
+    assert code == 0
+    assert longer in said if longer else "a PASS may take" not in said
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ((").dag()", ")"), "pipeline 'orders-eu' has no DAG, so Airflow does not see it: end it with .dag()"),

@@ -57,11 +57,10 @@ def own_url(empty_url: str) -> str:
     return empty_url
 
 
-def test_a_locked_sqlite_file_is_unavailable(sqlite_url: str, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0)
+def test_a_locked_sqlite_file_is_unavailable(sqlite_url: str, opened: Any) -> None:
     with closing(sqlite3.connect(make_url(sqlite_url).database or "", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerUnavailable, match="database is locked"):
+        with busy_for(0), pytest.raises(LedgerUnavailable, match="database is locked"):
             write(opened(sqlite_url))
     write(opened(sqlite_url))
 
@@ -93,13 +92,12 @@ def test_a_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path, open
 
 
 @pytest.mark.postgres
-def test_a_locked_postgresql_is_unavailable(postgres_url: str, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+def test_a_locked_postgresql_is_unavailable(postgres_url: str, opened: Any) -> None:
     ledger = opened(postgres_url)
     write(ledger)
     with ledger.engine.connect() as other, other.begin():
         other.exec_driver_sql("SELECT * FROM cd_lease FOR UPDATE")
-        with pytest.raises(LedgerUnavailable, match="lock timeout"):
+        with busy_for(0.1), pytest.raises(LedgerUnavailable, match="lock timeout"):
             write(ledger)
     write(ledger)
 

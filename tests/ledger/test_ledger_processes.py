@@ -220,10 +220,10 @@ def test_a_ledger_survives_a_fork(url: str, start: Start) -> None:
 
 FREEZE = """
 import sys
-from airflow_cd.ledger import open_ledger, store
-store.BUSY_SECONDS = 1
+from airflow_cd.ledger import open_ledger
+from airflow_cd.ledger.store import busy_for
 ledger = open_ledger(sys.argv[1])
-with ledger.store.writing() as session:
+with busy_for(1), ledger.store.writing() as session:
     ledger.store.lock(session, "shop", "production")
     print("frozen", flush=True)
     sys.stdin.read()

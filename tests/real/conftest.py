@@ -29,6 +29,7 @@ collect_ignore = [
     for file, asked in (
         ("test_kubernetes_mesh.py", "AIRFLOW_CD_ISTIO" in os.environ),
         ("test_kubernetes_json_server.py", int(os.environ.get("AIRFLOW_CD_ROUNDS", "1")) > 1),
+        ("test_kubernetes_seven_stages.py", int(os.environ.get("AIRFLOW_CD_ROUNDS", "1")) > 1),
     )
     if not asked
 ]

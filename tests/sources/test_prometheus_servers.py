@@ -219,6 +219,13 @@ class TestWords:
         assert once.warnings == ()
         assert 2 * once.frame["count"].sum() == twice.frame["count"].sum()
 
+    def test_a_time_before_a_young_server_had_anything(self, server):
+        before = Window(moment(-90000), moment(-89400))
+        for source in (PrometheusMetrics("opentelemetry"), PrometheusQuery("queue_depth{{instances}}", "queue_depth")):
+            sample = source.read(before, INSTANCES)
+            assert not len(sample.frame)
+            assert any("nothing happened in this window" in text for text in sample.warnings), sample.warnings
+
     @pytest.mark.parametrize(
         ("matcher", "says"),
         [

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from airflow_cd.sources.buckets import Buckets
 from airflow_cd.verification.metric_reading import MetricReader
 from airflow_cd.verification.reading import Instances, Patience
 from airflow_cd.verification.samples import METRIC_COLUMNS, Metric, MetricSample, Window
@@ -26,6 +28,8 @@ class _Requests:
     """Requests that can be queried some time after they were served; a tenth of the canary's may fail."""
 
     name, delay, bucket = "requests", timedelta(seconds=2), timedelta(seconds=5)
+
+    whole_buckets = False
 
     def __init__(self, clock: Clock, lag: Callable[[pd.DataFrame], Any], *, failing: float = 0.01) -> None:
         rng = np.random.default_rng(4)
@@ -104,3 +108,34 @@ def test_metrics_of_all_instances_that_stop_are_behind() -> None:
     assert outcome.judgement.reasons[0].code == "source_behind"
     assert outcome.policy_key == "no_data"
     assert clock.since() <= 60 + 120 + 5
+
+
+class _Steps(_Requests):
+    """The same in whole buckets that begin at multiples of their width since 1970, and are given when they are over."""
+
+    bucket, whole_buckets = timedelta(seconds=20), True
+
+    def read(self, window: Window, instances: Sequence[str]) -> MetricSample:
+        buckets = Buckets.of(window, self.bucket, self._clock.now - self.delay)
+        if not buckets.number:
+            return MetricSample(super().read(window, []).frame, (REQUESTS, ERRORS), "", self.bucket)
+        return super().read(Window(buckets.first, buckets.until), instances)
+
+
+@pytest.mark.parametrize("after", [0, 3, 7, 13, 19])
+def test_a_bucket_that_was_not_over_when_it_was_read_has_not_come_late(after: int) -> None:
+    clock = Clock(START + timedelta(seconds=after))
+    source = _Steps(clock, lambda rows: 0.5)
+    watch = Watch(
+        Verification(metrics=[source], duration="40s", every="3s", longest_lag="0s"),
+        canary=CANARY,
+        control=CONTROL,
+        since=START + timedelta(seconds=after),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    outcome = watch.run()
+    seen = outcome.judgement.lags["requests"]
+    assert seen.late == 0
+    assert seen.longest == 0
+    assert outcome.judgement.reasons[0].code != "source_behind"

@@ -18,6 +18,7 @@ from airflow_cd.verification.logs.outcomes import new_outcomes
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks
 from airflow_cd.verification.logs.severity import at_least, weight_of
+from airflow_cd.verification.logs.starting import starts_again
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, Quality, Reason, Verdict
 
@@ -157,6 +158,7 @@ def judge_quality(
             more_failed_requests(comparison, events, canary.watched, strictness.ratio),
             unreadable(canary, references),
             new_outcomes(events, canary.records),
+            starts_again(events),
             *outages.undecided,
         )
         verdict, reasons = _held(verdict, reasons, [doubt for doubt in doubts if doubt is not None])

@@ -13,6 +13,7 @@ INFORMING = ("few_requests", "not_precise", "not_measured")
 _FELT = ("latency", "errors", "apdex", "share")  # kinds that users feel: without any of them nothing is known
 # Parts of the results that must say something: of all, and of those that users feel.
 _ENOUGH, _ENOUGH_FELT = 0.5, 0.25
+_SAYS_LITTLE = 1.0  # relative change of a latency: where only more than twice as long shows
 
 
 def conclude(results: Sequence[MetricResult]) -> Performance:
@@ -58,7 +59,10 @@ def _no_regression(pooled: Sequence[MetricResult]) -> Reason:
     count = f"{len(passed)} of {len(pooled)}" if len(passed) < len(pooled) else f"{len(pooled)}"
     metrics = "metric" if len(pooled) == 1 else "metrics"
     text = f"No regression in {count} {metrics} over {requests:,.0f} {of}"
-    text += f"; a latency {change(widest, 'latency')} would have shown." if widest else "."
+    if widest > _SAYS_LITTLE:
+        text += f"; only a latency {change(widest, 'latency')} would have shown, so of latencies they say little."
+    else:
+        text += f"; a latency {change(widest, 'latency')} would have shown." if widest else "."
     left = len(pooled) - len(passed)
     if left:
         text += f" {left} cannot be judged yet and {'holds' if left == 1 else 'hold'} nothing up."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_cd.verification.metrics.conclusion import conclude, with_crossings
@@ -51,6 +53,18 @@ def test_what_results_come_to(results: list[MetricResult], verdict: Verdict, rea
     assert performance.verdict is verdict
     assert reasons is None or [reason.code for reason in performance.reasons] == reasons
     assert performance.metrics == results
+
+
+@pytest.mark.parametrize(
+    ("smallest", "says"),
+    [
+        (0.25, "; a latency 25 % longer would have shown."),
+        (1000.0, "; only a latency over a thousand times as long would have shown, so of latencies they say little."),
+    ],
+)
+def test_what_would_not_have_shown_is_no_reassurance(smallest: float, says: str) -> None:
+    performance = conclude([replace(_result(PASS), smallest_detectable=smallest)])
+    assert performance.reasons[0].text.endswith(says)
 
 
 CROSSED = Reason("threshold_crossed", "")
