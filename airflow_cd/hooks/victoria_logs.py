@@ -80,14 +80,24 @@ class VictoriaLogsHook(ServiceHook):
         """
         return self._listed("field_names", _asked(query, since, until))
 
+    def counted(self, query: str, since: int, until: int) -> tuple[int, float | None]:
+        """How many records there are, and when the newest was, in milliseconds since 1970; None where there is none.
+
+        :param query: as of :meth:`search`; so are the times.
+        :param since: in nanoseconds since 1970.
+        :param until: the same.
+        :raises SourceError: as of :meth:`search`.
+        """
+        with self.get_conn() as client:
+            asked = f"{query} | stats count() as number, max(_time) as newest"
+            found = next(iter(self._records(client, asked, since, until, None)), {})
+        return int(found.get("number") or 0), milliseconds(found.get("newest"))
+
     def tried(self) -> str:
         """How many records there are of the last five minutes, and how old the newest is."""
         now = time.time_ns()
-        query = "* | stats count() as n, max(_time) as newest"
-        with self.get_conn() as client:
-            rows = self._records(client, query, now - int(RECENT.total_seconds() * 1e9), now, None)
-        found = rows[0] if rows else {}
-        return f"It answers queries: {recent(int(found.get('n') or 0), 'record', milliseconds(found.get('newest')))}."
+        number, newest = self.counted("*", now - RECENT.seconds * 1_000_000_000, now)
+        return f"It answers queries: {recent(number, 'record', newest)}."
 
     def _listed(self, what: str, form: dict[str, str]) -> list[str]:
         with self.get_conn() as client:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.absence import unknown_instances, why_nothing
+from airflow_cd.sources.absence import FARTHEST, nothing_for_an_hour, unknown_instances, why_nothing
 from airflow_cd.sources.open_search_query import documents, instance_field, is_index
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -93,20 +93,20 @@ class OpenSearchLogs:
         field, exact = self._instance_field(hook)
         query = self._found_by(field, exact, window, names)
         hits, more = hook.search(self.index, query, self.time_field, records.MOST_RECORDS, [field] if exact else [])
-        rows, without_time, without_instance, without_message = [], 0, 0, 0
+        rows, without_time, without_instance, has_message = [], 0, 0, False
         for hit in hits:
             row = self._row(hit, names, field)
             if row is None:
                 without_time += 1
             elif row[1] in names and window.since <= row[0] < window.until:
                 rows.append(row)
-                without_message += records.value_of(hit["_source"], self.message_field) is None
+                has_message = has_message or records.has_message(hit["_source"], self.message_field, row[2])
             elif exact and not row[1]:
                 without_instance += 1
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
         if without_instance:
             warnings.append(f"{without_instance} records do not say in {field} which of the instances they are of.")
-        if rows and without_message == len(rows):
+        if rows and not has_message:
             warnings.append(records.without_message(self.message_field))
         if more:
             warnings.append(records.left_out())
@@ -175,7 +175,10 @@ class OpenSearchLogs:
             return
         known = hook.values(self.index, field, self._filter(Window(window.since - _HOUR, window.until)))
         if not known:
-            yield "Nothing that the query finds was logged in the hour before, of any instance."
+            around = self._filter(Window(window.since - FARTHEST, window.until + FARTHEST))
+            found = hook.aggregate(self.index, around, {"newest": {"max": {"field": self.time_field}}})
+            newest = (found.get("newest") or {}).get("value")
+            yield nothing_for_an_hour("the query", newest, window)
         else:
             yield from unknown_instances(names, known, f"the field {field}")
 

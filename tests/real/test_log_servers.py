@@ -54,8 +54,11 @@ MAPPED: dict[str, dict[str, Any]] = {
     "epoch": {"properties": {"hostname": _KEYWORD, "@timestamp": {"type": "date", "format": "epoch_second"}}},
     "both-1": {"properties": {"hostname": _KEYWORD}},
     "both-2": {"properties": {"hostname": _TEXT}},
+    "ahead": {"properties": {"hostname": _KEYWORD, "@timestamp": {"type": "date_nanos"}}},
+    "line": {"properties": {"hostname": _KEYWORD}},
 }
 """How an index may keep the name of the instance and the time."""
+AHEAD = "which is to come: is it a local time that was sent without its zone?"
 
 
 @pytest.fixture
@@ -69,6 +72,10 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def stamp(moment: dt.datetime, nanoseconds: int = 0) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}{nanoseconds:03d}Z"
+
+
+def an_hour_ahead() -> str:
+    return stamp(dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1))
 
 
 def records() -> Iterator[dict[str, Any]]:
@@ -96,6 +103,13 @@ def victoria_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             json.dumps({"_time": one["at"], "_msg": one["message"], "app": "shop", "host": one["host"], **more})
             for one in records()
             for more in [{name: one[name] for name in ("level", "stack") if name in one}]
+        ]
+        lines += [
+            json.dumps({"_time": at, "app": app, "host": "shop-1", **more})
+            for app, at, more in (
+                ("line", stamp(WINDOW.since), {"line": "WARN slow"}),
+                ("ahead", an_hour_ahead(), {"_msg": "WARN slow"}),
+            )
         ]
         sent = requests.post(
             f"{url}/insert/jsonline?_stream_fields=app,host",
@@ -168,6 +182,10 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             document = {"@timestamp": stamp(WINDOW.since), "hostname": "web-1", "message": "WARN slow"}
             if index == "epoch":
                 document["@timestamp"] = str(int(WINDOW.since.timestamp()))
+            elif index == "ahead":
+                document["@timestamp"] = an_hour_ahead()
+            elif index == "line":
+                document["line"] = document.pop("message")
             requests.post(
                 f"{url}/logs-of-{index}/_doc?refresh=true", json=document, auth=servers.ADMIN, timeout=60
             ).raise_for_status()
@@ -234,8 +252,10 @@ class TestVictoriaLogs(_Contract):
             VictoriaLogs('{app="shop"}', instance_field="hots").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             VictoriaLogs("level:>").read(WINDOW, HOSTS)
-        [warning] = VictoriaLogs('{app="shop"}', message_field="msg").read(WINDOW, HOSTS).warnings
-        assert warning.startswith("No record has the field msg: all their fields are read.")
+        [warning] = VictoriaLogs('{app="line"}').read(WINDOW, HOSTS).warnings
+        assert warning.startswith("No record has the field _msg: all their fields are read.")
+        [warning] = VictoriaLogs('{app="ahead"}').read(WINDOW, HOSTS).warnings
+        assert AHEAD in warning
         assert "was logged in the hour before" in VictoriaLogs('{app="x"}').read(WINDOW, HOSTS).warnings[0]
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
 
@@ -299,8 +319,10 @@ class TestOpenSearch(_Contract):
             OpenSearchLogs("logs-shop", instance_field="host.nmae").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             OpenSearchLogs("logs-shop", "level:(").read(WINDOW, HOSTS)
-        [warning] = OpenSearchLogs("logs-shop", message_field="mesage").read(WINDOW, HOSTS).warnings
-        assert warning.startswith("No record has the field mesage: all their fields are read.")
+        [warning] = OpenSearchLogs("logs-of-line", instance_field="hostname").read(WINDOW, ["web-1"]).warnings
+        assert warning.startswith("No record has the field message: all their fields are read.")
+        [warning] = OpenSearchLogs("logs-of-ahead", instance_field="hostname").read(WINDOW, ["web-1"]).warnings
+        assert AHEAD in warning
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
 
     def test_instances(self, source: OpenSearchLogs) -> None:
