@@ -252,8 +252,10 @@ class TestVictoriaLogs(_Contract):
             VictoriaLogs('{app="shop"}', instance_field="hots").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             VictoriaLogs("level:>").read(WINDOW, HOSTS)
-        [warning] = VictoriaLogs('{app="line"}').read(WINDOW, HOSTS).warnings
-        assert warning.startswith("No record has the field _msg: all their fields are read.")
+        sample = VictoriaLogs('{app="line"}').read(WINDOW, HOSTS)
+        assert json.loads(sample.frame["message"].iloc[0])["line"] == "WARN slow"
+        assert "missing" not in sample.frame["message"].iloc[0]
+        assert sample.warnings[0].startswith("No record has the field _msg: all their fields are read.")
         [warning] = VictoriaLogs('{app="ahead"}').read(WINDOW, HOSTS).warnings
         assert AHEAD in warning
         assert "was logged in the hour before" in VictoriaLogs('{app="x"}').read(WINDOW, HOSTS).warnings[0]
