@@ -113,7 +113,7 @@ class MetricReader(Reader):
         ages = self._pace.last_reads(seconds) - seconds - self.bucket_ms / 1000
         if self._whole_buckets:
             # The source itself gave nothing of it then, as it was not over for long enough.
-            grown &= ~(ages < self.lag.guess.total_seconds())
+            grown = grown & ~(ages < self.lag.guess.total_seconds())
         least = np.nan_to_num(ages)
         most = now.timestamp() - seconds
         names = list(new.index.get_level_values("instance"))

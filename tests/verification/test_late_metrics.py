@@ -138,4 +138,5 @@ def test_a_bucket_that_was_not_over_when_it_was_read_has_not_come_late(after: in
     seen = outcome.judgement.lags["requests"]
     assert seen.late == 0
     assert seen.longest == 0
+    assert outcome.judgement.reasons[0].code != "source_error"
     assert outcome.judgement.reasons[0].code != "source_behind"
