@@ -32,6 +32,7 @@ _AWAY = (
 )
 _ATTEMPTS = 6
 _CORRECT = "Correct the connection."
+_LONGEST = 400
 
 
 def client_of(conn_id: str, service: str, *, region: str, said: str, errors: ErrorFamily) -> Any:
@@ -72,14 +73,19 @@ def refused(error: Any, said: str, errors: ErrorFamily, *, what: str) -> Airflow
     :param errors: the errors to choose from.
     :param what: what to correct when the request itself is refused.
     """
-    code, text = code_of(error), str(error.response.get("Error", {}).get("Message", "")) or str(error)
+    code = code_of(error)
+    text = _on_one_line(str(error.response.get("Error", {}).get("Message", "")) or str(error))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if any(word in code for word in _UNAUTHORIZED):
         return errors.unauthorized(
             f"{said} refuses the credentials: {code}: {text}.", next_step="Check the access key and its policy."
         )
     if any(word in code for word in THROTTLED):
         return errors.throttled(f"{said} is limiting the rate of requests: {code}.", next_step="Ask less often.")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    if status in (401, 403):  # of what stands before AWS, too, whose answers its client cannot read
+        return errors.unauthorized(
+            f"{said} refuses the credentials ({status}): {text}.", next_step="Check the access key and its policy."
+        )
     if status >= 500 or any(word in code for word in _AWAY):
         return errors.unavailable(f"{said} failed: {code}: {text}.", next_step="Try again later.")
     return errors.rejected(f"{said} rejected the request: {code}: {text}.", next_step=what)
@@ -117,6 +123,11 @@ def installed() -> bool:
     from importlib.util import find_spec
 
     return find_spec("boto3") is not None
+
+
+def _on_one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return (f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text).rstrip(".")
 
 
 def _plain(settings: ConnectionSettings, service: str, region: str, said: str, errors: ErrorFamily) -> Any:

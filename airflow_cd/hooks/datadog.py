@@ -8,15 +8,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
+from airflow_cd.hooks.recent import RECENT, milliseconds, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.auth import fits_header
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
+from airflow_cd.wording import counted
 
 SITES = ("datadoghq.com", "us3.datadoghq.com", "us5.datadoghq.com", "datadoghq.eu", "ap1.datadoghq.com", "ddog-gov.com")
 PAGE = 1_000
 _MOST_PAGES = 1_000
+_SEARCH = "/api/v2/logs/events/search"
 
 
 class DatadogHook(ServiceHook):
@@ -93,7 +96,7 @@ class DatadogHook(ServiceHook):
                     "sort": "timestamp",
                     "page": {"limit": PAGE, **({"cursor": cursor} if cursor else {})},
                 }
-                content = object_of(client.json(Request("POST", "/api/v2/logs/events/search", body)))
+                content = object_of(client.json(Request("POST", _SEARCH, body)))
                 if object_of(content.get("meta")).get("status") == "timeout":
                     raise SourceUnavailable(
                         f"{client.endpoint.title} ran out of time in the middle of its answer.",
@@ -140,11 +143,21 @@ class DatadogHook(ServiceHook):
         return [str(one) for one in list_of(content.get("metrics"))]
 
     def tried(self) -> str:
-        """Whether logs may be read, and how many metrics there are."""
+        """How many log events there are of the last five minutes, how old the newest is, and how many metrics."""
         now = datetime.now(timezone.utc)
-        next(self.logs("*", datetime.fromtimestamp(now.timestamp() - 60, timezone.utc), now), None)
+        body = {
+            "filter": {"query": "*", "from": _iso(now - RECENT), "to": _iso(now)},
+            "sort": "-timestamp",
+            "page": {"limit": PAGE},
+        }
+        with self.get_conn() as client:
+            events = list_of(object_of(client.json(Request("POST", _SEARCH, body))).get("data"))
+        newest = object_of(object_of(events[0]).get("attributes")).get("timestamp") if events else None
         names = self.metric_names(now.timestamp() - 3600)
-        return f"Both keys are good at {self.default_address}: {len(names)} metrics had points in the last hour."
+        logs = recent(len(events), "log event", milliseconds(newest), at_least=len(events) >= PAGE)
+        return (
+            f"Both keys are good at {self.default_address}: {logs}; {counted(len(names), 'metric')} of the last hour."
+        )
 
 
 def _iso(moment: datetime) -> str:

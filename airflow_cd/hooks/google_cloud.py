@@ -7,14 +7,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow_cd.errors import SourceRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks.recent import RECENT, milliseconds, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.auth import NoAuth
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.session import new_session
+from airflow_cd.wording import counted
 
 _SCOPES = (
     "https://www.googleapis.com/auth/logging.read",
@@ -79,14 +82,16 @@ class GoogleCloudHook(ServiceHook):
         return found
 
     def tried(self) -> str:
-        """Whether entries of logs may be read, and how many types of metrics there are."""
-        from airflow_cd.hooks.google_logging import GoogleLoggingHook
+        """How many entries of logs there are of the last five minutes, and how many types of metrics."""
+        from airflow_cd.hooks.google_logging import PAGE, GoogleLoggingHook
         from airflow_cd.hooks.google_monitoring import GoogleMonitoringHook
 
-        entries = GoogleLoggingHook(self.conn_id).newest()
+        since = datetime.now(timezone.utc) - RECENT
+        entries = GoogleLoggingHook(self.conn_id).first(f'timestamp>="{since:%Y-%m-%dT%H:%M:%SZ}"')
         types = GoogleMonitoringHook(self.conn_id).metric_types()
-        newest = f"the newest entry is of {entries[0].get('timestamp')}" if entries else "there is no entry yet"
-        return f"Project {self.project} can be read: {newest}, and there are {len(types):,} types of metrics."
+        newest = milliseconds(entries[0].get("timestamp")) if entries else None
+        logs = recent(len(entries), "log record", newest, at_least=len(entries) >= PAGE)
+        return f"Project {self.project} can be read: {logs}, and {counted(len(types), 'type')} of metrics."
 
     def _token(self) -> str:
         try:

@@ -50,13 +50,6 @@ class GoogleLoggingHook(GoogleCloudHook):
         """
         return next((page for page in self._pages(query, resource, "timestamp desc") if page), [])
 
-    def newest(self) -> list[Mapping[str, Any]]:
-        """The newest entries of the project.
-
-        :raises SourceError: as of :meth:`entries`.
-        """
-        return self.first("")
-
     def _pages(self, query: str, resource: str, order: str) -> Iterator[list[Mapping[str, Any]]]:
         if len(query) > LONGEST_FILTER:
             raise SourceQueryRejected(

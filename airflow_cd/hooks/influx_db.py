@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.recent import RECENT, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
+from airflow_cd.wording import first_of
+
+_OF_ITS_OWN = "_internal"
+_NEWEST = f"SELECT * FROM /.*/ WHERE time > now() - {RECENT.seconds}s ORDER BY time DESC LIMIT 1"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,15 @@ class InfluxDbHook(ServiceHook):
         ]
 
     def tried(self) -> str:
-        """Which databases there are."""
+        """Which databases there are, and how old the newest point of the first of them is."""
         found = [str(row.get("name")) for series in self.query("SHOW DATABASES") for row in series.rows]
-        return f"It answers queries and has {len(found)} databases ({', '.join(found[:8])})."
-
-
-def _rows(series: Mapping[str, Any]) -> list[dict[str, Any]]:
-    columns = list_of(series.get("columns"))
-    return [dict(zip(columns, list_of(row), strict=False)) for row in list_of(series.get("values"))]
+        names = [name for name in found if name != _OF_ITS_OWN] or found
+        if not names:
+            raise SourceUnavailable(
+                f"InfluxDB (connection {self.conn_id!r}) shows this login no database.",
+                next_step="Let the login READ the database of the service, or create it.",
+            )
+        newest = self.query(_NEWEST, names[0])
+        times = [row["time"] / 1e6 for series in newest for row in series.rows if isinstance(row.get("time"), int)]
+        measured = recent(len(newest), "measurement", max(times, default=None))
+        return f"It answers queries and has {first_of(names, 8)}. Of {names[0]}: points of {measured}."

@@ -8,10 +8,12 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.halving import whole
+from airflow_cd.hooks.recent import RECENT, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
+from airflow_cd.wording import first_of
 
 MOST_AT_ONCE = 5_000
 """Lines of one answer, which servers allow by default."""
@@ -81,10 +83,22 @@ class LokiHook(ServiceHook):
         return self._listed("/loki/api/v1/labels", {}, since, until)
 
     def tried(self) -> str:
-        """How many labels the streams of the last hour have."""
+        """Which labels streams have, and how many lines of the last five minutes those with the first of them."""
         now = time.time_ns()
-        found = self.labels(now - 3_600_000_000_000, now)
-        return f"It answers queries: streams of the last hour have {len(found)} labels ({', '.join(found[:8])})."
+        labels = self.labels(now - 3_600_000_000_000, now)
+        if not labels:
+            return "It answers queries, and has no stream of the last hour."
+        # A query without a label that has a value is refused.
+        streams = f'{{{labels[0]}=~".+"}}'
+        with self.get_conn() as client:
+            count = f"sum(count_over_time({streams}[{RECENT.seconds}s]))"
+            asked = Request("POST", "/loki/api/v1/query", form={"query": count, "time": str(now)})
+            found = list_of(object_of(self._data(client, client.json(asked))).get("result"))
+            number = int(float(list_of(object_of(found[0]).get("value"))[1])) if found else 0
+            since = now - RECENT.seconds * 10**9
+            newest = self._lines(client, streams, since, now, most=1, direction="backward")
+        lines = recent(number, "line", newest[0][1] / 1e6 if newest else None)
+        return f"It answers queries: {lines}, in streams with {labels[0]}. Labels are {first_of(labels, 8)}."
 
     def _listed(self, path: str, params: Mapping[str, str], since: int, until: int) -> list[str]:
         asked = {**params, "start": str(since), "end": str(until)}
@@ -92,7 +106,14 @@ class LokiHook(ServiceHook):
             return [str(one) for one in list_of(self._data(client, client.json(Request("GET", path, params=asked))))]
 
     def _lines(
-        self, client: HttpClient, query: str, since: int, until: int
+        self,
+        client: HttpClient,
+        query: str,
+        since: int,
+        until: int,
+        *,
+        most: int | None = None,
+        direction: str = "forward",
     ) -> list[tuple[Mapping[str, str], int, str]]:
         def judge(answer: Answer) -> None:
             if answer.status == 400 and _CAPPED in answer.content.decode("utf-8", "replace").lower():
@@ -103,8 +124,8 @@ class LokiHook(ServiceHook):
                 "query": query,
                 "start": str(since),
                 "end": str(until),
-                "limit": str(self._most),
-                "direction": "forward",
+                "limit": str(most or self._most),
+                "direction": direction,
             }
             try:
                 content = client.json(Request("POST", "/loki/api/v1/query_range", form=form), judge=judge)

@@ -14,6 +14,7 @@ from airflow.sdk import BaseHook
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceRejected, SourceUnavailable
 from airflow_cd.hooks import nerdgraph
 from airflow_cd.hooks.nrql import literal
+from airflow_cd.hooks.recent import recent
 from airflow_cd.http.auth import HeaderAuth
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
@@ -41,6 +42,7 @@ _CALLS, _SECONDS, _CONCURRENT = 40, 1.0, 5
 # A synchronous query must be answered within one HTTP request; a longer one is started and asked after.
 _LONGEST_SYNCHRONOUS = 60
 _TIMEOUT_RANGE = (5, 600)
+_NEWEST = "SELECT count(*) AS 'number', latest(timestamp) AS 'newest' FROM Transaction SINCE 5 minutes ago"
 _RETRY = RetryPolicy(attempts=5, first_pause=1.0, longest_pause=20.0, spread=0.5)
 
 
@@ -358,17 +360,19 @@ class NewRelicHook(BaseHook):
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Check the key and the account, by asking whose key it is and counting the last minute's transactions.
+        """Check the key and the account, by asking whose key it is and counting the newest transactions.
 
         :returns: whether it worked, and a sentence.
         """
         try:
             data = self.graphql(nerdgraph.USER_QUERY, {})
             user = object_of(object_of(data.get("actor")).get("user")).get("email") or "this key's user"
-            self.nrql("SELECT count(*) FROM Transaction SINCE 1 minute ago")
+            found = self.nrql(_NEWEST)
         except SourceError as error:
             return False, str(error)
-        return True, f"The key is of {user}, who may query account {self.account_id} of New Relic."
+        row = found[0] if found else {}
+        transactions = recent(int(number_of(row.get("number")) or 0), "transaction", row.get("newest"))
+        return True, f"The key is of {user}, who may query account {self.account_id} of New Relic: {transactions}."
 
 
 def _unfinished(found: Mapping[str, Any]) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks.recent import recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
-from airflow_cd.http.exchange import Request
+from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class OpenSearchHook(ServiceHook):
         super().__init__(search_cluster_conn_id, sleep=sleep)
 
     def search(
-        self, index: str, query: Mapping[str, Any], time_field: str, most: int
+        self, index: str, query: Mapping[str, Any], time_field: str, most: int, kept: Sequence[str] = ()
     ) -> tuple[list[dict[str, Any]], bool]:
         """The documents that a query finds, oldest first, and whether there are more.
 
@@ -53,7 +54,9 @@ class OpenSearchHook(ServiceHook):
         :param query: in the query DSL.
         :param time_field: by which they are in order.
         :param most: documents at most.
-        :returns: hits as the server writes them.
+        :param kept: fields whose values are handed out as the index has them, whatever the documents were sent as;
+            none of type text. None by default.
+        :returns: hits as the server writes them; time and ``kept`` are in ``fields``.
         :raises SourceQueryRejected: the query is wrong, or there is no such index.
         :raises SourceUnavailable: no answer that every shard took part in was to be had.
         """
@@ -62,7 +65,7 @@ class OpenSearchHook(ServiceHook):
 
             def read() -> tuple[list[dict[str, Any]], bool]:
                 found: list[dict[str, Any]] = []
-                for hits in self._pages(client, index, query, time_field, open_search):
+                for hits in self._pages(client, index, query, time_field, open_search, kept):
                     found += hits
                     if len(found) > most:
                         return found[:most], True
@@ -84,7 +87,7 @@ class OpenSearchHook(ServiceHook):
 
             def read() -> Mapping[str, Any]:
                 request = Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT)
-                answer = object_of(client.json(request))
+                answer = object_of(client.json(request, judge=_refusals(client, index)))
                 _refuse_partial(answer)
                 if object_of(answer.get("_shards")).get("total") == 0:
                     raise _no_index(client, index)
@@ -101,7 +104,8 @@ class OpenSearchHook(ServiceHook):
         """
         path = f"/{_quoted(index)}/_field_caps"
         with self.get_conn() as client:
-            answer = client.json(Request("GET", path, params={"fields": ",".join(names), **_STRICT}))
+            request = Request("GET", path, params={"fields": ",".join(names), **_STRICT})
+            answer = client.json(request, judge=_refusals(client, index))
             if "indices" in object_of(answer) and not list_of(object_of(answer).get("indices")):
                 raise _no_index(client, index)
         return {
@@ -119,20 +123,31 @@ class OpenSearchHook(ServiceHook):
         """
         body = {"size": 0, "query": query, "aggs": {"values": {"terms": {"field": field, "size": 1000}}}}
         with self.get_conn() as client:
-            answer = client.json(Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT))
+            request = Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT)
+            answer = client.json(request, judge=_refusals(client, index))
         buckets = object_of(object_of(object_of(answer).get("aggregations")).get("values")).get("buckets")
         return [str(one.get("key")) for one in map(object_of, list_of(buckets))]
 
     def tried(self) -> str:
-        """How many documents the newest five minutes of all indices hold."""
+        """How many documents the newest five minutes of all indices hold, and how old the newest is."""
+        body = {
+            "size": 0,
+            "query": {"range": {"@timestamp": {"gte": "now-5m", "lte": "now"}}},
+            "track_total_hits": True,
+            "aggs": {"newest": {"max": {"field": "@timestamp"}}},
+        }
         with self.get_conn() as client:
-            root = object_of(client.json(Request("GET", "/")))
-            version = object_of(root.get("version"))
-            recent = {"range": {"@timestamp": {"gte": "now-5m"}}}
-            answer = client.json(Request("POST", "/_search", {"size": 0, "query": recent, "track_total_hits": True}))
-        total = object_of(object_of(object_of(answer).get("hits")).get("total")).get("value", 0)
-        product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
-        return f"{product} {version.get('number', '')} answers queries: {total} documents of the last 5 minutes."
+            version = object_of(object_of(client.json(Request("GET", "/"))).get("version"))
+            product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
+            product = f"{product} {version.get('number', '')}"
+            try:
+                answer = object_of(client.json(Request("POST", "/_search", body)))
+            except SourceUnauthorized:
+                # As it should be: who verifies may read the indices of the service alone.
+                return f"{product} accepts the login, which may not search every index: see `airflow-cd source check`."
+        total = object_of(object_of(answer.get("hits")).get("total")).get("value", 0)
+        newest = object_of(object_of(answer.get("aggregations")).get("newest")).get("value")
+        return f"{product} answers queries: {recent(total, 'document', newest)}."
 
     def _whole(self, client: HttpClient, read: Callable[[], T]) -> T:
         """What a read returns in which every shard took part."""
@@ -152,14 +167,17 @@ class OpenSearchHook(ServiceHook):
     def _is_open_search(self, client: HttpClient) -> bool:
         root = object_of(client.json(Request("GET", "/")))
         if "version" not in root:
-            raise SourceUnavailable(
-                f"{client.endpoint.title} does not answer as OpenSearch or Elasticsearch does.",
-                next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
-            )
+            raise _another_service(client)
         return object_of(root["version"]).get("distribution") == "opensearch"
 
     def _pages(
-        self, client: HttpClient, index: str, query: Mapping[str, Any], time_field: str, open_search: bool
+        self,
+        client: HttpClient,
+        index: str,
+        query: Mapping[str, Any],
+        time_field: str,
+        open_search: bool,
+        kept: Sequence[str],
     ) -> Iterator[list[dict[str, Any]]]:
         with _point_in_time(client, index, open_search) as pit:
             # Elasticsearch tells documents of one moment apart itself, OpenSearch 2 does not.
@@ -169,7 +187,10 @@ class OpenSearchHook(ServiceHook):
                 "query": query,
                 "pit": {"id": pit, "keep_alive": _KEPT},
                 "sort": [{time_field: "asc"}, *ties],
-                "docvalue_fields": [{"field": time_field, "format": "strict_date_optional_time_nanos"}],
+                "docvalue_fields": [
+                    {"field": time_field, "format": "strict_date_optional_time_nanos"},
+                    *({"field": name} for name in kept),
+                ],
                 "track_total_hits": False,
             }
             while True:
@@ -204,7 +225,8 @@ def _point_in_time(client: HttpClient, index: str, open_search: bool) -> Iterato
     key = "pit_id" if open_search else "id"
     # Elasticsearch takes no allow_no_indices here; the fields were looked up with it.
     params = {"keep_alive": _KEPT, **(_STRICT if open_search else {})}
-    answer = object_of(client.json(Request("POST", f"/{_quoted(index)}/{path}", params=params)))
+    request = Request("POST", f"/{_quoted(index)}/{path}", params=params)
+    answer = object_of(client.json(request, judge=_refusals(client, index)))
     shards = object_of(answer.get("_shards"))
     pit = answer.get(key)
     if shards.get("total") == 0 or not isinstance(pit, str):
@@ -217,10 +239,36 @@ def _point_in_time(client: HttpClient, index: str, open_search: bool) -> Iterato
             client.once(Request("DELETE", f"/{path}", body), timeout=5.0)
 
 
-def _no_index(client: HttpClient, index: str) -> SourceQueryRejected:
+def _refusals(client: HttpClient, index: str) -> Callable[[Answer], None]:
+    """What names the index where an answer says that there is none, or that it may not be read."""
+
+    def judge(answer: Answer) -> None:
+        reason = client.endpoint.reason_of(answer)
+        if answer.status == 403:
+            raise SourceUnauthorized(
+                f"{client.endpoint.title} does not let this login read {index} (403): {reason}.",
+                next_step="Correct the index, or let the login of the connection read it.",
+            )
+        if answer.status == 404 and "no such index" in reason:
+            raise _no_index(client, index, f" (404: {reason})")
+        if answer.status == 400 and "no handler found" in reason:
+            raise _another_service(client)
+
+    return judge
+
+
+def _another_service(client: HttpClient) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"{client.endpoint.title} does not answer as OpenSearch or Elasticsearch does.",
+        next_step=f"Check whether the host of connection {client.endpoint.conn_id!r} is the base URL of its API.",
+    )
+
+
+def _no_index(client: HttpClient, index: str, said: str = "") -> SourceQueryRejected:
+    # Of an index that may be found and not be read, the fields are an empty list too.
     return SourceQueryRejected(
-        f"{client.endpoint.title} has no index that is called {index}.",
-        next_step="Correct the index; a pattern must match one.",
+        f"{client.endpoint.title} has no index {index} that this login may read{said}.",
+        next_step="Correct the index (a pattern must match one), or let the login of the connection read it.",
     )
 
 

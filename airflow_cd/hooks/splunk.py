@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.recent import RECENT, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
+from airflow_cd.wording import first_of
 
 PAGE = 10_000
 MOST_EVENTS = 500_000
@@ -102,13 +104,15 @@ class SplunkHook(ServiceHook):
         return sorted(str(row["index"]) for row in rows if row.get("index"))
 
     def tried(self) -> str:
-        """How many events the last five minutes hold, and of which indices."""
+        """How many events the last five minutes hold, how old the newest is, and of which indices they are."""
         now = datetime.now().astimezone()
-        rows = self.search("| tstats count where index=* by index", now - timedelta(minutes=5), now).rows
+        query = "| tstats count max(_time) as newest where index=* by index"
+        rows = self.search(query, now - RECENT, now).rows
         names = sorted(str(row.get("index")) for row in rows)
         number = sum(_number(row.get("count")) for row in rows)
-        of = f", in {', '.join(names[:8])}" if names else ", in any index that this user may search"
-        return f"It answers searches: {number:,} events of the last 5 minutes{of}."
+        times = [1000.0 * float(row["newest"]) for row in rows if row.get("newest")]
+        of = f"in {first_of(names, 8)}" if names else "in any index that this user may search"
+        return f"It answers searches: {recent(number, 'event', max(times, default=None))}, {of}."
 
     def _finished(self, client: HttpClient, job: str) -> Mapping[str, Any]:
         pause = _FIRST_POLL

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from airflow.sdk import BaseHook
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized
+from airflow_cd.hooks.recent import RECENT, recent
 from airflow_cd.hooks.sumo_job import Job, lost_for_good
 from airflow_cd.http.auth import basic_auth
 from airflow_cd.http.client import HttpClient
@@ -46,11 +47,13 @@ class SearchResult:
     :param messages: their fields, lower-case names to texts (``_raw``, ``_messagetime`` in epoch ms, …); oldest first.
     :param warnings: Sumo Logic's, each once.
     :param truncated: True when there was more than Sumo Logic, or the given limit, let through.
+    :param matched: how many messages Sumo Logic has counted in what was searched; 0 by default.
     """
 
     messages: list[dict[str, str]]
     warnings: tuple[str, ...] = ()
     truncated: bool = False
+    matched: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class _Found:
     messages: dict[tuple[Any, ...], dict[str, str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     truncated: bool = False
+    matched: int = 0
 
     def add(self, messages: Iterable[dict[str, str]], since: datetime, until: datetime) -> None:
         for message in messages:
@@ -202,7 +206,7 @@ class SumoLogicHook(BaseHook):
         found = _Found(by_receipt_time=by_receipt_time, limit=limit)
         with self._session() as client:
             self._collect(client, query, since, until, found)
-        return SearchResult(found.in_order(), tuple(found.warnings), found.truncated)
+        return SearchResult(found.in_order(), tuple(found.warnings), found.truncated, found.matched)
 
     def _collect(self, client: HttpClient, query: str, since: datetime, until: datetime, found: _Found) -> None:
         if since >= until:
@@ -231,6 +235,7 @@ class SumoLogicHook(BaseHook):
                 page = job.messages(found.room)
                 found.warn(job.warnings)
                 found.add(page, since, until)
+                found.matched += job.message_count
                 found.truncated |= job.paused or job.incomplete or job.message_count > len(page)
         return True
 
@@ -289,17 +294,20 @@ class SumoLogicHook(BaseHook):
             raise lost_for_good(client, second.lost)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Check the connection by searching one second of logs, as a verification would.
+        """Check the connection by searching for the newest message, as a verification would.
 
         :returns: whether it worked, and a sentence.
         """
         now = datetime.now(timezone.utc)
         try:
-            result = self.search("*", now - timedelta(seconds=1), now, limit=1)
+            result = self.search("*", now - RECENT, now, limit=1)
         except SourceError as error:
             return False, str(error)
         warnings = f" Warnings: {'; '.join(result.warnings)}." if result.warnings else ""
-        return True, f"Access id {self.connection.login} may search Sumo Logic.{warnings}"
+        moment = result.messages[-1].get("_messagetime", "") if result.messages else ""
+        newest = int(moment) if moment.isdigit() else None
+        messages = recent(result.matched, "message", newest, at_least=result.truncated)
+        return True, f"Access id {self.connection.login} may search Sumo Logic: {messages}.{warnings}"
 
 
 def may_redirect(configured: str, location: str, hosts: Collection[str] = ()) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.halving import whole
+from airflow_cd.hooks.recent import RECENT, milliseconds, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Request
@@ -18,6 +19,7 @@ from airflow_cd.http.json_values import list_of, object_of
 MOST_AT_ONCE = 20_000
 """Records of one answer; a window that holds more is halved."""
 
+_MISSING = "missing _msg field; see http"  # what the server writes in the place of a message that was not sent
 _SHORTEST = 1_000_000  # nanoseconds of a window that is not halved any more
 
 
@@ -56,7 +58,10 @@ class VictoriaLogsHook(ServiceHook):
                 return self._records(client, query, begin, end, limit)
 
             for found in whole(read, since, until, most=MOST_AT_ONCE, shortest=_SHORTEST):
-                yield from found
+                for record in found:
+                    if str(record.get("_msg")).startswith(_MISSING):
+                        del record["_msg"]
+                    yield record
 
     def field_values(self, query: str, field: str, since: int, until: int) -> list[str]:
         """Values of a field, the most frequent first.
@@ -79,16 +84,24 @@ class VictoriaLogsHook(ServiceHook):
         """
         return self._listed("field_names", _asked(query, since, until))
 
+    def counted(self, query: str, since: int, until: int) -> tuple[int, float | None]:
+        """How many records there are, and when the newest was, in milliseconds since 1970; None where there is none.
+
+        :param query: as of :meth:`search`; so are the times.
+        :param since: in nanoseconds since 1970.
+        :param until: the same.
+        :raises SourceError: as of :meth:`search`.
+        """
+        with self.get_conn() as client:
+            asked = f"{query} | stats count() as number, max(_time) as newest"
+            found = next(iter(self._records(client, asked, since, until, None)), {})
+        return int(found.get("number") or 0), milliseconds(found.get("newest"))
+
     def tried(self) -> str:
         """How many records there are of the last five minutes, and how old the newest is."""
         now = time.time_ns()
-        with self.get_conn() as client:
-            rows = self._records(
-                client, "* | stats count() as n, max(_time) as newest", now - 300_000_000_000, now, None
-            )
-        number = rows[0].get("n", "0") if rows else "0"
-        newest = f", the newest of {rows[0]['newest']}" if rows and rows[0].get("newest") else ""
-        return f"It answers queries: {number} records of the last 5 minutes{newest}."
+        number, newest = self.counted("*", now - RECENT.seconds * 1_000_000_000, now)
+        return f"It answers queries: {recent(number, 'record', newest)}."
 
     def _listed(self, what: str, form: dict[str, str]) -> list[str]:
         with self.get_conn() as client:

@@ -69,17 +69,25 @@ def message_of(content: Any) -> str:
     """Return the message in the body of an error, in whichever of the usual shapes it is.
 
     :param content: parsed JSON: ``{"error": {"code" or "title", "message" or "messages"}}``, ``{"errors": [...]}``,
-        ``{"code", "message"}`` or ``{"messages": [{"text"}]}``.
+        ``{"code", "message"}``, ``{"messages": [{"text"}]}`` or ``{"error": {"root_cause": [{"reason"}], "reason"}}``.
     :returns: ``""`` when there is none.
     """
     if not isinstance(content, Mapping):
         return ""
     error, errors = content.get("error"), content.get("errors")
     if isinstance(error, Mapping):
-        return _labelled(error)
+        return _labelled(error) or _root_cause(error)
     if isinstance(errors, list):
         return "; ".join(str(item.get("message", item)) if isinstance(item, Mapping) else str(item) for item in errors)
     return _labelled(content) or str(error or "")
+
+
+def _root_cause(error: Mapping[str, Any]) -> str:
+    """The first cause, which says more than what became of it (``all shards failed``)."""
+    causes = error.get("root_cause")
+    first = causes[0] if isinstance(causes, list) and causes else error
+    reason = first.get("reason") if isinstance(first, Mapping) else None
+    return str(reason or error.get("reason") or "")
 
 
 def _labelled(error: Mapping[str, Any]) -> str:

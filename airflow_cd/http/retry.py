@@ -28,7 +28,8 @@ UNPROCESSED_STATUSES = frozenset({408, 425, 429, 503})
 class RetryPolicy:
     """How often and how long a request is tried.
 
-    :param attempts: the most attempts; None for as many as there is time for.
+    :param attempts: the most attempts; None for as many as there is time for. Of a service that tells to wait there are
+        more, within ``patience``: it serves other processes meanwhile, of the same limit.
     :param attempts_not_json: the most answers that are not JSON: a passing error of a proxy looks the same as a wrong
         address.
     :param statuses: status codes that are tried again besides 5xx.
@@ -36,6 +37,8 @@ class RetryPolicy:
     :param longest_pause: seconds that such a pause may last. A server may ask for longer.
     :param spread: seconds, up to which a pause that the server asked for is prolonged at random, so that callers it
         turned away together do not come back together.
+    :param patience: seconds within which a request is sent again to a service that tells to wait, whatever the number
+        of attempts; 30 by default.
     """
 
     attempts: int | None = None
@@ -44,6 +47,7 @@ class RetryPolicy:
     first_pause: float = 0.1
     longest_pause: float = 5.0
     spread: float = 0.0
+    patience: float = 30.0
 
     def retries(self, status: int) -> bool:
         """Whether a request that was answered with this status is sent again.
@@ -123,6 +127,7 @@ class Attempts:
         self._deadline = deadline
         self._repeatable = repeatable
         self._not_json = 0
+        self._began = time.monotonic()
 
     def another_helps(self, failure: BaseException) -> bool:
         """Whether the request may be sent again.
@@ -146,8 +151,9 @@ class Attempts:
         """
         failure = failure_of(state)
         self._not_json += failure is not None and failure.not_json
+        waits = failure is not None and failure.throttles and time.monotonic() - self._began < self._policy.patience
         return (
-            state.attempt_number >= (self._policy.attempts or math.inf)
+            (state.attempt_number >= (self._policy.attempts or math.inf) and not waits)
             or self._not_json >= self._policy.attempts_not_json
             or not self._deadline.allows(state.upcoming_sleep)
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.specification import (
     as_metric,
@@ -109,7 +109,7 @@ class CloudWatchMetrics:
         warnings: list[str] = []
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and buckets.number:
-            warnings += self._without(cloud_watch, silent)
+            warnings += why_nothing(silent, lambda: self._without(cloud_watch, silent))
         others = "".join(f", {name}={value}" for name, value in self.dimensions.items())
         query = (
             f"{self._stat(metric)} of {self.namespace} {self.metric_name} by {self.dimension}{others}, "

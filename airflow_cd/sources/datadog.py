@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.datadog_absence import HOUR, tags_of, without_events
 from airflow_cd.sources.specification import (
@@ -101,7 +101,7 @@ class DatadogLogs:
         warnings = [f"{without_time} events without a time were left out."] if without_time else []
         warnings += [records.left_out()] if cut else []
         if queries and not rows:
-            warnings += without_events(hook, self, names, window)
+            warnings += why_nothing(names, lambda: without_events(hook, self, names, window))
         query = "\n".join(queries) or "no query: no instance, or no time"
         return LogSample(identified_log_frame(rows), query, cut or bool(without_time), tuple(warnings), cut=cut)
 
@@ -215,7 +215,9 @@ class DatadogMetrics:
         if queries and not rows:
             self._require_metric(hook, buckets)
         silent = sorted(set(names) - {row[1] for row in rows})
-        warnings = [*self._without(hook, silent, buckets)] if queries and silent else []
+        warnings: list[str] = []
+        if queries and silent:
+            warnings = why_nothing(silent, lambda: self._without(hook, silent, buckets))
         query = "\n".join(queries) or "no query: no instance, or no whole bucket"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 

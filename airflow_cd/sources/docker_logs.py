@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from math import ceil, floor
 from typing import Any
 
@@ -20,6 +21,7 @@ from airflow_cd.errors import (
 )
 from airflow_cd.hooks.docker_engine import KEPT, DockerEngine, installed, prefix_of
 from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.docker_rotation import Written, stamped
 from airflow_cd.sources.pieces import in_one_piece
 from airflow_cd.sources.specification import refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -35,7 +37,7 @@ class DockerLogs:
 
     An instance is the container of its name; what the container before it wrote is read as well, as long as it is
     kept. A line's time is when its host received it. Log drivers that cannot be read back (``none``, for one) give
-    nothing.
+    nothing. What a rotation has taken away of a window makes it incomplete.
 
     :param conn_id: Airflow connection of type ``docker``, as of a :class:`~airflow_cd.targets.DockerTarget`.
     :param hosts: ids of the connections of further hosts, as of the target.
@@ -78,24 +80,32 @@ class DockerLogs:
         rows: list[tuple[datetime, str, str, str, datetime]] = []
         cut: list[str] = []
         unknown: list[str] = []
+        lost: list[str] = []
         conn_ids = (self.conn_id, *self.hosts)
         prefixes = {conn_id: prefix_of(conn_id, len(conn_ids)) for conn_id in conn_ids}
         for conn_id, prefix in prefixes.items():
             if mine := [name for name in names if name.startswith(prefix)]:
-                rows += self._of_host(conn_id, prefix, mine, window, cut, unknown)
+                rows += self._of_host(conn_id, prefix, mine, window, cut, unknown, lost)
         query = f"docker logs --timestamps of {', '.join(names)} on {', '.join(conn_ids)}"
         warnings = [f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut]
         if astray := [name for name in names if not name.startswith(tuple(prefixes.values()))]:
             begin = " or ".join(prefixes.values())
             warnings.append(f"{', '.join(astray)}: names of instances of several hosts begin with {begin}.")
-        warnings += unknown
-        return LogSample(
-            identified_log_frame(rows), query, truncated=bool(cut), warnings=tuple(warnings), cut=bool(cut)
-        )
+        warnings += unknown + lost
+        return LogSample(identified_log_frame(rows), query, bool(cut or lost), tuple(warnings), cut=bool(cut))
 
     def _of_host(
-        self, conn_id: str, prefix: str, names: Sequence[str], window: Window, cut: list[str], unknown: list[str]
+        self,
+        conn_id: str,
+        prefix: str,
+        names: Sequence[str],
+        window: Window,
+        cut: list[str],
+        unknown: list[str],
+        lost: list[str],
     ) -> Iterator[tuple[datetime, str, str, str, datetime]]:
+        from urllib3.exceptions import HTTPError
+
         try:
             engine = DockerEngine.read(conn_id)
             client = engine.client()
@@ -107,20 +117,24 @@ class DockerLogs:
                 # The one before first: then lines of the same moment are in order.
                 for of_one in (containers.get(f"{container}{KEPT}"), containers.get(container)):
                     if of_one is not None:
+                        written = Written(window)
                         # Apart: pieces of a long line of one stream may stand between those of the other's.
                         for output in ("stdout", "stderr"):
                             alike: Counter[str] = Counter()
                             for stamp, moment, line in _lines(client, of_one, output, window, instance, cut):
                                 alike[stamp] += 1
                                 identity = f"{of_one[:12]} {output} {stamp} {alike[stamp]}"
+                                written.add(moment, stamp, line)
                                 yield moment, instance, line, identity, moment
+                        if instance not in cut and (why := written.lost(client, of_one)):
+                            lost.append(f"A part of what {instance} wrote {why}")
         except TargetError as error:
             kinds: dict[type[TargetError], Any] = {
                 TargetUnavailable: SourceUnavailable,
                 TargetUnauthorized: SourceUnauthorized,
             }
             raise kinds.get(type(error), SourceRejected)(error.what, next_step=error.next_step) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError, struct.error) as error:
             raise SourceUnavailable(
                 f"the containers' logs cannot be read over connection {conn_id!r}: {type(error).__name__}.",
                 next_step="See whether the Docker host can be reached, and whether its log driver can be read.",
@@ -147,7 +161,8 @@ def _lines(
         follow=False,
     )
     left, rest = MOST_BYTES, b""
-    for chunk in stream:
+    # The SDK's own iterator ends quietly where the connection breaks, as if that were all.
+    for chunk in getattr(stream, "_stream", stream):
         left -= len(chunk)
         if left < 0:
             cut.append(instance)
@@ -160,10 +175,6 @@ def _lines(
 
 def _line(line: bytes, window: Window) -> Iterator[tuple[str, datetime, str]]:
     stamp, blank, message = in_one_piece(line).decode(errors="replace").rstrip("\r").partition(" ")
-    try:
-        # Nine digits of a second, of which Python reads six.
-        moment = datetime.fromisoformat(f"{stamp[:26].rstrip('Z').ljust(26, '0')}+00:00").astimezone(timezone.utc)
-    except ValueError:
-        return
-    if blank and window.since <= moment < window.until:
+    moment = stamped(stamp)
+    if moment is not None and blank and window.since <= moment < window.until:
         yield stamp, moment, message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import glob
+import os
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping
@@ -116,14 +117,34 @@ class FilePaths:
         :raises SourceUnavailable: there is none.
         """
         if not self._all():
+            missing = ""
+            for folder in map(_folder, self._patterns()):
+                if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                    raise SourceUnauthorized(
+                        f"{self.source}: {_who()} may not look into {folder}.",
+                        next_step="Let the group of the worker read and enter it.",
+                    )
+                missing = missing or ("" if folder.is_dir() else f": there is no folder {folder}")
             raise SourceUnavailable(
-                f"{self.source}: no file of any instance is there.",
+                f"{self.source}: no file of any instance is there{missing}.",
                 next_step="Correct the paths, or see whether this worker has the folder.",
             )
 
     def _all(self) -> list[str]:
-        patterns = self.paths.values() if isinstance(self.paths, Mapping) else [self.paths.replace(INSTANCE, "*")]
-        return [path for pattern in patterns for path in glob.glob(pattern)]  # noqa: PTH207 - as above
+        return [path for pattern in self._patterns() for path in glob.glob(pattern)]  # noqa: PTH207 - as above
+
+    def _patterns(self) -> list[str]:
+        return [*self.paths.values()] if isinstance(self.paths, Mapping) else [self.paths.replace(INSTANCE, "*")]
+
+
+def _folder(pattern: str) -> Path:
+    """The folder before the first wildcard, or the first on the way to it that is not there or may not be entered."""
+    folder = Path("/")
+    for part in Path(pattern).parts[1:-1]:
+        if glob.has_magic(part) or not os.access(folder, os.X_OK) or not folder.is_dir():
+            break
+        folder /= part
+    return folder
 
 
 def _has_ends(pattern: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -113,7 +113,7 @@ class GoogleCloudLogs:
         warnings = [f"{without_time} entries without a time were left out."] if without_time else []
         warnings += [records.left_out()] if cut else []
         if queries and not rows:
-            warnings += self._nothing(hook, names, window)
+            warnings += why_nothing(names, lambda: self._nothing(hook, names, window))
         query = "\n".join(queries) or "no query: no instance, or no time"
         return LogSample(identified_log_frame(rows), query, cut or bool(without_time), tuple(warnings), cut=cut)
 

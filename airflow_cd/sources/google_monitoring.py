@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.specification import (
     as_metric,
@@ -125,7 +125,7 @@ class GoogleCloudMetrics:
             warnings.append(f"Google says that {self.metric_type} comes {format_duration(own)} late: raise delay.")
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and queries:
-            warnings += self._without(hook, silent, window)
+            warnings += why_nothing(silent, lambda: self._without(hook, silent, window))
         query = "\n".join(queries) or "no query: no instance, or no whole bucket"
         return MetricSample(spread_metric_frame(rows, counted=False), metrics, query, buckets.width, tuple(warnings))
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.influx_names import identifier, literal, refuse_unknown_names
 from airflow_cd.sources.specification import (
@@ -22,6 +22,7 @@ from airflow_cd.sources.specification import (
     refuse,
 )
 from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.verification.remembering import once
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
@@ -119,8 +120,10 @@ class InfluxDbMetrics:
         uncounted = bool(rows and self.count) and all(math.isnan(row[5]) for row in rows)
         ungrouped = bool(rows and self.group_by) and not any(row[3] for row in rows)
         if queries and (silent or uncounted or ungrouped):
-            refuse_unknown_names(hook, self)
-        warnings = [*self._without(hook, silent, buckets)] if silent and queries else []
+            once("names", lambda: refuse_unknown_names(hook, self))
+        warnings: list[str] = []
+        if silent and queries:
+            warnings = why_nothing(silent, lambda: self._without(hook, silent, buckets))
         query = "\n".join(queries) or "no query: no instance, or no whole bucket"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 

@@ -13,9 +13,10 @@ from airflow_cd.errors import SourceUnavailable
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
-from airflow_cd.wording import ended
+from airflow_cd.wording import ended, first_of
 
 _INSTANCE = "{instance}"
+_LISTED = 3
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SUPPRESSED = "a596d6fe7bfa4994828e72309e95d61e"  # what journald calls its note of records that it has left out
@@ -63,7 +64,7 @@ class JournalLogs:
 
         :param window: half-open, aware.
         :param instances: names of hosts, or what stands for ``{instance}`` in the unit.
-        :returns: a sample with ids; ``truncated`` where the journal has left out records.
+        :returns: a sample with ids; ``truncated`` where the journal has left out records, or a file of it is broken.
         :raises SourceUnauthorized: the journal may not be read.
         :raises SourceUnavailable: it cannot be read, or has no such unit.
         """
@@ -74,18 +75,27 @@ class JournalLogs:
         records = _Records(window)
         warnings: list[str] = []
         queries: list[str] = []
-        truncated = cut = False
+        ignored: dict[str, None] = {}
+        truncated = cut = hidden = False
         times = window.since.timestamp(), window.until.timestamp()
         for unit, names in self._units(sorted(set(instances))) if window.since < window.until else ():
             matches = [*self._matches(unit), "+", f"MESSAGE_ID={_SUPPRESSED}"]
             queries.append(f"journalctl {' '.join(matches)}")
-            found, more = journal.entries(self.directory, *times, matches)
-            cut = cut or more
-            if more:
+            entries = journal.entries(self.directory, *times, matches)
+            cut, hidden = cut or entries.cut, hidden or entries.others_hidden
+            ignored |= dict.fromkeys(entries.ignored)
+            if entries.cut:
                 warnings.append(f"{unit} logged more than {journal.MOST_BYTES >> 20} MiB; the rest was left out.")
-            if suppressed := records.take(found, unit, names):
+            if suppressed := records.take(entries.found, unit, names):
                 warnings.append(f"The journal has left out {suppressed} records of {unit}: it logged too fast.")
-            truncated = truncated or more or bool(suppressed)
+            truncated = truncated or entries.cut or bool(suppressed)
+        if ignored:
+            truncated = True
+            warnings.append(f"A part of the journal cannot be read: {ended(first_of(list(ignored), _LISTED))}")
+        if hidden and not records.rows:
+            raise journal.not_allowed("this user sees its own messages alone.")
+        if hidden:
+            warnings.append("The worker's user may not read every file of the journal: see the group systemd-journal.")
         if queries and not records.rows:
             warnings += self._nothing(sorted(set(instances)))
         query = "\n".join(queries) or "no query: no instance, or no time"

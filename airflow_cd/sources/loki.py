@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
@@ -87,7 +87,9 @@ class LokiLogs:
                     rows.append((moment, labels[self.instance_label], line))
             if cut:
                 break
-        warnings = [*self._nothing(hook, names, since, until)] if queries and not rows else []
+        warnings: list[str] = []
+        if queries and not rows:
+            warnings = why_nothing(names, lambda: self._nothing(hook, names, since, until))
         if cut:
             warnings.append(records.left_out())
         query = "\n".join(queries) or "no query: no instance, or no time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import nrql
 from airflow_cd.hooks.nrql import Section
 from airflow_cd.http.json_values import number_of
+from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.new_relic_absence import explained
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -250,7 +252,8 @@ def _read(
     silent = sorted(set(instances) - present)
     if queries and silent:
         app = source.app if isinstance(source, NewRelicMetrics) else ""
-        warnings += explained(hook, head, source.host_attribute, silent, window, app)
+        ask = functools.partial(explained, hook, head, source.host_attribute, silent, window, app)
+        warnings += why_nothing(silent, ask)
     bucket = min(source.bucket, window.length) if window.length else source.bucket
     return MetricSample(spread_metric_frame(rows), metrics, "\n".join(queries), bucket, tuple(warnings))
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.errors import SourceQueryRejected
+from airflow_cd.sources.absence import FARTHEST, nothing_for_an_hour, unknown_instances, why_nothing
 from airflow_cd.sources.open_search_query import documents, instance_field, is_index
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
@@ -89,22 +90,30 @@ class OpenSearchLogs:
         hook = OpenSearchHook(self.conn_id)
         if not names or window.since == window.until:
             return LogSample(identified_log_frame([]), "no query: no instance, or no time")
-        query = self._found_by(hook, window, names)
-        hits, more = hook.search(self.index, query, self.time_field, records.MOST_RECORDS)
-        rows, without_time = [], 0
+        field, exact = self._instance_field(hook)
+        query = self._found_by(field, exact, window, names)
+        hits, more = hook.search(self.index, query, self.time_field, records.MOST_RECORDS, [field] if exact else [])
+        rows, without_time, without_instance, has_message = [], 0, 0, False
         for hit in hits:
-            row = self._row(hit, names)
+            row = self._row(hit, names, field)
             if row is None:
                 without_time += 1
             elif row[1] in names and window.since <= row[0] < window.until:
                 rows.append(row)
+                has_message = has_message or records.has_message(hit["_source"], self.message_field, row[2])
+            elif exact and not row[1]:
+                without_instance += 1
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
+        if without_instance:
+            warnings.append(f"{without_instance} records do not say in {field} which of the instances they are of.")
+        if rows and not has_message:
+            warnings.append(records.without_message(self.message_field))
         if more:
             warnings.append(records.left_out())
         if not rows:
-            warnings += self._nothing(hook, window, names)
+            warnings += why_nothing(names, lambda: self._nothing(hook, window, names))
         shown = f"{self.index}: {_json(query)}"
-        truncated = more or bool(without_time)
+        truncated = more or bool(without_time or without_instance)
         return LogSample(identified_log_frame(rows), shown, truncated, tuple(warnings), cut=more)
 
     @reads_answers
@@ -121,8 +130,7 @@ class OpenSearchLogs:
         field, exact = self._instance_field(hook)
         return sorted(hook.values(self.index, field, self._filter(window))) if exact else []
 
-    def _found_by(self, hook: OpenSearchHook, window: Window, names: Sequence[str]) -> dict[str, Any]:
-        field, exact = self._instance_field(hook)
+    def _found_by(self, field: str, exact: bool, window: Window, names: Sequence[str]) -> dict[str, Any]:
         if exact:
             mine: dict[str, Any] = {"terms": {field: list(names)}}
         else:
@@ -137,17 +145,25 @@ class OpenSearchLogs:
         """The field to search for names of instances, and whether it is compared as a whole."""
         return instance_field(hook, self.name, self.index, self.instance_field, self.time_field)
 
-    def _row(self, hit: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, str, str, str, Any] | None:
+    def _row(self, hit: Mapping[str, Any], names: Sequence[str], field: str) -> tuple[Any, str, str, str, Any] | None:
         from airflow_cd.sources.records import instant, record_text, value_of
 
         source = hit.get("_source")
-        fields: dict[str, Any] = dict(source) if isinstance(source, dict) else {}
-        stated = (hit.get("fields") or {}).get(self.time_field) or [value_of(fields, self.time_field)]
+        if not isinstance(source, dict):
+            raise SourceQueryRejected(
+                f"{self.name}: the index {hit.get('_index')} does not keep what its documents were sent as.",
+                next_step="Keep `_source` in the mapping of the index: without it there are no messages.",
+            )
+        fields: dict[str, Any] = dict(source)
+        indexed = hit.get("fields") or {}
+        stated = indexed.get(self.time_field) or [value_of(fields, self.time_field)]
         moment = instant(stated[0]) if stated[0] is not None else None
         if moment is None:
             return None
+        # What was sent may hold it under another name: an alias, a field of another type beside (host.keyword).
         given = value_of(fields, self.instance_field)
-        instance = next((str(one) for one in (given if isinstance(given, list) else [given]) if str(one) in names), "")
+        held = [*(given if isinstance(given, list) else [given]), *(indexed.get(field) or ())]
+        instance = next((str(one) for one in held if str(one) in names), "")
         received = value_of(fields, self.received_field)
         identity = f"{hit.get('_index')} {hit.get('_id')}"
         text = record_text(fields, self.message_field)
@@ -159,7 +175,10 @@ class OpenSearchLogs:
             return
         known = hook.values(self.index, field, self._filter(Window(window.since - _HOUR, window.until)))
         if not known:
-            yield "Nothing that the query finds was logged in the hour before, of any instance."
+            around = self._filter(Window(window.since - FARTHEST, window.until + FARTHEST))
+            found = hook.aggregate(self.index, around, {"newest": {"max": {"field": self.time_field}}})
+            newest = (found.get("newest") or {}).get("value")
+            yield nothing_for_an_hour("the query", newest, window)
         else:
             yield from unknown_instances(names, known, f"the field {field}")
 

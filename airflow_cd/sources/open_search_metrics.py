@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.open_search_query import documents, instance_field, is_index
 from airflow_cd.sources.specification import (
@@ -137,7 +137,7 @@ class OpenSearchMetrics:
                 warnings = [f"{self.group_by} has more than {_MOST_GROUPS} values; the rarest were left out."]
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and place:
-            warnings += self._without(hook, place, silent, window)
+            warnings += why_nothing(silent, lambda: self._without(hook, place, silent, window))
         query_text = "\n".join(queries) or "no query: no instance, or no whole bucket"
         frame = spread_metric_frame(rows, counted=False)
         return MetricSample(frame, metrics, query_text, buckets.width, tuple(warnings))

@@ -36,7 +36,8 @@ def documents(
     :param default_field: in which the query string looks for words without a field.
     :param more: further conditions.
     """
-    times = {"gte": _iso(window.since), "lt": _iso(window.until)}
+    # Whatever format the index has its own times in.
+    times = {"gte": _iso(window.since), "lt": _iso(window.until), "format": "strict_date_optional_time"}
     filters: list[Mapping[str, Any]] = [{"range": {time_field: times}}, *more]
     if query.strip():
         filters.append({"query_string": {"query": query, "default_field": default_field}})
@@ -65,9 +66,10 @@ def instance_field(
                 ended(f"{source}: no document has the field {name!r}; {suggestion(name, there)}"),
                 next_step=f"Name the field that does as {what}.",
             )
-    if known[field] & _EXACT:
+    if known[field] <= _EXACT:
         return field, True
-    return (keyword, True) if keyword in known else (field, False)
+    # Of several indices the field may be a text in one and a keyword in another: then neither alone finds all of it.
+    return (keyword, True) if keyword in known and not known[field] & _EXACT else (field, False)
 
 
 def _iso(moment: datetime) -> str:

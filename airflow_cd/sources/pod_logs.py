@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.pieces import in_one_piece
+from airflow_cd.sources.rotation import begins_late, would_have_filled
 from airflow_cd.spelling import suggestion
 from airflow_cd.verification.samples import Window
 from airflow_cd.wording import ended
@@ -24,7 +25,6 @@ ALL = "*"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*\Z")
 _DEFAULT = "kubectl.kubernetes.io/default-container"
 _ROTATED = 1024 * 1024  # bytes that a kubelet keeps in one file at the least
-_QUIET = 30.0  # seconds that a container may take to write its first line
 
 
 @dataclass
@@ -132,17 +132,12 @@ class _Container:
         return lines[0][0] if lines else None
 
     def _look_for_rotation(self, size: int, first: datetime, began: datetime) -> None:
-        """Whether the log begins later than its container: what is in the file before cannot be read.
-
-        A container that wrote nothing at first looks the same. It is taken for one unless it writes so much that a
-        file would have been full in that time.
-        """
+        """Whether the log begins later than its container: what is in the file before cannot be read."""
         head = next(_lines(self._content(previous=False, limitBytes=4096)), None)
-        if head is None or head[0] <= max(self.window.since, began + timedelta(seconds=_QUIET)):
+        if head is None or not begins_late(head[0], self.window.since, began):
             return
-        seconds = (min(self.window.until, datetime.now(timezone.utc)) - first).total_seconds()
-        rate = size / max(seconds, 1.0)
-        if rate * (head[0] - began).total_seconds() >= _ROTATED:
+        written = min(self.window.until, datetime.now(timezone.utc)) - first
+        if would_have_filled(size, written, head[0] - began, _ROTATED):
             self._lost("the log was rotated, and the cluster hands out the newest file alone", before=head[0])
 
     def _content(self, *, previous: bool, **more: Any) -> bytes:

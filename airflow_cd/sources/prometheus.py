@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.hooks import promql
+from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import explained, looked_for, mistakes_of_labels, require_group, unknown
+from airflow_cd.sources.prometheus_replicas import counted_again
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
+from airflow_cd.verification.remembering import once
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
@@ -113,7 +116,9 @@ class PrometheusMetrics:
         if names and buckets.number:
             silent = sorted(set(names) - {row[1] for row in rows})
             if silent:
-                warnings += self._without(hook, chosen, silent, window)
+                warnings += why_nothing(silent, lambda: self._without(hook, chosen, silent, window))
+        if rows:
+            warnings += once("counted again", lambda: [*self._counted_again(hook, chosen, names, buckets)])
         if self.group_by and rows and not any(row[3] for row in rows):
             require_group(hook, self.group_by, [name for _, there in chosen for name in there], self.where, window)
         metrics = dict.fromkeys(metric for signals, there in chosen for metric in _metrics(signals, there))
@@ -173,6 +178,16 @@ class PrometheusMetrics:
         for signals, there in chosen:
             label = self.instance_label or signals.label
             yield from explained(self._labelled(hook, signals, there, window), label, there[0], silent, self.conn_id)
+
+    def _counted_again(
+        self, hook: PrometheusHook, chosen: Sequence[tuple[Signals, list[str]]], names: Sequence[str], buckets: Buckets
+    ) -> Iterator[str]:
+        for signals, there in chosen:
+            traffic = _first(signals, there)
+            if traffic is not None and traffic.requests in there:
+                label, [some, *_] = self.instance_label or signals.label, [*promql.batches(names)]
+                until = buckets.until.timestamp()
+                yield from counted_again(hook, traffic.requests, label, self.where, some, until)
 
     def _possible(self) -> Iterator[Metric]:
         for name in self.signals:

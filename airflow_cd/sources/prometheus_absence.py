@@ -95,7 +95,14 @@ def require_group(hook: PrometheusHook, label: str, names: Sequence[str], where:
 
 
 def explained(
-    values: Sequence[str], label: str, metric: str, silent: Sequence[str], conn_id: str, *, matched: bool = True
+    values: Sequence[str],
+    label: str,
+    metric: str,
+    silent: Sequence[str],
+    conn_id: str,
+    *,
+    matched: bool = True,
+    ranges: bool = False,
 ) -> Iterator[str]:
     """What is said of instances without a row.
 
@@ -105,6 +112,7 @@ def explained(
     :param silent: names of those instances.
     :param conn_id: of the connection.
     :param matched: whether there are series as the query asks for them; True by default.
+    :param ranges: whether the query asks for ranges of time of its own (``rate(...[1m])``); False by default.
     :raises SourceQueryRejected: nothing has the label.
     """
     listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} others" if len(silent) > 5 else "")
@@ -118,7 +126,8 @@ def explained(
         shown = ", ".join(values[:5]) + (", …" if len(values) > 5 else "")
         yield f"Nothing is known of {', '.join(unknown[:5])}: the label {label} of {metric} holds {shown}."
     if matched and len(unknown) < len(silent):
-        yield f"Of {listed} there is {metric}, and nothing happened in this window."
+        more = ", or a range of the query holds fewer than two scrapes" if ranges else ""
+        yield f"Of {listed} there is {metric}, and nothing happened in this window{more}."
 
 
 def mistakes_of_labels(where: str, instance_label: str, group_by: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.hooks import promql
+from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.prometheus_absence import (
     explained,
@@ -28,6 +29,7 @@ from airflow_cd.sources.specification import (
     refuse,
 )
 from airflow_cd.spelling import keeps_misspelt_keywords
+from airflow_cd.verification.remembering import once
 from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
 
 if TYPE_CHECKING:
@@ -114,9 +116,9 @@ class PrometheusQuery:
                     rows.append((buckets.start(number), instance, metric.name, group, value, count))
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and buckets.number:
-            warnings += self._without(hook, silent, window)
+            warnings += why_nothing(silent, lambda: self._without(hook, silent, window))
         if self.group_by and rows and not any(row[3] for row in rows):
-            warnings += self._without_group(hook, window)
+            warnings += once("without group", lambda: [*self._without_group(hook, window)])
         query = "\n".join(queries) or f"no query: no instance, or no whole bucket of {format_duration(self.bucket)}"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), query, buckets.width, tuple(warnings))
 
@@ -203,7 +205,9 @@ class PrometheusQuery:
         apart = list(unmatched(hook, selectors, window))
         known = self.instances(window)
         yield from apart
-        yield from explained(known, self.instance_label, names[0], silent, self.conn_id, matched=not apart)
+        yield from explained(
+            *(known, self.instance_label, names[0], silent, self.conn_id), matched=not apart, ranges="[" in self.promql
+        )
 
     def _without_group(self, hook: PrometheusHook, window: Window) -> Iterator[str]:
         if names := promql.metrics_in(self.promql):

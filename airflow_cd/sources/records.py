@@ -25,6 +25,24 @@ def left_out(which: str = "newest") -> str:
     return f"There are more than {MOST_RECORDS:,} records; the {which} were left out."
 
 
+def without_message(field: str) -> str:
+    """What is said where no record of a read has a message.
+
+    :param field: that should hold it.
+    """
+    return f"No record has the field {field}: all their fields are read. Name the one of the message as message_field."
+
+
+def has_message(fields: Mapping[str, Any], message_field: str, text: str) -> bool:
+    """Whether a record has a message: in its field, or in one that is known to hold some.
+
+    :param fields: of the record, by name.
+    :param message_field: that should hold it.
+    :param text: of the record, as of :func:`record_text`.
+    """
+    return bool(value_of(fields, message_field)) or not unfold_json(text).endswith(text)
+
+
 def record_text(fields: Mapping[str, Any], message_field: str) -> str:
     """A record as text: its message where that is all it says, else an object with its level and its exception.
 

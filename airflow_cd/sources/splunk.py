@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
@@ -103,7 +103,7 @@ class SplunkLogs:
         if without_time:
             warnings.append(f"{without_time} events without a time were left out.")
         if queries and not rows:
-            warnings += self._nothing(hook, names, window)
+            warnings += why_nothing(names, lambda: self._nothing(hook, names, window))
         query = "\n".join(queries) or "no query: no instance, or no time"
         # They come newest first.
         truncated = truncated or bool(without_time)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected, SourceRejected
+from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.specification import (
     as_metric,
@@ -106,7 +107,8 @@ class SqlMetrics:
                 if without := len(found) - sum(str(one["instance"]) in names for one in found):
                     warnings.append(f"{without} rows are of other instances.")
                 if silent := sorted(set(names) - {row[1] for row in rows}):
-                    warnings += explained(self._look(connection), Window(buckets.first, buckets.until), silent)
+                    looked = Window(buckets.first, buckets.until)
+                    warnings += why_nothing(silent, lambda: explained(self._look(connection), looked, silent))
         shown = f"{self.query.strip()} -- {buckets.first.isoformat()} to {buckets.until.isoformat()}"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), shown, buckets.width, tuple(warnings))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.specification import refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -111,7 +111,7 @@ class SumoLogicLogs:
                 warnings.append(f"{without_time} messages without a time were left out.")
                 truncated = True
         if queries and not rows:
-            warnings += self._without(hook, names, window)
+            warnings += why_nothing(names, lambda: self._without(hook, names, window))
         return LogSample(identified_log_frame(rows), "\n".join(queries), truncated, tuple(warnings))
 
     def _without(self, hook: SumoLogicHook, names: Sequence[str], window: Window) -> Iterator[str]:

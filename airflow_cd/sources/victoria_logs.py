@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
-from airflow_cd.sources.absence import unknown_instances
+from airflow_cd.sources.absence import FARTHEST, nothing_for_an_hour, unknown_instances, why_nothing
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
 from airflow_cd.verification.samples import LogSample, Window
@@ -85,7 +85,7 @@ class VictoriaLogs:
         hook = VictoriaLogsHook(self.conn_id)
         since, until = nanoseconds(window.since), nanoseconds(window.until)
         rows: list[tuple[Any, str, str]] = []
-        queries, without_time, cut = [], 0, False
+        queries, without_time, has_message, cut = [], 0, False, False
         for start in range(0, len(names) if since < until else 0, _INSTANCES_A_QUERY):
             queries.append(self.resolved(names[start : start + _INSTANCES_A_QUERY]))
             for fields in hook.search(queries[-1], since, until):
@@ -96,13 +96,16 @@ class VictoriaLogs:
                     without_time += 1
                 elif instance in names and window.since <= moment < window.until:
                     rows.append((moment, instance, record_text(fields, self.message_field)))
+                    has_message = has_message or records.has_message(fields, self.message_field, rows[-1][2])
             if cut:
                 break
         warnings = [f"{without_time} records without a time were left out."] if without_time else []
+        if rows and not has_message:
+            warnings.append(records.without_message(self.message_field))
         if cut:
             warnings.append(records.left_out())
         if not rows and queries:
-            warnings += self._nothing(hook, names, since, until)
+            warnings += why_nothing(names, lambda: self._nothing(hook, names, window))
         query = "\n".join(queries) or "no query: no instance, or no time"
         # Of one moment they come in another order each time.
         truncated = cut or bool(without_time)
@@ -132,11 +135,16 @@ class VictoriaLogs:
             filter(None, VictoriaLogsHook(self.conn_id).field_values(self.query, self.instance_field, *times))
         )
 
-    def _nothing(self, hook: VictoriaLogsHook, names: Sequence[str], since: int, until: int) -> Iterator[str]:
+    def _nothing(self, hook: VictoriaLogsHook, names: Sequence[str], window: Window) -> Iterator[str]:
         """Why there is nothing of the last hour: no record, none with the field, or none of these instances."""
+        from airflow_cd.sources.records import nanoseconds
+
+        since, until = nanoseconds(window.since), nanoseconds(window.until)
         fields = hook.field_names(self.query, since - _HOUR, until)
         if not fields:
-            yield f"Nothing that {self.query} finds was logged in the hour before, of any instance."
+            around = nanoseconds(window.since - FARTHEST), nanoseconds(window.until + FARTHEST)
+            _, newest = hook.counted(self.query, *around)
+            yield nothing_for_an_hour(self.query, newest, window)
             return
         if self.instance_field not in fields:
             raise SourceQueryRejected(

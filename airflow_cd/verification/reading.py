@@ -15,6 +15,7 @@ from airflow_cd.errors import Refused, SourceRejected
 from airflow_cd.verification.health import Condition
 from airflow_cd.verification.lag import Lag
 from airflow_cd.verification.pace import Pace
+from airflow_cd.verification.remembering import Memory, remembering
 from airflow_cd.verification.samples import (
     LogSample,
     LogSource,
@@ -152,6 +153,7 @@ class Reader(abc.ABC):
         self.throttling = Throttling()
         self._past_is_read = instances.before is None
         self._pace = Pace()
+        self._memory = Memory()
         self._complete_for: datetime | None = None
         self._again_at = since
 
@@ -162,7 +164,7 @@ class Reader(abc.ABC):
         :param end: when the verification's time ends.
         """
         try:
-            with noted() as notes:
+            with noted() as notes, remembering(self._memory):
                 try:
                     if not self._past_is_read:
                         self.read_past()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -105,7 +107,8 @@ class TestNrql:
     @pytest.mark.parametrize(
         ("error_class", "kind"), [("TIMEOUT", SourceUnavailable), ("TOO_MANY_REQUESTS", SourceThrottled)]
     )
-    def test_errors_that_stay_are_raised_with_what_was_said(self, at, error_class, kind):
+    def test_errors_that_stay_are_raised_with_what_was_said(self, at, error_class, kind, monkeypatch):
+        monkeypatch.setattr("airflow_cd.hooks.new_relic._RETRY", RetryPolicy(attempts=5, patience=0))
         hook, script = at(Answer(body=failed("NRDB is tired", error_class)))
         with pytest.raises(kind, match="NRDB is tired") as raised:
             hook.nrql("q")
@@ -252,8 +255,12 @@ class TestConnection:
 
     def test_test_button_works_for_real(self, at):
         user = {"data": {"actor": {"user": {"email": "me@example.com"}}}}
-        hook, script = at(Answer(body=user), Answer(body=nrql_answer([{"count": 0}])))
-        assert hook.test_connection() == (True, "The key is of me@example.com, who may query account 123 of New Relic.")
+        row = {"number": 2718, "newest": time.time() * 1000 - 4000}
+        hook, script = at(Answer(body=user), Answer(body=nrql_answer([row])))
+        works, text = hook.test_connection()
+        assert works
+        assert text.startswith("The key is of me@example.com, who may query account 123 of New Relic: 2,718 transac")
+        assert re.search(r"of the last 5 minutes, the newest [4-9]\.\d s old\.", text)
         assert len(script.asked) == 2
 
     def test_test_button_says_what_is_wrong(self, at):

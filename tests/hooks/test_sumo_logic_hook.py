@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import logging
+import re
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from airflow_cd.errors import (
     SourceUnavailable,
 )
 from airflow_cd.hooks.sumo_logic import REGIONS, SumoLogicHook, may_redirect
+from airflow_cd.http.retry import RetryPolicy
 from tests.hooks.vendor_servers import ACCESS_ID, ACCESS_KEY, Answer, SumoServer, serving, sumo_message
 
 BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
@@ -274,7 +277,8 @@ class TestFailures:
         assert len(at(server).search("q", BEGIN, after(60)).messages) == 1
         assert sum(second >= 2 for second in naps.seconds) == 2
 
-    def test_429_that_stays(self, at):
+    def test_429_that_stays(self, at, monkeypatch):
+        monkeypatch.setattr("airflow_cd.hooks.sumo_logic._RETRY", RetryPolicy(attempts=5, patience=0))
         limited = Answer(429, {"code": "rate.limit.exceeded", "message": "200 active searches"})
         server = SumoServer(failures=[limited] * 20)
         with pytest.raises(SourceThrottled, match="200 active searches"):
@@ -401,10 +405,12 @@ class TestRegions:
 
 class TestTestButton:
     def test_works_for_real(self, at):
-        server = SumoServer()
+        now = round(time.time() * 1000)
+        server = SumoServer([sumo_message(now - ago, "x") for ago in (90_000, 3_000)])
         worked, message = at(server).test_connection()
         assert worked, message
         assert ACCESS_ID in message
+        assert re.search(r"at least 2 messages of the last 5 minutes, the newest [3-9]\.\d s old", message)
         assert server.count("POST") == server.count("DELETE") == 1
 
     def test_says_what_is_wrong(self, at):

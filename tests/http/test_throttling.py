@@ -51,8 +51,30 @@ def test_a_limit_that_is_stated_is_told_and_its_reset_waited_for(
 def test_what_fails_for_good_is_counted_too(client_of: MakeClient, server: ScriptedServer) -> None:
     server.answer_with(Answer(429))
     with noted() as notes, pytest.raises(SourceThrottled):
-        client_of(errors=SOURCE, retry=RetryPolicy(attempts=3)).json(READ)
+        client_of(errors=SOURCE, retry=RetryPolicy(attempts=3, patience=0)).json(READ)
     assert notes.all.times == 3
+
+
+def test_a_limit_that_others_keep_busy_is_waited_for(
+    client_of: MakeClient, server: ScriptedServer, clock: Clock
+) -> None:
+    """Other processes may use the same credentials: of a few requests in a row none may be served."""
+    policy = RetryPolicy(attempts=3, longest_pause=2.0)
+    server.answer_with(*[Answer(429, headers={"Retry-After": "1"})] * 12, Answer(200, {"id": 7}))
+    assert client_of(errors=SOURCE, retry=policy, deadline=120.0).json(READ) == {"id": 7}
+    server.answer_with(Answer(429, headers={"Retry-After": "1"}))
+    began = clock.now
+    with pytest.raises(SourceThrottled):
+        client_of(errors=SOURCE, retry=policy, deadline=120.0).json(READ)
+    assert 30 <= clock.now - began < 35
+
+
+@pytest.mark.parametrize("failed", [Answer(500), Answer(raw=b"")])
+def test_nothing_else_is_tried_as_long(client_of: MakeClient, server: ScriptedServer, failed: Answer) -> None:
+    server.answer_with(failed)
+    with pytest.raises(SourceUnavailable):
+        client_of(errors=SOURCE, retry=RetryPolicy(attempts=3), deadline=120.0).json(READ)
+    assert len(server.asked) == 3
 
 
 def test_an_error_is_no_rate_limit(client_of: MakeClient, server: ScriptedServer) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,13 +13,14 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.open_search import OpenSearchHook
 from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
 from airflow_cd.sources import OpenSearchLogs, OpenSearchMetrics, VictoriaLogs
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
 from tests import tiers
+from tests.sources import metric_servers
 
 from .conftest import CACHE
 from .logs import servers
@@ -27,21 +30,52 @@ pytestmark = pytest.mark.real
 END = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(minutes=5)
 WINDOW = Window(END - dt.timedelta(minutes=10), END)
 HOSTS = ["shop-1", "shop-2"]
+VERIFIER = (metric_servers.USER, metric_servers.PASSWORD)
 MANY = 10_001
 MANY_AT = WINDOW.until + dt.timedelta(minutes=1)
 TRACE = "ValueError: card\n  at shop.Cart.pay(Cart.java:7)"
+WRONG: dict[str, tuple[dict[str, str], type[SourceError], str]] = {
+    "password": ({"password": "guessed"}, SourceUnauthorized, r"does not accept the credentials \(401\).*Check login"),
+    "no login": ({"login": "", "password": ""}, SourceUnauthorized, r"does not accept the credentials \(401\)"),
+    "path": ({"host": "{}/nothing"}, SourceError, r"127\.0\.0\.1:\d+/nothing.*Check whether the host.*base URL"),
+    "host": (
+        {"host": "127.0.0.1:1", "extra": '{"deadline": 1}'},
+        SourceUnavailable,
+        r"http://127\.0\.0\.1:1\) cannot be reached.*Check that it is up",
+    ),
+}
+
+_KEYWORD, _TEXT = {"type": "keyword"}, {"type": "text"}
+MAPPED: dict[str, dict[str, Any]] = {
+    "dynamic": {},
+    "alias": {"properties": {"hostname": _KEYWORD, "host": {"type": "alias", "path": "hostname"}}},
+    "excluded": {"_source": {"excludes": ["hostname"]}, "properties": {"hostname": _KEYWORD}},
+    "without": {"_source": {"enabled": False}, "properties": {"hostname": _KEYWORD}},
+    "epoch": {"properties": {"hostname": _KEYWORD, "@timestamp": {"type": "date", "format": "epoch_second"}}},
+    "both-1": {"properties": {"hostname": _KEYWORD}},
+    "both-2": {"properties": {"hostname": _TEXT}},
+    "ahead": {"properties": {"hostname": _KEYWORD, "@timestamp": {"type": "date_nanos"}}},
+    "line": {"properties": {"hostname": _KEYWORD}},
+}
+"""How an index may keep the name of the instance and the time."""
+AHEAD = "which is to come: is it a local time that was sent without its zone?"
 
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def define(conn_id: str, **fields: Any) -> None:
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+        given = {"conn_type": "x", "login": metric_servers.USER, "password": metric_servers.PASSWORD, **fields}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(given))
 
     return define
 
 
 def stamp(moment: dt.datetime, nanoseconds: int = 0) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}{nanoseconds:03d}Z"
+
+
+def an_hour_ahead() -> str:
+    return stamp(dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1))
 
 
 def records() -> Iterator[dict[str, Any]]:
@@ -57,22 +91,31 @@ def records() -> Iterator[dict[str, Any]]:
                 yield {"at": stamp(moment, 9), "host": host, "message": "WARN retried"}
     for number in range(MANY):
         yield {"at": stamp(MANY_AT), "host": "busy", "message": f"INFO burst {number}"}
+    yield {"at": stamp(dt.datetime.now(dt.timezone.utc)), "host": "new", "message": "INFO started"}
 
 
 @pytest.fixture(scope="module")
 def victoria_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if why := servers.missing("go"):
         tiers.unavailable("victoria-logs", why)
-    with servers.victoria_logs(CACHE, tmp_path_factory.mktemp("victoria-logs")) as url:
+    with servers.victoria_logs(CACHE, tmp_path_factory.mktemp("victoria-logs"), guarded=True) as url:
         lines = [
             json.dumps({"_time": one["at"], "_msg": one["message"], "app": "shop", "host": one["host"], **more})
             for one in records()
             for more in [{name: one[name] for name in ("level", "stack") if name in one}]
         ]
+        lines += [
+            json.dumps({"_time": at, "app": app, "host": "shop-1", **more})
+            for app, at, more in (
+                ("line", stamp(WINDOW.since), {"line": "WARN slow"}),
+                ("ahead", an_hour_ahead(), {"_msg": "WARN slow"}),
+            )
+        ]
         sent = requests.post(
             f"{url}/insert/jsonline?_stream_fields=app,host",
             data="\n".join(lines).encode(),
             headers={"Content-Type": "application/stream+json"},
+            auth=VERIFIER,
             timeout=60,
         )
         sent.raise_for_status()
@@ -82,7 +125,7 @@ def victoria_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _found(url: str) -> int:
-    answer = requests.post(f"{url}/select/logsql/query", data={"query": "*"}, timeout=60)
+    answer = requests.post(f"{url}/select/logsql/query", data={"query": "*"}, auth=VERIFIER, timeout=60)
     return len(answer.content.splitlines())
 
 
@@ -97,7 +140,7 @@ def _until(holds: Callable[[], bool]) -> None:
 def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if why := servers.missing("java", "mvn"):
         tiers.unavailable("open-search", why)
-    with servers.open_search(CACHE, tmp_path_factory.mktemp("open-search")) as url:
+    with servers.open_search(CACHE, tmp_path_factory.mktemp("open-search"), guarded=True) as url:
         mapping = {
             "settings": {"number_of_shards": 3, "number_of_replicas": 0},
             "mappings": {
@@ -109,7 +152,7 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             },
         }
         for index in ("logs-shop", "requests-shop"):
-            requests.put(f"{url}/{index}", json=mapping, timeout=60).raise_for_status()
+            requests.put(f"{url}/{index}", json=mapping, auth=servers.ADMIN, timeout=60).raise_for_status()
         lines = []
         for one in records():
             document = {
@@ -129,10 +172,23 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             f"{url}/logs-shop/_bulk?refresh=true",
             data=body.encode(),
             headers={"Content-Type": "application/x-ndjson"},
+            auth=servers.ADMIN,
             timeout=120,
         )
         sent.raise_for_status()
         assert sent.json()["errors"] is False
+        for index, mapping in MAPPED.items():
+            requests.put(f"{url}/logs-of-{index}", json={"mappings": mapping}, auth=servers.ADMIN, timeout=60)
+            document = {"@timestamp": stamp(WINDOW.since), "hostname": "web-1", "message": "WARN slow"}
+            if index == "epoch":
+                document["@timestamp"] = str(int(WINDOW.since.timestamp()))
+            elif index == "ahead":
+                document["@timestamp"] = an_hour_ahead()
+            elif index == "line":
+                document["line"] = document.pop("message")
+            requests.post(
+                f"{url}/logs-of-{index}/_doc?refresh=true", json=document, auth=servers.ADMIN, timeout=60
+            ).raise_for_status()
         yield url
 
 
@@ -159,6 +215,17 @@ class _Contract(LogSourceContract):
         assert len(frame) == MANY
         assert frame["message"].is_unique
 
+    @pytest.mark.parametrize("setting", WRONG)
+    def test_what_is_wrong_with_the_connection(self, source: Any, connect: Any, setting: str) -> None:
+        wrong, error, says = WRONG[setting]
+        address = json.loads(os.environ[f"AIRFLOW_CONN_{source.conn_id.upper()}"])["host"]
+        given = {"host": address, **wrong}
+        connect(source.conn_id, **given | {"host": given["host"].format(address)})
+        with pytest.raises(error, match=says) as raised:
+            source.read(WINDOW, HOSTS)
+        assert source.conn_id in str(raised.value)
+        assert (wrong.get("password") or metric_servers.PASSWORD) not in str(raised.value)
+
     def test_a_name_is_taken_as_it_is(self, source: Any) -> None:
         frame = source.read(WINDOW, ['odd "one" (a|b)*']).frame
         assert len(frame) > 600
@@ -167,7 +234,7 @@ class _Contract(LogSourceContract):
 class TestVictoriaLogs(_Contract):
     @pytest.fixture
     def source(self, victoria_logs: str, connect: Any) -> VictoriaLogs:
-        connect("victoria_logs_default", conn_type="victoria_logs", host=victoria_logs)
+        connect("victoria_logs_default", host=victoria_logs)
         return VictoriaLogs('{app="shop"}')
 
     @pytest.fixture
@@ -185,25 +252,26 @@ class TestVictoriaLogs(_Contract):
             VictoriaLogs('{app="shop"}', instance_field="hots").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             VictoriaLogs("level:>").read(WINDOW, HOSTS)
+        sample = VictoriaLogs('{app="line"}').read(WINDOW, HOSTS)
+        assert json.loads(sample.frame["message"].iloc[0])["line"] == "WARN slow"
+        assert "missing" not in sample.frame["message"].iloc[0]
+        assert sample.warnings[0].startswith("No record has the field _msg: all their fields are read.")
+        [warning] = VictoriaLogs('{app="ahead"}').read(WINDOW, HOSTS).warnings
+        assert AHEAD in warning
         assert "was logged in the hour before" in VictoriaLogs('{app="x"}').read(WINDOW, HOSTS).warnings[0]
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
-        connect("victoria_logs_default", conn_type="victoria_logs", host=f"{victoria_logs}/nothing")
-        with pytest.raises(SourceError, match="base URL of this API"):
-            source.read(WINDOW, HOSTS)
-        connect("victoria_logs_default", conn_type="victoria_logs", host="127.0.0.1:1", extra='{"deadline": 1}')
-        with pytest.raises(SourceUnavailable, match="cannot be reached"):
-            source.read(WINDOW, HOSTS)
 
     def test_the_test_button_and_instances(self, source: VictoriaLogs) -> None:
         works, text = VictoriaLogsHook().test_connection()
         assert works, text
+        assert re.search(r"answers queries: [1-9][\d,]* records of the last 5 minutes, the newest \d+\.\d s old", text)
         assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
 
 
 class TestOpenSearch(_Contract):
     @pytest.fixture
     def source(self, open_search: str, connect: Any) -> OpenSearchLogs:
-        connect("search_cluster_default", conn_type="search_cluster", host=open_search)
+        connect("search_cluster_default", host=open_search)
         return OpenSearchLogs("logs-shop")
 
     @pytest.fixture
@@ -214,42 +282,73 @@ class TestOpenSearch(_Contract):
         texts = OpenSearchLogs("logs-shop", instance_field="pod").read(WINDOW, HOSTS).frame
         assert texts.equals(source.read(WINDOW, HOSTS).frame)
 
+    @pytest.mark.parametrize(
+        ("index", "field", "records"),
+        [
+            ("dynamic", "hostname", 1),
+            ("dynamic", "hostname.keyword", 1),
+            ("alias", "host", 1),
+            ("excluded", "hostname", 1),
+            ("epoch", "hostname", 1),
+            ("both-*", "hostname", 2),
+        ],
+    )
+    def test_whatever_the_index_keeps_the_name_as(
+        self, source: OpenSearchLogs, index: str, field: str, records: int
+    ) -> None:
+        sample = OpenSearchLogs(f"logs-of-{index}", instance_field=field).read(WINDOW, ["web-1", "web-2"])
+        assert list(sample.frame["instance"]) == ["web-1"] * records
+        assert set(sample.frame["time"]) == {WINDOW.since}
+        assert not sample.truncated
+
+    def test_an_index_without_its_documents(self, source: OpenSearchLogs) -> None:
+        with pytest.raises(SourceQueryRejected, match="the index logs-of-without does not keep what its documents"):
+            OpenSearchLogs("logs-of-without", instance_field="hostname").read(WINDOW, ["web-1"])
+
     def test_a_query_string(self, source: OpenSearchLogs) -> None:
         found = OpenSearchLogs("logs-*", "log.level:error").read(WINDOW, HOSTS).frame
         assert len(found) == 20
 
     def test_words(self, source: OpenSearchLogs, open_search: str, connect: Any) -> None:
-        with pytest.raises(SourceQueryRejected, match=r"logs-shpo"):
-            OpenSearchLogs("logs-shpo").read(WINDOW, HOSTS)
-        with pytest.raises(SourceQueryRejected, match=r"logs-shpo-\*"):
-            OpenSearchLogs("logs-shpo-*").read(WINDOW, HOSTS)
+        for index in ("logs-shpo", "logs-shpo-*"):
+            with pytest.raises(SourceQueryRejected, match=rf"no index {re.escape(index)} that this login may read"):
+                OpenSearchLogs(index).read(WINDOW, HOSTS)
+        with pytest.raises(SourceUnauthorized, match=r"does not let this login read shop-logs \(403\): no permissions"):
+            OpenSearchLogs("shop-logs").read(WINDOW, HOSTS)
         with pytest.raises(
             SourceQueryRejected, match=r"no document has the field 'host.nmae'; did you mean 'host.name'"
         ):
             OpenSearchLogs("logs-shop", instance_field="host.nmae").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             OpenSearchLogs("logs-shop", "level:(").read(WINDOW, HOSTS)
+        [warning] = OpenSearchLogs("logs-of-line", instance_field="hostname").read(WINDOW, ["web-1"]).warnings
+        assert warning.startswith("No record has the field message: all their fields are read.")
+        [warning] = OpenSearchLogs("logs-of-ahead", instance_field="hostname").read(WINDOW, ["web-1"]).warnings
+        assert AHEAD in warning
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
-        connect("search_cluster_default", conn_type="search_cluster", host="127.0.0.1:1", extra='{"deadline": 1}')
-        with pytest.raises(SourceUnavailable, match="cannot be reached"):
-            source.read(WINDOW, HOSTS)
 
-    def test_the_test_button_and_instances(self, source: OpenSearchLogs) -> None:
+    def test_instances(self, source: OpenSearchLogs) -> None:
+        assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
+
+    def test_the_test_button(self, source: OpenSearchLogs, open_search: str, connect: Any) -> None:
         works, text = OpenSearchHook().test_connection()
         assert works, text
-        assert text.startswith("OpenSearch 2.19")
-        assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
+        assert text.startswith("OpenSearch 2.19.1 accepts the login, which may not search every index")
+        connect("search_cluster_default", host=open_search, login="admin")
+        works, text = OpenSearchHook().test_connection()
+        assert works, text
+        assert re.search(r"queries: [1-9][\d,]* documents? of the last 5 minutes, the newest \d+\.\d s old", text)
 
     def test_no_point_in_time_is_left(self, source: OpenSearchLogs, open_search: str) -> None:
         source.read(WINDOW, HOSTS)
-        left = requests.get(f"{open_search}/_search/point_in_time/_all", timeout=30).json()
+        left = requests.get(f"{open_search}/_search/point_in_time/_all", auth=servers.ADMIN, timeout=30).json()
         assert left.get("pits") in ([], None)
 
 
 class TestOpenSearchMetrics(MetricSourceContract):
     @pytest.fixture
     def source(self, open_search: str, connect: Any) -> OpenSearchMetrics:
-        connect("search_cluster_default", conn_type="search_cluster", host=open_search)
+        connect("search_cluster_default", host=open_search)
         return OpenSearchMetrics("requests-shop", Metric("took", "latency", unit="ms"), "took")
 
     @pytest.fixture

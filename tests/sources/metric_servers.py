@@ -17,7 +17,7 @@ import requests
 from airflow_cd.demo.serving import listen
 
 USER, PASSWORD = "verifier", "scrape"
-_HASHED = "$2b$04$f8cRvVJgm7gRiED6RqWituCkFQVlmwRr0XUnVOk6rNAxsi3OsZT0m"
+HASHED = "$2b$04$f8cRvVJgm7gRiED6RqWituCkFQVlmwRr0XUnVOk6rNAxsi3OsZT0m"
 START_SECONDS = 30.0
 
 
@@ -50,9 +50,24 @@ def missing(*commands: str) -> str:
 
 @contextmanager
 def running(
-    command: Sequence[str], ready: str, folder: Path, *, seconds: float = START_SECONDS, **options: object
+    command: Sequence[str],
+    ready: str,
+    folder: Path,
+    *,
+    seconds: float = START_SECONDS,
+    pause: float = 0.02,
+    **options: object,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until it is done with; it is stopped by its own process id."""
+    """Run a server until it is done with; it is stopped by its own process id.
+
+    :param command: that starts it.
+    :param ready: the URL, or host and port, that answers once it has started.
+    :param folder: for its log.
+    :param seconds: that it may take for it; :data:`START_SECONDS` by default.
+    :param pause: seconds between two questions whether it has.
+    :param options: of the requests.
+    :raises RuntimeError: it has ended, or takes longer.
+    """
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
@@ -69,7 +84,7 @@ def running(
                 pass
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} does not answer: {(folder / 'log').read_text()[-2000:]}")
-            time.sleep(0.02)
+            time.sleep(pause)
         yield process
     finally:
         process.terminate()
@@ -121,7 +136,7 @@ def prometheus(scraped: Scraped, folder: Path, *, guarded: bool = False) -> Iter
     made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", text, data]
     subprocess.run(made, check=True, capture_output=True)
     (folder / "prometheus.yml").write_text("global: {}\n")
-    (folder / "web.yml").write_text(f"basic_auth_users:\n  {USER}: {_HASHED}\n" if guarded else "{}\n")
+    (folder / "web.yml").write_text(f"basic_auth_users:\n  {USER}: {HASHED}\n" if guarded else "{}\n")
     port = free_port()
     command = [
         "prometheus",
@@ -156,7 +171,7 @@ def victoria_metrics(scraped: Scraped, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def influx_db(folder: Path) -> Iterator[str]:
-    """An empty InfluxDB 1; its address."""
+    """An InfluxDB 1 whose :data:`USER` may do everything, and which holds nothing yet; its address."""
     port, other = free_port(), free_port()
     (folder / "influxdb.conf").write_text(
         f"""reporting-disabled = true
@@ -168,8 +183,11 @@ dir = "{folder}/data"
 wal-dir = "{folder}/wal"
 [http]
 bind-address = "127.0.0.1:{port}"
+auth-enabled = true
 """
     )
     url = f"http://127.0.0.1:{port}"
     with running(["influxd", "-config", f"{folder}/influxdb.conf"], f"{url}/ping", folder):
+        made = f"CREATE USER {USER} WITH PASSWORD '{PASSWORD}' WITH ALL PRIVILEGES"
+        requests.post(f"{url}/query", data={"q": made}, timeout=10).raise_for_status()
         yield url

@@ -54,6 +54,13 @@ def everything() -> Scraped:
     for place, (name, labels, samples) in enumerate(scraped.series):
         if labels["instance"] == "old-1:8080":
             scraped.series[place] = (name, labels, [(at, value) for at, value in samples if at >= END - 330.0])
+    # Two servers scrape the same, and one is scraped by two jobs.
+    for replica in ("a", "b"):
+        of_one = {"instance": "pair-1", "code": "200", "prometheus_replica": replica}
+        scraped.add("http_requests_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], **of_one)
+    for job in ("shop", "shop-pods"):
+        of_one = {"instance": "jobs-1", "code": "200", "job": job}
+        scraped.add("http_requests_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], **of_one)
     # It has failed three times before it is scraped for the first time, and never again.
     late = scrapes(END - 240.0, END)
     scraped.add("http_requests_total", [(at, 5.0 + n) for n, at in enumerate(late)], instance="new-1", code="200")

@@ -61,7 +61,8 @@ class SplunkStore(Store):
         there = self.visible() if named is None or named[1] == self.index else []
         found = [one for one in there if begin <= one.time.timestamp() < end]
         if "| tstats" in query:
-            return [{"index": self.index, "count": str(len(found))}], True
+            newest = {"newest": f"{max(one.time.timestamp() for one in found):.3f}"} if found else {}
+            return [{"index": self.index, "count": str(len(found)), **newest}], True
         if "| stats count by" in query:
             return [{"host": name, "count": "1"} for name in sorted({one.host for one in found})], True
         hosts = re.findall(r'"(.*?)"', query.partition(" IN (")[2].partition(")")[0])

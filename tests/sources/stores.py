@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.hooks.vendor_servers import Answer, Asked
+from tests.hooks.vendor_servers import Answer, Asked, SumoServer
 
 DROPPED = Answer(0)
 """No answer: the connection is closed."""
@@ -89,6 +89,13 @@ class Store:
 def form_of(asked: Asked) -> dict[str, str]:
     body = asked.body if isinstance(asked.body, bytes) else b""
     return asked.params | {name: values[0] for name, values in parse_qs(body.decode()).items()}
+
+
+def of_aws(answer: Answer) -> Answer:
+    """The answer as AWS gives it, where a limit of the rate has a name and no status of its own."""
+    if answer.status == 429:
+        answer = Answer(400, {"__type": "ThrottlingException", "message": "Rate exceeded"})
+    return Answer(answer.status, answer.body, {"Content-Type": "application/x-amz-json-1.1"})
 
 
 def iso(moment: datetime) -> str:
@@ -175,7 +182,7 @@ class DatadogStore(Store):
         found_by = asked.body["filter"]
         scope, _, listed = found_by["query"].partition(" AND ")
         hosts = re.findall(r'"(.*?)"', listed) if listed.startswith("host:") else []
-        if listed in ("", "host:*") and "service:shop" in scope:
+        if scope == "*" or (listed in ("", "host:*") and "service:shop" in scope):
             hosts = [one.host for one in self.records]
         begin, end = (datetime.fromisoformat(found_by[name].replace("Z", "+00:00")) for name in ("from", "to"))
         found = sorted(
@@ -185,6 +192,8 @@ class DatadogStore(Store):
         after = asked.body["page"].get("cursor")
         if after:
             found = [one for one in found if f"{one.milliseconds} {one.id}" > after]
+        if asked.body["sort"].startswith("-"):
+            found.reverse()
         page = found[: min(self.troubles.page, asked.body["page"]["limit"])]
         data = [
             {"id": one.id, "attributes": {"timestamp": one.iso, "host": one.host, "message": one.message, "tags": []}}
@@ -192,6 +201,65 @@ class DatadogStore(Store):
         ]
         more = {"page": {"after": f"{page[-1].milliseconds} {page[-1].id}"}} if len(page) < len(found) else {}
         return Answer(body={"data": data, "meta": {"status": "done", **more}})
+
+
+class CloudWatchLogStore(Store):
+    """Streams of a log group, one for each host, and their events; every other page is empty and not the last."""
+
+    def __call__(self, asked: Asked) -> Answer:
+        return of_aws(super().__call__(asked))
+
+    def respond(self, asked: Asked) -> Answer:
+        given = asked.body
+        if asked.headers["x-amz-target"].endswith("DescribeLogStreams"):
+            names = sorted({one.host for one in self.records if one.host.startswith(given["logStreamNamePrefix"])})
+            return Answer(body={"logStreams": [{"logStreamName": name} for name in names]})
+        begin, end = given["startTime"], given["endTime"]
+        found = sorted(
+            (one for one in self.visible() if begin <= one.milliseconds <= end and one.host in given["logStreamNames"]),
+            key=lambda one: (one.time, one.id),
+        )
+        at, empty = map(int, given.get("nextToken", "0 0").split())
+        if not empty:
+            return Answer(body={"events": [], "nextToken": f"{at} 1"})
+        page = found[at : at + self.troubles.page]
+        lag = round(self.troubles.lag * 1000)
+        events = [
+            {
+                "logStreamName": one.host,
+                "timestamp": one.milliseconds,
+                "message": one.message,
+                "ingestionTime": one.milliseconds + lag,
+                "eventId": one.id,
+            }
+            for one in page
+        ]
+        more = {"nextToken": f"{at + len(page)} 0"} if at + len(page) < len(found) else {}
+        return Answer(body={"events": events, **more})
+
+
+@dataclass
+class SumoLogicStore(Store):
+    """Search jobs of Sumo Logic over the records that can be found."""
+
+    jobs: SumoServer = field(default_factory=SumoServer)
+
+    def respond(self, asked: Asked) -> Answer:
+        if asked.method == "POST":
+            hosts = re.findall(r'_sourceHost="(.*?)"', asked.body["query"])
+            self.jobs.page = self.troubles.page
+            self.jobs.messages = [
+                {
+                    "_messageid": one.id,
+                    "_messagetime": str(one.milliseconds),
+                    "_receipttime": str(one.milliseconds + round(self.troubles.lag * 1000)),
+                    "_sourcehost": one.host,
+                    "_raw": one.message,
+                }
+                for one in self.visible()
+                if one.host in hosts
+            ]
+        return self.jobs(asked)
 
 
 class LokiStore(Store):
@@ -202,17 +270,25 @@ class LokiStore(Store):
         if "/label" in asked.path:
             names = sorted({one.host for one in self.records}) if "values" in asked.path else ["app", "pod"]
             return Answer(body={"status": "success", "data": names})
+        if asked.path.endswith("/query"):
+            at, seconds = int(form["time"]), int(re.search(r"\[(\d+)s\]", form["query"])[1])  # type: ignore[index]
+            number = len(self._between(at - seconds * 10**9, at, None))
+            result = [{"metric": {}, "value": [at / 1e9, str(number)]}] if number else []
+            return Answer(body={"status": "success", "data": {"resultType": "vector", "result": result}})
         if int(form["limit"]) > self.troubles.page:
             return Answer(400, raw=b"max entries limit per query exceeded, limit > max_entries_limit_per_query")
-        hosts = re.search(r'\w+=~"(.*?)"', form["query"])[1].split("|")  # type: ignore[index]
-        begin, end = int(form["start"]), int(form["end"])
-        found = [one for one in self.visible() if begin <= one.milliseconds * 10**6 < end and one.host in hosts]
-        found = sorted(found, key=lambda one: one.time)[: int(form["limit"])]
+        named = re.search(r'\w+=~"(.*?)"', form["query"])[1]  # type: ignore[index]
+        found = self._between(int(form["start"]), int(form["end"]), None if named == ".+" else named.split("|"))
+        found = found[:: -1 if form["direction"] == "backward" else 1][: int(form["limit"])]
         streams: dict[str, list[list[str]]] = {}
         for one in found:
             streams.setdefault(one.host, []).append([str(one.milliseconds * 10**6), one.message])
         result = [{"stream": {"app": "shop", "pod": host}, "values": lines} for host, lines in streams.items()]
         return Answer(body={"status": "success", "data": {"resultType": "streams", "result": result}})
+
+    def _between(self, begin: int, end: int, hosts: list[str] | None) -> list[Record]:
+        found = [one for one in self.visible() if begin <= one.milliseconds * 10**6 < end]
+        return sorted((one for one in found if hosts is None or one.host in hosts), key=lambda one: one.time)
 
 
 @dataclass

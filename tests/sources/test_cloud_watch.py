@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
-from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.cloud_watch import CloudWatch
 from airflow_cd.sources import CloudWatchLogs, CloudWatchMetrics
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
@@ -17,6 +18,8 @@ from airflow_cd.verification.samples import Metric, Window
 NOW = dt.datetime.now(dt.timezone.utc).replace(second=0, microsecond=0)
 WINDOW = Window(NOW - dt.timedelta(minutes=20), NOW - dt.timedelta(minutes=10))
 HOSTS = ["i-1", "i-2"]
+REGION = "eu-central-1"
+SERVICE = {"Service": "shop"}
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +173,47 @@ class TestMetrics(MetricSourceContract):
             CloudWatchMetrics("Shop", "Latency").read(WINDOW, HOSTS)
         assert "Nothing is known of i-9" in source.read(WINDOW, ["i-9"]).warnings[0]
         assert "periods of whole minutes" in "".join(CloudWatchMetrics("a", "b", bucket="7s").mistakes())
+
+
+@pytest.fixture
+def keys(endpoint: str) -> Any:
+    """Access keys of who may read, and of who may not; those of nobody are refused meanwhile."""
+    import boto3
+
+    given = {"endpoint_url": endpoint, "region_name": REGION, "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    iam = boto3.client("iam", **given)
+    found = {}
+    for name in ("reader", "stranger"):
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        found[name] = {"login": key["AccessKeyId"], "password": key["SecretAccessKey"]}
+    # What AWS calls cloudwatch is called monitoring here.
+    allowed = {"Effect": "Allow", "Action": ["logs:*", "monitoring:*"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
+    requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10).raise_for_status()
+    yield found
+    requests.post(f"{endpoint}/moto-api/reset-auth", data=b"inf", timeout=10).raise_for_status()
+
+
+def test_what_is_wrong_with_the_credentials(keys, endpoint, connect):
+    extra = json.dumps({"region_name": REGION, "endpoint_url": endpoint})
+    reader = keys["reader"]
+    connect("aws_default", conn_type="aws", extra=extra, **reader)
+    sources = [CloudWatchLogs("shop", "web/{instance}"), CloudWatchMetrics("Shop", "Orders", dimensions=SERVICE)]
+    assert all(len(source.read(WINDOW, HOSTS).frame) for source in sources)
+    for credentials, says in (
+        ({**reader, "password": "guessed" * 6}, r"refuses the credentials \(403\).*signature"),
+        ({**reader, "login": "AKIAEXAMPLE"}, r"refuses the credentials \(403\).*token.* is invalid"),
+        (keys["stranger"], r"refuses the credentials \(403\).*stranger is not authorized"),
+        ({}, "there are no credentials"),
+    ):
+        connect("aws_default", conn_type="aws", extra=extra, **credentials)
+        for source in sources:
+            with pytest.raises(SourceUnauthorized, match=rf"connection 'aws_default'.*{says}") as raised:
+                source.read(WINDOW, HOSTS)
+            assert "\n" not in str(raised.value)
+            assert "access key" in (raised.value.next_step or "")
 
 
 def test_being_told_to_wait_is_noted(monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.sources import FileLogs
 from airflow_cd.sources.contract import LogSourceContract
 from airflow_cd.verification.samples import Window
@@ -263,8 +263,19 @@ class TestSpecification:
         assert ("cannot tell web-1 from web-10" in "".join(FileLogs(f"/x/{pattern}").mistakes())) == refused
 
     def test_no_file_at_all_is_an_error(self, tmp_path):
-        with pytest.raises(SourceUnavailable, match="no file of any instance"):
+        with pytest.raises(SourceUnavailable, match=r"no file of any instance is there\. Next"):
             FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+        with pytest.raises(SourceUnavailable, match=f"no file .* is there: there is no folder {tmp_path}/logs.? Next"):
+            FileLogs(f"{tmp_path}/logs/web/{{instance}}.log").read(WINDOW, ["a"])
+
+    def test_a_folder_that_may_not_be_entered_is_named(self, tmp_path, monkeypatch):
+        closed = tmp_path / "closed"
+        closed.mkdir()
+        may = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and may(path, mode))
+        for pattern in ("closed/{instance}.log", "closed/web/{instance}.log", "closed/*/{instance}.log"):
+            with pytest.raises(SourceUnauthorized, match=f"may not look into {closed}.? Next: Let the group"):
+                FileLogs(f"{tmp_path}/{pattern}").read(WINDOW, ["a"])
 
     @pytest.mark.parametrize(
         ("fields", "says"),

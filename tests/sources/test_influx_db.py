@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import re
+import time
 from typing import Any
 
 import pytest
 import requests
 
-from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.influx_db import InfluxDbHook
 from airflow_cd.sources import InfluxDbMetrics
 from airflow_cd.sources.contract import MetricSourceContract
@@ -22,6 +25,8 @@ END = dt.datetime.now(dt.timezone.utc).replace(minute=0, second=0, microsecond=0
 WINDOW = Window(END - dt.timedelta(minutes=10), END)
 HOSTS = ["shop-1", "shop-2"]
 METRIC = Metric("response_time", "latency", "higher_is_worse", "ms")
+ADMIN = (metric_servers.USER, metric_servers.PASSWORD)
+READER = {"conn_type": "influx_db", "login": "reader", "password": "reads"}
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +35,21 @@ def server(tmp_path_factory) -> Any:
     if why := metric_servers.missing("influxd"):
         tiers.unavailable("influxdb", why)
     with metric_servers.influx_db(tmp_path_factory.mktemp("influx")) as url:
-        requests.post(f"{url}/query", data={"q": "CREATE DATABASE shop"}, timeout=10).raise_for_status()
+        for statement in (
+            "CREATE DATABASE shop",
+            "CREATE USER reader WITH PASSWORD 'reads'",
+            "GRANT READ ON shop TO reader",
+            "CREATE USER stranger WITH PASSWORD 'reads'",
+        ):
+            requests.post(f"{url}/query", data={"q": statement}, auth=ADMIN, timeout=10).raise_for_status()
         lines = [
             f"http,host={host},route=/cart duration={100 + second % 10} "
             f"{round((WINDOW.since + dt.timedelta(seconds=second)).timestamp() * 1e9)}"
             for second in range(-60, 660, 3)
             for host in HOSTS
         ]
-        sent = requests.post(f"{url}/write?db=shop", data="\n".join(lines).encode(), timeout=10)
+        lines.append(f"queue,host=shop-1 depth=3 {time.time_ns()}")
+        sent = requests.post(f"{url}/write?db=shop", data="\n".join(lines).encode(), auth=ADMIN, timeout=10)
         sent.raise_for_status()
         yield url
 
@@ -45,7 +57,7 @@ def server(tmp_path_factory) -> Any:
 class TestContract(MetricSourceContract):
     @pytest.fixture
     def source(self, server, connect):
-        connect("influx_db_default", conn_type="influx_db", host=server)
+        connect("influx_db_default", host=server, **READER)
         return InfluxDbMetrics('mean("duration")', "http", METRIC, "shop", count='"duration"')
 
     @pytest.fixture
@@ -71,13 +83,45 @@ class TestContract(MetricSourceContract):
             InfluxDbMetrics('mean("duration")', "htpp", METRIC, "shop").read(WINDOW, HOSTS)
         with pytest.raises(SourceQueryRejected, match="no point of it has the tag 'pod'"):
             InfluxDbMetrics('mean("duration")', "http", METRIC, "shop", instance_tag="pod").read(WINDOW, HOSTS)
-        with pytest.raises(SourceQueryRejected, match="database not found: shpo"):
+        with pytest.raises(SourceUnauthorized, match=r"does not allow this \(403\): .*requires READ on shpo"):
             InfluxDbMetrics('mean("duration")', "http", METRIC, "shpo").read(WINDOW, HOSTS)
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
         nobody = InfluxDbMetrics('mean("duration")', "http", METRIC, "shop", where="\"route\" = '/crat'")
         assert "nothing of it with \"route\" = '/crat'" in nobody.read(WINDOW, HOSTS).warnings[0]
+        connect("influx_db_default", host=server, login=ADMIN[0], password=ADMIN[1])
+        with pytest.raises(SourceQueryRejected, match="database not found: shpo"):
+            InfluxDbMetrics('mean("duration")', "http", METRIC, "shpo").read(WINDOW, HOSTS)
+
+    @pytest.mark.parametrize(
+        ("wrong", "error", "says"),
+        [
+            ({"password": "guessed"}, SourceUnauthorized, r"does not accept the credentials \(401\).*Check login"),
+            ({"login": "", "password": ""}, SourceUnauthorized, r"does not accept the credentials \(401\)"),
+            ({"login": "stranger"}, SourceUnauthorized, r"does not allow this \(403\): .*requires READ on shop"),
+            ({"host": "{}/nothing"}, SourceError, r"/nothing.*Check whether the host.*base URL"),
+            (
+                {"host": "127.0.0.1:1", "extra": json.dumps({"deadline": 1})},
+                SourceUnavailable,
+                r"http://127\.0\.0\.1:1\) cannot be reached",
+            ),
+        ],
+    )
+    def test_what_is_wrong_with_the_connection(self, source, server, connect, wrong, error, says):
+        given = {**READER, "host": server, **wrong}
+        connect("influx_db_default", **given | {"host": given["host"].format(server)})
+        with pytest.raises(error, match=says) as raised:
+            source.read(WINDOW, HOSTS)
+        assert source.conn_id in str(raised.value)
+        assert "guessed" not in str(raised.value)
+
+    def test_the_test_button(self, source, server, connect):
         works, text = InfluxDbHook().test_connection()
         assert works, text
+        assert re.search(r"Of shop: points of 1 measurement of the last 5 minutes, the newest \d+\.\d s old", text)
+        connect("influx_db_default", host=server, **{**READER, "login": "stranger"})
+        works, text = InfluxDbHook().test_connection()
+        assert not works
+        assert "shows this login no database" in text
 
 
 @pytest.mark.parametrize(
@@ -91,7 +135,7 @@ class TestContract(MetricSourceContract):
     ],
 )
 def test_a_name_that_the_measurement_does_not_have(server, connect, fields, says, mend):
-    connect("influx_db_default", conn_type="influx_db", host=server)
+    connect("influx_db_default", host=server, **READER)
     given = {"select": 'mean("duration")', "measurement": "http", "metric": METRIC, "database": "shop"}
     with pytest.raises(SourceQueryRejected, match=says) as raised:
         InfluxDbMetrics(**{**given, **fields}).read(WINDOW, HOSTS)

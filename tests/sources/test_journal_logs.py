@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,41 @@ class TestContract(LogSourceContract):
             JournalLogs("shop.service", directory=f"{tmp_path}/nothing").read(WINDOW, HOSTS)
 
 
+def test_a_file_that_is_broken_makes_the_window_incomplete(folder, tmp_path):
+    whole = JournalLogs("shop.service", directory=str(folder)).read(WINDOW, HOSTS)
+    assert not whole.truncated
+    shutil.copytree(folder, tmp_path / "journal")
+    broken = tmp_path / "journal" / "web-1.journal"
+    broken.write_bytes(broken.read_bytes()[:3000])
+    sample = JournalLogs("shop.service", directory=f"{tmp_path}/journal").read(WINDOW, HOSTS)
+    assert set(sample.frame["instance"]) == {"web-2"}
+    assert sample.truncated
+    [warning] = sample.warnings
+    assert warning.startswith(f"A part of the journal cannot be read: Journal file {broken} is truncated")
+
+
+@pytest.mark.parametrize(
+    "found", [b"", b'{"_SYSTEMD_UNIT": "shop.service", "_HOSTNAME": "web-1", "MESSAGE": "INFO x"}']
+)
+def test_files_that_the_user_may_not_read_are_said(monkeypatch, found):
+    hint = b"Hint: You are currently not seeing messages from other users and the system."
+    at = f', "__REALTIME_TIMESTAMP": "{round(WINDOW.since.timestamp() * 1e6)}"}}'.encode()
+
+    def ran(command: Any, **_: Any) -> Any:
+        assert "--quiet" not in command  # which leaves out the hint
+        return subprocess.CompletedProcess([], 0, found[:-1] + at if found else b"", hint)
+
+    monkeypatch.setattr(journal.shutil, "which", lambda name: name)
+    monkeypatch.setattr(journal.subprocess, "run", ran)
+    if found:
+        sample = JournalLogs("shop.service").read(WINDOW, HOSTS)
+        assert len(sample.frame) == 1
+        assert "may not read every file of the journal: see the group systemd-journal" in sample.warnings[0]
+    else:
+        with pytest.raises(SourceUnauthorized, match="sees its own messages alone"):
+            JournalLogs("shop.service").read(WINDOW, HOSTS)
+
+
 def test_without_the_command_or_the_right(monkeypatch):
     monkeypatch.setattr(journal.shutil, "which", lambda _: None)
     with pytest.raises(SourceRejected, match="no journalctl"):
@@ -139,9 +175,9 @@ ENTRIES = [
 def answering(monkeypatch: pytest.MonkeyPatch, entries: list[dict[str, str]]) -> None:
     """Let the journal find, in that order, what matches."""
 
-    def found(directory: str, since: float, until: float, matches: list[str]) -> tuple[list[dict[str, str]], bool]:
+    def found(directory: str, since: float, until: float, matches: list[str]) -> journal.Entries:
         ways = [one.split() for one in " ".join(matches).split("+")]
-        return [one for one in stamped if any(all(_has(one, match) for match in way) for way in ways)], False
+        return journal.Entries([one for one in stamped if any(all(_has(one, match) for match in way) for way in ways)])
 
     def _has(one: dict[str, str], match: str) -> bool:
         name, _, value = match.partition("=")

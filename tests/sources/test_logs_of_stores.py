@@ -151,7 +151,7 @@ def test_a_pattern_that_matches_no_index_is_no_silent_service(served):
         return answer
 
     served(nothing, "search_cluster_default")
-    with pytest.raises(SourceQueryRejected, match=r"no index that is called logs-shpo-\*"):
+    with pytest.raises(SourceQueryRejected, match=r"no index logs-shpo-\* that this login may read"):
         ElasticsearchLogs("logs-shpo-*").read(WINDOW, HOSTS)
 
 

@@ -30,6 +30,9 @@ def docker_hosts(monkeypatch):
         def logs(self, *_: Any, **__: Any) -> Any:
             return []
 
+        def inspect_container(self, _: str) -> Any:
+            return {"Created": "2026-11-23T04:00:00.123456789Z", "HostConfig": {"LogConfig": {"Type": "json-file"}}}
+
     class Engine:
         def __init__(self, conn_id: str) -> None:
             self.conn_id = conn_id

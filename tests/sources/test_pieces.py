@@ -62,6 +62,9 @@ def test_a_containers_long_lines_are_one_record_each(monkeypatch):
             content = outputs["stdout" if stdout else "stderr"]
             return [content[at : at + 1000] for at in range(0, len(content), 1000)]
 
+        def inspect_container(self, _: str) -> Any:
+            return {}
+
     class Engine:
         @classmethod
         def read(cls, conn_id: str) -> Engine:

@@ -200,6 +200,25 @@ class TestWords:
         sample = PrometheusMetrics("http").read(Window(moment(595), moment(660)), ["new-1"])
         assert any("nothing happened in this window" in text for text in sample.warnings)
 
+    def test_a_range_that_holds_no_two_scrapes(self, server):
+        query = PrometheusQuery("rate(queue_depth{{instances}}[10s])", Metric("arrivals", "throughput"))
+        sample = query.read(WINDOW, INSTANCES)
+        # VictoriaMetrics looks back further by itself.
+        said = "or a range of the query holds fewer than two scrapes" in "".join(sample.warnings)
+        assert said == (server == "prometheus") == (not len(sample.frame))
+
+    @pytest.mark.parametrize(
+        ("instance", "label", "one"), [("pair-1", "prometheus_replica", "a"), ("jobs-1", "job", "shop")]
+    )
+    def test_series_that_are_there_twice(self, server, instance, label, one):
+        twice = PrometheusMetrics("http").read(WINDOW, [instance])
+        [warning] = twice.warnings
+        assert f"http_requests_total of {instance} is there 2 times, by {label}" in warning
+        assert f"where='{label}=\"{one}\"'" in warning
+        once = PrometheusMetrics("http", where=f'{label}="{one}"').read(WINDOW, [instance])
+        assert once.warnings == ()
+        assert 2 * once.frame["count"].sum() == twice.frame["count"].sum()
+
     def test_a_time_before_a_young_server_had_anything(self, server):
         before = Window(moment(-90000), moment(-89400))
         for source in (PrometheusMetrics("opentelemetry"), PrometheusQuery("queue_depth{{instances}}", "queue_depth")):

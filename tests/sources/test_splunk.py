@@ -95,7 +95,7 @@ def test_words(store, served):
     assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
     works, text = SplunkHook().test_connection()
     assert works
-    assert "events of the last 5 minutes, in shop" in text
+    assert "0 events of the last 5 minutes, in shop" in text
 
 
 @pytest.mark.parametrize(

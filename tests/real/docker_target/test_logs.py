@@ -87,3 +87,16 @@ def test_a_long_line_is_one_record(site: Site) -> None:
     # Each of two seams cuts a character in two, of which Docker keeps two signs that there was one.
     assert lengths == [len("meanwhile"), *[20000 + 2 + len('{"level": "error", "message": ""}')] * 2]
     assert all(json.loads(text)["level"] == "error" for text in frame["message"] if text != "meanwhile")
+
+
+def test_what_was_rotated_away_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cd.sources.rotation.QUIET", timedelta(0))
+    code = "import time\nfor n in range(300): print('order', n, 'x' * 500, flush=True); time.sleep(0.005)"
+    began = datetime.now(timezone.utc) - timedelta(seconds=5)
+    kept = ("--log-opt", "max-size=20k", "--log-opt", "max-file=2")
+    site.engine("docker", "run", "--name", "many-1", *kept, "--network", "none", "web:1.0", "python3", "-c", code)
+    sample = DockerLogs(site.connection()).read(Window(began, datetime.now(timezone.utc)), ["many-1"])
+    assert sample.frame["message"].iloc[-1].startswith("order 299 ")
+    assert not sample.frame["message"].str.startswith("order 0 ").any()
+    assert sample.truncated
+    assert "its Docker host keeps 2 files of 20,480 bytes of its log" in sample.warnings[0]

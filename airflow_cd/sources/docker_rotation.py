@@ -1,0 +1,112 @@
+"""What the rotation of a container's log has taken away of a window.
+
+Docker hands out what it still has. The driver ``json-file`` keeps everything unless it has a ``max-size``, then
+``max-file`` files, one by default; ``local`` keeps five of 20 MiB, and so does the cache of drivers that send all of it
+elsewhere.
+(https://docs.docker.com/engine/logging/configure/ and the pages of the drivers.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_cd.sources.rotation import begins_late, would_have_filled
+from airflow_cd.verification.samples import Window
+from airflow_cd.wording import counted
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*\Z", re.IGNORECASE)
+_SECOND = timedelta(seconds=1)
+_UNROTATED = ("journald", "none", "")
+_LONGEST_STAMP = 64
+
+
+@dataclass
+class Written:
+    """What was read of one container's log.
+
+    :param window: of which it was read.
+    :ivar size: in bytes, with stamps.
+    :ivar first: time of the oldest line; None for none.
+    """
+
+    window: Window
+    size: int = 0
+    first: datetime | None = None
+
+    def add(self, moment: datetime, stamp: str, line: str) -> None:
+        """Note a line.
+
+        :param moment: its time.
+        :param stamp: the time as Docker writes it.
+        :param line: its text.
+        """
+        self.size += len(stamp) + len(line) + 2
+        self.first = moment if self.first is None else min(self.first, moment)
+
+    def lost(self, client: Any, container: str) -> str:
+        """Which part of it a rotation has taken away, as the end of a sentence; ``""`` where nothing says so.
+
+        :param client: of the Docker host.
+        :param container: its id.
+        """
+        since = self.window.since
+        if self.first is not None and self.first - since < _SECOND:
+            return ""
+        found = client.inspect_container(container)
+        limit = _limit((found.get("HostConfig") or {}).get("LogConfig") or {})
+        began = stamped(str(found.get("Created") or ""))
+        if limit is None or began is None or began >= self.window.until:
+            return ""
+        head = _first(client, container)
+        if head is None or not begins_late(head, since, began):
+            return ""
+        size, files = limit
+        if self.first is not None:
+            written = min(self.window.until, datetime.now(timezone.utc)) - self.first
+            if not would_have_filled(self.size, written, head - began, size):
+                return ""
+        kept = f"{counted(files, 'file')} of {size:,} bytes" if files > 1 else f"a file of {size:,} bytes"
+        return (
+            f"before {head.astimezone(timezone.utc):%H:%M:%S} UTC is lost: its Docker host keeps {kept} of its log. "
+            "Raise max-size or max-file."
+        )
+
+
+def stamped(stamp: str) -> datetime | None:
+    """A time as Docker writes it, with nine digits of a second of which Python reads six; None where it is none.
+
+    :param stamp: in UTC.
+    """
+    try:
+        return datetime.fromisoformat(f"{stamp[:26].rstrip('Z').ljust(26, '0')}+00:00").astimezone(timezone.utc)
+    except ValueError:
+        return None
+
+
+def _limit(config: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Bytes of a file of a log, and how many files are kept; None where everything is, or nothing says how much."""
+    driver, options = str(config.get("Type") or ""), config.get("Config") or {}
+    if driver in _UNROTATED:
+        return None
+    before = "" if driver in ("json-file", "local") else "cache-"
+    size = _bytes(options.get(f"{before}max-size") or ("" if driver == "json-file" else "20m"))
+    files = str(options.get(f"{before}max-file") or ("1" if driver == "json-file" else "5"))
+    return (size, int(files)) if size and files.isdigit() else None
+
+
+def _bytes(text: str) -> int:
+    found = _SIZE.match(str(text))
+    return round(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " ")) if found else 0
+
+
+def _first(client: Any, container: str) -> datetime | None:
+    """Time of the first line that there still is."""
+    stream = client.logs(container, stdout=True, stderr=True, timestamps=True, stream=True, follow=False)
+    chunk = next(iter(stream), b"")
+    # Closed by itself the stream leaves its socket behind.
+    getattr(stream, "_response", stream).close()
+    return stamped(chunk[:_LONGEST_STAMP].decode("utf-8", "replace").partition(" ")[0])
