@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ PROMOTING = "airflow_cd_promoting"
 """XCom of whatever promotes, before it does: from then on only the ledger knows how the deployment ended."""
 TOKEN = "airflow_cd_token"  # noqa: S105 - a number
 """XCom of what has taken a newer fencing token than the deploy: the target refuses the deploy's from then on."""
+REFUSED = "airflow_cd_refused"
+"""XCom of a task that was to bring something to the environment: its error, for the task that says how the run ended."""
 _TOKENS = (Role.VERIFY, Role.ROLLBACK, Role.SETTLE)
+_BEGINNING = (Role.LEASE, Role.DEPLOY, Role.ROLLBACK_TO)
 
 
 def handing_over(task: EnvironmentTask, context: Context) -> Callable[[Handover], None]:
@@ -68,6 +72,34 @@ def hand_token(task: EnvironmentTask, context: Context, token: int) -> None:
     :param token: the newest.
     """
     _push(task, context, TOKEN, token)
+
+
+@contextmanager
+def handing_refusal(task: EnvironmentTask, context: Context) -> Iterator[None]:
+    """Hand over why nothing is deployed by the task, where an error of ours in the body says it.
+
+    :param task: one that acquires an environment or brings a release to it; nothing is handed over for another.
+    :param context: of the task.
+    """
+    try:
+        yield
+    except AirflowCdError as error:
+        if task.role in _BEGINNING:
+            _push(task, context, REFUSED, {"what": error.what, "next": error.next_step or ""})
+        raise
+
+
+def refusal(task: EnvironmentTask, context: Context) -> tuple[str, str] | None:
+    """Why a run has deployed nothing here, and what a person can do, ``""`` where nothing is known of it.
+
+    :param task: a settle.
+    :param context: of the task.
+    :returns: of the first task that has handed it over; None without one.
+    """
+    for content in _pulled(task, context, REFUSED, *_BEGINNING):
+        if isinstance(content, dict) and content.get("what"):
+            return str(content["what"]), str(content.get("next") or "")
+    return None
 
 
 def captured(task: EnvironmentTask, context: Context) -> Handover | None:

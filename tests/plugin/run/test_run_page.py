@@ -89,6 +89,19 @@ def test_a_rolled_back_canary_says_why_first(ledger: Ledger, story: Story) -> No
     assert (done.answer, safe.answer, head.report) == ("Rolled back to shop 1.1", "Yes", VERIFY)
 
 
+def test_a_deploy_that_failed_has_its_first_sentence_as_the_headline(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.approved()
+    story.canary(None)
+    first = (
+        "the deployment failed: 1 of 2 instances is not healthy on shop 1.2 (60760629) after 13.2 s; 1 was not begun."
+    )
+    rest = "web-1 is failed: exited with code 3; web-2 was not begun, and still runs shop 1.1."
+    story.rolled_back(f"{first} {rest}")
+    head = _view(ledger, run_of("failed", ROLLED_BACK_STATES)).headline
+    assert (head.says, head.more[0]) == (f"production: {first}", rest)
+
+
 def test_a_phase_says_its_share_its_verdict_and_where_the_evidence_is(ledger: Ledger, story: Story) -> None:
     first, second = _stages(_view(ledger, _rolled_back(story)))["production"].phases
     assert (first.share, first.instances, first.of, first.state) == (20, 2, 10, StepState.ROLLED_BACK)
@@ -134,7 +147,7 @@ def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, sto
     assert list(before.environments) == list(BEFORE)
     assert before.rows[0] == ("version", "0.9", "1.2")
     assert (production.environments, production.before) == (["production"], "shop 1.1")
-    assert ("configuration: gift_cards", "(unset)", True) in production.rows
+    assert ("configuration: gift_cards", "(not given)", True) in production.rows
 
 
 def test_what_runs_where_is_what_was_seen_there(ledger: Ledger, story: Story) -> None:
