@@ -26,7 +26,7 @@ PROMOTING = "airflow_cd_promoting"
 TOKEN = "airflow_cd_token"  # noqa: S105 - a number
 """XCom of what has taken a newer fencing token than the deploy: the target refuses the deploy's from then on."""
 REFUSED = "airflow_cd_refused"
-"""XCom of a task that was to bring something to the environment: its error, for the task that says how the run ended."""
+"""XCom of a task that was to bring something to the environment: its error, for the one that says how the run ended."""
 _TOKENS = (Role.VERIFY, Role.ROLLBACK, Role.SETTLE)
 _BEGINNING = (Role.LEASE, Role.DEPLOY, Role.ROLLBACK_TO)
 

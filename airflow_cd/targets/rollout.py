@@ -277,8 +277,9 @@ def _failed(
     untouched = {one.name: before[one.unit] for one in of_these if one.name in left and _as_before(one, before)}
     left |= {name: f"{name} was not begun, and still runs {old or 'nothing'}" for name, old in untouched.items()}
     listed = "".join(f"\n  - {sentence}" for sentence in left.values())
+    on = f"{', '.join(sorted(releases))} {when}"
     return DeploymentFailed(
-        f"{_counted_out(len(left) - len(untouched), len(untouched), total, ', '.join(sorted(releases)), when)}{listed}\n",
+        f"{_counted_out(len(left) - len(untouched), len(untouched), total, on)}{listed}\n",
         service=next((release.service for release in releases.values() if release), None),
         environment=getattr(target, "environment", None),
         release=str(only) if only else None,
@@ -294,11 +295,11 @@ def _as_before(instance: Instance, before: Wanted) -> bool:
     return instance.unit in before and instance.runs(before[instance.unit])
 
 
-def _counted_out(failed: int, untouched: int, total: int, releases: str, when: str) -> str:
+def _counted_out(failed: int, untouched: int, total: int, on: str) -> str:
     if not failed:
-        return f"{untouched} of {total} instances {_were(untouched)} not begun on {releases} {when}."
+        return f"{untouched} of {total} instances {_were(untouched)} not begun on {on}."
     rest = f"; {untouched} {_were(untouched)} not begun" if untouched else ""
-    return f"{failed} of {total} instances {'is' if failed == 1 else 'are'} not healthy on {releases} {when}{rest}."
+    return f"{failed} of {total} instances {'is' if failed == 1 else 'are'} not healthy on {on}{rest}."
 
 
 def _were(count: int) -> str:

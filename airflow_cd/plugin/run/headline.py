@@ -162,7 +162,7 @@ def _refusal(question: Question, why: str) -> str:
 
 
 def _reasons(stage: StageView, facts: RunFacts) -> list[str]:
-    """The decisive one first: the verdict's own, as long as it is what the deployment ended by; or its first sentence."""
+    """The decisive one first: the verdict's own, as long as the deployment ended by it; else its first sentence."""
     verdict = _judged(stage.deployment, facts) if stage.deployment is not None else None
     reasons = reasons_of(verdict)
     outcome = _plain(stage.why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,29 @@ def test_what_no_deployment_was_opened_for_says_what_its_task_said(ledger: Ledge
     view = _view(ledger, run_of("running", states, {"dev.deploy": {"failed": vetoed}}))
     assert (view.headline.word, view.headline.says) == ("FAILED", f"dev: {vetoed}")
     assert _stages(view)["dev"].failed == "dev.deploy"
+
+
+def test_a_first_task_that_left_nothing_may_never_have_begun(ledger: Ledger, story: Story) -> None:
+    states = {"dev.lease": "failed", "dev.deploy": "upstream_failed", "dev.settle": "upstream_failed"}
+    states |= dict.fromkeys(("test", *SECOND, "approve", "production"), "upstream_failed")
+    head = _view(ledger, run_of("failed", states)).headline
+    assert (head.word, head.says) == ("FAILED", "dev: dev.lease failed; its log says why.")
+    assert "it may never have begun: where its log is empty, the scheduler's log says why" in head.more[0]
+    assert "[api] base_url" in head.more[0]
+    begun = {**states, "dev.lease": "success", "dev.deploy": "failed"}
+    assert "never have begun" not in " ".join(_view(ledger, run_of("failed", begun)).headline.more)
+
+
+def test_a_change_of_configuration_alone_is_named_where_the_version_is_the_same(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.approved()
+    story.canary(None)
+    again = replace(story.deployment, previous={"web-1": replace(story.release, configuration={"limit": 3})})
+    facts = replace(facts_of(ledger, run_of("running", {})), deployments=[again])
+    (change,) = view_of(run_of("running", {}), facts, NOW).changes
+    assert change.before == "shop 1.2"
+    assert change.now.startswith("shop 1.2 (")
+    assert "limit 3 → (not given)" in change.now
 
 
 def test_a_run_that_ended_around_a_deployment_is_not_called_done(ledger: Ledger, story: Story) -> None:
