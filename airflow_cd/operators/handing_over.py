@@ -142,9 +142,12 @@ def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delive
 
 def _pulled(task: EnvironmentTask, context: Context, key: str, *roles: Role) -> Iterator[Any]:
     dag = task.get_dag()
-    tasks = dag.task_dict.values() if dag is not None else ()
-    for other in tasks:
-        if role_of(other) in roles and getattr(other, "environment", None) == task.environment:
+    if dag is None:
+        return
+    # Rendered is the task that runs alone: the others may name the same environment by a template.
+    written = getattr(dag.task_dict.get(task.task_id), "environment", None)
+    for other in dag.task_dict.values():
+        if role_of(other) in roles and getattr(other, "environment", None) in (task.environment, written):
             value = context["ti"].xcom_pull(task_ids=other.task_id, key=key)
             if value is not None:
                 yield value

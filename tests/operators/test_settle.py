@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, RollbackIncomplete
-from airflow_cd.operators import DeployOperator, SettleOperator, settle
+from airflow_cd.operators import DeployOperator, RollbackToOperator, SettleOperator, settle
 from airflow_cd.release import Release
 from airflow_cd.verification.verdict import Verdict
 from tests.memory_target import wholly_on
@@ -98,6 +99,21 @@ def test_a_release_that_was_refused_says_why_nothing_was_deployed(world: World) 
         f"Next: Deploy another release, or lift the veto: airflow-cd veto lift shop production {NEW.digest[7:15]}"
         in text
     )
+
+
+def test_a_rollback_that_was_refused_says_why_where_its_environment_was_asked_for(world: World) -> None:
+    asked_for = {"environment": "{{ params.environment }}"}
+    with DAG("shop-rollback", schedule=None):
+        back = world.task(RollbackToOperator, task_id="back", reason="slow", release="", **asked_for)
+        end = world.task(SettleOperator, task_id="settle", going_back=True, **asked_for)
+    back, end = copy.copy(back), copy.copy(end)
+    back.environment = end.environment = "production"
+    refused = world.context(back)
+    with pytest.raises(AirflowFailException):
+        back.execute(refused)
+    world.delivery().release_lease()
+    with pytest.raises(AirflowFailException, match="by this run: there is no release to go back to: none was ever"):
+        end.execute(world.context(end, xcoms=refused["ti"].xcoms))
 
 
 def test_what_was_rolled_back_before_gives_its_reason(world: World) -> None:
