@@ -20,12 +20,12 @@ from airflow_cd.errors import (
     TargetUnavailable,
 )
 from airflow_cd.hooks.docker_engine import KEPT, KIND, DockerEngine, installed, prefix_of
+from airflow_cd.hooks.docker_naming import Selection, slots
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.docker_rotation import Written, stamped
 from airflow_cd.sources.pieces import in_one_piece
 from airflow_cd.sources.specification import refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.targets.docker.naming import Selection, slots
 from airflow_cd.verification.samples import LogSample, Window
 
 MOST_BYTES = 64 * 1024 * 1024

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from airflow_cd.errors import ArtifactNotFound, TargetRejected
+from airflow_cd.hooks.docker_naming import Role, Slot
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.configuration import mistakes
 from airflow_cd.targets.docker.health import has_check, slowest_answers, swallows_signals
 from airflow_cd.targets.docker.host import Box, Host
 from airflow_cd.targets.docker.images import check_image, fetch_image, images_there, known_image
-from airflow_cd.targets.docker.naming import Role, Slot
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.docker.settings import hindrances
 from airflow_cd.targets.docker.work import in_parallel
