@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -38,3 +39,22 @@ def first_of(names: Sequence[str], most: int) -> str:
     """
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """The first sentence of a text, and what follows it, ``""`` where nothing does.
+
+    :param text: sentences on one line; a point within a number or a name, as of ``3.0``, ends none.
+    """
+    ends = re.search(r"[.?!](?=\s)", text.strip())
+    return (text.strip()[: ends.end()], text.strip()[ends.end() :].strip()) if ends else (text.strip(), "")
+
+
+def without_bullets(text: str) -> str:
+    """A sentence and the list under it on one line: the points of the list one behind the other.
+
+    :param text: with points as of Markdown, ``- `` at the beginning of a line.
+    """
+    sentence, *points = re.split(r"\n\s*- ", text.strip())
+    parts = [" ".join(sentence.split()), "; ".join(" ".join(point.split()) for point in points)]
+    return " ".join(part for part in parts if part)

@@ -114,7 +114,7 @@ def test_it_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
         *[[command, "--no-such-option", "list", "x"] for command in ("veto", "feedback", "baseline")],
         *[[command, "lst"] for command in ("ledger", "veto", "feedback", "baseline")],
         ["ledger", "migrate", "--no-such-option"],
-        ["veto", "list", "shop"],
+        ["veto", "list", "shop", "live", "more"],
         ["veto", "lift", "shop", "production", "1.2"],
         ["feedback", "undo", "first", "--why", "x"],
         ["backtest", "--last", "many"],

@@ -75,9 +75,9 @@ def test_changes_name_what_differs_and_nothing_else() -> None:
         ({"timeout_s": 30}, {"timeout_s": 1}, "timeout_s 30 → 1"),
         ({"flag": 1}, {"flag": True}, "flag 1 → true"),
         ({"port": "80"}, {"port": 80}, 'port "80" → 80'),
-        ({"name": ""}, {}, 'name "" → (unset)'),
+        ({"name": ""}, {}, 'name "" → (not given)'),
         ({"limits": {"cpu": 2, "memory": "1G"}}, {"limits": {"cpu": 4, "memory": "1G"}}, "limits.cpu 2 → 4"),
-        ({}, {"a": 1, "b": 1, "c": 1, "d": 1}, "a (unset) → 1, b (unset) → 1, c (unset) → 1 and 1 more"),
+        ({}, {"a": 1, "b": 1, "c": 1, "d": 1}, "a (not given) → 1, b (not given) → 1, c (not given) → 1 and 1 more"),
         ({"same": [1]}, {"same": [1]}, ""),
     ],
 )
@@ -96,6 +96,6 @@ def test_of_long_values_what_changed_is_where_they_differ() -> None:
 def test_versions_that_differ_say_it_all_and_secrets_are_never_said() -> None:
     old, new = Release("bin", "1", "bin:1", {"password": "hunter-2-hunter"}), Release("bin", "1", "bin:1", {})
     assert "hunter" not in changed_beside_version(old, new)
-    assert re.fullmatch(r"password a secret \(\w{8}\) → \(unset\)", changed_beside_version(old, new))
+    assert re.fullmatch(r"password a secret \(\w{8}\) → \(not given\)", changed_beside_version(old, new))
     assert changed_beside_version(Release("bin", "2", "bin:1", {}), new) == ""
     assert changed_beside_version(None, new) == ""

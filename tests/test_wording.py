@@ -7,7 +7,7 @@ from airflow_cd.release import Release
 from airflow_cd.sources.specification import refuse
 from airflow_cd.targets.http import HttpTarget
 from airflow_cd.verification.baseline_choice import wrong_baseline
-from airflow_cd.wording import counted, ended
+from airflow_cd.wording import counted, ended, first_sentence, without_bullets
 
 
 def test_numbers_stand_before_their_noun_as_english_writes_them() -> None:
@@ -41,3 +41,19 @@ def test_a_sentence_has_one_end() -> None:
     ]
     with pytest.raises(SourceQueryRejected, match=r"did you mean 'micrometer'\? Next: "):
         refuse(["signals: 'micrometr' is not known; did you mean 'micrometer'?"])
+
+
+def test_a_headline_is_the_first_sentence() -> None:
+    said = "1 of 2 is not healthy on shop 3.0 after 13.2 s; 1 was not begun. a is failed: exited. Next line."
+    assert first_sentence(said) == (
+        "1 of 2 is not healthy on shop 3.0 after 13.2 s; 1 was not begun.",
+        "a is failed: exited. Next line.",
+    )
+    assert first_sentence("slow") == ("slow", "")
+
+
+def test_a_list_under_a_sentence_becomes_one_line() -> None:
+    assert without_bullets("2 failed.\n  - a is - down\n  - b is failed:\n    gone\n") == (
+        "2 failed. a is - down; b is failed: gone"
+    )
+    assert without_bullets("it failed") == "it failed"

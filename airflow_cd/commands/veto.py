@@ -18,25 +18,44 @@ def add_parser(commands: Any) -> None:
     """Add the command to ``airflow-cd``."""
     parser = commands.add_parser("veto", help="list or lift the vetoes on releases that were rolled back")
     actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", help="list the vetoes, lifted ones included")
+    listing = actions.add_parser(
+        "list", help="list the vetoes in force; of one environment every veto, lifted ones included"
+    )
+    listing.add_argument("service", nargs="?", help="by default every service")
+    listing.add_argument("environment", nargs="?", help="by default every environment")
     lift = actions.add_parser("lift", help="allow a release in an environment again")
+    lift.add_argument("service")
+    lift.add_argument("environment")
     for action in (listing, lift):
-        action.add_argument("service")
-        action.add_argument("environment")
         add_ledger_url(action)
     lift.add_argument("release", help="its version, or the beginning of its digest where several have the version")
     add_reason(lift)
 
 
 def run(given: argparse.Namespace) -> int:
-    """List the vetoes of a service, or lift one."""
+    """List vetoes, or lift one."""
     from airflow_cd.commands.opening import open_ledger_in_use
 
     ledger = open_ledger_in_use(given.url)
-    require_known(ledger, given.service, given.environment)
+    if given.service is not None:
+        require_known(ledger, given.service, given.environment)
+    if given.environment is None:
+        return _list_in_force(ledger, given.service)
     if given.action == "list":
         return _list(ledger, given.service, given.environment)
     return _lift(ledger, given)
+
+
+def _list_in_force(ledger: Ledger, service: str | None) -> int:
+    vetoes = [veto for veto in ledger.overview.vetoes_in_force() if service in (None, veto.service)]
+    for veto in vetoes:
+        since = f"since {veto.at:%Y-%m-%d %H:%M} UTC"
+        print(f"{veto.service} in {veto.environment}: {veto.version}  {veto.digest[7:15]}  {since}")
+    if vetoes:
+        print("For the reason of each: airflow-cd veto list SERVICE ENVIRONMENT")
+    else:
+        print(f"No veto is in force{f' against {service}' if service else ''}.")
+    return 0
 
 
 def _list(ledger: Ledger, service: str, environment: str) -> int:

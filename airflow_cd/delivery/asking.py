@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_cd.errors import TargetUnavailable
@@ -29,6 +30,7 @@ def ask_until_healthy(
     *,
     timeout: timedelta,
     log: Callable[[str], None],
+    before: Wanted | None = None,
     on_progress: Callable[[int, list[str]], None] | None = None,
     on_read: Callable[[list[Instance]], None] | None = None,
 ) -> None:
@@ -42,14 +44,19 @@ def ask_until_healthy(
     :param ask: asks for it once, with another idempotency key each time.
     :param timeout: how long instances may take to come up healthy.
     :param log: called with one line at a time.
+    :param before: what each unit ran before, as of :func:`~airflow_cd.targets.rollout.wait_until`.
     :param on_progress: as of :func:`~airflow_cd.targets.rollout.wait_until`.
     :param on_read: as of :func:`~airflow_cd.targets.rollout.wait_until`.
     :raises DeploymentFailed: instances did not come up on their release.
     :raises TargetError: the target refused, or did not answer until the time was over.
     """
+    began = time.monotonic()
+    waiting = partial(
+        wait_until, target, wanted, timeout=timeout, before=before, asked_at=began, on_progress=on_progress
+    )
     if not in_place(target):
         ask()
-        wait_until(target, wanted, timeout=timeout, on_progress=on_progress, on_read=on_read)
+        waiting(on_read=on_read)
         return
     _until_taken(ask, timeout, log)
     asked_at = time.monotonic()
@@ -66,7 +73,7 @@ def ask_until_healthy(
         except TargetUnavailable as error:
             log(f"Asked again, in vain so far: {error.what}")
 
-    wait_until(target, wanted, timeout=timeout, on_progress=on_progress, on_read=again)
+    waiting(on_read=again)
 
 
 def _until_taken(ask: Callable[[], None], timeout: timedelta, log: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from airflow_cd.answers import ROLL_BACK
 from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.states import ActionKind, HumanAction, RollbackCause
 from airflow_cd.verification.verdict import Judgement, Verdict
+from airflow_cd.wording import without_bullets
 
 if TYPE_CHECKING:
     from airflow_cd.errors import DeploymentFailed
@@ -88,7 +89,7 @@ def deploy_error(ledger: Ledger, deployment: Deployment) -> str:
     """
     attempts = [action for action in ledger.actions.of(deployment.id) if action.kind == ActionKind.DEPLOY]
     failed = bool(attempts) and attempts[-1].ok is False
-    return " ".join(str(attempts[-1].detail.get("error", "")).split()) if failed else ""
+    return without_bullets(str(attempts[-1].detail.get("error", ""))) if failed else ""
 
 
 def failure_of(error: DeploymentFailed) -> Why:
@@ -97,7 +98,7 @@ def failure_of(error: DeploymentFailed) -> Why:
     :param error: which instances are how.
     """
     cause = RollbackCause.UNHEALTHY if error.unhealthy else RollbackCause.FAULT
-    return Why(cause, f"the deployment failed: {' '.join(error.what.split())}")
+    return Why(cause, f"the deployment failed: {without_bullets(error.what)}")
 
 
 def verdict_reason(verdict: VerdictRecord) -> Why | None:

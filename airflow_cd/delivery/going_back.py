@@ -106,7 +106,7 @@ def go_back(delivery: Delivery, wanted: str, *, who: str, why: str) -> Deploymen
 
     :param delivery: the environment, in the hands of the run that goes back.
     :param wanted: version, or the beginning of the digest, of a release that was good there; ``""`` for the one
-        before.
+        before, which may be what ran before the first deployment.
     :param who: name of the person, ``""`` when unknown.
     :param why: the person's reason.
     :returns: the deployment that was rolled back to, or the one that was stopped or is gone already.
@@ -216,8 +216,18 @@ def _chosen(good: list[GoodRelease], found: Seen, wanted: str) -> Release:
     ran = found.deployment.release if found.deployment is not None else None
     fitting = [one.release for one in good if one.release != ran and not one.vetoed]
     if ran is None or not fitting:
-        raise _no_release("there is no release to go back to", good)
+        raise _no_release(f"there is no release to go back to: {_why_none(good, ran)}", good)
     return fitting[0]
+
+
+def _why_none(good: list[GoodRelease], ran: Release | None) -> str:
+    if not good:
+        return "none was ever promoted here"
+    if ran is None:
+        return "nothing ran here when this rollback was asked for"
+    if any(one.release != ran for one in good):
+        return "every other one is vetoed"
+    return "only one was promoted here, and before the first deployment nothing ran, or not the same on every instance"
 
 
 def _fitting(good: list[GoodRelease], wanted: str) -> Release:
@@ -230,12 +240,17 @@ def _fitting(good: list[GoodRelease], wanted: str) -> Release:
 
 
 def _no_release(what: str, good: list[GoodRelease]) -> LedgerRefused:
-    known = ", ".join(f"{one.release}{' (vetoed)' if one.vetoed else ''}" for one in good[:10]) or "none"
+    known = ", ".join(map(_known, good[:10])) or "none"
     return LedgerRefused(
         f"{what}; good releases, starting with the one that runs: {known}.",
         state="nothing was changed.",
         next_step="Choose one of them by its version or digest, or deploy another through the pipeline.",
     )
+
+
+def _known(one: GoodRelease) -> str:
+    before = ", which ran before the first deployment" if one.taken_over else ""
+    return f"{one.release}{before}{' (vetoed)' if one.vetoed else ''}"
 
 
 def _nobody_saw(found: Seen) -> DeploymentSettled:

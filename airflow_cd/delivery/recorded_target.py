@@ -128,6 +128,7 @@ class RecordedTarget:
                     give_all,
                     timeout=self.timeout,
                     log=self.log,
+                    before=_before(deployment, kind, wanted),
                     on_progress=self._progress,
                     on_read=self.show,
                 )
@@ -237,6 +238,11 @@ class RecordedTarget:
     def _progress(self, done: int, left: Sequence[str]) -> None:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         self.log(f"{done} ready" + (f"; waiting: {'; '.join(left[:3])}{more}" if left else ""))
+
+
+def _before(deployment: Deployment, kind: ActionKind, wanted: Wanted) -> Wanted:
+    """What each unit ran before it was asked for what is wanted."""
+    return dict.fromkeys(wanted, deployment.release) if kind is ActionKind.ROLLBACK else deployment.previous
 
 
 def _key(deployment: Deployment, kind: ActionKind, lease: Lease) -> str:

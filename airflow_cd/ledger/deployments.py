@@ -241,7 +241,8 @@ class Deployments(Part):
     def good_releases(self, service: str, environment: str, limit: int = 10) -> list[GoodRelease]:
         """The releases the environment can go back to: every one promoted there, the last one promoted first.
 
-        The first is the one that should run now. What was promoted and rolled back later is not among them.
+        The first is the one that should run now. What was promoted and rolled back later is not among them. The last
+        is what ran before the first deployment, where every instance ran the same.
 
         :param service: what is deployed.
         :param environment: where.
@@ -261,7 +262,10 @@ class Deployments(Part):
             newest: dict[str, DeploymentRow] = {}
             for row in session.scalars(query):
                 newest.setdefault(row.digest, row)
-            return [_good(session, row) for row in list(newest.values())[:limit]]
+            found = [_good(session, row) for row in list(newest.values())[:limit]]
+            if found and len(found) < limit and (before := _taken_over(session, service, environment)):
+                found.append(before)
+            return found
 
     def set_clock(
         self,
@@ -470,4 +474,30 @@ def _good(session: Session, row: DeploymentRow) -> GoodRelease:
         by=row.triggered_by,
         vetoed=veto.reason if veto else "",
         rollback=row.rolls_back is not None,
+    )
+
+
+def _taken_over(session: Session, service: str, environment: str) -> GoodRelease | None:
+    """What ran before the first deployment that stayed; None unless it was one release, on every instance.
+
+    What has been deployed here has a record of its own, which says whether it was good.
+    """
+    here = (DeploymentRow.service == service, DeploymentRow.environment == environment)
+    stayed = (DeploymentRow.state == DeploymentState.PROMOTED, DeploymentRow.rolls_back.is_(None))
+    first = session.scalars(select(DeploymentRow).where(*here, *stayed).order_by(DeploymentRow.seq).limit(1)).first()
+    before = [Release.from_dict(old) if old else None for old in first.previous.values()] if first else []
+    if first is None or len(set(before)) != 1 or before[0] is None:
+        return None
+    digest = before[0].digest
+    if session.scalars(select(DeploymentRow.seq).where(*here, DeploymentRow.digest == digest).limit(1)).first():
+        return None
+    veto = veto_in_force(session, service, environment, digest)
+    return GoodRelease(
+        before[0],
+        first.pipeline,
+        first.run_id,
+        first.opened_at,
+        by="",
+        vetoed=veto.reason if veto else "",
+        taken_over=True,
     )

@@ -15,6 +15,7 @@ from airflow_cd.delivery.heartbeat import at_work
 from airflow_cd.durations import parse_duration
 from airflow_cd.errors import PipelineError, PlanChanged
 from airflow_cd.operators.failure import failing_as_airflow_expects
+from airflow_cd.operators.handing_over import handing_refusal
 from airflow_cd.operators.role import RoleMixin
 from airflow_cd.operators.runs import begin_run, keep_reason
 from airflow_cd.operators.same_ledger import same_ledger
@@ -84,7 +85,10 @@ class EnvironmentTask(RoleMixin, BaseOperator):
             the task has retries.
         """
         pipeline = context["dag_run"].dag_id
-        with failing_as_airflow_expects(self, pipeline=pipeline, service=self.service, environment=self.environment):
+        with (
+            failing_as_airflow_expects(self, pipeline=pipeline, service=self.service, environment=self.environment),
+            handing_refusal(self, context),
+        ):
             delivery = self.delivery(context)
             if not self.lives_long:
                 yield delivery

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ PROMOTING = "airflow_cd_promoting"
 """XCom of whatever promotes, before it does: from then on only the ledger knows how the deployment ended."""
 TOKEN = "airflow_cd_token"  # noqa: S105 - a number
 """XCom of what has taken a newer fencing token than the deploy: the target refuses the deploy's from then on."""
+REFUSED = "airflow_cd_refused"
+"""XCom of a task that was to bring something to the environment: its error, for the one that says how the run ended."""
 _TOKENS = (Role.VERIFY, Role.ROLLBACK, Role.SETTLE)
+_BEGINNING = (Role.LEASE, Role.DEPLOY, Role.ROLLBACK_TO)
 
 
 def handing_over(task: EnvironmentTask, context: Context) -> Callable[[Handover], None]:
@@ -70,6 +74,34 @@ def hand_token(task: EnvironmentTask, context: Context, token: int) -> None:
     _push(task, context, TOKEN, token)
 
 
+@contextmanager
+def handing_refusal(task: EnvironmentTask, context: Context) -> Iterator[None]:
+    """Hand over why nothing is deployed by the task, where an error of ours in the body says it.
+
+    :param task: one that acquires an environment or brings a release to it; nothing is handed over for another.
+    :param context: of the task.
+    """
+    try:
+        yield
+    except AirflowCdError as error:
+        if task.role in _BEGINNING:
+            _push(task, context, REFUSED, {"what": error.what, "next": error.next_step or ""})
+        raise
+
+
+def refusal(task: EnvironmentTask, context: Context) -> tuple[str, str] | None:
+    """Why a run has deployed nothing here, and what a person can do, ``""`` where nothing is known of it.
+
+    :param task: a settle.
+    :param context: of the task.
+    :returns: of the first task that has handed it over; None without one.
+    """
+    for content in _pulled(task, context, REFUSED, *_BEGINNING):
+        if isinstance(content, dict) and content.get("what"):
+            return str(content["what"]), str(content.get("next") or "")
+    return None
+
+
 def captured(task: EnvironmentTask, context: Context) -> Handover | None:
     """What the run's deploys here have touched, unless its release may have been promoted; None without that.
 
@@ -110,9 +142,12 @@ def write_down_verdict(task: EnvironmentTask, context: Context, delivery: Delive
 
 def _pulled(task: EnvironmentTask, context: Context, key: str, *roles: Role) -> Iterator[Any]:
     dag = task.get_dag()
-    tasks = dag.task_dict.values() if dag is not None else ()
-    for other in tasks:
-        if role_of(other) in roles and getattr(other, "environment", None) == task.environment:
+    if dag is None:
+        return
+    # Rendered is the task that runs alone: the others may name the same environment by a template.
+    written = getattr(dag.task_dict.get(task.task_id), "environment", None)
+    for other in dag.task_dict.values():
+        if role_of(other) in roles and getattr(other, "environment", None) in (task.environment, written):
             value = context["ti"].xcom_pull(task_ids=other.task_id, key=key)
             if value is not None:
                 yield value

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.capacity import URGENT
+from airflow_cd.delivery.causes import deploy_error
 from airflow_cd.delivery.going_back import finish
 from airflow_cd.delivery.marking import mark
 from airflow_cd.delivery.outlasting import outlast
 from airflow_cd.delivery.what_runs import replaced, stayed, what_runs
 from airflow_cd.errors import DeploymentFailed
-from airflow_cd.operators.handing_over import write_down_verdict
+from airflow_cd.operators.handing_over import refusal, write_down_verdict
 from airflow_cd.operators.restoring import RestoringTask
 from airflow_cd.states import DeploymentState, Role
+from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -87,17 +89,17 @@ class SettleOperator(RestoringTask):
             if deployment is None and gone is not None and _as_asked(gone, context):
                 self.result = result = {"rolled back": str(gone.release), "running": running, "because": gone.outcome}
                 return result
-            vetoed = deployment is not None and _vetoed(delivery, deployment)
+            next_step = _after_rollback(delivery, deployment) if deployment is not None else ""
             cleared = bool(getattr(context["dag_run"], "clear_number", None))
             wrong = stayed(delivery, deployment, cleared=cleared) if deployment is not None else None
             runs = running if deployment is None or replaced(delivery, deployment) else str(deployment.release)
         if deployment is None:
             self.result = {"deployed": "nothing"}
-            raise self._failed(_nothing_deployed(running), context)
+            raise self._failed(_nothing_deployed(running, refusal(self, context)), context)
         if deployment.state != DeploymentState.PROMOTED:
             because = deployment.outcome
             self.result = {"running": "the release before", "state": str(deployment.state), "because": because}
-            raise self._failed(_rolled_back(deployment, running, vetoed=vetoed), context)
+            raise self._failed(_rolled_back(deployment, running, next_step), context)
         if wrong:
             self.result = {"running": running, "state": str(deployment.state), "because": wrong.what}
             raise self._failed(wrong, context)
@@ -124,22 +126,29 @@ def _as_asked(gone: Deployment, context: Context) -> bool:
     return gone.state == DeploymentState.ROLLED_BACK and (not wanted or named)
 
 
-def _vetoed(delivery: Delivery, deployment: Deployment) -> bool:
-    return delivery.ledger.vetoes.in_force(deployment.service, deployment.environment, deployment.release) is not None
+def _after_rollback(delivery: Delivery, deployment: Deployment) -> str:
+    """What a person can do once a release was rolled back: by what it was found out with, and whether it is vetoed."""
+    read = ""
+    if any(verdict.final for verdict in delivery.ledger.verdicts.of(deployment.id)):
+        read = "Read the verification report. "
+    elif deploy_error(delivery.ledger, deployment):
+        read = "Read the log of the task that deployed it: what its instances said is there. "
+    release, place = deployment.release, (deployment.service, deployment.environment)
+    if delivery.ledger.vetoes.in_force(*place, release) is None:
+        return f"{read}The release is not vetoed: start a new run to deploy it again."
+    lift = f"airflow-cd veto lift {' '.join(place)} {release.digest[7:15]} --why ..."
+    return f"{read}Deploy another release; this one is vetoed here until a person lifts the veto: {lift}"
 
 
-def _nothing_deployed(running: str) -> DeploymentFailed:
-    return DeploymentFailed(
-        "Nothing was deployed here by this run.",
-        state=f"{running}.",
-        next_step="Read the log of the deploy task for the reason.",
-    )
+def _nothing_deployed(running: str, refused: tuple[str, str] | None) -> DeploymentFailed:
+    if refused is None:
+        what, next_step = "Nothing was deployed here by this run.", "Read the log of its first task here that failed."
+    else:
+        what, next_step = f"Nothing was deployed here by this run: {ended(refused[0].strip())}", refused[1]
+    return DeploymentFailed(what, state=f"{running}.", next_step=next_step or "Read the log of the task that failed.")
 
 
-def _rolled_back(deployment: Deployment, running: str, *, vetoed: bool) -> DeploymentFailed:
-    next_step = "Read the verification report; the release is vetoed here until a person lifts the veto."
-    if not vetoed:
-        next_step = "The release is not vetoed: start a new run to deploy it again."
+def _rolled_back(deployment: Deployment, running: str, next_step: str) -> DeploymentFailed:
     return DeploymentFailed(
         f"{deployment.release} was rolled back: {deployment.outcome.rstrip('.')}.",
         state=f"{running}.",

@@ -20,6 +20,9 @@ from airflow_cd.pipeline.strategies import BlueGreen, Canary
 from airflow_cd.task_ids import FINISH
 from airflow_cd.verification.settings import Verification
 
+VERSION_ASKED_FOR = "<version>"
+"""What stands for the version that each run asks for; none may look like it."""
+
 
 @dataclass(frozen=True)
 class CheckedFile:
@@ -86,6 +89,26 @@ def _raised(error: BaseException, path: Path) -> str:
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
     where = f"line {line or lines[-1]}: " if line or lines else ""
     return f"{where}{type(error).__name__}: {error}"
+
+
+def artifact(pipeline: Pipeline) -> str:
+    """The artifact that a run deploys, with the version left to be filled in.
+
+    :param pipeline: one without mistakes.
+    """
+    return pipeline.artifact.format(service=pipeline.deployed_service, version=VERSION_ASKED_FOR)
+
+
+def warnings(pipeline: Pipeline) -> Iterator[str]:
+    """What is no mistake, and hardly meant, a sentence each.
+
+    :param pipeline: one without mistakes.
+    """
+    if VERSION_ASKED_FOR not in artifact(pipeline):
+        yield (
+            f"its artifact {pipeline.artifact!r} is the same whatever version a run asks for; with {{version}} in it, "
+            "each run deploys what it names."
+        )
 
 
 def steps(pipeline: Pipeline) -> Iterator[str]:

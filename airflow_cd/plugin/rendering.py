@@ -16,6 +16,7 @@ from airflow_cd.operators.question import TIMED_OUT
 from airflow_cd.pipeline.specification import pipeline_name
 from airflow_cd.plugin.same_ledger import ledger_shown
 from airflow_cd.plugin.words import approvers_label, default_label, deployment_label
+from airflow_cd.release import UNSET
 from airflow_cd.report.jinja import template_environment
 from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.task_ids import verify_task
@@ -51,6 +52,7 @@ def templates() -> jinja2.Environment:
         verify_task=verify_task,
         deployment_label=deployment_label,
         manual_action_label=manual_action_label,
+        unset=UNSET,
         timed_out=TIMED_OUT,
         ledger_shown=ledger_shown,
     )

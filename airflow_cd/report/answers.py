@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_cd.report import words
 from airflow_cd.report.manual_actions import manual_action_label
 from airflow_cd.report.report import Clocks, Report
-from airflow_cd.states import DeploymentState
+from airflow_cd.states import ActionKind, DeploymentState
 from airflow_cd.verification.verdict import EventKind, Judgement, Verdict
 
 if TYPE_CHECKING:
     from airflow_cd.report.views import EventView, MetricView
 
 NAMED_FIRST = 6
+_DEEDS: Mapping[str, str] = {
+    ActionKind.DEPLOY: "deploy the release",
+    ActionKind.ROLLBACK: "roll it back",
+    ActionKind.DRAIN: "drain it",
+    ActionKind.RESTORE: "give it its traffic back",
+    ActionKind.MARK: "mark the deployment",
+}
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,22 @@ def what_was_done(report: Report) -> Fact:
         DeploymentState.PROMOTED: "good",
         DeploymentState.ROLLBACK_FAILED: "bad",
     }.get(report.state or DeploymentState.RUNNING, "wait")
-    failed = sum(action.ok is False for action in report.actions)
-    parts = [counted(failed, "action") + " failed" if failed else "", *_manual_actions_since(report)[-2:]]
+    parts = [*_failed_actions(report), *_manual_actions_since(report)[-2:]]
     if report.state is DeploymentState.ROLLED_BACK and report.outcome is not None and report.outcome.vetoed is False:
         parts.append("the release is not vetoed: a new run may deploy it again")
     return Fact(
         "What was done?", tone, answer, "; ".join(part for part in parts if part), [("done", "step by step", "")]
     )
+
+
+def _failed_actions(report: Report) -> list[str]:
+    """Which kinds of actions failed, in the order of the first of each: a rollback may succeed after one that did."""
+    failed = Counter(action.kind for action in report.actions if action.ok is False)
+    said = []
+    for kind, times in failed.items():
+        deed = _DEEDS.get(kind, kind)
+        said.append(f"an attempt to {deed} failed" if times == 1 else f"{times} attempts to {deed} failed")
+    return said
 
 
 def _manual_actions_since(report: Report) -> list[str]:

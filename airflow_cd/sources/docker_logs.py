@@ -19,7 +19,8 @@ from airflow_cd.errors import (
     TargetUnauthorized,
     TargetUnavailable,
 )
-from airflow_cd.hooks.docker_engine import KEPT, DockerEngine, installed, prefix_of
+from airflow_cd.hooks.docker_engine import KEPT, KIND, DockerEngine, installed, prefix_of
+from airflow_cd.hooks.docker_naming import Selection, slots
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.docker_rotation import Written, stamped
 from airflow_cd.sources.pieces import in_one_piece
@@ -94,6 +95,28 @@ class DockerLogs:
         warnings += unknown + lost
         return LogSample(identified_log_frame(rows), query, bool(cut or lost), tuple(warnings), cut=bool(cut))
 
+    def instances(self, window: Window) -> list[str]:
+        """The containers that are the environment of these connections now, as a target of them would find them.
+
+        :param window: of no matter.
+        :raises SourceError: as of :meth:`read`.
+        """
+        refuse(self.mistakes())
+        found: list[str] = []
+        conn_ids = (self.conn_id, *self.hosts)
+        for conn_id in conn_ids:
+            try:
+                engine = DockerEngine.read(conn_id)
+                environment = conn_id.removeprefix(f"{KIND}_")
+                selection = Selection.read(engine.options.get("containers"), environment)
+                prefix = prefix_of(conn_id, len(conn_ids))
+                found += [f"{prefix}{name}" for name in slots(engine.client().containers(all=True), selection)]
+            except ValueError as error:
+                raise SourceRejected(f"connection {conn_id!r}: {error}.", next_step="Correct its containers.") from None
+            except TargetError as error:
+                raise _as_source(error) from error
+        return found
+
     def _of_host(
         self,
         conn_id: str,
@@ -129,16 +152,22 @@ class DockerLogs:
                         if instance not in cut and (why := written.lost(client, of_one)):
                             lost.append(f"A part of what {instance} wrote {why}")
         except TargetError as error:
-            kinds: dict[type[TargetError], Any] = {
-                TargetUnavailable: SourceUnavailable,
-                TargetUnauthorized: SourceUnauthorized,
-            }
-            raise kinds.get(type(error), SourceRejected)(error.what, next_step=error.next_step) from error
+            raise _as_source(error) from error
         except (OSError, ValueError, HTTPError, struct.error) as error:
             raise SourceUnavailable(
                 f"the containers' logs cannot be read over connection {conn_id!r}: {type(error).__name__}.",
                 next_step="See whether the Docker host can be reached, and whether its log driver can be read.",
             ) from error
+
+
+def _as_source(error: TargetError) -> Exception:
+    """An error of a Docker host as that of a source."""
+    kinds: dict[type[TargetError], Any] = {
+        TargetUnavailable: SourceUnavailable,
+        TargetUnauthorized: SourceUnauthorized,
+    }
+    found: Exception = kinds.get(type(error), SourceRejected)(error.what, next_step=error.next_step)
+    return found
 
 
 def _containers(client: Any) -> dict[str, str]:

@@ -24,6 +24,8 @@ def wait_until(
     wanted: Wanted,
     *,
     timeout: float | timedelta,
+    before: Wanted | None = None,
+    asked_at: float | None = None,
     poll: float = 0.1,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -42,6 +44,10 @@ def wait_until(
     :param target: the environment.
     :param wanted: the release of each instance by name, or of each track of replicas; None where nothing should run.
     :param timeout: seconds, or a timedelta; for each replica where they are changed in place.
+    :param before: what each unit ran before it was asked for another release, by which an error tells what has failed
+        from what was not begun; None where that is not known.
+    :param asked_at: when that was asked for, by ``clock``; by default now. A target may do much of its work before it
+        answers; the timeout counts from its answer.
     :param poll: seconds between two reads.
     :param clock: returns seconds that never go backwards.
     :param sleep: called with seconds to wait.
@@ -75,14 +81,15 @@ def wait_until(
             if not left:
                 return [instance for instance in instances if instance.unit in wanted]
             if _hopeless(instances, wanted):
-                raise _failed(target, instances, wanted, f"after {clock() - began:.1f} s")
+                asked = began if asked_at is None else asked_at
+                raise _failed(target, instances, wanted, before or {}, f"after {clock() - asked:.1f} s")
         if clock() - counted.since + poll > limit:
             if away is not None:
                 raise _away(away, target, wanted)
             last = " of the last one that came up" if counted.since > began else ""
-            raise _failed(target, instances, wanted, f"within {limit:.4g} s{last}")
-        asked = (away.retry_after if away else None) or 0.0
-        sleep(max(poll, min(asked, limit - (clock() - counted.since))))
+            raise _failed(target, instances, wanted, before or {}, f"within {limit:.4g} s{last}")
+        pause = (away.retry_after if away else None) or 0.0
+        sleep(max(poll, min(pause, limit - (clock() - counted.since))))
 
 
 class _Counted:
@@ -230,7 +237,8 @@ def _content(instance: Instance, release: Release | None) -> list[str]:
     for key in sorted({*instance.configuration, *release.configuration}):
         if _as_json(instance.configuration, key) != _as_json(release.configuration, key):
             has, wants = _shown(instance.configuration, key), _shown(release.configuration, key)
-            wrong.append(f"has {key} {_short(has)}, wanted {_short(wants)}")
+            begins = f"has {key} {_short(has)}" if key in instance.configuration else f"was not given {key}"
+            wrong.append(f"{begins}, wanted {_short(wants)}")
     return wrong
 
 
@@ -240,7 +248,7 @@ def _as_json(configuration: Mapping[str, Any], key: str) -> str:
 
 
 def _shown(configuration: Mapping[str, Any], key: str) -> str:
-    return _as_json({key: shown(configuration[key], f"/{key}")}, key) if key in configuration else "unset"
+    return _as_json({key: shown(configuration[key], f"/{key}")}, key) if key in configuration else "none"
 
 
 def _short(text: str) -> str:
@@ -258,15 +266,20 @@ def _hopeless(instances: Iterable[Instance], wanted: Wanted) -> bool:
     return failed or any(unit not in seen and not isinstance(unit, Track) for unit in wanted)
 
 
-def _failed(target: Target, instances: Iterable[Instance], wanted: Wanted, when: str) -> DeploymentFailed:
+def _failed(
+    target: Target, instances: Iterable[Instance], wanted: Wanted, before: Wanted, when: str
+) -> DeploymentFailed:
     of_these = [one for one in instances if one.unit in wanted]
     left = _compare(of_these, wanted, health=True)
     total = len({one.name for one in of_these} | left.keys())
     releases = {str(release) if release else "nothing": release for release in wanted.values()}
     only = next(iter(releases.values())) if len(releases) == 1 else None
+    untouched = {one.name: before[one.unit] for one in of_these if one.name in left and _as_before(one, before)}
+    left |= {name: f"{name} was not begun, and still runs {old or 'nothing'}" for name, old in untouched.items()}
     listed = "".join(f"\n  - {sentence}" for sentence in left.values())
+    on = f"{', '.join(sorted(releases))} {when}"
     return DeploymentFailed(
-        f"{len(left)} of {total} instances are not healthy on {', '.join(sorted(releases))} {when}:{listed}\n",
+        f"{_counted_out(len(left) - len(untouched), len(untouched), total, on)}{listed}\n",
         service=next((release.service for release in releases.values() if release), None),
         environment=getattr(target, "environment", None),
         release=str(only) if only else None,
@@ -275,3 +288,19 @@ def _failed(target: Target, instances: Iterable[Instance], wanted: Wanted, when:
         state=f"{total - len(left)} of {total} instances run what was asked for.",
         next_step="Read the messages of the instances; the environment must go back to its release first.",
     )
+
+
+def _as_before(instance: Instance, before: Wanted) -> bool:
+    """Whether nothing was done to it yet, rather than something that has failed."""
+    return instance.unit in before and instance.runs(before[instance.unit])
+
+
+def _counted_out(failed: int, untouched: int, total: int, on: str) -> str:
+    if not failed:
+        return f"{untouched} of {total} instances {_were(untouched)} not begun on {on}."
+    rest = f"; {untouched} {_were(untouched)} not begun" if untouched else ""
+    return f"{failed} of {total} instances {'is' if failed == 1 else 'are'} not healthy on {on}{rest}."
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -50,6 +50,7 @@ def test_a_right_one_says_what_a_run_would_do_and_leaves_nothing_behind(
     assert code == 0
     assert "pipeline orders-eu is right. A run of it deploys orders to:" in said
     assert [line[4:] for line in said.split("is right. A run of it deploys orders to:\n")[1].splitlines()] == [
+        "artifact: orders:<version>",
         "1.  dev: every instance, over http_dev",
         "      not verified",
         "    test: every instance, over http_lab, at the same time",
@@ -62,6 +63,17 @@ def test_a_right_one_says_what_a_run_would_do_and_leaves_nothing_behind(
     ]
     assert sorted(path.name for path in folder.iterdir()) == ["neighbour.py", "orders.py"]
     assert str(folder) not in sys.path
+
+
+def test_an_artifact_without_the_version_is_warned_of_and_no_mistake(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = checked(folder, RIGHT.replace('service="orders",', 'service="orders", artifact="orders:2.0",'), capsys)
+    assert code == 0
+    assert "    artifact: orders:2.0\n" in said
+    assert "WARNING: pipeline orders-eu: its artifact 'orders:2.0' is the same whatever version a run asks for" in said
+    code, said = checked(folder, RIGHT, capsys)
+    assert (code, "WARNING" in said) == (0, False)
 
 
 @pytest.mark.parametrize(

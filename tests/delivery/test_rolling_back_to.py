@@ -7,7 +7,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_cd.delivery import Delivery
-from airflow_cd.errors import ArtifactNotFound, DeploymentSettled, ReleaseVetoed, RollbackIncomplete
+from airflow_cd.delivery.going_back import go_back
+from airflow_cd.errors import (
+    ArtifactNotFound,
+    DeploymentSettled,
+    LedgerRefused,
+    ReleaseVetoed,
+    RollbackIncomplete,
+)
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from tests.memory_target import MemoryTarget, wholly_on
@@ -192,3 +199,44 @@ def test_a_rollback_that_takes_nothing_of_the_ledgers_back_is_one_all_the_same(
     assert done.rolls_back == "nothing"
     assert done.to_restored is not None
     assert not ledger.vetoes.of(*PLACE)
+
+
+def _first_deployment(ledger: Ledger, target: MemoryTarget, release: Release = NEW) -> None:
+    run = at_work(ledger, target, release.version)
+    run.deploy(release, phase="all")
+    run.promote("verified")
+    run.release_lease()
+
+
+def test_what_ran_before_the_first_deployment_can_be_gone_back_to(ledger: Ledger) -> None:
+    target = MemoryTarget(NAMES, OLD)
+    _first_deployment(ledger, target)
+    newest, before = ledger.deployments.good_releases(*PLACE)
+    assert (newest.release, newest.taken_over) == (NEW, False)
+    assert (before.release, before.taken_over, before.vetoed) == (OLD, True, "")
+    done = go_back(going_back(ledger, target), "", who="ada", why="slow")
+    assert (done.release, done.state) == (OLD, "promoted")
+    assert wholly_on(target, OLD)
+    # Promoted by now, it has a record of its own; what it replaced is vetoed.
+    assert [(one.release, one.taken_over) for one in ledger.deployments.good_releases(*PLACE)] == [(OLD, False)]
+    assert [veto.version for veto in ledger.vetoes.of(*PLACE)] == [NEW.version]
+
+
+def test_what_ran_before_and_was_rolled_back_here_once_is_no_way_back(ledger: Ledger) -> None:
+    target = MemoryTarget(NAMES, FIRST)
+    run = at_work(ledger, target, "bad")
+    run.deploy(OLD, phase="all")
+    run.roll_back("four new exceptions")
+    run.release_lease()
+    # Somebody deploys it all the same, past Airflow CD.
+    target.deploy(OLD, NAMES, key="by hand", token=target.token)
+    _first_deployment(ledger, target)
+    assert [one.release for one in ledger.deployments.good_releases(*PLACE)] == [NEW]
+    with pytest.raises(LedgerRefused, match="only one was promoted here"):
+        go_back(going_back(ledger, target), "", who="ada", why="slow")
+
+
+def test_an_environment_that_was_empty_has_no_way_back_before_its_first_release(ledger: Ledger) -> None:
+    target = MemoryTarget(NAMES, None)
+    _first_deployment(ledger, target)
+    assert [one.release for one in ledger.deployments.good_releases(*PLACE)] == [NEW]

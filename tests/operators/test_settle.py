@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_cd.delivery import Delivery
 from airflow_cd.errors import DeploymentSettled, LeaseHeld, RollbackIncomplete
-from airflow_cd.operators import SettleOperator, settle
+from airflow_cd.operators import DeployOperator, RollbackToOperator, SettleOperator, settle
 from airflow_cd.release import Release
+from airflow_cd.verification.verdict import Verdict
 from tests.memory_target import wholly_on
 from tests.operators.conftest import Rests
 from tests.operators.world import NAMES, NEW, OLD, World
@@ -55,13 +58,62 @@ def test_what_is_neither_promoted_nor_rolled_back_is_restored(world: World) -> N
     assert _free(world)
 
 
-def test_a_failed_deploy_says_its_error(world: World) -> None:
+def test_a_failed_deploy_says_its_error_and_what_to_do_without_a_report(world: World) -> None:
     world.target.broken.add(NEW.artifact)
     with pytest.raises(Exception, match="no module named tax"):
         world.deployed()
-    with pytest.raises(AirflowFailException, match=r"the deployment failed: .*no module named tax"):
+    with pytest.raises(AirflowFailException, match=r"the deployment failed: .*no module named tax") as caught:
         _settled(world)
+    assert "verification report" not in str(caught.value)
+    lift = f"airflow-cd veto lift shop production {NEW.digest[7:15]} --why"
+    assert "Next: Read the log of the task that deployed it" in str(caught.value)
+    assert lift in str(caught.value)
     assert wholly_on(world.target, OLD)
+
+
+def test_a_failed_verification_sends_to_its_report(world: World) -> None:
+    world.deployed()
+    world.judged(Verdict.FAIL, "four new exceptions.")
+    with pytest.raises(AirflowFailException, match=r"Next: Read the verification report\. .* vetoed here"):
+        _settled(world)
+
+
+def test_a_release_that_was_refused_says_why_nothing_was_deployed(world: World) -> None:
+    world.deployed()
+    world.delivery().roll_back("ada rolled it back: prices are wrong")
+    world.delivery().release_lease()
+    with DAG("shop", schedule=None):
+        deploy = world.task(
+            DeployOperator, task_id="deploy", version=NEW.version, configuration=NEW.configuration, overrides="{}"
+        )
+        end = world.task(SettleOperator, task_id="settle")
+    refused = world.context(deploy, run_id="run-2")
+    with pytest.raises(AirflowFailException):
+        deploy.execute(refused)
+    with pytest.raises(AirflowFailException, match="Nothing was deployed here by this run: ") as caught:
+        end.execute(world.context(end, run_id="run-2", xcoms=refused["ti"].xcoms))
+    text = str(caught.value)
+    assert "was rolled back here on" in text
+    assert "prices are wrong" in text
+    assert (
+        f"Next: Deploy another release, or lift the veto: airflow-cd veto lift shop production {NEW.digest[7:15]}"
+        in text
+    )
+
+
+def test_a_rollback_that_was_refused_says_why_where_its_environment_was_asked_for(world: World) -> None:
+    asked_for = {"environment": "{{ params.environment }}"}
+    with DAG("shop-rollback", schedule=None):
+        back = world.task(RollbackToOperator, task_id="back", reason="slow", release="", **asked_for)
+        end = world.task(SettleOperator, task_id="settle", going_back=True, **asked_for)
+    back, end = copy.copy(back), copy.copy(end)
+    back.environment = end.environment = "production"
+    refused = world.context(back)
+    with pytest.raises(AirflowFailException):
+        back.execute(refused)
+    world.delivery().release_lease()
+    with pytest.raises(AirflowFailException, match="by this run: there is no release to go back to: none was ever"):
+        end.execute(world.context(end, xcoms=refused["ti"].xcoms))
 
 
 def test_what_was_rolled_back_before_gives_its_reason(world: World) -> None:

@@ -114,7 +114,7 @@ def test_what_it_rests_on_is_there() -> None:
         "SELECT average(duration) FROM Transaction WHERE appName = 'shop'",
         "shop 1.0, 2026-11-20, shop 1.1, 2026-11-21",
         "configuration: inventory_timeout_ms 500 800",
-        "configuration: gift_cards (unset) true",
+        "configuration: gift_cards (not given) true",
         "ada: approve change 4711, tested in staging",
     ):
         assert words_ in text
@@ -160,7 +160,7 @@ def test_what_happened_is_told_in_the_order_of_time() -> None:
             (
                 "3 worse metrics",
                 "The rollback to shop 1.1 failed",
-                "1 action failed",
+                "an attempt to deploy the release failed",
                 "No: act now shop-production-02 does not come up",
                 "To restored –",
                 "SOURCE New Relic: 429",

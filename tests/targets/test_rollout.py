@@ -74,7 +74,7 @@ def test_replicas_that_are_changed_one_by_one_have_the_time_each() -> None:
     looks = [replicas(done) for done in range(5) for _ in range(8)]
     ready = wait(OneByOne(looks), {Track.STABLE: NEW})
     assert {one.artifact for one in ready} == {NEW.artifact}
-    with pytest.raises(DeploymentFailed, match=r"within 1 s:"):
+    with pytest.raises(DeploymentFailed, match=r"within 1 s\."):
         wait(Played(looks), {Track.STABLE: NEW})
 
 
@@ -123,6 +123,27 @@ def test_ends_at_once_when_one_has_failed_on_it() -> None:
     assert (failed.service, failed.environment, failed.release) == ("shop", "production", str(NEW))
     assert failed.instances == ("a", "b")
     assert target.slept == []
+
+
+def test_what_was_left_as_it_is_has_not_failed() -> None:
+    target = Played([[on("a", NEW, FAILED, "exited with code 3"), on("b", OLD), on("c", OLD)]])
+    before = dict.fromkeys("abc", OLD)
+    with pytest.raises(DeploymentFailed) as caught:
+        wait(target, dict.fromkeys("abc", NEW), before=before, asked_at=-13.0)
+    lines = caught.value.what.splitlines()
+    assert lines[0] == f"1 of 3 instances is not healthy on {NEW} after 13.0 s; 2 were not begun."
+    assert lines[1:] == [
+        "  - a is failed: exited with code 3",
+        f"  - b was not begun, and still runs {OLD}",
+        f"  - c was not begun, and still runs {OLD}",
+    ]
+    assert caught.value.unhealthy == ("a",)
+
+
+def test_a_target_that_has_begun_nothing_says_so() -> None:
+    target = Played([[on("a", OLD)]])
+    with pytest.raises(DeploymentFailed, match=r"1 of 1 instances was not begun on shop 1\.1 .* within 1 s\."):
+        wait(target, {"a": NEW}, before={"a": OLD})
 
 
 def test_an_earlier_failure_on_another_release_may_pass() -> None:
@@ -204,7 +225,7 @@ def test_differences_name_every_key_of_a_configuration() -> None:
     running = Instance("a", "1.1", "shop:1.1", {"same": 1, "flag": 1, "deep": {"a": ["1"]}, "extra": "x" * 500})
     (sentence,) = differences([running], {"a": wanted})
     assert "has flag 1, wanted true" in sentence
-    assert "has gone unset, wanted null" in sentence
+    assert "was not given gone, wanted null" in sentence
     assert 'has deep {"a": ["1"]}, wanted {"a": [1]}' in sentence
     assert "same" not in sentence
     assert len(sentence) < 400

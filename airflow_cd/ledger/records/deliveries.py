@@ -98,14 +98,15 @@ class Deployment:
 
 @dataclass(frozen=True)
 class GoodRelease:
-    """A release that was promoted in an environment, which can go back to it.
+    """A release that an environment can go back to: promoted there, or what ran before the first deployment.
 
     :param pipeline: the pipeline of the deployment that promoted it last.
     :param run_id: the run of that deployment.
-    :param promoted_at: when that was.
+    :param promoted_at: when that was; of what ran before, when the first deployment began.
     :param by: who triggered it.
     :param vetoed: why it may not be deployed there, ``""`` when it may.
     :param rollback: whether that deployment was a person's rollback to it.
+    :param taken_over: whether it is what ran before the first deployment, which ``pipeline`` and ``run_id`` then name.
     """
 
     release: Release
@@ -115,6 +116,7 @@ class GoodRelease:
     by: str
     vetoed: str = ""
     rollback: bool = False
+    taken_over: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from airflow_cd.report.report import ManualAction, Report
 from airflow_cd.report.views import events_of, metrics_of
 from airflow_cd.states import HumanAction
 from airflow_cd.verification.verdict import Judgement, Reason, Verdict
+from airflow_cd.wording import first_sentence
 
 _WORST_FIRST = (
     StepState.ROLLBACK_FAILED,
@@ -144,7 +145,8 @@ def _went_wrong(run: Run, bad: Sequence[StageView], facts: RunFacts, there: list
     says = f"{first.environment}: {reasons[0] if reasons else 'no reason was recorded'}"
     if first.question is not None and first.state in (StepState.REJECTED, StepState.TIMED_OUT):
         says = f"{first.environment}: {_refusal(first.question, first.why)}"
-    more = [*reasons[1:]] if first.deployment is not None else []
+        reasons = [] if first.why else reasons
+    more = [*reasons[1:]]
     more += [f"{stage.environment}, too: {stage.label}. {_plain(stage.why)}".strip() for stage in bad[1:]]
     answers, report = _answers(first, facts) if first.deployment is not None else ((), "")
     word = "TIMED OUT" if first.state is StepState.TIMED_OUT else first.label.upper()
@@ -160,13 +162,13 @@ def _refusal(question: Question, why: str) -> str:
 
 
 def _reasons(stage: StageView, facts: RunFacts) -> list[str]:
-    """The decisive one first: the verdict's own, as long as it is what the deployment ended by."""
+    """The decisive one first: the verdict's own, as long as the deployment ended by it; else its first sentence."""
     verdict = _judged(stage.deployment, facts) if stage.deployment is not None else None
     reasons = reasons_of(verdict)
     outcome = _plain(stage.why)
     if reasons and (not outcome or outcome.startswith(reasons[0])):
         return [outcome or reasons[0], *reasons[1 : 1 + _MORE_REASONS]]
-    return [outcome] if outcome else []
+    return [part for part in first_sentence(outcome) if part]
 
 
 def _plain(outcome: str) -> str:

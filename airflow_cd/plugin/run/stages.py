@@ -170,8 +170,19 @@ def _why(
         return deployment.outcome
     if state is StepState.FAILED:
         reasons = [str(task.result["failed"]) for task in failed if task.result.get("failed")]
-        return reasons[0] if reasons else f"{failed[0].task_id} failed; its log says why."
+        return reasons[0] if reasons else _without_reason(tasks, failed[0])
     return ""
+
+
+def _without_reason(tasks: Sequence[RunTask], failed: RunTask) -> str:
+    """What is known of a task of a stage without a deployment that has left no reason."""
+    says = f"{failed.task_id} failed; its log says why."
+    if failed.place.role is None or any(task.state == "success" for task in tasks):
+        return says
+    return (
+        f"{says} The ledger has nothing of it, so it may never have begun: where its log is empty, the scheduler's log "
+        "says why. Often workers do not reach Airflow's API server at the address of [api] base_url."
+    )
 
 
 def _queued_behind(tasks: Sequence[RunTask], run: Run, facts: RunFacts) -> str:

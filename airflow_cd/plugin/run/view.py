@@ -15,7 +15,7 @@ from airflow_cd.plugin.run.facts import RunFacts
 from airflow_cd.plugin.run.headline import Headline, headline_of
 from airflow_cd.plugin.run.stages import StageView, columns_of
 from airflow_cd.plugin.states import Look
-from airflow_cd.release import Release, changes
+from airflow_cd.release import Release, changed_beside_version, changes
 from airflow_cd.report.answers import clock_times
 from airflow_cd.report.report import Clocks
 from airflow_cd.targets import TargetLabel
@@ -144,7 +144,7 @@ def _deployed(stages: Sequence[StageView]) -> Iterator[tuple[str, ChangeView]]:
         for before in distinct.values():
             was = _name(before) if before else "nothing"
             rows = changes(before, deployment.release)
-            view = ChangeView((), was, _name(deployment.release), rows, commits=deployment.commits)
+            view = ChangeView((), was, _named(before, deployment.release), rows, commits=deployment.commits)
             yield deployment.environment, view
 
 
@@ -156,13 +156,20 @@ def _proposed(facts: RunFacts) -> Iterator[tuple[str, ChangeView]]:
                 before = facts.good.get(environment)
                 was = _name(before) if before else "nothing that Airflow CD has deployed"
                 commits = question.commits.get(environment)
-                view = ChangeView((), was, _name(release), changes(before, release), proposed=True, commits=commits)
+                name = _named(before, release)
+                view = ChangeView((), was, name, changes(before, release), proposed=True, commits=commits)
                 yield environment, view
 
 
 def _name(release: Release) -> str:
     """A release as people say it, without its digest."""
     return f"{release.service} {release.version}"
+
+
+def _named(before: Release | None, release: Release) -> str:
+    """The same, with what tells it apart from another release of the same version."""
+    changed = changed_beside_version(before, release)
+    return f"{_name(release)} ({changed})" if changed else _name(release)
 
 
 def _runs(stage: StageView, facts: RunFacts) -> Runs:

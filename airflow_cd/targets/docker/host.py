@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.docker_engine import DockerEngine
+from airflow_cd.hooks.docker_naming import Role, Selection, Slot, slots
 from airflow_cd.targets.docker.engine import Engine, Gone
-from airflow_cd.targets.docker.naming import Role, Selection, Slot, slots
 from airflow_cd.targets.docker.register import Register
 from airflow_cd.targets.haproxy import HaproxyRouter, HaproxySettings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from airflow_cd.errors import ArtifactNotFound, TargetRejected
 from airflow_cd.targets.docker.engine import Engine
@@ -60,8 +61,30 @@ def fetch_image(engine: Engine, artifact: str, known: str | None, remembered: Ma
             raise ArtifactNotFound(f"image {artifact} was pulled by {engine.settings.title} and is not there.")
         if known is not None and image["Id"] != known:
             raise _moved(artifact, known, str(image["Id"]))
-    digests = [str(digest) for digest in image.get("RepoDigests") or ()]
-    return {artifact: " ".join([str(image["Id"]), *digests[:1]])}
+    return {artifact: _to_remember(image)}
+
+
+def images_there(engine: Engine, boxes: Iterable[Box], remembered: Mapping[str, str]) -> dict[str, str]:
+    """What the artifacts of containers mean that no deployment has resolved, so that they mean it afterwards as well.
+
+    :param engine: the host.
+    :param boxes: containers that run before a deployment.
+    :param remembered: as the host remembers it.
+    :returns: what is to be remembered of them, as of :func:`fetch_image`; nothing of a name that means several images.
+    """
+    meant: dict[str, set[str]] = {}
+    for box in boxes:
+        meant.setdefault(artifact_of(box), set()).add(str(box["Image"]))
+    found = {}
+    for artifact, ids in meant.items():
+        image = engine.image(next(iter(ids))) if artifact not in remembered and len(ids) == 1 else None
+        if image is not None:
+            found[artifact] = _to_remember(image)
+    return found
+
+
+def _to_remember(image: Mapping[str, Any]) -> str:
+    return " ".join([str(image["Id"]), *(str(digest) for digest in (image.get("RepoDigests") or ())[:1])])
 
 
 def _moved(artifact: str, known: str, now: str) -> TargetRejected:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from airflow_cd.errors import ArtifactNotFound, TargetRejected
+from airflow_cd.hooks.docker_naming import Role, Slot
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.configuration import mistakes
 from airflow_cd.targets.docker.health import has_check, slowest_answers, swallows_signals
 from airflow_cd.targets.docker.host import Box, Host
-from airflow_cd.targets.docker.images import check_image, fetch_image, known_image
-from airflow_cd.targets.docker.naming import Role, Slot
+from airflow_cd.targets.docker.images import check_image, fetch_image, images_there, known_image
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.docker.settings import hindrances
 from airflow_cd.targets.docker.work import in_parallel
@@ -55,7 +55,9 @@ def prepare_host(host: Host, slots: Sequence[str], release: Release, state: Stat
     require_replaceable(host, {name: boxes.get(name, {}) for name in slots}, release)
     known = known_image(release.artifact, every(boxes), state.images)
     fetched = fetch_image(host.engine, release.artifact, known, state.images)
-    host.register.note(token, images=fetched)
+    there = [of_one[Role.CURRENT] for of_one in boxes.values() if Role.CURRENT in of_one]
+    # The way back to what was taken over needs its image when its containers are gone.
+    host.register.note(token, images={**images_there(host.engine, there, state.images), **fetched})
     return fetched[release.artifact].partition(" ")[0]
 
 

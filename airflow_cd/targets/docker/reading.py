@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from airflow_cd.hooks.docker_naming import Role, Slot, name_as
 from airflow_cd.instances import EMPTY, FAILED, HEALTHY, UNHEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.configuration import decode, is_file, read_variables
 from airflow_cd.targets.docker.engine import Engine
 from airflow_cd.targets.docker.health import health_of, started
 from airflow_cd.targets.docker.host import Box, Host
-from airflow_cd.targets.docker.naming import Role, Slot, name_as
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.docker.settings import ARTIFACT, IMAGE, VERSION, kinds_of
 from airflow_cd.targets.haproxy.answers import Load, Server

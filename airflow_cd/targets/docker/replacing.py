@@ -1,6 +1,6 @@
 """Replacing an instance's container under its own name, so that it can be stopped at any point and gone on with.
 
-At every moment the names say how far it has come (:mod:`~airflow_cd.targets.docker.naming`): the new container is made
+At every moment the names say how far it has come (:mod:`~airflow_cd.hooks.docker_naming`): the new container is made
 beside the old one and never runs before it has the instance's name, and the old one is stopped before. Whoever comes
 next puts right what it finds, then does what it was asked for.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from airflow_cd.hooks.docker_naming import Role, Slot, name_as
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.engine import Gone, Refusal
 from airflow_cd.targets.docker.host import Box, Host
-from airflow_cd.targets.docker.naming import Role, Slot, name_as
 from airflow_cd.targets.docker.reading import content_of
 from airflow_cd.targets.docker.settings import successor
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
 from airflow_cd.hooks.docker_engine import DockerEngine, installed, prefix_of
+from airflow_cd.hooks.docker_naming import Selection, Slot
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.host import Host
-from airflow_cd.targets.docker.naming import Selection, Slot
 from airflow_cd.targets.docker.preparing import check_host, notes, prepare_host, require_representable
 from airflow_cd.targets.docker.reading import Traffic, read_instance
 from airflow_cd.targets.docker.register import State

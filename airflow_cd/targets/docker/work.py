@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import TypeVar
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
+from airflow_cd.hooks.docker_naming import Role
 from airflow_cd.instances import FAILED, HEALTHY, Instance
 from airflow_cd.release import Release
 from airflow_cd.targets.docker.engine import Gone, Refusal
 from airflow_cd.targets.docker.health import health_of
 from airflow_cd.targets.docker.host import Box, Host
-from airflow_cd.targets.docker.naming import Role
 from airflow_cd.targets.docker.replacing import Replacement, stop
 from airflow_cd.targets.last_words import LINES_READ
 

@@ -68,7 +68,7 @@ def test_it_shows_what_would_change_and_what_was_found(ledger: Ledger, client_as
     _asked(ledger)
     page = client_as("viewer").get(PLACE).text
     assert "Deploy shop 2.0 to production?" in page
-    for now, then in (("1.0", "2.0"), ("shop:1.0", "shop:2.0"), ("(unset)", "8")):
+    for now, then in (("1.0", "2.0"), ("shop:1.0", "shop:2.0"), ("(not given)", "8")):
         assert f"<code>{now}</code>" in page
         assert f"<code>{then}</code>" in page
     assert "all good" in page

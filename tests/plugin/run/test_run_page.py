@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,19 @@ def test_a_rolled_back_canary_says_why_first(ledger: Ledger, story: Story) -> No
     assert (done.answer, safe.answer, head.report) == ("Rolled back to shop 1.1", "Yes", VERIFY)
 
 
+def test_a_deploy_that_failed_has_its_first_sentence_as_the_headline(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.approved()
+    story.canary(None)
+    first = (
+        "the deployment failed: 1 of 2 instances is not healthy on shop 1.2 (60760629) after 13.2 s; 1 was not begun."
+    )
+    rest = "web-1 is failed: exited with code 3; web-2 was not begun, and still runs shop 1.1."
+    story.rolled_back(f"{first} {rest}")
+    head = _view(ledger, run_of("failed", ROLLED_BACK_STATES)).headline
+    assert (head.says, head.more[0]) == (f"production: {first}", rest)
+
+
 def test_a_phase_says_its_share_its_verdict_and_where_the_evidence_is(ledger: Ledger, story: Story) -> None:
     first, second = _stages(_view(ledger, _rolled_back(story)))["production"].phases
     assert (first.share, first.instances, first.of, first.state) == (20, 2, 10, StepState.ROLLED_BACK)
@@ -134,7 +148,7 @@ def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, sto
     assert list(before.environments) == list(BEFORE)
     assert before.rows[0] == ("version", "0.9", "1.2")
     assert (production.environments, production.before) == (["production"], "shop 1.1")
-    assert ("configuration: gift_cards", "(unset)", True) in production.rows
+    assert ("configuration: gift_cards", "(not given)", True) in production.rows
 
 
 def test_what_runs_where_is_what_was_seen_there(ledger: Ledger, story: Story) -> None:
@@ -316,6 +330,29 @@ def test_what_no_deployment_was_opened_for_says_what_its_task_said(ledger: Ledge
     view = _view(ledger, run_of("running", states, {"dev.deploy": {"failed": vetoed}}))
     assert (view.headline.word, view.headline.says) == ("FAILED", f"dev: {vetoed}")
     assert _stages(view)["dev"].failed == "dev.deploy"
+
+
+def test_a_first_task_that_left_nothing_may_never_have_begun(ledger: Ledger, story: Story) -> None:
+    states = {"dev.lease": "failed", "dev.deploy": "upstream_failed", "dev.settle": "upstream_failed"}
+    states |= dict.fromkeys(("test", *SECOND, "approve", "production"), "upstream_failed")
+    head = _view(ledger, run_of("failed", states)).headline
+    assert (head.word, head.says) == ("FAILED", "dev: dev.lease failed; its log says why.")
+    assert "it may never have begun: where its log is empty, the scheduler's log says why" in head.more[0]
+    assert "[api] base_url" in head.more[0]
+    begun = {**states, "dev.lease": "success", "dev.deploy": "failed"}
+    assert "never have begun" not in " ".join(_view(ledger, run_of("failed", begun)).headline.more)
+
+
+def test_a_change_of_configuration_alone_is_named_where_the_version_is_the_same(ledger: Ledger, story: Story) -> None:
+    story.before_production()
+    story.approved()
+    story.canary(None)
+    again = replace(story.deployment, previous={"web-1": replace(story.release, configuration={"limit": 3})})
+    facts = replace(facts_of(ledger, run_of("running", {})), deployments=[again])
+    (change,) = view_of(run_of("running", {}), facts, NOW).changes
+    assert change.before == "shop 1.2"
+    assert change.now.startswith("shop 1.2 (")
+    assert "limit 3 → (not given)" in change.now
 
 
 def test_a_run_that_ended_around_a_deployment_is_not_called_done(ledger: Ledger, story: Story) -> None:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
+from airflow_cd.hooks.docker_naming import ENVIRONMENT, Role, Selection
 from airflow_cd.targets.docker.engine import Gone, Refusal
 from airflow_cd.targets.docker.host import Host
-from airflow_cd.targets.docker.naming import ENVIRONMENT, Role, Selection
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 CHANGES = ("create", "connect", "start", "stop", "rename", "remove", "restart_policy", "put_files")

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_cd.errors import ArtifactNotFound, TargetRejected
 from airflow_cd.release import Release
-from airflow_cd.targets.docker.images import check_image, fetch_image, known_image
+from airflow_cd.targets.docker.images import check_image, fetch_image, images_there, known_image
 from airflow_cd.targets.docker.preparing import boxes_of, every, notes, require_replaceable, require_representable
 from tests.targets.docker.engine_in_memory import Containers, host_of
 
@@ -88,6 +88,22 @@ def test_a_tag_that_was_moved_is_refused_with_both_images() -> None:
     check_image(Images({"x": "sha256:a"}), "web:1.0", "sha256:a")  # type: ignore[arg-type]
     with pytest.raises(ArtifactNotFound):
         check_image(Images({}), "web:1.0", None)  # type: ignore[arg-type]
+
+
+def test_what_was_taken_over_keeps_its_image_when_its_containers_are_gone() -> None:
+    containers = Containers()
+    for name, image in (("web-1", "web:1.0"), ("web-2", "web:1.0"), ("web-3", "web:1.1")):
+        containers.add(name, image=image)
+    host = host_of(containers)
+    boxes = every(boxes_of(host, host.slots().values()))
+    boxes = [{**box, "Image": "sha256:" + box["Image"][-3:]} for box in boxes]
+    images = Images({"web:1.0": "sha256:1.0", "web:1.1": "sha256:1.1"})
+    found = images_there(images, boxes, {"web:1.1": "known"})  # type: ignore[arg-type]
+    assert found == {"web:1.0": "sha256:1.0 web@sha256:1.0"}
+    assert known_image("web:1.0", [], found) == "sha256:1.0"
+    # Which of two images a name means, nothing says.
+    other = {**boxes[0], "Image": "sha256:another"}
+    assert images_there(images, [*boxes[:1], other], {}) == {}  # type: ignore[arg-type]
 
 
 def test_an_image_that_is_not_there_any_more_is_pulled_by_its_digest() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from airflow_cd.hooks.docker_naming import Role, name_as
 from airflow_cd.instances import EMPTY, FAILED, HEALTHY, UNHEALTHY, Instance
-from airflow_cd.targets.docker.naming import Role, name_as
 from airflow_cd.targets.docker.reading import Traffic, read_instance, tag_of
 from airflow_cd.targets.docker.register import State
 from airflow_cd.targets.haproxy import HaproxyRouter, HaproxySettings

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_cd.errors import TargetConflict
+from airflow_cd.hooks.docker_naming import Role, name_as
 from airflow_cd.release import Release
-from airflow_cd.targets.docker.naming import Role, name_as
 from airflow_cd.targets.docker.reading import content_of
 from airflow_cd.targets.docker.replacing import Replacement
 from tests.targets.docker.engine_in_memory import Containers, Killed, host_of

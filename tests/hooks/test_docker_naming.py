@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_cd.targets.docker.naming import ENVIRONMENT, Role, Selection, name_as, read_name, slots
+from airflow_cd.hooks.docker_naming import ENVIRONMENT, Role, Selection, name_as, read_name, slots
 
 
 def container(name: str, **labels: str) -> dict[str, Any]:
