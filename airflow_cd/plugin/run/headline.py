@@ -146,7 +146,7 @@ def _went_wrong(run: Run, bad: Sequence[StageView], facts: RunFacts, there: list
     if first.question is not None and first.state in (StepState.REJECTED, StepState.TIMED_OUT):
         says = f"{first.environment}: {_refusal(first.question, first.why)}"
         reasons = [] if first.why else reasons
-    more = [*reasons[1:]]
+    more = reasons[1:]
     more += [f"{stage.environment}, too: {stage.label}. {_plain(stage.why)}".strip() for stage in bad[1:]]
     answers, report = _answers(first, facts) if first.deployment is not None else ((), "")
     word = "TIMED OUT" if first.state is StepState.TIMED_OUT else first.label.upper()
