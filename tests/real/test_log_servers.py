@@ -264,7 +264,7 @@ class TestVictoriaLogs(_Contract):
     def test_the_test_button_and_instances(self, source: VictoriaLogs) -> None:
         works, text = VictoriaLogsHook().test_connection()
         assert works, text
-        assert re.search(r"answers queries: [1-9][\d,]* records of the last 5 minutes, the newest \d+\.\d s old", text)
+        assert re.search(r"answers queries: [1-9][\d,]* records? of the last 5 minutes, the newest \d+\.\d s old", text)
         assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
 
 
