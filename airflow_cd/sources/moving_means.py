@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 MOST_ENLARGED = 20.0
-"""By how much the rounding of a mean may be enlarged: of fewer requests nothing is said."""
+"""By how much the rounding of a mean may be enlarged: fewer requests than that leaves are taken with those before."""
+LOOKED_BACK = 10
+"""Over how many buckets at most requests are taken together."""
 LEAST = 0.0005
 """Half of a millisecond, in seconds: HAProxy counts no smaller parts, and rounding may lead below 0."""
 
@@ -36,24 +38,28 @@ def between(before: float, after: float, requests: float, total: float, window: 
 def in_buckets(
     means: Mapping[tuple[str, str, int], float], totals: Mapping[tuple[str, str, int], float], window: int
 ) -> dict[tuple[str, str, int], float]:
-    """The mean of each bucket's own requests, in seconds.
+    """The mean of each bucket's own requests, in seconds; with those of the buckets before it where it has too few.
 
     A server that began to count, again or for the first time, has a mean of nothing else.
 
-    :param means: as they were at the end of each bucket, by instance, group and the bucket's number.
+    :param means: as they were at the end of each bucket, by instance, group and the bucket's number, and of
+        :data:`LOOKED_BACK` earlier ones.
     :param totals: how many requests there had been by then, counted by the same server.
     :param window: as of :func:`between`.
     """
     found = {}
-    for (instance, group, number), after in means.items():
-        total = totals.get((instance, group, number), 0.0)
-        earlier = (instance, group, number - 1)
-        counted = totals.get(earlier, 0.0)
-        if counted > total or earlier not in means:
-            counted = 0.0
-            if total > window:
-                continue
-        value = between(means.get(earlier, 0.0), after, total - counted, total, window)
-        if value is not None:
-            found[instance, group, number] = value
+    for place, after in means.items():
+        instance, group, number = place
+        total = totals.get(place, 0.0)
+        for back in range(1, LOOKED_BACK + 1):
+            earlier = (instance, group, number - back)
+            counted = totals.get(earlier, 0.0)
+            if earlier not in means or counted > total:
+                if 0.0 < total <= window:
+                    found[place] = max(LEAST, after)
+                break
+            value = between(means[earlier], after, total - counted, total, window)
+            if value is not None:
+                found[place] = value
+                break
     return found

@@ -18,7 +18,7 @@ from airflow_cd.durations import format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.distributions import Distribution, shape_of
-from airflow_cd.sources.moving_means import in_buckets
+from airflow_cd.sources.moving_means import LOOKED_BACK, in_buckets
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
@@ -115,8 +115,8 @@ class Reader:
             found = self._places(self._asked(f"sum by ({self._by()}) (avg_over_time({selected}[{width}]))"))
         elif level.how == "moving mean":
             means, totals = (
-                self._places(self._asked(f"sum by ({self._by()}) ({self._selector(name, level.where)})", earlier=1))
-                for name in level.names
+                self._places(self._asked(f"sum by ({by}) ({selected})", earlier=LOOKED_BACK))
+                for by, selected in ((self._by(), self._selector(name, level.where)) for name in level.names)
             )
             found = in_buckets(means, totals, level.window)
         else:

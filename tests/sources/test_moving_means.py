@@ -60,5 +60,13 @@ def test_of_few_or_no_requests_rounding_would_be_all_that_is_told() -> None:
     assert list(found) == [3]
 
 
+def test_few_requests_are_taken_with_those_just_before() -> None:
+    rng = random.Random(4)
+    found = read([drawn(rng, 40, 900), *(drawn(rng, usual, 10) for usual in [40] * 6 + [400] * 6)])
+    assert list(found) == list(range(3, 13)), "three buckets hold as many as are needed"
+    assert [found[number] for number in (3, 4, 5, 6)] == pytest.approx([40.0] * 4, abs=25)
+    assert [found[number] for number in (9, 10, 11, 12)] == pytest.approx([400.0] * 4, abs=25)
+
+
 def test_what_is_quicker_than_is_counted_is_above_nothing() -> None:
     assert between(0.002, 0.001, requests=100, total=200, window=WINDOW) == LEAST
