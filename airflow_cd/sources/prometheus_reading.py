@@ -114,10 +114,9 @@ class Reader:
             selected = self._selector(level.name, level.where)
             found = self._places(self._asked(f"sum by ({self._by()}) (avg_over_time({selected}[{width}]))"))
         elif level.how == "moving mean":
-            means, totals = (
-                self._places(self._asked(f"sum by ({by}) ({selected})", earlier=LOOKED_BACK))
-                for by, selected in ((self._by(), self._selector(name, level.where)) for name in level.names)
-            )
+            by = self._by()
+            queries = [f"sum by ({by}) ({self._selector(name, level.where)})" for name in level.names]
+            means, totals = (self._places(self._asked(query, earlier=LOOKED_BACK)) for query in queries)
             found = in_buckets(means, totals, level.window)
         else:
             grown = self.grown(level.name, level.where)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from urllib.parse import parse_qs
 
 import pytest
 
+from airflow_cd.sources import PrometheusMetrics
 from airflow_cd.sources.moving_means import LEAST, between, in_buckets
+from airflow_cd.verification.samples import Window
+from tests.hooks.vendor_servers import Answer, Asked, serving
 
+BEGIN = dt.datetime(2026, 11, 23, 5, tzinfo=dt.timezone.utc)
 WINDOW = 512
 SERVER = ("web-1", "")
 
@@ -70,3 +76,45 @@ def test_few_requests_are_taken_with_those_just_before() -> None:
 
 def test_what_is_quicker_than_is_counted_is_above_nothing() -> None:
     assert between(0.002, 0.001, requests=100, total=200, window=WINDOW) == LEAST
+
+
+class _Exporter:
+    """HAProxy's exporter in a Prometheus: a hundred requests in 30 s, ten times as slow from the second minute on."""
+
+    per_bucket, seconds = 100, 30
+
+    def __call__(self, asked: Asked) -> Answer:
+        if "/label/" in asked.path:
+            named = "__name__" in asked.path
+            names = ["haproxy_server_http_responses_total", "haproxy_server_total_time_average_seconds"]
+            return Answer(body={"status": "success", "data": names if named else ["web-1"]})
+        form = {name: values[0] for name, values in parse_qs((asked.body or b"").decode()).items()} or asked.params
+        if "start" not in form:
+            return Answer(body={"status": "success", "data": {"resultType": "vector", "result": []}})
+        start, end, step = (float(form[name]) for name in ("start", "end", "step"))
+        times = [start + number * step for number in range(round((end - start) / step) + 1)]
+        query, labels = form["query"], {"server": "web-1"}
+        if "total_time_average" in query:
+            values = [self.mean(time) for time in times]
+        elif query.startswith("sum by"):
+            values = [5_000 + (time - BEGIN.timestamp()) / self.seconds * self.per_bucket for time in times]
+        else:
+            labels["airflow_cd_part"] = "grown"
+            values = [0.0 if "code" in query else self.per_bucket for _ in times]
+        points = [[time, str(value)] for time, value in zip(times, values, strict=True)]
+        result = {"resultType": "matrix", "result": [{"metric": labels, "values": points}]}
+        return Answer(body={"status": "success", "data": result})
+
+    def mean(self, time: float) -> float:
+        """As HAProxy rounds it: 40 ms, and from the second minute on more and more of the 400."""
+        slow = max(0.0, time - BEGIN.timestamp() - 60) / self.seconds * self.per_bucket
+        return round(400 - 360 * (1 - 1 / WINDOW) ** slow) / 1000.0
+
+
+def test_what_is_read_of_haproxy_is_of_each_bucket_alone(connect: Callable[..., None]) -> None:
+    with serving(_Exporter()) as url:
+        connect("prometheus_default", conn_type="prometheus", host=url)
+        sample = PrometheusMetrics("haproxy").read(Window(BEGIN, BEGIN + dt.timedelta(minutes=2)), ["web-1"])
+    frame = sample.frame[sample.frame["metric"] == "response_time"].sort_values("time")
+    assert list(frame["value"]) == pytest.approx([40.0, 40.0, 400.0, 400.0], abs=6)
+    assert list(frame["count"]) == [100] * 4
