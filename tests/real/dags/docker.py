@@ -29,7 +29,7 @@ for name, logs in LOGS.items():
                 environment("production"),
                 phases=[20, 100],
                 verify=Verification(
-                    metrics=[PrometheusMetrics("haproxy", bucket="5s", delay="2s")],
+                    metrics=[PrometheusMetrics("haproxy", bucket="2s", delay="2s")],
                     logs=[logs],
                     duration="20s",
                     every="1s",
