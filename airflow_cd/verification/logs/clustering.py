@@ -16,6 +16,7 @@ from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.parameters import is_code, is_key, is_protected, merge_parameters, tokenize
 from airflow_cd.verification.logs.signatures import Signature
 from airflow_cd.verification.logs.slots import Slots, Tokens, says_what_happened
+from airflow_cd.verification.logs.traces.frames import NAMELESS
 
 _FRAMES_SHARED = 0.5
 _MOST_SLOTS = 5  # in which a line may differ from a template at once,
@@ -39,11 +40,13 @@ class Vocabulary:
     def __init__(self, reference: Mapping[Signature, int]) -> None:
         self._templates: dict[Signature, str] = {}
         self._traces: dict[tuple[str, tuple[str, ...]], list[Signature]] = {}
+        self._all_traces: list[Signature] = []
         self._by_class: dict[tuple[str, str | None], list[str]] = {}
         lines: dict[Tokens, list[Signature]] = {}
         for signature in reference:
             if signature.traced:
                 self._templates[signature] = signature.template
+                self._all_traces.append(signature)
                 self._traces.setdefault(_classes(signature), []).append(signature)
                 self._by_class.setdefault((signature.severity, signature.exception), []).append(signature.template)
             else:
@@ -200,13 +203,25 @@ class Vocabulary:
         """A trace of the same classes and fault, reached over a path that differs a little.
 
         One without frames, because the log ends there or its runtime saves itself what it printed often, is of the
-        class alone.
+        class alone. What is known as an error is known at a warning too: a trace that no logger wrote stands behind
+        whatever was written before it.
         """
+        for severity in (signature.severity, *(("error",) if signature.severity == "warning" else ())):
+            known = self._trace_at(severity, signature)
+            if known is not None:
+                return known
+        return None
+
+    def _trace_at(self, severity: str, signature: Signature) -> str | None:
         if not signature.frames:
-            return min(self._by_class.get((signature.severity, signature.exception), ()), default=None)
+            return min(self._by_class.get((severity, signature.exception), ()), default=None)
+        named = f"{severity} {signature.exception}"
+        alike = self._traces.get((named, signature.causes), ())
+        if not alike and signature.exception == NAMELESS and signature.causes:  # the log begins within it
+            alike = [known for known in self._all_traces if _ends_as(known, severity, signature.causes)]
         near = [
             known
-            for known in self._traces.get(_classes(signature), ())
+            for known in alike
             if _shared(known.frames, signature.frames) >= _FRAMES_SHARED
         ]
         best = min(near, key=lambda known: (-_shared(known.frames, signature.frames), known.template), default=None)
@@ -240,6 +255,10 @@ def _differing(tokens: Tokens, template: Tokens, most: int) -> list[int] | None:
                 return None
             found.append(at)
     return found
+
+
+def _ends_as(known: Signature, severity: str, causes: Sequence[str]) -> bool:
+    return known.severity == severity and known.causes[-len(causes) :] == tuple(causes)
 
 
 def _classes(signature: Signature) -> tuple[str, tuple[str, ...]]:

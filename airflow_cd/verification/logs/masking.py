@@ -51,7 +51,7 @@ _BEFORE_STATUS = (
     r"\b(?:[A-Za-z_]*[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp [Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
     rf"""|[ (]HTTP/{VARIABLE}"? """
-    rf"|\b{_METHOD} [!-~{VARIABLE}]+ {{1,2}}(?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
+    rf"|\b{_METHOD} [!-~{VARIABLE}]*[!-\\^-~{VARIABLE}] {{1,2}}(?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
     rf"|\b{_METHOD} [!-~{VARIABLE}]+ HTTP/{VARIABLE}\" from [!-~{VARIABLE}]+ - "  # chi
     rf"|^(?:\[GIN\] (?:{VARIABLE}/){{2}}{VARIABLE} - )?{VARIABLE}:{VARIABLE}:{VARIABLE} \| "  # gin, Fiber
     rf"|\t{_METHOD}\t[!-~{VARIABLE}]+\t[!-~{VARIABLE}]+\t"  # CloudFront
@@ -71,7 +71,7 @@ _BEFORE_STATUS = (
 )
 _BEFORE_CODE = (
     r"\b(?:(?:[Ee]rror|[Ee]xit|[Rr]eturn|[Ss]tatus|[Rr]esult|[Ff]ailure|[Rr]esponse|[Rr]eply|[Rr]eason|[Cc]lose|[Ff]ault"
-    r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|HRESULT|hresult|NTSTATUS"
+    r"|smtp|grpc|rpc|sql|api|err|ret|resp)[_ -]?[Cc]ode|code|grpc[._]status(?:[._]code)?|HRESULT|hresult|NTSTATUS"
     r"|[Ee]xit(?:ed)?(?: with)?(?: status)?|[Ee]xit_[Ss]tatus|[Ww]ith [Ss]tatus|rcode"
     r"|[A-Z_]*EXIT_?(?:STATUS|CODE)?|(?:[A-Z]{3,10}[ _])?CODE|RC|ABEND"
     rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"

@@ -30,7 +30,8 @@ _CONSTANT = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
 _TROUBLE_IN_CAPITALS = re.compile(
     r"(?<![\w$.-])(?:[A-Z]{2,}FAIL(?:ED|URE)?|(?!NO[_-])[A-Z]+(?:[_-][A-Z]+)*[_-](?:FAIL(?:ED|URE)?|REJECT(?:ED)?|DENIED|REFUSED|ABORT(?:ED)?"
     r"|TIME_?OUT|ERROR|UNREACHABLE|EXPIRED|EXHAUSTED|LOST|MISMATCH|(?<=NOT_)FOUND|DISCONNECTED|OFFLINE|UNAVAILABLE)"
-    r"|NO(?:_[A-Z]+)+_(?:CHOSEN|FOUND|AVAILABLE)|INVALID(?:_[A-Z]+)+)(?![\w$-]|[=:.]\S|: <\*>)"
+    r"|NO(?:_[A-Z]+)+_(?:CHOSEN|FOUND|AVAILABLE)"
+    r"|(?:INVALID|LOST|MISSING|BROKEN|CORRUPT(?:ED)?|FAILED|REJECTED|DENIED|EXPIRED|ABORTED)(?:_[A-Z]+)+)(?![\w$-]|[=:.]\S|: <\*>)"
 )
 _GOOD_PARTS = {"OK", "NORMAL", "NOERROR", "SUCCESS", "SUCCEEDED", "SUCCESSFUL", "COMPLETED", "HEALTHY", "PASSED"}
 _GOOD = (

@@ -34,8 +34,8 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*(?<![:.])"), WILDCARD),
     ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
-    (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
     ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> {_MONTHS}\.?,?(?: <\*>)?"), WILDCARD),
+    (" <*>", re.compile(rf"\b(?:{_DAYS},? )?(?:{_MONTHS}) <\*>(?:[ :]<\*>)*"), WILDCARD),
     ("", re.compile(rf"\b(?:{_FULL_NAMES})\b"), WILDCARD),
     ("M", re.compile(r"<\*> [AP]M(?![\w/])"), WILDCARD),
     # A path of Windows, whose first part is masked already where it holds a digit.

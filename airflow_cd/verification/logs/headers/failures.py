@@ -30,12 +30,15 @@ _BEGINS = re.compile(
     r"|Excepción no controlada|Eccezione non gestita|Exceção sem tratamento|未处理的异常|ハンドルされていない例外"
     r"|Необработанное исключение|처리되지 않은 예외"
     r"|(?:fatal|failed|unreachable): \[|FAILED! |ORA-\w+"
-    r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
+    r"|Terminating due to java\.lang\.|Error occurred during initialization of VM|(?:<\*> )?Execution halted$"
+    r"|(?:malloc|free|realloc|munmap_chunk)\(\): (?:corrupted|invalid|double|mismatching|memory|unaligned)"
+    r"|corrupted (?:double-linked list|size vs)|(?:\{\")?init terminating in do_boot|(?:💣|\*\*\*) Program crashed: "
+    r"|You must install or update \.NET to run this application|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
     r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
 )
 _UPTIME = re.compile(r"(?:[\[(] *<\*>[\])] )?")  # the kernel's seconds since it started
 _HOLDS = re.compile(
-    r"[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
+    r"\bAssertion [`'].{1,200}' failed\b|[Oo]ut of memory: Kill|invoked oom-killer|oom-kill(?:er)?[:' ]|\bOOMKilled\b|\(core dumped\)|\bcore[- ]dumped\b"
     r"|\bsegfault at |general protection fault|kernel BUG at |Kernel panic - |\bsignal: (?:killed|aborted|segmentation)"
     r"|[Ff]ailed with result '(?!success)|Main process exited, code=(?:killed|dumped)|double free or corruption"
     r"|Caught signal (?:\(|<)|[Cc]aught fatal signal|[Cc]aught signal (?:4|6|7|8|11)\b|\bprocess has died\b"
@@ -51,7 +54,7 @@ _HOLDS = re.compile(
 _REACH = 400  # characters in which such words are looked for
 _HINTS = (
     *("emory", "oom-kill", "OOMKilled", "dumped", "fault", "kernel", "Kernel", "signal", "result", "process", "double"),
-    *("panicked", "nhandled", "Guru", "PHP", ":in", "Severity: ", "stall", "LOCKUP", "lockup", "blocked"),
+    *("panicked", "Assertion", "nhandled", "Guru", "PHP", ":in", "Severity: ", "stall", "LOCKUP", "lockup", "blocked"),
 )
 
 
@@ -75,9 +78,9 @@ def reports_death(message: str) -> bool:
     return any(hint in beginning for hint in _HINTS_OF_DEATH) and _DIED.search(beginning) is not None
 
 
-_HINTS_OF_DEATH = ("DATA RACE", "dumped", "SIG", "signal", "emory", "OOMKilled")
+_HINTS_OF_DEATH = ("DATA RACE", "ThreadSan", "dumped", "SIG", "signal", "emory", "OOMKilled")
 _DIED = re.compile(
-    r"^DATA RACE$|\bcore[- ]dumped\b|\bcode=dumped|[Oo]ut of memory: Kill|\bOOMKilled\b"
+    r"^DATA RACE$|^ThreadSanitizer: |\bcore[- ]dumped\b|\bcode=dumped|[Oo]ut of memory: Kill|\bOOMKilled\b"
     rf"|(?:exited|killed|terminated|died)(?: \w+)? (?:on|by|with|due to) signal {_N} \(?(?:SIG)?"
     r"(?:SEGV|ABRT|BUS|ILL|FPE|KILL)"
     r"|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b"
@@ -125,9 +128,10 @@ _TROUBLE = re.compile(
     r"|unauthori[sz]ed|forbidden|segfault|fault|unrecoverable"
     r"|malformed|insufficient|mismatch(?:ed)?|out of (?:memory|space|range)|no space left"
     r"|command not found|execution halted|dropped|disconnected|abend(?:ed|s)?|abnormal(?:ly)?|inaccessible|degraded"
-    r"|unhealthy|bogus|stalled|desync(?:ed|hronized)?|hung|lockup|unresponsive|(?:not|stopped) responding|has died"
+    r"|unhealthy|bogus|abandoned|bounced|quarantined|poisoned|stalled|desync(?:ed|hronized)?|hung|lockup|unresponsive|(?:not|stopped) responding|has died"
     r"|(?:is|are|went|gone) (?:down|offline)|blocked for more than|(?:gave|giving) up"
     r"|(?<=won.t )(?:start|run|open|load|boot|connect|respond)"
+    r"|bad[ _-](?:request|gateway|certificate|record|checksum|magic|header|data|sector|block|password|credentials|format|message|response|request)"
     r"|not found|no longer (?:reachable|available|accessible|responding|valid|exists?)|reset by peer|no route to host"
     r"|(?-i:ERR_[A-Z]{2,}[A-Z_]*)"
     r")(?![\w-]|\.\w"

@@ -8,6 +8,7 @@ zap, zerolog, slog, MongoDB. What Docker's ``json-file`` writes is the line of t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,7 +38,10 @@ _MESSAGES = [
     "full_message",
     "methodname",
     "signature",
+    *("detail", "details", "summary", "content", "line", "txt", "note"),
 ]
+_ENDS_OF_MESSAGES = ("message", "msg", "text", "txt")  # of longer names: `logMessage`, `event_msg`, `eventMessage`
+_NO_MESSAGES = ("errormessage", "errormsg", "errortext", "subtext", "context", "plaintext", "ciphertext")
 _LEVELS = [
     "level_name",
     "levelname",
@@ -60,6 +64,7 @@ _LEVELS = [
     "log.severity",
     "error_severity",
     "severity_label",
+    "messagetype",  # of macOS: `Default`, `Error`, `Fault`
 ]
 _STACKS = [
     "stack_trace",
@@ -81,7 +86,7 @@ _STACKS = [
 ]
 _INNER = (
     "log fields jsonpayload protopayload attributes labels context data record syslog logrecord extra contextmap "
-    "properties alert content"
+    "properties alert content meta metadata"
 )
 _WITHIN = frozenset(_INNER.split())  # objects in which level, message and exception may stand
 _CLASSES = "exc_type classname class name type kind".split()  # noqa: SIM905
@@ -110,6 +115,13 @@ _NEWS = {
     "resultcode": "code",
     "eventtype": "event",
 }
+_OUTCOMES = ("reason", "outcome", "result")
+GRPC_CODES = (
+    *("OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"),
+    *("PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"),
+    *("Internal", "Unavailable", "DataLoss", "Unauthenticated"),
+)
+"""Names of gRPC's status codes, by their numbers."""
 _HOLDS_NEWS = "res response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
 _LONGEST_VALUE = 60
 _OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
@@ -196,16 +208,30 @@ def _news(fields: Mapping[str, Any], message: str) -> list[str]:
     """Fields that tell what happened, as ``key=value``, in the order of their names."""
     found: dict[str, str] = {}
     for name, value in (*fields.items(), *(item for inner in _told_apart(fields) for item in inner.items())):
-        plain = name.replace(".", "_").replace("_", "")
-        kept = _NEWS.get(plain) or (
-            "status" if plain.endswith(("status", "statuscode")) and _is_status(value) else None
-        )
+        kept = _news_of(name, value)
         if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
             continue
-        text = str(value).strip()
+        text = GRPC_CODES[value] if _is_grpc_code(name, value) else str(value).strip()
         if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
             found[kept] = text
     return [f"{name}={found[name]}" for name in sorted(found)]
+
+
+def _news_of(name: str, value: Any) -> str | None:
+    """What a field is called in a template; None if it tells no news."""
+    plain = name.replace(".", "_").replace("_", "")
+    if plain in _NEWS:
+        return _NEWS[plain]
+    if plain.endswith(("status", "statuscode")) and (_is_status(value) or "." in name):
+        return "status"
+    # `payment.result`, `job_outcome`: what follows a part of the name tells what became of that.
+    last = re.split(r"[._]", name)[-1]
+    return last if last in _OUTCOMES and last != name else None
+
+
+def _is_grpc_code(name: str, value: Any) -> bool:
+    number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(GRPC_CODES)
+    return number and ("grpc" in name or "rpc" in name)
 
 
 def _is_status(value: Any) -> bool:
@@ -240,7 +266,13 @@ def _message(fields: Mapping[str, Any]) -> str:
         text = _text(fields.get(name))
         if text:
             return text
-    return next((text for inner in _within(fields) if (text := _message(inner))), "")
+    longer = (value for name, value in fields.items() if _may_name_a_message(name.replace("_", "")))
+    inner = (_message(inner) for inner in _within(fields))
+    return next((text for text in (*map(_text, longer), *inner) if text), "")
+
+
+def _may_name_a_message(name: str) -> bool:
+    return name.endswith(_ENDS_OF_MESSAGES) and not name.endswith(_NO_MESSAGES)
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What a container runtime or a log viewer puts before every line of an application, taken off again.
 
 Container logs of Kubernetes (CRI), Docker's ``json-file``, ``docker compose logs``, ``kubectl logs --prefix``,
-foreman and pm2. Each is recognised by its own line alone, so that it makes no difference how a log is cut into
+foreman, pm2 and ``cf logs``. Each is recognised by its own line alone, so that it makes no difference how a log is cut into
 blocks. A line that the runtime cut into parts ends with :data:`GOES_ON` until the parts are put together.
 """
 
@@ -21,7 +21,11 @@ _COMPOSE = (
     r"|[0-9]+\|[A-Za-z0-9_.-]+ *\|(?: |$)"
 )
 _KUBECTL = r"\[pod/[^\]\s]+\](?: |$)"
-_ANY = rf"(?:{_KUBECTL}|{_COMPOSE})?(?:{_CRI})|{_KUBECTL}|{_COMPOSE}"
+_CLOUD_FOUNDRY = (
+    r" *[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{4})"
+    r" \[[A-Z]{3,4}(?:/[A-Z0-9._-]+){1,3}\] (?:OUT|ERR)(?: |$)"
+)
+_ANY = rf"(?:{_KUBECTL}|{_COMPOSE})?(?:{_CRI})|{_KUBECTL}|{_COMPOSE}|{_CLOUD_FOUNDRY}"
 _PREFIX = re.compile(rf"(?:{_ANY})+")
 _OF_LINES = re.compile(rf"^(?:{_ANY})+([^\n]*)".encode(), re.MULTILINE)
 _OF_LINES_IN_RUST = "(?m)^(?:" + _ANY.replace("(?P<partial>P)|F", "F") + ")+"
@@ -32,7 +36,8 @@ _PARTIAL = GOES_ON.encode()
 _N, _NAME = VARIABLE, f"[A-Za-z_.{VARIABLE}-]+"
 MASKED = (
     rf"^(?:\[pod/|{_NAME} +\|(?: |$)|{_N}:{_N}:{_N} +{_NAME} +\||{_N}\|{_NAME} *\|"
-    rf"|{_N}:{_N}:{_N}(?::{_N})? (?:stdout|stderr) [FP](?: |$))"
+    rf"|{_N}:{_N}:{_N}(?::{_N})? (?:stdout|stderr) [FP](?: |$)"
+    rf"| *{_N}:{_N}:{_N} \[[A-Z]+/[^\]]*\] (?:OUT|ERR)(?: |$))"
 )
 
 

@@ -45,7 +45,7 @@ _LEVEL = re.compile(
     rf"([^\W\d_]{{3,13}}|[\u3040-\u9fff\uac00-\ud7af]{{2}})"  # two letters are a word in Chinese, Japanese, Korean
     rf"(?=$|[^\w.=/'’@+{_N}-]|-(?!\w)|/(?:[A-Z{_N}]|[a-z][\w.-]*\[))"
 )
-_LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]))")
+_LETTER = re.compile(r"([A-Z])(?:,|(?=[ \t]|$))")
 _LETTER_MARKED = re.compile(r"([DIWEFNC])[:!>](?= \S)")  # apt, debconf; Telegraf; Tarantool
 _MODULE = re.compile(r"[\w.-]{1,40}(?=\[[A-Z]{3,11}\]: )")  # cloud-init
 _WITHIN_PROGRAM = re.compile(r"\[([A-Z]{3,11})\]|^ *([A-Z]{3,11})[/ ]")
@@ -62,7 +62,7 @@ _COUNTED = re.compile(rf"\[{_N}\]|!(?= )")
 _CAPITALS = re.compile(r"[^\W\d_a-z]{3,13}:? ")
 _AFTER_CLOCK = re.compile(r"[\s:\]|]")
 _NEXT_IS_LEVEL = re.compile(
-    r"[\[(<]?(?:LOG_)?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[))[\]):>]?(?:[\s:]|$)"
+    r"[\[(<]?(?:LOG_)?([A-Z]{3,11}|[A-Za-z]{3,11}(?=[\])]| \[| <\w))[\]):>]?(?:[\s:]|$)"
     rf"|(?P<letter>\[[TDIWEF]\]|[DIWECF][>!] )|(?P<topics>{TOPICS})"
 )
 _PAIRS = re.compile(
@@ -71,16 +71,17 @@ _PAIRS = re.compile(
 )
 _NAME_LOGGERS = frozenset(("class", "logger", "module", "component", "worker", "queue"))
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
+_STATED = r"(?:debug|info|notice|warn|warning|error|crit|critical|fatal)\b"  # Heroku, and others in Go: `at=error`
 _KEYED = re.compile(
-    r"(?i:@?(?:time|ts|t|timestamp|datetime|date|at|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
-    r"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority)[=:] {0,20}"
+    rf"(?i:@?(?:time|ts|t|timestamp|datetime|date|at(?!={_STATED})|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
+    rf"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority|at(?=={_STATED}))[=:] {{0,20}}"
     r"[\"'\[]?(?P<level>[^\W\d_]{3,13}|[DIWEF](?=[\s,;]))\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
 _UNREAL = re.compile(rf"\[{_N}:{_N}\]\[ *{_N}\]")
 _MACOS = re.compile(rf"(?:{_N} +)?(Default|Info|Debug|Error|Fault) +{_N} +{_N} +{_N} +")
 _MACOS_TYPES = {"Default": "info", "Info": "info", "Debug": "debug", "Error": "error", "Fault": "fatal"}
-_WEBSPHERE = re.compile(rf"{_N} (\S{{1,13}}) +([FEWAIOR]) {{1,3}}(?=\S)")
+_WEBSPHERE = re.compile(rf"{_N} (\S{{1,100}}) +([FEWAIOR]) {{1,3}}(?=\S)")
 _WEBSPHERE_TYPES = {"F": "fatal", "E": "error", "W": "warning", "A": "info", "I": "info", "O": "info", "R": "info"}
 # A part of a program between its name and the level: `imap(bob)<4711><x>: Error: `.
 _PART = re.compile(
@@ -291,7 +292,7 @@ class _Scan:
                 return self._states(level, counted.end() if counted else end)
         found = _LETTER.match(text, at)
         if found is not None and found[1] in LETTERS and (self.stamped or text[at + 1 : at + 4] == ", ["):
-            return self._states(LETTERS[found[1]], found.end(), weak=text[at + 1] == ",")
+            return self._states(LETTERS[found[1]], found.end(), weak=text[at + 1 : at + 2] == ",")
         found = _LETTER_MARKED.match(text, at) if not at or self.stamped else None
         if found is None and self.stamped and not text[self.done : at].strip():
             found = _SMALL_LETTER.match(text, at)

@@ -21,7 +21,8 @@ CAUSED = re.compile(
 _HEAD = re.compile(
     r"(?:Exception in thread \"[^\"]*\" |Unhandled exception\. |Uncaught |Unhandled Exception: )([A-Za-z_][\w.$]*)"
 )
-_NAMELESS = "exception"
+NAMELESS = "exception"
+"""What an exception is called whose class is not in the record."""
 
 
 def begins_within(lines: list[str]) -> bool:
@@ -79,7 +80,7 @@ def _named(header: str) -> str:
     head = _HEAD.search(header)
     if head is not None and "." in head[1]:
         return head[1]
-    return exception_in(header) or (head[1] if head else _NAMELESS)
+    return exception_in(header) or (head[1] if head else NAMELESS)
 
 
 def alone(lines: list[str]) -> StackTrace | None:

@@ -30,10 +30,10 @@ _CONTINUES = re.compile(
     r"\s+(?:at |File \"|from \S+:\d+|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
     r"|Caused by: |Caused by:$|\.\.\. \d+ more|(?:\s+\+ Exception Group )?Traceback \(most recent call last\)"
     r"|\s*---> |goroutine \d+ \[|--- End of |Wrapped by: |Verursacht durch: |Caus[éa][a-z]* (?:par|por|da) ?: "
-    r"|Stacktrace:$|\s+\[\d+\] \S|\s+@ \S|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
+    r"|Stacktrace:$|(?:CallStack \(from HasCallStack\)|HasCallStack backtrace):$|\s+\[\d+\] \S|\s+@ \S|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
 )
 _CONTINUES_STAMPED = re.compile(
-    r"\s*(?:at \S+\(|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \["
+    r"\s*(?:at \S+\(|(?<=\s)at (?:async )?[\w.$<>]+ \(|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \["
     r"|--- End of )"
 )
 _EXCEPTION = re.compile(r"(?:[a-z_]\w*\.)+[\w$]*(?:Exception|Error|Throwable|Failure)(?::|$)")
@@ -56,7 +56,7 @@ _N = rf"(?:\d+|{VARIABLE})"
 # Up to the message of a line: nothing, or a stamp with its zone and year, host and program.
 _BEHIND_STAMP = rf"^(?:[^:]{{0,40}}{_N}:{_N}:{_N}[^ ]*(?: [^ ]+){{0,3}}(?: [^ ]+:)?[ \t]?)?"
 MAY_JOIN = (
-    r"Traceback \(most recent call|Exception Group |Fatal Python error: |Caused by:|Wrapped by: |Verursacht durch: "
+    r"HasCallStack|nhandled exception:$|Traceback \(most recent call|Exception Group |Fatal Python error: |Caused by:|Wrapped by: |Verursacht durch: "
     r"|Caus[éa][a-z]* (?:par|por|da) ?: |panic: |panicked at |panic serving |[Ff]atal error: |goroutine |SIG[A-Z]+: "
     rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack ?trace:|stack backtrace:|Parse error: "
     rf"|At line {_N} of file |panicked \(crashed\)|thread {_N} panic: |\.lua:{_N}: "
@@ -295,7 +295,8 @@ class RecordJoiner:
     def _note(self, rest: str) -> None:
         """What the record is known to be after this line."""
         self._printed = _OPENS.match(rest) is not None or (self._printed and rest[:1] != "}")
-        self._one_more = rest[-1:] == ":" and native.RUST.match(rest) is not None
+        told_next = rest[-1:] == ":" and (native.RUST.match(rest) is not None or scripts.DART.match(rest) is not None)
+        self._one_more = told_next or scripts.REPORT.match(rest) is not None
         if python.BEGINS.match(rest):
             self._traced, self._unfinished = True, True
         elif self._unfinished and rest[:1].strip() and not scripts.NIM_FRAME.match(rest):

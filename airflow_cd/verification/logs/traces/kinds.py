@@ -61,6 +61,8 @@ KINDS = {
     "console": Kind(
         ("trce: ", "dbug: ", "info: ", "warn: ", "fail: ", "crit: "), _CONSOLE.match, re.compile(r"\s+\S").match
     ),
+    "dart": Kind(("nhandled exception:",), scripts.DART.match, scripts.DART_MORE.match),
+    "haskell": Kind(("HasCallStack",), scripts.HASKELL.match, re.compile(r"\s+\S").match),
     "perl": Kind((" line ",), scripts.PERL.match, scripts.PERL_MORE.match),
 }
-WITHIN = ("go", "rust", "php", "ruby", "native", "beam")  # what may begin within a record
+WITHIN = ("go", "rust", "php", "ruby", "native", "beam", "haskell")  # what may begin within a record

@@ -16,6 +16,8 @@ _READERS = (
     scripts.read_beam,
     scripts.read_ruby,
     scripts.read_nim,
+    scripts.read_dart,
+    scripts.read_haskell,
     scripts.read_lua,
     scripts.read_julia,
     scripts.read_perl,

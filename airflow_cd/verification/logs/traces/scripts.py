@@ -1,9 +1,10 @@
-"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Lua, Julia, Elixir and Erlang."""
+"""Crashes of PHP, Ruby and Crystal, Nim, Perl, Lua, Julia, Elixir and Erlang, Dart, Haskell."""
 
 from __future__ import annotations
 
 import re
 
+from airflow_cd.verification.logs.headers.failures import exception_in
 from airflow_cd.verification.logs.traces.trace import StackTrace, nearest, reason
 
 PHP = re.compile(r"(?:PHP )?(?:Fatal|Parse|Recoverable fatal) error: ")
@@ -18,11 +19,17 @@ _LUA_REASON = re.compile(r"\S+\.lua:\d+: (.*)")
 _LUA_FRAME = re.compile(r"\s+(\S+\.lua):\d+: in (?:(?:\w+ )?'([^']+)'|(.+))")
 NIM_FRAME = re.compile(r"\S+\.nims?\(\d+\) +(\S+)")
 BEAM = re.compile(r"\*\* \(|=[A-Z ]+REPORT====|.* terminating$|.*Process #PID<\S+> .*raised an exception")
+REPORT = re.compile(r"=[A-Z ]+REPORT==== ")
 BEAM_MORE = re.compile(r"\*\* \(|\s+\S|Last message|State: |Function: |Initial Call: |Ancestors: |\s*$")
 PERL = re.compile(r".* at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.?$")
 PERL_MORE = re.compile(r"\s+(?:\S+\(.*\)|eval \{\.\.\.\}|require \S+) called at \S+ line \d+")
+DART = re.compile(r"Unhandled exception:$")
+DART_MORE = re.compile(r"#\d+ +\S|<asynchronous suspension>|\s*$")
+HASKELL = re.compile(r"(?:CallStack \(from HasCallStack\)|HasCallStack backtrace):$")
 
 _JULIA = re.compile(r"ERROR: (?:LoadError: |InitError: )*(?:TaskFailedException|([A-Z]\w+)(?=[:(]|$)|(.*))")
+_DART_FRAME = re.compile(r"#\d+ +(\S+) \((\S+?)(?::\d+)*\)")
+_HASKELL_FRAME = re.compile(r"\s+(\S+), called at (\S+?):\d")
 _JULIA_FRAME = re.compile(r"\s*\[\d+\] ((?:top-level scope|[\w!.#]+))")
 _PHP_CLASS = re.compile(r"Uncaught (?:exception ')?([\w\\]+)")
 _PHP_KIND = re.compile(r"((?:Fatal|Parse|Recoverable fatal) error): +(.*?)(?: in \S+(?::\d+| on line \d+))?$")
@@ -94,6 +101,31 @@ def read_beam(lines: list[str]) -> StackTrace | None:
         if frames:
             return StackTrace((found[1],), nearest(frames))
     return None
+
+
+def read_dart(lines: list[str]) -> StackTrace | None:
+    """An exception of Dart by its class or its words, with the functions that it came through.
+
+    :param lines: of the record.
+    """
+    at = next((number for number, line in enumerate(lines) if DART.search(line)), None)
+    frames = [(found[2], found[1]) for line in lines if (found := _DART_FRAME.match(line))]
+    if at is None or not frames:
+        return None
+    said = lines[at + 1]
+    return StackTrace((exception_in(said.split(":")[0]) or reason(said),), nearest(frames))
+
+
+def read_haskell(lines: list[str]) -> StackTrace | None:
+    """An error of Haskell by what it says, with the functions of its call stack.
+
+    :param lines: of the record.
+    """
+    at = next((number for number, line in enumerate(lines) if HASKELL.search(line)), None)
+    frames = [(found[2], found[1]) for line in lines if (found := _HASKELL_FRAME.match(line))]
+    if not at or not frames:
+        return None
+    return StackTrace((f"error: {reason(lines[0].partition(': ')[2] or lines[0])}",), nearest(frames))
 
 
 def read_lua(lines: list[str]) -> StackTrace | None:
