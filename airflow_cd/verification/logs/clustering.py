@@ -219,11 +219,7 @@ class Vocabulary:
         alike = self._traces.get((named, signature.causes), ())
         if not alike and signature.exception == NAMELESS and signature.causes:  # the log begins within it
             alike = [known for known in self._all_traces if _ends_as(known, severity, signature.causes)]
-        near = [
-            known
-            for known in alike
-            if _shared(known.frames, signature.frames) >= _FRAMES_SHARED
-        ]
+        near = [known for known in alike if _shared(known.frames, signature.frames) >= _FRAMES_SHARED]
         best = min(near, key=lambda known: (-_shared(known.frames, signature.frames), known.template), default=None)
         return None if best is None else best.template
 

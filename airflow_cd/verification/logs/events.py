@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from airflow_cd.verification.logs.clustering import Vocabulary, group
 from airflow_cd.verification.logs.frequency import Reference
 from airflow_cd.verification.logs.profile import LogProfile
+from airflow_cd.verification.logs.relayout import relayout_of
 from airflow_cd.verification.logs.signatures import Signature, Tally, content_id
 from airflow_cd.verification.times import iso_time_of
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind
@@ -23,6 +24,7 @@ class Comparison:
     :param members: for each signature of either side the template of its event.
     :param kinds: by template of an event, the records of each kind of message in it: on the canary, and in all
         references together.
+    :param relaid: kinds of messages of the canary that are known, with something else in front of them.
     """
 
     events: dict[str, Event]
@@ -30,6 +32,7 @@ class Comparison:
     references: list[Reference]
     members: dict[Signature, str]
     kinds: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    relaid: int = 0
 
 
 def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[LogProfile]) -> Comparison:
@@ -42,9 +45,11 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
     profiles = [*([control] if control else []), *baseline]
     merged = LogProfile.merge(*profiles)
     vocabulary = Vocabulary(merged.counts())
-    vocabulary.fill_slots(canary.tallies)
+    layout = relayout_of(canary.counts(), merged.counts())
+    before = {one: layout.as_before(one) for one in canary.tallies if one not in merged.tallies}
+    vocabulary.fill_slots([*canary.tallies, *(other for others in before.values() for other in others)])
     known = {signature: vocabulary.template_of(signature) or signature.template for signature in merged.tallies}
-    seen = _templates(canary.tallies, vocabulary)
+    seen = _templates(canary.tallies, vocabulary, before)
     counted = [group(profile.counts(), known) for profile in profiles]
     control_counts = counted[0] if control else {}
     baseline_counts = counted[1:] if control else counted
@@ -78,12 +83,25 @@ def compare(canary: LogProfile, control: LogProfile | None, baseline: Sequence[L
     references = [Reference(counts, profile.watched) for counts, profile in zip(counted, profiles, strict=True)]
     template_of = {**known, **seen}
     kinds = _kinds(canary, merged, template_of)
-    return Comparison(events, group(canary.counts(), seen), references, template_of, kinds)
+    relaid = {seen[one] for one, others in before.items() if others and vocabulary.template_of(one) is None}
+    return Comparison(
+        events, group(canary.counts(), seen), references, template_of, kinds, len(relaid & reference_members.keys())
+    )
 
 
-def _templates(signatures: Iterable[Signature], vocabulary: Vocabulary) -> dict[Signature, str]:
-    """For each signature of the canary the template of its event, the reference's wherever it is a variant of one."""
-    known = {signature: vocabulary.template_of(signature) for signature in signatures}
+def _templates(
+    signatures: Iterable[Signature], vocabulary: Vocabulary, before: Mapping[Signature, Sequence[Signature]]
+) -> dict[Signature, str]:
+    """For each signature of the canary the template of its event, the reference's wherever it is a variant of one.
+
+    :param before: what a signature may have been before the log's layout changed.
+    """
+    known = {
+        signature: next(
+            (found for one in (signature, *before.get(signature, ())) if (found := vocabulary.template_of(one))), None
+        )
+        for signature in signatures
+    }
     new = vocabulary.unknown_events(signature for signature, template in known.items() if template is None)
     return {signature: new[signature] if template is None else template for signature, template in known.items()}
 

@@ -39,8 +39,19 @@ _GOOD = (
     *("ready", "healthy", "active", "running", "up", "established", "connected", "open", "opened", "started", "online"),
     *("true", "yes", "enabled", "synced", "valid", "accepted", "approved", "normal", "0", "0000"),
 )
+_LAST_PART = re.compile(r"[._-]")
 _BECOMES = ("is", "now", "are", "became")
 _GOOD_STATES = {"up", "ok", "ready", "healthy", "running", "online", "established", "connected", "synced", "normal"}
+_GOOD_IF_TRUE = _GOOD_STATES | {
+    "sync",
+    "success",
+    "successful",
+    "valid",
+    "alive",
+    "available",
+    "reachable",
+    "consistent",
+}
 
 
 def new_outcomes(events: Sequence[Event], records: int) -> Reason | None:
@@ -83,14 +94,17 @@ def _is_variant(tokens: Tokens, known: Sequence[Tokens]) -> bool:
         if len(other) == len(tokens):
             pairs = zip(tokens, other, strict=True)
             differing = [one for one, another in pairs if one != another]
-            if len(differing) == 1 and not is_protected(differing[0]) and not suggests_failure(differing[0]):
+            if len(differing) == 1 and not is_protected(differing[0]) and not _tells_of_failure(differing[0]):
                 return True
     return False
 
 
 def _tells(event: Event) -> bool:
-    said = _without_level(event.template)
-    return suggests_failure(said) or _TROUBLE_IN_CAPITALS.search(said) is not None
+    return _tells_of_failure(_without_level(event.template))
+
+
+def _tells_of_failure(text: str) -> bool:
+    return suggests_failure(text) or _TROUBLE_IN_CAPITALS.search(text) is not None
 
 
 def _without_level(template: str) -> str:
@@ -146,6 +160,8 @@ def _tells_the_outcome(tokens: Tokens, other: Tokens, at: int) -> bool:
         return True
     if before in _BECOMES and other[at].lower() in _GOOD_STATES:
         return True  # `is now UP` became `is now DOWN`
+    if (other[at].lower(), tokens[at].lower()) in (("true", "false"), ("yes", "no")):
+        return _LAST_PART.split(before)[-1] in _GOOD_IF_TRUE  # `in sync: true` became `in sync: false`
     if _CONSTANT.fullmatch(tokens[at]) and _CONSTANT.fullmatch(other[at]):
         return bool(_GOOD_PARTS & {*other[at].split("_")})  # NORMAL_CLEARING became USER_BUSY
     if "." in tokens[at]:

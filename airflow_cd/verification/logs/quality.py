@@ -16,7 +16,7 @@ from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.outages import expected_by_themselves, judge_outages
 from airflow_cd.verification.logs.outcomes import new_outcomes
 from airflow_cd.verification.logs.profile import LogProfile
-from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks
+from airflow_cd.verification.logs.reasons import gone_silent, no_proof, of_risks, other_layout
 from airflow_cd.verification.logs.severity import at_least, weight_of
 from airflow_cd.verification.logs.starting import starts_again
 from airflow_cd.verification.sensitivity import Sensitivity
@@ -168,6 +168,8 @@ def judge_quality(
     if not stated and verdict is Verdict.PASS:
         reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
     reasons += outages.notes
+    if comparison.relaid:
+        reasons.append(other_layout(comparison.relaid))
     return Quality(verdict, reasons, events, records, names, levels=stated_levels(canary), levels_stated=stated)
 
 

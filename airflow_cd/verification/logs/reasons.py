@@ -74,10 +74,23 @@ def no_proof(novelty: Novelty, new: Sequence[Event]) -> Reason:
         text = f"{kinds} no proof: gateways answered no more requests than usual with such errors."
     elif not any(event.stated for event in new):
         text = f"{kinds} no proof: their records state no level, only their words tell of a failure; {usual}."
+    elif novelty.proven:  # by all of them, of which only those that state a level can fail a release
+        levels = sum(event.stated for event in new)
+        one = "1 of them states a level" if levels == 1 else f"{levels} of them state a level"
+        text = f"{kinds} no proof: only {one}, of the others words alone tell of a failure; {usual}."
     else:
         text = f"{kinds} no proof: {usual} (probability of so many {novelty.p_value:.2g})."
     numbers = {"kinds": len(new), "usual": round(novelty.usual, 3), "p_value": novelty.p_value}
     return Reason("new_errors_usual", text, numbers)
+
+
+def other_layout(kinds: int) -> Reason:
+    """That the layout of the log has changed.
+
+    :param kinds: of messages that are known all the same.
+    """
+    text = f"The layout of the log has changed: {kinds} kinds of messages are known, with something else before them."
+    return Reason("other_layout", text, {"kinds": kinds})
 
 
 def gone_silent(events: Sequence[Event], level: float) -> Reason | None:

@@ -10,7 +10,7 @@ FRAMES_KEPT = 3
 REASON_LENGTH = 80
 
 _FRAMEWORK = re.compile(
-    r"(?:site-packages|dist-packages|/lib/python|[\\/]lib[\\/]python|<frozen |node_modules|node:|\binternal/"
+    r"(?:site-packages|dist-packages|/lib/python|[\\/]lib[\\/]python|<frozen |<string>|node_modules|node:|\binternal/"
     r"|/rustc/|/vendor/|/gems/|/usr/local/go/|\(stdlib |\(elixir )"
     r"|^(?:java|javax|jakarta|jdk|sun|com\.sun|kotlin|scala|org\.springframework|org\.apache|org\.hibernate|org\.eclipse"
     r"|io\.netty|reactor|io\.undertow|org\.jboss|System|Microsoft|runtime|net/http|std|core|alloc|tokio|__libc_start"
