@@ -167,9 +167,7 @@ def judge_quality(
     stated = _state_levels(opinions, [canary, *references])
     if not stated and verdict is Verdict.PASS:
         reasons.append(Reason("no_levels", NO_LEVELS, {"canary_records": records["canary"]}))
-    reasons += outages.notes
-    if comparison.relaid:
-        reasons.append(other_layout(comparison.relaid))
+    reasons += [*outages.notes, *other_layout(comparison.relaid)]
     return Quality(verdict, reasons, events, records, names, levels=stated_levels(canary), levels_stated=stated)
 
 

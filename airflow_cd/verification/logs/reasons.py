@@ -84,13 +84,15 @@ def no_proof(novelty: Novelty, new: Sequence[Event]) -> Reason:
     return Reason("new_errors_usual", text, numbers)
 
 
-def other_layout(kinds: int) -> Reason:
-    """That the layout of the log has changed.
+def other_layout(kinds: int) -> list[Reason]:
+    """That the layout of the log has changed; empty if it has not.
 
-    :param kinds: of messages that are known all the same.
+    :param kinds: of messages that are known, with something else in front of them.
     """
+    if not kinds:
+        return []
     text = f"The layout of the log has changed: {kinds} kinds of messages are known, with something else before them."
-    return Reason("other_layout", text, {"kinds": kinds})
+    return [Reason("other_layout", text, {"kinds": kinds})]
 
 
 def gone_silent(events: Sequence[Event], level: float) -> Reason | None:

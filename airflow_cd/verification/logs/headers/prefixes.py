@@ -1,8 +1,8 @@
 """What a container runtime or a log viewer puts before every line of an application, taken off again.
 
 Container logs of Kubernetes (CRI), Docker's ``json-file``, ``docker compose logs``, ``kubectl logs --prefix``,
-foreman, pm2 and ``cf logs``. Each is recognised by its own line alone, so that it makes no difference how a log is cut into
-blocks. A line that the runtime cut into parts ends with :data:`GOES_ON` until the parts are put together.
+foreman, pm2 and ``cf logs``. Each is recognised by its own line alone, so that it makes no difference how a log is cut
+into blocks. A line that the runtime cut into parts ends with :data:`GOES_ON` until the parts are put together.
 """
 
 from __future__ import annotations

@@ -30,10 +30,12 @@ _CONTINUES = re.compile(
     r"\s+(?:at |File \"|from \S+:\d+|\.\.\. \d+ (?:more|common)|--- |\| |\+-|Suppressed: |Caused by: )"
     r"|Caused by: |Caused by:$|\.\.\. \d+ more|(?:\s+\+ Exception Group )?Traceback \(most recent call last\)"
     r"|\s*---> |goroutine \d+ \[|--- End of |Wrapped by: |Verursacht durch: |Caus[éa][a-z]* (?:par|por|da) ?: "
-    r"|Stacktrace:$|(?:CallStack \(from HasCallStack\)|HasCallStack backtrace):$|\s+\[\d+\] \S|\s+@ \S|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
+    r"|Stacktrace:$|(?:CallStack \(from HasCallStack\)|HasCallStack backtrace):$"
+    r"|\s+\[\d+\] \S|\s+@ \S|Stack trace:$|stack backtrace:$|\s*at (?:\S+\.)+\S+\(|\s+what\(\): "
 )
 _CONTINUES_STAMPED = re.compile(
-    r"\s*(?:at \S+\(|(?<=\s)at (?:async )?[\w.$<>]+ \(|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \["
+    r"\s*(?:at \S+\(|(?<=\s)at (?:async )?[\w.$<>]+ \("
+    r"|Caused by: |\.\.\. \d+ (?:more|common)|Traceback \(most recent call last\)|goroutine \d+ \["
     r"|--- End of )"
 )
 _EXCEPTION = re.compile(r"(?:[a-z_]\w*\.)+[\w$]*(?:Exception|Error|Throwable|Failure)(?::|$)")
@@ -56,7 +58,8 @@ _N = rf"(?:\d+|{VARIABLE})"
 # Up to the message of a line: nothing, or a stamp with its zone and year, host and program.
 _BEHIND_STAMP = rf"^(?:[^:]{{0,40}}{_N}:{_N}:{_N}[^ ]*(?: [^ ]+){{0,3}}(?: [^ ]+:)?[ \t]?)?"
 MAY_JOIN = (
-    r"HasCallStack|nhandled exception:$|Traceback \(most recent call|Exception Group |Fatal Python error: |Caused by:|Wrapped by: |Verursacht durch: "
+    r"HasCallStack|nhandled exception:$|Traceback \(most recent call|Exception Group |Fatal Python error: "
+    r"|Caused by:|Wrapped by: |Verursacht durch: "
     r"|Caus[éa][a-z]* (?:par|por|da) ?: |panic: |panicked at |panic serving |[Ff]atal error: |goroutine |SIG[A-Z]+: "
     rf"|\.\.\. {_N} (?:more|common)|---> |--- End of |Stack ?trace:|stack backtrace:|Parse error: "
     rf"|At line {_N} of file |panicked \(crashed\)|thread {_N} panic: |\.lua:{_N}: "

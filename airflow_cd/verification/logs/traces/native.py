@@ -15,7 +15,8 @@ ZIG_MORE = re.compile(r"\S+\.zig:\d+:\d+: 0x|\?\?\?:\?:\?: |\s|$")
 _ZIG_FRAME = re.compile(r"(\S+\.zig):\d+:\d+: \w+ in (\S+)")
 TERMINATE = re.compile(r"(?:terminate called|libc\+\+abi: |Fatal error: |.*: Fatal error: )")
 TERMINATE_MORE = re.compile(
-    r"\s+what\(\): |Aborted|Current stack trace:|\d+ +\S+ +0x|#\d+ +(?:0x)?|\s|$|Stack dump:|\[\d+\]|terminate called rec"
+    r"\s+what\(\): |Aborted|Current stack trace:|\d+ +\S+ +0x|#\d+ +(?:0x)?|\s|$"
+    r"|Stack dump:|\[\d+\]|terminate called rec"
     r"|(?:💣|\*\*\*) Program crashed: |Thread \d+ .*crashed:$"
 )
 FORTRAN = re.compile(r"At line \d+ of file \S+")
