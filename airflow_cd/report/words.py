@@ -129,6 +129,8 @@ def change(value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return MISSING
+    if value >= 999:
+        return "over a thousand times"
     if value >= 10:
         return f"{value + 1:.3g} times"
     percent = 100 * value

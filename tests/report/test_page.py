@@ -427,7 +427,15 @@ def test_numbers(value: Any, unit: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.82, "+82 %"), (-0.031, "−3.1 %"), (0.0001, "±0 %"), (29.0, "30 times"), (float("inf"), "–")],
+    [
+        (None, "–"),
+        (0.82, "+82 %"),
+        (-0.031, "−3.1 %"),
+        (0.0001, "±0 %"),
+        (29.0, "30 times"),
+        (2550.0, "over a thousand times"),
+        (float("inf"), "–"),
+    ],
 )
 def test_changes(value: float | None, text: str) -> None:
     assert words.change(value) == text

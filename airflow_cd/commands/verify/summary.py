@@ -131,14 +131,20 @@ def _metric(result: MetricResult, paint: Paint) -> list[str]:
     title = f"{result.name} of {result.group}" if result.group else result.name
     unit = unit_of(result)
     means = " against ".join(words.number(side.get("mean"), unit) for side in (result.canary, result.control))
-    known = result.effect is not None and math.isfinite(result.effect)
+    known = result.effect is not None and math.isfinite(result.effect) and result.control.get("mean") != 0.0
     size = f"{words.change(result.effect)} ({threshold_of(result)} counts)" if known else "from nothing"
-    requests = f"{words.number(result.canary.get('requests'))} requests"
-    lines = [f"  -  {paint(plain(title), 'bold')}  {size}: {means}, {requests}"]
+    lines = [f"  -  {paint(plain(title), 'bold')}  {size}: {means}, {_measured(result)}"]
     if len(result.instances) > 1:
         each = ", ".join(f"{name} {words.number(value, unit)}" for name, value in sorted(result.instances.items()))
         lines.append(f"     {plain(words.short(each, LONGEST_LINE))}")
     return lines
+
+
+def _measured(result: MetricResult) -> str:
+    """How much was measured: requests, where each row says how many it is of, else the rows."""
+    asked = result.canary.get("requests", 0.0)
+    rows = result.canary.get("buckets", 0.0) * max(1, len(result.instances))
+    return f"{words.number(asked)} {'requests' if asked > rows else 'measurements'}"
 
 
 def _counts(verified: Verified) -> list[str]:

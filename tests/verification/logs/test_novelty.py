@@ -136,6 +136,13 @@ def test_words_hold_a_release_whose_log_states_no_level_and_do_not_fail_it(messa
     assert "no level" in quality.reasons[0].text
 
 
+def test_what_words_alone_tell_of_is_not_counted_as_proof_in_what_is_said() -> None:
+    old = [f"car {number} aboard" for number in range(100)]
+    quality = judge_quality(LogProfile.of([*old, "ramp is broken", "RampError: stuck"]), None, [LogProfile.of(old)])
+    assert quality.verdict is Verdict.INCONCLUSIVE
+    assert "only 1 of them states a level, of the others words alone tell of a failure" in quality.reasons[0].text
+
+
 def test_rare_words_of_failure_are_a_note_where_deployments_bring_such_now_and_then() -> None:
     usual = [f"parcel {number} weighed" for number in range(300)]
     now_and_then = [[*usual, "could not open drawer 4"], usual, usual, [*usual, "write failed: no space"]]

@@ -25,6 +25,7 @@ def _judged(new: list[str], old: list[str]) -> Quality:
         ("STEP 7 WAS EXECUTED - COND CODE 0000", "STEP 7 WAS EXECUTED - COND CODE 0012"),
         ("INFO pilot ferry 7 closed, statusCode 1001", "INFO pilot ferry 7 closed, statusCode 1006"),
         ("INFO pilot job 7;Exit_status=0 cput=7", "INFO pilot job 7;Exit_status=271 cput=7"),
+        ("INFO pilot - ferry 7 in sync: true", "INFO pilot - ferry 7 in sync: false"),
         ("INFO pilot - ferry 7 is now UP", "INFO pilot - ferry 7 is now DOWN"),
         ("INFO pilot asked for 7: rcode=0", "INFO pilot asked for 7: rcode=2"),
         ('INFO pilot told {"berth": 7, "status": "Free"}', 'INFO pilot told {"berth": 7, "status": "Sunk"}'),
@@ -45,6 +46,7 @@ def test_an_outcome_never_seen_holds_a_release(known: str, new: str) -> None:
     ("known", "new"),
     [
         ("INFO pilot ferry 7 state from docked to sailing", "INFO pilot ferry 7 state from docked to ready"),
+        ("INFO pilot - ferry 7 late: true", "INFO pilot - ferry 7 late: false"),
         ("INFO pilot ferry 7 of Ann", "INFO pilot ferry 7 of Bea"),
         ('INFO Ann: told {"n": 7, "status": "Free"}', 'INFO Quay-4: told {"n": 7, "status": "Free"}'),
         ("INFO [2 May 2026, 09:04 AM] ferry left", "INFO [2 May 2026, 03:04 PM] ferry left"),
@@ -63,6 +65,8 @@ def test_a_good_outcome_and_another_name_do_not(known: str, new: str) -> None:
     [
         ("INFO pilot - gave up: ferry 7 is unreachable", 4),
         ("INFO pilot - ferry 7 stalled for 9 ms", 4),
+        ("INFO pilot - ferry 7 abandoned", 4),
+        ("INFO pilot - ferry 7 is LOST_AT_SEA", 4),
         ("INFO pilot - QUAY-ASK-REJECT of ferry 7", 4),
         ("INFO pilot - answered ferry 7 with NO_BERTH_FOUND", 4),
         ("WARN pilot - cannot reach ferry 7", 10),

@@ -105,6 +105,7 @@ def _share(words: Sequence[str], suffix: Suffix) -> _Found | None:
     good = [word in known.SUCCEEDED for word in words]
     last = words[-1] if words else ""
     parted = suffix.unit in SHARES or last in ("availability", "utilization", "utilisation", "saturation", "util")
+    parted = parted or "faultless" in words  # of users, of sessions
     rate = last == "rate" and not suffix.period and (any(failing) or any(good))
     if not (parted or rate):
         return None

@@ -46,7 +46,7 @@ SUCCEEDED = _words(
     success successful succeeded successfully ok good satisfied passed availability 2xx uptime sla slo hit
     conversion acceptance approval delivery completion completed delivered compliance
     successfully noerror win won authorization authorisation authorized authorised approved accepted
-    fulfilment fulfillment fulfilled resolved matched adherence
+    fulfilment fulfillment fulfilled resolved matched adherence faultless
     """
 )
 SUFFICIENT = _words(

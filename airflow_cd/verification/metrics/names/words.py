@@ -57,10 +57,14 @@ _PAIRS = frozenset(
     (
         *(("working", "set"), ("open", "slot"), ("not", "permitted"), ("back", "log"), ("cpu", "ready")),
         *(("short", "circuited"), ("short", "circuit")),
+        *(("crash", "free"), ("error", "free"), ("fault", "free"), ("failure", "free"), ("anr", "free")),
         *(("in", "flight"), ("in", "use"), ("in", "progress"), ("dead", "letter"), ("timed", "out"), ("time", "out")),
     )
 )
-_SAME = {"shortcircuit": "shortcircuited"}
+_SAME = {
+    "shortcircuit": "shortcircuited",
+    **dict.fromkeys(("crashfree", "errorfree", "faultfree", "failurefree", "anrfree"), "faultless"),
+}
 _IRREGULAR = {
     "fds": "fd",
     "caches": "cache",

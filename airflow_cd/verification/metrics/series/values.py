@@ -17,8 +17,9 @@ _TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
 _SAME_WIDTH = 0.1
 _ABOUT_ONE = 1.2
 _BAD_STATES = frozenset(
-    ("yellow", "red", "firing", "degraded", "unhealthy", "down", "offline", "stuck", "stale", "notready")
+    ("yellow", "red", "firing", "degraded", "unhealthy", "down", "offline", "stuck", "stale", "notready", "unavailable")
 )
+_BREAKERS = frozenset(("breaker", "circuitbreaker", "circuit"))
 _HUNDRED = 100.0 * 1.0001
 _MOSTLY_YES = 0.5
 
@@ -92,7 +93,8 @@ def _yes_or_no(table: Table) -> bool:
     if metric.unit or not len(values) or not set(values) <= {0.0, 1.0}:
         return False
     if metric.direction != "lower_is_worse":
-        return metric.kind == "gauge" and bool(_BAD_STATES & set(words_of(metric.name)))
+        words = set(words_of(metric.name))
+        return metric.kind == "gauge" and bool(_BAD_STATES & words or ("open" in words and _BREAKERS & words))
     # A few orders a minute are 0 or 1, too, but mostly 0.
     usual = [float(frame["value"].mean()) for side, frame in table.frames.items() if side != "canary" and len(frame)]
     good = bool(set(words_of(metric.name)) & (SUCCEEDED | SUFFICIENT))

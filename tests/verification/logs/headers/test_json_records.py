@@ -37,6 +37,13 @@ RECORDS = [
     ({"lvl": "eror", "msg": "no card"}, "ERROR no card"),
     ({"fields": {"level": "warn"}, "msg": "slow"}, "WARN slow"),
     ({"msg": "served"}, "served"),
+    ({"sev": "E", "txt": "no card"}, "ERROR no card"),
+    ({"level": "error", "logMessage": "no card"}, "ERROR no card"),
+    ({"eventMessage": "no card", "messageType": "Error", "processID": 9}, "ERROR no card"),
+    ({"level": "info", "note": "card", "meta": {"res": {"statusCode": 502}}}, "INFO card status=502"),
+    ({"level": "info", "msg": "card", "card.result": "declined"}, "INFO card result=declined"),
+    ({"level": "info", "msg": "card", "otel.status_code": "ERROR"}, "INFO card status=ERROR"),
+    ({"level": "info", "msg": "card", "zip_code": "1234"}, "INFO card"),
 ]
 
 
@@ -177,6 +184,7 @@ def test_priorities() -> None:
         ({"msg": "pod", "reason": "Started"}, {"msg": "pod", "reason": "OOMKilled"}),
         ({"msg": "job", "outcome": "success"}, {"msg": "job", "outcome": "poisoned"}),
         ({"msg": "rpc", "grpc.code": "OK"}, {"msg": "rpc", "grpc.code": "DataLoss"}),
+        ({"msg": "rpc", "grpc_status": 0}, {"msg": "rpc", "grpc_status": 13}),
         ({"OriginStatus": 200, "RequestMethod": "GET"}, {"OriginStatus": 502, "RequestMethod": "GET"}),
         ({"msg": "done", "upstream_status": "200"}, {"msg": "done", "upstream_status": "502"}),
         ({"msg": "pay", "event": {"outcome": "success"}}, {"msg": "pay", "event": {"outcome": "failure"}}),

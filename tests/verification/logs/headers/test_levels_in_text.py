@@ -189,6 +189,13 @@ def test_what_a_header_says_makes_no_new_event(one: str, other: str) -> None:
         "src/card.cc:42:7: runtime error: signed integer overflow",
         "card.rb:42: [BUG] Segmentation fault at 0x0000000000000008",
         "wasm trap: out of bounds memory access",
+        "Terminating due to java.lang.OutOfMemoryError: Metaspace",
+        "Error occurred during initialization of VM",
+        "kiosk: src/card.c:42: int pay(int): Assertion `n > 0' failed.",
+        "malloc(): corrupted top size",
+        "init terminating in do_boot ({undef,[{card,start,[],[]}]})",
+        "WARNING: ThreadSanitizer: data race (pid=9)",
+        "You must install or update .NET to run this application.",
         "00:0002:00000:00099:2025/02/03 04:05:06.78 server  Error: 1105, Severity: 17, State: 2.",
     ],
 )

@@ -21,6 +21,10 @@ LAYOUTS = [
     ("W20250203-04:05:06.789(0)? crane 4 leans", "WARN crane <*> leans"),
     ("E 0203 04:05:06.789 THREAD42: crane 4 leans", "ERROR <*>: crane <*> leans"),
     ("E[2025-02-03|04:05:06.789] crane 4 leans   module=quay", "ERROR (<*>) crane <*> leans module=quay"),
+    ("2025-02-03 04:05:06.789 T:4217    error <quay>: crane 4 leans", "ERROR <quay>: crane <*> leans"),
+    ("[2/3/25, 4:05:06:789 UTC] 0000002a harbour.crane.Turntable   E crane 4 leans", "ERROR harbour.crane.Turntable"),
+    ("[20250203 04:05:06.789 UTC C] harbour: crane 4 leans", "FATAL harbour: crane <*> leans"),
+    ("at=error quay=3 crane leans", "ERROR quay=<*> crane leans"),
     # Behind an arrow, with a record's number that may have no digit
     ("04:05:06.789 turn ▶ ERRO 00a crane 4 leans", "ERROR turn crane <*> leans"),
     (

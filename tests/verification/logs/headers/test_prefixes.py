@@ -19,6 +19,7 @@ PREFIXES = {
     "kubectl": "[pod/billing-7d9f/web] ",
     "foreman": "04:05:06 web.1  | ",
     "pm2": "0|billing  | ",
+    "cloud foundry": "   2025-02-03T04:05:06.12+0000 [APP/PROC/WEB/0] OUT ",
 }
 BEHIND_STAMPS = {
     "journald": "Feb 03 04:05:06 web-9 billing[99]: ",

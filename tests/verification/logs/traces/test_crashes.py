@@ -48,6 +48,22 @@ CRASHES: dict[str, tuple[str, str, str]] = {
         "CardError",
         "pay",
     ),
+    "dart": (
+        (
+            "Unhandled exception:\nCardError: no bank\n#0      Card.pay (package:kiosk/card.dart:42:7)\n"
+            "#1      main (file:///srv/kiosk.dart:7:3)\n<asynchronous suspension>"
+        ),
+        "CardError",
+        "Card.pay",
+    ),
+    "haskell": (
+        (
+            "kiosk: Map.!: no such key\nCallStack (from HasCallStack):\n  error, called at src/Card.hs:42:7 in kiosk\n"
+            "  pay, called at src/Kiosk.hs:7:1 in kiosk"
+        ),
+        "error: Map.!: no such key",
+        "error",
+    ),
     "zig": (
         (
             "thread 99 panic: integer overflow\n/srv/card.zig:42:9: 0x103a8c1 in pay (kiosk)\n    a += b;\n      ^\n"

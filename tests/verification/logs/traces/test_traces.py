@@ -5,10 +5,12 @@ import io
 import pytest
 
 from airflow_cd.verification.files.logs import profile_stream
+from airflow_cd.verification.logs.events import compare
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.recognition import REST_OF_TRACE
 from airflow_cd.verification.logs.traces.joining import join_lines
 from airflow_cd.verification.logs.traces.reading import stack_trace
+from airflow_cd.verification.verdict import EventKind
 from tests.verification.log_examples import DOTNET, GO, JAVA, NODE, PYTHON, TRACES
 
 
@@ -128,3 +130,37 @@ def test_frames_far_behind_their_exception_are_not_of_the_request_before_them() 
 def test_a_new_exception_among_the_frames_of_a_known_one_is_its_own() -> None:
     lines = [THROWN[0], LONG[0], "RangeError: too far", "    at reach (/srv/lib/reach.js:1:1)", *LONG[1:]]
     assert "RangeError: too far" in dict(join_lines(lines))[2]
+
+
+def test_the_line_behind_the_head_of_a_report_of_erlangs_belongs_to_it() -> None:
+    lines = ["=ERROR REPORT==== 3-Feb-2025::04:05:06.789012 ===", "card 4 is gone", "", "card 5 is paid"]
+    report, other = LogProfile.of(lines).tallies
+    assert report.severity == "error"
+    assert "card <*> is gone" in report.template
+    assert other.template == "card <*> is paid"
+
+
+def _trace(first: str) -> list[str]:
+    return [first, "Traceback (most recent call last):", '  File "/srv/card.py", line 4, in pay', "CardError: no bank"]
+
+
+def _kinds(canary: list[str], known: list[str]) -> list[EventKind]:
+    events = compare(LogProfile.of(canary), None, [LogProfile.of(known)]).events.values()
+    return [event.kind for event in events if event.counts["canary"]]
+
+
+def test_a_known_crash_behind_a_warning_that_is_not_its_own_is_known() -> None:
+    logged, warned = _trace("INFO card 4 paid"), _trace("WARNING slow query")
+    assert _kinds(warned, logged) == [EventKind.KNOWN]
+    assert _kinds(logged, warned) == [EventKind.UNKNOWN]
+
+
+def test_a_known_trace_in_whose_middle_the_log_begins_is_known() -> None:
+    rest = [
+        "\tat kiosk.Kiosk.run(Kiosk.java:7)",
+        "Caused by: kiosk.BankError: gone",
+        "\tat kiosk.Card.pay(Card.java:4)",
+    ]
+    whole = ["ERROR no card", "kiosk.CardError: none", *rest]
+    assert _kinds(rest, whole) == [EventKind.KNOWN]
+    assert _kinds([line.replace("BankError", "CoinError") for line in rest], whole) == [EventKind.UNKNOWN]

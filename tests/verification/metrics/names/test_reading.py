@@ -301,6 +301,8 @@ process_num_fds | gauge | more
 result_cache_ratio | share | less
 revenue_usd | count | less
 worker_pool_open_slots | gauge | less
+crash_free_sessions | share | less
+ErrorFreeVisits | share | less
 node_last_seen | info | either
 """
 

@@ -170,7 +170,12 @@ def test_what_was_assumed_is_said_of_each() -> None:
 
 @pytest.mark.parametrize(
     ("name", "usual", "now"),
-    [("broker_offline", 0.0, 1.0), ("index_status_green", 1.0, 0.0), ("alert_firing", 0.0, 1.0)],
+    [
+        ("broker_offline", 0.0, 1.0),
+        ("index_status_green", 1.0, 0.0),
+        ("alert_firing", 0.0, 1.0),
+        ("circuit_breaker_open", 0.0, 1.0),
+    ],
 )
 def test_a_state_that_has_changed_fails(name: str, usual: float, now: float) -> None:
     theirs = frame({name: [usual] * 30}, instance="b")
