@@ -145,7 +145,7 @@ def test_what_words_alone_tell_of_is_not_counted_as_proof_in_what_is_said() -> N
     events = [event for event in compare(new, None, [old]).events.values() if event.kind is EventKind.UNKNOWN]
     text = no_proof(Novelty(2, 0.12, 0.0068), events).text
     assert text.startswith(
-        "2 new kinds of errors are no proof: only 1 of them states a level, of the others words alone tell of a failure;"
+        "2 new kinds of errors are no proof: only 1 of them states a level, of the others words alone tell of"
     )
 
 
