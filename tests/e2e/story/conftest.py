@@ -27,8 +27,8 @@ def told(
     for example in example_dags().glob("*.py"):
         shutil.copy(example, dags)
     stages, _, _ = (dags / f"{PIPELINE}.py").read_text().partition("dag = Pipeline(")
-    for pipeline, last_stages in ((PRODUCTION, "[production]"), (APPROVED, "[Approval(approvers=['admin']), production]")):
-        dag = f"dag = Pipeline({pipeline!r}, service={SERVICE!r}, stages={last_stages}).dag()\n"
+    for pipeline, before in ((PRODUCTION, ""), (APPROVED, "Approval(approvers=['admin']), ")):
+        dag = f"dag = Pipeline({pipeline!r}, service={SERVICE!r}, stages=[{before}production]).dag()\n"
         (dags / f"{pipeline}.py").write_text(stages + dag)
     with World(dags=dags, settings=airflow_database("story")) as world:
         story, last = run_story(world, print)
