@@ -5,19 +5,17 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
-from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.ownership import given_up
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
-from tests.targets.divided_in_memory import NETWORKING, PLACES, SPECS
+from tests.targets.divided_in_memory import PLACES, divided, over
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -31,13 +29,6 @@ OURS = {"airflow-cd/artifact", "airflow-cd/version", "airflow-cd/image", "airflo
 tokens = itertools.count(1)
 
 
-@pytest.fixture(autouse=True)
-def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
-    for one in (by_virtual_service, by_ingress):
-        monkeypatch.setattr(one, "_FOLLOWS", 0.0)
-
-
 @pytest.fixture(params=["services", *PLACES])
 def by(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -45,21 +36,12 @@ def by(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cluster(by: str) -> ClusterInMemory:
-    made = ClusterInMemory()
-    controller = {"metadata": {"name": "nginx"}, "spec": {"controller": by_ingress.CONTROLLER}}
-    made.create(f"{NETWORKING}/ingressclasses", controller)
-    if by in PLACES:
-        meta = {"name": "shop", "labels": {"team": "checkout"}, "annotations": {"note": "theirs"}}
-        made.create(PLACES[by], {"metadata": meta, "spec": copy.deepcopy(SPECS[by])})
+    made = divided(by, labels={"team": "checkout"}, annotations={"note": "theirs"})
     there = made.objects[WEB]
     there["metadata"] |= {"labels": {"team": "checkout"}, "annotations": {"note": "theirs"}}
     env = [{"name": "MODE", "value": "old"}, {"name": "OTHER", "value": "kept"}]
     there["spec"]["template"]["spec"]["containers"][0]["env"] = env
     return made
-
-
-def over(cluster: ClusterInMemory, by: str) -> TakenOver:
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", **({by: "shop"} if by in PLACES else {}))
 
 
 def put(track: Track, release: Release | None, share: int = 50, traffic: int | None = None) -> Any:

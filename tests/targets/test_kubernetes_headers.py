@@ -16,7 +16,6 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.headers import drop_rules, set_rules
 from airflow_cd.targets.kubernetes.rules import divide, mirrors_of
@@ -46,8 +45,7 @@ ADMIN = to("admin", path("/shop/admin"))
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+def cluster(no_waiting: None) -> ClusterInMemory:
     made = ClusterInMemory()
     serve(made, SHOP, ADMIN)
     return made

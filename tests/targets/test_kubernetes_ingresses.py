@@ -22,8 +22,7 @@ STICKY = "nginx.ingress.kubernetes.io/affinity"
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(by_ingress, "_FOLLOWS", 0.0)
+def cluster(no_waiting: None) -> ClusterInMemory:
     made = ClusterInMemory()
     for name, controller in (("nginx", "k8s.io/ingress-nginx"), ("other", "example.com/other")):
         made.create(CLASSES, {"metadata": {"name": name}, "spec": {"controller": controller}})

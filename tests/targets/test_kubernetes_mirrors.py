@@ -16,14 +16,15 @@ from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.rules import mirrors_of
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
 ROUTES = f"{GATEWAYS}/namespaces/shop/httproutes"
 ALL = ["HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors", "HTTPRouteRequestPercentageMirror"]
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+def cluster() -> ClusterInMemory:
     return ClusterInMemory()
 
 

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from airflow_cd.errors import TargetRejected
-from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
-from airflow_cd.targets.kubernetes.by_route import ByRoute
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.by_ingress import WEIGHT
 from tests.targets.cluster_in_memory import ClusterInMemory
-from tests.targets.divided_in_memory import NETWORKING, PLACES, SPECS
+from tests.targets.divided_in_memory import PLACES, SPECS, divided, over, serve
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 NEW = Release("web", "1.1", "web:1.1", {})
 CALLED = {"route": "HTTPRoute shop", "virtual_service": "VirtualService shop", "ingress": "Ingress shop-canary"}
 WRITTEN = {
     "route": {"f:spec": {"f:rules": {}}},
     "virtual_service": {"f:spec": {"f:http": {}}},
-    "ingress": {"f:metadata": {"f:annotations": {f"f:{by_ingress.WEIGHT}": {}}}},
+    "ingress": {"f:metadata": {"f:annotations": {f"f:{WEIGHT}": {}}}},
 }
 AT = "2026-11-30T04:00:00Z"
 tokens = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
-    for one in (by_virtual_service, by_ingress):
-        monkeypatch.setattr(one, "_FOLLOWS", 0.0)
 
 
 @pytest.fixture(params=PLACES)
@@ -44,21 +36,7 @@ def by(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cluster(by: str) -> ClusterInMemory:
-    made = ClusterInMemory()
-    controller = {"metadata": {"name": "nginx"}, "spec": {"controller": by_ingress.CONTROLLER}}
-    made.create(f"{NETWORKING}/ingressclasses", controller)
-    serve(made, by)
-    return made
-
-
-def serve(cluster: ClusterInMemory, by: str, **meta: Any) -> None:
-    """What divides requests, as its manifest has it."""
-    body = {"metadata": {"name": "shop", **meta}, "spec": copy.deepcopy(SPECS[by])}
-    cluster.put(f"{PLACES[by]}/shop", body)
-
-
-def over(cluster: ClusterInMemory, by: str, **more: Any) -> TakenOver:
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", **{by: "shop"}, **more)
+    return divided(by)
 
 
 def put(cluster: ClusterInMemory, by: str, release: Release | None = NEW) -> None:
@@ -86,7 +64,7 @@ def give_another_weight(cluster: ClusterInMemory, by: str) -> None:
             own = str(one.get("name") or one["destination"]["host"]).endswith("-canary")
             one["weight"] = 90 if own else 10
     if by == "ingress":
-        there["metadata"]["annotations"][by_ingress.WEIGHT] = "90"
+        there["metadata"]["annotations"][WEIGHT] = "90"
     entry = {"manager": "kubectl-edit", "time": AT, "fieldsV1": WRITTEN[by]}
     there["metadata"]["managedFields"] = [entry]
     cluster.put(f"{PLACES[by]}/{name}", there)

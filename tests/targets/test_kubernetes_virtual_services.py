@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_virtual_service
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.names import TRACK
@@ -23,8 +23,8 @@ Route = list[dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
-def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_virtual_service, "_FOLLOWS", 0.0)
+def at_once(no_waiting: None) -> None:
+    """Nothing waits in a property that is tried many times either."""
 
 
 def to(host: str, weight: int | None = None, **more: Any) -> dict[str, Any]:
