@@ -179,8 +179,9 @@ class StatefulSetInMemory(ClusterInMemory):
         meta["labels"] = {**meta["labels"], HASH: revision}
         meta["ownerReferences"] = [{"uid": self.objects[SET]["metadata"]["uid"], "controller": True}]
         meta["generation"] = 1
+        image_id = self._image_id(template)
         state = {"running": {}} if ready else {"waiting": {"reason": "CrashLoopBackOff"}}
-        one = {"name": "web", "state": state, "ready": ready, "imageID": "", "restartCount": 0 if ready else 3}
+        one = {"name": "web", "state": state, "ready": ready, "imageID": image_id, "restartCount": 0 if ready else 3}
         condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
         status = {"phase": "Running", "startTime": since, "conditions": [condition], "containerStatuses": [one]}
         self.objects[f"{CORE}/pods/{name}"] = {"metadata": meta, "spec": template["spec"], "status": status}

@@ -293,9 +293,10 @@ class TakenOver(DeploymentThere):
         self._there_for(token)
         routing.clear()
         if canary is not None:
-            self._there_for(token)
-            self.cluster.delete(self._path(canary_of(self.name)))
             gone, stays = (self._artifacts.of(one) for one in (canary, stable))
             if gone != stays:
+                # Once the canary is deleted, nobody knows any more which artifact it had.
                 self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
+            self._there_for(token)
+            self.cluster.delete(self._path(canary_of(self.name)))
         self._sweep()

@@ -228,7 +228,10 @@ class StatefulSetTakenOver(StatefulSetThere):
         state, routing = self._state()
         if state.before:
             require_answering(state, routing)
-            gone = self._artifacts.of(state.stateful_set)
+            gone, stays = (self._artifacts.of(one) for one in (state.stateful_set, self._stable(state)))
+            if gone != stays:
+                # Once the template is written over, nobody knows any more which artifact it had.
+                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
 
             def attempt() -> None:
                 state, _ = self._state_for(token)
@@ -238,8 +241,6 @@ class StatefulSetTakenOver(StatefulSetThere):
                 self._write(state, template, partition, {SHARE: None, **meant(template, self.container)})
 
             until_written(attempt, f"StatefulSet {self.name}")
-            if gone != self._artifacts.of(self._there()):
-                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
             state = replace_misplaced(self.cluster, lambda: self._state_for(token))
         if not state.others:
             routing.widen()
