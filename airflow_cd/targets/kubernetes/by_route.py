@@ -200,16 +200,35 @@ class ByRoute(ByWeight):
         deadline = time.monotonic() + _TAKEN_WITHIN
         refused = "no gateway has taken it"
         while time.monotonic() < deadline:
-            parents = (self._read().get("status") or {}).get("parents") or []
-            conditions = [one for parent in parents for one in parent.get("conditions") or ()]
-            seen = [one for one in conditions if one.get("observedGeneration", 0) >= generation]
-            wrong = [one for one in seen if one["type"] in ("Accepted", "ResolvedRefs") and one["status"] != "True"]
-            if seen and not wrong:
+            parents = self._parents()
+            seen = [_seen(one, generation) for one in parents]
+            conditions = [one for of_one in seen for one in of_one if one["type"] in ("Accepted", "ResolvedRefs")]
+            wrong = [one for one in conditions if one["status"] != "True"]
+            behind = [str(one.get("controllerName")) for one, of_one in zip(parents, seen, strict=True) if not of_one]
+            if parents and not wrong and not behind:
                 return max(_FOLLOWS, *(_FOLLOWS_LATER.get(str(one.get("controllerName")), 0.0) for one in parents))
             if wrong:
                 refused = f"{wrong[0].get('reason')}: {wrong[0].get('message')}"
+            elif behind:
+                refused = f"{behind[0]} has not seen it"
             time.sleep(_POLL)
         raise TargetUnavailable(
             f"HTTPRoute {self._route} was written, and is not in force: {refused}.",
             next_step="Look at its status, and at the gateway's log.",
         )
+
+    def _parents(self) -> list[Object]:
+        """What the controllers say of the route, for each gateway that it still names."""
+        route = self._read()
+        named = [self._gateway(one) for one in route["spec"].get("parentRefs") or ()]
+        found = (route.get("status") or {}).get("parents") or []
+        return [one for one in found if not named or self._gateway(one.get("parentRef") or {}) in named]
+
+    def _gateway(self, parent: Object) -> tuple[str, str, str]:
+        kind, namespace = parent.get("kind") or "Gateway", parent.get("namespace") or self._namespace
+        return str(kind), str(namespace), str(parent.get("name"))
+
+
+def _seen(parent: Object, generation: int) -> list[Object]:
+    """The conditions of a gateway that are about a generation of the route, or a newer one."""
+    return [one for one in parent.get("conditions") or () if one.get("observedGeneration", 0) >= generation]
