@@ -15,7 +15,7 @@ from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.ownership import given_up
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
-from tests.targets.divided_in_memory import PLACES, divided, over
+from tests.targets.divided_in_memory import PLACES, SPECS, divided, over
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -136,3 +136,24 @@ def test_nothing_of_what_others_apply_is_held_once_it_is_over(cluster: ClusterIn
     for path in held:
         assert cluster.objects[path]["metadata"]["managedFields"] == [theirs, rest], path
         assert given_up(cluster.objects[path]) is None
+
+
+@pytest.mark.parametrize("by", ["route", "virtual_service"], indirect=True)
+def test_a_rule_that_somebody_adds_before_the_others_stays_and_no_note_of_ours_does(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    for step in BEGUN:
+        step(over(cluster, by))
+    there = cluster.objects[f"{PLACES[by]}/shop"]
+    rules = there["spec"]["rules" if by == "route" else "http"]
+    added: Object = {"backendRefs": [{"name": "other"}]}
+    if by == "virtual_service":
+        added = {"route": [{"destination": {"host": "other"}}]}
+    rules.insert(0, added)
+    for step in BACK:
+        step(over(cluster, by))
+    there = cluster.objects[f"{PLACES[by]}/shop"]
+    assert there["metadata"]["annotations"] == {"note": "theirs"}
+    expected = copy.deepcopy(SPECS[by])
+    expected["rules" if by == "route" else "http"].insert(0, added)
+    assert there["spec"] == expected

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
 from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.writing import until_written
@@ -140,8 +141,10 @@ class ByVirtualService(ByWeight):
                     mine["weight"] = int(weight)
                 route["route"] = others
                 continue
-            meta.setdefault(had, str(mine.get("weight", "")))
-            mine["weight"] = 100 - share
+            if len(others) == len(all_of_it):
+                # With the canary beside it, the weight is ours, whichever number the route had when it was noted.
+                meta.setdefault(had, str(mine.get("weight", "")))
+            mine["weight"] = WHOLE - share
             place = others.index(mine) + 1
             route["route"] = [*others[:place], self._beside(mine, service, share), *others[place:]]
 

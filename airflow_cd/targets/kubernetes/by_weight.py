@@ -11,7 +11,7 @@ from functools import cached_property
 from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
-from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, canary_of
+from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.ownership import given_up, kept_by, last_writer
 from airflow_cd.targets.kubernetes.rights import require_unowned
 from airflow_cd.targets.kubernetes.traffic import (
@@ -51,15 +51,18 @@ class Divided:
 
 
 def note_given(one: Object, share: int | None) -> None:
-    """Note on an object which weight a canary is given by it.
+    """Note on an object which weight it gives a canary.
 
     :param one: the object; it is changed.
-    :param share: percent; None takes the note away.
+    :param share: percent; None removes the note, and those of the weights that its rules had before. Their numbers may
+        be of other rules by now: somebody may have added one.
     """
     annotations = one["metadata"].setdefault("annotations", {})
-    annotations.pop(GIVEN, None)
     if share is not None:
         annotations[GIVEN] = str(share)
+        return
+    for name in [name for name in annotations if name == GIVEN or name.startswith(f"{WEIGHT}.")]:
+        del annotations[name]
 
 
 class ByWeight(ABC):

@@ -78,8 +78,10 @@ def divide(route: Object, service: str, share: int | None, copies: int = 0) -> N
                 mine["weight"] = int(weight)
             rule["backendRefs"] = others
             continue
-        meta.setdefault(had, str(mine.get("weight", "")))
-        mine["weight"] = 100 - share
+        if len(others) == len(backends):
+            # With the canary beside it, the weight is ours, whichever number the rule had when it was noted.
+            meta.setdefault(had, str(mine.get("weight", "")))
+        mine["weight"] = WHOLE - share
         place = others.index(mine) + 1
         rule["backendRefs"] = [*others[:place], {**mine, "name": canary_of(service), "weight": share}, *others[place:]]
 
