@@ -8,11 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.deployment import TakenOver
 from airflow_cd.targets.kubernetes.images import remembered
+from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.stateful_set_in_memory import SET, StatefulSetInMemory
@@ -74,3 +76,39 @@ def test_a_name_that_was_taken_back_means_what_it_means_when_it_comes_again(kind
         cluster.before_write = lambda method, path: None
         put(target, None)
     assert remembered(cluster.objects[path]) == {"web:1.0": DIGESTS["web:1.0"]}
+
+
+def test_a_service_that_was_given_back_is_nobodys_but_its_owners_whenever_the_process_died() -> None:
+    cluster = StatefulSetInMemory()
+    target = StatefulSetTakenOver(cast("Cluster", cluster), "production", "shop", "web")
+    put(target, NEW)
+    target.drain([Track.CANARY], key="drain", token=next(tokens))
+    service = cluster.objects[f"{CORE}/services/web"]
+    ours = {"manager": "airflow-cd", "fieldsV1": {"f:spec": {"f:selector": {}}}}
+    service["metadata"]["managedFields"] = [ours]
+
+    def die_between_the_two(method: str, path: str) -> None:
+        if path.endswith("/services/web") and cluster.objects[path]["spec"]["selector"] == {"app": "web"}:
+            raise Died
+
+    cluster.before_write = die_between_the_two
+    with pytest.raises(Died):
+        put(target, None)
+    cluster.before_write = lambda method, path: None
+    put(target, None)
+    assert cluster.objects[f"{CORE}/services/web"]["metadata"]["managedFields"] == []
+
+
+def test_the_canary_of_another_deployment_is_nobodys_own() -> None:
+    """Names of canaries are cut to what a label may hold, so two long ones may get the same."""
+    cluster, name = ClusterInMemory(), "a" * 60
+    made = cluster.objects[f"{APPS}/deployments/web"]
+    for of in (f"{name}-1", f"{name}-2"):
+        cluster.create(f"{APPS}/deployments", {"metadata": {"name": of, "namespace": "shop"}, "spec": made["spec"]})
+    first, second = (TakenOver(cast("Cluster", cluster), "production", "shop", f"{name}-{one}") for one in (1, 2))
+    put(first, NEW)
+    before = cluster.get(f"{APPS}/deployments/{canary_of(name)}")
+    for release in (NEW, None):
+        with pytest.raises(TargetRejected, match=f"Deployment {canary_of(name)} is somebody else's"):
+            put(second, release)
+    assert cluster.get(f"{APPS}/deployments/{canary_of(name)}") == before

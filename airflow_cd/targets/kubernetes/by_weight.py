@@ -10,7 +10,7 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
-from airflow_cd.instances import WHOLE
+from airflow_cd.instances import WHOLE, Track
 from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.ownership import given_up, kept_by, last_writer
 from airflow_cd.targets.kubernetes.rights import require_unowned
@@ -189,7 +189,7 @@ class ByWeight(ABC):
     def weight(self, pod: Object) -> float:
         """As of :class:`Routing`."""
         canary = float(self._weight or 0)
-        is_canary = (pod["metadata"].get("labels") or {}).get(TRACK) == "canary"
+        is_canary = (pod["metadata"].get("labels") or {}).get(TRACK) == Track.CANARY
         return canary if is_canary else WHOLE - canary
 
     def take_out(self, pods: Sequence[Object]) -> None:

@@ -12,7 +12,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, OF, TRACK, label_selector, selector_of
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, label_selector, ours, selector_of
 from airflow_cd.targets.kubernetes.template import running
 from airflow_cd.targets.kubernetes.template_note import told_of_changes, told_of_others
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
@@ -91,7 +91,7 @@ def read_canary(
     :param deployment: the canary's own; None when it is gone.
     :param routing: how requests come to its pods.
     """
-    selector = selector_of({OF: name, TRACK: str(Track.CANARY)})
+    selector = selector_of(ours(name))
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector)
     sets = cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector) if deployment else []
     return TrackState(Track.CANARY, deployment, sets, present(cluster, namespace, pods, routing))
@@ -298,9 +298,10 @@ def owner_of(one: Object) -> str | None:
     return next((owner["uid"] for owner in owners if owner.get("controller")), None)
 
 
-def is_canary(deployment: Object) -> bool:
-    """Whether a Deployment is a canary of ours.
+def is_canary(deployment: Object, of: str) -> bool:
+    """Whether a Deployment is the canary of another one.
 
     :param deployment: as the API lists it.
+    :param of: name of the other one. What two long names are cut to may be the same.
     """
-    return (deployment["metadata"].get("labels") or {}).get(TRACK) == Track.CANARY
+    return ours(of).items() <= (deployment["metadata"].get("labels") or {}).items()

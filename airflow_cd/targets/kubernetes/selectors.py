@@ -31,26 +31,42 @@ def select(cluster: Cluster, namespace: str, service: Object, selector: dict[str
         wanted: dict[str, str | None] = {**dict.fromkeys(there["spec"].get("selector") or {}), **selector}
         mark = json.dumps(own_selector(there), sort_keys=True) if keep else None
         meta = {"resourceVersion": there["metadata"]["resourceVersion"], "annotations": {SELECTOR: mark}}
-        written = cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
-        if not keep and (owned := given_up(written)) is not None:
-            meta = {"resourceVersion": written["metadata"]["resourceVersion"], "managedFields": owned}
+        cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
+
+    until_written(attempt, f"Service {service['metadata']['name']}")
+
+
+def _disown(cluster: Cluster, namespace: str, service: Object) -> None:
+    """Give up the selector of a Service as a field of ours; nothing is written where it is none."""
+    path = f"/api/v1/namespaces/{namespace}/services/{service['metadata']['name']}"
+
+    def attempt() -> None:
+        there = cluster.get(path)
+        if there is not None and (owned := given_up(there)) is not None:
+            meta = {"resourceVersion": there["metadata"]["resourceVersion"], "managedFields": owned}
             cluster.patch(path, {"metadata": meta}, MERGE)
 
     until_written(attempt, f"Service {service['metadata']['name']}")
 
 
 def give_back(cluster: Cluster, namespace: str, services: Iterable[Object]) -> bool:
-    """Let every Service find its pods by its own selector.
+    """Let every Service find its pods by its own selector again, which is no field of ours any more then.
 
     :param cluster: the API.
     :param namespace: where.
     :param services: as they were read.
     :returns: whether one did not.
     """
-    taken = [one for one in services if SELECTOR in (one["metadata"].get("annotations") or {})]
-    for service in taken:
-        select(cluster, namespace, service, own_selector(service), keep=False)
-    return bool(taken)
+    given = False
+    for service in services:
+        if SELECTOR in (service["metadata"].get("annotations") or {}):
+            select(cluster, namespace, service, own_selector(service), keep=False)
+            given = True
+        elif given_up(service) is None:
+            continue
+        # A write of its own: a process may have died before it.
+        _disown(cluster, namespace, service)
+    return given
 
 
 def require_alone(

@@ -104,7 +104,7 @@ class DeploymentThere(WorkloadThere):
         found = self.cluster.get(self._path(canary_of(self.name)))
         if found is None or found["metadata"].get("deletionTimestamp"):
             return None
-        if not is_canary(found):
+        if not is_canary(found, self.name):
             raise TargetRejected(
                 f"Deployment {canary_of(self.name)} is somebody else's, and the canary of {self.name} would have its "
                 "name.",
