@@ -15,7 +15,7 @@ from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from tests.targets.cluster_in_memory import APPS, ClusterInMemory
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -36,7 +36,7 @@ def begun(
     traffic: int | None = None,
 ) -> Delivery:
     """A run that has deployed to a canary."""
-    there = TakenOver(cast("Cluster", cluster), "production", "shop", "web", route=target.route)
+    there = TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web", route=target.route)
     target.__dict__["taken_over"] = there
     mine = Delivery(
         ledger,

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.by_ingress import CONTROLLER
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from tests.targets.cluster_in_memory import ClusterInMemory
 
 NETWORKING = "/apis/networking.k8s.io/v1"
@@ -38,7 +38,7 @@ def serve(cluster: ClusterInMemory, by: str, **meta: Any) -> None:
     cluster.put(f"{PLACES[by]}/shop", {"metadata": {"name": "shop", **meta}, "spec": copy.deepcopy(SPECS[by])})
 
 
-def over(cluster: ClusterInMemory, by: str, **more: Any) -> TakenOver:
+def over(cluster: ClusterInMemory, by: str, **more: Any) -> TakenOverDeployment:
     """The Deployment of such a cluster, taken over."""
     divider = {by: "shop"} if by in PLACES else {}
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", **divider, **more)
+    return TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web", **divider, **more)

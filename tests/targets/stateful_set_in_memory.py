@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Track
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
 HASH = "controller-revision-hash"
@@ -21,7 +21,7 @@ REVISIONS = f"{APPS}/controllerrevisions"
 SET = f"{APPS}/statefulsets/web"
 
 
-class InPlaceTarget(StatefulSetTakenOver):
+class InPlaceTarget(TakenOverStatefulSet):
     """The target of a StatefulSet of a cluster in memory.
 
     :param cluster: the cluster.

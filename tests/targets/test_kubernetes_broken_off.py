@@ -12,10 +12,10 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.stateful_set_in_memory import SET, StatefulSetInMemory
 
@@ -62,9 +62,9 @@ def having(cluster: ClusterInMemory, path: str) -> ClusterInMemory:
 def test_a_name_that_was_taken_back_means_what_it_means_when_it_comes_again(kind: str, number: int) -> None:
     cluster: ClusterInMemory
     if kind == "Deployment":
-        path, cluster, shape = f"{APPS}/deployments/web", ClusterInMemory(), TakenOver
+        path, cluster, shape = f"{APPS}/deployments/web", ClusterInMemory(), TakenOverDeployment
     else:
-        path, cluster, shape = SET, StatefulSetInMemory(), StatefulSetTakenOver
+        path, cluster, shape = SET, StatefulSetInMemory(), TakenOverStatefulSet
     target = shape(cast("Cluster", having(cluster, path)), "production", "shop", "web", pull_check=False)
     put(target, NEW)
     put(target, NEW)
@@ -80,7 +80,7 @@ def test_a_name_that_was_taken_back_means_what_it_means_when_it_comes_again(kind
 
 def test_a_service_that_was_given_back_is_nobodys_but_its_owners_whenever_the_process_died() -> None:
     cluster = StatefulSetInMemory()
-    target = StatefulSetTakenOver(cast("Cluster", cluster), "production", "shop", "web")
+    target = TakenOverStatefulSet(cast("Cluster", cluster), "production", "shop", "web")
     put(target, NEW)
     target.drain([Track.CANARY], key="drain", token=next(tokens))
     service = cluster.objects[f"{CORE}/services/web"]
@@ -105,7 +105,9 @@ def test_the_canary_of_another_deployment_is_nobodys_own() -> None:
     made = cluster.objects[f"{APPS}/deployments/web"]
     for of in (f"{name}-1", f"{name}-2"):
         cluster.create(f"{APPS}/deployments", {"metadata": {"name": of, "namespace": "shop"}, "spec": made["spec"]})
-    first, second = (TakenOver(cast("Cluster", cluster), "production", "shop", f"{name}-{one}") for one in (1, 2))
+    first, second = (
+        TakenOverDeployment(cast("Cluster", cluster), "production", "shop", f"{name}-{one}") for one in (1, 2)
+    )
     put(first, NEW)
     before = cluster.get(f"{APPS}/deployments/{canary_of(name)}")
     for release in (NEW, None):

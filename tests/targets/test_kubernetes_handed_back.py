@@ -12,7 +12,7 @@ import pytest
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.ownership import given_up
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.divided_in_memory import PLACES, SPECS, divided, over
@@ -45,7 +45,7 @@ def cluster(by: str) -> ClusterInMemory:
 
 
 def put(track: Track, release: Release | None, share: int = 50, traffic: int | None = None) -> Any:
-    def act(target: TakenOver) -> None:
+    def act(target: TakenOverDeployment) -> None:
         token = next(tokens)
         target.deploy(release, [track], share=share, traffic=traffic, key=f"put-{token}", token=token)
         if traffic or (release is not None and track is Track.CANARY and traffic is None):
@@ -54,7 +54,7 @@ def put(track: Track, release: Release | None, share: int = 50, traffic: int | N
     return act
 
 
-def drained(target: TakenOver) -> None:
+def drained(target: TakenOverDeployment) -> None:
     target.drain([Track.CANARY], key=f"drain-{next(tokens)}", token=next(tokens))
 
 
@@ -87,7 +87,7 @@ def left(cluster: ClusterInMemory) -> dict[str, Object]:
     ids=["a canary", "all", "a new side", "a new side and all"],
 )
 def test_whatever_is_gone_back_from_everything_is_as_it_was(
-    cluster: ClusterInMemory, by: str, steps: list[Callable[[TakenOver], None]]
+    cluster: ClusterInMemory, by: str, steps: list[Callable[[TakenOverDeployment], None]]
 ) -> None:
     before = left(cluster)
     for step in steps:
@@ -101,7 +101,7 @@ def test_whatever_is_gone_back_from_everything_is_as_it_was(
 
 @pytest.mark.parametrize("begun", [BEGUN, SIDE], ids=["a canary", "a new side"])
 def test_what_is_promoted_is_all_that_is_new(
-    cluster: ClusterInMemory, by: str, begun: list[Callable[[TakenOver], None]]
+    cluster: ClusterInMemory, by: str, begun: list[Callable[[TakenOverDeployment], None]]
 ) -> None:
     before = left(cluster)
     for step in [*begun, *FINISHED]:

@@ -12,9 +12,9 @@ from airflow_cd.errors import TargetConflict
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.stateful_set_in_memory import SET, StatefulSetInMemory
 
@@ -69,7 +69,7 @@ def overrule_at_the_first_look_at_pods(cluster: ClusterInMemory, path: str) -> N
 @pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
 def test_nothing_takes_effect_of_whoever_is_overruled_while_at_work(kind: str, begun: list[_Step], late: _Step) -> None:
     cluster: ClusterInMemory = StatefulSetInMemory() if kind == "StatefulSet" else ClusterInMemory()
-    path, shape = (SET, StatefulSetTakenOver) if kind == "StatefulSet" else (DEPLOYMENT, TakenOver)
+    path, shape = (SET, TakenOverStatefulSet) if kind == "StatefulSet" else (DEPLOYMENT, TakenOverDeployment)
     target = shape(cast("Cluster", cluster), "production", "shop", "web")
     for step in begun:
         step(target)
@@ -82,7 +82,7 @@ def test_nothing_takes_effect_of_whoever_is_overruled_while_at_work(kind: str, b
 
 def test_whoever_is_overruled_hands_no_stateful_set_back() -> None:
     cluster = StatefulSetInMemory()
-    target = StatefulSetTakenOver(cast("Cluster", cluster), "production", "shop", "web")
+    target = TakenOverStatefulSet(cast("Cluster", cluster), "production", "shop", "web")
     give(NEW, Track.CANARY, 1)(target)
     give(None, Track.CANARY, 2)(target)
     before = kept(cluster)

@@ -13,7 +13,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.names import TRACK
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
@@ -123,7 +123,9 @@ def test_its_rights_are_asked_for_before_anything_is_touched(monkeypatch: pytest
         "missing_rights",
         lambda _, wanted: [f"{verb} {resource}" for _, resource, verb in wanted if "virtual" in resource],
     )
-    target = TakenOver(cast("Cluster", cluster), "production", "shop", "web", virtual_service="shop", pull_check=False)
+    target = TakenOverDeployment(
+        cast("Cluster", cluster), "production", "shop", "web", virtual_service="shop", pull_check=False
+    )
     with pytest.raises(TargetUnauthorized, match="may not get virtualservices, update virtualservices"):
         target.check(Release("web", "1.1", "web:1.1", {}))
 

@@ -11,8 +11,7 @@ from functools import cached_property
 
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.names import REVISION, called
-from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
-from airflow_cd.targets.kubernetes.rights import require_unowned
+from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR, require_unowned
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
 from airflow_cd.targets.kubernetes.traffic import own_selector, selects, wait_until_out
 

@@ -11,9 +11,9 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.labels_of_new_pods import label_new_pods
 from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
-from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
+from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR, require_unowned
 from airflow_cd.targets.kubernetes.replicas import read_stable
-from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,

@@ -12,8 +12,7 @@ from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE, Track
 from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, WEIGHT, canary_of
-from airflow_cd.targets.kubernetes.ownership import given_up, kept_by, last_writer
-from airflow_cd.targets.kubernetes.rights import require_unowned
+from airflow_cd.targets.kubernetes.ownership import given_up, kept_by, last_writer, require_unowned
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
     endpoints_of,

@@ -11,8 +11,10 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.autoscalers import require_steady, told_of_autoscalers
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.deployment_notes import notes_of
+from airflow_cd.targets.kubernetes.deployment_reader import DeploymentReader
 from airflow_cd.targets.kubernetes.going_on import (
     goes_on_with,
     require_as_noted,
@@ -22,27 +24,19 @@ from airflow_cd.targets.kubernetes.going_on import (
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, meant
-from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import (
-    FOR_PULLS,
-    NEEDED,
-    require_rights,
-    require_steady,
-    require_unowned,
-    told_of_autoscalers,
-)
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant, require_unowned
+from airflow_cd.targets.kubernetes.replicas import Reading, instances_of, read_canary, read_stable
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, NEEDED, require_rights
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.template_note import Note, as_admitted
-from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
-class TakenOver(DeploymentThere):
+class TakenOverDeployment(DeploymentReader):
     """One Deployment of a cluster. Its methods are those of :class:`~airflow_cd.targets.base.ReplicaTarget`.
 
-    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.there.DeploymentThere`.
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.deployment_reader.DeploymentReader`.
     """
 
     def instances(self) -> list[Instance]:
@@ -54,20 +48,15 @@ class TakenOver(DeploymentThere):
                 read_stable(self.cluster, self.namespace, stable, routing),
                 read_canary(self.cluster, self.namespace, self.name, canary, routing),
             )
-            read = functools.cache(self._configuration)
-            found = [
-                one
-                for state in states
-                for one in instances_of(
-                    state,
-                    container=name_of_container(stable, self.container),
-                    routing=routing,
-                    at=now(),
-                    configuration=read,
-                    output=self._output,
-                    meaning=remembered(stable),
-                )
-            ]
+            read = Reading(
+                name_of_container(stable, self.container),
+                routing,
+                now(),
+                functools.cache(self._configuration),
+                self._output,
+                remembered(stable),
+            )
+            found = [one for state in states for one in instances_of(state, read)]
             if canary is not None:
                 told = (told_of_autoscalers(self.cluster, self.namespace, stable, canary), routing.undone())
                 for said in filter(None, told):
@@ -193,7 +182,7 @@ class TakenOver(DeploymentThere):
         more = wanted["spec"]["replicas"] - (int(has["spec"].get("replicas", 1)) if has is not None else 0)
         if more > 0:
             self._require_headroom(stable, more)
-        self._there_for(token)
+        self._read_for(token)
         if has is None:
             require_not_abandoned(routing, canary_of(self.name))
             self._note(stable, token)
@@ -208,7 +197,7 @@ class TakenOver(DeploymentThere):
 
         def attempt() -> None:
             # The canary is another object than that of the token: this is as near to its write as can be.
-            self._there_for(token)
+            self._read_for(token)
             there = self._canary()
             if there is None:
                 as_admitted(self.cluster, path, self.cluster.create(self._path(), wanted), note)
@@ -226,7 +215,7 @@ class TakenOver(DeploymentThere):
         note = Note.begun(taken_over)
 
         def attempt() -> None:
-            meta = {"resourceVersion": self._there_for(token)["metadata"]["resourceVersion"]}
+            meta = {"resourceVersion": self._read_for(token)["metadata"]["resourceVersion"]}
             meta["annotations"] = note.annotation
             self.cluster.patch(self._path(self.name), {"metadata": meta}, MERGE)
 
@@ -243,7 +232,7 @@ class TakenOver(DeploymentThere):
         image = self._image(release, stable, self._routing(stable), token, begins=False)
 
         def attempt() -> None:
-            stable = copy.deepcopy(self._there_for(token))
+            stable = copy.deepcopy(self._read_for(token))
             before = stable["spec"]["template"]
             stable["spec"]["template"] = template = with_release(
                 before, release, image, secret=secret, container=self.container
@@ -283,20 +272,20 @@ class TakenOver(DeploymentThere):
         begun, pods = self._canary() is not None, self._pods(stable, routing)
         known = self._artifacts.known(stable, pods, begun=begun)
         image = self._artifacts.image_of(stable, pods, release, known, begins=begins and not begun)
-        self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
+        self._artifacts.remember(lambda: self._read_for(token), self._path(self.name), known, release.artifact, image)
         return image
 
     def _remove_canary(self, token: int) -> None:
         stable, canary = self._stable(), self._canary()
         routing = self._routing(stable)
         self._dispensable(stable, routing)
-        self._there_for(token)
+        self._read_for(token)
         routing.clear()
         if canary is not None:
             gone, stays = (self._artifacts.of(one) for one in (canary, stable))
             if gone != stays:
                 # Once the canary is deleted, nobody knows any more which artifact it had.
-                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
-            self._there_for(token)
+                self._artifacts.forget(lambda: self._read_for(token), self._path(self.name), gone)
+            self._read_for(token)
             self.cluster.delete(self._path(canary_of(self.name)))
         self._sweep()

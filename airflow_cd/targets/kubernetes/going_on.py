@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template import Configurations, running
 from airflow_cd.targets.kubernetes.template_note import RESTARTED, changed_parts, release_parts, told_of_changes
-
-_Configurations = Callable[[str], "Mapping[str, Any] | None"]
 
 
 def require_as_weighed(routing: Routing) -> None:
@@ -60,20 +57,20 @@ def require_as_noted(stable: Object, canary: Object, container: str) -> None:
         )
 
 
-def goes_on_with(stable: Object, canary: Object, release: Release, container: str, read: _Configurations) -> bool:
+def goes_on_with(stable: Object, canary: Object, release: Release, container: str, read: Configurations) -> bool:
     """Whether the stable pods are about to get what a canary was given, and not to go back.
 
     :param stable: the Deployment, as it was read.
     :param canary: its canary's.
     :param release: what they are about to get.
     :param container: name of the container that holds it, ``""`` for the first.
-    :param read: the configuration in a Secret, by its name.
+    :param read: reads the configuration in a Secret.
     """
     marks = (canary["spec"]["template"].get("metadata") or {}).get("annotations") or {}
     secret = marks.get(CONFIGURATION)
     has = running(stable["spec"]["template"], container, read)
     given = marks.get(ARTIFACT) == release.artifact and (read(secret) if secret else {}) == dict(release.configuration)
-    return given and (has.artifact, dict(has.configuration)) != (release.artifact, dict(release.configuration))
+    return given and not has.is_of(release)
 
 
 def _refuse(said: str, again: str) -> NoReturn:

@@ -48,7 +48,7 @@ def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[
     conditions = {one["type"]: one for one in status.get("conditions") or ()}
     ready = conditions.get("Ready") or {}
     if ready.get("status") == "True":
-        since, again = _time(ready.get("lastTransitionTime")), _restarts(containers)
+        since, again = time_of(ready.get("lastTransitionTime")), _restarts(containers)
         if since is not None and now - since < (STEADY_FOR if again else READY_FOR):
             ready_for = f"ready for {max(0.0, (now - since).total_seconds()):.0f} s"
             return STARTING, f"{ready_for}; {again}" if again else ready_for
@@ -119,16 +119,12 @@ def _unready(containers: list[Object], ready: Object, last_lines: Callable[[str,
     return _short(text)
 
 
-def _time(text: Any) -> datetime | None:
-    return datetime.fromisoformat(str(text).replace("Z", "+00:00")).astimezone(timezone.utc) if text else None
-
-
 def time_of(text: Any) -> datetime | None:
     """A time as the API writes it, aware; None where there is none.
 
     :param text: such as ``2026-11-29T04:00:00Z``.
     """
-    return _time(text)
+    return datetime.fromisoformat(str(text).replace("Z", "+00:00")).astimezone(timezone.utc) if text else None
 
 
 def started_in(pod: Object, container: str) -> datetime | None:

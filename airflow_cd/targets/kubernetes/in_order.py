@@ -8,7 +8,7 @@ from collections.abc import Callable
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
-from airflow_cd.targets.kubernetes.fence import await_seen
+from airflow_cd.targets.kubernetes.controllers import await_seen
 from airflow_cd.targets.kubernetes.names import called
 from airflow_cd.targets.kubernetes.ordinals import ORDERED, Ordered
 from airflow_cd.targets.kubernetes.replicas import is_ready

@@ -9,17 +9,13 @@ Deployment is, and goes on.
 from __future__ import annotations
 
 import contextlib
-import time
+import functools
 from collections.abc import Mapping
 
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.targets.kubernetes.controllers import await_seen, deadline
 from airflow_cd.targets.kubernetes.names import canary_of, ours, selector_of
-
-_SEEN_WITHIN = 3.0
-"""Seconds within which controllers that are at work have seen all of it. What they see later costs a replacement of the
-canary's pods, by pods with the new labels."""
-_POLL = 0.05
 
 Labels = Mapping[str, "str | None"]
 """By name; None where there is to be none."""
@@ -54,26 +50,19 @@ def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: La
     if have(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
         return
     template = {"template": {"metadata": {"labels": dict(labels)}}}
-    ends = time.monotonic() + _SEEN_WITHIN
-    _await_seen(cluster, path, cluster.patch(path, {"spec": {"paused": True}}, MERGE), ends)
+    # What controllers see later costs a replacement of the canary's pods, by pods with the new labels.
+    ends = deadline()
+    cluster.patch(path, {"spec": {"paused": True}}, MERGE)
+    await_seen(lambda: cluster.get(path), ends)
     # What the Deployment may have made of its template until it was paused is among them.
     sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
     for one in sets:
         at = f"/apis/apps/v1/namespaces/{namespace}/replicasets/{one['metadata']['name']}"
         with contextlib.suppress(TargetUnauthorized, TargetRejected):
-            _await_seen(cluster, at, cluster.patch(at, {"spec": template}, MERGE), ends)
+            cluster.patch(at, {"spec": template}, MERGE)
+            await_seen(functools.partial(cluster.get, at), ends)
     cluster.patch(path, {"spec": {"paused": None, **template}}, MERGE)
 
 
 def _sets(cluster: Cluster, namespace: str, deployment: str) -> list[Object]:
     return cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector_of(ours(deployment)))
-
-
-def _await_seen(cluster: Cluster, path: str, written: Object, ends: float) -> None:
-    """Wait a moment until the controllers, which read one copy of everything, have seen what was written."""
-    there: Object | None = written
-    while there is not None and time.monotonic() < ends:
-        if (there.get("status") or {}).get("observedGeneration", 0) >= written["metadata"].get("generation", 0):
-            return
-        time.sleep(_POLL)
-        there = cluster.get(path)

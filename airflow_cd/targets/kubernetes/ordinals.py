@@ -17,6 +17,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, HEALTHY, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import share_of
+from airflow_cd.targets.kubernetes.controllers import is_seen
 from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, REVISION, label_selector
 from airflow_cd.targets.kubernetes.replicas import (
     PASSING,
@@ -92,8 +93,7 @@ class Ordered:
     @property
     def is_seen(self) -> bool:
         """Whether its controller has seen it as it is written."""
-        seen = (self.stateful_set.get("status") or {}).get("observedGeneration", 0)
-        return bool(seen >= self.stateful_set["metadata"].get("generation", 0))
+        return is_seen(self.stateful_set)
 
     @property
     def newest(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import FIELD_MANAGER, Object
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, MEANT, called
 from airflow_cd.targets.kubernetes.template import container_of
@@ -21,7 +22,6 @@ _MANAGERS = {
     "kustomize-controller": "Flux",
     "helm-controller": "Flux",
 }
-
 
 _Field = tuple[str, ...]
 CONTAINERS: _Field = ("f:spec", "f:template", "f:spec", "f:containers")
@@ -42,6 +42,27 @@ def kept_by(one: Object, field: _Field = CONTAINERS) -> str | None:
     marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
     by_mark = next((tool for mark, tool in _MARKS.items() if mark in marks), None)
     return by_mark or next((_MANAGERS[name] for name, _ in _writers(one, field) if name in _MANAGERS), None)
+
+
+def require_unowned(
+    one: Object, kind: str = "Deployment", part: str = "pod template", field: _Field = CONTAINERS
+) -> None:
+    """Refuse an object that another tool puts back to what stands in its repository.
+
+    :param one: as it was read.
+    :param kind: its kind.
+    :param part: what of it would be put back.
+    :param field: the same by the names that the API has where it says who writes to what.
+    :raises TargetRejected: a tool does.
+    """
+    meta, owner = one["metadata"], kept_by(one, field)
+    if owner is not None:
+        raise TargetRejected(
+            f"{kind} {meta['name']} is kept by {owner}, which would put back what a deployment or a rollback changes.",
+            state="nothing was changed.",
+            next_step=f"Let {owner} ignore the {part} of this {kind}, and say so: "
+            "KubernetesTarget(..., shared_with_gitops=True).",
+        )
 
 
 def meant(template: Object, container: str) -> dict[str, str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
+from airflow_cd.targets.kubernetes.controllers import is_seen
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, label_selector, ours, selector_of
-from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template import Configurations, running
 from airflow_cd.targets.kubernetes.template_note import told_of_changes, told_of_others
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
 
@@ -124,38 +125,6 @@ def _is_out(pod: Object, asked: set[str]) -> bool:
     return begun is None or now() - begun >= PROXIES_FOLLOW
 
 
-def instances_of(
-    state: TrackState,
-    *,
-    container: str,
-    routing: Dividing,
-    at: datetime,
-    configuration: Callable[[str], Mapping[str, Any] | None],
-    output: Callable[[str, str, bool], str],
-    meaning: Mapping[str, str],
-) -> list[Instance]:
-    """The replicas of a track, those that are wanted and not there yet among them.
-
-    :param state: of the track.
-    :param container: name of the container that holds the release, ``""`` for the first.
-    :param routing: how requests come to its pods.
-    :param at: the present time, aware.
-    :param configuration: the configuration in a Secret, by its name.
-    :param output: the output of a container, by pod, container and whether the run before is meant.
-    :param meaning: by artifact, the digest that it means here.
-    """
-    read = Reading(container, routing, at, configuration, output, meaning)
-    told = _told_of_others(state, container)
-    found = [instance_of(state, pod, read).saying("" if _is_ending(pod) else told) for pod in state.pods]
-    missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
-    if state.deployment is not None and (missing > 0 or _is_changing(state)):
-        found.append(_missing(state, state.deployment, missing, container, routing, configuration))
-    if not found and state.deployment is not None and state.track is Track.STABLE:
-        name = state.deployment["metadata"]["name"]
-        found.append(Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE))
-    return found
-
-
 @dataclass(frozen=True)
 class Reading:
     """What a pod is read with.
@@ -163,7 +132,7 @@ class Reading:
     :param container: name of the container that holds the release.
     :param routing: how requests come to the pods.
     :param at: the present time, aware.
-    :param configuration: the configuration in a Secret, by its name.
+    :param configuration: reads the configuration in a Secret.
     :param output: the output of a container, by pod, container and whether the run before is meant.
     :param meaning: by artifact, the digest that it means here.
     """
@@ -171,9 +140,26 @@ class Reading:
     container: str
     routing: Dividing
     at: datetime
-    configuration: Callable[[str], Mapping[str, Any] | None]
+    configuration: Configurations
     output: Callable[[str, str, bool], str]
     meaning: Mapping[str, str]
+
+
+def instances_of(state: TrackState, read: Reading) -> list[Instance]:
+    """The replicas of a track, those that are wanted and not there yet among them.
+
+    :param state: of the track.
+    :param read: what its pods are read with.
+    """
+    told = _told_of_others(state, read.container)
+    found = [instance_of(state, pod, read).saying("" if _is_ending(pod) else told) for pod in state.pods]
+    missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
+    if state.deployment is not None and (missing > 0 or _is_changing(state)):
+        found.append(_missing(state, state.deployment, missing, read))
+    if not found and state.deployment is not None and state.track is Track.STABLE:
+        name = state.deployment["metadata"]["name"]
+        found.append(Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE))
+    return found
 
 
 def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
@@ -223,12 +209,7 @@ def _told_of_others(state: TrackState, container: str) -> str:
 
 def _is_changing(state: TrackState) -> bool:
     """Whether a controller has not done yet what was asked for: it may still make pods of what was asked for before."""
-    unseen = [
-        one
-        for one in (state.deployment, *state.sets)
-        if one is not None
-        and (one.get("status") or {}).get("observedGeneration", 0) < one["metadata"].get("generation", 0)
-    ]
+    unseen = [one for one in (state.deployment, *state.sets) if one is not None and not is_seen(one)]
     # What is remembered beside a Deployment is a change to it that no controller has anything to do for.
     if (
         state.deployment is not None
@@ -257,16 +238,9 @@ def _template_of(one: Object) -> Object:
     return {**template, "metadata": {**meta, "labels": labels}}
 
 
-def _missing(
-    state: TrackState,
-    deployment: Object,
-    count: int,
-    container: str,
-    routing: Dividing,
-    configuration: Callable[[str], Mapping[str, Any] | None],
-) -> Instance:
+def _missing(state: TrackState, deployment: Object, count: int, read: Reading) -> Instance:
     """What stands for replicas that the cluster has not made yet, or has not taken away."""
-    runs = running(deployment["spec"]["template"], container, configuration)
+    runs = running(deployment["spec"]["template"], read.container, read.configuration)
     refused = [
         condition["message"]
         for one in state.sets
@@ -283,7 +257,7 @@ def _missing(
         runs.artifact,
         dict(runs.configuration),
         health=STARTING if passing else FAILED,
-        drained=routing.drained(deployment["spec"]["template"]),
+        drained=read.routing.drained(deployment["spec"]["template"]),
         message=f"the cluster refuses the pod: {refused[0]}" if refused else said,
         track=state.track,
     )

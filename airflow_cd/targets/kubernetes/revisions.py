@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.names import called, label_selector
 from airflow_cd.targets.kubernetes.replicas import owner_of
-from airflow_cd.targets.kubernetes.template import container_of, running, without_release
-
-_Configurations = Callable[[str], "Mapping[str, Any] | None"]
+from airflow_cd.targets.kubernetes.template import Configurations, container_of, running, without_release
 
 
 def templates_of(cluster: Cluster, namespace: str, stateful_set: Object) -> dict[str, Object]:
@@ -63,7 +60,7 @@ def template_with(
     image: str,
     *,
     container: str,
-    configuration: _Configurations,
+    configuration: Configurations,
 ) -> Object | None:
     """The template that has run a release here, if nothing else of it has changed since.
 
@@ -74,23 +71,18 @@ def template_with(
     :param release: what is to run.
     :param image: what stands for its artifact.
     :param container: name of the container, ``""`` for the first.
-    :param configuration: the configuration in a Secret, by its name.
+    :param configuration: reads the configuration in a Secret.
     """
     now = stateful_set["spec"]["template"]
     bare = _without_image(now, container)
     found = [
         one
         for one in (*templates.values(), now)
-        if _without_image(one, container) == bare and _runs(one, release, container, configuration)
+        if _without_image(one, container) == bare and running(one, container, configuration).is_of(release)
     ]
     pinned = [one for one in found if container_of(one, container)["image"] == image]
     fitting = pinned or found
     return fitting[-1] if fitting else None
-
-
-def _runs(template: Object, release: Release, container: str, configuration: _Configurations) -> bool:
-    runs = running(template, container, configuration)
-    return runs.artifact == release.artifact and dict(runs.configuration) == dict(release.configuration)
 
 
 def _without_image(template: Object, container: str) -> Object:

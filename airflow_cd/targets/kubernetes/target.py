@@ -15,8 +15,8 @@ from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
-    from airflow_cd.targets.kubernetes.deployment import TakenOver
-    from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+    from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
+    from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}: *[!-~]([ -~]{0,4094}[!-~])?")
 """As the Gateway API takes a header to match: name and value."""
@@ -157,14 +157,14 @@ class KubernetesTarget:
         return TargetLabel("Kubernetes", f"{kind} {self.namespace}/{self.name}{''.join(divided)}", self.conn_id)
 
     @cached_property
-    def taken_over(self) -> TakenOver | StatefulSetTakenOver:
+    def taken_over(self) -> TakenOverDeployment | TakenOverStatefulSet:
         """The workload in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
         from airflow_cd.hooks.kubernetes import Cluster
-        from airflow_cd.targets.kubernetes.deployment import TakenOver
-        from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+        from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
+        from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 
         if self.stateful_set:
-            return StatefulSetTakenOver(
+            return TakenOverStatefulSet(
                 Cluster(self.conn_id),
                 self.environment,
                 self.namespace,
@@ -173,7 +173,7 @@ class KubernetesTarget:
                 shared_with_gitops=self.shared_with_gitops,
                 pull_check=self.pull_check,
             )
-        return TakenOver(
+        return TakenOverDeployment(
             Cluster(self.conn_id),
             self.environment,
             self.namespace,

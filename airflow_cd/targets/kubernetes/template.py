@@ -20,6 +20,9 @@ _MODE = 0o644
 """Of a release's files: what the API fills in, so that a template is read as it was written."""
 _OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, POLICY, REPLACED)
 
+Configurations = Callable[[str], "Mapping[str, Any] | None"]
+"""Reads the configuration in a Secret, by its name; None where that is gone."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -35,6 +38,13 @@ class Running:
     version: str | None
     configuration: Mapping[str, Any]
     image: str
+
+    def is_of(self, release: Release) -> bool:
+        """Whether it is exactly a release.
+
+        :param release: artifact and configuration.
+        """
+        return self.artifact == release.artifact and dict(self.configuration) == dict(release.configuration)
 
 
 def container_of(template: Object, name: str) -> Object:
@@ -151,12 +161,12 @@ def without_release(template: Object, container: str) -> Object:
     return bare
 
 
-def running(template: Object, container: str, read: Callable[[str], Mapping[str, Any] | None]) -> Running:
+def running(template: Object, container: str, read: Configurations) -> Running:
     """What the pods of a template run.
 
     :param template: a pod template, or a pod.
     :param container: name of the container, ``""`` for the first.
-    :param read: the configuration in a Secret, by its name; None where that is gone.
+    :param read: reads the configuration that its release has.
     """
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     image = str(container_of(template, container)["image"])

@@ -15,7 +15,8 @@ from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
-from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave, require_current
+from airflow_cd.targets.kubernetes.controllers import await_seen
+from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, NOTED, called_at
 from airflow_cd.targets.kubernetes.ownership import given_up
 from airflow_cd.targets.kubernetes.template import container_of, require_free_paths
@@ -23,7 +24,7 @@ from airflow_cd.targets.kubernetes.writing import busy, until_written
 from airflow_cd.targets.last_words import LINES_READ
 
 
-class WorkloadThere(ABC):
+class Workload(ABC):
     """One workload of a cluster, as it is now.
 
     :cvar kind: of the object.
@@ -65,7 +66,7 @@ class WorkloadThere(ABC):
     def _path(self, name: str = "") -> str:
         return f"/apis/apps/v1/namespaces/{self.namespace}/{self.resource}" + (f"/{name}" if name else "")
 
-    def _there(self) -> Object:
+    def _read(self) -> Object:
         """The object as it is, with the container that a release is put into."""
         found = self.cluster.get(self._path(self.name))
         if found is None:
@@ -81,9 +82,9 @@ class WorkloadThere(ABC):
             ) from None
         return found
 
-    def _there_for(self, token: int) -> Object:
+    def _read_for(self, token: int) -> Object:
         """The object as it is, for whoever is about to write it: a token that was seen since overrules them."""
-        found = self._there()
+        found = self._read()
         require_current(found, token)
         return found
 
@@ -130,7 +131,7 @@ class WorkloadThere(ABC):
             path = self._path(self.name)
 
             def attempt() -> None:
-                there = self._there_for(token)
+                there = self._read_for(token)
                 owned = given_up(there)
                 changed: Object = {"managedFields": owned} if owned is not None else {}
                 if NOTED in (there["metadata"].get("annotations") or {}):
@@ -140,7 +141,7 @@ class WorkloadThere(ABC):
                     self.cluster.patch(path, {"metadata": changed}, MERGE)
 
             until_written(attempt, called_at(path))
-            await_seen(self._there)
+            await_seen(self._read)
 
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
@@ -154,9 +155,9 @@ class WorkloadThere(ABC):
         """Do something once, under the newest token."""
         with self._located():
             path = self._path(self.name)
-            if enter(self.cluster, self._there, path, token, key):
+            if enter(self.cluster, self._read, path, token, key):
                 act()
-                leave(self.cluster, self._there, path, token, key)
+                leave(self.cluster, self._read, path, token, key)
 
     @contextmanager
     def _located(self) -> Iterator[None]:

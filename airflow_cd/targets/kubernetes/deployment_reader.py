@@ -6,24 +6,19 @@ import functools
 
 from airflow_cd.errors import TargetError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.targets.kubernetes.autoscalers import autoscaler_of
 from airflow_cd.targets.kubernetes.by_ingress import ByIngress
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.replicas import is_canary, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import (
-    FOR_INGRESSES,
-    FOR_ROUTES,
-    FOR_SHARES,
-    FOR_VIRTUAL_SERVICES,
-    autoscaler_of,
-)
+from airflow_cd.targets.kubernetes.rights import FOR_INGRESSES, FOR_ROUTES, FOR_SHARES, FOR_VIRTUAL_SERVICES
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.workload import WorkloadThere
+from airflow_cd.targets.kubernetes.workload import Workload
 
 
-class DeploymentThere(WorkloadThere):
+class DeploymentReader(Workload):
     """One Deployment of a cluster, as it is now.
 
     :param cluster: the API of its cluster.
@@ -79,7 +74,7 @@ class DeploymentThere(WorkloadThere):
         self.follows_within = follows_within
 
     def _stable(self) -> Object:
-        return self._there()
+        return self._read()
 
     def _absent(self) -> TargetRejected:
         if not self._is_stateful():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from airflow_cd.hooks.kubernetes import Cluster
+from airflow_cd.targets.kubernetes.autoscalers import told_of_growth
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.ordinals import Ordered
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by
-from airflow_cd.targets.kubernetes.rights import told_of_growth
 from airflow_cd.targets.kubernetes.template import container_of
 
 

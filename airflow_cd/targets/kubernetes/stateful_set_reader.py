@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from airflow_cd.hooks.kubernetes import Object
-from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.fence import require_current
 from airflow_cd.targets.kubernetes.ordinals import Ordered, read_ordered
 from airflow_cd.targets.kubernetes.revisions import template_at, templates_of
-from airflow_cd.targets.kubernetes.template import running
-from airflow_cd.targets.kubernetes.workload import WorkloadThere
+from airflow_cd.targets.kubernetes.workload import Workload
 
 
-class StatefulSetThere(WorkloadThere):
+class StatefulSetReader(Workload):
     """One StatefulSet of a cluster, as it is now.
 
-    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.WorkloadThere`.
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.Workload`.
     """
 
     kind = "StatefulSet"
@@ -27,7 +25,7 @@ class StatefulSetThere(WorkloadThere):
         return f"{self.name}-set"
 
     def _state(self) -> tuple[Ordered, ByRevision]:
-        there = self._there()
+        there = self._read()
         routing = ByRevision(self.cluster, self.namespace, there)
         return read_ordered(self.cluster, self.namespace, there, routing), routing
 
@@ -41,7 +39,7 @@ class StatefulSetThere(WorkloadThere):
         return templates_of(self.cluster, self.namespace, there)
 
     def _templates_known(self) -> list[Object]:
-        there = self._there()
+        there = self._read()
         return [*self._templates(there).values(), there["spec"]["template"]]
 
     def _stable(self, state: Ordered) -> Object:
@@ -51,7 +49,3 @@ class StatefulSetThere(WorkloadThere):
             return there
         template = template_at(self._templates(there), state.before, there)
         return {**there, "spec": {**there["spec"], "template": template}}
-
-    def _runs(self, template: Object, release: Release) -> bool:
-        runs = running(template, self.container, self._configuration)
-        return runs.artifact == release.artifact and dict(runs.configuration) == dict(release.configuration)
