@@ -313,7 +313,7 @@ def test_what_a_tool_puts_back_is_noticed_with_its_name(web: Web, target: Kubern
     put(target, Track.STABLE, GOOD)
     assert not _said(target, "was given")
     applied(web, {"spec": {"containers": [{"name": "web", "image": OTHER.artifact}]}}, "deploy-bot")
-    for told in ("was given localhost/web:1.1 by deploy-bot", "which image localhost/web:1.1 is the nodes do not say"):
+    for told in ("was given localhost/web:1.1 by deploy-bot", "the nodes do not say which image localhost/web:1.1 is"):
         web.cluster.until(lambda told=told: any(told in one for one in target.notes()), told, seconds=30)
     web.cluster.until(lambda: _said(target, "was given localhost/web:1.1 by deploy-bot"), "it is told", seconds=30)
     assert "was given localhost/web:1.1 by deploy-bot" in target.changed_by()

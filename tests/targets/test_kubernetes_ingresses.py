@@ -138,6 +138,4 @@ def test_a_target_has_one_of_them() -> None:
     assert target.traffic_mistake(20, 5) == ""
     assert target.label.name == "Deployment default/production, Ingress shop"
     both = KubernetesTarget("kubernetes_production", "production", ingress="shop", route="shop")
-    assert both.mistakes() == [
-        "a Kubernetes target has one of route, ingress, virtual_service, and not route and ingress"
-    ]
+    assert both.mistakes() == ["a Kubernetes target has one of route, ingress, virtual_service, not route and ingress"]

@@ -192,7 +192,7 @@ def test_sessions_that_no_weight_moves_are_refused_before_anything_is_touched(cl
     before = dict(cluster.objects)
     for act in (by(cluster, 0).check, lambda: by(cluster, 0).prepare(None)):
         with pytest.raises(
-            TargetRejected, match=r"HTTPRoute web has sessions stay .* \(sessionPersistence of its rule 1\)"
+            TargetRejected, match=r"HTTPRoute web lets sessions stay .* \(sessionPersistence of its rule 1\)"
         ):
             act()
     assert cluster.objects == before

@@ -99,7 +99,7 @@ def test_what_was_so_before_a_change_is_no_answer_to_it() -> None:
     behind = TrackState(Track.STABLE, deployment(generation=4), [], [pod()])
     listed = read(behind)
     assert [one.health for one in listed] == [HEALTHY, STARTING]
-    assert "have not done yet what was asked for" in differences(listed, {Track.STABLE: RELEASE})[0]
+    assert "have not yet done what was asked for" in differences(listed, {Track.STABLE: RELEASE})[0]
 
 
 def test_a_container_that_a_webhook_has_put_first_is_not_the_release() -> None:

@@ -137,5 +137,5 @@ def test_a_target_has_one_thing_that_divides() -> None:
     assert target.label.name == "Deployment default/production, VirtualService shop"
     both = KubernetesTarget("kubernetes_production", "production", virtual_service="shop", route="shop")
     assert both.mistakes() == [
-        "a Kubernetes target has one of route, ingress, virtual_service, and not route and virtual_service"
+        "a Kubernetes target has one of route, ingress, virtual_service, not route and virtual_service"
     ]

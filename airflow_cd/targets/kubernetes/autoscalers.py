@@ -18,7 +18,7 @@ def autoscaler_of(cluster: Cluster, namespace: str, deployment: str) -> str | No
 
 
 def told_of_autoscalers(cluster: Cluster, namespace: str, stable: Object, canary: Object) -> str:
-    """What an autoscaler that has come beside a canary does to it, without a full stop; ``""`` where none has.
+    """What an autoscaler that was added beside a canary does to it, without a full stop; ``""`` where none was.
 
     :param cluster: the API.
     :param namespace: where.
@@ -44,12 +44,12 @@ def told_of_autoscalers(cluster: Cluster, namespace: str, stable: Object, canary
 
 
 def require_steady(cluster: Cluster, namespace: str, stable: Object) -> None:
-    """Refuse to keep stable pods without requests that an autoscaler would take away meanwhile.
+    """Refuse to keep stable pods without requests where an autoscaler would remove some meanwhile.
 
     :param cluster: the API.
     :param namespace: where.
     :param stable: the Deployment, as it was read.
-    :raises TargetRejected: it may have fewer pods than now by the time that they are needed again.
+    :raises TargetRejected: there may be fewer of them by the time they are needed again.
     """
     autoscaler = _autoscaler(cluster, namespace, stable["metadata"]["name"])
     replicas = int(stable["spec"].get("replicas", 1))
@@ -58,16 +58,17 @@ def require_steady(cluster: Cluster, namespace: str, stable: Object) -> None:
         name = autoscaler["metadata"]["name"]
         raise TargetRejected(
             f"HorizontalPodAutoscaler {name} may take {replicas - least} of the {replicas} stable pods of Deployment "
-            f"{stable['metadata']['name']} away while they are kept without requests, and the way back needs them all.",
+            f"{stable['metadata']['name']} away while they are kept without requests, and the way back needs all of "
+            "them.",
             state="nothing was changed.",
-            next_step=f"Set minReplicas of {name} to {replicas} for as long, or deploy in phases without bake.",
+            next_step=f"Set minReplicas of {name} to {replicas} meanwhile, or deploy in phases without bake.",
         )
 
 
 def told_of_growth(cluster: Cluster, namespace: str, stateful_set: Object) -> str:
-    """What an autoscaler does to the canary of a StatefulSet, without a full stop; ``""`` where none makes pods.
+    """What an autoscaler does to the canary of a StatefulSet, without a full stop; ``""`` where none can add pods.
 
-    It is not refused: the share is put back at the next look, and there is none that would make pods otherwise.
+    It is not refused: the share is put back at the next look, and every autoscaler that can add pods does this.
 
     :param cluster: the API.
     :param namespace: where.
@@ -79,8 +80,8 @@ def told_of_growth(cluster: Cluster, namespace: str, stateful_set: Object) -> st
         return ""
     return (
         f"every pod that HorizontalPodAutoscaler {found['metadata']['name']} adds to StatefulSet {name} in mid-canary "
-        "is made with the canary's release, and is replaced when the canary is looked at next: set its maxReplicas to "
-        "what runs for as long to have none"
+        "is made with the canary's release, and is replaced when the canary is looked at next; to avoid that, set its "
+        "maxReplicas to what runs meanwhile"
     )
 
 

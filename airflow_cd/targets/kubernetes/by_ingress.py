@@ -86,7 +86,7 @@ class ByIngress(ByWeight):
                 continue
             if mine & {place for place, _ in _backends(other)}:
                 raise TargetRejected(
-                    f"Ingress {other['metadata']['name']} is a canary of the same paths, and there can be one alone.",
+                    f"Ingress {other['metadata']['name']} is a canary of the same paths, and there can be only one.",
                     state="nothing was changed.",
                     next_step="Finish that one first.",
                 )
@@ -115,7 +115,7 @@ class ByIngress(ByWeight):
         if _is_canary(ingress):
             return "is a canary itself"
         if _STICKY in annotations:
-            return f"has sessions that stay with a pod ({_STICKY}), which a weight moves no more"
+            return f"has sessions that stay with a pod ({_STICKY}), which no weight moves"
         if ((spec.get("defaultBackend") or {}).get("service") or {}).get("name") == service:
             return f"sends requests to {service} as its default backend too, and a canary gets none of these"
         name = spec.get("ingressClassName")

@@ -97,9 +97,8 @@ class ByRoute(ByWeight):
             )
         if kept := keeps_sessions(route, service):
             raise TargetRejected(
-                f"HTTPRoute {self._route} has sessions stay with the backend where they have begun "
-                f"(sessionPersistence of its rule {kept}), also at the weight 0: no drain would take those of a canary "
-                "away.",
+                f"HTTPRoute {self._route} lets sessions stay with the backend where they began (sessionPersistence of "
+                f"its rule {kept}), even at the weight 0, so no drain would take the sessions of a canary away.",
                 state="nothing was changed.",
                 next_step="Take it out of the rule, or deploy without route=...: the canary's pods are behind the same "
                 "Service then.",

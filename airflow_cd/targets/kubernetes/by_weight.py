@@ -1,4 +1,4 @@
-"""The canary's pods have a Service of their own, and whoever divides requests gives that a weight."""
+"""What all ways to divide requests by weights share: the canary has a Service of its own, which is given a weight."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from airflow_cd.targets.kubernetes.writing import until_written
 
 @dataclass(frozen=True)
 class Divided:
-    """What has the weights that divide requests.
+    """The object whose weights divide requests.
 
-    :param kind: of the object.
+    :param kind: its kind.
     :param name: its name.
-    :param object: as it was read; None where it is gone.
-    :param part: what of it is changed, in words.
-    :param field: the same by the names that the API has where it says who writes to what.
-    :param is_theirs: whether it was there before a canary.
+    :param object: the object as it was read; None where it is gone.
+    :param part: which part of it is changed, in words.
+    :param field: the same part as a path in the API's ``managedFields``.
+    :param is_theirs: whether it was there before the canary.
     """
 
     kind: str
@@ -65,17 +65,17 @@ def note_given(one: Object, share: int | None) -> None:
 
 
 class ByWeight(ABC):
-    """What is the same whoever divides the requests; see :class:`~airflow_cd.targets.kubernetes.routing.Routing`.
+    """What is the same whichever object divides requests; see :class:`~airflow_cd.targets.kubernetes.routing.Routing`.
 
     :param cluster: the API.
     :param namespace: where.
     :param stable: the Deployment, as it was read.
-    :param follows_within: seconds that whoever divides the requests may be behind what the API says of them; None for
-        those that are known of its kind.
+    :param follows_within: seconds that the data plane may be behind what the API says; None for what is known of its
+        kind.
     """
 
     _path: str
-    """Of the URL of what has the weight."""
+    """Path of the object that has the weight."""
 
     def __init__(
         self, cluster: Cluster, namespace: str, stable: Object, *, follows_within: float | None = None
@@ -93,32 +93,32 @@ class ByWeight(ABC):
 
     @cached_property
     def _weight(self) -> int | None:
-        """Percent of the requests that the canary has; None where it has no place there."""
+        """Percent of the requests that the canary has; None where it has no place in the object."""
         return self._weight_in(self._divided.object)
 
     @abstractmethod
     def _weight_in(self, there: Object | None) -> int | None:
-        """The same, in what has it, as it was read."""
+        """The same, in the object as it was read."""
 
     @abstractmethod
     def _write(self, share: int | None) -> None:
-        """Set the canary's percent, None to take its place away; returns when that is in force."""
+        """Set the canary's percent, or take its place away with None; returns when the change is in force."""
 
     def _await_followed(self, known: float) -> None:
-        """Wait until whoever divides the requests does so as is written.
+        """Wait until the data plane follows what was written.
 
-        :param known: seconds within which its kind is known to do so.
+        :param known: seconds within which data planes of its kind are known to follow.
         """
         time.sleep(known if self._follows_within is None else self._follows_within)
 
     @property
     @abstractmethod
     def _divided(self) -> Divided:
-        """What has the weight, as it is now."""
+        """The object that has the weight, as it is now."""
 
     @abstractmethod
     def _require_suitable(self) -> None:
-        """Refuse what no canary can be given requests by; changes nothing."""
+        """Refuse an object that cannot give a canary requests; changes nothing."""
 
     def check(self, *, shared_with_gitops: bool = True) -> None:
         """As of :class:`Routing`.
@@ -149,7 +149,7 @@ class ByWeight(ABC):
         self._write(0)
 
     def clear(self) -> None:
-        """As of :class:`Routing`: whoever divides the requests does as before, and is nobody's but its owners'."""
+        """As of :class:`Routing`: the object is as it was before, and belongs to nobody but its owners."""
         self._write(None)
         if self._divided.is_theirs:
             until_written(self._give_up, self._divided.called)
@@ -162,7 +162,7 @@ class ByWeight(ABC):
             self._cluster.put(self._path, {**there, "metadata": {**there["metadata"], "managedFields": owned}})
 
     def abandoned(self) -> str:
-        """As of :class:`Routing`: it has its weight still."""
+        """As of :class:`Routing`: the canary still has its weight."""
         there = self._divided
         weight = self._weight_in(there.object)
         return f"{there.called} gives it {weight} % of the requests" if weight else ""
@@ -216,7 +216,7 @@ class ByWeight(ABC):
         meta = there.object["metadata"] if there.object is not None else {}
         given = (meta.get("annotations") or {}).get(GIVEN)
         if weight is None:
-            # Its Service goes after its place: while that is there, somebody else has taken the place.
+            # Its Service is deleted after its place: as long as that is there, somebody else has taken the place away.
             if canary_of(self._service) not in own_services(self._cluster, self._namespace, self._name):
                 return ""
             said = "the canary has no requests by it any more"

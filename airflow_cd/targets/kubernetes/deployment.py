@@ -256,9 +256,9 @@ class TakenOverDeployment(DeploymentReader):
         answering = [one for one in canary.pods if one["metadata"]["name"] in ready and not routing.drained(one)]
         if answering and not own.ready:
             raise TargetUnavailable(
-                f"none of the stable pods of Deployment {self.name} is ready, so the canary's are all that answers.",
+                f"none of the stable pods of Deployment {self.name} is ready, so only the canary's pods answer.",
                 instances=[one["metadata"]["name"] for one in answering],
-                state="the canary has its traffic still.",
+                state="the canary still has its traffic.",
                 next_step=f"Bring the stable pods up first: kubectl describe deployment {self.name} -n "
                 f"{self.namespace}. To have nothing answer instead, delete Deployment {canary_of(self.name)}.",
             )

@@ -80,7 +80,7 @@ class DeploymentReader(Workload):
         if not self._is_stateful():
             return super()._absent()
         return TargetRejected(
-            f"{self.name!r} in namespace {self.namespace!r} is a StatefulSet, and no Deployment.",
+            f"{self.name!r} in namespace {self.namespace!r} is a StatefulSet, not a Deployment.",
             state="nothing was changed.",
             next_step=f"Name it as one: KubernetesTarget(..., stateful_set={self.name!r}).",
         )

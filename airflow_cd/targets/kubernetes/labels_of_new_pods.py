@@ -1,9 +1,9 @@
-"""The labels that a canary's pods are made with, changed while those that run stay as they are.
+"""Changing the labels that a canary's pods are made with, while the pods that run stay as they are.
 
-A change of a Deployment's pod template replaces its pods. Its ReplicaSets' templates say what the next pod looks like,
-and a change of them replaces nothing; a Deployment takes a ReplicaSet for its own newest one when both have the same
-template (``FindNewReplicaSet`` of its controller). So the Deployment is paused, the ReplicaSets are changed, then the
-Deployment is, and goes on.
+Changing the pod template of a Deployment replaces its pods. The templates of its ReplicaSets say what the next pod
+looks like, and changing these replaces nothing. A Deployment takes a ReplicaSet for its newest one when both have the
+same template (``FindNewReplicaSet`` of its controller). So the Deployment is paused, the ReplicaSets are changed, and
+then the Deployment is changed and resumed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def have(one: Object, labels: Labels) -> bool:
 
 
 def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: Labels) -> None:
-    """Let every pod that is made of a canary from now on have labels, or lack them; no pod is replaced.
+    """Let every pod that is made for a canary from now on have labels, or lack them; no pod is replaced.
 
-    It may be done again after it was broken off anywhere. Where the ReplicaSets may not be changed, because a right has
-    ended or a policy has come, the pods are replaced after all: their labels matter more.
+    It may be repeated wherever it was interrupted. Where the ReplicaSets may not be changed, because a right was taken
+    away or a policy added, the pods are replaced after all: their labels matter more.
 
     :param cluster: the API.
     :param namespace: where.
@@ -50,7 +50,7 @@ def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: La
     if have(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
         return
     template = {"template": {"metadata": {"labels": dict(labels)}}}
-    # What controllers see later costs a replacement of the canary's pods, by pods with the new labels.
+    # What controllers see only later makes them replace the canary's pods by pods with the new labels.
     ends = deadline()
     cluster.patch(path, {"spec": {"paused": True}}, MERGE)
     await_seen(lambda: cluster.get(path), ends)

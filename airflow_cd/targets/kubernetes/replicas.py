@@ -250,7 +250,7 @@ def _missing(state: TrackState, deployment: Object, count: int, read: Reading) -
     passing = not refused or any(word in refused[0].lower() for word in PASSING)
     said = f"{count} replica{' is' if count == 1 else 's are'} not made yet"
     if count <= 0:
-        said = "the controllers of the cluster have not done yet what was asked for"
+        said = "the controllers of the cluster have not yet done what was asked for"
     return Instance(
         f"{deployment['metadata']['name']} (not made yet)",
         runs.version,
