@@ -13,7 +13,7 @@ from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.by_ingress import WEIGHT
-from tests.targets.cluster_in_memory import ClusterInMemory
+from tests.targets.cluster_in_memory import CORE, ClusterInMemory
 from tests.targets.divided_in_memory import PLACES, SPECS, divided, over, serve
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -129,6 +129,16 @@ def test_a_place_that_was_taken_away_is_told_and_nothing_more_is_given(cluster: 
     assert said(cluster, by) == f"{CALLED[by]} was {how}: the canary has no requests by it any more"
     with pytest.raises(TargetRejected, match="has no requests by it any more"):
         put(cluster, by)
+
+
+def test_the_canarys_service_that_somebody_deletes_is_there_again_with_the_next_phase(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    begin(cluster, by)
+    cluster.delete(f"{CORE}/services/web-canary")
+    begin(cluster, by)
+    assert f"{CORE}/services/web-canary" in cluster.objects
+    assert {one.weight for one in over(cluster, by).instances() if one.track == Track.CANARY} == {50 / 3}
 
 
 @pytest.mark.parametrize("change", [give_another_weight, put_back])

@@ -142,11 +142,13 @@ class ByWeight(ABC):
 
         :raises TargetRejected: as of :meth:`check`.
         """
-        if self._weight is not None:
-            return
-        self._require_suitable()
+        begins = self._weight is None
+        if begins:
+            self._require_suitable()
+        # Somebody may have deleted it since the canary began.
         make_own_service(self._cluster, self._namespace, self._service, self._name)
-        self._write(0)
+        if begins:
+            self._write(0)
 
     def clear(self) -> None:
         """As of :class:`Routing`: the object is as it was before, and belongs to nobody but its owners."""
