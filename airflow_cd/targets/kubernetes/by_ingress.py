@@ -1,7 +1,7 @@
 """The canary's pods get requests by the weight of a canary Ingress of ingress-nginx, beside the one that is there.
 
-Whatever keeps to the annotations ``nginx.ingress.kubernetes.io/canary`` and ``canary-weight`` can divide them, and says
-so by the controller of its IngressClass. Another one would serve the second Ingress as it serves the first.
+Whichever controller follows the annotations ``nginx.ingress.kubernetes.io/canary`` and ``canary-weight`` can divide
+them; the IngressClass names it. Any other would serve the second Ingress as it serves the first.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ CANARY, WEIGHT = "nginx.ingress.kubernetes.io/canary", "nginx.ingress.kubernetes
 _STICKY = "nginx.ingress.kubernetes.io/affinity"
 _FOLLOWS = 5.0
 """Seconds within which the controller follows what is written: it does so every 3.3 s (``--sync-rate-limit``), its
-workers once in a second, and nothing of an Ingress says that they have."""
+workers once a second, and nothing in an Ingress says that they have."""
 _Path = tuple[str, str]
 
 
 class ByIngress(ByWeight):
-    """A Service of its own for the canary's pods, and an Ingress that gives that a weight.
+    """A Service of its own for the canary's pods, and an Ingress that gives it a weight.
 
-    The Ingress that is there is not touched.
+    The Ingress that is already there is not touched.
 
     :param cluster: the API.
     :param namespace: where.
@@ -61,13 +61,13 @@ class ByIngress(ByWeight):
 
     @property
     def _divided(self) -> Divided:
-        # The Ingress that was there is not written to, so whoever keeps it is in nobody's way.
+        # The Ingress that was there before is not written to, so a tool may keep it.
         weight = ("f:metadata", "f:annotations", f"f:{WEIGHT}")
         name = canary_of(self._ingress)
         return Divided("Ingress", name, self._there(), "weight", weight, is_theirs=False)
 
     def _require_suitable(self) -> None:
-        """A controller that divides requests has to serve the Ingress, and as a whole.
+        """A controller that divides requests has to serve the Ingress, and all of its requests.
 
         :raises TargetRejected: says what is in the way.
         :raises TargetUnauthorized: its IngressClass may not be read.
@@ -92,7 +92,7 @@ class ByIngress(ByWeight):
                 )
 
     def clear(self) -> None:
-        """As of :class:`Routing`: its Ingress goes, without requests by then."""
+        """As of :class:`Routing`: its Ingress goes, once it has no requests any more."""
         if self._weight:
             self._write(0)
         super().clear()
@@ -110,7 +110,7 @@ class ByIngress(ByWeight):
         return found
 
     def _not_simple(self, ingress: Object, annotations: dict[str, str], service: str) -> str:
-        """What of an Ingress keeps its requests from being divided, as the end of a sentence; ``""`` for nothing."""
+        """Why the requests of an Ingress cannot be divided, as the end of a sentence; ``""`` where they can."""
         spec = ingress["spec"]
         if _is_canary(ingress):
             return "is a canary itself"
@@ -149,7 +149,7 @@ class ByIngress(ByWeight):
             return
         annotations = {CANARY: "true", WEIGHT: str(share), GIVEN: str(share)}
         if there is None:
-            # Whoever made it meanwhile wanted the same.
+            # Whoever has made it meanwhile wanted the same.
             with contextlib.suppress(Conflict):
                 self._cluster.create(self._all, self._made(annotations))
         else:

@@ -1,7 +1,7 @@
 """The canary's pods get requests by the weights of a VirtualService of Istio.
 
-The canary is a destination by the name of a Service of its own, not a subset of the stable pods': a subset that is not
-known everywhere yet, or not any more, answers with errors, and nothing has to be written to a DestinationRule so.
+The canary is a destination of its own, named by its Service, and not a subset of the stable pods': a subset that is not
+known everywhere yet, or not any more, answers with errors, and this way nothing has to be written to a DestinationRule.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_cd.targets.kubernetes.writing import until_written
 
 _FOLLOWS = 1.5
 """Seconds that proxies may be behind what is written: istiod waits 0.1 s for more changes (``PILOT_DEBOUNCE_AFTER``)
-before it tells them, and nothing of a VirtualService says when they have taken it."""
+before it tells them, and nothing in a VirtualService says when they have taken it."""
 
 
 class ByVirtualService(ByWeight):
@@ -59,7 +59,7 @@ class ByVirtualService(ByWeight):
         return Divided("VirtualService", self._called, self._read(), "HTTP routes", ("f:spec", "f:http"))
 
     def _require_suitable(self) -> None:
-        """All requests of the stable pods have to be such as weights can divide.
+        """All requests of the stable pods have to be of a kind that weights can divide.
 
         :raises TargetRejected: says what is in the way.
         """
@@ -93,7 +93,7 @@ class ByVirtualService(ByWeight):
         return self._service_of(_host(destination)) == service
 
     def _not_simple(self, found: Object, service: str) -> str:
-        """What keeps requests from being divided, as the end of a sentence; ``""`` for nothing."""
+        """Why requests cannot be divided, as the end of a sentence; ``""`` where they can."""
         for kind in ("tls", "tcp"):
             if any(self._is(one, service) for route in _routes(found, kind) for one in route):
                 return f"sends connections to {service} by its {kind} routes too, and a canary gets none of these"
@@ -149,7 +149,7 @@ class ByVirtualService(ByWeight):
             route["route"] = [*others[:place], self._beside(mine, service, share), *others[place:]]
 
     def _beside(self, mine: Object, service: str, share: int) -> Object:
-        """The canary's destination: as the stable pods' one, but for its host, and without a subset."""
+        """The canary's destination: that of the stable pods with another host, and without a subset."""
         made = copy.deepcopy(mine)
         _, dot, domain = _host(mine).partition(".")
         made["destination"]["host"] = f"{canary_of(service)}{dot}{domain}"

@@ -1,4 +1,4 @@
-"""What is read of a Deployment that was taken over: itself, its canary, and the pods of both."""
+"""Reading a Deployment that was taken over: itself, its canary, and the pods of both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_cd.targets.kubernetes.workload import Workload
 
 
 class DeploymentReader(Workload):
-    """One Deployment of a cluster, as it is now.
+    """One Deployment of a cluster, and what stands beside it.
 
     :param cluster: the API of its cluster.
     :param environment: what the environment is called, for errors.
@@ -27,14 +27,14 @@ class DeploymentReader(Workload):
     :param name: its name.
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
-    :param mirror: percent of the requests that a canary without any gets copies of.
+    :param mirror: percent of the requests that are copied to a canary without any.
     :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
-    :param ingress: name of the Ingress beside which a canary's divides requests, ``""`` where none does.
+    :param ingress: name of the Ingress beside which a canary's own divides requests, ``""`` where none does.
     :param virtual_service: name of the VirtualService that divides requests, ``""`` where none does.
-    :param follows_within: seconds that whoever divides requests may be behind what the API says of them; None for
-        those that are known of its kind.
+    :param follows_within: seconds that the data plane may be behind what the API says; None for what is known of its
+        kind.
     :param shared_with_gitops: whether it may be one that another tool keeps.
-    :param pull_check: whether to see that images can be pulled before a canary begins.
+    :param pull_check: whether to find out, before a canary begins, that images can be pulled.
     """
 
     kind = "Deployment"
@@ -89,7 +89,7 @@ class DeploymentReader(Workload):
         try:
             return bool(self.cluster.get(f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets/{self.name}"))
         except TargetError:
-            return False  # a right that nothing else needs
+            return False  # it takes a right that nothing else needs
 
     def _templates_known(self) -> list[Object]:
         sets = self.cluster.every(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
@@ -120,7 +120,7 @@ class DeploymentReader(Workload):
         return ByServices(*there, autoscaler)
 
     def _for_requests(self) -> tuple[tuple[str, str, str], ...]:
-        """The rights that whoever divides the requests asks for."""
+        """The rights that it takes to divide the requests."""
         if self.route:
             return FOR_ROUTES
         if self.virtual_service:
@@ -132,5 +132,5 @@ class DeploymentReader(Workload):
         return read_canary(self.cluster, self.namespace, self.name, canary, routing).pods
 
     def _pods(self, stable: Object, routing: Routing) -> list[Object]:
-        """Of both tracks."""
+        """The pods of both tracks."""
         return read_stable(self.cluster, self.namespace, stable, routing).pods + self._canary_pods(routing)

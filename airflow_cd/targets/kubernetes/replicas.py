@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.routing import Dividing
 
 PROXIES_FOLLOW = timedelta(seconds=2)
-"""How far the proxies of the nodes may be behind the endpoints, and the times of the API behind the clock."""
+"""How far the proxies of the nodes may lag behind the endpoints, and the times of the API behind the clock."""
 _HASH = "pod-template-hash"
 PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
-"""Refusals of a pod that may be over a moment later."""
+"""Words of refusals of a pod that may be over a moment later."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TrackState:
     :param track: which.
     :param deployment: its Deployment; None when that is gone, which its pods may outlive.
     :param sets: the ReplicaSets that it owns.
-    :param pods: those that it wants or that still get requests; what has ended is left out.
+    :param pods: the pods that it wants or that still get requests; those that have ended are left out.
     """
 
     track: Track
@@ -65,7 +65,7 @@ def is_ready(pod: Object) -> bool:
 
 
 def read_stable(cluster: Cluster, namespace: str, deployment: Object, routing: Dividing) -> TrackState:
-    """Read what there is of the stable track: a canary's pods may have all labels of its own.
+    """Read what there is of the stable track. Owners decide, since a canary's pods may have all of its labels.
 
     :param cluster: the API.
     :param namespace: where.
@@ -99,7 +99,7 @@ def read_canary(
 
 
 def present(cluster: Cluster, namespace: str, pods: list[Object], routing: Dividing) -> list[Object]:
-    """Those that are there: without pods that have ended, or are about to and get no new request.
+    """The pods that are there: without those that have ended, or are about to end and get no new request.
 
     :param cluster: the API.
     :param namespace: where.
@@ -116,7 +116,7 @@ def present(cluster: Cluster, namespace: str, pods: list[Object], routing: Divid
 
 
 def _is_out(pod: Object, asked: set[str]) -> bool:
-    """Whether no proxy sends a pod that is about to end a request any more; they follow the endpoints."""
+    """Whether no proxy sends requests to a pod that is about to end any more; proxies follow the endpoints."""
     meta = pod["metadata"]
     if meta["name"] in asked:
         return False
@@ -199,7 +199,7 @@ def _is_ending(pod: Object) -> bool:
 
 
 def _told_of_others(state: TrackState, container: str) -> str:
-    """What somebody else has changed of a track's Deployment, as a sentence; ``""`` for nothing."""
+    """What somebody else has changed in a track's Deployment, as a sentence; ``""`` for nothing."""
     if state.deployment is None:
         return ""
     if state.track is Track.STABLE:
@@ -208,9 +208,9 @@ def _told_of_others(state: TrackState, container: str) -> str:
 
 
 def _is_changing(state: TrackState) -> bool:
-    """Whether a controller has not done yet what was asked for: it may still make pods of what was asked for before."""
+    """Whether a controller has not yet done what was asked for: it may still make pods of what was asked for before."""
     unseen = [one for one in (state.deployment, *state.sets) if one is not None and not is_seen(one)]
-    # What is remembered beside a Deployment is a change to it that no controller has anything to do for.
+    # What is remembered in a Deployment's annotations changes it without giving a controller anything to do.
     if (
         state.deployment is not None
         and unseen == [state.deployment]
@@ -222,7 +222,7 @@ def _is_changing(state: TrackState) -> bool:
 
 
 def _asks_for_nothing(deployment: Object, sets: list[Object]) -> bool:
-    """Whether its ReplicaSets are already as a Deployment asks for: one has its template and all of its replicas."""
+    """Whether its ReplicaSets are already as a Deployment asks: one has its template and all of its replicas."""
     wanted = int(deployment["spec"].get("replicas", 1))
     having = [one for one in sets if int(one["spec"].get("replicas", 1))]
     if not wanted:
@@ -231,7 +231,7 @@ def _asks_for_nothing(deployment: Object, sets: list[Object]) -> bool:
 
 
 def _template_of(one: Object) -> Object:
-    """The pod template, without the label by which the pods of a ReplicaSet are told apart."""
+    """The pod template, without the label that tells the pods of a ReplicaSet apart."""
     template: Object = one["spec"]["template"]
     meta = template.get("metadata") or {}
     labels = {name: value for name, value in (meta.get("labels") or {}).items() if name != _HASH}
@@ -239,7 +239,7 @@ def _template_of(one: Object) -> Object:
 
 
 def _missing(state: TrackState, deployment: Object, count: int, read: Reading) -> Instance:
-    """What stands for replicas that the cluster has not made yet, or has not taken away."""
+    """The instance that stands for replicas that the cluster has not made yet, or not yet removed."""
     runs = running(deployment["spec"]["template"], read.container, read.configuration)
     refused = [
         condition["message"]

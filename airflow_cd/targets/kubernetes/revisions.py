@@ -1,4 +1,4 @@
-"""The revisions that the cluster keeps of a StatefulSet's pod template: what its pods run, and what to go back to."""
+"""The revisions of a StatefulSet's pod template that the cluster keeps: what its pods run, and what to go back to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_cd.targets.kubernetes.template import Configurations, container_of,
 
 
 def templates_of(cluster: Cluster, namespace: str, stateful_set: Object) -> dict[str, Object]:
-    """By revision, the pod template; the newest last.
+    """The pod template of each revision, by its name; the newest last.
 
     :param cluster: the API.
     :param namespace: where.
@@ -29,7 +29,7 @@ def templates_of(cluster: Cluster, namespace: str, stateful_set: Object) -> dict
 
 
 def _template_in(revision: Object) -> Object:
-    """What a revision holds is a patch that replaces the whole template."""
+    """The template in a revision, which is a patch that replaces the whole template."""
     template: Object = copy.deepcopy(revision["data"]["spec"]["template"])
     template.pop("$patch", None)
     return template
@@ -62,9 +62,9 @@ def template_with(
     container: str,
     configuration: Configurations,
 ) -> Object | None:
-    """The template that has run a release here, if nothing else of it has changed since.
+    """The template that ran a release here before, if nothing else in it has changed since.
 
-    Pods that have it need no replacement.
+    Pods that have it need not be replaced.
 
     :param templates: of :func:`templates_of`.
     :param stateful_set: as it was read.

@@ -1,4 +1,4 @@
-"""The selectors of Services that were taken over for a while: changed, given back, and what may not be changed."""
+"""The selectors of Services, changed for the time of a deployment and given back, and which may not be changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def select(cluster: Cluster, namespace: str, service: Object, selector: dict[str
     :param namespace: where.
     :param service: the Service, as it was read.
     :param selector: the labels that it is to ask for, and no others.
-    :param keep: whether what it has stands in an annotation of it afterwards, to be given back.
+    :param keep: whether to note its own selector in an annotation, to be given back later.
     """
     path = f"/api/v1/namespaces/{namespace}/services/{service['metadata']['name']}"
 
@@ -50,12 +50,12 @@ def _disown(cluster: Cluster, namespace: str, service: Object) -> None:
 
 
 def give_back(cluster: Cluster, namespace: str, services: Iterable[Object]) -> bool:
-    """Let every Service find its pods by its own selector again, which is no field of ours any more then.
+    """Let every Service find its pods by its own selector again, and give that up as a field of ours.
 
     :param cluster: the API.
     :param namespace: where.
     :param services: as they were read.
-    :returns: whether one did not.
+    :returns: whether one of them had another selector.
     """
     given = False
     for service in services:
@@ -72,14 +72,14 @@ def give_back(cluster: Cluster, namespace: str, services: Iterable[Object]) -> b
 def require_alone(
     cluster: Cluster, namespace: str, service: Object, is_known: Callable[[Object], bool], workload: str, why: str
 ) -> None:
-    """Refuse a Service that sends requests to pods of others too: they would get none any more.
+    """Refuse a Service that also sends requests to the pods of others, who would not get any more.
 
     :param cluster: the API.
     :param namespace: where.
     :param service: the Service, as it was read.
     :param is_known: whether a pod is of the workload, or of its canary.
     :param workload: kind and name, for the error.
-    :param why: what the others would lose, and when; the end of a sentence.
+    :param why: what the others would lose, and when, as the end of a sentence.
     :raises TargetRejected: it does.
     """
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector_of(own_selector(service)))

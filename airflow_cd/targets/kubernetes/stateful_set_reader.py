@@ -1,4 +1,4 @@
-"""What is read of a StatefulSet that was taken over: itself, its pods, and the revisions of its template."""
+"""Reading a StatefulSet that was taken over: itself, its pods, and the revisions of its template."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_cd.targets.kubernetes.workload import Workload
 
 
 class StatefulSetReader(Workload):
-    """One StatefulSet of a cluster, as it is now.
+    """One StatefulSet of a cluster, its pods and revisions.
 
     It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.Workload`.
     """
@@ -21,7 +21,7 @@ class StatefulSetReader(Workload):
 
     @property
     def _family(self) -> str:
-        """By what its configurations are told from those of a Deployment of the same name."""
+        """The label value that tells its configurations from those of a Deployment of the same name."""
         return f"{self.name}-set"
 
     def _state(self) -> tuple[Ordered, ByRevision]:
@@ -30,7 +30,7 @@ class StatefulSetReader(Workload):
         return read_ordered(self.cluster, self.namespace, there, routing), routing
 
     def _state_for(self, token: int) -> tuple[Ordered, ByRevision]:
-        """As :meth:`_state`, for whoever is about to write what it is read of."""
+        """As :meth:`_state`, for whoever is about to write to the StatefulSet."""
         state, routing = self._state()
         require_current(state.stateful_set, token)
         return state, routing
@@ -43,7 +43,7 @@ class StatefulSetReader(Workload):
         return [*self._templates(there).values(), there["spec"]["template"]]
 
     def _stable(self, state: Ordered) -> Object:
-        """The StatefulSet as its pods that are no canary have it."""
+        """The StatefulSet with the pod template of those pods that are not the canary's."""
         there = state.stateful_set
         if not state.before:
             return there

@@ -1,4 +1,4 @@
-"""What is read of a workload that was taken over, a Deployment or a StatefulSet, and how something is done to it."""
+"""A workload that was taken over, a Deployment or a StatefulSet: how it is read, and how an action on it is fenced."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from airflow_cd.targets.last_words import LINES_READ
 
 
 class Workload(ABC):
-    """One workload of a cluster, as it is now.
+    """One workload of a cluster.
 
-    :cvar kind: of the object.
-    :cvar resource: as the API's paths call its kind.
+    :cvar kind: kind of the object.
+    :cvar resource: its kind, as it is called in paths of the API.
 
     :param cluster: the API of its cluster.
     :param environment: what the environment is called, for errors.
@@ -36,7 +36,7 @@ class Workload(ABC):
     :param name: its name.
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param shared_with_gitops: whether it may be one that another tool keeps.
-    :param pull_check: whether to see that images can be pulled before a canary begins.
+    :param pull_check: whether to find out, before a canary begins, that images can be pulled.
     """
 
     kind: ClassVar[str]
@@ -83,13 +83,13 @@ class Workload(ABC):
         return found
 
     def _read_for(self, token: int) -> Object:
-        """The object as it is, for whoever is about to write it: a token that was seen since overrules them."""
+        """The object as it is, for whoever is about to write it, unless a newer token has overruled them."""
         found = self._read()
         require_current(found, token)
         return found
 
     def _absent(self) -> TargetRejected:
-        """The error of an object that is not there."""
+        """The error where the object is not there."""
         return TargetRejected(
             f"there is no {self.kind} {self.name!r} in namespace {self.namespace!r}.",
             state="nothing was changed.",
@@ -106,11 +106,11 @@ class Workload(ABC):
         require_free_paths(template, release, container=self.container)
 
     def _keep_configuration(self, release: Release) -> str:
-        """The name of the Secret that holds the configuration of a release, which is written unless it is there."""
+        """The name of the Secret that holds a release's configuration; it is written unless it is there."""
         return configuration.keep(self.cluster, self.namespace, self._family, release, self._templates_known)
 
     def _sweep(self) -> None:
-        """Delete configurations that nothing can need any more: neither a pod, nor what can be gone back to."""
+        """Delete configurations that nothing needs any more: neither a pod, nor a template that can be gone back to."""
         pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
         named = [*self._templates_known(), *pods]
         used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in named}
@@ -118,7 +118,7 @@ class Workload(ABC):
 
     @property
     def _family(self) -> str:
-        """By what its configurations are told from those of others."""
+        """The label value that tells its configurations from those of others."""
         return self.name
 
     @abstractmethod
@@ -149,7 +149,7 @@ class Workload(ABC):
         try:
             return self.cluster.text(path, params) or ""
         except TargetError:
-            return ""  # it only adds to what is said of a pod
+            return ""  # the output only adds to what is said of a pod
 
     def _do(self, act: Callable[[], None], key: str, token: int) -> None:
         """Do something once, under the newest token."""
@@ -172,7 +172,7 @@ class Workload(ABC):
             raise
 
     def _as_last_read(self) -> str:
-        """What is left as it is when rights have ended in the middle, as far as it is known."""
+        """What was last known of the canary, for an error when rights have ended in the middle."""
         if self._read_last is None:
             return ""
         at, instances = self._read_last
