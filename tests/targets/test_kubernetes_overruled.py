@@ -29,6 +29,10 @@ def give(release: Release | None, track: Track, token: int) -> _Step:
     return lambda target: target.deploy(release, [track], share=34, key=f"{release}-{track}-{token}", token=token)
 
 
+def drained(token: int) -> _Step:
+    return lambda target: target.drain([Track.CANARY], key=f"drain-{token}", token=token)
+
+
 def restored(target: Any) -> None:
     target.restore([Track.CANARY], key="restore", token=3)
 
@@ -63,8 +67,10 @@ def overrule_at_the_first_look_at_pods(cluster: ClusterInMemory, path: str) -> N
         ([], give(NEW, Track.CANARY, 3)),
         ([], give(NEW, Track.STABLE, 3)),
         ([give(NEW, Track.CANARY, 1)], give(None, Track.CANARY, 3)),
+        ([give(NEW, Track.CANARY, 1)], drained(3)),
+        ([give(NEW, Track.CANARY, 1), drained(2)], restored),
     ],
-    ids=["a canary", "all", "the way back"],
+    ids=["a canary", "all", "the way back", "a drain", "its end"],
 )
 @pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
 def test_nothing_takes_effect_of_whoever_is_overruled_while_at_work(kind: str, begun: list[_Step], late: _Step) -> None:

@@ -74,7 +74,7 @@ def keep(
     """Write the Secret of a release's configuration, unless there is one.
 
     A release that runs here, or has run here, keeps the name of its Secret, so that none of its pods is replaced and
-    the way back writes nothing. No other release gets a name that was derived from the content, as earlier versions did.
+    the way back writes nothing. No other release gets a name derived from the content, as earlier versions gave it.
 
     :param cluster: the API.
     :param namespace: where.

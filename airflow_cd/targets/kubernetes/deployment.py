@@ -141,7 +141,9 @@ class TakenOverDeployment(DeploymentReader):
         def act() -> None:
             stable = self._stable()
             routing = self._routing(stable)
-            routing.take_out(self._dispensable(stable, routing))
+            pods = self._dispensable(stable, routing)
+            self._read_for(token)
+            routing.take_out(pods)
 
         self._do(act, key, token)
 
@@ -153,7 +155,9 @@ class TakenOverDeployment(DeploymentReader):
                 return
             canary, routing = self._canary(), self._routing(self._stable())
             if canary is not None and (part := share_of(canary)):
-                routing.give(self._canary_pods(routing), part)
+                pods = self._canary_pods(routing)
+                self._read_for(token)
+                routing.give(pods, part)
 
         self._do(act, key, token)
 
