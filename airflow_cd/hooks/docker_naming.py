@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_cd.hooks.docker_engine import KEPT
+from airflow_cd.hooks.docker_connection import KEPT
 from airflow_cd.states import TextEnum
 
 MARK = KEPT.removesuffix("kept")

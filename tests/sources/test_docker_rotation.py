@@ -57,7 +57,7 @@ class Client:
 def host(monkeypatch: pytest.MonkeyPatch) -> Any:
     def made(client: Client) -> DockerLogs:
         engine = type("Engine", (), {"read": classmethod(lambda cls, _: cls()), "client": lambda _: client})
-        monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerEngine", engine)
+        monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerConnection", engine)
         return DockerLogs()
 
     return made
