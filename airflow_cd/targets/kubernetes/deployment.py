@@ -142,7 +142,7 @@ class TakenOverDeployment(DeploymentReader):
             stable = self._stable()
             routing = self._routing(stable)
             pods = self._dispensable(stable, routing)
-            self._read_for(token)
+            self._require_current(token)
             routing.take_out(pods)
 
         self._do(act, key, token)
@@ -156,7 +156,7 @@ class TakenOverDeployment(DeploymentReader):
             canary, routing = self._canary(), self._routing(self._stable())
             if canary is not None and (part := share_of(canary)):
                 pods = self._canary_pods(routing)
-                self._read_for(token)
+                self._require_current(token)
                 routing.give(pods, part)
 
         self._do(act, key, token)
@@ -186,7 +186,7 @@ class TakenOverDeployment(DeploymentReader):
         more = wanted["spec"]["replicas"] - (int(has["spec"].get("replicas", 1)) if has is not None else 0)
         if more > 0:
             self._require_headroom(stable, more)
-        self._read_for(token)
+        self._require_current(token)
         if has is None:
             require_not_abandoned(routing, canary_of(self.name))
             self._note(stable, token)
@@ -194,14 +194,18 @@ class TakenOverDeployment(DeploymentReader):
             require_as_weighed(routing)
             require_as_noted(stable, has, self.container)
         routing.prepare(traffic)
+        # Where its replicas decide what it gets, a phase changes that at once; any other part it gets by `restore`.
+        self._write_canary(wanted, routing, share if traffic is None else None, token)
+
+    def _write_canary(self, wanted: Object, routing: Routing, share: int | None, token: int) -> None:
+        """Create the canary, or write over it; with a share its traffic is given at once, unless it is drained."""
         note = Note.begun(wanted)
         wanted["metadata"]["annotations"] |= note.annotation
-
         path = self._path(canary_of(self.name))
 
         def attempt() -> None:
             # The canary is another object than that of the token: this is as near to its write as can be.
-            self._read_for(token)
+            self._require_current(token)
             there = self._canary()
             if there is None:
                 as_admitted(self.cluster, path, self.cluster.create(self._path(), wanted), note)
@@ -209,7 +213,7 @@ class TakenOverDeployment(DeploymentReader):
             meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
             as_admitted(self.cluster, path, self.cluster.put(path, {**wanted, "metadata": meta}), note)
             # What its pods are made with says whether it is drained: one of them may have been made just before.
-            if traffic is None and not routing.drained(there["spec"]["template"]):
+            if share is not None and not routing.drained(there["spec"]["template"]):
                 routing.give(self._canary_pods(routing), share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
@@ -283,13 +287,13 @@ class TakenOverDeployment(DeploymentReader):
         stable, canary = self._stable(), self._canary()
         routing = self._routing(stable)
         self._dispensable(stable, routing)
-        self._read_for(token)
+        self._require_current(token)
         routing.clear()
         if canary is not None:
             gone, stays = (self._artifacts.of(one) for one in (canary, stable))
             if gone != stays:
                 # Once the canary is deleted, nobody knows any more which artifact it had.
                 self._artifacts.forget(lambda: self._read_for(token), self._path(self.name), gone)
-            self._read_for(token)
+            self._require_current(token)
             self.cluster.delete(self._path(canary_of(self.name)))
         self._sweep()

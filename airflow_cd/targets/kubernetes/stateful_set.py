@@ -135,7 +135,7 @@ class TakenOverStatefulSet(StatefulSetReader):
             # Where somebody else has given all of them the release, nobody else is there to answer.
             if state.staying:
                 require_answering(state, routing)
-                self._read_for(token)
+                self._require_current(token)
                 routing.narrow(state.before, state.others)
 
         self._do(act, key, token)
@@ -146,7 +146,7 @@ class TakenOverStatefulSet(StatefulSetReader):
         def act() -> None:
             state, routing = self._state()
             if state.wants_canary or not state.others:
-                self._read_for(token)
+                self._require_current(token)
                 routing.widen()
             if (state.before or state.left) and not state.wants_canary and not any(map(state.is_left, state.pods)):
                 until_written(lambda: self._hand_back(token), f"StatefulSet {self.name}")
@@ -165,7 +165,7 @@ class TakenOverStatefulSet(StatefulSetReader):
                 next_step="Give it two or more, or deploy without a canary.",
             )
         if not state.wants_canary:
-            self._read_for(token)
+            self._require_current(token)
             routing.widen()
         secret = self._keep_configuration(release)
         image = self._image(release, state, token, begins=True)
@@ -194,7 +194,7 @@ class TakenOverStatefulSet(StatefulSetReader):
             self._take_back(Track.CANARY, token)
             return
         # Pods that have the release count as well from here on, or nobody would answer in the end.
-        self._read_for(token)
+        self._require_current(token)
         routing.widen()
         secret = self._keep_configuration(release)
         image = self._image(release, state, token, begins=False)
@@ -246,7 +246,7 @@ class TakenOverStatefulSet(StatefulSetReader):
             until_written(attempt, f"StatefulSet {self.name}")
             state = replace_misplaced(self.cluster, lambda: self._state_for(token))
         if not state.others:
-            self._read_for(token)
+            self._require_current(token)
             routing.widen()
         self._sweep()
 

@@ -88,6 +88,10 @@ class Workload(ABC):
         require_current(found, token)
         return found
 
+    def _require_current(self, token: int) -> None:
+        """Refuse to go on where a newer token has overruled this one; for what is written to other objects."""
+        self._read_for(token)
+
     def _absent(self) -> TargetRejected:
         """The error where the object is not there."""
         return TargetRejected(
