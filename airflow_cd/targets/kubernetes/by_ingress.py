@@ -12,7 +12,7 @@ from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divider
 from airflow_cd.targets.kubernetes.names import GIVEN, canary_of, ours
 
 CONTROLLER = "k8s.io/ingress-nginx"
@@ -60,11 +60,11 @@ class ByIngress(ByWeight):
         )
 
     @property
-    def _divided(self) -> Divided:
+    def _divider(self) -> Divider:
         # The Ingress that was there before is not written to, so a tool may keep it.
         weight = ("f:metadata", "f:annotations", f"f:{WEIGHT}")
         name = canary_of(self._ingress)
-        return Divided("Ingress", name, self._there(), "weight", weight, is_theirs=False)
+        return Divider("Ingress", name, self._there(), "weight", weight, is_theirs=False)
 
     def _require_suitable(self) -> None:
         """A controller that divides requests has to serve the Ingress, and all of its requests.

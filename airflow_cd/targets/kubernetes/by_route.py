@@ -10,7 +10,7 @@ from functools import cached_property
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
-from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divider, note_given
 from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_MIRRORS, require_features
 from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
 from airflow_cd.targets.kubernetes.names import canary_of
@@ -78,8 +78,8 @@ class ByRoute(ByWeight):
         )
 
     @property
-    def _divided(self) -> Divided:
-        return Divided("HTTPRoute", self._route, self._read(), "rules", _RULES)
+    def _divider(self) -> Divider:
+        return Divider("HTTPRoute", self._route, self._read(), "rules", _RULES)
 
     def _require_suitable(self) -> None:
         """The route has to be there, and to send requests to the stable pods.

@@ -13,7 +13,7 @@ from functools import cached_property
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
-from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divider, note_given
 from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.writing import until_written
 
@@ -55,8 +55,8 @@ class ByVirtualService(ByWeight):
         )
 
     @property
-    def _divided(self) -> Divided:
-        return Divided("VirtualService", self._called, self._read(), "HTTP routes", ("f:spec", "f:http"))
+    def _divider(self) -> Divider:
+        return Divider("VirtualService", self._called, self._read(), "HTTP routes", ("f:spec", "f:http"))
 
     def _require_suitable(self) -> None:
         """All requests of the stable pods have to be of a kind that weights can divide.

@@ -25,7 +25,7 @@ from airflow_cd.targets.kubernetes.writing import until_written
 
 
 @dataclass(frozen=True)
-class Divided:
+class Divider:
     """The object whose weights divide requests.
 
     :param kind: its kind.
@@ -94,7 +94,7 @@ class ByWeight(ABC):
     @cached_property
     def _weight(self) -> int | None:
         """Percent of the requests that the canary has; None where it has no place in the object."""
-        return self._weight_in(self._divided.object)
+        return self._weight_in(self._divider.object)
 
     @abstractmethod
     def _weight_in(self, there: Object | None) -> int | None:
@@ -113,7 +113,7 @@ class ByWeight(ABC):
 
     @property
     @abstractmethod
-    def _divided(self) -> Divided:
+    def _divider(self) -> Divider:
         """The object that has the weight, as it is now."""
 
     @abstractmethod
@@ -126,14 +126,14 @@ class ByWeight(ABC):
         :param shared_with_gitops: as there.
         :raises TargetRejected: says what is in the way.
         """
-        there = self._divided
+        there = self._divider
         if there.is_theirs and there.object is not None and not shared_with_gitops:
             require_unowned(there.object, there.kind, there.part, there.field)
         self._require_suitable()
 
     def kept(self) -> str:
         """As of :class:`Routing`."""
-        there = self._divided
+        there = self._divider
         owner = kept_by(there.object, there.field) if there.is_theirs and there.object is not None else None
         return f"{owner} keeps {there.called}: it must ignore its {there.part}" if owner else ""
 
@@ -153,19 +153,19 @@ class ByWeight(ABC):
     def clear(self) -> None:
         """As of :class:`Routing`: the object is as it was before, and belongs to nobody but its owners."""
         self._write(None)
-        if self._divided.is_theirs:
-            until_written(self._give_up, self._divided.called)
+        if self._divider.is_theirs:
+            until_written(self._give_up, self._divider.called)
         delete_own_services(self._cluster, self._namespace, self._name)
 
     def _give_up(self) -> None:
-        there = self._divided.object
+        there = self._divider.object
         owned = given_up(there) if there is not None else None
         if there is not None and owned is not None:
             self._cluster.put(self._path, {**there, "metadata": {**there["metadata"], "managedFields": owned}})
 
     def abandoned(self) -> str:
         """As of :class:`Routing`: the canary still has its weight."""
-        there = self._divided
+        there = self._divider
         weight = self._weight_in(there.object)
         return f"{there.called} gives it {weight} % of the requests" if weight else ""
 
@@ -213,7 +213,7 @@ class ByWeight(ABC):
 
     def reweighed(self) -> str:
         """As of :class:`Routing`: by what was noted in the same write as the weight."""
-        there = self._divided
+        there = self._divider
         weight = self._weight_in(there.object)
         meta = there.object["metadata"] if there.object is not None else {}
         given = (meta.get("annotations") or {}).get(GIVEN)

@@ -21,7 +21,7 @@ Labels = Mapping[str, "str | None"]
 """By name; None where there is to be none."""
 
 
-def have(one: Object, labels: Labels) -> bool:
+def has_labels(one: Object, labels: Labels) -> bool:
     """Whether a pod, or a pod template, has labels, and lacks those that are to be absent.
 
     :param one: the pod or the template.
@@ -46,8 +46,8 @@ def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: La
     canary = cluster.get(path)
     if canary is None:
         return
-    sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
-    if have(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
+    sets = [one for one in _sets(cluster, namespace, deployment) if not has_labels(one["spec"]["template"], labels)]
+    if has_labels(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
         return
     template = {"template": {"metadata": {"labels": dict(labels)}}}
     # What controllers see only later makes them replace the canary's pods by pods with the new labels.
@@ -55,7 +55,7 @@ def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: La
     cluster.patch(path, {"spec": {"paused": True}}, MERGE)
     await_seen(lambda: cluster.get(path), ends)
     # What the Deployment may have made of its template until it was paused is among them.
-    sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
+    sets = [one for one in _sets(cluster, namespace, deployment) if not has_labels(one["spec"]["template"], labels)]
     for one in sets:
         at = f"/apis/apps/v1/namespaces/{namespace}/replicasets/{one['metadata']['name']}"
         with contextlib.suppress(TargetUnauthorized, TargetRejected):
