@@ -120,13 +120,6 @@ class Slot:
     name: str
     ids: Mapping[Role, str] = field(default_factory=dict)
 
-    def id_of(self, role: Role) -> str | None:
-        """The id of its container in a role.
-
-        :param role: the role.
-        """
-        return self.ids.get(role)
-
 
 def slots(listed: Iterable[Mapping[str, Any]], selection: Selection) -> dict[str, Slot]:
     """The instances of an environment on one host, by name.

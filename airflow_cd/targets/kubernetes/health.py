@@ -32,11 +32,10 @@ ABSENT = ("not found", "manifest unknown", "denied", "unauthorized", "does not e
 _LONGEST = 900
 
 
-def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[str, bool], str]) -> tuple[str, str]:
+def health_of(pod: Object, now: datetime, last_lines: Callable[[str, bool], str]) -> tuple[str, str]:
     """The health of a pod, one of :data:`~airflow_cd.instances.HEALTH_STATES`, and what a person should know of it.
 
     :param pod: as the API lists it.
-    :param container: name of the container whose output is quoted when it ends.
     :param now: the present time, aware.
     :param last_lines: the last lines of a container's output, by its name and whether the run before is meant.
     """

@@ -171,7 +171,7 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
     """
     name, weight = pod["metadata"]["name"], read.routing.weight(pod)
     runs = running(pod, read.container, read.configuration)
-    health, message = health_of(pod, read.container, read.at, lambda of, was: last_lines(read.output(name, of, was)))
+    health, message = health_of(pod, read.at, lambda of, was: last_lines(read.output(name, of, was)))
     artifact, digest = runs.artifact, digest_of(pod, read.container)
     if digest not in (None, read.meaning.get(artifact, digest)):
         artifact = pinned(artifact, digest)
