@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from typing import cast
 
@@ -166,3 +167,33 @@ def test_a_canary_that_an_earlier_version_has_given_its_weight_goes_on(cluster: 
             }
     assert said(cluster, by) == ""
     put(cluster, by)
+
+
+def delete(cluster: ClusterInMemory, by: str) -> None:
+    """A person deletes what divides requests."""
+    cluster.delete(f"{PLACES[by]}/shop")
+
+
+def send_elsewhere(cluster: ClusterInMemory, by: str) -> None:
+    """A person lets it send requests to another Service alone."""
+    there = cast("Object", cluster.get(f"{PLACES[by]}/shop"))
+    there["spec"] = json.loads(json.dumps(SPECS[by]).replace('"web"', '"other"'))
+    cluster.put(f"{PLACES[by]}/shop", there)
+
+
+@pytest.mark.parametrize("change", [delete, send_elsewhere])
+def test_the_way_back_is_open_whatever_somebody_has_done_to_what_divides_requests(
+    cluster: ClusterInMemory, by: str, change: Callable[[ClusterInMemory, str], None]
+) -> None:
+    begin(cluster, by)
+    change(cluster, by)
+    if by != "ingress":
+        assert said(cluster, by).endswith(": the canary has no requests by it any more")
+    token = next(tokens)
+    over(cluster, by).drain([Track.CANARY], key=f"drain-{token}", token=token)
+    put(cluster, by, None)
+    over(cluster, by).settled(token=next(tokens))
+    assert not [path for path in cluster.objects if path.endswith("-canary")]
+    assert {one.version for one in over(cluster, by).instances()} == {"1.0"}
+    with pytest.raises(TargetRejected, match=r"there is no|none of these is a Service of Deployment web"):
+        put(cluster, by)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
@@ -44,17 +43,16 @@ class ByIngress(ByWeight):
         self._all = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
         self._path = f"{self._all}/{canary_of(ingress)}"
 
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the Ingress sends requests to."""
-        found = {one["metadata"]["name"] for one in self._stable_services}
-        named = [name for _, name in _backends(self._read())]
-        for name in named:
-            if name in found:
-                return name
-        raise TargetRejected(
-            f"Ingress {self._ingress} sends requests to {', '.join(named) or 'nothing'} by its rules, and none of "
-            f"these is a Service of Deployment {self._name}.",
+    @property
+    def _served(self) -> list[str]:
+        found = self._cluster.get(f"{self._all}/{self._ingress}")
+        return [name for _, name in _backends(found)] if found is not None else []
+
+    def _unserved(self) -> TargetRejected:
+        self._read()
+        return TargetRejected(
+            f"Ingress {self._ingress} sends requests to {', '.join(self._served) or 'nothing'} by its rules, and none "
+            f"of these is a Service of Deployment {self._name}.",
             state="nothing was changed.",
             next_step="Name the Ingress of the Deployment's Service: KubernetesTarget(..., ingress=...).",
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
@@ -60,18 +59,15 @@ class ByRoute(ByWeight):
         self._mirror = mirror
         self._header = header
 
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the route sends requests to."""
-        found = {one["metadata"]["name"] for one in self._stable_services}
-        named = [
-            one["name"] for rule in self._read()["spec"].get("rules") or () for one in rule.get("backendRefs") or ()
-        ]
-        for name in named:
-            if name in found:
-                return str(name)
-        raise TargetRejected(
-            f"HTTPRoute {self._route} sends requests to {', '.join(named) or 'nothing'}, and none of these is a "
+    @property
+    def _served(self) -> list[str]:
+        route = self._cluster.get(self._path) or {"spec": {}}
+        return [str(one["name"]) for rule in route["spec"].get("rules") or () for one in rule.get("backendRefs") or ()]
+
+    def _unserved(self) -> TargetRejected:
+        self._read()
+        return TargetRejected(
+            f"HTTPRoute {self._route} sends requests to {', '.join(self._served) or 'nothing'}, and none of these is a "
             f"Service of Deployment {self._name}.",
             state="nothing was changed.",
             next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
@@ -79,7 +75,7 @@ class ByRoute(ByWeight):
 
     @property
     def _divider(self) -> Divider:
-        return Divider("HTTPRoute", self._route, self._read(), "rules", _RULES)
+        return Divider("HTTPRoute", self._route, self._cluster.get(self._path), "rules", _RULES)
 
     def _require_suitable(self) -> None:
         """The route has to be there, and to send requests to the stable pods.
@@ -136,7 +132,8 @@ class ByRoute(ByWeight):
         """As of :class:`Routing`: a rule for the header may be gone, too."""
         if said := self.reweighed():
             return said
-        if not self._header or not is_undone(route := self._read(), self._service):
+        route = self._divider.object
+        if not self._header or route is None or not is_undone(route, self._service):
             return ""
         by = last_writer(route, _RULES)
         said = f"requests with {self._header!r} do not reach the canary any more"
@@ -156,13 +153,14 @@ class ByRoute(ByWeight):
 
     def _has_added(self) -> bool:
         """Whether a rule for a header is in the route."""
-        route = self._read()
+        route = self._divider.object or {"metadata": {}, "spec": {}}
         return len(theirs(route, self._service, self._header)) < len(route["spec"].get("rules") or ())
 
     def _weight_in(self, there: Object | None) -> int | None:
-        for rule in theirs(there, self._service, self._header) if there is not None else ():
+        service = self._known_service
+        for rule in theirs(there, service, self._header) if there is not None and service else ():
             for one in rule.get("backendRefs") or ():
-                if one["name"] == canary_of(self._service):
+                if one["name"] == canary_of(service):
                     return int(one.get("weight", 1))
         return None
 
@@ -171,6 +169,8 @@ class ByRoute(ByWeight):
 
         Requests with the header reach it for as long as it has a place, unless it is not to be reached by any.
         """
+        if share is None and self._divider.object is None:
+            return  # somebody has deleted it, and the canary's place with it
         # A place that nobody is sent to takes nothing from anybody: no one has to have followed.
         is_empty = self._weight is None and share == 0 and not copies
 

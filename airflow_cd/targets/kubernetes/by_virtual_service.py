@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
@@ -39,24 +38,28 @@ class ByVirtualService(ByWeight):
         self._called = name
         self._path = f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices/{name}"
 
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the VirtualService sends requests to."""
-        found = {one["metadata"]["name"] for one in self._stable_services}
-        hosts = [_host(one) for route in _routes(self._read(), "http") for one in route]
-        for host in hosts:
-            if (name := self._service_of(host)) in found:
-                return name
-        raise TargetRejected(
-            f"VirtualService {self._called} sends requests to {', '.join(hosts) or 'nothing'} by its HTTP routes, and "
-            f"none of these is a Service of Deployment {self._name}.",
+    @property
+    def _served(self) -> list[str]:
+        return [self._service_of(host) for host in self._hosts]
+
+    @property
+    def _hosts(self) -> list[str]:
+        found = self._cluster.get(self._path) or {"spec": {}}
+        return [_host(one) for route in _routes(found, "http") for one in route]
+
+    def _unserved(self) -> TargetRejected:
+        self._read()
+        return TargetRejected(
+            f"VirtualService {self._called} sends requests to {', '.join(self._hosts) or 'nothing'} by its HTTP "
+            f"routes, and none of these is a Service of Deployment {self._name}.",
             state="nothing was changed.",
             next_step="Name the one of the Deployment's Service: KubernetesTarget(..., virtual_service=...).",
         )
 
     @property
     def _divider(self) -> Divider:
-        return Divider("VirtualService", self._called, self._read(), "HTTP routes", ("f:spec", "f:http"))
+        there = self._cluster.get(self._path)
+        return Divider("VirtualService", self._called, there, "HTTP routes", ("f:spec", "f:http"))
 
     def _require_suitable(self) -> None:
         """All requests of the stable pods have to be of a kind that weights can divide.
@@ -105,13 +108,17 @@ class ByVirtualService(ByWeight):
         return ""
 
     def _weight_in(self, there: Object | None) -> int | None:
-        for route in _routes(there, "http") if there is not None else ():
+        service = self._known_service
+        for route in _routes(there, "http") if there is not None and service else ():
             for one in route:
-                if self._is(one, canary_of(self._service)):
+                if self._is(one, canary_of(service)):
                     return int(one.get("weight") or 0)
         return None
 
     def _write(self, share: int | None) -> None:
+        if share is None and self._divider.object is None:
+            return  # somebody has deleted it, and the canary's place with it
+
         def attempt() -> Object:
             found = copy.deepcopy(self._read())
             self._divide(found, share)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from airflow_cd.errors import TargetUnavailable
+from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE, Track
 from airflow_cd.targets.kubernetes.names import GIVEN, TRACK, WEIGHT, canary_of
@@ -88,8 +88,34 @@ class ByWeight(ABC):
 
     @property
     @abstractmethod
+    def _served(self) -> list[str]:
+        """Names of what the object that divides requests sends them to; none where it is gone."""
+
+    @abstractmethod
+    def _unserved(self) -> TargetRejected:
+        """The error where the object sends no requests to the stable pods, or is not there."""
+
+    @cached_property
+    def _known_service(self) -> str:
+        """Name of the Service of the stable pods that requests are divided for; ``""`` where there is none.
+
+        Whatever somebody does to the object in mid-canary, it is the one beside which the canary has its own.
+        """
+        stable = [str(one["metadata"]["name"]) for one in self._stable_services]
+        if named := next((name for name in self._served if name in stable), ""):
+            return named
+        own = own_services(self._cluster, self._namespace, self._name)
+        return next((name for name in stable if canary_of(name) in own), "")
+
+    @property
     def _service(self) -> str:
-        """Name of the Service of the stable pods."""
+        """The same, where there has to be one.
+
+        :raises TargetRejected: there is none.
+        """
+        if not self._known_service:
+            raise self._unserved()
+        return self._known_service
 
     @cached_property
     def _weight(self) -> int | None:
@@ -172,8 +198,10 @@ class ByWeight(ABC):
     @cached_property
     def services(self) -> list[Object]:
         """As of :class:`Routing`."""
-        own = self._cluster.get(f"/api/v1/namespaces/{self._namespace}/services/{canary_of(self._service)}")
-        return self._stable_services + ([own] if own else [])
+        own = own_services(self._cluster, self._namespace, self._name)
+        path = f"/api/v1/namespaces/{self._namespace}/services"
+        found = [self._cluster.get(f"{path}/{name}") for name in own]
+        return [*self._stable_services, *(one for one in found if one is not None)]
 
     def labels(self, labels: dict[str, str], traffic: int | None, has: dict[str, str] | None = None) -> dict[str, str]:
         """As of :class:`Routing`: no Service or autoscaler of the stable pods finds them."""
@@ -219,7 +247,7 @@ class ByWeight(ABC):
         given = (meta.get("annotations") or {}).get(GIVEN)
         if weight is None:
             # Its Service is deleted after its place: as long as that is there, somebody else has taken the place away.
-            if canary_of(self._service) not in own_services(self._cluster, self._namespace, self._name):
+            if not own_services(self._cluster, self._namespace, self._name):
                 return ""
             said = "the canary has no requests by it any more"
         elif given is None or given == str(weight):
