@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.by_ingress import WEIGHT
-from tests.targets.cluster_in_memory import CORE, ClusterInMemory
+from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.divided_in_memory import PLACES, SPECS, divided, over, serve
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -197,3 +198,19 @@ def test_the_way_back_is_open_whatever_somebody_has_done_to_what_divides_request
     assert {one.version for one in over(cluster, by).instances()} == {"1.0"}
     with pytest.raises(TargetRejected, match=r"there is no|none of these is a Service of Deployment web"):
         put(cluster, by)
+
+
+def test_what_sends_requests_elsewhere_is_refused_also_where_a_canary_has_left_its_service(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    begin(cluster, by)
+    send_elsewhere(cluster, by)
+    cluster.delete(f"{APPS}/deployments/web-canary")
+    if by == "ingress":
+        cluster.delete(f"{PLACES[by]}/shop-canary")
+    before = copy.deepcopy(cluster.objects)
+    for act in (lambda: over(cluster, by).check(NEW), lambda: put(cluster, by)):
+        with pytest.raises(TargetRejected, match="none of these is a Service of Deployment web"):
+            act()
+    left = {path: one["spec"] for path, one in cluster.objects.items() if path.startswith((PLACES[by], CORE))}
+    assert left == {path: one["spec"] for path, one in before.items() if path.startswith((PLACES[by], CORE))}

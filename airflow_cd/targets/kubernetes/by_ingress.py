@@ -70,7 +70,7 @@ class ByIngress(ByWeight):
         :raises TargetRejected: says what is in the way.
         :raises TargetUnauthorized: its IngressClass may not be read.
         """
-        ingress, service = self._read(), self._service
+        ingress, service = self._read(), self._served_service()
         annotations = ingress["metadata"].get("annotations") or {}
         if why := self._not_simple(ingress, annotations, service):
             raise TargetRejected(

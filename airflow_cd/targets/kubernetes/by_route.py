@@ -83,7 +83,7 @@ class ByRoute(ByWeight):
         :raises TargetRejected: it does not, a rule of it divides their requests already or has sessions stay with a
             backend, copies are asked for and its gateway does not make any, or it cannot have a rule for the header.
         """
-        service, route = self._service, self._read()
+        service, route = self._served_service(), self._read()
         if divided := divided_already(route, service):
             raise TargetRejected(
                 f"HTTPRoute {self._route} divides requests among {' and '.join(divided)} already, and their shares "

@@ -66,7 +66,7 @@ class ByVirtualService(ByWeight):
 
         :raises TargetRejected: says what is in the way.
         """
-        found, service = self._read(), self._service
+        found, service = self._read(), self._served_service()
         if why := self._not_simple(found, service):
             raise TargetRejected(
                 f"VirtualService {self._called} {why}.",

@@ -117,6 +117,15 @@ class ByWeight(ABC):
             raise self._unserved()
         return self._known_service
 
+    def _served_service(self) -> str:
+        """The same, where requests are sent to it now.
+
+        :raises TargetRejected: none are.
+        """
+        if self._known_service not in self._served:
+            raise self._unserved()
+        return self._known_service
+
     @cached_property
     def _weight(self) -> int | None:
         """Percent of the requests that the canary has; None where it has no place in the object."""
