@@ -40,7 +40,7 @@ class ByVirtualService(ByWeight):
 
     @property
     def _served(self) -> list[str]:
-        return [self._service_of(host) for host in self._hosts]
+        return [name for host in self._hosts if (name := self._service_of(host))]
 
     @property
     def _hosts(self) -> list[str]:
