@@ -45,9 +45,13 @@ WITH_AIRFLOW = (
 )
 """Those that start an Airflow beside what is real: two processors run one of these at a time."""
 
-UNHURRIED = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}
+UNHURRIED = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "2",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
+}
 """Settings of an Airflow that shares two processors with another one: a scheduler that looks for work ten times in a
-second, as the demo's does, takes a quarter of a processor."""
+second, as the demo's does, takes a quarter of a processor, and heartbeats of every task in every second are half of
+what its API server is asked."""
 
 COVERING = tuple(f"tests/{folder}/" for folder in ("operators", "sensors", "delivery", "pipeline", "dags"))
 """Where the tests of the packages are whose coverage is measured."""

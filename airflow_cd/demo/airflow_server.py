@@ -107,10 +107,10 @@ class AirflowServer:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             # The lever on time between tasks; the shipped second is made for thousands of DAGs.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-            # A failing task waits this long before it reports its failure.
             # A worker that died is found after this, and its task tried again, instead of after five minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            # A failing task waits this long before it reports its failure.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "15",
             # A machine that does other work as well is slow; its DAGs are there all the same.

@@ -221,6 +221,8 @@ class Cluster:
         return HttpClient(endpoint, session, renew=self._connect)
 
     def _connect(self) -> tuple[Endpoint, requests.Session]:
+        from airflow.sdk.exceptions import AirflowNotFoundException
+
         try:
             from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
         except ImportError as error:
@@ -235,6 +237,11 @@ class Cluster:
                 read = KubernetesHook(self.conn_id).get_conn().configuration
             # By what the client sends: under which name it keeps a token differs between its versions.
             bearer = (read.auth_settings().get("BearerToken") or {}).get("value")
+        except AirflowNotFoundException:
+            raise self._errors.misconfigured(
+                f"connection {self.conn_id!r} of Kubernetes cannot be read: there is none of this id.",
+                next_step="Create it in Airflow, or correct the connection id in the pipeline.",
+            ) from None
         except Exception as error:  # whatever a kubeconfig or its login plugin does
             unavailable = isinstance(error, (OSError, ConnectionError)) and not isinstance(error, FileNotFoundError)
             kind = self._errors.unavailable if unavailable else self._errors.misconfigured

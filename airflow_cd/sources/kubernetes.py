@@ -86,6 +86,20 @@ class KubernetesLogs:
         query += f", container {', '.join(self._wanted)}" if self._wanted else ""
         return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), cut=cut)
 
+    def instances(self, window: Window) -> list[str]:
+        """The pods of the namespace now, but for those whose work is done.
+
+        :param window: of no matter.
+        :raises SourceQueryRejected: this specification is wrong.
+        :raises SourceError: the cluster cannot be read.
+        """
+        from airflow_cd.hooks.kubernetes import Cluster
+        from airflow_cd.http.family import SOURCE
+
+        refuse(self.mistakes())
+        pods = Cluster(self.conn_id, errors=SOURCE).every(f"/api/v1/namespaces/{self.namespace}/pods")
+        return sorted(pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") != "Succeeded")
+
     @property
     def _wanted(self) -> tuple[str, ...]:
         """Names of containers; none for the one that a pod names itself."""

@@ -66,8 +66,8 @@ class Site:
             environments=dict.fromkeys(cases, INSTANCES),
             rates=dict.fromkeys(cases, 1.0),
             settings={
-                **PARSED_AGAIN,
                 **UNHURRIED,
+                **PARSED_AGAIN,
                 # Not the one of the tests' own process, which tests of other folders look into.
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder.absolute()}/airflow.db",
                 "FAULT_SCRIPTS": str(self.scripts),

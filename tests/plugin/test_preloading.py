@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import runpy
+import subprocess
 import sys
 
 import pytest
 
+from airflow_cd import preloaded
+from airflow_cd.demo.world import example_dags
 from airflow_cd.plugin import preloading
 
-
-@pytest.fixture
-def imported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The modules that were imported ahead; none is for real."""
-    found: list[str] = []
-    monkeypatch.setattr(preloading.importlib, "import_module", found.append)
-    return found
-
-
-def start(monkeypatch: pytest.MonkeyPatch, component: str, executor: str) -> None:
-    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
-    monkeypatch.setattr(sys, "argv", ["airflow", component])
-    preloading.on_starting(object())
+WHAT_A_TASK_IMPORTS = """
+import runpy, sys
+import airflow_cd.preloaded
+ahead = set(sys.modules)
+runpy.run_path(sys.argv[1])
+import airflow_cd.targets.http
+print("", *sorted(module for module in set(sys.modules) - ahead if module.startswith("airflow_cd.")))
+"""
 
 
 @pytest.mark.parametrize(
@@ -34,20 +33,29 @@ def start(monkeypatch: pytest.MonkeyPatch, component: str, executor: str) -> Non
     ],
 )
 def test_a_scheduler_that_forks_tasks_spares_them_their_imports(
-    imported: list[str], monkeypatch: pytest.MonkeyPatch, component: str, executor: str, ahead: bool
+    monkeypatch: pytest.MonkeyPatch, component: str, executor: str, ahead: bool
 ) -> None:
-    start(monkeypatch, component, executor)
-    assert ("airflow_cd.pipeline" in imported) is ahead
+    imported: list[str] = []
+    monkeypatch.setattr(preloading.importlib, "import_module", imported.append)
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    monkeypatch.setattr(sys, "argv", ["airflow", component])
+    preloading.on_starting(object())
+    assert imported == ([preloaded.__name__] if ahead else [])
 
 
 def test_what_cannot_be_imported_stops_no_scheduler(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(preloading, "MODULES", ("airflow_cd.is_not_there", "airflow_cd.pipeline"))
-    start(monkeypatch, "scheduler", "LocalExecutor")
-    assert "airflow_cd.is_not_there could not be imported ahead" in caplog.text
+    def refuse(module: str) -> None:
+        raise ImportError(module)
+
+    monkeypatch.setattr(preloaded.importlib, "import_module", refuse)
+    runpy.run_path(preloaded.__file__)
+    assert "airflow_cd.sources could not be imported ahead" in caplog.text
 
 
-def test_what_is_imported_ahead_is_there() -> None:
-    for module in preloading.MODULES:
-        preloading.importlib.import_module(module)
+def test_nothing_of_ours_is_left_to_import_for_a_task_of_the_story() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", WHAT_A_TASK_IMPORTS, str(example_dags() / "build_com.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "could not be imported" not in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].split() == []

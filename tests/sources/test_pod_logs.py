@@ -35,7 +35,8 @@ class Pods:
 
     def every(self, path: str, **params: str) -> list[Any]:
         if "fieldSelector" not in params:
-            return [{"metadata": {"name": "another-pod"}}]
+            done = {"metadata": {"name": "migration"}, "status": {"phase": "Succeeded"}}
+            return [{"metadata": {"name": "web-2"}}, done, {"metadata": {"name": "another-pod"}}]
         if self.gone or params["fieldSelector"] != "metadata.name=web-1":
             return []
         pod = {
@@ -69,6 +70,10 @@ def pods(monkeypatch: pytest.MonkeyPatch) -> Pods:
 
 def messages(source: KubernetesLogs) -> list[str]:
     return list(source.read(WINDOW, ["web-1"]).frame["message"])
+
+
+def test_the_pods_of_the_namespace_are_its_instances_unless_their_work_is_done(pods):
+    assert KubernetesLogs().instances(WINDOW) == ["another-pod", "web-2"]
 
 
 def test_which_containers_are_read(pods):

@@ -13,6 +13,7 @@ from airflow_cd.cli import main
 from airflow_cd.errors import ArtifactNotFound, TargetRejected, TargetUnavailable
 from airflow_cd.instances import FAILED, Instance, Track
 from airflow_cd.release import Release
+from airflow_cd.targets import examination
 from airflow_cd.targets.examination import Finding, examine
 from tests.replica_target import ReplicaMemory
 from tests.revision_target import RevisionMemory
@@ -109,6 +110,20 @@ def test_one_that_cannot_be_read_or_is_specified_wrongly_is_asked_no_further() -
 
     assert wrong(Away()) == ["What runs cannot be read: nobody answers. Start it."]
     assert wrong(Misspelt()) == ["needs an environment."]
+
+
+def test_what_only_the_first_reading_takes_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    class Importing(Environment):
+        def instances(self) -> list[Instance]:
+            clock[0] += 12.0 if clock[0] == 0.0 else 0.5
+            return self.listed
+
+    monkeypatch.setattr(examination.time, "monotonic", lambda: clock[0])
+    found = [finding.text for finding in examine(Importing(ONE, TWO), "shop")]
+    assert any("read in 0.50 s" in text for text in found)
+    assert not any("slow" in text for text in found)
 
 
 def test_a_registry_that_is_away_is_not_the_environments_fault() -> None:

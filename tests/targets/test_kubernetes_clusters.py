@@ -107,3 +107,11 @@ def test_a_pod_that_has_gone_by_itself_needs_no_eviction(
     assert asked_for.path.startswith("/api/v1/namespaces/shop-east/pods/web-2/eviction")
     assert body["metadata"] == {"name": "web-2", "namespace": "shop-east"}
     assert body["deleteOptions"] == {"preconditions": {"uid": "uid-7"}}
+
+
+def test_a_connection_that_is_not_there_is_to_be_created() -> None:
+    with pytest.raises(
+        TargetRejected, match="'kubernetes_nowhere' of Kubernetes cannot be read: there is none"
+    ) as error:
+        KubernetesTarget("kubernetes_nowhere", "shop", deployment="storefront").instances()
+    assert "Create it in Airflow" in (error.value.next_step or "")

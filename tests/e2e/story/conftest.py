@@ -12,8 +12,9 @@ from airflow_cd.demo.story import PIPELINE, SERVICE, RunOutcome, Story, run_stor
 from airflow_cd.demo.world import World, example_dags
 from tests.tiers import starts
 
-PRODUCTION = "production_alone"
-"""A pipeline of the story's last stage, for what is tried in production after it: the other stages take their time."""
+PRODUCTION, APPROVED = "production_alone", "production_approved"
+"""Pipelines of the story's last stage, without and with the approval before it, for what is tried in production after
+the story: the five environments of the other stages take their time."""
 
 
 @pytest.fixture(scope="package")
@@ -26,8 +27,9 @@ def told(
     for example in example_dags().glob("*.py"):
         shutil.copy(example, dags)
     stages, _, _ = (dags / f"{PIPELINE}.py").read_text().partition("dag = Pipeline(")
-    alone = f"dag = Pipeline({PRODUCTION!r}, service={SERVICE!r}, stages=[production]).dag()\n"
-    (dags / f"{PRODUCTION}.py").write_text(stages + alone)
+    for pipeline, before in ((PRODUCTION, ""), (APPROVED, "Approval(approvers=['admin']), ")):
+        dag = f"dag = Pipeline({pipeline!r}, service={SERVICE!r}, stages=[{before}production]).dag()\n"
+        (dags / f"{pipeline}.py").write_text(stages + dag)
     with World(dags=dags, settings=airflow_database("story")) as world:
         story, last = run_story(world, print)
         yield world, story, last

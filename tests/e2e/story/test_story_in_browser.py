@@ -14,6 +14,8 @@ from airflow_cd.verification.logs.feedback import NOT_A_RISK
 from tests.chromium import chromium
 from tests.e2e.person import Person
 
+from .conftest import APPROVED
+
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.browser, pytest.mark.timeout(900)]
 
 VERIFY, APPROVAL = "production.phase_20.verify", "approve"
@@ -55,23 +57,22 @@ def test_a_person_goes_through_the_whole_story(told: tuple[World, Story, RunOutc
 
     # Run again: from the trigger form, watched, approved by marking the sensor.
     before = story.running()
-    run_id = person.trigger(PIPELINE, version="1.2", reason="gift cards, once more")
-    person.open_run(PIPELINE, run_id, "Delivery")
-    # Five environments come first, beside whatever else this machine is at.
-    ours.get_by_role("link", name="See the evidence and answer").wait_for(timeout=240_000)
+    run_id = person.trigger(APPROVED, version="1.2", reason="gift cards, once more")
+    person.open_run(APPROVED, run_id, "Delivery")
+    ours.get_by_role("link", name="See the evidence and answer").wait_for()
     assert f"Deploy {SERVICE} 1.2 to production?" in ours.get_by_role("heading", level=1).inner_text()
-    person.open_task(PIPELINE, run_id, APPROVAL)
+    person.open_task(APPROVED, run_id, APPROVAL)
     person.mark_success("Looks good in staging.")
-    person.open_run(PIPELINE, run_id, "Delivery")
+    person.open_run(APPROVED, run_id, "Delivery")
     ours.get_by_role("heading", name="Verifying production").wait_for()
     ours.get_by_role("heading", name=re.compile("^ROLLED BACK production")).wait_for()
     for answer in ("What was new?", "What was done?", "Is it safe now?", "To restored"):
         ours.get_by_text(answer, exact=True).wait_for()
     assert "Looks good in staging." in ours.locator("main").inner_text()
-    person.open_task(PIPELINE, run_id, VERIFY, "Delivery")
+    person.open_task(APPROVED, run_id, VERIFY, "Delivery")
     ours.get_by_role("heading", name="3 events are unknown").wait_for()
     assert ours.locator("svg.dots a.risk").count() == 3
-    story.client.wait_for_run(PIPELINE, run_id)
+    story.client.wait_for_run(APPROVED, run_id)
     assert story.running() == before
 
     # What was promoted long ago is rolled back as well.
